@@ -1,0 +1,56 @@
+"""A machine of one temporary folder: a root with an /etc, and a store beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from snapshots.author import Author
+from snapshots.message import Commit
+from snapshots.store import Store
+
+ALICE = Author("Alice", "alice@mail.example.test")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A root with an /etc, and where its store is."""
+
+    root: Path
+    store_path: Path
+
+    @property
+    def etc(self) -> Path:
+        return self.root / "etc"
+
+    def open(self, extra: Sequence[str] = ()) -> Store:
+        return Store.open(self.store_path, root=self.root, extra=extra)
+
+    def store(self) -> Store:
+        """A store with its baseline."""
+        store = self.open()
+        commit(store, "baseline")
+        return store
+
+
+def make_machine(folder: Path) -> Machine:
+    root = folder / "root"
+    (root / "etc/mail").mkdir(parents=True)
+    (root / "etc/mail/sendmail.mc").write_text("divert(0)dnl\nMAILER(`local')dnl\n")
+    (root / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nsmmta:x:107:113::/:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\nsmmsp:x:114:\n")
+    (folder / "var").mkdir(mode=0o700)
+    return Machine(root, folder / "var/etc.git")
+
+
+def commit(store: Store, operation: str = "drift", **more: object) -> Commit | None:
+    arguments: dict[str, object] = {"subject": "a change", "run": "run-1", "author": ALICE, **more}
+    return store.commit(operation=operation, **arguments)  # type: ignore[arg-type]
+
+
+def make_old(path: Path) -> None:
+    """Waits until a reading of `path` is no longer just after its change, so that its stat is believed."""
+    while time.time_ns() - path.lstat().st_ctime_ns < 40_000_000:
+        time.sleep(0.005)
