@@ -1,0 +1,204 @@
+"""One DAEMON_OPTIONS argument: what sendmail reads in it, and which listeners get in each other's way.
+
+sendmail looks at the first letter of a key only, takes the last of repeated keys, and ignores what has no `=`
+(setsockaddroptions() in sendmail/daemon.c; DaemonPortOptions in the Installation and Operation Guide).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wizard.editors.m4_text import SPACE
+
+_PORTS = {
+    "": 25, "smtp": 25, "mail": 25, "submission": 587, "submissions": 465, "smtps": 465, "ssmtp": 465, "urd": 465,
+}
+_SERVICES = {25: "smtp", 587: "submission", 465: "submissions"}
+_FAMILIES = {"2": "inet", "10": "inet6", "1": "unix", "local": "unix"}
+_FAMILY_NAMES = frozenset(["inet", "inet6", "unix", "iso", "ns", "x.25"])
+_EITHER_CASE = frozenset("afilmnpst")  # A and a are the same key; c, D, d, q, R and r are keys of their own
+_EXACT_CASE = frozenset("cDdqRrT")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One `key=value` of an argument; all numbers are indexes into it. `letter` is the key as sendmail tells keys
+    apart, empty where there is no `=`. `start` and `end` leave out the blanks around the item."""
+
+    letter: str
+    start: int
+    end: int
+    value_start: int
+
+    def value(self, argument: str) -> str:
+        """The value without blanks around it."""
+        return argument[self.value_start : self.end] if self.letter else ""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonOption:
+    """One live listener of a sendmail.mc. `port` is as written, empty where absent (sendmail takes smtp then);
+    `modifiers` are the letters in force; `raw` is the argument as it reaches sendmail.cf."""
+
+    line: int
+    family: str
+    name: str | None
+    port: str
+    address: str | None
+    modifiers: str
+    raw: str
+
+    @property
+    def service(self) -> str:
+        """`smtp`, `submission` or `submissions` for ports 25, 587 and 465; else the port, as a number where it is one."""
+        number = self.port_number
+        return self.port if number is None else _SERVICES.get(number, str(number))
+
+    @property
+    def port_number(self) -> int | None:
+        """The TCP port; None for a service name that only /etc/services knows."""
+        digits = re.match(r"\d+", self.port)
+        return int(digits.group()[:9]) if digits else _PORTS.get(self.port.lower())
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether it listens on every address of its family."""
+        return is_wildcard(self.address)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it listens on a loopback address only."""
+        return is_loopback(self.address)
+
+    @property
+    def optional(self) -> bool:
+        """Modifier O: sendmail goes on without it where its socket cannot be had."""
+        return "O" in self.modifiers
+
+
+def plain_address(address: str | None) -> str | None:
+    """An address in its shortest form, for comparing; None for every address of the family."""
+    if address is None or not address.strip():
+        return None
+    bare = address.strip().lower().removeprefix("ipv6:").strip("[]")
+    try:
+        parsed = ipaddress.ip_address(bare)
+    except ValueError:
+        return bare
+    return None if parsed.is_unspecified else str(parsed)
+
+
+def is_wildcard(address: str | None) -> bool:
+    """No address, 0.0.0.0 or ::."""
+    return plain_address(address) is None
+
+
+def is_loopback(address: str | None) -> bool:
+    """127.*, ::1, localhost and Debian's ip6-localhost."""
+    plain = plain_address(address)
+    if plain in ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"):
+        return True
+    try:
+        return plain is not None and ipaddress.ip_address(plain).is_loopback
+    except ValueError:
+        return False
+
+
+def items(argument: str) -> tuple[Item, ...]:
+    """The parts of an argument, empty ones left out."""
+    found = []
+    at = 0
+    for part in argument.split(","):
+        start = at + len(part) - len(part.lstrip(SPACE))
+        end = at + len(part.rstrip(SPACE))
+        at += len(part) + 1
+        if start >= end:
+            continue
+        equals = argument.find("=", start, end)
+        if equals < 0:
+            found.append(Item("", start, end, end))
+            continue
+        letter = argument[start]
+        value = equals + 1
+        while value < end and argument[value] in SPACE:
+            value += 1
+        found.append(Item(letter.lower() if letter.lower() in _EITHER_CASE else letter, start, end, value))
+    return tuple(found)
+
+
+def last(argument: str, letter: str) -> Item | None:
+    """The item of that key that is in force."""
+    return next((item for item in reversed(items(argument)) if item.letter == letter), None)
+
+
+def unknown_item(argument: str) -> str | None:
+    """The first `key=value` that ends sendmail with `PortOptions parameter unknown` (or `Unknown address family`)."""
+    for item in items(argument):
+        if item.letter and item.letter not in _EITHER_CASE and item.letter not in _EXACT_CASE:
+            return argument[item.start : item.end]
+        if item.letter == "f" and _family(item.value(argument)) not in _FAMILY_NAMES:
+            return argument[item.start : item.end]
+    return None
+
+
+def parse(argument: str, line: int) -> DaemonOption:
+    """What sendmail takes from the argument."""
+
+    def value(letter: str) -> str:
+        item = last(argument, letter)
+        return item.value(argument) if item else ""
+
+    return DaemonOption(
+        line=line, family=_family(value("f") or "inet"), name=value("n") or None, port=value("p"),
+        address=value("a") or None, modifiers="".join(value("m").split()), raw=argument,
+    )
+
+
+def _family(value: str) -> str:
+    return _FAMILIES.get(value.lower(), value.lower())
+
+
+def with_letters(modifiers: str, require: str, forbid: str) -> str:
+    """The modifiers with the forbidden letters out and the missing ones behind; the rest keeps its order."""
+    kept = "".join(letter for letter in modifiers if letter not in forbid)
+    return kept + "".join(letter for letter in require if letter not in kept)
+
+
+def collide(first: DaemonOption, second: DaemonOption) -> bool:
+    """Whether `second` cannot have its socket once `first`, which stands above it, has its own.
+
+    A wildcard of inet6 takes IPv4 as well. Modifier O on the later one makes sendmail go on without it."""
+    if first.port_number is None or first.port_number != second.port_number or second.optional:
+        return False
+    families = {first.family, second.family}
+    if not families <= {"inet", "inet6"}:
+        return False
+    if len(families) == 1:
+        return first.wildcard or second.wildcard or plain_address(first.address) == plain_address(second.address)
+    six = first if first.family == "inet6" else second
+    return six.wildcard
+
+
+def collisions(options: Sequence[DaemonOption]) -> tuple[str, ...]:
+    """A sentence for each pair of listeners of which sendmail can open only one.
+
+    Some 45 s after such a start the whole MTA ends: `server SMTP socket wedged: exiting`."""
+    found = []
+    for at, first in enumerate(options):
+        for second in options[at + 1 :]:
+            if collide(first, second):
+                found.append(
+                    f"lines {first.line} and {second.line} both listen on port {first.port_number} "
+                    f"({_place(first)} and {_place(second)}): sendmail cannot open the second and would end, "
+                    "with every port, 45 s after its start"
+                )
+    return tuple(found)
+
+
+def _place(option: DaemonOption) -> str:
+    if option.address is not None:
+        return f"{option.family} {option.address}"
+    return "inet6 on every address, which takes IPv4 too" if option.family == "inet6" else "inet on every address"

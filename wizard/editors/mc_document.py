@@ -1,0 +1,219 @@
+"""A sendmail.mc as m4 and cf.m4 understand it: which calls are live, where each stands, what each define comes to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+from wizard.editors import cf_macros
+from wizard.editors.edit_error import EditError
+from wizard.editors.m4_builtins import Builtins, Setting
+from wizard.editors.m4_text import (
+    NOWHERE,
+    SPACE,
+    UNKNOWN,
+    Call,
+    LineStart,
+    Machine,
+    Macro,
+    Text,
+    joined,
+    made,
+)
+
+_DPO = "_DPO_"
+_RAW_DAEMON = re.compile(r"^O[ \t]*DaemonPortOptions[ \t]*=(.*(?:\n[ \t].*)*)", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One live DAEMON_OPTIONS: its call, and the argument as it reaches sendmail.cf."""
+
+    call: Call
+    argument: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word that m4 copies as it is because no macro has its name."""
+
+    name: str
+    offset: int
+    diversion: int
+    called: bool
+
+
+class Document:
+    """What one text says. Build it with `read`."""
+
+    def __init__(self, text: str, preloaded: bool) -> None:
+        self.text = text
+        self.calls: list[Call] = []
+        self.included: list[tuple[str, Call]] = []
+        self._machine = machine = Machine(text)
+        self._builtins = Builtins(machine, self._on_include)
+        self._diverted: list[int] = []
+        self._options: list[Call] = []
+        if preloaded:
+            self._load()
+        machine.run()
+        machine.recording = False
+        self.listeners = tuple(self._listeners())
+
+    @property
+    def loaded(self) -> bool:
+        """Whether cf.m4 was read, by the file itself or before it."""
+        return self._machine.loaded
+
+    @property
+    def line_starts(self) -> list[LineStart]:
+        """Line starts outside every construct, and the end of the file."""
+        return self._machine.line_starts
+
+    @property
+    def settings(self) -> list[Setting]:
+        """Every live define and undefine, in order."""
+        return self._builtins.settings
+
+    @property
+    def words(self) -> Iterator[Word]:
+        """Words that are no macros, in order."""
+        return (Word(*word) for word in self._machine.words)
+
+    def named(self, *names: str) -> list[Call]:
+        """The live calls of these macros, in order."""
+        return [call for call in self.calls if call.name in names]
+
+    def expanded(self, text: Text) -> str:
+        """What `text` is when cf.m4 uses it, after the whole file was read."""
+        return self._machine.expand(text).chars
+
+    def raw_daemons(self) -> Iterator[tuple[int, str]]:
+        """Offset and value of `O DaemonPortOptions=` lines that the file writes into sendmail.cf as raw text."""
+        for diversion in sorted({number for number, _ in self._machine.output if number >= 0}):
+            whole = joined([text for number, text in self._machine.output if number == diversion])
+            for match in _RAW_DAEMON.finditer(whole.chars):
+                yield whole.offsets[match.start()], match.group(1)
+
+    def fail(self, call: Call, why: str, remedy: str) -> EditError:
+        """The error for the line where `call` stands."""
+        return EditError.at(self.text, call.offset, why, remedy)
+
+    def _load(self) -> None:
+        machine = self._machine
+        machine.comments = False
+        machine.diversion = 0
+        if machine.loaded:
+            return
+        machine.loaded = True
+        machine.macros.pop("format", None)
+        for name, value in cf_macros.DEFAULTS.items():
+            machine.macros.setdefault(name, [Macro(body=made(value))])
+        for name in cf_macros.KNOWN:
+            machine.macros[name] = [Macro(code=self._on_call)]
+        machine.macros[_DPO] = [Macro(body=made(""))]
+        machine.macros["DAEMON_OPTIONS"] = [Macro(code=self._on_daemon_options)]
+        machine.macros["PUSHDIVERT"] = [Macro(code=self._on_push)]
+        machine.macros["POPDIVERT"] = [Macro(code=self._on_pop)]
+        machine.macros["CONCAT"] = [Macro(code=lambda call: joined([*call.args, made("")]))]
+
+    def _on_include(self, call: Call) -> None:
+        path = call.arg(1).chars.strip(SPACE)
+        if self._machine.recording:
+            self.included.append((path, call))
+        if path.rpartition("/")[2] == "cf.m4":
+            self._load()
+
+    def _on_call(self, call: Call) -> Text | None:
+        machine = self._machine
+        if machine.recording:
+            self.calls.append(call)
+        if call.name in cf_macros.SECTIONS:
+            machine.diversion = cf_macros.SECTIONS[call.name]
+        elif call.name == "MAILER_DEFINITIONS":
+            machine.diversion = cf_macros.MAILER_DEFINITIONS
+        elif call.name in cf_macros.NEED_ARGUMENT and not call.arg(1).chars.strip(SPACE):
+            raise self.fail(
+                call, f"m4 takes the word {call.name} as a macro here, looks for a file without a name, and ends",
+                f"write {call.name}(`...') without a blank before the parenthesis; in running text, begin the line with dnl",
+            )
+        elif call.name in cf_macros.EAT_LINE:
+            return made("dnl ")
+        return None
+
+    def _on_push(self, call: Call) -> Text:
+        self._diverted.append(self._machine.diversion)
+        return made(f"divert({call.arg(1).chars})")
+
+    def _on_pop(self, call: Call) -> None:
+        if self._diverted:
+            self._machine.diversion = self._diverted.pop()
+
+    def _on_daemon_options(self, call: Call) -> Text:
+        """cfhead.m4's own definition; the O is marked with the number of the call."""
+        argument = call.arg(1)
+        if not call.args:
+            raise self.fail(
+                call, "m4 takes the word DAEMON_OPTIONS as a macro here, and makes a listener without options",
+                "write DAEMON_OPTIONS(`...') without a blank before the parenthesis; in running text, begin the line with dnl",
+            )
+        if UNKNOWN in argument.chars:
+            raise self.fail(call, "a part of these options is made by a command or by what another file defines",
+                            "write the options out")
+        if not _balanced(argument.chars):
+            raise self.fail(
+                call, "an apostrophe (') stands where the backquote (`) belongs; m4 then garbles or loses all DAEMON_OPTIONS",
+                "open with a backquote and close with an apostrophe: DAEMON_OPTIONS(`Port=smtp, Name=MTA')dnl",
+            )
+        mark = Text("O", [NOWHERE - 1 - len(self._options)])
+        self._options.append(call)
+        self.calls.append(call)
+        return joined(
+            [made(f"define(`{_DPO}', defn(`{_DPO}')\n"), mark, made(" DaemonPortOptions=`"), argument, made("')")]
+        )
+
+    def _listeners(self) -> Iterator[Listener]:
+        stack = self._machine.macros.get(_DPO, [])
+        body = stack[-1].body if stack else None
+        if body is None:
+            return
+        text = self._machine.expand(body)
+        marks = [at for at, offset in enumerate(text.offsets) if offset < NOWHERE]
+        for at, end in pairwise([*marks, len(text.chars)]):
+            call = self._options[NOWHERE - 1 - text.offsets[at]]
+            first = at + len("O DaemonPortOptions=")
+            line = re.compile(r".*(?:\n[ \t].*)*").match(text.chars, first, end)
+            assert line is not None
+            if line.end() < end and text.chars[line.end() : end].strip(SPACE):
+                raise self.fail(call, "these options go over a line end, and the next line does not begin with a blank",
+                                "write the options on one line")
+            yield Listener(call, text[first : line.end()])
+
+
+def _balanced(chars: str) -> bool:
+    depth = 0
+    for char in chars:
+        depth += (char == "`") - (char == "'")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+@lru_cache(maxsize=64)
+def read(text: str) -> Document:
+    """The document. A file that does not include cf.m4 itself is read as m4 reads it after cf.m4.
+
+    Raises EditError, with the line, where m4 or sendmail could not do with the file or nobody can know what it says."""
+    failed: EditError | None = None
+    try:
+        document = Document(text, preloaded=False)
+        if document.loaded:
+            return document
+    except EditError as error:
+        failed = error
+    if failed is not None and re.search(r"^[^#\n]*\binclude\(.*cf\.m4", text, re.M):
+        raise failed
+    return Document(text, preloaded=True)

@@ -1,0 +1,173 @@
+"""The sendmail.mc editor: what a file says, and the edits of howto 3.2 to 3.5.
+
+Everything takes and returns text decoded as latin-1. Every function raises EditError, with the line, for a file that
+m4 could not read or whose meaning cannot be known. What an edit would not achieve it refuses: the result is read again.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from wizard.editors import cf_macros
+from wizard.editors.daemon_options import DaemonOption, collisions
+from wizard.editors.edit_error import EditError
+from wizard.editors.listener_plan import Wanted
+from wizard.editors.m4_builtins import Setting
+from wizard.editors.m4_text import SPACE
+from wizard.editors.mc_document import Document, read
+from wizard.editors.mc_listeners import daemon_options, set_listeners
+from wizard.editors.mc_placement import after_call, insert, macro_part_end, place_before
+from wizard.editors.mc_typos import unknown_macros
+
+__all__ = [
+    "DaemonOption", "EditError", "Wanted", "add_feature", "add_include", "check", "collisions", "daemon_options",
+    "define_value", "features", "includes", "set_define", "set_listeners", "trusted_mechanisms", "unknown_macros",
+]  # fmt: skip
+
+_BARE_VALUE = re.compile(r"[A-Za-z0-9_.+/:-]+(?: [A-Za-z0-9_.+/:-]+)*\Z")
+_SKIP = re.compile(r"(?:[ \t\r\n\f\v]+|dnl(?![A-Za-z0-9_(])[^\n]*(?:\n|\Z))*")
+
+
+def check(text: str) -> None:
+    """Raises EditError where the file cannot be understood: a quote or parenthesis never closed, changequote, a cf
+    macro written without its parenthesis, an apostrophe where a backquote belongs, a condition nobody can decide."""
+    document = read(text)
+    daemon_options(text)
+    macro_part_end(document)
+
+
+def includes(text: str) -> tuple[str, ...]:
+    """The paths of the live include() and sinclude() calls, in order, cf.m4's own among them."""
+    return tuple(path for path, _ in read(text).included)
+
+
+def features(text: str) -> tuple[str, ...]:
+    """The names of the live FEATUREs, in order."""
+    document = read(text)
+    return tuple(document.expanded(call.arg(1)).strip(SPACE) for call in document.named("FEATURE"))
+
+
+def trusted_mechanisms(text: str) -> tuple[str, ...]:
+    """The mechanisms of all live TRUST_AUTH_MECH, each once."""
+    document = read(text)
+    words = [word for call in document.named("TRUST_AUTH_MECH") for word in document.expanded(call.arg(1)).split()]
+    return tuple(dict.fromkeys(words))
+
+
+def define_value(text: str, name: str) -> str | None:
+    """What the file's own defines make of `name` in the end, quotes taken off.
+
+    None where it has no live define, where an undefine comes last, and where the last one stands above the include of
+    Debian's sasl.m4 or starttls.m4 that sets the same name again (DEBIAN.md trap 10)."""
+    document = read(text)
+    setting = _in_force(document, name)
+    return None if setting is None or setting.value is None else document.expanded(setting.value)
+
+
+def add_include(text: str, path: str, block: str) -> str:
+    """`block`, which includes `path`, put in before the MAILER lines, unless a live include of it is anywhere."""
+    wanted = posixpath.normpath(path)
+    if wanted in map(posixpath.normpath, includes(text)):
+        return text
+    document = read(text)
+    new = insert(text, macro_part_end(document), block)
+    if wanted not in map(posixpath.normpath, includes(new)):
+        raise EditError(None, block, f"these lines do not include {path}", "mend the template")
+    return new
+
+
+def add_feature(text: str, name: str, block: str) -> str:
+    """`block`, which holds FEATURE(`name'), put in before the first live DAEMON_OPTIONS and in any case before the
+    MAILER lines (m4 complains of a FEATURE behind them), unless the feature is live already."""
+    if name in features(text):
+        return text
+    document = read(text)
+    place = macro_part_end(document)
+    clients = [call for call in document.named("FEATURE") if document.expanded(call.arg(1)).strip(SPACE) == "nullclient"]
+    for calls in (document.named("DAEMON_OPTIONS"), clients):
+        if calls:
+            place = min(place, place_before(document, calls))
+    new = insert(text, place, block)
+    if name not in features(new):
+        raise EditError(None, block, f"these lines do not turn the feature {name} on", "mend the template")
+    return new
+
+
+def set_define(text: str, name: str, value: str, block: str) -> str:
+    """The define of `name` made to be `value`: the live one that is in force is changed in place, its value alone;
+    where there is none `block` goes to where includes go, after those of sasl.m4 and starttls.m4."""
+    if re.search(r"[`'\x00-\x1f]", value):
+        raise EditError(None, value, f"this cannot be a value of {name} in m4", "use no quotes and no line breaks")
+    if define_value(text, name) == value:
+        return text
+    document = read(text)
+    setting = _in_force(document, name)
+    if setting is None or setting.value is None:
+        new = insert(text, _behind_includes(document), block)
+    else:
+        new = _with_value(document, setting, value)
+    if define_value(new, name) != value:
+        raise _not_taken(new, name, value)
+    return new
+
+
+def _in_force(document: Document, name: str) -> Setting | None:
+    found = [setting for setting in document.settings if setting.name == name]
+    if not found:
+        return None
+    for path, call in document.included:
+        overridden = name in cf_macros.SET_BY_INCLUDE.get(path.rpartition("/")[2], ())
+        if overridden and call.offset > found[-1].call.offset:
+            return None
+    return found[-1]
+
+
+def _behind_includes(document: Document) -> int:
+    place = macro_part_end(document)
+    for path, call in document.included:
+        if path.rpartition("/")[2] in cf_macros.SET_BY_INCLUDE:
+            place = max(place, after_call(document, call))
+    return place
+
+
+def _with_value(document: Document, setting: Setting, value: str) -> str:
+    text, call = document.text, setting.call
+    if call.name not in ("define", "pushdef") or call.start < 0:
+        raise document.fail(call, f"the define of {setting.name} is put together by other macros here",
+                            "write it as a plain define")  # fmt: skip
+    if len(call.spans) < 2:
+        return f"{text[: call.end - 1]}, `{value}'{text[call.end - 1 :]}"
+    start, end = call.spans[1][0], call.spans[-1][1]
+    skipped = _SKIP.match(text, start, end)
+    first = skipped.end() if skipped else start
+    quoted = False
+    while text[first:end].startswith("`"):
+        close = _closing(text, first, end)
+        rest = _SKIP.match(text, close + 1, end)
+        if rest is None or rest.end() != end:
+            break
+        first, end, quoted = first + 1, close, True
+    if quoted and not text[first:end].startswith("`"):
+        return text[:first] + value + text[end:]
+    bare = _BARE_VALUE.match(text[first:end].rstrip()) and _BARE_VALUE.match(value)
+    if quoted or bare:
+        return text[:first] + value + text[first:end][len(text[first:end].rstrip()) :] + text[end:]
+    return f"{text[:first]}`{value}'{text[end:]}"
+
+
+def _closing(text: str, start: int, end: int) -> int:
+    depth = 0
+    for at in range(start, end):
+        depth += (text[at] == "`") - (text[at] == "'")
+        if depth == 0:
+            return at
+    return end
+
+
+def _not_taken(text: str, name: str, value: str) -> EditError:
+    document = read(text)
+    later = [setting for setting in document.settings if setting.name == name]
+    why = f"with this line {name} does not become `{value}'"
+    remedy = f"take the line out with dnl, or set {name} by hand below it"
+    return document.fail(later[-1].call, why, remedy) if later else EditError(None, name, why, remedy)
