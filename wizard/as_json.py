@@ -1,0 +1,73 @@
+"""Plans, runs and checks as JSON, `"schema": 1` (DESIGN.md section 5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from wizard.engine import Run
+from wizard.events import Event, Failed
+from wizard.plan import Check, Plan
+from wizard.steps import step as find_step
+
+SCHEMA = 1
+
+
+def dumps(**values: object) -> str:
+    """One JSON document, ASCII only."""
+    return json.dumps({"schema": SCHEMA, **values}, indent=2)
+
+
+def plan(made: Plan) -> dict[str, object]:
+    """A step's plan with its diffs and commands."""
+    step = find_step(made.step)
+    return {
+        "step": step.id,
+        "howto": step.howto,
+        "title": step.title,
+        "why": step.why,
+        "outcome": made.outcome,
+        "reason": made.reason,
+        "changes": [{"kind": item.kind, **vars(item.describe())} for item in made.changes],
+        "notes": list(made.notes),
+        "remedy": list(made.remedy),
+    }
+
+
+def checks(made: Sequence[Check]) -> list[dict[str, str]]:
+    """Checks in order."""
+    return [vars(item) for item in made]
+
+
+def run(made: Run, events: Sequence[Event]) -> dict[str, object]:
+    """What one apply came to."""
+    failures = [
+        {
+            "step": item.step.id,
+            "why": item.why,
+            "undone": list(item.undone),
+            "not_undone": list(item.not_undone),
+        }
+        for item in events
+        if isinstance(item, Failed)
+    ]
+    return {
+        "run": made.id,
+        "steps": [
+            {
+                **plan(item),
+                "commit": made.applied.get(name),
+                "skipped": name in made.skipped,
+                "checks": checks(made.checks.get(name, [])),
+            }
+            for name, item in made.plans.items()
+        ],
+        "failed": made.failed,
+        "blocked": made.blocked,
+        "failures": failures,
+    }
+
+
+def plans(made: Mapping[str, Plan]) -> list[dict[str, object]]:
+    """Plans in the howto's order."""
+    return [plan(item) for item in made.values()]

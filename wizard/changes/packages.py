@@ -1,0 +1,163 @@
+"""Packages that are missing, installed by apt; undo removes exactly what came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wizard.host import Completed, Host, HostError
+from wizard.plan import ChangeError, Description, Say
+
+LOCK_PATIENCE = 120
+"""Seconds to wait for another apt or dpkg."""
+
+DEADLINE = 1800.0
+"""Seconds for one apt run: a slow mirror is normal, a night is not."""
+
+_ENV = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none", "NEEDRESTART_MODE": "l"}
+
+
+@dataclass(frozen=True)
+class PackagesEffect:
+    """Packages that came, with version, and those that went."""
+
+    installed: tuple[tuple[str, str], ...]
+    removed: tuple[tuple[str, str], ...]
+
+    def undo(self, host: Host, say: Say) -> None:
+        """Purge what came. Raises ChangeError when apt does not."""
+        if not self.installed:
+            return
+        say("removing the packages that this step installed")
+        _settle(host, say)
+        names = [name for name, _ in self.installed]
+        done = _apt(host, ["purge", "-y", "-q", *names], say)
+        if done.code != 0:
+            raise ChangeError(f"apt could not remove {', '.join(names)}:\n{done.tail()}")
+
+    def record(self) -> dict[str, object]:
+        """Names and versions."""
+        return {"kind": "packages", "installed": dict(self.installed), "removed": dict(self.removed)}
+
+
+@dataclass(frozen=True)
+class PackagesChange:
+    """Install `names` with apt. `simulated` is what apt said it would do, when it was asked."""
+
+    names: tuple[str, ...]
+    simulated: tuple[str, ...] | None = None
+    may_remove: tuple[str, ...] = ()
+
+    kind = "packages"
+
+    @property
+    def touches(self) -> tuple[str, ...]:
+        """Packages write all over /etc."""
+        return ("/etc", "/usr/lib/sasl2")
+
+    def _argv(self) -> list[str]:
+        keep = [] if self.may_remove else ["--no-remove"]
+        return ["install", "-y", "-q", *keep, "-o", "Dpkg::Options::=--force-confold", *self.names]
+
+    def describe(self) -> Description:
+        """The apt command, and the packages that it would bring."""
+        brings = [line.split()[1] for line in self.simulated or () if line.startswith("Inst ")]
+        goes = [line.split()[1] for line in self.simulated or () if line.startswith("Remv ")]
+        others = [name for name in brings if name not in self.names]
+        title = f"install {', '.join(self.names)}"
+        if others:
+            title += f", and what they need: {', '.join(sorted(others))}"
+        if goes:
+            title += f"; REMOVES {', '.join(goes)}"
+        return Description(title, commands=(f"apt-get {' '.join(self._argv())}",))
+
+    def apply(self, host: Host, say: Say) -> PackagesEffect:
+        """Run apt; where its lists are missing or stale, fetch them and try once more. Raises ChangeError."""
+        before = installed(host)
+        done = _apt(host, self._argv(), say)
+        if done.code != 0 and _wants_update(done.stdout + done.stderr):
+            say("the package lists are missing or stale: apt-get update")
+            update = _apt(host, ["update", "-q"], say)
+            if update.code == 0:
+                done = _apt(host, self._argv(), say)
+        now = installed(host)
+        effect = PackagesEffect(
+            tuple(sorted(set(now.items()) - set(before.items()))),
+            tuple(sorted((name, version) for name, version in before.items() if name not in now)),
+        )
+        if done.code != 0:
+            broken = f"apt could not install {', '.join(self.names)}:\n{done.tail()}\n{_advice(done.stdout + done.stderr)}"
+            new = PackagesEffect(tuple(item for item in effect.installed if item[0] not in before), ())
+            new.undo(host, say)
+            raise ChangeError(broken)
+        return effect
+
+
+def installed(host: Host) -> dict[str, str]:
+    """All packages that are unpacked in any state, name to version. Raises ChangeError."""
+    try:
+        done = host.run(["dpkg-query", "-W", "-f", "${binary:Package} ${Version} ${db:Status-Status}\n"])
+    except HostError as error:
+        raise ChangeError(str(error)) from error
+    rows = (line.split() for line in done.stdout.splitlines())
+    return {
+        row[0]: row[1] for row in rows if len(row) == 3 and row[2] not in ("not-installed", "config-files")
+    }
+
+
+def _apt(host: Host, arguments: list[str], say: Say) -> Completed:
+    try:
+        return host.run(
+            ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *arguments],
+            timeout=DEADLINE,
+            say=say,
+            env=_ENV,
+        )
+    except HostError as error:
+        _settle(host, say)
+        raise ChangeError(f"{error}. `dpkg --configure -a` was run; see `apt-get check`") from error
+
+
+def _settle(host: Host, say: Say) -> None:
+    """What dpkg left half-done is finished first, or apt refuses everything."""
+    done = host.run(["dpkg", "--audit"])
+    if done.stdout.strip():
+        say("dpkg was left half-way: dpkg --configure -a")
+        host.run(["dpkg", "--force-confold", "--configure", "-a"], timeout=DEADLINE, say=say, env=_ENV)
+
+
+def _wants_update(output: str) -> bool:
+    return any(
+        mark in output
+        for mark in (
+            "Unable to locate package",
+            "has no installation candidate",
+            "404  Not Found",
+            "apt-get update",
+        )
+    )
+
+
+def _advice(output: str) -> str:
+    for mark, advice in (
+        (
+            "Could not get lock",
+            "Another program holds apt's lock (named above). Wait for it, then try again.",
+        ),
+        ("Temporary failure resolving", "No name server answers: check the network, then try again."),
+        (
+            "Could not connect",
+            "The package server cannot be reached: check network and proxy, then try again.",
+        ),
+        ("Unable to fetch", "Not all packages could be fetched: check the network, then try again."),
+        ("No space left", "The disk is full: `df -h`, make room, then try again."),
+        (
+            "need to be removed but remove is disabled",
+            "A package would have to go: see `apt-get -s install`.",
+        ),
+        ("Read-only file system", "A file system is read-only: `mount -o remount,rw` it, then try again."),
+        ("Unable to locate package", "No package source has it: check /etc/apt/sources.list."),
+        ("held broken packages", "Held packages are in the way: `apt-mark showhold`."),
+    ):
+        if mark in output:
+            return advice
+    return "What apt says above is the reason; mend it, then try again."

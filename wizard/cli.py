@@ -1,0 +1,125 @@
+"""The command line: arguments in, engine calls, text or JSON out; no decisions of its own (DESIGN.md section 5)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+DONE, FAILED, USAGE, CANNOT, CONFLICT, LOCKED, PENDING = 0, 1, 2, 3, 4, 5, 10
+"""The exit codes; 6 is an interrupted run that waits."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments == ["--version"]:
+        from wizard import __version__
+
+        print(f"msa-wizard {__version__}")
+        return DONE
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    os.umask(0o022)
+    return _run(_parser().parse_args(arguments or ["status"]))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from snapshots.errors import StoreError
+    from wizard import commands
+    from wizard.answers import AnswersError
+    from wizard.engine import EngineError
+    from wizard.host import HostError
+    from wizard.interrupt import Interrupted
+    from wizard.lock import Locked
+    from wizard.printing import clean_block, error
+
+    try:
+        return int(getattr(commands, arguments.run)(arguments))
+    except (AnswersError, EngineError) as problem:
+        error(f"msa-wizard: {clean_block(str(problem))}")
+        return USAGE
+    except commands.CannotHere as problem:
+        error(f"msa-wizard: {clean_block(str(problem))}")
+        return CANNOT
+    except Locked as problem:
+        error(
+            f"msa-wizard: {clean_block(str(problem))}. Nothing was changed; wait for it to end, then try again"
+        )
+        return LOCKED
+    except (HostError, StoreError) as problem:
+        error(f"msa-wizard: {clean_block(str(problem))}")
+        return FAILED
+    except Interrupted as problem:
+        error(f"msa-wizard: {problem}; what was begun is undone")
+        return 128 + problem.number
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read us has gone; Python would complain again while it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    import argparse
+
+    parser = argparse.ArgumentParser(
+        prog="msa-wizard",
+        description="Makes Debian's Sendmail a message submission agent: SASL2, STARTTLS, port 587.",
+        epilog="Exit codes: 0 done, 1 failed and undone, 2 bad usage or answers, 3 this host cannot, 5 another msa-wizard "
+        "is running, 10 plan --exit-code: changes pending.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, words: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
+        made.set_defaults(run=name)
+        return made
+
+    plan = command("plan", "show what would be done, as diffs and commands; changes nothing")
+    plan.add_argument("--exit-code", action="store_true", help="exit 10 when changes are pending")
+    apply = command("apply", "do it, step by step, each one a commit")
+    apply.add_argument("--yes", action="store_true", help="do not ask before each step")
+    for made in (plan, apply):
+        made.add_argument(
+            "steps", nargs="*", metavar="STEP", help="only these steps (see `status` for their names)"
+        )
+        made.add_argument(
+            "--answers", metavar="FILE", help="answers in TOML; `msa-wizard answers` prints a commented one"
+        )
+        made.add_argument(
+            "--replace-mta", action="store_true", help="let apt remove another MTA (Postfix, Exim)"
+        )
+        made.add_argument("--json", action="store_true", help="JSON on standard output")
+    status = command("status", "each step: applied, pending, drifted, not applicable, and why")
+    status.add_argument("--answers", metavar="FILE", help="answers in TOML")
+    history = command("history", "the commits of the snapshot store, newest first")
+    for made in (status, history):
+        made.add_argument("--json", action="store_true", help="JSON on standard output")
+    diff = command("diff", "what a step or a commit changed")
+    diff.add_argument("ref", metavar="STEP|COMMIT")
+    command("answers", "print a commented answers.toml with this host's defaults")
+    _test_options(command("test", "log in as a mail client does, and show the whole conversation"))
+    return parser
+
+
+def _test_options(test: argparse.ArgumentParser) -> None:
+    test.add_argument("--answers", metavar="FILE", help="answers in TOML; their [test] part is used")
+    test.add_argument("--host", help="the mail server (this host)")
+    test.add_argument("--port", type=int, default=587, help="587; 465 has TLS on connect")
+    test.add_argument("--user", help="login name; without it the conversation ends before the login")
+    test.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    test.add_argument("--mechanism", choices=("LOGIN", "PLAIN"), default="LOGIN")
+    test.add_argument("--family", choices=("any", "ipv4", "ipv6"), default="any")
+    test.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
+    test.add_argument("--sender", metavar="ADDRESS", help="its sender (USER@HOST)")
+    test.add_argument("--verify", action="store_true", help="an untrusted certificate is a failure")
+    test.add_argument("--json", action="store_true", help="JSON on standard output")

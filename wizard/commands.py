@@ -1,0 +1,339 @@
+"""What each command of the command line does: engine calls, and the result as text or JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import getpass
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wizard import as_json
+from wizard.answers import MECHANISMS, Answers, AnswersError, host_name, load
+from wizard.engine import Engine, EngineError, Run
+from wizard.events import Event
+from wizard.facts import SASLAUTHD_DEFAULT, SENDMAIL_CF
+from wizard.host import Host
+from wizard.interrupt import postponed
+from wizard.lock import held
+from wizard.look import look
+from wizard.plan import Check, Outcome, Plan, Sign, Step
+from wizard.printing import check_text, clean, error, out, show, status_lines
+from wizard.steps import STEPS
+
+if TYPE_CHECKING:
+    import argparse
+
+    from snapshots.store import Commit, Store
+
+HOME = Path("/var/lib/msa-wizard")
+STORE = HOME / "etc.git"
+
+
+class CannotHere(Exception):
+    """This host, or this user, cannot do it."""
+
+
+def _answers(arguments: argparse.Namespace) -> Answers:
+    answers = load(Path(arguments.answers)) if arguments.answers else Answers()
+    return dataclasses.replace(answers, replace_mta=getattr(arguments, "replace_mta", False))
+
+
+def _steps(names: list[str]) -> list[str]:
+    known = [step.id for step in STEPS]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise EngineError(
+                f"there is no step {clean(name)[:60]!r}{f'; did you mean {near[0]}?' if near else ''} Steps: {', '.join(known)}"
+            )
+    return names
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """`plan`: 0, or 10 with --exit-code when something is to be done; 3 when a step is blocked."""
+    steps = _steps(arguments.steps)
+    engine = Engine(Host(), _answers(arguments), (lambda _: None) if arguments.json else show)
+    made = engine.plan(steps)
+    if arguments.json:
+        out(as_json.dumps(steps=as_json.plans(made)))
+    outcomes = {item.outcome for item in made.values()}
+    if Outcome.BLOCKED in outcomes:
+        return 3
+    return 10 if arguments.exit_code and outcomes & {Outcome.PENDING, Outcome.LATER} else 0
+
+
+def apply(arguments: argparse.Namespace) -> int:
+    """`apply`: 0 done or nothing to do, 1 failed and undone, 3 blocked."""
+    steps = _steps(arguments.steps)
+    answers = _answers(arguments)
+    if not arguments.yes and not (sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json):
+        raise EngineError(
+            "nothing was changed: without a terminal, apply needs --yes (`msa-wizard plan` shows what it would do)"
+        )
+    _root()
+    events: list[Event] = []
+    engine = Engine(Host(), answers, events.append if arguments.json else show)
+    with held(_home() / "lock", _who()), postponed() as interrupt:
+        run = engine.apply(_store(), steps, _decide(arguments.yes), interrupt)
+    if arguments.json:
+        out(as_json.dumps(**as_json.run(run, events)))
+    else:
+        _summary(run)
+    return 3 if run.blocked else 1 if run.failed else 0
+
+
+def _decide(yes: bool) -> Callable[[Step, Plan], bool]:
+    if yes:
+        return lambda _step, _plan: True
+    rest = False
+
+    def ask(step: Step, _plan: Plan) -> bool:
+        nonlocal rest
+        if rest:
+            return True
+        while True:
+            try:
+                reply = input(f"   apply {step.id}? [y]es, [n]o, [a]ll that remain: ").strip().lower()
+            except EOFError:
+                return False
+            if reply in ("a", "all"):
+                rest = True
+            if reply in ("y", "yes", "a", "all", "n", "no"):
+                return reply[0] != "n"
+
+    return ask
+
+
+def _summary(run: Run) -> None:
+    if run.blocked:
+        error(f"Stopped at {run.blocked}: see above what is in the way. {_applied(run)}")
+    elif run.failed:
+        error(f"Step {run.failed} failed. {_applied(run)}")
+    elif run.applied:
+        out(f"\nDone: {_applied(run)} Now prove a login:  msa-wizard test --user NAME")
+    else:
+        out(
+            "\nNothing to do: every step is done."
+            if not run.skipped
+            else f"\nLeft alone: {', '.join(run.skipped)}."
+        )
+
+
+def _applied(run: Run) -> str:
+    return (
+        f"{len(run.applied)} steps applied ({', '.join(run.applied)})."
+        if run.applied
+        else "No step was applied."
+    )
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """`status`: 0. A step that a commit says was applied, and that has something to do again, has drifted."""
+    facts = look(Host())
+    engine = Engine(Host(), _answers(arguments), lambda _: None)
+    applied = _applied_steps()
+    rows: dict[str, tuple[str, str]] = {}
+    for step in STEPS:
+        made = engine.plan_step(step, facts)
+        state = str(made.outcome)
+        if made.outcome is Outcome.DONE and step.id in applied:
+            state = "applied"
+        elif made.outcome is Outcome.PENDING and step.id in applied:
+            state = "drifted"
+        rows[step.id] = (state, made.reason)
+    if arguments.json:
+        out(
+            as_json.dumps(
+                steps=[{"step": name, "state": state, "reason": why} for name, (state, why) in rows.items()]
+            )
+        )
+    else:
+        out(status_lines(rows))
+    return 0
+
+
+def _applied_steps() -> set[str]:
+    """Steps with an apply commit; none where there is no store, or it is not ours to read."""
+    store = _existing() if os.geteuid() == 0 else None
+    return (
+        {item.step for item in store.history() if item.operation == "apply" and item.step} if store else set()
+    )
+
+
+def history(arguments: argparse.Namespace) -> int:
+    """`history`: 0."""
+    store = _existing_or_say()
+    commits = list(store.history())
+    if arguments.json:
+        out(as_json.dumps(commits=[_commit(item) for item in commits]))
+    for item in () if arguments.json else commits:
+        when = item.time.astimezone().strftime("%F %T")
+        out(f"{item.short}  {when}  {item.operation:<8}  {clean(item.subject)}  ({clean(item.author.name)})")
+    return 0
+
+
+def _commit(item: Commit) -> dict[str, object]:
+    return {
+        "commit": item.id,
+        "time": item.time.isoformat(),
+        "operation": item.operation,
+        "step": item.step,
+        "howto": item.howto,
+        "run": item.run,
+        "subject": item.subject,
+        "author": {"name": item.author.name, "email": item.author.email},
+    }
+
+
+def diff(arguments: argparse.Namespace) -> int:
+    """`diff`: 0, or 2 when there is no such step or commit."""
+    from snapshots.store import StoreError
+
+    store = _existing_or_say()
+    try:
+        out(store.diff(arguments.ref).rstrip("\n"))
+    except StoreError as problem:
+        raise EngineError(str(problem)) from problem
+    return 0
+
+
+def answers(arguments: argparse.Namespace) -> int:
+    """`answers`: a commented TOML with this host's defaults; it parses to the defaults."""
+    from templates import render
+
+    facts = look(Host())
+    out(
+        render(
+            "answers.toml.j2",
+            addresses=facts.addresses,
+            submission="[]",
+            smtp="[]",
+            ipv6="false",
+            implicit_tls="false",
+            ipv6_available=facts.ipv6,
+            saslauthd_mechanism="pam",
+            saslauthd_mechanisms=MECHANISMS[1:],
+            fqdn=facts.fqdn if facts.fqdn_resolves else "",
+        ).rstrip("\n")
+    )
+    return 0
+
+
+def test(arguments: argparse.Namespace) -> int:
+    """`test`: 0 when the login (or, without a user, all before it) is as it should be, else 1."""
+    from wizard.smtp import Credentials, Line, Target, converse
+
+    chosen = _answers(arguments).test
+    user = arguments.user or chosen.user
+
+    def tell(line: Line) -> None:
+        sign = {"server": "<", "client": ">"}.get(line.who, "#")
+        out(f"{sign} {clean(line.text):<60}" + (f"  {line.explanation}" if line.explanation else ""))
+
+    try:
+        target = Target(
+            host=host_name(arguments.host or chosen.host or _this_host(arguments.port)),
+            port=arguments.port,
+            mechanism=arguments.mechanism,
+            family=arguments.family,
+            send_to=arguments.send_to or chosen.send_to or None,
+            sender=arguments.sender,
+            verify=arguments.verify,
+        )
+        credentials = Credentials(user, _password(arguments)) if user else None
+        result = converse(target, credentials, None if arguments.json else tell)
+    except ValueError as problem:
+        raise AnswersError(str(problem)) from problem
+    bad = any(finding.state == Sign.FAILED for finding in result.findings)
+    if arguments.json:
+        out(as_json.dumps(**result.to_json()))
+        return int(bad or not result.ok)
+    out()
+    for finding in result.findings:
+        out(check_text(Check(finding.id, Sign(finding.state), finding.says)))
+    out(f"\n{'OK' if result.ok and not bad else 'FAILED'}: {clean(result.verdict)}")
+    if credentials and not (arguments.host or chosen.host) and "-c" in _saslauthd_options():
+        out("Note: saslauthd caches logins (-c): a password that was changed, or an account that was locked, is still")
+        out("accepted for up to 8 hours, unless saslauthd is restarted.")
+    return int(bad or not result.ok)
+
+
+def _password(arguments: argparse.Namespace) -> str:
+    """From standard input, or asked for on the terminal; never from an argument or the environment."""
+    if arguments.password_stdin:
+        return sys.stdin.readline(4096).rstrip("\r\n")
+    if not sys.stdin.isatty():
+        raise AnswersError("--user needs a password: give --password-stdin, or run it on a terminal")
+    return getpass.getpass("Password: ")
+
+
+def _this_host(port: int) -> str:
+    """Where this host's own MSA answers: its qualified name where it listens on every address."""
+    from wizard import sendmail_cf
+
+    host = Host()
+    entry = host.entry(SENDMAIL_CF)
+    found = (
+        [item for item in sendmail_cf.daemons(entry.content.decode("latin-1")) if item.port == port]
+        if entry
+        else []
+    )
+    return found[0].reachable_at if found else "127.0.0.1"
+
+
+def _saslauthd_options() -> list[str]:
+    from wizard.editors import EditError, shell_defaults
+
+    entry = Host().entry(SASLAUTHD_DEFAULT)
+    try:
+        return (
+            (shell_defaults.value(entry.content.decode("latin-1"), "OPTIONS") or "").split() if entry else []
+        )
+    except EditError:
+        return []
+
+
+def _root() -> None:
+    if os.geteuid() != 0:
+        raise CannotHere("only root can change this host: run it with sudo. Nothing was changed")
+
+
+def _home() -> Path:
+    HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return HOME
+
+
+def _who() -> str:
+    return os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or "root"
+
+
+def _store() -> Store:
+    from snapshots.store import Store, StoreError
+
+    try:
+        return Store.open(STORE)
+    except StoreError as problem:
+        raise CannotHere(str(problem)) from problem
+
+
+def _existing() -> Store | None:
+    from snapshots.store import Store, StoreError
+
+    try:
+        return Store.open_existing(STORE)
+    except StoreError as problem:
+        raise CannotHere(str(problem)) from problem
+
+
+def _existing_or_say() -> Store:
+    _root()
+    store = _existing()
+    if store is None:
+        raise CannotHere(
+            "there is no history yet: nothing was ever applied on this host (`msa-wizard plan` shows what would be)"
+        )
+    return store

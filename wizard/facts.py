@@ -1,0 +1,194 @@
+"""A frozen picture of the host. Steps decide on this alone; `wizard.look` takes the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from snapshots.entry import Entry
+    from wizard.plan import Plan
+
+SENDMAIL_MC = "/etc/mail/sendmail.mc"
+SENDMAIL_CF = "/etc/mail/sendmail.cf"
+SENDMAIL_CONF = "/etc/mail/sendmail.conf"
+SASL_M4 = "/etc/mail/sasl/sasl.m4"
+STARTTLS_M4 = "/etc/mail/tls/starttls.m4"
+SASL_CONF = "/etc/mail/sasl/Sendmail.conf.2"
+SASL_LINK = "/usr/lib/sasl2/Sendmail.conf"
+SASLPASSWD_CONF = "/usr/lib/sasl2/saslpasswd.conf"
+SERVER_CERT = "/etc/mail/tls/sendmail-server.crt"
+COMMON_KEY = "/etc/mail/tls/sendmail-common.key"
+SASLAUTHD_DEFAULT = "/etc/default/saslauthd"
+SASLAUTHD_INIT = "/etc/init.d/saslauthd"
+SYSTEMD_HOOK = "/lib/lsb/init-functions.d/40-systemd"
+PAM_SMTP = "/etc/pam.d/smtp"
+DEFAULT_FOLDER = "/etc/default"
+MUX = "/run/saslauthd/mux"
+
+READ = (
+    SENDMAIL_MC,
+    SENDMAIL_CF,
+    SENDMAIL_CONF,
+    SASL_M4,
+    STARTTLS_M4,
+    SASL_CONF,
+    SASL_LINK,
+    SERVER_CERT,
+    COMMON_KEY,
+    SASLAUTHD_DEFAULT,
+    SASLAUTHD_INIT,
+    SYSTEMD_HOOK,
+    PAM_SMTP,
+    DEFAULT_FOLDER,
+)
+"""The paths whose entries are part of the facts."""
+
+DECLARED = (SASL_LINK.lstrip("/"), SASLPASSWD_CONF.lstrip("/"))
+"""The paths outside /etc that a step may write (DEBIAN.md section sendmail)."""
+
+MTA_PACKAGES = (
+    "postfix",
+    "exim4-daemon-light",
+    "exim4-daemon-heavy",
+    "exim4-base",
+    "opensmtpd",
+    "courier-mta",
+    "nullmailer",
+    "msmtp-mta",
+    "ssmtp",
+    "dma",
+    "esmtp-run",
+    "lsb-invalid-mta",
+    "citadel-server",
+)
+"""Packages that apt would remove for sendmail: all provide mail-transport-agent."""
+
+NO_MAP: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Release:
+    """From /etc/os-release: id `debian`, version `12` (empty on testing and sid), the name shown to people."""
+
+    id: str
+    version: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service as the init system sees it. `active` is its word, which DEBIAN.md trap 3 forbids to believe."""
+
+    name: str
+    exists: bool = False
+    enabled: bool = False
+    active: str = "unknown"
+    native: bool = False
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running process: its command line, and when it started (seconds since the epoch)."""
+
+    pid: int
+    name: str
+    argv: tuple[str, ...]
+    started: float
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP socket that listens; `process` is None when it may not be seen."""
+
+    address: str
+    port: int
+    process: str | None
+    pid: int | None
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """What was found of a firewall (howto 3.8): its name, whether it is active, and why that is believed."""
+
+    name: str
+    active: bool
+    says: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the steps know of the host at one moment."""
+
+    euid: int
+    release: Release
+    init: str
+    """`systemd` or `sysv` (PID 1 is something else: init scripts are run)."""
+    hostname: str
+    fqdn: str
+    """What `hostname -f` says, empty when it fails."""
+    fqdn_resolves: bool
+    addresses: tuple[str, ...]
+    ipv6: bool
+    packages: Mapping[str, str] = field(default_factory=lambda: NO_MAP)
+    """Installed packages of interest: name to version."""
+    services: Mapping[str, Service] = field(default_factory=dict)
+    processes: tuple[Process, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    saslauthd_says: str | None = None
+    """What answered on saslauthd's socket, None when nothing did."""
+    files: Mapping[str, Entry | None] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()
+    shipped: Mapping[str, Entry] = field(default_factory=dict)
+    """Files as the packages in apt's cache ship them, for planning before they are installed."""
+    apt_plan: tuple[str, ...] | None = None
+    """What apt says it would do (`Inst ...`, `Remv ...`), None when not asked."""
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    cf_from_mc: str | None = None
+    """What m4 makes of the live sendmail.mc, None when m4 failed or could not be asked."""
+    cf_changed: float = 0.0
+    """When the newest of what sendmail reads only at start was changed, seconds since the epoch."""
+    firewalls: tuple[Firewall, ...] = ()
+    tools: frozenset[str] = frozenset()
+    """Which of the commands asked for by the steps exist."""
+    disk_free: int = 0
+    """Bytes free below /var."""
+    planned: frozenset[str] = frozenset()
+    """Ids of earlier steps that have something to do, when planning a sequence without doing it."""
+    assumed: frozenset[str] = frozenset()
+    """Paths whose text is a package's, because the package is only going to be installed."""
+
+    def text(self, path: str) -> str | None:
+        """The content of `path` as text that keeps every byte (Latin-1), None when absent or no regular file.
+
+        Raises PermissionError when only root may read it."""
+        if path in self.unreadable:
+            raise PermissionError(f"{path} can only be read by root")
+        entry = self.files.get(path)
+        return entry.content.decode("latin-1") if entry is not None and entry.kind == "file" else None
+
+    def process(self, name: str) -> Process | None:
+        """The oldest process called `name`."""
+        found = [item for item in self.processes if item.name == name]
+        return min(found, key=lambda item: item.started) if found else None
+
+    def after(self, plan: Plan) -> Facts:
+        """These facts as they will be for the next step's plan, once `plan` has been carried out."""
+        from wizard.plan import Outcome
+
+        if plan.outcome not in (Outcome.PENDING, Outcome.LATER):
+            return self
+        files, groups, assumed = dict(self.files), dict(self.groups), set(self.assumed)
+        for change in plan.changes:
+            if change.kind == "file":
+                files[change.path] = change.after  # type: ignore[attr-defined]
+            elif change.kind == "packages":
+                for path, entry in self.shipped.items():
+                    if files.get(path) is None:
+                        files[path] = entry
+                        assumed.add(path)
+        return replace(
+            self, files=files, groups=groups, planned=self.planned | {plan.step}, assumed=frozenset(assumed)
+        )

@@ -1,0 +1,262 @@
+"""The one door to the machine: run, spawn, read, stat, write atomically, under a root."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from snapshots.entry import Entry, read_entry, remove_entry, write_entry
+
+if TYPE_CHECKING:
+    import pexpect
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MAX_OUTPUT = 8 * 1024 * 1024
+
+
+class HostError(Exception):
+    """The machine refused: a command that is missing, hung or failed, a file that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended: exit code (negative: killed by that signal), output as text, seconds taken."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+    @property
+    def command(self) -> str:
+        """The command as one would type it."""
+        return shlex.join(self.argv)
+
+    def tail(self, lines: int = 8) -> str:
+        """The last lines it said, for an error message."""
+        said = (self.stdout.rstrip() + "\n" + self.stderr.rstrip()).strip().splitlines()
+        return "\n".join(said[-lines:])
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of every command: never the caller's, so locale and LD_* of the admin change nothing."""
+    return {"PATH": PATH, "LC_ALL": "C", "LANG": "C", "HOME": "/root", "TERM": "dumb", **(extra or {})}
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine whose root folder is `root`. Commands run only on the real root."""
+
+    root: Path = Path("/")
+
+    def path(self, path: str) -> Path:
+        """Where the absolute `path` of the machine lies here."""
+        return self.root / path.lstrip("/")
+
+    # --- files -------------------------------------------------------------------------------------------
+
+    def entry(self, path: str) -> Entry | None:
+        """What is at `path` (symlinks not followed), None when nothing is.
+
+        Raises PermissionError when it may not be read, else HostError."""
+        target = self.path(path)
+        try:
+            target.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _read_error(path, error) from error
+        if target.is_file() and not target.is_symlink() and not os.access(target, os.R_OK):
+            raise PermissionError(f"{path} can only be read by root")
+        try:
+            return read_entry(target)
+        except OSError as error:
+            raise _read_error(path, error) from error
+
+    def write(self, path: str, entry: Entry) -> None:
+        """Write `entry` atomically in place of what is at `path`; raises HostError, then nothing was changed."""
+        try:
+            write_entry(self.path(path), entry)
+        except OSError as error:
+            raise HostError(f"{path} could not be written: {error.strerror or error}") from error
+
+    def remove(self, path: str) -> None:
+        """Remove the file, symlink or empty folder at `path`; raises HostError."""
+        try:
+            remove_entry(self.path(path))
+        except OSError as error:
+            raise HostError(f"{path} could not be removed: {error.strerror or error}") from error
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """The sorted names in `folder`, empty when there is no such folder."""
+        try:
+            return tuple(sorted(item.name for item in self.path(folder).iterdir()))
+        except OSError:
+            return ()
+
+    def exists(self, path: str) -> bool:
+        """Whether `path` leads to something, symlinks followed."""
+        return self.path(path).exists()
+
+    def mtime(self, path: str) -> float:
+        """Seconds since the epoch of the last change of content, 0.0 when absent; symlinks followed."""
+        try:
+            return self.path(path).stat().st_mtime
+        except OSError:
+            return 0.0
+
+    # --- commands ----------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = 60.0,
+        say: Callable[[str], None] | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        encoding: str = "utf-8",
+    ) -> Completed:
+        """Run `argv` without a shell, without input, in its own session, and wait `timeout` seconds at most.
+
+        `say` gets each line of its output as it comes; `encoding` latin-1 keeps every byte. Raises HostError when it cannot be started or hangs;
+        a hanging command's whole process group is ended (TERM, then KILL)."""
+        started = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment(env),
+                cwd=cwd,
+                start_new_session=True,
+                umask=0o022,
+            )
+        except OSError as error:
+            raise HostError(f"{argv[0]} could not be started: {error.strerror or error}") from error
+        out: list[str] = []
+        err: list[str] = []
+        assert process.stdout is not None
+        assert process.stderr is not None
+        readers = [
+            threading.Thread(target=_drain, args=(process.stdout, out, say, encoding), daemon=True),
+            threading.Thread(target=_drain, args=(process.stderr, err, say, encoding), daemon=True),
+        ]
+        for reader in readers:
+            reader.start()
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            end_group(process)
+            raise HostError(
+                f"{shlex.join(argv)} did not end within {timeout:.0f} s and was stopped"
+            ) from error
+        except BaseException:
+            end_group(process)
+            raise
+        for reader in readers:
+            # A daemon that inherits the pipe would hold us for ever: the command itself has ended.
+            reader.join(0.5)
+        return Completed(tuple(argv), code, "".join(out), "".join(err), time.monotonic() - started)
+
+    def output(self, argv: Sequence[str], *, timeout: float = 60.0) -> bytes:
+        """The raw bytes `argv` writes; raises HostError when it fails or hangs."""
+        try:
+            done = subprocess.run(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=environment(),
+                timeout=timeout,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise HostError(f"{argv[0]} could not be run: {error}") from error
+        if done.returncode != 0:
+            raise HostError(f"{shlex.join(argv)} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
+        return done.stdout
+
+    def spawn(self, argv: Sequence[str], *, timeout: float) -> pexpect.spawn[str]:
+        """Start `argv` on a pseudo-terminal for a dialogue; raises HostError."""
+        import pexpect
+
+        try:
+            return pexpect.spawn(
+                argv[0],
+                list(argv[1:]),
+                timeout=timeout,
+                encoding="utf-8",
+                codec_errors="replace",
+                echo=False,
+                env=environment(),
+                cwd="/",
+                dimensions=(24, 200),
+            )
+        except pexpect.ExceptionPexpect as error:
+            raise HostError(f"{argv[0]} could not be started: {str(error).splitlines()[0]}") from error
+
+    # --- sockets -----------------------------------------------------------------------------------------
+
+    def ask_unix_socket(self, path: str, request: Sequence[bytes], timeout: float = 10.0) -> str:
+        """Send length-prefixed strings to the stream socket at `path`, return the answer (saslauthd's protocol,
+        DEBIAN.md section saslauthd). Raises HostError when nothing answers."""
+        message = b"".join(struct.pack(">H", len(part)) + part for part in request)
+        try:
+            with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+                connection.settimeout(timeout)
+                connection.connect(str(self.path(path)))
+                connection.sendall(message)
+                header = connection.recv(2, socket.MSG_WAITALL)
+                if len(header) < 2:
+                    raise HostError(f"{path} closed the connection without an answer")
+                return connection.recv(struct.unpack(">H", header)[0], socket.MSG_WAITALL).decode("latin-1")
+        except OSError as error:
+            raise HostError(f"{path} does not answer: {error.strerror or error}") from error
+
+    # --- processes ---------------------------------------------------------------------------------------
+
+    def processes(self) -> Iterator[tuple[int, Path]]:
+        """Each process id with its folder below /proc."""
+        for name in self.names("/proc"):
+            if name.isdigit():
+                yield int(name), self.path("/proc") / name
+
+
+def _read_error(path: str, error: OSError) -> Exception:
+    if isinstance(error, PermissionError):
+        return PermissionError(f"{path} can only be read by root")
+    return HostError(f"{path} could not be read: {error.strerror or error}")
+
+
+def _drain(stream: IO[bytes], into: list[str], say: Callable[[str], None] | None, encoding: str) -> None:
+    kept = 0
+    for raw in stream:
+        line = raw.decode(encoding, "replace")
+        if kept < MAX_OUTPUT:
+            into.append(line)
+            kept += len(line)
+        if say is not None:
+            say(line.rstrip("\r\n"))
+
+
+def end_group(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:
+    """End the process and all it started: SIGTERM to its group, SIGKILL after `patience` seconds."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+            return

@@ -1,0 +1,45 @@
+"""SIGHUP (a dropped line), SIGTERM and SIGINT: the change in hand is finished or undone, then we end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupted(Exception):
+    """A signal asked us to end; `number` is its number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+        self.number = number
+
+
+class Interrupt:
+    """Remembers the first signal; asked between changes."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def __call__(self) -> None:
+        """Raises Interrupted when a signal has come."""
+        if self.number is not None:
+            raise Interrupted(self.number)
+
+    def _remember(self, number: int, _frame: FrameType | None) -> None:
+        self.number = self.number or number
+
+
+@contextmanager
+def postponed() -> Iterator[Interrupt]:
+    """While inside, signals wait for the next time the Interrupt is called."""
+    interrupt = Interrupt()
+    before = {number: signal.signal(number, interrupt._remember) for number in SIGNALS}
+    try:
+        yield interrupt
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,40 @@
+"""One msa-wizard at a time changes a machine; the second says who holds the lock, and since when."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class Locked(Exception):
+    """Another msa-wizard is at work."""
+
+
+@contextmanager
+def held(path: Path, who: str) -> Iterator[None]:
+    """Hold the lock at `path` while inside. Raises Locked with the holder's name, pid and start; OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Locked(_holder(descriptor)) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "who": who, "since": time.time()}).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        shown = json.loads(os.pread(descriptor, 4096, 0))
+        since = time.strftime("%F %T", time.localtime(shown["since"]))
+        return f"{shown['who']} runs msa-wizard (pid {shown['pid']}) since {since}"
+    except (ValueError, KeyError, TypeError):
+        return "another msa-wizard has just started"

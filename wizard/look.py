@@ -1,0 +1,250 @@
+"""Takes the picture of the host that the steps decide on: reads files, asks the init system, dpkg and the kernel."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+
+from snapshots.entry import Entry
+from wizard import facts as f
+from wizard.facts import Facts, Firewall, Process, Release, Service
+from wizard.host import Host, HostError
+from wizard.network import addresses, ipv6_available, listeners
+from wizard.shipped import apt_simulation, shipped_files
+
+PACKAGES = (
+    "sendmail",
+    "sendmail-bin",
+    "sendmail-base",
+    "sendmail-cf",
+    "sasl2-bin",
+    "libsasl2-modules",
+    "openssl",
+    "etckeeper",
+    *f.MTA_PACKAGES,
+)
+SERVICES = ("sendmail", "saslauthd")
+DAEMONS = ("sendmail-mta", "saslauthd")
+TOOLS = ("apt-get", "dpkg-query", "m4", "sendmail", "sendmailconfig", "openssl", "saslauthd")
+GROUPS = ("sasl", "smmsp", "smmta")
+READ_AT_START = (f.SENDMAIL_CF, f.SASL_CONF, f.SERVER_CERT, f.COMMON_KEY, f.SASL_LINK)
+
+
+def look(host: Host, *, ask_apt: bool = False) -> Facts:
+    """Read the facts; takes some tens of milliseconds. With `ask_apt` apt simulates the installation, about a
+    second, and the files that packages in its cache ship are read, where sendmail is not installed yet."""
+    files, unreadable = _files(host)
+    packages = _packages(host)
+    missing = "sendmail-bin" not in packages or "sasl2-bin" not in packages
+    fqdn, resolves = _fqdn(host)
+    tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
+    return Facts(
+        euid=os.geteuid(),
+        release=_release(host),
+        init="systemd" if host.exists("/run/systemd/system") else "sysv",
+        hostname=os.uname().nodename,
+        fqdn=fqdn,
+        fqdn_resolves=resolves,
+        addresses=addresses(host),
+        ipv6=ipv6_available(host),
+        packages=packages,
+        services=_services(host),
+        processes=_processes(host),
+        listeners=listeners(host),
+        saslauthd_says=_saslauthd(host),
+        files=files,
+        unreadable=unreadable,
+        shipped=shipped_files(host) if ask_apt and missing else {},
+        apt_plan=apt_simulation(host) if ask_apt and missing else None,
+        groups=_groups(host),
+        cf_from_mc=_m4(host, files) if "m4" in tools else None,
+        cf_changed=max(host.mtime(path) for path in (*READ_AT_START, *_sasl_plugins(host))),
+        firewalls=_firewalls(host),
+        tools=tools,
+        disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,
+    )
+
+
+def _search_path(host: Host) -> str:
+    return ":".join(str(host.path(folder)) for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
+
+
+def _files(host: Host) -> tuple[dict[str, Entry | None], frozenset[str]]:
+    files: dict[str, Entry | None] = {}
+    unreadable = set()
+    for path in f.READ:
+        try:
+            files[path] = host.entry(path)
+        except PermissionError:
+            unreadable.add(path)
+    return files, frozenset(unreadable)
+
+
+def _release(host: Host) -> Release:
+    entry = host.path("/etc/os-release")
+    text = entry.read_text("utf-8", "replace") if entry.exists() else ""
+    values = dict(re.findall(r"^([A-Z_]+)=[\"']?([^\"'\n]*)", text, re.MULTILINE))
+    return Release(
+        values.get("ID", ""), values.get("VERSION_ID", ""), values.get("PRETTY_NAME", "an unknown system")
+    )
+
+
+def _packages(host: Host) -> Mapping[str, str]:
+    """Installed packages among PACKAGES. dpkg's database is read as dpkg-query prints it."""
+    try:
+        done = host.run(
+            ["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\n", *PACKAGES], timeout=30
+        )
+    except HostError:
+        return {}
+    rows = (line.split() for line in done.stdout.splitlines())
+    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
+
+
+def _fqdn(host: Host) -> tuple[str, bool]:
+    """What `hostname -f` says (update_tls asks the same), and whether it is a qualified name that resolves."""
+    try:
+        done = host.run(["hostname", "-f"], timeout=15)
+    except HostError:
+        return "", False
+    name = done.stdout.strip() if done.code == 0 else ""
+    return name, "." in name.strip(".") and done.code == 0
+
+
+def _services(host: Host) -> dict[str, Service]:
+    """Each service, by systemd where that runs, else by the init scripts."""
+    if host.exists("/run/systemd/system"):
+        return _systemd_services(host)
+    return {
+        name: Service(name, exists=host.exists(f"/etc/init.d/{name}"), enabled=rc_enabled(host, name))
+        for name in SERVICES
+    }
+
+
+def _systemd_services(host: Host) -> dict[str, Service]:
+    fields = "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath"
+    done = host.run(
+        ["systemctl", "show", "-p", fields, *(f"{name}.service" for name in SERVICES)], timeout=30
+    )
+    found = {}
+    for name, block in zip(SERVICES, done.stdout.strip().split("\n\n"), strict=False):
+        shown = dict(line.partition("=")[::2] for line in block.splitlines())
+        native = shown.get("UnitFileState") in (
+            "enabled",
+            "disabled",
+            "static",
+            "masked",
+            "indirect",
+            "linked",
+        )
+        found[name] = Service(
+            name,
+            exists=shown.get("LoadState") in ("loaded", "masked"),
+            enabled=shown.get("UnitFileState") == "enabled" if native else rc_enabled(host, name),
+            active=f"{shown.get('ActiveState', 'unknown')} ({shown.get('SubState', '')})",
+            native=native,
+        )
+    return found
+
+
+def rc_enabled(host: Host, name: str) -> bool:
+    """Whether an init script starts in runlevel 2 to 5 (update-rc.d(8))."""
+    pattern = re.compile(rf"S\d\d{re.escape(name)}\Z")
+    return any(pattern.match(item) for level in "2345" for item in host.names(f"/etc/rc{level}.d"))
+
+
+def _processes(host: Host) -> tuple[Process, ...]:
+    """The daemons among the running processes; a process that ends while we look is left out."""
+    booted = (
+        time.time() - float(host.path("/proc/uptime").read_text().split()[0])
+        if host.exists("/proc/uptime")
+        else 0
+    )
+    ticks = os.sysconf("SC_CLK_TCK")
+    found = []
+    for pid, folder in host.processes():
+        try:
+            stat = (folder / "stat").read_text("latin-1")
+            name = stat[stat.index("(") + 1 : stat.rindex(")")]
+            if name not in DAEMONS:
+                continue
+            argv = tuple((folder / "cmdline").read_text("latin-1").rstrip("\0").split("\0"))
+            started = booted + int(stat[stat.rindex(")") + 2 :].split()[19]) / ticks
+        except (OSError, ValueError):
+            continue
+        found.append(Process(pid, name, argv, started))
+    return tuple(found)
+
+
+def _saslauthd(host: Host) -> str | None:
+    """What answers on saslauthd's socket to a request without a login: it says NO before it asks PAM."""
+    if not host.exists(f.MUX):
+        return None
+    try:
+        return host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""))
+    except HostError:
+        return None
+
+
+def _groups(host: Host) -> dict[str, frozenset[str]]:
+    path = host.path("/etc/group")
+    rows = (line.split(":") for line in path.read_text("latin-1").splitlines()) if path.exists() else ()
+    return {
+        row[0]: frozenset(filter(None, row[3].split(",")))
+        for row in rows
+        if len(row) == 4 and row[0] in GROUPS
+    }
+
+
+def _m4(host: Host, files: Mapping[str, Entry | None]) -> str | None:
+    if files.get(f.SENDMAIL_MC) is None:
+        return None
+    try:
+        done = host.run(["m4", f.SENDMAIL_MC], timeout=30, encoding="latin-1")
+    except HostError:
+        return None
+    return done.stdout if done.code == 0 else None
+
+
+def _sasl_plugins(host: Host) -> tuple[str, ...]:
+    """The folders of SASL plug-ins: sendmail reads them once, at its start."""
+    return tuple(
+        f"/usr/lib/{name}/sasl2" for name in host.names("/usr/lib") if name.endswith(("-gnu", "-gnueabihf"))
+    )
+
+
+def _firewalls(host: Host) -> tuple[Firewall, ...]:
+    """What is installed of the firewalls the howto's readers run, and what is enabled. Only files are looked at."""
+    found = []
+    for name, program, mark, why in (
+        ("shorewall", "/sbin/shorewall", "/var/lib/shorewall/state", "its state file is there"),
+        ("ufw", "/usr/sbin/ufw", "", "ENABLED=yes in /etc/ufw/ufw.conf"),
+        ("firewalld", "/usr/sbin/firewalld", "/run/firewalld", "its run folder is there"),
+        (
+            "nftables",
+            "/usr/sbin/nft",
+            "/etc/systemd/system/sysinit.target.wants/nftables.service",
+            "nftables.service is enabled",
+        ),
+        (
+            "iptables-persistent",
+            "/usr/sbin/netfilter-persistent",
+            "/etc/iptables/rules.v4",
+            "rules.v4 is there",
+        ),
+    ):
+        if not host.exists(program):
+            continue
+        active = host.exists(mark) if mark else "ENABLED=yes" in _read(host, "/etc/ufw/ufw.conf")
+        found.append(Firewall(name, active, why if active else "installed, but not active"))
+    return tuple(found)
+
+
+def _read(host: Host, path: str) -> str:
+    try:
+        return host.path(path).read_text("utf-8", "replace")
+    except OSError:
+        return ""

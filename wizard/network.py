@@ -1,0 +1,90 @@
+"""What the kernel says of addresses and listeners, from /proc: iproute2 is missing in small containers."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import sys
+from pathlib import Path
+
+from wizard.facts import Listener
+from wizard.host import Host
+
+_LISTEN = "0A"
+
+
+def listeners(host: Host) -> tuple[Listener, ...]:
+    """The TCP sockets that listen, with the process that holds them where that may be seen (proc(5))."""
+    rows = [row for name in ("tcp", "tcp6") for row in _rows(host, name)]
+    holders = _holders(host, {inode for _, _, inode in rows})
+    found = []
+    for address, port, inode in rows:
+        pid = holders.get(inode)
+        found.append(Listener(address, port, _name(host, pid) if pid else None, pid))
+    return tuple(found)
+
+
+def _rows(host: Host, name: str) -> list[tuple[str, int, str]]:
+    rows = []
+    for line in _lines(host, f"/proc/net/{name}")[1:]:
+        fields = line.split()
+        if len(fields) > 9 and fields[3] == _LISTEN:
+            address, port = fields[1].split(":")
+            rows.append((_address(address), int(port, 16), fields[9]))
+    return rows
+
+
+def _address(text: str) -> str:
+    """The address in /proc/net/tcp*: 32-bit words in the host's byte order."""
+    raw = bytes.fromhex(text)
+    if sys.byteorder == "little":
+        raw = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
+    return str(ipaddress.ip_address(raw))
+
+
+def _holders(host: Host, inodes: set[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for pid, folder in host.processes():
+        try:
+            for item in (folder / "fd").iterdir():
+                match = re.match(r"socket:\[(\d+)\]", str(item.readlink()))
+                if match and match.group(1) in inodes:
+                    found.setdefault(match.group(1), pid)
+        except OSError:
+            continue  # it ended while we looked, or it is not ours to look at
+        if len(found) == len(inodes):
+            break
+    return found
+
+
+def _name(host: Host, pid: int) -> str | None:
+    lines = _lines(host, f"/proc/{pid}/comm")
+    return lines[0] if lines else None
+
+
+def addresses(host: Host) -> tuple[str, ...]:
+    """The addresses of this host, IPv4 first, loopback included."""
+    four = set()
+    for line in _lines(host, "/proc/net/fib_trie"):
+        match = re.match(r"\s+\|-- ([\d.]+)", line)
+        if match:
+            last = match.group(1)
+        elif "/32 host LOCAL" in line:
+            four.add(last)
+    six = {
+        str(ipaddress.ip_address(bytes.fromhex(line.split()[0])))
+        for line in _lines(host, "/proc/net/if_inet6")
+    }
+    return (*sorted(four), *sorted(six))
+
+
+def ipv6_available(host: Host) -> bool:
+    """Whether an IPv6 socket can be bound that serves IPv4 as well: else a Family=inet6 line kills the MTA, or IPv4."""
+    return bool(_lines(host, "/proc/net/if_inet6")) and _lines(host, "/proc/sys/net/ipv6/bindv6only") != ["1"]
+
+
+def _lines(host: Host, path: str) -> list[str]:
+    try:
+        return Path(host.path(path)).read_text("latin-1").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,116 @@
+"""Plans, events and checks as text for people. Plain ASCII of our own; what comes from outside is cleaned."""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from collections.abc import Mapping
+
+from wizard.events import Checked, Drifted, Event, Failed, Output, Planned, Recorded
+from wizard.plan import Change, Check, Outcome, Plan, Sign, Step
+
+WIDTH = 100
+SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
+_WORDS = {
+    Outcome.PENDING: "to do",
+    Outcome.DONE: "already done because",
+    Outcome.NOT_APPLICABLE: "does not apply because",
+    Outcome.LATER: "decided later:",
+    Outcome.BLOCKED: "BLOCKED:",
+}
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)")
+LONGEST = 400
+
+
+def clean(line: str) -> str:
+    """A line that cannot move the cursor, colour the terminal or flood it."""
+    shown = "".join(ch if ch == "\t" or ch.isprintable() else " " for ch in _ESCAPE.sub("", line)).rstrip()
+    return shown if len(shown) <= LONGEST else shown[:LONGEST] + " [cut]"
+
+
+def out(text: str = "") -> None:
+    """A line of the result, at once (a pipe must not hold back progress)."""
+    print(text, flush=True)
+
+
+def error(text: str) -> None:
+    """A line on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def plan_text(step: Step, plan: Plan, *, why: bool = True) -> str:
+    """One step's plan: why, what, diffs, commands, notes."""
+    lines = [f"== {step.id}: {step.title}" + (f"  (howto {step.howto})" if step.howto else "")]
+    if why and plan.outcome in (Outcome.PENDING, Outcome.LATER):
+        lines += _wrap(f"why: {step.why}")
+    lines += _wrap(f"{_WORDS[plan.outcome]}{': ' if plan.outcome is Outcome.PENDING else ' '}{plan.reason}")
+    for change in plan.changes:
+        lines += _change(change)
+    lines += [line for note in plan.notes for line in _wrap(f"note: {note}")]
+    if plan.remedy:
+        lines += ["   what to do:", *(f"      {line}" for line in plan.remedy)]
+    return "\n".join(clean(line) for line in lines)
+
+
+def _change(change: Change) -> list[str]:
+    shown = change.describe()
+    lines = _wrap(f"* {shown.title}")
+    lines += [
+        f"     $ {command}" if not command.startswith(" ") else f"     {command}"
+        for command in shown.commands
+    ]
+    lines += [f"     {line}" for line in shown.diff.splitlines()]
+    return lines
+
+
+def _wrap(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent="   ", subsequent_indent="     ", break_long_words=False)
+
+
+def check_text(check: Check) -> str:
+    """A check as a line with its sign; what to do stands below it unless all is well."""
+    line = f"   {SIGNS[check.sign]} {clean(check.says)}"
+    if check.remedy and check.sign is not Sign.OK:
+        line += "".join(f"\n            -> {clean(item)}" for item in check.remedy.splitlines())
+    return line
+
+
+def show(event: Event) -> None:
+    """Print one event of a run."""
+    match event:
+        case Planned(step, plan, again):
+            if again:
+                out("   the machine has changed since this was shown; now it is:")
+            if plan.outcome is Outcome.BLOCKED:
+                error(plan_text(step, plan))
+            else:
+                out(plan_text(step, plan))
+        case Output(_, line):
+            if line.strip():
+                out(f"   | {clean(line)}")
+        case Checked(_, check):
+            out(check_text(check))
+        case Recorded(step, commit, seconds):
+            out(f"   {step.id} done in {seconds:.1f} s, recorded as {commit}")
+        case Drifted(commit, paths):
+            some = ", ".join(clean(path) for path in paths[:3]) + (
+                f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+            )
+            out(f"   changes made outside msa-wizard were recorded first as {commit}: {some}")
+        case Failed(step, why, undone, not_undone, then):
+            error(f"step {step.id} failed: {clean_block(why)}")
+            error(f"  undone: {', '.join(map(clean, undone)) or 'there was nothing to undo'}")
+            if not_undone:
+                error(f"  NOT undone: {'; '.join(map(clean, not_undone))}")
+            error(f"  next: {then}")
+
+
+def clean_block(text: str) -> str:
+    """Several lines, each cleaned."""
+    return "\n  ".join(clean(line) for line in text.splitlines())
+
+
+def status_lines(rows: Mapping[str, tuple[str, str]]) -> str:
+    """Step, state, reason in columns."""
+    return "\n".join(f"{name:<17} {state:<15} {clean(reason)}" for name, (state, reason) in rows.items())

@@ -1,0 +1,149 @@
+"""The engine's hand on the snapshot store: baseline, drift, one commit a step, and the way back when a step fails."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from snapshots.errors import StoreError
+from snapshots.store import Author, author_from_environment
+from wizard.events import Drifted, Report
+from wizard.facts import DECLARED
+from wizard.host import Host, HostError
+from wizard.plan import ChangeError, Check, Effect, Plan, Say, Step
+
+if TYPE_CHECKING:
+    from snapshots.store import Store
+
+SCHEMA = 1
+
+
+class Recorder:
+    """Commits of one run, by the admin behind sudo or SSH."""
+
+    def __init__(self, host: Host, store: Store, run: str, report: Report) -> None:
+        self._host = host
+        self._store = store
+        self._run = run
+        self._report = report
+        self._author: Author = author_from_environment(os.environ)
+        self._steps: dict[str, tuple[str, str]] = {}
+
+    def baseline(self) -> None:
+        """The host as it is found, before the first change ever. What has changed since the last run is drift."""
+        self._store.declare(DECLARED)
+        if self._store.head() is None:
+            self._store.commit(
+                operation="baseline", subject="The host as it was found", run=self._run, author=self._author
+            )
+
+    def drift(self) -> None:
+        """Commit what changed outside the wizard, so that a step's commit holds that step's change alone."""
+        pending = self._store.pending()
+        if not pending:
+            return
+        commit = self._store.commit(
+            operation="drift", subject="Changes made outside msa-wizard", run=self._run, author=self._author
+        )
+        if commit is not None:
+            self._report(Drifted(commit.short, tuple(str(item.path) for item in pending)))
+
+    def record(self, step: Step, plan: Plan, effects: Sequence[Effect], checks: Sequence[Check]) -> str:
+        """One commit for the step, with the effects that are not files beside it. Returns its short id."""
+        body = {
+            "schema": SCHEMA,
+            "step": step.id,
+            "effects": [effect.record() for effect in effects],
+            "checks": [{"id": item.id, "sign": item.sign, "says": item.says} for item in checks],
+        }
+        before = self._store.head()
+        commit = self._store.commit(
+            operation="apply",
+            subject=f"{step.id}: {step.title}",
+            body=f"{plan.reason}\n\n" + "\n".join(f"- {change.describe().title}" for change in plan.changes),
+            step=step.id,
+            howto=step.howto,
+            run=self._run,
+            author=self._author,
+            record=json.dumps(body, indent=1, sort_keys=True).encode(),
+        )
+        if commit is None or before is None:
+            raise ChangeError("the snapshot store made no commit of this step")
+        self._steps[step.id] = (before.id, commit.id)
+        return commit.short
+
+    def undo(
+        self, effects: Sequence[Effect], touched: set[str], say: Say, take_back: Sequence[Step] = ()
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Take the effects back in reverse order, then the touched files to what the last commit holds.
+
+        The files of the steps in `take_back`, applied earlier in this run, go first, so that a restarted daemon reads
+        the old ones. Returns what was undone and what could not be, in words."""
+        undone: list[str] = []
+        failed: list[str] = []
+        try:
+            for step in take_back:
+                self._take_back(step, undone, failed)
+        except StoreError as error:
+            failed.append(f"an earlier step: {error}")
+        for effect in reversed(effects):
+            name = _name(effect)
+            try:
+                effect.undo(self._host, say)
+                if name:
+                    undone.append(name)
+            except (ChangeError, HostError) as error:
+                failed.append(f"{name}: {error}")
+        try:
+            pending = [item.path for item in self._store.pending() if _below(f"/{item.path}", touched)]
+            self._put_back(pending, "HEAD", undone, failed)
+        except StoreError as error:
+            failed.append(f"files of {', '.join(sorted(touched))}: {error}")
+        return tuple(dict.fromkeys(undone)), tuple(failed)
+
+    def _take_back(self, step: Step, undone: list[str], failed: list[str]) -> None:
+        """The files of a step of this run as they were before it, recorded as a rollback of it."""
+        before, after = self._steps[step.id]
+        self._put_back([item.path for item in self._store.changed(after)], before, undone, failed)
+        self._store.commit(
+            operation="rollback",
+            subject=f"{step.id}: taken back, since a later step failed",
+            step=step.id,
+            howto=step.howto,
+            run=self._run,
+            author=self._author,
+        )
+
+    def _put_back(self, paths: Sequence[str], ref: str, undone: list[str], failed: list[str]) -> None:
+        """Each path as the commit `ref` holds it. What was made since goes first, deepest first."""
+        then = {path: self._store.entry(ref, path) for path in paths}
+        for path in sorted((path for path, entry in then.items() if entry is None), reverse=True):
+            self._try(partial(self._host.remove, f"/{path}"), f"/{path} (removed)", undone, failed)
+        for path, entry in sorted(then.items()):
+            if entry is not None:
+                self._try(partial(self._host.write, f"/{path}", entry), f"/{path} (as before)", undone, failed)
+
+    def _try(self, act: Callable[[], None], words: str, undone: list[str], failed: list[str]) -> None:
+        try:
+            act()
+            undone.append(words)
+        except HostError as error:
+            failed.append(str(error))
+
+
+def _below(path: str, touched: set[str]) -> bool:
+    return any(path == item or path.startswith(item.rstrip("/") + "/") for item in touched)
+
+
+def _name(effect: Effect) -> str:
+    shown = effect.record()
+    match shown["kind"]:
+        case "packages":
+            return "the packages it installed (removed)"
+        case "service":
+            return f"service {shown['name']} (as before)"
+        case _:
+            return ""

@@ -1,0 +1,95 @@
+"""Reading a generated sendmail.cf: its options, its listeners, and whether m4 left anything undone. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_OPTION = re.compile(r"^O\s+([A-Za-z0-9.]+)\s*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_UNEXPANDED = re.compile(
+    r"^[ \t]*(?:[A-Z][A-Z_0-9]{3,}\(.*|(?:define|include|sinclude|ifdef|ifelse|undefine|divert)\(.*|dnl(?:[ \t].*)?)$",
+    re.MULTILINE,
+)
+SMALLEST = 20_000
+"""A sendmail.cf in bytes; about 65 KB is normal, 7 KB is what a failed m4 leaves (DEBIAN.md trap 1)."""
+
+_PORTS = {"smtp": 25, "submission": 587, "smtps": 465, "submissions": 465}
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """One DaemonPortOptions line: where sendmail will listen."""
+
+    name: str
+    family: str
+    address: str
+    port: int
+    modifiers: str
+    """Its letters, sorted."""
+
+    @property
+    def tls_on_connect(self) -> bool:
+        """Whether TLS comes first (modifier s, port 465)."""
+        return "s" in self.modifiers
+
+    @property
+    def reachable_at(self) -> str:
+        """An address of this host at which the listener answers."""
+        if self.address in ("", "0.0.0.0", "::"):
+            return "127.0.0.1" if self.family == "inet" else "::1"
+        return self.address
+
+
+def options(cf: str) -> tuple[tuple[str, str], ...]:
+    """The live `O Name=value` lines in file order."""
+    return tuple((name, value) for name, value in _OPTION.findall(cf))
+
+
+def option(cf: str, name: str) -> str | None:
+    """The value of the last `O name=`, None when there is none."""
+    found = [value for key, value in options(cf) if key == name]
+    return found[-1] if found else None
+
+
+def daemons(cf: str) -> tuple[Daemon, ...]:
+    """The listeners, from the DaemonPortOptions lines (op.me, DaemonPortOptions)."""
+    return tuple(_daemon(value) for name, value in options(cf) if name == "DaemonPortOptions")
+
+
+def _daemon(value: str) -> Daemon:
+    keys: dict[str, str] = {}
+    modifiers = ""
+    for part in value.split(","):
+        key, _, content = part.strip().partition("=")
+        if key.strip()[:1].upper() == "M":
+            modifiers += content.strip()
+        else:
+            keys[key.strip()[:1].upper()] = content.strip()
+    return daemon(keys.get("N", ""), keys.get("F", ""), keys.get("A", ""), keys.get("P", ""), modifiers)
+
+
+def daemon(name: str, family: str, address: str, port: str, modifiers: str) -> Daemon:
+    """A listener from the values as written; what is left out has sendmail's default. An unknown port name is 0."""
+    return Daemon(
+        name=name,
+        family=family.lower() or "inet",
+        address=address,
+        port=int(port) if port.isdigit() else _PORTS.get((port or "smtp").lower(), 0),
+        modifiers="".join(sorted(set(modifiers.replace(" ", "")))),
+    )
+
+
+def unexpanded(cf: str) -> tuple[tuple[int, str], ...]:
+    """Line number and text of what looks like a macro that m4 did not know (a typo is copied and accepted)."""
+    return tuple(
+        (cf.count("\n", 0, match.start()) + 1, match.group().strip()) for match in _UNEXPANDED.finditer(cf)
+    )
+
+
+def same(left: str, right: str) -> bool:
+    """Whether two .cf say the same: comments carry the date, and sendmailconfig appends the .mc as one."""
+    return _said(left) == _said(right)
+
+
+def _said(cf: str) -> list[str]:
+    return [line for line in cf.splitlines() if line.strip() and not line.startswith("#")]

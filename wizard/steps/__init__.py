@@ -1,0 +1,41 @@
+"""The steps of the howto, in its order. The ids are stable: scripts and snapshots use them (DESIGN.md section 4)."""
+
+from __future__ import annotations
+
+from wizard.plan import Step
+from wizard.steps.auth_options import AuthOptions
+from wizard.steps.auth_test import AuthTest
+from wizard.steps.firewall import FirewallReport
+from wizard.steps.install import Install
+from wizard.steps.mc_includes import McIncludes
+from wizard.steps.preflight import Preflight
+from wizard.steps.restart import Restart
+from wizard.steps.saslauthd_config import SaslauthdConfig
+from wizard.steps.saslauthd_init import SaslauthdInit
+from wizard.steps.saslauthd_start import SaslauthdStart
+from wizard.steps.sendmail_auth import SendmailAuth
+from wizard.steps.sendmailconfig import Sendmailconfig
+from wizard.steps.smtp_port import SmtpPort
+from wizard.steps.submission_port import SubmissionPort
+
+STEPS: tuple[Step, ...] = (
+    Preflight(),
+    Install(),
+    SaslauthdInit(),
+    SaslauthdConfig(),
+    SaslauthdStart(),
+    SendmailAuth(),
+    McIncludes(),
+    SubmissionPort(),
+    AuthOptions(),
+    SmtpPort(),
+    Sendmailconfig(),
+    Restart(),
+    FirewallReport(),
+    AuthTest(),
+)
+
+
+def step(step_id: str) -> Step:
+    """The step with this id. Raises KeyError."""
+    return {item.id: item for item in STEPS}[step_id]

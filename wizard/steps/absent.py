@@ -1,0 +1,38 @@
+"""What a step says of a file that is not there, or not to be read, or not a plain file."""
+
+from __future__ import annotations
+
+from wizard.facts import Facts
+from wizard.plan import Plan
+
+
+def not_there_yet(facts: Facts, step: str, path: str, *shown: str) -> Plan | None:
+    """A plan that explains why `path` cannot be planned on now, None when it can (or is simply absent).
+
+    `shown` are lines that say what will be done once it is there."""
+    if path in facts.unreadable:
+        return Plan.later(step, f"{path} can only be read by root; run this as root to see the diff", shown)
+    entry = facts.files.get(path)
+    if entry is None:
+        if "install" in facts.planned:
+            return Plan.later(step, f"decided when the packages have brought {path}", shown)
+        return None
+    if entry.kind == "symlink":
+        target = entry.content.decode("utf-8", "replace")
+        return Plan.blocked(
+            step,
+            f"{path} is a symbolic link (to {target!r}); msa-wizard writes to plain files only",
+            f"put the file itself there: cp --remove-destination $(readlink -f {path}) {path}",
+        )
+    if entry.kind != "file":
+        return Plan.blocked(step, f"{path} is not a plain file", f"look at it: ls -ld {path}")
+    return None
+
+
+def assumed_note(facts: Facts, path: str) -> tuple[str, ...]:
+    """Says that the diff is on the package's text, when it is."""
+    if path in facts.assumed:
+        return (
+            f"planned on {path} as the package ships it; the real file is looked at again before it is written",
+        )
+    return ()

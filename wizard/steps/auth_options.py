@@ -1,0 +1,41 @@
+"""Howto 3.4: confAUTH_OPTIONS `p y`."""
+
+from __future__ import annotations
+
+from templates import render
+from wizard.answers import Answers
+from wizard.editors import sendmail_mc
+from wizard.facts import Facts
+from wizard.steps.mc_edit import McStep
+
+_NEEDED = "py"
+
+
+class AuthOptions(McStep):
+    """Without p LOGIN gets 235 in clear text (DEBIAN.md trap 6)."""
+
+    id = "auth-options"
+    howto = "3.4"
+    title = "No password without TLS"
+    why = "LOGIN and PLAIN carry the password itself. With p they are refused until the connection is encrypted; y: no anonymous login."
+    needs = ("install", "sendmail-auth", "mc-includes")
+
+    def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
+        """p and y are added to the flags that are there."""
+        now = (sendmail_mc.define_value(mc, "confAUTH_OPTIONS") or "").replace(",", " ")
+        flags = [flag for flag in now if not flag.isspace()]
+        missing = [flag for flag in _NEEDED if flag not in flags]
+        if not missing:
+            return mc
+        value = " ".join([*flags, *missing])
+        return sendmail_mc.set_define(
+            mc, "confAUTH_OPTIONS", value, render("auth_options.mc.j2", value=value)
+        )
+
+    def done_reason(self, mc: str) -> str:
+        """The flags as they are."""
+        return f"confAUTH_OPTIONS is `{sendmail_mc.define_value(mc, 'confAUTH_OPTIONS')}' already"
+
+    def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
+        """The howto's line."""
+        return ("will set define(`confAUTH_OPTIONS',`p y')dnl",)

@@ -1,0 +1,40 @@
+"""Howto 5.2: the conversation with the new MSA, as far as it goes without a password."""
+
+from __future__ import annotations
+
+from wizard import facts as f
+from wizard import sendmail_cf
+from wizard.answers import Answers
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.plan import Check, Plan, Sign, Step
+
+
+class AuthTest(Step):
+    """The login itself is `msa-wizard test --user NAME`: a password is never part of the answers."""
+
+    id = "auth-test"
+    howto = "5.2"
+    title = "Test AUTH LOGIN"
+    why = "It works when a login gets 235, and not before."
+    needs = ("saslauthd-start", "restart")
+    reports = True
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Changes nothing."""
+        return Plan.done(self.id, "changes nothing; `msa-wizard test --user NAME` proves a login")
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """STARTTLS, LOGIN only after it, 530 before AUTH, no AUTH on port 25."""
+        from wizard.smtp import Target, converse
+
+        found = [item for item in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "") if item.port == 587]
+        if not found:
+            return [
+                Check("listener", Sign.FAILED, "sendmail.cf has no listener on port 587", "msa-wizard apply")
+            ]
+        result = converse(Target(host=found[0].reachable_at), None)
+        made = [Check(item.id, Sign(item.state), item.says) for item in result.findings]
+        if result.layer is not None:
+            made.append(Check(result.layer, Sign.FAILED, result.verdict))
+        return made

@@ -1,0 +1,55 @@
+"""Howto 2.1: sendmail where it is missing, sasl2-bin, and the SASL mechanisms themselves."""
+
+from __future__ import annotations
+
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.changes import PackagesChange
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.plan import Check, Plan, Sign, Step
+from wizard.shipped import WANTED
+
+
+class Install(Step):
+    """Packages, by apt."""
+
+    id = "install"
+    howto = "2.1"
+    title = "Install sendmail and SASL2"
+    why = (
+        "sasl2-bin brings saslauthd, which checks passwords. libsasl2-modules brings LOGIN and PLAIN: without it no AUTH is "
+        "offered, and nothing is logged."
+    )
+    needs = ("preflight",)
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """What is missing of the wanted packages, and openssl, which makes the certificate."""
+        missing = [name for name in (*WANTED, "openssl") if name not in facts.packages]
+        if "sendmail" in missing and "sendmail-bin" in facts.packages:
+            missing.remove("sendmail")  # the metapackage only: the MTA itself is here
+        if not missing:
+            named = ", ".join(
+                f"{name} {facts.packages[name]}" for name in ("sendmail-bin", "sasl2-bin", "libsasl2-modules")
+            )
+            return Plan.done(self.id, f"{named} are installed")
+        others = (
+            tuple(name for name in f.MTA_PACKAGES if name in facts.packages) if answers.replace_mta else ()
+        )
+        notes = ("apt resolves what these packages need when it runs",) if facts.apt_plan is None else ()
+        change = PackagesChange(tuple(missing), facts.apt_plan, others)
+        return Plan.pending(self.id, f"missing: {', '.join(missing)}", change, notes=notes)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """The packages, and the programs they are for."""
+        made = []
+        for name in ("sendmail-bin", "sasl2-bin", "libsasl2-modules"):
+            version = facts.packages.get(name)
+            says = f"{name} {version} is installed" if version else f"{name} is not installed"
+            made.append(Check(name, Sign.OK if version else Sign.FAILED, says))
+        for tool in ("sendmail", "saslauthd", "m4"):
+            found = tool in facts.tools
+            made.append(
+                Check(tool, Sign.OK if found else Sign.FAILED, f"{tool} is {'there' if found else 'missing'}")
+            )
+        return made

@@ -1,0 +1,66 @@
+"""From the answers to the DAEMON_OPTIONS lines that are wanted (howto 3.3 and 3.5)."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from templates import render
+from wizard.answers import Answers
+from wizard.editors.sendmail_mc import Wanted
+from wizard.facts import Facts
+from wizard.plan import Plan
+
+_NAMES = {"smtp": "MTA", "submission": "MSP", "submissions": "MSP-TLS"}
+_PORTS = {"smtp": "smtp", "submission": "submission", "submissions": "465"}
+
+
+def wanted(
+    service: str, addresses: tuple[str, ...], answers: Answers, require: str, forbid: str
+) -> tuple[Wanted, ...]:
+    """One line for each address; without addresses one for all of them, IPv6 included where that was chosen.
+
+    Family=inet and Family=inet6 side by side, both without an address, end the MTA after 45 s: inet6 alone serves
+    IPv4 as well (DEBIAN.md trap 2)."""
+    pairs: list[tuple[str, str | None]]
+    if addresses:
+        pairs = [("inet6" if ":" in item else "inet", item) for item in addresses]
+    else:
+        pairs = [("inet6" if answers.listen.ipv6 else "inet", None)]
+    made = []
+    for at, (family, address) in enumerate(pairs):
+        earlier = sum(1 for other, _ in pairs[:at] if other == family)
+        name = (
+            f"{_NAMES[service]}-{'v6' if family == 'inet6' else 'v4'}{f'-{earlier + 1}' if earlier else ''}"
+        )
+        made.append(Wanted(service, family, name, address, require, forbid))
+    return tuple(made)
+
+
+def line(item: Wanted) -> str:
+    """The DAEMON_OPTIONS line for a listener that is not there yet."""
+    return render(
+        "daemon_options.mc.j2",
+        family=item.family,
+        name=item.name,
+        port=_PORTS[item.service],
+        address=item.address,
+        modifiers=item.require,
+    )
+
+
+def not_here(step: str, addresses: tuple[str, ...], facts: Facts, answers: Answers) -> Plan | None:
+    """Blocked where an address is not this host's, or IPv6 was chosen and cannot be: the MTA would end."""
+    for address in addresses:
+        if address not in facts.addresses and not ipaddress.ip_address(address).is_unspecified:
+            return Plan.blocked(
+                step,
+                f"{address} is not an address of this host: sendmail would end within a minute of its restart",
+                f"this host has {', '.join(facts.addresses)}",
+            )
+    if (answers.listen.ipv6 or any(":" in item for item in addresses)) and not facts.ipv6:
+        return Plan.blocked(
+            step,
+            "IPv6 was chosen, and this host has none (or net.ipv6.bindv6only is 1): sendmail would end",
+            "set ipv6 = false in the answers, or enable IPv6",
+        )
+    return None

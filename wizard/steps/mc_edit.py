@@ -1,0 +1,118 @@
+"""What the four edits of sendmail.mc share (howto 3.2 to 3.5): the file is read, understood, edited, and gated."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+from wizard import facts as f
+from wizard import sendmail_cf
+from wizard.answers import Answers
+from wizard.changes import FileChange
+from wizard.editors import EditError, sendmail_mc
+from wizard.facts import Facts
+from wizard.host import Host, HostError
+from wizard.mc_gate import Gate, GateError
+from wizard.plan import Check, Plan, Sign, Step
+from wizard.steps.absent import assumed_note, not_there_yet
+
+
+class McStep(Step):
+    """A step that edits sendmail.mc."""
+
+    needs: ClassVar[tuple[str, ...]] = ("install", "sendmail-auth")
+
+    @abstractmethod
+    def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
+        """The text after the edit. Raises EditError."""
+
+    @abstractmethod
+    def done_reason(self, mc: str) -> str:
+        """Why nothing is to be done when the edit changes nothing."""
+
+    def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
+        """The lines that will be wanted, for a plan made before there is a file."""
+        return ()
+
+    def options(self, answers: Answers) -> Mapping[str, frozenset[str]]:
+        """Options of sendmail.cf that the gate looks for, and the words each must hold."""
+        return {}
+
+    def trusted(self, answers: Answers) -> frozenset[str]:
+        """Mechanisms that the gate must find in TRUST_AUTH_MECH."""
+        return frozenset()
+
+    def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
+        """A reason on this host not to make the edit at all."""
+        return None
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The edit as one gated file change."""
+        stopped = self.refusal(facts, answers) or not_there_yet(
+            facts, self.id, f.SENDMAIL_MC, *self.lines(facts, answers)
+        )
+        if stopped is not None:
+            return stopped
+        text, entry = facts.text(f.SENDMAIL_MC), facts.files.get(f.SENDMAIL_MC)
+        if text is None or entry is None:
+            return Plan.blocked(
+                self.id,
+                f"{f.SENDMAIL_MC} is missing",
+                "bring Debian's back: cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/",
+            )
+        try:
+            sendmail_mc.check(text)
+            _no_typos(text)
+            new = self.edit(text, facts, answers)
+            colliding = sendmail_mc.collisions(sendmail_mc.daemon_options(new))
+        except EditError as error:
+            return Plan.blocked(self.id, f"{f.SENDMAIL_MC}: {error}", error.remedy)
+        if colliding:
+            return Plan.blocked(
+                self.id, f"{f.SENDMAIL_MC}: {colliding[0]}", "switch one of the lines off with dnl"
+            )
+        if new == text:
+            return Plan.done(self.id, self.done_reason(text), assumed_note(facts, f.SENDMAIL_MC))
+        after = dataclasses.replace(entry, content=new.encode("latin-1"))
+        gate = Gate(_daemons(facts, text, new), self.options(answers), self.trusted(answers))
+        change = FileChange(f.SENDMAIL_MC, entry, after, self.title, gate)
+        return Plan.pending(self.id, "sendmail.mc differs", change, notes=assumed_note(facts, f.SENDMAIL_MC))
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """The live file passes the gate."""
+        text = facts.text(f.SENDMAIL_MC) or ""
+        try:
+            Gate(None, self.options(answers), self.trusted(answers)).check(
+                host, text.encode("latin-1"), lambda _: None
+            )
+        except (GateError, HostError) as error:
+            return [Check("gate", Sign.FAILED, str(error))]
+        return [Check("gate", Sign.OK, "m4 and sendmail accept the file as it is now")]
+
+
+def _no_typos(text: str) -> None:
+    for line, word, near in sendmail_mc.unknown_macros(text):
+        raise EditError(
+            line,
+            word,
+            "sendmail knows no such macro, and m4 would copy the line into sendmail.cf as it stands",
+            f"{f'write {near}, or ' if near else ''}take the line out with dnl",
+        )
+
+
+def _daemons(facts: Facts, old: str, new: str) -> frozenset[sendmail_cf.Daemon]:
+    """The listeners that the .cf must have: the file's own, and those that its includes bring already."""
+    before = _own(old)
+    made = sendmail_cf.daemons(facts.cf_from_mc) if facts.cf_from_mc else ()
+    # Without a DAEMON_OPTIONS of its own the .cf has sendmail's built-in listeners, which go with the first one.
+    elsewhere = frozenset(made) - before if before else frozenset()
+    return _own(new) | elsewhere if _own(new) else frozenset(made)
+
+
+def _own(mc: str) -> frozenset[sendmail_cf.Daemon]:
+    return frozenset(
+        sendmail_cf.daemon(item.name or "", item.family, item.address or "", item.port, item.modifiers)
+        for item in sendmail_mc.daemon_options(mc)
+    )

@@ -1,0 +1,179 @@
+"""Before anything: can this host become an MSA? Reports, changes nothing."""
+
+from __future__ import annotations
+
+import time
+
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.plan import Check, Plan, Sign, Step
+
+OLDEST = 12
+NEWEST_TRIED = 13
+ROOM = 400 * 1024 * 1024
+"""Bytes that the packages and their download take, with room to spare."""
+BUILT = 1_760_000_000
+"""No clock is earlier than this program (October 2025)."""
+
+
+class Preflight(Step):
+    """root, supported release, FQDN, no other MTA, ports free, disk, time."""
+
+    id = "preflight"
+    howto = ""
+    title = "Look at this host"
+    why = "What would stop the set-up half-way is found before anything is changed."
+    reports = True
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Blocked by the first check that failed; else done, for it changes nothing."""
+        for check in checks(facts, answers):
+            if check.sign is Sign.FAILED:
+                return Plan.blocked(self.id, check.says, *check.remedy.splitlines())
+        return Plan.done(self.id, f"nothing stands in the way on {facts.release.name}")
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Each thing looked at, with its sign."""
+        return checks(facts, answers)
+
+
+def checks(facts: Facts, answers: Answers) -> list[Check]:
+    """All checks, worst first where one makes the others pointless."""
+    return [
+        _release(facts),
+        _root(facts),
+        _mta(facts, answers),
+        _fqdn(facts),
+        *_ports(facts, answers),
+        _disk(facts),
+        _clock(),
+    ]
+
+
+def _release(facts: Facts) -> Check:
+    release = facts.release
+    if release.id != "debian":
+        return Check(
+            "release",
+            Sign.FAILED,
+            f"this is {release.name}, not Debian; its Sendmail is laid out otherwise",
+            f"use Debian {OLDEST} or {NEWEST_TRIED}",
+        )
+    version = int(release.version) if release.version.isdigit() else 0
+    if 0 < version < OLDEST:
+        return Check(
+            "release",
+            Sign.FAILED,
+            f"{release.name} is too old; it needs Debian {OLDEST} or newer",
+            "upgrade this host first",
+        )
+    if version == 0 or version > NEWEST_TRIED:
+        return Check("release", Sign.WARNING, f"{release.name} is newer than what msa-wizard was tried on")
+    return Check("release", Sign.OK, f"{release.name}")
+
+
+def _root(facts: Facts) -> Check:
+    if facts.euid == 0:
+        return Check("root", Sign.OK, "running as root")
+    return Check("root", Sign.WARNING, "not running as root: it can plan, and not apply")
+
+
+def _mta(facts: Facts, answers: Answers) -> Check:
+    others = [name for name in f.MTA_PACKAGES if name in facts.packages]
+    if not others:
+        return Check("mta", Sign.OK, "no other MTA is installed")
+    named = ", ".join(others)
+    if answers.replace_mta:
+        return Check("mta", Sign.WARNING, f"apt will remove {named}: --replace-mta was given")
+    if "sendmail-bin" in facts.packages:
+        return Check("mta", Sign.WARNING, f"{named} is installed beside sendmail")
+    return Check(
+        "mta",
+        Sign.FAILED,
+        f"{named} is installed, and apt would remove it for sendmail: mail set-up, transports and a running "
+        "mail service would be gone (its files in /etc stay until purged)",
+        "if that is what you want: msa-wizard apply --replace-mta",
+    )
+
+
+def _fqdn(facts: Facts) -> Check:
+    if facts.fqdn_resolves:
+        return Check("fqdn", Sign.OK, f"{facts.fqdn} is this host's qualified name")
+    shown = facts.fqdn or facts.hostname
+    remedy = (
+        f"hostnamectl set-hostname {facts.hostname.split('.')[0]}\n"
+        f"echo '127.0.1.1 {facts.hostname.split('.')[0]}.example.org {facts.hostname.split('.')[0]}' >> /etc/hosts   "
+        "# your domain in place of example.org"
+    )
+    if facts.files.get(f.SERVER_CERT) is not None:
+        return Check(
+            "fqdn",
+            Sign.WARNING,
+            f"{shown!r} is not a qualified name that resolves: each start of sendmail waits a minute for it",
+            remedy,
+        )
+    return Check(
+        "fqdn",
+        Sign.FAILED,
+        f"{shown!r} is not a qualified name that resolves: no certificate would be made, "
+        "so no STARTTLS, and nothing would complain",
+        remedy,
+    )
+
+
+def _ports(facts: Facts, answers: Answers) -> list[Check]:
+    ports = (25, 587, 465) if answers.listen.implicit_tls else (25, 587)
+    others = set(f.MTA_PACKAGES) & set(facts.packages) if answers.replace_mta else set()
+    made = []
+    for port in ports:
+        holders = {item for item in facts.listeners if item.port == port and item.process != "sendmail-mta"}
+        for holder in sorted(holders, key=lambda item: item.address):
+            if holder.process is None and facts.euid != 0:
+                continue  # whose socket it is can be seen by root alone
+            who = f"{holder.process or 'a process that cannot be seen'}" + (
+                f" (pid {holder.pid})" if holder.pid else ""
+            )
+            if others:
+                made.append(
+                    Check(
+                        f"port-{port}", Sign.WARNING, f"port {port} is held by {who}, which goes with its MTA"
+                    )
+                )
+            else:
+                made.append(
+                    Check(
+                        f"port-{port}",
+                        Sign.FAILED,
+                        f"port {port} on {holder.address} is held by {who}: sendmail could not listen there",
+                        f"stop and disable it, then try again: ss -ltnp 'sport = :{port}'",
+                    )
+                )
+            break
+        else:
+            made.append(Check(f"port-{port}", Sign.OK, f"port {port} is free for sendmail"))
+    return made
+
+
+def _disk(facts: Facts) -> Check:
+    free = facts.disk_free // (1024 * 1024)
+    if "sendmail-bin" not in facts.packages and facts.disk_free < ROOM:
+        return Check(
+            "disk",
+            Sign.FAILED,
+            f"only {free} MiB are free below /var; the packages take up to {ROOM >> 20} MiB",
+            "make room: apt-get clean; journalctl --vacuum-size=50M",
+        )
+    return Check("disk", Sign.OK, f"{free} MiB are free below /var")
+
+
+def _clock() -> Check:
+    if time.time() < BUILT:
+        return Check(
+            "clock",
+            Sign.FAILED,
+            f"the clock says {time.strftime('%F %R')}: certificates would be wrong",
+            "set it: timedatectl set-ntp true",
+        )
+    return Check("clock", Sign.OK, f"the clock says {time.strftime('%F %R %Z')}")

@@ -1,0 +1,113 @@
+"""Howto 3.7: restart, then the greeting on each port, and a look into the log."""
+
+from __future__ import annotations
+
+import time
+
+from wizard import facts as f
+from wizard import sendmail_cf
+from wizard.answers import Answers
+from wizard.changes import ServiceChange
+from wizard.facts import Facts
+from wizard.greeting import greeting
+from wizard.host import Host
+from wizard.mail_log import lines_since
+from wizard.plan import Check, Plan, Sign, Step
+from wizard.steps.saslauthd_start import enabled
+
+BEFORE = frozenset({"install", "sendmail-auth", "sendmailconfig"})
+PATIENCE = 90.0
+"""Seconds until each port must greet: a name server that does not answer costs sendmail a minute."""
+WEDGED = "problem creating SMTP socket"
+"""The log line that comes at once when a listener cannot be opened; the MTA ends 45 s later (DEBIAN.md trap 2)."""
+
+
+class Restart(Step):
+    """A restart, not a reload: SASL and TLS files are read at the start only."""
+
+    id = "restart"
+    howto = "3.7"
+    title = "Restart Sendmail"
+    why = "The running daemon knows only what it read at its start. On Debian 13 it is not even enabled at boot."
+    needs = ("sendmailconfig",)
+    takes_back = ("sendmailconfig",)
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Pending when the daemon is older than what it reads, misses a listener, or is not enabled."""
+        service = facts.services["sendmail"]
+        if not service.exists and "install" not in facts.planned:
+            return Plan.blocked(
+                self.id, "there is no sendmail service on this host", "msa-wizard apply install"
+            )
+        reasons = _reasons(facts)
+        enable = not service.enabled
+        if enable:
+            reasons.append("sendmail is not enabled at boot")
+        if not reasons:
+            return Plan.done(
+                self.id, "sendmail has run since its configuration was last changed, on every port of it"
+            )
+        running = facts.process("sendmail-mta") is not None
+        change = ServiceChange(
+            "sendmail", enable=enable, was_running=running, init=facts.init, restart=len(reasons) > enable
+        )
+        return Plan.pending(self.id, "; ".join(reasons), change)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Every listener of sendmail.cf greets; the log has no word of a socket that could not be opened."""
+        cf = facts.text(f.SENDMAIL_CF) or ""
+        end = time.monotonic() + PATIENCE
+        made = [_greets(item, end) for item in sendmail_cf.daemons(cf)]
+        process = facts.process("sendmail-mta")
+        made.append(_log(host, facts, process.started if process else 0.0))
+        made.append(enabled("sendmail", facts))
+        return made
+
+
+def _reasons(facts: Facts) -> list[str]:
+    process = facts.process("sendmail-mta")
+    if BEFORE & facts.planned:
+        return ["its configuration changes"]
+    if process is None:
+        return [f"sendmail does not run (its status word is {facts.services['sendmail'].active})"]
+    if process.started < facts.cf_changed:
+        return ["it has not read what was changed since it started"]
+    held = {item.port for item in facts.listeners if item.pid is None or item.process == "sendmail-mta"}
+    cf = facts.text(f.SENDMAIL_CF) or ""
+    missing = sorted({item.port for item in sendmail_cf.daemons(cf)} - held)
+    return [f"it does not listen on port {', '.join(map(str, missing))}"] if missing else []
+
+
+def _greets(daemon: sendmail_cf.Daemon, end: float) -> Check:
+    where = f"{daemon.reachable_at} port {daemon.port}"
+    check_id = f"greeting-{daemon.port}"
+    while True:
+        said = greeting(daemon.reachable_at, daemon.port, tls=daemon.tls_on_connect)
+        if said.startswith("220"):
+            return Check(check_id, Sign.OK, f"{where}: {said[:100]}")
+        if time.monotonic() > end:
+            return Check(
+                check_id, Sign.FAILED, f"{where} does not greet: {said[:200]}", "journalctl -t sm-mta -n 30"
+            )
+        time.sleep(0.2)
+
+
+def _log(host: Host, facts: Facts, since: float) -> Check:
+    lines = lines_since(host, since)
+    if lines is None:
+        return Check(
+            "log",
+            Sign.UNKNOWN,
+            "there is no mail log on this host (no journal, no /var/log/mail.log): whether a listener "
+            "was refused cannot be read",
+            "watch it for a minute: ss -ltn",
+        )
+    bad = [line for line in lines if WEDGED in line]
+    if bad:
+        return Check(
+            "log",
+            Sign.FAILED,
+            f"a listener could not be opened, and sendmail will end within a minute: {bad[0][:200]}",
+            "two DAEMON_OPTIONS lines want the same port, or another program holds it",
+        )
+    return Check("log", Sign.OK, "the log has no listener that could not be opened")

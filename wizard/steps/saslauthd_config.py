@@ -1,0 +1,96 @@
+"""Howto 2.3: START and MECHANISMS in /etc/default/saslauthd."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.changes import FileChange
+from wizard.editors import EditError, shell_defaults
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.plan import Check, Plan, Sign, Step
+from wizard.steps.absent import assumed_note, not_there_yet
+
+
+class SaslauthdConfig(Step):
+    """Two settings; START only where this host's init script still asks for it."""
+
+    id = "saslauthd-config"
+    howto = "2.3"
+    title = "Configure saslauthd"
+    why = "saslauthd is to start, and to ask PAM, so that the users of this host can log in with their own passwords."
+    needs = ("install",)
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The edit of the defaults file, or why none is needed."""
+        absent = not_there_yet(
+            facts,
+            self.id,
+            f.SASLAUTHD_DEFAULT,
+            *(f'will set {key}="{value}"' for key, value in _wanted(facts, answers)),
+        )
+        if absent is not None:
+            return absent
+        text = facts.text(f.SASLAUTHD_DEFAULT)
+        if text is None:
+            return Plan.blocked(
+                self.id,
+                f"{f.SASLAUTHD_DEFAULT} is missing",
+                "bring it back: apt-get install --reinstall -o Dpkg::Options::=--force-confmiss sasl2-bin",
+            )
+        try:
+            new = text
+            for key, value in _wanted(facts, answers):
+                new = shell_defaults.set_value(new, key, value)
+            options = shell_defaults.value(new, "OPTIONS") or ""
+        except EditError as error:
+            return Plan.blocked(self.id, f"{f.SASLAUTHD_DEFAULT}: {error}", error.remedy)
+        notes = assumed_note(facts, f.SASLAUTHD_DEFAULT) + _notes(options)
+        if new == text:
+            named = ", ".join(f'{key}="{value}"' for key, value in _wanted(facts, answers))
+            return Plan.done(self.id, f"{f.SASLAUTHD_DEFAULT} has {named}", notes)
+        entry = facts.files[f.SASLAUTHD_DEFAULT]
+        assert entry is not None
+        after = dataclasses.replace(entry, content=new.encode("latin-1"))
+        return Plan.pending(
+            self.id,
+            "the settings differ",
+            FileChange(f.SASLAUTHD_DEFAULT, entry, after, self.title),
+            notes=notes,
+        )
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """The values as the init script will read them."""
+        text = facts.text(f.SASLAUTHD_DEFAULT) or ""
+        made = []
+        for key, value in _wanted(facts, answers):
+            is_now = shell_defaults.value(text, key)
+            made.append(Check(key, Sign.OK if is_now == value else Sign.FAILED, f'{key} is "{is_now}"'))
+        return made
+
+
+def _wanted(facts: Facts, answers: Answers) -> tuple[tuple[str, str], ...]:
+    mechanism = ("MECHANISMS", answers.auth.saslauthd_mechanism)
+    return (("START", "yes"), mechanism) if asks_start(facts) else (mechanism,)
+
+
+def asks_start(facts: Facts) -> bool:
+    """Whether the init script, where it is what starts saslauthd, demands START=yes (Debian 8 to 12)."""
+    return not facts.services["saslauthd"].native and "$START" in (facts.text(f.SASLAUTHD_INIT) or "")
+
+
+def _notes(options: str) -> tuple[str, ...]:
+    words = options.split()
+    notes = []
+    if "-c" in words:
+        notes.append(
+            "OPTIONS has -c: an old password is still accepted for 8 hours after a change, until saslauthd restarts"
+        )
+    folder = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    if folder not in ("/var/run/saslauthd", "/run/saslauthd"):
+        notes.append(
+            f"OPTIONS has -m {folder or '(nothing)'}: sendmail asks at /var/run/saslauthd, and will not find it there"
+        )
+    return tuple(notes)

@@ -1,0 +1,85 @@
+"""Howto 2.2: Debian bug #791814, where this host has it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from templates import render
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.changes import FileChange
+from wizard.editors import EditError, init_script
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.plan import Check, Plan, Sign, Step
+from wizard.steps.absent import not_there_yet
+
+
+class SaslauthdInit(Step):
+    """The workaround, in the variable that this host's hook reads, and the mend of the cause."""
+
+    id = "saslauthd-init"
+    howto = "2.2"
+    title = "Work round Debian bug #791814"
+    why = (
+        "The init script of sasl2-bin 2.1.26 searches /etc/default without a trailing slash: where that is a symbolic link "
+        "it finds no instance, and saslauthd is never started, silently."
+    )
+    needs = ("install",)
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Pending only where the defect is in the script; never by release number."""
+        absent = not_there_yet(facts, self.id, f.SASLAUTHD_INIT)
+        text = facts.text(f.SASLAUTHD_INIT) if absent is None else None
+        if text is None:
+            return absent or Plan.not_applicable(self.id, "there is no /etc/init.d/saslauthd on this host")
+        if not init_script.has_defect(text):
+            return Plan.not_applicable(
+                self.id,
+                "not needed here, because the init script searches /etc/default/ with the slash (fixed in 2.1.26.dfsg1-16)",
+            )
+        if facts.services["saslauthd"].native:
+            return Plan.not_applicable(
+                self.id, "not needed here, because saslauthd has a systemd unit of its own"
+            )
+        link = facts.files.get(f.DEFAULT_FOLDER)
+        variable = _variable(facts)
+        try:
+            new = init_script.add_slash(text)
+            if variable:
+                new = init_script.skip_redirect(
+                    new, variable, render("skip_redirect.sh.j2", variable=variable)
+                )
+        except EditError as error:
+            return Plan.blocked(
+                self.id,
+                f"{f.SASLAUTHD_INIT}: {error}",
+                "reinstall sasl2-bin: apt-get install --reinstall sasl2-bin",
+            )
+        entry = facts.files[f.SASLAUTHD_INIT]
+        assert entry is not None
+        after = dataclasses.replace(entry, content=new.encode("latin-1"))
+        why = (
+            "/etc/default is a symbolic link here"
+            if link and link.kind == "symlink"
+            else "the defect is in the script"
+        )
+        return Plan.pending(
+            self.id,
+            f"{why}",
+            FileChange(f.SASLAUTHD_INIT, entry, after, self.title),
+            notes=("this script is a conffile: dpkg will ask about it at the next upgrade of sasl2-bin",),
+        )
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """The defect is gone."""
+        bad = init_script.has_defect(facts.text(f.SASLAUTHD_INIT) or "")
+        says = "the init script still has the defect" if bad else "the init script finds its instances"
+        return [Check("init-script", Sign.FAILED if bad else Sign.OK, says)]
+
+
+def _variable(facts: Facts) -> str:
+    """The variable this host's systemd hook reads: `_SYSTEMCTL_SKIP_REDIRECT` on Debian 8, without `_` since."""
+    match = re.search(r"\b_?SYSTEMCTL_SKIP_REDIRECT\b", facts.text(f.SYSTEMD_HOOK) or "")
+    return match.group() if match else ""

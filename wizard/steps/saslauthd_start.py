@@ -1,0 +1,85 @@
+"""Howto 2.4: saslauthd enabled at boot, started, and answering on its socket."""
+
+from __future__ import annotations
+
+import time
+
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.changes import ServiceChange
+from wizard.facts import Facts
+from wizard.host import Host, HostError
+from wizard.plan import Check, Plan, Sign, Step
+
+PATIENCE = 10.0
+"""Seconds until a started saslauthd answers."""
+
+
+class SaslauthdStart(Step):
+    """Always a restart: a plain start does nothing in the `active (exited)` trap (DEBIAN.md trap 3)."""
+
+    id = "saslauthd-start"
+    howto = "2.4"
+    title = "Start saslauthd"
+    why = "Without it every login ends in `535`. It must run now, and after the next boot."
+    needs = ("install", "saslauthd-init", "saslauthd-config")
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Pending when it does not answer, asks something else than configured, or is not enabled."""
+        service = facts.services["saslauthd"]
+        if not service.exists and "install" not in facts.planned:
+            return Plan.blocked(
+                self.id, "there is no saslauthd service on this host", "msa-wizard apply install"
+            )
+        process = facts.process("saslauthd")
+        wanted = ("-a", answers.auth.saslauthd_mechanism)
+        reasons = []
+        if facts.saslauthd_says is None:
+            word = (
+                f", although its status word is {service.active}"
+                if service.active.startswith("active")
+                else ""
+            )
+            reasons.append(f"nothing answers on {f.MUX}{word}")
+        elif process is not None and wanted not in zip(process.argv, process.argv[1:], strict=False):
+            reasons.append(f"it does not run with {' '.join(wanted)}")
+        elif {"saslauthd-config", "saslauthd-init"} & facts.planned:
+            reasons.append("its configuration changes")
+        enable = not service.enabled
+        if enable:
+            reasons.append("it is not enabled at boot")
+        if not reasons:
+            return Plan.done(self.id, f"saslauthd answers on {f.MUX} and is enabled at boot")
+        change = ServiceChange(
+            "saslauthd", enable=enable, was_running=facts.saslauthd_says is not None, init=facts.init
+        )
+        return Plan.pending(self.id, "; ".join(reasons), change)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Its socket answers a request; its status word is not asked."""
+        return [answers_on_socket(host), enabled("saslauthd", facts)]
+
+
+def answers_on_socket(host: Host) -> Check:
+    """Ask it without a login: it says NO at once, before it asks PAM."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            said = host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""))
+            return Check("socket", Sign.OK, f"saslauthd answers on {f.MUX}: {said[:60]}")
+        except HostError as error:
+            if time.monotonic() > end:
+                return Check(
+                    "socket",
+                    Sign.FAILED,
+                    f"saslauthd does not answer: {error}",
+                    "see `journalctl -u saslauthd`; in the foreground: saslauthd -a pam -d -m /var/run/saslauthd",
+                )
+            time.sleep(0.05)
+
+
+def enabled(name: str, facts: Facts) -> Check:
+    """Whether it will be there after a reboot."""
+    if facts.services[name].enabled:
+        return Check("boot", Sign.OK, f"{name} is enabled at boot")
+    return Check("boot", Sign.FAILED, f"{name} is not enabled at boot", f"systemctl enable {name}")

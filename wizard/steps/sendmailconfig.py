@@ -1,0 +1,90 @@
+"""Howto 3.6: sendmail.cf and the databases are made anew, and sendmail.cf is read back."""
+
+from __future__ import annotations
+
+from wizard import facts as f
+from wizard import sendmail_cf
+from wizard.answers import Answers
+from wizard.changes import DialogueChange
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.plan import Check, Plan, Sign, Step
+from wizard.steps.absent import not_there_yet
+from wizard.steps.sendmail_auth import hands_off
+
+ERRORS = "/etc/mail/sendmail.cf.errors"
+MC_STEPS = frozenset(
+    {"install", "sendmail-auth", "mc-includes", "submission-port", "auth-options", "smtp-port"}
+)
+
+
+class Sendmailconfig(Step):
+    """The dialogue is held only when sendmail.cf is not what sendmail.mc gives."""
+
+    id = "sendmailconfig"
+    howto = "3.6"
+    title = "Make sendmail.cf"
+    why = "The daemon reads sendmail.cf, not sendmail.mc. sendmailconfig makes the one from the other."
+    needs = ("mc-includes", "submission-port", "auth-options", "smtp-port")
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Pending when m4 makes something else of sendmail.mc than sendmail.cf is, or the certificate is missing."""
+        stopped = hands_off(facts, self.id)
+        if stopped is not None:
+            return stopped
+        if MC_STEPS & facts.planned:
+            return Plan.pending(self.id, "sendmail.mc changes", DialogueChange())
+        stopped = not_there_yet(facts, self.id, f.SENDMAIL_MC)
+        if stopped is not None:
+            return stopped
+        if facts.files.get(f.SENDMAIL_MC) is None:
+            return Plan.blocked(
+                self.id,
+                f"{f.SENDMAIL_MC} is missing: sendmailconfig would ask some twenty questions and write its own",
+                "bring Debian's back: cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/",
+            )
+        if facts.cf_from_mc is None:
+            return Plan.blocked(
+                self.id,
+                f"m4 does not accept {f.SENDMAIL_MC}: sendmailconfig would end the running MTA and report success",
+                f"see where: m4 {f.SENDMAIL_MC} > /dev/null",
+            )
+        if not sendmail_cf.same(facts.cf_from_mc, facts.text(f.SENDMAIL_CF) or ""):
+            return Plan.pending(self.id, "sendmail.cf is not what sendmail.mc gives", DialogueChange())
+        if facts.files.get(f.SERVER_CERT) is None and f.SERVER_CERT not in facts.unreadable:
+            return Plan.pending(self.id, "the server certificate is missing", DialogueChange())
+        return Plan.done(self.id, "sendmail.cf is what sendmail.mc gives")
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Read sendmail.cf back; the exit status says nothing (DEBIAN.md trap 1)."""
+        cf = facts.text(f.SENDMAIL_CF) or ""
+        errors = host.entry(ERRORS)
+        made = []
+        if errors is not None and errors.content.strip():
+            said = errors.content.decode("utf-8", "replace").strip().splitlines()[0]
+            made.append(Check("errors", Sign.FAILED, f"{ERRORS} says: {said[:200]}"))
+        if facts.cf_from_mc is None or not sendmail_cf.same(facts.cf_from_mc, cf):
+            made.append(
+                Check(
+                    "cf",
+                    Sign.FAILED,
+                    "sendmail.cf is not what sendmail.mc gives",
+                    "run `sendmailconfig` by hand and read what it says",
+                )
+            )
+        else:
+            made.append(Check("cf", Sign.OK, f"sendmail.cf ({len(cf)} bytes) is what sendmail.mc gives"))
+        options = sendmail_cf.option(cf, "AuthOptions") or ""
+        safe = {"p", "y"} <= set(options.split())
+        made.append(
+            Check("auth-options", Sign.OK if safe else Sign.FAILED, f"AuthOptions={options or '(nothing)'}")
+        )
+        there = facts.files.get(f.SERVER_CERT) is not None
+        made.append(
+            Check(
+                "certificate",
+                Sign.OK if there else Sign.FAILED,
+                f"{f.SERVER_CERT} is {'there' if there else 'missing: no STARTTLS'}",
+            )
+        )
+        return made

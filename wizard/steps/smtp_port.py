@@ -1,0 +1,41 @@
+"""Howto 3.5: DAEMON_OPTIONS for port 25 with M=A."""
+
+from __future__ import annotations
+
+from wizard.answers import Answers
+from wizard.editors import sendmail_mc
+from wizard.facts import Facts
+from wizard.plan import Plan
+from wizard.steps.listeners import line, not_here, wanted
+from wizard.steps.mc_edit import McStep
+
+
+class SmtpPort(McStep):
+    """No AUTH where other servers deliver."""
+
+    id = "smtp-port"
+    howto = "3.5"
+    title = "No AUTH on port 25"
+    why = "Port 25 is for other mail servers. Passwords are not to be tried there."
+    needs = ("install", "sendmail-auth", "mc-includes")
+
+    def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
+        """The lines of 25."""
+        addresses = answers.listen.smtp
+        items = wanted("smtp", addresses, answers, require="A", forbid="as")
+        return sendmail_mc.set_listeners(mc, "smtp", items, line, keep_addresses=not addresses)
+
+    def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
+        """An address that is not here."""
+        return not_here(self.id, answers.listen.smtp, facts, answers)
+
+    def done_reason(self, mc: str) -> str:
+        """The lines as they are."""
+        lines = [f"line {item.line}" for item in sendmail_mc.daemon_options(mc) if item.service == "smtp"]
+        return f"port 25 has no AUTH already ({', '.join(lines)} of sendmail.mc)"
+
+    def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
+        """The howto's line."""
+        return tuple(
+            f"will set {line(item).strip()}" for item in wanted("smtp", answers.listen.smtp, answers, "A", "")
+        )
