@@ -1,0 +1,1 @@
+"""Benchmarks on real machines: `python -m tests.bench`."""

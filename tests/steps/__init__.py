@@ -1,0 +1,1 @@
+"""Recorded real files of every release -> expected plans."""

@@ -1,0 +1,76 @@
+"""Machines for the system tests."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from typing import Protocol
+
+import pytest
+
+from tests.system.images import PYTHON_OF, Layer, Release, layers
+from tests.system.machine import Machine
+from tests.system.room import why_no_machines
+
+_BOOTED = pytest.StashKey[list[Machine]]()
+
+
+class BootMachine(Protocol):
+    """What the `machine` fixture gives: boots a machine of the test's release, gone when the test ends."""
+
+    def __call__(
+        self,
+        layer: Layer = "ready",
+        *,
+        hostname: str = "mail",
+        fqdn: str = "mail.example.test",
+        systemd: bool = True,
+        project: bool = True,
+    ) -> Machine: ...
+
+
+@pytest.fixture(params=sorted(PYTHON_OF))
+def release(request: pytest.FixtureRequest) -> Release:
+    """Each Debian release that the tests run on."""
+    found: Release = request.param
+    return found
+
+
+@pytest.fixture
+def machine(request: pytest.FixtureRequest, release: Release) -> Iterator[BootMachine]:
+    """Boots machines; see BootMachine and tests.system.machine.Machine."""
+    if why := why_no_machines():
+        pytest.skip(why)
+    with ExitStack() as booted:
+
+        def boot(
+            layer: Layer = "ready",
+            *,
+            hostname: str = "mail",
+            fqdn: str = "mail.example.test",
+            systemd: bool = True,
+            project: bool = True,
+        ) -> Machine:
+            made = Machine(
+                layers(release, layer), hostname=hostname, fqdn=fqdn, systemd=systemd, project=project
+            )
+            request.node.stash.setdefault(_BOOTED, []).append(booted.enter_context(made))
+            return made
+
+        yield boot
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds to a failure what the machines' journals say."""
+    report = yield
+    if report.when == "call" and report.failed:
+        none: list[Machine] = []
+        booted = item.stash.get(_BOOTED, none)
+        for number, made in enumerate(booted, start=1):
+            if made.init_pid and made.systemd:
+                said = made.run(["journalctl", "--no-pager", "--lines=60"], check=False).stdout
+                report.sections.append((f"journal of machine {number}", said))
+    return report

@@ -1,0 +1,189 @@
+"""The file trees that machines boot from, built once and kept in the cache, in layers.
+
+`minimal` is a bare Debian with systemd, without Python and git, with what tests install in apt's cache;
+`ready` adds the launcher's packages and its Python environment; `mail` adds Sendmail and SASL as apt leaves
+them. A layer is built anew when its recipe, or one below it, changes.
+`python -m tests.system.images` builds all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+from tests.system.machine import PROJECT, Machine
+
+Release = Literal["bookworm", "trixie"]
+Layer = Literal["minimal", "ready", "mail"]
+
+PYTHON_OF: dict[Release, str] = {"bookworm": "3.11", "trixie": "3.13"}
+"""The releases, and the Python that each brings."""
+
+_TOP = Path(__file__).resolve().parents[2]
+_BELOW: dict[Layer, Layer | None] = {"minimal": None, "ready": "minimal", "mail": "ready"}
+
+_INCLUDED = "systemd,systemd-sysv,dbus,procps,iproute2,ca-certificates,perl,openssl,adduser,hostname"
+# Run in the new tree while it still has a network; apart, since what one brings decides what another needs.
+_FURNISH = """
+apt-get clean
+fetch() { apt-get install --yes --quiet=2 --download-only -o APT::Install-Recommends=true "$@"; }
+fetch python3 python3-venv git
+fetch sendmail sasl2-bin libsasl2-modules
+for other in rsyslog etckeeper openssh-server nftables ufw postfix exim4-daemon-light; do fetch $other; done
+echo 'Acquire::Retries "0";' >/etc/apt/apt.conf.d/99no-network
+printf '[global]\\nno-index = true\\nfind-links = /opt/wheelhouse\\n' >/etc/pip.conf
+"""
+_READY = "apt-get install --yes --quiet=2 --no-install-recommends python3 python3-venv git"
+_MAIL = "apt-get install --yes --quiet=2 sendmail sasl2-bin libsasl2-modules"
+_NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+
+_held: dict[Path, int] = {}
+
+
+def layers(release: Release, layer: Layer) -> tuple[Path, ...]:
+    """The folders of a layer and of those below it, topmost first; builds what is missing (a minute or so).
+
+    They stay in use, and so in place, until this process ends. Raises subprocess.CalledProcessError or
+    tests.system.machine errors when a build fails.
+    """
+    parent = _BELOW[layer]
+    under = layers(release, parent) if parent else ()
+    tree = _cache() / f"{release}-{layer}-{_recipe_hash(release, layer)}"
+    with _locked(release, layer):
+        if not tree.is_dir():
+            began = time.monotonic()
+            _build(release, layer, under, tree)
+            _remove_others(tree)
+            print(f"built {tree.name} in {time.monotonic() - began:.1f} s", file=sys.stderr)
+        _hold(tree)
+    return (tree, *under)
+
+
+def build_all() -> None:
+    """Builds every layer of every release, the releases side by side."""
+    with ThreadPoolExecutor(len(PYTHON_OF)) as pool:
+        for built in [pool.submit(layers, release, "mail") for release in PYTHON_OF]:
+            built.result()
+
+
+def _cache() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "msa-wizard-tests" / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _recipe_hash(release: Release, layer: Layer) -> str:
+    texts = [release, _INCLUDED, _FURNISH, (_TOP / "requirements.txt").read_text(), PYTHON_OF[release]]
+    if layer != "minimal":
+        texts += [_READY, (_TOP / "msa-wizard").read_text()]
+    if layer == "mail":
+        texts += [_MAIL]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
+
+
+def _build(release: Release, layer: Layer, under: tuple[Path, ...], tree: Path) -> None:
+    unfinished = Path(tempfile.mkdtemp(prefix=f"unfinished-{release}-{layer}-", dir=tree.parent))
+    try:
+        unfinished.chmod(0o755)
+        if layer == "minimal":
+            _build_minimal(release, unfinished)
+        else:
+            _build_on(under, layer, unfinished)
+        unfinished.rename(tree)
+    except BaseException:
+        shutil.rmtree(unfinished)
+        raise
+
+
+def _build_minimal(release: Release, target: Path) -> None:
+    done = subprocess.run(
+        [
+            *("mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "--format=directory"),
+            *(f"--include={_INCLUDED}", "--skip=cleanup/apt"),
+            *(f'--customize-hook=chroot "$1" sh -eu <<"END"\n{_FURNISH}END', release, str(target)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **_NONINTERACTIVE},
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"mmdebstrap {release} failed:\n{done.stdout}\n{done.stderr}")
+    (target / "etc/resolv.conf").unlink(missing_ok=True)
+    version = PYTHON_OF[release]
+    architecture = platform.machine()
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "download", "--no-deps"),
+            *("--require-hashes", "--only-binary=:all:", "--implementation=cp"),
+            f"--python-version={version}",
+            *(f"--abi=cp{version.replace('.', '')}", f"--platform=manylinux2014_{architecture}"),
+            *(f"--platform=manylinux_2_28_{architecture}", f"--dest={target / 'opt/wheelhouse'}"),
+            *("--requirement", str(_TOP / "requirements.txt")),
+        ],
+        check=True,
+    )
+
+
+def _build_on(under: tuple[Path, ...], layer: Layer, target: Path) -> None:
+    with Machine(under, project=False) as machine:
+        machine.run(_READY if layer == "ready" else _MAIL, env=_NONINTERACTIVE, timeout=300)
+        if layer == "ready":
+            # The launcher's environment depends on the lock alone, so a stand-in for the program will do.
+            for name, mode in (("msa-wizard", 0o755), ("requirements.txt", 0o644)):
+                machine.put(f"{PROJECT}/{name}", (_TOP / name).read_bytes(), mode)
+            machine.put(f"{PROJECT}/wizard/cli.py", "def main() -> int:\n    return 0\n")
+            machine.run(["./msa-wizard"], cwd=PROJECT)
+            machine.run(["rm", "-r", PROJECT])
+        machine.stop()
+        subprocess.run(["cp", "-a", f"{machine.upper}/.", str(target)], check=True)
+    shutil.rmtree(target / "var/log/journal", ignore_errors=True)  # of this machine, not of those to come
+
+
+@contextlib.contextmanager
+def _locked(release: Release, layer: Layer) -> Iterator[None]:
+    with (_cache() / f"{release}-{layer}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _hold(tree: Path) -> None:
+    """A shared lock on the tree, kept until this process ends: `_remove_others` leaves it alone."""
+    if tree not in _held:
+        _held[tree] = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(_held[tree], fcntl.LOCK_SH)
+
+
+def _remove_others(tree: Path) -> None:
+    """Removes trees of older recipes and unfinished ones of the same layer that no process uses."""
+    kind = tree.name.rpartition("-")[0]
+    for other in tree.parent.glob(f"*{kind}-*/"):
+        if other == tree:
+            continue
+        folder = os.open(other, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Renamed first: half of a removed tree must not pass for a whole one.
+            doomed = other.with_name(f"unfinished-{other.name.removeprefix('unfinished-')}")
+            shutil.rmtree(other.rename(doomed))
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(folder)
+
+
+if __name__ == "__main__":
+    build_all()

@@ -1,0 +1,209 @@
+"""From a bare Debian to an accepted login: the howto, all of it, for real."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+
+from tests.system.conftest import BootMachine
+from tests.system.msa import (
+    PASSWORD,
+    STORE,
+    add_alice,
+    apply,
+    history,
+    listening,
+    login,
+    mail_log,
+    sendmail_pid,
+    wizard,
+)
+
+ALL = [
+    "install",
+    "saslauthd-config",
+    "saslauthd-start",
+    "sendmail-auth",
+    "mc-includes",
+    "submission-port",
+    "auth-options",
+    "smtp-port",
+    "sendmailconfig",
+    "restart",
+]
+
+
+def test_from_a_bare_machine_to_235(machine: BootMachine, release: str) -> None:
+    debian = machine("ready")
+    add_alice(debian)
+    debian.put("/root/answers.toml", wizard(debian, "answers").stdout)
+    said = apply(debian, "--answers", "/root/answers.toml")
+    assert "recorded as" in said.stdout
+
+    # Every step was one commit, and git reads it.
+    steps = [item["step"] for item in reversed(history(debian)) if item["operation"] == "apply"]
+    expected = [step for step in ALL if not (release == "trixie" and step == "saslauthd-config")]
+    assert steps == expected
+    log = debian.run(["git", "--git-dir", STORE, "log", "-p", "--", "etc/mail/sendmail.mc"]).stdout
+    assert "+DAEMON_OPTIONS(`Family=inet,  Name=MSP-v4, Port=submission, M=Ea')dnl" in log
+    assert "Step: submission-port" in log
+    assert debian.run(["git", "--git-dir", STORE, "fsck", "--strict"]).returncode == 0
+    assert debian.run(["stat", "-c", "%a", STORE, "/var/lib/msa-wizard"]).stdout.split() == ["700", "700"]
+
+    # The login, the wrong password, the message.
+    right = login(debian, "--send-to", "alice@mail.example.test")
+    assert (right["exit"], right["ok"], right["layer"]) == (0, True, None), right["verdict"]
+    assert any(line["text"].startswith("235 ") for line in right["lines"])
+    states = {item["id"]: item["state"] for item in right["findings"]}
+    assert "failed" not in states.values(), right["findings"]
+    wrong = login(debian, password="not hers")
+    assert (wrong["exit"], wrong["layer"]) == (1, "credentials")
+    for _ in range(100):
+        if debian.run(["test", "-s", "/var/mail/alice"], check=False).returncode == 0:
+            break
+        time.sleep(0.1)
+    assert right["queue_id"] in debian.read("/var/mail/alice").decode()
+    accepted = [
+        line for line in mail_log(debian).splitlines() if right["queue_id"] in line and "from=" in line
+    ]
+    assert re.search(r"proto=ESMTPSA, daemon=MSP-v4", accepted[0]), accepted
+
+    # LOGIN and PLAIN alone, from outside, under TLS alone; nothing on 25.
+    outside = debian.client()
+    speak = "sleep 3; printf 'EHLO client\\r\\n'; sleep 1; printf 'QUIT\\r\\n'; sleep 1"
+    plain = outside.run(
+        ["bash", "-c", f"exec 3<>/dev/tcp/198.51.100.1/587; ({speak}) >&3 & timeout 8 cat <&3"]
+    ).stdout
+    assert "STARTTLS" in plain
+    assert "AUTH" not in plain
+    tls = outside.run(
+        f"({speak}) | timeout 20 openssl s_client -starttls smtp -quiet -connect 198.51.100.1:587 2>/dev/null",
+        check=False,
+    ).stdout
+    assert re.findall(r"250[- ]AUTH (.*)", tls.replace("\r", "")) == ["LOGIN PLAIN"]
+    smtp = outside.run(
+        ["bash", "-c", f"exec 3<>/dev/tcp/198.51.100.1/25; ({speak}) >&3 & timeout 8 cat <&3"]
+    ).stdout
+    assert "250" in smtp
+    assert "AUTH" not in smtp
+
+    # A second time there is nothing to do, and nothing is done.
+    before, commits, pid = debian.mark(), len(history(debian)), sendmail_pid(debian)
+    again = apply(debian, "--answers", "/root/answers.toml")
+    assert "Nothing to do" in again.stdout
+    assert (len(history(debian)), sendmail_pid(debian)) == (commits, pid)
+    changed = {
+        path
+        for path in debian.written(before)
+        if not path.startswith(("/var/log", "/var/lib/msa-wizard/venv"))
+    }
+    assert changed <= {"/var/lib/msa-wizard/lock", "/var/lib/sendmail"}, changed
+
+    # A password is nowhere on the machine but in /etc/shadow's hash.
+    for secret in (PASSWORD, base64.b64encode(PASSWORD.encode()).decode().rstrip("=")[:20]):
+        found = debian.run(
+            [
+                "grep",
+                "-rlaF",
+                "--exclude-dir=proc",
+                "--exclude-dir=sys",
+                secret,
+                "/etc",
+                "/var",
+                "/run",
+                "/root",
+                "/tmp",
+            ],
+            check=False,
+        ).stdout
+        assert found == ""
+    everything = debian.run(["git", "--git-dir", STORE, "log", "-p", "--all"]).stdout
+    assert PASSWORD not in everything
+
+    # After 60 s, and after a reboot.
+    started = float(debian.run(["stat", "-c", "%Y", "/run/sendmail/mta/sendmail.pid"]).stdout)
+    time.sleep(max(0.0, started + 62 - time.time()))
+    assert {"0.0.0.0:25", "0.0.0.0:587"} <= listening(debian)
+    debian.reboot()
+    for _ in range(300):
+        if "0.0.0.0:587" in listening(debian):
+            break
+        time.sleep(0.1)
+    after = login(debian)
+    assert after["ok"], after["verdict"]
+    status = json.loads(wizard(debian, "status", "--json").stdout)["steps"]
+    assert {item["state"] for item in status} <= {"applied", "done", "not-applicable"}, status
+
+
+def test_a_machine_whose_pid_1_is_not_systemd(machine: BootMachine) -> None:
+    debian = machine("ready", systemd=False)
+    add_alice(debian)
+    apply(debian)
+    assert {"0.0.0.0:25", "0.0.0.0:587"} <= listening(debian)
+    made = login(debian, "--send-to", "alice")
+    assert made["ok"], made["verdict"]
+    assert "Nothing to do" in apply(debian).stdout
+
+
+def test_the_options_beyond_the_howto(machine: BootMachine) -> None:
+    debian = machine("mail")
+    add_alice(debian)
+    outside = debian.client()
+    debian.put("/root/answers.toml", "[listen]\nipv6 = true\nimplicit_tls = true\n")
+    apply(debian, "--answers", "/root/answers.toml")
+    assert listening(debian) >= {"*:25", "*:587", "*:465"}
+    assert login(debian, "--port", "465")["ok"]
+    assert login(debian, "--host", "::1", "--mechanism", "PLAIN")["ok"]
+    assert login(debian, "--host", "127.0.0.1")["ok"]
+    for address in ("198.51.100.1", "2001:db8::1"):
+        said = outside.run(["bash", "-c", f"exec 3<>/dev/tcp/{address}/587; timeout 5 head -1 <&3"]).stdout
+        assert said.startswith("220 "), address
+    time.sleep(62)
+    assert listening(debian) >= {"*:25", "*:587", "*:465"}
+
+
+def test_chosen_addresses(machine: BootMachine) -> None:
+    debian = machine("mail")
+    add_alice(debian)
+    debian.client()
+    debian.put(
+        "/root/answers.toml",
+        '[listen]\nsubmission = ["198.51.100.1", "127.0.0.1", "2001:db8::1"]\nsmtp = ["127.0.0.1"]\n',
+    )
+    apply(debian, "--answers", "/root/answers.toml")
+    assert {item for item in listening(debian) if item.endswith((":25", ":587"))} == {
+        "198.51.100.1:587",
+        "127.0.0.1:587",
+        "[2001:db8::1]:587",
+        "127.0.0.1:25",
+    }
+    assert login(debian, "--host", "198.51.100.1")["ok"]
+    # Back to every address: the lines are edited, not piled up.
+    debian.put("/root/answers.toml", '[listen]\nsubmission = ["0.0.0.0"]\n')
+    apply(debian, "--answers", "/root/answers.toml")
+    assert {item for item in listening(debian) if item.endswith(":587")} == {"0.0.0.0:587"}
+
+
+def test_single_steps_and_drift(machine: BootMachine) -> None:
+    debian = machine("mail")
+    refused = wizard(debian, "apply", "--yes", "restart")
+    assert refused.returncode == 2
+    assert "needs sendmailconfig" in refused.stderr
+    apply(debian, "saslauthd-config", "saslauthd-start")
+    debian.run("echo '# mine' >> /etc/mail/sendmail.mc; chmod 0600 /etc/aliases")
+    apply(debian)
+    commits = history(debian)
+    drift = next(item for item in commits if item["operation"] == "drift")
+    shown = wizard(debian, "diff", drift["commit"]).stdout
+    assert "# mine" in shown
+    assert "0600" in shown
+    assert "# mine" not in wizard(debian, "diff", "submission-port").stdout.replace(" # mine", "")
+    debian.run(["sed", "-i", "s/, M=Ea//", "/etc/mail/sendmail.mc"])
+    state = {
+        item["step"]: item["state"] for item in json.loads(wizard(debian, "status", "--json").stdout)["steps"]
+    }
+    assert state["submission-port"] == "drifted"
+    apply(debian)
+    assert b"M=Ea" in debian.read("/etc/mail/sendmail.mc")

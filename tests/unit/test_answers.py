@@ -1,0 +1,123 @@
+"""Answers: every wrong value is named with file, line and key, and nothing else happens."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from templates import render
+from wizard.answers import Answers, AnswersError, Listen, load, parse
+
+
+def test_what_is_left_out_is_the_howtos_own_set_up() -> None:
+    assert parse("") == Answers()
+
+
+def test_all_of_it() -> None:
+    text = """
+[listen]
+submission = ["192.0.2.25", "2001:DB8::25"]
+smtp = ["127.0.0.1"]
+implicit_tls = true
+[auth]
+saslauthd_mechanism = "shadow"
+mechanisms = ["PLAIN"]
+[test]
+host = "mail.example.org"
+user = "alice"
+send_to = "bob@example.org"
+"""
+    made = parse(text)
+    assert made.listen == Listen(("192.0.2.25", "2001:db8::25"), ("127.0.0.1",), False, True)
+    assert made.auth.mechanisms == ("PLAIN",)
+    assert made.test.user == "alice"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("[listen]\n\nipv6 = 1\n", 3, "listen.ipv6: must be true or false, not 1"),
+        ("[listen]\nipv4 = true\n", 2, "did you mean ipv6"),
+        ("[listne]\nipv6 = true\n", 1, "did you mean listen"),
+        ("listen = 3\n", 1, "must be a section"),
+        ("[listen]\nsubmission = '192.0.2.1'\n", 2, "list of strings"),
+        ("[listen]\nsubmission = ['192.0.2.300']\n", 2, "not an IP address"),
+        ("[listen]\nsubmission = ['192.0.2.1', '192.0.2.1']\n", 2, "stands twice"),
+        ("[listen]\nsubmission = ['0.0.0.0', '192.0.2.1']\n", 2, "no other"),
+        ("[listen]\nsubmission = ['::', '192.0.2.1']\n", 2, "serves IPv4 as well"),
+        ("[listen]\nsubmission = ['fe80::1%eth0']\n", 2, "scope"),
+        ("[listen]\nsmtp = ['192.0.2.1']\n", 2, "127.0.0.1"),
+        ("[listen]\nipv6 = true\nsubmission = ['192.0.2.1']\n", 3, "no IPv6 address"),
+        ("[auth]\nmechanisms = ['LOGIN', 'CRAM-MD5']\n", 2, "cannot serve 'CRAM-MD5'"),
+        ("[auth]\nmechanisms = []\n", 2, "at least one"),
+        ("[auth]\nsaslauthd_mechanism = 'pam; rm -rf /'\n", 2, "allowed: pam"),
+        ('[test]\nhost = "mail`id`"\n', 2, "not a host name"),
+        ('[test]\nhost = "mail\'quote"\n', 2, "not a host name"),
+        ('[test]\nhost = "a\\nb"\n', 2, "not a host name"),
+        ('[test]\nuser = "al\\u001b[31mice"\n', 2, "not a login name"),
+        ('[test]\nuser = "-oProxy"\n', 2, "not a login name"),
+        ('[test]\nsend_to = "a@b\\r\\nRCPT TO:<c@d>"\n', 2, "not a mail address"),
+    ],
+)
+def test_a_wrong_value_is_named(text: str, line: int, words: str) -> None:
+    with pytest.raises(AnswersError) as caught:
+        parse(text, "answers.toml")
+    said = str(caught.value)
+    assert said.startswith(f"answers.toml, line {line}: ")
+    assert words in said
+    assert said.isprintable()
+
+
+def test_what_is_not_toml_says_where() -> None:
+    with pytest.raises(AnswersError, match="line 2"):
+        parse("[listen]\nipv6 = yes\n")
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"x = 1\n" * 20_000])
+def test_what_is_no_answers_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "answers.toml"
+    path.write_bytes(content)
+    with pytest.raises(AnswersError, match=r"answers\.toml"):
+        load(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AnswersError, match="no such file"):
+        load(tmp_path / "none.toml")
+
+
+@given(st.text(max_size=200))
+def test_no_text_breaks_it(text: str) -> None:
+    said = ""
+    try:
+        parse(text)
+    except AnswersError as error:
+        said = str(error)
+    assert all(ch.isprintable() for ch in said)
+
+
+def test_the_commented_answers_are_the_defaults() -> None:
+    text = render(
+        "answers.toml.j2",
+        addresses=("127.0.0.1",),
+        submission="[]",
+        smtp="[]",
+        ipv6="false",
+        implicit_tls="false",
+        ipv6_available=True,
+        saslauthd_mechanism="pam",
+        saslauthd_mechanisms=("shadow",),
+        fqdn="",
+    )
+    assert parse(text) == Answers()
+
+
+def test_the_shell_sees_no_value_of_ours() -> None:
+    """A value that passes cannot end an m4 string: no quote of m4 or sh is in any allowed pattern."""
+    for hostile in ("`", "'", '"', "$", "\\", "\n", ";", "(", ","):
+        with pytest.raises(AnswersError):
+            parse(f"[test]\nuser = {subprocess.list2cmdline(['a'])!r}\nhost = '''a{hostile}b'''\n")

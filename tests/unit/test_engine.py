@@ -1,0 +1,239 @@
+"""The five moves, and the way back when one of them fails: a real store, real files, steps made for the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from snapshots.entry import Entry, Kind
+from snapshots.store import Store
+from wizard import engine as engine_module
+from wizard.answers import Answers
+from wizard.changes import CommandChange, FileChange
+from wizard.engine import Engine, EngineError, Run
+from wizard.events import Event, Failed, Planned
+from wizard.facts import Facts
+from wizard.host import Host, HostError
+from wizard.interrupt import Interrupted
+from wizard.plan import Change, Check, Outcome, Plan, Sign, Step
+
+
+def entry(text: str, mode: int = 0o644) -> Entry:
+    return Entry(Kind.FILE, mode, 0, 0, text.encode())
+
+
+class Made(Step):
+    """A step that writes what `write` says, as long as the file is not that already."""
+
+    howto = "9.9"
+    title = "a step"
+    why = "a test"
+
+    def __init__(self, step_id: str, host: Host, write: dict[str, str], verify: Callable[[], bool] = lambda: True) -> None:
+        self.id = step_id  # type: ignore[misc]
+        self.host, self.write, self.good = host, write, verify
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        changes: list[Change] = []
+        for path, text in self.write.items():
+            now = self.host.entry(path)
+            after = replace(now, content=text.encode()) if now else entry(text)
+            if now != after:
+                changes.append(FileChange(path, now, after))
+        return Plan.pending(self.id, "differs", *changes) if changes else Plan.done(self.id, "is so")
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        return [Check("good", Sign.OK if self.good() else Sign.FAILED, "it is as it should be, or not", "look")]
+
+
+@dataclass
+class Bench:
+    """A root with an /etc of its own, a store, and the events of the run."""
+
+    root: Path
+    monkeypatch: pytest.MonkeyPatch
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        (self.root / "etc/mail").mkdir(parents=True)
+        (self.root / "etc/mail/a").write_text("old a\n")
+        (self.root / "etc/b").write_text("old b\n")
+        (self.root / "etc/b").chmod(0o640)
+        (self.root / "store").mkdir(mode=0o700)
+        self.host = Host(self.root)
+        self.store = Store.open(self.root / "store/etc.git", root=self.root)
+
+    def apply(
+        self, *steps: Step, wanted: tuple[str, ...] = (), decide: Callable[[Step, Plan], bool] = lambda _s, _p: True,
+        signal: Callable[[], None] = lambda: None,
+    ) -> Run:
+        self.monkeypatch.setattr(engine_module, "STEPS", steps)
+        return Engine(self.host, Answers(), self.events.append).apply(self.store, wanted, decide, signal)
+
+    def text(self, path: str) -> str:
+        return (self.root / path.lstrip("/")).read_text()
+
+    def failure(self) -> Failed:
+        return next(event for event in self.events if isinstance(event, Failed))
+
+    def operations(self) -> list[str]:
+        return [item.operation for item in self.store.history()]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    return Bench(tmp_path, monkeypatch)
+
+
+def test_each_step_is_one_commit_and_a_second_run_makes_none(bench: Bench) -> None:
+    steps = [Made("one", bench.host, {"/etc/mail/a": "new a\n"}), Made("two", bench.host, {"/etc/b": "new b\n", "/etc/c": "c\n"})]
+    assert list(bench.apply(*steps).applied) == ["one", "two"]
+    assert bench.operations() == ["apply", "apply", "baseline"]
+    assert [item.path for item in bench.store.changed("one")] == ["etc/mail/a"]
+    assert (bench.root / "etc/b").stat().st_mode & 0o777 == 0o640
+    run = bench.apply(*steps)
+    assert not run.applied
+    assert bench.operations() == ["apply", "apply", "baseline"]
+
+
+def test_what_changed_outside_is_a_commit_of_its_own(bench: Bench) -> None:
+    bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n"}))
+    (bench.root / "etc/b").write_text("mine\n")
+    bench.apply(Made("one", bench.host, {"/etc/mail/a": "newer a\n"}))
+    assert bench.operations() == ["apply", "drift", "apply", "baseline"]
+    assert [item.path for item in bench.store.changed("one")] == ["etc/mail/a"]
+
+
+def test_a_failed_check_undoes_the_step(bench: Bench) -> None:
+    run = bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n", "/etc/new": "x"}, verify=lambda: False))
+    assert run.failed == "one"
+    assert bench.text("/etc/mail/a") == "old a\n"
+    assert not (bench.root / "etc/new").exists()
+    assert "it is as it should be, or not. What to do: look" in bench.failure().why
+    assert not bench.failure().not_undone
+    assert bench.operations() == ["baseline"]
+    assert not bench.store.pending()
+
+
+@pytest.mark.parametrize("fails_at", [1, 2])
+def test_a_write_that_fails_undoes_those_before_it(bench: Bench, fails_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = Host.write, []
+
+    def write(self: Host, path: str, made: Entry) -> None:
+        calls.append(path)
+        if len(calls) == fails_at:
+            raise HostError(f"{path} could not be written: No space left on device")
+        real(self, path, made)
+
+    monkeypatch.setattr(Host, "write", write)
+    run = bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n", "/etc/b": "new b\n"}))
+    assert run.failed == "one"
+    assert "No space left" in bench.failure().why
+    assert (bench.text("/etc/mail/a"), bench.text("/etc/b")) == ("old a\n", "old b\n")
+
+
+def test_what_could_not_be_undone_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spoil() -> bool:
+        def write(self: Host, path: str, made: Entry) -> None:
+            raise HostError(f"{path} could not be written: Read-only file system")
+
+        monkeypatch.setattr(Host, "write", write)
+        return False
+
+    bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n"}, verify=spoil))
+    assert any("/etc/mail/a could not be written" in line for line in bench.failure().not_undone)
+    assert "by hand" in bench.failure().next
+
+
+def test_files_of_a_command_come_back_with_mode_and_owner(bench: Bench) -> None:
+    class Command(Made):
+        def plan(self, facts: Facts, answers: Answers) -> Plan:
+            script = f"cd {bench.root}/etc; rm b; mkdir -p d/e; echo x > d/e/f; echo gone > mail/a; chmod 600 mail/a"
+            return Plan.pending(self.id, "differs", CommandChange(("sh", "-c", script), "spoils", touches=("/etc",)))
+
+    bench.apply(Command("one", bench.host, {}, verify=lambda: False))
+    assert (bench.text("/etc/b"), bench.text("/etc/mail/a")) == ("old b\n", "old a\n")
+    assert (bench.root / "etc/b").stat().st_mode & 0o777 == 0o640
+    assert (bench.root / "etc/mail/a").stat().st_mode & 0o777 == 0o644
+    assert not (bench.root / "etc/d").exists()
+    assert not bench.failure().not_undone
+
+
+def test_a_file_that_changed_meanwhile_is_shown_again(bench: Bench) -> None:
+    step = Made("one", bench.host, {"/etc/mail/a": "new a\n"})
+
+    def decide(_step: Step, _plan: Plan) -> bool:
+        if not any(isinstance(event, Planned) and event.again for event in bench.events):
+            (bench.root / "etc/mail/a").write_text("changed meanwhile\n")
+        return True
+
+    run = bench.apply(step, decide=decide)
+    shown = [event for event in bench.events if isinstance(event, Planned)]
+    assert [event.again for event in shown] == [False, True]
+    assert "-changed meanwhile" in shown[1].plan.changes[0].describe().diff
+    assert run.applied
+
+
+def test_the_new_diff_can_be_declined(bench: Bench) -> None:
+    step = Made("one", bench.host, {"/etc/mail/a": "new a\n"})
+    answers = iter([True, False])
+
+    def decide(_step: Step, _plan: Plan) -> bool:
+        (bench.root / "etc/mail/a").write_text("changed meanwhile\n")
+        return next(answers)
+
+    run = bench.apply(step, decide=decide)
+    assert run.skipped == ["one"]
+    assert bench.text("/etc/mail/a") == "changed meanwhile\n"
+
+
+def test_a_step_that_is_declined_changes_nothing(bench: Bench) -> None:
+    run = bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n"}), decide=lambda _s, _p: False)
+    assert run.skipped == ["one"]
+    assert bench.text("/etc/mail/a") == "old a\n"
+
+
+def test_a_signal_between_changes_undoes_the_step(bench: Bench) -> None:
+    calls = []
+
+    def signal() -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise Interrupted(15)
+
+    with pytest.raises(Interrupted):
+        bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n", "/etc/b": "new b\n"}), signal=signal)
+    assert (bench.text("/etc/mail/a"), bench.text("/etc/b")) == ("old a\n", "old b\n")
+    assert "SIGTERM" in bench.failure().why
+
+
+def test_the_run_stops_at_the_first_failure(bench: Bench) -> None:
+    run = bench.apply(
+        Made("one", bench.host, {"/etc/mail/a": "new a\n"}),
+        Made("two", bench.host, {"/etc/b": "new b\n"}, verify=lambda: False),
+        Made("three", bench.host, {"/etc/c": "c\n"}),
+    )
+    assert (list(run.applied), run.failed) == (["one"], "two")
+    assert bench.text("/etc/mail/a") == "new a\n"
+    assert not (bench.root / "etc/c").exists()
+
+
+def test_a_named_step_whose_need_is_not_done_is_refused(bench: Bench) -> None:
+    one, two = Made("one", bench.host, {"/etc/mail/a": "new a\n"}), Made("two", bench.host, {"/etc/b": "new b\n"})
+    two.needs = ("one",)  # type: ignore[misc]
+    with pytest.raises(EngineError, match="step two needs one"):
+        bench.apply(one, two, wanted=("two",))
+    assert bench.text("/etc/b") == "old b\n"
+
+
+def test_a_blocked_step_ends_the_run(bench: Bench) -> None:
+    class Blocked(Made):
+        def plan(self, facts: Facts, answers: Answers) -> Plan:
+            return Plan.blocked(self.id, "it would break", "do not")
+
+    run = bench.apply(Blocked("one", bench.host, {}), Made("two", bench.host, {"/etc/b": "new b\n"}))
+    assert (run.blocked, run.plans["one"].outcome) == ("one", Outcome.BLOCKED)
+    assert bench.text("/etc/b") == "old b\n"

@@ -1,0 +1,61 @@
+"""What reaches the terminal is clean; the lock says who holds it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snapshots.entry import Entry, Kind
+from wizard.changes.file import file_diff
+from wizard.lock import Locked, held
+from wizard.printing import LONGEST, clean
+
+
+@given(st.text())
+def test_no_line_moves_the_cursor_or_floods(text: str) -> None:
+    shown = clean(text)
+    assert all(ch == "\t" or ch.isprintable() for ch in shown)
+    assert len(shown) <= LONGEST + 6
+
+
+def test_colours_are_taken_out_whole() -> None:
+    assert clean("\x1b[31mred\x1b[0m \x1b]0;title\x07plain") == "red plain"
+
+
+def entry(content: bytes, mode: int = 0o644) -> Entry:
+    return Entry(Kind.FILE, mode, 0, 0, content)
+
+
+def test_the_diff_shows_mode_and_owner() -> None:
+    shown = file_diff("/etc/x", entry(b"a\nb\n"), entry(b"a\nc\n", 0o600))
+    assert shown.splitlines()[:2] == ["--- /etc/x  (0644 root:root)", "+++ /etc/x  (0600 root:root)"]
+    assert "-b" in shown
+    assert "+c" in shown
+
+
+def test_a_change_of_mode_alone_is_shown() -> None:
+    assert "0640" in file_diff("/etc/x", entry(b"a\n"), entry(b"a\n", 0o640))
+
+
+def test_escape_sequences_in_a_file_are_spelt_out() -> None:
+    assert "\x1b" not in file_diff("/etc/x", None, entry(b"\x1b[2Jgone\n"))
+
+
+def test_the_second_is_told_who_and_since_when(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    words = rf"alice runs msa-wizard \(pid {os.getpid()}\) since \d{{4}}-"
+    with held(path, "alice"), pytest.raises(Locked, match=words), held(path, "bob"):
+        pass
+    with held(path, "bob"):
+        pass
+
+
+def test_the_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic"), held(tmp_path / "lock", "x"):
+        pass
+    assert not (tmp_path / "elsewhere").exists()

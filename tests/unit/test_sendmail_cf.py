@@ -1,0 +1,60 @@
+"""Reading a sendmail.cf."""
+
+from __future__ import annotations
+
+import pytest
+
+from wizard import sendmail_cf
+from wizard.sendmail_cf import Daemon
+
+CF = """\
+##### built by root on a Monday
+O DaemonPortOptions=Family=inet,  Name=MTA-v4, Port=smtp, M=A
+O DaemonPortOptions=Name=MSP-v6, family=inet6, Port=submission, M=E, Modifiers=a
+#O AuthOptions=nothing
+O AuthOptions=p y
+Dj$w.Foo
+"""
+
+
+def test_options_and_listeners() -> None:
+    assert sendmail_cf.option(CF, "AuthOptions") == "p y"
+    assert sendmail_cf.option(CF, "Nothing") is None
+    assert sendmail_cf.daemons(CF) == (
+        Daemon("MTA-v4", "inet", "", 25, "A"),
+        Daemon("MSP-v6", "inet6", "", 587, "Ea"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "port"),
+    [("smtp", 25), ("465", 465), ("submission", 587), ("", 25), ("smtps", 465), ("nonsense", 0)],
+)
+def test_ports(value: str, port: int) -> None:
+    assert sendmail_cf.daemon("x", "", "", value, "").port == port
+
+
+def test_where_a_listener_answers() -> None:
+    assert sendmail_cf.daemon("x", "inet", "", "", "").reachable_at == "127.0.0.1"
+    assert sendmail_cf.daemon("x", "inet6", "::", "", "").reachable_at == "::1"
+    assert sendmail_cf.daemon("x", "inet", "192.0.2.1", "", "").reachable_at == "192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("DEAMON_OPTIONS(`Port=587')", True),
+        ("define(`confX', 1)", True),
+        ("dnl left over", True),
+        ("R$* $: $(dequote $1 $)", False),
+        ("Kaccess hash /etc/mail/access", False),
+        ("C{TrustAuthMech}LOGIN", False),
+    ],
+)
+def test_unexpanded_macros(line: str, found: bool) -> None:
+    assert bool(sendmail_cf.unexpanded(CF + line + "\n")) is found
+
+
+def test_comments_and_dates_make_no_difference() -> None:
+    assert sendmail_cf.same(CF, CF.replace("Monday", "Friday") + "### the .mc ###\n# dnl\n")
+    assert not sendmail_cf.same(CF, CF.replace("p y", "y"))
