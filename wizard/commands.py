@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import getpass
 import os
 import sys
 from collections.abc import Callable
@@ -12,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard import as_json
-from wizard.answers import MECHANISMS, Answers, AnswersError, host_name, load
+from wizard.answers import MECHANISMS, Answers, load
 from wizard.engine import Engine, EngineError, Run
 from wizard.events import Event
-from wizard.facts import SASLAUTHD_DEFAULT, SENDMAIL_CF
 from wizard.host import Host
 from wizard.interrupt import postponed
 from wizard.lock import held
 from wizard.look import look
-from wizard.plan import Check, Outcome, Plan, Sign, Step
-from wizard.printing import check_text, clean, error, out, show, status_lines
+from wizard.plan import Outcome, Plan, Step
+from wizard.printing import clean, effect_lines, error, out, show, status_lines
 from wizard.steps import STEPS
 
 if TYPE_CHECKING:
@@ -171,9 +169,13 @@ def history(arguments: argparse.Namespace) -> int:
     if arguments.json:
         out(as_json.dumps(commits=[_commit(item) for item in commits]))
     for item in () if arguments.json else commits:
-        when = item.time.astimezone().strftime("%F %T")
-        out(f"{item.short}  {when}  {item.operation:<8}  {clean(item.subject)}  ({clean(item.author.name)})")
+        out(_line(item))
     return 0
+
+
+def _line(item: Commit) -> str:
+    when = item.time.astimezone().strftime("%F %T")
+    return f"{item.short}  {when}  {item.operation:<8}  {clean(item.subject)}  ({clean(item.author.name)})"
 
 
 def _commit(item: Commit) -> dict[str, object]:
@@ -195,7 +197,12 @@ def diff(arguments: argparse.Namespace) -> int:
 
     store = _existing_or_say()
     try:
-        out(store.diff(arguments.ref).rstrip("\n"))
+        commit = store.find(arguments.ref)
+        record = store.record(commit)
+        out(f"{_line(commit)}\n")
+        for effect in effect_lines(record) if record else ():
+            out(effect)
+        out(store.diff(commit).rstrip("\n"))
     except StoreError as problem:
         raise EngineError(str(problem)) from problem
     return 0
@@ -224,77 +231,10 @@ def answers(arguments: argparse.Namespace) -> int:
 
 
 def test(arguments: argparse.Namespace) -> int:
-    """`test`: 0 when the login (or, without a user, all before it) is as it should be, else 1."""
-    from wizard.smtp import Credentials, Line, Target, converse
+    """`test`: 0 when all is as it should be, else 1."""
+    from wizard import login_test
 
-    chosen = _answers(arguments).test
-    user = arguments.user or chosen.user
-
-    def tell(line: Line) -> None:
-        sign = {"server": "<", "client": ">"}.get(line.who, "#")
-        out(f"{sign} {clean(line.text):<60}" + (f"  {line.explanation}" if line.explanation else ""))
-
-    try:
-        target = Target(
-            host=host_name(arguments.host or chosen.host or _this_host(arguments.port)),
-            port=arguments.port,
-            mechanism=arguments.mechanism,
-            family=arguments.family,
-            send_to=arguments.send_to or chosen.send_to or None,
-            sender=arguments.sender,
-            verify=arguments.verify,
-        )
-        credentials = Credentials(user, _password(arguments)) if user else None
-        result = converse(target, credentials, None if arguments.json else tell)
-    except ValueError as problem:
-        raise AnswersError(str(problem)) from problem
-    bad = any(finding.state == Sign.FAILED for finding in result.findings)
-    if arguments.json:
-        out(as_json.dumps(**result.to_json()))
-        return int(bad or not result.ok)
-    out()
-    for finding in result.findings:
-        out(check_text(Check(finding.id, Sign(finding.state), finding.says)))
-    out(f"\n{'OK' if result.ok and not bad else 'FAILED'}: {clean(result.verdict)}")
-    if credentials and not (arguments.host or chosen.host) and "-c" in _saslauthd_options():
-        out("Note: saslauthd caches logins (-c): a password that was changed, or an account that was locked, is still")
-        out("accepted for up to 8 hours, unless saslauthd is restarted.")
-    return int(bad or not result.ok)
-
-
-def _password(arguments: argparse.Namespace) -> str:
-    """From standard input, or asked for on the terminal; never from an argument or the environment."""
-    if arguments.password_stdin:
-        return sys.stdin.readline(4096).rstrip("\r\n")
-    if not sys.stdin.isatty():
-        raise AnswersError("--user needs a password: give --password-stdin, or run it on a terminal")
-    return getpass.getpass("Password: ")
-
-
-def _this_host(port: int) -> str:
-    """Where this host's own MSA answers: its qualified name where it listens on every address."""
-    from wizard import sendmail_cf
-
-    host = Host()
-    entry = host.entry(SENDMAIL_CF)
-    found = (
-        [item for item in sendmail_cf.daemons(entry.content.decode("latin-1")) if item.port == port]
-        if entry
-        else []
-    )
-    return found[0].reachable_at if found else "127.0.0.1"
-
-
-def _saslauthd_options() -> list[str]:
-    from wizard.editors import EditError, shell_defaults
-
-    entry = Host().entry(SASLAUTHD_DEFAULT)
-    try:
-        return (
-            (shell_defaults.value(entry.content.decode("latin-1"), "OPTIONS") or "").split() if entry else []
-        )
-    except EditError:
-        return []
+    return login_test.test(arguments, _answers(arguments))
 
 
 def _root() -> None:

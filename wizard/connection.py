@@ -27,7 +27,8 @@ class Target:
     `implicit_tls` None means: on port 465 only (RFC 8314). `timeout` (seconds) bounds each answer,
     `deadline` everything. `send_to` asks for a real message, from `sender` (default: user@host). With
     `verify` an untrusted certificate is a failure and no password is sent; without, it is a warning.
-    `smtp_port` None skips that check.
+    `smtp_port` None skips that check. `server_name` is the name that clients know the server by, where `host` is only
+    the address to reach it at.
     """
 
     host: str
@@ -41,9 +42,11 @@ class Target:
     verify: bool = False
     smtp_port: int | None = 25
     deadline: float = 120.0
+    server_name: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", _host(self.host))
+        object.__setattr__(self, "server_name", _host(self.server_name) if self.server_name else None)
         object.__setattr__(self, "mechanism", self.mechanism.upper())
         for what, port in (("port", self.port), ("SMTP port", self.smtp_port)):
             if port is not None and not 1 <= port <= 65535:
@@ -59,6 +62,11 @@ class Target:
             raise ValueError("The timeout must be within 0 to 600 seconds, the deadline within 0 to 3600.")
         for address in filter(None, (self.send_to, self.sender)):
             mailbox(address)
+
+    @property
+    def name(self) -> str:
+        """The name that the certificate must be for, and the domain of the default sender."""
+        return self.server_name or self.host
 
     @property
     def tls_on_connect(self) -> bool:

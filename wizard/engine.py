@@ -142,7 +142,9 @@ class Engine:
             run.skipped.append(step.id)
             return True
         except (ChangeError, HostError, StoreError, Interrupted) as error:
-            earlier = [item for item in STEPS if item.id in step.takes_back and item.id in run.applied and effects]
+            earlier = [
+                item for item in STEPS if item.id in step.takes_back and item.id in run.applied and effects
+            ]
             undone, not_undone = recorder.undo(effects, touched, self._say(step), earlier)
             run.failed = step.id
             self.report(Failed(step, str(error), undone, not_undone, _next(step, not_undone)))
@@ -174,15 +176,21 @@ class Engine:
                 if not decide(step, fresh):
                     raise Declined
             plan = fresh
-            for change in plan.changes:
-                admin()
-                touched.update(change.touches)
-                try:
+            try:
+                for change in plan.changes:
+                    admin()
+                    touched.update(change.touches)
                     effects.append(change.apply(self.host, self._say(step)))
-                except StaleError:
-                    if round_number == ROUNDS - 1:
-                        raise
-                    break  # planned, and shown, once more
+            except StaleError:
+                if round_number == ROUNDS - 1:
+                    raise
+                continue  # planned, and shown, once more
+            except ChangeError as error:
+                if error.effect is not None:
+                    effects.append(error.effect)
+                raise
+            if not any(change.kind == "command" for change in plan.changes):
+                return
 
     def _verify(self, step: Step, facts: Facts, run: Run) -> list[Check]:
         checks = step.verify(self.host, facts, self.answers)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import smtplib
-import ssl
+import socket
+
+from wizard.certificate import client_context
+from wizard.connection import Deadline, Wire, WireError, why
+from wizard.wire import Transcript
 
 TIMEOUT = 30.0
 """Seconds: greet_pause and name look-ups make a healthy server slow (DEBIAN.md section sendmail)."""
@@ -11,17 +14,14 @@ TIMEOUT = 30.0
 
 def greeting(address: str, port: int, *, tls: bool = False, timeout: float = TIMEOUT) -> str:
     """`220 ...` as the server says it, or a sentence on why there is none. Nothing is sent but QUIT."""
-    client: smtplib.SMTP = smtplib.SMTP(timeout=timeout)
-    if tls:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        client = smtplib.SMTP_SSL(timeout=timeout, context=context)
+    wire = Wire(Transcript(None, None), Deadline(timeout), timeout)
     try:
-        code, text = client.connect(address, port)
-        client.docmd("QUIT")
-    except (OSError, smtplib.SMTPException) as error:
-        return str(error) or type(error).__name__
+        wire.dial(socket.AF_INET6 if ":" in address else socket.AF_INET, (address, port))
+        if tls:
+            wire.encrypt(client_context(verify=False), address)
+        code, text = wire.getreply()
+    except (OSError, WireError) as error:
+        return why(error)
     finally:
-        client.close()
+        wire.finish()
     return f"{code} {text.decode('latin-1')}"

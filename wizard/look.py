@@ -39,7 +39,7 @@ def look(host: Host, *, ask_apt: bool = False) -> Facts:
     files, unreadable = _files(host)
     packages = _packages(host)
     missing = "sendmail-bin" not in packages or "sasl2-bin" not in packages
-    fqdn, resolves = _fqdn(host)
+    fqdn, resolves = qualified_name(host)
     tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
     return Facts(
         euid=os.geteuid(),
@@ -104,7 +104,7 @@ def _packages(host: Host) -> Mapping[str, str]:
     return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
 
 
-def _fqdn(host: Host) -> tuple[str, bool]:
+def qualified_name(host: Host) -> tuple[str, bool]:
     """What `hostname -f` says (update_tls asks the same), and whether it is a qualified name that resolves."""
     try:
         done = host.run(["hostname", "-f"], timeout=15)

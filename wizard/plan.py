@@ -84,7 +84,11 @@ class Change(Protocol):
 
 
 class ChangeError(Exception):
-    """A change failed: what, why, and what to do next, in one message."""
+    """A change failed: what, why, and what to do next, in one message. `effect` is what it had done by then."""
+
+    def __init__(self, message: str, effect: Effect | None = None) -> None:
+        super().__init__(message)
+        self.effect = effect
 
 
 class StaleError(ChangeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import textwrap
@@ -114,3 +115,28 @@ def clean_block(text: str) -> str:
 def status_lines(rows: Mapping[str, tuple[str, str]]) -> str:
     """Step, state, reason in columns."""
     return "\n".join(f"{name:<17} {state:<15} {clean(reason)}" for name, (state, reason) in rows.items())
+
+
+def effect_lines(record: bytes) -> list[str]:
+    """What a commit's record says of effects that are not files: packages, services, commands."""
+    lines = []
+    for effect in json.loads(record)["effects"]:
+        match effect["kind"]:
+            case "packages":
+                lines += [
+                    f"package {name} {version} installed" for name, version in effect["installed"].items()
+                ]
+                lines += [f"package {name} {version} removed" for name, version in effect["removed"].items()]
+            case "service":
+                enabled, running = effect["enabled"], effect["running"]
+                lines.append(
+                    f"service {effect['name']}: {_was(enabled, 'enabled')}; {_was(running, 'running')}"
+                )
+            case "command":
+                lines.append(f"ran {' '.join(effect['argv'])}")
+    return [clean(line) for line in lines]
+
+
+def _was(state: Mapping[str, bool], word: str) -> str:
+    before, after = (word if state[when] else f"not {word}" for when in ("before", "after"))
+    return f"{before}, then {after}" if before != after else f"{after} before and after"

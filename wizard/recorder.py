@@ -124,7 +124,9 @@ class Recorder:
             self._try(partial(self._host.remove, f"/{path}"), f"/{path} (removed)", undone, failed)
         for path, entry in sorted(then.items()):
             if entry is not None:
-                self._try(partial(self._host.write, f"/{path}", entry), f"/{path} (as before)", undone, failed)
+                self._try(
+                    partial(self._host.write, f"/{path}", entry), f"/{path} (as before)", undone, failed
+                )
 
     def _try(self, act: Callable[[], None], words: str, undone: list[str], failed: list[str]) -> None:
         try:

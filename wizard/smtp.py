@@ -70,7 +70,7 @@ def converse(
     if target.send_to:
         if credentials is None:
             raise ValueError("A test message needs a login: give a user and a password.")
-        sender = mailbox(target.sender or default_sender(credentials.user, target.host))
+        sender = mailbox(target.sender or default_sender(credentials.user, target.name))
     return _Conversation(target, credentials, sender, on_line).result()
 
 
@@ -155,7 +155,7 @@ class _Conversation:
                 raise WireError(f"{limit} {wire.reply}".rstrip("."))
             offered = wire.mechanisms()
             if "starttls" in wire.esmtp_features and wire.ask("STARTTLS").code == 220:
-                wire.encrypt(client_context(verify=False), self.target.host.split("%")[0])
+                wire.encrypt(client_context(verify=False), self.target.name.split("%")[0])
                 wire.hello()
                 offered += wire.mechanisms()
             self._found(submission.smtp_auth(port, self._names(offered)))
@@ -255,7 +255,7 @@ class _Conversation:
     def _handshake(self, wire: Wire, *, verify: bool) -> None:
         self.layer = Layer.STARTTLS
         try:
-            tls = wire.encrypt(client_context(verify=verify), self.target.host.split("%")[0])
+            tls = wire.encrypt(client_context(verify=verify), self.target.name.split("%")[0])
         except ssl.SSLCertVerificationError as error:
             self.refusal, self.verified, self.certificate = error, False, None
             self._note(f"A client that verifies stops here: {clean(error.verify_message.rstrip('.'))}.")
@@ -270,7 +270,7 @@ class _Conversation:
         if self.certificate is None:
             try:
                 self.certificate = read(
-                    sent_chain(tls), self.target.host, self.refusal, self.verified, self.transcript.shown
+                    sent_chain(tls), self.target.name, self.refusal, self.verified, self.transcript.shown
                 )
                 state, says = verdict(self.certificate, required=self.target.verify)
             except ValueError as error:

@@ -121,7 +121,7 @@ class Machine:
         name = f"msa-wizard-tests-{os.getpid()}-{next(_serial)}"
         command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network"]
         command += [f"--hostname={self.hostname}", f"--machine={name}", f"--directory={root}"]
-        command.append("--resolv-conf=off")
+        command += ["--resolv-conf=off", "--link-journal=no"]
         if self.systemd:
             command.append("--boot")
         else:

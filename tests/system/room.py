@@ -131,7 +131,7 @@ def _make_cgroups() -> list[Path]:
         for left in parent.iterdir():
             named = _CGROUP_NAME.fullmatch(left.name)
             if named and _start_time(int(named[1])) != int(named[2]):
-                _remove_cgroup(left)
+                _remove_cgroup(left, seconds=0)
         (parent / name).mkdir()
         made.append(parent / name)
     return made
@@ -162,14 +162,14 @@ def _start_time(pid: int) -> int | None:
     return int(stat.rpartition(")")[2].split()[19])
 
 
-def _remove_cgroup(cgroup: Path) -> None:
+def _remove_cgroup(cgroup: Path, seconds: float = 5) -> None:
     """Removes an empty cgroup tree; the kernel may need a moment to bury its last processes."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + seconds
     while cgroup.exists():
         for folder, _, _ in os.walk(cgroup, topdown=False):
             with contextlib.suppress(OSError):
                 Path(folder).rmdir()
-        if time.monotonic() > deadline:
+        if time.monotonic() >= deadline:
             return  # the next run sweeps it
         if cgroup.exists():
             time.sleep(0.02)

@@ -71,7 +71,7 @@ class PackagesChange:
         return Description(title, commands=(f"apt-get {' '.join(self._argv())}",))
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
-        """Run apt; where its lists are missing or stale, fetch them and try once more. Raises ChangeError."""
+        """Run apt; where its lists are missing or stale, fetch them and try once more. Raises ChangeError with the effect to undo."""
         before = installed(host)
         done = _apt(host, self._argv(), say)
         if done.code != 0 and _wants_update(done.stdout + done.stderr):
@@ -85,10 +85,11 @@ class PackagesChange:
             tuple(sorted((name, version) for name, version in before.items() if name not in now)),
         )
         if done.code != 0:
-            broken = f"apt could not install {', '.join(self.names)}:\n{done.tail()}\n{_advice(done.stdout + done.stderr)}"
             new = PackagesEffect(tuple(item for item in effect.installed if item[0] not in before), ())
-            new.undo(host, say)
-            raise ChangeError(broken)
+            said = done.stdout + done.stderr
+            raise ChangeError(
+                f"apt could not install {', '.join(self.names)}:\n{done.tail()}\n{_advice(said)}", new
+            )
         return effect
 
 

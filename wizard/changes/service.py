@@ -70,7 +70,7 @@ class ServiceChange:
         )
 
     def apply(self, host: Host, say: Say) -> ServiceEffect:
-        """Enable, then restart. Raises ChangeError; then it is as before."""
+        """Enable, then restart. Raises ChangeError with the effect to undo."""
         was_enabled = is_enabled(host, self.name)
         effect = ServiceEffect(
             self.name, was_enabled, self.was_running, enabled=self.enable and not was_enabled
@@ -80,9 +80,8 @@ class ServiceChange:
                 _checked(host, _ENABLE[self.init](self.name, True), say)
             if self.restart:
                 _checked(host, _COMMAND[self.init](self.name, "restart"), say)
-        except ChangeError:
-            effect.undo(host, say)
-            raise
+        except ChangeError as error:
+            raise ChangeError(str(error), effect) from error
         return effect
 
 

@@ -47,7 +47,7 @@ def keeping(lines: Sequence[DaemonOption], wanted: Sequence[Wanted]) -> tuple[li
         for at in mine:
             if lines[at].loopback:
                 fates[at] = replace(fates[at], off=True) if taken else Fate(family, None)
-                taken = True
+                taken = False
     six_fixed = any(line.family == "inet6" and not line.wildcard and not line.loopback for line in lines)
     six = any(fate.family == "inet6" and is_wildcard(fate.address) and not fate.off for fate in fates)
     if six or ("inet6" in families and not six_fixed):

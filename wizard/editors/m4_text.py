@@ -24,7 +24,7 @@ _NAME_START = frozenset("_" + string.ascii_letters)
 _QUOTE = re.compile("[`']")
 _DOLLAR = re.compile(r"\$(\d+|[#*@])")
 _LARGEST = 512 * 1024
-_MOST_COPIED = 60_000_000
+_MOST_COPIED = 100_000_000
 _DEEPEST = 120
 
 
@@ -145,7 +145,11 @@ class Machine:
         if char == "`":
             emit(self._quoted())
         elif char == "#" and self.comments:
-            emit(self._rest_of_line())
+            line = self._rest_of_line()
+            if not line.chars.endswith("\n"):
+                raise self.fail(max(line.offsets[0], self._outer), "m4 fails on a comment (#) in a last line without newline",
+                                "end the line with a newline")  # fmt: skip
+            emit(line)
         else:
             match = _TOKEN.match(self._buffer, self._at)
             assert match is not None
@@ -176,7 +180,7 @@ class Machine:
             return
         rest = len(self._buffer) - self._at
         self._copied += len(text.chars) + rest
-        if self._copied > _MOST_COPIED:
+        if self._copied > _MOST_COPIED or len(text.chars) > 2 * _LARGEST:
             raise self.fail(self._outer, "macros here expand without end", "look for a macro that calls itself")
         self._pushed = len(text.chars) + max(0, self._pushed - self._at)
         self._buffer = text.chars + self._buffer[self._at :]

@@ -127,7 +127,7 @@ class Document:
         if path.rpartition("/")[2] == "cf.m4":
             self._load()
 
-    def _on_call(self, call: Call) -> Text | None:
+    def _on_call(self, call: Call) -> None:
         machine = self._machine
         if machine.recording:
             self.calls.append(call)
@@ -141,8 +141,7 @@ class Document:
                 f"write {call.name}(`...') without a blank before the parenthesis; in running text, begin the line with dnl",
             )
         elif call.name in cf_macros.EAT_LINE:
-            return made("dnl ")
-        return None
+            machine.discard_line()
 
     def _on_push(self, call: Call) -> Text:
         self._diverted.append(self._machine.diversion)

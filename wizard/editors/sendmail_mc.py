@@ -108,7 +108,7 @@ def set_define(text: str, name: str, value: str, block: str) -> str:
     else:
         new = _with_value(document, setting, value)
     if define_value(new, name) != value:
-        raise _not_taken(new, name, value)
+        raise _not_taken(document, name, value)
     return new
 
 
@@ -165,9 +165,8 @@ def _closing(text: str, start: int, end: int) -> int:
     return end
 
 
-def _not_taken(text: str, name: str, value: str) -> EditError:
-    document = read(text)
-    later = [setting for setting in document.settings if setting.name == name]
+def _not_taken(document: Document, name: str, value: str) -> EditError:
+    found = [setting for setting in document.settings if setting.name == name]
     why = f"with this line {name} does not become `{value}'"
     remedy = f"take the line out with dnl, or set {name} by hand below it"
-    return document.fail(later[-1].call, why, remedy) if later else EditError(None, name, why, remedy)
+    return document.fail(found[-1].call, why, remedy) if found else EditError(None, name, why, remedy)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from wizard.editors.edit_error import EditError
 
+_DEEPEST = 50
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLAIN = re.compile(r"[^\s\"'\\$`#;&|()<>]+")
 _DECLARING = frozenset(["export", "readonly", "declare", "typeset", "local"])
@@ -65,6 +66,7 @@ class Script:
     _open: list[str] = field(default_factory=list)
     _chained: bool = False
     _at: int = 0
+    _depth: int = 0
 
     def __post_init__(self) -> None:
         while self._at < len(self.text):
@@ -214,10 +216,14 @@ class Script:
     def _double(self, parts: list[str]) -> bool:
         opened, known = self._at, True
         self._at += 1
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._fail(opened, "quotes are nested too deep here", "take them apart")
         while self._at < len(self.text):
             char = self.text[self._at]
             if char == '"':
                 self._at += 1
+                self._depth -= 1
                 return known
             if char == "\\" and self.text[self._at + 1 : self._at + 2] in ("$", "`", '"', "\\", "\n"):
                 known = known and self.text[self._at + 1] != "\n"
@@ -248,7 +254,12 @@ class Script:
                 raise self._fail(opened, f"this ${pair} is never closed", "close it")
             char = self.text[self._at]
             depth += (char == pair) - (char == closing)
-            self._at = self._find("'", self._at + 1) + 1 if char == "'" and closing == ")" else self._at + 1
+            if char == '"':
+                self._double([])
+            elif char == "'" and closing == ")":
+                self._at = self._find("'", self._at + 1) + 1
+            else:
+                self._at += 2 if char == "\\" else 1
 
     def _find(self, char: str, start: int) -> int:
         found = self.text.find(char, start)

@@ -39,6 +39,9 @@ class Restart(Step):
             return Plan.blocked(
                 self.id, "there is no sendmail service on this host", "msa-wizard apply install"
             )
+        taken = _taken(facts)
+        if taken:
+            return Plan.blocked(self.id, *taken)
         reasons = _reasons(facts)
         enable = not service.enabled
         if enable:
@@ -62,6 +65,18 @@ class Restart(Step):
         made.append(_log(host, facts, process.started if process else 0.0))
         made.append(enabled("sendmail", facts))
         return made
+
+
+def _taken(facts: Facts) -> tuple[str, ...]:
+    """What else holds a port of sendmail.cf, and what to do: a restart would end with no listener there."""
+    wanted = {item.port for item in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")}
+    for item in facts.listeners:
+        if item.port in wanted and item.pid is not None and item.process != "sendmail-mta":
+            return (
+                f"port {item.port} on {item.address} is held by {item.process} (pid {item.pid}): sendmail could not listen there",
+                f"stop and disable it, then try again: ss -ltnp 'sport = :{item.port}'",
+            )
+    return ()
 
 
 def _reasons(facts: Facts) -> list[str]:

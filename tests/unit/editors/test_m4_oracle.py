@@ -123,9 +123,9 @@ def test_listeners_that_were_set_are_what_m4_sees(m4: RealM4, shape: Shape, fami
         assert error.line is not None  # noqa: PT017 - the refusal names the line, and leaves the file alone
         return
     agrees(m4, text)
-    for item in sendmail_mc.daemon_options(text):
-        if item.service in ("submission", "smtp") and item.family in ("inet", "inet6"):
-            assert set("Ea" if item.service == "submission" else "A") <= set(item.modifiers)
+    for found in sendmail_mc.daemon_options(text):
+        if found.service in ("submission", "smtp") and found.family in ("inet", "inet6"):
+            assert set("Ea" if found.service == "submission" else "A") <= set(found.modifiers)
 
 
 def line(item: Wanted) -> str:
@@ -153,7 +153,7 @@ QUOTED = st.sampled_from(["`{}'", "``{}''", "{}", "dnl x\n`{}'", " `{}'"])
 CALL = st.builds(lambda how, what: f"DAEMON_OPTIONS({how.format(what)})", QUOTED, ARGUMENT)
 AROUND = st.sampled_from(
     ["{}dnl\n", "{}\n", "  {}dnl prose, isn't it\n", "dnl {}\n", "dnl# {}\n", "# {}\n", "{} {}dnl\n", "ifdef(`CF_LEVEL', `{}')dnl\n",
-     "ifdef(`CF_LEVEL',, `{}')dnl\n", "EXPOSED_USER(`root'){}\n", "x{}\n", "1{}\n", "`quoted {}'\n", "define(`L', `{}')dnl\nL\nL\n"]
+     "ifdef(`CF_LEVEL',, `{}')dnl\n", "EXPOSED_USER(`root'){}\n", "x{}\n", "1{}\n", "`quoted {}'\n", "define(`MY_OWN', `{}')dnl\nMY_OWN\nMY_OWN\n"]
 )  # fmt: skip
 OTHER = st.sampled_from(
     ["dnl # it's a comment\n", "define(`confAUTH_OPTIONS', `A p')dnl\n", "define(`confAUTH_OPTIONS',dnl\n`p,y')dnl\n",

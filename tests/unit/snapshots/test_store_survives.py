@@ -229,8 +229,8 @@ def test_a_row_seen_within_the_tick_of_its_change_is_never_believed(tmp_path: Pa
 
 def test_files_that_come_and_go_during_the_walk_do_not_stop_it(machine: Machine) -> None:
     script = (
-        "i=0; while :; do i=$((i+1)); mkdir -p d$((i%7)); echo $i > d$((i%7))/f; echo $i > f$((i%5)); "
-        "ln -sf $i l$((i%3)); rm -rf d$(((i+3)%7)) f$(((i+2)%5)); mv l$((i%3)) m; mkfifo f$((i%5)) 2>/dev/null; done"
+        "i=0; while [ ! -e ../stop ]; do i=$((i+1)); mkdir -p d$((i%7)); echo $i > d$((i%7))/f; echo $i > f$((i%5)); "
+        "ln -sf $i l$((i%3)); rm -rf d$(((i+3)%7)) f$(((i+2)%5)); mv l$((i%3)) m; rm -f p; mkfifo p; done"
     )
     store = machine.open()
     with subprocess.Popen(["sh", "-c", script], cwd=machine.etc, stderr=subprocess.DEVNULL) as churn:
@@ -240,7 +240,8 @@ def test_files_that_come_and_go_during_the_walk_do_not_stop_it(machine: Machine)
                 commit(store)
                 store.pending()
         finally:
-            churn.kill()
+            (machine.root / "stop").touch()
+            churn.wait(30)
     commit(store)
     assert store.pending() == ()
     assert fsck(machine) == ""
