@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from snapshots.entry import Entry
@@ -124,7 +124,7 @@ class Facts:
 
     euid: int
     release: Release
-    init: str
+    init: Literal["systemd", "sysv"]
     """`systemd` or `sysv` (PID 1 is something else: init scripts are run)."""
     hostname: str
     fqdn: str

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from snapshots.entry import Entry, read_entry, remove_entry, write_entry
+from snapshots.entry import Entry, EntryError, read_entry, remove_entry, write_entry
 
 if TYPE_CHECKING:
     import pexpect
@@ -76,28 +76,30 @@ class Host:
             target.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except PermissionError as error:
+            raise PermissionError(f"{path} can only be read by root") from error
         except OSError as error:
-            raise _read_error(path, error) from error
+            raise HostError(f"{path} could not be read: {error.strerror or error}") from error
         if target.is_file() and not target.is_symlink() and not os.access(target, os.R_OK):
             raise PermissionError(f"{path} can only be read by root")
         try:
             return read_entry(target)
-        except OSError as error:
-            raise _read_error(path, error) from error
+        except EntryError as error:
+            raise HostError(str(error).rstrip(".")) from error
 
     def write(self, path: str, entry: Entry) -> None:
         """Write `entry` atomically in place of what is at `path`; raises HostError, then nothing was changed."""
         try:
             write_entry(self.path(path), entry)
-        except OSError as error:
-            raise HostError(f"{path} could not be written: {error.strerror or error}") from error
+        except EntryError as error:
+            raise HostError(str(error).rstrip(".")) from error
 
     def remove(self, path: str) -> None:
         """Remove the file, symlink or empty folder at `path`; raises HostError."""
         try:
             remove_entry(self.path(path))
-        except OSError as error:
-            raise HostError(f"{path} could not be removed: {error.strerror or error}") from error
+        except EntryError as error:
+            raise HostError(str(error).rstrip(".")) from error
 
     def names(self, folder: str) -> tuple[str, ...]:
         """The sorted names in `folder`, empty when there is no such folder."""
@@ -233,12 +235,6 @@ class Host:
         for name in self.names("/proc"):
             if name.isdigit():
                 yield int(name), self.path("/proc") / name
-
-
-def _read_error(path: str, error: OSError) -> Exception:
-    if isinstance(error, PermissionError):
-        return PermissionError(f"{path} can only be read by root")
-    return HostError(f"{path} could not be read: {error.strerror or error}")
 
 
 def _drain(stream: IO[bytes], into: list[str], say: Callable[[str], None] | None, encoding: str) -> None:

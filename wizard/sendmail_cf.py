@@ -34,10 +34,10 @@ class Daemon:
 
     @property
     def reachable_at(self) -> str:
-        """An address of this host at which the listener answers."""
-        if self.address in ("", "0.0.0.0", "::"):
-            return "127.0.0.1" if self.family == "inet" else "::1"
-        return self.address
+        """An address of this host at which the listener answers.
+
+        A wildcard of either family answers on 127.0.0.1, which sendmail exempts from its rate limit; ::1 it does not."""
+        return "127.0.0.1" if self.address in ("", "0.0.0.0", "::") else self.address
 
 
 def options(cf: str) -> tuple[tuple[str, str], ...]:

@@ -26,6 +26,6 @@ def timed(self: Host, *arguments: object, **options: object) -> Completed:
         asked += time.perf_counter() - began
 
 
-Host.run = timed  # type: ignore[method-assign, assignment]
+Host.run = timed  # type: ignore[method-assign]
 code = cli.main(["apply", "--yes"])
 print(f"\nseconds {time.perf_counter() - BEGAN:.4f} commands {asked:.4f} exit {code}", file=sys.stderr)

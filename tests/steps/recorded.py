@@ -33,7 +33,7 @@ def machine(release: str, /, **overrides: object) -> Facts:
     files[f.SASL_LINK] = Entry(Kind.SYMLINK, 0o777, 0, 0, f.SASL_CONF.encode())
     files[f.SERVER_CERT] = file("certificate")
     files[f.COMMON_KEY] = file("key", 0o640)
-    files |= overrides.pop("files", {})  # type: ignore[arg-type]
+    files.update(overrides.pop("files", {}))  # type: ignore[call-overload]
     native = release == "13"
     facts = Facts(
         euid=0,

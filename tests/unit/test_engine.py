@@ -32,7 +32,9 @@ class Made(Step):
     title = "a step"
     why = "a test"
 
-    def __init__(self, step_id: str, host: Host, write: dict[str, str], verify: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self, step_id: str, host: Host, write: dict[str, str], verify: Callable[[], bool] = lambda: True
+    ) -> None:
         self.id = step_id  # type: ignore[misc]
         self.host, self.write, self.good = host, write, verify
 
@@ -46,7 +48,9 @@ class Made(Step):
         return Plan.pending(self.id, "differs", *changes) if changes else Plan.done(self.id, "is so")
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
-        return [Check("good", Sign.OK if self.good() else Sign.FAILED, "it is as it should be, or not", "look")]
+        return [
+            Check("good", Sign.OK if self.good() else Sign.FAILED, "it is as it should be, or not", "look")
+        ]
 
 
 @dataclass
@@ -67,7 +71,10 @@ class Bench:
         self.store = Store.open(self.root / "store/etc.git", root=self.root)
 
     def apply(
-        self, *steps: Step, wanted: tuple[str, ...] = (), decide: Callable[[Step, Plan], bool] = lambda _s, _p: True,
+        self,
+        *steps: Step,
+        wanted: tuple[str, ...] = (),
+        decide: Callable[[Step, Plan], bool] = lambda _s, _p: True,
         signal: Callable[[], None] = lambda: None,
     ) -> Run:
         self.monkeypatch.setattr(engine_module, "STEPS", steps)
@@ -89,7 +96,10 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 def test_each_step_is_one_commit_and_a_second_run_makes_none(bench: Bench) -> None:
-    steps = [Made("one", bench.host, {"/etc/mail/a": "new a\n"}), Made("two", bench.host, {"/etc/b": "new b\n", "/etc/c": "c\n"})]
+    steps = [
+        Made("one", bench.host, {"/etc/mail/a": "new a\n"}),
+        Made("two", bench.host, {"/etc/b": "new b\n", "/etc/c": "c\n"}),
+    ]
     assert list(bench.apply(*steps).applied) == ["one", "two"]
     assert bench.operations() == ["apply", "apply", "baseline"]
     assert [item.path for item in bench.store.changed("one")] == ["etc/mail/a"]
@@ -108,7 +118,9 @@ def test_what_changed_outside_is_a_commit_of_its_own(bench: Bench) -> None:
 
 
 def test_a_failed_check_undoes_the_step(bench: Bench) -> None:
-    run = bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n", "/etc/new": "x"}, verify=lambda: False))
+    run = bench.apply(
+        Made("one", bench.host, {"/etc/mail/a": "new a\n", "/etc/new": "x"}, verify=lambda: False)
+    )
     assert run.failed == "one"
     assert bench.text("/etc/mail/a") == "old a\n"
     assert not (bench.root / "etc/new").exists()
@@ -119,7 +131,9 @@ def test_a_failed_check_undoes_the_step(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("fails_at", [1, 2])
-def test_a_write_that_fails_undoes_those_before_it(bench: Bench, fails_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_fails_undoes_those_before_it(
+    bench: Bench, fails_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, calls = Host.write, []
 
     def write(self: Host, path: str, made: Entry) -> None:
@@ -152,7 +166,9 @@ def test_files_of_a_command_come_back_with_mode_and_owner(bench: Bench) -> None:
     class Command(Made):
         def plan(self, facts: Facts, answers: Answers) -> Plan:
             script = f"cd {bench.root}/etc; rm b; mkdir -p d/e; echo x > d/e/f; echo gone > mail/a; chmod 600 mail/a"
-            return Plan.pending(self.id, "differs", CommandChange(("sh", "-c", script), "spoils", touches=("/etc",)))
+            return Plan.pending(
+                self.id, "differs", CommandChange(("sh", "-c", script), "spoils", touches=("/etc",))
+            )
 
     bench.apply(Command("one", bench.host, {}, verify=lambda: False))
     assert (bench.text("/etc/b"), bench.text("/etc/mail/a")) == ("old b\n", "old a\n")
@@ -222,7 +238,10 @@ def test_the_run_stops_at_the_first_failure(bench: Bench) -> None:
 
 
 def test_a_named_step_whose_need_is_not_done_is_refused(bench: Bench) -> None:
-    one, two = Made("one", bench.host, {"/etc/mail/a": "new a\n"}), Made("two", bench.host, {"/etc/b": "new b\n"})
+    one, two = (
+        Made("one", bench.host, {"/etc/mail/a": "new a\n"}),
+        Made("two", bench.host, {"/etc/b": "new b\n"}),
+    )
     two.needs = ("one",)  # type: ignore[misc]
     with pytest.raises(EngineError, match="step two needs one"):
         bench.apply(one, two, wanted=("two",))

@@ -36,7 +36,7 @@ def test_ports(value: str, port: int) -> None:
 
 def test_where_a_listener_answers() -> None:
     assert sendmail_cf.daemon("x", "inet", "", "", "").reachable_at == "127.0.0.1"
-    assert sendmail_cf.daemon("x", "inet6", "::", "", "").reachable_at == "::1"
+    assert sendmail_cf.daemon("x", "inet6", "::", "", "").reachable_at == "127.0.0.1"
     assert sendmail_cf.daemon("x", "inet", "192.0.2.1", "", "").reachable_at == "192.0.2.1"
 
 

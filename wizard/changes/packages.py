@@ -24,15 +24,20 @@ class PackagesEffect:
     removed: tuple[tuple[str, str], ...]
 
     def undo(self, host: Host, say: Say) -> None:
-        """Purge what came. Raises ChangeError when apt does not."""
-        if not self.installed:
+        """Bring back what went, then purge what came. Raises ChangeError when apt does not."""
+        if not self.installed and not self.removed:
             return
-        say("removing the packages that this step installed")
         _settle(host, say)
-        names = [name for name, _ in self.installed]
-        done = _apt(host, ["purge", "-y", "-q", *names], say)
-        if done.code != 0:
-            raise ChangeError(f"apt could not remove {', '.join(names)}:\n{done.tail()}")
+        if self.removed:
+            say("bringing back the packages that this step removed")
+            _must(
+                host, ["install", "-y", "-q", *(f"{name}={version}" for name, version in self.removed)], say
+            )
+        here = _installed(host, configured=True)
+        came = [name for name, _ in self.installed if name in here]
+        if came:
+            say("removing the packages that this step installed")
+            _must(host, ["purge", "-y", "-q", *came], say)
 
     def record(self) -> dict[str, object]:
         """Names and versions."""
@@ -72,20 +77,22 @@ class PackagesChange:
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
         """Run apt; where its lists are missing or stale, fetch them and try once more. Raises ChangeError with the effect to undo."""
-        before = installed(host)
+        before = _installed(host)
         done = _apt(host, self._argv(), say)
         if done.code != 0 and _wants_update(done.stdout + done.stderr):
             say("the package lists are missing or stale: apt-get update")
             update = _apt(host, ["update", "-q"], say)
             if update.code == 0:
                 done = _apt(host, self._argv(), say)
-        now = installed(host)
+        now = _installed(host)
         effect = PackagesEffect(
             tuple(sorted(set(now.items()) - set(before.items()))),
             tuple(sorted((name, version) for name, version in before.items() if name not in now)),
         )
         if done.code != 0:
-            new = PackagesEffect(tuple(item for item in effect.installed if item[0] not in before), ())
+            new = PackagesEffect(
+                tuple(item for item in effect.installed if item[0] not in before), effect.removed
+            )
             said = done.stdout + done.stderr
             raise ChangeError(
                 f"apt could not install {', '.join(self.names)}:\n{done.tail()}\n{_advice(said)}", new
@@ -93,16 +100,22 @@ class PackagesChange:
         return effect
 
 
-def installed(host: Host) -> dict[str, str]:
-    """All packages that are unpacked in any state, name to version. Raises ChangeError."""
+def _must(host: Host, arguments: list[str], say: Say) -> None:
+    done = _apt(host, arguments, say)
+    if done.code != 0:
+        raise ChangeError(f"`{done.command}` failed:\n{done.tail()}")
+
+
+def _installed(host: Host, *, configured: bool = False) -> dict[str, str]:
+    """All packages that are unpacked in any state, name to version; with `configured` also those of which only the
+    configuration files are left. Raises ChangeError."""
     try:
         done = host.run(["dpkg-query", "-W", "-f", "${binary:Package} ${Version} ${db:Status-Status}\n"])
     except HostError as error:
         raise ChangeError(str(error)) from error
+    gone = ("not-installed",) if configured else ("not-installed", "config-files")
     rows = (line.split() for line in done.stdout.splitlines())
-    return {
-        row[0]: row[1] for row in rows if len(row) == 3 and row[2] not in ("not-installed", "config-files")
-    }
+    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] not in gone}
 
 
 def _apt(host: Host, arguments: list[str], say: Say) -> Completed:

@@ -7,9 +7,21 @@ from __future__ import annotations
 
 # What follows one of these is raw sendmail.cf text, kept for another place of the .cf.
 SECTIONS = {
-    "LOCAL_NET_CONFIG": 1, "LOCAL_RULE_3": 2, "LOCAL_RULE_0": 3, "LOCAL_UUCP": 4, "LOCAL_CONFIG": 6,
-    "LOCAL_DNSBL": 8, "LOCAL_RULE_1": 9, "LOCAL_RULE_2": 9, "LOCAL_RULESETS": 9, "LOCAL_SRV_FEATURES": 9,
-    "LOCAL_CLT_FEATURES": 9, "LOCAL_TRY_TLS": 9, "LOCAL_TLS_RCPT": 9, "LOCAL_TLS_CLIENT": 9, "LOCAL_TLS_SERVER": 9,
+    "LOCAL_NET_CONFIG": 1,
+    "LOCAL_RULE_3": 2,
+    "LOCAL_RULE_0": 3,
+    "LOCAL_UUCP": 4,
+    "LOCAL_CONFIG": 6,
+    "LOCAL_DNSBL": 8,
+    "LOCAL_RULE_1": 9,
+    "LOCAL_RULE_2": 9,
+    "LOCAL_RULESETS": 9,
+    "LOCAL_SRV_FEATURES": 9,
+    "LOCAL_CLT_FEATURES": 9,
+    "LOCAL_TRY_TLS": 9,
+    "LOCAL_TLS_RCPT": 9,
+    "LOCAL_TLS_CLIENT": 9,
+    "LOCAL_TLS_SERVER": 9,
 }
 MAILER_DEFINITIONS = 7
 
@@ -18,8 +30,16 @@ EAT_LINE = frozenset(
     [
         name + tail
         for name in (
-            "EXPOSED_USER", "LOCAL_USER", "MASQUERADE_DOMAIN", "MASQUERADE_EXCEPTION", "CANONIFY_DOMAIN",
-            "GENERICS_DOMAIN", "LDAPROUTE_DOMAIN", "LDAPROUTE_EQUIVALENT", "VIRTUSER_DOMAIN", "RELAY_DOMAIN",
+            "EXPOSED_USER",
+            "LOCAL_USER",
+            "MASQUERADE_DOMAIN",
+            "MASQUERADE_EXCEPTION",
+            "CANONIFY_DOMAIN",
+            "GENERICS_DOMAIN",
+            "LDAPROUTE_DOMAIN",
+            "LDAPROUTE_EQUIVALENT",
+            "VIRTUSER_DOMAIN",
+            "RELAY_DOMAIN",
         )
         for tail in ("", "_FILE")
     ]
@@ -31,23 +51,55 @@ NEED_ARGUMENT = frozenset(["OSTYPE", "DOMAIN", "FEATURE", "HACK", "MAILER"])
 
 SILENT = frozenset(
     [
-        "VERSIONID", "MASQUERADE_AS", "CLIENT_OPTIONS", "MAIL_FILTER", "INPUT_MAIL_FILTER", "QUEUE_GROUP",
-        "MODIFY_MAILER_FLAGS", "SITECONFIG", "SITE", "UUCPSMTP", "DOL", "CONCAT", "POPDIVERT", "PUSHDIVERT",
+        "VERSIONID",
+        "MASQUERADE_AS",
+        "CLIENT_OPTIONS",
+        "MAIL_FILTER",
+        "INPUT_MAIL_FILTER",
+        "QUEUE_GROUP",
+        "MODIFY_MAILER_FLAGS",
+        "SITECONFIG",
+        "SITE",
+        "UUCPSMTP",
+        "DOL",
+        "CONCAT",
+        "POPDIVERT",
+        "PUSHDIVERT",
     ]
 )
 
 # cfhead.m4 defines these before the file is read: written without quotes they are expanded, not named.
 DEFAULTS = {
-    "MAIL_SETTINGS_DIR": "/etc/mail/", "DATABASE_MAP_TYPE": "hash", "ALIAS_FILE": "MAIL_SETTINGS_DIR`'aliases",
-    "CF_LEVEL": "10", "confMAILER_NAME": "`MAILER-DAEMON'", "confFROM_LINE": "From $g $d",
-    "confOPERATORS": ".:%@!^/[]+", "confSMTP_LOGIN_MSG": "$j Sendmail $v/$Z; $b", "confSEVEN_BIT_INPUT": "False",
-    "confALIAS_WAIT": "10", "confMIN_FREE_BLOCKS": "100", "confBLANK_SUB": ".", "confCON_EXPENSIVE": "False",
-    "confDELIVERY_MODE": "background", "confTEMP_FILE_MODE": "0600", "confMCI_CACHE_SIZE": "2",
-    "confMCI_CACHE_TIMEOUT": "5m", "confUSE_ERRORS_TO": "False", "confLOG_LEVEL": "9", "confCHECK_ALIASES": "False",
-    "confOLD_STYLE_HEADERS": "True", "confPRIVACY_FLAGS": "authwarnings", "confSAFE_QUEUE": "True",
-    "confTO_QUEUERETURN": "5d", "confTO_QUEUEWARN": "4h", "confTIME_ZONE": "USE_SYSTEM",
-    "confCW_FILE": "MAIL_SETTINGS_DIR`'local-host-names", "confMIME_FORMAT_ERRORS": "True",
-    "confFORWARD_PATH": "$z/.forward.$w:$z/.forward", "confCR_FILE": "-o MAIL_SETTINGS_DIR`'relay-domains",
+    "MAIL_SETTINGS_DIR": "/etc/mail/",
+    "DATABASE_MAP_TYPE": "hash",
+    "ALIAS_FILE": "MAIL_SETTINGS_DIR`'aliases",
+    "CF_LEVEL": "10",
+    "confMAILER_NAME": "`MAILER-DAEMON'",
+    "confFROM_LINE": "From $g $d",
+    "confOPERATORS": ".:%@!^/[]+",
+    "confSMTP_LOGIN_MSG": "$j Sendmail $v/$Z; $b",
+    "confSEVEN_BIT_INPUT": "False",
+    "confALIAS_WAIT": "10",
+    "confMIN_FREE_BLOCKS": "100",
+    "confBLANK_SUB": ".",
+    "confCON_EXPENSIVE": "False",
+    "confDELIVERY_MODE": "background",
+    "confTEMP_FILE_MODE": "0600",
+    "confMCI_CACHE_SIZE": "2",
+    "confMCI_CACHE_TIMEOUT": "5m",
+    "confUSE_ERRORS_TO": "False",
+    "confLOG_LEVEL": "9",
+    "confCHECK_ALIASES": "False",
+    "confOLD_STYLE_HEADERS": "True",
+    "confPRIVACY_FLAGS": "authwarnings",
+    "confSAFE_QUEUE": "True",
+    "confTO_QUEUERETURN": "5d",
+    "confTO_QUEUEWARN": "4h",
+    "confTIME_ZONE": "USE_SYSTEM",
+    "confCW_FILE": "MAIL_SETTINGS_DIR`'local-host-names",
+    "confMIME_FORMAT_ERRORS": "True",
+    "confFORWARD_PATH": "$z/.forward.$w:$z/.forward",
+    "confCR_FILE": "-o MAIL_SETTINGS_DIR`'relay-domains",
 }
 
 # What Debian's own includes set: a define of these that stands above the include is overridden by it.
@@ -55,8 +107,16 @@ SET_BY_INCLUDE = {
     "sasl.m4": frozenset(["confTO_AUTH", "confAUTH_REALM", "confAUTH_MECHANISMS"]),
     "starttls.m4": frozenset(
         [
-            "confTO_STARTTLS", "confCACERT_PATH", "confCACERT", "confCRL", "confSERVER_CERT", "confSERVER_KEY",
-            "confCLIENT_CERT", "confCLIENT_KEY", "confDH_PARAMETERS", "confTLS_SRV_OPTIONS",
+            "confTO_STARTTLS",
+            "confCACERT_PATH",
+            "confCACERT",
+            "confCRL",
+            "confSERVER_CERT",
+            "confSERVER_KEY",
+            "confCLIENT_CERT",
+            "confCLIENT_KEY",
+            "confDH_PARAMETERS",
+            "confTLS_SRV_OPTIONS",
         ]
     ),
 }

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from wizard.editors.m4_text import SPACE
 
 _PORTS = {
-    "": 25, "smtp": 25, "mail": 25, "submission": 587, "submissions": 465, "smtps": 465, "ssmtp": 465, "urd": 465,
+    "": 25,
+    "smtp": 25,
+    "mail": 25,
+    "submission": 587,
+    "submissions": 465,
+    "smtps": 465,
+    "ssmtp": 465,
+    "urd": 465,
 }
 _SERVICES = {25: "smtp", 587: "submission", 465: "submissions"}
 _FAMILIES = {"2": "inet", "10": "inet6", "1": "unix", "local": "unix"}
@@ -152,8 +159,13 @@ def parse(argument: str, line: int) -> DaemonOption:
         return item.value(argument) if item else ""
 
     return DaemonOption(
-        line=line, family=_family(value("f") or "inet"), name=value("n") or None, port=value("p"),
-        address=value("a") or None, modifiers="".join(value("m").split()), raw=argument,
+        line=line,
+        family=_family(value("f") or "inet"),
+        name=value("n") or None,
+        port=value("p"),
+        address=value("a") or None,
+        modifiers="".join(value("m").split()),
+        raw=argument,
     )
 
 
@@ -177,7 +189,9 @@ def collide(first: DaemonOption, second: DaemonOption) -> bool:
     if not families <= {"inet", "inet6"}:
         return False
     if len(families) == 1:
-        return first.wildcard or second.wildcard or plain_address(first.address) == plain_address(second.address)
+        return (
+            first.wildcard or second.wildcard or plain_address(first.address) == plain_address(second.address)
+        )
     six = first if first.family == "inet6" else second
     return six.wildcard
 
@@ -201,4 +215,8 @@ def collisions(options: Sequence[DaemonOption]) -> tuple[str, ...]:
 def _place(option: DaemonOption) -> str:
     if option.address is not None:
         return f"{option.family} {option.address}"
-    return "inet6 on every address, which takes IPv4 too" if option.family == "inet6" else "inet on every address"
+    return (
+        "inet6 on every address, which takes IPv4 too"
+        if option.family == "inet6"
+        else "inet on every address"
+    )

@@ -7,7 +7,9 @@ import re
 
 from wizard.editors.edit_error import EditError
 
-_FIND = re.compile(r"""^(?P<head>[ \t]*[^#\n]*\bfind[ \t]+(?P<quote>["']?)/etc/default)(?P=quote)(?=[ \t]+-regex\b)""", re.M)
+_FIND = re.compile(
+    r"""^(?P<head>[ \t]*[^#\n]*\bfind[ \t]+(?P<quote>["']?)/etc/default)(?P=quote)(?=[ \t]+-regex\b)""", re.M
+)
 _VARS = re.compile(r"^[ \t]*\.[ \t]+/lib/init/vars\.sh\b[^\n]*(?:\n|\Z)(?:[ \t]*\n)?", re.M)
 _HOOK = re.compile(r"^[ \t]*\.[ \t]+/lib/lsb/init-functions\b", re.M)
 _COMMENTS_ABOVE = re.compile(r"(?:^[ \t]*#[^\n]*\n)+\Z", re.M)
@@ -32,7 +34,9 @@ def skip_redirect(text: str, variable: str, block: str) -> str:
     if hook is None:
         raise EditError(None, "", "the script does not read /lib/lsb/init-functions, so nothing would heed the variable",
                         "bring the script of the package back")  # fmt: skip
-    if re.search(rf"^[ \t]*(?:export[ \t]+)?{re.escape(variable)}=(?!\s|\"\"|'')", text[: hook.start()], re.M):
+    if re.search(
+        rf"^[ \t]*(?:export[ \t]+)?{re.escape(variable)}=(?!\s|\"\"|'')", text[: hook.start()], re.M
+    ):
         return text
     vars_line = _VARS.search(text, 0, hook.start())
     if vars_line is not None:

@@ -47,7 +47,7 @@ def keeping(lines: Sequence[DaemonOption], wanted: Sequence[Wanted]) -> tuple[li
         for at in mine:
             if lines[at].loopback:
                 fates[at] = replace(fates[at], off=True) if taken else Fate(family, None)
-                taken = False
+                taken = True
     six_fixed = any(line.family == "inet6" and not line.wildcard and not line.loopback for line in lines)
     six = any(fate.family == "inet6" and is_wildcard(fate.address) and not fate.off for fate in fates)
     if six or ("inet6" in families and not six_fixed):
@@ -131,20 +131,29 @@ def exactly(lines: Sequence[DaemonOption], wanted: Sequence[Wanted]) -> tuple[li
                 fates[at] = Fate(item.family, line.address if same_address else item.address)
                 left.remove(item)
                 break
-    return [fate or Fate(line.family, line.address, off=True) for fate, line in zip(fates, lines, strict=True)], left
+    return [
+        fate or Fate(line.family, line.address, off=True) for fate, line in zip(fates, lines, strict=True)
+    ], left
 
 
 def _without_doubles(wanted: Sequence[Wanted]) -> list[Wanted]:
     kept: list[Wanted] = []
     for item in wanted:
-        if all((item.family, plain_address(item.address)) != (other.family, plain_address(other.address)) for other in kept):
+        if all(
+            (item.family, plain_address(item.address)) != (other.family, plain_address(other.address))
+            for other in kept
+        ):
             kept.append(item)
     six = any(item.family == "inet6" and is_wildcard(item.address) for item in kept)
     if six:
         kept = [item for item in kept if item.family != "inet" or not is_wildcard(item.address)]
     for item in kept:
         for other in kept:
-            if is_wildcard(item.address) and not is_wildcard(other.address) and (six or item.family == other.family):
+            if (
+                is_wildcard(item.address)
+                and not is_wildcard(other.address)
+                and (six or item.family == other.family)
+            ):
                 raise EditError(
                     None, "", f"{other.address} cannot be chosen for port {item.service} beside every address: "
                     "sendmail cannot open both", "choose either every address or single ones",

@@ -17,8 +17,28 @@ _DECIDES = re.compile(
     r"|divert|changequote|no_default_msa|nullclient)\b"
 )
 _COMPARE = re.compile(r"\s*(-?\d+)\s*(==|!=|<=|>=|<|>)\s*(-?\d+)\s*\Z")
-_HARMLESS = ("debugfile", "debugmode", "dumpdef", "errprint", "traceoff", "traceon", "m4wrap", "undivert", "syscmd")
-_UNKNOWABLE = ("esyscmd", "sysval", "maketemp", "mkstemp", "format", "patsubst", "regexp", "__line__", "__file__")
+_HARMLESS = (
+    "debugfile",
+    "debugmode",
+    "dumpdef",
+    "errprint",
+    "traceoff",
+    "traceon",
+    "m4wrap",
+    "undivert",
+    "syscmd",
+)
+_UNKNOWABLE = (
+    "esyscmd",
+    "sysval",
+    "maketemp",
+    "mkstemp",
+    "format",
+    "patsubst",
+    "regexp",
+    "__line__",
+    "__file__",
+)
 _BLIND = frozenset(
     [
         "builtin", "decr", "define", "defn", "errprint", "esyscmd", "eval", "format", "ifdef", "ifelse", "include",
@@ -46,18 +66,36 @@ class Builtins:
         self.undefined: set[str] = set()
         self.on_include = on_include
         table: dict[str, Callable[[Call], Text | None]] = {
-            "define": lambda call: self._define(call, False), "pushdef": lambda call: self._define(call, True),
-            "undefine": lambda call: self._undefine(call, False), "popdef": lambda call: self._undefine(call, True),
-            "defn": self._defn, "dnl": self._dnl, "ifdef": self._ifdef, "ifelse": self._ifelse,
-            "divert": self._divert, "divnum": lambda _: made(str(machine.diversion)), "shift": self._shift,
-            "include": self._include, "sinclude": self._include, "changecom": self._changecom,
-            "changequote": self._refused, "changeword": self._refused, "builtin": self._refused,
-            "indir": self._refused, "m4exit": self._refused, "eval": self._eval, "incr": self._eval, "decr": self._eval,
+            "define": lambda call: self._define(call, False),
+            "pushdef": lambda call: self._define(call, True),
+            "undefine": lambda call: self._undefine(call, False),
+            "popdef": lambda call: self._undefine(call, True),
+            "defn": self._defn,
+            "dnl": self._dnl,
+            "ifdef": self._ifdef,
+            "ifelse": self._ifelse,
+            "divert": self._divert,
+            "divnum": lambda _: made(str(machine.diversion)),
+            "shift": self._shift,
+            "include": self._include,
+            "sinclude": self._include,
+            "changecom": self._changecom,
+            "changequote": self._refused,
+            "changeword": self._refused,
+            "builtin": self._refused,
+            "indir": self._refused,
+            "m4exit": self._refused,
+            "eval": self._eval,
+            "incr": self._eval,
+            "decr": self._eval,
             "len": lambda call: self._text(call, lambda a: str(len(a))),
             "index": lambda call: self._text(call, lambda a: str(a.find(call.arg(2).chars))),
-            "substr": self._substr, "translit": self._translit,
+            "substr": self._substr,
+            "translit": self._translit,
         }
-        table |= dict.fromkeys(_HARMLESS, lambda _: None) | dict.fromkeys(_UNKNOWABLE, lambda _: made(UNKNOWN))
+        table |= dict.fromkeys(_HARMLESS, lambda _: None) | dict.fromkeys(
+            _UNKNOWABLE, lambda _: made(UNKNOWN)
+        )
         for name, code in table.items():
             machine.macros[name] = [Macro(code=code, blind=name in _BLIND)]
 
@@ -120,7 +158,8 @@ class Builtins:
             found = _DECIDES.search(call.arg(number).chars)
             if found:
                 raise self.machine.fail(
-                    call.offset, f"whether the {found.group()} in this {call.name} counts depends on what other files define",
+                    call.offset,
+                    f"whether the {found.group()} in this {call.name} counts depends on what other files define",
                     f"take the {found.group()} out of the {call.name}, or switch it off with dnl",
                 )
 
@@ -129,7 +168,9 @@ class Builtins:
         if re.fullmatch(r"-?\d+", number or "0"):
             self.machine.diversion = int(number or "0")
         elif UNKNOWN in number or number:
-            raise self.machine.fail(call.offset, "divert needs a number", "write divert(0)dnl or divert(-1)dnl")
+            raise self.machine.fail(
+                call.offset, "divert needs a number", "write divert(0)dnl or divert(-1)dnl"
+            )
 
     def _shift(self, call: Call) -> Text:
         pieces = made("")
@@ -143,12 +184,17 @@ class Builtins:
     def _changecom(self, call: Call) -> None:
         start = call.arg(1).chars
         if start not in ("", "#") or call.arg(2).chars.strip("\r\n"):
-            raise self.machine.fail(call.offset, "changecom sets another comment sign here", "take the changecom out")
+            raise self.machine.fail(
+                call.offset, "changecom sets another comment sign here", "take the changecom out"
+            )
         self.machine.comments = start == "#"
 
     def _refused(self, call: Call) -> None:
-        raise self.machine.fail(call.offset, f"{call.name} changes how m4 reads the rest of the file",
-                                f"do without {call.name}; in running text, begin the line with dnl")
+        raise self.machine.fail(
+            call.offset,
+            f"{call.name} changes how m4 reads the rest of the file",
+            f"do without {call.name}; in running text, begin the line with dnl",
+        )
 
     def _text(self, call: Call, compute: Callable[[str], str]) -> Text:
         chars = call.arg(1).chars

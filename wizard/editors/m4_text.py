@@ -95,7 +95,9 @@ class Machine:
     def __init__(self, source: str) -> None:
         self.source = source
         if len(source) > _LARGEST:
-            raise EditError(None, "", f"the file has {len(source)} bytes, more than any sendmail.mc", "look at the file")
+            raise EditError(
+                None, "", f"the file has {len(source)} bytes, more than any sendmail.mc", "look at the file"
+            )
         self.macros: dict[str, list[Macro]] = {}
         self.diversion = 0
         self.comments = True
@@ -181,7 +183,9 @@ class Machine:
         rest = len(self._buffer) - self._at
         self._copied += len(text.chars) + rest
         if self._copied > _MOST_COPIED or len(text.chars) > 2 * _LARGEST:
-            raise self.fail(self._outer, "macros here expand without end", "look for a macro that calls itself")
+            raise self.fail(
+                self._outer, "macros here expand without end", "look for a macro that calls itself"
+            )
         self._pushed = len(text.chars) + max(0, self._pushed - self._at)
         self._buffer = text.chars + self._buffer[self._at :]
         self._offsets = [*text.offsets, *self._offsets[self._at :]]
@@ -205,8 +209,11 @@ class Machine:
                 self._at = match.end()
                 return Text(self._buffer[start + 1 : match.start()], self._offsets[start + 1 : match.start()])
         offset = self._offsets[start]
-        raise self.fail(offset if offset >= 0 else self._outer, "this quote (`) is never closed (')",
-                        "close it; in running text write no backquote")
+        raise self.fail(
+            offset if offset >= 0 else self._outer,
+            "this quote (`) is never closed (')",
+            "close it; in running text write no backquote",
+        )
 
     def _call(self, name: str, macro: Macro) -> None:
         first, last = self._offsets[self._at], self._offsets[self._at + len(name) - 1]
@@ -224,8 +231,13 @@ class Machine:
         ends = [first + len(name) - 1, *marks]
         whole = whole and all(mark >= 0 for mark in marks) and ends == sorted(set(ends))
         call = Call(
-            name, tuple(args), tuple(loose), first if whole else NOWHERE, ends[-1] + 1 if whole else NOWHERE,
-            tuple((a + 1, b) for a, b in pairwise(marks)) if whole else (), self._outer,
+            name,
+            tuple(args),
+            tuple(loose),
+            first if whole else NOWHERE,
+            ends[-1] + 1 if whole else NOWHERE,
+            tuple((a + 1, b) for a, b in pairwise(marks)) if whole else (),
+            self._outer,
         )
         self._push(self._expansion(macro, call))
 
@@ -248,8 +260,11 @@ class Machine:
             while True:
                 char = self._next()
                 if not char:
-                    raise self.fail(opened if opened >= 0 else self._outer,
-                                    f"the parenthesis that {name} opens here is never closed", "close it with )")
+                    raise self.fail(
+                        opened if opened >= 0 else self._outer,
+                        f"the parenthesis that {name} opens here is never closed",
+                        "close it with )",
+                    )
                 if depth == 0 and char in ",)":
                     break
                 depth += (char == "(") - (char == ")")

@@ -137,7 +137,8 @@ class Document:
             machine.diversion = cf_macros.MAILER_DEFINITIONS
         elif call.name in cf_macros.NEED_ARGUMENT and not call.arg(1).chars.strip(SPACE):
             raise self.fail(
-                call, f"m4 takes the word {call.name} as a macro here, looks for a file without a name, and ends",
+                call,
+                f"m4 takes the word {call.name} as a macro here, looks for a file without a name, and ends",
                 f"write {call.name}(`...') without a blank before the parenthesis; in running text, begin the line with dnl",
             )
         elif call.name in cf_macros.EAT_LINE:
@@ -156,22 +157,33 @@ class Document:
         argument = call.arg(1)
         if not call.args:
             raise self.fail(
-                call, "m4 takes the word DAEMON_OPTIONS as a macro here, and makes a listener without options",
+                call,
+                "m4 takes the word DAEMON_OPTIONS as a macro here, and makes a listener without options",
                 "write DAEMON_OPTIONS(`...') without a blank before the parenthesis; in running text, begin the line with dnl",
             )
         if UNKNOWN in argument.chars:
-            raise self.fail(call, "a part of these options is made by a command or by what another file defines",
-                            "write the options out")
+            raise self.fail(
+                call,
+                "a part of these options is made by a command or by what another file defines",
+                "write the options out",
+            )
         if not _balanced(argument.chars):
             raise self.fail(
-                call, "an apostrophe (') stands where the backquote (`) belongs; m4 then garbles or loses all DAEMON_OPTIONS",
+                call,
+                "an apostrophe (') stands where the backquote (`) belongs; m4 then garbles or loses all DAEMON_OPTIONS",
                 "open with a backquote and close with an apostrophe: DAEMON_OPTIONS(`Port=smtp, Name=MTA')dnl",
             )
         mark = Text("O", [NOWHERE - 1 - len(self._options)])
         self._options.append(call)
         self.calls.append(call)
         return joined(
-            [made(f"define(`{_DPO}', defn(`{_DPO}')\n"), mark, made(" DaemonPortOptions=`"), argument, made("')")]
+            [
+                made(f"define(`{_DPO}', defn(`{_DPO}')\n"),
+                mark,
+                made(" DaemonPortOptions=`"),
+                argument,
+                made("')"),
+            ]
         )
 
     def _listeners(self) -> Iterator[Listener]:
@@ -187,8 +199,11 @@ class Document:
             line = re.compile(r".*(?:\n[ \t].*)*").match(text.chars, first, end)
             assert line is not None
             if line.end() < end and text.chars[line.end() : end].strip(SPACE):
-                raise self.fail(call, "these options go over a line end, and the next line does not begin with a blank",
-                                "write the options on one line")
+                raise self.fail(
+                    call,
+                    "these options go over a line end, and the next line does not begin with a blank",
+                    "write the options on one line",
+                )
             yield Listener(call, text[first : line.end()])
 
 

@@ -51,7 +51,11 @@ def with_modifiers(text: str, number: int, require: str, forbid: str) -> str:
         wanted = with_letters(now, require, forbid)
         if wanted == now:
             return text
-        text = _with(text, number, "m", f"M={wanted}", wanted) if wanted.strip() or item is None else _without(text, number, item)
+        text = (
+            _with(text, number, "m", f"M={wanted}", wanted)
+            if wanted.strip() or item is None
+            else _without(text, number, item)
+        )
     raise _fail(text, number, "this line has too many modifiers")
 
 
@@ -69,7 +73,9 @@ def switched_off(text: str, number: int) -> str:
     body = text[call.start : call.end].replace("\n", "\ndnl ")
     new = text[: call.start] + lead + body + tail + text[call.end :]
     before = [listener.argument.chars for listener in read(text).listeners]
-    if [listener.argument.chars for listener in read(new).listeners] != before[:number] + before[number + 1 :]:
+    if [listener.argument.chars for listener in read(new).listeners] != before[:number] + before[
+        number + 1 :
+    ]:
         raise _fail(text, number, "this line cannot be switched off alone")
     return new
 
@@ -126,7 +132,9 @@ def _spliced(text: str, number: int, indexes: Iterable[int], value: str, at: int
         before = listener.argument.offsets[at - 1] if at else -1
         return _inserted(text, number, before + 1 if before >= 0 else -1, value)
     gone = set(taken)
-    rest = "".join(char for offset, char in enumerate(text[taken[0] : taken[-1] + 1], taken[0]) if offset not in gone)
+    rest = "".join(
+        char for offset, char in enumerate(text[taken[0] : taken[-1] + 1], taken[0]) if offset not in gone
+    )
     return text[: taken[0]] + value + rest + text[taken[-1] + 1 :]
 
 
@@ -163,7 +171,9 @@ def _quoted(text: str, number: int) -> str:
     now, then = parse(listener.argument.chars, 0), parse(bare, 0)
     same = (now.port_number, now.family) == (then.port_number, then.family)
     if not same or not (then.loopback or plain_address(then.address) == plain_address(now.address)):
-        raise _fail(text, number, "without quotes m4 cuts these options at the first comma and drops the rest")
+        raise _fail(
+            text, number, "without quotes m4 cuts these options at the first comma and drops the rest"
+        )
     return f"{text[:start]}`{bare}'{text[end:]}"
 
 

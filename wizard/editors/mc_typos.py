@@ -37,7 +37,9 @@ def unknown_macros(text: str) -> tuple[tuple[int, str, str], ...]:
                 continue
         elif word.called and _LOWER.match(word.name):
             near = _near(word.name, _BUILTINS, 0.75)
-        elif _UPPER.match(word.name) and re.match(r"[ \t\r]*(dnl\b.*)?$", text[word.offset + len(word.name) :].partition("\n")[0]):
+        elif _UPPER.match(word.name) and re.match(
+            r"[ \t\r]*(dnl\b.*)?$", text[word.offset + len(word.name) :].partition("\n")[0]
+        ):
             near = _near(word.name, _ALONE, 0.8)
         if near or (word.called and _UPPER.match(word.name)):
             found.append((line_number(text, word.offset), word.name, near))

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from wizard.editors.edit_error import EditError
 from wizard.editors.mc_placement import newline_of
 
-_ENTRY = re.compile(r"[ \t\v\f\r]*(?P<key>[A-Za-z0-9_-]+):[ \t\v\f\r]*(?P<value>[^ \t\v\f\r\n][^\n]*?)[ \t\v\f\r]*(?=\n|\Z)")
+_ENTRY = re.compile(
+    r"[ \t\v\f\r]*(?P<key>[A-Za-z0-9_-]+):[ \t\v\f\r]*(?P<value>[^ \t\v\f\r\n][^\n]*?)[ \t\v\f\r]*(?=\n|\Z)"
+)
 _LONGEST = 4095
 _SPACE = " \t\v\f\r"
 _KEY = re.compile(r"[A-Za-z0-9_-]+\Z")
@@ -27,7 +29,9 @@ def set_value(text: str, key: str, value: str) -> str:
     """The line of `key` that is in force with a new value, else a line of its own at the end. Raises EditError for a
     file that libsasl2 would not take, and for a value that does not fit on one line."""
     if not _KEY.match(key) or not value.strip() or value != value.strip() or re.search(r"[\x00\n\r]", value):
-        raise EditError(None, f"{key}: {value}", "this is no `key: value` line of Cyrus SASL", "use one line, not empty")
+        raise EditError(
+            None, f"{key}: {value}", "this is no `key: value` line of Cyrus SASL", "use one line, not empty"
+        )
     for entry in _entries(text):
         if entry["key"].lower() == key.lower():
             return text[: entry.start("value")] + value + text[entry.end("value") :]

@@ -51,7 +51,9 @@ def features(text: str) -> tuple[str, ...]:
 def trusted_mechanisms(text: str) -> tuple[str, ...]:
     """The mechanisms of all live TRUST_AUTH_MECH, each once."""
     document = read(text)
-    words = [word for call in document.named("TRUST_AUTH_MECH") for word in document.expanded(call.arg(1)).split()]
+    words = [
+        word for call in document.named("TRUST_AUTH_MECH") for word in document.expanded(call.arg(1)).split()
+    ]
     return tuple(dict.fromkeys(words))
 
 
@@ -84,7 +86,11 @@ def add_feature(text: str, name: str, block: str) -> str:
         return text
     document = read(text)
     place = macro_part_end(document)
-    clients = [call for call in document.named("FEATURE") if document.expanded(call.arg(1)).strip(SPACE) == "nullclient"]
+    clients = [
+        call
+        for call in document.named("FEATURE")
+        if document.expanded(call.arg(1)).strip(SPACE) == "nullclient"
+    ]
     for calls in (document.named("DAEMON_OPTIONS"), clients):
         if calls:
             place = min(place, place_before(document, calls))
@@ -98,7 +104,9 @@ def set_define(text: str, name: str, value: str, block: str) -> str:
     """The define of `name` made to be `value`: the live one that is in force is changed in place, its value alone;
     where there is none `block` goes to where includes go, after those of sasl.m4 and starttls.m4."""
     if re.search(r"[`'\x00-\x1f]", value):
-        raise EditError(None, value, f"this cannot be a value of {name} in m4", "use no quotes and no line breaks")
+        raise EditError(
+            None, value, f"this cannot be a value of {name} in m4", "use no quotes and no line breaks"
+        )
     if define_value(text, name) == value:
         return text
     document = read(text)

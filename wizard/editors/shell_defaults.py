@@ -42,7 +42,9 @@ def set_value(text: str, key: str, value: str, after_comment: str | None = None)
         new = f"{text[:at]}{before}{key}={_quoted(value, '')}\n{text[at:]}"
     again = _last(Script(new), new, key)
     if again is None or again.value != value:
-        raise EditError(None, f"{key}={value}", f"the file does not come out with this value of {key}", "set it by hand")
+        raise EditError(
+            None, f"{key}={value}", f"the file does not come out with this value of {key}", "set it by hand"
+        )
     return new
 
 

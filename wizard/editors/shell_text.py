@@ -107,7 +107,9 @@ class Script:
 
     def _redirection(self) -> None:
         if self.text.startswith("<<", self._at):
-            raise self._fail(self._at, "a here-document is more than this program reads in such a file", "do without it")
+            raise self._fail(
+                self._at, "a here-document is more than this program reads in such a file", "do without it"
+            )
         self._at += 1
 
     def _operator(self) -> None:
@@ -169,7 +171,9 @@ class Script:
         assert name is not None
         at = name.end() + 1
         value = None if word.value is None else word.value[at - word.start :]
-        self.events.append(Event(name.group(), word.start, at, word.end, value or "", certain, value is not None))
+        self.events.append(
+            Event(name.group(), word.start, at, word.end, value or "", certain, value is not None)
+        )
 
     def _indirect(self, word: Word, command: str | None) -> None:
         """`${NAME:=...}` sets NAME as well, and so may the words of eval and read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wizard import facts as f
 from wizard.answers import Answers
-from wizard.changes import PackagesChange
+from wizard.changes import PackagesChange, ServiceChange
 from wizard.facts import Facts
 from wizard.host import Host
 from wizard.plan import Check, Plan, Sign, Step
@@ -37,8 +37,14 @@ class Install(Step):
             tuple(name for name in f.MTA_PACKAGES if name in facts.packages) if answers.replace_mta else ()
         )
         notes = ("apt resolves what these packages need when it runs",) if facts.apt_plan is None else ()
+        # Debian 13 removes a running Postfix and leaves it running, on port 25.
+        stops = tuple(
+            ServiceChange(name, facts.init, enable=False, was_running=True, verb="stop")
+            for name in dict.fromkeys(map(_service, others))
+            if any(item.port == 25 for item in facts.listeners)
+        )
         change = PackagesChange(tuple(missing), facts.apt_plan, others)
-        return Plan.pending(self.id, f"missing: {', '.join(missing)}", change, notes=notes)
+        return Plan.pending(self.id, f"missing: {', '.join(missing)}", *stops, change, notes=notes)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The packages, and the programs they are for."""
@@ -53,3 +59,8 @@ class Install(Step):
                 Check(tool, Sign.OK if found else Sign.FAILED, f"{tool} is {'there' if found else 'missing'}")
             )
         return made
+
+
+def _service(package: str) -> str:
+    """The service of an MTA package."""
+    return "exim4" if package.startswith("exim4") else package.removesuffix("-mta")

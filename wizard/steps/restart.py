@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Literal
 
 from wizard import facts as f
 from wizard import sendmail_cf
@@ -51,9 +52,8 @@ class Restart(Step):
                 self.id, "sendmail has run since its configuration was last changed, on every port of it"
             )
         running = facts.process("sendmail-mta") is not None
-        change = ServiceChange(
-            "sendmail", enable=enable, was_running=running, init=facts.init, restart=len(reasons) > enable
-        )
+        verb: Literal["restart", ""] = "restart" if len(reasons) > enable else ""
+        change = ServiceChange("sendmail", facts.init, enable=enable, was_running=running, verb=verb)
         return Plan.pending(self.id, "; ".join(reasons), change)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:

@@ -51,7 +51,7 @@ class SaslauthdStart(Step):
         if not reasons:
             return Plan.done(self.id, f"saslauthd answers on {f.MUX} and is enabled at boot")
         change = ServiceChange(
-            "saslauthd", enable=enable, was_running=facts.saslauthd_says is not None, init=facts.init
+            "saslauthd", facts.init, enable=enable, was_running=facts.saslauthd_says is not None
         )
         return Plan.pending(self.id, "; ".join(reasons), change)
 

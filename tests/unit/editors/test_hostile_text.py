@@ -34,7 +34,9 @@ def test_sendmail_mc(text: str, loaded: bool) -> None:
     text = HEAD + text if loaded else text
     edits: tuple[Callable[[str], str], ...] = (
         lambda old: sendmail_mc.add_include(old, "/x.m4", "include(`/x.m4')dnl\n"),
-        lambda old: sendmail_mc.set_define(old, "confAUTH_OPTIONS", "p y", "define(`confAUTH_OPTIONS',`p y')dnl\n"),
+        lambda old: sendmail_mc.set_define(
+            old, "confAUTH_OPTIONS", "p y", "define(`confAUTH_OPTIONS',`p y')dnl\n"
+        ),
         lambda old: sendmail_mc.add_feature(old, "no_default_msa", "FEATURE(`no_default_msa')dnl\n"),
         lambda old: sendmail_mc.set_listeners(old, "submission", [ITEM], line, keep_addresses=True),
     )
@@ -42,7 +44,12 @@ def test_sendmail_mc(text: str, loaded: bool) -> None:
         with contextlib.suppress(EditError):
             once = edit(text)
             assert edit(once) == once
-    for ask in (sendmail_mc.check, sendmail_mc.unknown_macros, sendmail_mc.features, sendmail_mc.trusted_mechanisms):
+    for ask in (
+        sendmail_mc.check,
+        sendmail_mc.unknown_macros,
+        sendmail_mc.features,
+        sendmail_mc.trusted_mechanisms,
+    ):
         with contextlib.suppress(EditError):
             ask(text)
 

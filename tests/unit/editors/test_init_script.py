@@ -11,7 +11,7 @@ FIND = "DEFAULT_FILES=`find /etc/default{} -regex '/etc/default/saslauthd[_a-zA-
 HEAD = "#! /bin/sh\n\n# Global variables\n"
 HOOK = "# Define LSB log_* functions.\n# Depend on lsb-base (>= 3.0-6) to ensure that this file is present.\n. /lib/lsb/init-functions\n\nexit 0\n"
 VARS = "# Load the VERBOSE setting and other rcS variables\n. /lib/init/vars.sh\n"
-BLOCK = "### Skip redirect to systemctl\n_SYSTEMCTL_SKIP_REDIRECT=\"true\"\necho \"on\" >&2\n"
+BLOCK = '### Skip redirect to systemctl\n_SYSTEMCTL_SKIP_REDIRECT="true"\necho "on" >&2\n'
 NAME = "_SYSTEMCTL_SKIP_REDIRECT"
 
 
@@ -29,9 +29,9 @@ def test_the_defect(line: str, defect: bool) -> None:
     mended = add_slash(text)
     assert not has_defect(mended)
     assert (mended == text) == (not defect)
-    assert mended.replace("/etc/default/ ", "/etc/default ").replace("/etc/default/'", "/etc/default'").replace(
-        '/etc/default/"', '/etc/default"'
-    ) == text.replace("/etc/default/ ", "/etc/default ")
+    assert mended.replace("/etc/default/ ", "/etc/default ").replace(
+        "/etc/default/'", "/etc/default'"
+    ).replace('/etc/default/"', '/etc/default"') == text.replace("/etc/default/ ", "/etc/default ")
 
 
 def test_only_the_slash_is_added() -> None:
@@ -47,7 +47,7 @@ def test_only_the_slash_is_added() -> None:
         (HEAD + "A=1\n" + HOOK, HEAD + "A=1\n" + BLOCK + HOOK),
         ("export _SYSTEMCTL_SKIP_REDIRECT=1\n" + HOOK, None),
         ("#_SYSTEMCTL_SKIP_REDIRECT=1\n\n" + HOOK, "#_SYSTEMCTL_SKIP_REDIRECT=1\n\n" + BLOCK + HOOK),
-        ("_SYSTEMCTL_SKIP_REDIRECT=\"\"\n" + HOOK, "_SYSTEMCTL_SKIP_REDIRECT=\"\"\n" + BLOCK + HOOK),
+        ('_SYSTEMCTL_SKIP_REDIRECT=""\n' + HOOK, '_SYSTEMCTL_SKIP_REDIRECT=""\n' + BLOCK + HOOK),
     ],
 )
 def test_skip_redirect(before: str, after: str | None) -> None:

@@ -26,7 +26,9 @@ def line(item: Wanted) -> str:
     return f"DAEMON_OPTIONS(`Family={item.family}, Name={item.name}, Port={PORTS[item.service]}{address}, M={item.require}')dnl\n"
 
 
-def want(family: str = "inet", address: str | None = None, service: str = "submission", require: str = "Ea") -> Wanted:
+def want(
+    family: str = "inet", address: str | None = None, service: str = "submission", require: str = "Ea"
+) -> Wanted:
     return Wanted(service, family, f"New-{family}", address, require, "AS" if "a" in require else "as")
 
 
@@ -86,6 +88,9 @@ KEPT = [
      "DAEMON_OPTIONS(`Port=587, M=Ea')\n  dnl DAEMON_OPTIONS(`Port=587, Addr=127.0.0.1')dnl\n"),
     ("two loopbacks", "DAEMON_OPTIONS(`Port=587, Addr=127.0.0.1, M=Ea')\nDAEMON_OPTIONS(`Port=587, Addr=127.0.0.2, M=Ea')\n",
      "DAEMON_OPTIONS(`Port=587, M=Ea')\ndnl DAEMON_OPTIONS(`Port=587, Addr=127.0.0.2, M=Ea')\n"),
+    ("two loopbacks, the second optional",
+     "DAEMON_OPTIONS(`Port=587, Addr=127.0.0.1, M=Ea')\nDAEMON_OPTIONS(`Port=587, Addr=127.0.0.2, M=EaO')\n",
+     "DAEMON_OPTIONS(`Port=587, M=Ea')\ndnl DAEMON_OPTIONS(`Port=587, Addr=127.0.0.2, M=EaO')\n"),
     ("the same line twice", "DAEMON_OPTIONS(`Port=587, M=Ea')\nDAEMON_OPTIONS(`Port=submission, M=Ea')\n",
      "DAEMON_OPTIONS(`Port=587, M=Ea')\ndnl DAEMON_OPTIONS(`Port=submission, M=Ea')\n"),
     ("both wildcards collide", "DAEMON_OPTIONS(`Port=587, M=Ea')\nDAEMON_OPTIONS(`Family=inet6, Port=587, M=Ea')\n",
@@ -154,7 +159,9 @@ CHOSEN = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("before", "addresses", "after"), [pytest.param(b, w, a, id=name) for name, b, w, a in CHOSEN])
+@pytest.mark.parametrize(
+    ("before", "addresses", "after"), [pytest.param(b, w, a, id=name) for name, b, w, a in CHOSEN]
+)
 def test_chosen_addresses(before: str, addresses: list[str], after: str | None) -> None:
     wanted = [want("inet6" if ":" in item else "inet", item) for item in addresses]
     assert made(before, wanted, keep=False) == (before if after is None else after)
@@ -162,7 +169,12 @@ def test_chosen_addresses(before: str, addresses: list[str], after: str | None) 
 
 STOPPED = [
     ("inet6 on every address beside the admin's", "DAEMON_OPTIONS(`Port=587, Addr=192.0.2.9')\n", "inet6", 3),
-    ("every address beside one", "DAEMON_OPTIONS(`Port=587')\nDAEMON_OPTIONS(`Port=587, Addr=192.0.2.9')\n", "inet", 3),
+    (
+        "every address beside one",
+        "DAEMON_OPTIONS(`Port=587')\nDAEMON_OPTIONS(`Port=587, Addr=192.0.2.9')\n",
+        "inet",
+        3,
+    ),
     ("raw .cf text", "LOCAL_CONFIG\nO DaemonPortOptions=Port=587, Name=X\n", "inet", 4),
     ("a macro writes the line", "define(`ON', `DAEMON_OPTIONS(`Port=$1')')dnl\n\nON(587)\n", "inet", 5),
     ("half in quotes", "DAEMON_OPTIONS(Port=587, `Name=MSA')\n", "inet", 3),
@@ -172,7 +184,9 @@ STOPPED = [
 ]
 
 
-@pytest.mark.parametrize(("lines", "family", "number"), [pytest.param(b, f, n, id=name) for name, b, f, n in STOPPED])
+@pytest.mark.parametrize(
+    ("lines", "family", "number"), [pytest.param(b, f, n, id=name) for name, b, f, n in STOPPED]
+)
 def test_refused_with_the_line(lines: str, family: str, number: int) -> None:
     with pytest.raises(EditError) as caught:
         set_listeners(HEAD + lines + TAIL, "submission", [want(family)], line, keep_addresses=True)
@@ -185,7 +199,9 @@ def test_every_address_and_a_single_one_cannot_both_be_chosen() -> None:
         made("", [want("inet6", "::"), want("inet", "192.0.2.1")], keep=False)
 
 
-def option(family: str = "inet", address: str | None = None, port: str = "smtp", modifiers: str = "", at: int = 1) -> DaemonOption:
+def option(
+    family: str = "inet", address: str | None = None, port: str = "smtp", modifiers: str = "", at: int = 1
+) -> DaemonOption:
     return DaemonOption(at, family, None, port, address, modifiers, "")
 
 
@@ -222,7 +238,18 @@ def test_services(port: str, service: str) -> None:
 
 
 ITEMS = st.lists(
-    st.sampled_from(["Name=MSA", "Name=MTA-v4", "M=E", "M=aA", "Modifiers=bS", "children=4", "InputMailFilters=x;y", "delay=2"]),
+    st.sampled_from(
+        [
+            "Name=MSA",
+            "Name=MTA-v4",
+            "M=E",
+            "M=aA",
+            "Modifiers=bS",
+            "children=4",
+            "InputMailFilters=x;y",
+            "delay=2",
+        ]
+    ),
     max_size=4,
 )
 ADDRESS = st.sampled_from(["", "Addr=127.0.0.1", "Addr=192.0.2.1", "Address=192.0.2.2", "address=::1"])
@@ -236,7 +263,9 @@ def files(draw: st.DrawFn) -> str:
     lines = ""
     for _ in range(draw(st.integers(0, 4))):
         address = draw(ADDRESS)
-        family = "Family=inet6" if "::" in address else draw(st.sampled_from(["", "Family=inet", "Family=inet6"]))
+        family = (
+            "Family=inet6" if "::" in address else draw(st.sampled_from(["", "Family=inet", "Family=inet6"]))
+        )
         if family == "Family=inet6" and "." in address:
             family = ""
         parts = draw(st.permutations([item for item in [family, address, draw(PORT), *draw(ITEMS)] if item]))
@@ -269,13 +298,19 @@ def test_any_file(text: str, family: str, service: str, keep: bool, address: str
     assert "\r\n" in once or "\r" not in text
     assert once.replace("\r\n", "").count("\n") in (0, once.count("\n"))
     names = [found.name for found in daemon_options(text) if found.service == service]
-    renamed = {(name or "").replace("-v4", "-v6") for name in names} | {(name or "") for name in names} | {item.name}
+    renamed = (
+        {(name or "").replace("-v4", "-v6") for name in names}
+        | {(name or "") for name in names}
+        | {item.name}
+    )
     assert {found.name or "" for found in mine} <= renamed
 
 
 @pytest.mark.parametrize("shape", UNDERSTOOD, ids=lambda shape: shape.name)
 def test_what_is_no_business_of_the_edit_stays(shape: Shape) -> None:
-    once = set_listeners(shape.text, "submissions", [want(service="submissions", require="Eas")], line, keep_addresses=True)
+    once = set_listeners(
+        shape.text, "submissions", [want(service="submissions", require="Eas")], line, keep_addresses=True
+    )
     before, after = daemon_options(shape.text), daemon_options(once)
     assert [item.raw for item in after if item.service != "submissions"] == [item.raw for item in before]
     kept = [row for row in once.splitlines() if "Port=465" not in row]

@@ -40,9 +40,13 @@ class RealM4:
         for name in re.findall(r"include\(`?(/etc/[^')]+)", text):
             place = self.work / name.strip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(f"divert(0)dnl\ndefine(`confTO_{'IDENT' if 'sasl' in name else 'MAIL'}', `77s')dnl\n")
+            place.write_text(
+                f"divert(0)dnl\ndefine(`confTO_{'IDENT' if 'sasl' in name else 'MAIL'}', `77s')dnl\n"
+            )
         mc = self.work / "sendmail.mc"
-        mc.write_bytes(text.replace(SHIPPED, str(self.cf)).replace("(`/etc/", f"(`{self.work}/etc/").encode("latin-1"))
+        mc.write_bytes(
+            text.replace(SHIPPED, str(self.cf)).replace("(`/etc/", f"(`{self.work}/etc/").encode("latin-1")
+        )
         before = [] if "cf.m4" in text else [str(self.cf / "m4/cf.m4")]
         assert M4 is not None
         run = subprocess.run(
@@ -98,7 +102,9 @@ def test_the_collection_as_m4_sees_it(m4: RealM4, shape: Shape) -> None:
 
 @pytest.mark.parametrize("shape", UNDERSTOOD, ids=lambda shape: shape.name)
 def test_what_is_inserted_reaches_the_cf(m4: RealM4, shape: Shape) -> None:
-    text = sendmail_mc.add_include(shape.text, "/etc/mail/sasl/sasl.m4", "include(`/etc/mail/sasl/sasl.m4')dnl\n")
+    text = sendmail_mc.add_include(
+        shape.text, "/etc/mail/sasl/sasl.m4", "include(`/etc/mail/sasl/sasl.m4')dnl\n"
+    )
     cf, status = m4.cf_of(text)
     assert status == 0
     assert option(cf, "Timeout.ident") == "77s"
@@ -148,7 +154,9 @@ KEYS = st.sampled_from(
     ["Port=smtp", "Port=587", "port=submission", "Name=MTA", "Name=MSA-v4", "Family=inet", "Family=inet6", "M=Ea", "M=E",
      "Modifiers=A b", "Addr=127.0.0.1", "Address=192.0.2.1", "children=4", "InputMailFilters=x"]
 )  # fmt: skip
-ARGUMENT = st.builds(str.join, st.sampled_from([", ", ",", ",\n  ", " , "]), st.lists(KEYS, min_size=1, max_size=4))
+ARGUMENT = st.builds(
+    str.join, st.sampled_from([", ", ",", ",\n  ", " , "]), st.lists(KEYS, min_size=1, max_size=4)
+)
 QUOTED = st.sampled_from(["`{}'", "``{}''", "{}", "dnl x\n`{}'", " `{}'"])
 CALL = st.builds(lambda how, what: f"DAEMON_OPTIONS({how.format(what)})", QUOTED, ARGUMENT)
 AROUND = st.sampled_from(
@@ -161,7 +169,9 @@ OTHER = st.sampled_from(
      "FEATURE(`use_cw_file')dnl\n", "divert(-1)\n", "divert(0)dnl\n", "LOCAL_CONFIG\n# raw text\n", "\n", "# it's prose\n",
      "define(`confAUTH_OPTIONS', defn(`confAUTH_OPTIONS')` z')dnl\n", "changecom(`#')dnl\n", "changecom\n", "shift and divert\n"]
 )  # fmt: skip
-LINES = st.lists(st.one_of(st.builds(lambda around, call: around.replace("{}", call), AROUND, CALL), OTHER), max_size=9)
+LINES = st.lists(
+    st.one_of(st.builds(lambda around, call: around.replace("{}", call), AROUND, CALL), OTHER), max_size=9
+)
 
 
 @given(lines=LINES, mailers=st.booleans(), crlf=st.booleans(), last=st.booleans())

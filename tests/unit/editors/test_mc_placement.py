@@ -14,13 +14,20 @@ AUTH = "define(`confAUTH_OPTIONS',`p y')dnl\n"
 
 def place(text: str) -> str:
     """The file with the inserted line shown as @."""
-    return sendmail_mc.add_include(text, SASL, BLOCK).replace(BLOCK, "@\n").replace(BLOCK.replace("\n", "\r\n"), "@\r\n")
+    return (
+        sendmail_mc.add_include(text, SASL, BLOCK)
+        .replace(BLOCK, "@\n")
+        .replace(BLOCK.replace("\n", "\r\n"), "@\r\n")
+    )
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("dnl #\ndnl # Default Mailer setup\nMAILER_DEFINITIONS\n" + TAIL, "dnl #\n@\ndnl # Default Mailer setup\nMAILER_DEFINITIONS\n" + TAIL),
+        (
+            "dnl #\ndnl # Default Mailer setup\nMAILER_DEFINITIONS\n" + TAIL,
+            "dnl #\n@\ndnl # Default Mailer setup\nMAILER_DEFINITIONS\n" + TAIL,
+        ),
         ("dnl define(`x')\nMAILER(`smtp')dnl\n", "dnl define(`x')\n@\nMAILER(`smtp')dnl\n"),
         ("dnl MAILER(`smtp')dnl\n", "dnl MAILER(`smtp')dnl\n@\n"),
         (TAIL + "FEATURE(`x')", "@\n" + TAIL + "FEATURE(`x')"),
@@ -30,7 +37,10 @@ def place(text: str) -> str:
         ("divert(-1)\nprose\n" + TAIL, "@\ndivert(-1)\nprose\n" + TAIL),
         ("define(`x',\n`y')MAILER(`smtp')\n", "@\ndefine(`x',\n`y')MAILER(`smtp')\n"),
         ("FEATURE(`x') MAILER(`smtp')\n", "@\nFEATURE(`x') MAILER(`smtp')\n"),
-        ("ifdef(`CF_LEVEL',\n`dnl\nMAILER(`smtp')dnl\n')\n", "@\nifdef(`CF_LEVEL',\n`dnl\nMAILER(`smtp')dnl\n')\n"),
+        (
+            "ifdef(`CF_LEVEL',\n`dnl\nMAILER(`smtp')dnl\n')\n",
+            "@\nifdef(`CF_LEVEL',\n`dnl\nMAILER(`smtp')dnl\n')\n",
+        ),
         ("dnl # mailers\r\nMAILER(`smtp')\r\n\r\n\r\n", "@\r\ndnl # mailers\r\nMAILER(`smtp')\r\n\r\n\r\n"),
     ],
 )
@@ -70,16 +80,24 @@ DEFINES = [
     ("define(`confAUTH_OPTIONS',`A'defn(`confX')`p')dnl\n", "define(`confAUTH_OPTIONS',`p y')dnl\n"),
     ("define(`confAUTH_OPTIONS')dnl\n", "define(`confAUTH_OPTIONS', `p y')dnl\n"),
     ("define(`confAUTH_OPTIONS', `')dnl\n", "define(`confAUTH_OPTIONS', `p y')dnl\n"),
-    ("define(`confAUTH_OPTIONS',`A')define(`confAUTH_OPTIONS',`B')\n", "define(`confAUTH_OPTIONS',`A')define(`confAUTH_OPTIONS',`p y')\n"),
+    (
+        "define(`confAUTH_OPTIONS',`A')define(`confAUTH_OPTIONS',`B')\n",
+        "define(`confAUTH_OPTIONS',`A')define(`confAUTH_OPTIONS',`p y')\n",
+    ),
     ("dnl define(`confAUTH_OPTIONS',`A')\n", "dnl define(`confAUTH_OPTIONS',`A')\n" + AUTH),
     ("define(`confAUTH_OPTIONS',`p y')\r\n", "define(`confAUTH_OPTIONS',`p y')\r\n"),
-    ("ifdef(`CF_LEVEL', `define(`confAUTH_OPTIONS', `A')')dnl\n", "ifdef(`CF_LEVEL', `define(`confAUTH_OPTIONS', `p y')')dnl\n"),
+    (
+        "ifdef(`CF_LEVEL', `define(`confAUTH_OPTIONS', `A')')dnl\n",
+        "ifdef(`CF_LEVEL', `define(`confAUTH_OPTIONS', `p y')')dnl\n",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("before", "after"), DEFINES)
 def test_a_define(before: str, after: str) -> None:
-    assert sendmail_mc.set_define(HEAD + before + TAIL, "confAUTH_OPTIONS", "p y", AUTH) == HEAD + after + TAIL
+    assert (
+        sendmail_mc.set_define(HEAD + before + TAIL, "confAUTH_OPTIONS", "p y", AUTH) == HEAD + after + TAIL
+    )
     assert sendmail_mc.set_define(HEAD + after + TAIL, "confAUTH_OPTIONS", "p y", AUTH) == HEAD + after + TAIL
 
 
@@ -99,7 +117,9 @@ def test_a_define_above_the_include_that_sets_it_again_is_not_in_force() -> None
 
 def test_an_undefine_below_stops_the_edit() -> None:
     with pytest.raises(EditError) as caught:
-        sendmail_mc.set_define(HEAD + TAIL + "undefine(`confAUTH_OPTIONS')dnl\n", "confAUTH_OPTIONS", "p y", AUTH)
+        sendmail_mc.set_define(
+            HEAD + TAIL + "undefine(`confAUTH_OPTIONS')dnl\n", "confAUTH_OPTIONS", "p y", AUTH
+        )
     assert caught.value.line == 5
 
 
@@ -117,15 +137,23 @@ def test_a_value_that_m4_would_expand_is_refused() -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("dnl DAEMON_OPTIONS(`x')\nDAEMON_OPTIONS(`Port=25')\n" + TAIL, "dnl DAEMON_OPTIONS(`x')\n@\nDAEMON_OPTIONS(`Port=25')\n" + TAIL),
+        (
+            "dnl DAEMON_OPTIONS(`x')\nDAEMON_OPTIONS(`Port=25')\n" + TAIL,
+            "dnl DAEMON_OPTIONS(`x')\n@\nDAEMON_OPTIONS(`Port=25')\n" + TAIL,
+        ),
         ("dnl\n" + TAIL + "DAEMON_OPTIONS(`Port=25')\n", "dnl\n@\n" + TAIL + "DAEMON_OPTIONS(`Port=25')\n"),
-        ("FEATURE(`nullclient', `hub')\nDAEMON_OPTIONS(`Port=25')\n", "@\nFEATURE(`nullclient', `hub')\nDAEMON_OPTIONS(`Port=25')\n"),
+        (
+            "FEATURE(`nullclient', `hub')\nDAEMON_OPTIONS(`Port=25')\n",
+            "@\nFEATURE(`nullclient', `hub')\nDAEMON_OPTIONS(`Port=25')\n",
+        ),
         ("FEATURE(no_default_msa)\n", "FEATURE(no_default_msa)\n"),
     ],
 )
 def test_a_feature(before: str, after: str) -> None:
     block = "FEATURE(`no_default_msa')dnl\n"
-    assert sendmail_mc.add_feature(HEAD + before, "no_default_msa", block).replace(block, "@\n") == HEAD + after
+    assert (
+        sendmail_mc.add_feature(HEAD + before, "no_default_msa", block).replace(block, "@\n") == HEAD + after
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,7 +175,12 @@ def test_typos(lines: str, found: list[tuple[int, str, str]]) -> None:
 
 
 def test_debians_file_has_no_typos() -> None:
-    assert sendmail_mc.unknown_macros(CF + "VERSIONID(`$Id$')\nOSTYPE(`debian')dnl\nDOMAIN(`debian-mta')dnl\n" + TAIL) == ()
+    assert (
+        sendmail_mc.unknown_macros(
+            CF + "VERSIONID(`$Id$')\nOSTYPE(`debian')dnl\nDOMAIN(`debian-mta')dnl\n" + TAIL
+        )
+        == ()
+    )
 
 
 def test_hostile_text_does_not_reach_the_terminal() -> None:

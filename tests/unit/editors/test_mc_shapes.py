@@ -20,7 +20,9 @@ def including(path: str) -> str:
 
 def added(old: str, new: str) -> list[str]:
     """The lines that were put in. Fails when any other line changed."""
-    ops = difflib.SequenceMatcher(None, old.splitlines(True), new.splitlines(True), autojunk=False).get_opcodes()
+    ops = difflib.SequenceMatcher(
+        None, old.splitlines(True), new.splitlines(True), autojunk=False
+    ).get_opcodes()
     assert {tag for tag, *_ in ops} <= {"equal", "insert"}, ops
     return [line for tag, _, _, a, b in ops if tag == "insert" for line in new.splitlines(True)[a:b]]
 
@@ -28,7 +30,10 @@ def added(old: str, new: str) -> list[str]:
 @every
 def test_read(shape: Shape) -> None:
     sendmail_mc.check(shape.text)
-    found = [(item.service, item.family, item.address, item.modifiers) for item in sendmail_mc.daemon_options(shape.text)]
+    found = [
+        (item.service, item.family, item.address, item.modifiers)
+        for item in sendmail_mc.daemon_options(shape.text)
+    ]
     assert found == list(shape.daemons)
     assert sendmail_mc.includes(shape.text) == shape.includes
     assert sendmail_mc.features(shape.text) == shape.features
@@ -57,7 +62,9 @@ def test_an_include_is_added_once_and_nothing_else_moves(shape: Shape) -> None:
         assert added(shape.text, once) == [f"dnl # block{newline}", f"include(`{SASL}'){'dnl'}{newline}"]
     assert SASL in sendmail_mc.includes(once)
     again = sendmail_mc.add_include(once, TLS, including(TLS))
-    assert [path for path in sendmail_mc.includes(again) if path.startswith("/etc/mail/")][-2:].count(TLS) == 1
+    assert [path for path in sendmail_mc.includes(again) if path.startswith("/etc/mail/")][-2:].count(
+        TLS
+    ) == 1
     assert len(sendmail_mc.daemon_options(again)) == len(shape.daemons)
 
 
@@ -68,7 +75,11 @@ def test_a_define_is_set_once(shape: Shape) -> None:
     assert sendmail_mc.define_value(once, "confAUTH_OPTIONS") == "p y"
     assert sendmail_mc.set_define(once, "confAUTH_OPTIONS", "p y", block) == once
     old, new = shape.text.splitlines(), once.splitlines()
-    changed = [tag for tag, *_ in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes() if tag != "equal"]
+    changed = [
+        tag
+        for tag, *_ in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+        if tag != "equal"
+    ]
     assert len(changed) <= 1
 
 

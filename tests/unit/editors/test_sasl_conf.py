@@ -45,7 +45,10 @@ def test_set_value(before: str, after: str) -> None:
     assert set_value(after, "mech_list", "LOGIN PLAIN") == after
 
 
-@pytest.mark.parametrize(("text", "line"), [("a: b\nnonsense\n", 2), ("a:\n", 1), ("a = b\n", 1), ("\na: " + "x" * 5000, 2), ("\xa0\n", 1)])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("a: b\nnonsense\n", 2), ("a:\n", 1), ("a = b\n", 1), ("\na: " + "x" * 5000, 2), ("\xa0\n", 1)],
+)
 def test_a_line_that_makes_sasl_drop_the_file(text: str, line: int) -> None:
     with pytest.raises(EditError) as caught:
         value(text, "a")
@@ -62,7 +65,9 @@ def test_what_cannot_be_written(key: str, new: str) -> None:
         set_value("", key, new)
 
 
-LINE = st.sampled_from(["pwcheck_method: auxprop", "mech_list: PLAIN", "# it's", "", "  sasldb_path:/x  ", "a: \xfc"])
+LINE = st.sampled_from(
+    ["pwcheck_method: auxprop", "mech_list: PLAIN", "# it's", "", "  sasldb_path:/x  ", "a: \xfc"]
+)
 
 
 @given(lines=st.lists(LINE), newline=st.sampled_from(["\n", "\r\n"]), last=st.booleans())

@@ -11,13 +11,19 @@ from hypothesis import strategies as st
 from wizard.editors import EditError
 from wizard.editors.shell_defaults import set_value, value
 
-DEBIAN_8 = "# Should saslauthd run automatically on startup? (default: no)\nSTART=no\n\n# Example: MECHANISMS=\"pam\"\nMECHANISMS=\"pam\"\n"
+DEBIAN_8 = '# Should saslauthd run automatically on startup? (default: no)\nSTART=no\n\n# Example: MECHANISMS="pam"\nMECHANISMS="pam"\n'
 
 
 def sh(text: str, key: str) -> str | None:
     """What a shell that sources the text has in `key`."""
-    script = f"{text}\nprintf %s \"set:${{{key}-}}${{{key}+.}}\"" if not text.endswith("\n") else f"{text}printf %s \"set:${{{key}-}}${{{key}+.}}\""
-    run = subprocess.run(["sh"], input=script.encode("latin-1"), capture_output=True, check=True, env={}, timeout=10)
+    script = (
+        f'{text}\nprintf %s "set:${{{key}-}}${{{key}+.}}"'
+        if not text.endswith("\n")
+        else f'{text}printf %s "set:${{{key}-}}${{{key}+.}}"'
+    )
+    run = subprocess.run(
+        ["sh"], input=script.encode("latin-1"), capture_output=True, check=True, env={}, timeout=10
+    )
     out = run.stdout.decode("latin-1").rpartition("set:")[2]
     return out[:-1] if out else None
 
@@ -25,11 +31,11 @@ def sh(text: str, key: str) -> str | None:
 READ = [
     ("START=yes\n", "yes"),
     ("START=yes", "yes"),
-    ("  START=\"y es\" # why\n", "y es"),
+    ('  START="y es" # why\n', "y es"),
     ("START='y\"es'\n", 'y"es'),
     ("START=y'e'\"s\"\\!\n", "yes!"),
     ("START=\n", ""),
-    ("START=\"\\$x \\` \\\\ \\n\"\n", "$x ` \\ \\n"),
+    ('START="\\$x \\` \\\\ \\n"\n', "$x ` \\ \\n"),
     ("export START=yes\n", "yes"),
     ("readonly A=1 START=yes\n", "yes"),
     ("A=1 START=yes; export START\n", "yes"),
@@ -45,7 +51,7 @@ READ = [
     ("case x in y) A=1;; esac\nSTART=yes\n", "yes"),
     ("for i in a b; do :; done; f() { A=1; }\nSTART=yes\n", "yes"),
     ("if false; then START=no; fi\nSTART=yes\n", "yes"),
-    ("OTHER=\"two\nSTART=no\nlines\"\nSTART=yes\n", "yes"),
+    ('OTHER="two\nSTART=no\nlines"\nSTART=yes\n', "yes"),
     ("A=$(echo \"(\" 'x)') B=`echo x` C=${D:-y}\nSTART=yes\n", "yes"),
     ("A=1 \\\n B=2\nSTART=yes\n", "yes"),
     ("START=yes && A=1\n", "yes"),
@@ -70,10 +76,10 @@ def test_value_as_sh_sees_it(text: str, expected: str | None) -> None:
         ("true || START=no\n", 1),
         ("false ||\nSTART=no\n", 2),
         ("START=$(hostname)\n", 1),
-        ("START=\"$OTHER\"\n", 1),
+        ('START="$OTHER"\n', 1),
         ("START=`x`\n", 1),
         ("START=ye\\\ns\n", 1),
-        ("START=\"ye\\\ns\"\n", 1),
+        ('START="ye\\\ns"\n', 1),
         ("START=~\n", 1),
         ("(START=yes)\n", 1),
         ("START=yes | cat\n", 1),
@@ -81,7 +87,7 @@ def test_value_as_sh_sees_it(text: str, expected: str | None) -> None:
         (": ${START:=yes}\n", 1),
         ("eval START=no\n", 1),
         ("read START\n", 1),
-        ("A=1\nSTART=\"no\n", 2),
+        ('A=1\nSTART="no\n', 2),
         ("START='no\n", 1),
         ("START=$(x\n", 1),
         ("START=`x\n", 1),
@@ -104,7 +110,7 @@ SET = [
     ("START=no\n", "START=yes\n"),
     ("START=no", "START=yes"),
     ("\tSTART=no  # as shipped\n", "\tSTART=yes  # as shipped\n"),
-    ("START=\"no\" # x\n", "START=\"yes\" # x\n"),
+    ('START="no" # x\n', 'START="yes" # x\n'),
     ("export START='no'\n", "export START='yes'\n"),
     ("START=no\nSTART=no;A=1\n", "START=no\nSTART=yes;A=1\n"),
     ("START=yes\n", "START=yes\n"),
@@ -135,17 +141,33 @@ def test_debian_8_as_in_the_howto() -> None:
 
 def test_below_a_chosen_comment() -> None:
     text = "# one\nA=1\n# two, the place\nB=1\n"
-    assert set_value(text, "START", "yes", after_comment="two") == "# one\nA=1\n# two, the place\nSTART=yes\nB=1\n"
+    assert (
+        set_value(text, "START", "yes", after_comment="two")
+        == "# one\nA=1\n# two, the place\nSTART=yes\nB=1\n"
+    )
     assert set_value(text, "START", "yes", after_comment="absent") == text + "START=yes\n"
 
 
-@pytest.mark.parametrize(("key", "new"), [("ST ART", "x"), ("START", "a\nb"), ("START", "a\x00"), ("START", "a\r"), ("1X", "y")])
+@pytest.mark.parametrize(
+    ("key", "new"), [("ST ART", "x"), ("START", "a\nb"), ("START", "a\x00"), ("START", "a\r"), ("1X", "y")]
+)
 def test_what_cannot_be_written(key: str, new: str) -> None:
     with pytest.raises(EditError):
         set_value("", key, new)
 
 
-OLD = st.sampled_from(["START=no\n", "START=\"no\"\n", "START='no'\n", "# START=no\n", "", "A=1", "export START=a\\ b # c\n", "A='\nSTART=1\n'\n"])
+OLD = st.sampled_from(
+    [
+        "START=no\n",
+        'START="no"\n',
+        "START='no'\n",
+        "# START=no\n",
+        "",
+        "A=1",
+        "export START=a\\ b # c\n",
+        "A='\nSTART=1\n'\n",
+    ]
+)
 NEW = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f\x85"), max_size=12)
 
 
