@@ -60,10 +60,6 @@ def _run(arguments: argparse.Namespace) -> int:
         return 128 + problem.number
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read us has gone; Python would complain again while it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:

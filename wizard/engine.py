@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
@@ -13,7 +13,6 @@ from wizard.answers import Answers
 from wizard.events import Checked, Failed, Output, Planned, Recorded, Report
 from wizard.facts import Facts
 from wizard.host import Host, HostError
-from wizard.interrupt import Interrupted
 from wizard.look import look
 from wizard.plan import ChangeError, Check, Effect, Outcome, Plan, Sign, StaleError, Step
 from wizard.recorder import Recorder
@@ -21,6 +20,9 @@ from wizard.steps import STEPS
 
 if TYPE_CHECKING:
     from snapshots.store import Store
+
+FRESH = 0.5
+"""Seconds for which facts count as read just now, as long as nobody was asked and nothing was changed in between."""
 
 ROUNDS = 3
 """How often a step may find more to do after its changes: update_auth first makes the file that is then edited."""
@@ -74,27 +76,28 @@ class Engine:
         except PermissionError as error:
             return Plan.later(step.id, f"{error}; run this as root to see it")
 
-    def apply(self, store: Store, wanted: Sequence[str], decide: Decide, admin: Callable[[], None]) -> Run:
+    def apply(
+        self, store: Store, wanted: Sequence[str], decide: Decide, interrupt: Callable[[], None]
+    ) -> Run:
         """Apply the wanted steps in the howto's order, each one commit in `store`. Stops at the first that fails.
 
-        `admin` is called between changes and raises Interrupted when a signal asked us to end."""
+        `interrupt` is called between changes and raises Interrupted when a signal asked us to end. Raises EngineError
+        when a named step needs one that is neither done nor named, StoreError when there can be no history."""
         run = Run()
         recorder = Recorder(self.host, store, run.id, self.report)
         recorder.baseline()
         chosen = [step for step in STEPS if not wanted or step.id in wanted]
-        facts = look(self.host)
-        self._needs(chosen, facts, wanted)
+        session = Session(self, recorder, decide, interrupt, run, look(self.host))
+        if wanted:
+            self._needs(chosen, session.facts)
         for step in chosen:
-            if not self._step(step, facts, run, recorder, decide, admin):
+            if not session.step(step):
                 break
-            if step.id in run.applied:
-                facts = look(self.host)
         return run
 
-    def _needs(self, chosen: Sequence[Step], facts: Facts, wanted: Sequence[str]) -> None:
-        """Raises EngineError when a named step needs another one that is not done and was not named."""
+    def _needs(self, chosen: Sequence[Step], facts: Facts) -> None:
         done = (Outcome.DONE, Outcome.NOT_APPLICABLE)
-        for step in chosen if wanted else ():
+        for step in chosen:
             for need in step.needs:
                 other = next(item for item in STEPS if item.id == need)
                 if other not in chosen and self.plan_step(other, facts).outcome not in done:
@@ -103,116 +106,153 @@ class Engine:
                         f"Name it too: msa-wizard apply {need} {step.id}; or apply all: msa-wizard apply"
                     )
 
-    def _step(
-        self,
-        step: Step,
-        facts: Facts,
-        run: Run,
-        recorder: Recorder,
-        decide: Decide,
-        admin: Callable[[], None],
-    ) -> bool:
+
+@dataclass
+class Session:
+    """One apply at work: the steps one after the other, and the way back when one of them fails."""
+
+    engine: Engine
+    recorder: Recorder
+    decide: Decide
+    interrupt: Callable[[], None]
+    run: Run
+    facts: Facts
+
+    def step(self, step: Step) -> bool:
         """One step. False ends the run."""
         started = time.monotonic()
-        plan = self.plan_step(step, facts)
-        run.plans[step.id] = plan
-        self.report(Planned(step, plan))
+        plan = self._show(step, self.engine.plan_step(step, self.facts))
         if plan.outcome is Outcome.BLOCKED:
-            run.blocked = step.id
+            self.run.blocked = step.id
             return False
         if plan.outcome is not Outcome.PENDING:
-            if step.reports and (run.applied or step.id == "preflight"):
-                self._report_checks(step, facts, run)
-            return not self._failed_checks(run, step)
-        if not decide(step, plan):
-            run.skipped.append(step.id)
+            return self._reported(step)
+        if not self.decide(step, plan):
+            self.run.skipped.append(step.id)
             return True
-        effects: list[Effect] = []
-        touched: set[str] = set()
+        work = Work(step)
         try:
-            recorder.drift()
-            self._changes(step, plan, effects, touched, admin, decide)
-            checks = self._verify(step, look(self.host), run)
-            bad = [check for check in checks if check.sign is Sign.FAILED]
-            if bad:
-                raise ChangeError("; ".join(f"{item.says}" for item in bad) + _remedies(bad))
-            commit = recorder.record(step, plan, effects, checks)
+            self.recorder.drift()
+            self._change(work, plan)
+            checks = self._checked(step)
+            commit = self.recorder.record(step, plan, work.effects, checks)
         except Declined:
-            recorder.undo(effects, touched, self._say(step))
-            run.skipped.append(step.id)
+            self.recorder.undo(work.effects, work.touched, work.say(self.engine.report))
+            self.run.skipped.append(step.id)
             return True
-        except (ChangeError, HostError, StoreError, Interrupted) as error:
-            earlier = [
-                item for item in STEPS if item.id in step.takes_back and item.id in run.applied and effects
-            ]
-            undone, not_undone = recorder.undo(effects, touched, self._say(step), earlier)
-            run.failed = step.id
-            self.report(Failed(step, str(error), undone, not_undone, _next(step, not_undone)))
-            if isinstance(error, Interrupted):
-                raise
-            return False
-        run.applied[step.id] = commit
-        self.report(Recorded(step, commit, time.monotonic() - started))
+        except Exception as error:
+            # Whatever it was, also a mistake of ours: a step is whole, or it is not there.
+            self._take_back(work, error)
+            if isinstance(error, ChangeError | HostError | StoreError):
+                return False
+            raise
+        self.run.applied[step.id] = commit
+        self.engine.report(Recorded(step, commit, time.monotonic() - started))
         return True
 
-    def _changes(
-        self,
-        step: Step,
-        plan: Plan,
-        effects: list[Effect],
-        touched: set[str],
-        admin: Callable[[], None],
-        decide: Decide,
-    ) -> None:
-        """Apply the plan's changes; plan again, for a change may have made what the next one edits.
+    def _show(self, step: Step, plan: Plan, *, again: bool = False) -> Plan:
+        self.run.plans[step.id] = plan
+        self.engine.report(Planned(step, plan, again))
+        return plan
 
-        Facts are read anew before each round; what has changed since its diff was shown is shown again first."""
-        for round_number in range(ROUNDS):
-            fresh = self.plan_step(step, look(self.host))
+    def _change(self, work: Work, plan: Plan) -> None:
+        """Apply the plan's changes; after a command plan again, for it may have made what the next change edits.
+
+        Facts are read anew first; what has changed since its diff was shown is shown again."""
+        for _ in range(ROUNDS):
+            fresh = self._planned_now(work.step, plan)
+            if fresh.outcome is Outcome.BLOCKED:
+                raise ChangeError(fresh.reason)
             if fresh.outcome is not Outcome.PENDING:
                 return
             if fresh.changes != plan.changes:
-                self.report(Planned(step, fresh, again=True))
-                if not decide(step, fresh):
+                self._show(work.step, fresh, again=True)
+                if not self.decide(work.step, fresh):
                     raise Declined
             plan = fresh
             try:
-                for change in plan.changes:
-                    admin()
-                    touched.update(change.touches)
-                    effects.append(change.apply(self.host, self._say(step)))
+                self._apply(work, plan)
             except StaleError:
-                if round_number == ROUNDS - 1:
-                    raise
                 continue  # planned, and shown, once more
-            except ChangeError as error:
-                if error.effect is not None:
-                    effects.append(error.effect)
-                raise
             if not any(change.kind == "command" for change in plan.changes):
                 return
+        raise ChangeError(
+            f"{work.step.id} is not done after {ROUNDS} rounds: its files change while it works on them"
+        )
 
-    def _verify(self, step: Step, facts: Facts, run: Run) -> list[Check]:
-        checks = step.verify(self.host, facts, self.answers)
-        run.checks[step.id] = checks
-        for check in checks:
-            self.report(Checked(step, check))
+    def _planned_now(self, step: Step, plan: Plan) -> Plan:
+        """The plan on facts that are not older than FRESH seconds."""
+        if time.monotonic() - self.facts.taken < FRESH:
+            return plan
+        self.facts = look(self.engine.host)
+        return self.engine.plan_step(step, self.facts)
+
+    def _apply(self, work: Work, plan: Plan) -> None:
+        say = work.say(self.engine.report)
+        for change in plan.changes:
+            self.interrupt()
+            work.touched.update(change.touches)
+            self.facts = replace(self.facts, taken=0.0)
+            try:
+                work.effects.append(change.apply(self.engine.host, say))
+            except ChangeError as error:
+                if error.effect is not None:
+                    work.effects.append(error.effect)
+                raise
+
+    def _checked(self, step: Step) -> list[Check]:
+        """The checks of a step that was applied. Raises ChangeError when one failed."""
+        self.facts = look(self.engine.host)
+        checks = self._verify(step)
+        bad = [check for check in checks if check.sign is Sign.FAILED]
+        if bad:
+            raise ChangeError("; ".join(item.says for item in bad) + _remedies(bad))
         return checks
 
-    def _report_checks(self, step: Step, facts: Facts, run: Run) -> None:
+    def _reported(self, step: Step) -> bool:
+        """A step that changes nothing reports its checks, when there is something new to report."""
+        if not step.reports or not (self.run.applied or step.id == "preflight"):
+            return True
+        if any(check.sign is Sign.FAILED for check in self._verify(step)):
+            self.run.failed = step.id
+        return self.run.failed is None
+
+    def _verify(self, step: Step) -> list[Check]:
         try:
-            self._verify(step, facts, run)
+            checks = step.verify(self.engine.host, self.facts, self.engine.answers)
         except HostError as error:
-            run.checks[step.id] = [Check(step.id, Sign.FAILED, str(error))]
+            checks = [Check(step.id, Sign.FAILED, str(error))]
+        self.run.checks[step.id] = checks
+        for check in checks:
+            self.engine.report(Checked(step, check))
+        return checks
 
-    def _failed_checks(self, run: Run, step: Step) -> bool:
-        bad = any(check.sign is Sign.FAILED for check in run.checks.get(step.id, []))
-        if bad:
-            run.failed = step.id
-        return bad
+    def _take_back(self, work: Work, error: Exception) -> None:
+        step = work.step
+        earlier = [
+            item
+            for item in STEPS
+            if item.id in step.takes_back and item.id in self.run.applied and work.effects
+        ]
+        undone, not_undone = self.recorder.undo(
+            work.effects, work.touched, work.say(self.engine.report), earlier
+        )
+        self.run.failed = step.id
+        why = str(error) or type(error).__name__
+        self.engine.report(Failed(step, why, undone, not_undone, _next(step, not_undone)))
 
-    def _say(self, step: Step) -> Callable[[str], None]:
-        return lambda line: self.report(Output(step, line))
+
+@dataclass
+class Work:
+    """What a step has done so far: its effects in order, and the paths it may have written."""
+
+    step: Step
+    effects: list[Effect] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+
+    def say(self, report: Report) -> Callable[[str], None]:
+        """Where its changes' output goes."""
+        return lambda line: report(Output(self.step, line))
 
 
 class Declined(Exception):

@@ -155,6 +155,8 @@ class Facts:
     """Which of the commands asked for by the steps exist."""
     disk_free: int = 0
     """Bytes free below /var."""
+    taken: float = 0.0
+    """When the picture was taken, on the monotonic clock, in seconds."""
     planned: frozenset[str] = frozenset()
     """Ids of earlier steps that have something to do, when planning a sequence without doing it."""
     assumed: frozenset[str] = frozenset()

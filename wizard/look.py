@@ -36,6 +36,7 @@ READ_AT_START = (f.SENDMAIL_CF, f.SASL_CONF, f.SERVER_CERT, f.COMMON_KEY, f.SASL
 def look(host: Host, *, ask_apt: bool = False) -> Facts:
     """Read the facts; takes some tens of milliseconds. With `ask_apt` apt simulates the installation, about a
     second, and the files that packages in its cache ship are read, where sendmail is not installed yet."""
+    taken = time.monotonic()
     files, unreadable = _files(host)
     packages = _packages(host)
     missing = "sendmail-bin" not in packages or "sasl2-bin" not in packages
@@ -64,6 +65,7 @@ def look(host: Host, *, ask_apt: bool = False) -> Facts:
         cf_changed=max(host.mtime(path) for path in (*READ_AT_START, *_sasl_plugins(host))),
         firewalls=_firewalls(host),
         tools=tools,
+        taken=taken,
         disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,
     )
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import textwrap
 from collections.abc import Mapping
+from typing import TextIO
 
 from wizard.events import Checked, Drifted, Event, Failed, Output, Planned, Recorded
 from wizard.plan import Change, Check, Outcome, Plan, Sign, Step
@@ -32,12 +34,20 @@ def clean(line: str) -> str:
 
 def out(text: str = "") -> None:
     """A line of the result, at once (a pipe must not hold back progress)."""
-    print(text, flush=True)
+    _write(sys.stdout, text)
 
 
 def error(text: str) -> None:
     """A line on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    _write(sys.stderr, text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """A reader that has gone (a closed pipe, a dropped line) must not end a run half-way: then nothing is said."""
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def plan_text(step: Step, plan: Plan, *, why: bool = True) -> str:

@@ -78,17 +78,28 @@ class Recorder:
     def undo(
         self, effects: Sequence[Effect], touched: set[str], say: Say, take_back: Sequence[Step] = ()
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Take the effects back in reverse order, then the touched files to what the last commit holds.
+        """Take the effects back in reverse order, and the touched files to what the last commit holds.
 
         The files of the steps in `take_back`, applied earlier in this run, go first, so that a restarted daemon reads
-        the old ones. Returns what was undone and what could not be, in words."""
+        the old ones; that is recorded as a rollback. Returns what was undone and what could not be, in words."""
         undone: list[str] = []
         failed: list[str] = []
         try:
+            head = self._store.head()
+            earlier = [path for step in take_back for path in self._take_back(step, undone, failed)]
+            self._undo_effects(effects, say, undone, failed)
+            pending = [item.path for item in self._store.pending() if _below(f"/{item.path}", touched)]
+            if head is not None:
+                self._put_back([path for path in pending if path not in earlier], head.id, undone, failed)
             for step in take_back:
-                self._take_back(step, undone, failed)
+                self._commit_rollback(step)
         except StoreError as error:
-            failed.append(f"an earlier step: {error}")
+            failed.append(f"files of {', '.join(sorted(touched))}: {error}")
+        return tuple(dict.fromkeys(undone)), tuple(failed)
+
+    def _undo_effects(
+        self, effects: Sequence[Effect], say: Say, undone: list[str], failed: list[str]
+    ) -> None:
         for effect in reversed(effects):
             name = _name(effect)
             try:
@@ -97,17 +108,15 @@ class Recorder:
                     undone.append(name)
             except (ChangeError, HostError) as error:
                 failed.append(f"{name}: {error}")
-        try:
-            pending = [item.path for item in self._store.pending() if _below(f"/{item.path}", touched)]
-            self._put_back(pending, "HEAD", undone, failed)
-        except StoreError as error:
-            failed.append(f"files of {', '.join(sorted(touched))}: {error}")
-        return tuple(dict.fromkeys(undone)), tuple(failed)
 
-    def _take_back(self, step: Step, undone: list[str], failed: list[str]) -> None:
-        """The files of a step of this run as they were before it, recorded as a rollback of it."""
+    def _take_back(self, step: Step, undone: list[str], failed: list[str]) -> list[str]:
+        """The files of a step of this run as they were before it; returns their paths."""
         before, after = self._steps[step.id]
-        self._put_back([item.path for item in self._store.changed(after)], before, undone, failed)
+        paths = [item.path for item in self._store.changed(after)]
+        self._put_back(paths, before, undone, failed)
+        return paths
+
+    def _commit_rollback(self, step: Step) -> None:
         self._store.commit(
             operation="rollback",
             subject=f"{step.id}: taken back, since a later step failed",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from snapshots.store import Store
 from wizard import engine as engine_module
 from wizard.answers import Answers
 from wizard.changes import CommandChange, FileChange
-from wizard.engine import Engine, EngineError, Run
+from wizard.engine import FRESH, Engine, EngineError, Run
 from wizard.events import Event, Failed, Planned
 from wizard.facts import Facts
 from wizard.host import Host, HostError
@@ -184,6 +185,7 @@ def test_a_file_that_changed_meanwhile_is_shown_again(bench: Bench) -> None:
     def decide(_step: Step, _plan: Plan) -> bool:
         if not any(isinstance(event, Planned) and event.again for event in bench.events):
             (bench.root / "etc/mail/a").write_text("changed meanwhile\n")
+            time.sleep(FRESH)
         return True
 
     run = bench.apply(step, decide=decide)
@@ -199,6 +201,7 @@ def test_the_new_diff_can_be_declined(bench: Bench) -> None:
 
     def decide(_step: Step, _plan: Plan) -> bool:
         (bench.root / "etc/mail/a").write_text("changed meanwhile\n")
+        time.sleep(FRESH)
         return next(answers)
 
     run = bench.apply(step, decide=decide)
@@ -256,3 +259,38 @@ def test_a_blocked_step_ends_the_run(bench: Bench) -> None:
     run = bench.apply(Blocked("one", bench.host, {}), Made("two", bench.host, {"/etc/b": "new b\n"}))
     assert (run.blocked, run.plans["one"].outcome) == ("one", Outcome.BLOCKED)
     assert bench.text("/etc/b") == "old b\n"
+
+
+def test_a_file_that_changes_between_the_facts_and_the_write_is_not_overwritten(bench: Bench) -> None:
+    """The facts are fresh, and yet the file is not what they say: the write itself looks."""
+    calls = []
+
+    def signal() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            (bench.root / "etc/mail/a").write_text("changed at the last moment\n")
+
+    run = bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n"}), signal=signal)
+    shown = [event for event in bench.events if isinstance(event, Planned)]
+    assert [event.again for event in shown] == [False, True]
+    assert run.applied
+
+
+def test_a_mistake_of_ours_undoes_the_step_and_is_not_hidden(bench: Bench) -> None:
+    def wrong() -> bool:
+        raise ZeroDivisionError("a mistake")
+
+    with pytest.raises(ZeroDivisionError):
+        bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n"}, verify=wrong))
+    assert bench.text("/etc/mail/a") == "old a\n"
+    assert bench.operations() == ["baseline"]
+
+
+def test_an_earlier_step_is_taken_back_when_a_later_one_needs_it(bench: Bench) -> None:
+    one = Made("one", bench.host, {"/etc/mail/a": "new a\n"})
+    two = Made("two", bench.host, {"/etc/b": "new b\n"}, verify=lambda: False)
+    two.takes_back = ("one",)  # type: ignore[misc]
+    bench.apply(one, two)
+    assert (bench.text("/etc/mail/a"), bench.text("/etc/b")) == ("old a\n", "old b\n")
+    assert bench.operations() == ["rollback", "apply", "baseline"]
+    assert not bench.store.pending()
