@@ -33,11 +33,12 @@ class Gate:
             source.write_bytes(mc)
             cf = _m4(host, source)
             _accepted_by_sendmail(host, Path(folder) / "sendmail.cf", cf)
-        self._compare(cf)
+        self.compare(cf)
         say("the gate: m4 and `sendmail -bC` accept it, and the options are as planned")
         return cf
 
-    def _compare(self, cf: str) -> None:
+    def compare(self, cf: str) -> None:
+        """Hold `cf` against what it must have. Raises GateError."""
         unknown = sendmail_cf.unexpanded(cf)
         if unknown:
             line, text = unknown[0]

@@ -68,6 +68,9 @@ def converse(host: Host, say: Say) -> str:
         )
     say("$ " + " ".join(ARGV))
     child = host.spawn(ARGV, timeout=PROMPT_DEADLINE)
+    # pexpect's pauses are for programs that empty their input; sendmailconfig reads with the shell's `read`.
+    child.delaybeforesend = None
+    child.delayafterclose = 0.0
     transcript = _Transcript(say)
     end = time.monotonic() + DEADLINE
     patterns: list[Any] = [
