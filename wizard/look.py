@@ -7,13 +7,14 @@ import re
 import shutil
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from snapshots.entry import Entry
 from wizard import facts as f
 from wizard.facts import Facts, Firewall, Process, Release, Service
 from wizard.host import Host, HostError
 from wizard.network import addresses, ipv6_available, listeners
-from wizard.shipped import apt_simulation, shipped_files
+from wizard.shipped import WANTED, apt_simulation, shipped_files
 
 PACKAGES = (
     "sendmail",
@@ -38,10 +39,15 @@ def look(host: Host, *, ask_apt: bool = False) -> Facts:
     second, and the files that packages in its cache ship are read, where sendmail is not installed yet."""
     taken = time.monotonic()
     files, unreadable = _files(host)
-    packages = _packages(host)
-    missing = "sendmail-bin" not in packages or "sasl2-bin" not in packages
-    fqdn, resolves = qualified_name(host)
     tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
+    with ThreadPoolExecutor(max_workers=4) as pool:  # each waits for a command
+        m4 = pool.submit(_m4, host, files) if "m4" in tools else None
+        asked_services = pool.submit(_services, host)
+        asked_packages = pool.submit(_packages, host)
+        asked_name = pool.submit(qualified_name, host)
+        packages, (fqdn, resolves) = asked_packages.result(), asked_name.result()
+        missing = any(name not in packages for name in WANTED)
+        apt = pool.submit(apt_simulation, host) if ask_apt and missing else None
     return Facts(
         euid=os.geteuid(),
         release=_release(host),
@@ -52,16 +58,16 @@ def look(host: Host, *, ask_apt: bool = False) -> Facts:
         addresses=addresses(host),
         ipv6=ipv6_available(host),
         packages=packages,
-        services=_services(host),
+        services=asked_services.result(),
         processes=_processes(host),
         listeners=listeners(host),
         saslauthd_says=_saslauthd(host),
         files=files,
         unreadable=unreadable,
         shipped=shipped_files(host) if ask_apt and missing else {},
-        apt_plan=apt_simulation(host) if ask_apt and missing else None,
+        apt_plan=apt.result() if apt else None,
         groups=_groups(host),
-        cf_from_mc=_m4(host, files) if "m4" in tools else None,
+        cf_from_mc=m4.result() if m4 else None,
         cf_changed=max(host.mtime(path) for path in (*READ_AT_START, *_sasl_plugins(host))),
         firewalls=_firewalls(host),
         tools=tools,

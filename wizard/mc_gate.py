@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wizard import sendmail_cf
+from wizard.editors.daemon_options import collisions
 from wizard.host import Host, HostError
 from wizard.plan import Say
 
@@ -46,6 +47,9 @@ class Gate:
                 f"m4 does not know {text[:80]!r} (line {line} of the resulting sendmail.cf). It would have been copied into "
                 "sendmail.cf as it stands. Look for a misspelt macro in sendmail.mc"
             )
+        colliding = collisions(sendmail_cf.listeners(cf))
+        if colliding:
+            raise GateError(f"in the resulting sendmail.cf {colliding[0]}")
         daemons = frozenset(sendmail_cf.daemons(cf))
         if self.daemons is not None and daemons != self.daemons:
             raise GateError(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from wizard.editors.daemon_options import DaemonOption, parse
+
 _OPTION = re.compile(r"^O\s+([A-Za-z0-9.]+)\s*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _UNEXPANDED = re.compile(
     r"^[ \t]*(?:[A-Z][A-Z_0-9]{3,}\(.*|(?:define|include|sinclude|ifdef|ifelse|undefine|divert)\(.*|dnl(?:[ \t].*)?)$",
@@ -12,8 +14,6 @@ _UNEXPANDED = re.compile(
 )
 SMALLEST = 20_000
 """A sendmail.cf in bytes; about 65 KB is normal, 7 KB is what a failed m4 leaves (DEBIAN.md trap 1)."""
-
-_PORTS = {"smtp": 25, "submission": 587, "smtps": 465, "submissions": 465}
 
 
 @dataclass(frozen=True)
@@ -51,31 +51,28 @@ def option(cf: str, name: str) -> str | None:
     return found[-1] if found else None
 
 
+def listeners(cf: str) -> tuple[DaemonOption, ...]:
+    """The DaemonPortOptions lines as sendmail takes them (op.me, DaemonPortOptions), with their line in the .cf."""
+    return tuple(
+        parse(match.group(2), cf.count("\n", 0, match.start()) + 1)
+        for match in _OPTION.finditer(cf)
+        if match.group(1) == "DaemonPortOptions"
+    )
+
+
 def daemons(cf: str) -> tuple[Daemon, ...]:
-    """The listeners, from the DaemonPortOptions lines (op.me, DaemonPortOptions)."""
-    return tuple(_daemon(value) for name, value in options(cf) if name == "DaemonPortOptions")
+    """The listeners of a .cf."""
+    return tuple(daemon(item) for item in listeners(cf))
 
 
-def _daemon(value: str) -> Daemon:
-    keys: dict[str, str] = {}
-    modifiers = ""
-    for part in value.split(","):
-        key, _, content = part.strip().partition("=")
-        if key.strip()[:1].upper() == "M":
-            modifiers += content.strip()
-        else:
-            keys[key.strip()[:1].upper()] = content.strip()
-    return daemon(keys.get("N", ""), keys.get("F", ""), keys.get("A", ""), keys.get("P", ""), modifiers)
-
-
-def daemon(name: str, family: str, address: str, port: str, modifiers: str) -> Daemon:
-    """A listener from the values as written; what is left out has sendmail's default. An unknown port name is 0."""
+def daemon(option: DaemonOption) -> Daemon:
+    """A listener for comparing, whatever file it was written in. A port name that sendmail alone knows is 0."""
     return Daemon(
-        name=name,
-        family=family.lower() or "inet",
-        address=address,
-        port=int(port) if port.isdigit() else _PORTS.get((port or "smtp").lower(), 0),
-        modifiers="".join(sorted(set(modifiers.replace(" ", "")))),
+        name=option.name or "",
+        family=option.family,
+        address=option.address or "",
+        port=option.port_number or (0 if option.port else 25),
+        modifiers="".join(sorted(set(option.modifiers))),
     )
 
 

@@ -70,7 +70,9 @@ def converse(host: Host, say: Say) -> str:
     child = host.spawn(ARGV, timeout=PROMPT_DEADLINE)
     # pexpect's pauses are for programs that empty their input; sendmailconfig reads with the shell's `read`.
     child.delaybeforesend = None
-    child.delayafterclose = 0.0
+    child.ptyproc.delayafterclose = 0.0  # type: ignore[attr-defined]
+    # A question is the end of what was said; without a window each piece is searched from the beginning.
+    child.searchwindowsize = 400
     transcript = _Transcript(say)
     end = time.monotonic() + DEADLINE
     patterns: list[Any] = [

@@ -3,6 +3,7 @@
 set -e
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 apt-get install -y -q sendmail sasl2-bin libsasl2-modules
+# shellcheck disable=SC2016
 grep -q '\$START' /etc/init.d/saslauthd && echo START=yes >>/etc/default/saslauthd
 systemctl enable saslauthd
 systemctl restart saslauthd

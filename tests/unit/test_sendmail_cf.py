@@ -10,7 +10,7 @@ from wizard.sendmail_cf import Daemon
 CF = """\
 ##### built by root on a Monday
 O DaemonPortOptions=Family=inet,  Name=MTA-v4, Port=smtp, M=A
-O DaemonPortOptions=Name=MSP-v6, family=inet6, Port=submission, M=E, Modifiers=a
+O DaemonPortOptions=Name=MSP-v6, family=inet6, Port=submission, Modifiers=aE
 #O AuthOptions=nothing
 O AuthOptions=p y
 Dj$w.Foo
@@ -26,18 +26,29 @@ def test_options_and_listeners() -> None:
     )
 
 
+def one(value: str) -> Daemon:
+    return sendmail_cf.daemons(f"O DaemonPortOptions={value}\n")[0]
+
+
 @pytest.mark.parametrize(
     ("value", "port"),
-    [("smtp", 25), ("465", 465), ("submission", 587), ("", 25), ("smtps", 465), ("nonsense", 0)],
+    [
+        ("Port=smtp", 25),
+        ("Port=465", 465),
+        ("Port=submission", 587),
+        ("Name=x", 25),
+        ("Port=smtps", 465),
+        ("Port=nonsense", 0),
+    ],
 )
 def test_ports(value: str, port: int) -> None:
-    assert sendmail_cf.daemon("x", "", "", value, "").port == port
+    assert one(value).port == port
 
 
 def test_where_a_listener_answers() -> None:
-    assert sendmail_cf.daemon("x", "inet", "", "", "").reachable_at == "127.0.0.1"
-    assert sendmail_cf.daemon("x", "inet6", "::", "", "").reachable_at == "127.0.0.1"
-    assert sendmail_cf.daemon("x", "inet", "192.0.2.1", "", "").reachable_at == "192.0.2.1"
+    assert one("Family=inet").reachable_at == "127.0.0.1"
+    assert one("Family=inet6, Addr=::").reachable_at == "127.0.0.1"
+    assert one("Family=inet, Addr=192.0.2.1").reachable_at == "192.0.2.1"
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ class PackagesChange:
 
     def _argv(self) -> list[str]:
         keep = [] if self.may_remove else ["--no-remove"]
-        return ["install", "-y", "-q", *keep, "-o", "Dpkg::Options::=--force-confold", *self.names]
+        options = ["-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0"]
+        return ["install", "-y", "-q", *keep, *options, *self.names]
 
     def describe(self) -> Description:
         """The apt command, and the packages that it would bring."""

@@ -122,7 +122,4 @@ def _daemons(facts: Facts, old: str, new: str) -> frozenset[sendmail_cf.Daemon]:
 
 
 def _own(mc: str) -> frozenset[sendmail_cf.Daemon]:
-    return frozenset(
-        sendmail_cf.daemon(item.name or "", item.family, item.address or "", item.port, item.modifiers)
-        for item in sendmail_mc.daemon_options(mc)
-    )
+    return frozenset(sendmail_cf.daemon(item) for item in sendmail_mc.daemon_options(mc))

@@ -58,13 +58,11 @@ class Restart(Step):
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Every listener of sendmail.cf greets; the log has no word of a socket that could not be opened."""
-        cf = facts.text(f.SENDMAIL_CF) or ""
-        end = time.monotonic() + PATIENCE
-        made = [_greets(item, end) for item in sendmail_cf.daemons(cf)]
         process = facts.process("sendmail-mta")
-        made.append(_log(host, facts, process.started if process else 0.0))
-        made.append(enabled("sendmail", facts))
-        return made
+        log = _log(host, process.started if process else 0.0)
+        end = time.monotonic() + (0.0 if log.sign is Sign.FAILED else PATIENCE)
+        made = [_greets(item, end) for item in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")]
+        return [*made, log, enabled("sendmail", facts)]
 
 
 def _taken(facts: Facts) -> tuple[str, ...]:
@@ -107,7 +105,7 @@ def _greets(daemon: sendmail_cf.Daemon, end: float) -> Check:
         time.sleep(0.2)
 
 
-def _log(host: Host, facts: Facts, since: float) -> Check:
+def _log(host: Host, since: float) -> Check:
     lines = lines_since(host, since)
     if lines is None:
         return Check(
