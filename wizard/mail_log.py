@@ -15,7 +15,7 @@ def lines_since(host: Host, since: float) -> tuple[str, ...] | None:
     if host.exists("/run/systemd/journal/socket"):
         try:
             done = host.run(
-                ["journalctl", "-q", "-t", "sm-mta", "-o", "cat", "--no-pager", f"--since=@{since:.0f}"],
+                ["journalctl", "-q", "-t", "sm-mta", "-o", "cat", "--no-pager", f"--since=@{int(since)}"],
                 timeout=30,
             )
         except HostError:
