@@ -15,7 +15,7 @@ from wizard.answers import MECHANISMS, Answers, load
 from wizard.engine import Engine, EngineError, Run
 from wizard.events import Event
 from wizard.host import Host
-from wizard.interrupt import postponed
+from wizard.interrupt import Interrupt, postponed
 from wizard.lock import held
 from wizard.look import look
 from wizard.plan import Outcome, Plan, Step
@@ -76,7 +76,7 @@ def apply(arguments: argparse.Namespace) -> int:
     events: list[Event] = []
     engine = Engine(Host(), answers, events.append if arguments.json else show)
     with held(_home() / "lock", _who()), postponed() as interrupt:
-        run = engine.apply(_store(), steps, _decide(arguments.yes), interrupt)
+        run = engine.apply(_store(), steps, _decide(arguments.yes, interrupt), interrupt)
     if arguments.json:
         out(as_json.dumps(**as_json.run(run, events)))
     else:
@@ -84,7 +84,7 @@ def apply(arguments: argparse.Namespace) -> int:
     return 3 if run.blocked else 1 if run.failed else 0
 
 
-def _decide(yes: bool) -> Callable[[Step, Plan], bool]:
+def _decide(yes: bool, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
     if yes:
         return lambda _step, _plan: True
     rest = False
@@ -95,7 +95,8 @@ def _decide(yes: bool) -> Callable[[Step, Plan], bool]:
             return True
         while True:
             try:
-                reply = input(f"   apply {step.id}? [y]es, [n]o, [a]ll that remain: ").strip().lower()
+                with interrupt.at_once():
+                    reply = input(f"   apply {step.id}? [y]es, [n]o, [a]ll that remain: ").strip().lower()
             except EOFError:
                 return False
             if reply in ("a", "all"):

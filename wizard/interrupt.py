@@ -23,14 +23,26 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self._at_once = False
 
     def __call__(self) -> None:
         """Raises Interrupted when a signal has come."""
         if self.number is not None:
             raise Interrupted(self.number)
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """While inside nothing is in hand, the admin is asked: a signal raises Interrupted there and then."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
     def _remember(self, number: int, _frame: FrameType | None) -> None:
         self.number = self.number or number
+        if self._at_once:
+            raise Interrupted(number)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from wizard.plan import Change, Check, Outcome, Plan, Sign, Step
 WIDTH = 100
 SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
 _WORDS = {
-    Outcome.PENDING: "to do",
+    Outcome.PENDING: "to do:",
     Outcome.DONE: "already done because",
     Outcome.NOT_APPLICABLE: "does not apply because",
     Outcome.LATER: "decided later:",
@@ -55,13 +55,18 @@ def plan_text(step: Step, plan: Plan, *, why: bool = True) -> str:
     lines = [f"== {step.id}: {step.title}" + (f"  (howto {step.howto})" if step.howto else "")]
     if why and plan.outcome in (Outcome.PENDING, Outcome.LATER):
         lines += _wrap(f"why: {step.why}")
-    lines += _wrap(f"{_WORDS[plan.outcome]}{': ' if plan.outcome is Outcome.PENDING else ' '}{plan.reason}")
+    lines += _wrap(f"{_word(step, plan)} {plan.reason}")
     for change in plan.changes:
         lines += _change(change)
     lines += [line for note in plan.notes for line in _wrap(f"note: {note}")]
     if plan.remedy:
         lines += ["   what to do:", *(f"      {line}" for line in plan.remedy)]
     return "\n".join(clean(line) for line in lines)
+
+
+def _word(step: Step, plan: Plan) -> str:
+    reports = step.reports and plan.outcome in (Outcome.DONE, Outcome.NOT_APPLICABLE)
+    return "changes nothing:" if reports else _WORDS[plan.outcome]
 
 
 def _change(change: Change) -> list[str]:

@@ -88,5 +88,11 @@ def same(left: str, right: str) -> bool:
     return _said(left) == _said(right)
 
 
+def only_in(left: str, right: str) -> tuple[str, ...]:
+    """The lines that `left` says and `right` does not."""
+    there = set(_said(right))
+    return tuple(line for line in _said(left) if line not in there)
+
+
 def _said(cf: str) -> list[str]:
     return [line for line in cf.splitlines() if line.strip() and not line.startswith("#")]

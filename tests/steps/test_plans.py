@@ -98,7 +98,7 @@ def test_a_socket_elsewhere_is_told() -> None:
 def test_bug_791814_is_not_worked_round_where_it_is_fixed(release: str) -> None:
     made = plan("saslauthd-init", machine(release))
     assert made.outcome is Outcome.NOT_APPLICABLE
-    assert "because" in made.reason
+    assert "fixed in 2.1.26" in made.reason
 
 
 def test_bug_791814_is_worked_round_in_the_variable_that_the_hook_reads() -> None:
@@ -314,6 +314,12 @@ def test_sendmailconfig_ignores_comments_and_dates() -> None:
     assert made.outcome is Outcome.DONE
     other = machine("12", files=files, cf_from_mc=CF.replace("smtp", "587"))
     assert plan("sendmailconfig", other).outcome is Outcome.PENDING
+
+
+def test_lines_of_a_sendmail_cf_edited_by_hand_are_announced() -> None:
+    files = {f.SENDMAIL_CF: file(CF + "O Mine=yes\n")}
+    made = plan("sendmailconfig", machine("12", files=files, cf_from_mc=CF))
+    assert "'O Mine=yes'" in made.notes[0]
 
 
 def test_restart_is_due_when_the_daemon_is_older_than_what_it_read() -> None:

@@ -67,32 +67,29 @@ def test_no_shell_reads_an_argument() -> None:
     assert Host().run(["echo", "$(id); `id`"]).stdout == "$(id); `id`\n"
 
 
-def _serve(path: Path, reply: bytes) -> None:
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
-        server.listen(1)
-        connection, _ = server.accept()
-        with connection:
-            connection.recv(1024)
-            connection.sendall(reply)
+def _serve(server: socket.socket, reply: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(1024)
+        connection.sendall(reply)
 
 
 @pytest.mark.parametrize(
     ("reply", "said"), [(struct.pack(">H", 2) + b"NO", "NO"), (b"", None), (b"\x00", None)]
 )
 def test_asking_a_socket(tmp_path: Path, reply: bytes, said: str | None) -> None:
-    path = tmp_path / "mux"
-    server = threading.Thread(target=_serve, args=(path, reply))
-    server.start()
-    while not path.exists():
-        time.sleep(0.01)
     host = Host(tmp_path)
-    if said is None:
-        with pytest.raises(HostError, match="/mux"):
-            host.ask_unix_socket("/mux", (b"", b"", b"smtp", b""))
-    else:
-        assert host.ask_unix_socket("/mux", (b"", b"", b"smtp", b"")) == said
-    server.join()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "mux"))
+        listening.listen(1)
+        server = threading.Thread(target=_serve, args=(listening, reply), daemon=True)
+        server.start()
+        if said is None:
+            with pytest.raises(HostError, match="/mux"):
+                host.ask_unix_socket("/mux", (b"", b"", b"smtp", b""))
+        else:
+            assert host.ask_unix_socket("/mux", (b"", b"", b"smtp", b"")) == said
+        server.join(10)
 
 
 def test_a_socket_that_is_not_there(tmp_path: Path) -> None:

@@ -36,6 +36,10 @@ class AuthOptions(McStep):
         """The flags as they are."""
         return f"confAUTH_OPTIONS is `{sendmail_mc.define_value(mc, 'confAUTH_OPTIONS')}' already"
 
+    def options(self, answers: Answers) -> dict[str, frozenset[str]]:
+        """What must arrive in sendmail.cf."""
+        return {"AuthOptions": frozenset(_NEEDED)}
+
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
         """The howto's line."""
         return ("will set define(`confAUTH_OPTIONS',`p y')dnl",)

@@ -19,7 +19,7 @@ class FirewallReport(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Says what it found."""
-        return Plan.not_applicable(self.id, f"msa-wizard changes no firewall. {_found(facts)}")
+        return Plan.not_applicable(self.id, _found(facts))
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The same as a line of the report."""

@@ -37,11 +37,11 @@ class SaslauthdInit(Step):
         if not init_script.has_defect(text):
             return Plan.not_applicable(
                 self.id,
-                "not needed here, because the init script searches /etc/default/ with the slash (fixed in 2.1.26.dfsg1-16)",
+                "the init script searches /etc/default/ with the slash: the bug was fixed in 2.1.26.dfsg1-16",
             )
         if facts.services["saslauthd"].native:
             return Plan.not_applicable(
-                self.id, "not needed here, because saslauthd has a systemd unit of its own"
+                self.id, "saslauthd has a systemd unit of its own, and the init script is not used"
             )
         link = facts.files.get(f.DEFAULT_FOLDER)
         variable = _variable(facts)

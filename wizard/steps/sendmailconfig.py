@@ -33,7 +33,7 @@ class Sendmailconfig(Step):
         if stopped is not None:
             return stopped
         if MC_STEPS & facts.planned:
-            return Plan.pending(self.id, "sendmail.mc changes", DialogueChange())
+            return Plan.pending(self.id, "sendmail.mc changes", DialogueChange(), notes=_lost(facts))
         stopped = not_there_yet(facts, self.id, f.SENDMAIL_MC)
         if stopped is not None:
             return stopped
@@ -50,7 +50,8 @@ class Sendmailconfig(Step):
                 f"see where: m4 {f.SENDMAIL_MC} > /dev/null",
             )
         if not sendmail_cf.same(facts.cf_from_mc, facts.text(f.SENDMAIL_CF) or ""):
-            return Plan.pending(self.id, "sendmail.cf is not what sendmail.mc gives", DialogueChange())
+            reason = "sendmail.cf is not what sendmail.mc gives"
+            return Plan.pending(self.id, reason, DialogueChange(), notes=_lost(facts))
         if facts.files.get(f.SERVER_CERT) is None and f.SERVER_CERT not in facts.unreadable:
             return Plan.pending(self.id, "the server certificate is missing", DialogueChange())
         return Plan.done(self.id, "sendmail.cf is what sendmail.mc gives")
@@ -88,3 +89,16 @@ class Sendmailconfig(Step):
             )
         )
         return made
+
+
+def _lost(facts: Facts) -> tuple[str, ...]:
+    """Says so when sendmail.cf holds lines that the live sendmail.mc does not give: edited by hand, or left over."""
+    if facts.cf_from_mc is None or facts.files.get(f.SENDMAIL_CF) is None:
+        return ()
+    lost = sendmail_cf.only_in(facts.text(f.SENDMAIL_CF) or "", facts.cf_from_mc)
+    if not lost:
+        return ()
+    return (
+        f"sendmail.cf is made anew: {len(lost)} lines of it that sendmail.mc does not give will go, the first is "
+        f"{lost[0][:70]!r} (the history keeps them; what is to stay belongs into sendmail.mc)",
+    )
