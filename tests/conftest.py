@@ -7,12 +7,20 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 _SYSTEM = Path(__file__).parent / "system"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the longer sweeps (marked full) too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # The default run is the same each time; the sweeps look further.
+    settings.register_profile("same", derandomize=True)
+    settings.register_profile("full", max_examples=1000)
+    settings.load_profile("full" if config.getoption("--full") else "same")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -22,7 +22,9 @@ def has_defect(text: str) -> bool:
 
 def add_slash(text: str) -> str:
     """The find itself mended; a script without the defect comes back as it is."""
-    return _FIND.sub(lambda match: f"{match['head']}/{match['quote']}", text)
+    while _FIND.search(text):  # one of each line a round: the pattern begins at the line
+        text = _FIND.sub(lambda match: f"{match['head']}/{match['quote']}", text)
+    return text
 
 
 def skip_redirect(text: str, variable: str, block: str) -> str:
