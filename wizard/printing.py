@@ -13,7 +13,7 @@ from typing import TextIO
 from wizard.events import Checked, Drifted, Event, Failed, Output, Planned, Recorded
 from wizard.plan import Change, Check, Outcome, Plan, Sign, Step
 
-WIDTH = 100
+WIDTH = 78
 SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
 _WORDS = {
     Outcome.PENDING: "to do:",
