@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
             f"msa-wizard: {clean_block(str(problem))}. Nothing was changed; wait for it to end, then try again"
         )
         return LOCKED
-    except (HostError, StoreError) as problem:
+    except (HostError, StoreError, OSError) as problem:
         error(f"msa-wizard: {clean_block(str(problem))}")
         return FAILED
     except Interrupted as problem:

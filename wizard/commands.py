@@ -116,7 +116,7 @@ def _summary(run: Run) -> None:
         out(f"\nDone: {_applied(run)} Now prove a login:  msa-wizard test --user NAME")
     else:
         out(
-            "\nNothing to do: every step is done."
+            "\nNothing to do: no step has anything to change. `msa-wizard test --user NAME` proves a login."
             if not run.skipped
             else f"\nLeft alone: {', '.join(run.skipped)}."
         )
@@ -144,6 +144,8 @@ def status(arguments: argparse.Namespace) -> int:
         elif made.outcome is Outcome.PENDING and step.id in applied:
             state = "drifted"
         rows[step.id] = (state, made.reason)
+        if step.id == "install":
+            facts = facts.after(made)  # what the packages bring cannot be there before them
     if arguments.json:
         out(
             as_json.dumps(

@@ -87,13 +87,18 @@ class Engine:
         recorder = Recorder(self.host, store, run.id, self.report)
         recorder.baseline()
         chosen = [step for step in STEPS if not wanted or step.id in wanted]
-        session = Session(self, recorder, decide, interrupt, run, look(self.host))
-        if wanted:
+        session = Session(self, recorder, decide, interrupt, run, look(self.host), frozenset(wanted))
+        if wanted and STEPS[0] not in chosen and self._stands_in_the_way(STEPS[0], session.facts):
+            chosen = [STEPS[0]]  # it says what is in the way, and ends the run
+        elif wanted:
             self._needs(chosen, session.facts)
         for step in chosen:
             if not session.step(step):
                 break
         return run
+
+    def _stands_in_the_way(self, first: Step, facts: Facts) -> bool:
+        return self.plan_step(first, facts).outcome is Outcome.BLOCKED
 
     def _needs(self, chosen: Sequence[Step], facts: Facts) -> None:
         done = (Outcome.DONE, Outcome.NOT_APPLICABLE)
@@ -117,6 +122,7 @@ class Session:
     interrupt: Callable[[], None]
     run: Run
     facts: Facts
+    named: frozenset[str]
 
     def step(self, step: Step) -> bool:
         """One step. False ends the run."""
@@ -143,7 +149,7 @@ class Session:
         except Exception as error:
             # Whatever it was, also a mistake of ours: a step is whole, or it is not there.
             self._take_back(work, error)
-            if isinstance(error, ChangeError | HostError | StoreError):
+            if isinstance(error, ChangeError | HostError | StoreError | OSError):
                 return False
             raise
         self.run.applied[step.id] = commit
@@ -211,7 +217,8 @@ class Session:
 
     def _reported(self, step: Step) -> bool:
         """A step that changes nothing reports its checks, when there is something new to report."""
-        if not step.reports or not (self.run.applied or step.id == "preflight"):
+        wanted = self.run.applied or step.id == "preflight" or step.id in self.named
+        if not step.reports or not wanted:
             return True
         if any(check.sign is Sign.FAILED for check in self._verify(step)):
             self.run.failed = step.id

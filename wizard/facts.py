@@ -172,8 +172,10 @@ class Facts:
         return entry.content.decode("latin-1") if entry is not None and entry.kind == "file" else None
 
     def process(self, name: str) -> Process | None:
-        """The oldest process called `name`."""
+        """The process called `name` that listens, else the oldest: a child busy with a connection outlives a restart."""
         found = [item for item in self.processes if item.name == name]
+        listening = {item.pid for item in self.listeners}
+        found = [item for item in found if item.pid in listening] or found
         return min(found, key=lambda item: item.started) if found else None
 
     def after(self, plan: Plan) -> Facts:

@@ -111,7 +111,8 @@ class Host:
 
     def exists(self, path: str) -> bool:
         """Whether `path` leads to something, symlinks followed."""
-        return self.path(path).exists()
+        # Not Path.exists, which raises where a folder on the way is closed to us.
+        return os.path.exists(self.path(path))  # noqa: PTH110
 
     def mtime(self, path: str) -> float:
         """Seconds since the epoch of the last change of content, 0.0 when absent; symlinks followed."""

@@ -211,7 +211,7 @@ def _m4(host: Host, files: Mapping[str, Entry | None]) -> str | None:
     if files.get(f.SENDMAIL_MC) is None:
         return None
     try:
-        done = host.run(["m4", f.SENDMAIL_MC], timeout=30, encoding="latin-1")
+        done = host.run(["m4", f.SENDMAIL_MC], timeout=30, cwd="/etc/mail", encoding="latin-1")
     except HostError:
         return None
     return done.stdout if done.code == 0 else None

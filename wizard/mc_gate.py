@@ -59,7 +59,8 @@ class Gate:
             )
         for name, wanted in self.options.items():
             value = sendmail_cf.option(cf, name)
-            missing = wanted - set((value or "").replace(",", " ").split())
+            flags = sendmail_cf.auth_flags if name == "AuthOptions" else str.split
+            missing = wanted - set(flags(value or ""))
             if value is None or missing:
                 raise GateError(
                     f"sendmail.cf would have {name}={value or '(nothing)'}, without {' '.join(sorted(missing)) or 'a value'}. "

@@ -87,9 +87,13 @@ class Recorder:
         try:
             head = self._store.head()
             earlier = [path for step in take_back for path in self._take_back(step, undone, failed)]
-            self._undo_effects(effects, say, undone, failed)
+            whole = self._undo_effects(effects, say, undone, failed)
             pending = [item.path for item in self._store.pending() if _below(f"/{item.path}", touched)]
-            if head is not None:
+            if not whole:
+                failed.append(
+                    "the files in /etc stay as they are, for they belong to packages that are still installed"
+                )
+            elif head is not None:
                 self._put_back([path for path in pending if path not in earlier], head.id, undone, failed)
             for step in take_back:
                 self._commit_rollback(step)
@@ -99,7 +103,9 @@ class Recorder:
 
     def _undo_effects(
         self, effects: Sequence[Effect], say: Say, undone: list[str], failed: list[str]
-    ) -> None:
+    ) -> bool:
+        """False when packages could not be taken back: their files must stay, then."""
+        whole = True
         for effect in reversed(effects):
             name = _name(effect)
             try:
@@ -108,6 +114,8 @@ class Recorder:
                     undone.append(name)
             except (ChangeError, HostError) as error:
                 failed.append(f"{name}: {error}")
+                whole = whole and effect.record()["kind"] != "packages"
+        return whole
 
     def _take_back(self, step: Step, undone: list[str], failed: list[str]) -> list[str]:
         """The files of a step of this run as they were before it; returns their paths."""
@@ -153,7 +161,7 @@ def _name(effect: Effect) -> str:
     shown = effect.record()
     match shown["kind"]:
         case "packages":
-            return "the packages it installed (removed)"
+            return "packages (as before)"
         case "service":
             return f"service {shown['name']} (as before)"
         case _:

@@ -51,6 +51,18 @@ def option(cf: str, name: str) -> str | None:
     return found[-1] if found else None
 
 
+def auth_flags(value: str) -> tuple[str, ...]:
+    """The letters of AuthOptions that sendmail takes from `value`: one, then it skips to behind the next comma, blank
+    or tab, so `py` is p alone (sendmail's readcf.c)."""
+    flags = []
+    while value:
+        if value[0] not in ", \t":
+            flags.append(value[0])
+        found = re.search(r"[, \t]", value[1:])
+        value = value[1:][found.end() :] if found else ""
+    return tuple(flags)
+
+
 def listeners(cf: str) -> tuple[DaemonOption, ...]:
     """The DaemonPortOptions lines as sendmail takes them (op.me, DaemonPortOptions), with their line in the .cf."""
     return tuple(

@@ -332,6 +332,16 @@ def test_restart_is_due_when_the_daemon_is_older_than_what_it_read() -> None:
     assert "does not run" in plan("restart", dataclasses.replace(fresh, processes=())).reason
 
 
+def test_a_child_that_outlived_the_restart_is_not_taken_for_the_daemon() -> None:
+    held = (Listener("0.0.0.0", 25, "sendmail-mta", 200),)
+    old, new = Process(100, "sendmail-mta", (), NOW - 100), Process(200, "sendmail-mta", (), NOW)
+    facts = machine(
+        "12", files={f.SENDMAIL_CF: file(CF)}, listeners=held, processes=(old, new), cf_changed=NOW - 1
+    )
+    assert facts.process("sendmail-mta") == new
+    assert plan("restart", facts).outcome is Outcome.DONE
+
+
 def test_debian_13_leaves_sendmail_disabled() -> None:
     held = (Listener("0.0.0.0", 25, "sendmail-mta", 100),)
     made = plan("restart", machine("13", files={f.SENDMAIL_CF: file(CF)}, listeners=held))
@@ -410,6 +420,20 @@ def test_on_a_bare_machine_the_packages_texts_are_planned_on_where_they_can_be_h
         "DAEMON_OPTIONS(`Family=inet,  Name=MSP-v4, Port=submission, M=Ea')dnl"
     ]
     assert any("as the package ships it" in note for note in plans["submission-port"].notes)
+
+
+def test_flags_that_sendmail_would_not_take_are_written_apart() -> None:
+    text = (machine("12").text(f.SENDMAIL_MC) or "").replace(
+        "MAILER_DEFINITIONS\n", "define(`confAUTH_OPTIONS', `Apy')dnl\nMAILER_DEFINITIONS\n"
+    )
+    made = plan("auth-options", machine("12", files={f.SENDMAIL_MC: file(text)}))
+    assert added(made) == ["define(`confAUTH_OPTIONS', `A p y')dnl"]
+
+
+def test_who_may_not_ask_saslauthd_is_told_so() -> None:
+    made = plan("saslauthd-start", machine("12", euid=1000))
+    assert made.outcome is Outcome.LATER
+    assert "root" in made.reason
 
 
 def test_who_may_not_read_is_told_so() -> None:

@@ -132,6 +132,10 @@ def test_who_may_not(machine: BootMachine) -> None:
         done = bob(arguments)
         assert done.returncode == 0, (arguments, done.stderr)
     assert "only be read by root" in bob("plan").stdout
+    apply(debian)  # saslauthd's folder is closed to others from now on
+    for arguments in ("plan", "status", "answers"):
+        done = bob(arguments)
+        assert done.returncode == 0, (arguments, done.stderr)
     refused = bob("apply", "--yes")
     assert (refused.returncode, "only root" in refused.stderr) == (3, True)
 

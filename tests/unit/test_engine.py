@@ -294,3 +294,24 @@ def test_an_earlier_step_is_taken_back_when_a_later_one_needs_it(bench: Bench) -
     assert (bench.text("/etc/mail/a"), bench.text("/etc/b")) == ("old a\n", "old b\n")
     assert bench.operations() == ["rollback", "apply", "baseline"]
     assert not bench.store.pending()
+
+
+def test_a_named_step_does_not_go_round_what_stands_in_the_way(bench: Bench) -> None:
+    class Blocked(Made):
+        def plan(self, facts: Facts, answers: Answers) -> Plan:
+            return Plan.blocked(self.id, "not here", "elsewhere")
+
+    run = bench.apply(
+        Blocked("first", bench.host, {}), Made("two", bench.host, {"/etc/b": "new b\n"}), wanted=("two",)
+    )
+    assert run.blocked == "first"
+    assert bench.text("/etc/b") == "old b\n"
+
+
+def test_a_step_that_only_reports_does_so_when_it_is_named(bench: Bench) -> None:
+    class Reports(Made):
+        reports = True
+
+    reports = Reports("one", bench.host, {}, verify=lambda: False)
+    assert bench.apply(Made("first", bench.host, {}), reports, wanted=("one",)).failed == "one"
+    assert bench.apply(Made("first", bench.host, {}), reports).failed is None

@@ -69,3 +69,21 @@ def test_unexpanded_macros(line: str, found: bool) -> None:
 def test_comments_and_dates_make_no_difference() -> None:
     assert sendmail_cf.same(CF, CF.replace("Monday", "Friday") + "### the .mc ###\n# dnl\n")
     assert not sendmail_cf.same(CF, CF.replace("p y", "y"))
+
+
+@pytest.mark.parametrize(
+    ("value", "flags"),
+    [
+        ("p y", "py"),
+        ("p,y", "py"),
+        ("p, y", "p"),
+        ("py", "p"),
+        ("Apy", "A"),
+        ("A  p y", "Ay"),
+        ("", ""),
+        ("A p\ty", "Apy"),
+    ],
+)
+def test_auth_flags_as_sendmail_takes_them(value: str, flags: str) -> None:
+    """One letter, then behind the next separator; two separators in a row eat the letter that follows."""
+    assert "".join(sendmail_cf.auth_flags(value)) == flags

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wizard.host import Completed, Host, HostError
@@ -18,16 +20,18 @@ _ENV = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none",
 
 @dataclass(frozen=True)
 class PackagesEffect:
-    """Packages that came, with version, and those that went."""
+    """Packages that came, with version, those that went, and the names of those that were upgraded on the way."""
 
     installed: tuple[tuple[str, str], ...]
     removed: tuple[tuple[str, str], ...]
+    upgraded: tuple[str, ...] = ()
 
     def undo(self, host: Host, say: Say) -> None:
-        """Bring back what went, then purge what came. Raises ChangeError when apt does not."""
+        """Bring back what went, then purge what came; what was upgraded stays. Raises ChangeError when apt does not."""
         if not self.installed and not self.removed:
             return
-        _settle(host, say)
+        with contextlib.suppress(HostError):  # apt says what is still wrong
+            _settle(host, say)
         if self.removed:
             say("bringing back the packages that this step removed")
             _must(
@@ -41,7 +45,12 @@ class PackagesEffect:
 
     def record(self) -> dict[str, object]:
         """Names and versions."""
-        return {"kind": "packages", "installed": dict(self.installed), "removed": dict(self.removed)}
+        return {
+            "kind": "packages",
+            "installed": dict(self.installed),
+            "removed": dict(self.removed),
+            "upgraded": list(self.upgraded),
+        }
 
 
 @dataclass(frozen=True)
@@ -77,28 +86,36 @@ class PackagesChange:
         return Description(title, commands=(f"apt-get {' '.join(self._argv())}",))
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
-        """Run apt; where its lists are missing or stale, fetch them and try once more. Raises ChangeError with the effect to undo."""
+        """Run apt; where its lists are missing or stale, fetch them and try once more.
+
+        Raises ChangeError with the effect to undo."""
         before = _installed(host)
-        done = _apt(host, self._argv(), say)
-        if done.code != 0 and _wants_update(done.stdout + done.stderr):
-            say("the package lists are missing or stale: apt-get update")
-            update = _apt(host, ["update", "-q"], say)
-            if update.code == 0:
-                done = _apt(host, self._argv(), say)
-        now = _installed(host)
-        effect = PackagesEffect(
-            tuple(sorted(set(now.items()) - set(before.items()))),
-            tuple(sorted((name, version) for name, version in before.items() if name not in now)),
-        )
+        try:
+            done = self._install(host, say)
+        except ChangeError as error:
+            raise ChangeError(str(error), _difference(before, _installed(host))) from error
+        effect = _difference(before, _installed(host))
         if done.code != 0:
-            new = PackagesEffect(
-                tuple(item for item in effect.installed if item[0] not in before), effect.removed
-            )
-            said = done.stdout + done.stderr
-            raise ChangeError(
-                f"apt could not install {', '.join(self.names)}:\n{done.tail()}\n{_advice(said)}", new
-            )
+            advice = _advice(done.stdout + done.stderr)
+            said = f"apt could not install {', '.join(self.names)}:\n{done.tail()}\n{advice}"
+            raise ChangeError(said, effect)
         return effect
+
+    def _install(self, host: Host, say: Say) -> Completed:
+        done = _apt(host, self._argv(), say)
+        if done.code == 0 or not _wants_update(done.stdout + done.stderr):
+            return done
+        say("the package lists are missing or stale: apt-get update")
+        return _apt(host, self._argv(), say) if _apt(host, ["update", "-q"], say).code == 0 else done
+
+
+def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> PackagesEffect:
+    """What came and what went. A package that was only upgraded has not come: undo must never remove it."""
+    return PackagesEffect(
+        tuple(sorted((name, version) for name, version in now.items() if name not in before)),
+        tuple(sorted((name, version) for name, version in before.items() if name not in now)),
+        tuple(sorted(name for name, version in now.items() if before.get(name, version) != version)),
+    )
 
 
 def _must(host: Host, arguments: list[str], say: Say) -> None:
@@ -128,7 +145,8 @@ def _apt(host: Host, arguments: list[str], say: Say) -> Completed:
             env=_ENV,
         )
     except HostError as error:
-        _settle(host, say)
+        with contextlib.suppress(HostError):  # the first error is the one to tell
+            _settle(host, say)
         raise ChangeError(f"{error}. `dpkg --configure -a` was run; see `apt-get check`") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from templates import render
+from wizard import sendmail_cf
 from wizard.answers import Answers
 from wizard.editors import sendmail_mc
 from wizard.facts import Facts
@@ -22,12 +23,11 @@ class AuthOptions(McStep):
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
         """p and y are added to the flags that are there."""
-        now = (sendmail_mc.define_value(mc, "confAUTH_OPTIONS") or "").replace(",", " ")
-        flags = [flag for flag in now if not flag.isspace()]
-        missing = [flag for flag in _NEEDED if flag not in flags]
-        if not missing:
+        now = sendmail_mc.define_value(mc, "confAUTH_OPTIONS") or ""
+        if set(_NEEDED) <= set(sendmail_cf.auth_flags(now)):
             return mc
-        value = " ".join([*flags, *missing])
+        letters = dict.fromkeys(letter for letter in now + _NEEDED if letter not in ", \t\n")
+        value = " ".join(letters)
         return sendmail_mc.set_define(
             mc, "confAUTH_OPTIONS", value, render("auth_options.mc.j2", value=value)
         )

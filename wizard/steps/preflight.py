@@ -102,11 +102,14 @@ def _fqdn(facts: Facts) -> Check:
     if facts.fqdn_resolves:
         return Check("fqdn", Sign.OK, f"{facts.fqdn} is this host's qualified name")
     shown = facts.fqdn or facts.hostname
-    remedy = (
-        f"hostnamectl set-hostname {facts.hostname.split('.')[0]}\n"
-        f"echo '127.0.1.1 {facts.hostname.split('.')[0]}.example.org {facts.hostname.split('.')[0]}' >> /etc/hosts   "
-        "# your domain in place of example.org"
+    short = facts.hostname.split(".")[0]
+    name = (
+        f"hostname {short}; echo {short} > /etc/hostname"
+        if facts.init == "sysv"
+        else f"hostnamectl set-hostname {short}"
     )
+    # On top: the first line that has the name wins.
+    remedy = f"{name}\nsed -i '1i 127.0.1.1 {short}.example.org {short}' /etc/hosts   # your domain in place of example.org"
     if facts.files.get(f.SERVER_CERT) is not None:
         return Check(
             "fqdn",

@@ -59,7 +59,7 @@ class Restart(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Every listener of sendmail.cf greets; the log has no word of a socket that could not be opened."""
         process = facts.process("sendmail-mta")
-        log = _log(host, process.started if process else 0.0)
+        log = _log(host, process.started if process else time.time() - 120)
         end = time.monotonic() + (0.0 if log.sign is Sign.FAILED else PATIENCE)
         made = [_greets(item, end) for item in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")]
         return [*made, log, enabled("sendmail", facts)]

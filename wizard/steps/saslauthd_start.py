@@ -31,6 +31,8 @@ class SaslauthdStart(Step):
             return Plan.blocked(
                 self.id, "there is no saslauthd service on this host", "msa-wizard apply install"
             )
+        if facts.euid != 0 and facts.saslauthd_says is None and "install" not in facts.planned:
+            return Plan.later(self.id, "saslauthd can only be asked by root; run this as root")
         process = facts.process("saslauthd")
         wanted = ("-a", answers.auth.saslauthd_mechanism)
         reasons = []

@@ -76,7 +76,7 @@ class Sendmailconfig(Step):
         else:
             made.append(Check("cf", Sign.OK, f"sendmail.cf ({len(cf)} bytes) is what sendmail.mc gives"))
         options = sendmail_cf.option(cf, "AuthOptions") or ""
-        safe = {"p", "y"} <= set(options.split())
+        safe = {"p", "y"} <= set(sendmail_cf.auth_flags(options))
         made.append(
             Check("auth-options", Sign.OK if safe else Sign.FAILED, f"AuthOptions={options or '(nothing)'}")
         )
