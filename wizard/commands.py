@@ -235,9 +235,9 @@ def answers(arguments: argparse.Namespace) -> int:
 
 def test(arguments: argparse.Namespace) -> int:
     """`test`: 0 when all is as it should be, else 1."""
-    from wizard import login_test
+    from wizard import login
 
-    return login_test.test(arguments, _answers(arguments))
+    return login.test(arguments, _answers(arguments))
 
 
 def _root() -> None:

@@ -34,7 +34,7 @@ class AuthOptions(McStep):
 
     def done_reason(self, mc: str) -> str:
         """The flags as they are."""
-        return f"confAUTH_OPTIONS is `{sendmail_mc.define_value(mc, 'confAUTH_OPTIONS')}' already"
+        return f"confAUTH_OPTIONS is `{sendmail_mc.define_value(mc, 'confAUTH_OPTIONS')}'"
 
     def options(self, answers: Answers) -> dict[str, frozenset[str]]:
         """What must arrive in sendmail.cf."""

@@ -32,7 +32,7 @@ class SmtpPort(McStep):
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""
         lines = [f"line {item.line}" for item in sendmail_mc.daemon_options(mc) if item.service == "smtp"]
-        return f"port 25 has no AUTH already ({', '.join(lines)} of sendmail.mc)"
+        return f"port 25 has no AUTH ({', '.join(lines)} of sendmail.mc)"
 
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
         """The howto's line."""

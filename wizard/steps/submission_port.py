@@ -45,7 +45,7 @@ class SubmissionPort(McStep):
         lines = [
             f"line {item.line}" for item in sendmail_mc.daemon_options(mc) if item.service == "submission"
         ]
-        return f"port 587 requires AUTH already ({', '.join(lines)} of sendmail.mc)"
+        return f"port 587 requires AUTH ({', '.join(lines)} of sendmail.mc)"
 
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
         """The howto's line."""
