@@ -88,17 +88,15 @@ class Engine:
         recorder.baseline()
         chosen = [step for step in STEPS if not wanted or step.id in wanted]
         session = Session(self, recorder, decide, interrupt, run, look(self.host), frozenset(wanted))
-        if wanted and STEPS[0] not in chosen and self._stands_in_the_way(STEPS[0], session.facts):
-            chosen = [STEPS[0]]  # it says what is in the way, and ends the run
+        first = STEPS[0]
+        if wanted and first not in chosen and self.plan_step(first, session.facts).outcome is Outcome.BLOCKED:
+            chosen = [first]  # it says what is in the way, and ends the run
         elif wanted:
             self._needs(chosen, session.facts)
         for step in chosen:
             if not session.step(step):
                 break
         return run
-
-    def _stands_in_the_way(self, first: Step, facts: Facts) -> bool:
-        return self.plan_step(first, facts).outcome is Outcome.BLOCKED
 
     def _needs(self, chosen: Sequence[Step], facts: Facts) -> None:
         done = (Outcome.DONE, Outcome.NOT_APPLICABLE)

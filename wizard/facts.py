@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -65,8 +64,6 @@ MTA_PACKAGES = (
     "citadel-server",
 )
 """Packages that apt would remove for sendmail: all provide mail-transport-agent."""
-
-NO_MAP: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,7 @@ class Facts:
     fqdn_resolves: bool
     addresses: tuple[str, ...]
     ipv6: bool
-    packages: Mapping[str, str] = field(default_factory=lambda: NO_MAP)
+    packages: Mapping[str, str] = field(default_factory=dict)
     """Installed packages of interest: name to version."""
     services: Mapping[str, Service] = field(default_factory=dict)
     processes: tuple[Process, ...] = ()
