@@ -62,12 +62,14 @@ class Certificate:
 
 def client_context(*, verify: bool) -> ssl.SSLContext:
     """The TLS settings of a client: with `verify` those of a careful one, which trusts no common name."""
-    context = ssl.create_default_context()
     if verify:
+        context = ssl.create_default_context()
         context.hostname_checks_common_name = False
-    else:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
+        return context
+    # Without the host's trusted authorities, which take 30 ms to read and would not be asked.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     return context
 
 

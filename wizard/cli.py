@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing's own takes longer to import than `--version` takes
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 DONE, FAILED, USAGE, CANNOT, CONFLICT, LOCKED, PENDING = 0, 1, 2, 3, 4, 5, 10
 """The exit codes; 6 is an interrupted run that waits."""

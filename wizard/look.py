@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from snapshots.entry import Entry
+from snapshots.entry import Entry, Kind
 from wizard import facts as f
 from wizard.facts import Facts, Firewall, Process, Release, Service
 from wizard.host import Host, HostError
+from wizard.m4 import expand
 from wizard.network import addresses, ipv6_available, listeners
 from wizard.shipped import WANTED, apt_simulation, shipped_files
 
@@ -208,13 +209,14 @@ def _groups(host: Host) -> dict[str, frozenset[str]]:
 
 
 def _m4(host: Host, files: Mapping[str, Entry | None]) -> str | None:
-    if files.get(f.SENDMAIL_MC) is None:
+    mc = files.get(f.SENDMAIL_MC)
+    if mc is None or mc.kind is not Kind.FILE:
         return None
     try:
-        done = host.run(["m4", f.SENDMAIL_MC], timeout=30, cwd="/etc/mail", encoding="latin-1")
+        made = expand(host, f.SENDMAIL_MC, mc.content)
     except HostError:
         return None
-    return done.stdout if done.code == 0 else None
+    return made.text if made.code == 0 else None
 
 
 def _sasl_plugins(host: Host) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from wizard import sendmail_cf
 from wizard.editors.daemon_options import collisions
 from wizard.host import Host, HostError
+from wizard.m4 import expand
 from wizard.plan import Say
 
 
@@ -82,16 +83,16 @@ class Gate:
 
 def _m4(host: Host, source: Path) -> str:
     try:
-        done = host.run(["m4", str(source)], timeout=30, cwd="/etc/mail", encoding="latin-1")
+        made = expand(host, str(source), source.read_bytes())
     except HostError as error:
         raise GateError(str(error)) from error
-    said = done.stderr.replace(str(source), "sendmail.mc").strip()
-    if done.code != 0 or len(done.stdout) < sendmail_cf.SMALLEST or "ERROR" in said:
+    said = made.said.replace(str(source), "sendmail.mc").strip()
+    if made.code != 0 or len(made.text) < sendmail_cf.SMALLEST or "ERROR" in said:
         raise GateError(
-            f"m4 does not accept the new sendmail.mc: {said or f'only {len(done.stdout)} bytes came out'}. With it, "
+            f"m4 does not accept the new sendmail.mc: {said or f'only {len(made.text)} bytes came out'}. With it, "
             "sendmailconfig would have replaced sendmail.cf by a broken one and ended the running MTA"
         )
-    return done.stdout
+    return made.text
 
 
 def _accepted_by_sendmail(host: Host, target: Path, cf: str) -> None:

@@ -1,0 +1,91 @@
+"""m4 runs again exactly when something it depends on has changed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wizard.host import Completed, Host
+from wizard.m4 import expand
+
+
+@dataclass(frozen=True)
+class Counting(Host):
+    """A host with its own /etc/mail, that counts its commands."""
+
+    ran: list[str] = field(default_factory=list)
+
+    def run(self, argv: Any, **options: Any) -> Completed:
+        self.ran.append(argv[0])
+        return super().run(argv, **options | {"cwd": str(self.root / "etc/mail")})
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Counting:
+    folder = tmp_path / "etc/mail"
+    folder.mkdir(parents=True)
+    (folder / "part.m4").write_text("one\n")
+    old = time.time() - 60
+    os.utime(folder / "part.m4", (old, old))
+    time.sleep(0.05)  # what is newer than the kernel's clock can tell is never kept
+    return Counting(tmp_path)
+
+
+def source(host: Counting) -> bytes:
+    folder = host.root / "etc/mail"
+    return f"include(`{folder}/part.m4')sinclude(`{folder}/more.m4')end\n".encode()
+
+
+def write(host: Counting, text: bytes) -> str:
+    path = host.root / "etc/mail/sendmail.mc"
+    path.write_bytes(text)
+    return str(path)
+
+
+def test_an_unchanged_file_is_expanded_once_under_whatever_name(host: Counting) -> None:
+    text = source(host)
+    first = expand(host, write(host, text), text)
+    copy = host.root / "copy.mc"
+    copy.write_bytes(text)
+    assert first.text == "one\nend\n"
+    assert expand(host, str(copy), text) is first
+    assert host.ran == ["m4"]
+    assert first.said == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "made"),
+    [
+        (lambda folder: (folder / "part.m4").write_text("two\n"), "two\nend\n"),
+        (lambda folder: (folder / "more.m4").write_text("more\n"), "one\nmore\nend\n"),
+    ],
+    ids=["an include", "a file that was not there"],
+)
+def test_a_change_anywhere_is_seen(host: Counting, change: Callable[[Path], object], made: str) -> None:
+    text = source(host)
+    path = write(host, text)
+    expand(host, path, text)
+    change(host.root / "etc/mail")
+    assert expand(host, path, text).text == made
+    assert host.ran == ["m4", "m4"]
+
+
+def test_another_text_is_expanded_anew(host: Counting) -> None:
+    text = source(host)
+    expand(host, write(host, text), text)
+    other = text + b"x\n"
+    assert expand(host, write(host, other), other).text == "one\nend\nx\n"
+
+
+def test_what_m4_says_is_kept_apart_from_its_list_of_files(host: Counting) -> None:
+    text = b"include(`/nowhere.m4')\n"
+    made = expand(host, write(host, text), text)
+    assert made.code == 1
+    assert "nowhere.m4" in made.said
+    assert "m4debug" not in made.said
