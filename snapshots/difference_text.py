@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
+import os
+
 from snapshots import layout
 from snapshots.entry import Kind
-from snapshots.git_repository import EMPTY_TREE, GitRepository
+from snapshots.git_repository import GitRepository
 from snapshots.metadata import Metadata
 from snapshots.scan import What
-from snapshots.tree import Difference, RawChange
-from snapshots.visible import visible, visible_bytes
+from snapshots.tree import Comparison, Difference, RawChange
+from snapshots.visible import visible_bytes, visible_path
 
 _HUGE = "1m"
 """Files larger than this are named, not shown."""
 
 
-def difference_text(
-    repository: GitRepository,
-    found: list[Difference],
-    raw: list[RawChange],
-    before: str | None,
-    after: str,
-) -> str:
+def difference_text(repository: GitRepository, compared: Comparison) -> str:
     """The text for the differences between two commits; for the first commit a list of what it holds.
 
     Control characters are shown as escapes. Raises StoreError.
     """
-    patches = _patches(repository, raw, before, after) if before else {}
+    patches = _patches(repository, compared.raw, compared.before, compared.after) if compared.before else {}
     lines: list[str] = []
-    for one in found:
-        name = visible(layout_name(one.path))
+    for one in compared.found:
+        name = visible_path(os.fsdecode(one.path))
         lines += [f"{name}: {line}" for line in metadata_lines(one)]
-        lines += [_line(line) for line in patches.get(one.path, ())]
+        lines += map(visible_bytes, patches.get(one.path, ()))
     return "".join(line + "\n" for line in lines)
-
-
-def layout_name(path: bytes) -> str:
-    """A live path as text on one line, whatever bytes it has."""
-    return path.decode("utf-8", "surrogateescape").replace("\n", "\\n").replace("\t", "\\t")
 
 
 def metadata_lines(one: Difference) -> list[str]:
@@ -82,12 +73,12 @@ def _change(old_name: str, old: int, new_name: str, new: int) -> str:
 
 
 def _patches(
-    repository: GitRepository, raw: list[RawChange], before: str | None, after: str
+    repository: GitRepository, raw: list[RawChange], before: str, after: str
 ) -> dict[bytes, list[bytes]]:
     """Git's patch for each live path, by path."""
     output = repository.run(
         "-c", f"core.bigFileThreshold={_HUGE}", "diff-tree", "-r", "-p", "--no-renames", "--no-color",
-        "--no-ext-diff", "--no-textconv", before or EMPTY_TREE, after,
+        "--no-ext-diff", "--no-textconv", before, after,
         "--", ".", f":(exclude){layout.METADATA.decode()}", f":(exclude){layout.RECORD.decode()}",
     )  # fmt: skip
     sections: list[list[bytes]] = []
@@ -104,7 +95,3 @@ def _patches(
                 line for _ in range(2 if one.type_changed else 1) for line in next(remaining)
             ]
     return patches
-
-
-def _line(line: bytes) -> str:
-    return visible_bytes(line)

@@ -8,6 +8,8 @@ from typing import Any
 
 from snapshots.errors import StoreError
 from snapshots.git_repository import BRANCH, GitRepository
+from snapshots.leftovers import remove_leftovers
+from snapshots.writers import writer_mark
 
 _PLAIN = frozenset(range(0x20, 0x7F)) - {0x22, 0x5C}
 
@@ -47,7 +49,7 @@ class FastImport:
             self._process.kill()
             self._process.communicate()
             self._process = None
-            self._repository.remove_leftovers()
+            remove_leftovers(self._repository.path)
 
     def blob(self, content: bytes) -> None:
         """Stores the content of a file or a symbolic link. Raises StoreError."""
@@ -89,7 +91,10 @@ class FastImport:
 
     def _write(self, *parts: bytes) -> None:
         if self._process is None:
-            self._process = self._repository.start("fast-import", "--quiet", "--done", "--date-format=raw")
+            with writer_mark(self._repository.path) as mark:
+                self._process = self._repository.start(
+                    "fast-import", "--quiet", "--done", "--date-format=raw", keep=[mark]
+                )
         try:
             for part in parts:
                 self._process.stdin.write(part)
@@ -107,5 +112,5 @@ class FastImport:
         finally:
             self._process = None
         if process.returncode:
-            self._repository.remove_leftovers()
+            remove_leftovers(self._repository.path)
             raise self._repository.failure("fast-import", process.returncode, said)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from snapshots.confined_git import ConfinedRepo
 
 BRANCH = "refs/heads/main"
-EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-"""The id of the tree without entries, which every git knows."""
+SHALLOW = "shallow"
+"""The file with which git, too, takes a commit for the beginning of the history."""
 
 _FORMAT = 1
 _CONFIG: tuple[tuple[str, str, str], ...] = (
@@ -155,20 +155,23 @@ class GitRepository:
             f"Nothing was changed; `git fsck --lost-found` there names the commits."
         )
 
-    def run(self, *arguments: str | bytes, stdin: bytes = b"") -> bytes:
-        """What a git command prints. Raises StoreError when it fails."""
-        process = self.start(*arguments)
+    def run(self, *arguments: str | bytes, stdin: bytes = b"", keep: Sequence[int] = ()) -> bytes:
+        """What a git command prints; `keep` as in `start`. Raises StoreError when it fails."""
+        process = self.start(*arguments, keep=keep)
         out, err = process.communicate(stdin)
         if process.returncode:
             raise self.failure(os.fsdecode(arguments[0]), process.returncode, err)
         return bytes(out)
 
-    def start(self, *arguments: str | bytes) -> Any:
-        """A git command as a process with pipes. Raises StoreError when there is no git to start."""
+    def start(self, *arguments: str | bytes, keep: Sequence[int] = ()) -> Any:
+        """A git command as a process with pipes, which has the descriptors `keep`, too.
+
+        Raises StoreError when there is no git to start.
+        """
         module = _git()
         try:
             return self._repo.git.execute(
-                ["git", *map(os.fsdecode, arguments)], istream=subprocess.PIPE, as_process=True
+                ["git", *map(os.fsdecode, arguments)], istream=subprocess.PIPE, as_process=True, pass_fds=keep
             )
         except (module.GitError, OSError) as cause:
             raise StoreError(f"git could not be started: {cause}. Install the package git.") from cause
@@ -185,32 +188,3 @@ class GitRepository:
                 f" The file system of {str(self.path)!r} is read-only: mount it writable, then do it again."
             )
         return StoreError(f"git {command} {how} in {str(self.path)!r}: {text}.{todo}")
-
-    def remove_leftovers(self) -> None:
-        """Removes what a command that died left, which would hold the space that the next one needs."""
-        for pattern in ("objects/pack/tmp_*", "fast_import_crash_*"):
-            for leftover in self.path.glob(pattern):
-                with contextlib.suppress(OSError):
-                    leftover.unlink()
-
-    def objects(self, names: Sequence[bytes]) -> list[bytes | None]:
-        """The contents of objects named by id or as `COMMIT:PATH`, None for those that do not exist.
-
-        Raises StoreError.
-        """
-        if not names:
-            return []
-        out = self.run("cat-file", "--batch", "-z", stdin=b"".join(name + b"\0" for name in names))
-        found: list[bytes | None] = []
-        at = 0
-        for name in names:
-            missing = name + b" missing\n"
-            if out.startswith(missing, at):
-                found.append(None)
-                at += len(missing)
-                continue
-            end = out.index(b"\n", at)
-            size = int(out[at:end].rsplit(b" ", 1)[1])
-            found.append(out[end + 1 : end + 1 + size])
-            at = end + 1 + size + 1
-        return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from snapshots import layout
 from snapshots.difference_text import difference_text
@@ -12,8 +13,9 @@ from snapshots.entry import Entry
 from snapshots.errors import StoreError
 from snapshots.git_repository import GitRepository
 from snapshots.message import LOG_FORMAT, Commit, parse_log
+from snapshots.object_reader import ObjectReader
 from snapshots.scan import PathChange
-from snapshots.tree import Difference, RawChange, differences, raw_changes, read_entry_of
+from snapshots.tree import changed_entries, compare, read_entries
 
 _ID = re.compile(r"[0-9a-f]{4,40}\Z")
 _WHOLE_ID = re.compile(r"[0-9a-f]{40}\Z")
@@ -41,14 +43,13 @@ class History:
             return
         listing = layout.listing_of(layout.split(path)[0])
         below = layout.METADATA + b"/" + layout.to_tree(path)
-        count = 0
-        for commit in self._log(head, None, (layout.to_tree(path), below, listing)):
-            if limit is not None and count >= limit:
-                return
+        try:
+            commits = self._log(head, None, (layout.to_tree(path), below, listing))
+        except StoreError:  # a mended store may lack what an old commit held
+            commits = self._log(head, None, ())
+        with ObjectReader(self._repository) as reader:
             # The listing is of the whole folder: see whether the line of this path is among what changed.
-            if any(one.path == path or one.path.startswith(path + b"/") for one in self._compare(commit)[2]):
-                count += 1
-                yield commit
+            yield from itertools.islice((one for one in commits if _may_change(reader, one, path)), limit)
 
     def find(self, ref: str) -> Commit:
         """The commit that `ref` names: `HEAD`, a step (its newest apply), an id or the beginning of one."""
@@ -75,28 +76,41 @@ class History:
 
     def diff(self, ref: str | Commit) -> str:
         """What a commit changed, as text for people."""
-        parent, raw, found, identity = self._compare(ref)
-        return difference_text(self._repository, found, raw, parent, identity)
+        with ObjectReader(self._repository) as reader:
+            one = compare(reader, self._id(ref))
+        return difference_text(self._repository, one)
 
     def changed(self, ref: str | Commit) -> tuple[PathChange, ...]:
         """The paths that a commit changed."""
-        return tuple(PathChange(os.fsdecode(one.path), one.what) for one in self._compare(ref)[2])
+        with ObjectReader(self._repository) as reader:
+            found = compare(reader, self._id(ref)).found
+        return tuple(PathChange(os.fsdecode(one.path), one.what) for one in found)
 
-    def entry(self, ref: str | Commit, path: bytes) -> Entry | None:
-        """What `path` was in a commit."""
-        return read_entry_of(self._repository, self._id(ref), path)
+    def changes(self, ref: str | Commit) -> dict[str, tuple[Entry | None, Entry | None]]:
+        """What each path that a commit changed was before and after it."""
+        with ObjectReader(self._repository) as reader:
+            one = compare(reader, self._id(ref))
+            found = changed_entries(reader, one)
+        return {os.fsdecode(path): pair for path, pair in found.items()}
+
+    def entries(self, ref: str | Commit, paths: Iterable[str]) -> dict[str, Entry | None]:
+        """What each path was in a commit."""
+        with ObjectReader(self._repository) as reader:
+            found = read_entries(reader, self._id(ref), map(os.fsencode, paths))
+        return {os.fsdecode(path): entry for path, entry in found.items()}
 
     def record(self, ref: str | Commit) -> bytes | None:
         """The record that was given with a commit."""
-        return self._repository.objects([self._id(ref).encode() + b":" + layout.RECORD])[0]
+        with ObjectReader(self._repository) as reader:
+            return reader.read([self._id(ref).encode() + b":" + layout.RECORD])[0]
 
-    def _log(self, head: str, limit: int | None, paths: tuple[bytes, ...]) -> Iterator[Commit]:
+    def _log(self, head: str, limit: int | None, paths: tuple[bytes, ...]) -> list[Commit]:
         count = () if limit is None else (f"--max-count={limit}",)
         output = self._repository.run(
             "--literal-pathspecs", "log", "--first-parent", "--date=raw", "--no-show-signature",
             "--no-mailmap", "--no-color", "--no-notes", f"--format={LOG_FORMAT}", *count, head, "--", *paths,
         )  # fmt: skip
-        yield from parse_log(output)
+        return parse_log(output)
 
     def _id(self, ref: str | Commit) -> str:
         if isinstance(ref, Commit):
@@ -105,13 +119,14 @@ class History:
             return head
         return ref if _WHOLE_ID.match(ref) else self.find(ref).id
 
-    def _compare(self, ref: str | Commit) -> tuple[str | None, list[RawChange], list[Difference], str]:
-        identity = self._id(ref)
-        output = self._repository.run("rev-list", "--parents", "--max-count=1", identity)
-        _, *parents = output.decode().split()
-        parent = parents[0] if parents else None
-        raw = raw_changes(self._repository, parent, identity)
-        return parent, raw, differences(self._repository, raw, parent, identity), identity
+
+def _may_change(reader: ObjectReader, commit: Commit, path: bytes) -> bool:
+    """Whether a commit changed `path` or what is below it; True where that cannot be read any more."""
+    try:
+        found = compare(reader, commit.id).found
+    except StoreError:
+        return True
+    return any(one.path == path or one.path.startswith(path + b"/") for one in found)
 
 
 def _names(commits: list[Commit]) -> str:

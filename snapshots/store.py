@@ -4,29 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import json
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from snapshots import layout, stat_cache
+from snapshots import stat_cache
 from snapshots.author import Author, author_from_environment
-from snapshots.entry import Entry, EntryError, Kind, read_entry, write_entry
+from snapshots.damage import Damage, find_damage
+from snapshots.declared import read_declared, with_declared, write_declared
+from snapshots.entry import Entry
 from snapshots.errors import StoreError
-from snapshots.fast_import import FastImport
 from snapshots.git_repository import GitRepository
+from snapshots.healing import heal
 from snapshots.history import History
+from snapshots.leftovers import remove_leftovers
+from snapshots.merge import Choice, Conflict
 from snapshots.message import OPERATIONS, Commit, compose, parse_commit
+from snapshots.metadata import Owners
 from snapshots.private_folder import check_private_folder, make_private_folder
+from snapshots.recording import Draft, record_live
+from snapshots.reversal import Reversal, reverse
 from snapshots.scan import PathChange, Scan, scan
 from snapshots.stat_cache import Recorded
 from snapshots.tree import read_recorded
-from snapshots.tree_changes import content_changes, listing_changes, what
+from snapshots.tree_changes import what
+from snapshots.whole_commit import SCRATCH
+from snapshots.writers import wait_for_writers, writer_mark
 
-__all__ = ["Author", "Commit", "PathChange", "Store", "StoreError", "author_from_environment"]
+__all__ = [
+    "Author",
+    "Choice",
+    "Commit",
+    "Conflict",
+    "PathChange",
+    "Reversal",
+    "Store",
+    "StoreError",
+    "author_from_environment",
+]
 
 _CACHE = "stat-cache"
-_DECLARED = "declared-paths.json"
 _MANY_PACKS = 32
 """Each commit adds one pack; at this many they are joined."""
 
@@ -45,8 +63,9 @@ class Store:
         self._writable = writable
         self._repository = GitRepository(path)
         self._history = History(self._repository)
-        self._declared = self._read_declared()
+        self._declared = read_declared(path)
         self._recorded: Recorded | None = None
+        self._healed: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, path: Path, *, root: Path = Path("/"), extra: Sequence[str] = ()) -> Store:
@@ -64,7 +83,13 @@ class Store:
         check_private_folder(path.parent)
         if not check_private_folder(path) or not any(path.iterdir()):
             GitRepository.create(path)
+        wait_for_writers(path)
+        gone = remove_leftovers(path)
         store = cls(path, root, writable=True)
+        if gone:
+            store._healed = (f"An earlier run was cut short; what it left is removed: {', '.join(gone)}.",)
+        if damage := find_damage(store._repository):
+            store._heal(damage)
         store.declare(extra)
         return store
 
@@ -72,17 +97,30 @@ class Store:
     def open_existing(cls, path: Path, *, root: Path = Path("/")) -> Store | None:
         """The store at `path` for reading alone, None where there is none; makes and changes nothing.
 
-        Raises StoreError as `open` does.
+        Raises StoreError as `open` does, and for a damaged store, which only `open` mends.
         """
         path = path.absolute()
         if not check_private_folder(path.parent) or not check_private_folder(path):
             return None
-        return cls(path, root, writable=False)
+        store = cls(path, root, writable=False)
+        if find_damage(store._repository):
+            wait_for_writers(path)  # a pack is there a moment before its index
+            if damage := find_damage(store._repository):
+                raise StoreError(
+                    f"The store {str(path)!r} is damaged: {' '.join(damage.sentences())} It was only looked at; "
+                    f"the next `apply`, `rollback` or `recover` mends it."
+                )
+        return store
 
     @property
     def path(self) -> Path:
         """The folder of the store, a bare git repository."""
         return self._path
+
+    @property
+    def healed(self) -> tuple[str, ...]:
+        """What `open` found damaged and what it did, in sentences; empty where all was well."""
+        return self._healed
 
     @property
     def declared(self) -> tuple[str, ...]:
@@ -95,16 +133,11 @@ class Store:
         Declare before the change, and commit the drift: what a path was before is known only so.
         Raises StoreError for what is no plain path below the root.
         """
-        known = [*self._declared]
-        for path in paths:
-            _check_declarable(path)
-            covered = ("etc", *known)
-            if not any(path == one or path.startswith(one + "/") for one in covered):
-                known.append(path)
-        if tuple(known) != self._declared:
+        known = with_declared(self._declared, paths)
+        if known != self._declared:
             self._must_be_writable()
-            self._write_declared(tuple(known))
-            self._declared = tuple(known)
+            write_declared(self._path, known)
+            self._declared = known
 
     def pending(self) -> tuple[PathChange, ...]:
         """What differs between the live paths and the newest commit, sorted by path. Raises StoreError."""
@@ -127,41 +160,29 @@ class Store:
         step: str | None = None,
         howto: str | None = None,
         record: bytes | None = None,
+        reverts: Sequence[str] = (),
         time: datetime.datetime | None = None,
     ) -> Commit | None:
         """Records the live paths as they are now; None when nothing changed and there is no `record`.
 
-        `record` is kept with this commit alone (`record()` gives it back): effects that are not files. The
-        first commit is a baseline, and only the first. Raises StoreError; the history is then as it was.
+        `record` is kept with this commit alone (`record()` gives it back): effects that are not files.
+        `reverts` are the whole ids of the commits that this one takes back. The first commit is a baseline,
+        and only the first. Raises StoreError; the history is then as it was.
         """
         self._must_be_writable()
         head = self._repository.head()
         _check_operation(operation, head)
         recorded = self._recorded_by(head)
-        when = (time or datetime.datetime.now().astimezone()).replace(microsecond=0)
-        text = compose(subject=subject, body=body, step=step, howto=howto, operation=operation, run=run)
-        with FastImport(self._repository) as stream:
-            found = scan(self._root, self._tops(), recorded, stream.blob)
-            if not found.changes and record is None and head is not None:
-                if found.refreshed:
-                    self._remember(recorded, found, head)
-                return None
-            deleted, blobs = content_changes(recorded, found.changes)
-            empty, texts = listing_changes(recorded, found)
-            if record is None:
-                empty.append(layout.RECORD)
-            else:
-                texts.append((layout.RECORD, record))
-            stream.commit(
-                parent=head,
-                author=author.signature(),
-                committer=Author("msa-wizard", author.email).signature(),
-                time=when,
-                message=text.encode("utf-8", "replace"),
-                deleted=deleted + empty,
-                blobs=blobs,
-                texts=texts,
-            )
+        when = (time or _now()).replace(microsecond=0)
+        text = compose(
+            subject=subject, body=body, step=step, howto=howto, operation=operation, run=run, reverts=reverts
+        )
+        draft = Draft(head, author, when, text, record)
+        found = record_live(self._repository, self._root, self._tops(), recorded, draft)
+        if not found.changes and record is None and head is not None:
+            if found.refreshed:
+                self._remember(recorded, found, head)
+            return None
         new_head = self._repository.head()
         if new_head is None or new_head == head:
             raise StoreError(f"git made no commit in {str(self._path)!r}, and did not say why.")
@@ -193,16 +214,54 @@ class Store:
         """The paths that a commit changed, sorted. Raises StoreError."""
         return self._history.changed(ref)
 
+    def changes(self, ref: str | Commit) -> dict[str, tuple[Entry | None, Entry | None]]:
+        """What each path that a commit changed was before and after it, sorted by path; None where there was
+        nothing. Raises StoreError."""
+        return self._history.changes(ref)
+
     def entry(self, ref: str | Commit, path: str) -> Entry | None:
         """What `path` was in a commit, None where it was not. Raises StoreError."""
-        return self._history.entry(ref, os.fsencode(path))
+        return self._history.entries(ref, [path])[path]
+
+    def entries(self, ref: str | Commit, paths: Sequence[str]) -> dict[str, Entry | None]:
+        """What each of the paths was in a commit, None where it was not. Raises StoreError."""
+        return self._history.entries(ref, paths)
 
     def record(self, ref: str | Commit) -> bytes | None:
         """The `record` that was given with a commit, None where there was none. Raises StoreError."""
         return self._history.record(ref)
 
+    def reverse(
+        self,
+        commits: Sequence[Commit],
+        *,
+        choice: Choice | None = None,
+        derived: Callable[[str], bool] = lambda _: False,
+        dated: re.Pattern[bytes] | None = None,
+    ) -> Reversal:
+        """What taking `commits` back comes to. A path that is as they left it goes back exactly; later work
+        is kept by a merge of three states, and where both changed the same, `choice` decides or it is a
+        conflict. A `derived` (generated) path goes back whatever it is now; a line that `dated` finds (with
+        the day it was written, say) is no change. Writes nothing. Raises StoreError.
+        """
+        head = self._repository.head()
+        if head is None:
+            raise StoreError("The store is empty: there is nothing to take back.")
+        return reverse(
+            self._repository, head, commits, tops=("etc", *self._declared), owners=Owners(self._root),
+            choice=choice, derived=derived, dated=dated,
+        )  # fmt: skip
+
     def _tops(self) -> list[bytes]:
         return [b"etc", *(os.fsencode(path) for path in self._declared)]
+
+    def _heal(self, damage: Damage) -> None:
+        def store_again(repository: GitRepository) -> None:
+            draft = Draft(None, Author("root", "root@localhost"), _now(), SCRATCH)
+            record_live(repository, self._root, self._tops(), Recorded(None), draft)
+
+        self._healed += heal(self._repository, damage, store_again)
+        (self._path / _CACHE).unlink(missing_ok=True)
 
     def _recorded_by(self, head: str | None) -> Recorded:
         """What the commit `head` holds, from memory, from the cache, or from the commit itself."""
@@ -225,43 +284,16 @@ class Store:
         needs the space; the commit just made stands."""
         packs = sum(1 for _ in (self._path / "objects/pack").glob("*.pack"))
         if packs >= _MANY_PACKS:
-            with contextlib.suppress(StoreError):
-                self._repository.run("repack", "--geometric=2", "-d", "-q")
+            with contextlib.suppress(StoreError), writer_mark(self._path) as mark:
+                self._repository.run("repack", "--geometric=2", "-d", "-q", keep=[mark])
 
     def _must_be_writable(self) -> None:
         if not self._writable:
             raise StoreError(f"The store {str(self._path)!r} was opened for reading alone.")
 
-    def _read_declared(self) -> tuple[str, ...]:
-        try:
-            found = read_entry(self._path / _DECLARED)
-            paths = json.loads(found.content) if found else []
-        except (EntryError, ValueError) as cause:
-            raise StoreError(
-                f"The list of declared paths in {str(self._path)!r} is damaged ({cause}): "
-                f"remove {_DECLARED} there, and declare them again."
-            ) from cause
-        if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
-            raise StoreError(
-                f"The list of declared paths in {str(self._path)!r} is damaged: remove {_DECLARED} there."
-            )
-        return tuple(paths)
 
-    def _write_declared(self, paths: tuple[str, ...]) -> None:
-        content = json.dumps(paths).encode()
-        try:
-            write_entry(self._path / _DECLARED, Entry(Kind.FILE, 0o600, os.geteuid(), os.getegid(), content))
-        except EntryError as cause:
-            raise StoreError(f"The declared paths could not be kept: {cause}") from cause
-
-
-def _check_declarable(path: str) -> None:
-    parts = path.split("/")
-    if "\0" in path or any(part in ("", ".", "..", ".git") for part in parts) or parts[0].startswith("."):
-        raise StoreError(
-            f"{path!r} cannot be held by the store: it takes a plain path below the root, "
-            f"without a leading slash, without '.', '..' and '.git'."
-        )
+def _now() -> datetime.datetime:
+    return datetime.datetime.now().astimezone()
 
 
 def _check_operation(operation: str, head: str | None) -> None:

@@ -21,6 +21,11 @@ def visible_bytes(content: bytes) -> str:
     return visible(content.decode("utf-8", "backslashreplace"))
 
 
+def visible_path(path: str) -> str:
+    """A path as text on one line, whatever bytes it has."""
+    return visible(path).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def one_line(text: str, limit: int) -> str:
     """`text` on one line of at most `limit` characters, without control characters."""
     words = "".join(" " if unicodedata.category(one) in ("Cc", "Zl", "Zp") else one for one in text)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from snapshots.author import Author
+from snapshots.entry import Entry, read_entry, remove_entry, write_entry
 from snapshots.message import Commit
 from snapshots.store import Store
 
@@ -54,3 +56,24 @@ def make_old(path: Path) -> None:
     """Waits until a reading of `path` is no longer just after its change, so that its stat is believed."""
     while time.time_ns() - path.lstat().st_ctime_ns < 40_000_000:
         time.sleep(0.005)
+
+
+def put(machine: Machine, targets: Mapping[str, tuple[Entry | None, Entry | None]]) -> None:
+    """Makes the live paths what a reversal wants: what goes first, from the inside out."""
+    for path, (_, wanted) in sorted(targets.items(), reverse=True):
+        if wanted is None:
+            remove_entry(machine.root / path)
+    for path, (_, wanted) in sorted(targets.items()):
+        if wanted is not None:
+            write_entry(machine.root / path, wanted)
+
+
+def live(machine: Machine) -> dict[str, Entry | None]:
+    """Everything in /etc as it is on disk."""
+    found = {"etc": read_entry(machine.etc)}
+    for folder, folders, files in os.walk(machine.etc):
+        folders[:] = [name for name in folders if name != ".git" or (Path(folder) / name).is_symlink()]
+        for name in (*folders, *files):
+            place = Path(folder) / name
+            found[str(place.relative_to(machine.root))] = read_entry(place)
+    return found

@@ -12,8 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from snapshots.entry import read_entry
-from tests.unit.snapshots.machine import commit, make_machine
+from snapshots.entry import Entry
+from tests.unit.snapshots.machine import commit, live, make_machine
 
 NAMES = ["a", "b", "%a", ".git", ".gitignore", "n\nl", "\udcff", "git~1"]
 paths = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join)
@@ -26,7 +26,7 @@ class Changes(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="snapshots-"))
         self.machine = make_machine(self.folder)
         self.store = self.machine.store()
-        self.held: dict[str, dict[str, object]] = {}
+        self.held: dict[str, dict[str, Entry | None]] = {}
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder)
@@ -106,19 +106,10 @@ class Changes(RuleBasedStateMachine):
         if made:
             assert self.store.changed(made) == pending
             self.store.diff(made)
-            self.held[made.id] = self.live()
-        for path, entry in self.live().items():
+            self.held[made.id] = live(self.machine)
+        for path, entry in live(self.machine).items():
             assert self.store.entry("HEAD", path) == entry
         assert commit(self.store) is None
-
-    def live(self) -> dict[str, object]:
-        found: dict[str, object] = {}
-        for folder, folders, files in os.walk(self.machine.etc):
-            folders[:] = [name for name in folders if name != ".git" or (Path(folder) / name).is_symlink()]
-            for name in (*folders, *files):
-                place = Path(folder) / name
-                found[str(place.relative_to(self.machine.root))] = read_entry(place)
-        return found
 
     @invariant()
     def nothing_is_forgotten(self) -> None:

@@ -75,27 +75,36 @@ def test_a_listing_is_readable_text(tmp_path_factory: pytest.TempPathFactory) ->
     )
 
 
-@given(subject=st.text(), body=st.text(), run=st.text())
-def test_no_text_forges_a_trailer(subject: str, body: str, run: str) -> None:
+@given(subject=st.text(), body=st.text(), run=st.text(), reverts=st.integers(0, 9))
+def test_no_text_forges_a_trailer(subject: str, body: str, run: str, reverts: int) -> None:
+    ids = tuple(f"{number:040x}" for number in range(reverts))
     message = compose(
-        subject=subject, body=body, step="mc-includes", howto="3.2", operation="apply", run="r" + run
-    )
+        subject=subject, body=body, step="mc-includes", howto="3.2", operation="apply", run="r" + run,
+        reverts=ids,
+    )  # fmt: skip
     commit = parse_commit("0" * 40, Author("a", "b"), datetime.datetime.now().astimezone(), message)
-    assert (commit.operation, commit.step, commit.howto) == ("apply", "mc-includes", "3.2")
-    assert commit.run.startswith("r")
-    assert (
-        sum(line.startswith(("Step:", "Operation:", "Howto:", "Run:")) for line in message.splitlines()[1:])
-        == 4
+    assert (commit.operation, commit.step, commit.howto, commit.reverts) == (
+        "apply",
+        "mc-includes",
+        "3.2",
+        ids,
     )
+    assert commit.run.startswith("r")
+    assert sum(
+        line.startswith(("Step:", "Operation:", "Howto:", "Run:", "Reverts:"))
+        for line in message.splitlines()[1:]
+    ) == 4 + bool(ids)
     assert not any(ord(one) < 0x20 and one != "\t" for line in message.split("\n") for one in line)
 
 
 def test_a_body_that_looks_like_trailers_is_kept_but_set_apart() -> None:
-    body = "text\n\nStep: forged\noperation : rollback\n"
+    body = f"text\n\nStep: forged\noperation : rollback\nReverts: {'1' * 40}\n"
     message = compose(subject="Step: x", body=body, step=None, howto=None, operation="drift", run="7")
     assert message == (
-        "Step: x\n\ntext\n\n  Step: forged\n  operation : rollback\n\nOperation: drift\nRun: 7\n"
+        "Step: x\n\ntext\n\n  Step: forged\n  operation : rollback\n  Reverts: "
+        f"{'1' * 40}\n\nOperation: drift\nRun: 7\n"
     )
+    assert parse_commit("0" * 40, Author("a", "b"), datetime.datetime.now(), message).reverts == ()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+"""One commit made of what a walk over the live paths finds changed."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from snapshots import layout
+from snapshots.author import Author
+from snapshots.fast_import import FastImport
+from snapshots.git_repository import GitRepository
+from snapshots.scan import Scan, scan
+from snapshots.stat_cache import Recorded
+from snapshots.tree_changes import content_changes, listing_changes
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a commit says beside its files; `record` is bytes kept with it alone."""
+
+    parent: str | None
+    author: Author
+    time: datetime.datetime
+    message: str
+    record: bytes | None = None
+
+
+def record_live(
+    repository: GitRepository, root: Path, tops: Sequence[bytes], recorded: Recorded, draft: Draft
+) -> Scan:
+    """Commits what differs from `recorded`, the content of the parent, and returns what was found.
+
+    Without a difference, a record or the need of a first commit there is none. Raises StoreError; the
+    history is then as it was.
+    """
+    with FastImport(repository) as stream:
+        found = scan(root, tops, recorded, stream.blob)
+        if not found.changes and draft.record is None and draft.parent is not None:
+            return found
+        deleted, blobs = content_changes(recorded, found.changes)
+        empty, texts = listing_changes(recorded, found)
+        if draft.record is None:
+            empty.append(layout.RECORD)
+        else:
+            texts.append((layout.RECORD, draft.record))
+        stream.commit(
+            parent=draft.parent,
+            author=draft.author.signature(),
+            committer=Author("msa-wizard", draft.author.email).signature(),
+            time=draft.time,
+            message=draft.message.encode("utf-8", "replace"),
+            deleted=deleted + empty,
+            blobs=blobs,
+            texts=texts,
+        )
+    return found
