@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from wizard.engine import Run
 from wizard.events import Event, Failed
 from wizard.plan import Check, Plan
+from wizard.session import Run
 from wizard.steps import step as find_step
+
+if TYPE_CHECKING:
+    from wizard.rollback import Rollback
+    from wizard.rollback_session import Undone
 
 SCHEMA = 1
 
@@ -65,6 +70,30 @@ def run(made: Run, events: Sequence[Event]) -> dict[str, object]:
         "failed": made.failed,
         "blocked": made.blocked,
         "failures": failures,
+    }
+
+
+def rollback(made: Rollback, done: Undone | None) -> dict[str, object]:
+    """What taking back comes to, and (unless it was only asked for) what came of it."""
+    target = made.target
+    return {
+        "steps": list(target.steps),
+        "dependents": list(target.dependents),
+        "everything": target.everything,
+        "commits": [commit.id for commit in target.commits],
+        "changes": [{"kind": item.kind, **vars(item.describe())} for item in made.changes],
+        "conflicts": [
+            {"path": f"/{item.path}", "what": item.what, "text": item.text}
+            for item in made.reversal.conflicts
+        ],
+        "notes": [*made.reversal.notes, *made.follows()],
+        "done": done is not None and done.failed is None,
+        "commit": done.commit if done else None,
+        "checks": checks(done.checks) if done else [],
+        "left": list(done.left if done else made.left),
+        "failed": done.failed if done else None,
+        "undone": list(done.undone) if done else [],
+        "not_undone": list(done.not_undone) if done else [],
     }
 
 

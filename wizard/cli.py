@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-DONE, FAILED, USAGE, CANNOT, CONFLICT, LOCKED, PENDING = 0, 1, 2, 3, 4, 5, 10
-"""The exit codes; 6 is an interrupted run that waits."""
+DONE, FAILED, USAGE, CANNOT, CONFLICT, LOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6
+"""The exit codes; `plan --exit-code` has 10 as well."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,20 +31,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     from snapshots.errors import StoreError
-    from wizard import commands
+
+    if arguments.run in ("rollback", "recover"):
+        from wizard import rollback_commands as commands
+    else:
+        from wizard import commands  # type: ignore[no-redef]
     from wizard.answers import AnswersError
     from wizard.engine import EngineError
     from wizard.host import HostError
     from wizard.interrupt import Interrupted
     from wizard.lock import Locked
     from wizard.printing import clean_block, error
+    from wizard.rollback import RollbackRefused
+    from wizard.state_folder import CannotHere, InterruptedRun
 
     try:
         return int(getattr(commands, arguments.run)(arguments))
     except (AnswersError, EngineError) as problem:
         error(f"msa-wizard: {clean_block(str(problem))}")
         return USAGE
-    except commands.CannotHere as problem:
+    except RollbackRefused as problem:
+        error(f"msa-wizard: {clean_block(str(problem))}. Nothing was changed")
+        return FAILED
+    except CannotHere as problem:
         error(f"msa-wizard: {clean_block(str(problem))}")
         return CANNOT
     except Locked as problem:
@@ -52,6 +61,9 @@ def _run(arguments: argparse.Namespace) -> int:
             f"msa-wizard: {clean_block(str(problem))}. Nothing was changed; wait for it to end, then try again"
         )
         return LOCKED
+    except InterruptedRun as problem:
+        error(f"msa-wizard: {clean_block(str(problem))}")
+        return INTERRUPTED
     except (HostError, StoreError, OSError) as problem:
         error(f"msa-wizard: {clean_block(str(problem))}")
         return FAILED
@@ -68,8 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="msa-wizard",
         description="Makes Debian's Sendmail a message submission agent: SASL2, STARTTLS, port 587.",
-        epilog="Exit codes: 0 done, 1 failed and undone, 2 bad usage or answers, 3 this host cannot, 5 another msa-wizard "
-        "is running, 10 plan --exit-code: changes pending.",
+        epilog="Exit codes: 0 done, 1 failed and undone, 2 bad usage or answers, 3 this host cannot, 4 a conflict needs a decision, 5 another msa-wizard "
+        "is running, 6 an interrupted run waits for recover, 10 plan --exit-code: changes pending.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
@@ -102,6 +114,23 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument("--json", action="store_true", help="JSON on standard output")
     diff = command("diff", "what a step or a commit changed")
     diff.add_argument("ref", metavar="STEP|COMMIT")
+    rollback = command("rollback", "take a step, a commit or everything back, whatever was done since")
+    rollback.add_argument("ref", nargs="?", metavar="STEP|COMMIT")
+    rollback.add_argument("--all", action="store_true", help="leave the host as it was found")
+    rollback.add_argument("--yes", action="store_true", help="do not ask")
+    rollback.add_argument("--dry-run", action="store_true", help="only show what would be done")
+    rollback.add_argument(
+        "--on-conflict",
+        choices=("ask", "keep", "restore", "abort"),
+        default="ask",
+        help="where you and the step changed the same: keep yours, restore what was before, or change nothing",
+    )
+    rollback.add_argument("--json", action="store_true", help="JSON on standard output")
+    recover = command("recover", "after a run was killed: take it back, finish it, or say what it had done")
+    which = recover.add_mutually_exclusive_group()
+    which.add_argument("--undo", action="store_true", help="take it back (the default)")
+    which.add_argument("--finish", action="store_true", help="go on with it")
+    which.add_argument("--show", action="store_true", help="only say what it had done")
     command("answers", "print a commented answers.toml with this host's defaults")
     _test_options(command("test", "log in as a mail client does, and show the whole conversation"))
     return parser

@@ -12,27 +12,31 @@ from typing import TYPE_CHECKING
 
 from wizard import as_json
 from wizard.answers import MECHANISMS, Answers, load
-from wizard.engine import Engine, EngineError, Run
+from wizard.engine import Engine, EngineError
 from wizard.events import Event
 from wizard.host import Host
-from wizard.interrupt import Interrupt, postponed
-from wizard.lock import held
+from wizard.interrupt import Interrupt
+from wizard.lock import free
 from wizard.look import look
 from wizard.plan import Outcome, Plan, Step
 from wizard.printing import clean, effect_lines, error, out, show, status_lines
+from wizard.session import Run
+from wizard.standing import standing
+from wizard.state_folder import (
+    LOCK,
+    CannotHere,
+    InterruptedRun,
+    at_work,
+    existing_store,
+    killed_run,
+    must_be_root,
+)
 from wizard.steps import STEPS
 
 if TYPE_CHECKING:
     import argparse
 
     from snapshots.store import Commit, Store
-
-HOME = Path("/var/lib/msa-wizard")
-STORE = HOME / "etc.git"
-
-
-class CannotHere(Exception):
-    """This host, or this user, cannot do it."""
 
 
 def _answers(arguments: argparse.Namespace) -> Answers:
@@ -72,11 +76,10 @@ def apply(arguments: argparse.Namespace) -> int:
         raise EngineError(
             "nothing was changed: without a terminal, apply needs --yes (`msa-wizard plan` shows what it would do)"
         )
-    _root()
     events: list[Event] = []
     engine = Engine(Host(), answers, events.append if arguments.json else show)
-    with held(_home() / "lock", _who()), postponed() as interrupt:
-        run = engine.apply(_store(), steps, _decide(arguments.yes, interrupt), interrupt)
+    with at_work() as (store, journal, interrupt):
+        run = engine.apply(store, journal, steps, _decide(arguments.yes, interrupt), interrupt)
     if arguments.json:
         out(as_json.dumps(**as_json.run(run, events)))
     else:
@@ -146,23 +149,28 @@ def status(arguments: argparse.Namespace) -> int:
         rows[step.id] = (state, made.reason)
         if step.id == "install":
             facts = facts.after(made)  # what the packages bring cannot be there before them
+    waits = _interrupted()
     if arguments.json:
-        out(
-            as_json.dumps(
-                steps=[{"step": name, "state": state, "reason": why} for name, (state, why) in rows.items()]
-            )
-        )
+        steps = [{"step": name, "state": state, "reason": why} for name, (state, why) in rows.items()]
+        out(as_json.dumps(steps=steps, interrupted=waits))
     else:
         out(status_lines(rows))
+        if waits:
+            error(f"msa-wizard: {waits}")
     return 0
 
 
+def _interrupted() -> str | None:
+    """What a killed run waits for, in words; a run that is at work is none."""
+    told = killed_run() if os.geteuid() == 0 else None
+    return str(InterruptedRun(told)) if told and free(LOCK) else None
+
+
 def _applied_steps() -> set[str]:
-    """Steps with an apply commit; none where there is no store, or it is not ours to read."""
-    store = _existing() if os.geteuid() == 0 else None
-    return (
-        {item.step for item in store.history() if item.operation == "apply" and item.step} if store else set()
-    )
+    """Steps that were applied and not taken back; none where there is no store, or it is not ours to read."""
+    store = existing_store() if os.geteuid() == 0 else None
+    force = standing(store.history()) if store else []
+    return {item.step for item in force if item.operation == "apply" and item.step}
 
 
 def history(arguments: argparse.Namespace) -> int:
@@ -240,41 +248,9 @@ def test(arguments: argparse.Namespace) -> int:
     return login.test(arguments, _answers(arguments))
 
 
-def _root() -> None:
-    if os.geteuid() != 0:
-        raise CannotHere("only root can change this host: run it with sudo. Nothing was changed")
-
-
-def _home() -> Path:
-    HOME.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return HOME
-
-
-def _who() -> str:
-    return os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or "root"
-
-
-def _store() -> Store:
-    from snapshots.store import Store, StoreError
-
-    try:
-        return Store.open(STORE)
-    except StoreError as problem:
-        raise CannotHere(str(problem)) from problem
-
-
-def _existing() -> Store | None:
-    from snapshots.store import Store, StoreError
-
-    try:
-        return Store.open_existing(STORE)
-    except StoreError as problem:
-        raise CannotHere(str(problem)) from problem
-
-
 def _existing_or_say() -> Store:
-    _root()
-    store = _existing()
+    must_be_root()
+    store = existing_store()
     if store is None:
         raise CannotHere(
             "there is no history yet: nothing was ever applied on this host (`msa-wizard plan` shows what would be)"

@@ -10,12 +10,11 @@ import signal
 import socket
 import struct
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from snapshots.entry import Entry, EntryError, read_entry, remove_entry, write_entry
 
@@ -23,7 +22,12 @@ if TYPE_CHECKING:
     import pexpect
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MARK = "MSA_WIZARD=1"
+"""In the environment of every command: so recovery finds what a killed run left at work."""
 MAX_OUTPUT = 8 * 1024 * 1024
+_PIECE = 64 * 1024
+_LIVE = 0.05
+"""Seconds between two looks at what a command at work has said."""
 
 
 class HostError(Exception):
@@ -53,7 +57,16 @@ class Completed:
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of every command: never the caller's, so locale and LD_* of the admin change nothing."""
-    return {"PATH": PATH, "LC_ALL": "C", "LANG": "C", "HOME": "/root", "TERM": "dumb", **(extra or {})}
+    mark = dict([MARK.split("=")])
+    return {
+        "PATH": PATH,
+        "LC_ALL": "C",
+        "LANG": "C",
+        "HOME": "/root",
+        "TERM": "dumb",
+        **mark,
+        **(extra or {}),
+    }
 
 
 @dataclass(frozen=True)
@@ -138,43 +151,32 @@ class Host:
         `say` gets each line of its output as it comes; `encoding` latin-1 keeps every byte. Raises HostError when it cannot be started or hangs;
         a hanging command's whole process group is ended (TERM, then KILL)."""
         started = time.monotonic()
-        try:
-            process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=environment(env),
-                cwd=cwd,
-                start_new_session=True,
-                umask=0o022,
-            )
-        except OSError as error:
-            raise HostError(f"{argv[0]} could not be started: {error.strerror or error}") from error
-        out: list[str] = []
-        err: list[str] = []
-        assert process.stdout is not None
-        assert process.stderr is not None
-        readers = [
-            threading.Thread(target=_drain, args=(process.stdout, out, say, encoding), daemon=True),
-            threading.Thread(target=_drain, args=(process.stderr, err, say, encoding), daemon=True),
-        ]
-        for reader in readers:
-            reader.start()
-        try:
-            code = _wait(process, timeout)
-        except subprocess.TimeoutExpired as error:
-            end_group(process)
-            raise HostError(
-                f"{shlex.join(argv)} did not end within {timeout:.0f} s and was stopped"
-            ) from error
-        except BaseException:
-            end_group(process)
-            raise
-        for reader in readers:
-            # A daemon that inherits the pipe would hold us for ever: the command itself has ended.
-            reader.join(0.5)
-        return Completed(tuple(argv), code, "".join(out), "".join(err), time.monotonic() - started)
+        with _Output(say, encoding) as out, _Output(say, encoding) as err:
+            try:
+                process = subprocess.Popen(
+                    list(argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=out.descriptor,
+                    stderr=err.descriptor,
+                    env=environment(env),
+                    cwd=cwd,
+                    start_new_session=True,
+                    umask=0o022,
+                )
+            except OSError as error:
+                raise HostError(f"{argv[0]} could not be started: {error.strerror or error}") from error
+            try:
+                code = _wait(process, timeout, (out, err) if say else ())
+            except subprocess.TimeoutExpired as error:
+                end_group(process)
+                raise HostError(
+                    f"{shlex.join(argv)} did not end within {timeout:.0f} s and was stopped"
+                ) from error
+            except BaseException:
+                end_group(process)
+                raise
+            shown = out.text(), err.text()
+        return Completed(tuple(argv), code, *shown, time.monotonic() - started)
 
     def output(self, argv: Sequence[str], *, timeout: float = 60.0) -> bytes:
         """The raw bytes `argv` writes; raises HostError when it fails or hangs."""
@@ -239,27 +241,58 @@ class Host:
                 yield int(name), self.path("/proc") / name
 
 
-def _drain(stream: IO[bytes], into: list[str], say: Callable[[str], None] | None, encoding: str) -> None:
-    kept = 0
-    for raw in stream:
-        line = raw.decode(encoding, "replace")
-        if kept < MAX_OUTPUT:
-            into.append(line)
-            kept += len(line)
-        if say is not None:
-            say(line.rstrip("\r\n"))
+class _Output:
+    """Where a command writes. Not a pipe: it would break when we are killed, and apt's scripts with it; and a daemon
+    that keeps it open holds nobody up."""
+
+    def __init__(self, say: Callable[[str], None] | None, encoding: str) -> None:
+        self.descriptor = os.memfd_create("output")
+        self._say = say
+        self._encoding = encoding
+        self._said = 0
+        """Bytes of whole lines passed on."""
+
+    def __enter__(self) -> _Output:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.descriptor)
+
+    def pass_on(self) -> None:
+        """Say the lines that are whole by now."""
+        assert self._say is not None
+        while piece := os.pread(self.descriptor, _PIECE, self._said):
+            end = piece.rfind(b"\n") + 1 or (len(piece) if len(piece) == _PIECE else 0)
+            if not end:
+                return
+            self._said += end
+            for line in piece[:end].decode(self._encoding, "replace").splitlines():
+                self._say(line)
+
+    def text(self) -> str:
+        """All of it, the first MAX_OUTPUT bytes."""
+        if self._say is not None:
+            self.pass_on()
+            if rest := os.pread(self.descriptor, _PIECE, self._said):
+                self._say(rest.decode(self._encoding, "replace"))
+        return os.pread(self.descriptor, MAX_OUTPUT, 0).decode(self._encoding, "replace")
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float) -> int:
-    """The exit code. Woken by the kernel: Popen.wait with a time-out polls, up to 50 ms late each time.
+def _wait(process: subprocess.Popen[bytes], timeout: float, shown: Sequence[_Output]) -> int:
+    """The exit code, what is `shown` passed on meanwhile. Woken by the kernel: Popen.wait with a time-out polls, up to
+    50 ms late each time.
 
     Raises subprocess.TimeoutExpired."""
+    end = time.monotonic() + timeout
     descriptor = os.pidfd_open(process.pid)
     try:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        if not poll.poll(timeout * 1000):
-            raise subprocess.TimeoutExpired(process.args, timeout)
+        while not poll.poll(min(max(0.0, end - time.monotonic()), _LIVE if shown else timeout) * 1000):
+            if time.monotonic() >= end:
+                raise subprocess.TimeoutExpired(process.args, timeout)
+            for each in shown:
+                each.pass_on()
     finally:
         os.close(descriptor)
     return process.wait()

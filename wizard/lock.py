@@ -31,6 +31,21 @@ def held(path: Path, who: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+def free(path: Path) -> bool:
+    """Whether nobody holds the lock at `path` now. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
 def _holder(descriptor: int) -> str:
     try:
         shown = json.loads(os.pread(descriptor, 4096, 0))

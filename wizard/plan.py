@@ -79,6 +79,10 @@ class Change(Protocol):
     def describe(self) -> Description:
         """What will be shown, which is exactly what will be done."""
 
+    def expect(self, host: Host) -> Effect:
+        """What it will leave behind, as far as that is known before: enough to undo it, should nobody live to see its
+        end. Raises HostError."""
+
     def apply(self, host: Host, say: Say) -> Effect:
         """Do it. Raises StaleError when the machine is no longer what `describe` showed, else ChangeError."""
 

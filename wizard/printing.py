@@ -8,10 +8,14 @@ import re
 import sys
 import textwrap
 from collections.abc import Mapping
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from wizard.events import Checked, Drifted, Event, Failed, Output, Planned, Recorded
 from wizard.plan import Change, Check, Outcome, Plan, Sign, Step
+
+if TYPE_CHECKING:
+    from snapshots.merge import Conflict
+    from wizard.rollback import Rollback
 
 WIDTH = 78
 SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
@@ -82,6 +86,44 @@ def _change(change: Change) -> list[str]:
 
 def _wrap(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent="   ", subsequent_indent="     ", break_long_words=False)
+
+
+def rollback_text(made: Rollback) -> str:
+    """What taking back comes to: what goes together, each change, what follows, what stays."""
+    target = made.target
+    lines = [f"== take back {target.words}"]
+    lines += [f"   {commit.short}  {commit.subject}" for commit in target.commits]
+    if target.dependents:
+        lines += _wrap(f"goes with it, for it needs it: {', '.join(target.dependents)}")
+    for change in made.changes:
+        if not (made.packages and change.kind == "file"):
+            lines += _change(change)
+    lines += _many_files(made) if made.packages else []
+    lines += [line for note in (*made.reversal.notes, *made.follows()) for line in _wrap(f"note: {note}")]
+    lines += [line for each in made.left for line in _wrap(f"STAYS: {each}")]
+    return "\n".join(clean(line) for line in lines)
+
+
+def _many_files(made: Rollback) -> list[str]:
+    """The paths alone where packages go: there are some hundred of them, and most go with the packages."""
+    sides = [(change.path, change.before, change.after) for change in made.files]
+    goes = [path for path, _, after in sides if after is None]
+    comes = [path for path, before, after in sides if before is None and after is not None]
+    changes = [path for path, before, after in sides if before is not None and after is not None]
+    titles = (("remove", goes), ("bring back", comes), ("take back what was changed in", changes))
+    return [
+        line for words, paths in titles if paths for line in _wrap(f"* {words} {', '.join(sorted(paths))}")
+    ]
+
+
+def conflict_text(conflict: Conflict) -> str:
+    """A conflict: the path, what of it, and the hunks."""
+    return "\n".join(
+        [
+            f"conflict in /{clean(conflict.path)} ({conflict.what}):",
+            *(f"  {clean(line)}" for line in conflict.text.splitlines()),
+        ]
+    )
 
 
 def check_text(check: Check) -> str:

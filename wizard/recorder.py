@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from snapshots.store import Author, author_from_environment
+from wizard.changes.service import reload_units
 from wizard.events import Drifted, Report
 from wizard.facts import DECLARED
 from wizard.host import Host, HostError
@@ -17,6 +18,7 @@ from wizard.plan import ChangeError, Check, Effect, Plan, Say, Step
 
 if TYPE_CHECKING:
     from snapshots.store import Store
+    from wizard.standing import Target
 
 SCHEMA = 1
 
@@ -40,6 +42,18 @@ class Recorder:
                 operation="baseline", subject="The host as it was found", run=self._run, author=self._author
             )
 
+    @property
+    def who(self) -> str:
+        """The admin behind sudo or SSH."""
+        return self._author.name
+
+    def head(self) -> str:
+        """The id of the newest commit. Raises StoreError when there is none."""
+        head = self._store.head()
+        if head is None:
+            raise StoreError("The snapshot store has no commit yet.")
+        return head.id
+
     def drift(self) -> None:
         """Commit what changed outside the wizard, so that a step's commit holds that step's change alone."""
         pending = self._store.pending()
@@ -51,15 +65,17 @@ class Recorder:
         if commit is not None:
             self._report(Drifted(commit.short, tuple(str(item.path) for item in pending)))
 
-    def record(self, step: Step, plan: Plan, effects: Sequence[Effect], checks: Sequence[Check]) -> str:
-        """One commit for the step, with the effects that are not files beside it. Returns its short id."""
+    def record(
+        self, step: Step, plan: Plan, effects: Sequence[Effect], checks: Sequence[Check], before: str
+    ) -> str:
+        """One commit for the step, with the effects that are not files beside it; `before` is the newest commit
+        so far. Returns its short id."""
         body = {
             "schema": SCHEMA,
             "step": step.id,
             "effects": [effect.record() for effect in effects],
             "checks": [{"id": item.id, "sign": item.sign, "says": item.says} for item in checks],
         }
-        before = self._store.head()
         commit = self._store.commit(
             operation="apply",
             subject=f"{step.id}: {step.title}",
@@ -70,9 +86,28 @@ class Recorder:
             author=self._author,
             record=json.dumps(body, indent=1, sort_keys=True).encode(),
         )
-        if commit is None or before is None:
+        if commit is None:
             raise ChangeError("the snapshot store made no commit of this step")
-        self._steps[step.id] = (before.id, commit.id)
+        self._steps[step.id] = (before, commit.id)
+        return commit.short
+
+    def record_rollback(
+        self, operation: str, subject: str, body: str, target: Target, effects: Sequence[Effect]
+    ) -> str:
+        """One commit for what was taken back, with the effects that are not files. Returns its short id."""
+        shown = {"schema": SCHEMA, "effects": [effect.record() for effect in effects]}
+        commit = self._store.commit(
+            operation=operation,
+            subject=subject,
+            body=body,
+            step=target.steps[0] if len(target.steps) == 1 else None,
+            run=self._run,
+            author=self._author,
+            record=json.dumps(shown, indent=1, sort_keys=True).encode(),
+            reverts=[commit.id for commit in target.commits],
+        )
+        if commit is None:
+            raise ChangeError("the snapshot store made no commit of this rollback")
         return commit.short
 
     def undo(
@@ -87,7 +122,9 @@ class Recorder:
         try:
             head = self._store.head()
             earlier = [path for step in take_back for path in self._take_back(step, undone, failed)]
-            whole = self._undo_effects(effects, say, undone, failed)
+            packages = [effect for effect in effects if effect.record()["kind"] == "packages"]
+            others = [effect for effect in effects if effect not in packages and not _is_file(effect)]
+            whole = self._undo_effects(packages, say, undone, failed)
             pending = [item.path for item in self._store.pending() if _below(f"/{item.path}", touched)]
             if not whole:
                 failed.append(
@@ -95,6 +132,8 @@ class Recorder:
                 )
             elif head is not None:
                 self._put_back([path for path in pending if path not in earlier], head.id, undone, failed)
+            reload_units(self._host, pending)
+            self._undo_effects(others, say, undone, failed)  # services last: they read the files
             for step in take_back:
                 self._commit_rollback(step)
         except StoreError as error:
@@ -125,7 +164,9 @@ class Recorder:
         return paths
 
     def _commit_rollback(self, step: Step) -> None:
+        _, taken_back = self._steps[step.id]
         self._store.commit(
+            reverts=[taken_back],
             operation="rollback",
             subject=f"{step.id}: taken back, since a later step failed",
             step=step.id,
@@ -136,7 +177,7 @@ class Recorder:
 
     def _put_back(self, paths: Sequence[str], ref: str, undone: list[str], failed: list[str]) -> None:
         """Each path as the commit `ref` holds it. What was made since goes first, deepest first."""
-        then = {path: self._store.entry(ref, path) for path in paths}
+        then = self._store.entries(ref, paths)
         for path in sorted((path for path, entry in then.items() if entry is None), reverse=True):
             self._try(partial(self._host.remove, f"/{path}"), f"/{path} (removed)", undone, failed)
         for path, entry in sorted(then.items()):
@@ -155,6 +196,10 @@ class Recorder:
 
 def _below(path: str, touched: set[str]) -> bool:
     return any(path == item or path.startswith(item.rstrip("/") + "/") for item in touched)
+
+
+def _is_file(effect: Effect) -> bool:
+    return effect.record()["kind"] == "file"
 
 
 def _name(effect: Effect) -> str:

@@ -14,12 +14,14 @@ from snapshots.store import Store
 from wizard import engine as engine_module
 from wizard.answers import Answers
 from wizard.changes import CommandChange, FileChange
-from wizard.engine import FRESH, Engine, EngineError, Run
+from wizard.engine import Engine, EngineError
 from wizard.events import Event, Failed, Planned
 from wizard.facts import Facts
 from wizard.host import Host, HostError
 from wizard.interrupt import Interrupted
+from wizard.journal import Journal
 from wizard.plan import Change, Check, Outcome, Plan, Sign, Step
+from wizard.session import FRESH, Run
 
 
 def entry(text: str, mode: int = 0o644) -> Entry:
@@ -79,7 +81,9 @@ class Bench:
         signal: Callable[[], None] = lambda: None,
     ) -> Run:
         self.monkeypatch.setattr(engine_module, "STEPS", steps)
-        return Engine(self.host, Answers(), self.events.append).apply(self.store, wanted, decide, signal)
+        return Engine(self.host, Answers(), self.events.append).apply(
+            self.store, Journal(self.root / "journal"), wanted, decide, signal
+        )
 
     def text(self, path: str) -> str:
         return (self.root / path.lstrip("/")).read_text()

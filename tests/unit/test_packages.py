@@ -27,6 +27,11 @@ class Dpkg(Host):
         out = ""
         if argv[0] == "dpkg-query":
             out = "".join(f"{name} {version} installed\n" for name, version in self.state.items())
+        elif argv[0] == "apt-get" and "-s" in argv:
+            pass
+        elif argv[0] == "apt-get" and "purge" in argv:
+            for name in argv[argv.index("-q") + 1 :]:
+                del self.state[name]
         elif argv[0] == "apt-get" and "install" in argv:
             self.state.clear()
             self.state.update(self.after)
@@ -42,7 +47,12 @@ def host(**options: object) -> Dpkg:
 
 
 def purged(machine: Dpkg) -> list[str]:
-    return [name for argv in machine.ran if "purge" in argv for name in argv[argv.index("-q") + 1 :]]
+    return [
+        name
+        for argv in machine.ran
+        if "purge" in argv and "-s" not in argv
+        for name in argv[argv.index("-q") + 1 :]
+    ]
 
 
 def test_undo_never_removes_what_was_only_upgraded() -> None:

@@ -55,6 +55,10 @@ class CommandChange:
         """The command and its reason."""
         return Description(self.why, commands=(shlex.join(self.argv),))
 
+    def expect(self, host: Host) -> CommandEffect:
+        """The command; what it writes comes back from the snapshot."""
+        return CommandEffect(self.argv, "")
+
     def apply(self, host: Host, say: Say) -> CommandEffect:
         """Run it. Raises ChangeError with what it said."""
         say("$ " + shlex.join(self.argv))
@@ -80,6 +84,10 @@ class DialogueChange:
         """The command, and each question with its answer."""
         answers = tuple(f"  {item.shown} -> {item.answer}  ({item.why})" for item in QUESTIONS)
         return Description(self.why, commands=(" ".join(ARGV), *answers))
+
+    def expect(self, host: Host) -> CommandEffect:
+        """The command; what it writes comes back from the snapshot."""
+        return CommandEffect(ARGV, "")
 
     def apply(self, host: Host, say: Say) -> CommandEffect:
         """Hold the dialogue. Raises ChangeError with the transcript's end; sendmail.cf itself is checked by verify."""

@@ -46,6 +46,8 @@ class FileChange:
     after: Entry | None
     why: str = ""
     gate: Gate | None = field(default=None, compare=False)
+    over: bool = field(default=False, compare=False)
+    """Whatever is there by now: what apt leaves of a file whose content is in the snapshot."""
 
     kind = "file"
 
@@ -58,6 +60,10 @@ class FileChange:
         """The unified diff, with mode and owner in its heading."""
         return Description(self.why or f"edit {self.path}", file_diff(self.path, self.before, self.after))
 
+    def expect(self, host: Host) -> FileEffect:
+        """The file before and after."""
+        return FileEffect(self.path, self.before, self.after)
+
     def apply(self, host: Host, say: Say) -> FileEffect:
         """Pass the gate, look again, write. Raises StaleError or ChangeError; then nothing was written."""
         if self.gate is not None and self.after is not None:
@@ -66,7 +72,7 @@ class FileChange:
             except GateError as error:
                 raise ChangeError(str(error)) from error
         try:
-            if host.entry(self.path) != self.before:
+            if not self.over and host.entry(self.path) != self.before:
                 raise StaleError(f"{self.path} has changed since its diff was shown; nothing was written")
             if self.after is None:
                 host.remove(self.path)
@@ -78,8 +84,8 @@ class FileChange:
                 )
         except (HostError, PermissionError) as error:
             raise ChangeError(f"{error}. Nothing was written") from error
-        say(f"wrote {self.path}")
-        return FileEffect(self.path, self.before, self.after)
+        say(f"{'removed' if self.after is None else 'wrote'} {self.path}")
+        return self.expect(host)
 
 
 def file_diff(path: str, before: Entry | None, after: Entry | None) -> str:

@@ -3,45 +3,73 @@
 from __future__ import annotations
 
 import contextlib
+import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from wizard.apt import advice, apt_get, auto_installed, installed, overridden, settle, wants_update
 from wizard.host import Completed, Host, HostError
 from wizard.plan import ChangeError, Description, Say
 
-LOCK_PATIENCE = 120
-"""Seconds to wait for another apt or dpkg."""
+EVERYWHERE = ("/etc", "/usr/lib/sasl2")
 
-DEADLINE = 1800.0
-"""Seconds for one apt run: a slow mirror is normal, a night is not."""
 
-_ENV = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none", "NEEDRESTART_MODE": "l"}
+DRESSED = ("/var/mail",)
+"""Folders outside /etc whose mode sendmail's scripts change, and purging does not change back."""
+
+
+def _modes(host: Host) -> dict[str, int]:
+    paths = [path for path in DRESSED if host.exists(path)]
+    return {path: stat.S_IMODE(host.path(path).stat().st_mode) for path in paths}
 
 
 @dataclass(frozen=True)
 class PackagesEffect:
-    """Packages that came, with version, those that went, and the names of those that were upgraded on the way."""
+    """Packages that came, with version, those that went, and the names of those that were upgraded on the way.
+
+    `auto` names those that apt had installed by itself, for others, and that it no longer notes as such."""
 
     installed: tuple[tuple[str, str], ...]
     removed: tuple[tuple[str, str], ...]
     upgraded: tuple[str, ...] = ()
+    auto: tuple[str, ...] = ()
+    modes: tuple[tuple[str, int], ...] = ()
+    """Folders outside /etc whose mode their scripts changed, with the mode before."""
+    overrides: tuple[str, ...] = ()
+    """Paths for which their scripts made a dpkg-statoverride; sasl2-bin leaves one behind, for a group that goes."""
+
+    def reversal(self, host: Host) -> PackagesReversal | None:
+        """What takes it back: what came and is still here goes, what went and is not here comes back; what was
+        upgraded stays. None when there is nothing to do. Raises HostError."""
+        left, here = installed(host, configured=True), installed(host)
+        came = tuple(name for name, _ in self.installed if name in left)
+        gone = tuple((name, version) for name, version in self.removed if here.get(name) != version)
+        return PackagesReversal(came, gone, self.auto, self.modes, self.overrides) if came or gone else None
 
     def undo(self, host: Host, say: Say) -> None:
-        """Bring back what went, then purge what came; what was upgraded stays. Raises ChangeError when apt does not."""
-        if not self.installed and not self.removed:
-            return
+        """Bring back what went, and purge what came. Raises ChangeError when apt does not, or would take more."""
         with contextlib.suppress(HostError):  # apt says what is still wrong
-            _settle(host, say)
-        if self.removed:
-            say("bringing back the packages that this step removed")
-            _must(
-                host, ["install", "-y", "-q", *(f"{name}={version}" for name, version in self.removed)], say
-            )
-        here = _installed(host, configured=True)
-        came = [name for name, _ in self.installed if name in here]
-        if came:
-            say("removing the packages that this step installed")
-            _must(host, ["purge", "-y", "-q", *came], say)
+            settle(host, say)
+        reversal = self.reversal(host)
+        if reversal is not None:
+            reversal.apply(host, say)
+        self.dress(host)
+
+    def dress(self, host: Host) -> None:
+        """What apt does not bring back: overrides and modes of its scripts, and which packages are there for others
+        alone. Raises ChangeError."""
+        here, marked = installed(host), auto_installed(host)
+        marks = [name for name in self.auto if name in here and name not in marked]
+        try:
+            for path in overridden(host):
+                if path in self.overrides:
+                    host.run(["dpkg-statoverride", "--remove", path], timeout=60)
+            for path, mode in self.modes:
+                host.path(path).chmod(mode)
+            if marks:
+                host.run(["apt-mark", "auto", *marks], timeout=60)
+        except (HostError, OSError) as error:
+            raise ChangeError(f"the packages are back, and yet not all that belongs to them: {error}") from error
 
     def record(self) -> dict[str, object]:
         """Names and versions."""
@@ -50,7 +78,133 @@ class PackagesEffect:
             "installed": dict(self.installed),
             "removed": dict(self.removed),
             "upgraded": list(self.upgraded),
+            "auto": list(self.auto),
+            "modes": dict(self.modes),
+            "overrides": list(self.overrides),
         }
+
+
+@dataclass(frozen=True)
+class PackagesBefore:
+    """The packages before a change that nobody saw the end of; undo takes back what has become different."""
+
+    packages: Mapping[str, str]
+    auto: tuple[str, ...] = ()
+    modes: Mapping[str, int] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, host: Host) -> PackagesBefore:
+        """All packages as they are now. Raises HostError."""
+        return cls(installed(host), auto_installed(host), _modes(host), overridden(host))
+
+    def undo(self, host: Host, say: Say) -> None:
+        """As PackagesEffect does, for what came and went since. Raises ChangeError."""
+        self.since(host).undo(host, say)
+
+    def since(self, host: Host) -> PackagesEffect:
+        """What came, went and was upgraded since. A package that was only upgraded has not come: undo must never
+        remove it. Raises HostError."""
+        before, now, marked = self.packages, installed(host), set(auto_installed(host))
+        return PackagesEffect(
+            tuple(sorted((name, version) for name, version in now.items() if name not in before)),
+            tuple(sorted((name, version) for name, version in before.items() if name not in now)),
+            tuple(sorted(name for name, version in now.items() if before.get(name, version) != version)),
+            tuple(sorted(name for name in self.auto if name in before and name not in marked & now.keys())),
+            tuple((path, mode) for path, mode in self.modes.items() if _modes(host).get(path, mode) != mode),
+            tuple(path for path in overridden(host) if path not in self.overrides),
+        )
+
+    def record(self) -> dict[str, object]:
+        """Names and versions."""
+        return {
+            "kind": "packages",
+            "before": dict(self.packages),
+            "auto": list(self.auto),
+            "modes": dict(self.modes),
+            "overrides": list(self.overrides),
+        }
+
+
+@dataclass(frozen=True)
+class PackagesReversal:
+    """The packages `came` are purged, and `gone` come back in these versions, in one transaction of apt.
+
+    Refused when apt would take any other package along: something else needs them by now."""
+
+    came: tuple[str, ...]
+    gone: tuple[tuple[str, str], ...] = ()
+    auto: tuple[str, ...] = ()
+    modes: tuple[tuple[str, int], ...] = ()
+    overrides: tuple[str, ...] = ()
+
+    kind = "packages"
+
+    @property
+    def touches(self) -> tuple[str, ...]:
+        """Packages write all over /etc."""
+        return EVERYWHERE
+
+    def _argv(self) -> list[str]:
+        if not self.gone:
+            return ["purge", "-y", "-q", *self.came]
+        back = [f"{name}={version}" for name, version in self.gone]
+        options = ["-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0"]
+        return ["install", "--purge", "-y", "-q", *options, *back, *(f"{name}-" for name in self.came)]
+
+    def describe(self) -> Description:
+        """The apt command."""
+        goes = f"purge the packages that it brought: {', '.join(self.came)}" if self.came else ""
+        comes = (
+            f"bring back {', '.join(f'{name} {version}' for name, version in self.gone)}" if self.gone else ""
+        )
+        title = "; ".join(filter(None, (goes, comes)))
+        return Description(title, commands=(f"apt-get {' '.join(self._argv())}",))
+
+    def refusal(self, host: Host) -> str | None:
+        """Why apt would not do exactly this, asked by its own simulation; None when it would. Raises ChangeError."""
+        done = apt_get(host, ["-s", *self._argv()], lambda _: None)
+        if done.code != 0:
+            return f"apt refuses: {done.tail()}\n{advice(done.stdout + done.stderr)}"
+        named = {name.partition(":")[0] for name in self.came}
+        lines = (line.split() for line in done.stdout.splitlines())
+        more = sorted({row[1] for row in lines if row and row[0] in ("Remv", "Purg")} - named)
+        if not more:
+            return None
+        return (
+            f"apt would have to remove {', '.join(more)} too, which the step did not bring: "
+            f"something needs {', '.join(self.came[:3])}{' …' if len(self.came) > 3 else ''} by now. "
+            f"Remove {', '.join(more)} yourself if they may go, then try again"
+        )
+
+    def expect(self, host: Host) -> PackagesBefore:
+        """All packages as they are now. Raises HostError."""
+        return PackagesBefore.of(host)
+
+    def apply(self, host: Host, say: Say) -> PackagesEffect:
+        """Ask apt what it would do, do it, and look. Raises ChangeError, with the effect once something was done."""
+        why = self.refusal(host)
+        if why is not None:
+            raise ChangeError(why)
+        before = self.expect(host)
+        say(f"$ apt-get {' '.join(self._argv())}")
+        try:
+            done = apt_get(host, self._argv(), say)
+        except ChangeError as error:
+            raise ChangeError(str(error), before.since(host)) from error
+        effect = before.since(host)
+        if done.code != 0:
+            raise ChangeError(f"`{done.command}` failed:\n{done.tail()}", effect)
+        left, here = installed(host, configured=True), installed(host)
+        wrong = [name for name in self.came if name in left]
+        wrong += [name for name, version in self.gone if here.get(name) != version]
+        if wrong:
+            raise ChangeError(f"apt ended well, and yet {', '.join(wrong)} is not as it was before", effect)
+        try:
+            PackagesEffect((), (), (), self.auto, self.modes, self.overrides).dress(host)
+        except ChangeError as error:
+            raise ChangeError(str(error), effect) from error
+        return effect
 
 
 @dataclass(frozen=True)
@@ -66,7 +220,7 @@ class PackagesChange:
     @property
     def touches(self) -> tuple[str, ...]:
         """Packages write all over /etc."""
-        return ("/etc", "/usr/lib/sasl2")
+        return EVERYWHERE
 
     def _argv(self) -> list[str]:
         keep = [] if self.may_remove else ["--no-remove"]
@@ -85,112 +239,28 @@ class PackagesChange:
             title += f"; REMOVES {', '.join(goes)}"
         return Description(title, commands=(f"apt-get {' '.join(self._argv())}",))
 
+    def expect(self, host: Host) -> PackagesBefore:
+        """All packages as they are now. Raises HostError."""
+        return PackagesBefore.of(host)
+
     def apply(self, host: Host, say: Say) -> PackagesEffect:
         """Run apt; where its lists are missing or stale, fetch them and try once more.
 
         Raises ChangeError with the effect to undo."""
-        before = _installed(host)
+        before = self.expect(host)
         try:
             done = self._install(host, say)
         except ChangeError as error:
-            raise ChangeError(str(error), _difference(before, _installed(host))) from error
-        effect = _difference(before, _installed(host))
+            raise ChangeError(str(error), before.since(host)) from error
+        effect = before.since(host)
         if done.code != 0:
-            advice = _advice(done.stdout + done.stderr)
-            said = f"apt could not install {', '.join(self.names)}:\n{done.tail()}\n{advice}"
+            said = f"apt could not install {', '.join(self.names)}:\n{done.tail()}\n{advice(done.stdout + done.stderr)}"
             raise ChangeError(said, effect)
         return effect
 
     def _install(self, host: Host, say: Say) -> Completed:
-        done = _apt(host, self._argv(), say)
-        if done.code == 0 or not _wants_update(done.stdout + done.stderr):
+        done = apt_get(host, self._argv(), say)
+        if done.code == 0 or not wants_update(done.stdout + done.stderr):
             return done
         say("the package lists are missing or stale: apt-get update")
-        return _apt(host, self._argv(), say) if _apt(host, ["update", "-q"], say).code == 0 else done
-
-
-def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> PackagesEffect:
-    """What came and what went. A package that was only upgraded has not come: undo must never remove it."""
-    return PackagesEffect(
-        tuple(sorted((name, version) for name, version in now.items() if name not in before)),
-        tuple(sorted((name, version) for name, version in before.items() if name not in now)),
-        tuple(sorted(name for name, version in now.items() if before.get(name, version) != version)),
-    )
-
-
-def _must(host: Host, arguments: list[str], say: Say) -> None:
-    done = _apt(host, arguments, say)
-    if done.code != 0:
-        raise ChangeError(f"`{done.command}` failed:\n{done.tail()}")
-
-
-def _installed(host: Host, *, configured: bool = False) -> dict[str, str]:
-    """All packages that are unpacked in any state, name to version; with `configured` also those of which only the
-    configuration files are left. Raises ChangeError."""
-    try:
-        done = host.run(["dpkg-query", "-W", "-f", "${binary:Package} ${Version} ${db:Status-Status}\n"])
-    except HostError as error:
-        raise ChangeError(str(error)) from error
-    gone = ("not-installed",) if configured else ("not-installed", "config-files")
-    rows = (line.split() for line in done.stdout.splitlines())
-    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] not in gone}
-
-
-def _apt(host: Host, arguments: list[str], say: Say) -> Completed:
-    try:
-        return host.run(
-            ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *arguments],
-            timeout=DEADLINE,
-            say=say,
-            env=_ENV,
-        )
-    except HostError as error:
-        with contextlib.suppress(HostError):  # the first error is the one to tell
-            _settle(host, say)
-        raise ChangeError(f"{error}. `dpkg --configure -a` was run; see `apt-get check`") from error
-
-
-def _settle(host: Host, say: Say) -> None:
-    """What dpkg left half-done is finished first, or apt refuses everything."""
-    done = host.run(["dpkg", "--audit"])
-    if done.stdout.strip():
-        say("dpkg was left half-way: dpkg --configure -a")
-        host.run(["dpkg", "--force-confold", "--configure", "-a"], timeout=DEADLINE, say=say, env=_ENV)
-
-
-def _wants_update(output: str) -> bool:
-    return any(
-        mark in output
-        for mark in (
-            "Unable to locate package",
-            "has no installation candidate",
-            "404  Not Found",
-            "apt-get update",
-        )
-    )
-
-
-def _advice(output: str) -> str:
-    for mark, advice in (
-        (
-            "Could not get lock",
-            "Another program holds apt's lock (named above). Wait for it, then try again.",
-        ),
-        ("Temporary failure resolving", "No name server answers: check the network, then try again."),
-        (
-            "Could not connect",
-            "The package server cannot be reached: check network and proxy, then try again.",
-        ),
-        ("Unable to fetch", "Not all packages could be fetched: check the network, then try again."),
-        ("No space left", "The disk is full: `df -h`, make room, then try again."),
-        (
-            "need to be removed but remove is disabled",
-            "A package would have to go: see `apt-get -s install`.",
-        ),
-        ("Read-only file system", "A file system is read-only: `mount -o remount,rw` it, then try again."),
-        ("Unable to locate package", "No package source has it: check /etc/apt/sources.list."),
-        ("held broken packages", "Held packages are in the way: `apt-mark showhold`."),
-    ):
-        if mark in output:
-            return advice
-    return "What apt says above is the reason; mend it, then try again."
+        return apt_get(host, self._argv(), say) if apt_get(host, ["update", "-q"], say).code == 0 else done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,9 @@ from wizard.plan import ChangeError, Description, Say
 DEADLINE = 180.0
 """Seconds for one service command: a sendmail with an unresolvable name takes 60 (DEBIAN.md trap 8)."""
 
+_NOT_LOADED = 5
+"""systemctl's exit status for a unit that is not there (systemctl(1)): it does not run, either."""
+_UNITS = ("etc/systemd/", "etc/init.d/", "etc/rc")
 Init = Literal["systemd", "sysv"]
 
 
@@ -42,6 +46,7 @@ class ServiceEffect:
         return {
             "kind": "service",
             "name": self.name,
+            "init": self.init,
             "enabled": {"before": self.was_enabled, "after": self.was_enabled or self.enabled},
             "running": {"before": self.was_running, "after": self.running},
         }
@@ -76,11 +81,15 @@ class ServiceChange:
             f"{self.name}: {what}", commands=tuple(" ".join(argv) for argv in self._commands())
         )
 
-    def apply(self, host: Host, say: Say) -> ServiceEffect:
-        """Run the commands. Raises ChangeError with the effect to undo."""
+    def expect(self, host: Host) -> ServiceEffect:
+        """What it is now, and what is asked for. Raises HostError."""
         was_enabled = _is_enabled(host, self.init, self.name)
         running = self.was_running if not self.verb else self.verb == "restart"
-        effect = ServiceEffect(self.name, self.init, was_enabled, self.was_running, self.enable, running)
+        return ServiceEffect(self.name, self.init, was_enabled, self.was_running, self.enable, running)
+
+    def apply(self, host: Host, say: Say) -> ServiceEffect:
+        """Run the commands. Raises ChangeError with the effect to undo."""
+        effect = self.expect(host)
         try:
             for argv in self._commands():
                 _run(host, argv, say)
@@ -89,13 +98,16 @@ class ServiceChange:
         return effect
 
 
+def reload_units(host: Host, paths: Iterable[str]) -> None:
+    """Let systemd read again what lies at `paths` (relative to /), where that is units or what enables them."""
+    if host.exists("/run/systemd/system") and any(path.startswith(_UNITS) for path in paths):
+        host.run(["systemctl", "daemon-reload"], timeout=60)
+
+
 def _is_enabled(host: Host, init: Init, name: str) -> bool:
     if init == "sysv":
         return rc_enabled(host, name)
-    try:
-        return host.run(["systemctl", "is-enabled", name], timeout=30).code == 0
-    except HostError as error:
-        raise ChangeError(str(error)) from error
+    return host.run(["systemctl", "is-enabled", name], timeout=30).code == 0
 
 
 def _act(init: Init, name: str, verb: str) -> list[str]:
@@ -113,5 +125,7 @@ def _run(host: Host, argv: list[str], say: Say) -> None:
         done = host.run(argv, timeout=DEADLINE, say=say)
     except HostError as error:
         raise ChangeError(str(error)) from error
+    if done.code == _NOT_LOADED and "stop" in argv:
+        return
     if done.code != 0:
         raise ChangeError(f"`{done.command}` failed with status {done.code}:\n{done.tail()}")

@@ -43,7 +43,7 @@ class Restart(Step):
         taken = _taken(facts)
         if taken:
             return Plan.blocked(self.id, *taken)
-        reasons = _reasons(facts)
+        reasons = stale(facts)
         enable = not service.enabled
         if enable:
             reasons.append("sendmail is not enabled at boot")
@@ -77,7 +77,8 @@ def _taken(facts: Facts) -> tuple[str, ...]:
     return ()
 
 
-def _reasons(facts: Facts) -> list[str]:
+def stale(facts: Facts) -> list[str]:
+    """Why the daemon must be restarted; empty when it has read all that is there and listens everywhere."""
     process = facts.process("sendmail-mta")
     if BEFORE & facts.planned:
         return ["its configuration changes"]

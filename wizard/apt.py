@@ -1,0 +1,126 @@
+"""apt and dpkg: running them, and what they say."""
+
+from __future__ import annotations
+
+import contextlib
+
+from wizard.host import Completed, Host, HostError
+from wizard.plan import ChangeError, Say
+
+LOCK_PATIENCE = 120
+"""Seconds to wait for another apt or dpkg."""
+
+DEADLINE = 1800.0
+"""Seconds for one apt run: a slow mirror is normal, a night is not."""
+
+_UPDATES = "/var/lib/dpkg/updates"
+"""Numbered files here: dpkg was interrupted. apt refuses to work, whatever `dpkg --audit` says."""
+
+_ENV = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none", "NEEDRESTART_MODE": "l"}
+
+
+def installed(host: Host, *, configured: bool = False) -> dict[str, str]:
+    """All packages that are unpacked in any state, name to version; with `configured` also those of which only the
+    configuration files are left. Raises HostError."""
+    done = host.run(["dpkg-query", "-W", "-f", "${binary:Package} ${Version} ${db:Status-Status}\n"])
+    gone = ("not-installed",) if configured else ("not-installed", "config-files")
+    rows = (line.split() for line in done.stdout.splitlines())
+    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] not in gone}
+
+
+def auto_installed(host: Host) -> tuple[str, ...]:
+    """The packages that apt notes as installed for others alone (/var/lib/apt/extended_states), with their
+    architecture as dpkg-query has it, and without."""
+    path = host.path("/var/lib/apt/extended_states")
+    text = path.read_text("utf-8", "replace") if path.exists() else ""
+    names = []
+    for block in text.split("\n\n"):
+        rows = dict(line.partition(": ")[::2] for line in block.splitlines())
+        if rows.get("Auto-Installed") == "1" and "Package" in rows:
+            names += [rows["Package"], f"{rows['Package']}:{rows.get('Architecture', '')}"]
+    return tuple(names)
+
+
+def overridden(host: Host) -> tuple[str, ...]:
+    """The paths whose owner and mode dpkg was told to leave alone (dpkg-statoverride(1))."""
+    path = host.path("/var/lib/dpkg/statoverride")
+    lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+    return tuple(line.split(" ", 3)[3] for line in lines if line.count(" ") >= 3)
+
+
+def apt_get(host: Host, arguments: list[str], say: Say) -> Completed:
+    """Run apt-get; it may take half an hour. Raises ChangeError when it hangs: then dpkg has been put right."""
+    try:
+        return host.run(
+            ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *arguments],
+            timeout=DEADLINE,
+            say=say,
+            env=_ENV,
+        )
+    except HostError as error:
+        with contextlib.suppress(HostError):  # the first error is the one to tell
+            settle(host, say)
+        raise ChangeError(f"{error}. `dpkg --configure -a` was run; see `apt-get check`") from error
+
+
+def settle(host: Host, say: Say) -> None:
+    """What dpkg left half-done is finished first, or apt refuses everything. Raises HostError."""
+    done = host.run(["dpkg", "--audit"])
+    if not done.stdout.strip() and not any(name.isdigit() for name in host.names(_UPDATES)):
+        return
+    say("dpkg was left half-way: dpkg --configure -a")
+    host.run(["dpkg", "--force-confold", "--configure", "-a"], timeout=DEADLINE, say=say, env=_ENV)
+    half = half_installed(host)
+    if half:  # dpkg itself passes these by, and removes none that must be reinstalled
+        say(f"left half-way: {', '.join(half)}: apt-get install --reinstall")
+        options = ["-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", "-o", "Dpkg::Options::=--force-confold"]
+        names = [f"{name}={version}" for name, version in half.items()]
+        argv = ["apt-get", *options, "install", "--reinstall", "-y", "-q", *names]
+        host.run(argv, timeout=DEADLINE, say=say, env=_ENV)  # what it does not mend, apt names later
+
+
+def half_installed(host: Host) -> dict[str, str]:
+    """Packages whose unpacking or removal was cut short, name to version. Raises HostError."""
+    done = host.run(["dpkg-query", "-W", "-f", "${binary:Package} ${Version} ${db:Status-Status}\n"])
+    rows = (line.split() for line in done.stdout.splitlines())
+    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "half-installed"}
+
+
+def wants_update(output: str) -> bool:
+    """Whether apt's package lists are missing or stale."""
+    return any(
+        mark in output
+        for mark in (
+            "Unable to locate package",
+            "has no installation candidate",
+            "404  Not Found",
+            "apt-get update",
+        )
+    )
+
+
+def advice(output: str) -> str:
+    """What the admin can do about what apt said."""
+    for mark, advice in (
+        (
+            "Could not get lock",
+            "Another program holds apt's lock (named above). Wait for it, then try again.",
+        ),
+        ("Temporary failure resolving", "No name server answers: check the network, then try again."),
+        (
+            "Could not connect",
+            "The package server cannot be reached: check network and proxy, then try again.",
+        ),
+        ("Unable to fetch", "Not all packages could be fetched: check the network, then try again."),
+        ("No space left", "The disk is full: `df -h`, make room, then try again."),
+        (
+            "need to be removed but remove is disabled",
+            "A package would have to go: see `apt-get -s install`.",
+        ),
+        ("Read-only file system", "A file system is read-only: `mount -o remount,rw` it, then try again."),
+        ("Unable to locate package", "No package source has it: check /etc/apt/sources.list."),
+        ("held broken packages", "Held packages are in the way: `apt-mark showhold`."),
+    ):
+        if mark in output:
+            return advice
+    return "What apt says above is the reason; mend it, then try again."

@@ -1,0 +1,168 @@
+"""The write-ahead journal: what is about to be done is on disk before it is done.
+
+One JSON object a line, each fsynced before the next move. The file is there exactly as long as a run is at work, so
+one that a new start finds belongs to a run that was killed. A last line that is cut off was never acted on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SCHEMA = 1
+
+
+class JournalError(Exception):
+    """The journal cannot be read: where, why, and what to do."""
+
+
+@dataclass
+class Unfinished:
+    """What the journal of a killed run says."""
+
+    operation: str
+    """`apply` or `rollback`."""
+    run: str
+    who: str
+    since: float
+    """Seconds since the epoch."""
+    head: str
+    """The commit that holds everything as it was before the run."""
+    request: dict[str, object]
+    """What was asked for, enough to ask for it again."""
+    step: str | None = None
+    """What was in hand, None between two steps."""
+    step_head: str = ""
+    """The commit that holds everything as it was before that."""
+    changes: list[dict[str, object]] = field(default_factory=list)
+    """The changes of it that may have begun, in order: `touches`, and the record of the effect to expect."""
+
+    def words(self) -> str:
+        """One sentence for the admin."""
+        when = time.strftime("%F %T", time.localtime(self.since))
+        where = f"in {self.step}" if self.step and self.step != self.operation else "half-way"
+        return f"`{self.operation}`, begun by {self.who} on {when}, was interrupted {where}"
+
+
+class Journal:
+    """The journal of the run at work. Every method that writes raises OSError; then the move must not be made."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.in_hand = False
+        """Whether a step has begun and is neither recorded nor undone."""
+        self._descriptor: int | None = None
+
+    def begin(self, operation: str, run: str, who: str, head: str, request: dict[str, object]) -> None:
+        """The first line of a run; where a killed run is taken up again its lines stay."""
+        if self._descriptor is not None:
+            return
+        known = self.path.exists()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._descriptor = os.open(self.path, flags, 0o600)
+        if known and self._whole_lines():
+            return
+        self._write(
+            schema=SCHEMA,
+            operation=operation,
+            run=run,
+            who=who,
+            since=time.time(),
+            head=head,
+            request=request,
+        )
+        _sync_folder(self.path.parent)
+
+    def step(self, name: str, head: str) -> None:
+        """A step begins; `head` is the commit that holds what it will change."""
+        self._write(step=name, head=head)
+        self.in_hand = True
+
+    def change(self, touches: tuple[str, ...], expected: dict[str, object]) -> None:
+        """A change of the step begins: the paths it may write, and what it needs to be undone."""
+        self._write(change={"touches": list(touches), "expected": expected})
+
+    def settled(self) -> None:
+        """The step is recorded, or undone. Should this line not get to the disk: recovery sees the commit, and undoes
+        a second time what is undone."""
+        with contextlib.suppress(OSError):
+            self._write(settled=True)
+        self.in_hand = False
+
+    def finish(self) -> None:
+        """The run has ended; the journal stays where something could not be undone."""
+        if self._descriptor is not None and not self.in_hand:
+            self.close()
+
+    def close(self) -> None:
+        """Nothing is half-made."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+        self.path.unlink(missing_ok=True)
+        _sync_folder(self.path.parent)
+
+    def _whole_lines(self) -> bool:
+        """Whether a killed run left any; a cut line at the end is taken away."""
+        content = self.path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole != len(content):
+            os.truncate(self.path, whole)
+        return whole > 0
+
+    def _write(self, **line: object) -> None:
+        assert self._descriptor is not None
+        data = json.dumps(line).encode() + b"\n"
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+        os.fsync(self._descriptor)
+
+
+def unfinished(path: Path) -> Unfinished | None:
+    """What the journal at `path` says, None when nothing was begun. Raises JournalError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            lines = file.read().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be read: {error.strerror}") from error
+    try:
+        return _told(lines)
+    except (ValueError, KeyError, TypeError) as error:
+        raise JournalError(
+            f"the journal {path} is damaged ({error!r}). `msa-wizard history` and `msa-wizard status` show how far the "
+            f"run came; move the file away when the host is as it should be"
+        ) from error
+
+
+def _told(lines: list[bytes]) -> Unfinished | None:
+    if not lines:
+        return None
+    first = json.loads(lines[0])
+    if first["schema"] != SCHEMA:
+        raise ValueError(f"schema {first['schema']}")
+    told = Unfinished(
+        first["operation"], first["run"], first["who"], first["since"], first["head"], first["request"]
+    )
+    for line in lines[1:]:
+        said = json.loads(line)
+        if "step" in said:
+            told.step, told.step_head, told.changes = said["step"], said["head"], []
+        elif "change" in said:
+            told.changes.append(said["change"])
+        elif "settled" in said:
+            told.step, told.step_head, told.changes = None, "", []
+    return told
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,44 @@
+"""Effects from their records, as a commit or the journal kept them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wizard.changes.packages import PackagesBefore, PackagesEffect
+from wizard.changes.service import ServiceEffect
+from wizard.plan import Effect
+
+
+def recall(record: Mapping[str, Any]) -> Effect | None:
+    """The effect that `record` tells of; None for files and commands, which the snapshot itself takes back.
+
+    Raises KeyError or ValueError for a record that is none."""
+    match record["kind"]:
+        case "packages" if "before" in record:
+            return PackagesBefore(
+                record["before"], tuple(record["auto"]), record["modes"], tuple(record["overrides"])
+            )
+        case "packages":
+            return PackagesEffect(
+                tuple(record["installed"].items()),
+                tuple(record["removed"].items()),
+                tuple(record["upgraded"]),
+                tuple(record["auto"]),
+                tuple(record["modes"].items()),
+                tuple(record["overrides"]),
+            )
+        case "service":
+            enabled, running = record["enabled"], record["running"]
+            return ServiceEffect(
+                record["name"],
+                record["init"],
+                enabled["before"],
+                running["before"],
+                enabled["after"],
+                running["after"],
+            )
+        case "file" | "command":
+            return None
+        case kind:
+            raise ValueError(f"unknown kind of effect: {kind}")

@@ -1,0 +1,222 @@
+"""After a run was killed: take it back, finish it, or say what it had done (DESIGN.md section 3, Engine).
+
+All of it can itself be killed, and repeated: the journal stays until the host is as one of the two ends."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from snapshots.entry import TEMPORARY_PREFIX
+from snapshots.errors import StoreError
+from wizard.answers import Answers, Auth, Listen, Test
+from wizard.apt import settle
+from wizard.changes.packages import PackagesBefore
+from wizard.engine import Engine
+from wizard.events import Report
+from wizard.host import MARK, Host, HostError
+from wizard.journal import Journal, Unfinished
+from wizard.look import DAEMONS, look
+from wizard.plan import Effect, Say
+from wizard.recall import recall
+from wizard.recorder import Recorder
+from wizard.rollback import prepare
+from wizard.rollback_session import RollbackSession, Undone, restart_stale
+from wizard.session import Resume, Run
+from wizard.standing import Target, standing
+
+if TYPE_CHECKING:
+    from snapshots.store import Commit, Store
+
+PATIENCE = 60.0
+"""Seconds for what the killed run left running to end."""
+APT_PATIENCE = 1800.0
+"""Seconds for apt and dpkg to: they are never stopped half-way."""
+AGAIN = "recover"
+"""The step in the journal while recorded steps are taken back: a second recovery goes on with it."""
+_DPKG = ("apt-get", "apt", "dpkg", "dpkg-deb")
+
+
+@dataclass
+class Recovery:
+    """Takes a killed run back, or finishes it."""
+
+    host: Host
+    store: Store
+    journal: Journal
+    told: Unfinished
+    report: Report
+    say: Say
+    interrupt: Callable[[], None]
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(self.host, self.store, self.told.run, self.report)
+
+    def undo(self) -> Undone:
+        """Everything as it was before the run; one commit where steps of it had been recorded."""
+        self._begin()
+        done = Undone()
+        if self._in_hand() and self.told.step != AGAIN:
+            done = self._in_hand_undone()
+        commits = self._recorded()
+        if commits and not done.not_undone:
+            later = self._taken_back(commits)
+            done = dataclasses.replace(later, undone=(*done.undone, *later.undone))
+        if self.told.operation == "rollback" and not (done.not_undone or done.failed):
+            restart_stale(self.host, [str(name) for name in _list(self.told.request["running"])], self.say)
+        return self._ended(done)
+
+    def finish_apply(self) -> Run:
+        """The run of `apply` goes on where it was; what packages it had brought stays."""
+        self._begin()
+        kept = self._kept() if self._in_hand() else ()
+        if self._in_hand() and not kept:
+            self._in_hand_undone()
+        self.journal.settled()
+        engine = Engine(self.host, answers_from(self.told.request["answers"]), self.report)
+        resume = Resume(self.told.run, self.told.step, kept)
+        wanted = [str(item) for item in _list(self.told.request["wanted"])]
+        run = engine.apply(
+            self.store, self.journal, wanted, lambda _step, _plan: True, self.interrupt, resume
+        )
+        if not self.journal.in_hand:
+            self.journal.close()
+        return run
+
+    def finish_rollback(self) -> Undone:
+        """The rollback is done once more from the commit it began at: the same in every detail."""
+        self._begin()
+        request = self.told.request
+        done = Undone()
+        if not self._recorded():
+            commits = tuple(self.store.find(str(item)) for item in _list(request["commits"]))
+            steps, dependents = (tuple(map(str, _list(request[name]))) for name in ("steps", "dependents"))
+            target = Target(commits, steps, dependents, bool(request["everything"]))
+            done = self._rolled_back(target, request["choice"], "rollback")
+        return self._ended(done)
+
+    def _begin(self) -> None:
+        self._survivors()
+        with contextlib.suppress(HostError):  # on a host without dpkg there is nothing to settle
+            settle(self.host, self.say)
+        self.journal.begin("recover", self.told.run, self.recorder.who, self.told.head, {})
+        for item in self.store.pending():
+            name = item.path.rpartition("/")[2]
+            if name.startswith(TEMPORARY_PREFIX):
+                self.host.remove(f"/{item.path}")
+
+    def _survivors(self) -> None:
+        """Wait for what the killed run had started: apt and dpkg till they are done, the rest a minute."""
+        began, told = time.monotonic(), False
+        while True:
+            running = marked(self.host)
+            patience = APT_PATIENCE if any(name in _DPKG for name in running.values()) else PATIENCE
+            if not running or time.monotonic() - began > patience:
+                return
+            if not told:
+                self.say(
+                    f"still at work since the interrupted run: {', '.join(sorted(set(running.values())))}; waiting"
+                )
+                told = True
+            self.interrupt()
+            time.sleep(0.2)
+
+    def _in_hand(self) -> bool:
+        """Whether a step was begun, and not recorded: the line that says so may not have got to the disk."""
+        if self.told.step is None:
+            return False
+        head = self.store.head()
+        return head is None or head.run != self.told.run or head.id == self.told.step_head
+
+    def _effects(self) -> list[Effect]:
+        return [effect for change in self.told.changes if (effect := recall(change["expected"])) is not None]  # type: ignore[arg-type]
+
+    def _kept(self) -> tuple[Effect, ...]:
+        """The packages that the step in hand had brought, where it had begun to."""
+        before = [effect for effect in self._effects() if isinstance(effect, PackagesBefore)]
+        if not before:
+            return ()
+        others = [effect for effect in self._effects() if not isinstance(effect, PackagesBefore)]
+        return (*others, before[0].since(self.host))
+
+    def _in_hand_undone(self) -> Undone:
+        touched = {str(path) for change in self.told.changes for path in _list(change["touches"])}
+        self.say(f"taking back what {self.told.step} had begun")
+        undone, not_undone = self.recorder.undo(self._effects(), touched, self.say)
+        return Undone(undone=undone, not_undone=not_undone)
+
+    def _recorded(self) -> list[Commit]:
+        """The commits of the run that stand, newest first."""
+        history = list(self.store.history())
+        return [
+            commit
+            for commit in standing(history)
+            if commit.run == self.told.run and commit.operation == self.told.operation
+        ]
+
+    def _taken_back(self, commits: list[Commit]) -> Undone:
+        steps = tuple(dict.fromkeys(commit.step for commit in reversed(commits) if commit.step))
+        return self._rolled_back(Target(tuple(commits), steps, (), everything=True), None, AGAIN)
+
+    def _rolled_back(self, target: Target, choice: object, operation: str) -> Undone:
+        from snapshots.merge import Choice
+
+        facts = look(self.host)
+        made = Choice(str(choice)) if choice else None
+        rollback = prepare(self.host, self.store, facts, target, made)
+        if rollback.reversal.conflicts:
+            rollback = prepare(self.host, self.store, facts, target, Choice.KEEP, asked_apt=True)
+            self.say("what was edited since the run was interrupted stays as it is")
+        session = RollbackSession(
+            self.host, self.store, self.journal, self.recorder, self.say, self.interrupt, operation, over=True
+        )
+        return session.run(rollback, facts)
+
+    def _ended(self, done: Undone) -> Undone:
+        """The journal is closed, unless something is still half-made: then the next recovery tries again."""
+        if not (done.not_undone or done.failed):
+            self.journal.close()
+        return done
+
+
+def marked(host: Host) -> dict[int, str]:
+    """Pid and name of what runs of msa-wizard have started and is still at work. The daemons that an init script
+    started carry the mark too; they stay."""
+    found = {}
+    for pid, folder in host.processes():
+        try:
+            if MARK.encode() not in (folder / "environ").read_bytes().split(b"\0"):
+                continue
+            stat = (folder / "stat").read_text("latin-1")
+        except OSError:
+            continue
+        name, rest = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :]
+        if rest[0] != "Z" and name not in DAEMONS:
+            found[pid] = name
+    return found
+
+
+def answers_from(kept: Any) -> Answers:
+    """The answers that the journal kept. Raises KeyError or TypeError."""
+
+    def section(kind: Any, values: dict[str, Any]) -> Any:
+        return kind(
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        )
+
+    return Answers(
+        section(Listen, kept["listen"]),
+        section(Auth, kept["auth"]),
+        section(Test, kept["test"]),
+        kept["replace_mta"],
+    )
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise StoreError("The journal is damaged: a list was expected.")
+    return value

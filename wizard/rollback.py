@@ -1,0 +1,232 @@
+"""Taking steps back: what will be done, worked out before anything is (DESIGN.md section 3).
+
+Bytes and metadata come from the snapshot store, packages and services from the records of the commits; what Debian
+makes out of other files (sendmail.cf, the maps) is made again where those have changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from wizard import facts as f
+from wizard.changes import DialogueChange, FileChange, PackagesReversal, ServiceChange
+from wizard.changes.packages import PackagesEffect
+from wizard.changes.service import ServiceEffect
+from wizard.facts import Facts
+from wizard.host import Host, HostError
+from wizard.mc_gate import Gate, GateError
+from wizard.plan import Change, ChangeError, Effect
+from wizard.recall import recall
+from wizard.standing import Target
+
+if TYPE_CHECKING:
+    from snapshots.entry import Entry
+    from snapshots.merge import Choice
+    from snapshots.reversal import Reversal
+    from snapshots.store import Commit, Store
+
+_DERIVED = re.compile(
+    r"etc/mail/(?:[^/]+\.(?:db|cf|cf\.errors|cf\.old)|Makefile|databases)\Z|etc/aliases\.db\Z|etc/cron\.d/sendmail\Z"
+)
+"""What sendmailconfig writes out of other files, with a fresh date each time."""
+_DATED = re.compile(rb"^##### (?:on|in|by|built by)[: ].*$", re.MULTILINE)
+"""When and where sendmail's scripts wrote a file that they write anew each time (sasl.m4, starttls.m4)."""
+KEPT_UP = frozenset({"etc/ld.so.cache"})
+"""What the system keeps up by itself: where others have changed it since, theirs is the right one."""
+_AUTHORED = re.compile(r"etc/mail/.*|usr/lib/sasl2/.*")
+INPUTS = tuple(
+    path.lstrip("/")
+    for path in (
+        f.SENDMAIL_MC,
+        f.SASL_M4,
+        f.STARTTLS_M4,
+        "/etc/mail/m4/dialup.m4",
+        "/etc/mail/m4/provider.m4",
+    )
+)
+"""What m4 makes sendmail.cf out of."""
+
+
+class RollbackRefused(Exception):
+    """It cannot be taken back as it was asked: why, and what to do. Nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What packages and services were before the oldest of the commits: the state that comes back."""
+
+    packages: PackagesEffect
+    services: tuple[ServiceEffect, ...] = ()
+
+    def running(self, name: str) -> bool | None:
+        """Whether the service shall run; None when no commit touched it."""
+        return next((item.was_running for item in self.services if item.name == name), None)
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What taking `target` back comes to. `left` says what stays, and why (only where everything was asked for)."""
+
+    target: Target
+    reversal: Reversal
+    wanted: Wanted
+    packages: PackagesReversal | None
+    stops: tuple[ServiceChange, ...]
+    regenerate: bool
+    """Whether sendmail.cf and the maps may have to be made anew, since what they are made of changes."""
+    whole: bool
+    """Whether all that m4 reads comes back as it was when the sendmail.cf that comes back was made."""
+    left: tuple[str, ...] = ()
+
+    def follows(self) -> tuple[str, ...]:
+        """What is done afterwards, in sentences."""
+        again = ("sendmailconfig makes sendmail.cf anew, as far as it is not what sendmail.mc gives",)
+        return (
+            *(again if self.regenerate else ()),
+            "sendmail and saslauthd are restarted where they have not read what is there then",
+        )
+
+    gate: Gate | None = None
+    """What a sendmail.mc that comes back has to pass; None where the one that is there would not pass it either."""
+
+    @property
+    def files(self) -> tuple[FileChange, ...]:
+        """Its files in the order in which they can be written: what goes first, deepest first."""
+        return self.file_changes(self.reversal.targets)
+
+    def file_changes(
+        self, targets: Mapping[str, tuple[Entry | None, Entry | None]]
+    ) -> tuple[FileChange, ...]:
+        """One change a path: what goes first, deepest first, then what comes or changes, folders before what is in
+        them."""
+        goes = sorted((path for path, (_, after) in targets.items() if after is None), reverse=True)
+        comes = sorted(path for path, (_, after) in targets.items() if after is not None)
+        made = (
+            FileChange(f"/{path}", *targets[path], _word(f"/{path}", *targets[path]))
+            for path in (*goes, *comes)
+        )
+        return tuple(replace(item, gate=self.gate) if item.path == f.SENDMAIL_MC else item for item in made)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """All of it, for showing, in the order in which it is done."""
+        packages = (self.packages,) if self.packages else ()
+        again = (DialogueChange("make sendmail.cf and the databases anew"),) if self.regenerate else ()
+        return (*self.stops, *packages, *self.files, *again)
+
+
+def prepare(
+    host: Host, store: Store, facts: Facts, target: Target, choice: Choice | None, *, asked_apt: bool = False
+) -> Rollback:
+    """Work out what taking `target` back comes to, against the newest commit; nothing is changed.
+
+    Where apt would not take exactly the packages back that came, everything else still goes if everything was asked
+    for. Raises RollbackRefused, StoreError, HostError."""
+    wanted = _wanted(target.commits, store)
+    packages = wanted.packages.reversal(host)
+    why = None if packages is None or asked_apt else _refusal(host, packages)
+    left: tuple[str, ...] = ()
+    if why is not None:
+        rest = tuple(commit for commit in target.commits if not _has_packages(store, commit))
+        if not target.everything or not rest:
+            raise RollbackRefused(why)
+        target = Target(rest, tuple(item for item in target.steps if item != "install"), (), everything=True)
+        wanted, packages = _wanted(rest, store), None
+        left = (f"the packages stay, and with them the files they brought: {why}",)
+    reversal = store.reverse(
+        target.commits, choice=choice, derived=lambda path: bool(_DERIVED.match(path)), dated=_DATED
+    )
+    open_ones = tuple(item for item in reversal.conflicts if item.path not in KEPT_UP)
+    reversal = replace(reversal, conflicts=open_ones)
+    remains = packages is None or not any(name.startswith("sendmail-bin") for name in packages.came)
+    regenerate = (
+        remains
+        and "sendmail-bin" in facts.packages
+        and any(_AUTHORED.match(path) and not _DERIVED.match(path) for path in reversal.targets)
+    )
+    return Rollback(
+        target,
+        reversal,
+        wanted,
+        packages,
+        tuple(_stops(wanted, facts)),
+        regenerate and not (whole := _whole(store, target, reversal)),
+        whole if regenerate else True,
+        left,
+        _gate(facts) if regenerate else None,
+    )
+
+
+def _word(path: str, before: Entry | None, after: Entry | None) -> str:
+    if after is None:
+        return f"remove {path}"
+    return f"bring back {path}" if before is None else f"take back what was changed in {path}"
+
+
+def _wanted(commits: Sequence[Commit], store: Store) -> Wanted:
+    """The state before the oldest commit that mentions each package and service."""
+    here: dict[str, str | None] = {}
+    auto: set[str] = set()
+    modes: dict[str, int] = {}
+    overrides: set[str] = set()
+    services: dict[str, ServiceEffect] = {}
+    for commit in commits:  # newest first: the oldest has the last word
+        for effect in reversed(effects_of(store, commit)):
+            if isinstance(effect, PackagesEffect):
+                here |= dict.fromkeys(dict(effect.installed)) | dict(effect.removed)
+                auto |= set(effect.auto)
+                modes |= dict(effect.modes)
+                overrides |= set(effect.overrides)
+            elif isinstance(effect, ServiceEffect):
+                services[effect.name] = effect
+    came = tuple((name, "") for name, version in here.items() if version is None)
+    gone = tuple((name, version) for name, version in here.items() if version is not None)
+    packages = PackagesEffect(
+        came, gone, (), tuple(sorted(auto)), tuple(modes.items()), tuple(sorted(overrides))
+    )
+    return Wanted(packages, tuple(services.values()))
+
+
+def effects_of(store: Store, commit: Commit) -> list[Effect]:
+    """The effects of a commit that are not files, in the order in which they were made. Raises StoreError."""
+    record = store.record(commit)
+    kept = json.loads(record)["effects"] if record else []
+    return [effect for each in kept if (effect := recall(each)) is not None]
+
+
+def _has_packages(store: Store, commit: Commit) -> bool:
+    return any(isinstance(effect, PackagesEffect) for effect in effects_of(store, commit))
+
+
+def _refusal(host: Host, packages: PackagesReversal) -> str | None:
+    try:
+        return packages.refusal(host)
+    except (ChangeError, HostError) as error:
+        return str(error)
+
+
+def _stops(wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:
+    for effect in wanted.services:
+        if not effect.was_running and effect.running:
+            yield ServiceChange(effect.name, facts.init, enable=False, was_running=True, verb="stop")
+
+
+def _gate(facts: Facts) -> Gate | None:
+    try:
+        Gate().compare(facts.cf_from_mc or "")
+    except GateError:
+        return None
+    return Gate() if facts.cf_from_mc else None
+
+
+def _whole(store: Store, target: Target, reversal: Reversal) -> bool:
+    if not any(commit.step == "sendmailconfig" for commit in target.commits):
+        return False
+    head = store.entries(reversal.head, INPUTS)
+    then = store.entries(f"{target.commits[-1].id}", INPUTS)
+    before = {path: pair[0] for path, pair in store.changes(target.commits[-1]).items()}
+    final = {path: reversal.targets[path][1] if path in reversal.targets else head[path] for path in INPUTS}
+    return all(final[path] == before.get(path, then[path]) for path in INPUTS)

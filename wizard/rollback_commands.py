@@ -1,0 +1,270 @@
+"""The commands `rollback` and `recover`: what follows is shown first, then done."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from snapshots.errors import StoreError
+from wizard import as_json
+from wizard.engine import EngineError
+from wizard.events import Event
+from wizard.host import Host
+from wizard.journal import Journal, Unfinished
+from wizard.look import look
+from wizard.printing import check_text, clean, conflict_text, error, out, rollback_text, show
+from wizard.recorder import Recorder
+from wizard.recovery import Recovery
+from wizard.rollback import Rollback, prepare
+from wizard.rollback_session import RollbackSession, Undone, running
+from wizard.session import Run
+from wizard.standing import NothingToTakeBack, Target, everything, of_commit, of_step
+from wizard.state_folder import JOURNAL, at_work, killed_run, must_be_root
+from wizard.steps import STEPS
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from snapshots.merge import Choice
+    from snapshots.store import Store
+    from wizard.facts import Facts
+    from wizard.interrupt import Interrupt
+
+CONFLICT = 4
+
+
+def rollback(arguments: argparse.Namespace) -> int:
+    """`rollback`: 0 done or nothing to do, 1 failed and undone or refused, or something had to stay; 4 a conflict."""
+    try:
+        return _rollback(arguments)
+    except NothingToTakeBack as problem:
+        words = f"Nothing to take back: {clean(str(problem))}."
+        out(as_json.dumps(done=False, nothing=words) if arguments.json else words)
+        return 0
+
+
+def _rollback(arguments: argparse.Namespace) -> int:
+    _usage(arguments)
+    terminal = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json
+    if not (arguments.yes or arguments.dry_run or terminal):
+        raise EngineError(
+            "nothing was changed: without a terminal, rollback needs --yes (--dry-run shows what it would do)"
+        )
+    events: list[Event] = []
+    with at_work() as (store, journal, interrupt):
+        run = Run()
+        recorder = Recorder(Host(), store, run.id, events.append if arguments.json else show)
+        if store.head() is None:
+            raise NothingToTakeBack("nothing was ever applied on this host")
+        recorder.drift()
+        target = _target(store, arguments)
+        made, facts = _decided(store, target, arguments, interrupt, terminal)
+        if made is None:
+            return CONFLICT
+        if arguments.dry_run:
+            _say(arguments, lambda: out("\nNothing was changed (--dry-run)."))
+            return _print_json(arguments, made, None)
+        if not arguments.yes and not _agreed(interrupt):
+            out("Nothing was changed.")
+            return 0
+        done = _done(store, journal, recorder, run, made, facts, arguments, interrupt)
+    _say(arguments, lambda: _result(made, done))
+    _print_json(arguments, made, done)
+    return 1 if done.failed or done.left or done.not_undone else 0
+
+
+def _usage(arguments: argparse.Namespace) -> None:
+    if bool(arguments.ref) == arguments.all:
+        raise EngineError("say what to take back: a step, a commit (see `msa-wizard history`), or --all")
+
+
+def _target(store: Store, arguments: argparse.Namespace) -> Target:
+    history = list(store.history())
+    if arguments.all:
+        return everything(history)
+    if arguments.ref in {step.id for step in STEPS}:
+        return of_step(history, arguments.ref)
+    try:
+        return of_commit(history, store.find(arguments.ref))
+    except StoreError as problem:
+        raise EngineError(str(problem)) from problem
+
+
+def _decided(
+    store: Store, target: Target, arguments: argparse.Namespace, interrupt: Interrupt, terminal: bool
+) -> tuple[Rollback | None, Facts]:
+    """The rollback as shown, its conflicts decided; None when they are not."""
+    from snapshots.merge import Choice
+
+    facts = look(Host())
+    given = arguments.on_conflict
+    choice = Choice(given) if given in ("keep", "restore") else None
+    made = prepare(Host(), store, facts, target, choice)
+    _say(arguments, lambda: out(rollback_text(made)))
+    if not made.reversal.conflicts:
+        return made, facts
+    shown = "\n".join(map(conflict_text, made.reversal.conflicts))
+    _say(arguments, lambda: error(shown))
+    asked = _asked(interrupt) if given == "ask" and terminal and not arguments.dry_run else None
+    if asked is None:
+        _say(arguments, lambda: error(_UNDECIDED))
+        _print_json(arguments, made, None)
+        return None, facts
+    made = prepare(Host(), store, facts, made.target, asked, asked_apt=True)
+    out(rollback_text(made))
+    return made, facts
+
+
+_UNDECIDED = (
+    "msa-wizard: both you and the step changed the same (see above); nothing was changed.\n"
+    "  --on-conflict=keep leaves yours there, --on-conflict=restore brings back what was before the step"
+)
+
+
+def _asked(interrupt: Interrupt) -> Choice | None:
+    from snapshots.merge import Choice
+
+    words = {"k": Choice.KEEP, "keep": Choice.KEEP, "r": Choice.RESTORE, "restore": Choice.RESTORE}
+    while True:
+        reply = _prompt(
+            interrupt,
+            "where both changed the same: [k]eep yours, [r]estore what was before, [c]ancel (the default): ",
+        )
+        if reply in ("", "c", "cancel"):
+            return None
+        if reply in words:
+            return words[reply]
+
+
+def _agreed(interrupt: Interrupt) -> bool:
+    return _prompt(interrupt, "take this back? [y]es, [n]o (the default): ") in ("y", "yes")
+
+
+def _prompt(interrupt: Interrupt, words: str) -> str:
+    try:
+        with interrupt.at_once():
+            return input(words).strip().lower()
+    except EOFError:
+        return ""
+
+
+def _done(
+    store: Store,
+    journal: Journal,
+    recorder: Recorder,
+    run: Run,
+    made: Rollback,
+    facts: Facts,
+    arguments: argparse.Namespace,
+    interrupt: Callable[[], None],
+) -> Undone:
+    target = made.target
+    request: dict[str, object] = {
+        "commits": [commit.id for commit in target.commits],
+        "steps": list(target.steps),
+        "dependents": list(target.dependents),
+        "everything": target.everything,
+        "running": list(running(facts)),
+        "choice": arguments.on_conflict if arguments.on_conflict in ("keep", "restore") else None,
+    }
+    journal.begin("rollback", run.id, recorder.who, made.reversal.head, request)
+    say = (lambda _line: None) if arguments.json else (lambda line: out(f"   | {clean(line)}"))
+    try:
+        session = RollbackSession(Host(), store, journal, recorder, say, interrupt)
+        return session.run(made, facts)
+    finally:
+        journal.finish()
+
+
+def _result(made: Rollback, done: Undone) -> None:
+    for check in done.checks:
+        out(check_text(check))
+    if done.failed:
+        error(f"Taking back {made.target.words} failed, and was itself undone: {clean(done.failed)}")
+        error(f"  undone: {', '.join(map(clean, done.undone)) or 'there was nothing to undo'}")
+        for line in done.not_undone:
+            error(f"  NOT undone: {clean(line)}")
+        error("  next: mend the cause, then run the same command again")
+        return
+    out(f"\nTaken back: {made.target.words}, recorded as {done.commit}.")
+    for line in done.left:
+        error(f"  left: {clean(line)}")
+
+
+def recover(arguments: argparse.Namespace) -> int:
+    """`recover`: 0 done or nothing to recover, 1 when something could not be."""
+    must_be_root()
+    if arguments.show:
+        told = killed_run()
+        out(_shown(told) if told else "No run was interrupted.")
+        return 0
+    with at_work(recovering=True) as (store, journal, interrupt):
+        told = killed_run()
+        for line in getattr(store, "healed", ()):
+            out(clean(line))
+        if told is None:
+            out("No run was interrupted: nothing to recover.")
+            return 0
+        out(f"{told.words()}.")
+        recovery = Recovery(
+            Host(), store, journal, told, show, lambda line: out(f"   | {clean(line)}"), interrupt
+        )
+        if arguments.finish and told.operation == "apply":
+            run = recovery.finish_apply()
+            out(
+                "Finished." if not (run.failed or run.blocked) else f"Stopped at {run.failed or run.blocked}."
+            )
+            return 1 if run.failed or run.blocked else 0
+        done = recovery.finish_rollback() if arguments.finish else recovery.undo()
+    return _recovered(done, "finished" if arguments.finish else "taken back")
+
+
+def _recovered(done: Undone, word: str) -> int:
+    for line in done.undone:
+        out(f"  undone: {clean(line)}")
+    for line in (*done.left, *done.not_undone, *((done.failed,) if done.failed else ())):
+        error(f"  NOT {word}: {clean(line)}")
+    if done.not_undone or done.failed:
+        error(
+            "next: mend the cause, then run `msa-wizard recover` again (or with --finish). To accept the host as it is "
+            f"instead, remove {JOURNAL}"
+        )
+        return 1
+    if done.left:
+        return 1
+    out(f"The interrupted run is {word}: the host is whole.")
+    return 0
+
+
+def _shown(told: Unfinished) -> str:
+    lines = [f"{told.words()}.", f"Everything as it was before is commit {told.head[:10]}."]
+    if told.step:
+        lines.append(f"In hand: {told.step}, with these changes begun:")
+        lines += [f"  {_change_words(change)}" for change in told.changes] or ["  none yet"]
+    return "\n".join([*lines, "`msa-wizard recover` takes it back; `recover --finish` goes on with it."])
+
+
+def _change_words(change: dict[str, object]) -> str:
+    expected = change["expected"]
+    assert isinstance(expected, dict)
+    match expected["kind"]:
+        case "file":
+            return clean(f"file {expected['path']}")
+        case "command":
+            return clean(f"command {' '.join(expected['argv'])}")
+        case "service":
+            return clean(f"service {expected['name']}")
+        case _:
+            return "packages, by apt"
+
+
+def _say(arguments: argparse.Namespace, act: Callable[[], None]) -> None:
+    if not arguments.json:
+        act()
+
+
+def _print_json(arguments: argparse.Namespace, made: Rollback, done: Undone | None) -> int:
+    if arguments.json:
+        out(as_json.dumps(**as_json.rollback(made, done)))
+    return 0

@@ -1,0 +1,218 @@
+"""A rollback at work: packages, files, what is made anew, services, a look at it all; or all of it back again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from snapshots.errors import StoreError
+from wizard import facts as f
+from wizard import sendmail_cf
+from wizard.answers import Answers
+from wizard.changes import DialogueChange, ServiceChange
+from wizard.changes.packages import EVERYWHERE
+from wizard.changes.service import reload_units
+from wizard.facts import Facts
+from wizard.host import Host, HostError
+from wizard.journal import Journal
+from wizard.look import look
+from wizard.plan import Change, ChangeError, Check, Effect, Outcome, Say, Sign
+from wizard.recorder import Recorder
+from wizard.rollback import KEPT_UP, Rollback
+from wizard.standing import FOLLOWING
+from wizard.steps import STEPS
+from wizard.steps.restart import Restart, stale
+from wizard.steps.saslauthd_start import answers_on_socket
+
+if TYPE_CHECKING:
+    from snapshots.store import Store
+
+
+_SASLAUTHD = "etc/default/saslauthd"
+
+
+@dataclass
+class Undone:
+    """What a rollback came to: `failed` says why it was itself undone, `not_undone` what of it could not be."""
+
+    commit: str | None = None
+    checks: list[Check] = field(default_factory=list)
+    left: tuple[str, ...] = ()
+    failed: str | None = None
+    undone: tuple[str, ...] = ()
+    not_undone: tuple[str, ...] = ()
+
+
+@dataclass
+class RollbackSession:
+    """Does what a Rollback says, with the journal open."""
+
+    host: Host
+    store: Store
+    journal: Journal
+    recorder: Recorder
+    say: Say
+    interrupt: Callable[[], None]
+    operation: str = "rollback"
+    over: bool = False
+    """A killed run was here before: what differs from the snapshot is its doing, and what fails is tried again."""
+    effects: list[Effect] = field(default_factory=list)
+
+    def run(self, rollback: Rollback, facts: Facts) -> Undone:
+        """Take back, look, record: one commit. What fails, or leaves the daemon without a listener that it had, is
+        undone. Raises OSError when the journal cannot be written; then nothing was changed."""
+        self.journal.step(self.operation, rollback.reversal.head)
+        left = list(rollback.left)
+        try:
+            self._take_back(rollback, facts, left)
+            now = look(self.host)
+            self._listens(rollback, facts, now)
+            commit = self._commit(rollback, left)
+        except Exception as error:
+            # Whatever it was, also a mistake of ours: it is taken back whole, or not at all.
+            why = str(error) or type(error).__name__
+            done = Undone(failed=why) if self.over else self._undo(why, running(facts))
+            if isinstance(error, ChangeError | HostError | StoreError | OSError):
+                return done
+            raise
+        self.journal.settled()
+        checks = [] if rollback.target.everything else _checks(rollback, now)
+        return Undone(commit, checks, tuple(left))
+
+    def _take_back(self, rollback: Rollback, facts: Facts, left: list[str]) -> None:
+        for stop in rollback.stops:
+            self._do(stop)
+        if rollback.packages is not None:
+            self._do(rollback.packages)
+        elif self.over:  # apt was done, and what follows it perhaps not
+            rollback.wanted.packages.dress(self.host)
+        written = self._files(rollback)
+        reload_units(self.host, written)
+        now = look(self.host)
+        if rollback.regenerate and f.SENDMAIL_MC in now.files and now.files[f.SENDMAIL_MC] is not None:
+            now = self._made_anew(now, left)
+        for service in self._services(rollback, facts, now, written):
+            self._do(service)
+
+    def _files(self, rollback: Rollback) -> set[str]:
+        """Write what comes back; and put back what removing packages took along that was not theirs to take."""
+        targets = dict(rollback.reversal.targets)
+        if self._over(rollback):
+            pending = [item.path for item in self.store.pending() if item.path not in {*targets, *KEPT_UP}]
+            head = self.store.entries(rollback.reversal.head, pending)
+            targets |= {path: (None, entry) for path, entry in head.items()}
+        for change in rollback.file_changes(targets):
+            self._do(replace(change, over=self._over(rollback)))
+        return set(targets)
+
+    def _over(self, rollback: Rollback) -> bool:
+        return self.over or rollback.packages is not None
+
+    def _made_anew(self, now: Facts, left: list[str]) -> Facts:
+        if now.cf_from_mc is None:
+            left.append(f"sendmail.cf was not made anew: m4 does not accept {f.SENDMAIL_MC}")
+            return now
+        if sendmail_cf.same(now.cf_from_mc, now.text(f.SENDMAIL_CF) or ""):
+            return now
+        self._do(DialogueChange("make sendmail.cf and the databases anew"))
+        now = look(self.host)
+        if now.cf_from_mc is None or not sendmail_cf.same(now.cf_from_mc, now.text(f.SENDMAIL_CF) or ""):
+            raise ChangeError("sendmailconfig ran, and sendmail.cf is not what sendmail.mc gives")
+        return now
+
+    def _services(
+        self, rollback: Rollback, before: Facts, now: Facts, written: set[str]
+    ) -> list[ServiceChange]:
+        """Restarts of what shall run and has not read what is there now."""
+        made: list[ServiceChange] = []
+        names = ("saslauthd", "sendmail", *(item.name for item in rollback.wanted.services))
+        for name in dict.fromkeys(names):
+            ran = _running(before, name)
+            shall = rollback.wanted.running(name)
+            if shall is None:  # packages that came back have started theirs, before our files were there
+                shall = ran or _running(now, name)
+            if not shall or not self._there(name, now):
+                continue
+            reads_anew = stale(now) if name == "sendmail" else _SASLAUTHD in written
+            if reads_anew or not _running(now, name):
+                made.append(ServiceChange(name, before.init, enable=False, was_running=ran))
+        return made
+
+    def _there(self, name: str, now: Facts) -> bool:
+        package = {"saslauthd": "sasl2-bin", "sendmail": "sendmail-bin"}.get(name)
+        return package is None or package in now.packages
+
+    def _listens(self, rollback: Rollback, before: Facts, now: Facts) -> None:
+        """Raises ChangeError when saslauthd answered, or sendmail had all its listeners, and does so no more though
+        it shall still run."""
+        bad = []
+        if _running(before, "saslauthd") and rollback.wanted.running("saslauthd") is not False:
+            bad += [answers_on_socket(self.host)] if self._there("saslauthd", now) else []
+        if healthy(before) and rollback.wanted.running("sendmail") is not False:
+            bad += Restart().verify(self.host, now, Answers()) if self._there("sendmail", now) else []
+        bad = [item for item in bad if item.sign is Sign.FAILED and item.id != "boot"]
+        if bad:
+            raise ChangeError("; ".join(item.says for item in bad))
+
+    def _do(self, change: Change) -> None:
+        self.interrupt()
+        self.journal.change(change.touches, change.expect(self.host).record())
+        try:
+            self.effects.append(change.apply(self.host, self.say))
+        except ChangeError as error:
+            if error.effect is not None:
+                self.effects.append(error.effect)
+            raise
+
+    def _commit(self, rollback: Rollback, left: Sequence[str]) -> str | None:
+        target = rollback.target
+        words = "everything" if target.everything else target.words
+        lines = [f"- {commit.short} {commit.subject}" for commit in target.commits]
+        return self.recorder.record_rollback(
+            self.operation, f"Taken back: {words}", "\n".join([*lines, *left]), target, self.effects
+        )
+
+    def _undo(self, why: str, ran: Sequence[str]) -> Undone:
+        undone, not_undone = self.recorder.undo(self.effects, set(EVERYWHERE), self.say)
+        if not not_undone:
+            restart_stale(self.host, ran, self.say)
+            self.journal.settled()
+        return Undone(failed=why, undone=undone, not_undone=not_undone)
+
+
+def restart_stale(host: Host, ran: Sequence[str], say: Say) -> None:
+    """Once files are back under daemons that `ran`: those that have read others are restarted."""
+    now = look(host)
+    for name in ran:
+        if name not in running(now) or (name == "sendmail" and stale(now)):
+            ServiceChange(name, now.init, enable=False, was_running=True).apply(host, say)
+
+
+def running(facts: Facts) -> tuple[str, ...]:
+    """Which of our two daemons run."""
+    return tuple(name for name in ("saslauthd", "sendmail") if _running(facts, name))
+
+
+def healthy(facts: Facts) -> bool:
+    """Whether sendmail holds every port that its sendmail.cf names."""
+    held = {item.port for item in facts.listeners if item.process == "sendmail-mta"}
+    wanted = {item.port for item in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")}
+    return bool(wanted) and wanted <= held
+
+
+def _running(facts: Facts, name: str) -> bool:
+    if name == "saslauthd":
+        return facts.saslauthd_says is not None
+    return facts.process("sendmail-mta" if name == "sendmail" else name) is not None
+
+
+def _checks(rollback: Rollback, now: Facts) -> list[Check]:
+    """What each step that went would do now, and what follows from it: so one sees what is off, and why."""
+    gone = {*rollback.target.steps, *rollback.target.dependents, *FOLLOWING}
+    made = [(step.id, step.plan(now, Answers())) for step in STEPS if step.id in gone]
+    return [
+        Check(name, Sign.WARNING, f"{name} is off now: {plan.reason}")
+        for name, plan in made
+        if plan.outcome in (Outcome.PENDING, Outcome.BLOCKED)
+    ]

@@ -1,0 +1,247 @@
+"""One apply at work: the steps one after the other, and the way back when one of them fails."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from snapshots.errors import StoreError
+from wizard.events import Checked, Failed, Output, Planned, Recorded, Report
+from wizard.facts import Facts
+from wizard.host import HostError
+from wizard.journal import Journal
+from wizard.look import look
+from wizard.plan import ChangeError, Check, Effect, Outcome, Plan, Sign, StaleError, Step
+from wizard.recorder import Recorder
+
+if TYPE_CHECKING:
+    from wizard.engine import Engine
+
+FRESH = 0.5
+"""Seconds for which facts count as read just now, as long as nobody was asked and nothing was changed in between."""
+
+ROUNDS = 3
+"""How often a step may find more to do after its changes: update_auth first makes the file that is then edited."""
+
+AHEAD = ("pexpect", "wizard.submission", "wizard.smtp")
+"""Loaded while the first change's commands run, for the last steps: a fifth of a second."""
+
+Decide = Callable[[Step, Plan], bool]
+"""Asked before a step's changes, after they were shown; False leaves the step as it is."""
+
+
+@dataclass
+class Run:
+    """What one apply came to. `failed` is the step that failed, `blocked` one that must not be done here."""
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    plans: dict[str, Plan] = field(default_factory=dict)
+    checks: dict[str, list[Check]] = field(default_factory=dict)
+    applied: dict[str, str] = field(default_factory=dict)
+    """Step id to commit id."""
+    skipped: list[str] = field(default_factory=list)
+    failed: str | None = None
+    blocked: str | None = None
+
+
+@dataclass(frozen=True)
+class Resume:
+    """A killed run that is finished: its id, the step it was in, and the effects of that step that stay."""
+
+    run: str
+    step: str | None
+    effects: tuple[Effect, ...] = ()
+
+
+@dataclass
+class Session:
+    """One apply at work: the steps one after the other, and the way back when one of them fails."""
+
+    engine: Engine
+    recorder: Recorder
+    journal: Journal
+    steps: Sequence[Step]
+    """All steps, in the howto's order."""
+    request: dict[str, object]
+    decide: Decide
+    interrupt: Callable[[], None]
+    run: Run
+    facts: Facts
+    named: frozenset[str]
+    resume: Resume | None
+
+    def step(self, step: Step) -> bool:
+        """One step. False ends the run."""
+        started = time.monotonic()
+        plan = self._show(step, self.engine.plan_step(step, self.facts))
+        if plan.outcome is Outcome.BLOCKED:
+            self.run.blocked = step.id
+            return False
+        work = Work(step, self._kept(step))
+        if plan.outcome is not Outcome.PENDING and not work.effects:
+            return self._reported(step)
+        if not self.decide(step, plan):
+            self.run.skipped.append(step.id)
+            return True
+        threading.Thread(target=lambda: list(map(importlib.import_module, AHEAD)), daemon=True).start()
+        try:
+            if not work.effects:
+                self.recorder.drift()
+            before = self.recorder.head()
+            self.journal.begin("apply", self.run.id, self.recorder.who, before, self.request)
+            self.journal.step(step.id, before)
+            self._change(work, plan)
+            checks = self._checked(step)
+            commit = self.recorder.record(step, plan, work.effects, checks, before)
+            self.journal.settled()
+        except Declined:
+            self._settle(self.recorder.undo(work.effects, work.touched, work.say(self.engine.report)))
+            self.run.skipped.append(step.id)
+            return True
+        except Exception as error:
+            # Whatever it was, also a mistake of ours: a step is whole, or it is not there.
+            self._take_back(work, error)
+            if isinstance(error, ChangeError | HostError | StoreError | OSError):
+                return False
+            raise
+        self.run.applied[step.id] = commit
+        self.engine.report(Recorded(step, commit, time.monotonic() - started))
+        return True
+
+    def _kept(self, step: Step) -> list[Effect]:
+        """The effects that a killed run had reached in this step, where that run is taken up."""
+        return list(self.resume.effects) if self.resume is not None and self.resume.step == step.id else []
+
+    def _settle(
+        self, undone: tuple[tuple[str, ...], tuple[str, ...]]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The step is undone; what could not be keeps the journal open, for `recover`."""
+        if not undone[1]:
+            self.journal.settled()
+        return undone
+
+    def _show(self, step: Step, plan: Plan, *, again: bool = False) -> Plan:
+        self.run.plans[step.id] = plan
+        self.engine.report(Planned(step, plan, again))
+        return plan
+
+    def _change(self, work: Work, plan: Plan) -> None:
+        """Apply the plan's changes; after a command plan again, for it may have made what the next change edits.
+
+        Facts are read anew first; what has changed since its diff was shown is shown again."""
+        for _ in range(ROUNDS):
+            fresh = self._planned_now(work.step, plan)
+            if fresh.outcome is Outcome.BLOCKED:
+                raise ChangeError(fresh.reason)
+            if fresh.outcome is not Outcome.PENDING:
+                return
+            if fresh.changes != plan.changes:
+                self._show(work.step, fresh, again=True)
+                if not self.decide(work.step, fresh):
+                    raise Declined
+            plan = fresh
+            try:
+                self._apply(work, plan)
+            except StaleError:
+                continue  # planned, and shown, once more
+            if not any(change.kind == "command" for change in plan.changes):
+                return
+        raise ChangeError(
+            f"{work.step.id} is not done after {ROUNDS} rounds: its files change while it works on them"
+        )
+
+    def _planned_now(self, step: Step, plan: Plan) -> Plan:
+        """The plan on facts that are not older than FRESH seconds."""
+        if time.monotonic() - self.facts.taken < FRESH:
+            return plan
+        self.facts = look(self.engine.host)
+        return self.engine.plan_step(step, self.facts)
+
+    def _apply(self, work: Work, plan: Plan) -> None:
+        say = work.say(self.engine.report)
+        for change in plan.changes:
+            self.interrupt()
+            work.touched.update(change.touches)
+            self.facts = replace(self.facts, taken=0.0)
+            self.journal.change(change.touches, change.expect(self.engine.host).record())
+            try:
+                work.effects.append(change.apply(self.engine.host, say))
+            except ChangeError as error:
+                if error.effect is not None:
+                    work.effects.append(error.effect)
+                raise
+
+    def _checked(self, step: Step) -> list[Check]:
+        """The checks of a step that was applied. Raises ChangeError when one failed."""
+        self.facts = look(self.engine.host)
+        checks = self._verify(step)
+        bad = [check for check in checks if check.sign is Sign.FAILED]
+        if bad:
+            raise ChangeError("; ".join(item.says for item in bad) + _remedies(bad))
+        return checks
+
+    def _reported(self, step: Step) -> bool:
+        """A step that changes nothing reports its checks, when there is something new to report."""
+        wanted = self.run.applied or step.id == "preflight" or step.id in self.named
+        if not step.reports or not wanted:
+            return True
+        if any(check.sign is Sign.FAILED for check in self._verify(step)):
+            self.run.failed = step.id
+        return self.run.failed is None
+
+    def _verify(self, step: Step) -> list[Check]:
+        try:
+            checks = step.verify(self.engine.host, self.facts, self.engine.answers)
+        except HostError as error:
+            checks = [Check(step.id, Sign.FAILED, str(error))]
+        self.run.checks[step.id] = checks
+        for check in checks:
+            self.engine.report(Checked(step, check))
+        return checks
+
+    def _take_back(self, work: Work, error: Exception) -> None:
+        step = work.step
+        earlier = [
+            item
+            for item in self.steps
+            if item.id in step.takes_back and item.id in self.run.applied and work.effects
+        ]
+        undone, not_undone = self._settle(
+            self.recorder.undo(work.effects, work.touched, work.say(self.engine.report), earlier)
+        )
+        self.run.failed = step.id
+        why = str(error) or type(error).__name__
+        self.engine.report(Failed(step, why, undone, not_undone, _next(step, not_undone)))
+
+
+@dataclass
+class Work:
+    """What a step has done so far: its effects in order, and the paths it may have written."""
+
+    step: Step
+    effects: list[Effect] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+
+    def say(self, report: Report) -> Callable[[str], None]:
+        """Where its changes' output goes."""
+        return lambda line: report(Output(self.step, line))
+
+
+class Declined(Exception):
+    """The admin saw the new diff and said no."""
+
+
+def _remedies(checks: Sequence[Check]) -> str:
+    lines = [check.remedy for check in checks if check.remedy]
+    return f". What to do: {'; '.join(lines)}" if lines else ""
+
+
+def _next(step: Step, not_undone: Sequence[str]) -> str:
+    if not_undone:
+        return "put right by hand what could not be undone, then `msa-wizard recover`"
+    return f"mend the cause, then run the same command again (`msa-wizard plan {step.id}` shows what it would do)"

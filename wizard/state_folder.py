@@ -1,0 +1,92 @@
+"""/var/lib/msa-wizard: the lock, the journal and the snapshot store, and who may work on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snapshots.errors import StoreError
+from snapshots.private_folder import check_private_folder, make_private_folder
+from wizard.interrupt import Interrupt, postponed
+from wizard.journal import Journal, JournalError, Unfinished, unfinished
+from wizard.lock import held
+
+if TYPE_CHECKING:
+    from snapshots.store import Store
+
+HOME = Path("/var/lib/msa-wizard")
+STORE = HOME / "etc.git"
+JOURNAL = HOME / "journal"
+LOCK = HOME / "lock"
+
+
+class CannotHere(Exception):
+    """This host, or this user, cannot do it."""
+
+
+class InterruptedRun(Exception):
+    """A killed run waits for `recover`."""
+
+    def __init__(self, told: Unfinished) -> None:
+        super().__init__(
+            f"{told.words()}; first run `msa-wizard recover` (takes it back), `recover --finish` (goes on with it) or "
+            "`recover --show` (says what it had done)"
+        )
+
+
+@contextmanager
+def at_work(*, recovering: bool = False) -> Iterator[tuple[Store, Journal, Interrupt]]:
+    """The store, the journal and the signals, while we alone change this host.
+
+    Raises CannotHere, Locked, and InterruptedRun unless we are `recovering`."""
+    must_be_root()
+    try:
+        make_private_folder(HOME)
+        check_private_folder(HOME)
+    except StoreError as problem:
+        raise CannotHere(str(problem)) from problem
+    with held(LOCK, _who()), postponed() as interrupt:
+        told = killed_run()
+        if told is not None and not recovering:
+            raise InterruptedRun(told)
+        yield _open(), Journal(JOURNAL), interrupt
+
+
+def killed_run() -> Unfinished | None:
+    """What the journal says of a killed run, None where there is none, or a run at work. Raises CannotHere."""
+    try:
+        return unfinished(JOURNAL)
+    except JournalError as problem:
+        raise CannotHere(str(problem)) from problem
+
+
+def must_be_root() -> None:
+    """Raises CannotHere for anybody else."""
+    if os.geteuid() != 0:
+        raise CannotHere("only root can change this host: run it with sudo. Nothing was changed")
+
+
+def existing_store() -> Store | None:
+    """The store for reading alone, None where there is none. Raises CannotHere."""
+    from snapshots.store import Store
+
+    try:
+        return Store.open_existing(STORE)
+    except StoreError as problem:
+        raise CannotHere(str(problem)) from problem
+
+
+def _open() -> Store:
+    from snapshots.store import Store
+
+    try:
+        return Store.open(STORE)
+    except StoreError as problem:
+        raise CannotHere(str(problem)) from problem
+
+
+def _who() -> str:
+    return os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or "root"
