@@ -1,0 +1,141 @@
+"""A host of a fake root: the files are real ones below it, the commands are played, in this very process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.unit.survival.fake_apt import Apt
+from tests.unit.survival.fake_dpkg import Dpkg
+from tests.unit.survival.fake_files import drop, make_folders, put, rewrite, text
+from tests.unit.survival.fake_systemd import MUX, Said, Systemd
+from wizard.host import Completed, Host, HostError
+
+UPDATE_AUTH = ("update_auth",)
+CONFIGURE = "sendmailconfig"
+SASL = "etc/mail/sasl"
+LINK = "usr/lib/sasl2/Sendmail.conf"
+
+
+@dataclass(frozen=True)
+class FakeHost(Host):
+    """What Host is, for a fake root."""
+
+    @property
+    def systemd(self) -> Systemd:
+        """Its services."""
+        return Systemd(self.root)
+
+    @property
+    def apt(self) -> Apt:
+        """Its packages."""
+        return Apt(Dpkg(self.root, self.systemd))
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float = 60.0,
+        say: Callable[[str], None] | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str = "/",
+        encoding: str = "utf-8",
+    ) -> Completed:
+        """Play the command."""
+        try:
+            code, said = self._played(*argv)
+        except OSError as error:  # the command met it, and says so
+            code, said = 1, f"{argv[0]}: {error.strerror}\n"
+        if say:
+            for line in said.splitlines():
+                say(line)
+        return Completed(tuple(argv), code, said, "", 0.0)
+
+    def spawn(self, argv: Sequence[str], *, timeout: float) -> object:  # type: ignore[override]
+        """There is no terminal here: see `converse`."""
+        raise AssertionError(f"{argv} was to be started on a terminal")
+
+    def output(self, argv: Sequence[str], *, timeout: float = 60.0) -> bytes:
+        """Nothing asks for raw bytes."""
+        raise AssertionError(f"the bytes of {argv} were wanted")
+
+    def processes(self) -> Iterator[tuple[int, Path]]:
+        """The daemons."""
+        yield from self.systemd.processes()
+
+    def ask_unix_socket(self, path: str, request: Sequence[bytes], timeout: float = 10.0) -> str:
+        """saslauthd answers while it runs."""
+        if path.lstrip("/") == MUX and "saslauthd" in self.systemd.running():
+            return "NO"
+        raise HostError(f"{path} does not answer")
+
+    def _played(self, name: str, *arguments: str) -> Said:
+        match name, arguments:
+            case "dpkg-query", ("-W", "-f", layout, *names):
+                return self.apt.dpkg.query(layout, names)
+            case "dpkg", ("--audit",):
+                return self.apt.dpkg.audit()
+            case "dpkg", (*_, "--configure", "-a"):
+                return self.apt.dpkg.configure_pending()
+            case "dpkg-statoverride", ("--remove", path):
+                return self.apt.dpkg.override_no_more(path)
+            case "apt-get", _:
+                return self.apt.get(*arguments)
+            case "apt-mark", (verb, *names):
+                return self.apt.mark(verb, *names)
+            case "systemctl", (verb, *rest):
+                return self.systemd.systemctl(verb, *rest)
+            case "hostname", _:
+                return 0, "mail.example.test\n"
+            case "m4", _:
+                return 0, expanded(text(self.root / "etc/mail/sendmail.mc"))
+            case "update_auth", _:
+                return self._update_auth()
+        raise HostError(f"{name} could not be started: No such file or directory")
+
+    def _update_auth(self) -> Said:
+        """As Debian's script does: files come, one goes, one is written anew, two users join a group."""
+        make_folders(self.root / SASL)
+        put(self.root / SASL / "sasl.m4", "define(AUTH)\n", 0o644)
+        if not (self.root / SASL / "Sendmail.conf.2").exists():
+            put(self.root / SASL / "Sendmail.conf.2", "mech_list: DIGEST-MD5 LOGIN PLAIN\n", 0o640, (0, 2))
+        make_folders((self.root / LINK).parent)
+        if not (self.root / LINK).is_symlink():
+            (self.root / LINK).symlink_to("/etc/mail/sasl/Sendmail.conf.2")
+        drop(self.root / "etc/cron.d/sendmail")
+        rewrite(
+            self.root / "etc/mail/access", f"{text(self.root / 'etc/mail/access')}# seen by update_auth\n"
+        )
+        group = text(self.root / "etc/group")
+        lines = [_joined(line, "smmta") if line.startswith("sasl:") else line for line in group.splitlines()]
+        put(self.root / "etc/group-", group)
+        rewrite(self.root / "etc/group", "\n".join(lines) + "\n")
+        return 0, "done\n"
+
+
+def converse(host: Host, say: Callable[[str], None]) -> str:
+    """sendmailconfig's dialogue: sendmail.cf out of sendmail.mc, and a map, which comes first."""
+    mail = host.root / "etc/mail"
+    if not (mail / "sendmail.mc").is_file():
+        raise HostError("/etc/mail/sendmail.mc is missing")
+    try:
+        put(mail / "access.db", f"# made at {time.time_ns()}\n{text(mail / 'access')}", 0o640)
+        put(mail / "sendmail.cf", f"# made at {time.time_ns()}\n{expanded(text(mail / 'sendmail.mc'))}")
+        put(mail / "databases", f"# made at {time.time_ns()}\n")
+    except OSError as error:
+        raise HostError(f"sendmailconfig ended with status 1: {error.strerror}") from error
+    say("made")
+    return "made\n"
+
+
+def expanded(mc: str) -> str:
+    """What m4 makes of a sendmail.mc here: a plain word for each macro."""
+    lines = [line.partition("dnl")[0].rstrip() for line in mc.splitlines()]
+    return "".join(f"{line.replace('(`', ' ').replace(chr(39) + ')', '')}\n" for line in lines if line)
+
+
+def _joined(line: str, name: str) -> str:
+    names = [each for each in line.rpartition(":")[2].split(",") if each]
+    return line.rpartition(":")[0] + ":" + ",".join(dict.fromkeys((*names, name)))
