@@ -181,8 +181,8 @@ class GitRepository:
         how = f"was killed by signal {-status}" if status < 0 else f"failed with status {status}"
         text = visible_bytes(said).strip()[-2000:] or "it said nothing"
         todo = ""
-        if "No space left" in text or "Disk quota exceeded" in text:
-            todo = f" Free some space on the file system of {str(self.path)!r}, then do it again."
+        if any(words in text for words in ("No space left", "Out of diskspace", "Disk quota exceeded")):
+            todo = f" No space left: free some on the file system of {str(self.path)!r}, then do it again."
         elif "Read-only file system" in text:
             todo = (
                 f" The file system of {str(self.path)!r} is read-only: mount it writable, then do it again."

@@ -19,6 +19,8 @@ from snapshots.errors import StoreError
 from snapshots.git_repository import BRANCH, SHALLOW, GitRepository
 from snapshots.leftovers import HEALING_PREFIX
 from snapshots.pack_file import readable_objects
+from snapshots.packing import join_packs
+from snapshots.private_folder import make_private_folder
 from snapshots.whole_commit import Whole, newest_whole
 
 _DAMAGED = "damaged"
@@ -41,28 +43,21 @@ def heal(
         GitRepository.create(draft)
         fresh = GitRepository(draft)
         _gather(store, fresh, damage)
-        wanted = _wanted(repository)
-        whole = newest_whole(fresh, wanted)
-        if whole is None or whole.lost:
-            with contextlib.suppress(StoreError):  # then it is as much as there was
-                store_again(fresh)
-                whole = newest_whole(fresh, wanted)
+        whole = _newest_whole(fresh, _wanted(repository), store_again)
         if whole is None:
             raise StoreError(
-                f"The store {str(store)!r} is damaged, and no commit in it can be read as a whole. "
-                f"{' '.join(damage.sentences())} Nothing was changed. Move {str(store)!r} away, and keep it; "
-                f"the next start begins a new history with the files as they are then."
+                f"no commit in it can be read as a whole. Nothing was changed. Move {str(store)!r} away, "
+                f"and keep it; the next start begins a new history with the files as they are then."
             )
         kept = _put_back(store, draft, damage, whole)
-    except (OSError, EntryError) as cause:
+    except (OSError, EntryError, StoreError) as cause:
         raise StoreError(
-            f"The store {str(store)!r} is damaged and could not be mended: {cause}. "
-            f"{' '.join(damage.sentences())} What can be read of it is still there."
+            f"The store {str(store)!r} is damaged: {' '.join(damage.sentences())} "
+            f"It could not be mended: {cause}"
         ) from cause
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    with contextlib.suppress(StoreError):  # what was read one by one is packed by the next commits, then
-        repository.run("repack", "--geometric=2", "-d", "-q")
+    join_packs(repository)
     return (*damage.sentences(), *_sentences(whole, kept))
 
 
@@ -71,6 +66,17 @@ def _wanted(repository: GitRepository) -> str | None:
         return repository.head()
     except StoreError:
         return None
+
+
+def _newest_whole(
+    fresh: GitRepository, wanted: str | None, store_again: Callable[[GitRepository], None]
+) -> Whole | None:
+    whole = newest_whole(fresh, wanted)
+    if whole is None or whole.lost:
+        with contextlib.suppress(StoreError):  # then it is as much as there was
+            store_again(fresh)
+            whole = newest_whole(fresh, wanted)
+    return whole
 
 
 def _gather(store: Path, fresh: GitRepository, damage: Damage) -> None:
@@ -103,7 +109,8 @@ def _keep_loose(repository: Path, identity: str, content: bytes) -> None:
 def _put_back(store: Path, draft: Path, damage: Damage, whole: Whole) -> Path:
     """Makes the store what the draft is, each step harmless if it is the last one. Returns what keeps the old."""
     kept = store / _DAMAGED / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
-    kept.mkdir(parents=True, mode=0o700)
+    make_private_folder(kept.parent)
+    make_private_folder(kept)
     broken = [
         file
         for pack in damage.packs

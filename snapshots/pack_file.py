@@ -50,15 +50,17 @@ class RawObject:
 
 def fault_of_pack(pack: Path) -> str | None:
     """What is wrong with a pack or its index, in words; None where both are sound. Raises OSError."""
-    index = pack.with_suffix(".idx")
-    if not pack.exists():
-        return "is missing, and its index is there"
-    if not index.exists():
+    try:
+        known = pack.with_suffix(".idx").read_bytes()
+    except FileNotFoundError:
         return "has no index"
-    known = index.read_bytes()
     if not _is_sound_index(known):
         return "has a damaged index"
-    with pack.open("rb") as file:
+    try:
+        file = pack.open("rb")
+    except FileNotFoundError:
+        return "is missing"
+    with file:
         size = file.seek(0, 2)
         if size < _HEADER + _SUM:
             return "is cut short"

@@ -93,7 +93,7 @@ class _Work:
 
     def take_back(self, path: str, chain: _Chain) -> None:
         """A generated file: whatever it is now, it goes back."""
-        if self._ours[path] != chain[0][0]:
+        if self._ours[path] not in (chain[0][0], chain[-1][1]):
             self._notes[path] = "is generated; what it became since is not kept"
         self._want(path, chain[-1][1])
 

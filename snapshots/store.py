@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import os
 import re
@@ -22,6 +21,7 @@ from snapshots.leftovers import remove_leftovers
 from snapshots.merge import Choice, Conflict
 from snapshots.message import OPERATIONS, Commit, compose, parse_commit
 from snapshots.metadata import Owners
+from snapshots.packing import join_many_packs
 from snapshots.private_folder import check_private_folder, make_private_folder
 from snapshots.recording import Draft, record_live
 from snapshots.reversal import Reversal, reverse
@@ -30,7 +30,7 @@ from snapshots.stat_cache import Recorded
 from snapshots.tree import read_recorded
 from snapshots.tree_changes import what
 from snapshots.whole_commit import SCRATCH
-from snapshots.writers import wait_for_writers, writer_mark
+from snapshots.writers import wait_for_writers
 
 __all__ = [
     "Author",
@@ -45,8 +45,6 @@ __all__ = [
 ]
 
 _CACHE = "stat-cache"
-_MANY_PACKS = 32
-"""Each commit adds one pack; at this many they are joined."""
 
 
 class Store:
@@ -72,7 +70,8 @@ class Store:
         """The store at `path`, made where there is none, holding `root`/etc and the `extra` paths.
 
         The folder and the one it is in are made with mode 0700, and refused when they are a symbolic
-        link, someone else's, or open to others. Raises StoreError.
+        link, someone else's, or open to others. For one writer at a time: what a killed one left is removed,
+        and a damaged store is mended; `healed` tells. Raises StoreError, also when nothing can be mended.
         """
         path = path.absolute()
         if path.is_relative_to(root.absolute() / "etc"):
@@ -187,7 +186,7 @@ class Store:
         if new_head is None or new_head == head:
             raise StoreError(f"git made no commit in {str(self._path)!r}, and did not say why.")
         self._remember(recorded, found, new_head)
-        self._join_packs()
+        join_many_packs(self._repository)
         return parse_commit(new_head, author.cleaned(), when, text)
 
     def head(self) -> Commit | None:
@@ -278,14 +277,6 @@ class Store:
             stat_cache.save(self._path / _CACHE, self._recorded)
         except OSError:
             return  # The commit stands. A cache of another commit is not believed: the next run reads anew.
-
-    def _join_packs(self) -> None:
-        """Keeps the store small and quick. What fails here fails again, and is said, at the next commit that
-        needs the space; the commit just made stands."""
-        packs = sum(1 for _ in (self._path / "objects/pack").glob("*.pack"))
-        if packs >= _MANY_PACKS:
-            with contextlib.suppress(StoreError), writer_mark(self._path) as mark:
-                self._repository.run("repack", "--geometric=2", "-d", "-q", keep=[mark])
 
     def _must_be_writable(self) -> None:
         if not self._writable:

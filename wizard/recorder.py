@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from snapshots.errors import StoreError
 from snapshots.store import Author, author_from_environment
 from wizard.changes.service import reload_units
+from wizard.derived import in_order
 from wizard.events import Drifted, Report
 from wizard.facts import DECLARED
 from wizard.host import Host, HostError
@@ -180,7 +181,8 @@ class Recorder:
         then = self._store.entries(ref, paths)
         for path in sorted((path for path, entry in then.items() if entry is None), reverse=True):
             self._try(partial(self._host.remove, f"/{path}"), f"/{path} (removed)", undone, failed)
-        for path, entry in sorted(then.items()):
+        for path in in_order(then):
+            entry = then[path]
             if entry is not None:
                 self._try(
                     partial(self._host.write, f"/{path}", entry), f"/{path} (as before)", undone, failed

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from wizard import facts as f
 from wizard.changes import DialogueChange, FileChange, PackagesReversal, ServiceChange
 from wizard.changes.packages import PackagesEffect
-from wizard.changes.service import ServiceEffect
+from wizard.changes.service import ServiceEffect, is_there
+from wizard.derived import derived, in_order
 from wizard.facts import Facts
 from wizard.host import Host, HostError
 from wizard.mc_gate import Gate, GateError
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from snapshots.reversal import Reversal
     from snapshots.store import Commit, Store
 
-_DERIVED = re.compile(
-    r"etc/mail/(?:[^/]+\.(?:db|cf|cf\.errors|cf\.old)|Makefile|databases)\Z|etc/aliases\.db\Z|etc/cron\.d/sendmail\Z"
-)
-"""What sendmailconfig writes out of other files, with a fresh date each time."""
 _DATED = re.compile(rb"^##### (?:on|in|by|built by)[: ].*$", re.MULTILINE)
 """When and where sendmail's scripts wrote a file that they write anew each time (sasl.m4, starttls.m4)."""
 KEPT_UP = frozenset({"etc/ld.so.cache"})
@@ -101,9 +98,9 @@ class Rollback:
         self, targets: Mapping[str, tuple[Entry | None, Entry | None]]
     ) -> tuple[FileChange, ...]:
         """One change a path: what goes first, deepest first, then what comes or changes, folders before what is in
-        them."""
+        them, and what is made out of other files last."""
         goes = sorted((path for path, (_, after) in targets.items() if after is None), reverse=True)
-        comes = sorted(path for path, (_, after) in targets.items() if after is not None)
+        comes = in_order(path for path, (_, after) in targets.items() if after is not None)
         made = (
             FileChange(f"/{path}", *targets[path], _word(f"/{path}", *targets[path]))
             for path in (*goes, *comes)
@@ -136,23 +133,21 @@ def prepare(
         target = Target(rest, tuple(item for item in target.steps if item != "install"), (), everything=True)
         wanted, packages = _wanted(rest, store), None
         left = (f"the packages stay, and with them the files they brought: {why}",)
-    reversal = store.reverse(
-        target.commits, choice=choice, derived=lambda path: bool(_DERIVED.match(path)), dated=_DATED
-    )
+    reversal = store.reverse(target.commits, choice=choice, derived=derived, dated=_DATED)
     open_ones = tuple(item for item in reversal.conflicts if item.path not in KEPT_UP)
     reversal = replace(reversal, conflicts=open_ones)
     remains = packages is None or not any(name.startswith("sendmail-bin") for name in packages.came)
     regenerate = (
         remains
         and "sendmail-bin" in facts.packages
-        and any(_AUTHORED.match(path) and not _DERIVED.match(path) for path in reversal.targets)
+        and any(_AUTHORED.match(path) and not derived(path) for path in reversal.targets)
     )
     return Rollback(
         target,
         reversal,
         wanted,
         packages,
-        tuple(_stops(wanted, facts)),
+        tuple(_stops(host, wanted, facts)),
         regenerate and not (whole := _whole(store, target, reversal)),
         whole if regenerate else True,
         left,
@@ -208,10 +203,15 @@ def _refusal(host: Host, packages: PackagesReversal) -> str | None:
         return str(error)
 
 
-def _stops(wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:
+def _stops(host: Host, wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:
+    runs = {
+        "saslauthd": facts.saslauthd_says is not None,
+        "sendmail": facts.process("sendmail-mta") is not None,
+    }
     for effect in wanted.services:
-        if not effect.was_running and effect.running:
-            yield ServiceChange(effect.name, facts.init, enable=False, was_running=True, verb="stop")
+        if not effect.was_running and effect.running and is_there(host, effect.name):
+            ran = runs.get(effect.name, True)
+            yield ServiceChange(effect.name, facts.init, enable=False, was_running=ran, verb="stop")
 
 
 def _gate(facts: Facts) -> Gate | None:

@@ -12,7 +12,7 @@ from wizard.events import Event
 from wizard.host import Host
 from wizard.journal import Journal, Unfinished
 from wizard.look import look
-from wizard.printing import check_text, clean, conflict_text, error, out, rollback_text, show
+from wizard.printing import check_text, clean, clean_block, conflict_text, error, out, rollback_text, show
 from wizard.recorder import Recorder
 from wizard.recovery import Recovery
 from wizard.rollback import Rollback, prepare
@@ -181,10 +181,10 @@ def _result(made: Rollback, done: Undone) -> None:
     for check in done.checks:
         out(check_text(check))
     if done.failed:
-        error(f"Taking back {made.target.words} failed, and was itself undone: {clean(done.failed)}")
+        error(f"Taking back {made.target.words} failed, and was itself undone: {clean_block(done.failed)}")
         error(f"  undone: {', '.join(map(clean, done.undone)) or 'there was nothing to undo'}")
         for line in done.not_undone:
-            error(f"  NOT undone: {clean(line)}")
+            error(f"  NOT undone: {clean_block(line)}")
         error("  next: mend the cause, then run the same command again")
         return
     out(f"\nTaken back: {made.target.words}, recorded as {done.commit}.")
@@ -224,7 +224,7 @@ def _recovered(done: Undone, word: str) -> int:
     for line in done.undone:
         out(f"  undone: {clean(line)}")
     for line in (*done.left, *done.not_undone, *((done.failed,) if done.failed else ())):
-        error(f"  NOT {word}: {clean(line)}")
+        error(f"  NOT {word}: {clean_block(line)}")
     if done.not_undone or done.failed:
         error(
             "next: mend the cause, then run `msa-wizard recover` again (or with --finish). To accept the host as it is "

@@ -12,14 +12,15 @@ from wizard import sendmail_cf
 from wizard.answers import Answers
 from wizard.changes import DialogueChange, ServiceChange
 from wizard.changes.packages import EVERYWHERE
-from wizard.changes.service import reload_units
+from wizard.changes.service import is_there, reload_units
 from wizard.facts import Facts
 from wizard.host import Host, HostError
 from wizard.journal import Journal
-from wizard.look import look
+from wizard.look import READ_AT_START, look
 from wizard.plan import Change, ChangeError, Check, Effect, Outcome, Say, Sign
 from wizard.recorder import Recorder
 from wizard.rollback import KEPT_UP, Rollback
+from wizard.sendmailconfig import no_room
 from wizard.standing import FOLLOWING
 from wizard.steps import STEPS
 from wizard.steps.restart import Restart, stale
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from snapshots.store import Store
 
 
+_SENDMAIL = {path.lstrip("/") for path in READ_AT_START}
 _SASLAUTHD = "etc/default/saslauthd"
 
 
@@ -118,7 +120,9 @@ class RollbackSession:
         self._do(DialogueChange("make sendmail.cf and the databases anew"))
         now = look(self.host)
         if now.cf_from_mc is None or not sendmail_cf.same(now.cf_from_mc, now.text(f.SENDMAIL_CF) or ""):
-            raise ChangeError("sendmailconfig ran, and sendmail.cf is not what sendmail.mc gives")
+            raise ChangeError(
+                f"sendmailconfig ran, and sendmail.cf is not what sendmail.mc gives{no_room(self.host)}"
+            )
         return now
 
     def _services(
@@ -134,14 +138,16 @@ class RollbackSession:
                 shall = ran or _running(now, name)
             if not shall or not self._there(name, now):
                 continue
-            reads_anew = stale(now) if name == "sendmail" else _SASLAUTHD in written
+            read = {"saslauthd": {_SASLAUTHD}, "sendmail": _SENDMAIL}.get(name, set())
+            # A file that is gone leaves no time behind: what was written counts, too.
+            reads_anew = bool(read & written) or (name == "sendmail" and bool(stale(now)))
             if reads_anew or not _running(now, name):
                 made.append(ServiceChange(name, before.init, enable=False, was_running=ran))
         return made
 
     def _there(self, name: str, now: Facts) -> bool:
         package = {"saslauthd": "sasl2-bin", "sendmail": "sendmail-bin"}.get(name)
-        return package is None or package in now.packages
+        return package in now.packages if package else is_there(self.host, name)
 
     def _listens(self, rollback: Rollback, before: Facts, now: Facts) -> None:
         """Raises ChangeError when saslauthd answered, or sendmail had all its listeners, and does so no more though

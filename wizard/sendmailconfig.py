@@ -6,6 +6,7 @@ back afterwards."""
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,10 @@ PROMPT_DEADLINE = 120.0
 """Seconds until the next question or the end: making DH parameters or a certificate can take a while."""
 DEADLINE = 300.0
 """Seconds for the whole conversation."""
+
+
+_ROOM = 256
+"""KiB that sendmailconfig needs: sendmail.cf, submit.cf, and the old ones beside them."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,12 @@ QUESTIONS = (
     ),
 )
 _OTHER_QUESTION = r"[^\r\n]*(?:\? \[[^\]\r\n]*\] |Press \[ENTER\] )\Z"
+
+
+def no_room(host: Host) -> str:
+    """The likely reason why sendmail.cf is not whole: a full file system, which sendmailconfig does not mind."""
+    free = shutil.disk_usage(host.path("/etc/mail")).free // 1024
+    return f". No space left on device: {free} KiB are free below /etc/mail" if free < _ROOM else ""
 
 
 def converse(host: Host, say: Say) -> str:

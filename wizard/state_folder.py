@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +48,14 @@ def at_work(*, recovering: bool = False) -> Iterator[tuple[Store, Journal, Inter
         check_private_folder(HOME)
     except StoreError as problem:
         raise CannotHere(str(problem)) from problem
-    with held(LOCK, _who()), postponed() as interrupt:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(LOCK, _who()))
+        except OSError as problem:
+            raise CannotHere(
+                f"{LOCK} cannot be written: {problem.strerror}. Nothing was changed; mend that, then try again"
+            ) from problem
+        interrupt = stack.enter_context(postponed())
         told = killed_run()
         if told is not None and not recovering:
             raise InterruptedRun(told)

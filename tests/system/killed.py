@@ -1,4 +1,4 @@
-"""Runs of the program in a machine, counted or killed at one of their operations; see tests.operations."""
+"""Runs of the program in a machine, counted or killed at one of their operations; see tests.counter and tests.operations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.system.machine import PROJECT, Machine
 
-_SCRIPT = "/root/operations.py"
+_SCRIPT = "/root/counter.py"
 _NAMES = "/root/operations.names"
 _RUN = f"""
 python=$(echo /var/lib/msa-wizard/venv-*/bin/python)
@@ -35,7 +35,7 @@ def kill_at(machine: Machine, number: int, *arguments: str, after: float | None 
 
 
 def _run(machine: Machine, *arguments: str) -> tuple[list[str], subprocess.CompletedProcess[str]]:
-    script = Path(__file__).resolve().parents[1] / "operations.py"
+    script = Path(__file__).resolve().parents[1] / "counter.py"
     machine.put(_SCRIPT, script.read_bytes())
     done = machine.run(["sh", "-c", _RUN, "sh", *arguments], check=False, timeout=600)
-    return machine.read(_NAMES).decode().splitlines(), done
+    return machine.read(_NAMES).decode().split("\n")[:-1], done

@@ -127,6 +127,20 @@ def test_everything_back_leaves_the_machine_as_it_was(machine: BootMachine) -> N
     assert login(debian)["exit"] == 0
 
 
+def test_everything_back_where_sendmail_was_there(machine: BootMachine) -> None:
+    """/etc byte for byte, also after the next start, when sendmail makes anew what is older than its source."""
+    debian = machine("mail")
+    debian.run(["systemctl", "restart", "sendmail"])
+    before = picture(debian, "/etc")
+    apply(debian)
+    assert rollback(debian, "--all")["exit"] == 0
+    assert differences(before, picture(debian, "/etc")) == []
+    debian.run(["systemctl", "restart", "sendmail"])
+    assert differences(before, picture(debian, "/etc")) == []
+    assert held_by_sendmail(debian)
+    assert "0.0.0.0:587" not in listening(debian)
+
+
 def test_each_step_alone_and_back_again(machine: BootMachine) -> None:
     """A step goes, the daemon listens where its sendmail.cf says; then the rollback itself is taken back."""
     debian = started(machine)

@@ -170,7 +170,7 @@ def test_the_line_drops(machine: BootMachine, terminal: bool) -> None:
         with ssh.session([WIZARD, "apply", "--yes"], terminal=terminal) as session:
             session.wait_for(moment)
             session.kill_client()
-        debian.run("while pgrep -f 'wizard.* apply' >/dev/null; do sleep 0.1; done", timeout=120)
+        debian.run("while pgrep -f '[w]izard.* apply' >/dev/null; do sleep 0.1; done", timeout=120)
         assert wizard(debian, "recover", "--show").stdout.startswith("No run was interrupted"), moment
         known = len(history(debian))
         apply(debian)
@@ -192,7 +192,7 @@ def test_a_second_one_reads_while_the_first_works(machine: BootMachine) -> None:
     for command in (["status"], ["history"], ["plan"], ["diff", "mc-includes"], ["recover", "--show"]):
         assert wizard(debian, *command).returncode == 0, command
     assert "interrupted" not in wizard(debian, "status").stderr
-    debian.run("while pgrep -f 'wizard.* apply' >/dev/null; do sleep 0.1; done", timeout=120)
+    debian.run("while pgrep -f '[w]izard.* apply' >/dev/null; do sleep 0.1; done", timeout=120)
     assert json.loads(wizard(debian, "status", "--json").stdout)["interrupted"] is None
 
 

@@ -301,7 +301,7 @@ def test_as_a_script(tmp_path: Path) -> None:
     names = tmp_path / "names"
 
     def run(*arguments: str) -> tuple[int, list[str]]:
-        script = [sys.executable, str(_TOP / "tests/operations.py"), "--count", str(names), *arguments]
+        script = [sys.executable, str(_TOP / "tests/counter.py"), "--count", str(names), *arguments]
         env = {"PYTHONPATH": str(tmp_path)}
         done = subprocess.run([*script], env=env, cwd=tmp_path, capture_output=True, check=False)
         return done.returncode, names.read_text().splitlines()

@@ -69,7 +69,9 @@ class PackagesEffect:
             if marks:
                 host.run(["apt-mark", "auto", *marks], timeout=60)
         except (HostError, OSError) as error:
-            raise ChangeError(f"the packages are back, and yet not all that belongs to them: {error}") from error
+            raise ChangeError(
+                f"the packages are back, and yet not all that belongs to them: {error}"
+            ) from error
 
     def record(self) -> dict[str, object]:
         """Names and versions."""
@@ -167,8 +169,15 @@ class PackagesReversal:
         if done.code != 0:
             return f"apt refuses: {done.tail()}\n{advice(done.stdout + done.stderr)}"
         named = {name.partition(":")[0] for name in self.came}
-        lines = (line.split() for line in done.stdout.splitlines())
-        more = sorted({row[1] for row in lines if row and row[0] in ("Remv", "Purg")} - named)
+        rows = [line.split() for line in done.stdout.splitlines()]
+        more = sorted({row[1] for row in rows if row and row[0] in ("Remv", "Purg")} - named)
+        back = {name.partition(":")[0] for name, _ in self.gone}
+        others = sorted({row[1] for row in rows if row and row[0] == "Inst"} - back)
+        if others:
+            return (
+                f"apt would install {', '.join(others)} instead: something needs what would go by now. "
+                "Decide with apt what is to stay, then try again"
+            )
         if not more:
             return None
         return (

@@ -98,6 +98,12 @@ class ServiceChange:
         return effect
 
 
+def is_there(host: Host, name: str) -> bool:
+    """Whether there is a unit, or an init script, of that name: what a package took along cannot be started."""
+    units = (f"{folder}/systemd/system/{name}.service" for folder in ("/etc", "/lib", "/usr/lib"))
+    return any(map(host.exists, (f"/etc/init.d/{name}", *units)))
+
+
 def reload_units(host: Host, paths: Iterable[str]) -> None:
     """Let systemd read again what lies at `paths` (relative to /), where that is units or what enables them."""
     if host.exists("/run/systemd/system") and any(path.startswith(_UNITS) for path in paths):

@@ -9,6 +9,7 @@ from wizard.changes import DialogueChange
 from wizard.facts import Facts
 from wizard.host import Host
 from wizard.plan import Check, Plan, Sign, Step
+from wizard.sendmailconfig import no_room
 from wizard.steps.absent import not_there_yet
 from wizard.steps.sendmail_auth import hands_off
 
@@ -69,7 +70,7 @@ class Sendmailconfig(Step):
                 Check(
                     "cf",
                     Sign.FAILED,
-                    "sendmail.cf is not what sendmail.mc gives",
+                    f"sendmail.cf is not what sendmail.mc gives{no_room(host)}",
                     "run `sendmailconfig` by hand and read what it says",
                 )
             )

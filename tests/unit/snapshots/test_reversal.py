@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 from collections.abc import Callable
@@ -276,6 +277,22 @@ def test_generated_files_go_back_whatever_became_of_them(machine: Machine) -> No
     put(machine, reversal.targets)
     assert (machine.etc / "mail/sendmail.cf").read_text() == "before\n"
     assert not (machine.etc / "mail/access.db").exists()
+
+
+def test_a_date_alone_is_no_later_work(machine: Machine) -> None:
+    path = machine.root / MC
+    path.write_text("# Monday\nbefore\n")
+    store = machine.store()
+    path.write_text("# Tuesday\nstep\n# by Tuesday\n")
+    made = step(store)
+    path.write_text("# Friday\nstep\n# by Friday\n")
+    commit(store)
+    assert len(store.reverse([made]).conflicts) == 1
+    put(machine, store.reverse([made], dated=re.compile(rb"\w+day")).targets)
+    assert path.read_text() == "# Monday\nbefore\n"
+    path.write_text("# Friday\nstep\n")
+    commit(store)
+    assert len(store.reverse([made], dated=re.compile(rb"\w+day")).conflicts) == 1
 
 
 def test_users_that_came_since_survive_the_users_of_the_step(machine: Machine) -> None:

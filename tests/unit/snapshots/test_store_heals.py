@@ -182,6 +182,7 @@ def test_what_a_killed_process_leaves_is_removed_and_said(machine: Machine) -> N
         (machine.store_path / name).write_text("")
     guard = machine.store_path / "objects/pack/pack-x.keep"
     guard.write_text("fast-import")
+    assert Store.open_existing(machine.store_path, root=machine.root) is not None
     store = machine.open()
     assert len(store.healed) == 1
     assert all(
@@ -314,7 +315,9 @@ def test_a_store_of_which_nothing_can_be_read_is_left_as_it_was(machine: Machine
     shortened(packs(machine)[0], 0.4)
     (machine.etc / "mail/sendmail.mc").write_text("later\n")
     before = everything(machine)
-    with pytest.raises(StoreError, match="no commit in it can be read as a whole") as raised:
+    with pytest.raises(
+        StoreError, match="could not be mended: no commit in it can be read as a whole"
+    ) as raised:
         machine.open()
     assert "Nothing was changed. Move" in str(raised.value)
     assert everything(machine) == before

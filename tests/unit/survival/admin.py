@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,13 @@ EDITED = (
 MADE = ("etc/mail/mine", "etc/mail/sasl/mine", "etc/default/mine", "etc/firewall/opened/mine", "etc/mine")
 """New files of the admin's own, most of them in folders that may go."""
 FOLDERS = ("etc/mail", "etc/firewall/opened", "etc/empty", "etc/mail/sasl")
-EMPTIED = "etc/firewall/opened"
+OURS = (
+    "START=yes",
+    "include(`sasl.m4')dnl",
+    "DAEMON(`submission')dnl",
+    "-A INPUT -p tcp --dport 587 -j ACCEPT",
+)
+"""Lines that steps put into files."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,15 @@ def change_line(root: Path, path: str, number: int) -> Edit | None:
     return _edited(root, path, changed, number)
 
 
+def change_our_line(root: Path, path: str, number: int) -> Edit | None:
+    """Another line in the place of the one that a step put there."""
+    lines = text(root / path).splitlines() if (root / path).is_file() else []
+    at = next((at for at, line in enumerate(lines) if line in OURS), None)
+    if at is None:
+        return None
+    return _edited(root, path, lambda _: [*lines[:at], _line(path, number), *lines[at + 1 :]], number)
+
+
 def write_anew(root: Path, path: str, number: int) -> Edit | None:
     """Nothing stays of what was there; a link is replaced, too."""
     place = root / path
@@ -130,6 +145,23 @@ def replace_by_link(root: Path, path: str, number: int) -> Edit | None:
         place.unlink()
     place.symlink_to(f"/srv/{number}")
     return Edit(path, "link", f"/srv/{number}")
+
+
+DEEDS: dict[str, tuple[Deed, Sequence[str]]] = {
+    "add a line": (add_line, EDITED),
+    "put a line first": (put_line_first, EDITED),
+    "change a line": (change_line, EDITED),
+    "change our line": (change_our_line, EDITED),
+    "change ours again": (change_our_line, EDITED),
+    "write anew": (write_anew, (*EDITED, "etc/firewall/old", "etc/mail/sendmail.cf")),
+    "make a file": (write_anew, MADE),
+    "change the mode": (change_mode, (*EDITED, *FOLDERS)),
+    "change the owner": (change_owner, (*EDITED, *FOLDERS)),
+    "delete": (delete, (*EDITED, *MADE)),
+    "replace by a link": (replace_by_link, (*EDITED, *MADE)),
+    "add an account": (add_line, ACCOUNTS),
+}
+"""What is done, and to which paths it may be done."""
 
 
 def metadata(states: Iterable[dict[str, State]]) -> dict[str, set[tuple[object, ...]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import io
@@ -14,40 +15,45 @@ from typing import Any, ClassVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from snapshots.store import Commit
 from tests.unit.survival import admin
 from tests.unit.survival.admin import Edit, metadata
+from tests.unit.survival.fake_host import FakeHost
 from tests.unit.survival.fake_steps import steps
 from tests.unit.survival.machine import Machine, Wizard, make_machine, not_the_same
-from wizard.host import Host
+from wizard.standing import standing
 
 DONE, FAILED, USAGE, CANNOT, CONFLICT = 0, 1, 2, 3, 4
 GENERATED = ("etc/mail/sendmail.cf", "etc/mail/access.db", "etc/mail/databases")
 REPLACED = ("etc/firewall/old", "etc/firewall/opened", "etc/firewall/opened/587", "etc/firewall/closed")
 """What steps put their own in the place of, whatever it is: their plan says so."""
-STEPS = tuple(step.id for step in steps(Host()))  # type: ignore[arg-type] # nobody looks at the host here
+ALL = steps(FakeHost(Path()))
+STEPS = tuple(step.id for step in ALL)
+IDLE = ("preflight", "saslauthd-init", "smtp-port")
+"""Those that have nothing to do here."""
 CHOICES = ("ask", "abort", "keep", "restore")
 
 choices = st.sampled_from(CHOICES)
-numbers = st.integers(0, 30)
+numbers = st.integers(0, 59)
 
 
 @functools.cache
-def _model() -> tuple[Path, dict[str, set[tuple[object, ...]]]]:
-    """A machine to copy, and all metadata that its packages and steps give to files."""
+def _model() -> tuple[Machine, Machine, dict[str, set[tuple[object, ...]]]]:
+    """Machines to copy, before and after a whole apply, and all metadata that packages and steps give to files."""
     folder = Path(tempfile.mkdtemp(prefix="any-sequence-"))
+    atexit.register(shutil.rmtree, folder)
     with pytest.MonkeyPatch.context() as patch:
         wizard = Wizard(patch)
         machine = make_machine(folder / "fresh")
-        copy = machine.copy(folder / "applied")
+        applied = machine.copy(folder / "applied")
         pictures = [machine.picture()]
         for step in STEPS:
             with contextlib.redirect_stdout(io.StringIO()):
-                assert wizard.run(copy, "apply", step, "--yes") == DONE
-            pictures.append(copy.picture())
-        copy.forget()
-    return machine.folder, metadata(pictures)
+                assert wizard.run(applied, "apply", step, "--yes") == DONE
+            pictures.append(applied.picture())
+    return machine, applied, metadata(pictures)
 
 
 class AnySequence(RuleBasedStateMachine):
@@ -59,15 +65,16 @@ class AnySequence(RuleBasedStateMachine):
         super().__init__()
         self.patch = pytest.MonkeyPatch()
         self.wizard = Wizard(self.patch)
-        fresh, self.said = _model()
+        fresh, _, said = _model()
         self.folder = Path(tempfile.mkdtemp(prefix="any-sequence-"))
-        self.machine = Machine(fresh).copy(self.folder / "machine")
-        self.said = {path: set(fields) for path, fields in self.said.items()}
+        self.machine = fresh.copy(self.folder / "machine")
+        self.said = {path: set(fields) for path, fields in said.items()}
         self.baseline = self.machine.picture()
         self.edits: list[Edit] = []
         self.unrecorded: set[str] = set()
         """What the admin touched since a commit was made."""
         self.number = 0
+        self.history: list[Commit] = []
 
     def teardown(self) -> None:
         self.patch.undo()
@@ -77,78 +84,66 @@ class AnySequence(RuleBasedStateMachine):
     def root(self) -> Path:
         return self.machine.root
 
-    # --- msa-wizard -----------------------------------------------------------------------------------------
+    @property
+    def stands(self) -> list[str]:
+        """The steps that are applied, each once."""
+        found = (commit.step for commit in standing(self.history) if commit.operation == "apply")
+        return list(dict.fromkeys(filter(None, found)))
 
-    @rule(step=st.sampled_from(STEPS))
-    def apply_a_step(self, step: str) -> None:
-        self._apply(step)
+    @property
+    def ready(self) -> list[str]:
+        """The steps that are not, and whose needs are there."""
+        stands = {*self.stands, *IDLE}
+        return [step.id for step in ALL if step.id not in stands and stands.issuperset(step.needs)]
 
-    @rule()
-    def apply_all(self) -> None:
-        self._apply()
+    @initialize(applied=st.sampled_from([True, True, False]))
+    def begin(self, applied: bool) -> None:
+        """Most of the time all is applied already."""
+        if applied:
+            self.machine.forget()
+            _model()[1].copy(self.machine.folder)
+            self.history = list(self.machine.store.history())
 
-    @rule(step=st.sampled_from(STEPS), choice=choices)
-    def roll_back_a_step(self, step: str, choice: str) -> None:
-        self._roll_back(step, choice)
+    # Three rules, not a dozen: hypothesis leaves rules out of an example by chance.
 
-    @precondition(lambda self: self._history())
-    @rule(number=numbers, choice=choices)
-    def roll_back_a_commit(self, number: int, choice: str) -> None:
-        history = self._history()
-        self._roll_back(history[number % len(history)], choice)
+    @precondition(lambda self: self.ready or self.unrecorded)
+    @rule(number=numbers)
+    def apply(self, number: int) -> None:
+        """A step whose needs are there, or everything."""
+        self._apply(*([self.ready[number % len(self.ready)]] if self.ready and number % 3 else []))
 
-    @precondition(lambda self: self._history("rollback"))
-    @rule(choice=choices)
-    def roll_back_the_newest_rollback(self, choice: str) -> None:
-        self._roll_back(self._history("rollback")[0], choice)
-
-    @rule(choice=choices)
-    def roll_back_all(self, choice: str) -> None:
-        code, _ = self._roll_back("--all", choice)
-        if not self.admin_at_work:
-            assert code == DONE
-            assert not not_the_same(self.baseline, self.machine.picture())
-
-    # --- the admin ------------------------------------------------------------------------------------------
-
-    @precondition(lambda self: self.admin_at_work)
-    @rule(
-        path=st.sampled_from(admin.EDITED),
-        deed=st.sampled_from([admin.add_line, admin.put_line_first, admin.change_line]),
-    )
-    def edit(self, path: str, deed: admin.Deed) -> None:
-        self._did(deed, path)
-
-    @precondition(lambda self: self.admin_at_work)
-    @rule(path=st.sampled_from((*admin.EDITED, *admin.MADE, "etc/firewall/old", "etc/mail/sendmail.cf")))
-    def write_anew(self, path: str) -> None:
-        self._did(admin.write_anew, path)
+    @precondition(lambda self: len(self.history) > 1)
+    @rule(what=st.sampled_from(["step", "step", "commit", "rollback", "all"]), number=numbers, choice=choices)
+    def roll_back(self, what: str, number: int, choice: str) -> None:
+        """A step, any commit, the newest rollback, or everything."""
+        rollbacks = [commit.id for commit in self.history if commit.operation == "rollback"]
+        if what == "step" and self.stands:
+            self._roll_back(self.stands[number % len(self.stands)], choice)
+        elif what == "rollback" and rollbacks:
+            self._roll_back(rollbacks[0], choice)
+        elif what == "all" and self.stands:
+            code = self._roll_back("--all", choice)
+            assert self.admin_at_work or code == DONE
+            assert self.admin_at_work or not not_the_same(self.baseline, self.machine.picture())
+        else:
+            self._roll_back(self.history[number % len(self.history)].id, choice)
 
     @precondition(lambda self: self.admin_at_work)
-    @rule(path=st.sampled_from(admin.MADE))
-    def make_a_file(self, path: str) -> None:
-        self._did(admin.write_anew, path)
-
-    @precondition(lambda self: self.admin_at_work)
-    @rule(
-        path=st.sampled_from((*admin.EDITED, *admin.FOLDERS)),
-        deed=st.sampled_from([admin.change_mode, admin.change_owner]),
-    )
-    def dress(self, path: str, deed: admin.Deed) -> None:
-        self._did(deed, path)
-
-    @precondition(lambda self: self.admin_at_work)
-    @rule(
-        path=st.sampled_from((*admin.EDITED, *admin.MADE)),
-        deed=st.sampled_from([admin.delete, admin.replace_by_link]),
-    )
-    def replace(self, path: str, deed: admin.Deed) -> None:
-        self._did(deed, path)
-
-    @precondition(lambda self: self.admin_at_work)
-    @rule(path=st.sampled_from(admin.ACCOUNTS))
-    def add_an_account(self, path: str) -> None:
-        self._did(admin.add_line, path)
+    @rule(deed=st.sampled_from(sorted(admin.DEEDS)), number=numbers)
+    def work(self, deed: str, number: int) -> None:
+        """The admin does something to a path that it can be done to, if there is one."""
+        act, paths = admin.DEEDS[deed]
+        self.number += 1
+        for path in (*paths[number % len(paths) :], *paths):
+            edit = act(self.root, path, self.number)
+            if edit is not None:
+                break
+        else:
+            return
+        self.edits = [one for one in self.edits if one.path != path or one.holds(self.root)] + [edit]
+        for name, fields in metadata([self.machine.picture()]).items():
+            self.said.setdefault(name, set()).update(fields)
+        self.unrecorded |= {path, path.rpartition("/")[0]}
 
     # --- what always holds ----------------------------------------------------------------------------------
 
@@ -168,6 +163,7 @@ class AnySequence(RuleBasedStateMachine):
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(io.StringIO()):
             code = self.wizard.run(self.machine, *arguments, "--yes", "--json")
+        self.history = list(self.machine.store.history()) if (self.machine.home / "etc.git").exists() else []
         text = said.getvalue()
         return code, json.loads(text) if text.startswith("{") else {}
 
@@ -178,9 +174,10 @@ class AnySequence(RuleBasedStateMachine):
         assert code in (DONE, USAGE, CANNOT), said  # steps that cannot be done are blocked; none fails
         if not applied:
             assert not not_the_same(before, self.machine.picture())
-        self._look(GENERATED + REPLACED if applied else (), recorded=bool(applied))
+        brought = [edit.path for edit in self.edits if edit.what == "absent" and "install" in applied]
+        self._look((*GENERATED, *REPLACED, *brought) if applied else (), recorded=bool(applied))
 
-    def _roll_back(self, what: str, choice: str) -> tuple[int, dict[str, Any]]:
+    def _roll_back(self, what: str, choice: str) -> int:
         before = self.machine.picture()
         code, said = self._run("rollback", what, f"--on-conflict={choice}")
         changed = not_the_same(before, self.machine.picture())
@@ -196,13 +193,13 @@ class AnySequence(RuleBasedStateMachine):
         assert not said.get("failed"), said
         assert not said.get("not_undone"), said
         words = [*said.get("notes", []), *said.get("left", [])]
-        excused = [
+        told = [
             edit.path
             for edit in self.edits
             if choice == "restore" or any(edit.path in line for line in words)
         ]
-        self._look(tuple(excused) + GENERATED, recorded=code == CONFLICT or bool(said))
-        return code, said
+        self._look((*told, *GENERATED, *self._drifted(said)), recorded=code == CONFLICT or bool(said))
+        return code
 
     def _look(self, excused: tuple[str, ...], *, recorded: bool) -> None:
         """What the admin did holds, or it was said, and the history has it; the history has all that is there."""
@@ -217,13 +214,16 @@ class AnySequence(RuleBasedStateMachine):
 
     def _in_history(self, edit: Edit) -> bool:
         store = self.machine.store
-        made = [commit for commit in store.history() if commit.operation in ("drift", "baseline")]
+        made = [commit for commit in self.history if commit.operation in ("drift", "baseline")]
         return any(edit.held(store.entry(commit, edit.path)) for commit in made)
 
-    def _history(self, operation: str = "") -> list[str]:
-        store = self.machine.store if (self.machine.home / "etc.git").exists() else None
-        found = store.history() if store else ()
-        return [commit.id for commit in found if operation in ("", commit.operation)]
+    def _drifted(self, said: dict[str, Any]) -> set[str]:
+        """What the admin wanted back of work of the admin's own."""
+        store = self.machine.store
+        commits = [
+            commit for commit in map(store.find, said.get("commits", [])) if commit.operation == "drift"
+        ]
+        return {each.path for commit in commits for each in store.changed(commit)}
 
     def _stale(self) -> list[str]:
         """Daemons that read something else, where only msa-wizard was at work."""
@@ -231,17 +231,6 @@ class AnySequence(RuleBasedStateMachine):
         if self.admin_at_work:
             return []
         return [name for name, read in systemd.running().items() if read != systemd.should_have_read(name)]
-
-    def _did(self, deed: admin.Deed, path: str) -> None:
-        self.number += 1
-        edit = deed(self.root, path, self.number)
-        if edit is None:
-            return
-        self.edits = [one for one in self.edits if one.path != path or one.holds(self.root)] + [edit]
-        for name, fields in metadata([self.machine.picture()]).items():
-            self.said.setdefault(name, set()).update(fields)
-        above = path.rpartition("/")[0]
-        self.unrecorded |= {path, above}
 
 
 class OnlyWizard(AnySequence):
