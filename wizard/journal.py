@@ -152,7 +152,8 @@ def _told(lines: list[bytes]) -> Unfinished | None:
     for line in lines[1:]:
         said = json.loads(line)
         if "step" in said:
-            told.step, told.step_head, told.changes = said["step"], said["head"], []
+            if (told.step, told.step_head) != (said["step"], said["head"]):  # else it was taken up again
+                told.step, told.step_head, told.changes = said["step"], said["head"], []
         elif "change" in said:
             told.changes.append(said["change"])
         elif "settled" in said:

@@ -135,7 +135,7 @@ class Recorder:
                 self._put_back([path for path in pending if path not in earlier], head.id, undone, failed)
             reload_units(self._host, pending)
             self._undo_effects(others, say, undone, failed)  # services last: they read the files
-            for step in take_back:
+            for step in () if failed else take_back:  # else it stands, and recovery takes it back
                 self._commit_rollback(step)
         except StoreError as error:
             failed.append(f"files of {', '.join(sorted(touched))}: {error}")

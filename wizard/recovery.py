@@ -16,6 +16,7 @@ from snapshots.errors import StoreError
 from wizard.answers import Answers, Auth, Listen, Test
 from wizard.apt import settle
 from wizard.changes.packages import PackagesBefore
+from wizard.changes.service import reload_units
 from wizard.engine import Engine
 from wizard.events import Report
 from wizard.host import MARK, Host, HostError
@@ -59,6 +60,9 @@ class Recovery:
     def undo(self) -> Undone:
         """Everything as it was before the run; one commit where steps of it had been recorded."""
         self._begin()
+        return self._ended(self._all_undone())
+
+    def _all_undone(self) -> Undone:
         done = Undone()
         if self._in_hand() and self.told.step != AGAIN:
             done = self._in_hand_undone()
@@ -68,15 +72,20 @@ class Recovery:
             done = dataclasses.replace(later, undone=(*done.undone, *later.undone))
         if self.told.operation == "rollback" and not (done.not_undone or done.failed):
             restart_stale(self.host, [str(name) for name in _list(self.told.request["running"])], self.say)
-        return self._ended(done)
+        return done
 
     def finish_apply(self) -> Run:
-        """The run of `apply` goes on where it was; what packages it had brought stays."""
+        """The run of `apply` goes on where it was; what packages it had brought stays. Raises HostError."""
         self._begin()
-        kept = self._kept() if self._in_hand() else ()
-        if self._in_hand() and not kept:
-            self._in_hand_undone()
-        self.journal.settled()
+        kept: tuple[Effect, ...] = ()
+        if self.told.step == AGAIN:  # it was being taken back: that is ended first, and then all of it done anew
+            _must_be_whole(self._all_undone())
+        elif self._in_hand():
+            kept = self._kept()
+            if not kept:
+                _must_be_whole(self._in_hand_undone())
+        if not kept:  # else the journal still knows what was there before the packages
+            self.journal.settled()
         engine = Engine(self.host, answers_from(self.told.request["answers"]), self.report)
         resume = Resume(self.told.run, self.told.step, kept)
         wanted = [str(item) for item in _list(self.told.request["wanted"])]
@@ -103,6 +112,8 @@ class Recovery:
         self._survivors()
         with contextlib.suppress(HostError):  # on a host without dpkg there is nothing to settle
             settle(self.host, self.say)
+        with contextlib.suppress(HostError):  # a killed recovery may have brought units back, and not said so
+            reload_units(self.host, ("etc/systemd/",))
         self.journal.begin("recover", self.told.run, self.recorder.who, self.told.head, {})
         for item in self.store.pending():
             name = item.path.rpartition("/")[2]
@@ -214,6 +225,12 @@ def answers_from(kept: Any) -> Answers:
         section(Test, kept["test"]),
         kept["replace_mta"],
     )
+
+
+def _must_be_whole(done: Undone) -> None:
+    wrong = [*done.not_undone, *((done.failed,) if done.failed else ())]
+    if wrong:
+        raise HostError(f"what the interrupted run had begun could not be undone: {'; '.join(wrong)}")
 
 
 def _list(value: object) -> list[object]:

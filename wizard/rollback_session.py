@@ -163,12 +163,16 @@ class RollbackSession:
 
     def _do(self, change: Change) -> None:
         self.interrupt()
-        self.journal.change(change.touches, change.expect(self.host).record())
+        expected = change.expect(self.host)
+        self.journal.change(change.touches, expected.record())
         try:
             self.effects.append(change.apply(self.host, self.say))
         except ChangeError as error:
             if error.effect is not None:
                 self.effects.append(error.effect)
+            raise
+        except Exception:  # nobody knows how far it came
+            self.effects.append(expected)
             raise
 
     def _commit(self, rollback: Rollback, left: Sequence[str]) -> str | None:

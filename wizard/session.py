@@ -168,12 +168,16 @@ class Session:
             self.interrupt()
             work.touched.update(change.touches)
             self.facts = replace(self.facts, taken=0.0)
-            self.journal.change(change.touches, change.expect(self.engine.host).record())
+            expected = change.expect(self.engine.host)
+            self.journal.change(change.touches, expected.record())
             try:
                 work.effects.append(change.apply(self.engine.host, say))
             except ChangeError as error:
                 if error.effect is not None:
                     work.effects.append(error.effect)
+                raise
+            except Exception:  # nobody knows how far it came
+                work.effects.append(expected)
                 raise
 
     def _checked(self, step: Step) -> list[Check]:

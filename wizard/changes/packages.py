@@ -102,7 +102,13 @@ class PackagesBefore:
 
     def undo(self, host: Host, say: Say) -> None:
         """As PackagesEffect does, for what came and went since. Raises ChangeError."""
-        self.since(host).undo(host, say)
+        self.settled_since(host, say).undo(host, say)
+
+    def settled_since(self, host: Host, say: Say) -> PackagesEffect:
+        """As `since`, once dpkg has ended what it was in the middle of: that brings things, too. Raises HostError."""
+        with contextlib.suppress(HostError):  # apt says what is still wrong
+            settle(host, say)
+        return self.since(host)
 
     def since(self, host: Host) -> PackagesEffect:
         """What came, went and was upgraded since. A package that was only upgraded has not come: undo must never
@@ -200,10 +206,10 @@ class PackagesReversal:
         try:
             done = apt_get(host, self._argv(), say)
         except ChangeError as error:
-            raise ChangeError(str(error), before.since(host)) from error
-        effect = before.since(host)
+            raise ChangeError(str(error), before.settled_since(host, say)) from error
         if done.code != 0:
-            raise ChangeError(f"`{done.command}` failed:\n{done.tail()}", effect)
+            raise ChangeError(f"`{done.command}` failed:\n{done.tail()}", before.settled_since(host, say))
+        effect = before.since(host)
         left, here = installed(host, configured=True), installed(host)
         wrong = [name for name in self.came if name in left]
         wrong += [name for name, version in self.gone if here.get(name) != version]
@@ -260,12 +266,11 @@ class PackagesChange:
         try:
             done = self._install(host, say)
         except ChangeError as error:
-            raise ChangeError(str(error), before.since(host)) from error
-        effect = before.since(host)
+            raise ChangeError(str(error), before.settled_since(host, say)) from error
         if done.code != 0:
             said = f"apt could not install {', '.join(self.names)}:\n{done.tail()}\n{advice(done.stdout + done.stderr)}"
-            raise ChangeError(said, effect)
-        return effect
+            raise ChangeError(said, before.settled_since(host, say))
+        return before.since(host)
 
     def _install(self, host: Host, say: Say) -> Completed:
         done = apt_get(host, self._argv(), say)

@@ -60,30 +60,40 @@ def test_a_run_killed_anywhere_is_taken_back_or_finished(
     assert not [line for point in points for line in sweep.wrong(point, ENDS[end])]
 
 
+WAYS: tuple[tuple[End, End, End], ...] = (
+    (UNDO, UNDO, UNDO),
+    (FINISH, FINISH, FINISH),
+    (UNDO, FINISH, FINISH),
+    (FINISH, UNDO, UNDO),
+    (FINISH, FINISH, UNDO),
+    (UNDO, FINISH, UNDO),
+)
+"""Two recoveries that are killed, and the one that is not."""
+
+
+def _killed_twice(sweep: Sweep, points: list[int], parts: int, which: slice) -> list[str]:
+    """What is wrong after recoveries of each way, killed at so many parts of theirs."""
+    found = []
+    for number, (point, way) in list(enumerate(itertools.product(points, WAYS)))[which]:
+        for part in range(1 + number % 3, parts, 3):
+            first, second, last = way
+            found += sweep.wrong(
+                point, last, (first, part / parts), (second, (part * 7 % parts + 0.5) / parts)
+            )
+    return found
+
+
 @each_run
 def test_a_recovery_can_be_killed_and_repeated(swept: Swept, run: str) -> None:
     """Also twice, and also by one that goes the other way."""
     sweep = swept(run)
     points = sweep.spread(RECOVERIES // len(RUNS) + 2)[1:-1]
-    found = []
-    for number, point in enumerate(points):
-        first, last = (UNDO, FINISH) if number % 2 else (FINISH, UNDO)
-        killed = [(last, (number + 1) / (len(points) + 1)), (first if number > 2 else last, 0.4)]
-        found += sweep.wrong(point, last, *killed[: 1 + number % 2])
-    assert not found
+    assert not _killed_twice(sweep, points, 3, slice(0, None, len(WAYS) + 1))
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("chunk", range(CHUNKS))
-@each_end
 @each_run
-def test_a_recovery_killed_anywhere_can_be_repeated(swept: Swept, run: str, end: str, chunk: int) -> None:
+def test_a_recovery_killed_anywhere_can_be_repeated(swept: Swept, run: str, chunk: int) -> None:
     sweep = swept(run)
-    ways = itertools.product(sweep.spread(12), [part / 12 for part in range(1, 12)])
-    found = []
-    for number, (point, part) in enumerate(list(ways)[chunk::CHUNKS]):
-        before = (
-            [(UNDO, FINISH)[number // 3 % 2]] if number % 3 == 0 else []
-        )  # one more, killed half-way, now and then
-        found += sweep.wrong(point, ENDS[end], *((other, 0.5) for other in before), (ENDS[end], part))
-    assert not found
+    assert not _killed_twice(sweep, sweep.spread(10), 10, slice(chunk, None, CHUNKS))
