@@ -22,10 +22,8 @@ _ENV = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none",
 def installed(host: Host, *, configured: bool = False) -> dict[str, str]:
     """All packages that are unpacked in any state, name to version; with `configured` also those of which only the
     configuration files are left. Raises HostError."""
-    done = host.run(["dpkg-query", "-W", "-f", "${binary:Package} ${Version} ${db:Status-Status}\n"])
     gone = ("not-installed",) if configured else ("not-installed", "config-files")
-    rows = (line.split() for line in done.stdout.splitlines())
-    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] not in gone}
+    return {name: version for name, version, state in _known(host) if state not in gone}
 
 
 def auto_installed(host: Host) -> tuple[str, ...]:
@@ -66,11 +64,11 @@ def apt_get(host: Host, arguments: list[str], say: Say) -> Completed:
 def settle(host: Host, say: Say) -> None:
     """What dpkg left half-done is finished first, or apt refuses everything. Raises HostError."""
     done = host.run(["dpkg", "--audit"])
-    if not done.stdout.strip() and not any(name.isdigit() for name in host.names(_UPDATES)):
+    if not done.stdout.strip() and not _interrupted(host):
         return
     say("dpkg was left half-way: dpkg --configure -a")
     host.run(["dpkg", "--force-confold", "--configure", "-a"], timeout=DEADLINE, say=say, env=_ENV)
-    half = half_installed(host)
+    half = {name: version for name, version, state in _known(host) if state == "half-installed"}
     if half:  # dpkg itself passes these by, and removes none that must be reinstalled
         say(f"left half-way: {', '.join(half)}: apt-get install --reinstall")
         options = ["-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", "-o", "Dpkg::Options::=--force-confold"]
@@ -79,11 +77,22 @@ def settle(host: Host, say: Say) -> None:
         host.run(argv, timeout=DEADLINE, say=say, env=_ENV)  # what it does not mend, apt names later
 
 
-def half_installed(host: Host) -> dict[str, str]:
-    """Packages whose unpacking or removal was cut short, name to version. Raises HostError."""
+def half_way(host: Host) -> tuple[str, ...]:
+    """What dpkg has not ended: packages, and its own work on its database. Raises HostError."""
+    halves = ("half-installed", "unpacked", "half-configured")
+    names = tuple(name for name, _, state in _known(host) if state in halves)
+    return (*names, *(("its database",) if _interrupted(host) else ()))
+
+
+def _interrupted(host: Host) -> bool:
+    return any(name.isdigit() for name in host.names(_UPDATES))
+
+
+def _known(host: Host) -> list[tuple[str, str, str]]:
+    """Name, version and state of each package. Raises HostError."""
     done = host.run(["dpkg-query", "-W", "-f", "${binary:Package} ${Version} ${db:Status-Status}\n"])
     rows = (line.split() for line in done.stdout.splitlines())
-    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "half-installed"}
+    return [(row[0], row[1], row[2]) for row in rows if len(row) == 3]
 
 
 def wants_update(output: str) -> bool:

@@ -103,7 +103,8 @@ class Journal:
             os.close(self._descriptor)
             self._descriptor = None
         self.path.unlink(missing_ok=True)
-        _sync_folder(self.path.parent)
+        with contextlib.suppress(OSError):  # should it come back: what is undone is undone twice
+            _sync_folder(self.path.parent)
 
     def _whole_lines(self) -> bool:
         """Whether a killed run left any; a cut line at the end is taken away."""

@@ -13,26 +13,31 @@ from wizard.plan import Effect
 def recall(record: Mapping[str, Any]) -> Effect | None:
     """The effect that `record` tells of; None for files and commands, which the snapshot itself takes back.
 
-    Raises KeyError or ValueError for a record that is none."""
+    What older versions of this program did not write down counts as nothing. Raises KeyError or ValueError for a
+    record that is none."""
     match record["kind"]:
         case "packages" if "before" in record:
             return PackagesBefore(
-                record["before"], tuple(record["auto"]), record["modes"], tuple(record["overrides"])
+                record["before"],
+                tuple(record["auto"]),
+                record["modes"],
+                tuple(record["overrides"]),
+                tuple(record["half_way"]),
             )
         case "packages":
             return PackagesEffect(
                 tuple(record["installed"].items()),
                 tuple(record["removed"].items()),
                 tuple(record["upgraded"]),
-                tuple(record["auto"]),
-                tuple(record["modes"].items()),
-                tuple(record["overrides"]),
+                tuple(record.get("auto", ())),
+                tuple(record.get("modes", {}).items()),
+                tuple(record.get("overrides", ())),
             )
         case "service":
             enabled, running = record["enabled"], record["running"]
             return ServiceEffect(
                 record["name"],
-                record["init"],
+                record.get("init", "systemd"),
                 enabled["before"],
                 running["before"],
                 enabled["after"],

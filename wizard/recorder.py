@@ -133,7 +133,10 @@ class Recorder:
                 )
             elif head is not None:
                 self._put_back([path for path in pending if path not in earlier], head.id, undone, failed)
-            reload_units(self._host, pending)
+            try:
+                reload_units(self._host, pending)
+            except HostError as error:
+                failed.append(f"systemd was not told that units are back: {error}")
             self._undo_effects(others, say, undone, failed)  # services last: they read the files
             for step in () if failed else take_back:  # else it stands, and recovery takes it back
                 self._commit_rollback(step)

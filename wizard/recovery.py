@@ -78,7 +78,7 @@ class Recovery:
         """The run of `apply` goes on where it was; what packages it had brought stays. Raises HostError."""
         self._begin()
         kept: tuple[Effect, ...] = ()
-        if self.told.step == AGAIN:  # it was being taken back: that is ended first, and then all of it done anew
+        if self.told.step == AGAIN:  # that is ended first, and then all of it done anew
             _must_be_whole(self._all_undone())
         elif self._in_hand():
             kept = self._kept()

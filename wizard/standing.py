@@ -41,25 +41,13 @@ def standing(history: Iterable[Commit]) -> list[Commit]:
     """Of the commits `history` (newest first) those whose change is in force, newest first.
 
     A rollback takes the commits that it names out of force; taking back a rollback brings them into force again."""
-    commits = list(history)
-    known = {commit.id: commit for commit in commits}
-    force: dict[str, Commit] = {}
-
-    def end(commit: Commit) -> None:
-        force.pop(commit.id, None)
-        for each in commit.reverts:
-            if each in known:
-                begin(known[each])
-
-    def begin(commit: Commit) -> None:
-        force[commit.id] = commit
-        for each in commit.reverts:
-            if each in known:
-                end(known[each])
-
-    for commit in reversed(commits):
-        begin(commit)
-    return [commit for commit in commits if commit.id in force]
+    force: list[Commit] = []
+    taken_back: set[str] = set()
+    for commit in history:
+        if commit.id not in taken_back:
+            force.append(commit)
+            taken_back.update(commit.reverts)
+    return force
 
 
 def needing(steps: Iterable[str]) -> set[str]:

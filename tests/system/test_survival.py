@@ -97,8 +97,7 @@ def survives(machine: BootMachine, run: Sequence[str], end: str, points: int, sh
             assert held_by_sendmail(debian)
 
 
-@pytest.mark.parametrize("end", ["--undo", "--finish"])
-@pytest.mark.parametrize("run", [APPLY, BACK], ids=["apply", "rollback"])
+@pytest.mark.parametrize(("run", "end"), [(APPLY, "--undo"), (BACK, "--finish")], ids=["apply", "rollback"])
 def test_killed_and_recovered(machine: BootMachine, run: tuple[str, ...], end: str) -> None:
     survives(machine, run, end, FEW, 1)
 

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wizard.apt import advice, apt_get, auto_installed, installed, overridden, settle, wants_update
+from wizard.apt import advice, apt_get, auto_installed, half_way, installed, overridden, settle, wants_update
 from wizard.host import Completed, Host, HostError
 from wizard.plan import ChangeError, Description, Say
 
@@ -21,6 +21,12 @@ DRESSED = ("/var/mail",)
 def _modes(host: Host) -> dict[str, int]:
     paths = [path for path in DRESSED if host.exists(path)]
     return {path: stat.S_IMODE(host.path(path).stat().st_mode) for path in paths}
+
+
+def _succeed(host: Host, *argv: str) -> None:
+    done = host.run(argv, timeout=60)
+    if done.code != 0:
+        raise HostError(f"`{done.command}` failed with status {done.code}: {done.tail()}")
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,9 @@ class PackagesEffect:
     overrides: tuple[str, ...] = ()
     """Paths for which their scripts made a dpkg-statoverride; sasl2-bin leaves one behind, for a group that goes."""
 
+    half_way: tuple[str, ...] = ()
+    """What dpkg had not ended before."""
+
     def reversal(self, host: Host) -> PackagesReversal | None:
         """What takes it back: what came and is still here goes, what went and is not here comes back; what was
         upgraded stays. None when there is nothing to do. Raises HostError."""
@@ -54,6 +63,9 @@ class PackagesEffect:
         if reversal is not None:
             reversal.apply(host, say)
         self.dress(host)
+        half = [name for name in half_way(host) if name not in self.half_way]
+        if half:
+            raise ChangeError(f"dpkg was left half-way: {', '.join(half)}; see `dpkg --audit`")
 
     def dress(self, host: Host) -> None:
         """What apt does not bring back: overrides and modes of its scripts, and which packages are there for others
@@ -63,11 +75,11 @@ class PackagesEffect:
         try:
             for path in overridden(host):
                 if path in self.overrides:
-                    host.run(["dpkg-statoverride", "--remove", path], timeout=60)
+                    _succeed(host, "dpkg-statoverride", "--remove", path)
             for path, mode in self.modes:
                 host.path(path).chmod(mode)
             if marks:
-                host.run(["apt-mark", "auto", *marks], timeout=60)
+                _succeed(host, "apt-mark", "auto", *marks)
         except (HostError, OSError) as error:
             raise ChangeError(
                 f"the packages are back, and yet not all that belongs to them: {error}"
@@ -94,11 +106,12 @@ class PackagesBefore:
     auto: tuple[str, ...] = ()
     modes: Mapping[str, int] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
+    half_way: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, host: Host) -> PackagesBefore:
         """All packages as they are now. Raises HostError."""
-        return cls(installed(host), auto_installed(host), _modes(host), overridden(host))
+        return cls(installed(host), auto_installed(host), _modes(host), overridden(host), half_way(host))
 
     def undo(self, host: Host, say: Say) -> None:
         """As PackagesEffect does, for what came and went since. Raises ChangeError."""
@@ -121,6 +134,7 @@ class PackagesBefore:
             tuple(sorted(name for name in self.auto if name in before and name not in marked & now.keys())),
             tuple((path, mode) for path, mode in self.modes.items() if _modes(host).get(path, mode) != mode),
             tuple(path for path in overridden(host) if path not in self.overrides),
+            self.half_way,
         )
 
     def record(self) -> dict[str, object]:
@@ -131,6 +145,7 @@ class PackagesBefore:
             "auto": list(self.auto),
             "modes": dict(self.modes),
             "overrides": list(self.overrides),
+            "half_way": list(self.half_way),
         }
 
 

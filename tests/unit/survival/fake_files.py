@@ -13,8 +13,17 @@ NEW = ".dpkg-new"
 
 
 def put(path: Path, content: str, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
-    """Write the file whole, with the mode, and for root with the owner."""
+    """Write the file whole, with the mode, and for root with the owner. Raises OSError; then nothing is left."""
     draft = path.with_name(path.name + NEW)
+    try:
+        _write(draft, content, mode, owner)
+        draft.rename(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _write(draft: Path, content: str, mode: int, owner: tuple[int, int] | None) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         os.write(descriptor, content.encode())
@@ -24,7 +33,6 @@ def put(path: Path, content: str, mode: int = 0o644, owner: tuple[int, int] | No
             os.chown(draft, *owner)
     finally:
         os.close(descriptor)
-    draft.rename(path)
 
 
 def rewrite(path: Path, content: str) -> None:

@@ -21,7 +21,7 @@ from tests.unit.survival.test_any_sequence import STEPS
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS)
 RUNS = {"apply": ("apply", "--yes"), "rollback": ("rollback", "--all", "--yes")}
-POINTS, CHUNKS = 12, 4
+POINTS, CHUNKS = 9, 4
 
 each_run = pytest.mark.parametrize("run", RUNS)
 each_length = pytest.mark.parametrize("lasting", [False, True], ids=["once", "from-then-on"])
@@ -83,8 +83,8 @@ class Faulty:
         return [*found, *machine.whole(), *not_the_same(self.ends[0], machine.picture())]
 
     def _at_an_end(self, machine: Machine) -> list[str]:
-        now = machine.picture()
-        differences = [not_the_same(end, now, dates=True) for end in self.ends]
+        now = _read_anew(machine.picture())
+        differences = [not_the_same(_read_anew(end), now, dates=True) for end in self.ends]
         return [] if [] in differences else min(differences, key=len)
 
     def _once_more(self, machine: Machine) -> list[str]:
@@ -96,6 +96,11 @@ class Faulty:
     def _copy(self) -> Machine:
         self.number += 1
         return self.machine.copy(self.folder / f"machine-{self.number}")
+
+
+def _read_anew(found: dict[str, State]) -> dict[str, State]:
+    """A daemon that was restarted on the way back has read what is there: which it had read before does not matter."""
+    return {path: state if "daemons/" not in path else (*state[:4], b"", ()) for path, state in found.items()}
 
 
 Made = Callable[[str], Faulty]

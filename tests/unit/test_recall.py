@@ -1,0 +1,77 @@
+"""Effects, written down as a commit or the journal keeps them, and read again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wizard.changes.command import CommandEffect
+from wizard.changes.file import FileEffect
+from wizard.changes.packages import PackagesBefore, PackagesEffect
+from wizard.changes.service import ServiceEffect
+from wizard.plan import Effect
+from wizard.recall import recall
+
+names = st.text(min_size=1, max_size=8)
+versions = st.dictionaries(names, names, max_size=3)
+lists = st.lists(names, max_size=3).map(tuple)
+modes = st.dictionaries(names, st.integers(0, 0o7777), max_size=2)
+pairs = versions.map(lambda found: tuple(found.items()))
+effects: st.SearchStrategy[Effect] = st.one_of(
+    st.builds(
+        PackagesEffect, pairs, pairs, lists, lists, modes.map(lambda found: tuple(found.items())), lists
+    ),
+    st.builds(PackagesBefore, versions, lists, modes, lists, lists),
+    st.builds(
+        ServiceEffect,
+        name=names,
+        init=st.sampled_from(["systemd", "sysv"]),
+        was_enabled=st.booleans(),
+        was_running=st.booleans(),
+        enabled=st.booleans(),
+        running=st.booleans(),
+    ),
+)
+
+
+@given(effects)
+def test_what_was_written_down_takes_back_the_same(effect: Effect) -> None:
+    found = recall(json.loads(json.dumps(effect.record())))
+    assert found is not None
+    assert found.record() == effect.record()
+    if not isinstance(
+        effect, ServiceEffect
+    ):  # which of `enabled` and `was_enabled` it was does not matter any more
+        assert found == effect
+
+
+@pytest.mark.parametrize("was", [False, True])
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_service_is_disabled_again_only_where_we_enabled_it(was: bool, asked: bool) -> None:
+    found = recall(ServiceEffect("x", "systemd", was, False, asked, True).record())
+    assert isinstance(found, ServiceEffect)
+    assert (found.enabled and not found.was_enabled) == (asked and not was)
+
+
+@pytest.mark.parametrize("effect", [FileEffect("/etc/a", None, None), CommandEffect(("x",), "said")])
+def test_the_snapshot_takes_files_and_commands_back(effect: Effect) -> None:
+    assert recall(effect.record()) is None
+
+
+def test_what_older_versions_wrote_down_is_understood() -> None:
+    packages = recall({"kind": "packages", "installed": {"a": "1"}, "removed": {}, "upgraded": []})
+    assert packages == PackagesEffect((("a", "1"),), ())
+    state = {"before": False, "after": True}
+    service = recall({"kind": "service", "name": "sendmail", "enabled": state, "running": state})
+    assert service == ServiceEffect("sendmail", "systemd", False, False, True, True)
+
+
+@pytest.mark.parametrize(
+    "record", [{"kind": "firewall"}, {}, {"kind": "packages"}, {"kind": "service", "name": "x"}]
+)
+def test_what_is_no_record_is_an_error(record: dict[str, object]) -> None:
+    with pytest.raises((KeyError, ValueError)):
+        recall(record)
