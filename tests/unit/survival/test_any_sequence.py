@@ -25,6 +25,8 @@ from tests.unit.survival.fake_steps import steps
 from tests.unit.survival.machine import Machine, Wizard, make_machine, not_the_same
 from wizard.standing import standing
 
+pytestmark = pytest.mark.full  # minutes, not seconds
+
 DONE, FAILED, USAGE, CANNOT, CONFLICT = 0, 1, 2, 3, 4
 GENERATED = ("etc/mail/sendmail.cf", "etc/mail/access.db", "etc/mail/databases")
 REPLACED = ("etc/firewall/old", "etc/firewall/opened", "etc/firewall/opened/587", "etc/firewall/closed")

@@ -13,6 +13,8 @@ import pytest
 from tests.unit.survival.machine import Wizard, make_machine
 from tests.unit.survival.sweep import FINISH, UNDO, End, Sweep
 
+pytestmark = pytest.mark.full  # minutes, not seconds
+
 RUNS = {"apply": ("apply", "--yes"), "rollback": ("rollback", "--all", "--yes")}
 ENDS: dict[str, End] = {"undo": UNDO, "finish": FINISH}
 POINTS, RECOVERIES = 30, 10
