@@ -102,7 +102,7 @@ def test_a_daemon_that_does_not_come_up_gets_its_old_configuration_back(machine:
     assert debian.read("/etc/mail/sendmail.cf") == old
     assert {"127.0.0.1:25", "127.0.0.1:587"} <= listening(debian)
     assert history(debian)[0]["operation"] == "rollback"
-    assert states(debian)["sendmailconfig"] == "drifted"
+    assert states(debian)["sendmailconfig"] == "pending"
 
 
 def test_listeners_that_collide_out_of_an_included_file(machine: BootMachine) -> None:

@@ -21,6 +21,6 @@ def test_a_run_is_counted_and_killed(machine: BootMachine) -> None:
     assert debian.run("systemctl is-enabled saslauthd 2>/dev/null", check=False).stdout == "disabled\n"
     assert "saslauthd-start" not in [item["step"] for item in history(debian)]
     after = machine("mail")
-    assert kill_at(after, enabled, *_RUN, after=1) == names[enabled - 1]
+    assert kill_at(after, enabled, *_RUN, after=0.2) == names[enabled - 1]
     assert after.run("systemctl is-enabled saslauthd 2>/dev/null", check=False).stdout == "enabled\n"
     assert kill_at(after, 100_000, "history") is None
