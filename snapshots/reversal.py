@@ -19,8 +19,9 @@ from snapshots.text_merge import merge_text
 from snapshots.tree import Link, changed_entries, compare, read_entries, read_folders, read_link
 from snapshots.visible import visible_path
 
-_Chain = list[tuple[Entry | None, Entry | None]]
-"""What commits did to one path, newest first: what they left, and what was before. Neighbours are joined."""
+_Chain = list[list[Entry | None]]
+"""What commits did to one path, newest first: the states it went through, from what they left to what was before.
+A new list begins where something else was at work between two of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,9 @@ class _Work:
 
     def take_back(self, path: str, chain: _Chain) -> None:
         """A generated file: whatever it is now, it goes back."""
-        if self._ours[path] not in (chain[0][0], chain[-1][1]):
+        if self._ours[path] not in (chain[0][0], chain[-1][-1]):
             self._notes[path] = "is generated; what it became since is not kept"
-        self._want(path, chain[-1][1])
+        self._want(path, chain[-1][-1])
 
     def merge(self, path: str, chain: _Chain, repository: GitRepository, owners: Owners) -> None:
         """An authored file: later work stays."""
@@ -108,8 +109,11 @@ class _Work:
         entry = self._ours[path]
         kept = False
         conflicts: list[Conflict] = []
-        for left, theirs in chain:
-            base = _dated_as(left, entry, self._dated)
+        for states in chain:
+            # It may be part of the way back already: a rollback of one of them, taken back, did nothing any more.
+            *passed, theirs = states
+            newest, *older = (_dated_as(state, entry, self._dated) for state in passed)
+            base = entry if entry in older else newest
             merge = merge_entry(
                 path, base, entry, theirs, choice=self._choice, contents=contents, owners=owners
             )
@@ -299,8 +303,8 @@ def _chains(reader: ObjectReader, commits: Iterable[Commit]) -> dict[str, _Chain
             raise StoreError("The baseline is the beginning: it cannot be taken back.")
         for path, (before, after) in changed_entries(reader, compared).items():
             chain = chains.setdefault(os.fsdecode(path), [])
-            if chain and chain[-1][1] == after:
-                chain[-1] = (chain[-1][0], before)
+            if chain and chain[-1][-1] == after:
+                chain[-1].append(before)
             else:
-                chain.append((after, before))
+                chain.append([after, before])
     return chains

@@ -88,8 +88,9 @@ class Journal:
     def settled(self) -> None:
         """The step is recorded, or undone. Should this line not get to the disk: recovery sees the commit, and undoes
         a second time what is undone."""
-        with contextlib.suppress(OSError):
-            self._write(settled=True)
+        if self._descriptor is not None:  # else not even the first line got to the disk
+            with contextlib.suppress(OSError):
+                self._write(settled=True)
         self.in_hand = False
 
     def finish(self) -> None:
@@ -117,9 +118,15 @@ class Journal:
     def _write(self, **line: object) -> None:
         assert self._descriptor is not None
         data = json.dumps(line).encode() + b"\n"
-        while data:
-            data = data[os.write(self._descriptor, data) :]
-        os.fsync(self._descriptor)
+        end = os.fstat(self._descriptor).st_size
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            os.fsync(self._descriptor)
+        except OSError:
+            with contextlib.suppress(OSError):  # the next line must not be joined to half of this one
+                os.ftruncate(self._descriptor, end)
+            raise
 
 
 def unfinished(path: Path) -> Unfinished | None:

@@ -66,6 +66,8 @@ class Recovery:
         done = Undone()
         if self._in_hand() and self.told.step != AGAIN:
             done = self._in_hand_undone()
+        if self.told.step != AGAIN and not done.not_undone and not self._commands():
+            self.recorder.drift()  # what differs now is the admin's, since the run was interrupted
         commits = self._recorded()
         if commits and not done.not_undone:
             later = self._taken_back(commits)
@@ -119,6 +121,10 @@ class Recovery:
             name = item.path.rpartition("/")[2]
             if name.startswith(TEMPORARY_PREFIX):
                 self.host.remove(f"/{item.path}")
+        for folder in {path.rpartition("/")[0] for path in self.store.declared}:
+            for name in self.host.names(folder):
+                if name.startswith(TEMPORARY_PREFIX):
+                    self.host.remove(f"/{folder}/{name}")
 
     def _survivors(self) -> None:
         """Wait for what the killed run had started: apt and dpkg till they are done, the rest a minute."""
@@ -142,6 +148,11 @@ class Recovery:
             return False
         head = self.store.head()
         return head is None or head.run != self.told.run or head.id == self.told.step_head
+
+    def _commands(self) -> bool:
+        """Whether the step in hand ran others' programs: these may have written anywhere."""
+        kinds = {change["expected"]["kind"] for change in self.told.changes}  # type: ignore[index]
+        return bool(kinds & {"command", "packages"})
 
     def _effects(self) -> list[Effect]:
         return [effect for change in self.told.changes if (effect := recall(change["expected"])) is not None]  # type: ignore[arg-type]

@@ -160,7 +160,7 @@ def test_what_stands_is_what_a_count_says(moves: list[tuple[bool, int]]) -> None
             history.add("rollback", None, force[number % len(force)])
         else:
             history.applied(ALL[number % len(ALL)])
-    force = {each.id for each in standing(history.commits)}
+    ids = {each.id for each in standing(history.commits)}
     for each in history.commits:
-        against = [other for other in history.commits if each.id in other.reverts and other.id in force]
-        assert (each.id in force) == (not against)
+        against = [other for other in history.commits if each.id in other.reverts and other.id in ids]
+        assert (each.id in ids) == (not against)

@@ -115,6 +115,24 @@ def test_drift_between_two_steps_stays(machine: Machine) -> None:
     assert path.read_text() == "1\n2\nmine\n4\n5\n"
 
 
+def test_the_same_line_put_there_by_two_commits_goes_once(machine: Machine) -> None:
+    """As a rollback that is taken back after the step was applied again leaves it: both stand."""
+    path = machine.etc / "mail/of-a-step"
+    store = machine.store()
+    path.write_text("made\n")
+    made = [step(store)]
+    path.write_text("made\nline\n")
+    made.append(step(store))
+    path.write_text("made\n")
+    commit(store, "rollback")
+    path.write_text("made\nline\n")
+    made.append(step(store))
+    reversal = store.reverse(made)
+    assert not reversal.conflicts
+    put(machine, reversal.targets)
+    assert not path.exists()
+
+
 def test_what_was_taken_back_is_not_taken_back_twice(machine: Machine) -> None:
     path = machine.root / MC
     store = machine.store()

@@ -14,7 +14,9 @@ NEW = ".dpkg-new"
 
 def put(path: Path, content: str, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
     """Write the file whole, with the mode, and for root with the owner. Raises OSError; then nothing is left."""
-    draft = path.with_name(path.name + NEW)
+    draft = path.with_name(
+        path.name + ("+" if path.name in ("passwd", "group", "group-", "passwd-") else NEW)
+    )
     try:
         _write(draft, content, mode, owner)
         draft.rename(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -37,6 +38,8 @@ FOLDERS = (
     ),
 )
 
+_OPEN = Store.open
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -62,7 +65,7 @@ class Machine:
 
     @property
     def store(self) -> Store:
-        return Store.open(self.home / "etc.git", root=self.root)
+        return _OPEN(self.home / "etc.git", root=self.root)
 
     def copy(self, folder: Path) -> Machine:
         """The same machine once more."""
@@ -186,7 +189,7 @@ class Wizard:
         self._patch.setattr("wizard.state_folder.STORE", machine.home / "etc.git")
         self._patch.setattr("wizard.state_folder.JOURNAL", machine.home / "journal")
         self._patch.setattr("wizard.state_folder.LOCK", machine.home / "lock")
-        self._patch.setattr("wizard.state_folder._open", lambda: machine.store)
+        self._patch.setattr(Store, "open", functools.partial(_OPEN, root=machine.root))
 
     def run(self, machine: Machine, *arguments: str) -> int:
         """The exit code of the command."""

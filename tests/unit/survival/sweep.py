@@ -48,7 +48,7 @@ class Sweep:
     def wrong(self, point: int, end: End, *recoveries: tuple[End, float]) -> list[str]:
         """What is not as it should be, once the run was killed at the point, each of the recoveries at that part of
         its way, and then the machine was recovered."""
-        machine, name = self._killed(point, *recoveries)
+        machine, name = self.killed(point, *recoveries)
         interrupted = machine.interrupted()
         try:
             code = self.wizard.run(machine, *end)
@@ -67,7 +67,8 @@ class Sweep:
             else []
         )
 
-    def _killed(self, point: int, *recoveries: tuple[End, float]) -> tuple[Machine, str]:
+    def killed(self, point: int, *recoveries: tuple[End, float]) -> tuple[Machine, str]:
+        """A machine whose run was killed there, and then the recoveries; and that in words."""
         machine = self._copy()
         words = [kill_at(point, self.wizard.runs(machine, *self.command)) or "it ended before"]
         for end, part in recoveries:

@@ -19,8 +19,6 @@ from tests.unit.survival.faults import can_be_refused, run_refused
 from tests.unit.survival.machine import Machine, Wizard, make_machine, not_the_same
 from tests.unit.survival.test_any_sequence import STEPS
 
-pytestmark = pytest.mark.full  # minutes, not seconds
-
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS)
 RUNS = {"apply": ("apply", "--yes"), "rollback": ("rollback", "--all", "--yes")}
 POINTS, CHUNKS = 9, 4

@@ -4,16 +4,17 @@ After `recover` all is as it was before the run; after `recover --finish` all is
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.unit.survival.admin import rewrite_with
 from tests.unit.survival.machine import Wizard, make_machine
 from tests.unit.survival.sweep import FINISH, UNDO, End, Sweep
-
-pytestmark = pytest.mark.full  # minutes, not seconds
 
 RUNS = {"apply": ("apply", "--yes"), "rollback": ("rollback", "--all", "--yes")}
 ENDS: dict[str, End] = {"undo": UNDO, "finish": FINISH}
@@ -60,6 +61,24 @@ def test_a_run_killed_anywhere_is_taken_back_or_finished(
     sweep = swept(run)
     points = sweep.points[chunk::CHUNKS]
     assert not [line for point in points for line in sweep.wrong(point, ENDS[end])]
+
+
+@each_run
+def test_what_the_admin_did_since_a_run_was_killed_is_not_lost(swept: Swept, run: str) -> None:
+    """It stays; only what apt, or a command that was cut short, may have written as well is said to be as before."""
+    sweep = swept(run)
+    found = []
+    for point in sweep.spread(RECOVERIES):
+        machine = sweep.killed(point)[0]
+        rewrite_with(machine.root / "etc/plain", "the admin's\n")
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            code = sweep.wizard.run(machine, "recover")
+        if code or not (
+            (machine.root / "etc/plain").read_text() == "the admin's\n" or "etc/plain" in said.getvalue()
+        ):
+            found.append(f"killed at {point}: {code}, {said.getvalue()}")
+    assert not found
 
 
 WAYS: tuple[tuple[End, End, End], ...] = (
