@@ -39,8 +39,12 @@ class Interrupt:
         finally:
             self._at_once = False
 
-    def _remember(self, number: int, _frame: FrameType | None) -> None:
+    def remember(self, number: int) -> None:
+        """A signal has come; from any thread."""
         self.number = self.number or number
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        self.remember(number)
         if self._at_once:
             raise Interrupted(number)
 
@@ -49,7 +53,7 @@ class Interrupt:
 def postponed() -> Iterator[Interrupt]:
     """While inside, signals wait for the next time the Interrupt is called."""
     interrupt = Interrupt()
-    before = {number: signal.signal(number, interrupt._remember) for number in SIGNALS}
+    before = {number: signal.signal(number, interrupt._handle) for number in SIGNALS}
     try:
         yield interrupt
     finally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +38,13 @@ class InterruptedRun(Exception):
 
 
 @contextmanager
-def at_work(*, recovering: bool = False) -> Iterator[tuple[Store, Journal, Interrupt]]:
+def at_work(
+    *, recovering: bool = False, told: Interrupt | None = None
+) -> Iterator[tuple[Store, Journal, Interrupt]]:
     """The store, the journal and the signals, while we alone change this host.
+
+    Signals are caught here, which the main thread alone may do; in another thread `told` is an Interrupt that
+    somebody else tells of them.
 
     Raises CannotHere, Locked, and InterruptedRun unless we are `recovering`."""
     must_be_root()
@@ -55,10 +60,10 @@ def at_work(*, recovering: bool = False) -> Iterator[tuple[Store, Journal, Inter
             raise CannotHere(
                 f"{LOCK} cannot be written: {problem.strerror}. Nothing was changed; mend that, then try again"
             ) from problem
-        interrupt = stack.enter_context(postponed())
-        told = killed_run()
-        if told is not None and not recovering:
-            raise InterruptedRun(told)
+        interrupt = stack.enter_context(postponed() if told is None else nullcontext(told))
+        killed = killed_run()
+        if killed is not None and not recovering:
+            raise InterruptedRun(killed)
         yield _open(), Journal(JOURNAL), interrupt
 
 
