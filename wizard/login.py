@@ -30,7 +30,7 @@ def test(arguments: argparse.Namespace, answers: Answers) -> int:
         out(f"{sign} {clean(line.text):<60}" + (f"  {line.explanation}" if line.explanation else ""))
 
     try:
-        address, name = _where(arguments.host or chosen.host, arguments.port)
+        address, name = reachable(arguments.host or chosen.host, arguments.port)
         target = Target(
             host=address,
             server_name=name,
@@ -70,8 +70,8 @@ def password(arguments: argparse.Namespace) -> str:
     return getpass.getpass("Password: ")
 
 
-def _where(host: str, port: int) -> tuple[str, str | None]:
-    """The address to test, and on this host itself the name that clients know it by.
+def reachable(host: str, port: int) -> tuple[str, str | None]:
+    """The address to test, and on this host itself (an empty `host`) the name that clients know it by. Raises ValueError.
 
     This host is reached where its own sendmail.cf says that it listens: behind a NAT its name leads elsewhere."""
     if host:
