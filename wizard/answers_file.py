@@ -1,0 +1,46 @@
+"""Answers as the commented TOML that `wizard.answers` reads, and written to a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from snapshots.entry import Entry, EntryError, Kind, write_entry
+from templates import render
+from wizard.answers import MECHANISMS, Answers, AnswersError
+from wizard.facts import Facts
+
+
+def as_toml(answers: Answers, facts: Facts | None = None) -> str:
+    """The answers with a comment on each; without facts the comments know nothing of the host."""
+    listen, auth, test = answers.listen, answers.auth, answers.test
+    return render(
+        "answers.toml.j2",
+        addresses=facts.addresses if facts else ("(not looked at)",),
+        submission=json.dumps(list(listen.submission)),
+        smtp=json.dumps(list(listen.smtp)),
+        ipv6=json.dumps(listen.ipv6),
+        implicit_tls=json.dumps(listen.implicit_tls),
+        ipv6_available=facts.ipv6 if facts else True,
+        saslauthd_mechanism=_inside(auth.saslauthd_mechanism),
+        saslauthd_mechanisms=MECHANISMS[1:],
+        mechanisms=list(auth.mechanisms),
+        fqdn=_inside(test.host),
+        user=_inside(test.user),
+        send_to=_inside(test.send_to),
+    )
+
+
+def save(path: Path, text: str) -> None:
+    """Write a file for the admin alone, atomically, never through a symbolic link. Raises AnswersError."""
+    import os
+
+    try:
+        write_entry(path.absolute(), Entry(Kind.FILE, 0o600, os.geteuid(), os.getegid(), text.encode()))
+    except EntryError as error:
+        raise AnswersError(f"{path} could not be written: {error}") from error
+
+
+def _inside(value: str) -> str:
+    """A value within TOML's quotes."""
+    return json.dumps(value, ensure_ascii=False)[1:-1]

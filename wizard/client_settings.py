@@ -1,0 +1,143 @@
+"""What a mail client needs to know of this host (howto section 4): for people, as files, and as DNS records."""
+
+from __future__ import annotations
+
+import plistlib
+import uuid
+from dataclasses import dataclass
+
+from templates import render
+from wizard.answers import Answers, host_name
+from wizard.facts import Facts
+from wizard.plan import Check, Sign
+
+FORMATS = ("table", "text", "autoconfig", "mobileconfig", "srv")
+"""A table, a text to mail to users, Thunderbird's autoconfig, Apple's profile, DNS records."""
+PATIENCE = 5.0
+"""Seconds for each question to the DNS."""
+
+
+@dataclass(frozen=True)
+class ClientSettings:
+    """The submission server as clients name it. `imap` is where they read mail: some files need it."""
+
+    host: str
+    domain: str
+    implicit_tls: bool = False
+    imap: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for what is no host name."""
+        for name in filter(None, (self.host, self.domain, self.imap)):
+            host_name(name)
+
+    @classmethod
+    def of(cls, facts: Facts, answers: Answers, imap: str = "") -> ClientSettings:
+        """The settings of this host; its mail domain is taken to be what follows its own name."""
+        host = facts.fqdn or facts.hostname
+        return cls(host, host.partition(".")[2] or host, answers.listen.implicit_tls, imap)
+
+    @property
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """The howto's table."""
+        return (
+            ("Server name", self.host),
+            ("Port", "587"),
+            ("User name", "the login name on the server"),
+            ("Authentication method", "Normal password"),
+            ("Connection security", "STARTTLS"),
+            *((("Or: port", "465, with SSL/TLS"),) if self.implicit_tls else ()),
+        )
+
+    @property
+    def records(self) -> tuple[tuple[str, int, str], ...]:
+        """DNS SRV records of RFC 6186 and RFC 8314: name, port, target."""
+        made = [(f"_submission._tcp.{self.domain}.", 587, f"{self.host}.")]
+        if self.implicit_tls:
+            made.append((f"_submissions._tcp.{self.domain}.", 465, f"{self.host}."))
+        return tuple(made)
+
+    def rendered(self, form: str) -> str:
+        """One of FORMATS. Raises ValueError where it needs the IMAP server and has none."""
+        if form == "mobileconfig":
+            return self._mobileconfig()
+        if form == "autoconfig":
+            self._needs_imap("Thunderbird's autoconfig")
+        return render(f"client_{form}.j2", settings=self)
+
+    def _mobileconfig(self) -> str:
+        self._needs_imap("Apple's profile")
+        mail = {
+            "PayloadType": "com.apple.mail.managed",
+            "PayloadVersion": 1,
+            "PayloadIdentifier": f"msa-wizard.{self.host}.mail",
+            "PayloadUUID": str(uuid.uuid5(uuid.NAMESPACE_DNS, f"mail.{self.host}")),
+            "PayloadDisplayName": f"Mail at {self.domain}",
+            "EmailAccountType": "EmailTypeIMAP",
+            "EmailAccountDescription": self.domain,
+            "IncomingMailServerAuthentication": "EmailAuthPassword",
+            "IncomingMailServerHostName": self.imap,
+            "IncomingMailServerPortNumber": 993,
+            "IncomingMailServerUseSSL": True,
+            "OutgoingMailServerAuthentication": "EmailAuthPassword",
+            "OutgoingMailServerHostName": self.host,
+            "OutgoingMailServerPortNumber": 587,
+            "OutgoingMailServerUseSSL": True,
+            "OutgoingPasswordSameAsIncomingPassword": True,
+        }
+        profile = {
+            "PayloadType": "Configuration",
+            "PayloadVersion": 1,
+            "PayloadIdentifier": f"msa-wizard.{self.host}",
+            "PayloadUUID": str(uuid.uuid5(uuid.NAMESPACE_DNS, self.host)),
+            "PayloadDisplayName": f"Mail at {self.domain}",
+            "PayloadDescription": f"Outgoing mail through {self.host}. User name and password are asked for.",
+            "PayloadContent": [mail],
+        }
+        return plistlib.dumps(profile).decode()
+
+    def _needs_imap(self, what: str) -> None:
+        if not self.imap:
+            raise ValueError(f"{what} describes a whole account: name the IMAP server too (--imap HOST)")
+
+
+def check_dns(settings: ClientSettings) -> list[Check]:
+    """What the DNS says now of each record; never raises for what a name server does."""
+    import dns.exception
+    import dns.resolver
+
+    made = []
+    for name, port, target in settings.records:
+        try:
+            answer = dns.resolver.resolve(name, "SRV", lifetime=PATIENCE)
+        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+            made.append(Check(name, Sign.WARNING, f"{name} has no SRV record", "add the record shown"))
+        except (dns.exception.DNSException, OSError) as error:
+            made.append(Check(name, Sign.UNKNOWN, f"{name} could not be asked for: {error}"))
+        else:
+            found = {(int(item.port), str(item.target).lower()) for item in answer}
+            right = (port, target.lower()) in found
+            says = ", ".join(f"{host} port {number}" for number, host in sorted(found))
+            made.append(
+                Check(
+                    name,
+                    Sign.OK if right else Sign.FAILED,
+                    f"{name} says {says}",
+                    "" if right else "change it",
+                )
+            )
+    return made
+
+
+def certificate_warning(host: str = "") -> str | None:
+    """What a careful client would say of the certificate of `host` (empty: this one), None where it says nothing."""
+    from wizard.login import reachable
+    from wizard.smtp import Target, converse
+
+    address, name = reachable(host, 587)
+    result = converse(Target(host=address, server_name=name, port=587, smtp_port=None), None)
+    if result.certificate is None:
+        return f"The certificate could not be looked at: {result.verdict}"
+    if result.certificate.problem:
+        return f"Mail clients will warn of the certificate: {result.certificate.problem}."
+    return None

@@ -1,0 +1,39 @@
+"""The command `client-settings`: what a mail client needs, for people and as files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wizard.answers import Answers, AnswersError, load
+from wizard.answers_file import save
+from wizard.client_settings import ClientSettings, check_dns
+from wizard.host import Host
+from wizard.look import look
+from wizard.plan import Sign
+from wizard.printing import check_text, out
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def client_settings(arguments: argparse.Namespace) -> int:
+    """`client-settings`: 0; with --check-dns 1 where the DNS says otherwise."""
+    answers = load(Path(arguments.answers)) if arguments.answers else Answers()
+    try:
+        settings = ClientSettings.of(look(Host()), answers, arguments.imap)
+        made = settings.rendered(arguments.format)
+    except ValueError as problem:
+        raise AnswersError(str(problem)) from problem
+    if arguments.output:
+        save(Path(arguments.output), made)
+        print(f"{arguments.output} is written.", file=sys.stderr)
+    else:
+        out(made.rstrip("\n"))
+    if not arguments.check_dns:
+        return 0
+    checks = check_dns(settings)
+    for check in checks:
+        out(check_text(check))
+    return int(any(check.sign is not Sign.OK for check in checks))

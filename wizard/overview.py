@@ -1,0 +1,142 @@
+"""What a person wants to see first: the host in a few sentences, each step's plan and state, what was done before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.engine import Engine
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.look import look
+from wizard.plan import Check, Outcome, Plan, Sign
+from wizard.standing import standing
+from wizard.steps import STEPS
+from wizard.steps.preflight import checks
+
+if TYPE_CHECKING:
+    from snapshots.store import Commit
+    from wizard.journal import Unfinished
+
+REMAINING = ("pending", "drifted", "later")
+"""The states of steps that have something left to do."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A picture of host, plans and history at one moment."""
+
+    facts: Facts
+    checks: tuple[Check, ...]
+    plans: Mapping[str, Plan]
+    """By step, each as if those before it were done."""
+    commits: tuple[Commit, ...] = ()
+    """Newest first."""
+    killed: Unfinished | None = None
+
+    @property
+    def states(self) -> dict[str, str]:
+        """By step: `applied`, `drifted`, or the plan's outcome."""
+        applied = {item.step for item in standing(self.commits) if item.operation == "apply"}
+        return {name: state(plan, name in applied) for name, plan in self.plans.items()}
+
+    @property
+    def remaining(self) -> tuple[str, ...]:
+        """The steps that have something left to do, in the howto's order."""
+        return tuple(name for name, word in self.states.items() if word in REMAINING)
+
+
+def state(plan: Plan, applied: bool) -> str:
+    """A step's state in one word, given whether a commit that stands says that it was applied."""
+    if applied and plan.outcome is Outcome.DONE:
+        return "applied"
+    if applied and plan.outcome is Outcome.PENDING:
+        return "drifted"
+    return str(plan.outcome)
+
+
+def overview(
+    host: Host, answers: Answers, commits: Iterable[Commit] = (), killed: Unfinished | None = None
+) -> Overview:
+    """Look at the host and plan every step; nothing is changed."""
+    facts = look(host, ask_apt=True)
+    known = tuple(commits)
+    return Overview(
+        facts,
+        (*checks(facts, answers), *found(facts), _history(known)),
+        plans(host, answers, facts),
+        known,
+        killed,
+    )
+
+
+def plans(host: Host, answers: Answers, facts: Facts) -> dict[str, Plan]:
+    """Each step's plan, as if those before it were done."""
+    engine = Engine(host, answers, lambda _: None)
+    made: dict[str, Plan] = {}
+    for step in STEPS:
+        made[step.id] = engine.plan_step(step, facts)
+        facts = facts.after(made[step.id])
+    return made
+
+
+def found(facts: Facts) -> tuple[Check, ...]:
+    """What is there of an MSA: packages, daemons, certificate, firewall."""
+    return (_packages(facts), _sendmail(facts), _saslauthd(facts), _certificate(facts), _firewall(facts))
+
+
+def _packages(facts: Facts) -> Check:
+    named = [
+        f"{name} {facts.packages[name]}" for name in ("sendmail-bin", "sasl2-bin") if name in facts.packages
+    ]
+    if len(named) == 2:
+        return Check("packages", Sign.OK, f"{' and '.join(named)} are installed")
+    return Check(
+        "packages",
+        Sign.UNKNOWN,
+        f"{named[0]} alone is installed" if named else "sendmail is not installed yet",
+    )
+
+
+def _sendmail(facts: Facts) -> Check:
+    ports = sorted({item.port for item in facts.listeners if item.process == "sendmail-mta"})
+    if ports:
+        return Check("sendmail", Sign.OK, f"sendmail listens on port {', '.join(map(str, ports))}")
+    running = facts.process("sendmail-mta") is not None
+    return Check("sendmail", Sign.UNKNOWN, "sendmail runs" if running else "sendmail is not running")
+
+
+def _saslauthd(facts: Facts) -> Check:
+    if facts.saslauthd_says is not None:
+        return Check("saslauthd", Sign.OK, "saslauthd answers on its socket")
+    return Check("saslauthd", Sign.UNKNOWN, "saslauthd does not answer")
+
+
+def _certificate(facts: Facts) -> Check:
+    there = f.SERVER_CERT in facts.unreadable or facts.files.get(f.SERVER_CERT) is not None
+    says = f"{f.SERVER_CERT} is there" if there else "no certificate yet; sendmail's packages make one"
+    return Check("certificate", Sign.OK if there else Sign.UNKNOWN, says)
+
+
+def _firewall(facts: Facts) -> Check:
+    active = [item.name for item in facts.firewalls if item.active]
+    if active:
+        return Check(
+            "firewall", Sign.WARNING, f"{' and '.join(active)} is active: ports 25 and 587 must be open"
+        )
+    return Check("firewall", Sign.OK, "no firewall on this host stands before the ports")
+
+
+def _history(commits: Sequence[Commit]) -> Check:
+    applied = [item for item in standing(commits) if item.operation == "apply"]
+    if not applied:
+        return Check("history", Sign.OK, "nothing was applied by msa-wizard so far")
+    last = applied[0]
+    return Check(
+        "history",
+        Sign.OK,
+        f"{len(applied)} step{'s' if len(applied) > 1 else ''} applied, the last by {last.author.name} on {last.time.astimezone():%F %R}",
+    )
