@@ -26,6 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     os.umask(0o022)
+    if not arguments and sys.stdin.isatty() and sys.stdout.isatty():
+        from screens.launch import launch
+
+        return launch()
     return _run(_parser().parse_args(arguments or ["status"]))
 
 
@@ -34,6 +38,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     if arguments.run in ("rollback", "recover"):
         from wizard import rollback_commands as commands
+    elif arguments.run == "client_settings":
+        from wizard import client_settings_command as commands  # type: ignore[no-redef]
     else:
         from wizard import commands  # type: ignore[no-redef]
     from wizard.answers import AnswersError
@@ -131,9 +137,28 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--undo", action="store_true", help="take it back (the default)")
     which.add_argument("--finish", action="store_true", help="go on with it")
     which.add_argument("--show", action="store_true", help="only say what it had done")
+    _client_options(command("client-settings", "what a mail client needs, for people and as files"))
     command("answers", "print a commented answers.toml with this host's defaults")
     _test_options(command("test", "log in as a mail client does, and show the whole conversation"))
     return parser
+
+
+def _client_options(clients: argparse.ArgumentParser) -> None:
+    clients.set_defaults(run="client_settings")
+    clients.add_argument(
+        "--format",
+        choices=("table", "text", "autoconfig", "mobileconfig", "srv"),
+        default="table",
+        help="a table; a text for users; Thunderbird's autoconfig; Apple's profile; DNS SRV records",
+    )
+    clients.add_argument(
+        "--imap", default="", metavar="HOST", help="where users read mail; the two files need it"
+    )
+    clients.add_argument("--output", metavar="FILE", help="write it there, readable for you alone")
+    clients.add_argument(
+        "--check-dns", action="store_true", help="ask the DNS for the SRV records; 1 unless they are right"
+    )
+    clients.add_argument("--answers", metavar="FILE", help="answers in TOML")
 
 
 def _test_options(test: argparse.ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""The wizard on a terminal: screens that render the engine's plans, events and results, and change nothing themselves."""

@@ -1,0 +1,115 @@
+"""The program on the terminal: its keys, its signals, its worker, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from screens.desk import Desk, Reply
+from screens.machine import Machine
+from screens.welcome import Welcome
+from wizard.interrupt import SIGNALS
+
+
+class WizardApp(App[int]):
+    """`msa-wizard` without arguments. Its result is the exit code."""
+
+    CSS_PATH = "wizard.tcss"
+    TITLE = "msa-wizard"
+    HORIZONTAL_BREAKPOINTS = [(0, "-too-narrow"), (80, "-normal"), (120, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-too-low"), (24, "-high-enough")]  # noqa: RUF012
+    NOTIFICATION_TIMEOUT = 8
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,f10,ctrl+q,ctrl+c", "leave", "Quit", key_display="q"),
+        Binding("f1,question_mark", "explain", "Help", key_display="?"),
+        Binding("h,f3", "history", "History", key_display="h"),
+    ]
+
+    def __init__(self, machine: Machine | None = None, *, plain: bool = False) -> None:
+        super().__init__()
+        self.theme = "ansi-dark"  # the terminal's own sixteen colours, dark or light
+        self.animation_level = "none"  # over SSH each frame is bytes
+        self.machine = machine or Machine()
+        self.desk = Desk(self)
+        self.signal = 0
+        """The signal that ends us."""
+        self.crash: BaseException | None = None
+        if plain:
+            from screens.widgets.ascii_only import AsciiOnly
+
+            self._filters.append(AsciiOnly())
+
+    def on_mount(self) -> None:
+        """Catch the signals, and show the first screen."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            with contextlib.suppress(RuntimeError, ValueError):  # in tests we are not in the main thread
+                loop.add_signal_handler(number, self._signalled, number)
+        self.push_screen(Welcome())
+
+    def on_unmount(self) -> None:
+        """Whatever ends us: a job that waits for an answer must not wait for ever."""
+        self.desk.answer(Reply.STOP)
+
+    def get_default_screen(self) -> Screen[None]:
+        """A bare screen below the first one."""
+        return Screen(id="_default")
+
+    def action_leave(self) -> None:
+        """Quit; ask first while a step is at work."""
+        if not self.desk.changing:
+            self.end(0)
+            return
+        from screens.leaving import Leaving
+
+        if not isinstance(self.screen, Leaving):
+            self.push_screen(
+                Leaving(self.desk.job), lambda yes: self._signalled(signal.SIGINT) if yes else None
+            )
+
+    def end(self, code: int) -> None:
+        """Leave with this exit code, once a job that waits has ended."""
+        self.desk.answer(Reply.STOP)
+        self.exit(code, return_code=code)
+
+    def action_history(self) -> None:
+        """Every commit, from everywhere."""
+        from screens.history import History
+
+        if not isinstance(self.screen, History) and not self.desk.changing and not self.screen.is_modal:
+            self.push_screen(History())
+
+    def action_explain(self) -> None:
+        """What this screen and what has the focus are for."""
+        from screens.help import Help
+
+        if not isinstance(self.screen, Help):
+            self.push_screen(Help(self.screen))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The command palette: where one can go from everywhere."""
+        yield SystemCommand(
+            "History and rollback", "Every commit, its diff, and taking it back", self.action_history
+        )
+        yield SystemCommand("Help", "What this screen is for, and its keys", self.action_explain)
+        yield SystemCommand("Quit", "Leave msa-wizard", self.action_leave)
+
+    def _signalled(self, number: int) -> None:
+        """SIGHUP, SIGTERM, SIGINT: finish or undo what is in hand, then end, with the terminal as it was."""
+        self.signal = self.signal or number
+        if self.desk.busy:
+            self.desk.tell(number)
+            self.notify("Ending: what is in hand is finished or undone first.")
+        self.exit(128 + number, return_code=128 + number)
+
+    def _fatal_error(self) -> None:
+        """In place of Textual's own, which would print local variables, passwords among them."""
+        self.crash = self._exception
+        self._close_messages_no_wait()

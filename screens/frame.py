@@ -1,0 +1,55 @@
+"""What every screen has: a title, a body, the same on the command line, and its keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from screens.terminal import SMALLEST
+
+if TYPE_CHECKING:
+    from screens.app import WizardApp
+
+Result = TypeVar("Result")
+
+
+class Frame(Screen[Result]):
+    """A screen of the wizard. `HELP_TEXT` is shown on F1, above what the focused widget says of itself."""
+
+    HELP_TEXT: ClassVar[str] = ""
+    HEADING: ClassVar[str] = ""
+
+    def compose(self) -> ComposeResult:
+        """Title, body, command line, keys."""
+        yield Static(f"msa-wizard  {self.HEADING}", id="title", markup=False)
+        with Vertical(id="body"):
+            yield from self.body()
+        yield Static("", id="same", markup=False)
+        yield Footer(show_command_palette=False, compact=True)
+        yield Static(
+            f"This window is too small: the screens need {SMALLEST[0]}x{SMALLEST[1]}.\n"
+            "Nothing is lost; make it larger to go on, or press q to quit.",
+            id="small",
+            markup=False,
+        )
+
+    def body(self) -> ComposeResult:
+        """The screen's own widgets."""
+        raise NotImplementedError
+
+    def same(self, command: str) -> None:
+        """Say what does the same on the command line."""
+        self.query_one("#same", Static).update(f"$ {command}" if command else "")
+
+    def title_says(self, words: str) -> None:
+        """What stands behind the heading."""
+        self.query_one("#title", Static).update(f"msa-wizard  {self.HEADING}  {words}".rstrip())
+
+    @property
+    def wizard(self) -> WizardApp:
+        """The app, as what it is."""
+        return cast("WizardApp", self.app)

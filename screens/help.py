@@ -1,0 +1,53 @@
+"""Help on what is in front of one: the screen, the widget that has the focus, and the keys."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from wizard.printing import clean
+
+
+class Help(ModalScreen[None]):
+    """Text and keys of the screen below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,f1,question_mark", "dismiss", "Close"),
+    ]
+
+    def __init__(self, about: Screen[Any]) -> None:
+        super().__init__()
+        self._about = about
+
+    def compose(self) -> ComposeResult:
+        """The text, then the keys."""
+        with VerticalScroll(classes="dialog tall"):
+            yield Static(self._content(), markup=False)
+
+    def _content(self) -> Content:
+        about = self._about
+        focused = about.focused
+        parts: list[tuple[str, str]] = [(f"{getattr(about, 'HEADING', '') or 'Help'}\n\n", "bold")]
+        parts += [(f"{getattr(about, 'HELP_TEXT', '').strip()}\n\n", "")]
+        if focused is not None and focused.tooltip:
+            parts += [(f"{clean(str(focused.tooltip))}\n\n", "")]
+        parts += [("Keys\n", "bold")]
+        keys: dict[str, list[str]] = {}
+        for key, active in about.active_bindings.items():
+            if active.binding.description and active.enabled:
+                keys.setdefault(active.binding.description, []).append(
+                    self.app.get_key_display(active.binding) if not active.binding.key_display else key
+                )
+        for what, names in keys.items():
+            shown = ", ".join(
+                dict.fromkeys(name.replace("question_mark", "?").replace("slash", "/") for name in names)
+            )
+            parts += [(f"  {shown:<22}", "ansi_cyan"), (f"{what}\n", "")]
+        parts += [("\nEscape closes this.", "")]
+        return Content.assemble(*parts)

@@ -1,0 +1,149 @@
+"""Every commit of the snapshot store, its diff, and taking it back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from screens import problems
+from screens.frame import Frame
+from screens.widgets.diff_text import diff_content
+from snapshots.errors import StoreError
+from wizard.printing import clean
+from wizard.standing import standing
+
+if TYPE_CHECKING:
+    from snapshots.store import Commit
+
+OPERATIONS = {
+    "baseline": "as found",
+    "drift": "by others",
+    "apply": "applied",
+    "rollback": "taken back",
+    "recover": "recovered",
+}
+
+
+class History(Frame[None]):
+    """Newest first; the diff of the chosen commit below."""
+
+    HEADING = "History"
+    HELP_TEXT = """
+Each row is one commit of /etc in the snapshot store: what msa-wizard did, and, recorded apart, what was changed
+by others in between. Below is what the chosen one changed.
+
+r takes the chosen commit back, with the steps that need it, and shows first what that means. A row that says
+"taken back" is a rollback: r on it undoes the rollback. g goes back to the chosen row: everything applied
+after it is taken back. A row in parentheses is not in force any more.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "roll_back", "Take back"),
+        Binding("g", "go_back_to", "Back to here"),
+        Binding("space", "turn(1)", "Page the diff", key_display="space"),
+        Binding("b", "turn(-1)", "Page back", show=False),
+        Binding("escape", "dismiss", "Back"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._commits: tuple[Commit, ...] = ()
+
+    def body(self) -> ComposeResult:
+        """Rows above, diff below."""
+        yield OptionList(id="commits", markup=False)
+        with VerticalScroll(id="difference", can_focus=False):
+            yield Static("", id="changed", markup=False)
+
+    def on_mount(self) -> None:
+        """Read it."""
+        self.query_one("#commits").focus()
+
+    def on_screen_resume(self) -> None:
+        """There may be more by now."""
+        self.run_worker(self._read, thread=True, exclusive=True, group="read")
+
+    def _read(self) -> None:
+        try:
+            commits = self.wizard.machine.commits()
+        except Exception as error:
+            said = problems.words(error)
+            if said is None:
+                raise
+            self.app.call_from_thread(self._changed, Content(said))
+            return
+        self.app.call_from_thread(self._show, commits)
+
+    def _show(self, commits: Sequence[Commit]) -> None:
+        self._commits = tuple(commits)
+        force = {item.id for item in standing(commits)}
+        rows = self.query_one("#commits", OptionList)
+        chosen = rows.highlighted or 0
+        rows.set_options([Option(_row(item, item.id in force), id=item.id) for item in commits])
+        if commits:
+            rows.highlighted = min(chosen, len(commits) - 1)
+        else:
+            self._changed(
+                Content(
+                    "There is no history yet: nothing was ever applied on this host, or you are not root."
+                )
+            )
+
+    def _chosen(self) -> Commit | None:
+        index = self.query_one("#commits", OptionList).highlighted
+        return self._commits[index] if index is not None and index < len(self._commits) else None
+
+    def on_option_list_option_highlighted(self) -> None:
+        """The diff of another row."""
+        commit = self._chosen()
+        if commit is not None:
+            self.same(f"msa-wizard diff {commit.short}")
+            self.run_worker(lambda: self._diff(commit), thread=True, exclusive=True, group="read")
+
+    def _diff(self, commit: Commit) -> None:
+        try:
+            shown = diff_content(self.wizard.machine.diff(commit))
+        except StoreError as error:
+            shown = Content(clean(str(error)))
+        self.app.call_from_thread(self._if_chosen, commit, shown)
+
+    def _if_chosen(self, commit: Commit, shown: Content) -> None:
+        if commit is self._chosen():
+            self._changed(shown)
+
+    def _changed(self, shown: Content) -> None:
+        self.query_one("#changed", Static).update(shown)
+        self.query_one("#difference").scroll_home(animate=False)
+
+    def action_roll_back(self) -> None:
+        """Take the chosen commit back, after a look at what that means."""
+        self._open(to=False)
+
+    def action_go_back_to(self) -> None:
+        """Take back everything that was applied after the chosen commit."""
+        self._open(to=True)
+
+    def _open(self, *, to: bool) -> None:
+        from screens.rollback import RollBack
+
+        commit = self._chosen()
+        if commit is not None and not self.wizard.desk.changing:
+            self.app.push_screen(RollBack(commit.id if to else commit.short, to=to))
+
+    def action_turn(self, pages: int) -> None:
+        """Scroll the diff."""
+        difference = self.query_one("#difference")
+        difference.scroll_relative(y=pages * max(1, difference.size.height - 2), animate=False)
+
+
+def _row(commit: Commit, in_force: bool) -> str:
+    when = commit.time.astimezone().strftime("%F %R")
+    word = OPERATIONS.get(commit.operation, commit.operation)
+    word = word if in_force else f"({word})"
+    return f"{when}  {word:<12}  {clean(commit.subject)}  {clean(commit.author.name)}"

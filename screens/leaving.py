@@ -1,0 +1,37 @@
+"""The question before leaving while a step is at work."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+
+class Leaving(ModalScreen[bool]):
+    """True: end now, with what is in hand finished or undone."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "dismiss(True)", "Quit"),
+        Binding("n,escape,enter", "dismiss(False)", "Stay"),
+    ]
+
+    def __init__(self, job: str) -> None:
+        super().__init__()
+        self._job = job
+
+    def compose(self) -> ComposeResult:
+        """The question; staying is the default."""
+        with Vertical(classes="dialog"):
+            yield Static(
+                f"{self._job} is at work.\n\n"
+                "If you quit now, the change in hand is finished first, then its step is undone,\n"
+                "and msa-wizard ends. A package manager is never stopped half-way: that may\n"
+                "take a minute. Steps that are done stay.\n\n"
+                "  y      quit\n"
+                "  Enter  stay here (n and Escape too)",
+                markup=False,
+            )

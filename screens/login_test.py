@@ -1,0 +1,179 @@
+"""AUTH LOGIN as a mail program does it: line by line, with what each line means, ending in 235 or in a reason."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import Input, Label, Static
+
+from screens import problems
+from screens.desk import Job
+from screens.frame import Frame
+from screens.messages import JobEnded, SmtpLine
+from screens.widgets.signs import check_content
+from wizard.plan import Check, Sign
+from wizard.printing import clean
+from wizard.smtp import Credentials, Line, Result, Target, converse
+
+FIELDS = (
+    (
+        "host",
+        "Server",
+        "",
+        "The mail server's name or address. Empty: this host, where its sendmail listens.",
+    ),
+    ("port", "Port", "587", "587 speaks STARTTLS; 465 has TLS from the first byte."),
+    ("user", "User name", "", "A shell user of the server. Empty: everything up to the login is tested."),
+    ("password", "Password", "", "It stays in memory for this one test, and is masked in what you see."),
+    (
+        "send-to",
+        "Send a message to",
+        "",
+        "A mail address: a short test message is really submitted. Empty: none.",
+    ),
+)
+"""Id, label, default and help of each field."""
+
+
+class LoginTest(Frame[None]):
+    """Five fields above, the conversation below."""
+
+    HEADING = "Test a login"
+    HELP_TEXT = """
+This talks to the server as a mail program does: STARTTLS, then AUTH LOGIN. ">" is what we say, "<" what the server
+says, "#" a remark. User name and password travel as base64, which is no encryption: TLS around them is. The
+password is masked wherever it would be seen. 235 means that the login works.
+
+Enter in any field begins the test.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f5", "begin", "Test"),
+        Binding("escape", "back", "Back"),
+        Binding("pagedown", "turn(1)", "Page", show=False),
+        Binding("pageup", "turn(-1)", "Page back", show=False),
+    ]
+
+    def body(self) -> ComposeResult:
+        """Form, conversation, verdict."""
+        test = self.wizard.machine.answers.test
+        known = {"host": test.host, "user": test.user, "send-to": test.send_to}
+        for name, label, default, words in FIELDS:
+            with Horizontal(classes="field"):
+                yield Label(label, classes="label", markup=False)
+                yield Input(known.get(name) or default, id=name, password=name == "password", tooltip=words)
+        with VerticalScroll(id="talk", can_focus=False):
+            yield Static("", id="lines", markup=False)
+        yield Static("Fill in the user name and press Enter.", id="verdict", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin at the user."""
+        self._said: list[Content] = []
+        self._drawn = 0
+        self._draw_timer = self.set_interval(0.1, self._draw)
+        self.same("msa-wizard test --user NAME")
+        self.query_one("#user", Input).focus()
+
+    def on_descendant_focus(self) -> None:
+        """Say what the field is for, as long as nothing was tested."""
+        words = {name: help_ for name, _, _, help_ in FIELDS}
+        focused = self.focused
+        if not self._said and focused is not None and focused.id in words:
+            self._verdict(words[focused.id])
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter: to the password first, where there is a user without one."""
+        if event.input.id != "password" and self._value("user") and not self._value("password"):
+            self.query_one("#password", Input).focus()
+        elif event.input.id != "user" or self._value("user"):
+            self.action_begin()
+        else:
+            self._verdict("A user name first; or F5 for a test without a login.")
+
+    def action_begin(self) -> None:
+        """Hold the conversation."""
+        if self.wizard.desk.busy and not self.wizard.desk.waiting:
+            return
+        try:
+            port = int(self._value("port"))
+            host, user, send_to = self._value("host"), self._value("user"), self._value("send-to")
+            credentials = Credentials(user, self.query_one("#password", Input).value) if user else None
+        except ValueError as problem:
+            self._verdict(clean(str(problem)))
+            return
+        named = f" --user {user}" if user else ""
+        self.same(f"msa-wizard test{f' --host {host}' if host else ''} --port {port}{named}")
+        self._said.clear()
+        self._drawn = 0
+        self.query_one("#lines", Static).update("")
+        self._verdict("Connecting ...")
+
+        def work(job: Job) -> Result:
+            from wizard.login import reachable
+
+            address, name = reachable(host, port)
+            target = Target(host=address, server_name=name, port=port, send_to=send_to or None)
+            return converse(target, credentials, lambda line: job.post(SmtpLine(line)))
+
+        self.wizard.desk.start(self, "test", work)
+
+    def on_smtp_line(self, message: SmtpLine) -> None:
+        """A line more; drawn with others some ten times a second."""
+        self._said.append(_shown(message.line))
+
+    def on_job_ended(self, message: JobEnded) -> None:
+        """The verdict."""
+        self._draw()
+        if message.error is not None:
+            said = (
+                clean(str(message.error))
+                if isinstance(message.error, ValueError)
+                else problems.words(message.error)
+            )
+            if said is None:
+                raise message.error
+            self._verdict(said)
+            return
+        result = message.result
+        if not isinstance(result, Result):
+            return
+        self._said += [Content("")] + [
+            check_content(Check(item.id, Sign(item.state), item.says)) for item in result.findings
+        ]
+        self._draw()
+        bad = any(item.state == "failed" for item in result.findings)
+        good = result.ok and not bad
+        layer = f" [{result.layer}]" if result.layer else ""
+        sign = ("✓ OK", "bold ansi_green") if good else ("✗ FAILED", "bold ansi_red")
+        self.query_one("#verdict", Static).update(Content.assemble(sign, f"{layer}: {clean(result.verdict)}"))
+
+    def action_turn(self, pages: int) -> None:
+        """Scroll the conversation."""
+        talk = self.query_one("#talk")
+        talk.scroll_relative(y=pages * max(1, talk.size.height - 1), animate=False)
+
+    def action_back(self) -> None:
+        """The password goes with the screen."""
+        self.query_one("#password", Input).clear()
+        self.dismiss()
+
+    def _draw(self) -> None:
+        if len(self._said) > self._drawn:
+            self._drawn = len(self._said)
+            self.query_one("#lines", Static).update(Content("\n").join(self._said))
+            self.query_one("#talk").scroll_end(animate=False)
+
+    def _value(self, name: str) -> str:
+        return self.query_one(f"#{name}", Input).value.strip()
+
+    def _verdict(self, words: str) -> None:
+        self.query_one("#verdict", Static).update(words)
+
+
+def _shown(line: Line) -> Content:
+    sign, style = {"server": ("<", ""), "client": (">", "bold")}.get(line.who, ("#", "ansi_cyan"))
+    beside = f"  - {clean(line.explanation)}" if line.explanation else ""
+    return Content.assemble((f"{sign} {clean(line.text)}", style), (beside, "ansi_cyan"))

@@ -1,0 +1,116 @@
+"""The screens' only door to the engine: look, apply, take back, recover, test. No decisions are made here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wizard import overview, state_folder
+from wizard.answers import Answers
+from wizard.engine import Engine
+from wizard.events import Report
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.interrupt import Interrupt
+from wizard.journal import Journal, Unfinished
+from wizard.look import look
+from wizard.overview import Overview
+from wizard.plan import Say
+from wizard.session import Decide, Run
+
+if TYPE_CHECKING:
+    from snapshots.merge import Choice
+    from snapshots.store import Commit, Store
+    from wizard.recovery import Recovery
+    from wizard.rollback import Rollback
+    from wizard.rollback_session import Undone
+    from wizard.standing import Target
+    from wizard.taking_back import TakingBack
+
+AtWork = AbstractContextManager["tuple[Store, Journal, Interrupt]"]
+
+
+@dataclass
+class Machine:
+    """The host we run on, and what the admin chose for it. Every method may take long: call them in a worker."""
+
+    host: Host = field(default_factory=Host)
+    answers: Answers = field(default_factory=Answers)
+
+    def at_work(self, interrupt: Interrupt, *, recovering: bool = False) -> AtWork:
+        """The host is ours while inside. Raises CannotHere, Locked, InterruptedRun."""
+        return state_folder.at_work(recovering=recovering, told=interrupt)
+
+    def store(self) -> Store | None:
+        """The history for reading alone, None where there is none or where it is not ours to read."""
+        return state_folder.existing_store() if os.geteuid() == 0 else None
+
+    def killed(self) -> Unfinished | None:
+        """A run that was killed, as far as we may know."""
+        return state_folder.killed_run() if os.geteuid() == 0 else None
+
+    def overview(self) -> Overview:
+        """What the first screens show."""
+        store = self.store()
+        return overview.overview(
+            self.host, self.answers, store.history() if store and store.head() else (), self.killed()
+        )
+
+    def facts(self) -> Facts:
+        """The host as it is now."""
+        return look(self.host)
+
+    def apply(self, wanted: Sequence[str], report: Report, decide: Decide, interrupt: Interrupt) -> Run:
+        """Apply steps; see Engine.apply."""
+        with self.at_work(interrupt) as (store, journal, _):
+            return Engine(self.host, self.answers, report).apply(store, journal, wanted, decide, interrupt)
+
+    def take_back(
+        self,
+        name: Callable[[TakingBack], Target],
+        decide: Callable[[Rollback], Choice | bool],
+        report: Report,
+        say: Say,
+        interrupt: Interrupt,
+    ) -> Undone | None:
+        """Take back what `name` names. `decide` sees what it comes to, and answers with a choice for its conflicts (it
+        is then asked again), True to go, or False: nothing is changed, and None returned."""
+        from snapshots.merge import Choice
+        from wizard.taking_back import TakingBack
+
+        with self.at_work(interrupt) as (store, journal, _):
+            work = TakingBack(self.host, store, journal, report)
+            made = work.prepared(name(work))
+            while isinstance(answer := decide(made), Choice):
+                made = work.prepared(made.target, answer)
+            return work.do(made, say, interrupt) if answer else None
+
+    def recover(
+        self, act: Callable[[Recovery], Undone | Run], report: Report, say: Say, interrupt: Interrupt
+    ) -> Undone | Run | None:
+        """Take up a killed run; None where there is none any more."""
+        from wizard.recovery import Recovery
+
+        with self.at_work(interrupt, recovering=True) as (store, journal, _):
+            told = self.killed()
+            if told is None:
+                return None
+            return act(Recovery(self.host, store, journal, told, report, say, interrupt))
+
+    def commits(self) -> tuple[Commit, ...]:
+        """The history, newest first."""
+        store = self.store()
+        return tuple(store.history()) if store and store.head() else ()
+
+    def diff(self, commit: Commit) -> str:
+        """What a commit changed, for people. Raises StoreError."""
+        from wizard.printing import effect_lines
+
+        store = self.store()
+        assert store is not None
+        record = store.record(commit)
+        effects = effect_lines(record) if record else []
+        return "\n".join([*effects, store.diff(commit).rstrip("\n")])

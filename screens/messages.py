@@ -1,0 +1,50 @@
+"""What the worker tells the screens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.message import Message
+
+from wizard.events import Event
+from wizard.plan import Plan, Step
+from wizard.rollback import Rollback
+from wizard.smtp import Line
+
+
+@dataclass
+class EngineSaid(Message):
+    """An event of the engine; its output lines go to `Desk.lines` instead."""
+
+    event: Event
+
+
+@dataclass
+class StepWaits(Message):
+    """The engine has shown a step's plan and waits for an answer; `again`: the machine has changed since."""
+
+    step: Step
+    plan: Plan
+
+
+@dataclass
+class RollbackWaits(Message):
+    """A rollback is worked out, and waits for an answer."""
+
+    made: Rollback
+
+
+@dataclass
+class SmtpLine(Message):
+    """A line of the AUTH LOGIN conversation."""
+
+    line: Line
+
+
+@dataclass
+class JobEnded(Message):
+    """The worker is done: with a result, or with what went wrong."""
+
+    job: str
+    result: object = None
+    error: Exception | None = None

@@ -1,0 +1,134 @@
+"""The first screen: what this host is, what stands in the way, and where one can go."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from screens.frame import Frame
+from screens.widgets.signs import check_content
+from wizard.overview import Overview
+from wizard.plan import Sign
+from wizard.printing import clean
+
+
+class Welcome(Frame[None]):
+    """Facts with sign and word; offers below."""
+
+    HEADING = "Sendmail as a message submission agent"
+    HELP_TEXT = """
+msa-wizard makes this host's Sendmail take mail from your users' mail programs: on port 587, with a login
+and TLS. It does so in small steps. Each shows what it will change before it changes it, and each can be
+taken back, today or next year.
+
+Above is what was found on this host. Nothing has been changed, and nothing will be until you press Enter
+on a step whose diff you see.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f5", "look", "Look again")]
+
+    OFFERS: ClassVar[dict[str, tuple[str, str]]] = {
+        "continue": ("Continue the interrupted run", "msa-wizard recover"),
+        "set-up": ("Set up, step by step", "msa-wizard apply"),
+        "settings": ("Settings", "msa-wizard answers"),
+        "test": ("Test a login", "msa-wizard test --user NAME"),
+        "history": ("History and rollback", "msa-wizard history"),
+        "clients": ("Mail client settings", "msa-wizard client-settings"),
+        "report": ("Report", "msa-wizard status"),
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._overview: Overview | None = None
+
+    def body(self) -> ComposeResult:
+        """Facts, then offers."""
+        with VerticalScroll(id="facts", can_focus=False):
+            yield Static("Looking at this host ...", id="found", markup=False)
+        yield OptionList(id="offers", markup=False)
+
+    def on_mount(self) -> None:
+        """Show the offers at once; the facts follow."""
+        self._offer(interrupted=False)
+        self.action_look()
+
+    def on_screen_resume(self) -> None:
+        """Something may have changed meanwhile."""
+        if self._overview is not None and not self.wizard.desk.busy:
+            self.action_look()
+
+    def action_look(self) -> None:
+        """Read the facts anew."""
+        self.run_worker(self._look, thread=True, exclusive=True, group="look")
+
+    def _look(self) -> None:
+        found = self.wizard.machine.overview()
+        self.app.call_from_thread(self._show, found)
+
+    def _show(self, found: Overview) -> None:
+        self._overview = found
+        facts = found.facts
+        self.title_says(f"  {clean(facts.fqdn or facts.hostname)}")
+        bad = [item for item in found.checks if item.sign is Sign.FAILED]
+        lines = [check_content(item) for item in (*bad, *(item for item in found.checks if item not in bad))]
+        if found.killed:
+            lines.insert(0, Content.assemble(("! warn ", "bold"), clean(found.killed.words())))
+        left = len(found.remaining)
+        words = (
+            "Something is in the way: mend it as shown, then press F5."
+            if bad
+            else f"{left} of {len(found.plans)} steps have something to do."
+            if left
+            else "Every step is done: this host takes submissions."
+        )
+        self.query_one("#found", Static).update(
+            Content("\n").join([Content.styled(words, "bold"), Content(""), *lines])
+        )
+        self._offer(interrupted=found.killed is not None)
+
+    def _offer(self, *, interrupted: bool) -> None:
+        offers = self.query_one("#offers", OptionList)
+        wanted = [name for name in self.OFFERS if name != "continue" or interrupted]
+        if [option.id for option in offers.options] != wanted:
+            offers.set_options([Option(self.OFFERS[name][0], id=name) for name in wanted])
+            offers.highlighted = 0
+            offers.focus()
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """The same on the command line."""
+        self.same(self.OFFERS[str(event.option_id)][1])
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Go there."""
+        match event.option_id:
+            case "continue":
+                from screens.recovery import Interrupted
+
+                self.app.push_screen(Interrupted())
+            case "set-up":
+                from screens.steps import Steps
+
+                self.app.push_screen(Steps())
+            case "settings":
+                from screens.settings import Settings
+
+                self.app.push_screen(Settings())
+            case "test":
+                from screens.login_test import LoginTest
+
+                self.app.push_screen(LoginTest())
+            case "history":
+                self.wizard.action_history()
+            case "clients":
+                from screens.mail_clients import MailClients
+
+                self.app.push_screen(MailClients())
+            case "report":
+                from screens.report import Report
+
+                self.app.push_screen(Report())

@@ -1,0 +1,46 @@
+"""Signs, each with a word: colour only repeats what they say."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from wizard.plan import Check, Sign
+from wizard.printing import clean
+
+STATES: dict[str, tuple[str, str, str]] = {
+    "applied": ("✓", "applied", "ansi_green"),
+    "done": ("✓", "done", "ansi_green"),
+    "pending": ("○", "to do", "bold"),
+    "drifted": ("≠", "drifted", "bold"),
+    "later": ("○", "later", ""),
+    "not-applicable": ("-", "n/a", ""),
+    "blocked": ("✗", "BLOCKED", "bold ansi_red"),
+    "working": ("►", "working", "bold ansi_cyan"),
+    "waiting": ("►", "next", "bold ansi_cyan"),
+    "failed": ("✗", "FAILED", "bold ansi_red"),
+    "skipped": ("-", "skipped", ""),
+}
+"""Sign, word and style of each state of a step."""
+
+CHECKS: dict[Sign, tuple[str, str, str]] = {
+    Sign.OK: ("✓", "ok", "ansi_green"),
+    Sign.WARNING: ("!", "warn", "bold"),
+    Sign.FAILED: ("✗", "FAIL", "bold ansi_red"),
+    Sign.UNKNOWN: ("-", "?", ""),
+}
+"""Sign, word and style of each outcome of a check."""
+
+
+def check_content(check: Check) -> Content:
+    """A check on a line; what to do is below it unless all is well."""
+    sign, word, style = CHECKS[check.sign]
+    parts: list[Content | tuple[str, str]] = [(f"{sign} {word:<5}", style), (clean(check.says), "")]
+    if check.remedy and check.sign is not Sign.OK:
+        parts += [(f"\n        {clean(line)}", "ansi_cyan") for line in check.remedy.splitlines()]
+    return Content.assemble(*parts)
+
+
+def state_content(state: str, name: str) -> Content:
+    """A step's row: sign, word, id."""
+    sign, word, style = STATES[state]
+    return Content.assemble((f"{sign} {word:<8}", style), (name, ""))

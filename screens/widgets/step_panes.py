@@ -1,0 +1,139 @@
+"""The right side of the steps screen: one step, from its reason to its checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Log, Static, TabbedContent, TabPane
+
+from screens.widgets.diff_text import diff_content
+from screens.widgets.signs import check_content
+from wizard.plan import Check, Outcome, Plan, Step
+from wizard.printing import clean
+
+PANES = ("diff", "why", "commands", "output", "checks")
+OUTPUT_LINES = 4000
+_WORDS = {
+    Outcome.PENDING: "To do",
+    Outcome.DONE: "Already done",
+    Outcome.NOT_APPLICABLE: "Does not apply",
+    Outcome.LATER: "Decided later",
+    Outcome.BLOCKED: "In the way",
+}
+
+
+class StepPanes(Vertical):
+    """Title and reason stay; below them one of the panes."""
+
+    def compose(self) -> ComposeResult:
+        """The panes, empty."""
+        yield Static(id="step-title", markup=False)
+        with TabbedContent(id="panes", initial="diff"):
+            for name in PANES:
+                with TabPane(f"{PANES.index(name) + 1} {name.capitalize()}", id=name):
+                    if name == "output":
+                        yield Log(id="output-log", highlight=False, max_lines=OUTPUT_LINES, auto_scroll=True)
+                    else:
+                        with VerticalScroll(id=f"{name}-scroll"):
+                            yield Static(id=f"{name}-text", markup=False)
+
+    def show(self, step: Step, plan: Plan, checks: Iterable[Check]) -> None:
+        """Put a step in front."""
+        howto = f" (howto {step.howto})" if step.howto else ""
+        self.query_one("#step-title", Static).update(f"{step.title}{howto}")
+        self._set("diff", _what(plan))
+        self._set("why", _why(step, plan))
+        self._set("commands", _commands(plan))
+        self.show_checks(checks)
+
+    def show_checks(self, checks: Iterable[Check]) -> None:
+        """The step's checks so far."""
+        lines = [check_content(check) for check in checks]
+        self._set("checks", Content("\n").join(lines) if lines else Content("Checks run after the step."))
+
+    def write(self, lines: Iterable[str]) -> None:
+        """More output."""
+        self.query_one("#output-log", Log).write_lines(list(lines))
+
+    def pane(self, name: str) -> None:
+        """Bring a pane to the front."""
+        tabs = self.query_one("#panes", TabbedContent)
+        if tabs.active != name:
+            tabs.active = name
+
+    @property
+    def active(self) -> str:
+        """The pane in front."""
+        return self.query_one("#panes", TabbedContent).active
+
+    def turn(self, pages: int) -> None:
+        """Scroll the pane in front by pages, keys going to the list of steps meanwhile."""
+        front = (
+            self.query_one("#output-log", Log)
+            if self.active == "output"
+            else self.query_one(f"#{self.active}-scroll", VerticalScroll)
+        )
+        front.scroll_relative(y=pages * max(1, front.size.height - 2), animate=False)
+
+    def find(self, words: str) -> bool:
+        """Scroll the output to the next line that holds `words`, from the one below the top; False without any."""
+        log = self.query_one("#output-log", Log)
+        lines = list(log.lines)
+        begin = int(log.scroll_y) + 1
+        for number in (*range(begin, len(lines)), *range(0, min(begin, len(lines)))):
+            if words.lower() in lines[number].lower():
+                log.auto_scroll = False
+                log.scroll_to(y=number, animate=False)
+                return True
+        return False
+
+    def _set(self, name: str, content: Content) -> None:
+        self.query_one(f"#{name}-text", Static).update(content)
+        self.query_one(f"#{name}-scroll", VerticalScroll).scroll_home(animate=False)
+
+
+def _what(plan: Plan) -> Content:
+    """Everything the step would do, in order: what is shown here is what is done."""
+    parts = [Content.assemble((f"{_WORDS[plan.outcome]}: ", "bold"), clean(plan.reason), "\n")]
+    for line in plan.remedy:
+        parts.append(Content.styled(f"  {clean(line)}\n", "ansi_cyan"))
+    for change in plan.changes:
+        shown = change.describe()
+        parts.append(Content.styled(f"\n* {clean(shown.title)}\n", "bold"))
+        parts += [Content(f"  {_typed(line)}\n") for line in shown.commands]
+        if shown.diff:
+            parts.append(diff_content(shown.diff))
+    return Content.assemble(*parts)
+
+
+def _why(step: Step, plan: Plan) -> Content:
+    parts: list[str | tuple[str, str]] = [clean(step.why), "\n"]
+    if step.howto:
+        parts.append(f"\nIt is section {step.howto} of the Sendmail submission howto.\n")
+    if step.needs:
+        parts.append(f"\nIt needs: {', '.join(step.needs)}.\n")
+    parts += [("\nIf you leave it out", "bold"), f", {_consequence(step)}\n"]
+    for note in plan.notes:
+        parts.append(f"\nNote: {clean(note)}\n")
+    return Content.assemble(*parts)
+
+
+def _consequence(step: Step) -> str:
+    from wizard.standing import needing
+
+    later = sorted(needing([step.id]))
+    if not later:
+        return "no other step stops working, and the host stays as it is in this point."
+    return f"these steps cannot do their work: {', '.join(later)}."
+
+
+def _commands(plan: Plan) -> Content:
+    lines = [_typed(line) for change in plan.changes for line in change.describe().commands]
+    return Content("\n".join(lines) if lines else "This step runs no command of its own.")
+
+
+def _typed(line: str) -> str:
+    return clean(line) if line.startswith(" ") else f"$ {clean(line)}"

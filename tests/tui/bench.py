@@ -1,0 +1,186 @@
+"""A host below a temporary root with a real store and engine, and steps made for the test."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from screens.machine import Machine
+from snapshots.entry import Entry, Kind
+from snapshots.store import Store
+from tests.steps.recorded import machine  # type: ignore[attr-defined]  # a folder has the same name
+from wizard.answers import Answers
+from wizard.changes import CommandChange, FileChange
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.interrupt import Interrupt
+from wizard.journal import Journal, Unfinished, unfinished
+from wizard.lock import held
+from wizard.plan import Change, Check, Plan, Sign, Step
+from wizard.state_folder import InterruptedRun
+
+STEPS_USERS = (
+    *("wizard.engine", "wizard.overview", "wizard.standing", "wizard.taking_back", "wizard.rollback_session"),
+    *("screens.steps",),
+)
+"""The modules that go through the list of steps."""
+LOOKING = (
+    "wizard.engine",
+    "wizard.session",
+    "wizard.overview",
+    "wizard.taking_back",
+    "wizard.rollback_session",
+)
+"""The modules that look at the host: here they see a recorded one."""
+
+
+class Writes(Step):
+    """A step that writes one file below the root, and perhaps runs a command first."""
+
+    def __init__(
+        self,
+        name: str,
+        host: Host,
+        path: str,
+        text: str,
+        *,
+        needs: tuple[str, ...] = (),
+        command: str = "",
+        good: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.id, self.title = name, f"Write {path}"  # type: ignore[misc]
+        self.howto, self.why, self.needs = "9.9", f"{path} must say so.", needs  # type: ignore[misc]
+        self._host, self._path, self._text, self._command, self.good = host, path, text, command, good
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The file as it is to be."""
+        now = self._host.entry(self._path)
+        lines = (now.content.decode() if now else "").splitlines(keepends=True)
+        if self._text in lines:
+            return Plan.done(self.id, f"{self._path} says so")
+        content = "".join([*lines, self._text]).encode()
+        after = replace(now, content=content) if now else Entry(Kind.FILE, 0o644, 0, 0, content)
+        changes: list[Change] = [FileChange(self._path, now, after, f"add a line to {self._path}")]
+        if self._command:
+            changes.insert(0, CommandChange(("sh", "-c", self._command), "says something", touches=()))
+        return Plan.pending(self.id, f"{self._path} lacks a line", *changes)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """As the test wants it."""
+        good = self.good()
+        return [
+            Check(
+                "line",
+                Sign.OK if good else Sign.FAILED,
+                f"{self._path} is {'' if good else 'not '}right",
+                "look",
+            )
+        ]
+
+
+@dataclass
+class Bench(Machine):
+    """The machine that the screens see."""
+
+    root: Path = field(default_factory=Path)
+
+    def __post_init__(self) -> None:
+        """An /etc and a folder for the store."""
+        (self.root / "etc").mkdir(exist_ok=True)
+        (self.root / "etc/a").write_text("old a\n")
+        (self.root / "etc/b").write_text("old b\n")
+        (self.root / "state").mkdir(mode=0o700, exist_ok=True)
+        self.host = Host(self.root)
+
+    @contextmanager
+    def at_work(
+        self, interrupt: Interrupt, *, recovering: bool = False
+    ) -> Iterator[tuple[Store, Journal, Interrupt]]:
+        """As state_folder.at_work, below the root."""
+        with held(self.root / "state/lock", "tester"):
+            told = self.killed()
+            if told is not None and not recovering:
+                raise InterruptedRun(told)
+            store = Store.open(self.root / "state/etc.git", root=self.root)
+            yield store, Journal(self.root / "state/journal"), interrupt
+
+    def store(self) -> Store | None:
+        """The history."""
+        return Store.open_existing(self.root / "state/etc.git", root=self.root)
+
+    def killed(self) -> Unfinished | None:
+        """The journal of a killed run."""
+        return unfinished(self.root / "state/journal")
+
+    def facts(self) -> Facts:
+        """A recorded host."""
+        return _look(self.host)
+
+    def text(self, path: str) -> str:
+        """A file below the root."""
+        return (self.root / path.lstrip("/")).read_text()
+
+    def operations(self) -> list[str]:
+        """The commits' operations, newest first."""
+        return [item.operation for item in self.commits()]
+
+
+def use(monkeypatch: pytest.MonkeyPatch, *steps: Step) -> None:
+    """Let these be all steps there are."""
+    for name in STEPS_USERS:
+        monkeypatch.setattr(f"{name}.STEPS", steps)
+    for name in LOOKING:
+        monkeypatch.setattr(f"{name}.look", _look)
+
+
+def _look(host: Host, **_: object) -> Facts:
+    made: Facts = machine("13", taken=time.monotonic())
+    return made
+
+
+Story = Callable[[Pilot[int], WizardApp], Awaitable[None]]
+
+
+def play(bench: Machine, story: Story, size: tuple[int, int] = (80, 24), *, plain: bool = False) -> WizardApp:
+    """Run the app without a terminal, and the story on it."""
+    app = WizardApp(bench, plain=plain)
+
+    async def run() -> None:
+        async with app.run_test(size=size) as pilot:
+            await story(pilot, app)
+
+    asyncio.run(run())
+    return app
+
+
+async def until(pilot: Pilot[int], condition: Callable[[], object], seconds: float = 15.0) -> None:
+    """Wait until the condition holds; a failure shows the screen."""
+    for _ in range(int(seconds / 0.05)):
+        await pilot.pause(0.05)
+        if condition():
+            return
+    raise AssertionError("it did not come about; the screen:\n" + "\n".join(text(pilot.app)))
+
+
+def text(app: object) -> list[str]:
+    """The lines on the screen."""
+    assert isinstance(app, WizardApp)
+    screen = app.screen
+    height = app.size.height
+    return [
+        "".join(segment.text for segment in strip)
+        for strip in screen._compositor.render_strips(app.size)[:height]
+    ]
+
+
+def shows(app: WizardApp, words: str) -> bool:
+    """Whether the screen holds the words on one line."""
+    return any(words in line for line in text(app))

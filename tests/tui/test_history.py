@@ -1,0 +1,159 @@
+"""History, rollback, conflicts and interrupted runs by keys."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from screens.history import History
+from screens.recovery import Interrupted
+from screens.rollback import RollBack
+from snapshots.store import Store
+from tests.tui.bench import Bench, Writes, play, shows, until, use
+from wizard.answers import Answers
+from wizard.engine import Engine
+from wizard.interrupt import Interrupt
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A host on which all three steps were applied."""
+    made = Bench(root=tmp_path)
+    use(
+        monkeypatch,
+        Writes("one", made.host, "/etc/a", "new a\n"),
+        Writes("two", made.host, "/etc/b", "new b\n", needs=("one",)),
+        Writes("three", made.host, "/etc/c", "new c\n"),
+    )
+    with made.at_work(Interrupt()) as (store, journal, _):
+        Engine(made.host, Answers(), lambda _: None).apply(
+            store, journal, (), lambda _s, _p: True, lambda: None
+        )
+    return made
+
+
+async def at_history(pilot: Pilot[int], app: WizardApp) -> None:
+    await until(pilot, lambda: shows(app, "Set up, step by step"))
+    await pilot.press("h")
+    await until(pilot, lambda: isinstance(app.screen, History) and shows(app, "applied"))
+
+
+def test_the_diff_of_each_row(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await until(pilot, lambda: shows(app, "+new c"))
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "+new b"))
+        assert shows(app, "$ msa-wizard diff")
+
+    play(bench, story)
+
+
+def test_a_middle_step_goes_with_what_needs_it_and_comes_back(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await pilot.press("down", "down", "r")
+        await until(pilot, lambda: isinstance(app.screen, RollBack) and shows(app, "y takes this back"))
+        assert shows(app, "goes with it, for it needs it: two")
+        assert shows(app, "-new a")
+        assert bench.text("/etc/a") == "old a\nnew a\n"
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "Taken back, recorded as"))
+        assert (bench.text("/etc/a"), bench.text("/etc/b")) == ("old a\n", "old b\n")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, History) and shows(app, "taken back"))
+        await pilot.press("home", "r")
+        await until(pilot, lambda: shows(app, "y takes this back"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "Taken back, recorded as"))
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "old a\nnew a\n"
+    assert bench.operations()[:2] == ["rollback", "rollback"]
+
+
+@pytest.mark.parametrize("key", ["enter", "escape"])
+def test_cancelling_is_the_default(bench: Bench, key: str) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "y takes this back"))
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, History))
+
+    play(bench, story)
+    assert bench.text("/etc/c") == "new c\n"
+
+
+def test_back_to_a_row_takes_back_all_that_came_after(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await pilot.press("down", "down", "g")
+        await until(pilot, lambda: shows(app, "y takes this back"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "Taken back, recorded as"))
+
+    play(bench, story)
+    assert (bench.text("/etc/a"), bench.text("/etc/b")) == ("old a\nnew a\n", "old b\n")
+    assert not (bench.root / "etc/c").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "left"), [("k", "old a\nnew a, mine\n"), ("r", "old a\n"), ("escape", "old a\nnew a, mine\n")]
+)
+def test_a_conflict_shows_both_and_the_admin_chooses(bench: Bench, key: str, left: str) -> None:
+    (bench.root / "etc/a").write_text("old a\nnew a, mine\n")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await pilot.press("down", "down", "r")
+        await until(pilot, lambda: shows(app, "k keeps yours there"))
+        assert shows(app, "new a, mine")
+        await pilot.press("y")
+        assert bench.text("/etc/a") == "old a\nnew a, mine\n", "y is no answer to a conflict"
+        await pilot.press(key)
+        if key != "escape":
+            await until(pilot, lambda: shows(app, "y takes this back"))
+            await pilot.press("y")
+            await until(pilot, lambda: shows(app, "Taken back, recorded as"))
+        else:
+            await until(pilot, lambda: isinstance(app.screen, History))
+
+    play(bench, story)
+    assert bench.text("/etc/a") == left
+
+
+@pytest.mark.parametrize("key", ["u", "f"])
+def test_an_interrupted_run_is_offered_first(bench: Bench, key: str) -> None:
+    """Killed in step three, once its file was written: the journal says so."""
+    commits = bench.commits()
+    store = Store.open(bench.root / "state/etc.git", root=bench.root)
+    before = store.find(commits[1].id).id
+    (bench.root / "etc/d").write_text("half\n")
+    from dataclasses import asdict
+
+    lines = [
+        {"schema": 1, "operation": "apply", "run": "f" * 12, "who": "carol", "since": 1.0, "head": commits[0].id,
+         "request": {"wanted": [], "answers": asdict(Answers())}},
+        {"step": "three", "head": commits[0].id},
+        {"change": {"touches": ["/etc/d"], "expected": {"kind": "file", "path": "/etc/d"}}},
+    ]  # fmt: skip
+    (bench.root / "state/journal").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert before
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Continue the interrupted run"))
+        assert shows(app, "begun by carol")
+        await pilot.press("home", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Interrupted) and shows(app, "/etc/d"))
+        assert (bench.root / "etc/d").exists()
+        await pilot.press(key)
+        await until(pilot, lambda: shows(app, "The host is whole"))
+
+    play(bench, story)
+    assert not (bench.root / "etc/d").exists()
+    assert bench.killed() is None

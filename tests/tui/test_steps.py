@@ -1,0 +1,236 @@
+"""The set-up by keys: nothing before its diff was shown, every step a commit, and every way out."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from screens.failed import Failure
+from screens.login_test import LoginTest
+from screens.steps import Steps
+from tests.tui.bench import Bench, Writes, play, shows, until, use
+from wizard.lock import held
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    made = Bench(root=tmp_path)
+    use(
+        monkeypatch,
+        Writes("one", made.host, "/etc/a", "new a\n"),
+        Writes("two", made.host, "/etc/b", "new b\n", needs=("one",)),
+        Writes("three", made.host, "/etc/c", "new c\n"),
+    )
+    return made
+
+
+async def at_steps(pilot: Pilot[int], app: WizardApp) -> None:
+    await until(pilot, lambda: shows(app, "steps have something to do") or shows(app, "Every step is done"))
+    await pilot.press("enter")
+    await until(
+        pilot,
+        lambda: (
+            isinstance(app.screen, Steps) and (shows(app, "to do. Enter") or shows(app, "Nothing is left"))
+        ),
+    )
+
+
+def test_enter_applies_what_is_shown_and_then_shows_the_next(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        assert shows(app, "+new a")
+        assert bench.text("/etc/a") == "old a\n"
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "Enter applies two"))
+        assert bench.text("/etc/a") == "old a\nnew a\n"
+        assert shows(app, "+new b")
+        assert bench.text("/etc/b") == "old b\n", "the second waits for its own key"
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "Enter applies three"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+
+    play(bench, story)
+    assert bench.operations() == ["apply", "apply", "apply", "baseline"]
+    assert len({item.run for item in bench.commits()[:3]}) == 1, "a sitting is one run"
+
+
+def test_holding_enter_goes_through_to_the_login(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "steps have something to do"))
+        for _ in range(200):
+            await pilot.press("enter")
+            if isinstance(app.screen, LoginTest):
+                break
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+
+    play(bench, story)
+    assert bench.operations() == ["apply", "apply", "apply", "baseline"]
+
+
+def test_apply_all_shows_each_and_asks_no_more(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+
+    play(bench, story)
+    assert bench.text("/etc/c") == "new c\n"
+
+
+def test_a_step_left_out_stays_undone_and_can_be_taken_up(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "Enter applies two"))
+        await pilot.press("s")
+        await until(pilot, lambda: shows(app, "Enter applies three"))
+        assert shows(app, "skipped two")
+        await pilot.press("enter")
+        await until(pilot, lambda: not app.desk.busy)
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await pilot.press("escape", "up", "enter")
+        await until(pilot, lambda: bench.text("/etc/b") == "old b\nnew b\n")
+        await until(pilot, lambda: not app.desk.busy)
+
+    play(bench, story)
+    assert [item.step for item in bench.commits()] == ["two", "three", "one", None]
+
+
+def test_a_step_chosen_out_of_order_needs_what_it_needs(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: shows(app, "two needs one"))
+
+    play(bench, story)
+    assert bench.text("/etc/b") == "old b\n"
+
+
+def test_what_changed_since_it_was_shown_is_shown_again(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        (bench.root / "etc/a").write_text("mine\n")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.desk.waiting)
+        await until(pilot, lambda: shows(app, " mine") and shows(app, "Enter applies one"))
+        assert bench.text("/etc/a") == "mine\n"
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "Enter applies two"))
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "mine\nnew a\n"
+
+
+def test_a_failed_step_says_what_was_undone_and_can_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(root=tmp_path)
+    good: list[bool] = []
+    use(
+        monkeypatch,
+        Writes("one", bench.host, "/etc/a", "new a\n", command="echo hello", good=lambda: bool(good)),
+    )
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Failure))
+        await until(pilot, lambda: shows(app, "one failed"))
+        assert shows(app, "/etc/a is not right")
+        assert shows(app, "hello")
+        assert shows(app, "Undone: /etc/a (as before)")
+        assert bench.text("/etc/a") == "old a\n"
+        good.append(True)
+        await until(pilot, lambda: not app.desk.busy)
+        await pilot.pause(0.3)
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "old a\nnew a\n"
+
+
+def test_keys_are_answered_while_a_command_floods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    bench = Bench(root=tmp_path)
+    flood = "i=0; while [ $i -lt 40 ]; do seq 1 2000; sleep 0.05; i=$((i+1)); done"
+    use(
+        monkeypatch,
+        Writes("one", bench.host, "/etc/a", "new a\n", command=flood),
+        Writes("two", bench.host, "/etc/b", "new b\n"),
+    )
+    took: list[float] = []
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "is at work, 1 s"))
+        for key in ("down", "up") * 5:
+            began = time.monotonic()
+            steps = app.screen
+            assert isinstance(steps, Steps)
+            before = steps.chosen
+            await pilot.press(key)
+            while steps.chosen == before:
+                await pilot.pause(0)
+            took.append(time.monotonic() - began)
+        await until(pilot, lambda: app.desk.waiting, 30)
+
+    play(bench, story)
+    print("a key takes", [f"{each * 1000:.0f} ms" for each in took])
+    assert sorted(took)[len(took) // 2] < 0.1
+
+
+def test_another_one_at_work_is_named(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        with held(bench.root / "state/lock", "carol"):
+            await pilot.press("enter")
+            await until(pilot, lambda: shows(app, "carol runs msa-wizard"))
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "old a\n"
+
+
+def test_a_signal_between_steps_ends_the_run_and_the_program(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.desk.waiting)
+        app._signalled(signal.SIGHUP)
+        await until(pilot, lambda: not app.desk.busy)
+
+    app = play(bench, story)
+    assert app.return_code == 128 + signal.SIGHUP
+    assert bench.operations() == ["apply", "baseline"]
+    assert bench.killed() is None
+
+
+def test_quitting_while_a_step_is_at_work_asks_and_then_undoes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(root=tmp_path)
+    use(monkeypatch, Writes("one", bench.host, "/etc/a", "new a\n", command="sleep 1.5"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.desk.changing)
+        await pilot.press("q")
+        await until(pilot, lambda: shows(app, "If you quit now"))
+        await pilot.press("n")
+        assert app.desk.changing
+        await pilot.press("q", "y")
+        await until(pilot, lambda: not app.desk.busy)
+
+    app = play(bench, story)
+    assert app.return_code == 130
+    assert bench.text("/etc/a") == "old a\n"
+    assert bench.killed() is None
+    assert bench.operations() == ["baseline"]
