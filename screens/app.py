@@ -27,9 +27,9 @@ class WizardApp(App[int]):
     VERTICAL_BREAKPOINTS = [(0, "-too-low"), (24, "-high-enough")]  # noqa: RUF012
     NOTIFICATION_TIMEOUT = 8
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,f10,ctrl+q,ctrl+c", "leave", "Quit", key_display="q"),
-        Binding("f1,question_mark", "explain", "Help", key_display="?"),
-        Binding("h,f3", "history", "History", key_display="h"),
+        Binding("q,f10,ctrl+q,ctrl+c", "leave", "Quit", key_display="f10"),
+        Binding("f1,question_mark", "explain", "Help", key_display="f1"),
+        Binding("h,f3", "history", "History", key_display="f3"),
     ]
 
     def __init__(self, machine: Machine | None = None, *, plain: bool = False) -> None:

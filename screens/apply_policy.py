@@ -35,10 +35,23 @@ class ApplyPolicy:
             return False
         if self.everything:
             return True
-        if self.shown is not None and self.shown[0] == step.id and self.shown[1].changes == plan.changes:
+        if self.shown is not None and self.shown[0] == step.id and same(self.shown[1], plan):
             self.shown, self.approved = None, step.id
             return True
         if job.ask(StepWaits(step, plan)) is not Reply.YES:
             return False
         self.approved = step.id
         return True
+
+
+def same(shown: Plan, now: Plan) -> bool:
+    """Whether what would be done is what was shown. Of packages it is the command: apt's own forecast is only asked for
+    while looking round."""
+    return len(shown.changes) == len(now.changes) and all(
+        before == after
+        or (
+            before.kind == after.kind == "packages"
+            and before.describe().commands[:1] == after.describe().commands[:1]
+        )
+        for before, after in zip(shown.changes, now.changes, strict=True)
+    )

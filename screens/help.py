@@ -14,6 +14,10 @@ from textual.widgets import Static
 from wizard.printing import clean
 
 
+USUAL = ("tab", "shift+tab", "ctrl+c", "super+c", "ctrl+q")
+"""Keys that mean the same everywhere."""
+
+
 class Help(ModalScreen[None]):
     """Text and keys of the screen below."""
 
@@ -34,13 +38,13 @@ class Help(ModalScreen[None]):
         about = self._about
         focused = about.focused
         parts: list[tuple[str, str]] = [(f"{getattr(about, 'HEADING', '') or 'Help'}\n\n", "bold")]
-        parts += [(f"{getattr(about, 'HELP_TEXT', '').strip()}\n\n", "")]
+        parts += [(f"{_flowing(getattr(about, 'HELP_TEXT', ''))}\n\n", "")]
         if focused is not None and focused.tooltip:
             parts += [(f"{clean(str(focused.tooltip))}\n\n", "")]
         parts += [("Keys\n", "bold")]
         keys: dict[str, list[str]] = {}
         for key, active in about.active_bindings.items():
-            if active.binding.description and active.enabled:
+            if active.binding.description and active.enabled and key not in USUAL:
                 keys.setdefault(active.binding.description, []).append(
                     self.app.get_key_display(active.binding) if not active.binding.key_display else key
                 )
@@ -51,3 +55,8 @@ class Help(ModalScreen[None]):
             parts += [(f"  {shown:<22}", "ansi_cyan"), (f"{what}\n", "")]
         parts += [("\nEscape closes this.", "")]
         return Content.assemble(*parts)
+
+
+def _flowing(text: str) -> str:
+    """Paragraphs without the line ends of the source."""
+    return "\n\n".join(" ".join(each.split()) for each in text.strip().split("\n\n"))

@@ -46,7 +46,7 @@ after it is taken back. A row in parentheses is not in force any more.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "roll_back", "Take back"),
         Binding("g", "go_back_to", "Back to here"),
-        Binding("space", "turn(1)", "Page the diff", key_display="space"),
+        Binding("space", "turn(1)", "Page", key_display="space"),
         Binding("b", "turn(-1)", "Page back", show=False),
         Binding("escape", "dismiss", "Back"),
     ]

@@ -25,12 +25,11 @@ class Leaving(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         """The question; staying is the default."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog tall"):
             yield Static(
                 f"{self._job} is at work.\n\n"
-                "If you quit now, the change in hand is finished first, then its step is undone,\n"
-                "and msa-wizard ends. A package manager is never stopped half-way: that may\n"
-                "take a minute. Steps that are done stay.\n\n"
+                "If you quit now, the change in hand is finished first, then its step is undone, and msa-wizard ends. "
+                "A package manager is never stopped half-way: that may take a minute. Steps that are done stay.\n\n"
                 "  y      quit\n"
                 "  Enter  stay here (n and Escape too)",
                 markup=False,

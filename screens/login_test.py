@@ -37,12 +37,14 @@ FIELDS = (
     ),
 )
 """Id, label, default and help of each field."""
+EMPTY = {"host": "this host", "port": "587", "user": "nobody yet", "password": "", "send-to": "nobody"}
 
 
 class LoginTest(Frame[None]):
     """Five fields above, the conversation below."""
 
     HEADING = "Test a login"
+    AUTO_FOCUS = "#user"
     HELP_TEXT = """
 This talks to the server as a mail program does: STARTTLS, then AUTH LOGIN. ">" is what we say, "<" what the server
 says, "#" a remark. User name and password travel as base64, which is no encryption: TLS around them is. The
@@ -61,10 +63,12 @@ Enter in any field begins the test.
         """Form, conversation, verdict."""
         test = self.wizard.machine.answers.test
         known = {"host": test.host, "user": test.user, "send-to": test.send_to}
-        for name, label, default, words in FIELDS:
+        for name, label, default, _ in FIELDS:
             with Horizontal(classes="field"):
                 yield Label(label, classes="label", markup=False)
-                yield Input(known.get(name) or default, id=name, password=name == "password", tooltip=words)
+                yield Input(
+                    known.get(name) or default, id=name, password=name == "password", placeholder=EMPTY[name]
+                )
         with VerticalScroll(id="talk", can_focus=False):
             yield Static("", id="lines", markup=False)
         yield Static("Fill in the user name and press Enter.", id="verdict", markup=False)
@@ -75,7 +79,6 @@ Enter in any field begins the test.
         self._drawn = 0
         self._draw_timer = self.set_interval(0.1, self._draw)
         self.same("msa-wizard test --user NAME")
-        self.query_one("#user", Input).focus()
 
     def on_descendant_focus(self) -> None:
         """Say what the field is for, as long as nothing was tested."""

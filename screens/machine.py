@@ -1,4 +1,6 @@
-"""The screens' only door to the engine: look, apply, take back, recover, test. No decisions are made here."""
+"""The screens' only door to the engine: look, apply, take back, recover, test. No decisions are made here.
+
+The engine is imported when it is first asked: the first frame does not wait for it."""
 
 from __future__ import annotations
 
@@ -8,25 +10,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wizard import overview, state_folder
 from wizard.answers import Answers
-from wizard.engine import Engine
-from wizard.events import Report
-from wizard.facts import Facts
 from wizard.host import Host
-from wizard.interrupt import Interrupt
-from wizard.journal import Journal, Unfinished
-from wizard.look import look
-from wizard.overview import Overview
-from wizard.plan import Say
-from wizard.session import Decide, Run
 
 if TYPE_CHECKING:
     from snapshots.merge import Choice
     from snapshots.store import Commit, Store
+    from wizard.events import Report
+    from wizard.facts import Facts
+    from wizard.interrupt import Interrupt
+    from wizard.journal import Journal, Unfinished
+    from wizard.overview import Overview
+    from wizard.plan import Say
     from wizard.recovery import Recovery
     from wizard.rollback import Rollback
     from wizard.rollback_session import Undone
+    from wizard.session import Decide, Run
     from wizard.standing import Target
     from wizard.taking_back import TakingBack
 
@@ -42,18 +41,26 @@ class Machine:
 
     def at_work(self, interrupt: Interrupt, *, recovering: bool = False) -> AtWork:
         """The host is ours while inside. Raises CannotHere, Locked, InterruptedRun."""
+        from wizard import state_folder
+
         return state_folder.at_work(recovering=recovering, told=interrupt)
 
     def store(self) -> Store | None:
         """The history for reading alone, None where there is none or where it is not ours to read."""
+        from wizard import state_folder
+
         return state_folder.existing_store() if os.geteuid() == 0 else None
 
     def killed(self) -> Unfinished | None:
         """A run that was killed, as far as we may know."""
+        from wizard import state_folder
+
         return state_folder.killed_run() if os.geteuid() == 0 else None
 
     def overview(self) -> Overview:
         """What the first screens show."""
+        from wizard import overview
+
         store = self.store()
         return overview.overview(
             self.host, self.answers, store.history() if store and store.head() else (), self.killed()
@@ -61,10 +68,14 @@ class Machine:
 
     def facts(self) -> Facts:
         """The host as it is now."""
+        from wizard.look import look
+
         return look(self.host)
 
     def apply(self, wanted: Sequence[str], report: Report, decide: Decide, interrupt: Interrupt) -> Run:
         """Apply steps; see Engine.apply."""
+        from wizard.engine import Engine
+
         with self.at_work(interrupt) as (store, journal, _):
             return Engine(self.host, self.answers, report).apply(store, journal, wanted, decide, interrupt)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from wizard.events import Event
-from wizard.plan import Plan, Step
-from wizard.rollback import Rollback
-from wizard.smtp import Line
+if TYPE_CHECKING:
+    from wizard.events import Event
+    from wizard.plan import Plan, Step
+    from wizard.rollback import Rollback
+    from wizard.smtp import Line
 
 
 @dataclass

@@ -32,4 +32,4 @@ def words(error: Exception) -> str | None:
             said = str(error)
         case _:
             return None
-    return clean_block(said[:1].upper() + said[1:])
+    return clean_block(said if isinstance(error, Locked) else said[:1].upper() + said[1:])

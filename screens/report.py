@@ -22,6 +22,7 @@ class Report(Frame[None]):
     """The report as it will be written."""
 
     HEADING = "Report"
+    AUTO_FOCUS = "#file"
     HELP_TEXT = """
 What was done on this host, for your documentation: each step with its state, what was found, each change with its
 diff, and how to take it back. Files that not everybody on the host may read are named, never shown: no secret is
@@ -49,7 +50,6 @@ in it. The end of the file's name decides: .html is HTML, anything else Markdown
     def on_mount(self) -> None:
         """Make it."""
         self.same("msa-wizard status; msa-wizard history")
-        self.query_one("#file").focus()
         self.run_worker(self._make, thread=True, group="look")
 
     def _make(self) -> None:

@@ -8,9 +8,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Checkbox, Input, Label, Static
+from textual.widgets import Input, Label, Static
 
 from screens.frame import Frame
+from screens.widgets.flag import Flag
 from wizard.answers import MECHANISMS, Answers, AnswersError, Auth, Listen, Test, load, parse
 from wizard.answers_file import as_toml, save
 from wizard.printing import clean
@@ -58,6 +59,15 @@ FLAGS = (
         "Postfix or Exim may be removed for sendmail. Its mail service ends then. Not kept in the file.",
     ),
 )
+EMPTY = {
+    "listen.submission": "every IPv4 address",
+    "listen.smtp": "every IPv4 address",
+    "auth.saslauthd_mechanism": "pam",
+    "test.host": "this host",
+    "test.user": "nobody yet",
+    "test.send_to": "nobody",
+}
+"""What an empty field means."""
 LISTS = ("listen.submission", "listen.smtp")
 
 
@@ -84,9 +94,9 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
             for name, label, _ in TEXTS:
                 with Horizontal(classes="field"):
                     yield Label(label, classes="label", markup=False)
-                    yield Input(_text(answers, name), id=_id(name))
+                    yield Input(_text(answers, name), id=_id(name), placeholder=EMPTY[name])
             for name, label, _ in FLAGS:
-                yield Checkbox(label, bool(_value(answers, name)), id=_id(name))
+                yield Flag(label, bool(_value(answers, name)), id=_id(name))
             with Horizontal(classes="field"):
                 yield Label("File", classes="label", markup=False)
                 yield Input("answers.toml", id="file")
@@ -136,7 +146,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
             self.query_one(f"#{_id(name)}", Input).value = _text(answers, name)
         for name, _, _ in FLAGS:
             if name != "replace_mta":
-                self.query_one(f"#{_id(name)}", Checkbox).value = bool(_value(answers, name))
+                self.query_one(f"#{_id(name)}", Flag).value = bool(_value(answers, name))
 
     def _tried(self, act: object, words: str) -> None:
         path = Path(self.query_one("#file", Input).value.strip() or "answers.toml").expanduser()
@@ -163,7 +173,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
 
     def _answers(self) -> Answers:
         text = {name: self.query_one(f"#{_id(name)}", Input).value.strip() for name, _, _ in TEXTS}
-        flag = {name: self.query_one(f"#{_id(name)}", Checkbox).value for name, _, _ in FLAGS}
+        flag = {name: self.query_one(f"#{_id(name)}", Flag).value for name, _, _ in FLAGS}
         lists = {name: tuple(filter(None, text[name].replace(",", " ").split())) for name in LISTS}
         raw = Answers(
             Listen(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,9 +13,11 @@ from textual.widgets.option_list import Option
 
 from screens.frame import Frame
 from screens.widgets.signs import check_content
-from wizard.overview import Overview
 from wizard.plan import Sign
 from wizard.printing import clean
+
+if TYPE_CHECKING:
+    from wizard.overview import Overview
 
 
 class Welcome(Frame[None]):

@@ -48,11 +48,15 @@ def report(form: str, overview: Overview, store: Store | None, checks: tuple[Che
         f"report.{form}.j2",
         host=overview.facts.fqdn or overview.facts.hostname,
         release=overview.facts.release.name,
-        when=time.strftime("%F %R %Z"),
+        when=_now(),
         steps=[(step, states[step.id], overview.plans[step.id].reason) for step in STEPS],
         done=done,
         checks=[(_WORDS[item.sign], item.says) for item in (*overview.checks, *checks)],
     )
+
+
+def _now() -> str:
+    return time.strftime("%F %R %Z")
 
 
 def _changes(store: Store, commit: Commit) -> tuple[Change, ...]:

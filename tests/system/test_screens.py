@@ -1,0 +1,117 @@
+"""The program on a terminal, on a real machine: from the first key to 235, a step back, and forward again."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from tests.system.conftest import BootMachine
+from tests.system.machine import Machine
+from tests.system.msa import PASSWORD, WIZARD, add_alice, history, login
+from tests.system.terminal import Terminal
+
+
+def on(machine: Machine, **env: str) -> Terminal:
+    """The bare command on a terminal in the machine."""
+    return Terminal(machine.argv([WIZARD], env={"TERM": "xterm-256color", **env}))
+
+
+def begin(terminal: Terminal) -> None:
+    """From the first screen to the steps, looked at."""
+    terminal.until("steps have something to do", 120)
+    terminal.press("enter")
+    terminal.until("steps to do. Enter applies", 60)
+
+
+def test_from_the_first_key_to_235_and_a_middle_step_back_and_forth(machine: BootMachine) -> None:
+    debian = machine("ready")
+    add_alice(debian)
+    with on(debian) as terminal:
+        begin(terminal)
+        assert "to do   install" in terminal.text
+        before = debian.read("/etc/passwd")
+        terminal.press("enter")
+        terminal.until("install is at work")
+        terminal.until("Enter applies saslauthd", 240)
+        assert debian.read("/etc/passwd") != before, "the packages came"
+        drawn: dict[str, int] = {}
+        end = time.monotonic() + 300
+        while "User name" not in terminal.text:  # one key a step, as each is shown
+            assert time.monotonic() < end, terminal.text
+            if "s leaves it out" in terminal.text:
+                name = terminal.text.partition("Enter applies ")[2].partition(",")[0]
+                count = terminal.received
+                terminal.press("enter")
+                terminal.until(lambda name=name: f"Enter applies {name}," not in terminal.text)  # type: ignore[misc]
+                terminal.until(
+                    lambda: "s leaves it out" in terminal.text or "User name" in terminal.text, 120
+                )
+                drawn[name] = terminal.received - count
+            else:
+                terminal.read(0.2)
+        print("bytes drawn from a step's key to the next step:", drawn)
+
+        terminal.until("A shell user of the server")
+        terminal.press("alice", "enter")
+        terminal.press(PASSWORD, "enter")
+        terminal.until("The login was accepted (235)", 120)
+        assert "235 2.0.0 OK Authenticated" in terminal.text or "OK" in terminal.text
+        assert PASSWORD not in terminal.raw.decode("utf-8", "replace")
+
+        terminal.press("escape")
+        terminal.until("Nothing is left to do")
+        terminal.press("h")
+        terminal.until("smtp-port: ")
+        rows = [line for line in terminal.text.splitlines() if "applied" in line]
+        index = next(number for number, line in enumerate(rows) if "smtp-port" in line)
+        terminal.press(*["down"] * index)
+        terminal.until("msa-wizard diff")
+        terminal.until(lambda: "M=A" in terminal.text)
+        terminal.press("r")
+        terminal.until("y takes this back", 60)
+        terminal.press("y")
+        terminal.until("Taken back, recorded as", 120)
+        assert "M=A'" not in debian.read("/etc/mail/sendmail.mc").decode().replace("M=Ea'", "")
+        terminal.press("escape")
+        terminal.until("taken back")
+        terminal.press("escape")
+        terminal.until("steps to do. Enter applies", 60)
+        terminal.press("a")
+        terminal.until("User name", 180)
+        terminal.press("escape")
+        terminal.until("Nothing is left to do", 60)
+        terminal.press("q")
+        assert terminal.ended() == 0
+        assert b"\x1b[?1049l" in terminal.raw, "the terminal's own screen is back"
+        assert terminal.received < 400_000
+    assert login(debian)["exit"] == 0
+    operations = [item["operation"] for item in history(debian)]
+    assert operations.count("rollback") == 1
+
+
+def test_a_line_that_drops_leaves_a_clean_machine(machine: BootMachine) -> None:
+    debian = machine("ready")
+    with on(debian) as terminal:
+        begin(terminal)
+        terminal.press("a")
+        terminal.until("install is at work")
+        pid = int(debian.run("pgrep -f -o '[w]izard.cli import main'").stdout.split()[0])
+        debian.run(["kill", f"-{signal.SIGHUP.name[3:]}", str(pid)])
+        assert terminal.ended(120) == 128 + signal.SIGHUP
+        assert b"\x1b[?1049l" in terminal.raw
+    assert "dpkg" not in debian.run("ps -e -o comm=").stdout
+    assert debian.run("dpkg --audit").stdout == ""
+    assert not debian.run("ls /var/lib/msa-wizard/journal", check=False).stdout
+    with on(debian, LANG="C", LC_ALL="C") as terminal:
+        begin(terminal)
+        assert terminal.raw.isascii()
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
+def test_a_terminal_that_cannot_gets_a_sentence(machine: BootMachine) -> None:
+    debian = machine("ready")
+    with on(debian, TERM="dumb") as terminal:
+        assert terminal.ended() == 3
+        assert "cannot show screens" in terminal.text
+        assert "\x1b" not in terminal.raw.decode()

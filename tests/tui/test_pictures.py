@@ -1,0 +1,164 @@
+"""A picture of every screen, small and large, on a dark and a light terminal; drawn on a recorded Debian 13.
+
+After a change that is meant: MSA_WIZARD_PICTURES=write ./tests/run unit -- -k pictures, then look at each of them.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from screens.app import WizardApp
+from screens.failed import Failure
+from screens.help import Help
+from screens.history import History
+from screens.leaving import Leaving
+from screens.login_test import LoginTest
+from screens.mail_clients import MailClients
+from screens.messages import JobEnded, SmtpLine
+from screens.recovery import Interrupted
+from screens.report import Report
+from screens.settings import Settings
+from screens.steps import Steps
+from screens.welcome import Welcome
+from snapshots.author import Author
+from snapshots.message import Commit
+from snapshots.store import Store
+from tests.steps.recorded import machine  # type: ignore[attr-defined]  # a folder has the same name
+from tests.tui.bench import Bench, play, shows, until
+from wizard.facts import Facts
+from wizard.journal import Unfinished
+from wizard.overview import Overview, found, plans
+from wizard.smtp import Finding, Line, Result
+from wizard.steps.preflight import checks
+
+PICTURES = Path(__file__).parent / "pictures"
+WHEN = datetime.datetime(2026, 3, 1, 12, 30, tzinfo=datetime.UTC)
+DIFF = """etc/mail/sendmail.mc
+--- a/etc/mail/sendmail.mc
++++ b/etc/mail/sendmail.mc
+@@ -61,1 +61,1 @@
+-DAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp, Addr=127.0.0.1')dnl
++DAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp, M=A')dnl
+"""
+
+
+@dataclass
+class Recorded(Bench):
+    """A machine that is always the same."""
+
+    def facts(self) -> Facts:
+        """Debian 13 as apt leaves it."""
+        made: Facts = machine("13")
+        return made
+
+    def overview(self) -> Overview:
+        """Without the clock, which never stands still."""
+        facts = self.facts()
+        seen = [item for item in checks(facts, self.answers) if item.id != "clock"]
+        return Overview(facts, (*seen, *found(facts)), plans(self.host, self.answers, facts), ())
+
+    def store(self) -> Store | None:
+        """None yet."""
+        return None
+
+    def killed(self) -> Unfinished | None:
+        """A run that was killed."""
+        change: dict[str, object] = {"touches": ["/etc/mail/sendmail.mc"], "expected": {"kind": "file"}}
+        return Unfinished("apply", "f" * 12, "carol", 1.0, "0" * 40, {}, "smtp-port", "", [change])
+
+    def commits(self) -> tuple[Commit, ...]:
+        """Two steps on a baseline."""
+        rows = (
+            ("apply", "smtp-port: No AUTH on port 25", "smtp-port"),
+            ("drift", "Changes made outside msa-wizard", None),
+        )
+        who = Author("carol", "carol@mail.example.test")
+        return tuple(
+            Commit(id=f"{number}" * 40, author=who, time=WHEN, subject=subject, body="", operation=operation, step=step, howto=None, run="f" * 12)
+            for number, (operation, subject, step) in enumerate((*rows, ("baseline", "The host as it was found", None)), 1)
+        )  # fmt: skip
+
+    def diff(self, commit: Commit) -> str:
+        """The same for each."""
+        return DIFF
+
+
+def just_tested() -> Screen[None]:
+    """A login test that has just ended in 235."""
+
+    class Tested(LoginTest):
+        def on_screen_resume(self) -> None:
+            """The lines, as if they came from a server."""
+            for who, text, beside in (
+                ("client", "AUTH LOGIN", "log in, name and password asked for one by one"),
+                ("server", "334 VXNlcm5hbWU6", "base64 of: Username:"),
+                ("client", "YWxpY2U=", "base64 of the user name alice"),
+                ("server", "334 UGFzc3dvcmQ6", "base64 of: Password:"),
+                ("client", "********", "base64 of the password, masked"),
+                ("server", "235 2.0.0 OK Authenticated", "logged in"),
+            ):
+                self.on_smtp_line(SmtpLine(Line(who, text, beside)))  # type: ignore[arg-type]
+            good = Finding("smtp-auth", "ok", "Port 25 offers no AUTH.")
+            said = "The login was accepted (235)."
+            self.on_job_ended(JobEnded("test", Result(True, None, said, 235, (), (good,), None, None, None)))
+
+    return Tested()
+
+
+SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
+    "welcome": (Welcome, "steps have something to do"),
+    "steps": (Steps, "steps to do. Enter"),
+    "settings": (Settings, "Where port 587 listens"),
+    "login-test": (just_tested, "accepted (235)"),
+    "history": (History, "M=A"),
+    "recovery": (Interrupted, "u takes it back"),
+    "mail-clients": (MailClients, "STARTTLS"),
+    "report": (Report, "Mail submission on"),
+    "failure": (lambda: Failure("restart", "port 587 does not greet", ["Restarting sendmail"], ["service sendmail"], []), "failed"),
+    "leaving": (lambda: Leaving("apply"), "If you quit now"),
+    "help": (lambda: Help(Steps()), "Escape closes this"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light"])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("name", SCREENS)
+def test_pictures(
+    tmp_path: Path, name: str, size: tuple[int, int], theme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setattr("wizard.report._now", lambda: "2026-03-01 12:30 UTC")
+    drawn: list[str] = []
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        app.theme = theme
+        app.ansi_color = False  # a picture needs colours, not the names of colours
+        make, words = SCREENS[name]
+        await until(pilot, lambda: shows(app, "steps have something to do"))
+        if name != "welcome":
+            app.push_screen(make())
+        if name == "help":
+            await until(pilot, lambda: isinstance(app.screen, Help))
+        else:
+            await until(pilot, lambda: shows(app, words))
+        await pilot.pause(0.3)
+        drawn.append(app.export_screenshot(title=f"msa-wizard: {name}"))
+
+    play(Recorded(root=tmp_path), story, size)
+    path = PICTURES / f"{name}-{size[0]}x{size[1]}-{theme.removeprefix('ansi-')}.svg"
+    if os.environ.get("MSA_WIZARD_PICTURES") == "write":
+        PICTURES.mkdir(exist_ok=True)
+        path.write_text(drawn[0])
+    (tmp_path / path.name).write_text(drawn[0])
+    assert drawn[0] == path.read_text(), (
+        f"the screen looks otherwise: compare {path} and {tmp_path / path.name}"
+    )
