@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterable
 from typing import ClassVar
 
+from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -15,6 +16,7 @@ from textual.screen import Screen
 from screens.desk import Desk, Reply
 from screens.machine import Machine
 from screens.welcome import Welcome
+from screens.widgets.changed_cells import ChangedCells
 from wizard.interrupt import SIGNALS
 
 
@@ -29,6 +31,7 @@ class WizardApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,f10,ctrl+q,ctrl+c", "leave", "Quit", key_display="f10"),
         Binding("f1,question_mark", "explain", "Help", key_display="f1"),
+        Binding("ctrl+l", "redraw", "Draw anew", show=False),
         Binding("h,f3", "history", "History", key_display="f3"),
     ]
 
@@ -38,6 +41,7 @@ class WizardApp(App[int]):
         self.animation_level = "none"  # over SSH each frame is bytes
         self.machine = machine or Machine()
         self.desk = Desk(self)
+        self._cells = ChangedCells()
         self.signal = 0
         """The signal that ends us."""
         self.crash: BaseException | None = None
@@ -52,6 +56,7 @@ class WizardApp(App[int]):
         for number in SIGNALS:
             with contextlib.suppress(RuntimeError, ValueError):  # in tests we are not in the main thread
                 loop.add_signal_handler(number, self._signalled, number)
+        self.app_resume_signal.subscribe(self, lambda _: self._cells.forget(), immediate=True)
         self.push_screen(Welcome())
 
     def on_unmount(self) -> None:
@@ -108,6 +113,22 @@ class WizardApp(App[int]):
             self.desk.tell(number)
             self.notify("Ending: what is in hand is finished or undone first.")
         self.exit(128 + number, return_code=128 + number)
+
+    def on_resize(self) -> None:
+        """Terminals move what they show in their own ways."""
+        self._cells.forget()
+
+    def action_redraw(self) -> None:
+        """Draw everything anew, where something else wrote on the terminal."""
+        self._cells.forget()
+        self.screen.refresh()
+        self.refresh(layout=True)
+
+    def _display(self, screen: Screen[object], renderable: object) -> None:
+        """Textual's way to the terminal: only what changed goes there."""
+        if isinstance(renderable, CompositorUpdate):
+            renderable = self._cells.of(renderable)
+        super()._display(screen, renderable)  # type: ignore[arg-type]
 
     def _fatal_error(self) -> None:
         """In place of Textual's own, which would print local variables, passwords among them."""

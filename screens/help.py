@@ -13,7 +13,6 @@ from textual.widgets import Static
 
 from wizard.printing import clean
 
-
 USUAL = ("tab", "shift+tab", "ctrl+c", "super+c", "ctrl+q")
 """Keys that mean the same everywhere."""
 

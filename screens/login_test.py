@@ -53,6 +53,7 @@ password is masked wherever it would be seen. 235 means that the login works.
 Enter in any field begins the test.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "enter", "Next", show=False, priority=True),
         Binding("f5", "begin", "Test"),
         Binding("escape", "back", "Back"),
         Binding("pagedown", "turn(1)", "Page", show=False),
@@ -87,11 +88,13 @@ Enter in any field begins the test.
         if not self._said and focused is not None and focused.id in words:
             self._verdict(words[focused.id])
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter: to the password first, where there is a user without one."""
-        if event.input.id != "password" and self._value("user") and not self._value("password"):
-            self.query_one("#password", Input).focus()
-        elif event.input.id != "user" or self._value("user"):
+    def action_enter(self) -> None:
+        """To the password first, where there is a user without one.
+
+        Enter is taken before the field sees it: what is typed ahead must not land in the user name, for all to read."""
+        if self._value("user") and not self.query_one("#password", Input).value:
+            self.set_focus(self.query_one("#password", Input))
+        elif self._value("user") or (self.focused is not None and self.focused.id != "user"):
             self.action_begin()
         else:
             self._verdict("A user name first; or F5 for a test without a login.")

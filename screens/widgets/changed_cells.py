@@ -1,0 +1,114 @@
+"""Sends only the cells that differ from what the terminal shows already: over a slow line each byte is time.
+
+It stands on Textual's inner classes, which is one reason why its version is pinned exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.cells import get_character_cell_size
+from rich.color import ColorSystem
+from rich.console import Console
+from rich.style import Style
+from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.strip import Strip
+
+_Cell = tuple[str, str]
+"""A character (empty: the right half of a wide one) and its rendition (SGR parameters)."""
+BRIDGE = 6
+"""So many cells that are right already are sent again rather than jumped over."""
+
+
+class ChangedCells:
+    """Remembers what the terminal shows."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], _Cell] = {}
+
+    def forget(self) -> None:
+        """The terminal may show anything now: the next update is sent whole."""
+        self._known.clear()
+
+    def of(self, update: CompositorUpdate) -> CompositorUpdate:
+        """The same update, which sends less."""
+        return _Changed(self, update) if isinstance(update, LayoutUpdate | ChopsUpdate) else update
+
+    def sequences(self, update: CompositorUpdate, console: Console) -> str:
+        """What must be written for `update`."""
+        system = console._color_system or ColorSystem.TRUECOLOR
+        sent: list[str] = []
+        rendition: str | None = None
+        for x, y, strip in _pieces(update):
+            at = -1  # where the terminal's cursor is on this line
+            for column, cell in enumerate(_cells(strip, system), x):
+                if self._known.get((y, column)) == cell or not cell[0]:
+                    self._known[y, column] = cell
+                    continue
+                gap = [self._known.get((y, number)) for number in range(at, column)] if at >= 0 else []
+                if (
+                    at >= 0
+                    and len(gap) <= BRIDGE
+                    and all(each is not None and each[1] == rendition for each in gap)
+                ):
+                    sent += [each[0] for each in gap if each is not None]
+                else:
+                    sent.append(f"\x1b[{y + 1};{column + 1}H")
+                if cell[1] != rendition:
+                    rendition = cell[1]
+                    sent.append(f"\x1b[0;{rendition}m" if rendition else "\x1b[0m")
+                sent.append(cell[0])
+                self._known[y, column] = cell
+                at = column + max(1, get_character_cell_size(cell[0][0]))
+        if rendition:
+            sent.append("\x1b[0m")
+        return "".join(sent)
+
+
+class _Changed(CompositorUpdate):
+    def __init__(self, cells: ChangedCells, update: CompositorUpdate) -> None:
+        self._cells = cells
+        self._update = update
+
+    def render_segments(self, console: Console) -> str:
+        """As CompositorUpdate's."""
+        return self._cells.sequences(self._update, console)
+
+
+def _pieces(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:
+    """Each strip of an update, with the place of its first cell."""
+    if isinstance(update, LayoutUpdate):
+        for y, line in enumerate(update.strips, update.region.y):
+            x = update.region.x
+            for strip in line:
+                yield x, y, strip
+                x += strip.cell_length
+    elif isinstance(update, ChopsUpdate):
+        for y, x1, x2 in update.spans:
+            for end, (x, piece) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+                if piece is not None and x <= x2 and end > x1:
+                    yield x, y, piece if x2 > x >= x1 and end <= x2 else piece.crop(0, min(end, x2) - x)
+
+
+def _cells(strip: Strip, system: ColorSystem) -> Iterator[_Cell]:
+    held: list[str] | None = None
+    rendition = ""
+    for text, style, control in strip:
+        if control:
+            continue
+        sgr = _sgr(style, system)
+        for character in text:
+            width = get_character_cell_size(character)
+            if width == 0 and held is not None:
+                held[0] += character  # an accent on the cell before
+                continue
+            if held is not None:
+                yield held[0], rendition
+                yield from [("", rendition)] * (int(held[1]) - 1)
+            held, rendition = [character, str(max(1, width))], sgr
+    if held is not None:
+        yield held[0], rendition
+        yield from [("", rendition)] * (int(held[1]) - 1)
+
+
+def _sgr(style: Style | None, system: ColorSystem) -> str:
+    return Strip.render_ansi(style, system) if style else ""
