@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -88,10 +90,16 @@ Enter in any field begins the test.
         if not self._said and focused is not None and focused.id in words:
             self._verdict(words[focused.id])
 
-    def action_enter(self) -> None:
+    async def action_enter(self) -> None:
         """To the password first, where there is a user without one.
 
-        Enter is taken before the field sees it: what is typed ahead must not land in the user name, for all to read."""
+        Enter is taken by the app, before the keys after it go anywhere: a password that is typed ahead must not land
+        in the user name, for all to read. The field takes in first what came before."""
+        if self.focused is not None:
+            caught_up = asyncio.Event()
+            self.focused.call_later(caught_up.set)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(caught_up.wait(), 1)
         if self._value("user") and not self.query_one("#password", Input).value:
             self.set_focus(self.query_one("#password", Input))
         elif self._value("user") or (self.focused is not None and self.focused.id != "user"):

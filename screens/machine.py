@@ -10,14 +10,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wizard.answers import Answers
-from wizard.host import Host
-
 if TYPE_CHECKING:
     from snapshots.merge import Choice
     from snapshots.store import Commit, Store
+    from wizard.answers import Answers
     from wizard.events import Report
     from wizard.facts import Facts
+    from wizard.host import Host
     from wizard.interrupt import Interrupt
     from wizard.journal import Journal, Unfinished
     from wizard.overview import Overview
@@ -32,12 +31,24 @@ if TYPE_CHECKING:
 AtWork = AbstractContextManager["tuple[Store, Journal, Interrupt]"]
 
 
+def _host() -> Host:
+    from wizard.host import Host
+
+    return Host()
+
+
+def _answers() -> Answers:
+    from wizard.answers import Answers
+
+    return Answers()
+
+
 @dataclass
 class Machine:
     """The host we run on, and what the admin chose for it. Every method may take long: call them in a worker."""
 
-    host: Host = field(default_factory=Host)
-    answers: Answers = field(default_factory=Answers)
+    host: Host = field(default_factory=_host)
+    answers: Answers = field(default_factory=_answers)
 
     def at_work(self, interrupt: Interrupt, *, recovering: bool = False) -> AtWork:
         """The host is ours while inside. Raises CannotHere, Locked, InterruptedRun."""

@@ -57,7 +57,7 @@ on a step whose diff you see.
     def on_mount(self) -> None:
         """Show the offers at once; the facts follow."""
         self._offer(interrupted=False)
-        self.action_look()
+        self.set_timer(0.05, self.action_look)  # the first frame does not share the processor with the engine
 
     def on_screen_resume(self) -> None:
         """Something may have changed meanwhile."""

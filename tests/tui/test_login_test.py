@@ -1,0 +1,81 @@
+"""The login test by keys: what is typed goes where it belongs, however fast, and the password is never drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from screens.app import WizardApp
+from screens.login_test import LoginTest
+from tests.tui.bench import Bench, Writes, play, shows, text, until, use
+
+SECRET = "Kw4kzalver-77"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    made = Bench(root=tmp_path)
+    use(monkeypatch, Writes("one", made.host, "/etc/a", "new a\n"))
+    return made
+
+
+async def at_test(pilot: Pilot[int], app: WizardApp) -> None:
+    await until(pilot, lambda: shows(app, "Test a login"))
+    app.push_screen(LoginTest())
+    await until(pilot, lambda: shows(app, "A shell user of the server"))
+
+
+def test_what_is_typed_ahead_goes_to_its_own_field(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[bool] = []
+    monkeypatch.setattr(LoginTest, "action_begin", lambda _: begun.append(True))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_test(pilot, app)
+        for character in f"alice\r{SECRET}\r":  # all at once, as a paste or a slow line brings it
+            key = "enter" if character == "\r" else character
+            app.post_message(events.Key(key, None if key == "enter" else character))
+        await until(pilot, lambda: bool(begun))
+        assert app.screen.query_one("#user", Input).value == "alice"
+        assert app.screen.query_one("#password", Input).value == SECRET
+        assert SECRET not in "\n".join(text(app))
+        assert SECRET not in app.export_screenshot()
+
+    play(bench, story)
+
+
+def test_a_server_that_is_not_there_has_a_verdict_with_its_layer(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_test(pilot, app)
+        app.screen.query_one("#host", Input).value = "127.0.0.1"
+        app.screen.query_one("#port", Input).value = "1"
+        await pilot.press("f5")
+        await until(pilot, lambda: shows(app, "FAILED [tcp]"))
+        assert shows(app, "$ msa-wizard test --host 127.0.0.1 --port 1")
+
+    play(bench, story)
+
+
+def test_enter_without_a_user_asks_for_one(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_test(pilot, app)
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "A user name first"))
+        assert not app.desk.busy
+
+    play(bench, story)
+
+
+def test_the_password_goes_with_the_screen(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_test(pilot, app)
+        field = app.screen.query_one("#password", Input)
+        field.value = SECRET
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, LoginTest))
+        assert field.value == ""
+
+    play(bench, story)

@@ -1,0 +1,146 @@
+"""Terminals of every kind: those that cannot, those without UTF-8, small ones, and what is sent over the line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.segment import Segment
+from textual.color import Color
+from textual.pilot import Pilot
+
+from screens import launch
+from screens.app import WizardApp
+from screens.steps import Steps
+from screens.terminal import plain, trouble
+from screens.widgets.ascii_only import AsciiOnly
+from tests.tui.bench import Bench, Writes, play, shows, text, until, use
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("term", "size", "words"),
+    [
+        ("dumb", (80, 24), "cannot show screens"),
+        ("", (80, 24), "TERM=not set"),
+        ("xterm", (0, 0), "does not tell its size"),
+        ("xterm", (79, 24), "79x24"),
+        ("linux", (80, 23), "80x23"),
+    ],
+)
+def test_a_terminal_that_cannot_gets_a_sentence(term: str, size: tuple[int, int], words: str) -> None:
+    assert words in (trouble({"TERM": term}, size) or "")
+
+
+@pytest.mark.parametrize(
+    "term", ["xterm-256color", "screen-256color", "linux", "vt100", "tmux-256color", "putty"]
+)
+def test_all_others_are_taken(term: str) -> None:
+    assert trouble({"TERM": term}, (80, 24)) is None
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"LANG": "en_US.UTF-8"}, False),
+        ({"LANG": "C.UTF-8"}, False),
+        ({"LANG": "C"}, True),
+        ({}, True),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, True),
+        ({"LANG": "de_DE.ISO-8859-1"}, True),
+        ({"LANG": "C", "LC_ALL": "en_US.utf8"}, False),
+        ({"LANG": "en_US.UTF-8", "TERM": "linux"}, True),
+    ],
+)
+def test_ascii_where_there_is_no_utf8(environ: dict[str, str], expected: bool) -> None:
+    assert plain(environ) is expected
+
+
+def test_every_cell_becomes_one_ascii_cell() -> None:
+    drawn = "✓ ✗ │ ─ ┌ ▃ ├ 日 ü \N{COMBINING ACUTE ACCENT}"
+    line = AsciiOnly().apply([Segment(drawn)], Color(0, 0, 0))
+    made = "".join(segment.text for segment in line)
+    assert made == "+ x | - +   + ?? ? "
+
+
+def test_a_window_that_becomes_too_small_says_so_and_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(root=tmp_path)
+    use(monkeypatch, Writes("one", bench.host, "/etc/a", "new a\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "1 of 1 steps"))
+        await pilot.resize_terminal(60, 20)
+        await until(pilot, lambda: shows(app, "This window is too small"))
+        for size in ((80, 24), (132, 43), (200, 60)):
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: shows(app, "Set up, step by step"))
+            assert not shows(app, "too small")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "+new a"))
+
+    play(bench, story, plain=True)
+
+
+def test_escape_sequences_from_outside_never_reach_the_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(root=tmp_path)
+    (tmp_path / "etc/a").write_bytes(b"[bold]old\x1b[31m[/bold] a\n")
+    say = "printf 'evil \\033[2J \\033]0;title\\007 [red]x[/red]\\n'"
+    use(
+        monkeypatch,
+        Writes("one", bench.host, "/etc/a", "new a\n", command=say),
+        Writes("two", bench.host, "/etc/b", "new b\n"),
+    )
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "steps have"))
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "[bold]old"))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.desk.waiting)
+        await pilot.press("4")
+        await until(pilot, lambda: shows(app, "[red]x[/red]"))
+        assert "\x1b" not in "".join(text(app))
+
+    play(bench, story)
+
+
+def test_a_crash_leaves_a_sentence_and_a_private_report_without_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    secret = "s3cret-value"
+
+    def breaks(password: str) -> None:
+        raise RuntimeError("a mistake")
+
+    try:
+        breaks(secret)
+    except RuntimeError as error:
+        words = launch.crash_words(error)
+    path = next((tmp_path / ".cache/msa-wizard").glob("crash-*.txt"))
+    assert str(path) in words
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "a mistake" in path.read_text()
+    assert secret not in path.read_text()
+
+
+def test_the_commands_work_where_textual_does_not() -> None:
+    script = (
+        "import sys\n"
+        "for name in ('textual', 'rich', 'screens'): sys.modules[name] = None\n"
+        "from wizard.cli import main\n"
+        "sys.exit(main(['rollback', '--help']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=TOP, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

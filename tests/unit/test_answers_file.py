@@ -1,0 +1,36 @@
+"""Answers out and in again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wizard.answers import Answers, AnswersError, Auth, Listen, Test, load, parse
+from wizard.answers_file import as_toml, save
+
+OWN = Answers(
+    Listen(("192.0.2.25",), ("127.0.0.1", "192.0.2.25"), implicit_tls=True),
+    Auth("shadow", ("PLAIN",)),
+    Test("mail.example.test", "alice", "bob@example.test"),
+)
+
+
+@pytest.mark.parametrize("answers", [Answers(), OWN])
+def test_what_is_written_is_read(answers: Answers, tmp_path: Path) -> None:
+    path = tmp_path / "answers.toml"
+    save(path, as_toml(answers))
+    assert load(path) == answers
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_no_value_can_leave_its_quotes() -> None:
+    with pytest.raises(AnswersError, match="test"):
+        parse(as_toml(Answers(test=Test(user='x"\nhost = "y'))))
+
+
+def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("stays")
+    (tmp_path / "answers.toml").symlink_to(tmp_path / "other")
+    save(tmp_path / "answers.toml", "new")
+    assert (tmp_path / "other").read_text() == "stays"

@@ -1,0 +1,58 @@
+"""What mail clients are told: each form, and what makes no sense."""
+
+from __future__ import annotations
+
+import plistlib
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from wizard.client_settings import FORMATS, ClientSettings
+
+SETTINGS = ClientSettings("mail.example.test", "example.test", implicit_tls=True, imap="imap.example.test")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_form_names_the_server(form: str) -> None:
+    assert "mail.example.test" in SETTINGS.rendered(form)
+
+
+def test_the_table_is_the_howtos() -> None:
+    rows = dict(ClientSettings("mail.example.test", "example.test").rows)
+    assert rows["Port"] == "587"
+    assert rows["Connection security"] == "STARTTLS"
+    assert rows["Authentication method"] == "Normal password"
+
+
+def test_thunderbird_gets_both_ports() -> None:
+    root = ElementTree.fromstring(SETTINGS.rendered("autoconfig"))
+    ports = [item.findtext("port") for item in root.iter("outgoingServer")]
+    assert ports == ["587", "465"]
+    assert [item.findtext("socketType") for item in root.iter("outgoingServer")] == ["STARTTLS", "SSL"]
+
+
+def test_apple_gets_a_profile_that_stays_the_same() -> None:
+    made = plistlib.loads(SETTINGS.rendered("mobileconfig").encode())
+    assert made["PayloadContent"][0]["OutgoingMailServerPortNumber"] == 587
+    assert SETTINGS.rendered("mobileconfig") == SETTINGS.rendered("mobileconfig")
+    assert not any(
+        "Password" in key and key.endswith("Password") and value is not True for key, value in made.items()
+    )
+
+
+def test_dns_records_are_those_of_the_rfcs() -> None:
+    assert SETTINGS.rendered("srv").splitlines() == [
+        "_submission._tcp.example.test. 3600 IN SRV 0 1 587 mail.example.test.",
+        "_submissions._tcp.example.test. 3600 IN SRV 0 1 465 mail.example.test.",
+    ]
+
+
+@pytest.mark.parametrize("form", ["autoconfig", "mobileconfig"])
+def test_a_whole_account_needs_the_imap_server(form: str) -> None:
+    with pytest.raises(ValueError, match="name the IMAP server"):
+        ClientSettings("mail.example.test", "example.test").rendered(form)
+
+
+def test_what_is_no_host_name_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a host name"):
+        ClientSettings("mail.example.test", "example.test", imap="<script>")
