@@ -29,7 +29,7 @@ from wizard.state_folder import InterruptedRun
 
 STEPS_USERS = (
     *("wizard.engine", "wizard.overview", "wizard.standing", "wizard.taking_back", "wizard.rollback_session"),
-    *("screens.steps",),
+    *("screens.steps", "wizard.report"),
 )
 """The modules that go through the list of steps."""
 LOOKING = (
@@ -154,7 +154,7 @@ def play(bench: Machine, story: Story, size: tuple[int, int] = (80, 24), *, plai
     app = WizardApp(bench, plain=plain)
 
     async def run() -> None:
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             await story(pilot, app)
 
     asyncio.run(run())

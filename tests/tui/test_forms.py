@@ -1,0 +1,108 @@
+"""Settings, mail clients and the report by keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.widgets import Input
+
+from screens.app import WizardApp
+from screens.mail_clients import MailClients
+from screens.report import Report
+from screens.settings import Settings
+from tests.tui.bench import Bench, Writes, play, shows, until, use
+from wizard.answers import load
+from wizard.engine import Engine
+from wizard.interrupt import Interrupt
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    made = Bench(root=tmp_path)
+    use(
+        monkeypatch,
+        Writes("one", made.host, "/etc/a", "new a\n"),
+        Writes("two", made.host, "/etc/secret", "hidden\n"),
+    )
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+async def at(pilot: Pilot[int], app: WizardApp, screen: Screen[None], words: str) -> None:
+    await until(pilot, lambda: shows(app, "Set up, step by step"))
+    app.push_screen(screen)
+    await until(pilot, lambda: shows(app, words))
+
+
+def test_settings_are_checked_as_one_types_and_used_on_enter(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, Settings(), "Where port 587 listens")
+        await pilot.press(*"192.0.2.")
+        await until(pilot, lambda: shows(app, "is not an IP address"))
+        await pilot.press("enter")
+        assert isinstance(app.screen, Settings), "what is wrong is not used"
+        await pilot.press("2", "5")
+        await until(pilot, lambda: shows(app, "Where port 587 listens"))
+        await pilot.press("f2")
+        await until(pilot, lambda: shows(app, "answers.toml is written"))
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, Settings))
+
+    play(bench, story)
+    assert bench.answers.listen.submission == ("192.0.2.25",)
+    assert load(bench.root / "answers.toml") == bench.answers
+
+
+def test_settings_come_from_the_file(bench: Bench) -> None:
+    (bench.root / "answers.toml").write_text('[listen]\nimplicit_tls = true\n[test]\nuser = "alice"\n')
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, Settings(), "Where port 587 listens")
+        await pilot.press("f4")
+        await until(pilot, lambda: app.screen.query_one("#test-user", Input).value == "alice")
+        assert shows(app, "[x] Port 465 too")
+        assert shows(app, "[ ] Listen on IPv6 too")
+        await pilot.press("escape")
+
+    play(bench, story)
+    assert bench.answers.test.user == "", "escape forgets"
+
+
+def test_client_settings_as_files(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, MailClients(), "STARTTLS")
+        await pilot.press("down", "down")
+        await until(pilot, lambda: shows(app, "the IMAP server too below"))
+        app.screen.query_one("#imap", Input).value = "imap.example.test"
+        await until(pilot, lambda: shows(app, "<clientConfig"))
+        await pilot.press("f2")
+        await until(pilot, lambda: shows(app, "config-v1.1.xml is written"))
+
+    play(bench, story)
+    assert "imap.example.test" in (bench.root / "config-v1.1.xml").read_text()
+
+
+@pytest.mark.parametrize("name", ["report.md", "report.html"])
+def test_the_report_holds_diffs_and_no_file_that_is_not_for_all(bench: Bench, name: str) -> None:
+    (bench.root / "etc/secret").write_text("hidden before\n")
+    (bench.root / "etc/secret").chmod(0o640)
+    with bench.at_work(Interrupt()) as (store, journal, _):
+        Engine(bench.host, bench.answers, lambda _: None).apply(
+            store, journal, (), lambda _s, _p: True, lambda: None
+        )
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, Report(), "Mail submission on")
+        app.screen.query_one("#file", Input).value = name
+        await pilot.press("f2")
+        await until(pilot, lambda: shows(app, f"{name} is written"))
+
+    play(bench, story)
+    made = (bench.root / name).read_text()
+    assert "+new a" in made
+    assert "/etc/secret (not shown)" in made
+    assert "hidden" not in made
+    assert "msa-wizard rollback one" in made
