@@ -11,6 +11,7 @@ from typing import ClassVar
 from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
 from screens.desk import Desk, Reply
@@ -38,6 +39,8 @@ class WizardApp(App[int]):
     def __init__(self, machine: Machine | None = None, *, plain: bool = False) -> None:
         super().__init__()
         self.theme = "ansi-dark"  # the terminal's own sixteen colours, dark or light
+        if self.no_color:  # chosen by Textual before it knew our theme: it would draw black on black
+            self._filters = [NoColor() if isinstance(each, Monochrome) else each for each in self._filters]
         self.animation_level = "none"  # over SSH each frame is bytes
         self.machine = machine or Machine()
         self.desk = Desk(self)

@@ -39,7 +39,7 @@ FIELDS = (
     ),
 )
 """Id, label, default and help of each field."""
-EMPTY = {"host": "this host", "port": "587", "user": "nobody yet", "password": "", "send-to": "nobody"}
+EMPTY = {"host": "(this host)", "port": "587", "user": "(nobody yet)", "password": "", "send-to": "(nobody)"}
 
 
 class LoginTest(Frame[None]):

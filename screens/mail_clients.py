@@ -62,10 +62,10 @@ d asks the DNS for its records, c looks at the certificate as a careful client w
                 yield Static("Looking at this host ...", id="made", markup=False)
         with Horizontal(classes="field"):
             yield Label("IMAP server", classes="label", markup=False)
-            yield Input("", id="imap", placeholder="imap.example.org (for Thunderbird and Apple)")
+            yield Input("", id="imap", placeholder="(needed for Thunderbird and Apple)")
         with Horizontal(classes="field"):
             yield Label("File", classes="label", markup=False)
-            yield Input("", id="file", placeholder="not saved")
+            yield Input("", id="file", placeholder="(not saved)")
         yield Static("", id="says", markup=False)
 
     def on_mount(self) -> None:

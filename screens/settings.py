@@ -60,12 +60,12 @@ FLAGS = (
     ),
 )
 EMPTY = {
-    "listen.submission": "every IPv4 address",
-    "listen.smtp": "every IPv4 address",
-    "auth.saslauthd_mechanism": "pam",
-    "test.host": "this host",
-    "test.user": "nobody yet",
-    "test.send_to": "nobody",
+    "listen.submission": "(every IPv4 address)",
+    "listen.smtp": "(every IPv4 address)",
+    "auth.saslauthd_mechanism": "(pam)",
+    "test.host": "(this host)",
+    "test.user": "(nobody yet)",
+    "test.send_to": "(nobody)",
 }
 """What an empty field means."""
 LISTS = ("listen.submission", "listen.smtp")

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import OptionList
 
 from screens.apply_policy import ApplyPolicy
 from screens.desk import Job, Reply
-from screens.frame import Frame
 from screens.messages import EngineSaid, JobEnded, StepWaits
+from screens.step_board import StepBoard
 from screens.step_news import StepNews
-from screens.widgets.signs import state_content
-from screens.widgets.step_panes import PANES, StepPanes
+from screens.widgets.step_panes import PANES
 from wizard.overview import REMAINING, Overview
-from wizard.plan import Check, Outcome, Plan
+from wizard.plan import Outcome
 from wizard.printing import clean
 from wizard.session import Run
 from wizard.steps import STEPS
@@ -27,7 +23,7 @@ DRAWN = 0.1
 """Seconds between two looks at new output: some ten updates a second, whatever apt says."""
 
 
-class Steps(Frame[None]):
+class Steps(StepBoard):
     """The set-up itself."""
 
     HEADING = "Steps"
@@ -64,21 +60,9 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
 
     def __init__(self) -> None:
         super().__init__()
-        self.states: dict[str, str] = {}
-        self.checks: dict[str, list[Check]] = {}
-        self._plans: dict[str, Plan] = {}
         self._skipped: set[str] = set()
         self._news = StepNews(self)
         self._policy = ApplyPolicy()
-
-    def body(self) -> ComposeResult:
-        """List and panes, one line of news below."""
-        with Horizontal():
-            yield OptionList(
-                *(Option(f"  ...      {step.id}", id=step.id) for step in STEPS), id="list", markup=False
-            )
-            yield StepPanes(id="right")
-        yield Static("Looking at this host ...", id="says", markup=False)
 
     def on_mount(self) -> None:
         """Look at the host; the timer draws output while something is at work."""
@@ -121,10 +105,6 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
         elif after is None or not (after.failed or after.blocked):
             self.say(self._offer())
 
-    def _left(self) -> list[str]:
-        """The steps that have something to do, in order, those left out not among them."""
-        return [step.id for step in STEPS if self.states.get(step.id) in (*REMAINING, "failed")]
-
     def _offer(self) -> str:
         left = self._left()
         if self._plans and self._plans[STEPS[0].id].outcome is Outcome.BLOCKED:
@@ -132,48 +112,6 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
         if not left:
             return "Nothing is left to do. t tests a login, h shows the history."
         return f"{len(left)} steps to do. Enter applies the step that is shown, a applies all of them."
-
-    @property
-    def panes(self) -> StepPanes:
-        """The right side."""
-        return self.query_one(StepPanes)
-
-    @property
-    def chosen(self) -> str:
-        """The step that the list is on."""
-        return STEPS[self.query_one("#list", OptionList).highlighted or 0].id
-
-    def select(self, name: str) -> None:
-        """Move the list to a step."""
-        self.query_one("#list", OptionList).highlighted = [step.id for step in STEPS].index(name)
-
-    def _row(self, name: str) -> None:
-        options = self.query_one("#list", OptionList)
-        options.replace_option_prompt(name, state_content(self.states[name], name))
-
-    def state(self, name: str, state: str) -> None:
-        """Set a step's state in the list."""
-        if self.states.get(name) != state:
-            self.states[name] = state
-            self._row(name)
-
-    def say(self, words: str) -> None:
-        """The line of news below."""
-        self.query_one("#says", Static).update(words)
-
-    def show(self) -> None:
-        """Fill the right side with the chosen step."""
-        name = self.chosen
-        if name in self._plans:
-            step = next(step for step in STEPS if step.id == name)
-            self.panes.show(step, self._plans[name], self.checks.get(name, ()))
-            self.same(f"msa-wizard apply {name}")
-
-    def on_option_list_option_highlighted(self) -> None:
-        """Another step is in front."""
-        self.show()
-        if not self.wizard.desk.changing:
-            self.panes.pane("diff")
 
     # --- keys ---------------------------------------------------------------------------------------------
 
@@ -305,10 +243,6 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
         self._timer.resume()
         self.state(name, "working")
         self._news.work()
-
-    def planned(self, name: str, plan: Plan) -> None:
-        """A step's plan on the facts of now."""
-        self._plans[name] = plan
 
     def approved(self, name: str) -> bool:
         """Whether the admin has said yes to a plan of this step in this run."""

@@ -29,7 +29,7 @@ from wizard.state_folder import InterruptedRun
 
 STEPS_USERS = (
     *("wizard.engine", "wizard.overview", "wizard.standing", "wizard.taking_back", "wizard.rollback_session"),
-    *("screens.steps", "wizard.report"),
+    *("screens.steps", "screens.step_board", "wizard.report"),
 )
 """The modules that go through the list of steps."""
 LOOKING = (

@@ -144,3 +144,27 @@ def test_the_commands_work_where_textual_does_not() -> None:
         [sys.executable, "-c", script], cwd=TOP, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_no_color_draws_in_the_terminals_own_and_still_shows_what_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    bench = Bench(root=tmp_path)
+    use(monkeypatch, Writes("one", bench.host, "/etc/a", "new a\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "1 of 1 steps"))
+        strips = [
+            strip.apply_filter(each, Color(0, 0, 0))
+            for strip in app.screen._compositor.render_strips(app.size)
+            for each in app._filters
+            if each.enabled
+        ]
+        styles = [(segment.text, segment.style) for strip in strips for segment in strip if segment.style]
+        for words, style in styles:
+            assert style.color is None or style.color.is_default, words
+            assert style.bgcolor is None or style.bgcolor.is_default, words
+        assert any("Set up" in words and style.underline for words, style in styles)
+
+    play(bench, story)

@@ -24,7 +24,13 @@ def test_the_wheel_holds_the_program_and_its_templates(tmp_path: Path) -> None:
     wheel = next(tmp_path.glob("msa_wizard-*.whl"))
     with zipfile.ZipFile(wheel) as held:
         names = set(held.namelist())
-    for folder, pattern in (("templates", "*.j2"), ("wizard", "**/*.py"), ("snapshots", "**/*.py"), ("screens", "**/*.py"), ("screens", "*.tcss")):
+    for folder, pattern in (
+        ("templates", "*.j2"),
+        ("wizard", "**/*.py"),
+        ("snapshots", "**/*.py"),
+        ("screens", "**/*.py"),
+        ("screens", "*.tcss"),
+    ):
         expected = {str(path.relative_to(TOP)) for path in (TOP / folder).glob(pattern)}
         assert expected
         assert expected <= names
