@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Footer, Input, Static
 
 from screens.terminal import SMALLEST
 
@@ -36,6 +36,11 @@ class Frame(Screen[Result]):
             id="small",
             markup=False,
         )
+
+    def on_mount(self) -> None:
+        """A cursor that blinks sends bytes for ever."""
+        for field in self.query(Input):
+            field.cursor_blink = False
 
     def body(self) -> ComposeResult:
         """The screen's own widgets."""
