@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
@@ -45,6 +47,16 @@ class Frame(Screen[Result]):
     def body(self) -> ComposeResult:
         """The screen's own widgets."""
         raise NotImplementedError
+
+    def deliver(self, show: Callable[..., None], *found: object) -> None:
+        """From a worker: let the screen show what was found, unless it has gone meanwhile."""
+
+        def shown() -> None:
+            if self.is_attached and self.is_running and not self.app._exit:
+                show(*found)
+
+        with contextlib.suppress(RuntimeError):  # the app has ended
+            self.app.call_from_thread(shown)
 
     def same(self, command: str) -> None:
         """Say what does the same on the command line."""

@@ -76,9 +76,9 @@ after it is taken back. A row in parentheses is not in force any more.
             said = problems.words(error)
             if said is None:
                 raise
-            self.app.call_from_thread(self._changed, Content(said))
+            self.deliver(self._changed, Content(said))
             return
-        self.app.call_from_thread(self._show, commits)
+        self.deliver(self._show, commits)
 
     def _show(self, commits: Sequence[Commit]) -> None:
         self._commits = tuple(commits)
@@ -111,7 +111,7 @@ after it is taken back. A row in parentheses is not in force any more.
             shown = diff_content(self.wizard.machine.diff(commit))
         except StoreError as error:
             shown = Content(clean(str(error)))
-        self.app.call_from_thread(self._if_chosen, commit, shown)
+        self.deliver(self._if_chosen, commit, shown)
 
     def _if_chosen(self, commit: Commit, shown: Content) -> None:
         if commit is self._chosen():

@@ -75,7 +75,7 @@ d asks the DNS for its records, c looks at the certificate as a careful client w
 
     def _look(self) -> None:
         facts = self.wizard.machine.facts()
-        self.app.call_from_thread(self._looked, facts)
+        self.deliver(self._looked, facts)
 
     def _looked(self, facts: Facts) -> None:
         self._facts = facts
@@ -150,7 +150,7 @@ d asks the DNS for its records, c looks at the certificate as a careful client w
         self.run_worker(work, thread=True, exclusive=True, group="ask")
 
     def _found(self, checks: list[Check]) -> None:
-        self.app.call_from_thread(self._say, Content("\n").join([check_content(check) for check in checks]))
+        self.deliver(self._say, Content("\n").join([check_content(check) for check in checks]))
 
     def _say(self, content: Content) -> None:
         self.query_one("#says", Static).update(content)

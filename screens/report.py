@@ -56,7 +56,7 @@ in it. The end of the file's name decides: .html is HTML, anything else Markdown
         machine = self.wizard.machine
         found = machine.overview()
         text = report("md", found, machine.store())
-        self.app.call_from_thread(self._show, found, text)
+        self.deliver(self._show, found, text)
 
     def _show(self, found: Overview, text: str) -> None:
         self._overview = found

@@ -80,7 +80,7 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
     def _look(self, after: Run | None) -> None:
         def work() -> None:
             found = self.wizard.machine.overview()
-            self.app.call_from_thread(self._looked, found, after)
+            self.deliver(self._looked, found, after)
 
         self.run_worker(work, thread=True, exclusive=True, group="look")
 
@@ -258,6 +258,8 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
 
     def on_job_ended(self, message: JobEnded) -> None:
         """The run is over: look at the host again, and say what came of it."""
+        if self.wizard.signal:
+            return  # we are leaving
         run = self._news.ended(message)
         self._timer.pause()
         self._look(run)

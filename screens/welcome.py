@@ -70,7 +70,7 @@ on a step whose diff you see.
 
     def _look(self) -> None:
         found = self.wizard.machine.overview()
-        self.app.call_from_thread(self._show, found)
+        self.deliver(self._show, found)
 
     def _show(self, found: Overview) -> None:
         self._overview = found

@@ -63,8 +63,8 @@ def test_settings_come_from_the_file(bench: Bench) -> None:
         await at(pilot, app, Settings(), "Where port 587 listens")
         await pilot.press("f4")
         await until(pilot, lambda: app.screen.query_one("#test-user", Input).value == "alice")
-        assert shows(app, "[x] Port 465 too")
-        assert shows(app, "[ ] Listen on IPv6 too")
+        await until(pilot, lambda: shows(app, "[x] Port 465 too"))
+        await until(pilot, lambda: shows(app, "[ ] Listen on IPv6 too"))
         await pilot.press("escape")
 
     play(bench, story)

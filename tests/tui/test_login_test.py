@@ -54,7 +54,7 @@ def test_a_server_that_is_not_there_has_a_verdict_with_its_layer(bench: Bench) -
         app.screen.query_one("#port", Input).value = "1"
         await pilot.press("f5")
         await until(pilot, lambda: shows(app, "FAILED [tcp]"))
-        assert shows(app, "$ msa-wizard test --host 127.0.0.1 --port 1")
+        await until(pilot, lambda: shows(app, "$ msa-wizard test --host 127.0.0.1 --port 1"))
 
     play(bench, story)
 
