@@ -18,6 +18,7 @@ from wizard.host import Host
 from wizard.interrupt import Interrupt
 from wizard.lock import free
 from wizard.look import look
+from wizard.overview import plans, state
 from wizard.plan import Outcome, Plan, Step
 from wizard.printing import clean, effect_lines, error, out, show, status_lines
 from wizard.session import Run
@@ -135,23 +136,12 @@ def _applied(run: Run) -> str:
 
 def status(arguments: argparse.Namespace) -> int:
     """`status`: 0. A step that a commit says was applied, and that has something to do again, has drifted."""
-    facts = look(Host())
-    engine = Engine(Host(), _answers(arguments), lambda _: None)
-    applied = _applied_steps()
-    rows: dict[str, tuple[str, str]] = {}
-    for step in STEPS:
-        made = engine.plan_step(step, facts)
-        state = str(made.outcome)
-        if made.outcome is Outcome.DONE and step.id in applied:
-            state = "applied"
-        elif made.outcome is Outcome.PENDING and step.id in applied:
-            state = "drifted"
-        rows[step.id] = (state, made.reason)
-        if step.id == "install":
-            facts = facts.after(made)  # what the packages bring cannot be there before them
+    host, applied = Host(), _applied_steps()
+    made = plans(host, _answers(arguments), look(host))
+    rows = {name: (state(plan, name in applied), plan.reason) for name, plan in made.items()}
     waits = _interrupted()
     if arguments.json:
-        steps = [{"step": name, "state": state, "reason": why} for name, (state, why) in rows.items()]
+        steps = [{"step": name, "state": word, "reason": why} for name, (word, why) in rows.items()]
         out(as_json.dumps(steps=steps, interrupted=waits))
     else:
         out(status_lines(rows))

@@ -5,30 +5,24 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from snapshots.errors import StoreError
 from wizard import as_json
 from wizard.engine import EngineError
 from wizard.events import Event
 from wizard.host import Host
-from wizard.journal import Journal, Unfinished
-from wizard.look import look
+from wizard.journal import Unfinished
 from wizard.printing import check_text, clean, clean_block, conflict_text, error, out, rollback_text, show
-from wizard.recorder import Recorder
 from wizard.recovery import Recovery
-from wizard.rollback import Rollback, prepare
-from wizard.rollback_session import RollbackSession, Undone, running
-from wizard.session import Run
-from wizard.standing import NothingToTakeBack, Target, everything, of_commit, of_step
+from wizard.rollback import Rollback
+from wizard.rollback_session import Undone
+from wizard.standing import NothingToTakeBack, Target
 from wizard.state_folder import JOURNAL, at_work, killed_run, must_be_root
-from wizard.steps import STEPS
+from wizard.taking_back import EVERYTHING, TakingBack
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
     from snapshots.merge import Choice
-    from snapshots.store import Store
-    from wizard.facts import Facts
     from wizard.interrupt import Interrupt
 
 CONFLICT = 4
@@ -52,14 +46,10 @@ def _rollback(arguments: argparse.Namespace) -> int:
             "nothing was changed: without a terminal, rollback needs --yes (--dry-run shows what it would do)"
         )
     events: list[Event] = []
+    say = (lambda _line: None) if arguments.json else (lambda line: out(f"   | {clean(line)}"))
     with at_work() as (store, journal, interrupt):
-        run = Run()
-        recorder = Recorder(Host(), store, run.id, events.append if arguments.json else show)
-        if store.head() is None:
-            raise NothingToTakeBack("nothing was ever applied on this host")
-        recorder.drift()
-        target = _target(store, arguments)
-        made, facts = _decided(store, target, arguments, interrupt, terminal)
+        work = TakingBack(Host(), store, journal, events.append if arguments.json else show)
+        made = _decided(work, work.target(arguments.ref or EVERYTHING), arguments, interrupt, terminal)
         if made is None:
             return CONFLICT
         if arguments.dry_run:
@@ -68,7 +58,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
         if not arguments.yes and not _agreed(interrupt):
             out("Nothing was changed.")
             return 0
-        done = _done(store, journal, recorder, run, made, facts, arguments, interrupt)
+        done = work.do(made, say, interrupt)
     _say(arguments, lambda: _result(made, done))
     _print_json(arguments, made, done)
     return 1 if done.failed or done.left or done.not_undone else 0
@@ -79,41 +69,27 @@ def _usage(arguments: argparse.Namespace) -> None:
         raise EngineError("say what to take back: a step, a commit (see `msa-wizard history`), or --all")
 
 
-def _target(store: Store, arguments: argparse.Namespace) -> Target:
-    history = list(store.history())
-    if arguments.all:
-        return everything(history)
-    if arguments.ref in {step.id for step in STEPS}:
-        return of_step(history, arguments.ref)
-    try:
-        return of_commit(history, store.find(arguments.ref))
-    except StoreError as problem:
-        raise EngineError(str(problem)) from problem
-
-
 def _decided(
-    store: Store, target: Target, arguments: argparse.Namespace, interrupt: Interrupt, terminal: bool
-) -> tuple[Rollback | None, Facts]:
+    work: TakingBack, target: Target, arguments: argparse.Namespace, interrupt: Interrupt, terminal: bool
+) -> Rollback | None:
     """The rollback as shown, its conflicts decided; None when they are not."""
     from snapshots.merge import Choice
 
-    facts = look(Host())
     given = arguments.on_conflict
-    choice = Choice(given) if given in ("keep", "restore") else None
-    made = prepare(Host(), store, facts, target, choice)
+    made = work.prepared(target, Choice(given) if given in ("keep", "restore") else None)
     _say(arguments, lambda: out(rollback_text(made)))
     if not made.reversal.conflicts:
-        return made, facts
+        return made
     shown = "\n".join(map(conflict_text, made.reversal.conflicts))
     _say(arguments, lambda: error(shown))
     asked = _asked(interrupt) if given == "ask" and terminal and not arguments.dry_run else None
     if asked is None:
         _say(arguments, lambda: error(_UNDECIDED))
         _print_json(arguments, made, None)
-        return None, facts
-    made = prepare(Host(), store, facts, made.target, asked, asked_apt=True)
+        return None
+    made = work.prepared(made.target, asked)
     out(rollback_text(made))
-    return made, facts
+    return made
 
 
 _UNDECIDED = (
@@ -147,34 +123,6 @@ def _prompt(interrupt: Interrupt, words: str) -> str:
             return input(words).strip().lower()
     except EOFError:
         return ""
-
-
-def _done(
-    store: Store,
-    journal: Journal,
-    recorder: Recorder,
-    run: Run,
-    made: Rollback,
-    facts: Facts,
-    arguments: argparse.Namespace,
-    interrupt: Callable[[], None],
-) -> Undone:
-    target = made.target
-    request: dict[str, object] = {
-        "commits": [commit.id for commit in target.commits],
-        "steps": list(target.steps),
-        "dependents": list(target.dependents),
-        "everything": target.everything,
-        "running": list(running(facts)),
-        "choice": arguments.on_conflict if arguments.on_conflict in ("keep", "restore") else None,
-    }
-    journal.begin("rollback", run.id, recorder.who, made.reversal.head, request)
-    say = (lambda _line: None) if arguments.json else (lambda line: out(f"   | {clean(line)}"))
-    try:
-        session = RollbackSession(Host(), store, journal, recorder, say, interrupt)
-        return session.run(made, facts)
-    finally:
-        journal.finish()
 
 
 def _result(made: Rollback, done: Undone) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from snapshots.errors import StoreError
+from wizard.engine import EngineError
 from wizard.events import Report
 from wizard.facts import Facts
 from wizard.host import Host
@@ -45,7 +47,7 @@ class TakingBack:
     def target(self, ref: str) -> Target:
         """What a step's id, a commit's id or EVERYTHING stands for; what changed outside is recorded first.
 
-        Raises NothingToTakeBack, StoreError."""
+        Raises NothingToTakeBack, EngineError, StoreError."""
         if self.store.head() is None:
             raise NothingToTakeBack("nothing was ever applied on this host")
         self.recorder.drift()
@@ -54,7 +56,10 @@ class TakingBack:
             return everything(history)
         if ref in {step.id for step in STEPS}:
             return of_step(history, ref)
-        return of_commit(history, self.store.find(ref))
+        try:
+            return of_commit(history, self.store.find(ref))
+        except StoreError as problem:
+            raise EngineError(str(problem)) from problem
 
     def back_to(self, ref: str) -> Target:
         """All that was applied after the commit `ref` and stands. Raises NothingToTakeBack, StoreError."""

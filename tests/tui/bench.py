@@ -16,7 +16,7 @@ from screens.app import WizardApp
 from screens.machine import Machine
 from snapshots.entry import Entry, Kind
 from snapshots.store import Store
-from tests.steps.recorded import machine  # type: ignore[attr-defined]  # a folder has the same name
+from tests.steps.recorded import machine
 from wizard.answers import Answers
 from wizard.changes import CommandChange, FileChange
 from wizard.facts import Facts

@@ -32,7 +32,7 @@ from screens.welcome import Welcome
 from snapshots.author import Author
 from snapshots.message import Commit
 from snapshots.store import Store
-from tests.steps.recorded import machine  # type: ignore[attr-defined]  # a folder has the same name
+from tests.steps.recorded import machine
 from tests.tui.bench import Bench, play, shows, until
 from wizard.facts import Facts
 from wizard.journal import Unfinished

@@ -181,7 +181,7 @@ class Wizard:
     def at(self, machine: Machine) -> None:
         """From now on this is the machine."""
         made = steps(machine.host)
-        for module in ("engine", "standing", "rollback_session", "commands", "rollback_commands"):
+        for module in ("engine", "standing", "rollback_session", "commands", "overview", "taking_back"):
             self._patch.setattr(f"wizard.{module}.STEPS", made)
         for module in ("commands", "rollback_commands"):
             self._patch.setattr(f"wizard.{module}.Host", lambda: machine.host)
