@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from screens import problems
 from screens.desk import Stopped
 from screens.messages import EngineSaid, JobEnded, StepWaits
-from wizard.events import Checked, Drifted, Failed, Planned, Recorded
+from wizard.events import Checked, Drifted, Failed, Planned, Progress, Recorded
 from wizard.interrupt import Interrupted
 from wizard.plan import Outcome
 from wizard.printing import clean
@@ -38,6 +38,8 @@ class StepNews:
         """Why a run could not begin, until it was said."""
         self._began = 0.0
         self._second = 0
+        self._progress = ""
+        """How far the command at work says that it is."""
         self._follow = False
         """Whether the output comes to the front by itself, once, if the step takes that long."""
 
@@ -45,7 +47,7 @@ class StepNews:
         """A step begins to be applied."""
         if self.current:
             self._screen.state(self.current, "working")
-        self._began, self._second, self._follow = time.monotonic(), 0, True
+        self._began, self._second, self._follow, self._progress = time.monotonic(), 0, True, ""
         self._screen.say(f"{self.current or 'The first step'} is at work.")
 
     def draw(self) -> None:
@@ -65,7 +67,7 @@ class StepNews:
         seconds = int(time.monotonic() - self._began)
         if self._screen.wizard.desk.changing and self._began and seconds > self._second:
             self._second = seconds
-            self._screen.say(f"{self.current or 'The first step'} is at work, {seconds} s.")
+            self._screen.say(f"{self.current or 'The first step'} is at work, {seconds} s.{self._progress}")
 
     def said(self, message: EngineSaid) -> None:
         """An event of the engine."""
@@ -82,7 +84,10 @@ class StepNews:
                     screen.panes.write([f"-- {step.id}" + (", planned anew" if again else "")])
                     screen.panes.pane("diff")
                     self.work()
+            case Progress(_, percent, doing):
+                self._progress = f" {percent:.0f} %: {clean(doing)[:40]}"
             case Checked(step, check):
+                self._progress = ""
                 screen.checks.setdefault(step.id, []).append(check)
                 if screen.chosen == step.id:
                     screen.panes.show_checks(screen.checks[step.id])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import re
 
 from wizard.host import Completed, Host, HostError
 from wizard.plan import ChangeError, Say
@@ -15,6 +17,8 @@ DEADLINE = 1800.0
 
 _UPDATES = "/var/lib/dpkg/updates"
 """Numbered files here: dpkg was interrupted. apt refuses to work, whatever `dpkg --audit` says."""
+
+_STATUS = re.compile(r"(?:dl|pm)status:.*?:(?P<percent>\d+(?:\.\d+)?):(?P<doing>.*)")
 
 _ENV = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none", "NEEDRESTART_MODE": "l"}
 
@@ -46,19 +50,32 @@ def overridden(host: Host) -> tuple[str, ...]:
     return tuple(line.split(" ", 3)[3] for line in lines if line.count(" ") >= 3)
 
 
-def apt_get(host: Host, arguments: list[str], say: Say) -> Completed:
-    """Run apt-get; it may take half an hour. Raises ChangeError when it hangs: then dpkg has been put right."""
+def apt_get(host: Host, arguments: list[str], say: Say, *, progress: bool = False) -> Completed:
+    """Run apt-get; it may take half an hour. With `progress` the lines that `progress_of` reads are said, too, which
+    are no part of the output that is returned.
+
+    Raises ChangeError when it hangs: then dpkg has been put right."""
+    status = ["-o", "APT::Status-Fd=1"] if progress else []
     try:
-        return host.run(
-            ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *arguments],
+        done = host.run(
+            ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *status, *arguments],
             timeout=DEADLINE,
             say=say,
             env=_ENV,
         )
+        said = [line for line in done.stdout.splitlines(keepends=True) if progress_of(line) is None]
+        return dataclasses.replace(done, stdout="".join(said)) if progress else done
     except HostError as error:
         with contextlib.suppress(HostError):  # the first error is the one to tell
             settle(host, say)
         raise ChangeError(f"{error}. `dpkg --configure -a` was run; see `apt-get check`") from error
+
+
+def progress_of(line: str) -> tuple[float, str] | None:
+    """The percentage and what apt is doing, where the line is one of apt's status lines (README.progress-reporting of
+    apt-doc): `dlstatus` counts what is fetched, `pmstatus` what dpkg does with it, each from 0 to 100."""
+    found = _STATUS.match(line)
+    return (min(float(found["percent"]), 100.0), found["doing"]) if found else None
 
 
 def settle(host: Host, say: Say) -> None:

@@ -26,6 +26,15 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far the command at work says that it is, 0 to 100, and what it is doing."""
+
+    step: Step
+    percent: float
+    doing: str
+
+
+@dataclass(frozen=True)
 class Checked:
     """A check came out."""
 
@@ -61,5 +70,5 @@ class Failed:
     next: str
 
 
-Event = Planned | Output | Checked | Recorded | Drifted | Failed
+Event = Planned | Output | Progress | Checked | Recorded | Drifted | Failed
 Report = Callable[[Event], None]

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
-from wizard.events import Checked, Failed, Output, Planned, Recorded, Report
+from wizard.apt import progress_of
+from wizard.events import Checked, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.facts import Facts
 from wizard.host import HostError
 from wizard.journal import Journal
@@ -233,7 +234,12 @@ class Work:
 
     def say(self, report: Report) -> Callable[[str], None]:
         """Where its changes' output goes."""
-        return lambda line: report(Output(self.step, line))
+
+        def said(line: str) -> None:
+            progress = progress_of(line)
+            report(Progress(self.step, *progress) if progress else Output(self.step, line))
+
+        return said
 
 
 class Declined(Exception):

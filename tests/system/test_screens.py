@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 
@@ -32,7 +33,9 @@ def test_from_the_first_key_to_235_and_a_middle_step_back_and_forth(machine: Boo
         before = debian.read("/etc/passwd")
         terminal.press("enter")
         terminal.until("install is at work")
+        terminal.until(lambda: bool(re.search(r"install is at work, \d+ s\. \d+ %: ", terminal.text)), 120)
         terminal.until("Enter applies saslauthd", 240)
+        assert b"pmstatus" not in terminal.raw
         assert debian.read("/etc/passwd") != before, "the packages came"
         drawn: dict[str, int] = {}
         end = time.monotonic() + 300

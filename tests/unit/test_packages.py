@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from wizard.apt import progress_of
 from wizard.changes import PackagesChange
 from wizard.host import Completed, Host, HostError
 from wizard.plan import ChangeError
@@ -70,3 +71,14 @@ def test_a_failed_apt_leaves_its_effect_to_undo(options: dict[str, object]) -> N
         PackagesChange(("sasl2-bin",)).apply(host(**options), lambda _: None)
     assert caught.value.effect is not None
     assert caught.value.effect.record()["installed"] == {"sasl2-bin": "2"}
+
+
+def test_what_apt_says_of_its_progress() -> None:
+    assert progress_of("dlstatus:1:20.1556:Retrieving file 3 of 40 (2s remaining)") == (
+        20.1556,
+        "Retrieving file 3 of 40 (2s remaining)",
+    )
+    assert progress_of("pmstatus:libc6:amd64:41.5:Unpacking libc6:amd64") == (41.5, "Unpacking libc6:amd64")
+    assert progress_of("pmstatus:dpkg-exec:100:Running dpkg") == (100.0, "Running dpkg")
+    for line in ("Unpacking sendmail-bin (8.17) ...", "pmstatus:x:nan:y", "pmerror:/var/x.deb:12.5:no space"):
+        assert progress_of(line) is None

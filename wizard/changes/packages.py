@@ -288,8 +288,10 @@ class PackagesChange:
         return before.since(host)
 
     def _install(self, host: Host, say: Say) -> Completed:
-        done = apt_get(host, self._argv(), say)
+        done = apt_get(host, self._argv(), say, progress=True)
         if done.code == 0 or not wants_update(done.stdout + done.stderr):
             return done
         say("the package lists are missing or stale: apt-get update")
-        return apt_get(host, self._argv(), say) if apt_get(host, ["update", "-q"], say).code == 0 else done
+        if apt_get(host, ["update", "-q"], say).code != 0:
+            return done
+        return apt_get(host, self._argv(), say, progress=True)
