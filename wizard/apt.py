@@ -55,13 +55,14 @@ def apt_get(host: Host, arguments: list[str], say: Say, *, progress: bool = Fals
     are no part of the output that is returned.
 
     Raises ChangeError when it hangs: then dpkg has been put right."""
-    status = ["-o", "APT::Status-Fd=1"] if progress else []
     try:
         done = host.run(
-            ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *status, *arguments],
+            ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *arguments],
             timeout=DEADLINE,
             say=say,
             env=_ENV,
+            # Not 1: apt closes it for dpkg, and a postinst without an output fails.
+            told=(lambda number: ("-o", f"APT::Status-Fd={number}")) if progress else None,
         )
         said = [line for line in done.stdout.splitlines(keepends=True) if progress_of(line) is None]
         return dataclasses.replace(done, stdout="".join(said)) if progress else done

@@ -145,19 +145,22 @@ class Host:
         env: Mapping[str, str] | None = None,
         cwd: str = "/",
         encoding: str = "utf-8",
+        told: Callable[[int], Sequence[str]] | None = None,
     ) -> Completed:
         """Run `argv` without a shell, without input, in its own session, and wait `timeout` seconds at most.
 
-        `say` gets each line of its output as it comes; `encoding` latin-1 keeps every byte. Raises HostError when it cannot be started or hangs;
-        a hanging command's whole process group is ended (TERM, then KILL)."""
+        `say` gets each line of its output as it comes; `encoding` latin-1 keeps every byte; `told` gives more
+        arguments that tell the command of another descriptor of its output. Raises HostError when it cannot be started
+        or hangs; a hanging command's whole process group is ended (TERM, then KILL)."""
         started = time.monotonic()
         with _Output(say, encoding) as out, _Output(say, encoding) as err:
             try:
                 process = subprocess.Popen(
-                    list(argv),
+                    [*argv, *(told(out.descriptor) if told else ())],
                     stdin=subprocess.DEVNULL,
                     stdout=out.descriptor,
                     stderr=err.descriptor,
+                    pass_fds=(out.descriptor,) if told else (),
                     env=environment(env),
                     cwd=cwd,
                     start_new_session=True,

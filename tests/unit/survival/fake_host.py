@@ -42,6 +42,7 @@ class FakeHost(Host):
         env: Mapping[str, str] | None = None,
         cwd: str = "/",
         encoding: str = "utf-8",
+        told: Callable[[int], Sequence[str]] | None = None,
     ) -> Completed:
         """Play the command."""
         try:
