@@ -55,6 +55,23 @@ class Ssh:
         """Starts a command in a new session, with a terminal of its own (`ssh -tt`) if wished."""
         return Session(self, command if isinstance(command, str) else shlex.join(command), terminal)
 
+    def argv(self, command: str, *, terminal: bool, term: str = "xterm") -> list[str]:
+        """The host's command line for a command in a new session, for a caller with its own pipes or terminal."""
+        target = ("nsenter", "--target", str(self.machine.init_pid), "--mount", "--")
+        # Files and terminals are those of the machine, the network that of the client outside.
+        clean = (
+            "env",
+            "-i",
+            "-C",
+            "/root",
+            "HOME=/root",
+            f"TERM={term}",
+            "LANG=C.UTF-8",
+            "PATH=/usr/bin:/bin",
+        )
+        login = ("ssh", "-tt" if terminal else "-T", *_OPTIONS, f"root@{_ADDRESS}", command)
+        return self.client.argv([*target, *clean, *login])
+
     def servers(self) -> list[int]:
         """The processes of sshd that serve a login, in the machine's numbers; empty once all are gone."""
         return [int(pid) for pid in self.machine.run(_SERVERS, check=False).stdout.split()]
@@ -67,12 +84,8 @@ class Session:
         self._ssh = ssh
         self._cut = False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the session)
-        target = ("nsenter", "--target", str(ssh.machine.init_pid), "--mount", "--")
-        # Files and terminals are those of the machine, the network that of the client outside.
-        clean = ("env", "-i", "-C", "/root", "HOME=/root", "TERM=xterm", "LANG=C.UTF-8", "PATH=/usr/bin:/bin")
-        login = ("ssh", "-tt" if terminal else "-T", *_OPTIONS, f"root@{_ADDRESS}", command)
         self._client = subprocess.Popen(
-            ssh.client.argv([*target, *clean, *login]),
+            ssh.argv(command, terminal=terminal),
             stdin=subprocess.PIPE,
             stdout=self._said,
             stderr=subprocess.STDOUT,
