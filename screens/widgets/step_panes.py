@@ -28,6 +28,8 @@ _WORDS = {
 class StepPanes(Vertical):
     """Title and reason stay; below them one of the panes."""
 
+    _plan: Plan | None = None
+
     def compose(self) -> ComposeResult:
         """The panes, empty."""
         yield Static(id="step-title", markup=False)
@@ -44,10 +46,24 @@ class StepPanes(Vertical):
         """Put a step in front."""
         howto = f" (howto {step.howto})" if step.howto else ""
         self.query_one("#step-title", Static).update(f"{step.title}{howto}")
-        self._set("diff", _what(plan))
+        self._plan = plan
+        self._set("diff", _what(plan, self._room))
         self._set("why", _why(step, plan))
         self._set("commands", _commands(plan))
         self.show_checks(checks)
+
+    @property
+    def _room(self) -> int:
+        """The cells of a line of the diff."""
+        return self.query_one("#diff-scroll").content_size.width
+
+    def on_resize(self) -> None:
+        """The diff has one column or two, by the room there is."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        if self._plan is not None:
+            self.query_one("#diff-text", Static).update(_what(self._plan, self._room))
 
     def show_checks(self, checks: Iterable[Check]) -> None:
         """The step's checks so far."""
@@ -95,7 +111,7 @@ class StepPanes(Vertical):
         self.query_one(f"#{name}-scroll", VerticalScroll).scroll_home(animate=False)
 
 
-def _what(plan: Plan) -> Content:
+def _what(plan: Plan, width: int) -> Content:
     """Everything the step would do, in order: what is shown here is what is done."""
     parts = [Content.assemble((f"{_WORDS[plan.outcome]}: ", "bold"), clean(plan.reason), "\n")]
     for line in plan.remedy:
@@ -105,7 +121,7 @@ def _what(plan: Plan) -> Content:
         parts.append(Content.styled(f"\n* {clean(shown.title)}\n", "bold"))
         parts += [Content(f"  {_typed(line)}\n") for line in shown.commands]
         if shown.diff:
-            parts.append(diff_content(shown.diff))
+            parts.append(diff_content(shown.diff, width))
     return Content.assemble(*parts)
 
 

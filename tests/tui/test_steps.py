@@ -14,6 +14,7 @@ from screens.app import WizardApp
 from screens.failed import Failure
 from screens.login_test import LoginTest
 from screens.steps import Steps
+from screens.widgets.diff_text import diff_content
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.lock import held
 
@@ -234,3 +235,28 @@ def test_quitting_while_a_step_is_at_work_asks_and_then_undoes_it(
     assert bench.text("/etc/a") == "old a\n"
     assert bench.killed() is None
     assert bench.operations() == ["baseline"]
+
+
+def test_a_wide_window_shows_old_and_new_side_by_side(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await until(pilot, lambda: shows(app, "+new a"))
+        assert not shows(app, " | +new a")
+        await pilot.resize_terminal(200, 60)
+        await until(pilot, lambda: shows(app, " |  old a") and shows(app, " | +new a"))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: not shows(app, " | +new a") and shows(app, "+new a"))
+
+    play(bench, story)
+
+
+def test_a_line_that_is_longer_than_its_column_goes_on_below() -> None:
+    shown = diff_content(f"--- a\n+++ b\n@@ -1,2 +1,2 @@\n ccc\n-{'x' * 160}\n+é{'y' * 20}\n", 163).plain
+    half = 80
+    assert shown.splitlines() == [
+        *("--- a", "+++ b", "@@ -1,2 +1,2 @@"),
+        f"{' ccc':<{half}} |  ccc",
+        f"-{'x' * 79} | +é{'y' * 20}",
+        f"{'x' * half} | ",
+        f"{'x':<{half}} | ",
+    ]
