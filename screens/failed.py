@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.app import ComposeResult, SuspendNotSupported
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from screens.outside import shell
 from wizard.printing import clean
 
 
@@ -65,9 +64,4 @@ class Failure(ModalScreen[str | None]):
 
     def action_shell(self) -> None:
         """A shell on this terminal; the screen is back, as it was, when it ends."""
-        try:
-            with self.app.suspend():
-                print("A shell. `exit` brings msa-wizard back.")
-                subprocess.run([os.environ.get("SHELL") or "/bin/sh"], check=False)
-        except (SuspendNotSupported, OSError) as problem:
-            self.app.notify(f"No shell here: {problem}", markup=False)
+        shell(self.app)

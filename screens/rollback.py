@@ -15,6 +15,7 @@ from screens import problems
 from screens.desk import Job, Reply, Stopped
 from screens.frame import Frame
 from screens.messages import JobEnded, RollbackWaits
+from screens.outside import edit
 from screens.widgets.diff_text import diff_content
 from screens.widgets.signs import check_content
 from wizard.interrupt import Interrupted
@@ -23,6 +24,8 @@ from wizard.rollback import Rollback
 from wizard.rollback_session import Undone
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from snapshots.merge import Choice
     from wizard.standing import Target
     from wizard.taking_back import TakingBack
@@ -38,12 +41,14 @@ be, what is made anew, what is restarted. Nothing is changed before you press y.
 
 Your own later work in the same files stays. Where you and the step changed the very same lines, the three
 versions are shown: yours, as the step left it, as it was before. k keeps yours there, r brings back what was
-before, Escape leaves everything as it is. A rollback is a commit too, and can itself be taken back.
+before, e opens your file in your editor and then works it out anew, Escape leaves everything as it is. A rollback
+is a commit too, and can itself be taken back.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "go", "Take it back"),
         Binding("k", "choose('keep')", "Keep mine"),
         Binding("r", "choose('restore')", "Restore"),
+        Binding("e", "edit", "Edit"),
         Binding("space", "turn(1)", "Page", key_display="space", show=False),
         Binding("b", "turn(-1)", "Page back", show=False),
         Binding("escape,enter", "back", "Cancel"),
@@ -55,6 +60,8 @@ before, Escape leaves everything as it is. A rollback is a commit too, and can i
         self._to = to
         self._made: Rollback | None = None
         self._done = False
+        self._edited: Path | None = None
+        """What the admin wants to edit first."""
 
     def body(self) -> ComposeResult:
         """The preview, the output below it once there is some, one line of news."""
@@ -69,6 +76,9 @@ before, Escape leaves everything as it is. A rollback is a commit too, and can i
         if not self._to:
             self.same(f"msa-wizard rollback {self._ref}")
         self.query_one("#preview").focus()
+        self._begin()
+
+    def _begin(self) -> None:
         name: Callable[[TakingBack], Target] = lambda work: (  # noqa: E731
             work.back_to(self._ref) if self._to else work.target(self._ref)
         )
@@ -93,7 +103,7 @@ before, Escape leaves everything as it is. A rollback is a commit too, and can i
         conflicts = self._made is not None and bool(self._made.reversal.conflicts)
         if action == "go":
             return self._made is not None and not conflicts and not self._done
-        if action == "choose":
+        if action in ("choose", "edit"):
             return conflicts and not self._done
         return True
 
@@ -109,7 +119,7 @@ before, Escape leaves everything as it is. A rollback is a commit too, and can i
         self.title_says(f"  {made.target.words}")
         if conflicts:
             self._say(
-                "k keeps yours there, r restores what was before the step; Escape cancels (the default)."
+                "k keeps yours there, r restores what was before, e edits; Escape cancels (the default)."
             )
         else:
             self._say("y takes this back. Enter and Escape cancel: nothing is changed.")
@@ -130,6 +140,13 @@ before, Escape leaves everything as it is. A rollback is a commit too, and can i
         self.wizard.desk.answer(Reply(side))
         self.refresh_bindings()
 
+    def action_edit(self) -> None:
+        """Put the first of the files right by hand; once this job has ended."""
+        if self._made is not None and self.wizard.desk.waiting:
+            self._edited = self.wizard.machine.host.path(f"/{self._made.reversal.conflicts[0].path}")
+            self._made = None
+            self.wizard.desk.answer(Reply.NO)
+
     def action_turn(self, pages: int) -> None:
         """Scroll the preview."""
         preview = self.query_one("#preview")
@@ -145,6 +162,11 @@ before, Escape leaves everything as it is. A rollback is a commit too, and can i
 
     def on_job_ended(self, message: JobEnded) -> None:
         """What came of it."""
+        if self._edited is not None:
+            path, self._edited = self._edited, None
+            edit(self.app, path)
+            self._begin()
+            return
         self._draw()
         self._timer.stop()
         self._done, self._made = True, None

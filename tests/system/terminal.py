@@ -41,7 +41,7 @@ class Terminal:
         self.received = 0
         """Bytes drawn so far."""
         self.raw = b""
-        self._master, slave = pty.openpty()
+        self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self.process = subprocess.Popen(
             list(argv),
@@ -61,7 +61,7 @@ class Terminal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with contextlib.suppress(OSError):
-            os.close(self._master)
+            os.close(self.master)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGHUP)
         try:
@@ -77,21 +77,25 @@ class Terminal:
     def press(self, *keys: str) -> None:
         """Type names of keys, or text."""
         for key in keys:
-            os.write(self._master, KEYS.get(key, key).encode())
+            os.write(self.master, KEYS.get(key, key).encode())
 
     def read(self, seconds: float = 0.05) -> bool:
         """Take in what was drawn; False when the line has ended."""
-        ready, _, _ = select.select([self._master], [], [], seconds)
+        ready, _, _ = select.select([self.master], [], [], seconds)
         if not ready:
             return True
         try:
-            piece = os.read(self._master, 65536)
+            piece = self.take()
         except OSError:
             return False
         self.received += len(piece)
         self.raw += piece
         self._stream.feed(piece)
         return bool(piece)
+
+    def take(self) -> bytes:
+        """What the line has brought. Raises OSError when it has ended."""
+        return os.read(self.master, 65536)
 
     def until(self, what: str | Callable[[], bool], seconds: float = 60.0) -> None:
         """Read until the screen holds the words, or the condition holds; a failure shows the screen."""
@@ -105,6 +109,6 @@ class Terminal:
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process.poll() is None:
             self.read()
-        while self.read(0.2) and select.select([self._master], [], [], 0)[0]:
+        while self.read(0.2) and select.select([self.master], [], [], 0)[0]:
             pass
         return self.process.wait(1)

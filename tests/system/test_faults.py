@@ -23,7 +23,7 @@ def test_a_signal_finishes_or_undoes_the_step_in_hand(machine: BootMachine, name
     debian = machine("mail")
     add_alice(debian)
     done = debian.run(
-        f"{WIZARD} apply --yes > out 2> err & sleep 2.2; kill -{name} $!; wait $!; echo $?; cat err; pgrep -c sendmailconfig",
+        f"{WIZARD} apply --yes > out 2> err & until grep -q 'recorded as' out; do sleep 0.05; done; kill -{name} $!; wait $!; echo $?; cat err; pgrep -c sendmailconfig",
         check=False,
     ).stdout.split("\n")
     assert int(done[0]) == code, done

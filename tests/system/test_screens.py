@@ -12,9 +12,9 @@ from tests.system.ssh import Ssh
 from tests.system.terminal import Terminal
 
 
-def on(machine: Machine, **env: str) -> Terminal:
+def on(machine: Machine, size: tuple[int, int] = (80, 24), **env: str) -> Terminal:
     """The bare command on a terminal in the machine."""
-    return Terminal(machine.argv([WIZARD], env={"TERM": "xterm-256color", **env}))
+    return Terminal(machine.argv([WIZARD], env={"TERM": "xterm-256color", **env}), size)
 
 
 def over_ssh(machine: Machine) -> Terminal:
@@ -121,3 +121,56 @@ def test_a_terminal_that_cannot_gets_a_sentence(machine: BootMachine) -> None:
         assert terminal.ended() == 3
         assert "cannot show screens" in terminal.text
         assert "\x1b" not in terminal.raw.decode()
+
+
+TERMINALS: tuple[tuple[tuple[int, int], dict[str, str]], ...] = (
+    ((80, 24), {"TERM": "xterm-256color"}),
+    ((132, 43), {"TERM": "screen-256color"}),
+    ((200, 60), {"TERM": "putty-256color", "NO_COLOR": "1"}),
+    ((80, 24), {"TERM": "linux"}),
+    ((80, 24), {"TERM": "vt100", "LANG": "C", "LC_ALL": "C"}),
+)
+
+
+def test_terminals_of_all_kinds_and_sizes(machine: BootMachine) -> None:
+    debian = machine("mail")
+    for size, env in TERMINALS:
+        with on(debian, size, **env) as terminal:
+            begin(terminal)
+            terminal.until("applies the step that is shown", 10)
+            assert "saslauthd-config" in terminal.text, env
+            if "NO_COLOR" in env:
+                assert not re.search(rb"\x1b\[[0-9;]*\b(3[0-7]|4[0-7]|9[0-7]|38|48)[0-9;]*m", terminal.raw)
+            if env["TERM"] in ("linux", "vt100"):
+                assert terminal.raw.isascii(), env
+            terminal.press("q")
+            assert terminal.ended() == 0, env
+
+
+def test_tmux_is_left_and_taken_up_again(machine: BootMachine) -> None:
+    debian = machine("mail")
+    debian.run(
+        "apt-get install -y -q --no-install-recommends tmux", env={"DEBIAN_FRONTEND": "noninteractive"}
+    )
+    env = {"TERM": "xterm-256color"}
+    with Terminal(
+        debian.argv(["tmux", "-u", "new-session", "-s", "mail", WIZARD], env=env), (80, 25)
+    ) as terminal:
+        begin(terminal)
+        chosen = apply_command(terminal)
+        terminal.press("down")
+        terminal.until(lambda: apply_command(terminal) != chosen)
+        below = apply_command(terminal)
+        terminal.press("\x02", "d")
+        assert terminal.ended() == 0
+    with Terminal(debian.argv(["tmux", "-u", "attach", "-t", "mail"], env=env), (100, 31)) as terminal:
+        terminal.until(lambda: apply_command(terminal) == below)
+        terminal.press("up")
+        terminal.until(lambda: apply_command(terminal) == chosen)
+        terminal.press("q")
+        assert terminal.ended() == 0
+
+
+def apply_command(terminal: Terminal) -> str:
+    """The line above the keys, which follows the chosen step."""
+    return "".join(re.findall(r"msa-wizard apply \S+", terminal.text))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -125,6 +126,27 @@ def test_a_conflict_shows_both_and_the_admin_chooses(bench: Bench, key: str, lef
 
     play(bench, story)
     assert bench.text("/etc/a") == left
+
+
+def test_a_conflict_is_edited_away(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (bench.root / "etc/a").write_text("old a\nnew a, mine\n")
+    editor = tmp_path / "an editor"
+    editor.write_text('#!/bin/sh\n[ "$1" = -x ] && sed -i "s/, mine//; 1i mine" "$2"\n')
+    editor.chmod(0o755)
+    monkeypatch.setenv("VISUAL", f"'{editor}' -x")
+    monkeypatch.setattr(WizardApp, "suspend", contextlib.nullcontext)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await pilot.press("down", "down", "r")
+        await until(pilot, lambda: shows(app, "e edits"))
+        await pilot.press("e")
+        await until(pilot, lambda: shows(app, "y takes this back"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "Taken back, recorded as"))
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "mine\nold a\n"
 
 
 @pytest.mark.parametrize("key", ["u", "f"])

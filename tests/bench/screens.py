@@ -1,0 +1,121 @@
+"""The numbers of the screens: the first frame and memory against a Textual program of one widget, and what a slow line
+carries: bytes for each key and each step, at 9,600 bit/s with 200 ms to the machine and back."""
+
+from __future__ import annotations
+
+import os
+import select
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.system.images import layers
+from tests.system.machine import PROJECT, Machine
+from tests.system.msa import WIZARD
+from tests.system.terminal import Terminal
+
+HERE = Path(__file__).parent
+ROUNDS = 7
+BITS, LATENCY = 9600, 0.2
+MOST = 4000
+"""Bytes of a step change."""
+_BARE = """
+from textual.app import App
+from textual.widgets import Static
+class Bare(App):
+    def compose(self):
+        yield Static("the first frame")
+Bare(ansi_color=True).run()
+"""
+_WIZARD = "from wizard.cli import main; raise SystemExit(main())"
+
+
+class SlowLine(Terminal):
+    """A terminal at the end of such a line."""
+
+    def press(self, *keys: str) -> None:
+        """What is typed arrives later; what comes back does, too."""
+        time.sleep(LATENCY)
+        super().press(*keys)
+
+    def take(self) -> bytes:
+        """As many bytes as the line brings in a tenth of a second (ten bits each)."""
+        time.sleep(0.1)
+        return os.read(self.master, BITS // 100)
+
+
+def measured() -> list[tuple[str, float, float, str]]:
+    """Name, ratio or figure, the most it may be, and what was measured."""
+    with Machine(layers("bookworm", "ready")) as machine:
+        for command in ("status", "history", "test"):  # the first start of a new checkout compiles it
+            machine.run([WIZARD, command], check=False)
+        python = machine.run("echo /var/lib/msa-wizard/venv-*/bin/python").stdout.strip()
+        frames: dict[str, list[float]] = {"bare": [], "wizard": []}
+        memory: dict[str, list[float]] = {"bare": [], "wizard": []}
+        for turn in range(ROUNDS + 1):
+            for name, code, words in (
+                ("bare", _BARE, "the first frame"),
+                ("wizard", _WIZARD, "msa-wizard"),
+            ):
+                seconds, kilobytes = _first_frame(machine, python, code, words)
+                if turn:
+                    frames[name].append(seconds)
+                    memory[name].append(kilobytes)
+        rows = [
+            _ratio("first frame", frames, 1.5, "{:.2f} s, {:.2f} s by one widget"),
+            _ratio("memory", memory, 1.6, "{:.0f} kB, {:.0f} kB with one widget"),
+        ]
+        return [*rows, *_slow_line(machine)]
+
+
+def _ratio(
+    name: str, found: dict[str, list[float]], limit: float, words: str
+) -> tuple[str, float, float, str]:
+    ours, bare = (statistics.median(found[which]) for which in ("wizard", "bare"))
+    return name, ours / bare, limit, words.format(ours, bare)
+
+
+def _first_frame(machine: Machine, python: str, code: str, words: str) -> tuple[float, float]:
+    env = {"TERM": "xterm-256color", "PYTHONPATH": PROJECT, "PYTHONPYCACHEPREFIX": "/root/pycache"}
+    argv = machine.argv([python, "-c", code], env=env)
+    began = time.perf_counter()
+    with Terminal(argv) as terminal:
+        terminal.until(words)
+        seconds = time.perf_counter() - began
+        end = time.monotonic() + 3  # what is imported behind the first frame is part of it
+        while time.monotonic() < end:
+            terminal.read()
+        pid = machine.run(["pgrep", "-n", "-f", "textual|wizard.cli"]).stdout.strip()
+        rss = machine.run(
+            ["sed", "-n", "s/^VmRSS:[^0-9]*\\([0-9]*\\) kB/\\1/p", f"/proc/{pid}/status"]
+        ).stdout
+    return seconds, float(rss)
+
+
+def _slow_line(machine: Machine) -> Iterator[tuple[str, float, float, str]]:
+    with SlowLine(machine.argv([WIZARD], env={"TERM": "xterm-256color"})) as line:
+        line.until("steps have something to do", 120)
+        yield "first screen", line.received, 8000, "bytes until the host was looked at"
+        yield "second screen", _bytes(line, "enter", "steps to do. Enter applies"), 8000, "bytes: all steps"
+        yield "a key", _bytes(line, "down", "msa-wizard apply saslauthd-init"), MOST, "bytes: the next step"
+        line.press("up")
+        line.until("msa-wizard apply install")
+        steps = {"install": _bytes(line, "enter", "Enter applies saslauthd")}
+        while "User name" not in line.text:
+            name = line.text.partition("Enter applies ")[2].partition(",")[0]
+            steps[name] = _bytes(line, "enter", f"Enter applies {name},", gone=True)
+        del steps["install"]  # apt's output goes by on it
+        most = max(steps, key=steps.__getitem__)
+        yield "a step", steps[most], MOST, f"bytes from its key to the next: {most}, the most of {len(steps)}"
+
+
+def _bytes(line: Terminal, key: str, words: str, *, gone: bool = False) -> int:
+    count = line.received
+    line.press(key)
+    line.until(lambda: (words in line.text) is not gone, 300)
+    if gone:
+        line.until(lambda: "s leaves it out" in line.text or "User name" in line.text, 300)
+    while select.select([line.master], [], [], 0.5)[0]:
+        line.read()
+    return line.received - count
