@@ -19,8 +19,8 @@ from wizard.printing import clean
 from wizard.session import Run
 from wizard.steps import STEPS
 
-DRAWN = 0.1
-"""Seconds between two looks at new output: some ten updates a second, whatever apt says."""
+DRAWN = 0.3
+"""Seconds between two looks at new output: each draws a pane that has scrolled, and a slow line must carry that."""
 
 
 class Steps(StepBoard):

@@ -86,7 +86,7 @@ def _first_frame(machine: Machine, python: str, code: str, words: str) -> tuple[
         end = time.monotonic() + 3  # what is imported behind the first frame is part of it
         while time.monotonic() < end:
             terminal.read()
-        pid = machine.run(["pgrep", "-n", "-f", "textual|wizard.cli"]).stdout.strip()
+        pid = machine.run(["pgrep", "-n", "-f", f"^{python} -c"]).stdout.strip()
         rss = machine.run(
             ["sed", "-n", "s/^VmRSS:[^0-9]*\\([0-9]*\\) kB/\\1/p", f"/proc/{pid}/status"]
         ).stdout
@@ -105,9 +105,11 @@ def _slow_line(machine: Machine) -> Iterator[tuple[str, float, float, str]]:
         while "User name" not in line.text:
             name = line.text.partition("Enter applies ")[2].partition(",")[0]
             steps[name] = _bytes(line, "enter", f"Enter applies {name},", gone=True)
+        last = steps.pop(name)
+        yield "login form", last, 8000, f"bytes: {name}, and then the form"
         del steps["install"]  # apt's output goes by on it
         most = max(steps, key=steps.__getitem__)
-        yield "a step", steps[most], MOST, f"bytes from its key to the next: {most}, the most of {len(steps)}"
+        yield "a step", steps[most], MOST, f"bytes from its key to the next: {most}, the most of {steps}"
 
 
 def _bytes(line: Terminal, key: str, words: str, *, gone: bool = False) -> int:
