@@ -109,7 +109,7 @@ class Desk:
         self._app = app
         self._job: Job | None = None
         self.lines: deque[str] = deque(maxlen=KEPT)
-        """Live output, cleaned, not drawn yet; the screen takes it out some ten times a second."""
+        """Live output, cleaned, not drawn yet; the screen takes it out a few times a second."""
 
     @property
     def job(self) -> str:

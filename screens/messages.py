@@ -23,7 +23,7 @@ class EngineSaid(Message):
 
 @dataclass
 class StepWaits(Message):
-    """The engine has shown a step's plan and waits for an answer; `again`: the machine has changed since."""
+    """The engine has shown a step's plan and waits for an answer."""
 
     step: Step
     plan: Plan

@@ -22,7 +22,7 @@ from wizard.overview import plans, state
 from wizard.plan import Outcome, Plan, Step
 from wizard.printing import clean, effect_lines, error, out, show, status_lines
 from wizard.session import Run
-from wizard.standing import standing
+from wizard.standing import applied
 from wizard.state_folder import (
     LOCK,
     CannotHere,
@@ -136,9 +136,9 @@ def _applied(run: Run) -> str:
 
 def status(arguments: argparse.Namespace) -> int:
     """`status`: 0. A step that a commit says was applied, and that has something to do again, has drifted."""
-    host, applied = Host(), _applied_steps()
+    host, stand = Host(), _applied_steps()
     made = plans(host, _answers(arguments), look(host))
-    rows = {name: (state(plan, name in applied), plan.reason) for name, plan in made.items()}
+    rows = {name: (state(plan, name in stand), plan.reason) for name, plan in made.items()}
     waits = _interrupted()
     if arguments.json:
         steps = [{"step": name, "state": word, "reason": why} for name, (word, why) in rows.items()]
@@ -159,8 +159,7 @@ def _interrupted() -> str | None:
 def _applied_steps() -> set[str]:
     """Steps that were applied and not taken back; none where there is no store, or it is not ours to read."""
     store = existing_store() if os.geteuid() == 0 else None
-    force = standing(store.history()) if store else []
-    return {item.step for item in force if item.operation == "apply" and item.step}
+    return {item.step for item in applied(store.history()) if item.step} if store else set()
 
 
 def history(arguments: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from wizard.facts import Facts
 from wizard.host import Host
 from wizard.look import look
 from wizard.plan import Check, Outcome, Plan, Sign
-from wizard.standing import standing
+from wizard.standing import applied
 from wizard.steps import STEPS
 from wizard.steps.preflight import checks
 
@@ -40,8 +40,8 @@ class Overview:
     @property
     def states(self) -> dict[str, str]:
         """By step: `applied`, `drifted`, or the plan's outcome."""
-        applied = {item.step for item in standing(self.commits) if item.operation == "apply"}
-        return {name: state(plan, name in applied) for name, plan in self.plans.items()}
+        steps = {item.step for item in applied(self.commits)}
+        return {name: state(plan, name in steps) for name, plan in self.plans.items()}
 
     @property
     def remaining(self) -> tuple[str, ...]:
@@ -49,11 +49,11 @@ class Overview:
         return tuple(name for name, word in self.states.items() if word in REMAINING)
 
 
-def state(plan: Plan, applied: bool) -> str:
+def state(plan: Plan, stands: bool) -> str:
     """A step's state in one word, given whether a commit that stands says that it was applied."""
-    if applied and plan.outcome is Outcome.DONE:
+    if stands and plan.outcome is Outcome.DONE:
         return "applied"
-    if applied and plan.outcome is Outcome.PENDING:
+    if stands and plan.outcome is Outcome.PENDING:
         return "drifted"
     return str(plan.outcome)
 
@@ -131,12 +131,12 @@ def _firewall(facts: Facts) -> Check:
 
 
 def _history(commits: Sequence[Commit]) -> Check:
-    applied = [item for item in standing(commits) if item.operation == "apply"]
-    if not applied:
+    force = applied(commits)
+    if not force:
         return Check("history", Sign.OK, "nothing was applied by msa-wizard so far")
-    last = applied[0]
+    last = force[0]
     return Check(
         "history",
         Sign.OK,
-        f"{len(applied)} step{'s' if len(applied) > 1 else ''} applied, the last by {last.author.name} on {last.time.astimezone():%F %R}",
+        f"{len(force)} step{'s' if len(force) > 1 else ''} applied, the last by {last.author.name} on {last.time.astimezone():%F %R}",
     )

@@ -10,7 +10,7 @@ from templates import render
 from wizard.changes.file import file_diff
 from wizard.overview import Overview
 from wizard.plan import Check, Sign
-from wizard.standing import standing
+from wizard.standing import applied
 from wizard.steps import STEPS
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ class Done:
 
 def report(form: str, overview: Overview, store: Store | None, checks: tuple[Check, ...] = ()) -> str:
     """The report in one of FORMATS. Raises StoreError."""
-    applied = [item for item in standing(overview.commits) if item.operation == "apply"]
-    done = [Done(item, _changes(store, item)) for item in reversed(applied)] if store else []
+    done = (
+        [Done(item, _changes(store, item)) for item in reversed(applied(overview.commits))] if store else []
+    )
     states = overview.states
     return render(
         f"report.{form}.j2",

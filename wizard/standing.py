@@ -50,6 +50,11 @@ def standing(history: Iterable[Commit]) -> list[Commit]:
     return force
 
 
+def applied(history: Iterable[Commit]) -> list[Commit]:
+    """Of the commits that stand those that applied a step, newest first."""
+    return [commit for commit in standing(history) if commit.operation == "apply"]
+
+
 def needing(steps: Iterable[str]) -> set[str]:
     """The steps that need one of `steps`, directly or through another."""
     found = set(steps)
@@ -60,15 +65,25 @@ def needing(steps: Iterable[str]) -> set[str]:
 
 def everything(history: Sequence[Commit]) -> Target:
     """All that was applied and stands."""
-    commits = tuple(commit for commit in standing(history) if commit.operation == "apply")
+    commits = tuple(applied(history))
     if not commits:
         raise NothingToTakeBack("nothing that msa-wizard applied stands on this host")
     return Target(commits, _steps(commits), everything=True)
 
 
+def after(history: Sequence[Commit], commit: Commit) -> Target:
+    """All that was applied after the commit and stands. Raises NothingToTakeBack."""
+    ids = [item.id for item in history]
+    newer = set(ids[: ids.index(commit.id)])
+    commits = tuple(item for item in everything(history).commits if item.id in newer)
+    if not commits:
+        raise NothingToTakeBack(f"nothing that was applied after {commit.short} stands")
+    return Target(commits, _steps(commits))
+
+
 def of_step(history: Sequence[Commit], step: str) -> Target:
     """A step, and the steps applied after it that need it. Raises NothingToTakeBack."""
-    force = [commit for commit in standing(history) if commit.operation == "apply"]
+    force = applied(history)
     own = [commit for commit in force if commit.step == step]
     if not own:
         ever = [commit for commit in history if commit.step == step and commit.operation == "apply"]
@@ -97,7 +112,7 @@ def of_commit(history: Sequence[Commit], commit: Commit) -> Target:
         )
     if commit.operation != "apply":
         return Target((commit,), ())
-    return _with_dependents([item for item in force if item.operation == "apply"], [commit])
+    return _with_dependents(applied(history), [commit])
 
 
 def _with_dependents(force: Sequence[Commit], own: Sequence[Commit]) -> Target:

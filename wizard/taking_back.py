@@ -18,7 +18,7 @@ from wizard.recorder import Recorder
 from wizard.rollback import Rollback, prepare
 from wizard.rollback_session import RollbackSession, Undone, running
 from wizard.session import Run
-from wizard.standing import NothingToTakeBack, Target, everything, of_commit, of_step
+from wizard.standing import NothingToTakeBack, Target, after, everything, of_commit, of_step
 from wizard.steps import STEPS
 
 if TYPE_CHECKING:
@@ -64,14 +64,7 @@ class TakingBack:
     def back_to(self, ref: str) -> Target:
         """All that was applied after the commit `ref` and stands. Raises NothingToTakeBack, StoreError."""
         self.recorder.drift()
-        history = list(self.store.history())
-        commit = self.store.find(ref)
-        ids = [item.id for item in history]
-        later = [item for item in everything(history).commits if ids.index(item.id) < ids.index(commit.id)]
-        if not later:
-            raise NothingToTakeBack(f"nothing that was applied after {commit.short} stands")
-        named = {item.step for item in later}
-        return Target(tuple(later), tuple(step.id for step in STEPS if step.id in named))
+        return after(list(self.store.history()), self.store.find(ref))
 
     def prepared(self, target: Target, choice: Choice | None = None) -> Rollback:
         """What it comes to; nothing is changed. Raises RollbackRefused, StoreError, HostError."""
