@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from screens.desk import Job, Reply
 from screens.messages import StepWaits
 from wizard.plan import Outcome, Plan, Step
+
+if TYPE_CHECKING:
+    from wizard.own_edits import OwnEdit
 
 
 @dataclass
@@ -22,25 +26,41 @@ class ApplyPolicy:
 
     approved: str | None = None
     """The step whose plan the admin has said yes to last."""
+    own_edits: Callable[[Plan], Sequence[OwnEdit]] = lambda _: ()
+    """What the admin did to the lines that a plan would write again."""
 
     @classmethod
-    def beginning(cls, step: str, plan: Plan, skipped: Iterable[str], *, everything: bool) -> ApplyPolicy:
+    def beginning(
+        cls,
+        step: str,
+        plan: Plan,
+        skipped: Iterable[str],
+        own_edits: Callable[[Plan], Sequence[OwnEdit]],
+        *,
+        everything: bool,
+    ) -> ApplyPolicy:
         """The admin has seen `plan`, and wants it; or, with `everything`, this and all that follow."""
-        return cls(set(skipped), everything, (step, plan) if plan.outcome is Outcome.PENDING else None)
+        shown = (step, plan) if plan.outcome is Outcome.PENDING else None
+        return cls(set(skipped), everything, shown, own_edits=own_edits)
 
     def decide(self, job: Job, step: Step, plan: Plan) -> bool:
         """The engine's question before a step's changes. Raises Stopped, Interrupted."""
         job.interrupt()
         if step.id in self.skipped:
             return False
+        if edits := self.own_edits(plan):  # never by the way
+            return self._asked(job, StepWaits(step, plan, tuple(edits)))
         if self.everything:
             return True
         if self.shown is not None and self.shown[0] == step.id and same(self.shown[1], plan):
             self.shown, self.approved = None, step.id
             return True
-        if job.ask(StepWaits(step, plan)) is not Reply.YES:
+        return self._asked(job, StepWaits(step, plan))
+
+    def _asked(self, job: Job, question: StepWaits) -> bool:
+        if job.ask(question) is not Reply.YES:
             return False
-        self.approved = step.id
+        self.approved = question.step.id
         return True
 
 

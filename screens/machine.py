@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from wizard.interrupt import Interrupt
     from wizard.journal import Journal, Unfinished
     from wizard.overview import Overview
-    from wizard.plan import Say
+    from wizard.own_edits import OwnEdit
+    from wizard.plan import Plan, Say
     from wizard.recovery import Recovery
     from wizard.rollback import Rollback
     from wizard.rollback_session import Undone
@@ -89,6 +90,13 @@ class Machine:
 
         with self.at_work(interrupt) as (store, journal, _):
             return Engine(self.host, self.answers, report).apply(store, journal, wanted, decide, interrupt)
+
+    def own_edits(self, plan: Plan) -> tuple[OwnEdit, ...]:
+        """What the admin did to the lines that the plan would write again."""
+        from wizard.own_edits import own_edits
+
+        store = self.store()
+        return own_edits(store, plan) if store is not None else ()
 
     def take_back(
         self,

@@ -9,6 +9,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from wizard.events import Event
+    from wizard.own_edits import OwnEdit
     from wizard.plan import Plan, Step
     from wizard.rollback import Rollback
     from wizard.smtp import Line
@@ -23,10 +24,11 @@ class EngineSaid(Message):
 
 @dataclass
 class StepWaits(Message):
-    """The engine has shown a step's plan and waits for an answer."""
+    """The engine has shown a step's plan and waits for an answer. `edits` are the admin's own that it would undo."""
 
     step: Step
     plan: Plan
+    edits: tuple[OwnEdit, ...] = ()
 
 
 @dataclass

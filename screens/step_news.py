@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from screens import problems
-from screens.desk import Stopped
+from screens.desk import Reply, Stopped
 from screens.messages import EngineSaid, JobEnded, StepWaits
+from screens.outside import edit
 from wizard.events import Checked, Drifted, Failed, Planned, Progress, Recorded
 from wizard.interrupt import Interrupted
 from wizard.plan import Outcome
@@ -40,6 +41,8 @@ class StepNews:
         self._second = 0
         self._progress = ""
         """How far the command at work says that it is."""
+        self._to_edit = ""
+        """The file that the admin wants to edit, once the run has ended."""
         self._follow = False
         """Whether the output comes to the front by itself, once, if the step takes that long."""
 
@@ -118,11 +121,31 @@ class StepNews:
         self._screen.show()
         changed = "The host has changed since this was shown; now it is this. " if again else ""
         self._screen.say(f"{changed}Enter applies {name}, s leaves it out, a applies all that remain.")
+        if message.edits:
+            from screens.own_edits import OwnEdits
+
+            self._screen.app.push_screen(OwnEdits(name, message.edits), self._decided)
+
+    def _decided(self, choice: str | None) -> None:
+        """What becomes of the admin's own edits."""
+        match choice:
+            case "take":
+                self._screen.action_apply()
+            case "keep":
+                self._screen.action_skip()
+            case None:
+                self._screen.wizard.desk.answer(Reply.STOP)
+            case path:
+                self._to_edit = path
+                self._screen.wizard.desk.answer(Reply.STOP)
 
     def ended(self, message: JobEnded) -> Run | None:
         """The run is over; what it came to, None when it did not come that far."""
         self.draw()
         self.current, self._began = None, 0.0
+        if self._to_edit:
+            path, self._to_edit = self._to_edit, ""
+            edit(self._screen.app, self._screen.wizard.machine.host.path(path))
         error = message.error
         if isinstance(message.result, Run):
             return message.result

@@ -230,7 +230,9 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
     def _start(self, wanted: tuple[str, ...], *, everything: bool) -> None:
         name = self.chosen
         machine = self.wizard.machine
-        policy = ApplyPolicy.beginning(name, self._plans[name], self._skipped, everything=everything)
+        policy = ApplyPolicy.beginning(
+            name, self._plans[name], self._skipped, machine.own_edits, everything=everything
+        )
         self._policy = policy
         self._news.failure = None
 

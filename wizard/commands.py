@@ -19,6 +19,7 @@ from wizard.interrupt import Interrupt
 from wizard.lock import free
 from wizard.look import look
 from wizard.overview import plans, state
+from wizard.own_edits import own_edits
 from wizard.plan import Outcome, Plan, Step
 from wizard.printing import clean, effect_lines, error, out, show, status_lines
 from wizard.session import Run
@@ -80,7 +81,7 @@ def apply(arguments: argparse.Namespace) -> int:
     events: list[Event] = []
     engine = Engine(Host(), answers, events.append if arguments.json else show)
     with at_work() as (store, journal, interrupt):
-        run = engine.apply(store, journal, steps, _decide(arguments.yes, interrupt), interrupt)
+        run = engine.apply(store, journal, steps, _decide(arguments.yes, store, interrupt), interrupt)
     if arguments.json:
         out(as_json.dumps(**as_json.run(run, events)))
     else:
@@ -88,14 +89,18 @@ def apply(arguments: argparse.Namespace) -> int:
     return 3 if run.blocked else 1 if run.failed else 0
 
 
-def _decide(yes: bool, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
+def _decide(yes: bool, store: Store, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
     if yes:
         return lambda _step, _plan: True
     rest = False
 
-    def ask(step: Step, _plan: Plan) -> bool:
+    def ask(step: Step, plan: Plan) -> bool:
         nonlocal rest
-        if rest:
+        edits = own_edits(store, plan)
+        for edit in edits:
+            out(f"   you have changed {clean(edit.path)} since, where this step would write again:")
+            out("\n".join(f"   | {clean(line)}" for line in edit.text.splitlines()))
+        if rest and not edits:
             return True
         while True:
             try:

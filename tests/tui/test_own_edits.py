@@ -1,0 +1,116 @@
+"""Applying meets the admin's own edit: three versions, and nobody's work is undone by the way."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from screens.login_test import LoginTest
+from screens.own_edits import OwnEdits
+from screens.steps import Steps
+from tests.tui.bench import Bench, Writes, play, shows, until, use
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Both steps applied; then the admin changed a line of the first."""
+    made = Bench(root=tmp_path)
+    use(
+        monkeypatch,
+        Writes("one", made.host, "/etc/a", "new a\n"),
+        Writes("two", made.host, "/etc/b", "new b\n"),
+    )
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "steps have something to do"))
+        await pilot.press("enter", "a")
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+
+    play(made, story)
+    (tmp_path / "etc/a").write_text("old a\nnew a, mine\n")
+    return made
+
+
+async def at_own_edits(pilot: Pilot[int], app: WizardApp, key: str) -> None:
+    await until(pilot, lambda: shows(app, "1 of 2 steps have something to do"))
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "drifted one"))
+    await pilot.press(key)
+    await until(pilot, lambda: isinstance(app.screen, OwnEdits))
+
+
+@pytest.mark.parametrize("key", ["enter", "a"])
+@pytest.mark.parametrize("cancel", ["enter", "escape"])
+def test_cancelling_is_the_default_and_changes_nothing(bench: Bench, key: str, cancel: str) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_own_edits(pilot, app, key)
+        for words in ("You changed what one had done", "yours, as it is now", "new a, mine"):
+            assert shows(app, words), words
+        await pilot.press(cancel)
+        await until(pilot, lambda: isinstance(app.screen, Steps) and not app.desk.busy)
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "old a\nnew a, mine\n"
+    assert bench.operations() == ["apply", "apply", "baseline"]
+
+
+def test_taking_the_steps_leaves_the_admins_in_the_history(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_own_edits(pilot, app, "enter")
+        await pilot.press("t")
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+
+    play(bench, story)
+    assert "new a\n" in bench.text("/etc/a").splitlines(keepends=True)
+    assert bench.operations() == ["apply", "drift", "apply", "apply", "baseline"]
+    drift = bench.commits()[1]
+    assert "+new a, mine" in bench.diff(drift)
+
+
+def test_keeping_mine_leaves_the_step_out(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_own_edits(pilot, app, "a")
+        await pilot.press("k")
+        await until(pilot, lambda: not app.desk.busy and shows(app, "skipped one"))
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "old a\nnew a, mine\n"
+    assert bench.operations() == ["apply", "apply", "baseline"]
+
+
+def test_editing_comes_back_to_the_step_worked_out_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i "s/, mine//; 1i mine" "$1"\n')
+    editor.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(editor))
+    monkeypatch.setattr(WizardApp, "suspend", contextlib.nullcontext)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_own_edits(pilot, app, "enter")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Nothing is left to do"))
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "mine\nold a\nnew a\n"
+
+
+def test_an_edit_elsewhere_in_the_file_is_nobodys_business(bench: Bench) -> None:
+    (bench.root / "etc/a").write_text("mine\nold a\nnew a\n")
+    (bench.root / "etc/b").write_text("mine\nold b\n")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "1 of 2 steps have something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "drifted two"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, OwnEdits) and shows(app, "/etc/b"))
+        assert shows(app, "(not there)"), "the line was deleted, and comes again"
+        assert "  mine" not in app.screen._edits[0].text.splitlines(), "what was added elsewhere is not shown"
+
+    play(bench, story)
