@@ -50,7 +50,7 @@ def test_what_was_written_down_takes_back_the_same(effect: Effect) -> None:
 
 @pytest.mark.parametrize("was", [False, True])
 @pytest.mark.parametrize("asked", [False, True])
-def test_a_service_is_disabled_again_only_where_we_enabled_it(was: bool, asked: bool) -> None:
+def test_a_record_tells_whether_the_service_was_enabled_before_us(was: bool, asked: bool) -> None:
     found = recall(ServiceEffect("x", "systemd", was, False, asked, True).record())
     assert isinstance(found, ServiceEffect)
     assert (found.enabled and not found.was_enabled) == (asked and not was)

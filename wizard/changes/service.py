@@ -31,14 +31,11 @@ class ServiceEffect:
     running: bool
 
     def undo(self, host: Host, say: Say) -> None:
-        """Disable it again if it was disabled; restart it if it ran, stop it if it did not. Raises ChangeError."""
-        enabled, running = (
-            "enabled" if self.was_enabled else "disabled",
-            "running" if self.was_running else "stopped",
-        )
-        say(f"putting {self.name} back: {enabled}, {running}")
-        if self.enabled and not self.was_enabled:
-            _run(host, _enable(self.init, self.name, on=False), say)
+        """Restart it if it ran, stop it if it did not. Raises ChangeError.
+
+        The links that enable it are files, and back already: `systemctl disable` would turn the S01sendmail of Debian
+        13, which is not enabled, into a K01sendmail."""
+        say(f"putting {self.name} back: {'running' if self.was_running else 'stopped'}")
         _run(host, _act(self.init, self.name, "restart" if self.was_running else "stop"), say)
 
     def record(self) -> dict[str, object]:
@@ -71,7 +68,7 @@ class ServiceChange:
         return ("/etc/systemd/system", *folders) if self.enable else ()
 
     def _commands(self) -> list[list[str]]:
-        enable = [_enable(self.init, self.name, on=True)] if self.enable else []
+        enable = [_enable(self.init, self.name)] if self.enable else []
         return [*enable, *([_act(self.init, self.name, self.verb)] if self.verb else [])]
 
     def describe(self) -> Description:
@@ -120,9 +117,8 @@ def _act(init: Init, name: str, verb: str) -> list[str]:
     return ["systemctl", verb, name] if init == "systemd" else [f"/etc/init.d/{name}", verb]
 
 
-def _enable(init: Init, name: str, *, on: bool) -> list[str]:
-    word = "enable" if on else "disable"
-    return ["systemctl", word, name] if init == "systemd" else ["update-rc.d", name, word]
+def _enable(init: Init, name: str) -> list[str]:
+    return ["systemctl", "enable", name] if init == "systemd" else ["update-rc.d", name, "enable"]
 
 
 def _run(host: Host, argv: list[str], say: Say) -> None:

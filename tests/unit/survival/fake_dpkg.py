@@ -111,6 +111,8 @@ class Dpkg:
         if package.override and package.override not in self.overrides():
             put(self.root / OVERRIDES, "\n".join([*self.overrides(), package.override, ""]))
         if package.service:
+            # Debian 13's sendmail: not enabled as a unit, and yet with the link of one that starts.
+            self.systemd.start_link(package.service, "S")
             if package.enabled and not self.systemd.enabled(package.service):
                 self.systemd.enable(package.service)
             self.systemd.reload()
@@ -139,6 +141,9 @@ class Dpkg:
                 drop_folder(self.root / folder)
             if package.service:
                 self.systemd.disable(package.service)
+            for path in package.files:
+                if path.endswith(".service"):
+                    self.systemd.start_link(path.rpartition("/")[2].removesuffix(".service"), "")
             drop(self.root / KNOWN / package.name)
 
     def overrides(self) -> list[str]:

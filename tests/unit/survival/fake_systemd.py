@@ -25,6 +25,7 @@ READ = {
 PROCESS = {"sendmail": "sendmail-mta"}
 MUX = "run/saslauthd/mux"
 UNITS = "etc/systemd/system"
+RC = "etc/rc2.d"
 _NOT_LOADED = 5
 
 
@@ -58,7 +59,17 @@ class Systemd:
         if not self._exists(name) and verb == "enable":
             return 1, f"Unit file {name}.service does not exist.\n"
         (self.enable if verb == "enable" else self.disable)(name)
+        self.start_link(name, "S" if verb == "enable" else "K")
         return 0, ""
+
+    def start_link(self, name: str, letter: str) -> None:
+        """systemctl has update-rc.d keep the init script's link too: S where it starts, K where not; none where empty."""
+        links = {each: self.root / RC / f"{each}01{name}" for each in "SK"}
+        for each, link in links.items():
+            if each != letter:
+                drop(link)
+        if letter and not links[letter].is_symlink():
+            links[letter].symlink_to(f"../init.d/{name}")
 
     def enable(self, name: str) -> None:
         """Link the unit, and read the links again."""

@@ -26,7 +26,15 @@ from wizard.journal import unfinished
 KEPT = ("etc", "usr", "lib", "var/mail", "var/lib/dpkg", "var/lib/apt", "run")
 """What msa-wizard must bring back: the files, and what packages and services are."""
 FOLDERS = (
-    *("etc/systemd/system", "etc/firewall", "etc/empty", KNOWN, "var/lib/dpkg/updates", "var/lib/apt"),
+    *(
+        "etc/systemd/system",
+        "etc/rc2.d",
+        "etc/firewall",
+        "etc/empty",
+        KNOWN,
+        "var/lib/dpkg/updates",
+        "var/lib/apt",
+    ),
     *(
         "usr/bin",
         "usr/sbin",
