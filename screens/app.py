@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar
 
 from textual._compositor import CompositorUpdate
@@ -16,6 +17,7 @@ from textual.screen import Screen
 
 from screens.desk import Desk, Reply
 from screens.machine import Machine
+from screens.places import PLACES
 from screens.welcome import Welcome
 from screens.widgets.changed_cells import ChangedCells
 from wizard.interrupt import SIGNALS
@@ -89,10 +91,18 @@ class WizardApp(App[int]):
 
     def action_history(self) -> None:
         """Every commit, from everywhere."""
-        from screens.history import History
+        self.go("history")
 
-        if not isinstance(self.screen, History) and not self.desk.changing and not self.screen.is_modal:
-            self.push_screen(History())
+    def go(self, name: str) -> None:
+        """To a screen of PLACES, unless we are there, something is at work or a dialog waits."""
+        if self.desk.changing or self.screen.is_modal:
+            return
+        place = PLACES[name].make()
+        if not any(type(each) is type(place) for each in self.screen_stack):
+            self.push_screen(place)
+            return
+        while type(self.screen) is not type(place):  # it is below: come back to it
+            self.pop_screen()
 
     def action_explain(self) -> None:
         """What this screen and what has the focus are for."""
@@ -103,9 +113,9 @@ class WizardApp(App[int]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: where one can go from everywhere."""
-        yield SystemCommand(
-            "History and rollback", "Every commit, its diff, and taking it back", self.action_history
-        )
+        for name, place in PLACES.items():
+            if name != "continue" or self.machine.killed() is not None:
+                yield SystemCommand(place.title, f"$ {place.command}", partial(self.go, name))
         yield SystemCommand("Help", "What this screen is for, and its keys", self.action_explain)
         yield SystemCommand("Quit", "Leave msa-wizard", self.action_leave)
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Input, Label, Static
+from textual.widgets import Input, Label, Markdown
 
 from screens import problems
 from screens.frame import Frame
@@ -42,7 +42,7 @@ in it. The end of the file's name decides: .html is HTML, anything else Markdown
     def body(self) -> ComposeResult:
         """The text, the file."""
         with VerticalScroll(id="shown", can_focus=False):
-            yield Static("Looking at this host ...", id="made", markup=False)
+            yield Markdown("Looking at this host ...", id="made", open_links=False)
         with Horizontal(classes="field"):
             yield Label("File", classes="label", markup=False)
             yield Input("msa-report.md", id="file")
@@ -60,7 +60,7 @@ in it. The end of the file's name decides: .html is HTML, anything else Markdown
 
     def _show(self, found: Overview, text: str) -> None:
         self._overview = found
-        self.query_one("#made", Static).update("\n".join(map(clean, text.splitlines())))
+        self.query_one("#made", Markdown).update("\n".join(map(clean, text.splitlines())))
 
     def on_input_submitted(self) -> None:
         """Enter saves."""

@@ -19,7 +19,7 @@ from screens.outside import edit
 from screens.widgets.diff_text import diff_content
 from screens.widgets.signs import check_content
 from wizard.interrupt import Interrupted
-from wizard.printing import clean, conflict_text, rollback_text
+from wizard.printing import DIFF_INDENT, clean, conflict_text, rollback_text
 from wizard.rollback import Rollback
 from wizard.rollback_session import Undone
 
@@ -114,7 +114,7 @@ is a commit too, and can itself be taken back.
         parts = [diff_content(conflict_text(item)) for item in conflicts]
         if parts:
             parts.insert(0, Content.styled("You and the step changed the same:\n", "bold ansi_red"))
-        parts.append(diff_content(rollback_text(made)))
+        parts.append(diff_content(rollback_text(made), indent=DIFF_INDENT))
         self.query_one("#comes-to", Static).update(Content("\n").join(parts))
         self.title_says(f"  {made.target.words}")
         if conflicts:

@@ -72,6 +72,10 @@ class StepNews:
             self._second = seconds
             self._screen.say(f"{self.current or 'The first step'} is at work, {seconds} s.{self._progress}")
 
+    def _no_progress(self) -> None:
+        self._progress = ""
+        self._screen.panes.progress(None)
+
     def said(self, message: EngineSaid) -> None:
         """An event of the engine."""
         self.draw()
@@ -88,9 +92,10 @@ class StepNews:
                     screen.panes.pane("diff")
                     self.work()
             case Progress(_, percent, doing):
-                self._progress = f" {percent:.0f} %: {clean(doing)[:40]}"
+                self._progress = f" {clean(doing)[:48]}"
+                screen.panes.progress(percent)
             case Checked(step, check):
-                self._progress = ""
+                self._no_progress()
                 screen.checks.setdefault(step.id, []).append(check)
                 if screen.chosen == step.id:
                     screen.panes.show_checks(screen.checks[step.id])
@@ -142,6 +147,7 @@ class StepNews:
     def ended(self, message: JobEnded) -> Run | None:
         """The run is over; what it came to, None when it did not come that far."""
         self.draw()
+        self._no_progress()
         self.current, self._began = None, 0.0
         if self._to_edit:
             path, self._to_edit = self._to_edit, ""

@@ -12,6 +12,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.frame import Frame
+from screens.places import PLACES
 from screens.widgets.signs import check_content
 from wizard.plan import Sign
 from wizard.printing import clean
@@ -33,16 +34,6 @@ Above is what was found on this host. Nothing has been changed, and nothing will
 on a step whose diff you see.
 """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f5", "look", "Look again")]
-
-    OFFERS: ClassVar[dict[str, tuple[str, str]]] = {
-        "continue": ("Continue the interrupted run", "msa-wizard recover"),
-        "set-up": ("Set up, step by step", "msa-wizard apply"),
-        "settings": ("Settings", "msa-wizard answers"),
-        "test": ("Test a login", "msa-wizard test --user NAME"),
-        "history": ("History and rollback", "msa-wizard history"),
-        "clients": ("Mail client settings", "msa-wizard client-settings"),
-        "report": ("Report", "msa-wizard status"),
-    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -95,42 +86,16 @@ on a step whose diff you see.
 
     def _offer(self, *, interrupted: bool) -> None:
         offers = self.query_one("#offers", OptionList)
-        wanted = [name for name in self.OFFERS if name != "continue" or interrupted]
+        wanted = [name for name in PLACES if name != "continue" or interrupted]
         if [option.id for option in offers.options] != wanted:
-            offers.set_options([Option(self.OFFERS[name][0], id=name) for name in wanted])
+            offers.set_options([Option(PLACES[name].title, id=name) for name in wanted])
             offers.highlighted = 0
             offers.focus()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """The same on the command line."""
-        self.same(self.OFFERS[str(event.option_id)][1])
+        self.same(PLACES[str(event.option_id)].command)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go there."""
-        match event.option_id:
-            case "continue":
-                from screens.recovery import Interrupted
-
-                self.app.push_screen(Interrupted())
-            case "set-up":
-                from screens.steps import Steps
-
-                self.app.push_screen(Steps())
-            case "settings":
-                from screens.settings import Settings
-
-                self.app.push_screen(Settings())
-            case "test":
-                from screens.login_test import LoginTest
-
-                self.app.push_screen(LoginTest())
-            case "history":
-                self.wizard.action_history()
-            case "clients":
-                from screens.mail_clients import MailClients
-
-                self.app.push_screen(MailClients())
-            case "report":
-                from screens.report import Report
-
-                self.app.push_screen(Report())
+        self.wizard.go(str(event.option_id))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from snapshots.merge import Conflict
     from wizard.rollback import Rollback
 
+DIFF_INDENT = "     "
 WIDTH = 78
 SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
 _WORDS = {
@@ -80,7 +81,7 @@ def _change(change: Change) -> list[str]:
         f"     $ {command}" if not command.startswith(" ") else f"     {command}"
         for command in shown.commands
     ]
-    lines += [f"     {line}" for line in shown.diff.splitlines()]
+    lines += [f"{DIFF_INDENT}{line}" for line in shown.diff.splitlines()]
     return lines
 
 

@@ -23,19 +23,19 @@ TWO_COLUMNS = 150
 """From this width on: then most lines of a sendmail.mc fit into half of it."""
 
 
-def diff_content(diff: str, width: int = 0) -> Content:
+def diff_content(diff: str, width: int = 0, indent: str = "") -> Content:
     """The diff, cleaned; whatever is not a line of a diff stays plain. In a wide place (`width` cells) old and new are
-    side by side, and a line that does not fit goes on below."""
+    side by side, and a line that does not fit goes on below. `indent` stands before each line of the diff."""
     lines = diff.splitlines()
     shown = [clean(line) for line in lines[:LONGEST]]
-    parts = list(_split(shown, width)) if width >= TWO_COLUMNS else [_styled(line) for line in shown]
+    parts = list(_split(shown, width)) if width >= TWO_COLUMNS else [_styled(line, indent) for line in shown]
     if len(lines) > LONGEST:
         parts.append((f"... {len(lines) - LONGEST} lines more: see `msa-wizard diff`\n", "bold"))
     return Content.assemble(*parts)
 
 
-def _styled(line: str) -> tuple[str, str]:
-    return f"{line}\n", next((style for sign, style in _STYLES if line.startswith(sign)), "")
+def _styled(line: str, indent: str = "") -> tuple[str, str]:
+    return f"{line}\n", next((style for sign, style in _STYLES if line.startswith(indent + sign)), "")
 
 
 def _split(lines: list[str], width: int) -> Iterator[tuple[str, str]]:

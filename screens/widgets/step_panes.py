@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Log, Static, TabbedContent, TabPane
+from textual.widgets import Log, ProgressBar, Static, TabbedContent, TabPane
 
 from screens.widgets.diff_text import diff_content
 from screens.widgets.signs import check_content
@@ -33,6 +33,7 @@ class StepPanes(Vertical):
     def compose(self) -> ComposeResult:
         """The panes, empty."""
         yield Static(id="step-title", markup=False)
+        yield ProgressBar(total=100, show_eta=False, id="progress", classes="hidden")
         with TabbedContent(id="panes", initial="diff"):
             for name in PANES:
                 with TabPane(f"{PANES.index(name) + 1} {name.capitalize()}", id=name):
@@ -73,6 +74,13 @@ class StepPanes(Vertical):
     def write(self, lines: Iterable[str]) -> None:
         """More output."""
         self.query_one("#output-log", Log).write_lines(list(lines))
+
+    def progress(self, percent: float | None) -> None:
+        """How far the command at work says that it is; None: it says nothing of it."""
+        bar = self.query_one("#progress", ProgressBar)
+        bar.set_class(percent is None, "hidden")
+        if percent is not None and int(percent) != int(bar.progress):  # each step of it is bytes on the line
+            bar.update(progress=int(percent))
 
     def pane(self, name: str) -> None:
         """Bring a pane to the front."""

@@ -18,6 +18,8 @@ from tests.system.terminal import Terminal
 HERE = Path(__file__).parent
 ROUNDS = 7
 BITS, LATENCY = 9600, 0.2
+KEY = 0.1
+"""Seconds that a key may take while apt is at work."""
 MOST = 4000
 """Bytes of a step change."""
 _BARE = """
@@ -66,7 +68,10 @@ def measured() -> list[tuple[str, float, float, str]]:
             _ratio("first frame", frames, 1.5, "{:.2f} s, {:.2f} s by one widget"),
             _ratio("memory", memory, 1.6, "{:.0f} kB, {:.0f} kB with one widget"),
         ]
-        return [*rows, *_slow_line(machine)]
+        rows += _slow_line(machine)
+    with Machine(layers("bookworm", "ready")) as machine:
+        machine.run([WIZARD, "status"])
+        return [*rows, _key_beside_apt(machine)]
 
 
 def _ratio(
@@ -110,6 +115,29 @@ def _slow_line(machine: Machine) -> Iterator[tuple[str, float, float, str]]:
         del steps["install"]  # apt's output goes by on it
         most = max(steps, key=steps.__getitem__)
         yield "a step", steps[most], MOST, f"bytes from its key to the next: {most}, the most of {steps}"
+
+
+def _key_beside_apt(machine: Machine) -> tuple[str, float, float, str]:
+    """Seconds from a key to what it changes on the screen, while apt installs the packages."""
+    took: list[float] = []
+    with Terminal(machine.argv([WIZARD], env={"TERM": "xterm-256color"})) as terminal:
+        terminal.until("steps have something to do", 120)
+        terminal.press("enter")
+        terminal.until("steps to do. Enter applies")
+        terminal.press("enter")
+        terminal.until("install is at work, ")
+        while "install is at work" in terminal.text and len(took) < 40:
+            key, words = (("down", "apply saslauthd-init"), ("up", "apply install"))[len(took) % 2]
+            began = time.perf_counter()
+            terminal.press(key)
+            terminal.until(words)
+            took.append(time.perf_counter() - began)
+            terminal.read(0.2)
+        terminal.until("Enter applies saslauthd", 240)
+    took.sort()
+    nine = took[len(took) * 9 // 10]
+    words = f"s for nine of ten of {len(took)} keys; median {statistics.median(took):.3f} s, worst {took[-1]:.3f} s"
+    return "a key while apt runs", nine, KEY, words
 
 
 def _bytes(line: Terminal, key: str, words: str, *, gone: bool = False) -> int:

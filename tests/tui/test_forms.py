@@ -10,9 +10,11 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from screens.app import WizardApp
+from screens.login_test import LoginTest
 from screens.mail_clients import MailClients
 from screens.report import Report
 from screens.settings import Settings
+from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.answers import load
 from wizard.engine import Engine
@@ -106,3 +108,21 @@ def test_the_report_holds_diffs_and_no_file_that_is_not_for_all(bench: Bench, na
     assert "/etc/secret (not shown)" in made
     assert "hidden" not in made
     assert "msa-wizard rollback one" in made
+
+
+def test_the_palette_goes_to_every_screen_and_back_to_one_that_is_open(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "steps have something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "to do. Enter"))
+        steps = app.screen
+        for words, kind in (("login", LoginTest), ("client", MailClients), ("step by", Steps)):
+            await pilot.press("ctrl+p")
+            await until(pilot, lambda: shows(app, "$ msa-wizard history"))
+            await pilot.press(*words)
+            await until(pilot, lambda: not shows(app, "$ msa-wizard history"))
+            await pilot.press("enter")
+            await until(pilot, lambda kind=kind: isinstance(app.screen, kind))  # type: ignore[misc]
+        assert app.screen is steps, "no second one on top of it"
+
+    play(bench, story)

@@ -111,6 +111,7 @@ def test_an_edit_elsewhere_in_the_file_is_nobodys_business(bench: Bench) -> None
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, OwnEdits) and shows(app, "/etc/b"))
         assert shows(app, "(not there)"), "the line was deleted, and comes again"
+        assert isinstance(app.screen, OwnEdits)
         assert "  mine" not in app.screen._edits[0].text.splitlines(), "what was added elsewhere is not shown"
 
     play(bench, story)

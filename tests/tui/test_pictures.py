@@ -23,21 +23,30 @@ from screens.history import History
 from screens.leaving import Leaving
 from screens.login_test import LoginTest
 from screens.mail_clients import MailClients
-from screens.messages import JobEnded, SmtpLine
+from screens.messages import JobEnded, RollbackWaits, SmtpLine
+from screens.own_edits import OwnEdits
 from screens.recovery import Interrupted
 from screens.report import Report
+from screens.rollback import RollBack
 from screens.settings import Settings
 from screens.steps import Steps
 from screens.welcome import Welcome
 from snapshots.author import Author
+from snapshots.entry import Entry, Kind
+from snapshots.merge import Conflict
 from snapshots.message import Commit
+from snapshots.reversal import Reversal
 from snapshots.store import Store
 from tests.steps.recorded import machine
 from tests.tui.bench import Bench, play, shows, until
+from wizard.changes.packages import PackagesEffect
 from wizard.facts import Facts
 from wizard.journal import Unfinished
 from wizard.overview import Overview, found, plans
+from wizard.own_edits import OwnEdit
+from wizard.rollback import Rollback, Wanted
 from wizard.smtp import Finding, Line, Result
+from wizard.standing import Target
 from wizard.steps.preflight import checks
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -114,6 +123,47 @@ def just_tested() -> Screen[None]:
     return Tested()
 
 
+BEFORE = "DAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp, Addr=127.0.0.1')dnl"
+LEFT = "DAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp, M=A')dnl"
+MINE = "DAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp, M=Ab')dnl"
+
+
+def rollback_waits(*conflicts: Conflict) -> Screen[None]:
+    """A rollback that is worked out."""
+    commit = Recorded.commits(Recorded.__new__(Recorded))[0]
+    now, then = (Entry(Kind.FILE, 0o644, 0, 0, f"{line}\n".encode()) for line in (LEFT, BEFORE))
+    targets = {} if conflicts else {"etc/mail/sendmail.mc": (now, then)}
+    reversal = Reversal("0" * 40, (commit,), targets, (), conflicts, ())
+    wanted = Wanted(PackagesEffect((), ()))
+    made = Rollback(Target((commit,), ("smtp-port",)), reversal, wanted, None, (), True, True)
+
+    class Waiting(RollBack):
+        def _begin(self) -> None:
+            self.on_rollback_waits(RollbackWaits(made))
+
+    return Waiting("smtp-port")
+
+
+def rollback_conflict() -> Screen[None]:
+    """The three versions that git's merge shows."""
+    marked = (
+        "<<<<<<< yours",
+        MINE,
+        "||||||| as the step left it",
+        LEFT,
+        "=======",
+        BEFORE,
+        ">>>>>>> as it was before",
+    )
+    return rollback_waits(Conflict("etc/mail/sendmail.mc", "content", "\n".join(marked)))
+
+
+def own_edits() -> Screen[str | None]:
+    """An edit of the admin's that a step would undo."""
+    text = f"yours, as it is now:\n  {MINE}\nas the step left it:\n  {LEFT}\nas the step would make it:\n  {LEFT}"
+    return OwnEdits("smtp-port", [OwnEdit("/etc/mail/sendmail.mc", text)])
+
+
 SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "welcome": (Welcome, "steps have something to do"),
     "steps": (Steps, "steps to do. Enter"),
@@ -121,6 +171,9 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "login-test": (just_tested, "accepted (235)"),
     "history": (History, "M=A"),
     "recovery": (Interrupted, "u takes it back"),
+    "rollback": (rollback_waits, "y takes this back"),
+    "rollback-conflict": (rollback_conflict, "e edits"),
+    "own-edits": (own_edits, "cancel (the default)"),
     "mail-clients": (MailClients, "STARTTLS"),
     "report": (Report, "Mail submission on"),
     "failure": (lambda: Failure("restart", "port 587 does not greet", ["Restarting sendmail"], ["service sendmail"], []), "failed"),

@@ -1,0 +1,72 @@
+"""Where one can go: the first screen offers it, and the command palette from everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from textual.screen import Screen
+
+
+@dataclass(frozen=True)
+class Place:
+    """A screen, with what does the same on the command line. `make` imports it: the first frame does not wait."""
+
+    title: str
+    command: str
+    make: Callable[[], Screen[Any]]
+
+
+def _interrupted() -> Screen[Any]:
+    from screens.recovery import Interrupted
+
+    return Interrupted()
+
+
+def _steps() -> Screen[Any]:
+    from screens.steps import Steps
+
+    return Steps()
+
+
+def _settings() -> Screen[Any]:
+    from screens.settings import Settings
+
+    return Settings()
+
+
+def _login_test() -> Screen[Any]:
+    from screens.login_test import LoginTest
+
+    return LoginTest()
+
+
+def _history() -> Screen[Any]:
+    from screens.history import History
+
+    return History()
+
+
+def _mail_clients() -> Screen[Any]:
+    from screens.mail_clients import MailClients
+
+    return MailClients()
+
+
+def _report() -> Screen[Any]:
+    from screens.report import Report
+
+    return Report()
+
+
+PLACES: dict[str, Place] = {
+    "continue": Place("Continue the interrupted run", "msa-wizard recover", _interrupted),
+    "set-up": Place("Set up, step by step", "msa-wizard apply", _steps),
+    "settings": Place("Settings", "msa-wizard answers", _settings),
+    "test": Place("Test a login", "msa-wizard test --user NAME", _login_test),
+    "history": Place("History and rollback", "msa-wizard history", _history),
+    "clients": Place("Mail client settings", "msa-wizard client-settings", _mail_clients),
+    "report": Place("Report", "msa-wizard status", _report),
+}
+"""By the id of the offer, in the order of the first screen."""
