@@ -6,14 +6,17 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from wizard.printing import clean
 
-USUAL = ("tab", "shift+tab", "ctrl+c", "super+c", "ctrl+q")
+USUAL = (
+    *("tab", "shift+tab", "ctrl+c", "super+c", "ctrl+q", "up", "down", "left", "right"),
+    *("pageup", "pagedown", "ctrl+home", "ctrl+end", "ctrl+pageup", "ctrl+pagedown"),
+)
 """Keys that mean the same everywhere."""
 
 
@@ -30,8 +33,10 @@ class Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The text, then the keys."""
-        with VerticalScroll(classes="dialog tall"):
-            yield Static(self._content(), markup=False)
+        with Vertical(classes="dialog tall"):
+            with VerticalScroll(classes="scrolled"):
+                yield Static(self._content(), markup=False)
+            yield Static("\nEscape closes this.", markup=False)
 
     def _content(self) -> Content:
         about = self._about
@@ -52,7 +57,6 @@ class Help(ModalScreen[None]):
                 dict.fromkeys(name.replace("question_mark", "?").replace("slash", "/") for name in names)
             )
             parts += [(f"  {shown:<22}", "ansi_cyan"), (f"{what}\n", "")]
-        parts += [("\nEscape closes this.", "")]
         return Content.assemble(*parts)
 
 

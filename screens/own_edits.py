@@ -46,7 +46,7 @@ your file in your editor; then the step is worked out anew. Escape cancels: noth
             yield Static(
                 Content.styled(f"! You changed what {self._step} had done", "bold ansi_yellow"), markup=False
             )
-            with VerticalScroll(id="versions"):
+            with VerticalScroll(id="versions", classes="scrolled"):
                 yield Static(Content("\n").join(self._shown()), markup=False)
             yield Static(
                 Content.assemble(

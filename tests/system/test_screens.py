@@ -7,7 +7,7 @@ import time
 
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
-from tests.system.msa import PASSWORD, WIZARD, add_alice, history, login
+from tests.system.msa import PASSWORD, WIZARD, add_alice, apply, history, login
 from tests.system.ssh import Ssh
 from tests.system.terminal import Terminal
 
@@ -89,7 +89,29 @@ def test_from_the_first_key_to_235_and_a_middle_step_back_and_forth(machine: Boo
         terminal.until("User name", 180)
         terminal.press("escape")
         terminal.until("Nothing is left to do", 60)
+
+        debian.run("sed -i 's/M=A\\b/M=Ab/' /etc/mail/sendmail.mc")
+        mine = debian.read("/etc/mail/sendmail.mc")
+        terminal.press("escape")
+        terminal.until("2 of 14 steps have something to do", 60)
+        terminal.press("home", "enter")
+        terminal.until("drifted smtp-port", 60)
+        terminal.press("enter")
+        terminal.until("You changed what smtp-port had done", 60)
+        assert "M=Ab" in terminal.text
+        terminal.press("enter")
+        terminal.until("steps to do. Enter applies", 60)
+        assert debian.read("/etc/mail/sendmail.mc") == mine, "cancelling is the default"
+        terminal.press("enter")
+        terminal.until("You changed what smtp-port had done", 60)
+        terminal.press("t")
+        terminal.until("s leaves it out", 60)
+        terminal.press("a")
+        terminal.until("User name", 180)
+        assert b"M=Ab" not in debian.read("/etc/mail/sendmail.mc")
+
         terminal.press("q")
+        terminal.press("\x1b[21~")
         assert terminal.ended() == 0
         assert b"\x1b[?1049l" in terminal.raw, "the terminal's own screen is back"
         assert terminal.received < 400_000
@@ -148,6 +170,28 @@ def test_terminals_of_all_kinds_and_sizes(machine: BootMachine) -> None:
             assert terminal.ended() == 0, env
 
 
+def test_putty_sends_other_keys(machine: BootMachine) -> None:
+    """Its Home, End and function keys, as it is set up by default (PuTTY's manual, 4.4)."""
+    debian = machine("mail")
+    apply(debian, "saslauthd-config", "saslauthd-start")
+    with on(debian, TERM="xterm") as terminal:
+        begin(terminal)
+        terminal.press("\x1b[13~")
+        terminal.until("The host as it was found")
+        terminal.until(lambda: "diff" in same_command(terminal))
+        newest = same_command(terminal)
+        terminal.press("\x1b[4~")
+        terminal.until(lambda: same_command(terminal) != newest)
+        terminal.press("\x1b[1~")
+        terminal.until(lambda: same_command(terminal) == newest)
+        terminal.press("\x1b[11~")
+        terminal.until("Escape closes this")
+        terminal.press("\x1b")
+        terminal.until(lambda: "Escape closes this" not in terminal.text)
+        terminal.press("\x1b[21~")
+        assert terminal.ended() == 0
+
+
 def test_tmux_is_left_and_taken_up_again(machine: BootMachine) -> None:
     debian = machine("mail")
     debian.run(
@@ -158,20 +202,20 @@ def test_tmux_is_left_and_taken_up_again(machine: BootMachine) -> None:
         debian.argv(["tmux", "-u", "new-session", "-s", "mail", WIZARD], env=env), (80, 25)
     ) as terminal:
         begin(terminal)
-        chosen = apply_command(terminal)
+        chosen = same_command(terminal)
         terminal.press("down")
-        terminal.until(lambda: apply_command(terminal) != chosen)
-        below = apply_command(terminal)
+        terminal.until(lambda: same_command(terminal) != chosen)
+        below = same_command(terminal)
         terminal.press("\x02", "d")
         assert terminal.ended() == 0
     with Terminal(debian.argv(["tmux", "-u", "attach", "-t", "mail"], env=env), (100, 31)) as terminal:
-        terminal.until(lambda: apply_command(terminal) == below)
+        terminal.until(lambda: same_command(terminal) == below)
         terminal.press("up")
-        terminal.until(lambda: apply_command(terminal) == chosen)
+        terminal.until(lambda: same_command(terminal) == chosen)
         terminal.press("q")
         assert terminal.ended() == 0
 
 
-def apply_command(terminal: Terminal) -> str:
-    """The line above the keys, which follows the chosen step."""
-    return "".join(re.findall(r"msa-wizard apply \S+", terminal.text))
+def same_command(terminal: Terminal) -> str:
+    """The line above the keys, which follows what is chosen."""
+    return "".join(re.findall(r"msa-wizard (?:apply|diff) \S+", terminal.text))
