@@ -40,6 +40,8 @@ def _run(arguments: argparse.Namespace) -> int:
         from wizard import rollback_commands as commands
     elif arguments.run == "client_settings":
         from wizard import client_settings_command as commands  # type: ignore[no-redef]
+    elif arguments.run == "certificate":
+        from wizard import certificate_command as commands  # type: ignore[no-redef]
     else:
         from wizard import commands  # type: ignore[no-redef]
     from wizard.answers import AnswersError
@@ -139,8 +141,18 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--show", action="store_true", help="only say what it had done")
     _client_options(command("client-settings", "what a mail client needs, for people and as files"))
     command("answers", "print a commented answers.toml with this host's defaults")
+    _certificate_options(command("certificate", "show, renew or install the server's certificate"))
     _test_options(command("test", "log in as a mail client does, and show the whole conversation"))
     return parser
+
+
+def _certificate_options(certificate: argparse.ArgumentParser) -> None:
+    """Its own commands; `what` says which."""
+    asked = certificate.add_subparsers(metavar="COMMAND", required=True, dest="what")
+    show = "names, dates, key, chain, and what a mail client will think of it; 1 when one refuses it"
+    for name, words in (("show", show),):
+        made = asked.add_parser(name, help=words, description=words, allow_abbrev=False)
+        made.add_argument("--json", action="store_true", help="JSON on standard output")
 
 
 def _client_options(clients: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from wizard.host import Host, HostError
 from wizard.m4 import expand
 from wizard.network import addresses, ipv6_available, listeners
 from wizard.shipped import WANTED, apt_simulation, shipped_files
+from wizard.tls_files import TlsFiles
 
 PACKAGES = (
     "sendmail",
@@ -70,7 +71,9 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         apt_plan=apt.result() if apt else None,
         groups=_groups(host),
         cf_from_mc=m4.result() if m4 else None,
-        cf_changed=max(host.mtime(path) for path in (*READ_AT_START, *_sasl_plugins(host))),
+        cf_changed=max(
+            host.mtime(path) for path in (*READ_AT_START, *_tls_files(files), *_sasl_plugins(host))
+        ),
         firewalls=_firewalls(host),
         tools=tools,
         taken=taken,
@@ -218,6 +221,11 @@ def _m4(host: Host, files: Mapping[str, Entry | None]) -> str | None:
     except HostError:
         return None
     return made.text if made.code == 0 else None
+
+
+def _tls_files(files: Mapping[str, Entry | None]) -> tuple[str, ...]:
+    cf = files.get(f.SENDMAIL_CF)
+    return TlsFiles.of(cf.content.decode("latin-1")).all if cf is not None else ()
 
 
 def _sasl_plugins(host: Host) -> tuple[str, ...]:
