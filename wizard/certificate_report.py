@@ -165,12 +165,7 @@ def _server(host: Host, files: TlsFiles, made: CertificateReport) -> None:
     except PemError as error:
         made.checks.append(Check("key", Sign.FAILED, f"{files.key} {error}", _RENEW))
         return
-    for path, is_key in ((files.certificate, False), (files.key, True)):
-        if why := unsafe(host, path, files, key=is_key):
-            how = (
-                f"chown root:smmsp {path}; chmod {'0640' if is_key else '0644'} {path}; then restart sendmail"
-            )
-            made.checks.append(Check("safe", Sign.FAILED, f"sendmail refuses {path} as unsafe: {why}", how))
+    made.checks += [_safe(host, files, files.certificate), _safe(host, files, files.key)]
     if named.certificate is None:
         return
     try:
@@ -179,9 +174,18 @@ def _server(host: Host, files: TlsFiles, made: CertificateReport) -> None:
         made.checks.append(Check("key", Sign.FAILED, f"{files.certificate}: {error}", _RENEW))
         made.checks += [_dates(named.certificate, named.days_left or 0), _names(named.certificate, made.name)]
         return
-    made.checks.append(Check("key", Sign.OK, f"{files.key} is its key, and as sendmail wants it"))
+    made.checks.append(Check("key", Sign.OK, f"{files.key} is its key"))
     made.named[-1] = Named(**{**vars(named), "certificate": seen.certificate})
     made.checks += judgement(seen, made.name, named.days_left or 0)
+
+
+def _safe(host: Host, files: TlsFiles, path: str) -> Check:
+    key = path == files.key
+    if why := unsafe(host, path, files, key=key):
+        mode = "0640" if key else "0644"
+        how = f"chown root:smmsp {path}; chmod {mode} {path}; then restart sendmail"
+        return Check("safe", Sign.FAILED, f"sendmail refuses {path} as unsafe: {why}", how)
+    return Check("safe", Sign.OK, f"owner and mode of {path} are as sendmail demands")
 
 
 def _client(host: Host, files: TlsFiles, made: CertificateReport) -> None:

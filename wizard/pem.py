@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s*?\n(.*?)-----END \1-----", re.DOTALL)
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9. ]+)-----\s*?\n(.*?)-----END \1-----", re.DOTALL)
 _KEY = b"PRIVATE KEY"
 
 
@@ -70,13 +70,13 @@ def key_words(content: bytes) -> str:
 
 def dh_bits(content: bytes) -> int | None:
     """The size of the prime of DH parameters in bits; None when there are none."""
-    from asn1crypto import algos
+    from asn1crypto import core
 
     for kind, body in _BLOCK.findall(content):
-        if kind == b"DH PARAMETERS":
+        if kind in (b"DH PARAMETERS", b"X9.42 DH PARAMETERS"):  # Debian's are the latter
             try:
-                return int(algos.DHParameters.load(_der(body))["p"].native.bit_length())
-            except (ValueError, TypeError, KeyError):
+                return int(core.Sequence.load(_der(body))[0].native.bit_length())
+            except (ValueError, TypeError, KeyError, AttributeError):
                 return None
     return None
 
