@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,8 +53,12 @@ def _renew(arguments: argparse.Namespace) -> int:
         raise EngineError(f"--days {arguments.days} is not between 1 and {MOST_DAYS}")
     host = Host()
     names = [_name(name) for name in arguments.name] or [_own_name(host)]
-    step = renewed(host, list(dict.fromkeys(names)), arguments.days, replace_authority=arguments.self_signed)
-    return _apply(host, step, arguments)
+    names = list(dict.fromkeys(names))
+    return _apply(
+        host,
+        arguments,
+        lambda: renewed(host, names, arguments.days, replace_authority=arguments.self_signed),
+    )
 
 
 def _install(arguments: argparse.Namespace) -> int:
@@ -64,7 +69,7 @@ def _install(arguments: argparse.Namespace) -> int:
         str(Path(path).absolute()) if path else ""
         for path in (arguments.cert, arguments.key, arguments.chain)
     )
-    return _apply(host, chosen(host, Source(cert, key, chain, name)), arguments)
+    return _apply(host, arguments, lambda: chosen(host, Source(cert, key, chain, name)))
 
 
 def _own_name(host: Host) -> str:
@@ -87,11 +92,13 @@ def _name(name: str) -> str:
     return checked.rstrip(".").lower()
 
 
-def _apply(host: Host, step: Step, arguments: argparse.Namespace) -> int:
+def _apply(host: Host, arguments: argparse.Namespace, work_out: Callable[[], Step]) -> int:
+    """Work the step out and do it, while this host is ours."""
     must_be_asked(arguments, f"certificate {arguments.what}")
     events: list[Event] = []
-    engine = Engine(host, Answers(), events.append if arguments.json else show, (step,))
     with at_work() as (store, journal, interrupt):
+        step = work_out()
+        engine = Engine(host, Answers(), events.append if arguments.json else show, (step,))
         run = engine.apply(store, journal, (), decide(arguments.yes, interrupt), interrupt)
     if arguments.json:
         out(as_json.dumps(**as_json.run(run, events)))

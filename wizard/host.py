@@ -143,10 +143,11 @@ class Host:
             descriptor = os.open(self.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         except OSError as error:
             raise HostError(f"{path} cannot be read: {error.strerror}") from error
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise HostError(f"{path} is not a file")
         with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise HostError(f"{path} is not a file")
             content = file.read(most + 1)
         if len(content) > most:
             raise HostError(f"{path} is larger than {most // 1024} KiB")

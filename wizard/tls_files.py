@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from wizard import sendmail_cf
 from wizard.host import Host, HostError
 
-MOST = 256 * 1024
+MOST = 128 * 1024
 """Bytes of a certificate, chain or key file: the longest chains have some 20 KiB."""
 
 

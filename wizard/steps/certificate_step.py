@@ -15,17 +15,19 @@ from pathlib import PurePosixPath
 from snapshots.entry import Entry, Kind
 from wizard import facts as f
 from wizard.answers import Answers
+from wizard.certificate import read
 from wizard.changes import FileChange, ServiceChange
 from wizard.facts import Facts
 from wizard.host import Host
 from wizard.pem import certificates
 from wizard.plan import Check, Plan, Sign, Step
 from wizard.presented import presented
+from wizard.printing import clean
 from wizard.steps.restart import Restart
 from wizard.tls_files import TlsFiles
 
-PATIENCE = 20.0
-"""Seconds until the restarted daemon must present it, once it greets."""
+PATIENCE = 3.0
+"""Seconds until the restarted daemon must present it, once it greets: what greets has read its files."""
 CERTBOT = "/etc/letsencrypt"
 
 
@@ -70,7 +72,7 @@ class CertificateStep(Step):
         if not changes:
             return Plan.done(self.id, f"{self.files.certificate} is this certificate already")
         running = facts.process("sendmail-mta") is not None
-        notes = self.notes
+        notes = (*described(self.pair.certificate), *self.notes)
         if running:
             restart = ServiceChange("sendmail", facts.init, enable=False, was_running=True)
             return Plan.pending(self.id, self.reason(), *changes, restart, notes=notes)
@@ -154,6 +156,19 @@ class CertificateStep(Step):
         if self.pair.key is None and (kept is None or kept.content != self.key_before):
             return f"{self.files.key} has changed since this was worked out", "run the same command again"
         return None
+
+
+def described(pem: bytes) -> tuple[str, ...]:
+    """A certificate for people, since its text in a diff says nothing to them."""
+    try:
+        seen = read(certificates(pem), "", None, False, clean)
+    except ValueError:
+        return ()
+    by = "itself (self-signed)" if seen.self_signed else seen.issuer
+    return (
+        f"it is for {', '.join(seen.names)}; issued by {by}; valid from {seen.not_before:%Y-%m-%d} to "
+        f"{seen.not_after:%Y-%m-%d}; {seen.key}; SHA-256 {seen.fingerprint_sha256}",
+    )
 
 
 def _not_ours(path: str, facts: Facts) -> tuple[str, ...] | None:
