@@ -8,6 +8,8 @@ from snapshots import layout
 from snapshots.entry import Kind
 from snapshots.git_repository import GitRepository
 from snapshots.metadata import Metadata
+from snapshots.object_reader import ObjectReader
+from snapshots.private_key import HIDDEN, holds_private_key, may_be_of_a_key
 from snapshots.scan import What
 from snapshots.tree import Comparison, Difference, RawChange
 from snapshots.visible import visible_bytes, visible_path
@@ -19,7 +21,7 @@ _HUGE = "1m"
 def difference_text(repository: GitRepository, compared: Comparison) -> str:
     """The text for the differences between two commits; for the first commit a list of what it holds.
 
-    Control characters are shown as escapes. Raises StoreError.
+    Control characters are shown as escapes, private keys not at all. Raises StoreError.
     """
     patches = _patches(repository, compared.raw, compared.before, compared.after) if compared.before else {}
     lines: list[str] = []
@@ -89,9 +91,14 @@ def _patches(
     # The sections come in the order of the tree; a file that became a link, or the reverse, has two.
     patches: dict[bytes, list[bytes]] = {}
     remaining = iter(sections)
-    for one in raw:
-        if layout.is_live(one.name):
-            patches[layout.from_tree(one.name)] = [
-                line for _ in range(2 if one.type_changed else 1) for line in next(remaining)
-            ]
+    with ObjectReader(repository) as reader:
+        for one in raw:
+            if layout.is_live(one.name):
+                patch = [line for _ in range(2 if one.type_changed else 1) for line in next(remaining)]
+                secret = may_be_of_a_key(b"\n".join(patch)) and _has_key(reader, one)
+                patches[layout.from_tree(one.name)] = [HIDDEN.encode()] if secret else patch
     return patches
+
+
+def _has_key(reader: ObjectReader, one: RawChange) -> bool:
+    return holds_private_key(*reader.read([name for name in (one.before, one.after) if name]))

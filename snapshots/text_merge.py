@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from snapshots.git_repository import GitRepository
 from snapshots.merge import LABELS, Choice, ContentMerge, three_way
+from snapshots.private_key import HIDDEN, holds_private_key
 from snapshots.visible import visible_bytes
 
 _MANY_LINES = 400
@@ -44,6 +45,8 @@ def merge_text(
     status = process.returncode
     if status == 0:
         return ContentMerge(_ended(merged, sides, choice))
+    if holds_private_key(*sides):  # half of one key and half of another is none
+        return _whole(HIDDEN[1:-1], sides, choice)
     if 0 < status <= _CONFLICTS_AT_MOST:
         made = _decided(merged, size, ours, choice)
         return made if made.conflict else ContentMerge(_ended(made.content, sides, choice))

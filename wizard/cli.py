@@ -40,6 +40,8 @@ def _run(arguments: argparse.Namespace) -> int:
         from wizard import rollback_commands as commands
     elif arguments.run == "client_settings":
         from wizard import client_settings_command as commands  # type: ignore[no-redef]
+    elif arguments.run == "certificate":
+        from wizard import certificate_command as commands  # type: ignore[no-redef]
     else:
         from wizard import commands  # type: ignore[no-redef]
     from wizard.answers import AnswersError
@@ -139,8 +141,44 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument("--show", action="store_true", help="only say what it had done")
     _client_options(command("client-settings", "what a mail client needs, for people and as files"))
     command("answers", "print a commented answers.toml with this host's defaults")
+    _certificate_options(command("certificate", "show, renew or install the server's certificate"))
     _test_options(command("test", "log in as a mail client does, and show the whole conversation"))
     return parser
+
+
+def _certificate_options(certificate: argparse.ArgumentParser) -> None:
+    """Its own commands; `what` says which."""
+    asked = certificate.add_subparsers(metavar="COMMAND", required=True, dest="what")
+    commands = {
+        "show": "names, dates, key, chain, and what a mail client will think of it; 1 when one refuses it",
+        "renew": "make a new self-signed one, with the subjectAltName that Debian's script leaves out",
+        "install": "put one from an authority in its place, checked first; for certbot's with a renewal hook",
+    }
+    made = {
+        name: asked.add_parser(name, help=words, description=words, allow_abbrev=False)
+        for name, words in commands.items()
+    }
+    made["renew"].add_argument("--days", type=int, default=825, help="how long it holds (825)")
+    made["renew"].add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="FQDN",
+        help="a name that clients know this host by; may be repeated",
+    )
+    made["renew"].add_argument(
+        "--self-signed", action="store_true", help="also in the place of an authority's"
+    )
+    made["install"].add_argument("cert", metavar="CERT", help="the certificate in PEM format, with its chain")
+    made["install"].add_argument("key", metavar="KEY", help="its private key in PEM format, not encrypted")
+    made["install"].add_argument("--chain", default="", metavar="FILE", help="the certificates in between")
+    made["install"].add_argument(
+        "--name", default="", metavar="FQDN", help="the name that clients know this host by"
+    )
+    for name, parser in made.items():
+        if name != "show":
+            parser.add_argument("--yes", action="store_true", help="do not ask")
+        parser.add_argument("--json", action="store_true", help="JSON on standard output")
 
 
 def _client_options(clients: argparse.ArgumentParser) -> None:

@@ -74,14 +74,11 @@ def apply(arguments: argparse.Namespace) -> int:
     """`apply`: 0 done or nothing to do, 1 failed and undone, 3 blocked."""
     steps = _steps(arguments.steps)
     answers = _answers(arguments)
-    if not arguments.yes and not (sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json):
-        raise EngineError(
-            "nothing was changed: without a terminal, apply needs --yes (`msa-wizard plan` shows what it would do)"
-        )
+    must_be_asked(arguments, "apply", " (`msa-wizard plan` shows what it would do)")
     events: list[Event] = []
     engine = Engine(Host(), answers, events.append if arguments.json else show)
     with at_work() as (store, journal, interrupt):
-        run = engine.apply(store, journal, steps, _decide(arguments.yes, store, interrupt), interrupt)
+        run = engine.apply(store, journal, steps, decide(arguments.yes, store, interrupt), interrupt)
     if arguments.json:
         out(as_json.dumps(**as_json.run(run, events)))
     else:
@@ -89,7 +86,14 @@ def apply(arguments: argparse.Namespace) -> int:
     return 3 if run.blocked else 1 if run.failed else 0
 
 
-def _decide(yes: bool, store: Store, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
+def must_be_asked(arguments: argparse.Namespace, command: str, instead: str = "") -> None:
+    """Raises EngineError where nobody can be asked, and `--yes` was not given."""
+    if not arguments.yes and not (sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json):
+        raise EngineError(f"nothing was changed: without a terminal, {command} needs --yes{instead}")
+
+
+def decide(yes: bool, store: Store, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
+    """Whom to ask before a step's changes: nobody with `yes`, else the terminal."""
     if yes:
         return lambda _step, _plan: True
     rest = False

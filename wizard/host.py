@@ -8,6 +8,7 @@ import select
 import shlex
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import time
@@ -133,6 +134,35 @@ class Host:
             return self.path(path).stat().st_mtime
         except OSError:
             return 0.0
+
+    def small_file(self, path: str, most: int) -> tuple[bytes, os.stat_result]:
+        """Bytes and stat of the regular file that `path` leads to, symlinks followed, of at most `most` bytes.
+
+        For files that somebody names: a pipe or a device is not waited for. Raises HostError."""
+        try:
+            descriptor = os.open(self.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        except OSError as error:
+            raise HostError(f"{path} cannot be read: {error.strerror}") from error
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise HostError(f"{path} is not a file")
+        with os.fdopen(descriptor, "rb") as file:
+            content = file.read(most + 1)
+        if len(content) > most:
+            raise HostError(f"{path} is larger than {most // 1024} KiB")
+        return content, found
+
+    @contextlib.contextmanager
+    def in_memory(self, content: bytes) -> Iterator[str]:
+        """The path of a file with this content that is on no disk: for us, and for the commands we run meanwhile."""
+        descriptor = os.memfd_create("msa-wizard", os.MFD_CLOEXEC)
+        try:
+            with os.fdopen(os.dup(descriptor), "wb") as file:
+                file.write(content)
+            yield f"/proc/{os.getpid()}/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
 
     # --- commands ----------------------------------------------------------------------------------------
 

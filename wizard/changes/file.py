@@ -8,6 +8,7 @@ import pwd
 from dataclasses import dataclass, field
 
 from snapshots.entry import Entry, Kind
+from snapshots.private_key import HIDDEN, holds_private_key
 from wizard.host import Host, HostError
 from wizard.mc_gate import Gate, GateError
 from wizard.plan import ChangeError, Description, Say, StaleError
@@ -89,7 +90,9 @@ class FileChange:
 
 
 def file_diff(path: str, before: Entry | None, after: Entry | None) -> str:
-    """A unified diff of two entries of one path; mode and owner stand behind the names."""
+    """A unified diff of two entries of one path; mode and owner stand behind the names. No private key is in it."""
+    if before != after and holds_private_key(*(side.content for side in (before, after) if side)):
+        return f"--- {path}  {_metadata(before)}\n+++ {path}  {_metadata(after)}\n{HIDDEN}"
     lines = difflib.unified_diff(
         _lines(before),
         _lines(after),

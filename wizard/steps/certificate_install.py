@@ -1,0 +1,174 @@
+"""Howto 5.3, for a certificate from an authority: checked first, then put where sendmail looks for it.
+
+A certificate that certbot keeps is copied, not referred to: sendmail's own demands on owner and mode hold for it, the
+snapshot has it, and a hook brings each renewal."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+from snapshots.entry import Entry, Kind
+from templates import render
+from wizard import facts as f
+from wizard.certificate_report import CHAIN, judgement
+from wizard.host import Host, HostError
+from wizard.key_pair import judged
+from wizard.pem import PemError, as_pem, certificates, chain_error, private_key, self_issued
+from wizard.plan import Check, Sign, Step
+from wizard.printing import clean
+from wizard.steps.certificate_step import CERTBOT, CertificateStep, Pair
+from wizard.tls_files import MOST, TlsFiles, group
+
+_LINEAGE = re.compile(rf"({CERTBOT}/live/[A-Za-z0-9._-]+)/[^/]+")
+HOOKS = f"{CERTBOT}/renewal-hooks"
+HOOK = f"{HOOKS}/deploy/msa-wizard-sendmail"
+_WRONG_ORDER = "put them in order: the server's first, each one's issuer behind it"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the admin named: absolute paths, and the name that clients know this host by."""
+
+    certificate: str
+    key: str
+    chain: str = ""
+    name: str = ""
+
+    @property
+    def lineage(self) -> str:
+        """The folder in which certbot keeps both, empty when it does not."""
+        found = [_LINEAGE.fullmatch(path) for path in (self.certificate, self.key)]
+        return found[0][1] if found[0] and found[1] and found[0][1] == found[1][1] else ""
+
+
+@dataclass(frozen=True)
+class CertificateInstall(CertificateStep):
+    """Puts a pair that was checked in the place of the one that is there."""
+
+    source: Source = Source("", "")
+    digests: tuple[str, ...] = ()
+
+    id = "certificate-install"
+    title = "Install a certificate from an authority"
+    why = "Mail clients trust a certificate of an authority that they know, and ask nobody about it."
+
+    def reason(self) -> str:
+        """Where it comes from."""
+        return f"{self.source.certificate} is to be the server's certificate"
+
+    def request(self) -> dict[str, object]:
+        """The paths, and the hashes of what they held."""
+        return {**vars(self.source), "digests": list(self.digests)}
+
+    def again(self, host: Host, request: Mapping[str, object]) -> Step:
+        """From the same files. Raises HostError when they are gone, or hold something else."""
+        source = Source(*(str(request[name]) for name in ("certificate", "key", "chain", "name")))
+        step = chosen(host, source)
+        if list(step.digests) != request["digests"]:
+            raise HostError(f"{source.certificate} or {source.key} holds something else by now")
+        return step
+
+
+def chosen(host: Host, source: Source) -> CertificateInstall:
+    """The step, with the pair of `source`, checked; nothing is changed yet.
+
+    Raises HostError that says what is wrong with it, and what to do."""
+    cf = host.entry(f.SENDMAIL_CF)
+    files = TlsFiles.of(cf.content.decode("latin-1") if cf else "")
+    contents = {path: host.small_file(path, MOST)[0] for path in (source.certificate, source.key) if path}
+    ders = _read(source.certificate, contents[source.certificate])
+    if source.chain:
+        contents[source.chain] = host.small_file(source.chain, MOST)[0]
+        ders += [der for der in _read(source.chain, contents[source.chain]) if der not in ders]
+    try:
+        key = private_key(contents[source.key])
+    except PemError as error:
+        raise _refused(f"{source.key} {error}", "give it the key without: openssl pkey -in KEY") from error
+    notes = [*_warnings(host, source, ders, key)]
+    pair = Pair(as_pem(ders), key, as_pem(ders))
+    step = CertificateInstall(
+        files=files,
+        pair=pair,
+        group=group(host, "smmsp"),
+        source=source,
+        digests=tuple(hashlib.sha256(content).hexdigest() for content in contents.values()),
+    )
+    if source.lineage:
+        step = replace(step, beside=tuple(_hook(step)))
+        notes.append(f"certbot runs {HOOK} after each renewal: it brings the new pair, and restarts sendmail")
+    elif source.certificate.startswith(f"{CERTBOT}/"):
+        notes.append(
+            "certificate and key are not both in one folder of /etc/letsencrypt/live: renewals do not come by themselves"
+        )
+    return replace(step, notes=tuple(notes))
+
+
+def _read(path: str, content: bytes) -> list[bytes]:
+    try:
+        return certificates(content)
+    except PemError as error:
+        how = "another format? openssl x509 -inform der -in FILE -out FILE.pem"
+        raise _refused(f"{path} {error}", how) from error
+
+
+def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list[str]:
+    """What is worth saying of a pair that clients will take. Raises HostError when they will not."""
+    if why := chain_error(ders):
+        raise _refused(f"the chain is not in order: {why}", _WRONG_ORDER)
+    try:
+        seen = judged(host, as_pem(ders), key, source.name, clean)
+        if self_issued(ders[-1]) and len(ders) > 1:
+            own = judged(host, as_pem(ders), key, source.name, clean, root=ders[-1])
+        else:
+            own = seen
+    except PemError as error:
+        raise _refused(f"{source.certificate} with {source.key}: {error}", "") from error
+    days = (seen.certificate.not_after - datetime.now(UTC)).days
+    checks = judgement(seen if own.code is None else own, source.name, days)
+    for check in checks:
+        soon = check.id == "dates" and days >= 0 and "expires" in check.says
+        if check.sign is Sign.FAILED and not soon:
+            raise _refused(f"{source.certificate}: {check.says}", _remedy(check, source))
+    said = [f"{source.certificate}: {check.says}" for check in checks if check.sign is not Sign.OK]
+    return [*said, *_open_source(host, source)]
+
+
+def _remedy(check: Check, source: Source) -> str:
+    if check.id == "names":
+        return f"do clients know this host by another name than {source.name}? Then say so: --name NAME"
+    return CHAIN if check.id == "trust" else check.remedy if check.sign is Sign.UNKNOWN else ""
+
+
+def _open_source(host: Host, source: Source) -> list[str]:
+    _, found = host.small_file(source.key, MOST)
+    if found.st_mode & 0o004:
+        return [
+            f"everybody on this host may read {source.key} (mode {found.st_mode & 0o7777:04o}): is it a secret still?"
+        ]
+    return []
+
+
+def _refused(what: str, how: str) -> HostError:
+    return HostError(f"{what}. {f'What to do: {how}. ' if how else ''}Nothing was changed")
+
+
+def _hook(step: CertificateInstall) -> list[tuple[str, Entry]]:
+    """The hook, and the folders on its way."""
+    text = render(
+        "certbot_hook.sh.j2",
+        lineage=shlex.quote(step.source.lineage),
+        certificate=shlex.quote(step.files.certificate),
+        key=shlex.quote(step.files.key),
+        client=shlex.quote(step.files.client_certificate if step.files.shared else ""),
+        group=step.group,
+        key_mode="0640" if step.files.group_readable else "0600",
+    )
+    folders = (HOOKS, str(PurePosixPath(HOOK).parent))
+    made = [(path, Entry(Kind.DIRECTORY, 0o755, 0, 0)) for path in folders]
+    return [*made, (HOOK, Entry(Kind.FILE, 0o755, 0, 0, text.encode()))]
