@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from snapshots.merge import Choice
     from snapshots.store import Commit, Store
     from wizard.answers import Answers
+    from wizard.certificate_report import CertificateReport
     from wizard.events import Report
     from wizard.facts import Facts
     from wizard.host import Host
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from wizard.journal import Journal, Unfinished
     from wizard.overview import Overview
     from wizard.own_edits import OwnEdit
-    from wizard.plan import Plan, Say
+    from wizard.plan import Plan, Say, Step
     from wizard.recovery import Recovery
     from wizard.rollback import Rollback
     from wizard.rollback_session import Undone
@@ -90,6 +91,28 @@ class Machine:
 
         with self.at_work(interrupt) as (store, journal, _):
             return Engine(self.host, self.answers, report).apply(store, journal, wanted, decide, interrupt)
+
+    def do(
+        self, make: Callable[[], Sequence[Step]], report: Report, decide: Decide, interrupt: Interrupt
+    ) -> Run:
+        """Apply the steps that `make` works out while the host is ours; see Engine.apply."""
+        from wizard.engine import Engine
+
+        with self.at_work(interrupt) as (store, journal, _):
+            engine = Engine(self.host, self.answers, report, tuple(make()))
+            return engine.apply(store, journal, (), decide, interrupt)
+
+    def certificates(self) -> CertificateReport:
+        """What sendmail's certificates are. Raises HostError."""
+        from wizard.certificate_command import shown
+
+        return shown(self.host)
+
+    def certificate_renewal(self) -> Sequence[Step]:
+        """The step that makes a new self-signed certificate. Raises HostError."""
+        from wizard.certificate_command import renewal
+
+        return [renewal(self.host)]
 
     def own_edits(self, plan: Plan) -> tuple[OwnEdit, ...]:
         """What the admin did to the lines that the plan would write again."""

@@ -48,6 +48,12 @@ def _history() -> Screen[Any]:
     return History()
 
 
+def _certificate() -> Screen[Any]:
+    from screens.certificate import Certificate
+
+    return Certificate()
+
+
 def _mail_clients() -> Screen[Any]:
     from screens.mail_clients import MailClients
 
@@ -66,6 +72,7 @@ PLACES: dict[str, Place] = {
     "settings": Place("Settings", "msa-wizard answers", _settings),
     "test": Place("Test a login", "msa-wizard test --user NAME", _login_test),
     "history": Place("History and rollback", "msa-wizard history", _history),
+    "certificate": Place("Certificate", "msa-wizard certificate show", _certificate),
     "clients": Place("Mail client settings", "msa-wizard client-settings", _mail_clients),
     "report": Place("Report", "msa-wizard status", _report),
 }

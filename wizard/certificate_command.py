@@ -17,7 +17,7 @@ from wizard.host import Host, HostError
 from wizard.look import qualified_name
 from wizard.plan import Step
 from wizard.printing import check_text, clean, out, show
-from wizard.self_signed import MOST_DAYS
+from wizard.self_signed import DAYS, MOST_DAYS
 from wizard.state_folder import at_work, must_be_root
 from wizard.steps.certificate_install import Source, chosen
 from wizard.steps.certificate_renew import renewed
@@ -34,17 +34,21 @@ def certificate(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     """0 when clients can use it, 1 when one will refuse it, it ends soon, or sendmail does not present it."""
-    host = Host()
-    cf = host.entry(f.SENDMAIL_CF)
-    if cf is None:
-        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets sendmail up")
-    name, resolves = qualified_name(host)
-    made = report(host, cf.content.decode("latin-1"), name if resolves else "")
+    made = shown(Host())
     if arguments.json:
         out(as_json.dumps(**made.to_json()))
     else:
         _print(made)
     return int(made.refused)
+
+
+def shown(host: Host) -> CertificateReport:
+    """The report on this host's certificates. Raises HostError."""
+    cf = host.entry(f.SENDMAIL_CF)
+    if cf is None:
+        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets sendmail up")
+    name, resolves = qualified_name(host)
+    return report(host, cf.content.decode("latin-1"), name if resolves else "")
 
 
 def _renew(arguments: argparse.Namespace) -> int:
@@ -59,6 +63,11 @@ def _renew(arguments: argparse.Namespace) -> int:
         arguments,
         lambda: renewed(host, names, arguments.days, replace_authority=arguments.self_signed),
     )
+
+
+def renewal(host: Host) -> Step:
+    """The step `certificate-renew` for this host's own name. Raises HostError."""
+    return renewed(host, [_own_name(host)], DAYS, replace_authority=False)
 
 
 def _install(arguments: argparse.Namespace) -> int:
@@ -112,14 +121,15 @@ def _apply(host: Host, arguments: argparse.Namespace, work_out: Callable[[], Ste
 def _print(made: CertificateReport) -> None:
     for item in made.named:
         out(f"== {item.option}: {clean(item.path)}")
-        for word, value in _lines(item):
+        for word, value in details(item):
             out(f"   {word:<12} {clean(value)}")
     out("== what a mail client will think of it")
     for check in made.checks:
         out(check_text(check))
 
 
-def _lines(item: Named) -> list[tuple[str, str]]:
+def details(item: Named) -> list[tuple[str, str]]:
+    """What a certificate is, as pairs of a word and its value."""
     seen = item.certificate
     lines = [("problem", item.problem)] if item.problem else []
     if seen is not None:

@@ -17,6 +17,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from screens.app import WizardApp
+from screens.certificate import Certificate as CertificateScreen
 from screens.failed import Failure
 from screens.help import Help
 from screens.history import History
@@ -39,11 +40,14 @@ from snapshots.reversal import Reversal
 from snapshots.store import Store
 from tests.steps.recorded import machine
 from tests.tui.bench import Bench, play, shows, until
+from wizard.certificate import Certificate
+from wizard.certificate_report import CertificateReport, Named
 from wizard.changes.packages import PackagesEffect
-from wizard.facts import Facts
+from wizard.facts import COMMON_KEY, SERVER_CERT, Facts
 from wizard.journal import Unfinished
 from wizard.overview import Overview, found, plans
 from wizard.own_edits import OwnEdit
+from wizard.plan import Check, Sign
 from wizard.rollback import Rollback, Wanted
 from wizard.smtp import Finding, Line, Result
 from wizard.standing import Target
@@ -99,6 +103,23 @@ class Recorded(Bench):
     def diff(self, commit: Commit) -> str:
         """The same for each."""
         return DIFF
+
+    def certificates(self) -> CertificateReport:
+        """Debian's own, which no client takes without a word."""
+        seen = Certificate(
+            subject="mail.example.test", issuer="mail.example.test", names=(), not_before=WHEN,
+            not_after=WHEN.replace(year=2036), key="RSA 2048", fingerprint_sha256=":".join(["A7"] * 32),
+            self_signed=True, trusted=False, problem=None,
+        )  # fmt: skip
+        named = Named("ServerCertFile", SERVER_CERT, COMMON_KEY, seen, "RSA 2048", "0640 root:smmsp")
+        says = "it has no subjectAltName, so today's clients find no name in it"
+        return CertificateReport(
+            "mail.example.test", [named], "2048 bits",
+            [
+                Check("names", Sign.FAILED, says, "msa-wizard certificate renew"),
+                Check("presented", Sign.OK, "port 587 presents this very certificate"),
+            ],
+        )  # fmt: skip
 
 
 def just_tested() -> Screen[None]:
@@ -174,6 +195,7 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "rollback": (rollback_waits, "y takes this back"),
     "rollback-conflict": (rollback_conflict, "e edits"),
     "own-edits": (own_edits, "cancel (the default)"),
+    "certificate": (CertificateScreen, "What a mail client"),
     "mail-clients": (MailClients, "STARTTLS"),
     "report": (Report, "Mail submission on"),
     "failure": (lambda: Failure("restart", "port 587 does not greet", ["Restarting sendmail"], ["service sendmail"], []), "failed"),
@@ -189,6 +211,7 @@ def test_pictures(
     tmp_path: Path, name: str, size: tuple[int, int], theme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setattr("wizard.certificate_report.Named.days_left", 3650)
     monkeypatch.setattr("wizard.report._now", lambda: "2026-03-01 12:30 UTC")
     drawn: list[str] = []
 
