@@ -76,6 +76,15 @@ def _repo_class() -> type[ConfinedRepo]:
     return ConfinedRepo
 
 
+def _config(module: ModuleType, path: Path, options: Sequence[tuple[str, str]]) -> list[str]:
+    """The values of (section, option) in the repository's own configuration, `none` for one that is not there.
+
+    Raises OSError: a parser that is given a path takes a file that cannot be read for an empty one."""
+    with (path / "config").open("rb") as file:
+        parser = module.GitConfigParser(file, read_only=True, merge_includes=False)
+        return [str(parser.get(*option, fallback="none")) for option in options]
+
+
 class GitRepository:
     """Git commands on one bare repository. Every failure of git is a StoreError with what git said."""
 
@@ -87,13 +96,13 @@ class GitRepository:
         try:
             with _without_git_variables():
                 self._repo = repo_class(path, expand_vars=False)
-                found = self._repo.config_reader("repository").get_value("msa-wizard", "format", 0)
+                (found,) = _config(module, path, [("msa-wizard", "format")])
         except (module.GitError, OSError, ValueError) as cause:
             raise StoreError(
                 f"{str(path)!r} is no usable git repository ({cause}). Move it away to begin a new history, "
                 f"or mend it with git."
             ) from cause
-        if found != _FORMAT:
+        if found != str(_FORMAT):
             raise StoreError(
                 f"{str(path)!r} has the format {found!r} and this program knows format {_FORMAT}: "
                 f"use the program that made it, or a newer one."
@@ -122,6 +131,8 @@ class GitRepository:
                 with repo.config_writer() as config:
                     for section, option, value in _CONFIG:
                         config.set_value(section, option, value)
+            if _config(module, draft, [row[:2] for row in _CONFIG]) != [row[2] for row in _CONFIG]:
+                raise OSError("its configuration could not be written")  # of which GitPython says nothing
             (draft / "config").chmod(0o600)  # GitPython writes it under the umask of the caller
             draft.rename(path)
         except (module.GitError, OSError) as cause:

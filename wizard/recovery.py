@@ -205,9 +205,12 @@ class Recovery:
 
         facts = look(self.host)
         made = Choice(str(choice)) if choice else None
-        rollback = prepare(self.host, self.store, facts, target, made)
+        as_found = target.everything and operation == "rollback"
+        rollback = prepare(self.host, self.store, facts, target, made, as_found=as_found)
         if rollback.reversal.conflicts:
-            rollback = prepare(self.host, self.store, facts, target, Choice.KEEP, asked_apt=True)
+            rollback = prepare(
+                *(self.host, self.store, facts, target, Choice.KEEP), asked_apt=True, as_found=as_found
+            )
             self.say("what was edited since the run was interrupted stays as it is")
         session = RollbackSession(
             self.host, self.store, self.journal, self.recorder, self.say, self.interrupt, operation, over=True

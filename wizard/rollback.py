@@ -116,11 +116,18 @@ class Rollback:
 
 
 def prepare(
-    host: Host, store: Store, facts: Facts, target: Target, choice: Choice | None, *, asked_apt: bool = False
+    host: Host,
+    store: Store,
+    facts: Facts,
+    target: Target,
+    choice: Choice | None,
+    *,
+    asked_apt: bool = False,
+    as_found: bool = False,
 ) -> Rollback:
     """Work out what taking `target` back comes to, against the newest commit; nothing is changed.
 
-    Where apt would not take exactly the packages back that came, everything else still goes if everything was asked
+    With `as_found` all goes that was not there when the host was found and that only runs of ours have touched. Where apt would not take exactly the packages back that came, everything else still goes if everything was asked
     for. Raises RollbackRefused, StoreError, HostError."""
     wanted = _wanted(target.commits, store)
     packages = wanted.packages.reversal(host)
@@ -136,6 +143,8 @@ def prepare(
     reversal = store.reverse(target.commits, choice=choice, derived=derived, dated=_DATED)
     open_ones = tuple(item for item in reversal.conflicts if item.path not in KEPT_UP)
     reversal = replace(reversal, conflicts=open_ones)
+    if as_found and why is None:
+        reversal = replace(reversal, targets={**reversal.targets, **_ours_alone(store, reversal)})
     remains = packages is None or not any(name.startswith("sendmail-bin") for name in packages.came)
     regenerate = (
         remains
@@ -153,6 +162,25 @@ def prepare(
         left,
         _gate(facts) if regenerate else None,
     )
+
+
+def _ours_alone(store: Store, reversal: Reversal) -> dict[str, tuple[Entry | None, Entry | None]]:
+    """What was not there when the host was found, and what nobody but runs of ours has ever touched since: rollbacks
+    make things too, which no step's commit has, by running sendmailconfig."""
+    history = list(store.history())
+    ours, others = set[str](), {item.path for item in reversal.conflicts}
+    for commit in history[:-1]:
+        (others if commit.operation == "drift" else ours).update(item.path for item in store.changed(commit))
+    there = store.entries(reversal.head, sorted(ours | others))
+    others = {path for path in others if there[path] is not None}
+    found = store.entries(history[-1], sorted(ours - others))
+    return {
+        path: (there[path], None)
+        for path, before in found.items()
+        if before is None
+        and there[path] is not None
+        and not any(other.startswith(f"{path}/") for other in others)
+    }
 
 
 def _word(path: str, before: Entry | None, after: Entry | None) -> str:

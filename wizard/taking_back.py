@@ -72,7 +72,11 @@ class TakingBack:
         asked = self._facts is not None
         self._facts = look(self.host)
         self._choice = choice
-        return prepare(self.host, self.store, self._facts, target, choice, asked_apt=asked)
+        return prepare(
+            *(self.host, self.store, self._facts, target, choice),
+            asked_apt=asked,
+            as_found=target.everything,
+        )
 
     def do(self, made: Rollback, say: Say, interrupt: Callable[[], None]) -> Undone:
         """Do what `prepared` said, with the journal open. Raises OSError, Interrupted."""
