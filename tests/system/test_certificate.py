@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.authority import Authority, Signed
+from tests.authority import Authority, Signed
 from tests.system.conftest import BootMachine
 from tests.system.killed import kill_at, operations
 from tests.system.machine import Machine
