@@ -113,6 +113,8 @@ def test_renewed_with_its_name_and_back(machine: BootMachine, tmp_path: Path) ->
     seen = show(debian)
     assert (seen["exit"], seen["signs"]["names"], seen["dh"]) == (1, "failed", "2048 bits")
     assert {seen["signs"][name] for name in ("safe", "key", "dates", "dh", "presented")} == {"ok"}
+    server = seen["certificates"][0]
+    assert (server["key"], server["key_mode"]) == ("RSA 2048", "0640 root:smmsp")
     assert "certificate verify failed" in verified_login(debian, tmp_path, before[0].decode())
 
     done = wizard(
