@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from snapshots.git_repository import GitRepository
 from snapshots.merge import LABELS, Choice, ContentMerge, three_way
-from snapshots.private_key import HIDDEN, holds_private_key
+from snapshots.private_key import HIDDEN, encoded, holds_private_key
 from snapshots.visible import visible_bytes
 
 _MANY_LINES = 400
@@ -25,12 +25,14 @@ def merge_text(
 ) -> ContentMerge:
     """What `theirs` changed in `base`, done to `ours`; a hunk that both changed goes as `choice` says.
 
-    Every byte that no hunk changes stays as it is in `ours`. What is no text, or too large for git, is one
-    conflict as a whole. Raises StoreError.
+    Every byte that no hunk changes stays as it is in `ours`. What is no text, is encoded, or too large for
+    git, is one conflict as a whole. Raises StoreError.
     """
     sides = (ours, base, theirs)
     if any(b"\0" in content for content in sides):
         return _whole("binary", sides, choice)
+    if any(map(encoded, sides)):
+        return _whole(HIDDEN[1:-1] if holds_private_key(*sides) else "encoded as PEM", sides, choice)
     # A last line without newline gets one inside a hunk: it is taken off again at the end.
     whole = tuple(side + b"\n" if side[-1:] not in (b"", b"\n") else side for side in sides)
     size = _marker_size(sides)
@@ -45,8 +47,6 @@ def merge_text(
     status = process.returncode
     if status == 0:
         return ContentMerge(_ended(merged, sides, choice))
-    if holds_private_key(*sides):  # half of one key and half of another is none
-        return _whole(HIDDEN[1:-1], sides, choice)
     if 0 < status <= _CONFLICTS_AT_MOST:
         made = _decided(merged, size, ours, choice)
         return made if made.conflict else ContentMerge(_ended(made.content, sides, choice))

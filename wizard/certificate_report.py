@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wizard.certificate import Certificate, covers, read
+from wizard.changes.file import group_name, user_name
 from wizard.host import Host, HostError
 from wizard.key_pair import Judged, fits, judged
 from wizard.pem import PemError, as_pem, certificates, dh_bits, key_words, private_key
@@ -212,7 +213,10 @@ def _named(host: Host, option: str, path: str, key_path: str, name: str) -> Name
     if key_path:
         try:
             content, found = host.small_file(key_path, MOST)
-            key, mode = key_words(content), f"{found.st_mode & 0o7777:04o} {found.st_uid}:{found.st_gid}"
+            key, mode = (
+                key_words(content),
+                f"{found.st_mode & 0o7777:04o} {user_name(found.st_uid)}:{group_name(found.st_gid)}",
+            )
         except HostError:
             key = ""
     try:

@@ -13,6 +13,7 @@ from wizard.pem import PemError, as_pem, certificates
 _REASONS = {
     "KEY_VALUES_MISMATCH": "the key is not the key of this certificate",
     "KEY_TYPE_MISMATCH": "the key is not the key of this certificate",
+    "NO_CERTIFICATE_ASSIGNED": "the key is not the key of this certificate",  # RSA beside EC
     "EE_KEY_TOO_SMALL": "its key is too short for today's OpenSSL",
     "CA_MD_TOO_WEAK": "it is signed with an algorithm that is too weak for today's OpenSSL",
     "BAD_DECRYPT": "the key is encrypted with a passphrase, and sendmail cannot ask for it",

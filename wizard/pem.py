@@ -63,7 +63,9 @@ def key_words(content: bytes) -> str:
         parsed = keys.PrivateKeyInfo.load(der)
         if parsed.algorithm == "ec":
             return f"EC {parsed.curve[1]}"
-        return f"{parsed.algorithm.upper()} {parsed.bit_size}"
+        if parsed.algorithm in ("rsa", "rsassa_pss", "dsa"):
+            return f"{parsed.algorithm.upper()} {parsed.bit_size}"
+        return str(parsed.algorithm).capitalize()
     except (ValueError, TypeError, KeyError, StopIteration, AttributeError, OverflowError):
         return ""
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from snapshots.store import Author, Commit
 from wizard.standing import FOLLOWING, NothingToTakeBack, everything, needing, of_commit, of_step, standing
 from wizard.steps import STEPS
+from wizard.steps.extra import extra
 
 _NUMBERS = itertools.count(1)
-ALL = [step.id for step in STEPS]
+ALL = [step.id for step in (*STEPS, *extra())]
 
 
 def commit(operation: str, step: str | None = None, reverts: Sequence[Commit] = ()) -> Commit:

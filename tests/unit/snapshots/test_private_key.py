@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from snapshots.merge import Choice
 from snapshots.private_key import HIDDEN
 from snapshots.store import Store
 from tests.unit.snapshots.machine import Machine, commit
@@ -68,3 +69,22 @@ def test_what_only_looks_like_one_is_shown(machine: Machine) -> None:
     store, path = machine.store(), machine.etc / "mail.crt"
     path.write_text(pem("CERTIFICATE", BODY))
     assert BODY[3] in shown(store)
+
+
+@pytest.mark.parametrize("kind", ["PRIVATE KEY", "CERTIFICATE"])
+def test_lines_of_two_are_never_mixed(machine: Machine, kind: str) -> None:
+    """Git would merge these without a conflict, into a certificate that is none."""
+    path = machine.etc / "mail.pem"
+    path.write_text(pem(kind, BODY))
+    store = machine.store()
+    path.write_text(pem(kind, ["0" * 64, *BODY[1:]]))
+    step = commit(store, "apply", step="certificate-renew")
+    path.write_text(pem(kind, ["0" * 64, *BODY[1:-1], "1" * 64]))
+    commit(store)
+    assert step is not None
+    assert [item.path for item in store.reverse([step]).conflicts] == ["etc/mail.pem"]
+    for choice, wanted in ((Choice.RESTORE, BODY), (Choice.KEEP, ["0" * 64, *BODY[1:-1], "1" * 64])):
+        made = store.reverse([step], choice=choice)
+        assert made.conflicts == ()
+        after = made.targets.get("etc/mail.pem", (None, None))[1]
+        assert (after.content.decode() if after else path.read_text()) == pem(kind, wanted)

@@ -1,0 +1,122 @@
+"""A certificate and its key, tried by OpenSSL in memory: what fits, and what a client thinks of it."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.authority import Authority
+from wizard.certificate_report import SOON, judgement
+from wizard.host import Host, HostError
+from wizard.key_pair import fits, judged
+from wizard.pem import PemError, certificates
+from wizard.plan import Sign
+from wizard.self_signed import DAYS, link_name, new_key, self_signed
+
+HOST = Host()
+NAME = "mail.example.test"
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+def signs(chain: str, key: str, name: str = NAME, root: str = "") -> dict[str, Sign]:
+    seen = judged(
+        HOST, chain.encode(), key.encode(), name, str, certificates(root.encode())[0] if root else None
+    )
+    days = (seen.certificate.not_after - datetime.now(UTC)).days
+    return {check.id: check.sign for check in judgement(seen, name, days)}
+
+
+def test_the_key_of_another_does_not_fit(authority: Authority) -> None:
+    leaf, other, rsa = authority.leaf(), authority.leaf(), authority.leaf(rsa=True)
+    assert fits(HOST, leaf.certificate.encode(), leaf.key.encode()) is None
+    for key in (other.key, rsa.key):
+        why = fits(HOST, leaf.certificate.encode(), key.encode())
+        assert why == "the key is not the key of this certificate"
+    locked = fits(HOST, leaf.certificate.encode(), authority.encrypted(leaf.key).encode())
+    assert locked is not None
+    assert "encrypted" in locked
+    garbage = fits(
+        HOST, leaf.certificate.encode(), b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+    )
+    assert garbage == "OpenSSL does not take this certificate and key"
+    assert fits(HOST, b"nothing", leaf.key.encode()) is not None
+
+
+def test_what_a_client_thinks(authority: Authority) -> None:
+    leaf = authority.leaf()
+    chain = leaf.certificate + authority.between
+    ok, failed, warning = Sign.OK, Sign.FAILED, Sign.WARNING
+    assert signs(chain, leaf.key) == {"dates": ok, "names": ok, "trust": failed}
+    assert signs(chain + authority.root, leaf.key)["trust"] is warning
+    assert signs(chain, leaf.key, root=authority.root)["trust"] is ok
+    assert signs(leaf.certificate, leaf.key, root=authority.root)["trust"] is failed, (
+        "one is missing in between"
+    )
+    assert signs(chain, leaf.key, "imap.example.test", authority.root)["names"] is failed
+    soon, gone = authority.leaf(days=SOON - 1), authority.leaf(days=-1)
+    assert signs(soon.certificate + authority.between, soon.key, root=authority.root)["dates"] is failed
+    assert signs(gone.certificate + authority.between, gone.key, root=authority.root)["dates"] is failed
+
+
+def test_a_self_signed_one_has_the_names_and_is_a_warning() -> None:
+    key = new_key(HOST)
+    long = "a" * 40 + ".b" * 40 + ".example.test"
+    made = self_signed(HOST, key, [NAME, long], DAYS)
+    seen = judged(HOST, made, key, NAME, str)
+    assert seen.certificate.names == (NAME, long)
+    assert seen.certificate.self_signed
+    assert (seen.certificate.not_after - seen.certificate.not_before).days == DAYS
+    assert {sign for name, sign in signs(made.decode(), key.decode()).items() if name != "trust"} == {Sign.OK}
+    assert signs(made.decode(), key.decode())["trust"] is Sign.WARNING
+    assert signs(made.decode(), key.decode(), root=made.decode())["names"] is Sign.OK
+    assert f"CN={long}" not in str(seen.certificate.subject)
+    assert self_signed(HOST, key, [long], 1)
+    assert link_name(HOST, made).startswith("/etc/ssl/certs/")
+    assert link_name(HOST, made) == link_name(HOST, self_signed(HOST, key, [NAME], 10))
+
+
+def test_openssl_is_told_of_a_bad_key_in_words_without_it() -> None:
+    with pytest.raises(HostError, match="openssl req failed") as caught:
+        self_signed(HOST, b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n", [NAME], 1)
+    assert "c2VjcmV0" not in str(caught.value)
+
+
+def test_a_short_key_is_said_to_be_short(authority: Authority) -> None:
+    key = HOST.run(["openssl", "genrsa", "1024"]).stdout.encode()
+    with pytest.raises(PemError, match=r"too short|does not take"):
+        judged(HOST, self_signed(HOST, key, [NAME], 1), key, NAME, str)
+
+
+def test_a_file_in_memory_is_gone_afterwards() -> None:
+    with HOST.in_memory(b"secret") as path:
+        assert Path(path).read_bytes() == b"secret"
+        assert HOST.run(["cat", path]).stdout == "secret"
+    assert not os.path.lexists(path)
+
+
+def test_only_a_small_file_is_read(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    (tmp_path / "a").write_text("12345")
+    (tmp_path / "link").symlink_to("a")
+    os.mkfifo(tmp_path / "pipe")
+    assert host.small_file("/link", 5)[0] == b"12345"
+    for path, why in (
+        ("/a", "larger"),
+        ("/pipe", "not a file"),
+        ("/", "not a file"),
+        ("/b", "cannot be read"),
+    ):
+        with pytest.raises(HostError, match=why):
+            host.small_file(path, 4)
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(HostError):
+            host.small_file("/pipe", 4)
+    assert len(list(Path("/proc/self/fd").iterdir())) == open_files
