@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wizard.events import Event, Failed
+from wizard.mends import step as find_step
 from wizard.plan import Check, Plan
 from wizard.session import Run
-from wizard.steps import step as find_step
 
 if TYPE_CHECKING:
     from wizard.rollback import Rollback

@@ -80,7 +80,7 @@ def apply(arguments: argparse.Namespace) -> int:
     events: list[Event] = []
     engine = Engine(Host(), answers, events.append if arguments.json else show)
     with at_work() as (store, journal, interrupt):
-        run = engine.apply(store, journal, steps, _decide(arguments.yes, interrupt), interrupt)
+        run = engine.apply(store, journal, steps, decide(arguments.yes, interrupt), interrupt)
     if arguments.json:
         out(as_json.dumps(**as_json.run(run, events)))
     else:
@@ -88,7 +88,8 @@ def apply(arguments: argparse.Namespace) -> int:
     return 3 if run.blocked else 1 if run.failed else 0
 
 
-def _decide(yes: bool, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
+def decide(yes: bool, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
+    """Whether to apply a step: always with `yes`, else as the admin answers."""
     if yes:
         return lambda _step, _plan: True
     rest = False

@@ -12,6 +12,7 @@ from wizard.facts import Facts
 from wizard.host import Host
 from wizard.journal import Journal
 from wizard.look import look
+from wizard.mends import in_order
 from wizard.plan import Outcome, Plan, Step
 from wizard.recorder import Recorder
 from wizard.session import Decide, Resume, Run, Session
@@ -60,8 +61,12 @@ class Engine:
         decide: Decide,
         interrupt: Callable[[], None],
         resume: Resume | None = None,
+        *,
+        mending: bool = False,
     ) -> Run:
         """Apply the wanted steps in the howto's order, each one commit in `store`. Stops at the first that fails.
+
+        `mending`: the wanted ones may be mends too (wizard.mends), and none waits for the steps that it needs.
 
         What is begun is in `journal` first, which is closed when nothing is half-made. `interrupt` is called between
         changes and raises Interrupted when a signal asked us to end. `resume` takes up a killed run. Raises EngineError
@@ -69,13 +74,16 @@ class Engine:
         run = Run(resume.run) if resume else Run()
         recorder = Recorder(self.host, store, run.id, self.report)
         recorder.baseline()
-        chosen = [step for step in STEPS if not wanted or step.id in wanted]
+        steps = in_order() if mending else STEPS
+        chosen = [step for step in steps if not wanted or step.id in wanted]
         request: dict[str, object] = {"wanted": list(wanted), "answers": asdict(self.answers)}
+        if mending:
+            request["mending"] = True
         session = Session(
             self,
             recorder,
             journal,
-            STEPS,
+            steps,
             request,
             decide,
             interrupt,
@@ -85,7 +93,11 @@ class Engine:
             resume,
         )
         first = STEPS[0]
-        if wanted and first not in chosen and self.plan_step(first, session.facts).outcome is Outcome.BLOCKED:
+        if mending:
+            pass  # what is broken must not wait until all is well
+        elif (
+            wanted and first not in chosen and self.plan_step(first, session.facts).outcome is Outcome.BLOCKED
+        ):
             chosen = [first]  # it says what is in the way, and ends the run
         elif wanted:
             self._needs(chosen, session.facts)

@@ -92,7 +92,13 @@ class Recovery:
         resume = Resume(self.told.run, self.told.step, kept)
         wanted = [str(item) for item in _list(self.told.request["wanted"])]
         run = engine.apply(
-            self.store, self.journal, wanted, lambda _step, _plan: True, self.interrupt, resume
+            self.store,
+            self.journal,
+            wanted,
+            lambda _step, _plan: True,
+            self.interrupt,
+            resume,
+            mending=bool(self.told.request.get("mending")),
         )
         if not self.journal.in_hand:
             self.journal.close()

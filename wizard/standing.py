@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wizard.mends import MENDS
 from wizard.steps import STEPS
 
 if TYPE_CHECKING:
@@ -128,4 +129,4 @@ def _with_dependents(force: Sequence[Commit], own: Sequence[Commit]) -> Target:
 def _steps(commits: Iterable[Commit]) -> tuple[str, ...]:
     """Their steps in the howto's order, each once."""
     named = {commit.step for commit in commits}
-    return tuple(step.id for step in STEPS if step.id in named)
+    return tuple(step.id for step in (*STEPS, *MENDS) if step.id in named)

@@ -13,6 +13,7 @@ from wizard.facts import Facts
 from wizard.host import Host
 from wizard.journal import Journal
 from wizard.look import look
+from wizard.mends import MENDS
 from wizard.plan import Say
 from wizard.recorder import Recorder
 from wizard.rollback import Rollback, prepare
@@ -54,7 +55,7 @@ class TakingBack:
         history = list(self.store.history())
         if ref == EVERYTHING:
             return everything(history)
-        if ref in {step.id for step in STEPS}:
+        if ref in {step.id for step in (*STEPS, *MENDS)}:
             return of_step(history, ref)
         try:
             return of_commit(history, self.store.find(ref))
