@@ -25,7 +25,9 @@ class MendSaslauthdRestart(Step):
             return Plan.blocked(
                 self.id, "there is no saslauthd service on this host", "msa-wizard apply install"
             )
-        return Plan.pending(self.id, self.why, restart(facts, "saslauthd"))
+        return Plan.pending(
+            self.id, self.why, restart(facts, "saslauthd", "KILL" if facts.saslauthd_says is None else "")
+        )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Its socket answers."""
@@ -45,7 +47,7 @@ class MendSendmailRestart(Step):
         plan = Restart().plan(facts, answers)
         if plan.outcome == "blocked":
             return Plan.blocked(self.id, plan.reason, *plan.remedy)
-        return Plan.pending(self.id, self.why, restart(facts, "sendmail"))
+        return Plan.pending(self.id, self.why, restart(facts, "sendmail", "CONT"))
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Every listener of sendmail.cf greets."""

@@ -158,7 +158,8 @@ class Picture:
             for item in self.log or ()
             if (item.time == 0.0 or item.time >= since) and any(word in item.text for word in words)
         ]
-        return tuple(Evidence(item.text, item.source) for item in found[-limit:])
+        last = {item.text: item.source for item in found}  # the same is often said twice
+        return tuple(Evidence(text, source) for text, source in last.items())[-limit:]
 
     def conversation_evidence(self, item: Conversation) -> tuple[Evidence, ...]:
         """What was said last, and the clause on which it ended."""

@@ -30,6 +30,8 @@ MUX_TIMEOUT = 5.0
 """Seconds for saslauthd's answer to an empty login, which it gives at once."""
 LOGIN_TIMEOUT = 30.0
 """Seconds for its answer to a real one: PAM waits some seconds after a wrong password."""
+CHECK_TIMEOUT = 10.0
+"""Seconds for sendmail's own check of its sendmail.cf."""
 STOPPED = 2.0
 """Seconds that a daemon which was stopped (SIGSTOP) is given: it will say nothing."""
 _LONGEST = 64 * 1024
@@ -46,7 +48,6 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
     cf, node, stack = _text(host, f.SENDMAIL_CF), os.uname().nodename, pam.look(host)
     with ThreadPoolExecutor(max_workers=16) as pool:
         rules = pool.submit(ruleset.look, host)
-        refused = pool.submit(_cf_refused, host, cf)
         room = pool.submit(storage.look, host)
         mux = pool.submit(_mux_problem, host)
         sasldb = pool.submit(_sasldb, host)
@@ -62,6 +63,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
         asked += [pool.submit(converse, item, node, None, patience) for item in _held(facts, wanted)]
         name = facts.fqdn or facts.hostname or "localhost"
         addresses = pool.submit(_addresses, name)
+        refused = pool.submit(_cf_refused, host, cf, facts)
         said = pool.submit(_m4_said, host, facts)
         files = pool.submit(certificate_files.look, host, cf, name)
         talks = tuple(item.result() for item in asked)
@@ -135,12 +137,14 @@ def _text(host: Host, path: str, absent: str | None = "") -> str:
         return absent  # type: ignore[return-value]
 
 
-def _cf_refused(host: Host, cf: str) -> str:
-    """What sendmail says of a sendmail.cf that it does not take (EX_CONFIG and others)."""
-    if not cf:
+def _cf_refused(host: Host, cf: str, facts: Facts) -> str:
+    """What sendmail says of a sendmail.cf that it does not take (EX_CONFIG and others). A daemon that started with it
+    has proved it, and is not asked: without a qualified host name each start of sendmail waits a minute."""
+    process = facts.process(DAEMON)
+    if not cf or (process is not None and host.mtime(f.SENDMAIL_CF) < process.started):
         return ""
     try:
-        done = host.run(["sendmail", "-C", f.SENDMAIL_CF, "-bC"], timeout=30)
+        done = host.run(["sendmail", "-C", f.SENDMAIL_CF, "-bC"], timeout=CHECK_TIMEOUT)
     except HostError:
         return ""
     return "" if done.code == 0 else (done.tail(2) or f"exit status {done.code}")

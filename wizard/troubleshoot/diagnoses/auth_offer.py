@@ -115,6 +115,8 @@ def _list(picture: Picture) -> Seen | None:
     """mech_list of Sendmail.conf, and AuthMechanisms of sendmail.cf."""
     if not any(item.stopped is Layer.AUTH_OFFER for item in picture.broken) and not _unservable(picture):
         return None
+    if picture.facts.files.get(f.SASL_CONF) is None or picture.facts.files.get(f.SASL_LINK) is None:
+        return None  # then sasldb is asked, whatever is offered
     try:
         text = picture.facts.text(f.SASL_CONF)
         listed = sasl_conf.value(text, "mech_list") if text is not None else None

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from wizard.certificate import Certificate, covers
 from wizard.plan import Sign
-from wizard.troubleshoot.diagnoses.name import certified_name
 from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
 from wizard.troubleshoot.picture import Picture
 
@@ -78,13 +77,17 @@ def _names(seen: Certificate) -> tuple[str, ...]:
 def _other_name(picture: Picture) -> Seen | None:
     seen, source = _certificate(picture)
     wanted = picture.answers.test.host or picture.facts.fqdn
-    if seen is None or not wanted or covers(_names(seen), wanted) or certified_name(picture) == wanted:
+    if seen is None or not wanted or covers(_names(seen), wanted):
         return None
     return Seen(
         f"the certificate is for {', '.join(_names(seen)[:3]) or 'no name'}, and this host is {wanted}: clients that use "
         "this name refuse it",
         (Evidence(seen.subject, source),),
-        _anew(picture, seen),
+        Mend(
+            text="`msa-wizard certificate renew` makes one for this host's name"
+            if seen.self_signed
+            else _INSTALL
+        ),
         Sign.WARNING,
     )
 

@@ -76,13 +76,14 @@ def _cf_broken(picture: Picture) -> Seen | None:
     if not evidence:
         return None
     evidence += [Evidence(line, CF_ERRORS) for line in errors.splitlines()[:2]]
-    good = picture.facts.cf_from_mc is not None
-    text = "" if good else "mend sendmail.mc first: m4 does not accept it"
-    return Seen(
-        "sendmail.cf is broken: sendmail cannot start with it",
-        tuple(evidence),
-        Mend(MADE_ANEW) if good else Mend(text=text),
-    )
+    made = picture.facts.cf_from_mc
+    if made is None:
+        mend = Mend(text="mend sendmail.mc first: m4 does not accept it")
+    elif sendmail_cf.same(made, picture.cf):
+        mend = Mend(text="mend sendmail.mc first: m4 takes it, and sendmail does not take what comes of it")
+    else:
+        mend = Mend(MADE_ANEW)
+    return Seen("sendmail.cf is broken: sendmail cannot start with it", tuple(evidence), mend)
 
 
 def _differs(picture: Picture) -> Seen | None:

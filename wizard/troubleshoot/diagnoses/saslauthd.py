@@ -156,7 +156,8 @@ def _hung(picture: Picture) -> Seen | None:
     process = picture.facts.process("saslauthd")
     if process is None or not picture.mux_problem or not _wanted(picture):
         return None
-    stopped = [item.pid for item in picture.facts.processes if picture.states.get(item.pid) == "T"]
+    ours = [item.pid for item in picture.facts.processes if item.name == "saslauthd"]
+    stopped = [pid for pid in ours if picture.states.get(pid) == "T"]
     if (
         not stopped
         and "timed out" not in picture.mux_problem
@@ -262,16 +263,23 @@ def _boot(picture: Picture) -> Seen | None:
 
 
 def _cache(picture: Picture) -> Seen | None:
+    """What was accepted though shadow says no."""
     owner = picture.account
     accepted = picture.login or (picture.socket_login or "").startswith("OK")
-    if owner is None or owner.right is not False or not accepted or not _wanted(picture):
+    if owner is None or owner.shadow is None or not accepted or not _wanted(picture):
+        return None
+    if owner.right is False:
+        what = "this is not the password"
+    elif owner.shadow.expired(owner.today) or owner.shadow.password_expired(owner.today):
+        what = owner.line
+    else:
         return None
     return Seen(
-        "saslauthd accepts an old password out of its cache (-c), for up to 8 hours after a change",
+        "saslauthd accepts out of its cache (-c) what is not right any more, for up to 8 hours after a change",
         (
             Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
             Evidence(picture.socket_login or "accepted", f.MUX),
-            Evidence("this is not the password", "/etc/shadow"),
+            Evidence(what, "/etc/shadow"),
         ),
         Mend(("mend-saslauthd-cache",)),
     )
