@@ -110,6 +110,8 @@ class Process:
     name: str
     argv: tuple[str, ...]
     started: float
+    state: str = ""
+    """The kernel's letter for it (proc(5)): T is stopped, and answers nobody."""
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,10 @@ TLS = (
 
 AUTH = (
     Fault(
-        "modules-missing", "auth-offer", f"apt-get remove -y -q libsasl2-modules >/dev/null 2>&1; {_SENDMAIL}"
+        "modules-missing",
+        "auth-offer",
+        f"apt-get remove -y -q libsasl2-modules >/dev/null 2>&1; {_SENDMAIL}",
+        undo="apt-get install -y -q libsasl2-modules >/dev/null 2>&1",
     ),
     Fault("sasl-include", "auth-offer", _mc("/sasl.m4/d")),
     Fault(

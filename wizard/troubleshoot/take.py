@@ -15,7 +15,7 @@ from wizard.answers import Answers
 from wizard.connection import Deadline, WireError, lookup
 from wizard.facts import Facts
 from wizard.host import Host, HostError
-from wizard.look import look
+from wizard.look import look, running
 from wizard.m4 import expand
 from wizard.sendmail_cf import Daemon
 from wizard.troubleshoot import account as accounts
@@ -46,16 +46,17 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
     began, clock = time.time(), time.monotonic()
     threading.Thread(target=_warm, daemon=True).start()
     cf, node, stack = _text(host, f.SENDMAIL_CF), os.uname().nodename, pam.look(host)
+    stopped = {item.name for item in running(host) if item.state == "T"}
+    mux = _mux_problem(host, "saslauthd" in stopped)
     with ThreadPoolExecutor(max_workers=16) as pool:
         rules = pool.submit(ruleset.look, host)
         room = pool.submit(storage.look, host)
-        mux = pool.submit(_mux_problem, host)
         sasldb = pool.submit(_sasldb, host)
         owner = accounts.look(host, credentials) if credentials else None
-        used = credentials if credentials and not hopeless(owner) else None
+        used = None if hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
         chosen = _for_login(wanted)
-        patience = STOPPED if _stopped(host) else TIMEOUT
+        patience = STOPPED if DAEMON in stopped else TIMEOUT
         asked = [
             pool.submit(converse, item, node, used if item is chosen else None, patience) for item in wanted
         ]
@@ -74,7 +75,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             now=time.time(),
             name_addresses=addresses.result(),
             conversations=talks,
-            mux_problem=mux.result(),
+            mux_problem=mux,
             account=owner,
             socket_login=answer,
             log=log_lines.look(host),
@@ -85,7 +86,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             files=files.result(),
             cf_refused=refused.result(),
             m4_said=said.result(),
-            states=_states(host, facts),
+            states={item.pid: item.state for item in facts.processes},
             sasldb=sasldb.result(),
             aliases_db=_aliases_db(host, cf),
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
@@ -150,8 +151,15 @@ def _cf_refused(host: Host, cf: str, facts: Facts) -> str:
     return "" if done.code == 0 else (done.tail(2) or f"exit status {done.code}")
 
 
-def _mux_problem(host: Host) -> str:
+def _asks_saslauthd(host: Host) -> bool:
+    """Whether a login would have to wait for saslauthd."""
+    return "saslauthd" in _text(host, f.SASL_CONF)
+
+
+def _mux_problem(host: Host, stopped: bool) -> str:
     """Why the socket does not answer, empty where it does."""
+    if stopped:
+        return f"{f.MUX} does not answer: saslauthd is stopped"
     try:
         host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""), timeout=MUX_TIMEOUT)
     except HostError as error:
@@ -217,29 +225,6 @@ def _aliases_db(host: Host, cf: str) -> bool:
     named = (sendmail_cf.option(cf, "AliasFile") or "").split(",")[0].strip()
     path = named.rpartition(":")[2] if named.startswith(("hash:", "dbm:", "btree:", "cdb:")) else named
     return not path.startswith("/") or any(host.exists(f"{path}{end}") for end in (".db", ".cdb", ".pag"))
-
-
-def _stopped(host: Host) -> bool:
-    """Whether a process of sendmail's is stopped."""
-    for _, folder in host.processes():
-        try:
-            text = (folder / "stat").read_text("latin-1")
-        except OSError:
-            continue
-        if f"({DAEMON})" in text and text[text.rindex(")") + 2] == "T":
-            return True
-    return False
-
-
-def _states(host: Host, facts: Facts) -> dict[int, str]:
-    found = {}
-    for item in facts.processes:
-        try:
-            text = (host.path("/proc") / str(item.pid) / "stat").read_text("latin-1")
-        except OSError:
-            continue
-        found[item.pid] = text[text.rindex(")") + 2]
-    return found
 
 
 def _mode(host: Host, path: str) -> int | None:
