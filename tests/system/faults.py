@@ -42,6 +42,8 @@ class Fault:
     """What to call it where one diagnosis has several faults."""
     release: str = ""
     """The only release that has it."""
+    differs: bool = False
+    """Whether the releases differ in it: it is made on both, where others take turns."""
 
     @property
     def label(self) -> str:
@@ -84,7 +86,9 @@ LISTENER = (
         "sed -i 's/^127.0.1.1.*/127.0.1.1 mail/' /etc/hosts",
         sign="warning",
     ),
-    Fault("sendmail-dead", "listener", "pkill -9 -x sendmail-mta", name="killed, and yet active"),
+    Fault(
+        "sendmail-dead", "listener", "pkill -9 -x sendmail-mta", name="killed, and yet active", differs=True
+    ),
     Fault("sendmail-dead", "listener", "systemctl stop sendmail", name="stopped"),
     Fault("cf-broken", "listener", f"echo 'Ojunk' > {CF}; {_SENDMAIL}", back="no"),
     Fault("cf-broken", "listener", f"rm {CF}; pkill -9 -x sendmail-mta", back="no", name="missing"),
@@ -146,7 +150,7 @@ LISTENER = (
         " && yes '' | sendmailconfig --no-reload >/dev/null 2>&1",
         back="no",
     ),
-    Fault("sendmail-boot", "listener", "systemctl disable sendmail >/dev/null 2>&1"),
+    Fault("sendmail-boot", "listener", "systemctl disable sendmail >/dev/null 2>&1", differs=True),
     Fault("default-msa", "listener", _mc("/no_default_msa/d"), back="refused"),
     Fault(
         "listeners-collide",
@@ -282,8 +286,8 @@ AUTH = (
 )
 """AUTH, delivery, queue."""
 
-LOGIN = (
-    Fault("saslauthd-dead", "saslauthd", "pkill -9 -x saslauthd; sleep 0.3", name="killed"),
+SASLAUTHD = (
+    Fault("saslauthd-dead", "saslauthd", "pkill -9 -x saslauthd; sleep 0.3", name="killed", differs=True),
     Fault("saslauthd-dead", "saslauthd", "systemctl stop saslauthd", name="stopped"),
     Fault(
         "saslauthd-start-no",
@@ -292,7 +296,7 @@ LOGIN = (
         name="and so active (exited)",
         release="bookworm",
     ),
-    Fault("saslauthd-boot", "saslauthd", "systemctl disable saslauthd >/dev/null 2>&1"),
+    Fault("saslauthd-boot", "saslauthd", "systemctl disable saslauthd >/dev/null 2>&1", differs=True),
     Fault(
         "saslauthd-mechanism",
         "saslauthd",
@@ -310,8 +314,17 @@ LOGIN = (
         "saslauthd",
         f"mkdir -p /run/elsewhere; systemctl stop saslauthd; sed -i 's,^OPTIONS=.*,OPTIONS=\"-c -m /run/elsewhere\",' {DEFAULT}; {_SASLAUTHD}",
         back="either",
+        release="bookworm",
     ),
-    Fault("saslauthd-hung", "saslauthd", "pkill -STOP -x saslauthd", back="no"),
+    Fault(
+        "saslauthd-elsewhere",
+        "saslauthd",
+        f"systemctl stop saslauthd; sed -i 's,^OPTIONS=.*,OPTIONS=\"-c -m /run/elsewhere\",' {DEFAULT}",
+        back="no",
+        name="and so its unit cannot start it",
+        release="trixie",
+    ),
+    Fault("saslauthd-hung", "saslauthd", "pkill -STOP -x saslauthd", back="no", differs=True),
     Fault("saslauthd-socket-gone", "saslauthd", "rm /run/saslauthd/mux", back="no"),
     Fault("saslauthd-socket-closed", "saslauthd", "chmod 0700 /run/saslauthd", sign="warning", back="no"),
     Fault(
@@ -320,6 +333,7 @@ LOGIN = (
         "gpasswd -d smmta sasl >/dev/null",
         sign="warning",
         name="group",
+        release="bookworm",
     ),
     Fault("sasl-conf", "saslauthd", f"rm /etc/mail/sasl/Sendmail.conf.2; {_SENDMAIL}", name="missing"),
     Fault("sasl-conf", "saslauthd", f"rm /usr/lib/sasl2/Sendmail.conf; {_SENDMAIL}", name="link missing"),
@@ -330,6 +344,10 @@ LOGIN = (
         name="pwcheck_method",
     ),
     Fault("saslauthd-cache", "saslauthd", "printf 'alice:changed-since-77' | chpasswd", back="no", name="-c"),
+)
+"""saslauthd."""
+
+ACCOUNT = (
     Fault(
         "pam-missing",
         "pam",
@@ -374,7 +392,16 @@ LOGIN = (
         fix=False,
     ),
 )
-"""saslauthd, PAM, account."""
+"""PAM, account."""
+
+
+def of(release: str, group: tuple[Fault, ...], *, every: bool) -> list[Fault]:
+    """The faults of a group that are made on this release: all of them, or its turn's."""
+    first = release == "bookworm"
+    turns = [item for item in group if not item.differs and not item.release]
+    mine = turns if every else turns[0 if first else 1 :: 2]
+    return [item for item in group if item in mine or item.differs or item.release == release]
+
 
 REPAIR = """
 pkill -CONT -x sendmail-mta; pkill -CONT -x saslauthd; pkill -9 -x saslauthd
