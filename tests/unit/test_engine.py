@@ -319,3 +319,22 @@ def test_a_step_that_only_reports_does_so_when_it_is_named(bench: Bench) -> None
     reports = Reports("one", bench.host, {}, verify=lambda: False)
     assert bench.apply(Made("first", bench.host, {}), reports, wanted=("one",)).failed == "one"
     assert bench.apply(Made("first", bench.host, {}), reports).failed is None
+
+
+def test_a_mend_needs_nothing_that_troubleshooting_did_not_ask_for(bench: Bench) -> None:
+    """What is broken does not wait for the steps before it, and mends are no part of an ordinary run."""
+    mend, step = (
+        Made("mend-x", bench.host, {"/etc/b": "mended\n"}),
+        Made("one", bench.host, {"/etc/mail/a": "a\n"}),
+    )
+    bench.monkeypatch.setattr(engine_module, "in_order", lambda: (mend, step))
+    bench.monkeypatch.setattr(type(step), "needs", ("nothing-of-the-kind",))
+    bench.monkeypatch.setattr(engine_module, "STEPS", (step,))
+    engine = Engine(bench.host, Answers(), bench.events.append)
+    journal = Journal(bench.root / "journal")
+    run = engine.apply(
+        bench.store, journal, ["mend-x", "one"], lambda _s, _p: True, lambda: None, mending=True
+    )
+    assert list(run.applied) == ["mend-x", "one"]
+    assert bench.text("/etc/b") == "mended\n"
+    assert "mend-x" not in engine.plan()

@@ -123,6 +123,11 @@ class Picture:
         return tuple(item for item in self.submissions if item.stopped is not None)
 
     @property
+    def no_room(self) -> tuple[Conversation, ...]:
+        """Those that sendmail ended since its queue's disk is full: it says so as early as at STARTTLS."""
+        return tuple(item for item in self.broken if "disk space" in item.why)
+
+    @property
     def works(self) -> bool:
         """Whether there is a port for mail clients, and each goes through to the offer of a login."""
         return bool(self.submissions) and all(

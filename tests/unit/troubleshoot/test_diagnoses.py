@@ -101,6 +101,7 @@ CASES: list[tuple[str, Layer, dict[str, Any]]] = [
     ("mechanisms-not-trusted", Layer.RELAY, _cf("C{TrustAuthMech} LOGIN PLAIN\n", "")),
     ("aliases-missing", Layer.RELAY, {**_cf("O AuthOptions", "O AliasFile=/etc/mail/aliases\nO AuthOptions"), "aliases_db": False}),
     ("disk-full", Layer.QUEUE, {"storage": Storage((dataclasses.replace(FOLDER, path=MTA_QUEUE, free_kib=3),))}),
+    ("disk-full", Layer.QUEUE, _stopped(Layer.STARTTLS, "STARTTLS got 452 4.4.5 Insufficient disk space")),
     ("inodes-out", Layer.QUEUE, {"storage": Storage((dataclasses.replace(FOLDER, path=MTA_QUEUE, free_inodes=3),))}),
     ("read-only", Layer.QUEUE, {"storage": Storage((dataclasses.replace(FOLDER, path=MTA_QUEUE, read_only=True),))}),
 ]  # fmt: skip

@@ -171,7 +171,9 @@ def _smtp(picture: Picture) -> Seen | None:
 
 
 def _unknown(picture: Picture) -> Seen | None:
-    stopped = [item for item in picture.broken if item.stopped is Layer.AUTH_OFFER]
+    stopped = [
+        item for item in picture.broken if item not in picture.no_room and item.stopped is Layer.AUTH_OFFER
+    ]
     if not stopped:
         return None
     return Seen(

@@ -129,7 +129,9 @@ def _slow(picture: Picture) -> Seen | None:
 
 
 def _unknown(picture: Picture) -> Seen | None:
-    stopped = [item for item in picture.broken if item.stopped is Layer.GREETING]
+    stopped = [
+        item for item in picture.broken if item not in picture.no_room and item.stopped is Layer.GREETING
+    ]
     if not stopped:
         return None
     return Seen(

@@ -27,14 +27,17 @@ def _full(picture: Picture) -> Seen | None:
         for item in picture.storage.folders
         if item.there and item.free_kib < least and not item.read_only
     ]
-    if not full:
+    if not full and not picture.no_room:
         return None
-    queue = any(item.path == MTA_QUEUE for item in full)
+    queue = bool(picture.no_room) or any(item.path == MTA_QUEUE for item in full)
+    first = full[0].path if full else MTA_QUEUE
     return Seen(
-        f"the disk below {full[0].path} is full"
-        + (": sendmail answers 452, and takes no message" if queue else ""),
-        tuple(Evidence(f"{item.free_kib} KiB free", item.path) for item in full),
-        Mend(text=f"make room: `df -h {full[0].path}`, `du -xh --max-depth=2 /var | sort -h | tail`"),
+        f"the disk below {first} is full" + (": sendmail answers 452, and takes no message" if queue else ""),
+        (
+            *(Evidence(f"{item.free_kib} KiB free", item.path) for item in full),
+            *(line for item in picture.no_room for line in picture.conversation_evidence(item)),
+        ),
+        Mend(text=f"make room: `df -h {first}`, `du -xh --max-depth=2 /var | sort -h | tail`"),
         Sign.FAILED if queue or picture.login is False else Sign.WARNING,
     )
 

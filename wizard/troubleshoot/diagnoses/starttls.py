@@ -153,7 +153,9 @@ def _not_on_connect(picture: Picture) -> Seen | None:
 
 
 def _unknown(picture: Picture) -> Seen | None:
-    stopped = [item for item in picture.broken if item.stopped is Layer.STARTTLS]
+    stopped = [
+        item for item in picture.broken if item not in picture.no_room and item.stopped is Layer.STARTTLS
+    ]
     if not stopped:
         return None
     return Seen(
