@@ -104,6 +104,8 @@ def _with_hands(pair: tuple[Fault, bool]) -> Fault:
 def _consequence(item: Diagnosis, explained: set[Layer]) -> bool:
     """A login that is refused needs no unknown cause where saslauthd or PAM is known to be broken."""
     inner = (Layer.SASLAUTHD, Layer.PAM, Layer.ACCOUNT)
+    if item.layer is Layer.PAM and Layer.ACCOUNT in explained:
+        return True  # PAM says no because of the account
     return item.layer in inner and any(layer in explained for layer in inner[: inner.index(item.layer)])
 
 
