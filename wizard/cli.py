@@ -38,6 +38,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     if arguments.run in ("rollback", "recover"):
         from wizard import rollback_commands as commands
+    elif arguments.run == "troubleshoot":
+        from wizard import troubleshoot_command as commands  # type: ignore[no-redef]
     elif arguments.run == "client_settings":
         from wizard import client_settings_command as commands  # type: ignore[no-redef]
     elif arguments.run == "certificate":
@@ -142,6 +144,9 @@ def _parser() -> argparse.ArgumentParser:
     _client_options(command("client-settings", "what a mail client needs, for people and as files"))
     command("answers", "print a commented answers.toml with this host's defaults")
     _certificate_options(command("certificate", "show, renew or install the server's certificate"))
+    _troubleshoot_options(
+        command("troubleshoot", "which layer fails, why, and what mends it; --fix mends it")
+    )
     _test_options(command("test", "log in as a mail client does, and show the whole conversation"))
     return parser
 
@@ -197,6 +202,20 @@ def _client_options(clients: argparse.ArgumentParser) -> None:
         "--check-dns", action="store_true", help="ask the DNS for the SRV records; 1 unless they are right"
     )
     clients.add_argument("--answers", metavar="FILE", help="answers in TOML")
+
+
+def _troubleshoot_options(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--fix",
+        nargs="+",
+        metavar="ID",
+        help="mend these, as recorded steps; `all`: whatever fails; then look again",
+    )
+    made.add_argument("--yes", action="store_true", help="do not ask before each step of a mend")
+    made.add_argument("--user", help="log in as this user, to tell account and password from machinery")
+    made.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+    made.add_argument("--answers", metavar="FILE", help="answers in TOML: what you have chosen is no fault")
+    made.add_argument("--json", action="store_true", help="JSON on standard output")
 
 
 def _test_options(test: argparse.ArgumentParser) -> None:

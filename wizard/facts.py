@@ -26,6 +26,14 @@ SYSTEMD_HOOK = "/lib/lsb/init-functions.d/40-systemd"
 PAM_SMTP = "/etc/pam.d/smtp"
 DEFAULT_FOLDER = "/etc/default"
 MUX = "/run/saslauthd/mux"
+MUX_FOLDER = "/run/saslauthd"
+CLIENT_CERT = "/etc/mail/tls/sendmail-client.crt"
+ALIASES_DB = "/etc/mail/aliases.db"
+ACCESS = "/etc/mail/access"
+HOSTS = "/etc/hosts"
+HOSTS_ALLOW = "/etc/hosts.allow"
+MTA_QUEUE = "/var/spool/mqueue"
+CLIENT_QUEUE = "/var/spool/mqueue-client"
 
 READ = (
     SENDMAIL_MC,
@@ -42,6 +50,14 @@ READ = (
     SYSTEMD_HOOK,
     PAM_SMTP,
     DEFAULT_FOLDER,
+    CLIENT_CERT,
+    ALIASES_DB,
+    ACCESS,
+    HOSTS,
+    HOSTS_ALLOW,
+    MUX_FOLDER,
+    MTA_QUEUE,
+    CLIENT_QUEUE,
 )
 """The paths whose entries are part of the facts."""
 
@@ -94,6 +110,8 @@ class Process:
     name: str
     argv: tuple[str, ...]
     started: float
+    state: str = ""
+    """The kernel's letter for it (proc(5)): T is stopped, and answers nobody."""
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         packages, (fqdn, resolves) = asked_packages.result(), asked_name.result()
         missing = any(name not in packages for name in WANTED)
         apt = pool.submit(apt_simulation, host) if ask_apt and missing else None
+    processes = running(host)
     return Facts(
         euid=os.geteuid(),
         release=_release(host),
@@ -62,9 +63,9 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         ipv6=ipv6_available(host),
         packages=packages,
         services=asked_services.result(),
-        processes=_processes(host),
+        processes=processes,
         listeners=listeners(host),
-        saslauthd_says=_saslauthd(host),
+        saslauthd_says=_saslauthd(host, processes),
         files=files,
         unreadable=unreadable,
         shipped=shipped_files(host) if ask_apt and missing else {},
@@ -169,7 +170,7 @@ def rc_enabled(host: Host, name: str) -> bool:
     return any(pattern.match(item) for level in "2345" for item in host.names(f"/etc/rc{level}.d"))
 
 
-def _processes(host: Host) -> tuple[Process, ...]:
+def running(host: Host) -> tuple[Process, ...]:
     """The daemons among the running processes; a process that ends while we look is left out."""
     booted = (
         time.time() - float(host.path("/proc/uptime").read_text().split()[0])
@@ -185,16 +186,18 @@ def _processes(host: Host) -> tuple[Process, ...]:
             if name not in DAEMONS:
                 continue
             argv = tuple((folder / "cmdline").read_text("latin-1").rstrip("\0").split("\0"))
-            started = booted + int(stat[stat.rindex(")") + 2 :].split()[19]) / ticks
+            state, *numbers = stat[stat.rindex(")") + 2 :].split()
+            started = booted + int(numbers[18]) / ticks
         except (OSError, ValueError):
             continue
-        found.append(Process(pid, name, argv, started))
+        found.append(Process(pid, name, argv, started, state))
     return tuple(found)
 
 
-def _saslauthd(host: Host) -> str | None:
+def _saslauthd(host: Host, processes: tuple[Process, ...]) -> str | None:
     """What answers on saslauthd's socket to a request without a login: it says NO before it asks PAM."""
-    if not host.exists(f.MUX):
+    stopped = any(item.name == "saslauthd" and item.state == "T" for item in processes)
+    if stopped or not host.exists(f.MUX):
         return None
     try:
         return host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from snapshots.store import Store
 
 
-_SENDMAIL = {path.lstrip("/") for path in READ_AT_START}
+_SENDMAIL = {path.lstrip("/") for path in (*READ_AT_START, f.SENDMAIL_CONF)}
 _SASLAUTHD = "etc/default/saslauthd"
 
 

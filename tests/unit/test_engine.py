@@ -22,6 +22,8 @@ from wizard.interrupt import Interrupted
 from wizard.journal import Journal
 from wizard.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.session import FRESH, Run
+from wizard.steps import STEPS
+from wizard.steps.extra import extra
 
 
 def entry(text: str, mode: int = 0o644) -> Entry:
@@ -319,3 +321,18 @@ def test_a_step_that_only_reports_does_so_when_it_is_named(bench: Bench) -> None
     reports = Reports("one", bench.host, {}, verify=lambda: False)
     assert bench.apply(Made("first", bench.host, {}), reports, wanted=("one",)).failed == "one"
     assert bench.apply(Made("first", bench.host, {}), reports).failed is None
+
+
+def test_a_mend_needs_nothing_that_troubleshooting_did_not_ask_for(bench: Bench) -> None:
+    """What is broken does not wait for the steps before it, and mends are no part of an ordinary run."""
+    mend, step = (
+        Made("mend-x", bench.host, {"/etc/b": "mended\n"}),
+        Made("one", bench.host, {"/etc/mail/a": "a\n"}),
+    )
+    bench.monkeypatch.setattr(type(step), "needs", ("nothing-of-the-kind",))
+    engine = Engine(bench.host, Answers(), bench.events.append, (mend, step))
+    journal = Journal(bench.root / "journal")
+    run = engine.apply(bench.store, journal, (), lambda _s, _p: True, lambda: None)
+    assert list(run.applied) == ["mend-x", "one"]
+    assert bench.text("/etc/b") == "mended\n"
+    assert not {each.id for each in extra()} & {each.id for each in STEPS}

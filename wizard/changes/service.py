@@ -58,6 +58,9 @@ class ServiceChange:
     enable: bool
     was_running: bool
     verb: Literal["restart", "stop", ""] = "restart"
+    signal: Literal["", "CONT", "KILL"] = ""
+    """Sent to its processes first: one that was stopped (SIGSTOP), or hangs, takes no SIGTERM, and an init script would
+    wait for it for minutes."""
 
     kind = "service"
 
@@ -69,7 +72,8 @@ class ServiceChange:
 
     def _commands(self) -> list[list[str]]:
         enable = [_enable(self.init, self.name)] if self.enable else []
-        return [*enable, *([_act(self.init, self.name, self.verb)] if self.verb else [])]
+        signal = [_signal(self.init, self.name, self.signal)] if self.signal else []
+        return [*enable, *signal, *([_act(self.init, self.name, self.verb)] if self.verb else [])]
 
     def describe(self) -> Description:
         """The commands."""
@@ -115,6 +119,12 @@ def _is_enabled(host: Host, init: Init, name: str) -> bool:
 
 def _act(init: Init, name: str, verb: str) -> list[str]:
     return ["systemctl", verb, name] if init == "systemd" else [f"/etc/init.d/{name}", verb]
+
+
+def _signal(init: Init, name: str, signal: str) -> list[str]:
+    if init == "systemd":
+        return ["systemctl", "kill", f"--signal=SIG{signal}", name]
+    return ["pkill", f"-{signal}", "-x", "sendmail-mta" if name == "sendmail" else name]
 
 
 def _enable(init: Init, name: str) -> list[str]:

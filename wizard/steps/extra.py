@@ -10,10 +10,11 @@ from wizard.steps import STEPS
 
 def extra() -> tuple[Step, ...]:
     """One of each, for its id, its `needs` and `again`; imported here, for they are seldom needed."""
+    from wizard.mends import MENDS
     from wizard.steps.certificate_install import CertificateInstall
     from wizard.steps.certificate_renew import CertificateRenew
 
-    return CertificateRenew(), CertificateInstall()
+    return CertificateRenew(), CertificateInstall(), *MENDS
 
 
 def find(step_id: str) -> Step:

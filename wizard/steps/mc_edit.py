@@ -102,6 +102,10 @@ class McStep(Step):
         ]
 
 
+_DEFAULT_MSA = ("MSA", "E")
+"""The listener on 587 that sendmail adds by itself without FEATURE(no_default_msa), which submission-port turns on."""
+
+
 def _no_typos(text: str) -> None:
     for line, word, near in sendmail_mc.unknown_macros(text):
         raise EditError(
@@ -118,6 +122,8 @@ def _daemons(facts: Facts, old: str, new: str) -> frozenset[sendmail_cf.Daemon]:
     made = sendmail_cf.daemons(facts.cf_from_mc) if facts.cf_from_mc else ()
     # Without a DAEMON_OPTIONS of its own the .cf has sendmail's built-in listeners, which go with the first one.
     elsewhere = frozenset(made) - before if before else frozenset()
+    if "no_default_msa" in sendmail_mc.features(new):
+        elsewhere = frozenset(item for item in elsewhere if (item.name, item.modifiers) != _DEFAULT_MSA)
     return _own(new) | elsewhere if _own(new) else frozenset(made)
 
 

@@ -1,0 +1,152 @@
+"""Faults made for real: troubleshoot names each, --fix mends it, taking the mend back brings it back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.system.conftest import BootMachine
+from tests.system.faults import ACCOUNT, AUTH, KEEP, LISTENER, REPAIR, SASLAUTHD, TLS, Fault, of
+from tests.system.images import PYTHON_OF, Release
+from tests.system.machine import Machine
+from tests.system.msa import PASSWORD, add_alice, apply, history, login, wizard
+
+GROUPS = {"listener": LISTENER, "tls": TLS, "auth": AUTH, "saslauthd": SASLAUTHD, "account": ACCOUNT}
+_FOLLOWING = (
+    "sendmailconfig",
+    "restart",
+    "mend-sendmail-restart",
+    "mend-saslauthd-restart",
+    "saslauthd-start",
+)
+
+
+def troubleshoot(
+    debian: Machine, *arguments: str, password: str = PASSWORD, user: str = "alice"
+) -> dict[str, Any]:
+    """`troubleshoot --json`, its document with the exit status as `exit`; without a user no login."""
+    who = ["--user", user, "--password-stdin"] if user else []
+    done = wizard(debian, "troubleshoot", "--json", *who, *arguments, input=password + "\n" if user else "")
+    assert done.stdout.startswith("{"), done.stdout + done.stderr
+    assert not user or password not in done.stdout
+    made: dict[str, Any] = json.loads(done.stdout)
+    return made | {"exit": done.returncode}
+
+
+def short(made: dict[str, Any]) -> str:
+    """For a failure message."""
+    return "; ".join(
+        f"{item['id']} {item['sign']} in {item['layer']}: {item['cause']}" for item in made["faults"]
+    )
+
+
+def _wrong(debian: Machine, fault: Fault) -> list[str]:
+    """All that is not as awaited of one fault, in words."""
+    wrong: list[str] = []
+    user = "alice" if fault.user else ""
+    password = fault.password or PASSWORD
+
+    def look(*arguments: str) -> dict[str, Any]:
+        return troubleshoot(debian, *arguments, password=password, user=user)
+
+    def named(made: dict[str, Any], when: str) -> None:
+        found = {item["id"]: item for item in made["faults"]}.get(fault.id)
+        if found is None or (found["layer"], found["sign"]) != (fault.layer, fault.sign):
+            wrong.append(f"{when}: not named as {fault.sign} in {fault.layer}. It says: {short(made)}")
+        elif fault.sign == "failed" and (made["blamed"], made["exit"]) != (fault.id, 1):
+            wrong.append(f"{when}: {made['blamed']} is blamed, exit {made['exit']}. It says: {short(made)}")
+        elif fault.sign != "failed" and made["exit"] != 0:
+            wrong.append(f"{when}: a warning ends with exit {made['exit']}. It says: {short(made)}")
+        elif not found["evidence"] or not (found["mend"]["steps"] or found["mend"]["text"]):
+            wrong.append(f"{when}: no evidence, or no mend: {found}")
+
+    if fault.id == "saslauthd-cache":
+        login(debian)  # so that saslauthd has it
+    debian.run(fault.make, timeout=180)
+    made = look()
+    named(made, "made")
+    if wrong:
+        return wrong
+    mend = {item["id"]: item["mend"] for item in made["faults"]}[fault.id]
+    if bool(mend["steps"]) != fault.fix:
+        return [f"the mend is {mend}"]
+    if not fault.fix:
+        return wrong
+    before = len(history(debian))
+    fixed = look("--fix", fault.id, "--yes")
+    if fault.id in {item["id"] for item in fixed["faults"]}:
+        return [f"--fix left it: {short(fixed)}; {json.dumps(fixed['run'])[:3000]}"]
+    got = login(debian, password="changed-since-77") if fault.id == "saslauthd-cache" else login(debian)
+    if got["code"] != 235:
+        wrong.append(f"after --fix no login: {got['verdict']}; {short(fixed)}")
+    commits = [
+        item for item in history(debian)[: len(history(debian)) - before] if item["operation"] == "apply"
+    ]
+    if not commits:
+        return [*wrong, "--fix left no commit"]
+    if fault.back == "no":
+        return wrong
+    first = next((item for item in reversed(commits) if item["step"] not in _FOLLOWING), commits[-1])
+    done = wizard(debian, "rollback", "--yes", first["commit"])
+    if fault.back == "refused" or (fault.back == "either" and done.returncode == 1):
+        if done.returncode != 1 or fault.id in {item["id"] for item in look()["faults"]}:
+            wrong.append(
+                f"taking {first['step']} back should be refused: {done.returncode} {done.stderr[-600:]}"
+            )
+    elif done.returncode != 0:
+        wrong.append(f"taking {first['step']} back: exit {done.returncode}: {done.stderr[-900:]}")
+    else:
+        named(look(), f"after {first['step']} was taken back")
+    return wrong
+
+
+def _sound(debian: Machine) -> list[str]:
+    made = troubleshoot(debian)
+    return [] if made["exit"] == 0 else [f"healthy, and yet: {short(made)}"]
+
+
+def _table(machine: BootMachine, faults: list[Fault]) -> None:
+    """Each fault of the list on one machine: made, named, mended, taken back, repaired by hand."""
+    debian = machine("mail")
+    add_alice(debian)
+    apply(debian)
+    debian.run(KEEP)
+    assert _sound(debian) == []
+    failures = []
+    for fault in faults:
+        try:
+            wrong = _wrong(debian, fault)
+        finally:
+            debian.run(f"{fault.undo or 'true'}; {REPAIR}", check=False)
+        wrong += [f"after the repair: {item}" for item in _sound(debian)] if wrong else []
+        failures += [f"{fault.label}: {item}" for item in wrong]
+    assert failures == [], "\n\n".join(failures)
+    assert _sound(debian) == []
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_fault_is_named_mended_and_comes_back(
+    machine: BootMachine, release: Release, group: str
+) -> None:
+    """The releases take turns, but for what differs between them."""
+    _table(machine, of(release, GROUPS[group], every=False))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_fault_on_every_release(machine: BootMachine, release: Release, group: str) -> None:
+    """Those of the other release's turn, too."""
+    _table(machine, of(release, GROUPS[group], every=True))
+
+
+def test_the_table_is_long_enough() -> None:
+    made = {
+        fault.label
+        for release in PYTHON_OF
+        for group in GROUPS.values()
+        for fault in of(release, group, every=False)
+    }
+    assert made == {fault.label for group in GROUPS.values() for fault in group}
+    assert len(made) >= 45

@@ -1,0 +1,221 @@
+"""The diagnoses, each a pure function of the picture: what they see, what they do not, and in which layer."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from tests.steps.recorded import file
+from tests.unit.troubleshoot.pictures import (
+    ALICE,
+    CERTIFICATE,
+    CF,
+    FOLDER,
+    SHADOW,
+    conversation,
+    facts,
+    picture,
+)
+from wizard import facts as f
+from wizard.facts import Listener, Service
+from wizard.plan import Sign
+from wizard.steps.extra import find
+from wizard.troubleshoot.diagnoses import DIAGNOSES
+from wizard.troubleshoot.log_lines import LogLine
+from wizard.troubleshoot.nouns import ORDER, Layer
+from wizard.troubleshoot.pam import Pam
+from wizard.troubleshoot.picture import ACCESS, HOSTS_DENY, Picture
+from wizard.troubleshoot.ruleset import Ruleset
+from wizard.troubleshoot.storage import MTA_QUEUE, Queue, Storage
+from wizard.troubleshoot.verdict import judge
+
+SERVICES = {name: Service(name, True, True, "active (running)") for name in ("sendmail", "saslauthd")}
+
+
+def _cf(old: str, new: str, **more: Any) -> dict[str, Any]:
+    text = CF.replace(old, new)
+    assert text != CF
+    return {"facts": {"files": {f.SENDMAIL_CF: file(text)}, "cf_from_mc": text}, **more}
+
+
+def _stopped(layer: Layer, why: str = "it ended") -> dict[str, Any]:
+    return {"talk": {"stopped": layer, "why": why, "offered": ()}}
+
+
+def _account(**changes: Any) -> dict[str, Any]:
+    return {"account": dataclasses.replace(ALICE, shadow=dataclasses.replace(SHADOW, **changes))}
+
+
+_BANNED = Ruleset(
+    True,
+    (),
+    (),
+    ({"family": "inet", "table": "f2b-table", "name": "addr-set-sshd", "elem": ["192.0.2.7"]},),
+)
+_DROP = Ruleset(
+    True,
+    ({"family": "inet", "table": "filter", "name": "input", "hook": "input", "prio": 0, "policy": "drop"},),
+)
+
+CASES: list[tuple[str, Layer, dict[str, Any]]] = [
+    ("clock-wrong", Layer.NAME, {"now": 1.0}),
+    ("hostname-unresolved", Layer.NAME, {"facts": {"fqdn": "", "fqdn_resolves": False}}),
+    ("firewall-closed", Layer.FIREWALL, {"ruleset": _DROP}),
+    ("sendmail-missing", Layer.LISTENER, {"facts": {"packages": {}}}),
+    ("mc-broken", Layer.LISTENER, {"m4_said": "m4: ERROR", **_stopped(Layer.LISTENER)}),
+    ("cf-broken", Layer.LISTENER, {"cf_refused": "line 7: unknown configuration line"}),
+    ("cf-differs", Layer.AUTH_OFFER, {"facts": {"cf_from_mc": CF + "O X=1\n"}, **_stopped(Layer.AUTH_OFFER)}),
+    ("port-taken", Layer.LISTENER, {"facts": {"listeners": (Listener("::", 587, "master", 9),)}}),
+    ("sendmail-dead", Layer.LISTENER, {"facts": {"processes": ()}, "mux_problem": ""}),
+    ("submission-missing", Layer.LISTENER, _cf("Port=submission, M=Ea", "Port=26")),
+    ("submission-elsewhere", Layer.LISTENER, _cf("Port=submission", "Port=2587")),
+    ("loopback-only", Layer.LISTENER, _cf("Port=submission", "Port=submission, Addr=127.0.0.1")),
+    ("listener-missing", Layer.LISTENER, {"facts": {"listeners": ()}}),
+    ("sendmail-hung", Layer.GREETING, {"states": {1: "T"}}),
+    ("hosts-access", Layer.GREETING, {"texts": {HOSTS_DENY: "sendmail: ALL\n"}, **_stopped(Layer.GREETING)}),
+    ("access-refuses", Layer.GREETING, {"texts": {ACCESS: "Connect:127\tREJECT\n"}}),
+    ("connections-limited", Layer.GREETING, {"talk": {"stopped": Layer.GREETING, "code": 421}}),
+    ("starttls-off", Layer.STARTTLS, _cf("M=Ea", "M=EaS")),
+    ("tls-on-connect", Layer.STARTTLS, _cf("M=Ea", "M=Eas")),
+    ("modules-missing", Layer.AUTH_OFFER, {"facts": {"packages": {"sendmail-bin": "8", "sendmail-cf": "8", "sasl2-bin": "2"}}, **_stopped(Layer.AUTH_OFFER)}),
+    ("auth-switched-off", Layer.AUTH_OFFER, _cf("M=Ea", "M=EaA")),
+    ("auth-not-required", Layer.AUTH_OFFER, {"talk": {"mail_before_auth": "failed"}}),
+    ("auth-in-clear", Layer.AUTH_OFFER, {"talk": {"clear": ("LOGIN",)}}),
+    ("mechanisms", Layer.AUTH_OFFER, {"talk": {"offered": ("LOGIN", "CRAM-MD5")}}),
+    ("sasl-conf", Layer.SASLAUTHD, {"facts": {"files": {f.SASL_CONF: None}}}),
+    ("saslauthd-dead", Layer.SASLAUTHD, {"facts": {"processes": facts().processes[:1]}, "mux_problem": "No such file"}),
+    ("saslauthd-hung", Layer.SASLAUTHD, {"states": {2: "T"}, "mux_problem": "timed out"}),
+    ("saslauthd-boot", Layer.SASLAUTHD, {"facts": {"services": {**SERVICES, "saslauthd": Service("saslauthd", True)}}}),
+    ("saslauthd-cache", Layer.SASLAUTHD, {"account": dataclasses.replace(ALICE, right=False), "socket_login": "OK"}),
+    ("pam-missing", Layer.PAM, {"pam": Pam(None)}),
+    ("pam-broken", Layer.PAM, {"pam": Pam(f.PAM_SMTP, (), (("no line", "x", "/etc/pam.d/smtp line 1"),))}),
+    ("pam-unknown", Layer.PAM, {"account": ALICE, "socket_login": "NO", "talk": {"login": False}}),
+    ("account-unknown", Layer.ACCOUNT, {"account": dataclasses.replace(ALICE, shell=None, shadow=None)}),
+    ("account-locked", Layer.ACCOUNT, _account(locked=True)),
+    ("account-expired", Layer.ACCOUNT, _account(expires=1)),
+    ("password-expired", Layer.ACCOUNT, _account(changed=0)),
+    ("password-missing", Layer.ACCOUNT, _account(never=True)),
+    ("password-wrong", Layer.ACCOUNT, {"account": dataclasses.replace(ALICE, right=False), "socket_login": "NO"}),
+    ("mechanisms-not-trusted", Layer.RELAY, _cf("C{TrustAuthMech} LOGIN PLAIN\n", "")),
+    ("aliases-missing", Layer.RELAY, {**_cf("O AuthOptions", "O AliasFile=/etc/mail/aliases\nO AuthOptions"), "aliases_db": False}),
+    ("disk-full", Layer.QUEUE, {"storage": Storage((dataclasses.replace(FOLDER, path=MTA_QUEUE, free_kib=3),))}),
+    ("disk-full", Layer.QUEUE, _stopped(Layer.STARTTLS, "STARTTLS got 452 4.4.5 Insufficient disk space")),
+    ("inodes-out", Layer.QUEUE, {"storage": Storage((dataclasses.replace(FOLDER, path=MTA_QUEUE, free_inodes=3),))}),
+    ("read-only", Layer.QUEUE, {"storage": Storage((dataclasses.replace(FOLDER, path=MTA_QUEUE, read_only=True),))}),
+]  # fmt: skip
+
+
+def test_a_sound_machine_is_told_to_be_sound() -> None:
+    verdict = judge(picture())
+    assert verdict.faults == ()
+    assert verdict.summary.startswith("MSA OK - mail clients can submit |")
+    assert verdict.untested
+    assert judge(picture(account=ALICE, talk={"login": True})).faults == ()
+
+
+@pytest.mark.parametrize(("name", "layer", "changes"), CASES, ids=[case[0] for case in CASES])
+def test_the_fault_is_blamed_in_its_layer(name: str, layer: Layer, changes: dict[str, Any]) -> None:
+    blamed = judge(picture(**changes)).blamed
+    assert blamed is not None
+    assert (blamed.id, blamed.layer) == (name, layer)
+    assert blamed.seen.evidence
+    assert blamed.seen.mend.steps or blamed.seen.mend.text
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("firewall-banned", {"ruleset": _BANNED}),
+        ("certificate-no-alternative-name", {"talk": {"certificate": dataclasses.replace(CERTIFICATE, names=())}}),
+        ("certificate-name", {"talk": {"certificate": dataclasses.replace(CERTIFICATE, names=("x.test",), subject="")}}),
+        ("auth-on-smtp", {"conversations": (conversation(25, offered=("LOGIN",)), conversation(587))}),
+        ("messages-wait", {"storage": Storage((), (Queue(MTA_QUEUE, 3, 7200.0, ("Deferred",)),)), "facts": {"packages": {}}}),
+        ("hands-off", {"facts": {"files": {f.SENDMAIL_CONF: file('HANDS_OFF="Yes"\n')}}}),
+        ("log-complaints", {"log": (LogLine(2e9, "sm-mta", "SYSERR(root): x", "journal"),)}),
+    ],
+)  # fmt: skip
+def test_what_works_and_may_bite_is_a_warning(name: str, changes: dict[str, Any]) -> None:
+    found = judge(picture(**changes)).fault(name)
+    assert found is not None
+    assert found.sign is Sign.WARNING
+
+
+@pytest.mark.parametrize("layer", [Layer.LISTENER, Layer.GREETING, Layer.STARTTLS, Layer.AUTH_OFFER])
+def test_what_nobody_knows_ends_in_the_right_layer_with_the_words(layer: Layer) -> None:
+    verdict = judge(picture(**_stopped(layer, "the moon is full")))
+    assert verdict.blamed is not None
+    assert verdict.blamed.layer is layer
+    assert any("the moon is full" in item.says for item in verdict.blamed.seen.evidence)
+
+
+def test_a_login_that_nobody_can_explain_is_never_well() -> None:
+    """With a user that this host knows nothing of but the name, as from LDAP."""
+    owner = dataclasses.replace(ALICE, shadow=None, right=None)
+    verdict = judge(picture(account=owner, talk={"stopped": Layer.ACCOUNT, "why": "535", "login": False}))
+    assert verdict.blamed is not None
+    assert verdict.blamed.id == "login-unknown"
+
+
+def test_a_socket_that_nobody_can_explain_is_never_well() -> None:
+    verdict = judge(picture(mux_problem="Permission denied"))
+    assert verdict.blamed is not None
+    assert verdict.blamed.id == "saslauthd-unknown"
+
+
+def test_no_port_for_mail_clients_is_never_well() -> None:
+    blamed = judge(picture(conversations=())).blamed
+    assert blamed is not None
+    assert blamed.layer is Layer.LISTENER
+
+
+def test_the_outermost_layer_is_to_blame_and_the_others_are_told() -> None:
+    verdict = judge(
+        picture(states={1: "T"}, mux_problem="gone", account=dataclasses.replace(ALICE, right=False))
+    )
+    assert verdict.blamed is not None
+    assert verdict.blamed.id == "sendmail-hung"
+    assert {"saslauthd-unknown", "password-wrong"} <= {item.id for item in verdict.faults}
+    failing = [ORDER.index(item.layer) for item in verdict.faults if item.sign is Sign.FAILED]
+    assert failing == sorted(failing)
+
+
+def test_hands_off_is_mended_before_what_debians_scripts_must_do() -> None:
+    hands = {f.SENDMAIL_CONF: file('HANDS_OFF="Yes"\n'), f.SASL_CONF: None}
+    found = judge(picture(facts={"files": hands})).fault("sasl-conf")
+    assert found is not None
+    assert found.seen.mend.steps[0] == "mend-hands-off"
+
+
+def test_a_summary_is_one_line_with_one_bar() -> None:
+    summary = judge(picture(cf_refused="a | b\nc")).summary
+    assert summary.count("|") == 1
+    assert "\n" not in summary
+
+
+def test_ids_are_their_own_and_layers_in_order() -> None:
+    ids = [item.id for item in DIAGNOSES]
+    assert len(set(ids)) == len(ids)
+    places = [ORDER.index(item.layer) for item in DIAGNOSES]
+    assert places == sorted(places)
+    assert all(item.symptom and item.probe for item in DIAGNOSES)
+
+
+def test_every_mend_is_a_step_that_exists() -> None:
+    named = set()
+    for _, _, changes in CASES:
+        named |= {name for item in judge(picture(**changes)).faults for name in item.seen.mend.steps}
+    assert len(named) > 10
+    for name in named:
+        assert find(name).id == name
+
+
+def test_a_picture_of_nothing_at_all_can_be_judged() -> None:
+    """No sendmail, no files, no log: every diagnosis looks, none stumbles."""
+    from tests.steps.recorded import bare
+
+    verdict = judge(Picture(bare("13"), now=2e9, log=None))
+    assert verdict.blamed is not None
+    assert verdict.blamed.id == "sendmail-missing"
+    assert verdict.fault("log-missing") is not None

@@ -1,0 +1,94 @@
+"""TCP wrappers and the access map, where they turn away whom they must not."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from snapshots.entry import Entry, Kind
+from templates import render
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.changes import CommandChange, FileChange
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.mends.daemons import restart
+from wizard.plan import Check, Plan, Sign, Step
+
+_ALLOWED = re.compile(r"^sendmail[ \t]*:[ \t]*all[ \t]*$", re.IGNORECASE)
+_REFUSALS = ("REJECT", "DISCARD", "ERROR", "5")
+_OURS = frozenset(["127", "127.0", "127.0.0", "127.0.0.1", "localhost", "IPv6:::1"])
+
+
+class MendHostsAccess(Step):
+    """The first rule that matches wins, and hosts.allow is read first."""
+
+    id = "mend-hosts-access"
+    howto = ""
+    title = "Let mail clients past TCP wrappers"
+    why = "sendmail asks hosts.allow and hosts.deny, and answers 550 to whom they refuse. It has rules of its own."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """A first line in hosts.allow."""
+        entry, text = facts.files.get(f.HOSTS_ALLOW), facts.text(f.HOSTS_ALLOW) or ""
+        if entry is not None and entry.kind is not Kind.FILE:
+            return Plan.blocked(
+                self.id, f"{f.HOSTS_ALLOW} is no plain file", f"look at it: ls -l {f.HOSTS_ALLOW}"
+            )
+        rules = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        if rules and _ALLOWED.match(rules[0]):
+            return Plan.done(self.id, "the first rule of hosts.allow lets them in")
+        content = (render("hosts_allow.j2") + text).encode("latin-1")
+        new = Entry(Kind.FILE, 0o644, 0, 0, content)
+        after = dataclasses.replace(entry, content=content) if entry is not None else new
+        return Plan.pending(
+            self.id, "no rule lets everybody in first", FileChange(f.HOSTS_ALLOW, entry, after, self.title)
+        )
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """The rule is the first."""
+        done = self.plan(facts, answers).outcome == "done"
+        says = "the first rule of hosts.allow is sendmail: ALL" if done else "the rule is not there"
+        return [Check("hosts.allow", Sign.OK if done else Sign.FAILED, says)]
+
+
+def refuses_us(line: str) -> bool:
+    """Whether a line of the access map turns loopback away."""
+    words = line.split(None, 1)
+    if len(words) < 2 or line.startswith("#"):
+        return False
+    bare = re.sub(r"^connect:", "", words[0], flags=re.IGNORECASE)
+    return bare in _OURS and words[1].strip().strip('"').upper().startswith(_REFUSALS)
+
+
+class MendAccess(Step):
+    """Local mail comes from there, and so do the tests of this program."""
+
+    id = "mend-access"
+    howto = ""
+    needs = ("install",)
+    title = "Let this host itself past the access map"
+    why = "The access map refuses connections from loopback: mail of programs on this host stops."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The lines become comments, the map is made anew, sendmail is restarted."""
+        entry, text = facts.files.get(f.ACCESS), facts.text(f.ACCESS)
+        if entry is None or text is None:
+            return Plan.done(self.id, f"there is no {f.ACCESS}")
+        lines = text.splitlines(keepends=True)
+        if not any(map(refuses_us, lines)):
+            return Plan.done(self.id, "no line of it refuses this host itself")
+        new = "".join(f"#{line}" if refuses_us(line) else line for line in lines)
+        after = dataclasses.replace(entry, content=new.encode("latin-1"))
+        made = CommandChange(("make", "-C", "/etc/mail", "access.db"), "makes the map out of it")
+        change = FileChange(f.ACCESS, entry, after, self.title)
+        return Plan.pending(
+            self.id, "a line of it refuses this host itself", change, made, restart(facts, "sendmail")
+        )
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """The lines are gone, and the map is newer."""
+        bad = any(map(refuses_us, (facts.text(f.ACCESS) or "").splitlines()))
+        old = host.mtime(f"{f.ACCESS}.db") < host.mtime(f.ACCESS)
+        says = "the map is older than the file" if old else "no line refuses this host itself"
+        return [Check("access", Sign.FAILED if bad or old else Sign.OK, says)]

@@ -1,0 +1,119 @@
+"""Debian's own certificate made anew, and its key closed to others (howto 5.3; DEBIAN.md section sendmail)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from snapshots.entry import Entry, Kind
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.changes import CommandChange, FileChange
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.mends import pem
+from wizard.mends.daemons import restart
+from wizard.plan import Change, Check, Plan, Sign, Step
+from wizard.steps.mc_includes import UPDATE_TLS
+
+SAFE = 0o640
+
+
+class MendCertificate(Step):
+    """As the howto does it: the old file goes, and Debian's script makes another. A key that fits stays."""
+
+    id = "mend-certificate"
+    howto = "5.3"
+    needs = ("install",)
+    title = "Make a certificate"
+    why = (
+        "Without a certificate that holds, and a key that is its own, there is no STARTTLS, and so no login."
+    )
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """What must go, update_tls, a restart. Never touches a certificate that an authority issued."""
+        crt, key = facts.files.get(f.SERVER_CERT), facts.files.get(f.COMMON_KEY)
+        wrong = _wrong(crt, key)
+        if not wrong:
+            return Plan.done(self.id, "certificate and key are there, belong together, and the dates hold")
+        for path, entry in ((f.SERVER_CERT, crt), (f.COMMON_KEY, key)):
+            if entry is not None and entry.kind is not Kind.FILE:
+                return Plan.blocked(
+                    self.id,
+                    f"{path} is a symbolic link: it is not Debian's own",
+                    "renew it where it comes from",
+                )
+        if crt is not None and not pem.self_signed(crt):
+            return Plan.blocked(
+                self.id,
+                f"{wrong}, and an authority issued the certificate: it must issue the next one",
+                "renew it there, then: msa-wizard certificate install CERTIFICATE KEY",
+            )
+        if not facts.fqdn_resolves:
+            return Plan.blocked(
+                self.id, "this host has no qualified name, so update_tls makes nothing", "mend that first"
+            )
+        goes: list[Change] = [FileChange(f.SERVER_CERT, crt, None, "the old certificate goes")] if crt else []
+        if not pem.belong(crt, key) and not (crt is None and key is not None and pem.readable_key(key)):
+            goes += [FileChange(f.COMMON_KEY, key, None, "its key goes")] if key else []
+            client = facts.files.get(f.CLIENT_CERT)
+            goes += (
+                [FileChange(f.CLIENT_CERT, client, None, "the client's goes, it has the same key")]
+                if client
+                else []
+            )
+        made = CommandChange((UPDATE_TLS,), "makes a self-signed certificate, and a key where there is none")
+        return Plan.pending(self.id, wrong, *goes, made, restart(facts, "sendmail"))
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """They are there, and belong together."""
+        wrong = _wrong(facts.files.get(f.SERVER_CERT), facts.files.get(f.COMMON_KEY))
+        return [
+            Check(
+                "certificate",
+                Sign.FAILED if wrong else Sign.OK,
+                wrong or "certificate and key belong together",
+            )
+        ]
+
+
+def _wrong(crt: Entry | None, key: Entry | None) -> str:
+    if crt is None or key is None:
+        return f"{f.SERVER_CERT if crt is None else f.COMMON_KEY} is missing"
+    if not pem.valid_now(crt):
+        return "the certificate has expired, is not valid yet, or cannot be read"
+    return "" if pem.belong(crt, key) else "the key is not the certificate's"
+
+
+class MendKeyMode(Step):
+    """root alone, and sendmail's group, may read it."""
+
+    id = "mend-key-mode"
+    howto = "5.3"
+    needs = ("install",)
+    title = "Close the key to others"
+    why = "sendmail offers no STARTTLS with a key that others can read: `key unsafe` is all it says, in the log."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Mode and owner of the key, then a restart."""
+        entry = facts.files.get(f.COMMON_KEY)
+        if entry is None or entry.kind is not Kind.FILE:
+            return Plan.blocked(
+                self.id, f"{f.COMMON_KEY} is missing, or no plain file", f"ls -l {f.COMMON_KEY}"
+            )
+        after = dataclasses.replace(entry, mode=entry.mode & SAFE, uid=0)
+        if after == entry:
+            return Plan.done(self.id, f"{f.COMMON_KEY} has mode {entry.mode:04o}, and is root's")
+        change = FileChange(f.COMMON_KEY, entry, after, self.title)
+        return Plan.pending(self.id, f"its mode is {entry.mode:04o}", change, restart(facts, "sendmail"))
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """The mode."""
+        entry = facts.files.get(f.COMMON_KEY)
+        safe = entry is not None and not entry.mode & ~SAFE & 0o777
+        return [
+            Check(
+                "key",
+                Sign.OK if safe else Sign.FAILED,
+                f"{f.COMMON_KEY}: mode {entry.mode if entry else 0:04o}",
+            )
+        ]

@@ -1,0 +1,73 @@
+"""sasl.m4 and starttls.m4, made anew by Debian's scripts where they are spoilt (howto 3.1, 3.2)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from snapshots.entry import Kind
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.changes import CommandChange, FileChange
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.plan import Change, Check, Plan, Sign, Step
+from wizard.steps.mc_includes import UPDATE_TLS
+from wizard.steps.sendmail_auth import UPDATE_AUTH, hands_off
+
+
+class _Generated(Step):
+    """A file that a script writes, and writes anew only where it is gone."""
+
+    needs = ("install",)
+    path: ClassVar[str]
+    holds: ClassVar[str]
+    """What a good one holds in a line that is no comment."""
+    script: ClassVar[str]
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The spoilt one goes, the script makes another."""
+        entry = facts.files.get(self.path)
+        if entry is not None and entry.kind is not Kind.FILE:
+            return Plan.blocked(self.id, f"{self.path} is no plain file", f"look at it: ls -l {self.path}")
+        if self._good(facts):
+            return Plan.done(self.id, f"{self.path} sets {self.holds}")
+        stopped = hands_off(facts, self.id) if "mend-hands-off" not in facts.planned else None
+        if stopped is not None:
+            return stopped
+        goes: list[Change] = [FileChange(self.path, entry, None, "the spoilt file goes")] if entry else []
+        made = CommandChange((self.script,), f"makes {self.path}")
+        return Plan.pending(self.id, "it is missing" if entry is None else "it is spoilt", *goes, made)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """It holds what it must."""
+        good = self._good(facts)
+        says = f"{self.path} {'sets' if good else 'does not set'} {self.holds}"
+        return [Check("made", Sign.OK if good else Sign.FAILED, says)]
+
+    def _good(self, facts: Facts) -> bool:
+        lines = (facts.text(self.path) or "").splitlines()
+        return any(self.holds in line and not line.lstrip().startswith(("dnl", "#")) for line in lines)
+
+
+class MendSaslM4(_Generated):
+    """sasl.m4."""
+
+    id = "mend-sasl-m4"
+    howto = "3.1"
+    title = "Make sasl.m4 anew"
+    why = "sendmail.mc includes it; without what it defines no login is offered."
+    path = f.SASL_M4
+    holds = "confAUTH_MECHANISMS"
+    script = UPDATE_AUTH
+
+
+class MendStarttlsM4(_Generated):
+    """starttls.m4."""
+
+    id = "mend-starttls-m4"
+    howto = "3.2"
+    title = "Make starttls.m4 anew"
+    why = "sendmail.mc includes it; without what it defines there is no encryption."
+    path = f.STARTTLS_M4
+    holds = "confSERVER_CERT"
+    script = UPDATE_TLS

@@ -1,0 +1,60 @@
+"""The qualified name of this host in /etc/hosts (DEBIAN.md trap 8)."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from templates import render
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.changes import FileChange
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.mends.pem import common_name
+from wizard.plan import Check, Plan, Sign, Step
+
+
+class MendHostName(Step):
+    """The name that the certificate was made for, which is what this host was called when it worked."""
+
+    id = "mend-host-name"
+    howto = ""
+    title = "Give this host its qualified name"
+    why = "Without a name that resolves sendmail waits a minute at each start, and no certificate is made."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """One line of /etc/hosts."""
+        if facts.fqdn_resolves:
+            return Plan.done(self.id, f"`hostname -f` says {facts.fqdn}")
+        name, short = common_name(facts.files.get(f.SERVER_CERT)), facts.hostname.partition(".")[0]
+        if not name.startswith(f"{short}."):
+            return Plan.blocked(
+                self.id,
+                "what this host is called is not known: its certificate does not say it either",
+                f"put `127.0.1.1 {short}.YOUR.DOMAIN {short}` into {f.HOSTS}",
+            )
+        entry, text = facts.files.get(f.HOSTS), facts.text(f.HOSTS)
+        if entry is None or text is None:
+            return Plan.blocked(
+                self.id, f"{f.HOSTS} is missing, or no plain file", f"look at it: ls -l {f.HOSTS}"
+            )
+        line = render("hosts_line.j2", name=name, short=short)
+        new = _with_line(text, short, line)
+        after = dataclasses.replace(entry, content=new.encode("latin-1"))
+        return Plan.pending(
+            self.id, "`hostname -f` gives no qualified name", FileChange(f.HOSTS, entry, after, self.title)
+        )
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """hostname -f."""
+        sign = Sign.OK if facts.fqdn_resolves else Sign.FAILED
+        return [Check("fqdn", sign, f"`hostname -f` says {facts.fqdn or 'nothing'}")]
+
+
+def _with_line(text: str, short: str, line: str) -> str:
+    """The line in place of the one for 127.0.1.1 that names this host, else at the end."""
+    old = re.compile(rf"^127\.0\.1\.1[ \t]+(?:{re.escape(short)}[ \t]*)?$\n?", re.MULTILINE)
+    if old.search(text):
+        return old.sub(lambda _: line, text, count=1)
+    return text + ("" if not text or text.endswith("\n") else "\n") + line

@@ -1,0 +1,42 @@
+"""/etc/pam.d/smtp, which saslauthd asks (DEBIAN.md section saslauthd)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from snapshots.entry import Entry, Kind
+from templates import render
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.changes import FileChange
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.plan import Check, Plan, Sign, Step
+
+
+class MendPamService(Step):
+    """The users of this host, by the files that every service of Debian includes."""
+
+    id = "mend-pam-service"
+    howto = "2.3"
+    title = "Write PAM's service smtp"
+    why = "saslauthd asks PAM for the service smtp. Where that is broken nobody can log in, whatever the password."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Debian's two includes in place of what is there."""
+        entry = facts.files.get(f.PAM_SMTP)
+        if entry is not None and entry.kind is not Kind.FILE:
+            return Plan.blocked(self.id, f"{f.PAM_SMTP} is no plain file", f"look at it: ls -l {f.PAM_SMTP}")
+        content = render("pam_smtp.j2").encode()
+        if entry is not None and entry.content == content:
+            return Plan.done(self.id, f"{f.PAM_SMTP} includes common-auth and common-account")
+        new = Entry(Kind.FILE, 0o644, 0, 0, content)
+        after = dataclasses.replace(entry, content=content) if entry is not None else new
+        reason = f"{f.PAM_SMTP} is missing" if entry is None else f"{f.PAM_SMTP} is broken"
+        return Plan.pending(self.id, reason, FileChange(f.PAM_SMTP, entry, after, self.title))
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """What it includes is there."""
+        gone = [name for name in ("common-auth", "common-account") if not host.exists(f"/etc/pam.d/{name}")]
+        says = f"missing in /etc/pam.d: {', '.join(gone)}" if gone else "what it includes is there"
+        return [Check("included", Sign.FAILED if gone else Sign.OK, says)]

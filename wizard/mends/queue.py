@@ -1,0 +1,134 @@
+"""The queue's folders, somebody who runs it, and the alias database."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.changes import CommandChange
+from wizard.editors import EditError, shell_defaults
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.mends.daemons import restart
+from wizard.mends.sendmail_conf import edited
+from wizard.plan import Change, Check, Plan, Sign, Step
+
+
+class _Folder(NamedTuple):
+    path: str
+    mode: int
+    user: str
+
+
+FOLDERS = (_Folder(f.MTA_QUEUE, 0o2750, "smmta"), _Folder(f.CLIENT_QUEUE, 0o2770, "smmsp"))
+"""As sendmail-bin's scripts make them."""
+
+
+def _bad(facts: Facts) -> list[_Folder]:
+    bad = []
+    for item in FOLDERS:
+        entry = facts.files.get(item.path)
+        if entry is None or entry.kind != "directory" or entry.mode & 0o007 or entry.mode & 0o700 != 0o700:
+            bad.append(item)
+    return bad
+
+
+class MendQueueFolder(Step):
+    """What is in them stays."""
+
+    id = "mend-queue-folder"
+    howto = ""
+    needs = ("install",)
+    title = "Put the queue folders right"
+    why = "sendmail takes no message where the folder for it is missing, or open to others."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """install(1) for each."""
+        bad = _bad(facts)
+        if not bad:
+            return Plan.done(self.id, "both folders are there, closed to others")
+        made = [
+            CommandChange(
+                ("install", "-d", "-o", item.user, "-g", "smmsp", "-m", f"{item.mode:04o}", item.path),
+                f"{item.path} as Debian makes it",
+                touches=(),
+            )
+            for item in bad
+        ]
+        return Plan.pending(self.id, f"not right: {', '.join(item.path for item in bad)}", *made)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Both are right."""
+        bad = _bad(facts)
+        says = f"not right: {', '.join(item.path for item in bad)}" if bad else "both folders are right"
+        return [Check("folders", Sign.FAILED if bad else Sign.OK, says)]
+
+
+class MendQueueRun(Step):
+    """Every ten minutes, as Debian has it."""
+
+    id = "mend-queue-run"
+    howto = ""
+    needs = ("install",)
+    title = "Have the queue run"
+    why = "A message that cannot be delivered at once is tried again only when somebody runs the queue."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """QUEUE_MODE and QUEUE_INTERVAL in sendmail.conf, update_conf's settings, then a restart."""
+        changes: list[Change] = []
+        try:
+            text = facts.text(f.SENDMAIL_CONF) or ""
+            mode = shell_defaults.value(text, "QUEUE_MODE") if "QUEUE_MODE" in text else None
+        except EditError:  # Debian's own is "${DAEMON_MODE}", which only sh can read
+            mode = "Daemon"
+        try:
+            change = edited(facts, f.SENDMAIL_CONF, "QUEUE_INTERVAL", "10m", self.title)
+            if (mode or "").lower() in ("none", "cron"):
+                change = edited(facts, f.SENDMAIL_CONF, "QUEUE_MODE", "Daemon", self.title) or change
+        except EditError as error:
+            return Plan.blocked(self.id, f"{f.SENDMAIL_CONF}: {error}", error.remedy)
+        if change is None:
+            return Plan.done(self.id, "sendmail.conf has a queue interval")
+        changes.append(change)
+        return Plan.pending(
+            self.id, "sendmail.conf has no queue interval", *changes, restart(facts, "sendmail")
+        )
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """The daemon's own command line has -q."""
+        path = host.path("/run/sendmail/mta/sendmail.pid")
+        words = path.read_text("latin-1").split() if path.exists() else []
+        runs = any(word.startswith("-q") for word in words)
+        return [
+            Check(
+                "queue", Sign.OK if runs else Sign.FAILED, f"the daemon was started as {' '.join(words[1:])}"
+            )
+        ]
+
+
+class MendAliases(Step):
+    """newaliases(1)."""
+
+    id = "mend-aliases"
+    howto = ""
+    needs = ("install",)
+    title = "Make the alias database"
+    why = "Without it mail for users of this host waits in the queue."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The command, where the database is missing."""
+        if facts.files.get(f.ALIASES_DB) is not None:
+            return Plan.done(self.id, f"{f.ALIASES_DB} is there")
+        return Plan.pending(self.id, f"{f.ALIASES_DB} is missing", CommandChange(("newaliases",), "makes it"))
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """It is there."""
+        there = facts.files.get(f.ALIASES_DB) is not None
+        return [
+            Check(
+                "aliases",
+                Sign.OK if there else Sign.FAILED,
+                f"{f.ALIASES_DB} is {'there' if there else 'missing'}",
+            )
+        ]

@@ -1,0 +1,56 @@
+"""Restarts of a daemon that is there and does not answer, or has not read what was changed (DEBIAN.md trap 3)."""
+
+from __future__ import annotations
+
+from wizard.answers import Answers
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.mends.daemons import restart
+from wizard.plan import Check, Plan, Step
+from wizard.steps.restart import Restart
+from wizard.steps.saslauthd_start import answers_on_socket
+
+
+class MendSaslauthdRestart(Step):
+    """Always a restart: whoever asks for it has seen that it is needed."""
+
+    id = "mend-saslauthd-restart"
+    howto = "2.4"
+    needs = ("install",)
+    title = "Restart saslauthd"
+    why = "It is there and does not answer as it is configured to."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The restart."""
+        if not facts.services["saslauthd"].exists:
+            return Plan.blocked(
+                self.id, "there is no saslauthd service on this host", "msa-wizard apply install"
+            )
+        return Plan.pending(
+            self.id, self.why, restart(facts, "saslauthd", "KILL" if facts.saslauthd_says is None else "")
+        )
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Its socket answers."""
+        return [answers_on_socket(host)]
+
+
+class MendSendmailRestart(Step):
+    """Always a restart, also where nothing that sendmail reads is newer than it is."""
+
+    id = "mend-sendmail-restart"
+    howto = "3.7"
+    needs = ("install",)
+    title = "Restart Sendmail"
+    why = "It is there and does not answer, or does not know yet what was mended."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The restart, unless another program holds one of the ports."""
+        plan = Restart().plan(facts, answers)
+        if plan.outcome == "blocked":
+            return Plan.blocked(self.id, plan.reason, *plan.remedy)
+        return Plan.pending(self.id, self.why, restart(facts, "sendmail", "CONT"))
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Every listener of sendmail.cf greets."""
+        return [item for item in Restart().verify(host, facts, answers) if item.id != "boot"]

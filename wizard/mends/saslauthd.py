@@ -1,0 +1,120 @@
+"""saslauthd's socket where sendmail asks, open to sendmail, and no cache of old passwords (DEBIAN.md trap 11)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from snapshots.entry import Kind
+from wizard import facts as f
+from wizard.answers import Answers
+from wizard.changes import CommandChange
+from wizard.editors import EditError, shell_defaults
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.mends.daemons import restart
+from wizard.mends.sendmail_conf import edited
+from wizard.plan import Check, Plan, Sign, Step
+from wizard.steps.saslauthd_start import answers_on_socket
+
+FOLDER = "/var/run/saslauthd"
+PLACES = (FOLDER, "/run/saslauthd")
+
+
+class _Options(Step):
+    """An edit of OPTIONS, and a restart."""
+
+    needs = ("install",)
+
+    def wanted(self, words: list[str]) -> list[str]:
+        """The words of OPTIONS as they must be."""
+        raise NotImplementedError
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The edit, where the words differ."""
+        try:
+            text = facts.text(f.SASLAUTHD_DEFAULT)
+            words = (shell_defaults.value(text or "", "OPTIONS") or "").split()
+            new = self.wanted(words)
+            change = (
+                edited(facts, f.SASLAUTHD_DEFAULT, "OPTIONS", " ".join(new), self.title)
+                if new != words
+                else None
+            )
+        except EditError as error:
+            return Plan.blocked(self.id, f"{f.SASLAUTHD_DEFAULT}: {error}", error.remedy)
+        if text is None:
+            return Plan.blocked(
+                self.id, f"{f.SASLAUTHD_DEFAULT} is missing", "apt-get install --reinstall sasl2-bin"
+            )
+        if change is None:
+            return Plan.done(self.id, f'OPTIONS is "{" ".join(words)}"')
+        again = restart(facts, "saslauthd")
+        # The init script looks for the old process where the new OPTIONS say, and would leave it behind.
+        stop = dataclasses.replace(again, verb="stop")
+        return Plan.pending(self.id, f'OPTIONS is "{" ".join(words)}"', stop, change, again)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Its socket answers."""
+        return [answers_on_socket(host)]
+
+
+class MendSaslauthdFolder(_Options):
+    """The place is compiled into libsasl2."""
+
+    id = "mend-saslauthd-folder"
+    howto = "2.3"
+    title = "Put saslauthd's socket where sendmail asks"
+    why = "sendmail asks at /var/run/saslauthd, and nowhere else."
+
+    def wanted(self, words: list[str]) -> list[str]:
+        """-m /var/run/saslauthd in place of any other."""
+        if "-m" not in words[:-1]:
+            return [*(word for word in words if word != "-m"), "-m", FOLDER]
+        at = words.index("-m") + 1
+        return words if words[at].rstrip("/") in PLACES else [*words[:at], FOLDER, *words[at + 1 :]]
+
+
+class MendSaslauthdCache(_Options):
+    """Logins take a little longer, and are true."""
+
+    id = "mend-saslauthd-cache"
+    howto = "2.3"
+    title = "Have saslauthd remember no passwords"
+    why = "With -c an old password is accepted for 8 hours after a change, and a locked account, too."
+
+    def wanted(self, words: list[str]) -> list[str]:
+        """Without -c."""
+        return [word for word in words if word != "-c"]
+
+
+class MendSaslauthdSocket(Step):
+    """As Debian's own dpkg-statoverride has it."""
+
+    id = "mend-saslauthd-socket"
+    howto = "3.1"
+    needs = ("install",)
+    title = "Open the folder of saslauthd's socket to sendmail"
+    why = (
+        "Only who may enter the folder can ask saslauthd: root and group sasl, in which sendmail's users are."
+    )
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """install(1) on the folder."""
+        if _open(facts):
+            return Plan.done(self.id, f"group sasl may enter {FOLDER}")
+        argv = ("install", "-d", "-o", "root", "-g", "sasl", "-m", "0710", FOLDER)
+        return Plan.pending(
+            self.id,
+            "group sasl may not enter it",
+            CommandChange(argv, f"{FOLDER} as Debian has it", touches=()),
+        )
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """The mode."""
+        says = f"group sasl may {'' if _open(facts) else 'not '}enter {FOLDER}"
+        return [Check("folder", Sign.OK if _open(facts) else Sign.FAILED, says)]
+
+
+def _open(facts: Facts) -> bool:
+    entry = facts.files.get(f.MUX_FOLDER)
+    return entry is not None and entry.kind is Kind.DIRECTORY and bool(entry.mode & 0o010)

@@ -1,0 +1,202 @@
+"""What is offered for a login, where, and when: mechanisms, modifiers, AuthOptions (howto 3.1 to 3.5)."""
+
+from __future__ import annotations
+
+from wizard import facts as f
+from wizard import sendmail_cf
+from wizard.editors import EditError, sasl_conf
+from wizard.plan import Sign
+from wizard.troubleshoot.conversation import is_submission
+from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
+from wizard.troubleshoot.diagnoses.listener import SUBMISSION
+from wizard.troubleshoot.diagnoses.starttls import included
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.picture import Picture
+
+SERVABLE = ("LOGIN", "PLAIN")
+
+
+def _modules(picture: Picture) -> Seen | None:
+    if "libsasl2-modules" in picture.facts.packages or "sendmail-bin" not in picture.facts.packages:
+        return None
+    return Seen(
+        "libsasl2-modules is not installed: no AUTH is offered, and nothing is logged",
+        (Evidence("libsasl2-modules: not installed", "dpkg-query"),),
+        Mend(("install", "mend-sendmail-restart")),
+        picture.latent,
+    )
+
+
+def _include(picture: Picture) -> Seen | None:
+    if not picture.cf or included(picture, f.SASL_M4) is not False:
+        return None
+    if sendmail_cf.option(picture.cf, "AuthMechanisms") and picture.works:
+        return None
+    return Seen(
+        "sendmail.mc does not include sasl.m4: sendmail knows nothing of a login",
+        (Evidence("no include of sasl.m4", f.SENDMAIL_MC),),
+        Mend(("sendmail-auth", "mc-includes", *MADE_ANEW)),
+        picture.latent,
+    )
+
+
+def _m4_gone(picture: Picture) -> Seen | None:
+    if included(picture, f.SASL_M4) is not True:
+        return None
+    there = picture.facts.files.get(f.SASL_M4) is not None
+    if there and (
+        picture.facts.cf_from_mc is None or sendmail_cf.option(picture.facts.cf_from_mc, "AuthMechanisms")
+    ):
+        return None
+    return Seen(
+        "sasl.m4 is missing or spoilt: sendmail.mc includes it, and it gives no mechanisms",
+        (Evidence("it sets no confAUTH_MECHANISMS" if there else "no such file", f.SASL_M4),),
+        Mend(("mend-sasl-m4", *MADE_ANEW)),
+        picture.latent,
+    )
+
+
+def _switched_off(picture: Picture) -> Seen | None:
+    off = [item for item in picture.daemons if is_submission(item) and "A" in item.modifiers]
+    if not off:
+        return None
+    both = any("a" in item.modifiers for item in off)
+    return Seen(
+        "AUTH is switched off on the port for mail clients (modifier A)"
+        + (", and required as well (modifier a)" if both else ""),
+        tuple(
+            Evidence(f"Name={item.name}, Port={item.port}, M={item.modifiers}", "sendmail.cf") for item in off
+        ),
+        Mend(_submission_mend(picture, lambda item: "A" in item.modifiers)),
+    )
+
+
+def _submission_mend(picture: Picture, bad: object) -> tuple[str, ...]:
+    assert callable(bad)
+    wrong = any(is_submission(item) and bad(item) for item in picture.from_mc)
+    return SUBMISSION if wrong or not picture.from_mc else MADE_ANEW
+
+
+def _open(picture: Picture) -> Seen | None:
+    taken = [item for item in picture.submissions if item.mail_before_auth == "failed"]
+    if not taken:
+        return None
+    return Seen(
+        "port 587 takes mail without a login (no modifier a): spam of any program inside comes through it",
+        tuple(
+            Evidence(f"MAIL before AUTH is taken; M={item.daemon.modifiers or '(none)'}", item.source)
+            for item in taken
+        ),
+        Mend(_submission_mend(picture, lambda item: "a" not in item.modifiers)),
+    )
+
+
+def _clear(picture: Picture) -> Seen | None:
+    bare = [item for item in picture.conversations if set(item.clear) & set(SERVABLE)]
+    flags = sendmail_cf.auth_flags(sendmail_cf.option(picture.cf, "AuthOptions") or "")
+    if not bare and ("p" in flags or not picture.cf):
+        return None
+    if not bare and not picture.submissions:
+        return None
+    made = sendmail_cf.auth_flags(sendmail_cf.option(picture.facts.cf_from_mc or "", "AuthOptions") or "")
+    return Seen(
+        "LOGIN and PLAIN are taken before STARTTLS: passwords cross the network in clear text",
+        (
+            Evidence(
+                f"AuthOptions={sendmail_cf.option(picture.cf, 'AuthOptions') or '(nothing)'}", "sendmail.cf"
+            ),
+            *(Evidence(f"AUTH {' '.join(item.clear)} before TLS", item.source) for item in bare),
+        ),
+        Mend(MADE_ANEW if "p" in made else ("auth-options", *MADE_ANEW)),
+    )
+
+
+def _list(picture: Picture) -> Seen | None:
+    """mech_list of Sendmail.conf, and AuthMechanisms of sendmail.cf."""
+    if not any(item.stopped is Layer.AUTH_OFFER for item in picture.broken) and not _unservable(picture):
+        return None
+    if picture.facts.files.get(f.SASL_CONF) is None or picture.facts.files.get(f.SASL_LINK) is None:
+        return None  # then sasldb is asked, whatever is offered
+    try:
+        text = picture.facts.text(f.SASL_CONF)
+        listed = sasl_conf.value(text, "mech_list") if text is not None else None
+    except (EditError, PermissionError):
+        listed = None
+    named = set((listed or "LOGIN PLAIN").upper().split())
+    known = set((sendmail_cf.option(picture.cf, "AuthMechanisms") or "").upper().split())
+    extra = _unservable(picture)
+    if named & set(SERVABLE) and not extra and known & set(SERVABLE):
+        return None
+    if not known & set(SERVABLE) and picture.cf and named & set(SERVABLE):
+        return Seen(
+            "confAUTH_MECHANISMS leaves LOGIN and PLAIN out, which are all that saslauthd can serve",
+            (Evidence(f"AuthMechanisms={' '.join(sorted(known)) or '(nothing)'}", "sendmail.cf"),),
+            Mend(text="put LOGIN PLAIN into confAUTH_MECHANISMS of sendmail.mc, then `sendmailconfig`"),
+        )
+    what = (
+        f"offers {' '.join(sorted(extra))}, which saslauthd cannot serve"
+        if extra
+        else "leaves LOGIN and PLAIN out"
+    )
+    return Seen(
+        f"mech_list of Sendmail.conf {what}: clients that prefer these are refused",
+        (
+            Evidence(f"mech_list: {listed or '(nothing)'}", f.SASL_CONF),
+            *(Evidence(f"AUTH {' '.join(item.offered)}", item.source) for item in picture.submissions),
+        ),
+        Mend(("sendmail-auth", "mend-sendmail-restart")),
+    )
+
+
+def _unservable(picture: Picture) -> set[str]:
+    if not picture.asks_saslauthd:
+        return set()
+    offered = {name for item in picture.submissions for name in item.offered}
+    return offered & {"DIGEST-MD5", "CRAM-MD5", "NTLM", "SCRAM-SHA-1", "SCRAM-SHA-256"}
+
+
+def _smtp(picture: Picture) -> Seen | None:
+    there = [item for item in picture.conversations if item.daemon.port == 25 and item.offered]
+    if not there:
+        return None
+    made = [item for item in picture.from_mc if item.port == 25]
+    return Seen(
+        "a login is offered on port 25 as well, where passwords are guessed all day",
+        tuple(Evidence(f"AUTH {' '.join(item.offered)}", item.source) for item in there),
+        Mend(
+            MADE_ANEW if made and all("A" in item.modifiers for item in made) else ("smtp-port", *MADE_ANEW)
+        ),
+        Sign.WARNING,
+    )
+
+
+def _unknown(picture: Picture) -> Seen | None:
+    stopped = [
+        item for item in picture.broken if item not in picture.no_room and item.stopped is Layer.AUTH_OFFER
+    ]
+    if not stopped:
+        return None
+    return Seen(
+        f"no login is offered on {stopped[0].source}: {stopped[0].why}; none of the known causes was found",
+        tuple(line for item in stopped for line in picture.conversation_evidence(item)),
+        Mend(text="`msa-wizard apply sendmail-auth`, then restart sendmail; `journalctl -t sm-mta -n 30`"),
+    )
+
+
+_A = Layer.AUTH_OFFER
+_NONE = "the client finds no way to log in"
+DIAGNOSES = (
+    Diagnosis("modules-missing", _A, _NONE, "2.1", "dpkg-query", _modules),
+    Diagnosis("sasl-include", _A, _NONE, "3.2", "sendmail.mc", _include),
+    Diagnosis("sasl-m4", _A, _NONE, "3.1", "sasl.m4", _m4_gone),
+    Diagnosis("auth-switched-off", _A, _NONE, "3.3", "sendmail.cf", _switched_off),
+    Diagnosis(
+        "mechanisms", _A, "the password is refused though it is right", "3.1", "Sendmail.conf, EHLO", _list
+    ),
+    Diagnosis("auth-not-required", _A, "mail is taken without a login", "3.3", "MAIL before AUTH", _open),
+    Diagnosis(
+        "auth-in-clear", _A, "nothing; whoever listens reads passwords", "3.4", "EHLO before TLS", _clear
+    ),
+    Diagnosis("auth-on-smtp", _A, "passwords are guessed on port 25", "3.5", "EHLO on port 25", _smtp),
+    Diagnosis("auth-offer-unknown", _A, _NONE, "3.1", "the conversation", _unknown, unknown=True),
+)

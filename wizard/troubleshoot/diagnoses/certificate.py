@@ -1,0 +1,137 @@
+"""The certificate as mail clients judge it (howto 5.4)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from wizard.certificate import Certificate, covers
+from wizard.plan import Sign
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.picture import Picture
+
+_INSTALL = "`msa-wizard certificate install CERTIFICATE KEY`, or renew it where you had it from"
+SOON = 14
+"""Days before its end at which a certificate is spoken of."""
+
+
+def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
+    """The one that the server sends, else the one on disk; and where it was seen."""
+    for item in picture.submissions:
+        if item.certificate is not None:
+            return item.certificate, f"the certificate that {item.source} sends"
+    return picture.files.seen, picture.files.certificate
+
+
+def _anew(picture: Picture, seen: Certificate) -> Mend:
+    return Mend(("mend-certificate",)) if seen.self_signed and picture.files.debian else Mend(text=_INSTALL)
+
+
+def _expired(picture: Picture) -> Seen | None:
+    seen, source = _certificate(picture)
+    now = datetime.fromtimestamp(picture.now, UTC)
+    if seen is None or seen.not_after > now:
+        return None
+    return Seen(
+        f"the certificate has expired on {seen.not_after:%Y-%m-%d}: mail clients refuse it",
+        (Evidence(f"{seen.subject}: until {seen.not_after:%F %R} UTC", source),),
+        _anew(picture, seen),
+    )
+
+
+def _not_yet(picture: Picture) -> Seen | None:
+    seen, source = _certificate(picture)
+    now = datetime.fromtimestamp(picture.now, UTC)
+    if seen is None or seen.not_before <= now:
+        return None
+    return Seen(
+        f"the certificate is not valid before {seen.not_before:%Y-%m-%d}: either it is wrong, or this host's clock",
+        (
+            Evidence(f"{seen.subject}: from {seen.not_before:%F %R} UTC", source),
+            Evidence(f"{now:%F %R} UTC", "the clock"),
+        ),
+        _anew(picture, seen),
+    )
+
+
+def _soon(picture: Picture) -> Seen | None:
+    seen, source = _certificate(picture)
+    now = datetime.fromtimestamp(picture.now, UTC)
+    if seen is None or not now < seen.not_after or (seen.not_after - now).days >= SOON:
+        return None
+    return Seen(
+        f"the certificate expires in {(seen.not_after - now).days} days",
+        (Evidence(f"{seen.subject}: until {seen.not_after:%F %R} UTC", source),),
+        _anew(picture, seen),
+        Sign.WARNING,
+    )
+
+
+def _names(seen: Certificate) -> tuple[str, ...]:
+    """Those of subjectAltName, else the common name, which older clients look at."""
+    common = [
+        item.partition(": ")[2] for item in seen.subject.split(", ") if item.startswith("Common Name: ")
+    ]
+    return seen.names or tuple(common)
+
+
+def _other_name(picture: Picture) -> Seen | None:
+    seen, source = _certificate(picture)
+    wanted = picture.answers.test.host or picture.facts.fqdn
+    if seen is None or not wanted or covers(_names(seen), wanted):
+        return None
+    return Seen(
+        f"the certificate is for {', '.join(_names(seen)[:3]) or 'no name'}, and this host is {wanted}: clients that use "
+        "this name refuse it",
+        (Evidence(seen.subject, source),),
+        Mend(
+            text="`msa-wizard certificate renew` makes one for this host's name"
+            if seen.self_signed
+            else _INSTALL
+        ),
+        Sign.WARNING,
+    )
+
+
+def _no_alternative(picture: Picture) -> Seen | None:
+    seen, source = _certificate(picture)
+    if seen is None or seen.names:
+        return None
+    return Seen(
+        "the certificate has no subjectAltName, as Debian makes it: today's clients find no name in it, and ask the user",
+        (Evidence(seen.subject, source),),
+        Mend(text="`msa-wizard certificate renew` makes one with it"),
+        Sign.WARNING,
+    )
+
+
+def _unreadable(picture: Picture) -> Seen | None:
+    bad = [item for item in picture.submissions if item.unreadable]
+    if not bad:
+        return None
+    return Seen(
+        "the server sends a certificate that cannot be read",
+        tuple(Evidence(item.unreadable, item.source) for item in bad),
+        Mend(text=_INSTALL),
+        Sign.UNKNOWN,
+    )
+
+
+_C = Layer.CERTIFICATE
+_PROBE = "the certificate that the server sends, else the file"
+DIAGNOSES = (
+    Diagnosis("certificate-expired", _C, "the client warns of the certificate", "5.3", _PROBE, _expired),
+    Diagnosis(
+        "certificate-not-yet-valid", _C, "the client warns of the certificate", "5.3", _PROBE, _not_yet
+    ),
+    Diagnosis("certificate-expires-soon", _C, "nothing yet", "5.3", _PROBE, _soon),
+    Diagnosis("certificate-name", _C, "the client says that the name is wrong", "5.4", _PROBE, _other_name),
+    Diagnosis(
+        "certificate-no-alternative-name",
+        _C,
+        "the client asks about the certificate",
+        "5.4",
+        _PROBE,
+        _no_alternative,
+    ),
+    Diagnosis("certificate-unreadable", _C, "the TLS handshake fails", "5.4", _PROBE, _unreadable),
+)

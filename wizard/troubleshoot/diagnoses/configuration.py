@@ -1,0 +1,162 @@
+"""sendmail.mc and sendmail.cf: there, taken by m4 and by sendmail, and of one mind (howto 3.6)."""
+
+from __future__ import annotations
+
+from wizard import facts as f
+from wizard import sendmail_cf
+from wizard.editors import EditError, shell_defaults
+from wizard.plan import Sign
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.picture import CF_ERRORS, Picture
+
+MADE_ANEW = ("sendmailconfig", "restart")
+
+
+def _missing(picture: Picture) -> Seen | None:
+    gone = [name for name in ("sendmail-bin", "sendmail-cf") if name not in picture.facts.packages]
+    if not gone:
+        return None
+    others = [name for name in f.MTA_PACKAGES if name in picture.facts.packages]
+    instead = f", and {', '.join(others)} is" if others else ""
+    return Seen(
+        f"Sendmail is not installed on this host{instead}",
+        tuple(Evidence(f"{name}: not installed", "dpkg-query") for name in gone),
+        Mend(text="set it up: `msa-wizard apply`" + (" --replace-mta" if others else "")),
+    )
+
+
+def _mc_missing(picture: Picture) -> Seen | None:
+    if "sendmail-cf" not in picture.facts.packages or picture.facts.files.get(f.SENDMAIL_MC) is not None:
+        return None
+    return Seen(
+        f"{f.SENDMAIL_MC} is missing: the next sendmailconfig would write one of its own",
+        (Evidence("no such file", f.SENDMAIL_MC),),
+        Mend(
+            text="bring yours back (`msa-wizard history`), or Debian's: cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/"
+        ),
+        picture.latent,
+    )
+
+
+def _mc_broken(picture: Picture) -> Seen | None:
+    if not picture.m4_said:
+        return None
+    return Seen(
+        "m4 does not accept sendmail.mc: the next sendmailconfig would end the running MTA and report success",
+        tuple(Evidence(line, f"m4 {f.SENDMAIL_MC}") for line in picture.m4_said.splitlines()[:3]),
+        Mend(text="take your last edit of it back; `msa-wizard history` has earlier ones"),
+        picture.latent,
+    )
+
+
+def _typo(picture: Picture) -> Seen | None:
+    found = sendmail_cf.unexpanded(picture.facts.cf_from_mc or "")
+    if not found:
+        return None
+    line, text = found[0]
+    return Seen(
+        "sendmail.mc has a macro that m4 does not know, and so copies into sendmail.cf as it stands",
+        (Evidence(text, f"line {line} of what m4 makes"),),
+        Mend(text="look for a misspelt word in sendmail.mc, then `sendmailconfig`"),
+        picture.latent,
+    )
+
+
+def _cf_broken(picture: Picture) -> Seen | None:
+    if "sendmail-bin" not in picture.facts.packages or f.SENDMAIL_CF in picture.facts.unreadable:
+        return None
+    errors = picture.texts.get(CF_ERRORS, "").strip()
+    evidence = []
+    if not picture.cf:
+        evidence.append(Evidence("no such file, or an empty one", f.SENDMAIL_CF))
+    elif len(picture.cf) < sendmail_cf.SMALLEST:
+        evidence.append(Evidence(f"{len(picture.cf)} bytes, about 65000 is normal", f.SENDMAIL_CF))
+    if picture.cf_refused:
+        evidence += [Evidence(line, "sendmail -bC") for line in picture.cf_refused.splitlines()]
+    if not evidence:
+        return None
+    evidence += [Evidence(line, CF_ERRORS) for line in errors.splitlines()[:2]]
+    made = picture.facts.cf_from_mc
+    if made is None:
+        mend = Mend(text="mend sendmail.mc first: m4 does not accept it")
+    elif sendmail_cf.same(made, picture.cf):
+        mend = Mend(text="mend sendmail.mc first: m4 takes it, and sendmail does not take what comes of it")
+    else:
+        mend = Mend(MADE_ANEW)
+    return Seen("sendmail.cf is broken: sendmail cannot start with it", tuple(evidence), mend)
+
+
+def _differs(picture: Picture) -> Seen | None:
+    made = picture.facts.cf_from_mc
+    if made is None or not picture.cf or sendmail_cf.same(made, picture.cf):
+        return None
+    lost = sendmail_cf.only_in(picture.cf, made)
+    new = sendmail_cf.only_in(made, picture.cf)
+    evidence = [Evidence(line, "sendmail.cf, not from sendmail.mc") for line in lost[:2]]
+    evidence += [Evidence(line, "sendmail.mc gives it, sendmail.cf lacks it") for line in new[:2]]
+    stopped = next((item.stopped for item in picture.broken), None)
+    return Seen(
+        "sendmail.cf is not what sendmail.mc gives: it was edited by hand, or sendmailconfig has not run since",
+        tuple(evidence),
+        Mend(MADE_ANEW),
+        picture.latent,
+        stopped,
+    )
+
+
+def _hands_off(picture: Picture) -> Seen | None:
+    try:
+        value = shell_defaults.value(picture.facts.text(f.SENDMAIL_CONF) or "", "HANDS_OFF")
+    except (EditError, PermissionError):
+        return None
+    if value in (None, "", "No"):
+        return None
+    return Seen(
+        "sendmailconfig and update_auth do nothing and report success, for sendmail.conf forbids them",
+        (Evidence(f'HANDS_OFF="{value}"', f.SENDMAIL_CONF),),
+        Mend(("mend-hands-off",)),
+        Sign.WARNING if picture.works else Sign.FAILED,
+    )
+
+
+DIAGNOSES = (
+    Diagnosis(
+        "sendmail-missing",
+        Layer.LISTENER,
+        "no connection",
+        "2.1",
+        "dpkg-query",
+        _missing,
+    ),
+    Diagnosis(
+        "mc-broken",
+        Layer.LISTENER,
+        "no connection since the last change",
+        "3.6",
+        "m4 sendmail.mc",
+        _mc_broken,
+    ),
+    Diagnosis(
+        "cf-broken",
+        Layer.LISTENER,
+        "no connection since the last change",
+        "3.6",
+        "sendmail -bC, the size of sendmail.cf, sendmail.cf.errors",
+        _cf_broken,
+    ),
+    Diagnosis(
+        "mc-missing", Layer.LISTENER, "sendmailconfig asks strange questions", "3.6", "the file", _mc_missing
+    ),
+    Diagnosis("mc-typo", Layer.LISTENER, "a setting has no effect", "3.6", "what m4 makes", _typo),
+    Diagnosis(
+        "hands-off", Layer.LISTENER, "sendmailconfig changes nothing", "3.6", "sendmail.conf", _hands_off
+    ),
+    Diagnosis(
+        "cf-differs",
+        Layer.LISTENER,
+        "a change of sendmail.mc has no effect",
+        "3.6",
+        "m4 sendmail.mc against sendmail.cf",
+        _differs,
+    ),
+)

@@ -1,0 +1,91 @@
+"""What becomes of a message after the login: relaying, local mail, deliveries that wait (howto 5.2.4)."""
+
+from __future__ import annotations
+
+import re
+
+from wizard import sendmail_cf
+from wizard.plan import Sign
+from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.picture import Picture
+
+_LOCAL = ("127.0.0.1", "0.0.0.0", "::", "::1")
+OLD = 3600.0
+"""Seconds that a message may wait in the queue before that is spoken of."""
+
+
+def _trust(picture: Picture) -> Seen | None:
+    trusted = {
+        word.upper()
+        for line in picture.cf.splitlines()
+        if line.startswith("C{TrustAuthMech}")
+        for word in line[16:].split()
+    }
+    offered = {name for item in picture.submissions for name in item.offered if name in ("LOGIN", "PLAIN")}
+    if not offered - trusted or not picture.cf:
+        return None
+    made = picture.facts.cf_from_mc or ""
+    return Seen(
+        f"{' and '.join(sorted(offered - trusted))} is offered and not trusted: users log in, and then may not relay",
+        (Evidence(f"TrustAuthMech: {' '.join(sorted(trusted)) or 'none'}", "sendmail.cf"),),
+        Mend(MADE_ANEW if "C{TrustAuthMech}" in made else ("mend-sasl-m4", "mc-includes", *MADE_ANEW)),
+    )
+
+
+def _local(picture: Picture) -> Seen | None:
+    held = [item for item in picture.mine if item.port == 25]
+    if not picture.runs or any(item.address in _LOCAL for item in held):
+        return None
+    return Seen(
+        "sendmail does not listen on 127.0.0.1 port 25: mail of programs on this host (cron) goes nowhere",
+        (Evidence("no listener on 127.0.0.1 port 25", "/proc/net/tcp"),),
+        Mend(("restart",) if any(item.port == 25 for item in picture.daemons) else ("smtp-port", *MADE_ANEW)),
+        Sign.WARNING,
+    )
+
+
+def _aliases(picture: Picture) -> Seen | None:
+    logged = picture.logged("alias database unavailable", "Alias file", since=picture.began - 3600, limit=2)
+    wanted = sendmail_cf.option(picture.cf, "AliasFile")
+    if not wanted or picture.aliases_db or not picture.runs:
+        return None
+    return Seen(
+        "the alias database is missing: mail for users of this host waits",
+        (Evidence("no such file", f"{wanted}.db"), *logged),
+        Mend(("mend-aliases",)),
+    )
+
+
+def _waiting(picture: Picture) -> Seen | None:
+    full = [item for item in picture.storage.queues if item.count and item.oldest > OLD]
+    if not full:
+        return None
+    reasons = [reason for item in full for reason in item.reasons]
+    dns = [item for item in reasons if re.search(r"[Nn]ame server|host name lookup", item)]
+    cause = "the name servers do not answer" if dns else "see why below"
+    return Seen(
+        f"{sum(item.count for item in full)} messages wait, the oldest for {max(item.oldest for item in full) / 3600:.0f} h: "
+        f"{cause}",
+        tuple(Evidence(reason, "the queue") for reason in reasons[:3]),
+        Mend(text="`mailq` shows them; `sendmail -q -v` tries them now"),
+        Sign.WARNING,
+    )
+
+
+_R = Layer.RELAY
+DIAGNOSES = (
+    Diagnosis(
+        "mechanisms-not-trusted",
+        _R,
+        "the login works, then 550 Relaying denied",
+        "3.2",
+        "sendmail.cf",
+        _trust,
+    ),
+    Diagnosis("aliases-missing", _R, "mail to users of this host waits", "", "the alias database", _aliases),
+    Diagnosis("local-mail", _R, "mail of cron does not arrive", "3.5", "/proc/net/tcp", _local),
+    Diagnosis(
+        "messages-wait", _R, "mail is taken and does not arrive", "5.2.4", "the queue's files", _waiting
+    ),
+)

@@ -1,0 +1,155 @@
+"""The greeting: in time, sendmail's own, and a 220 (DEBIAN.md section sendmail)."""
+
+from __future__ import annotations
+
+import re
+
+from wizard.plan import Sign
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.picture import ACCESS, DAEMON, HOSTS_ALLOW, HOSTS_DENY, Picture
+
+_DENY = re.compile(r"^\s*(?:[^#:]*[\s,])?(?:ALL|sendmail|sm-mta)\b[^:]*:", re.IGNORECASE | re.MULTILINE)
+_REFUSALS = ("REJECT", "DISCARD", "ERROR", "5")
+SLOW = 8.0
+"""Seconds: Debian's greet_pause for strangers is 5."""
+
+
+def _stopped(picture: Picture) -> Picture | None:
+    return picture if any(item.stopped is Layer.GREETING for item in picture.broken) else None
+
+
+def _hung(picture: Picture) -> Seen | None:
+    process = picture.facts.process(DAEMON)
+    if process is None:
+        return None
+    stopped = picture.states.get(process.pid) == "T"
+    silent = [item for item in picture.broken if item.stopped is Layer.GREETING and item.code == 0]
+    if not stopped and not silent:
+        return None
+    why = "it is stopped, by SIGSTOP or a debugger" if stopped else "it takes the connection and says nothing"
+    return Seen(
+        f"sendmail is wedged: {why}",
+        (
+            Evidence(f"pid {process.pid}: state {picture.states.get(process.pid, '?')}", "/proc"),
+            *(line for item in silent for line in picture.conversation_evidence(item)),
+        ),
+        Mend(("mend-sendmail-restart",)),
+    )
+
+
+def _wrappers(picture: Picture) -> Seen | None:
+    deny, allow = picture.texts.get(HOSTS_DENY, ""), picture.texts.get(HOSTS_ALLOW, "")
+    denied = _lines(deny, _DENY)
+    explicit = [line for line in _lines(allow, _DENY) if line.lower().rstrip().endswith("deny")]
+    if not (denied or explicit):
+        return None
+    refused = _stopped(picture) is not None
+    allowed = [line for line in _lines(allow, _DENY) if line not in explicit]
+    if not refused and allowed and not explicit:
+        return None
+    return Seen(
+        "hosts.deny turns sendmail's clients away" if denied else "hosts.allow turns sendmail's clients away",
+        (
+            *(Evidence(line, HOSTS_DENY) for line in denied[:2]),
+            *(Evidence(line, HOSTS_ALLOW) for line in (explicit or allowed)[:2]),
+            *(line for item in picture.broken for line in picture.conversation_evidence(item)),
+        ),
+        Mend(("mend-hosts-access",)),
+        Sign.FAILED if refused or not allowed else Sign.WARNING,
+    )
+
+
+def _lines(text: str, pattern: re.Pattern[str]) -> list[str]:
+    return [line for line in text.splitlines() if pattern.match(line)]
+
+
+def access_refusals(text: str) -> list[str]:
+    """The lines of an access map that turn loopback, where we ask, and local mail comes from, away."""
+    found = []
+    for line in text.splitlines():
+        key, _, value = line.strip().partition("\t") if "\t" in line else line.strip().partition(" ")
+        bare = key.removeprefix("Connect:").removeprefix("connect:")
+        mine = bare in ("127", "127.0", "127.0.0", "127.0.0.1", "localhost", "IPv6:::1", "")
+        if line.strip() and not line.startswith("#") and mine and value.strip().upper().startswith(_REFUSALS):
+            found.append(line.strip())
+    return found
+
+
+def _access(picture: Picture) -> Seen | None:
+    lines = access_refusals(picture.texts.get(ACCESS, ""))
+    if not lines:
+        return None
+    return Seen(
+        "the access map refuses connections from this host itself: local mail stops, and so do tests on it",
+        tuple(Evidence(line, ACCESS) for line in lines),
+        Mend(("mend-access",)),
+        layer=next((item.stopped for item in picture.broken), None),
+    )
+
+
+def _limit(picture: Picture) -> Seen | None:
+    limited = [item for item in picture.broken if item.code == 421]
+    if not limited:
+        return None
+    logged = picture.logged("rejecting connections", "Connection rate", "too many", since=picture.began - 60)
+    return Seen(
+        "sendmail turns connections away with 421: too many at once, or in a minute, or the load is too high",
+        (*(line for item in limited for line in picture.conversation_evidence(item)), *logged),
+        Mend(
+            text=f"wait a minute; the limits are ClientRate and ClientConn in {ACCESS}, and confREFUSE_LA in sendmail.mc"
+        ),
+    )
+
+
+def _other(picture: Picture) -> Seen | None:
+    others = [
+        item for item in picture.submissions if item.code == 220 and "sendmail" not in item.greeting.lower()
+    ]
+    held = {item.port: item.process for item in picture.facts.listeners if item.process not in (DAEMON, None)}
+    others = [item for item in others if item.daemon.port in held]
+    if not others:
+        return None
+    return Seen(
+        f"what answers is not sendmail but {held[others[0].daemon.port]}",
+        tuple(Evidence(item.greeting, item.source) for item in others),
+        Mend(text="stop and disable the other server, then `msa-wizard troubleshoot --fix listener-missing`"),
+    )
+
+
+def _slow(picture: Picture) -> Seen | None:
+    slow = [item for item in picture.conversations if item.seconds > SLOW and item.stopped is None]
+    if not slow:
+        return None
+    return Seen(
+        f"the conversation took {slow[0].seconds:.0f} s: mail clients may give up. Name look-ups that time out, or greet_pause",
+        tuple(Evidence(f"{item.seconds:.1f} s", item.source) for item in slow),
+        Mend(text="try `getent hosts ADDRESS-OF-A-CLIENT`; look for GreetPause in /etc/mail/access"),
+        Sign.WARNING,
+    )
+
+
+def _unknown(picture: Picture) -> Seen | None:
+    stopped = [
+        item for item in picture.broken if item not in picture.no_room and item.stopped is Layer.GREETING
+    ]
+    if not stopped:
+        return None
+    return Seen(
+        f"{stopped[0].source} does not greet as a mail server: {stopped[0].why}; none of the known causes was found",
+        tuple(line for item in stopped for line in picture.conversation_evidence(item)),
+        Mend(text="`journalctl -t sm-mta -n 30`"),
+    )
+
+
+_G = Layer.GREETING
+DIAGNOSES = (
+    Diagnosis(
+        "sendmail-hung", _G, "the connection opens and nothing comes", "3.7", "/proc and the greeting", _hung
+    ),
+    Diagnosis("hosts-access", _G, "550 Access denied", "", "hosts.allow, hosts.deny", _wrappers),
+    Diagnosis("access-refuses", _G, "access denied", "", ACCESS, _access),
+    Diagnosis("connections-limited", _G, "421, try later", "", "the greeting", _limit),
+    Diagnosis("other-server", _G, "another mail server answers", "3.7", "the greeting", _other),
+    Diagnosis("greeting-slow", _G, "it takes long to send", "", "how long the conversation took", _slow),
+    Diagnosis("greeting-unknown", _G, "no greeting", "3.7", "the conversation", _unknown, unknown=True),
+)

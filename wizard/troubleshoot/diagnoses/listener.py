@@ -1,0 +1,219 @@
+"""The daemon and its listeners: running, on the right ports and addresses, and there after the next boot (howto 3.3, 3.7)."""
+
+from __future__ import annotations
+
+from wizard.editors.daemon_options import collisions, is_loopback
+from wizard.sendmail_cf import listeners
+from wizard.steps.restart import WEDGED
+from wizard.troubleshoot.conversation import is_submission
+from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.picture import DAEMON, Picture
+
+SUBMISSION = ("submission-port", *MADE_ANEW)
+
+
+def _wanted(picture: Picture) -> set[int]:
+    return {item.port for item in picture.daemons}
+
+
+def _taken(picture: Picture) -> Seen | None:
+    others = [
+        item
+        for item in picture.facts.listeners
+        if item.port in (_wanted(picture) or {25, 587}) and item.process not in (DAEMON, None)
+    ]
+    if not others:
+        return None
+    first = others[0]
+    return Seen(
+        f"port {first.port} is held by another program, {first.process}, so sendmail cannot listen there",
+        tuple(
+            Evidence(f"{item.address} port {item.port}: {item.process} (pid {item.pid})", "/proc/net/tcp")
+            for item in others
+        ),
+        Mend(
+            text=f"stop and disable {first.process}, then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
+        ),
+    )
+
+
+def _collide(picture: Picture) -> Seen | None:
+    found = collisions(listeners(picture.cf))
+    if not found:
+        return None
+    process = picture.facts.process(DAEMON)
+    logged = picture.logged(WEDGED, since=process.started if process else 0.0)
+    again = collisions(listeners(picture.facts.cf_from_mc or ""))
+    return Seen(
+        "two lines of sendmail.cf want the same port: sendmail ends, with every port, 45 s after its start",
+        (*(Evidence(line, "sendmail.cf") for line in found), *logged),
+        Mend(
+            text="switch one of the two DAEMON_OPTIONS lines of sendmail.mc off with dnl, then `sendmailconfig`"
+        )
+        if again
+        else Mend(MADE_ANEW),
+    )
+
+
+def _default_msa(picture: Picture) -> Seen | None:
+    """Without FEATURE no_default_msa sendmail adds an MSA of its own to those that are written."""
+    own = [item for item in picture.daemons if item.name == "MSA" and item.port == 587]
+    others = [item for item in picture.daemons if item.name != "MSA" and item.port == 587]
+    if not own or not others:
+        return None
+    return Seen(
+        "FEATURE(`no_default_msa') is gone from sendmail.mc: sendmail adds a listener of its own on port 587, without M=a",
+        (Evidence("Port=587, Name=MSA", "sendmail.cf"),),
+        Mend(SUBMISSION),
+    )
+
+
+def _dead(picture: Picture) -> Seen | None:
+    if picture.runs or "sendmail-bin" not in picture.facts.packages:
+        return None
+    word = picture.facts.services["sendmail"].active if "sendmail" in picture.facts.services else "unknown"
+    lie = ", although systemd calls it active" if word.startswith("active") else ""
+    logged = picture.logged("SYSERR", "wedged", "problem creating", "unable to qualify", limit=2)
+    return Seen(
+        f"sendmail does not run{lie}",
+        (Evidence(f"sendmail.service is {word}", "systemctl"), Evidence(f"no {DAEMON}", "/proc"), *logged),
+        Mend(("restart",)),
+    )
+
+
+def _no_submission(picture: Picture) -> Seen | None:
+    if not picture.cf or any(map(is_submission, picture.daemons)):
+        return None
+    ports = ", ".join(str(item.port) for item in picture.daemons) or "none but the built-in one"
+    return Seen(
+        "sendmail.cf has no listener for mail clients: neither port 587 nor 465",
+        (Evidence(f"ports: {ports}", "sendmail.cf"),),
+        Mend(SUBMISSION if not any(map(is_submission, picture.from_mc)) else MADE_ANEW),
+    )
+
+
+def _wrong_port(picture: Picture) -> Seen | None:
+    wanted = [item for item in picture.daemons if is_submission(item)]
+    if not wanted or any(item.port in (587, 465) for item in wanted):
+        return None
+    shown = ", ".join(str(item.port) for item in wanted)
+    return Seen(
+        f"mail clients are awaited on port {shown}, and neither on 587 nor on 465, where they come",
+        tuple(
+            Evidence(f"Name={item.name}, Port={item.port}, M={item.modifiers}", "sendmail.cf")
+            for item in wanted
+        ),
+        Mend(SUBMISSION),
+    )
+
+
+def _loopback(picture: Picture) -> Seen | None:
+    wanted = [item for item in picture.daemons if item.port in (587, 465)]
+    if not wanted or not all(is_loopback(item.address) for item in wanted):
+        return None
+    made = [item for item in picture.from_mc if item.port in (587, 465)]
+    mc_too = not made or all(is_loopback(item.address) for item in made)
+    return Seen(
+        "the port for mail clients is open on this host alone, as Debian ships it",
+        tuple(
+            Evidence(f"Name={item.name}, Port={item.port}, Addr={item.address}", "sendmail.cf")
+            for item in wanted
+        ),
+        Mend(text=_LOOPBACK)
+        if mc_too and picture.answers.listen.submission
+        else Mend(SUBMISSION if mc_too else MADE_ANEW),
+    )
+
+
+_LOOPBACK = "the answers name loopback addresses alone for submission: name others, or none"
+
+
+def _listener_missing(picture: Picture) -> Seen | None:
+    held = {item.port for item in picture.mine}
+    missing = sorted(_wanted(picture) - held - {0})
+    if not picture.runs or not missing:
+        return None
+    process = picture.facts.process(DAEMON)
+    logged = picture.logged(WEDGED, "rejecting connections", since=process.started if process else 0.0)
+    busy = [item for item in logged if "rejecting connections" in item.says]
+    if busy:
+        return Seen(
+            "sendmail has closed its ports, for the load is over the limit that its configuration sets (RefuseLA)",
+            tuple(busy),
+            Mend(text="find what loads this host (`uptime`, `top`), or raise confREFUSE_LA in sendmail.mc"),
+        )
+    return Seen(
+        f"sendmail runs, and does not listen on port {', '.join(map(str, missing))}, which its sendmail.cf names",
+        (Evidence(f"no listener on {', '.join(map(str, missing))}", "/proc/net/tcp"), *logged),
+        Mend(("restart",)),
+    )
+
+
+def _stale(picture: Picture) -> Seen | None:
+    process = picture.facts.process(DAEMON)
+    if process is None or process.started >= picture.facts.cf_changed:
+        return None
+    return Seen(
+        "sendmail has not read what was changed since it started",
+        (Evidence(f"pid {process.pid} is older than its configuration, certificate or SASL files", "/proc"),),
+        Mend(("restart",)),
+        picture.latent,
+        next((item.stopped for item in picture.broken), None),
+    )
+
+
+def _boot(picture: Picture) -> Seen | None:
+    service = picture.facts.services.get("sendmail")
+    if service is None or not service.exists or service.enabled:
+        return None
+    return Seen(
+        "sendmail is not enabled at boot: it is gone after the next restart of this host",
+        (Evidence("sendmail: not enabled", "systemctl is-enabled, /etc/rc?.d"),),
+        Mend(("restart",)),
+    )
+
+
+def _unknown(picture: Picture) -> Seen | None:
+    if not picture.submissions:
+        return Seen(
+            "there is no port for mail clients on this host, and none of the known causes was found",
+            tuple(
+                Evidence(f"{item.address} port {item.port}: {item.process}", "/proc/net/tcp")
+                for item in picture.facts.listeners[:6]
+            ),
+            Mend(text="`journalctl -t sm-mta`; `ss -ltnp`; or set it up: `msa-wizard apply`"),
+        )
+    stopped = [item for item in picture.broken if item.stopped is Layer.LISTENER]
+    if not stopped:
+        return None
+    return Seen(
+        f"no connection to {stopped[0].source}: {stopped[0].why}; none of the known causes was found",
+        tuple(line for item in stopped for line in picture.conversation_evidence(item)),
+        Mend(text="`journalctl -t sm-mta`; `ss -ltnp`"),
+    )
+
+
+_L = Layer.LISTENER
+DIAGNOSES = (
+    Diagnosis("port-taken", _L, "another mail server answers", "3.7", "/proc/net/tcp", _taken),
+    Diagnosis("default-msa", _L, "all ports close 45 s after each start", "3.3", "sendmail.cf", _default_msa),
+    Diagnosis(
+        "listeners-collide", _L, "all ports close 45 s after each start", "3.3", "sendmail.cf", _collide
+    ),
+    Diagnosis("sendmail-dead", _L, "no connection", "3.7", "/proc", _dead),
+    Diagnosis("submission-missing", _L, "no connection to port 587", "3.3", "sendmail.cf", _no_submission),
+    Diagnosis("submission-elsewhere", _L, "no connection to port 587", "3.3", "sendmail.cf", _wrong_port),
+    Diagnosis(
+        "loopback-only",
+        _L,
+        "no connection from outside, on the server it works",
+        "3.3",
+        "sendmail.cf",
+        _loopback,
+    ),
+    Diagnosis("listener-missing", _L, "no connection to one port", "3.7", "/proc/net/tcp", _listener_missing),
+    Diagnosis("sendmail-stale", _L, "a change has no effect", "3.7", "when the daemon started", _stale),
+    Diagnosis("sendmail-boot", _L, "no connection since the server was restarted", "3.7", "systemd", _boot),
+    Diagnosis("listener-unknown", _L, "no connection", "3.7", "the conversation", _unknown, unknown=True),
+)

@@ -1,0 +1,39 @@
+"""What the log says besides: complaints that no other diagnosis reads, and whether there is a log at all."""
+
+from __future__ import annotations
+
+from wizard.plan import Sign
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.picture import DAEMON, Picture
+
+_WORDS = ("SYSERR", "exiting", "unsafe", "cannot open", "Permission denied", "out of memory")
+
+
+def _none(picture: Picture) -> Seen | None:
+    if picture.log is not None:
+        return None
+    return Seen(
+        "this host keeps no mail log: neither a journal nor /var/log/mail.log was found",
+        (Evidence("absent", "/run/systemd/journal, /var/log/mail.log"),),
+        Mend(text="for one: apt-get install rsyslog"),
+        Sign.UNKNOWN,
+    )
+
+
+def _complaints(picture: Picture) -> Seen | None:
+    process = picture.facts.process(DAEMON)
+    since = process.started if process else picture.began - 600
+    found = picture.logged(*_WORDS, since=max(since, picture.began - 3600), limit=4)
+    if not found or (picture.log and picture.log[0].time == 0.0):  # a file's lines may be of last week
+        return None
+    return Seen(
+        "the mail log complains", found, Mend(text="read on there: `journalctl -t sm-mta`"), Sign.WARNING
+    )
+
+
+DIAGNOSES = (
+    Diagnosis("log-missing", Layer.LOGS, "nothing can be looked up", "5.2.3", "journal, mail.log", _none),
+    Diagnosis(
+        "log-complaints", Layer.LOGS, "something else", "5.2.3", "the last hour of the log", _complaints
+    ),
+)

@@ -1,0 +1,74 @@
+"""The host's own name: update_tls, the greeting and the certificate go by it (DEBIAN.md trap 8)."""
+
+from __future__ import annotations
+
+from wizard.steps.preflight import BUILT
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.picture import Picture
+
+_HOSTS = "put `127.0.1.1 NAME.YOUR.DOMAIN NAME` into /etc/hosts, then try `hostname -f`"
+
+
+def _unresolved(picture: Picture) -> Seen | None:
+    facts = picture.facts
+    if facts.fqdn:
+        return None
+    return Seen(
+        "this host cannot find its own name, so sendmail waits a minute at each start, and no certificate is made",
+        (Evidence(f"{facts.hostname}: no answer", "hostname -f"),),
+        Mend(("mend-host-name",)) if certified_name(picture) else Mend(text=_HOSTS),
+    )
+
+
+def _unqualified(picture: Picture) -> Seen | None:
+    facts = picture.facts
+    if not facts.fqdn or facts.fqdn_resolves:
+        return None
+    return Seen(
+        "this host has no qualified name: update_tls makes no certificate for it, and other servers refuse its mail",
+        (Evidence(facts.fqdn, "hostname -f"),),
+        Mend(("mend-host-name",)) if certified_name(picture) else Mend(text=_HOSTS),
+        picture.latent,
+    )
+
+
+def certified_name(picture: Picture) -> str:
+    """The qualified name that the certificate was made for, where its first label is this host's."""
+    seen = picture.files.seen
+    words = seen.subject if seen else ""
+    found = [item.partition(": ")[2] for item in words.split(", ") if item.startswith("Common Name: ")]
+    host = picture.facts.hostname.partition(".")[0]
+    return found[0] if found and found[0].startswith(f"{host}.") else ""
+
+
+def _clock(picture: Picture) -> Seen | None:
+    if picture.now >= BUILT:
+        return None
+    return Seen(
+        "the clock of this host is wrong: every certificate looks as if it were not valid yet",
+        (Evidence(f"{picture.now:.0f} seconds since 1970", "the clock"),),
+        Mend(text="set it: `timedatectl set-ntp true`, or `date --set`"),
+    )
+
+
+DIAGNOSES = (
+    Diagnosis(
+        "clock-wrong", Layer.NAME, "the certificate is said not to be valid yet", "", "the clock", _clock
+    ),
+    Diagnosis(
+        "hostname-unresolved",
+        Layer.NAME,
+        "sendmail takes a minute to start",
+        "",
+        "hostname -f",
+        _unresolved,
+    ),
+    Diagnosis(
+        "hostname-unqualified",
+        Layer.NAME,
+        "no STARTTLS, or mail is refused elsewhere",
+        "",
+        "hostname -f",
+        _unqualified,
+    ),
+)

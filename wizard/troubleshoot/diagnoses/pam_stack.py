@@ -1,0 +1,103 @@
+"""PAM's service smtp, which saslauthd asks (howto 2.3)."""
+
+from __future__ import annotations
+
+from wizard import facts as f
+from wizard.plan import Sign
+from wizard.troubleshoot.diagnoses.saslauthd import default
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.pam import FOLDER, OTHER
+from wizard.troubleshoot.picture import Picture
+
+
+def _asked(picture: Picture) -> bool:
+    """Whether a login ends at PAM here."""
+    return picture.asks_saslauthd and (default(picture, "MECHANISMS") or "pam") == "pam"
+
+
+def _denies(picture: Picture) -> bool:
+    """Whether PAM's stack for auth says no to everybody."""
+    lines = picture.pam.of("auth")
+    for item in lines:
+        if item.module.endswith("pam_deny.so") and item.control in ("required", "requisite"):
+            return item is lines[0] or all(
+                before.control == "required" for before in lines[: lines.index(item)]
+            )
+        if item.control not in ("required", "optional"):
+            return False
+    return not lines
+
+
+def _missing(picture: Picture) -> Seen | None:
+    if not _asked(picture) or picture.pam.path == f.PAM_SMTP:
+        return None
+    denies = picture.pam.path is None or _denies(picture)
+    return Seen(
+        "/etc/pam.d/smtp is missing, so PAM's `other` answers"
+        + (", which refuses everybody" if denies else ""),
+        (Evidence("no such file", f.PAM_SMTP), Evidence(f"{picture.pam.path or 'nothing'} is asked", FOLDER)),
+        Mend(("mend-pam-service",)),
+        Sign.FAILED if denies else Sign.WARNING,
+    )
+
+
+def _broken(picture: Picture) -> Seen | None:
+    pam = picture.pam
+    if not _asked(picture) or pam.path is None or not pam.wrong:
+        return None
+    own = any(where.startswith((f.PAM_SMTP, OTHER)) for _, _, where in pam.wrong)
+    return Seen(
+        f"PAM's service smtp is broken: {pam.wrong[0][0]}",
+        (
+            *(Evidence(line, where) for _, line, where in pam.wrong[:3]),
+            *picture.logged("PAM", since=picture.began - 300, limit=2),
+        ),
+        Mend(("mend-pam-service",))
+        if own
+        else Mend(text="mend that line; `pam-auth-update --force` writes Debian's own"),
+    )
+
+
+def _refuses(picture: Picture) -> Seen | None:
+    if not _asked(picture) or picture.pam.path != f.PAM_SMTP or picture.pam.wrong or not _denies(picture):
+        return None
+    lines = picture.pam.of("auth")
+    return Seen(
+        "PAM's service smtp refuses everybody",
+        tuple(Evidence(item.text, item.source) for item in lines[:3])
+        or (Evidence("no line for auth", f.PAM_SMTP),),
+        Mend(("mend-pam-service",)),
+    )
+
+
+def _unknown(picture: Picture) -> Seen | None:
+    """The password is right, the account good, saslauthd answers, and says no."""
+    owner = picture.account
+    said = picture.socket_login or ""
+    if not _asked(picture) or owner is None or owner.right is not True or not said.startswith("NO"):
+        return None
+    kept = owner.shadow
+    if kept is None or kept.locked or kept.expired(owner.today) or kept.password_expired(owner.today):
+        return None
+    return Seen(
+        "the password is right, and PAM refuses it all the same; none of the known causes was found",
+        (
+            Evidence(said, f.MUX),
+            Evidence(owner.line, "/etc/shadow"),
+            *(Evidence(item.text, item.source) for item in picture.pam.lines[:4]),
+            *picture.logged("pam", "PAM", since=picture.began),
+        ),
+        Mend(
+            text="`journalctl -t saslauthd`; watch it: stop the service, then saslauthd -a pam -d -m /var/run/saslauthd"
+        ),
+    )
+
+
+_P = Layer.PAM
+_535 = "535, the password is refused for everybody"
+DIAGNOSES = (
+    Diagnosis("pam-missing", _P, _535, "2.3", "/etc/pam.d/smtp", _missing),
+    Diagnosis("pam-broken", _P, _535, "2.3", "/etc/pam.d/smtp and what it includes", _broken),
+    Diagnosis("pam-refuses", _P, _535, "2.3", "/etc/pam.d/smtp and what it includes", _refuses),
+    Diagnosis("pam-unknown", _P, _535, "5.1", "saslauthd's socket against shadow", _unknown, unknown=True),
+)

@@ -1,0 +1,118 @@
+"""The queue: room, rights, and somebody who runs it."""
+
+from __future__ import annotations
+
+from wizard import facts as f
+from wizard import sendmail_cf
+from wizard.editors import EditError, shell_defaults
+from wizard.plan import Sign
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.picture import PID_FILE, Picture
+from wizard.troubleshoot.storage import CLIENT_QUEUE, MTA_QUEUE
+
+ROOM = 10 * 1024
+"""KiB below which a disk is called full, whatever MinFreeBlocks says: one mail with a picture."""
+
+
+def _least(picture: Picture) -> int:
+    """KiB that sendmail wants free (MinFreeBlocks, in blocks of the file system)."""
+    value = sendmail_cf.option(picture.cf, "MinFreeBlocks") or "100"
+    return max(ROOM, int(value) * 4 if value.isdigit() else 0)
+
+
+def _full(picture: Picture) -> Seen | None:
+    least = _least(picture)
+    full = [
+        item
+        for item in picture.storage.folders
+        if item.there and item.free_kib < least and not item.read_only
+    ]
+    if not full and not picture.no_room:
+        return None
+    queue = bool(picture.no_room) or any(item.path == MTA_QUEUE for item in full)
+    first = full[0].path if full else MTA_QUEUE
+    return Seen(
+        f"the disk below {first} is full" + (": sendmail answers 452, and takes no message" if queue else ""),
+        (
+            *(Evidence(f"{item.free_kib} KiB free", item.path) for item in full),
+            *(line for item in picture.no_room for line in picture.conversation_evidence(item)),
+        ),
+        Mend(text=f"make room: `df -h {first}`, `du -xh --max-depth=2 /var | sort -h | tail`"),
+        Sign.FAILED if queue or picture.login is False else Sign.WARNING,
+    )
+
+
+def _inodes(picture: Picture) -> Seen | None:
+    out = [
+        item for item in picture.storage.folders if item.free_inodes is not None and item.free_inodes < 100
+    ]
+    if not out:
+        return None
+    return Seen(
+        f"the file system below {out[0].path} has no inodes left: no file can be made, though there may be room",
+        tuple(Evidence(f"{item.free_inodes} inodes free", item.path) for item in out),
+        Mend(text=f"remove many small files: `df -i {out[0].path}`"),
+    )
+
+
+def _read_only(picture: Picture) -> Seen | None:
+    bad = [item for item in picture.storage.folders if item.there and item.read_only]
+    if not bad:
+        return None
+    return Seen(
+        f"the file system below {bad[0].path} is mounted read-only, perhaps after a disk error",
+        tuple(Evidence("read-only", item.path) for item in bad),
+        Mend(text="look for disk errors: `dmesg | tail -50`"),
+        Sign.FAILED if any(item.path in (MTA_QUEUE, CLIENT_QUEUE) for item in bad) else Sign.WARNING,
+    )
+
+
+def _folder(picture: Picture) -> Seen | None:
+    if "sendmail-bin" not in picture.facts.packages:
+        return None
+    bad = []
+    for path in (MTA_QUEUE, CLIENT_QUEUE):
+        folder = picture.storage.folder(path)
+        if folder is None or not folder.there:
+            bad.append(Evidence("no such folder", path))
+        elif folder.mode & 0o007 or folder.mode & 0o700 != 0o700:
+            bad.append(Evidence(f"mode {folder.mode:04o}", path))
+    if not bad:
+        return None
+    return Seen(
+        "a queue folder is missing, or not as sendmail wants it: it takes no message",
+        (*bad, *picture.logged("mqueue", "queue directory", since=picture.began - 3600, limit=2)),
+        Mend(("mend-queue-folder",)),
+    )
+
+
+def _not_run(picture: Picture) -> Seen | None:
+    """The daemon's own command line is in its pid file; the interval comes from sendmail.conf."""
+    if not picture.runs:
+        return None
+    argv = (picture.texts.get(PID_FILE, "").splitlines() or [""])[-1].split()
+    runs = any(word.startswith("-q") for word in argv)
+    if not argv or runs:
+        return None
+    try:
+        told = shell_defaults.value(picture.facts.text(f.SENDMAIL_CONF) or "", "QUEUE_INTERVAL")
+    except (EditError, PermissionError):
+        told = None
+    return Seen(
+        "nobody runs the queue: a message that cannot be delivered at once stays for ever",
+        (
+            Evidence(" ".join(argv), PID_FILE),
+            Evidence(f"QUEUE_INTERVAL={told or '(nothing)'}", f.SENDMAIL_CONF),
+        ),
+        Mend(("mend-queue-run",)),
+    )
+
+
+_Q = Layer.QUEUE
+DIAGNOSES = (
+    Diagnosis("disk-full", _Q, "452 Insufficient disk space", "", "statvfs", _full),
+    Diagnosis("inodes-out", _Q, "451 or 452, no message is taken", "", "statvfs", _inodes),
+    Diagnosis("read-only", _Q, "451, no message is taken", "", "statvfs", _read_only),
+    Diagnosis("queue-folder", _Q, "451, no message is taken", "", "the folders", _folder),
+    Diagnosis("queue-not-run", _Q, "mail is taken and does not arrive", "", PID_FILE, _not_run),
+)

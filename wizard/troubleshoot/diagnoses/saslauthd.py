@@ -1,0 +1,315 @@
+"""saslauthd: running, answering where sendmail asks, asking what the users are in (howto 2.3, 2.4; DEBIAN.md)."""
+
+from __future__ import annotations
+
+import itertools
+
+from wizard import facts as f
+from wizard.editors import EditError, sasl_conf, shell_defaults
+from wizard.plan import Sign
+from wizard.steps.saslauthd_config import asks_start
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.picture import KRB5_CONF, SASLAUTHD_CONF, Picture
+
+RESTART = ("saslauthd-config", "saslauthd-start")
+PLACES = ("/var/run/saslauthd", "/run/saslauthd")
+USERS_OF_THIS_HOST = ("pam", "shadow", "getpwent")
+
+
+def default(picture: Picture, key: str) -> str:
+    """A setting of /etc/default/saslauthd, empty where there is none."""
+    try:
+        return shell_defaults.value(picture.facts.text(f.SASLAUTHD_DEFAULT) or "", key) or ""
+    except (EditError, PermissionError):
+        return ""
+
+
+def _argument(picture: Picture, letter: str) -> str:
+    """An argument of the saslauthd that serves sendmail, else of the oldest: one that listens elsewhere may be left over
+    from before, for its init script looks for it where the configuration of now says."""
+    found = [item.argv for item in picture.facts.processes if item.name == "saslauthd"]
+    ours = [words for words in found if _after(words, "-m").rstrip("/") in ("", *PLACES)]
+    return _after((ours or found or [()])[0], letter)
+
+
+def _after(words: tuple[str, ...], letter: str) -> str:
+    found = [value for key, value in itertools.pairwise(words) if key == letter]
+    return found[-1] if found else ""
+
+
+def _conf(picture: Picture) -> Seen | None:
+    """Sendmail.conf, which says who is asked."""
+    if f.SASL_CONF in picture.facts.unreadable or "sendmail-bin" not in picture.facts.packages:
+        return None
+    text = picture.facts.text(f.SASL_CONF)
+    link = picture.facts.files.get(f.SASL_LINK)
+    if text is None or link is None:
+        gone = f.SASL_CONF if text is None else f.SASL_LINK
+        return Seen(
+            "Sendmail.conf is missing, so sasldb is asked instead of saslauthd, and knows nobody",
+            (Evidence("no such file", gone), *picture.logged("user not found", since=picture.began)),
+            Mend(("sendmail-auth", "mend-sendmail-restart")),
+        )
+    try:
+        method = sasl_conf.value(text, "pwcheck_method")
+    except EditError as error:
+        return Seen(
+            "libsasl2 drops the whole of Sendmail.conf at a line that it does not understand, and asks sasldb",
+            (Evidence(str(error), f.SASL_CONF),),
+            Mend(text=f"mend that line of {f.SASL_CONF}, then restart sendmail"),
+        )
+    if method and "saslauthd" in method.split():
+        return None
+    if picture.sasldb and (
+        picture.account is None or picture.login or picture.account.user in picture.sasldb
+    ):
+        return None
+    knows = (
+        f", which knows {len(picture.sasldb)} users, and not this one"
+        if picture.sasldb
+        else ", which knows nobody"
+    )
+    return Seen(
+        f"Sendmail.conf asks {method or 'auxprop (the default)'}, that is sasldb{knows}",
+        (
+            Evidence(f"pwcheck_method: {method or '(nothing)'}", f.SASL_CONF),
+            Evidence(f"{len(picture.sasldb)} users", "sasldblistusers2"),
+            *picture.logged("user not found", since=picture.began),
+        ),
+        Mend(("sendmail-auth", "mend-sendmail-restart")),
+    )
+
+
+def _missing(picture: Picture) -> Seen | None:
+    if "sasl2-bin" in picture.facts.packages or not picture.asks_saslauthd:
+        return None
+    if "sendmail-bin" not in picture.facts.packages:
+        return None
+    return Seen(
+        "sasl2-bin is not installed: there is no saslauthd that could check a password",
+        (Evidence("sasl2-bin: not installed", "dpkg-query"),),
+        Mend(("install", *RESTART)),
+    )
+
+
+def _no_start(picture: Picture) -> Seen | None:
+    if not _wanted(picture) or not asks_start(picture.facts) or default(picture, "START") == "yes":
+        return None
+    runs = not picture.mux_problem
+    return Seen(
+        "/etc/default/saslauthd does not say START=yes, and this release's init script demands it"
+        + (": it will not come up at the next start" if runs else ""),
+        (Evidence(f"START={default(picture, 'START') or '(nothing)'}", f.SASLAUTHD_DEFAULT), *_word(picture)),
+        Mend(RESTART),
+    )
+
+
+def _wanted(picture: Picture) -> bool:
+    return picture.asks_saslauthd and "sasl2-bin" in picture.facts.packages
+
+
+def _word(picture: Picture) -> tuple[Evidence, ...]:
+    service = picture.facts.services.get("saslauthd")
+    return (Evidence(f"saslauthd.service is {service.active}", "systemctl"),) if service else ()
+
+
+def _dead(picture: Picture) -> Seen | None:
+    if not _wanted(picture) or picture.facts.process("saslauthd") is not None or not picture.mux_problem:
+        return None
+    service = picture.facts.services.get("saslauthd")
+    trap = service is not None and service.active.startswith("active")
+    lie = ", although systemd calls it active, so that `start` does nothing" if trap else ""
+    return Seen(
+        f"saslauthd does not run{lie}: every login ends in 535",
+        (
+            *_word(picture),
+            Evidence("no saslauthd", "/proc"),
+            Evidence(picture.mux_problem, f.MUX),
+            *picture.logged("generic failure", since=picture.began),
+        ),
+        Mend(RESTART),
+    )
+
+
+def _elsewhere(picture: Picture) -> Seen | None:
+    if not _wanted(picture):
+        return None
+    runs, words = _argument(picture, "-m"), default(picture, "OPTIONS").split()
+    told = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    bad_now = bool(runs) and runs.rstrip("/") not in PLACES
+    bad_next = bool(told) and told.rstrip("/") not in PLACES
+    if not bad_now and not bad_next:
+        return None
+    return Seen(
+        f"saslauthd has its socket in {runs or told}, and sendmail asks at {PLACES[0]}",
+        (
+            Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
+            *((Evidence(f"-m {runs}", "the running saslauthd"),) if runs else ()),
+            *((Evidence(picture.mux_problem, f.MUX),) if picture.mux_problem else ()),
+        ),
+        Mend(("mend-saslauthd-folder",)) if bad_next else Mend(("mend-saslauthd-restart",)),
+        Sign.FAILED,
+    )
+
+
+def _hung(picture: Picture) -> Seen | None:
+    process = picture.facts.process("saslauthd")
+    if process is None or not picture.mux_problem or not _wanted(picture):
+        return None
+    ours = [item.pid for item in picture.facts.processes if item.name == "saslauthd"]
+    stopped = [pid for pid in ours if picture.states.get(pid) == "T"]
+    if (
+        not stopped
+        and "timed out" not in picture.mux_problem
+        and "without an answer" not in picture.mux_problem
+    ):
+        return None
+    return Seen(
+        "saslauthd is there and does not answer: it hangs, or is stopped",
+        (
+            Evidence(picture.mux_problem, f.MUX),
+            *(Evidence(f"pid {pid} is stopped (state T)", "/proc") for pid in stopped[:3]),
+        ),
+        Mend(("mend-saslauthd-restart",)),
+    )
+
+
+def _socket_gone(picture: Picture) -> Seen | None:
+    if not _wanted(picture) or picture.facts.process("saslauthd") is None or not picture.mux_problem:
+        return None
+    if "No such file" not in picture.mux_problem and "refused" not in picture.mux_problem:
+        return None
+    if _elsewhere(picture) or _hung(picture):
+        return None
+    return Seen(
+        "saslauthd runs, and its socket is gone",
+        (Evidence(picture.mux_problem, f.MUX),),
+        Mend(("mend-saslauthd-restart",)),
+    )
+
+
+def _mechanism(picture: Picture) -> Seen | None:
+    if not _wanted(picture):
+        return None
+    runs, told = _argument(picture, "-a"), default(picture, "MECHANISMS")
+    wanted = picture.answers.auth.saslauthd_mechanism
+    if runs and told and runs != told.split()[0]:
+        return Seen(
+            f"saslauthd runs with -a {runs}, and its configuration says {told}: it was not restarted since",
+            (
+                Evidence(f"-a {runs}", "the running saslauthd"),
+                Evidence(f'MECHANISMS="{told}"', f.SASLAUTHD_DEFAULT),
+            ),
+            Mend(("mend-saslauthd-restart",)) if told == wanted else Mend(RESTART),
+        )
+    now = runs or told
+    if not now or now == wanted or (now in USERS_OF_THIS_HOST and wanted in USERS_OF_THIS_HOST):
+        return None
+    ours = picture.account is not None and picture.account.known and not picture.login
+    return Seen(
+        f"saslauthd asks {now}, and not the users of this host",
+        (
+            Evidence(f'MECHANISMS="{told}"', f.SASLAUTHD_DEFAULT),
+            *((Evidence(picture.socket_login, f.MUX),) if picture.socket_login else ()),
+        ),
+        Mend(RESTART),
+        Sign.FAILED if ours or _knows_nobody(picture, now) else Sign.WARNING,
+    )
+
+
+def _knows_nobody(picture: Picture, mechanism: str) -> bool:
+    """Whether what it asks cannot have anybody in it."""
+    texts = picture.texts
+    return {
+        "sasldb": not picture.sasldb,
+        "ldap": SASLAUTHD_CONF not in texts,
+        "kerberos5": KRB5_CONF not in texts,
+    }.get(mechanism, False)
+
+
+def _closed(picture: Picture) -> Seen | None:
+    mode = picture.mux_mode
+    if not _wanted(picture) or mode is None:
+        return None
+    members = picture.facts.groups.get("sasl", frozenset())
+    outside = [name for name in ("smmta", "smmsp") if name not in members]
+    if mode & 0o010 and (mode & 0o001 or not outside):
+        return None
+    why = (
+        f"smmta and smmsp are not in group sasl ({', '.join(outside)} missing)"
+        if mode & 0o010
+        else "group sasl may not enter it"
+    )
+    return Seen(
+        f"the folder of saslauthd's socket is closed to sendmail's users: {why}",
+        (
+            Evidence(f"mode {mode:04o}", f.MUX.rpartition("/")[0]),
+            Evidence(f"sasl: {' '.join(sorted(members)) or 'nobody'}", "/etc/group"),
+        ),
+        Mend(("mend-saslauthd-socket",)) if not mode & 0o010 else Mend(("sendmail-auth",)),
+        Sign.FAILED if picture.login is False else Sign.WARNING,
+    )
+
+
+def _boot(picture: Picture) -> Seen | None:
+    service = picture.facts.services.get("saslauthd")
+    if not _wanted(picture) or service is None or not service.exists or service.enabled:
+        return None
+    return Seen(
+        "saslauthd is not enabled at boot: logins fail after the next restart of this host",
+        (Evidence("saslauthd: not enabled", "systemctl is-enabled, /etc/rc?.d"),),
+        Mend(("saslauthd-start",)),
+    )
+
+
+def _cache(picture: Picture) -> Seen | None:
+    """What was accepted though shadow says no."""
+    owner = picture.account
+    accepted = picture.login or (picture.socket_login or "").startswith("OK")
+    if owner is None or owner.shadow is None or not accepted or not _wanted(picture):
+        return None
+    if owner.right is False:
+        what = "this is not the password"
+    elif owner.shadow.expired(owner.today) or owner.shadow.password_expired(owner.today):
+        what = owner.line
+    else:
+        return None
+    return Seen(
+        "saslauthd accepts out of its cache (-c) what is not right any more, for up to 8 hours after a change",
+        (
+            Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
+            Evidence(picture.socket_login or "accepted", f.MUX),
+            Evidence(what, "/etc/shadow"),
+        ),
+        Mend(("mend-saslauthd-cache",)),
+    )
+
+
+def _unknown(picture: Picture) -> Seen | None:
+    if not _wanted(picture) or not picture.mux_problem:
+        return None
+    return Seen(
+        "saslauthd does not answer on its socket, and none of the known causes was found",
+        (Evidence(picture.mux_problem, f.MUX), *_word(picture)),
+        Mend(text="stop the service, then watch it: saslauthd -a pam -d -m /var/run/saslauthd"),
+    )
+
+
+_S = Layer.SASLAUTHD
+_535 = "535, the password is refused for everybody"
+DIAGNOSES = (
+    Diagnosis("saslauthd-missing", _S, _535, "2.1", "dpkg-query", _missing),
+    Diagnosis("sasl-conf", _S, _535, "3.1", "Sendmail.conf", _conf),
+    Diagnosis("saslauthd-start-no", _S, _535, "2.3", "/etc/default/saslauthd", _no_start),
+    Diagnosis("saslauthd-elsewhere", _S, _535, "2.3", "its arguments", _elsewhere),
+    Diagnosis("saslauthd-dead", _S, _535, "2.4", "/proc and the socket", _dead),
+    Diagnosis("saslauthd-hung", _S, "the login hangs, then 535", "2.4", "/proc and the socket", _hung),
+    Diagnosis("saslauthd-socket-gone", _S, _535, "2.4", "the socket", _socket_gone),
+    Diagnosis("saslauthd-mechanism", _S, _535, "2.3", "its arguments, MECHANISMS", _mechanism),
+    Diagnosis("saslauthd-socket-closed", _S, _535, "3.1", "mode of the folder, group sasl", _closed),
+    Diagnosis(
+        "saslauthd-cache", _S, "an old password still works", "2.3", "the socket against shadow", _cache
+    ),
+    Diagnosis("saslauthd-boot", _S, "535 since the server was restarted", "2.4", "systemd", _boot),
+    Diagnosis("saslauthd-unknown", _S, _535, "5.1", "the socket", _unknown, unknown=True),
+)

@@ -1,0 +1,183 @@
+"""STARTTLS: included, with a certificate and a key that sendmail takes (howto 3.2, 5.3; DEBIAN.md trap 8)."""
+
+from __future__ import annotations
+
+from wizard import facts as f
+from wizard import sendmail_cf
+from wizard.editors import EditError, sendmail_mc
+from wizard.plan import Sign
+from wizard.troubleshoot.conversation import is_submission
+from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
+from wizard.troubleshoot.diagnoses.listener import SUBMISSION
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.picture import Picture
+
+SAFE = 0o640
+"""sendmail wants nobody but root, and by Debian's DontBlameSendmail its group, to read the key."""
+
+
+def included(picture: Picture, path: str) -> bool | None:
+    """Whether sendmail.mc includes the file; None where that cannot be told."""
+    if not picture.mc:
+        return None
+    try:
+        return path in sendmail_mc.includes(picture.mc)
+    except EditError:
+        return None
+
+
+def _include(picture: Picture) -> Seen | None:
+    if picture.files.certificate or not picture.cf or included(picture, f.STARTTLS_M4) is not False:
+        return None
+    return Seen(
+        "sendmail.mc does not include starttls.m4: without it there is no encryption, and so no login",
+        (Evidence("no ServerCertFile", "sendmail.cf"), Evidence("no include of starttls.m4", f.SENDMAIL_MC)),
+        Mend(("mc-includes", *MADE_ANEW)),
+    )
+
+
+def _spoilt(picture: Picture) -> Seen | None:
+    if included(picture, f.STARTTLS_M4) is not True or (picture.files.certificate and picture.files.key):
+        return None
+    made = picture.facts.cf_from_mc or ""
+    if sendmail_cf.option(made, "ServerCertFile"):
+        return None
+    text = picture.facts.files.get(f.STARTTLS_M4)
+    state = "no such file" if text is None else "it does not set confSERVER_CERT"
+    return Seen(
+        "starttls.m4 is spoilt: it is included, and yet gives no certificate",
+        (Evidence(state, f.STARTTLS_M4),),
+        Mend(("mend-starttls-m4", *MADE_ANEW)),
+    )
+
+
+def _missing(picture: Picture) -> Seen | None:
+    files = picture.files
+    gone = [
+        path
+        for path, entry in ((files.certificate, files.certificate_entry), (files.key, files.key_entry))
+        if path and entry is None
+    ]
+    if not gone:
+        return None
+    return Seen(
+        f"{' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} missing, so sendmail offers no STARTTLS",
+        (
+            *(Evidence("no such file", path) for path in gone),
+            *picture.logged(
+                "unsafe", "TLS not available", "STARTTLS=server, error", since=picture.began - 3600
+            ),
+        ),
+        Mend(("mend-certificate",))
+        if files.debian
+        else Mend(text=f"put {' and '.join(gone)} there, then restart sendmail"),
+        picture.latent,
+    )
+
+
+def _unsafe(picture: Picture) -> Seen | None:
+    files = picture.files
+    entry = files.key_entry
+    bad = entry is not None and (entry.mode & ~SAFE & 0o777 or entry.uid != 0)
+    if not bad and not files.writable:
+        return None
+    evidence = []
+    if entry is not None and bad:
+        evidence.append(Evidence(f"mode {entry.mode:04o}, owner {entry.uid}:{entry.gid}", files.key))
+    evidence += [Evidence("anybody may put files into it", folder) for folder in files.writable]
+    return Seen(
+        f"{files.key} is not safe from others, so sendmail offers no STARTTLS",
+        (*evidence, *picture.logged("unsafe", since=picture.began - 3600, limit=2)),
+        Mend(("mend-key-mode",))
+        if bad and not files.writable
+        else Mend(text=f"chmod o-w {' '.join(files.writable)}, then restart sendmail"),
+        Sign.WARNING if picture.works and not (entry and entry.mode & 0o007) else Sign.FAILED,
+    )
+
+
+def _pair(picture: Picture) -> Seen | None:
+    files = picture.files
+    if not files.pair:
+        return None
+    return Seen(
+        "certificate and key do not belong together, or one of them is spoilt",
+        (
+            Evidence(files.pair, f"OpenSSL, of {files.certificate} and {files.key}"),
+            *picture.logged("STARTTLS=server, error", since=picture.began - 3600, limit=2),
+        ),
+        Mend(("mend-certificate",))
+        if files.debian and (files.seen is None or files.seen.self_signed)
+        else Mend(
+            text="`msa-wizard certificate install CERTIFICATE KEY` puts a pair there that belongs together"
+        ),
+    )
+
+
+def _switched_off(picture: Picture) -> Seen | None:
+    off = [item for item in picture.daemons if is_submission(item) and "S" in item.modifiers]
+    if not off:
+        return None
+    return Seen(
+        "STARTTLS is switched off (modifier S) on the port for mail clients",
+        tuple(
+            Evidence(f"Name={item.name}, Port={item.port}, M={item.modifiers}", "sendmail.cf") for item in off
+        ),
+        Mend(SUBMISSION if any("S" in item.modifiers for item in picture.from_mc) else MADE_ANEW),
+    )
+
+
+def _not_on_connect(picture: Picture) -> Seen | None:
+    wrong = [
+        item
+        for item in picture.daemons
+        if (item.port == 465) != item.tls_on_connect and item.port in (465, 587)
+    ]
+    if not wrong:
+        return None
+    first = wrong[0]
+    what = (
+        "speaks plain SMTP on port 465 (no modifier s)"
+        if first.port == 465
+        else "wants TLS on connect on port 587 (modifier s)"
+    )
+    return Seen(
+        f"sendmail {what}, where mail clients await the other",
+        tuple(
+            Evidence(f"Name={item.name}, Port={item.port}, M={item.modifiers}", "sendmail.cf")
+            for item in wrong
+        ),
+        Mend(("submission-port", *MADE_ANEW))
+        if first.port == 587
+        else Mend(text="give that DAEMON_OPTIONS line M=Eas"),
+    )
+
+
+def _unknown(picture: Picture) -> Seen | None:
+    stopped = [
+        item for item in picture.broken if item not in picture.no_room and item.stopped is Layer.STARTTLS
+    ]
+    if not stopped:
+        return None
+    return Seen(
+        f"no encryption on {stopped[0].source}: {stopped[0].why}; none of the known causes was found",
+        (
+            *(line for item in stopped for line in picture.conversation_evidence(item)),
+            *picture.logged("STARTTLS", "TLS", since=picture.began - 60),
+        ),
+        Mend(text="`journalctl -t sm-mta -n 30`"),
+    )
+
+
+_S = Layer.STARTTLS
+DIAGNOSES = (
+    Diagnosis(
+        "starttls-include", _S, "no encryption is offered", "3.2", "sendmail.mc, sendmail.cf", _include
+    ),
+    Diagnosis("starttls-m4", _S, "no encryption is offered", "3.2", "starttls.m4", _spoilt),
+    Diagnosis("starttls-off", _S, "no encryption is offered", "3.3", "sendmail.cf", _switched_off),
+    Diagnosis("certificate-missing", _S, "454 TLS not available", "5.3", "the files", _missing),
+    Diagnosis("key-unsafe", _S, "no encryption is offered", "5.3", "mode and owner", _unsafe),
+    Diagnosis("key-mismatch", _S, "454 TLS not available", "5.3", "OpenSSL loads both", _pair),
+    Diagnosis("tls-on-connect", _S, "the TLS handshake fails", "3.3", "sendmail.cf", _not_on_connect),
+    Diagnosis("starttls-unknown", _S, "no encryption", "3.2", "the conversation", _unknown, unknown=True),
+)

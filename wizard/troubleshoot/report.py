@@ -1,0 +1,91 @@
+"""The verdict as text for people, and as JSON."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from wizard.plan import Sign
+from wizard.printing import SIGNS, WIDTH, clean
+from wizard.troubleshoot.nouns import ORDER, TITLES, Fault
+from wizard.troubleshoot.verdict import Verdict
+
+_WORDS = {Sign.OK: "ok", Sign.WARNING: "warning", Sign.FAILED: "FAILED", Sign.UNKNOWN: "not tested"}
+
+
+def text(verdict: Verdict) -> str:
+    """Summary, layers, the fault that is to blame, what else was seen, what could not be tested."""
+    lines = [clean(verdict.summary), ""]
+    signs = verdict.signs
+    for layer in ORDER:
+        ids = ", ".join(item.id for item in verdict.faults if item.layer is layer)
+        lines.append(
+            f"   {SIGNS[signs[layer]]} {TITLES[layer]:<19} {_WORDS[signs[layer]]:<10} {ids}".rstrip()
+        )
+    blamed = verdict.blamed
+    if blamed is not None:
+        lines += ["", f"To blame: {TITLES[blamed.layer]}", *_fault(blamed)]
+    others = [item for item in verdict.faults if item is not blamed]
+    if others:
+        lines += ["", "Also seen:" if blamed else "Seen:"]
+        lines += [line for item in others for line in _fault(item)]
+    lines += [
+        "",
+        "Not tested:",
+        *(line for item in verdict.untested for line in _wrap(f"- {item}", "   ", "     ")),
+    ]
+    lines.append(
+        f"\nLooked for {verdict.seconds:.1f} s, of which {verdict.waited:.1f} s in conversation with the ports."
+    )
+    return "\n".join(lines)
+
+
+def _fault(item: Fault) -> Iterator[str]:
+    yield from _wrap(f"{SIGNS[item.sign]} {item.id}: {item.seen.cause}", "   ", "          ")
+    for piece in item.seen.evidence:
+        yield f"          | {clean(piece.says)}  ({clean(piece.source)})"
+    mend = item.seen.mend
+    if mend.text:
+        yield from _wrap(f"-> {mend.text}", "          ", "             ")
+    if mend.steps:
+        yield f"          -> msa-wizard troubleshoot --fix {item.id}   (steps: {', '.join(mend.steps)})"
+
+
+def _wrap(words: str, first: str, then: str) -> list[str]:
+    return textwrap.wrap(
+        clean(words),
+        WIDTH + 20,
+        initial_indent=first,
+        subsequent_indent=then,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def to_json(verdict: Verdict) -> dict[str, object]:
+    """Plain values for json.dumps; texts as they were found, for JSON escapes what a terminal must not see."""
+    blamed = verdict.blamed
+    return {
+        "ok": blamed is None,
+        "summary": verdict.summary,
+        "blamed": blamed.id if blamed else None,
+        "layer": blamed.layer if blamed else None,
+        "layers": {str(layer): str(sign) for layer, sign in verdict.signs.items()},
+        "faults": [_fault_json(item) for item in verdict.faults],
+        "untested": list(verdict.untested),
+        "seconds": {"all": round(verdict.seconds, 3), "waited": round(verdict.waited, 3)},
+    }
+
+
+def _fault_json(item: Fault) -> dict[str, object]:
+    return {
+        "id": item.id,
+        "layer": item.layer,
+        "sign": item.sign,
+        "symptom": item.diagnosis.symptom,
+        "howto": item.diagnosis.howto,
+        "probe": item.diagnosis.probe,
+        "cause": item.seen.cause,
+        "evidence": [{"says": piece.says, "source": piece.source} for piece in item.seen.evidence],
+        "mend": {"steps": list(item.seen.mend.steps), "text": item.seen.mend.text},
+    }

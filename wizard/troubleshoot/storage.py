@@ -1,0 +1,97 @@
+"""The queues and the disks below them: room, inodes, rights, and what waits and why."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from dataclasses import dataclass
+
+from wizard.host import Host
+
+MTA_QUEUE = "/var/spool/mqueue"
+CLIENT_QUEUE = "/var/spool/mqueue-client"
+FOLDERS = (MTA_QUEUE, CLIENT_QUEUE, "/var/mail", "/var/log", "/etc/mail", "/tmp")
+_MOST = 300
+"""Messages of a queue that are looked into."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that mail needs; `None`s where it is not there."""
+
+    path: str
+    there: bool
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
+    free_kib: int = 0
+    """For those who are not root."""
+    free_inodes: int | None = None
+    """None where the file system does not count them."""
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What waits in a queue: how many, since when (seconds), and the reasons that sendmail noted."""
+
+    path: str
+    count: int = 0
+    oldest: float = 0.0
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Storage:
+    """All of them."""
+
+    folders: tuple[Folder, ...] = ()
+    queues: tuple[Queue, ...] = ()
+
+    def folder(self, path: str) -> Folder | None:
+        """One folder."""
+        return next((item for item in self.folders if item.path == path), None)
+
+
+def look(host: Host) -> Storage:
+    """Read them; what may not be read counts as empty."""
+    return Storage(
+        tuple(_folder(host, path) for path in FOLDERS),
+        tuple(_queue(host, path) for path in (MTA_QUEUE, CLIENT_QUEUE)),
+    )
+
+
+def _folder(host: Host, path: str) -> Folder:
+    real = host.path(path)
+    try:
+        found, room = real.stat(), os.statvfs(real)
+    except OSError:
+        return Folder(path, there=False)
+    return Folder(
+        path,
+        stat.S_ISDIR(found.st_mode),
+        stat.S_IMODE(found.st_mode),
+        found.st_uid,
+        found.st_gid,
+        room.f_bavail * room.f_frsize // 1024,
+        room.f_favail if room.f_files else None,
+        bool(room.f_flag & os.ST_RDONLY),
+    )
+
+
+def _queue(host: Host, path: str) -> Queue:
+    names = [name for name in host.names(path) if name.startswith("qf")]
+    oldest, reasons = 0.0, dict[str, None]()
+    now = time.time()
+    for name in names[:_MOST]:
+        try:
+            text = (host.path(path) / name).read_text("latin-1")
+        except OSError:
+            continue
+        for line in text.splitlines():
+            if line.startswith("M") and len(line) > 1:
+                reasons[line[1:]] = None
+            elif line.startswith("T") and line[1:].isdigit():
+                oldest = max(oldest, now - int(line[1:]))
+    return Queue(path, len(names), oldest, tuple(reasons)[:5])

@@ -1,0 +1,131 @@
+"""From the picture to the verdict: the first layer that fails is to blame, and everything else seen is told, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from wizard.plan import Sign
+from wizard.troubleshoot.diagnoses import DIAGNOSES
+from wizard.troubleshoot.nouns import ORDER, TITLES, Diagnosis, Fault, Layer
+from wizard.troubleshoot.picture import Picture
+
+HANDS_OFF = "mend-hands-off"
+_NEED_HANDS = {
+    "sendmail-auth",
+    "sendmailconfig",
+    "mc-includes",
+    "mend-sasl-m4",
+    "mend-starttls-m4",
+    "mend-certificate",
+}
+"""Steps for which Debian's scripts must be allowed to work."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What troubleshooting came to."""
+
+    faults: tuple[Fault, ...]
+    """All that was seen, the first to blame first."""
+    untested: tuple[str, ...]
+    """What could not be tested, and why, in sentences."""
+    seconds: float = 0.0
+    waited: float = 0.0
+    not_looked_at: tuple[Layer, ...] = ()
+    """The account, where no user was given."""
+
+    @property
+    def blamed(self) -> Fault | None:
+        """The fault of the first layer that fails."""
+        return next((item for item in self.faults if item.sign is Sign.FAILED), None)
+
+    @property
+    def signs(self) -> dict[Layer, Sign]:
+        """Each layer's worst sign, in order; those that nobody could look at are unknown."""
+        worst = {**dict.fromkeys(ORDER, Sign.OK), **dict.fromkeys(self.not_looked_at, Sign.UNKNOWN)}
+        rank = (Sign.OK, Sign.UNKNOWN, Sign.WARNING, Sign.FAILED)
+        for item in self.faults:
+            worst[item.layer] = max(worst[item.layer], item.sign, key=rank.index)
+        return worst
+
+    def fault(self, name: str) -> Fault | None:
+        """The fault of that diagnosis, None where it does not hold now."""
+        return next((item for item in self.faults if item.id == name), None)
+
+    @property
+    def summary(self) -> str:
+        """One line for monitoring, as Nagios reads it: a word, what is wrong, and figures behind the bar."""
+        failed = [item for item in self.faults if item.sign is Sign.FAILED]
+        warned = [item for item in self.faults if item.sign is Sign.WARNING]
+        if self.blamed is not None:
+            word = f"CRITICAL - {TITLES[self.blamed.layer]}: {self.blamed.seen.cause}"
+        elif warned:
+            word = f"OK - mail clients can submit; noted: {', '.join(item.id for item in warned)}"
+        else:
+            word = "OK - mail clients can submit"
+        word = word.replace("|", "/")
+        return f"MSA {word} | failed={len(failed)} warnings={len(warned)} time={self.seconds:.2f}s"
+
+
+def judge(picture: Picture, diagnoses: Sequence[Diagnosis] = DIAGNOSES) -> Verdict:
+    """Ask every diagnosis. One that knows no cause speaks only where nothing else explains its layer's failure."""
+    found = [Fault(item, seen) for item in diagnoses if not item.unknown and (seen := item.look(picture))]
+    explained = {item.layer for item in found if item.sign is Sign.FAILED}
+    for item in diagnoses:
+        if not item.unknown or item.layer in explained:
+            continue
+        seen = item.look(picture)
+        if seen is not None and not _consequence(item, explained):
+            found.append(Fault(item, seen))
+    return Verdict(
+        tuple(_in_order(map(_with_hands, _all(found)), diagnoses)),
+        tuple(_untested(picture)),
+        picture.seconds,
+        picture.waited,
+        () if picture.account is not None else (Layer.ACCOUNT,),
+    )
+
+
+def _all(found: Sequence[Fault]) -> Iterable[tuple[Fault, bool]]:
+    held = any(item.id == "hands-off" for item in found)
+    return ((item, held) for item in found)
+
+
+def _with_hands(pair: tuple[Fault, bool]) -> Fault:
+    """Where sendmail.conf forbids Debian's scripts to work, a mend by them begins with allowing it."""
+    item, held = pair
+    steps = item.seen.mend.steps
+    if not held or not _NEED_HANDS & set(steps) or HANDS_OFF in steps:
+        return item
+    return replace(item, seen=replace(item.seen, mend=replace(item.seen.mend, steps=(HANDS_OFF, *steps))))
+
+
+def _consequence(item: Diagnosis, explained: set[Layer]) -> bool:
+    """A login that is refused needs no unknown cause where saslauthd or PAM is known to be broken."""
+    inner = (Layer.SASLAUTHD, Layer.PAM, Layer.ACCOUNT)
+    if item.layer is Layer.PAM and Layer.ACCOUNT in explained:
+        return True  # PAM says no because of the account
+    return item.layer in inner and any(layer in explained for layer in inner[: inner.index(item.layer)])
+
+
+def _in_order(found: Iterable[Fault], diagnoses: Sequence[Diagnosis]) -> list[Fault]:
+    place = {item.id: number for number, item in enumerate(diagnoses)}
+    rank = {Sign.FAILED: 0, Sign.WARNING: 1, Sign.UNKNOWN: 2, Sign.OK: 3}
+    return sorted(found, key=lambda item: (rank[item.sign], ORDER.index(item.layer), place[item.id]))
+
+
+def _untested(picture: Picture) -> Iterable[str]:
+    if picture.account is None:
+        yield "no login was tried: give --user NAME (and --password-stdin) to test account, password and PAM"
+    elif picture.login is None:
+        yield "no login was tried on the port: what is known of it already stands in the way"
+    if not picture.ruleset.asked and any(item.active for item in picture.facts.firewalls):
+        yield "the packet filter could not be read (there is no nft): try from another machine"
+    if not [item for item in picture.facts.addresses if not item.startswith("127.") and item != "::1"]:
+        yield "this host has no address but loopback"
+    yield (
+        "whether a provider's firewall lets clients in: from another machine, "
+        f"`msa-wizard test --host {picture.facts.fqdn or picture.facts.hostname}`"
+    )
+    yield "no message was sent: `msa-wizard test --user NAME --send-to ADDRESS` does"

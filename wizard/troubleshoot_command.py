@@ -1,0 +1,130 @@
+"""The `troubleshoot` command: which layer fails, why, what mends it; and with --fix the mend itself (howto section 5)."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wizard import as_json
+from wizard.answers import Answers, AnswersError, load
+from wizard.commands import decide
+from wizard.engine import Engine, EngineError
+from wizard.events import Event
+from wizard.host import Host
+from wizard.login import password
+from wizard.mends import in_order
+from wizard.plan import Step
+from wizard.printing import clean, error, out, show
+from wizard.session import Run
+from wizard.state_folder import CannotHere, at_work
+from wizard.troubleshoot import report
+from wizard.troubleshoot.diagnoses import DIAGNOSES
+from wizard.troubleshoot.nouns import Fault
+from wizard.troubleshoot.take import take
+from wizard.troubleshoot.verdict import Verdict, judge
+from wizard.wire import Credentials
+
+if TYPE_CHECKING:
+    import argparse
+
+ALL = "all"
+
+
+def troubleshoot(arguments: argparse.Namespace) -> int:
+    """0 all is well, 1 something is wrong (after --fix: still), 2 bad usage, 3 not root."""
+    answers = load(Path(arguments.answers)) if arguments.answers else Answers()
+    wanted = _known(arguments.fix or [])
+    terminal = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json
+    if wanted and not arguments.yes and not terminal:
+        raise EngineError(
+            "nothing was changed: without a terminal, --fix needs --yes (without --fix, troubleshoot shows what it would mend)"
+        )
+    if os.geteuid() != 0:
+        raise CannotHere("only root can look at all of this host: run it with sudo. Nothing was changed")
+    host, credentials = Host(), _credentials(arguments, answers)
+    verdict = judge(take(host, answers, credentials))
+    if not wanted:
+        out(as_json.dumps(**report.to_json(verdict)) if arguments.json else report.text(verdict))
+        return int(verdict.blamed is not None)
+    return _fixed(arguments, host, answers, credentials, verdict, wanted)
+
+
+def _known(names: Sequence[str]) -> list[str]:
+    known = [item.id for item in DIAGNOSES]
+    for name in names:
+        if name != ALL and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise EngineError(
+                f"there is no diagnosis {clean(name)[:60]!r}{f'; did you mean {near[0]}?' if near else ''} "
+                "`msa-wizard troubleshoot` names those that hold here"
+            )
+    return list(dict.fromkeys(names))
+
+
+def _credentials(arguments: argparse.Namespace, answers: Answers) -> Credentials | None:
+    """Those of --user; the user in the answers counts only where a password comes with it.
+
+    Raises AnswersError."""
+    user = arguments.user or (answers.test.user if arguments.password_stdin else "")
+    if arguments.password_stdin and not user:
+        raise AnswersError("--password-stdin needs a --user NAME")
+    if not user:
+        return None
+    try:
+        return Credentials(user, password(arguments))
+    except ValueError as problem:
+        raise AnswersError(str(problem)) from problem
+
+
+def _fixed(
+    arguments: argparse.Namespace,
+    host: Host,
+    answers: Answers,
+    credentials: Credentials | None,
+    before: Verdict,
+    wanted: list[str],
+) -> int:
+    """Mend what was asked for, as far as it holds now, then look again."""
+    faults = _chosen(before, wanted)
+    for item in [] if arguments.json else faults:
+        if item.seen.mend.text:
+            error(f"{item.id}: a person must act: {clean(item.seen.mend.text)}")
+    for name in wanted:
+        if name != ALL and before.fault(name) is None and not arguments.json:
+            out(f"{name}: does not hold here now, so there is nothing to mend.")
+    steps = mends(faults)
+    events: list[Event] = []
+    run: Run | None = None
+    if steps:
+        engine = Engine(host, answers, events.append if arguments.json else show, steps)
+        with at_work() as (store, journal, interrupt):
+            run = engine.apply(store, journal, (), decide(arguments.yes, store, interrupt), interrupt)
+    after = judge(take(host, answers, credentials)) if run is not None else before
+    if arguments.json:
+        out(
+            as_json.dumps(
+                **report.to_json(after),
+                before=report.to_json(before),
+                run=as_json.run(run, events) if run is not None else None,
+            )
+        )
+    else:
+        out("\nLooked again:\n" if run is not None else "")
+        out(report.text(after))
+    failed = run is not None and (run.failed or run.blocked)
+    return int(bool(failed) or after.blamed is not None)
+
+
+def _chosen(verdict: Verdict, wanted: Sequence[str]) -> list[Fault]:
+    """`all` is what fails; a warning is mended where it is named."""
+    return [item for item in verdict.faults if item.id in wanted or (ALL in wanted and item.sign == "failed")]
+
+
+def mends(faults: Sequence[Fault]) -> tuple[Step, ...]:
+    """The steps of all their mends, in the order in which they are applied. What is broken waits for no other step."""
+    named = {name for item in faults for name in item.seen.mend.steps}
+    return tuple(step for step in in_order() if step.id in named)
