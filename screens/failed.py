@@ -17,7 +17,7 @@ from wizard.printing import clean
 
 
 class Failure(ModalScreen[str | None]):
-    """The next move: `again`, `settings`, `history`, or None to look around."""
+    """The next move: `again`, `settings`, `troubleshoot`, `history`, or None to look around."""
 
     HEADING = "A step failed"
     HELP_TEXT = (
@@ -26,6 +26,7 @@ class Failure(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "dismiss('again')", "Try again"),
         Binding("e", "dismiss('settings')", "Settings"),
+        Binding("t", "dismiss('troubleshoot')", "Troubleshoot"),
         Binding("h", "dismiss('history')", "History"),
         Binding("exclamation_mark", "shell", "A shell", key_display="!"),
         Binding("escape,enter", "dismiss(None)", "Look around"),
@@ -57,7 +58,7 @@ class Failure(ModalScreen[str | None]):
             parts += [("Put that right by hand (!), then `msa-wizard recover`.\n", "")]
         parts += [
             ("\na", "ansi_cyan"), (" try again   ", ""), ("e", "ansi_cyan"), (" settings   ", ""),
-            ("h", "ansi_cyan"), (" history   ", ""), ("!", "ansi_cyan"), (" a shell   ", ""),
+            ("t", "ansi_cyan"), (" troubleshoot\n", ""), ("h", "ansi_cyan"), (" history   ", ""), ("!", "ansi_cyan"), (" a shell   ", ""),
             ("Enter", "ansi_cyan"), (" look around", ""),
         ]  # fmt: skip
         return Content.assemble(*parts)

@@ -57,6 +57,7 @@ Enter in any field begins the test.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "Next", show=False, priority=True),
         Binding("f5", "begin", "Test"),
+        Binding("f4", "troubleshoot", "Troubleshoot"),
         Binding("escape", "back", "Back"),
         Binding("pagedown", "turn(1)", "Page", show=False),
         Binding("pageup", "turn(-1)", "Page back", show=False),
@@ -163,6 +164,19 @@ Enter in any field begins the test.
         layer = f" [{result.layer}]" if result.layer else ""
         sign = ("✓ OK", "bold ansi_green") if good else ("✗ FAILED", "bold ansi_red")
         self.query_one("#verdict", Static).update(Content.assemble(sign, f"{layer}: {clean(result.verdict)}"))
+
+    def action_troubleshoot(self) -> None:
+        """Which layer fails on this host, with the same login where one was typed."""
+        from screens.troubleshoot import Troubleshoot
+
+        user, password = self._value("user"), self.query_one("#password", Input).value
+        try:
+            credentials = Credentials(user, password) if user and password else None
+        except ValueError as problem:
+            self._verdict(clean(str(problem)))
+            return
+        if not self.wizard.desk.changing:
+            self.app.push_screen(Troubleshoot(credentials))
 
     def action_turn(self, pages: int) -> None:
         """Scroll the conversation."""

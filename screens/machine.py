@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from wizard.session import Decide, Run
     from wizard.standing import Target
     from wizard.taking_back import TakingBack
+    from wizard.troubleshoot.nouns import Fault
+    from wizard.troubleshoot.verdict import Verdict
+    from wizard.wire import Credentials
 
 AtWork = AbstractContextManager["tuple[Store, Journal, Interrupt]"]
 
@@ -113,6 +116,19 @@ class Machine:
         from wizard.certificate_command import renewal
 
         return [renewal(self.host)]
+
+    def troubleshoot(self, credentials: Credentials | None) -> Verdict:
+        """Which layer fails, and why; changes nothing. Raises HostError, CannotHere."""
+        from wizard.troubleshoot.take import take
+        from wizard.troubleshoot.verdict import judge
+
+        return judge(take(self.host, self.answers, credentials))
+
+    def mends(self, faults: Sequence[Fault]) -> Sequence[Step]:
+        """The steps that mend them, in their order."""
+        from wizard.troubleshoot_command import mends
+
+        return mends(faults)
 
     def own_edits(self, plan: Plan) -> tuple[OwnEdit, ...]:
         """What the admin did to the lines that the plan would write again."""

@@ -48,6 +48,12 @@ def _history() -> Screen[Any]:
     return History()
 
 
+def _troubleshoot() -> Screen[Any]:
+    from screens.troubleshoot import Troubleshoot
+
+    return Troubleshoot()
+
+
 def _certificate() -> Screen[Any]:
     from screens.certificate import Certificate
 
@@ -71,6 +77,7 @@ PLACES: dict[str, Place] = {
     "set-up": Place("Set up, step by step", "msa-wizard apply", _steps),
     "settings": Place("Settings", "msa-wizard answers", _settings),
     "test": Place("Test a login", "msa-wizard test --user NAME", _login_test),
+    "troubleshoot": Place("Troubleshoot", "msa-wizard troubleshoot", _troubleshoot),
     "history": Place("History and rollback", "msa-wizard history", _history),
     "certificate": Place("Certificate", "msa-wizard certificate show", _certificate),
     "clients": Place("Mail client settings", "msa-wizard client-settings", _mail_clients),

@@ -286,5 +286,5 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
                 self.action_apply()
             case "settings":
                 self.action_settings()
-            case "history":
-                self.wizard.action_history()
+            case "history" | "troubleshoot":
+                self.wizard.go(next_move)

@@ -31,6 +31,7 @@ from screens.report import Report
 from screens.rollback import RollBack
 from screens.settings import Settings
 from screens.steps import Steps
+from screens.troubleshoot import Troubleshoot
 from screens.welcome import Welcome
 from snapshots.author import Author
 from snapshots.entry import Entry, Kind
@@ -40,6 +41,7 @@ from snapshots.reversal import Reversal
 from snapshots.store import Store
 from tests.steps.recorded import machine
 from tests.tui.bench import Bench, play, shows, until
+from tests.unit.troubleshoot.pictures import SENDMAIL, picture
 from wizard.certificate import Certificate
 from wizard.certificate_report import CertificateReport, Named
 from wizard.changes.packages import PackagesEffect
@@ -52,6 +54,8 @@ from wizard.rollback import Rollback, Wanted
 from wizard.smtp import Finding, Line, Result
 from wizard.standing import Target
 from wizard.steps.preflight import checks
+from wizard.troubleshoot.verdict import Verdict, judge
+from wizard.wire import Credentials
 
 PICTURES = Path(__file__).parent / "pictures"
 WHEN = datetime.datetime(2026, 3, 1, 12, 30, tzinfo=datetime.UTC)
@@ -103,6 +107,10 @@ class Recorded(Bench):
     def diff(self, commit: Commit) -> str:
         """The same for each."""
         return DIFF
+
+    def troubleshoot(self, credentials: Credentials | None) -> Verdict:
+        """saslauthd is down."""
+        return judge(picture(facts={"processes": (SENDMAIL,)}, mux_problem="No such file"))
 
     def certificates(self) -> CertificateReport:
         """Debian's own, which no client takes without a word."""
@@ -195,6 +203,7 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "rollback": (rollback_waits, "y takes this back"),
     "rollback-conflict": (rollback_conflict, "e edits"),
     "own-edits": (own_edits, "cancel (the default)"),
+    "troubleshoot": (Troubleshoot, "f mends it"),
     "certificate": (CertificateScreen, "What a mail client"),
     "mail-clients": (MailClients, "STARTTLS"),
     "report": (Report, "Mail submission on"),

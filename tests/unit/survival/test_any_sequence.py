@@ -176,6 +176,11 @@ class AnySequence(RuleBasedStateMachine):
         assert code in (DONE, USAGE, CANNOT), said  # steps that cannot be done are blocked; none fails
         if not applied:
             assert not not_the_same(before, self.machine.picture())
+        rules = metadata([self.machine.picture()]).get("etc/firewall/rules.v4", set())
+        for path in (
+            REPLACED if "firewall" in applied else ()
+        ):  # whose they are follows from whose the rules are
+            self.said[path] |= {field for field in rules if field[0] != "mode"}
         gone = [edit.path for edit in self.edits if edit.what == "absent"]
         brought = [path for step in applied for path in gone if BROUGHT.get(step, "") in (None, path)]
         self._look((*GENERATED, *REPLACED, *brought) if applied else (), recorded=bool(applied))

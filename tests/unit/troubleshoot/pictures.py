@@ -47,6 +47,7 @@ SHADOW = Shadow(
     locked=False, empty=False, never=False, changed=20_000, most=99_999, inactive=None, expires=None
 )
 ALICE = Account("alice", "/bin/bash", SHADOW, right=True, today=20_700)
+SENDMAIL = Process(1, "sendmail-mta", ("x",), NOW)
 SASLAUTHD = ("/usr/sbin/saslauthd", "-a", "pam", "-c", "-m", "/var/run/saslauthd")
 FOLDER = Folder("", there=True, mode=0o2750, free_kib=10**7, free_inodes=10**6)
 
@@ -66,7 +67,7 @@ def facts(**overrides: Any) -> Facts:
     values: dict[str, Any] = {
         "packages": dict.fromkeys(("sendmail-bin", "sendmail-cf", "sasl2-bin", "libsasl2-modules"), "8"),
         "services": services,
-        "processes": (Process(1, "sendmail-mta", ("x",), NOW), Process(2, "saslauthd", SASLAUTHD, NOW)),
+        "processes": (SENDMAIL, Process(2, "saslauthd", SASLAUTHD, NOW)),
         "listeners": tuple(Listener("0.0.0.0", port, "sendmail-mta", 1) for port in (25, 587)),
         "saslauthd_says": "NO",
         "cf_from_mc": CF,

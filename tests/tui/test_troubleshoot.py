@@ -1,0 +1,114 @@
+"""What fails, why, and mending it, by keys; on a picture of a host changed in what is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from screens.doing import Doing
+from screens.login_test import LoginTest
+from screens.troubleshoot import Troubleshoot
+from tests.tui.bench import Bench, Writes, play, shows, until, use
+from tests.unit.troubleshoot.pictures import ALICE, SENDMAIL, picture
+from wizard.plan import Step
+from wizard.troubleshoot.nouns import Fault
+from wizard.troubleshoot.verdict import Verdict, judge
+from wizard.wire import Credentials
+
+
+@dataclass
+class Broken(Bench):
+    """saslauthd does not answer until a file says so; the account is only looked at with a login."""
+
+    asked: Credentials | None = None
+
+    def troubleshoot(self, credentials: Credentials | None) -> Verdict:
+        """The real diagnoses, on a picture."""
+        self.asked = credentials
+        mended = "mended" in self.text("/etc/a")
+        down = {} if mended else {"facts": {"processes": (SENDMAIL,)}, "mux_problem": "No such file"}
+        return judge(picture(**down, **({"account": ALICE} if credentials else {})))
+
+    def mends(self, faults: Sequence[Fault]) -> Sequence[Step]:
+        """One that can be done here."""
+        assert [item.id for item in faults]
+        return [Writes("mend-it", self.host, "/etc/a", "mended\n")]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Broken:
+    made = Broken(root=tmp_path)
+    use(monkeypatch, Writes("one", made.host, "/etc/b", "new b\n"))
+    return made
+
+
+def test_the_first_layer_that_fails_is_explained_and_mended(bench: Broken) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        app.go("troubleshoot")
+        await until(pilot, lambda: shows(app, "To blame: saslauthd"))
+        await until(pilot, lambda: shows(app, "f mends it"))
+        await until(pilot, lambda: shows(app, "msa-wizard troubleshoot --fix "))
+        assert bench.text("/etc/a") == "old a\n", "looking changes nothing"
+        await pilot.press("f")
+        await until(pilot, lambda: isinstance(app.screen, Doing) and shows(app, "+mended"))
+        assert bench.text("/etc/a") == "old a\n"
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "✓ Done"))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Troubleshoot) and shows(app, "Nothing fails"))
+
+    play(bench, story)
+    assert bench.operations() == ["apply", "baseline"]
+
+
+def test_a_login_is_asked_for_and_forgotten(bench: Broken) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        app.go("troubleshoot")
+        await until(pilot, lambda: shows(app, "To blame: saslauthd"))
+        await pilot.press("u", *"alice", "enter", *"s3cret", "enter")
+        await until(pilot, lambda: bench.asked is not None)
+        await until(pilot, lambda: shows(app, "troubleshoot --user alice"))
+        assert not shows(app, "s3cret")
+        screen = app.screen
+        assert isinstance(screen, Troubleshoot)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is not screen)
+        assert screen._credentials is None
+
+    play(bench, story)
+    assert bench.asked == Credentials("alice", "s3cret")
+
+
+def test_what_was_typed_for_the_test_serves_to_find_out_why(bench: Broken) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        app.go("test")
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await pilot.press(*"alice", "enter", *"s3cret", "f4")
+        await until(pilot, lambda: isinstance(app.screen, Troubleshoot) and shows(app, "To blame"))
+
+    play(bench, story)
+    assert bench.asked == Credentials("alice", "s3cret")
+
+
+def test_rows_of_layers_say_what_was_looked_at_and_what_not(bench: Broken) -> None:
+    (bench.root / "etc/a").write_text("mended\n")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        app.go("troubleshoot")
+        await until(pilot, lambda: shows(app, "Nothing fails"))
+        await pilot.press("home")
+        await until(pilot, lambda: shows(app, "Looked at:"))
+        assert not shows(app, " Mend")
+        await pilot.press("end")
+        await until(pilot, lambda: shows(app, "provider's firewall"))
+
+    play(bench, story)
