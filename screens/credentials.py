@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
+from screens.frame import typed
 from wizard.printing import clean
 from wizard.wire import Credentials
 
@@ -35,8 +36,9 @@ class AskCredentials(ModalScreen[Credentials | None]):
                 "A login is tried once, as a mail program would. Enter goes on.", id="asked", markup=False
             )
 
-    def action_enter(self) -> None:
+    async def action_enter(self) -> None:
         """To the password, then away."""
+        await typed(self)
         user, password = (self.query_one(name, Input) for name in ("#user", "#password"))
         if not user.value.strip():
             self.set_focus(user)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from screens.app import WizardApp
 
 Result = TypeVar("Result")
+
+
+async def typed(screen: Screen[Any]) -> None:
+    """Wait until the focused field has taken in what was typed before the key at hand."""
+    if screen.focused is not None:
+        caught_up = asyncio.Event()
+        screen.focused.call_later(caught_up.set)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(caught_up.wait(), 1)
 
 
 class Frame(Screen[Result]):

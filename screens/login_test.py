@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -14,7 +12,7 @@ from textual.widgets import Input, Label, Static
 
 from screens import problems
 from screens.desk import Job
-from screens.frame import Frame
+from screens.frame import Frame, typed
 from screens.messages import JobEnded, SmtpLine
 from screens.widgets.signs import check_content
 from wizard.plan import Check, Sign
@@ -95,12 +93,8 @@ Enter in any field begins the test.
         """To the password first, where there is a user without one.
 
         Enter is taken by the app, before the keys after it go anywhere: a password that is typed ahead must not land
-        in the user name, for all to read. The field takes in first what came before."""
-        if self.focused is not None:
-            caught_up = asyncio.Event()
-            self.focused.call_later(caught_up.set)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(caught_up.wait(), 1)
+        in the user name, for all to read."""
+        await typed(self)
         if self._value("user") and not self.query_one("#password", Input).value:
             self.set_focus(self.query_one("#password", Input))
         elif self._value("user") or (self.focused is not None and self.focused.id != "user"):

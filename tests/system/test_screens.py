@@ -170,6 +170,44 @@ def test_terminals_of_all_kinds_and_sizes(machine: BootMachine) -> None:
             assert terminal.ended() == 0, env
 
 
+def test_a_fault_is_found_and_mended_and_a_certificate_made(machine: BootMachine) -> None:
+    debian = machine("mail")
+    apply(debian)
+    add_alice(debian)
+    debian.run("systemctl stop saslauthd")
+    with on(debian) as terminal:
+        terminal.until("have something to do", 120)
+        terminal.press("home", *["down"] * 3, "enter")
+        terminal.until("To blame: saslauthd", 60)
+        terminal.until("f mends it by: ")
+        terminal.press("f")
+        terminal.until("y does saslauthd-start", 60)
+        terminal.press("y")
+        terminal.until("Done.", 60)
+        terminal.press("escape")
+        terminal.until("Nothing fails", 60)
+        terminal.press("u")
+        terminal.until("A login is tried once")
+        terminal.press("alice", "enter", PASSWORD, "enter")
+        terminal.until("troubleshoot --user alice", 60)
+        terminal.until("Nothing fails")
+        assert PASSWORD not in terminal.raw.decode("utf-8", "replace")
+
+        terminal.press("escape", *["down"] * 2, "enter")
+        terminal.until("What a mail client will think", 60)
+        terminal.press("n")
+        terminal.until("y does certificate-renew", 60)
+        assert "PRIVATE KEY" not in terminal.text
+        terminal.press("y")
+        terminal.until("Done.", 60)
+        terminal.press("escape")
+        terminal.until("names        mail.example.test", 60)
+        terminal.press("q")
+        assert terminal.ended() == 0
+    assert login(debian)["exit"] == 0
+    assert [item["step"] for item in history(debian)][:2] == ["certificate-renew", "saslauthd-start"]
+
+
 def test_putty_sends_other_keys(machine: BootMachine) -> None:
     """Its Home, End and function keys, as it is set up by default (PuTTY's manual, 4.4)."""
     debian = machine("mail")
