@@ -410,9 +410,9 @@ for f in hosts hosts.allow hosts.deny passwd shadow group gshadow; do cat /root/
 cat /root/good/saslauthd > /etc/default/saslauthd; cp -a /root/good/Sendmail.conf /usr/lib/sasl2/
 chown root:sasl /run/saslauthd; chmod 0710 /run/saslauthd
 systemctl -q enable saslauthd sendmail 2>/dev/null
-rm -f /run/saslauthd/cache.*; systemctl restart saslauthd sendmail
+rm -f /run/saslauthd/cache.*; systemctl restart saslauthd {sendmail}
 """
-"""By hand: everything as `apply` had left it."""
+"""By hand: everything as `apply` had left it; sendmail need not be restarted where nothing that it reads was changed."""
 
 KEEP = """
 mkdir /root/good; cp -a /etc/mail /etc/pam.d /etc/hosts /etc/hosts.allow /etc/passwd /etc/shadow /etc/group /etc/gshadow /root/good/

@@ -119,7 +119,9 @@ def _table(machine: BootMachine, faults: list[Fault]) -> None:
         try:
             wrong = _wrong(debian, fault)
         finally:
-            debian.run(f"{fault.undo or 'true'}; {REPAIR}", check=False)
+            sendmail = "" if fault.layer in ("pam", "account") else "sendmail"
+            repair = REPAIR.format(sendmail=sendmail)
+            debian.run(f"{fault.undo or 'true'}; {repair}", check=False)
         wrong += [f"after the repair: {item}" for item in _sound(debian)] if wrong else []
         failures += [f"{fault.label}: {item}" for item in wrong]
     assert failures == [], "\n\n".join(failures)
