@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.system.conftest import BootMachine
-from tests.system.faults import ACCOUNT, AUTH, KEEP, LISTENER, REPAIR, SASLAUTHD, TLS, Fault, of
+from tests.system.faults import KEEP, LISTENER, REPAIR, TLS, Fault, of
+from tests.system.faults_inside import ACCOUNT, AUTH, SASLAUTHD
 from tests.system.images import PYTHON_OF, Release
 from tests.system.machine import Machine
 from tests.system.msa import PASSWORD, add_alice, apply, history, login, wizard
