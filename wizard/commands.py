@@ -148,7 +148,7 @@ def status(arguments: argparse.Namespace) -> int:
     host, stand = Host(), _applied_steps()
     made = plans(host, _answers(arguments), look(host))
     rows = {name: (state(plan, name in stand), plan.reason) for name, plan in made.items()}
-    waits = _interrupted()
+    waits = interrupted()
     if arguments.json:
         steps = [{"step": name, "state": word, "reason": why} for name, (word, why) in rows.items()]
         out(as_json.dumps(steps=steps, interrupted=waits))
@@ -159,7 +159,7 @@ def status(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _interrupted() -> str | None:
+def interrupted() -> str | None:
     """What a killed run waits for, in words; a run that is at work is none."""
     told = killed_run() if os.geteuid() == 0 else None
     return str(InterruptedRun(told)) if told and free(LOCK) else None

@@ -75,6 +75,13 @@ def killed_run() -> Unfinished | None:
         raise CannotHere(str(problem)) from problem
 
 
+def must_not_wait() -> None:
+    """Raises InterruptedRun where a killed run waits for `recover`."""
+    killed = killed_run()
+    if killed is not None:
+        raise InterruptedRun(killed)
+
+
 def must_be_root() -> None:
     """Raises CannotHere for anybody else."""
     if os.geteuid() != 0:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wizard import as_json
 from wizard.answers import Answers, AnswersError, load
-from wizard.commands import decide
+from wizard.commands import decide, interrupted
 from wizard.engine import Engine, EngineError
 from wizard.events import Event
 from wizard.host import Host
@@ -20,7 +20,7 @@ from wizard.mends import in_order
 from wizard.plan import Step
 from wizard.printing import clean, error, out, show
 from wizard.session import Run
-from wizard.state_folder import CannotHere, at_work
+from wizard.state_folder import CannotHere, at_work, must_not_wait
 from wizard.troubleshoot import report
 from wizard.troubleshoot.diagnoses import DIAGNOSES
 from wizard.troubleshoot.nouns import Fault
@@ -45,10 +45,16 @@ def troubleshoot(arguments: argparse.Namespace) -> int:
         )
     if os.geteuid() != 0:
         raise CannotHere("only root can look at all of this host: run it with sudo. Nothing was changed")
+    waits = interrupted()
+    if wanted and waits:
+        must_not_wait()
     host, credentials = Host(), _credentials(arguments, answers)
     verdict = judge(take(host, answers, credentials))
     if not wanted:
-        out(as_json.dumps(**report.to_json(verdict)) if arguments.json else report.text(verdict))
+        shown = {**report.to_json(verdict), "interrupted": waits}
+        out(as_json.dumps(**shown) if arguments.json else report.text(verdict))
+        if waits and not arguments.json:
+            error(f"msa-wizard: {clean(waits)}")
         return int(verdict.blamed is not None)
     return _fixed(arguments, host, answers, credentials, verdict, wanted)
 

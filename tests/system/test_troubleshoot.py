@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.system.conftest import BootMachine
-from tests.system.faults import ACCOUNT, AUTH, KEEP, LISTENER, REPAIR, SASLAUTHD, TLS, Fault, of
+from tests.system.faults import KEEP, LISTENER, REPAIR, TLS, Fault, of
+from tests.system.faults_inside import ACCOUNT, AUTH, SASLAUTHD
 from tests.system.images import PYTHON_OF, Release
 from tests.system.machine import Machine
 from tests.system.msa import PASSWORD, add_alice, apply, history, login, wizard
@@ -119,7 +120,9 @@ def _table(machine: BootMachine, faults: list[Fault]) -> None:
         try:
             wrong = _wrong(debian, fault)
         finally:
-            debian.run(f"{fault.undo or 'true'}; {REPAIR}", check=False)
+            sendmail = "" if fault.layer in ("pam", "account") else "sendmail"
+            repair = REPAIR.format(sendmail=sendmail)
+            debian.run(f"{fault.undo or 'true'}; {repair}", check=False)
         wrong += [f"after the repair: {item}" for item in _sound(debian)] if wrong else []
         failures += [f"{fault.label}: {item}" for item in wrong]
     assert failures == [], "\n\n".join(failures)

@@ -136,10 +136,15 @@ def test_a_firewall_that_lets_nobody_in(machine: BootMachine) -> None:
         "nft add element inet f2b-table addr-set-sendmail '{ 198.51.100.7 }'"
     )
     made = troubleshoot(debian, user="")
-    assert [item["id"] for item in made["faults"] if "198.51.100.7" in str(item["evidence"])] == [
-        "firewall-banned"
-    ]
-    assert made["exit"] == 0
+    found = [item["id"] for item in made["faults"] if "198.51.100.7" in str(item["evidence"])]
+    assert (found, made["exit"]) == (["firewall-banned"], 0)
+    debian.run(
+        f"nft flush ruleset; {_APT} ufw >/dev/null 2>&1; ufw allow 22/tcp; ufw --force enable", timeout=300
+    )
+    made = troubleshoot(debian, user="")
+    assert (made["blamed"], made["exit"]) == ("firewall-ufw", 1), short(made)
+    debian.run("ufw allow 587/tcp")
+    assert troubleshoot(debian, user="")["exit"] == 0
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,8 @@ class Diagnosis:
     look: Callable[[Picture], Seen | None]
     unknown: bool = False
     """It speaks only where nothing else in its layer explains the failure."""
+    late: bool = False
+    """It is to blame only where nothing else in the layer fails: a restart alone would not help."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,21 @@ SHELLS = "/etc/shells"
 NOLOGIN = "/etc/nologin"
 SASLAUTHD_CONF = "/etc/saslauthd.conf"
 KRB5_CONF = "/etc/krb5.conf"
-TEXTS = (HOSTS_ALLOW, HOSTS_DENY, ACCESS, CF_ERRORS, PID_FILE, SHELLS, NOLOGIN, SASLAUTHD_CONF, KRB5_CONF)
+UFW_RULES = "/etc/ufw/user.rules"
+UFW_DEFAULT = "/etc/default/ufw"
+TEXTS = (
+    HOSTS_ALLOW,
+    HOSTS_DENY,
+    ACCESS,
+    CF_ERRORS,
+    PID_FILE,
+    SHELLS,
+    NOLOGIN,
+    SASLAUTHD_CONF,
+    KRB5_CONF,
+    UFW_RULES,
+    UFW_DEFAULT,
+)
 DAEMON = "sendmail-mta"
 
 
@@ -106,6 +120,12 @@ class Picture:
     def runs(self) -> bool:
         """Whether there is a process of the MTA."""
         return self.facts.process(DAEMON) is not None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the daemon has not read what is there now."""
+        process = self.facts.process(DAEMON)
+        return process is not None and process.started < self.facts.cf_changed
 
     @property
     def mine(self) -> tuple[Listener, ...]:

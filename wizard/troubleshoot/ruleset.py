@@ -33,16 +33,17 @@ class Ruleset:
             item for item in self.chains if item.get("hook") == "input" and item["family"] in (family, "inet")
         ]
         for chain in sorted(bases, key=lambda item: item.get("prio", 0)):
-            came, why = _Walk(self, port).chain(chain, 0)
-            if came is None:
-                came = "closed" if chain.get("policy") == "drop" else "open"
-                why = (
-                    f"chain {chain['family']} {chain['table']} {chain['name']}: policy {chain.get('policy')}"
-                )
-            if came == "closed":
-                return "closed", why
-            if came == "unknown":
-                answer = ("unknown", why)
+            walk = _Walk(self, port)
+            came = walk.chain(chain, 0)
+            if "through" in came:
+                dropped = chain.get("policy") == "drop"
+                came = came - {"through"} | {"closed" if dropped else "open"}
+                if dropped:
+                    walk.why.append(f"chain {chain['family']} {chain['table']} {chain['name']}: policy drop")
+            if came == {"closed"}:
+                return "closed", walk.why[-1]
+            if "closed" in came:
+                answer = ("unknown", walk.why[0])
         return answer
 
     def banned(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -97,61 +98,52 @@ class _Walk:
 
     ruleset: Ruleset
     port: int
-    doubt: str = ""
-    seen: list[str] = field(default_factory=list)
+    why: list[str] = field(default_factory=list)
+    """The rules that refuse it, or may."""
 
-    def chain(self, chain: dict[str, Any], deep: int) -> tuple[Verdict | None, str]:
-        """What the rules of the chain say; None where they say nothing."""
+    def chain(self, chain: dict[str, Any], deep: int) -> set[str]:
+        """All that may come of it in this chain: open, closed, or through (to where the chain was called from)."""
         key = (chain["family"], chain["table"], chain["name"])
+        may: set[str] = set()
         for rule in self.ruleset.rules:
             if (rule["family"], rule["table"], rule["chain"]) != key:
                 continue
             matches = self._matches(rule.get("expr", ()))
             if matches is False:
                 continue
-            came, why = self._ends(rule, deep)
-            if came == "return":
-                if matches:
-                    return None, ""
-                continue
-            if came is None:
-                continue
-            if matches is None and came != "open":
-                # It may be refused: a later rule may still let it in, and then nobody knows.
-                self.doubt = self.doubt or why
-                continue
-            if came == "open" and matches is None:
-                self.doubt = self.doubt or why
-                continue
-            return (
-                ("unknown", self.doubt)
-                if self.doubt and came == "closed" and matches is None
-                else (came, why)
-            )
-        return (None, "") if deep or not self.doubt else self._doubtful(chain)
+            came = self._ends(rule, deep)
+            may |= came - {"on"}
+            if matches and "on" not in came:
+                return may
+        return may | {"through"}
 
-    def _doubtful(self, chain: dict[str, Any]) -> tuple[Verdict | None, str]:
-        return ("unknown", self.doubt) if chain.get("policy") == "drop" else (None, "")
-
-    def _ends(self, rule: dict[str, Any], deep: int) -> tuple[Any, str]:
-        where = f"{rule['family']} {rule['table']} {rule['chain']}, handle {rule.get('handle')}"
+    def _ends(self, rule: dict[str, Any], deep: int) -> set[str]:
+        """What may come of a rule that matches; `on` is the next rule."""
+        where = f"rule in {rule['family']} {rule['table']} {rule['chain']}, handle {rule.get('handle')}"
         for item in rule.get("expr", ()):
-            for word, came in _ENDS.items():
-                if word in item:
-                    return came, f"rule in {where}: {word}"
-            if "return" in item:
-                return "return", where
-            target = (item.get("jump") or item.get("goto") or {}).get("target")
-            if target and deep < _DEEPEST:
-                key = (rule["family"], rule["table"], target)
-                for chain in self.ruleset.chains:
-                    if (chain["family"], chain["table"], chain["name"]) == key:
-                        return self.chain(chain, deep + 1)
-            if "xt" in item and (item["xt"] or {}).get("type") == "target":
+            word = next((name for name in (*_ENDS, "return", "jump", "goto", "xt") if name in item), "")
+            if word in _ENDS:
+                if _ENDS[word] == "closed":
+                    self.why.append(f"{where}: {word}")
+                return {_ENDS[word]}
+            if word == "return":
+                return {"through"}
+            if word in ("jump", "goto"):
+                came = self._called(rule, (item[word] or {}).get("target"), deep)
+                return came if word == "goto" else {"on" if one == "through" else one for one in came}
+            if word == "xt" and (item["xt"] or {}).get("type") == "target":
                 name = str(item["xt"].get("name", "")).upper()
                 if name in ("REJECT", "DROP"):
-                    return "closed", f"rule in {where}: {name}"
-        return None, ""
+                    self.why.append(f"{where}: {name}")
+                    return {"closed"}
+        return {"on"}
+
+    def _called(self, rule: dict[str, Any], target: str | None, deep: int) -> set[str]:
+        key = (rule["family"], rule["table"], target)
+        for chain in self.ruleset.chains:
+            if (chain["family"], chain["table"], chain["name"]) == key and deep < _DEEPEST:
+                return self.chain(chain, deep + 1)
+        return {"through"}
 
     def _matches(self, expressions: Any) -> bool | None:
         """True, False, or None where it depends on what is not known."""

@@ -112,7 +112,10 @@ def _consequence(item: Diagnosis, explained: set[Layer]) -> bool:
 def _in_order(found: Iterable[Fault], diagnoses: Sequence[Diagnosis]) -> list[Fault]:
     place = {item.id: number for number, item in enumerate(diagnoses)}
     rank = {Sign.FAILED: 0, Sign.WARNING: 1, Sign.UNKNOWN: 2, Sign.OK: 3}
-    return sorted(found, key=lambda item: (rank[item.sign], ORDER.index(item.layer), place[item.id]))
+    return sorted(
+        found,
+        key=lambda item: (rank[item.sign], ORDER.index(item.layer), item.diagnosis.late, place[item.id]),
+    )
 
 
 def _untested(picture: Picture) -> Iterable[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from wizard.host import Host
 from wizard.troubleshoot import account, log_lines, pam, storage
+from wizard.troubleshoot.diagnoses.firewall import ufw_allows
 from wizard.troubleshoot.report import text
 from wizard.troubleshoot.ruleset import Ruleset
 from wizard.troubleshoot.verdict import judge
@@ -120,7 +121,21 @@ def test_bans_of_some_addresses_close_nothing() -> None:
     chains = ({**CHAIN, "policy": "accept"},)
     banned = {"match": {"op": "==", "left": _SOURCE["match"]["left"], "right": "@addr-set-sshd"}}
     rules = (_rule(_dport(587), banned, DROP),)
-    assert Ruleset(True, chains, rules).verdict(587)[0] == "open"
+    assert Ruleset(True, chains, rules).verdict(587)[0] == "unknown"
+
+
+def test_a_chain_that_some_return_from_is_not_closed() -> None:
+    """As ufw has it: packets to this host return before the drop, told by a match that nft shows no more of."""
+    kind = {"xt": {"type": "match", "name": "addrtype"}}
+    rules = (
+        _rule({"jump": {"target": "web"}}),
+        _rule(_dport(587), ACCEPT),
+        _rule(kind, {"return": None}, chain="web"),
+        _rule(DROP, chain="web"),
+    )
+    chains = (CHAIN, {"family": "inet", "table": "filter", "name": "web"})
+    assert Ruleset(True, chains, rules).verdict(587)[0] == "unknown"
+    assert Ruleset(True, chains, rules[:1] + rules[3:]).verdict(587)[0] == "closed"
 
 
 def test_shadow_is_compared_without_asking_pam(tmp_path: Path) -> None:
@@ -180,3 +195,11 @@ def test_hostile_words_do_not_reach_the_terminal() -> None:
     assert "\x1b" not in shown
     assert "\x07" not in shown
     assert "line 1" in shown
+
+
+def test_ufws_own_rules_are_read() -> None:
+    rules = "### tuple ### allow tcp 25,465 0.0.0.0/0 any 0.0.0.0/0 in\n-A ufw-user-input -p tcp --dport 1 -j ACCEPT\n"
+    rules += "### tuple ### deny tcp 587 0.0.0.0/0 any 0.0.0.0/0 in\n### tuple ### limit tcp 600:610 0.0.0.0/0 any 0.0.0.0/0 in\n"
+    rules += "### tuple ### allow udp 587 0.0.0.0/0 any 0.0.0.0/0 in\n"
+    assert ufw_allows(rules) == [(25, 25), (465, 465), (600, 610)]
+    assert ufw_allows("### tuple ### allow any any 0.0.0.0/0 any 192.0.2.0/24 in\n") == [(1, 65535)]

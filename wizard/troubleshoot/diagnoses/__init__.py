@@ -16,6 +16,7 @@ from wizard.troubleshoot.diagnoses import (
     pam_stack,
     queue_and_disk,
     saslauthd,
+    sendmail_conf,
     starttls,
 )
 from wizard.troubleshoot.nouns import Diagnosis
@@ -29,6 +30,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
     *starttls.DIAGNOSES,
     *certificate.DIAGNOSES,
     *auth_offer.DIAGNOSES,
+    *sendmail_conf.DIAGNOSES,
     *saslauthd.DIAGNOSES,
     *pam_stack.DIAGNOSES,
     *account_state.DIAGNOSES,

@@ -125,6 +125,8 @@ def _list(picture: Picture) -> Seen | None:
     named = set((listed or "LOGIN PLAIN").upper().split())
     known = set((sendmail_cf.option(picture.cf, "AuthMechanisms") or "").upper().split())
     extra = _unservable(picture)
+    if picture.stale and named & set(SERVABLE) and not named & extra:
+        return None  # the file is right, and not read yet
     if named & set(SERVABLE) and not extra and known & set(SERVABLE):
         return None
     if not known & set(SERVABLE) and picture.cf and named & set(SERVABLE):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from wizard.plan import Sign
 from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import Picture
+from wizard.troubleshoot.picture import UFW_DEFAULT, UFW_RULES, Picture
 
 _OPEN = {
     "ufw": "ufw allow {port}/tcp",
@@ -36,6 +38,41 @@ def _closed(picture: Picture) -> Seen | None:
     )
 
 
+def _ufw(picture: Picture) -> Seen | None:
+    """By ufw's own list: nft cannot tell what all of ufw's rules look at."""
+    active = any(item.name == "ufw" and item.active for item in picture.facts.firewalls)
+    policy = re.search(r"^DEFAULT_INPUT_POLICY=\"?(\w+)", picture.texts.get(UFW_DEFAULT, ""), re.MULTILINE)
+    if not active or policy is None or policy.group(1) == "ACCEPT" or UFW_RULES not in picture.texts:
+        return None
+    allowed = ufw_allows(picture.texts[UFW_RULES])
+    closed = [port for port in _ports(picture) if not any(low <= port <= high for low, high in allowed)]
+    if not closed:
+        return None
+    return Seen(
+        f"ufw lets nobody in on port {', '.join(map(str, closed))}",
+        (
+            Evidence(f'DEFAULT_INPUT_POLICY="{policy.group(1)}"', UFW_DEFAULT),
+            Evidence(f"no rule allows {', '.join(map(str, closed))}", UFW_RULES),
+        ),
+        Mend(text=f"open it: {' && '.join(_OPEN['ufw'].format(port=port) for port in closed)}"),
+    )
+
+
+def ufw_allows(text: str) -> list[tuple[int, int]]:
+    """The ranges of TCP ports that a user.rules of ufw lets in, from wherever."""
+    found = []
+    for words in (line.split() for line in text.splitlines() if line.startswith("### tuple ###")):
+        if len(words) < 6 or not words[3].startswith(("allow", "limit")) or words[4] not in ("tcp", "any"):
+            continue
+        for item in words[5].split(","):
+            low, _, high = item.partition(":")
+            if item == "any":
+                found.append((1, 65535))
+            elif low.isdigit():
+                found.append((int(low), int(high) if high.isdigit() else int(low)))
+    return found
+
+
 def _banned(picture: Picture) -> Seen | None:
     banned = picture.ruleset.banned()
     if not banned:
@@ -56,6 +93,14 @@ DIAGNOSES = (
         "3.8",
         "nft list ruleset, followed for a new packet to each port",
         _closed,
+    ),
+    Diagnosis(
+        "firewall-ufw",
+        Layer.FIREWALL,
+        "the connection times out from outside, and works on the server",
+        "3.8",
+        "ufw's own rules",
+        _ufw,
     ),
     Diagnosis(
         "firewall-banned",

@@ -213,7 +213,9 @@ DIAGNOSES = (
         _loopback,
     ),
     Diagnosis("listener-missing", _L, "no connection to one port", "3.7", "/proc/net/tcp", _listener_missing),
-    Diagnosis("sendmail-stale", _L, "a change has no effect", "3.7", "when the daemon started", _stale),
+    Diagnosis(
+        "sendmail-stale", _L, "a change has no effect", "3.7", "when the daemon started", _stale, late=True
+    ),
     Diagnosis("sendmail-boot", _L, "no connection since the server was restarted", "3.7", "systemd", _boot),
     Diagnosis("listener-unknown", _L, "no connection", "3.7", "the conversation", _unknown, unknown=True),
 )
