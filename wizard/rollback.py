@@ -127,7 +127,7 @@ def prepare(
 ) -> Rollback:
     """Work out what taking `target` back comes to, against the newest commit; nothing is changed.
 
-    With `as_found` all goes that was not there when the host was found and that only runs of ours have touched. Where apt would not take exactly the packages back that came, everything else still goes if everything was asked
+    With `as_found` what only runs of ours have touched goes to what it was when the host was found. Where apt would not take exactly the packages back that came, everything else still goes if everything was asked
     for. Raises RollbackRefused, StoreError, HostError."""
     wanted = _wanted(target.commits, store)
     packages = wanted.packages.reversal(host)
@@ -144,7 +144,7 @@ def prepare(
     open_ones = tuple(item for item in reversal.conflicts if item.path not in KEPT_UP)
     reversal = replace(reversal, conflicts=open_ones)
     if as_found and why is None:
-        reversal = replace(reversal, targets={**reversal.targets, **_ours_alone(store, reversal)})
+        reversal = _as_found(store, reversal)
     remains = packages is None or not any(name.startswith("sendmail-bin") for name in packages.came)
     regenerate = (
         remains
@@ -164,23 +164,26 @@ def prepare(
     )
 
 
-def _ours_alone(store: Store, reversal: Reversal) -> dict[str, tuple[Entry | None, Entry | None]]:
-    """What was not there when the host was found, and what nobody but runs of ours has ever touched since: rollbacks
-    make things too, which no step's commit has, by running sendmailconfig."""
+def _as_found(store: Store, reversal: Reversal) -> Reversal:
+    """The same, where each path that nobody but runs of ours has touched goes to what it was when the host was found.
+
+    Rollbacks make things too, by running sendmailconfig, which no step's commit has."""
     history = list(store.history())
-    ours, others = set[str](), {item.path for item in reversal.conflicts}
+    ours, others = set[str](), set[str](KEPT_UP)
     for commit in history[:-1]:
         (others if commit.operation == "drift" else ours).update(item.path for item in store.changed(commit))
-    there = store.entries(reversal.head, sorted(ours | others))
-    others = {path for path in others if there[path] is not None}
-    found = store.entries(history[-1], sorted(ours - others))
-    return {
-        path: (there[path], None)
-        for path, before in found.items()
-        if before is None
-        and there[path] is not None
-        and not any(other.startswith(f"{path}/") for other in others)
-    }
+    ours -= others
+    there, found = (store.entries(ref, sorted(ours | others)) for ref in (reversal.head, history[-1]))
+    targets = dict(reversal.targets)
+    stays = {path for path in others if (targets[path][1] if path in targets else there[path]) is not None}
+    for path in ours:
+        if found[path] is None and any(other.startswith(f"{path}/") for other in stays):
+            continue  # a folder with work of the admin in it
+        targets.pop(path, None)
+        if there[path] != found[path]:
+            targets[path] = (there[path], found[path])
+    conflicts = tuple(item for item in reversal.conflicts if item.path not in ours)
+    return replace(reversal, targets=dict(sorted(targets.items())), conflicts=conflicts)
 
 
 def _word(path: str, before: Entry | None, after: Entry | None) -> str:
