@@ -105,7 +105,7 @@ def test_from_the_first_key_to_235_and_a_middle_step_back_and_forth(machine: Boo
         terminal.press("enter")
         terminal.until("You changed what smtp-port had done", 60)
         terminal.press("t")
-        terminal.until("s leaves it out", 60)
+        terminal.until("Enter applies sendmailconfig", 60)
         terminal.press("a")
         terminal.until("User name", 180)
         assert b"M=b'" not in debian.read("/etc/mail/sendmail.mc")

@@ -1,0 +1,20 @@
+"""Scripts that are written to a server, filled in with what shells find hard, and read by shellcheck."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+
+import pytest
+
+from templates import render
+
+
+@pytest.mark.parametrize("path", ["/etc/mail/tls/a.crt", "/etc/it's here/$(a) b"])
+def test_the_hook_for_certbot(path: str) -> None:
+    values = dict.fromkeys(("lineage", "certificate", "key", "client"), shlex.quote(path))
+    script = render("certbot_hook.sh.j2", **values, group=118, key_mode="0640")
+    done = subprocess.run(
+        ["shellcheck", "--severity=warning", "-"], input=script, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")
