@@ -19,7 +19,7 @@ from wizard.printing import clean
 from wizard.session import Run
 from wizard.steps import STEPS
 
-DRAWN = 0.3
+DRAWN = 0.5
 """Seconds between two looks at new output: each draws a pane that has scrolled, and a slow line must carry that."""
 
 
