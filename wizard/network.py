@@ -11,24 +11,35 @@ from wizard.facts import Listener
 from wizard.host import Host
 
 _LISTEN = "0A"
+_CLOSING = "0"
 
 
 def listeners(host: Host) -> tuple[Listener, ...]:
-    """The TCP sockets that listen, with the process that holds them where that may be seen (proc(5))."""
+    """The TCP sockets that listen, with the process that holds them where that may be seen (proc(5)).
+
+    Nobody holds a socket that was closed between the two readings: that one counts when a second look finds it so."""
+    first = _look(host)
+    unseen = {inode for inode, item in first.items() if item.process is None}
+    found = _look(host) if unseen else first
+    return tuple(item for inode, item in found.items() if item.process or inode in unseen)
+
+
+def _look(host: Host) -> dict[str, Listener]:
+    """The listening sockets by their inode."""
     rows = [row for name in ("tcp", "tcp6") for row in _rows(host, name)]
     holders = _holders(host, {inode for _, _, inode in rows})
-    found = []
-    for address, port, inode in rows:
-        pid = holders.get(inode)
-        found.append(Listener(address, port, _name(host, pid) if pid else None, pid))
-    return tuple(found)
+    return {
+        inode: Listener(address, port, _name(host, pid) if pid else None, pid)
+        for address, port, inode in rows
+        for pid in [holders.get(inode)]
+    }
 
 
 def _rows(host: Host, name: str) -> list[tuple[str, int, str]]:
     rows = []
     for line in _lines(host, f"/proc/net/{name}")[1:]:
         fields = line.split()
-        if len(fields) > 9 and fields[3] == _LISTEN:
+        if len(fields) > 9 and fields[3] == _LISTEN and fields[9] != _CLOSING:
             address, port = fields[1].split(":")
             rows.append((_address(address), int(port, 16), fields[9]))
     return rows
