@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from wizard.events import Event, Failed
 from wizard.plan import Check, Plan
 from wizard.session import Run
-from wizard.steps import step as find_step
+from wizard.steps.extra import find
 
 if TYPE_CHECKING:
     from wizard.rollback import Rollback
@@ -25,7 +25,7 @@ def dumps(**values: object) -> str:
 
 def plan(made: Plan) -> dict[str, object]:
     """A step's plan with its diffs and commands."""
-    step = find_step(made.step)
+    step = find(made.step)
     return {
         "step": step.id,
         "howto": step.howto,

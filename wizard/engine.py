@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from wizard.answers import Answers
@@ -27,17 +27,22 @@ class EngineError(Exception):
 
 @dataclass(frozen=True)
 class Engine:
-    """Plans and applies steps on one host."""
+    """Plans and applies steps on one host: those of the howto's order, or `steps` beyond it (`wizard.steps.extra`)."""
 
     host: Host
     answers: Answers
     report: Report
+    steps: Sequence[Step] = field(default_factory=lambda: STEPS)
+
+    def look(self, *, ask_apt: bool = False) -> Facts:
+        """The facts, with what these steps read besides."""
+        return look(self.host, ask_apt=ask_apt, also=[path for step in self.steps for path in step.reads])
 
     def plan(self, wanted: Sequence[str] = ()) -> dict[str, Plan]:
         """The plan of each wanted step (all of them when none is named), as if those before it were done."""
-        facts = look(self.host, ask_apt=True)
+        facts = self.look(ask_apt=True)
         plans: dict[str, Plan] = {}
-        for step in STEPS:
+        for step in self.steps:
             plan = self.plan_step(step, facts)
             plans[step.id] = plan
             if not wanted or step.id in wanted:
@@ -69,22 +74,24 @@ class Engine:
         run = Run(resume.run) if resume else Run()
         recorder = Recorder(self.host, store, run.id, self.report)
         recorder.baseline()
-        chosen = [step for step in STEPS if not wanted or step.id in wanted]
+        chosen = [step for step in self.steps if not wanted or step.id in wanted]
         request: dict[str, object] = {"wanted": list(wanted), "answers": asdict(self.answers)}
+        if self.steps is not STEPS:
+            request["extra"] = [[step.id, step.request()] for step in self.steps]
         session = Session(
             self,
             recorder,
             journal,
-            STEPS,
+            self.steps,
             request,
             decide,
             interrupt,
             run,
-            look(self.host),
+            self.look(),
             frozenset(wanted),
             resume,
         )
-        first = STEPS[0]
+        first = self.steps[0]
         if wanted and first not in chosen and self.plan_step(first, session.facts).outcome is Outcome.BLOCKED:
             chosen = [first]  # it says what is in the way, and ends the run
         elif wanted:
@@ -101,7 +108,7 @@ class Engine:
         done = (Outcome.DONE, Outcome.NOT_APPLICABLE)
         for step in chosen:
             for need in step.needs:
-                other = next(item for item in STEPS if item.id == need)
+                other = next(item for item in self.steps if item.id == need)
                 if other not in chosen and self.plan_step(other, facts).outcome not in done:
                     raise EngineError(
                         f"step {step.id} needs {need}, which is not done. "

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from snapshots.entry import Entry, Kind
@@ -35,11 +35,12 @@ GROUPS = ("sasl", "smmsp", "smmta")
 READ_AT_START = (f.SENDMAIL_CF, f.SASL_CONF, f.SERVER_CERT, f.COMMON_KEY, f.SASL_LINK)
 
 
-def look(host: Host, *, ask_apt: bool = False) -> Facts:
+def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Facts:
     """Read the facts; takes some tens of milliseconds. With `ask_apt` apt simulates the installation, about a
-    second, and the files that packages in its cache ship are read, where sendmail is not installed yet."""
+    second, and the files that packages in its cache ship are read, where sendmail is not installed yet. `also` are
+    paths to read beyond `facts.READ`."""
     taken = time.monotonic()
-    files, unreadable = _files(host)
+    files, unreadable = _files(host, also)
     tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
     with ThreadPoolExecutor(max_workers=4) as pool:  # each waits for a command
         m4 = pool.submit(_m4, host, files) if "m4" in tools else None
@@ -81,10 +82,10 @@ def _search_path(host: Host) -> str:
     return ":".join(str(host.path(folder)) for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
 
 
-def _files(host: Host) -> tuple[dict[str, Entry | None], frozenset[str]]:
+def _files(host: Host, also: Sequence[str]) -> tuple[dict[str, Entry | None], frozenset[str]]:
     files: dict[str, Entry | None] = {}
     unreadable = set()
-    for path in f.READ:
+    for path in (*f.READ, *also):
         try:
             files[path] = host.entry(path)
         except PermissionError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -148,6 +148,21 @@ class Step(ABC):
     """It never changes anything, and its checks are the result."""
     takes_back: ClassVar[tuple[str, ...]] = ()
     """Earlier steps of the same run that are taken back too when this one fails: the daemon must come up again."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Paths that its plan looks at beyond those that every picture of the host has (`facts.READ`)."""
+        return ()
+
+    def request(self) -> dict[str, object]:
+        """What `again` needs, as JSON-ready values without secrets: the journal keeps it."""
+        return {}
+
+    def again(self, host: Host, request: Mapping[str, object]) -> Step:
+        """This step as `request` tells of it, after a run was killed.
+
+        Raises HostError when it cannot be made again; it can only be undone then."""
+        return self
 
     @abstractmethod
     def plan(self, facts: Facts, answers: Answers) -> Plan:

@@ -29,6 +29,7 @@ from wizard.rollback import prepare
 from wizard.rollback_session import RollbackSession, Undone, restart_stale
 from wizard.session import Resume, Run
 from wizard.standing import Target, standing
+from wizard.steps.extra import find
 
 if TYPE_CHECKING:
     from snapshots.store import Commit, Store
@@ -79,6 +80,7 @@ class Recovery:
     def finish_apply(self) -> Run:
         """The run of `apply` goes on where it was; what packages it had brought stays. Raises HostError."""
         self._begin()
+        engine = self._engine()
         kept: tuple[Effect, ...] = ()
         if self.told.step == AGAIN:  # that is ended first, and then all of it done anew
             _must_be_whole(self._all_undone())
@@ -88,7 +90,6 @@ class Recovery:
                 _must_be_whole(self._in_hand_undone())
         if not kept:  # else the journal still knows what was there before the packages
             self.journal.settled()
-        engine = Engine(self.host, answers_from(self.told.request["answers"]), self.report)
         resume = Resume(self.told.run, self.told.step, kept)
         wanted = [str(item) for item in _list(self.told.request["wanted"])]
         run = engine.apply(
@@ -97,6 +98,21 @@ class Recovery:
         if not self.journal.in_hand:
             self.journal.close()
         return run
+
+    def _engine(self) -> Engine:
+        """That of the killed run, with its steps. Raises HostError when one of them cannot be made again."""
+        answers, given = answers_from(self.told.request["answers"]), self.told.request.get("extra")
+        if given is None:
+            return Engine(self.host, answers, self.report)
+        try:
+            steps = [find(name).again(self.host, kept) for name, kept in given]  # type: ignore[attr-defined]
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"The journal is damaged, or another version wrote it: {error}.") from error
+        except HostError as error:
+            raise HostError(
+                f"the interrupted run cannot be finished: {error}. `msa-wizard recover` takes it back"
+            ) from error
+        return Engine(self.host, answers, self.report, steps)
 
     def finish_rollback(self) -> Undone:
         """The rollback is done once more from the commit it began at: the same in every detail."""

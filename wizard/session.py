@@ -16,7 +16,6 @@ from wizard.events import Checked, Failed, Output, Planned, Progress, Recorded, 
 from wizard.facts import Facts
 from wizard.host import HostError
 from wizard.journal import Journal
-from wizard.look import look
 from wizard.plan import ChangeError, Check, Effect, Outcome, Plan, Sign, StaleError, Step
 from wizard.recorder import Recorder
 
@@ -67,7 +66,7 @@ class Session:
     recorder: Recorder
     journal: Journal
     steps: Sequence[Step]
-    """All steps, in the howto's order."""
+    """All steps of the engine, in their order."""
     request: dict[str, object]
     decide: Decide
     interrupt: Callable[[], None]
@@ -160,7 +159,7 @@ class Session:
         """The plan on facts that are not older than FRESH seconds."""
         if time.monotonic() - self.facts.taken < FRESH:
             return plan
-        self.facts = look(self.engine.host)
+        self.facts = self.engine.look()
         return self.engine.plan_step(step, self.facts)
 
     def _apply(self, work: Work, plan: Plan) -> None:
@@ -183,7 +182,7 @@ class Session:
 
     def _checked(self, step: Step) -> list[Check]:
         """The checks of a step that was applied. Raises ChangeError when one failed."""
-        self.facts = look(self.engine.host)
+        self.facts = self.engine.look()
         checks = self._verify(step)
         bad = [check for check in checks if check.sign is Sign.FAILED]
         if bad:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wizard.steps import STEPS
+from wizard.steps.extra import extra
 
 if TYPE_CHECKING:
     from snapshots.store import Commit
@@ -58,7 +59,7 @@ def applied(history: Iterable[Commit]) -> list[Commit]:
 def needing(steps: Iterable[str]) -> set[str]:
     """The steps that need one of `steps`, directly or through another."""
     found = set(steps)
-    while more := {step.id for step in STEPS if found & set(step.needs)} - found:
+    while more := {step.id for step in (*STEPS, *extra()) if found & set(step.needs)} - found:
         found |= more
     return found - set(steps)
 
@@ -126,6 +127,6 @@ def _with_dependents(force: Sequence[Commit], own: Sequence[Commit]) -> Target:
 
 
 def _steps(commits: Iterable[Commit]) -> tuple[str, ...]:
-    """Their steps in the howto's order, each once."""
+    """Their steps in the howto's order, then those beyond it, each once."""
     named = {commit.step for commit in commits}
-    return tuple(step.id for step in STEPS if step.id in named)
+    return tuple(step.id for step in (*STEPS, *extra()) if step.id in named)

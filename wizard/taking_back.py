@@ -20,6 +20,7 @@ from wizard.rollback_session import RollbackSession, Undone, running
 from wizard.session import Run
 from wizard.standing import NothingToTakeBack, Target, after, everything, of_commit, of_step
 from wizard.steps import STEPS
+from wizard.steps.extra import extra
 
 if TYPE_CHECKING:
     from snapshots.merge import Choice
@@ -54,7 +55,7 @@ class TakingBack:
         history = list(self.store.history())
         if ref == EVERYTHING:
             return everything(history)
-        if ref in {step.id for step in STEPS}:
+        if ref in {step.id for step in (*STEPS, *extra())}:
             return of_step(history, ref)
         try:
             return of_commit(history, self.store.find(ref))

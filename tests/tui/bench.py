@@ -34,7 +34,6 @@ STEPS_USERS = (
 """The modules that go through the list of steps."""
 LOOKING = (
     "wizard.engine",
-    "wizard.session",
     "wizard.overview",
     "wizard.taking_back",
     "wizard.rollback_session",
