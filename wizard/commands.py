@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard import as_json
-from wizard.answers import MECHANISMS, Answers, load
+from wizard.answers import FIREWALL_CHOICES, MECHANISMS, Answers, load
 from wizard.engine import Engine, EngineError
 from wizard.events import Event
 from wizard.host import Host
@@ -229,6 +229,9 @@ def answers(arguments: argparse.Namespace) -> int:
             ipv6_available=facts.ipv6,
             saslauthd_mechanism="pam",
             saslauthd_mechanisms=MECHANISMS[1:],
+            firewall="auto",
+            firewall_zone="",
+            firewalls=FIREWALL_CHOICES[1:],
             fqdn=facts.fqdn if facts.fqdn_resolves else "",
         ).rstrip("\n")
     )

@@ -212,6 +212,8 @@ def _name(effect: Effect) -> str:
     match shown["kind"]:
         case "packages":
             return "packages (as before)"
+        case "rules":
+            return "live firewall rules (as before)"
         case "service":
             return f"service {shown['name']} (as before)"
         case _:

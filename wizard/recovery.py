@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapshots.entry import TEMPORARY_PREFIX
 from snapshots.errors import StoreError
-from wizard.answers import Answers, Auth, Listen, Test
+from wizard.answers import Answers, Auth, Firewall, Listen, Test
 from wizard.apt import settle
 from wizard.changes.packages import PackagesBefore
 from wizard.changes.service import reload_units
@@ -251,6 +251,7 @@ def answers_from(kept: Any) -> Answers:
         section(Auth, kept["auth"]),
         section(Test, kept["test"]),
         kept["replace_mta"],
+        Firewall(**kept.get("firewall", {})),
     )
 
 

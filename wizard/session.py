@@ -190,9 +190,9 @@ class Session:
         return checks
 
     def _reported(self, step: Step) -> bool:
-        """A step that changes nothing reports its checks, when there is something new to report."""
+        """A step that changes nothing reports its checks, where there is something new to report."""
         wanted = self.run.applied or step.id == "preflight" or step.id in self.named
-        if not step.reports or not wanted:
+        if not (step.reports or step.tells) or not wanted:
             return True
         if any(check.sign is Sign.FAILED for check in self._verify(step)):
             self.run.failed = step.id

@@ -70,7 +70,7 @@ def test_what_older_versions_wrote_down_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    "record", [{"kind": "firewall"}, {}, {"kind": "packages"}, {"kind": "service", "name": "x"}]
+    "record", [{"kind": "nothing"}, {}, {"kind": "packages"}, {"kind": "service", "name": "x"}]
 )
 def test_what_is_no_record_is_an_error(record: dict[str, object]) -> None:
     with pytest.raises((KeyError, ValueError)):
