@@ -79,6 +79,8 @@ class Answers:
     confirm_within: int = 0
     """Only on the command line (--confirm-within): seconds in which a change of the firewall must be confirmed, or it
     is taken back; 0 when it need not be."""
+    confirm_typed: bool = False
+    """Whether the terminal may confirm it, too."""
 
 
 _Section = Listen | Auth | Test | Firewall

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from wizard import as_json
 from wizard.answers import FIREWALL_CHOICES, MECHANISMS, Answers, load
+from wizard.confirmation import DEFAULT, LONGEST, SHORTEST
 from wizard.engine import Engine, EngineError
 from wizard.events import Event
 from wizard.host import Host
 from wizard.interrupt import Interrupt
 from wizard.lock import free
 from wizard.look import look
+from wizard.look_firewall import ssh_connection
 from wizard.overview import plans, state
 from wizard.own_edits import own_edits
 from wizard.plan import Outcome, Plan, Step
@@ -73,7 +75,7 @@ def plan(arguments: argparse.Namespace) -> int:
 def apply(arguments: argparse.Namespace) -> int:
     """`apply`: 0 done or nothing to do, 1 failed and undone, 3 blocked."""
     steps = _steps(arguments.steps)
-    answers = _answers(arguments)
+    answers = _confirmed(_answers(arguments), arguments)
     if not arguments.yes and not (sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json):
         raise EngineError(
             "nothing was changed: without a terminal, apply needs --yes (`msa-wizard plan` shows what it would do)"
@@ -87,6 +89,19 @@ def apply(arguments: argparse.Namespace) -> int:
     else:
         _summary(run)
     return 3 if run.blocked else 1 if run.failed else 0
+
+
+def _confirmed(answers: Answers, arguments: argparse.Namespace) -> Answers:
+    """How a change of the firewall is to be confirmed. Raises EngineError for a time that is none."""
+    terminal = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json
+    seconds = arguments.confirm_within
+    if seconds is None:
+        seconds = DEFAULT if terminal and ssh_connection() else 0
+    elif seconds and not SHORTEST <= seconds <= LONGEST:
+        raise EngineError(
+            f"--confirm-within {seconds}: it takes {SHORTEST} to {LONGEST} seconds, or 0. Nothing was changed"
+        )
+    return dataclasses.replace(answers, confirm_within=seconds, confirm_typed=terminal)
 
 
 def _decide(yes: bool, store: Store, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:

@@ -78,7 +78,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         firewalls=firewall.found,
         rules=firewall.rules,
         outside=firewall.outside,
-        ssh_port=ssh_port(os.environ),
+        ssh_port=ssh_port(),
         tools=tools,
         taken=taken,
         disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,

@@ -59,10 +59,33 @@ def look_at_firewalls(host: Host) -> FirewallLook:
     return FirewallLook(tuple(item for item in made if item), rules, outside(host), files, unreadable)
 
 
-def ssh_port(environment: Mapping[str, str]) -> int | None:
-    """The server's port of the SSH connection, from SSH_CONNECTION (ssh(1)): client, its port, server, its port."""
-    words = environment.get("SSH_CONNECTION", "").split()
+def ssh_port() -> int | None:
+    """The server's port of the SSH connection that this runs in."""
+    words = ssh_connection().split()
     return int(words[3]) if len(words) == 4 and words[3].isdigit() else None
+
+
+def ssh_connection() -> str:
+    """SSH_CONNECTION (ssh(1)): client, its port, server, its port; empty where there is none. sudo takes it out of the
+    environment: then that of the processes above tells."""
+    found, pid = os.environ.get("SSH_CONNECTION", ""), os.getppid()
+    while not found and pid > 1:
+        try:
+            folder = Path(f"/proc/{pid}")
+            entries = (folder / "environ").read_bytes().split(b"\0")
+            status = (folder / "stat").read_text("latin-1")
+        except OSError:
+            break
+        found = next(
+            (
+                each.partition(b"=")[2].decode("latin-1")
+                for each in entries
+                if each.startswith(b"SSH_CONNECTION=")
+            ),
+            "",
+        )
+        pid = int(status[status.rindex(")") + 2 :].split()[1])
+    return found
 
 
 def outside(host: Host) -> frozenset[str]:

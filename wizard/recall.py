@@ -47,7 +47,7 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
             )
         case "rules":
             rules = tuple(LiveRule.recalled(each) for each in record["rules"])
-            return RulesEffect(rules, record["removed"])
+            return RulesEffect(rules, record["removed"], record["confirm"])
         case "file" | "command":
             return None
         case kind:

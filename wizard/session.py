@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from wizard.apt import progress_of
+from wizard.confirmation import UnconfirmedError
 from wizard.events import Checked, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.facts import Facts
 from wizard.host import HostError
@@ -218,6 +219,8 @@ class Session:
         undone, not_undone = self._settle(
             self.recorder.undo(work.effects, work.touched, work.say(self.engine.report), earlier)
         )
+        if isinstance(error, UnconfirmedError) and not not_undone:
+            self.recorder.note(f"{step.id}: taken back, {error}", step.id)
         self.run.failed = step.id
         why = str(error) or type(error).__name__
         self.engine.report(Failed(step, why, undone, not_undone, _next(step, not_undone)))

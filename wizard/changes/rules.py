@@ -5,10 +5,11 @@ No firewall is reloaded for it: that would flush the rules of fail2ban and docke
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from wizard.changes.file import FileChange
+from wizard.confirmation import Confirmation
 from wizard.firewalls.live_rule import Found, LiveRule
 from wizard.firewalls.live_rule import look as look_for
 from wizard.host import Host, HostError
@@ -25,6 +26,8 @@ class RulesEffect:
 
     rules: tuple[LiveRule, ...]
     removed: bool = False
+    confirm: int = 0
+    """Seconds in which they had to be confirmed, 0 when they had not."""
 
     def undo(self, host: Host, say: Say) -> None:
         """Take out what was added, also where the machine was booted since and has it from its files; or add again
@@ -34,7 +37,12 @@ class RulesEffect:
 
     def record(self) -> dict[str, object]:
         """The rules."""
-        return {"kind": "rules", "rules": [rule.record() for rule in self.rules], "removed": self.removed}
+        return {
+            "kind": "rules",
+            "rules": [rule.record() for rule in self.rules],
+            "removed": self.removed,
+            "confirm": self.confirm,
+        }
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,8 @@ class RulesChange:
     remove: bool = False
     first: tuple[FileChange, ...] = field(default=(), compare=False)
     """Files that are written afterwards: their own tools must accept them before anything is done."""
-    wait: Callable[[Host, tuple[LiveRule, ...], Say], None] | None = field(default=None, compare=False)
-    """Called once they are live; it raises ChangeError unless somebody confirms that the line still holds."""
+    guard: Confirmation | None = None
+    """What takes them out again unless somebody confirms that the line still holds."""
 
     kind = "rules"
     touches: tuple[str, ...] = ()
@@ -54,25 +62,33 @@ class RulesChange:
     def describe(self) -> Description:
         """The commands; where in its chain a rule goes stands behind it."""
         what = "take the live rules out" if self.remove else "add live rules, beside what is there"
+        if self.guard is not None:
+            what += f"; they are taken out again unless confirmed within {self.guard.seconds} s"
         return Description(what, commands=tuple(rule.words(remove=self.remove) for rule in self.rules))
 
     def expect(self, host: Host) -> RulesEffect:
         """The rules."""
-        return RulesEffect(self.rules, self.remove)
+        return RulesEffect(self.rules, self.remove, self._seconds())
+
+    def _seconds(self) -> int:
+        return self.guard.seconds if self.guard is not None else 0
 
     def apply(self, host: Host, say: Say) -> RulesEffect:
         """Check the files, then do it rule by rule. Raises ChangeError with what was done by then."""
         for change in self.first:
             _accepted(host, change, say)
         done: list[LiveRule] = []
+        if self.guard is not None:
+            self.guard.arm(host, self.rules, say)
         try:
             for rule in self.rules:
                 (_remove if self.remove else _add)(host, rule, say)
                 done.append(rule)
-            if self.wait is not None:
-                self.wait(host, self.rules, say)
+            if self.guard is not None:
+                self.guard.wait(host, say)
         except ChangeError as error:
-            raise ChangeError(str(error), RulesEffect(tuple(done), self.remove)) from error
+            error.effect = RulesEffect(tuple(done), self.remove, self._seconds())
+            raise
         return self.expect(host)
 
 

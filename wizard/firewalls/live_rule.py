@@ -83,6 +83,17 @@ class LiveRule:
         )
         return (*replaced, *(self._removal(place) for place in sorted(found.places, reverse=True)))
 
+    def shell_removal(self) -> str:
+        """A command for sh that takes it out, for a script that knows nothing but this."""
+        if self.tool != "nft":
+            return shlex.join(self._removal(0))
+        rule = f'tcp dport {self.port} accept comment "{MARK}" # handle '
+        found = shlex.quote(f"s/^[[:space:]]*{rule}\\([0-9]*\\)$/\\1/p")
+        return (
+            f"nft -a -n list chain {self.chain} | sed -n {found} | "
+            f'while read -r handle; do nft delete rule {self.chain} handle "$handle"; done'
+        )
+
     def _removal(self, place: int) -> tuple[str, ...]:
         if self.tool == "firewalld":
             return ("firewall-cmd", f"--zone={self.chain}", f"--remove-port={self.port}/tcp")

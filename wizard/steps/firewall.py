@@ -7,6 +7,7 @@ from dataclasses import replace
 from templates import render
 from wizard.answers import Answers
 from wizard.changes import RulesChange
+from wizard.confirmation import Confirmation
 from wizard.facts import Facts, Firewall
 from wizard.firewalls.opening import CannotOpenError, FirewallKind, Wanted
 from wizard.firewalls.registry import FIREWALLS
@@ -73,7 +74,9 @@ class OpenFirewall(Step):
             return Plan.pending(self.id, reason, *opening.files, notes=notes)
         # What the files have to pass is tried before the live rules; once is enough, shorewall takes a second.
         tried = (replace(item, gate=None) for item in opening.files)
-        live = RulesChange(opening.rules, first=opening.files)
+        seconds = answers.confirm_within
+        guard = Confirmation(seconds, answers.confirm_typed) if seconds else None
+        live = RulesChange(opening.rules, first=opening.files, guard=guard)
         return Plan.pending(self.id, reason, live, *tried, notes=notes)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
