@@ -55,16 +55,17 @@ class Confirmation:
         """Start the timer with the script that takes `rules` out. Raises ChangeError; then nothing was started."""
         try:
             make_private_folder(FOLDER)
-            for name in ("decision", "waiting", "revert"):
-                (FOLDER / name).unlink(missing_ok=True)
+            for old in FOLDER.iterdir():  # a timer of an earlier change finds no script any more
+                old.unlink()
+            path = FOLDER / f"revert-{os.getpid()}-{time.monotonic_ns()}"
             commands = [rule.shell_removal() for rule in reversed(rules)]
             script = render("firewall_revert.sh.j2", decision=FOLDER / "decision", commands=commands)
-            _write(FOLDER / "revert", script)
+            _write(path, script)
             told = {"pid": os.getpid(), "started": _started(os.getpid()), "until": time.time() + self.seconds}
             _write(FOLDER / "waiting", json.dumps(told))
         except (OSError, StoreError) as error:
             raise ChangeError(f"the timer that takes the rules back could not be made: {error}") from error
-        _start(host, self.seconds, say)
+        _start(host, str(path), self.seconds, say)
 
     def wait(self, host: Host, say: Say) -> None:
         """Until somebody has decided. Raises UnconfirmedError unless it was confirmed."""
@@ -143,8 +144,7 @@ def _typed() -> str | None:
         return ""
 
 
-def _start(host: Host, seconds: int, say: Say) -> None:
-    script = str(FOLDER / "revert")
+def _start(host: Host, script: str, seconds: int, say: Say) -> None:
     if host.exists("/run/systemd/system"):
         _stop(host)
         timer = [f"--on-active={seconds}s", "--timer-property=AccuracySec=100ms"]

@@ -223,7 +223,7 @@ def _iptables(seen: _Seen) -> Firewall | None:
     trouble = seen.trouble("iptables", "ip6tables")
     if trouble:
         return Firewall(n.IPTABLES, seen.host.exists(n.RULES_V4), f"{n.RULES_V4} is there", trouble)
-    others = {"shorewall", "ufw-user-input", "ufw6-user-input"}
+    others = {"shorewall", "ufw-user-input", "ufw6-user-input", "INPUT_ZONES"}
     live = [
         key
         for key in ("iptables", "ip6tables")

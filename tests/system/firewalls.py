@@ -8,7 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.system.client import Client
 from tests.system.machine import Machine
@@ -185,19 +185,30 @@ class Line:
     """A connection from outside to port 22 that is held, and used all the time, as an admin's SSH is."""
 
     def __init__(self, debian: Machine, client: Client) -> None:
+        self._debian = debian
+        self._client = client
+
+    def __enter__(self) -> Self:
+        debian = self._debian
         debian.run(["systemd-run", "--quiet", "--collect", "--unit=line", "python3", "-c", _ECHO])
         debian.run("until ss -ltn | grep -q ':22 '; do sleep 0.05; done")
-        self._debian = debian
         self._held = subprocess.Popen(
-            client.argv(["python3", "-c", _TALK, ADDRESSES[4]]), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            self._client.argv(["python3", "-c", _TALK, ADDRESSES[4]]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         assert self._held.stdout is not None
         assert self._held.stdout.readline() == b"up\n"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.kill()
+        self._held.wait()
+        self._debian.run(["systemctl", "stop", "line"], check=False)
 
     def held(self) -> bool:
         """Whether it never stood still for more than two seconds. Ends it."""
         said, _ = self._held.communicate(b"", timeout=20)
-        self._debian.run(["systemctl", "stop", "line"], check=False)
         return self._held.returncode == 0 and said.endswith(b"held\n")
 
 

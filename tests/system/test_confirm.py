@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.system.firewalls import SetUp, connects, kept, live, set_up
+from tests.system.firewalls import QUIET, SetUp, connects, kept, live, set_up
 from tests.system.images import layers
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD, apply, history, wizard
@@ -135,3 +136,33 @@ def test_a_time_that_is_none_is_refused(guarded: tuple[Machine, SetUp, Ssh]) -> 
         )
         assert (done.returncode, "Nothing was changed" in done.stderr) == (2, True), done.stderr
     assert (live(debian), kept(debian, firewall)) == before
+
+
+_NFT = """table inet filter {
+	chain input {
+		type filter hook input priority 0; policy drop;
+		iif "lo" accept
+		tcp dport 22 accept
+	}
+}
+"""
+
+
+def test_without_systemd_a_detached_process_takes_it_back() -> None:
+    if why := why_no_machines():
+        pytest.skip(why)
+    with Machine(layers("bookworm", "mail"), systemd=False) as debian:
+        debian.run("apt-get install --yes --quiet=2 nftables", env=QUIET)
+        debian.put("/etc/nftables.conf", _NFT)
+        debian.run("nft -f /etc/nftables.conf")
+        debian.run("python3 -m http.server 587 >/dev/null 2>&1 &")
+        before = live(debian)
+        debian.run(f"{shlex.join(APPLY)} >/root/said 2>&1 &")
+        began = time.monotonic()
+        wait_until_open(debian)
+        debian.run("pkill -KILL -f '[a]pply --yes --confirm-within'", check=False)
+        closed_in_time(debian, began)
+        assert live(debian) == before
+        assert debian.read("/etc/nftables.conf").decode() == _NFT
+        assert wizard(debian, "recover").returncode == 0
+        assert "taken back" in history(debian)[0]["subject"]

@@ -170,7 +170,7 @@ def _names(line: Line, port: int) -> bool:
 
 
 def _without(line: Line, port: int) -> tuple[str, ...]:
-    """The options of a merged rule without the port, and without our mark where nothing of ours is left in it."""
+    """The options of a merged rule without the port; shorewall's own comment on it stays till it starts again."""
     rest = [
         f"{low}" if low == high else f"{low}:{high}"
         for low, high in line.ports
