@@ -152,13 +152,15 @@ def test_without_systemd_a_detached_process_takes_it_back() -> None:
     if why := why_no_machines():
         pytest.skip(why)
     with Machine(layers("bookworm", "mail"), systemd=False) as debian:
+        debian.client()
         debian.run("apt-get install --yes --quiet=2 nftables", env=QUIET)
         debian.put("/etc/nftables.conf", _NFT)
         debian.run("nft -f /etc/nftables.conf")
-        debian.run("python3 -m http.server 587 >/dev/null 2>&1 &")
         before = live(debian)
         debian.run(f"{shlex.join(APPLY)} >/root/said 2>&1 &")
+        debian.run("until grep -q 'msa-wizard confirm' /root/said; do sleep 0.05; done", timeout=60)
         began = time.monotonic()
+        debian.run("python3 -m http.server 587 >/dev/null 2>&1 &")
         wait_until_open(debian)
         debian.run("pkill -KILL -f '[a]pply --yes --confirm-within'", check=False)
         closed_in_time(debian, began)
