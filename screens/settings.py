@@ -186,7 +186,8 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
             Test(text["test.host"], text["test.user"], text["test.send_to"]),
         )
         made = parse(as_toml(raw))
-        return Answers(made.listen, made.auth, made.test, flag["replace_mta"])
+        chosen = self.wizard.machine.answers.firewall
+        return Answers(made.listen, made.auth, made.test, flag["replace_mta"], chosen)
 
 
 def _id(name: str) -> str:

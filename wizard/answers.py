@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from wizard.firewalls.names import NAMES
+
 MECHANISMS = ("pam", "shadow", "getpwent", "sasldb", "ldap", "kerberos5", "rimap")
 """What Debian's saslauthd can ask (/etc/default/saslauthd)."""
 
@@ -19,6 +21,7 @@ SERVABLE = ("LOGIN", "PLAIN")
 MAX_FILE = 64 * 1024
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}\Z")
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?\Z")
+_ZONE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}\Z")
 _MAILBOX = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_{|}~.-]{1,64}(@[A-Za-z0-9.-]{1,253})?\Z")
 
 
@@ -56,6 +59,14 @@ class Test:
 
 
 @dataclass(frozen=True)
+class Firewall:
+    """Which firewall the ports are opened in, and the zone that leads outside where it has zones (empty: find it)."""
+
+    use: str = "auto"
+    zone: str = ""
+
+
+@dataclass(frozen=True)
 class Answers:
     """All answers; `Answers()` is the howto's own set-up."""
 
@@ -64,9 +75,23 @@ class Answers:
     test: Test = field(default_factory=Test)
     replace_mta: bool = False
     """Only on the command line (--replace-mta): another MTA may be removed."""
+    firewall: Firewall = field(default_factory=Firewall)
+    confirm_within: int = 0
+    """Only on the command line (--confirm-within): seconds in which a change of the firewall must be confirmed, or it
+    is taken back; 0 when it need not be."""
+    confirm_typed: bool = False
+    """Whether the terminal may confirm it, too."""
 
 
-_SECTIONS: dict[str, type[Listen] | type[Auth] | type[Test]] = {"listen": Listen, "auth": Auth, "test": Test}
+_Section = Listen | Auth | Test | Firewall
+_SECTIONS: dict[str, type[Listen] | type[Auth] | type[Test] | type[Firewall]] = {
+    "listen": Listen,
+    "auth": Auth,
+    "test": Test,
+    "firewall": Firewall,
+}
+FIREWALL_CHOICES = ("auto", *NAMES, "none")
+"""What [firewall] use may be: the one that is active, one of several by its name, or none."""
 
 
 def load(path: Path) -> Answers:
@@ -94,7 +119,7 @@ def parse(text: str, name: str = "answers.toml") -> Answers:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AnswersError(f"{name}: not valid TOML: {error}.") from error
-    made: dict[str, Listen | Auth | Test] = {}
+    made: dict[str, _Section] = {}
     for section, values in data.items():
         if section not in _SECTIONS:
             raise _Wrong(name, text, section, "", f"unknown section{_nearest(section, _SECTIONS)}")
@@ -112,7 +137,7 @@ class _Wrong(AnswersError):
         super().__init__(f"{name}, line {_line(text, section, key)}: {_clean(where)}: {why}.")
 
 
-def _section(name: str, text: str, section: str, values: dict[str, object]) -> Listen | Auth | Test:
+def _section(name: str, text: str, section: str, values: dict[str, object]) -> _Section:
     kind = _SECTIONS[section]
     known = {item.name: item for item in fields(kind)}
     made: dict[str, object] = {}
@@ -168,6 +193,12 @@ def _saslauthd_mechanism(value: object) -> object:
     return value
 
 
+def _firewall(value: object) -> object:
+    if value not in FIREWALL_CHOICES:
+        raise ValueError(f"{_shown(value)} is no firewall known here; allowed: {', '.join(FIREWALL_CHOICES)}")
+    return value
+
+
 def _mechanisms(value: object) -> object:
     assert isinstance(value, tuple)
     if not value:
@@ -214,6 +245,8 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
     ("listen", "implicit_tls"): _flag,
     ("auth", "saslauthd_mechanism"): _saslauthd_mechanism,
     ("auth", "mechanisms"): _mechanisms,
+    ("firewall", "use"): _firewall,
+    ("firewall", "zone"): _pattern(_ZONE, "the name of a zone (letters, digits and _ -, 32 at most)"),
     ("test", "host"): _host,
     ("test", "user"): _pattern(_LOGIN, "a login name (letters, digits and . _ @ + -, 64 at most)"),
     ("test", "send_to"): _pattern(_MAILBOX, "a mail address"),

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from snapshots.entry import Entry, EntryError, Kind, write_entry
 from templates import render
-from wizard.answers import MECHANISMS, Answers, AnswersError
+from wizard.answers import FIREWALL_CHOICES, MECHANISMS, Answers, AnswersError
 from wizard.facts import Facts
 
 
 def as_toml(answers: Answers, facts: Facts | None = None) -> str:
     """The answers with a comment on each; without facts the comments know nothing of the host."""
-    listen, auth, test = answers.listen, answers.auth, answers.test
+    listen, auth, test, firewall = answers.listen, answers.auth, answers.test, answers.firewall
     return render(
         "answers.toml.j2",
         addresses=facts.addresses if facts else ("(not looked at)",),
@@ -25,6 +25,9 @@ def as_toml(answers: Answers, facts: Facts | None = None) -> str:
         saslauthd_mechanism=_inside(auth.saslauthd_mechanism),
         saslauthd_mechanisms=MECHANISMS[1:],
         mechanisms=list(auth.mechanisms),
+        firewall=_inside(firewall.use),
+        firewall_zone=_inside(firewall.zone),
+        firewalls=FIREWALL_CHOICES[1:],
         fqdn=_inside(test.host),
         user=_inside(test.user),
         send_to=_inside(test.send_to),

@@ -40,6 +40,8 @@ def _run(arguments: argparse.Namespace) -> int:
         from wizard import rollback_commands as commands
     elif arguments.run == "troubleshoot":
         from wizard import troubleshoot_command as commands  # type: ignore[no-redef]
+    elif arguments.run == "confirm":
+        from wizard import confirm_command as commands  # type: ignore[no-redef]
     elif arguments.run == "client_settings":
         from wizard import client_settings_command as commands  # type: ignore[no-redef]
     elif arguments.run == "certificate":
@@ -106,6 +108,13 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--exit-code", action="store_true", help="exit 10 when changes are pending")
     apply = command("apply", "do it, step by step, each one a commit")
     apply.add_argument("--yes", action="store_true", help="do not ask before each step")
+    apply.add_argument(
+        "--confirm-within",
+        type=int,
+        metavar="SECONDS",
+        help="take a change of the firewall back unless `confirm` is said by then (60 over SSH on a terminal; 0: never)",
+    )
+    command("confirm", "from any session: the firewall's new rules stay")
     for made in (plan, apply):
         made.add_argument(
             "steps", nargs="*", metavar="STEP", help="only these steps (see `status` for their names)"

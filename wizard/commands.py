@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard import as_json
-from wizard.answers import MECHANISMS, Answers, load
+from wizard.answers import FIREWALL_CHOICES, MECHANISMS, Answers, load
+from wizard.confirmation import DEFAULT, LONGEST, SHORTEST
 from wizard.engine import Engine, EngineError
 from wizard.events import Event
 from wizard.host import Host
 from wizard.interrupt import Interrupt
 from wizard.lock import free
 from wizard.look import look
+from wizard.look_firewall import ssh_connection
 from wizard.overview import plans, state
 from wizard.own_edits import own_edits
 from wizard.plan import Outcome, Plan, Step
@@ -73,7 +75,7 @@ def plan(arguments: argparse.Namespace) -> int:
 def apply(arguments: argparse.Namespace) -> int:
     """`apply`: 0 done or nothing to do, 1 failed and undone, 3 blocked."""
     steps = _steps(arguments.steps)
-    answers = _answers(arguments)
+    answers = _confirmed(_answers(arguments), arguments)
     must_be_asked(arguments, "apply", " (`msa-wizard plan` shows what it would do)")
     events: list[Event] = []
     engine = Engine(Host(), answers, events.append if arguments.json else show)
@@ -88,8 +90,25 @@ def apply(arguments: argparse.Namespace) -> int:
 
 def must_be_asked(arguments: argparse.Namespace, command: str, instead: str = "") -> None:
     """Raises EngineError where nobody can be asked, and `--yes` was not given."""
-    if not arguments.yes and not (sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json):
+    if not arguments.yes and not _asks(arguments):
         raise EngineError(f"nothing was changed: without a terminal, {command} needs --yes{instead}")
+
+
+def _asks(arguments: argparse.Namespace) -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json
+
+
+def _confirmed(answers: Answers, arguments: argparse.Namespace) -> Answers:
+    """How a change of the firewall is to be confirmed. Raises EngineError for a time that is none."""
+    terminal = _asks(arguments)
+    seconds = arguments.confirm_within
+    if seconds is None:
+        seconds = DEFAULT if terminal and ssh_connection() else 0
+    elif seconds and not SHORTEST <= seconds <= LONGEST:
+        raise EngineError(
+            f"--confirm-within {seconds}: it takes {SHORTEST} to {LONGEST} seconds, or 0. Nothing was changed"
+        )
+    return dataclasses.replace(answers, confirm_within=seconds, confirm_typed=terminal)
 
 
 def decide(yes: bool, store: Store, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
@@ -233,6 +252,9 @@ def answers(arguments: argparse.Namespace) -> int:
             ipv6_available=facts.ipv6,
             saslauthd_mechanism="pam",
             saslauthd_mechanisms=MECHANISMS[1:],
+            firewall="auto",
+            firewall_zone="",
+            firewalls=FIREWALL_CHOICES[1:],
             fqdn=facts.fqdn if facts.fqdn_resolves else "",
         ).rstrip("\n")
     )

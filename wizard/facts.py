@@ -126,11 +126,14 @@ class Listener:
 
 @dataclass(frozen=True)
 class Firewall:
-    """What was found of a firewall (howto 3.8): its name, whether it is active, and why that is believed."""
+    """What was found of a firewall (howto 3.8): its name, whether it is active, and why that is believed.
+
+    `trouble` is why its rules could not be read, where it is active and they could not."""
 
     name: str
     active: bool
     says: str
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,13 @@ class Facts:
     cf_changed: float = 0.0
     """When the newest of what sendmail reads only at start was changed, seconds since the epoch."""
     firewalls: tuple[Firewall, ...] = ()
+    rules: Mapping[str, str] | None = field(default_factory=dict)
+    """The live rules as each tool prints them: `nft` (JSON), `iptables` and `ip6tables` (as saved), `firewalld` (all
+    zones). None where only root may see them."""
+    outside: frozenset[str] = frozenset()
+    """Network devices that lead to other machines."""
+    ssh_port: int | None = None
+    """The port of the SSH connection that this runs in, None where it runs in none."""
     tools: frozenset[str] = frozenset()
     """Which of the commands asked for by the steps exist."""
     disk_free: int = 0

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from snapshots.entry import Entry, Kind
 from wizard import facts as f
-from wizard.facts import Facts, Firewall, Process, Release, Service
+from wizard.facts import Facts, Process, Release, Service
 from wizard.host import Host, HostError
+from wizard.look_firewall import look_at_firewalls, ssh_port
 from wizard.m4 import expand
 from wizard.network import addresses, ipv6_available, listeners
 from wizard.shipped import WANTED, apt_simulation, shipped_files
@@ -42,6 +43,9 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
     paths to read beyond `facts.READ`."""
     taken = time.monotonic()
     files, unreadable = _files(host, also)
+    firewall = look_at_firewalls(host)
+    files |= firewall.files
+    unreadable |= firewall.unreadable
     tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
     with ThreadPoolExecutor(max_workers=4) as pool:  # each waits for a command
         m4 = pool.submit(_m4, host, files) if "m4" in tools else None
@@ -75,7 +79,10 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         cf_changed=max(
             host.mtime(path) for path in (*READ_AT_START, *_tls_files(files), *_sasl_plugins(host))
         ),
-        firewalls=_firewalls(host),
+        firewalls=firewall.found,
+        rules=firewall.rules,
+        outside=firewall.outside,
+        ssh_port=ssh_port(),
         tools=tools,
         taken=taken,
         disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,
@@ -236,37 +243,3 @@ def _sasl_plugins(host: Host) -> tuple[str, ...]:
     return tuple(
         f"/usr/lib/{name}/sasl2" for name in host.names("/usr/lib") if name.endswith(("-gnu", "-gnueabihf"))
     )
-
-
-def _firewalls(host: Host) -> tuple[Firewall, ...]:
-    """What is installed of the firewalls the howto's readers run, and what is enabled. Only files are looked at."""
-    found = []
-    for name, program, mark, why in (
-        ("shorewall", "/sbin/shorewall", "/var/lib/shorewall/state", "its state file is there"),
-        ("ufw", "/usr/sbin/ufw", "", "ENABLED=yes in /etc/ufw/ufw.conf"),
-        ("firewalld", "/usr/sbin/firewalld", "/run/firewalld", "its run folder is there"),
-        (
-            "nftables",
-            "/usr/sbin/nft",
-            "/etc/systemd/system/sysinit.target.wants/nftables.service",
-            "nftables.service is enabled",
-        ),
-        (
-            "iptables-persistent",
-            "/usr/sbin/netfilter-persistent",
-            "/etc/iptables/rules.v4",
-            "rules.v4 is there",
-        ),
-    ):
-        if not host.exists(program):
-            continue
-        active = host.exists(mark) if mark else "ENABLED=yes" in _read(host, "/etc/ufw/ufw.conf")
-        found.append(Firewall(name, active, why if active else "installed, but not active"))
-    return tuple(found)
-
-
-def _read(host: Host, path: str) -> str:
-    try:
-        return host.path(path).read_text("utf-8", "replace")
-    except OSError:
-        return ""

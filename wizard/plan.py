@@ -70,7 +70,7 @@ class Change(Protocol):
 
     @property
     def kind(self) -> str:
-        """`file`, `packages`, `service`, `command` or `dialogue`."""
+        """`file`, `packages`, `service`, `command`, `dialogue` or `rules`."""
 
     @property
     def touches(self) -> tuple[str, ...]:
@@ -146,6 +146,8 @@ class Step(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     reports: ClassVar[bool] = False
     """It never changes anything, and its checks are the result."""
+    tells: ClassVar[bool] = False
+    """Its checks are told also when it has nothing to do."""
     takes_back: ClassVar[tuple[str, ...]] = ()
     """Earlier steps of the same run that are taken back too when this one fails: the daemon must come up again."""
 

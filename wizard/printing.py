@@ -190,6 +190,12 @@ def effect_lines(record: bytes) -> list[str]:
                 lines.append(
                     f"service {effect['name']}: {_was(enabled, 'enabled')}; {_was(running, 'running')}"
                 )
+            case "rules":
+                word = "taken out" if effect["removed"] else "added"
+                lines += [
+                    f"live rule {word}: {rule['tool']} {rule['chain']}, IPv{rule['family']}, port {rule['port']}"
+                    for rule in effect["rules"]
+                ]
             case "command":
                 lines.append(f"ran {' '.join(effect['argv'])}")
     return [clean(line) for line in lines]

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from wizard.changes.packages import PackagesBefore, PackagesEffect
+from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect
+from wizard.firewalls.live_rule import LiveRule
 from wizard.plan import Effect
 
 
@@ -43,6 +45,9 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
                 enabled["after"],
                 running["after"],
             )
+        case "rules":
+            rules = tuple(LiveRule.recalled(each) for each in record["rules"])
+            return RulesEffect(rules, record["removed"], record["confirm"])
         case "file" | "command":
             return None
         case kind:

@@ -92,6 +92,13 @@ class Recorder:
         self._steps[step.id] = (before, commit.id)
         return commit.short
 
+    def note(self, subject: str, step: str | None) -> None:
+        """A commit that changes nothing, and tells what was taken back before it could be recorded."""
+        shown = json.dumps({"schema": SCHEMA, "effects": []}).encode()
+        self._store.commit(
+            operation="rollback", subject=subject, step=step, run=self._run, author=self._author, record=shown
+        )
+
     def record_rollback(
         self, operation: str, subject: str, body: str, target: Target, effects: Sequence[Effect]
     ) -> str:
@@ -212,6 +219,8 @@ def _name(effect: Effect) -> str:
     match shown["kind"]:
         case "packages":
             return "packages (as before)"
+        case "rules":
+            return "live firewall rules (as before)"
         case "service":
             return f"service {shown['name']} (as before)"
         case _:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from snapshots.entry import TEMPORARY_PREFIX
 from snapshots.errors import StoreError
-from wizard.answers import Answers, Auth, Listen, Test
+from wizard.answers import Answers, Auth, Firewall, Listen, Test
 from wizard.apt import settle
 from wizard.changes.packages import PackagesBefore
+from wizard.changes.rules import RulesEffect
 from wizard.changes.service import reload_units
 from wizard.engine import Engine
 from wizard.events import Report
@@ -185,6 +186,10 @@ class Recovery:
         touched = {str(path) for change in self.told.changes for path in _list(change["touches"])}
         self.say(f"taking back what {self.told.step} had begun")
         undone, not_undone = self.recorder.undo(self._effects(), touched, self.say)
+        if not not_undone and any(isinstance(each, RulesEffect) and each.confirm for each in self._effects()):
+            self.recorder.note(
+                f"{self.told.step}: taken back, the run ended before it was confirmed", self.told.step
+            )
         return Undone(undone=undone, not_undone=not_undone)
 
     def _recorded(self) -> list[Commit]:
@@ -254,6 +259,8 @@ def answers_from(kept: Any) -> Answers:
         section(Auth, kept["auth"]),
         section(Test, kept["test"]),
         kept["replace_mta"],
+        Firewall(**kept.get("firewall", {})),
+        kept.get("confirm_within", 0),
     )
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wizard import facts as f
-from wizard.changes import DialogueChange, FileChange, PackagesReversal, ServiceChange
+from wizard.changes import DialogueChange, FileChange, PackagesReversal, RulesChange, ServiceChange
 from wizard.changes.packages import PackagesEffect
+from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect, is_there
 from wizard.derived import derived, in_order
 from wizard.facts import Facts
@@ -57,6 +58,8 @@ class Wanted:
 
     packages: PackagesEffect
     services: tuple[ServiceEffect, ...] = ()
+    rules: tuple[RulesChange, ...] = ()
+    """Live rules of a firewall: out again what was added, in again what was taken out."""
 
     def running(self, name: str) -> bool | None:
         """Whether the service shall run; None when no commit touched it."""
@@ -112,7 +115,7 @@ class Rollback:
         """All of it, for showing, in the order in which it is done."""
         packages = (self.packages,) if self.packages else ()
         again = (DialogueChange("make sendmail.cf and the databases anew"),) if self.regenerate else ()
-        return (*self.stops, *packages, *self.files, *again)
+        return (*self.stops, *packages, *self.files, *self.wanted.rules, *again)
 
 
 def prepare(
@@ -199,6 +202,7 @@ def _wanted(commits: Sequence[Commit], store: Store) -> Wanted:
     modes: dict[str, int] = {}
     overrides: set[str] = set()
     services: dict[str, ServiceEffect] = {}
+    rules: list[RulesChange] = []
     for commit in commits:  # newest first: the oldest has the last word
         for effect in reversed(effects_of(store, commit)):
             if isinstance(effect, PackagesEffect):
@@ -208,12 +212,14 @@ def _wanted(commits: Sequence[Commit], store: Store) -> Wanted:
                 overrides |= set(effect.overrides)
             elif isinstance(effect, ServiceEffect):
                 services[effect.name] = effect
+            elif isinstance(effect, RulesEffect):
+                rules.append(RulesChange(effect.rules, remove=not effect.removed))
     came = tuple((name, "") for name, version in here.items() if version is None)
     gone = tuple((name, version) for name, version in here.items() if version is not None)
     packages = PackagesEffect(
         came, gone, (), tuple(sorted(auto)), tuple(modes.items()), tuple(sorted(overrides))
     )
-    return Wanted(packages, tuple(services.values()))
+    return Wanted(packages, tuple(services.values()), tuple(rules))
 
 
 def effects_of(store: Store, commit: Commit) -> list[Effect]:

@@ -91,6 +91,8 @@ class RollbackSession:
             rollback.wanted.packages.dress(self.host)
         written = self._files(rollback)
         reload_units(self.host, written)
+        for rules in rollback.wanted.rules:  # after the files: shorewall and a boot make them out of these
+            self._do(rules)
         now = look(self.host)
         if rollback.regenerate and f.SENDMAIL_MC in now.files and now.files[f.SENDMAIL_MC] is not None:
             now = self._made_anew(now, left)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from wizard.apt import progress_of
+from wizard.confirmation import UnconfirmedError
 from wizard.events import Checked, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.facts import Facts
 from wizard.host import HostError
@@ -190,9 +191,9 @@ class Session:
         return checks
 
     def _reported(self, step: Step) -> bool:
-        """A step that changes nothing reports its checks, when there is something new to report."""
+        """A step that changes nothing reports its checks, where there is something new to report."""
         wanted = self.run.applied or step.id == "preflight" or step.id in self.named
-        if not step.reports or not wanted:
+        if not (step.reports or step.tells) or not wanted:
             return True
         if any(check.sign is Sign.FAILED for check in self._verify(step)):
             self.run.failed = step.id
@@ -218,6 +219,8 @@ class Session:
         undone, not_undone = self._settle(
             self.recorder.undo(work.effects, work.touched, work.say(self.engine.report), earlier)
         )
+        if isinstance(error, UnconfirmedError) and not not_undone:
+            self.recorder.note(f"{step.id}: taken back, {error}", step.id)
         self.run.failed = step.id
         why = str(error) or type(error).__name__
         self.engine.report(Failed(step, why, undone, not_undone, _next(step, not_undone)))

@@ -42,6 +42,7 @@ fetch() { apt-get install --yes --quiet=2 --download-only -o APT::Install-Recomm
 fetch python3 python3-venv git
 fetch sendmail sasl2-bin libsasl2-modules
 for other in rsyslog etckeeper openssh-server tmux nftables ufw postfix exim4-daemon-light; do fetch $other; done
+for other in shorewall shorewall6 firewalld iptables-persistent fail2ban; do fetch $other; done
 echo 'Acquire::Retries "0";' >/etc/apt/apt.conf.d/99no-network
 printf '[global]\\nno-index = true\\nfind-links = /opt/wheelhouse\\n' >/etc/pip.conf
 """

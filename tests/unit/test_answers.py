@@ -111,6 +111,7 @@ def test_the_commented_answers_are_the_defaults() -> None:
         ipv6_available=True,
         saslauthd_mechanism="pam",
         saslauthd_mechanisms=("shadow",),
+        firewalls=("ufw", "none"),
         fqdn="",
     )
     assert parse(text) == Answers()

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
 from wizard.changes.packages import PackagesBefore, PackagesEffect
+from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect
+from wizard.firewalls.live_rule import LiveRule
 from wizard.plan import Effect
 from wizard.recall import recall
 
@@ -20,10 +22,21 @@ versions = st.dictionaries(names, names, max_size=3)
 lists = st.lists(names, max_size=3).map(tuple)
 modes = st.dictionaries(names, st.integers(0, 0o7777), max_size=2)
 pairs = versions.map(lambda found: tuple(found.items()))
+rules = st.builds(
+    LiveRule,
+    st.sampled_from(["nft", "iptables", "ip6tables", "firewalld"]),
+    names,
+    st.integers(1, 65535),
+    st.sampled_from([4, 6]),
+    st.booleans(),
+    st.booleans(),
+    st.none() | st.integers(1, 999),
+)
 effects: st.SearchStrategy[Effect] = st.one_of(
     st.builds(
         PackagesEffect, pairs, pairs, lists, lists, modes.map(lambda found: tuple(found.items())), lists
     ),
+    st.builds(RulesEffect, st.lists(rules, max_size=3).map(tuple), st.booleans(), st.integers(0, 3600)),
     st.builds(PackagesBefore, versions, lists, modes, lists, lists),
     st.builds(
         ServiceEffect,
@@ -70,7 +83,7 @@ def test_what_older_versions_wrote_down_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    "record", [{"kind": "firewall"}, {}, {"kind": "packages"}, {"kind": "service", "name": "x"}]
+    "record", [{"kind": "nothing"}, {}, {"kind": "packages"}, {"kind": "service", "name": "x"}]
 )
 def test_what_is_no_record_is_an_error(record: dict[str, object]) -> None:
     with pytest.raises((KeyError, ValueError)):

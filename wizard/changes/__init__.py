@@ -1,8 +1,9 @@
-"""The closed set of changes: file, packages, service, command, dialogue. Each: describe, expect, apply, undo."""
+"""The closed set of changes: file, packages, service, command, dialogue, rules. Each: describe, expect, apply, undo."""
 
 from wizard.changes.command import CommandChange, DialogueChange
 from wizard.changes.file import FileChange
 from wizard.changes.packages import PackagesChange, PackagesReversal
+from wizard.changes.rules import RulesChange
 from wizard.changes.service import ServiceChange
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "FileChange",
     "PackagesChange",
     "PackagesReversal",
+    "RulesChange",
     "ServiceChange",
 ]

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from snapshots.entry import Entry, Kind
 from snapshots.private_key import HIDDEN, holds_private_key
+from wizard.changes.gate import FileGate
 from wizard.host import Host, HostError
-from wizard.mc_gate import Gate, GateError
+from wizard.mc_gate import GateError
 from wizard.plan import ChangeError, Description, Say, StaleError
 
 
@@ -46,7 +47,7 @@ class FileChange:
     before: Entry | None
     after: Entry | None
     why: str = ""
-    gate: Gate | None = field(default=None, compare=False)
+    gate: FileGate | None = field(default=None, compare=False)
     over: bool = field(default=False, compare=False)
     """Whatever is there by now: what apt leaves of a file whose content is in the snapshot."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wizard.plan import Step
 from wizard.steps.auth_options import AuthOptions
 from wizard.steps.auth_test import AuthTest
-from wizard.steps.firewall import FirewallReport
+from wizard.steps.firewall import OpenFirewall
 from wizard.steps.install import Install
 from wizard.steps.mc_includes import McIncludes
 from wizard.steps.preflight import Preflight
@@ -31,7 +31,7 @@ STEPS: tuple[Step, ...] = (
     SmtpPort(),
     Sendmailconfig(),
     Restart(),
-    FirewallReport(),
+    OpenFirewall(),
     AuthTest(),
 )
 

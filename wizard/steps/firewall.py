@@ -1,48 +1,142 @@
-"""Howto 3.8: what was found of a firewall. It is reported; nothing is changed."""
+"""Howto 3.8: ports 25 and 587, and 465 where it was chosen, through the firewall that is active."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from templates import render
 from wizard.answers import Answers
-from wizard.facts import Facts
+from wizard.changes import RulesChange
+from wizard.confirmation import Confirmation
+from wizard.facts import Facts, Firewall
+from wizard.firewalls.opening import CannotOpenError, FirewallKind, Wanted
+from wizard.firewalls.registry import FIREWALLS
 from wizard.host import Host
 from wizard.plan import Check, Plan, Sign, Step
 
+NONE = "none"
 
-class FirewallReport(Step):
-    """Names the firewall, and the ports that must be open."""
+
+class OpenFirewall(Step):
+    """Adds what is missing, live and in the firewall's own files; never enables one, never reloads one."""
 
     id = "firewall"
     howto = "3.8"
     title = "Firewall"
-    why = "Ports 25 and 587 must be reachable from outside."
-    reports = True
+    why = "Mail clients come to port 587, other servers to 25: a firewall that drops them makes all the rest useless."
+    tells = True
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """Says what it found."""
-        return Plan.not_applicable(self.id, _found(facts))
+        """Blocked where two firewalls are active and none was chosen, or where its rules cannot be edited safely."""
+        if answers.firewall.use == NONE:
+            return Plan.not_applicable(self.id, '[firewall] use = "none" in the answers. ' + _found(facts))
+        if facts.rules is None and facts.firewalls:
+            raise PermissionError("the live rules of the firewall can only be read by root")
+        active = [item for item in facts.firewalls if item.active]
+        if answers.firewall.use != "auto":
+            active = [item for item in active if item.name == answers.firewall.use]
+            if not active:
+                return Plan.blocked(
+                    self.id,
+                    f"{answers.firewall.use} is chosen in the answers, and is not active. {_found(facts)}",
+                    "choose one that is active, or start it yourself: this program enables no firewall",
+                )
+        if not active:
+            return Plan.not_applicable(self.id, _found(facts), (_provider(answers),))
+        if len(active) > 1:
+            return Plan.blocked(
+                self.id,
+                f"more than one firewall is active. {_found(facts)}",
+                "say in the answers file which one the ports are opened in:",
+                *(f'   [firewall] use = "{item.name}"' for item in active),
+                '   [firewall] use = "none" leaves all of them alone',
+            )
+        return self._opening(active[0], facts, answers)
+
+    def _opening(self, found: Firewall, facts: Facts, answers: Answers) -> Plan:
+        if found.trouble:
+            return Plan.blocked(
+                self.id,
+                f"{found.name} is active ({found.says}), and its rules cannot be read: {found.trouble}",
+                f"mend {found.name}, then run this again",
+                '[firewall] use = "none" in the answers leaves it alone',
+            )
+        kind, wanted = FIREWALLS[found.name], _wanted(answers)
+        try:
+            opening = kind.opening(facts, wanted)
+        except CannotOpenError as error:
+            return Plan.blocked(self.id, str(error), *error.remedy)
+        notes = (f"found {found.name}: {found.says}", *_ssh(facts), *opening.notes)
+        if not (opening.rules or opening.files):
+            return Plan.done(self.id, f"{_ports(answers)} are open in {found.name}", notes)
+        reason = f"open {_ports(answers)} in {found.name}"
+        if not opening.rules:
+            return Plan.pending(self.id, reason, *opening.files, notes=notes)
+        # What the files have to pass is tried before the live rules; once is enough, shorewall takes a second.
+        tried = (replace(item, gate=None) for item in opening.files)
+        seconds = answers.confirm_within
+        guard = Confirmation(seconds, answers.confirm_typed) if seconds else None
+        live = RulesChange(opening.rules, first=opening.files, guard=guard)
+        return Plan.pending(self.id, reason, live, *tried, notes=notes)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
-        """The same as a line of the report."""
-        active = [item for item in facts.firewalls if item.active]
-        ports = "25, 587 and 465" if answers.listen.implicit_tls else "25 and 587"
-        if not active:
-            return [
-                Check(
-                    "firewall",
-                    Sign.UNKNOWN,
-                    f"{_found(facts)} A provider's firewall may still block {ports}: only a test "
-                    "from another machine proves it",
-                    f"there: msa-wizard test --host {facts.fqdn}",
-                )
-            ]
-        return [
-            Check(
-                "firewall",
-                Sign.WARNING,
-                f"{_found(facts)} Open {ports} in it",
-                f"then, from another machine: msa-wizard test --host {facts.fqdn}",
-            )
+        """The live rules once more; and that only a test from outside proves it."""
+        checks = []
+        plan = self.plan(facts, answers)
+        chosen = [
+            item for item in facts.firewalls if item.active and answers.firewall.use in ("auto", item.name)
         ]
+        if len(chosen) == 1 and not chosen[0].trouble:
+            checks = _live_checks(FIREWALLS[chosen[0].name], facts, answers)
+        else:
+            checks = [Check("firewall", Sign.UNKNOWN, plan.reason)]
+        return [*checks, _proof(facts, answers)]
+
+
+def _live_checks(kind: FirewallKind, facts: Facts, answers: Answers) -> list[Check]:
+    try:
+        closed = kind.closed(facts, _wanted(answers))
+    except CannotOpenError as error:
+        return [Check("firewall", Sign.FAILED, str(error), "\n".join(error.remedy))]
+    if not closed:
+        return [Check("firewall", Sign.OK, f"the live rules of {kind.name} let {_ports(answers)} by")]
+    return [
+        Check(
+            "firewall",
+            Sign.FAILED,
+            f"the live rules of {kind.name} do not let port {port} by over IPv{family}",
+            "look for a rule before it that drops it",
+        )
+        for family, port in closed
+    ]
+
+
+def _proof(facts: Facts, answers: Answers) -> Check:
+    lines = render("outside_test.txt.j2", host=facts.fqdn or facts.hostname).strip()
+    return Check(
+        "outside",
+        Sign.UNKNOWN,
+        f"that clients get through is not proved yet: a test on this machine does not meet the firewall. {_provider(answers)}",
+        lines,
+    )
+
+
+def _wanted(answers: Answers) -> Wanted:
+    return Wanted((25, 587, 465) if answers.listen.implicit_tls else (25, 587), answers.firewall.zone)
+
+
+def _ports(answers: Answers) -> str:
+    return "ports 25, 587 and 465" if answers.listen.implicit_tls else "ports 25 and 587"
+
+
+def _provider(answers: Answers) -> str:
+    return f"A provider's firewall may still block {_ports(answers)}"
+
+
+def _ssh(facts: Facts) -> tuple[str, ...]:
+    if facts.ssh_port is None:
+        return ()
+    return (f"the rules that carry your SSH connection (port {facts.ssh_port}) are not touched",)
 
 
 def _found(facts: Facts) -> str:

@@ -1,0 +1,170 @@
+"""Confirm or revert on a real machine: no word in time, a killed wizard, a lost session, a reboot; and a word in time."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.firewalls import QUIET, SetUp, connects, kept, live, set_up
+from tests.system.images import layers
+from tests.system.machine import Machine
+from tests.system.msa import WIZARD, apply, history, wizard
+from tests.system.room import why_no_machines
+from tests.system.ssh import Ssh
+
+WITHIN = 6
+APPLY = [WIZARD, "apply", "--yes", "--confirm-within", str(WITHIN), "firewall"]
+
+
+@pytest.fixture(scope="module", params=["nftables", "ufw"])
+def guarded(request: pytest.FixtureRequest) -> Iterator[tuple[Machine, SetUp, Ssh]]:
+    """A machine with an MSA behind a firewall, and sshd."""
+    if why := why_no_machines():
+        pytest.skip(why)
+    with Machine(layers("bookworm" if request.param == "nftables" else "trixie", "mail")) as debian:
+        debian.client()
+        apply(debian)
+        ssh = Ssh(debian)
+        yield debian, set_up(debian, request.param), ssh
+
+
+def wait_until_open(debian: Machine) -> None:
+    """The live rules are there."""
+    for _ in range(100):
+        if connects(debian.client(), 587):
+            return
+        time.sleep(0.05)
+    raise AssertionError("587 was not opened")
+
+
+def closed_in_time(debian: Machine, began: float) -> None:
+    """The timer has taken the rules out; not before its time, and not long after."""
+    while connects(debian.client(), 587):
+        assert time.monotonic() - began < WITHIN + 8, "not taken back in time"
+        time.sleep(0.1)
+    assert time.monotonic() - began > WITHIN - 2
+
+
+def test_a_word_from_another_session_keeps_it(guarded: tuple[Machine, SetUp, Ssh]) -> None:
+    debian, _, ssh = guarded
+    assert "Nothing waits" in wizard(debian, "confirm").stdout
+    before = live(debian)
+    with ssh.session(APPLY) as session:
+        session.wait_for("msa-wizard confirm")
+        with ssh.session([WIZARD, "confirm"]) as other:
+            assert other.wait() == 0
+            assert "the firewall's new rules stay" in other.said
+        assert session.wait() == 0, session.said
+    time.sleep(WITHIN + 1)
+    assert connects(debian.client(), 587)
+    assert "Nothing waits" in wizard(debian, "confirm").stdout
+    assert wizard(debian, "rollback", "firewall", "--yes").returncode == 0
+    assert live(debian) == before
+
+
+def test_on_a_terminal_over_ssh_it_is_asked_for_by_itself(guarded: tuple[Machine, SetUp, Ssh]) -> None:
+    debian, firewall, ssh = guarded
+    before = live(debian), kept(debian, firewall)
+    for word, code in (("no", 1), ("yes", 0)):
+        with ssh.session([WIZARD, "apply", "firewall"], terminal=True) as session:
+            assert "(port 22) are not touched" in session.wait_for("apply firewall? ").replace(
+                "\r\n     ", " "
+            )
+            session.type("y\n")
+            assert "within 60 s" in session.wait_for("or type yes here").replace("\r\n     ", " ")
+            assert kept(debian, firewall) == before[1]
+            session.type(f"{word}\n")
+            assert session.wait() == code, session.said
+        assert connects(debian.client(), 587) is (word == "yes")
+    assert wizard(debian, "rollback", "firewall", "--yes").returncode == 0
+    assert (live(debian), kept(debian, firewall)) == before
+
+
+def test_no_word_takes_it_back_and_history_tells(guarded: tuple[Machine, SetUp, Ssh]) -> None:
+    debian, firewall, _ = guarded
+    before = live(debian), kept(debian, firewall)
+    done = wizard(debian, *APPLY[1:])
+    assert done.returncode == 1, done.stdout
+    assert f"nobody confirmed the firewall's new rules within {WITHIN} s" in done.stderr
+    assert (live(debian), kept(debian, firewall)) == before
+    assert "nobody confirmed" in history(debian)[0]["subject"]
+    assert not connects(debian.client(), 587)
+    late = wizard(debian, "confirm")
+    assert (late.returncode, "too late" in late.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("how", ["wizard", "cable", "reboot"])
+def test_a_lost_run_takes_it_back(guarded: tuple[Machine, SetUp, Ssh], how: str) -> None:
+    debian, firewall, ssh = guarded
+    before = live(debian), kept(debian, firewall)
+    with ssh.session(APPLY, terminal=how == "cable") as session:
+        session.wait_for("msa-wizard confirm")
+        began = time.monotonic()
+        wait_until_open(debian)
+        if how == "wizard":
+            debian.run("pkill -KILL -f '[a]pply --yes --confirm-within'", check=False)
+            killed = wizard(debian, "confirm")
+            assert "Nothing waits" in killed.stdout, killed.stdout + killed.stderr
+        elif how == "cable":
+            session.kill_client()
+        if how == "reboot":
+            debian.cut_power()
+            debian.boot()
+        else:
+            closed_in_time(debian, began)
+    debian.run("while pgrep -f '[a]pply --yes --confirm-within' >/dev/null; do sleep 0.1; done")
+    if how != "cable":
+        told = wizard(debian, "apply", "--yes", "firewall")
+        assert told.returncode == 6
+        assert "was interrupted in firewall" in told.stderr
+        assert wizard(debian, "recover").returncode == 0
+    assert "taken back" in history(debian)[0]["subject"]
+    assert (live(debian), kept(debian, firewall)) == before
+    assert not connects(debian.client(), 587)
+
+
+def test_a_time_that_is_none_is_refused(guarded: tuple[Machine, SetUp, Ssh]) -> None:
+    debian, firewall, _ = guarded
+    before: tuple[str, dict[str, bytes]] = live(debian), kept(debian, firewall)
+    for time_ in ("1", "-3", "99999"):
+        done: subprocess.CompletedProcess[str] = wizard(
+            debian, "apply", "--yes", f"--confirm-within={time_}", "firewall"
+        )
+        assert (done.returncode, "Nothing was changed" in done.stderr) == (2, True), done.stderr
+    assert (live(debian), kept(debian, firewall)) == before
+
+
+_NFT = """table inet filter {
+	chain input {
+		type filter hook input priority 0; policy drop;
+		iif "lo" accept
+		tcp dport 22 accept
+	}
+}
+"""
+
+
+def test_without_systemd_a_detached_process_takes_it_back() -> None:
+    if why := why_no_machines():
+        pytest.skip(why)
+    with Machine(layers("bookworm", "mail"), systemd=False) as debian:
+        debian.client()
+        debian.run("apt-get install --yes --quiet=2 nftables", env=QUIET)
+        debian.put("/etc/nftables.conf", _NFT)
+        debian.run("nft -f /etc/nftables.conf")
+        before = live(debian)
+        debian.run(f"{shlex.join(APPLY)} >/root/said 2>&1 &")
+        debian.run("until grep -q 'msa-wizard confirm' /root/said; do sleep 0.05; done", timeout=60)
+        began = time.monotonic()
+        debian.run("python3 -m http.server 587 >/dev/null 2>&1 &")
+        wait_until_open(debian)
+        debian.run("pkill -KILL -f '[a]pply --yes --confirm-within'", check=False)
+        closed_in_time(debian, began)
+        assert live(debian) == before
+        assert debian.read("/etc/nftables.conf").decode() == _NFT
+        assert wizard(debian, "recover").returncode == 0
+        assert "taken back" in history(debian)[0]["subject"]

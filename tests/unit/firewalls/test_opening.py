@@ -1,0 +1,234 @@
+"""What each firewall plans, from facts alone; the live rules are what the tools print."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from snapshots.entry import Entry, Kind
+from tests.steps.recorded import file, machine
+from wizard.answers import Answers, Listen
+from wizard.answers import Firewall as Chosen
+from wizard.changes import FileChange, RulesChange
+from wizard.facts import Facts, Firewall
+from wizard.firewalls import names as n
+from wizard.plan import Outcome, Plan, Sign
+from wizard.steps import step
+
+NOTHING = "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"
+DROPS = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"
+ZONES = """public (default, active)
+  target: default
+  interfaces: eth0
+  services: dhcpv6-client ssh {services}
+  ports: {ports}
+
+work
+  target: default
+  interfaces:
+  services: ssh
+  ports:
+"""
+ZONE = '<zone>\n  <service name="ssh"/>\n</zone>\n'
+
+
+def facts(name: str, rules: dict[str, str], files: dict[str, str], **more: object) -> Facts:
+    found = machine("12", files={path: file(text) for path, text in files.items()})
+    found = dataclasses.replace(
+        found, firewalls=(Firewall(name, True, "it is"),), rules=rules, outside=frozenset({"eth0"})
+    )
+    return dataclasses.replace(found, **more)  # type: ignore[arg-type]
+
+
+def plan(found: Facts, answers: Answers | None = None) -> Plan:
+    return step("firewall").plan(found, answers or Answers())
+
+
+def rules(made: Plan) -> list[str]:
+    return [
+        rule.words() for change in made.changes if isinstance(change, RulesChange) for rule in change.rules
+    ]
+
+
+def written(made: Plan) -> dict[str, str]:
+    return {
+        change.path: change.after.content.decode()
+        for change in made.changes
+        if isinstance(change, FileChange) and change.after
+    }
+
+
+def iptables(live4: str = DROPS, file4: str = DROPS) -> Facts:
+    return facts(
+        n.IPTABLES, {"iptables": live4, "ip6tables": NOTHING}, {n.RULES_V4: file4, n.RULES_V6: NOTHING}
+    )
+
+
+def test_only_what_is_missing_where_it_is_missing() -> None:
+    made = plan(iptables())
+    assert [words.split()[0] for words in rules(made)] == ["iptables", "iptables"]
+    assert set(written(made)) == {n.RULES_V4}
+    both = DROPS.replace("COMMIT", "-A INPUT -p tcp -m multiport --dports 25,587 -j ACCEPT\nCOMMIT")
+    assert plan(iptables(both, both)).outcome is Outcome.DONE
+    assert (len(rules(plan(iptables(DROPS, both)))), written(plan(iptables(DROPS, both)))) == (2, {})
+    assert (rules(plan(iptables(both, DROPS))), set(written(plan(iptables(both, DROPS))))) == (
+        [],
+        {n.RULES_V4},
+    )
+
+
+def test_465_where_it_was_chosen() -> None:
+    made = plan(iptables(), Answers(Listen(implicit_tls=True)))
+    assert [words.split("--dport ")[1].split()[0] for words in rules(made)] == ["25", "587", "465"]
+
+
+def test_the_live_rules_come_first_and_the_files_have_been_tried_by_then() -> None:
+    change, file_change = plan(iptables()).changes
+    assert isinstance(change, RulesChange)
+    assert isinstance(file_change, FileChange)
+    assert change.first[0].gate is not None
+    assert change.first[0].after == file_change.after
+
+
+def test_a_confirmation_is_asked_for_where_the_answers_say_so() -> None:
+    made = plan(iptables(), dataclasses.replace(Answers(), confirm_within=60))
+    assert "unless confirmed within 60 s" in made.changes[0].describe().title
+
+
+def test_none_and_inactive_and_two() -> None:
+    none = plan(facts("x", {}, {}, firewalls=()))
+    assert (none.outcome, "provider" in none.notes[0]) == (Outcome.NOT_APPLICABLE, True)
+    off = plan(facts("x", {}, {}, firewalls=(Firewall(n.UFW, False, "not enabled"),)))
+    assert off.outcome is Outcome.NOT_APPLICABLE
+    two = dataclasses.replace(
+        iptables(), firewalls=(Firewall(n.IPTABLES, True, "a"), Firewall(n.UFW, True, "b"))
+    )
+    assert plan(two).outcome is Outcome.BLOCKED
+    assert any('use = "ufw"' in line for line in plan(two).remedy)
+    assert plan(two, Answers(firewall=Chosen(n.IPTABLES))).outcome is Outcome.PENDING
+    assert plan(two, Answers(firewall=Chosen("none"))).outcome is Outcome.NOT_APPLICABLE
+    assert plan(two, Answers(firewall=Chosen(n.SHOREWALL))).outcome is Outcome.BLOCKED
+
+
+def test_rules_that_cannot_be_read_block() -> None:
+    made = plan(
+        dataclasses.replace(iptables(), firewalls=(Firewall(n.IPTABLES, True, "a", "iptables-save hangs"),))
+    )
+    assert (made.outcome, "hangs" in made.reason) == (Outcome.BLOCKED, True)
+    with pytest.raises(PermissionError, match="root"):
+        plan(dataclasses.replace(iptables(), rules=None))
+
+
+def test_a_file_that_is_a_link_blocks() -> None:
+    found = iptables()
+    link = Entry(Kind.SYMLINK, 0o777, 0, 0, b"/srv/rules")
+    made = plan(dataclasses.replace(found, files={**found.files, n.RULES_V4: link}))
+    assert (made.outcome, "no regular file" in made.reason) == (Outcome.BLOCKED, True)
+
+
+UFW = "*filter\n:ufw-user-input - [0:0]\n### RULES ###\n\n{}### END RULES ###\nCOMMIT\n"
+UFW_LIVE = "*filter\n:INPUT DROP [0:0]\n:ufw-user-input - [0:0]\n-A INPUT -j ufw-user-input\n{}COMMIT\n"
+
+
+def ufw(inside: str = "", live: str = "") -> Facts:
+    files = {n.UFW_DEFAULT: "IPV6=no\n", n.UFW_RULES[4]: UFW.format(inside), n.UFW_RULES[6]: ""}
+    return facts(n.UFW, {"iptables": UFW_LIVE.format(live), "ip6tables": NOTHING}, files)
+
+
+def test_ufw() -> None:
+    made = plan(ufw())
+    assert "-A ufw-user-input -p tcp --dport 587 -j ACCEPT" in written(made)[n.UFW_RULES[4]]
+    assert any("IPV6=yes is not" in note for note in made.notes)
+    denied = "-A ufw-user-input -p tcp --dport 587 -j DROP\n"
+    made = plan(ufw(denied, denied))
+    assert (made.outcome, "denies port 587" in made.reason) == (Outcome.BLOCKED, True)
+
+
+@pytest.mark.parametrize(
+    ("services", "ports", "missing"),
+    [("", "", [25, 587]), ("smtp submission", "", []), ("", "20-30/tcp 587/udp", [587])],
+)
+def test_firewalld(services: str, ports: str, missing: list[int]) -> None:
+    shown = ZONES.format(services=services, ports=ports)
+    found = facts(
+        n.FIREWALLD,
+        {"firewalld": shown},
+        {n.FIREWALLD_CONF: "DefaultZone=work\n", f"{n.SHIPPED_ZONES}/public.xml": ZONE},
+    )
+    made = plan(found)
+    assert rules(made) == [f"firewall-cmd --zone=public --add-port={port}/tcp" for port in missing]
+    assert set(written(made)) == {f"{n.ZONES}/public.xml"}
+    unknown = plan(found, Answers(firewall=Chosen(zone="dmz")))
+    assert (unknown.outcome, "one of: public, work" in unknown.remedy[0]) == (Outcome.BLOCKED, True)
+
+
+NFT = """table inet filter {
+	chain input {
+		type filter hook input priority 0; policy drop;
+		tcp dport 22 accept
+	}
+}
+"""
+
+
+def nft(*more: dict[str, object], family: str = "inet", text: str = NFT) -> Facts:
+    where = {"family": family, "table": "filter"}
+    chain = {
+        **where,
+        "name": "input",
+        "handle": 1,
+        "type": "filter",
+        "hook": "input",
+        "prio": 0,
+        "policy": "drop",
+    }
+    items = [{"chain": chain}, *({"rule": {**where, "chain": "input", **rule}} for rule in more)]
+    return facts(n.NFTABLES, {"nft": json.dumps({"nftables": items})}, {n.NFT_CONF: text})
+
+
+def opened(*ports: int) -> dict[str, object]:
+    left = {"payload": {"protocol": "tcp", "field": "dport"}}
+    match = {"match": {"op": "==", "left": left, "right": {"set": list(ports)}}}
+    return {"handle": 7, "expr": [match, {"accept": None}]}
+
+
+def test_nftables() -> None:
+    made = plan(nft())
+    assert rules(made)[1] == 'nft add rule inet filter input tcp dport 587 accept comment "msa-wizard"'
+    assert 'tcp dport 587 accept comment "msa-wizard"' in written(made)[n.NFT_CONF]
+    # Live only: it would be closed after the next boot.
+    made = plan(nft(opened(25, 587)))
+    assert (rules(made), set(written(made))) == ([], {n.NFT_CONF})
+    for row in (
+        "tcp dport { 25, 587 } accept",
+        "tcp dport { smtp, submission } accept",
+        "tcp dport @mail accept",
+    ):
+        both = NFT.replace("tcp dport 22 accept", row)
+        assert plan(nft(opened(25, 587), text=both)).outcome is Outcome.DONE, row
+        assert (len(rules(plan(nft(text=both)))), written(plan(nft(text=both)))) == (2, {}), row
+
+
+def test_a_chain_that_the_file_does_not_make_blocks() -> None:
+    made = plan(nft(family="ip"))
+    assert (made.outcome, "something else does" in made.reason) == (Outcome.BLOCKED, True)
+    made = plan(
+        nft(
+            text="add table inet filter\nadd chain inet filter input { type filter hook input priority 0; }\n"
+        )
+    )
+    assert (made.outcome, "is not edited" in made.reason) == (Outcome.BLOCKED, True)
+
+
+def test_the_ssh_connection_is_named_and_the_proof_is_outside() -> None:
+    found = dataclasses.replace(iptables(), ssh_port=2222)
+    assert any("port 2222" in note and "not touched" in note for note in plan(found).notes)
+    from wizard.host import Host
+
+    checks = step("firewall").verify(Host(), found, Answers())
+    assert [check.sign for check in checks] == [Sign.FAILED, Sign.FAILED, Sign.UNKNOWN]
+    assert "msa-wizard test --host mail.example.test" in checks[-1].remedy
+    assert "openssl s_client -starttls smtp" in checks[-1].remedy
+    assert "swaks --server" in checks[-1].remedy

@@ -1,0 +1,181 @@
+"""Confirm or revert: live firewall rules that nobody confirms in time are taken out by a timer of the system's own.
+
+The rules files are written only after the confirmation: so a reboot takes the change back, too."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from snapshots.errors import StoreError
+from snapshots.private_folder import make_private_folder
+from templates import render
+from wizard.firewalls.live_rule import LiveRule
+from wizard.host import Host, HostError
+from wizard.plan import ChangeError, Say
+
+FOLDER = Path("/run/msa-wizard")
+UNIT = "msa-wizard-revert"
+DEFAULT = 60
+"""Seconds to confirm a change of the firewall that is made over SSH, from a terminal."""
+LONGEST = 3600
+SHORTEST = 5
+_GRACE = 15.0
+"""Seconds for the timer to fire late, before the program itself takes the rules out."""
+_TOLD = 15
+"""Seconds between two words on how long is left."""
+
+
+class Decision(StrEnum):
+    """What became of it."""
+
+    CONFIRMED = "confirmed"
+    REVERTED = "reverted"
+
+
+class UnconfirmedError(ChangeError):
+    """Nobody confirmed it in time, or somebody said no; the live rules are out again."""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The guard of one change: armed before it, waited for after it. `typed`: the terminal may confirm it, too."""
+
+    seconds: int
+    typed: bool = False
+
+    def arm(self, host: Host, rules: tuple[LiveRule, ...], say: Say) -> None:
+        """Start the timer with the script that takes `rules` out. Raises ChangeError; then nothing was started."""
+        try:
+            make_private_folder(FOLDER)
+            for old in FOLDER.iterdir():  # a timer of an earlier change finds no script any more
+                old.unlink()
+            path = FOLDER / f"revert-{os.getpid()}-{time.monotonic_ns()}"
+            commands = [rule.shell_removal() for rule in reversed(rules)]
+            script = render("firewall_revert.sh.j2", decision=FOLDER / "decision", commands=commands)
+            _write(path, script)
+            told = {"pid": os.getpid(), "started": _started(os.getpid()), "until": time.time() + self.seconds}
+            _write(FOLDER / "waiting", json.dumps(told))
+        except (OSError, StoreError) as error:
+            raise ChangeError(f"the timer that takes the rules back could not be made: {error}") from error
+        _start(host, str(path), self.seconds, say)
+
+    def wait(self, host: Host, say: Say) -> None:
+        """Until somebody has decided. Raises UnconfirmedError unless it was confirmed."""
+        say(
+            f"the new rules are live for {self.seconds} s. See that you still get in, best by a new SSH session, and "
+            "confirm there with: msa-wizard confirm"
+        )
+        if self.typed:
+            say("or type yes here and press Enter; no takes them back at once")
+        try:
+            found = self._decided(say)
+        finally:
+            (FOLDER / "waiting").unlink(missing_ok=True)
+            _stop(host)
+        if found is not Decision.CONFIRMED:
+            raise UnconfirmedError(f"nobody confirmed the firewall's new rules within {self.seconds} s")
+        say("confirmed")
+
+    def _decided(self, say: Say) -> Decision:
+        end, told, listening = time.monotonic() + self.seconds, time.monotonic(), self.typed
+        while (found := decision()) is None:
+            now = time.monotonic()
+            if now > end + _GRACE:
+                return decide(Decision.REVERTED)
+            if now - told >= _TOLD and now < end:
+                say(f"{end - now:.0f} s left to confirm")
+                told = now
+            word = _typed() if listening else None
+            listening = listening and word != ""
+            if word is not None and word.strip().lower() in ("y", "yes"):
+                return decide(Decision.CONFIRMED)
+            if word is not None and word.strip().lower() in ("n", "no"):
+                return decide(Decision.REVERTED)
+            if not listening:
+                time.sleep(0.1)
+        return found
+
+
+def decision() -> Decision | None:
+    """What was decided, None while nobody has."""
+    try:
+        said = (FOLDER / "decision").read_text().strip()
+    except OSError:
+        return None
+    return Decision(said) if said else None
+
+
+def decide(word: Decision) -> Decision:
+    """Decide it, unless somebody was faster; returns what holds. Raises OSError."""
+    try:
+        with (FOLDER / "decision").open("x") as file:
+            file.write(f"{word}\n")
+    except FileExistsError:
+        while (found := decision()) is None:  # just being written
+            time.sleep(0.01)
+        return found
+    return word
+
+
+def waits() -> bool:
+    """Whether a run at work waits for a confirmation."""
+    try:
+        told = json.loads((FOLDER / "waiting").read_text())
+        return bool(_started(told["pid"]) == told["started"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _typed() -> str | None:
+    """A line typed on the terminal, None while there is none, empty when the terminal has gone."""
+    try:
+        if not select.select([sys.stdin], [], [], 0.1)[0]:
+            return None
+        return os.read(sys.stdin.fileno(), 256).decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return ""
+
+
+def _start(host: Host, script: str, seconds: int, say: Say) -> None:
+    if host.exists("/run/systemd/system"):
+        _stop(host)
+        timer = [f"--on-active={seconds}s", "--timer-property=AccuracySec=100ms"]
+        argv = ["systemd-run", "--quiet", "--collect", f"--unit={UNIT}", *timer, "/bin/sh", script]
+    else:
+        later = f"sleep {seconds}; exec sh {shlex.quote(script)}"
+        quiet = "</dev/null >/dev/null 2>&1 &"
+        argv = ["sh", "-c", f"env -u MSA_WIZARD setsid sh -c {shlex.quote(later)} {quiet}"]
+    try:
+        done = host.run(argv, timeout=30)
+    except HostError as error:
+        raise ChangeError(f"the timer that takes the rules back could not be started: {error}") from error
+    if done.code != 0:
+        raise ChangeError(f"`{done.command}` failed with status {done.code}: {done.tail(3)}")
+    say(f"armed: in {seconds} s they are taken out again, unless somebody confirms")
+
+
+def _stop(host: Host) -> None:
+    """No matter whether it comes off: the script sees the decision, and ends."""
+    if host.exists("/run/systemd/system"):
+        host.run(["systemctl", "stop", f"{UNIT}.timer"], timeout=30)
+        host.run(["systemctl", "reset-failed", f"{UNIT}.service"], timeout=30)
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
+def _started(pid: int) -> str:
+    """When a process started, in the kernel's own words; raises OSError when it has ended (proc(5))."""
+    stat = Path(f"/proc/{pid}/stat").read_text("latin-1")
+    return stat[stat.rindex(")") + 2 :].split()[19]

@@ -1,0 +1,52 @@
+"""The editor of a zone file of firewalld: /etc/firewalld/zones/*.xml (firewalld.zone(5))."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from wizard.editors.edit_error import EditError
+from wizard.editors.mc_placement import newline_of
+
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_PORT = re.compile(r"<port\b[^>]*/>")
+_END = re.compile(r"[ \t]*</zone\s*>")
+
+
+def ports(text: str) -> tuple[tuple[int, int], ...]:
+    """The TCP ports that the zone opens by number, as ranges."""
+    found = []
+    for tag in _PORT.findall(_outside_comments(text)):
+        kept = dict(re.findall(r"(\w+)\s*=\s*[\"']([^\"']*)[\"']", tag))
+        low, _, high = kept.get("port", "").partition("-")
+        if kept.get("protocol") == "tcp" and low.isdigit() and (high or low).isdigit():
+            found.append((int(low), int(high or low)))
+    return tuple(found)
+
+
+def add(text: str, elements: Sequence[str]) -> str:
+    """The elements after the last port of the zone itself, else before its end. Raises EditError for a text with not
+    just one end of a zone."""
+    shown = _outside_comments(text)
+    ends = list(_END.finditer(shown))
+    if len(ends) != 1:
+        raise EditError(
+            None,
+            "",
+            "there is not one </zone> in it",
+            "`firewall-cmd --check-config` says what is wrong with the file",
+        )
+    newline, at = newline_of(text), ends[0].start()
+    # Ports inside <rule> belong to that rule: only those that stand directly in the zone count.
+    outside = re.sub(r"<rule\b.*?</rule\s*>", lambda found: " " * len(found.group()), shown, flags=re.DOTALL)
+    last = [found for found in _PORT.finditer(outside) if found.end() <= at]
+    if last:
+        at = last[-1].end()
+        return text[:at] + "".join(f"{newline}  {element}" for element in elements) + text[at:]
+    lead = "" if at == 0 or text[at - 1] == "\n" else newline
+    return text[:at] + lead + "".join(f"  {element}{newline}" for element in elements) + text[at:]
+
+
+def _outside_comments(text: str) -> str:
+    """The same length, comments blanked."""
+    return _COMMENT.sub(lambda found: " " * len(found.group()), text)

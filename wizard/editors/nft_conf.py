@@ -1,0 +1,212 @@
+"""The editor of /etc/nftables.conf: statements in the body of a chain, in nft's own nested notation (nft(8))."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from wizard.editors.edit_error import EditError
+from wizard.editors.mc_placement import newline_of
+
+_TOKEN = re.compile(
+    r'(?P<comment>\#[^\n]*)|(?P<string>"[^"\n]*")|(?P<cut>\\\r?\n)|(?P<end>[;\n])|(?P<open>\{)|(?P<close>\})'
+    r'|(?P<word>[^\s;{}"\#\\]+|\\)'
+)
+_FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
+_LEADING = re.compile(
+    r"(?:counter(?: packets \d+ bytes \d+)?(?: name \S+)?|log(?: (?:prefix|level|group|snaplen|queue-threshold|flags) "
+    r'(?:"[^"]*"|\S+))*|meta l4proto tcp|ct state new)\s+'
+)
+_DECIDES = re.compile(r"\b(?:accept|drop|reject|jump|goto|return|queue|vmap)\b")
+_REMEDY = "add the rule by hand where it belongs, then run this again"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement of a chain: its words joined by blanks, where it starts and ends in the text."""
+
+    words: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class ChainBody:
+    """A `chain` in the text: family, table, name, its statements, and where its closing brace stands."""
+
+    family: str
+    table: str
+    name: str
+    statements: tuple[Statement, ...]
+    close: int
+
+    @property
+    def key(self) -> str:
+        """As nft names it: `inet filter input`."""
+        return f"{self.family} {self.table} {self.name}"
+
+
+def chain_bodies(text: str) -> tuple[ChainBody, ...]:
+    """The chains that the text declares. Raises EditError where its braces do not match."""
+    return tuple(_chains(text, list(_statements(text, _tokens(text)))))
+
+
+def tables(text: str) -> frozenset[str]:
+    """The tables that the text declares or adds rules to, as `inet filter`."""
+    return frozenset(
+        " ".join(_family(words))
+        for words in re.findall(
+            r"^[ \t]*(?:add[ \t]+)?table[ \t]+([^\s{;#]+(?:[ \t]+[^\s{;#]+)?)", text, re.MULTILINE
+        )
+    )
+
+
+def includes(text: str) -> tuple[str, ...]:
+    """The files that it includes, as written."""
+    return tuple(re.findall(r'^[ \t]*include[ \t]+"([^"\n]+)"', text, re.MULTILINE))
+
+
+def insert(text: str, key: str, rules: Sequence[str], blocking: Sequence[str] = ()) -> str:
+    """`rules`, a line each, in the chain `key`: before the first statement that lets nothing by, else at its end.
+
+    `blocking` names chains that let nothing by either. Raises EditError where the chain is not there just once."""
+    found = [chain for chain in chain_bodies(text) if chain.key == key]
+    if len(found) != 1:
+        why = "is not written in this file" if not found else "is written more than once in this file"
+        raise EditError(None, "", f"chain {key} {why} as `table ... {{ chain ... {{` does", _REMEDY)
+    chain, newline = found[0], newline_of(text)
+    before = _place(chain.statements, blocking)
+    indent = _indent(text, (chain.statements or (Statement("", chain.close, chain.close),))[-1].start)
+    if before is not None and text[text.rfind("\n", 0, before.start) + 1 : before.start].strip() == "":
+        at = text.rfind("\n", 0, before.start) + 1
+        return text[:at] + "".join(f"{indent}{rule}{newline}" for rule in rules) + text[at:]
+    if before is not None:  # in the middle of a line
+        return text[: before.start] + "".join(f"{rule}; " for rule in rules) + text[before.start :]
+    start = text.rfind("\n", 0, chain.close) + 1
+    if text[start : chain.close].strip() == "":
+        return text[:start] + "".join(f"{indent}{rule}{newline}" for rule in rules) + text[start:]
+    glue = "" if not chain.statements or text[: chain.close].rstrip().endswith(";") else ";"
+    body = text[: chain.close].rstrip(" \t")
+    return f"{body}{glue} " + "".join(f"{rule}; " for rule in rules) + text[chain.close :]
+
+
+def _place(statements: Sequence[Statement], blocking: Sequence[str]) -> Statement | None:
+    """The first that lets nothing by, or at the end, with those just before it that only log."""
+    logs: Statement | None = None
+    for item in statements:
+        if _stops(item.words, blocking):
+            return logs or item
+        only = re.search(r"\blog\b", item.words) and not _DECIDES.search(re.sub(r'"[^"]*"', "", item.words))
+        logs = (logs or item) if only else None
+    return logs
+
+
+def _stops(words: str, blocking: Sequence[str]) -> bool:
+    rest = words + " "
+    while found := _LEADING.match(rest):
+        rest = rest[found.end() :]
+    rest = rest.strip()
+    if rest.startswith(("jump ", "goto ")):
+        return rest.split()[1] in blocking
+    return rest == "drop" or rest == "reject" or rest.startswith("reject with ")
+
+
+def _indent(text: str, at: int) -> str:
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    return line if line.strip() == "" and line else "\t\t"
+
+
+def _tokens(text: str) -> Iterator[re.Match[str]]:
+    at = 0
+    while at < len(text):
+        found = _TOKEN.match(text, at)
+        if found is None:
+            if not text[at].isspace():
+                raise EditError.at(
+                    text, at, "nft would not understand this", "`nft -c -f` says what is wrong"
+                )
+            at += 1
+            continue
+        at = found.end()
+        if found.lastgroup not in ("comment", "cut"):
+            yield found
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A statement; `inside` are those of its braces where it is a block, as of a table or chain."""
+
+    words: tuple[str, ...]
+    start: int
+    end: int
+    inside: tuple[_Block, ...] = ()
+    close: int = -1
+
+
+def _statements(text: str, tokens: Iterator[re.Match[str]], opened: int | None = None) -> Iterator[_Block]:
+    words: list[str] = []
+    start = end = 0
+    for token in tokens:
+        kind = token.lastgroup
+        if kind == "end" or kind == "close":
+            if words:
+                yield _Block(tuple(words), start, end)
+                words = []
+            if kind == "close":
+                if opened is None:
+                    raise EditError.at(text, token.start(), "this brace closes nothing", _REMEDY)
+                yield _Block((), token.start(), token.end(), close=token.start())
+                return
+            continue
+        if not words:
+            start = token.start()
+        if kind == "open" and words and words[0] in ("table", "chain", "add") and _is_block(words):
+            inside = list(_statements(text, tokens, token.start()))
+            yield _Block(tuple(words), start, inside[-1].end, tuple(inside[:-1]), inside[-1].close)
+            words = []
+            continue
+        if kind == "open":
+            words += ["{", *_set(text, tokens, token.start()), "}"]
+        else:
+            words.append(token.group())
+        end = token.end()
+    if words:
+        yield _Block(tuple(words), start, end)
+    if opened is not None:
+        raise EditError.at(text, opened, "this brace is not closed", _REMEDY)
+
+
+def _is_block(words: Sequence[str]) -> bool:
+    return words[0] in ("table", "chain") or words[1:2] in (["table"], ["chain"])
+
+
+def _set(text: str, tokens: Iterator[re.Match[str]], opened: int) -> Iterator[str]:
+    depth = 1
+    for token in tokens:
+        depth += {"open": 1, "close": -1}.get(token.lastgroup or "", 0)
+        if not depth:
+            return
+        if token.lastgroup != "end":
+            yield token.group()
+    raise EditError.at(text, opened, "this brace is not closed", _REMEDY)
+
+
+def _chains(text: str, blocks: Sequence[_Block]) -> Iterator[ChainBody]:
+    for block in blocks:
+        words = block.words[1:] if block.words[:1] == ("add",) else block.words
+        if words[:1] != ("table",) or block.close < 0:
+            continue
+        family, table = _family(" ".join(words[1:]))
+        for inner in block.inside:
+            if inner.words[:1] == ("chain",) and inner.close >= 0 and len(inner.words) == 2:
+                statements = tuple(
+                    Statement(" ".join(item.words), item.start, item.end) for item in inner.inside
+                )
+                yield ChainBody(family, table, inner.words[1], statements, inner.close)
+
+
+def _family(words: str) -> tuple[str, str]:
+    """Family and table of `inet filter`; a table named alone is of the family ip (nft(8))."""
+    parts = words.split()
+    return (parts[0], parts[1]) if len(parts) > 1 and parts[0] in _FAMILIES else ("ip", parts[0])

@@ -1,0 +1,117 @@
+"""Each firewall's own tool tries a new rules file out, on a copy: what it refuses is never installed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wizard.firewalls.names import FIREWALLD_CONF
+from wizard.host import Completed, Host, HostError
+from wizard.mc_gate import GateError
+from wizard.plan import Say
+
+DEADLINE = 90.0
+"""Seconds for a check: shorewall compiles all its rules."""
+
+
+@dataclass(frozen=True)
+class TriedAlone:
+    """`argv` with the name of the copy behind it must end with 0."""
+
+    argv: tuple[str, ...]
+
+    def check(self, host: Host, content: bytes, say: Say) -> None:
+        """Raises GateError with what the tool said."""
+        with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as folder:
+            copy = Path(folder) / "rules"
+            copy.write_bytes(content)
+            _must(_run(host, [*self.argv, str(copy)]), str(copy))
+        say(f"the gate: `{' '.join(self.argv)}` accepts it")
+
+
+@dataclass(frozen=True)
+class TriedInFolder:
+    """A copy of `folder` with the new file as `name` in it must please `argv`, in which {} stands for the copy."""
+
+    folder: str
+    name: str
+    argv: tuple[str, ...]
+
+    def check(self, host: Host, content: bytes, say: Say) -> None:
+        """Raises GateError with what the tool said."""
+        with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as made:
+            copy = Path(made) / Path(self.folder).name
+            try:
+                shutil.copytree(host.path(self.folder), copy, symlinks=True)
+            except (OSError, shutil.Error) as error:
+                raise GateError(f"{self.folder} could not be copied to try it out: {error}") from error
+            target = copy / self.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            target.write_bytes(content)
+            argv = [word.replace("{}", str(copy)) for word in self.argv]
+            _must(_run(host, argv), str(copy))
+        say(f"the gate: `{' '.join(word.replace('{}', 'COPY') for word in self.argv)}` accepts it")
+
+
+@dataclass(frozen=True)
+class TriedByUfw:
+    """`ufw --dry-run allow PORT/tcp` must end with 0 and would write the same rule; and iptables-restore takes the file."""
+
+    ports: tuple[int, ...]
+    tool: str
+    chain: str
+
+    def check(self, host: Host, content: bytes, say: Say) -> None:
+        """Raises GateError with what the tool said."""
+        for port in self.ports:
+            done = _run(host, ["ufw", "--dry-run", "allow", f"{port}/tcp"])
+            _must(done, "")
+            rule = f"-A {self.chain} -p tcp --dport {port} -j ACCEPT"
+            if rule not in done.stdout.splitlines() or rule.encode() not in content.splitlines():
+                raise GateError(f"`{done.command}` would not write `{rule}` as this does: {done.tail(3)}")
+        say(
+            f"the gate: `ufw --dry-run allow` of {', '.join(f'{port}/tcp' for port in self.ports)} says the same"
+        )
+        TriedAlone((f"{self.tool}-restore", "--noflush", "--test")).check(host, content, say)
+
+
+def nft() -> TriedAlone:
+    """nft's own check (nft(8))."""
+    return TriedAlone(("nft", "-c", "-f"))
+
+
+def xtables(tool: str) -> TriedAlone:
+    """That of iptables-restore(8)."""
+    return TriedAlone((f"{tool}-restore", "--test"))
+
+
+def firewalld(zone: str) -> TriedInFolder:
+    """That of firewalld (firewall-offline-cmd(1))."""
+    folder = str(Path(FIREWALLD_CONF).parent)
+    argv = ("firewall-offline-cmd", "--system-config={}", "--check-config")
+    return TriedInFolder(folder, f"zones/{zone}.xml", argv)
+
+
+def shorewall(folder: str) -> TriedInFolder:
+    """`shorewall check` (shorewall(8)); shorewall6 is separate."""
+    return TriedInFolder(folder, "rules", (Path(folder).name, "check", "{}"))
+
+
+def _run(host: Host, argv: Sequence[str]) -> Completed:
+    try:
+        return host.run(argv, timeout=DEADLINE)
+    except HostError as error:
+        raise GateError(str(error)) from error
+
+
+def _must(done: Completed, copy: str) -> None:
+    said = done.tail(6)
+    if copy:
+        said = said.replace(copy, "COPY")
+    if done.code != 0:
+        command = done.command.replace(copy, "COPY") if copy else done.command
+        raise GateError(f"`{command}` refuses it (status {done.code}): {said}")

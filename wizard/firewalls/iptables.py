@@ -1,0 +1,78 @@
+"""iptables and ip6tables with their rules kept by netfilter-persistent: /etc/iptables/rules.v4 and rules.v6."""
+
+from __future__ import annotations
+
+from templates import render
+from wizard.editors import EditError, xtables_file
+from wizard.facts import Facts
+from wizard.firewalls import gates
+from wizard.firewalls.live_rule import LiveRule
+from wizard.firewalls.names import IPTABLES, MARK, RULES_V4, RULES_V6, TOOLS
+from wizard.firewalls.opening import (
+    FAMILIES,
+    Opening,
+    Wanted,
+    edited,
+    not_understood,
+    packets,
+    text_of,
+)
+from wizard.firewalls.packet import Verdict, fate
+from wizard.firewalls.xtables import filter_table
+
+_CHAIN = "INPUT"
+
+
+class Iptables:
+    """Rules in chain INPUT before the one that blocks; nothing is saved from what is live: fail2ban's rules are there."""
+
+    name = IPTABLES
+
+    def opening(self, facts: Facts, wanted: Wanted) -> Opening:
+        """For IPv4 and IPv6 apart. Raises CannotOpenError."""
+        rules: list[LiveRule] = []
+        files, notes = [], []
+        for family, path in zip(FAMILIES, (RULES_V4, RULES_V6), strict=True):
+            saved = (facts.rules or {}).get(TOOLS[family], "")
+            missing = _blocked(facts, wanted, family, saved)
+            rules += missing
+            text = text_of(facts, path)
+            if text is None:
+                notes += [f"there is no {path}: what is live for IPv{family} is not kept"] if missing else []
+                continue
+            new = text
+            for rule in _blocked(facts, wanted, family, text):
+                new = _inserted(facts, path, new, rule)
+            if new != text:
+                files.append(edited(facts, path, new, gates.xtables(TOOLS[family])))
+        return Opening(tuple(rules), tuple(files), tuple(notes))
+
+    def closed(self, facts: Facts, wanted: Wanted) -> list[tuple[int, int]]:
+        """Where INPUT drops it."""
+        return [
+            (family, rule.port)
+            for family in FAMILIES
+            for rule in _blocked(facts, wanted, family, (facts.rules or {}).get(TOOLS[family], ""))
+        ]
+
+
+def _blocked(facts: Facts, wanted: Wanted, family: int, saved: str) -> list[LiveRule]:
+    chains = filter_table(saved).chains()
+    rules: list[LiveRule] = []
+    for packet in packets(facts, wanted.ports, (family,)):
+        found = fate(chains, _CHAIN, packet)
+        if found.verdict is Verdict.DROP:
+            place = found.way[0][1]
+            at = None if place is None else place + len(rules)
+            rules.append(LiveRule(TOOLS[family], _CHAIN, packet.port, family, at=at))
+    return rules
+
+
+def _inserted(facts: Facts, path: str, text: str, rule: LiveRule) -> str:
+    packet = next(packets(facts, (rule.port,), (rule.family,)))
+    place = fate(filter_table(text).chains(), _CHAIN, packet).way[0][1]
+    line = render("firewall_iptables.j2", chain=_CHAIN, port=rule.port, mark=MARK).rstrip("\n")
+    try:
+        return xtables_file.insert(text, _CHAIN, place, [line])
+    except EditError as error:
+        raise not_understood(path, error) from error

@@ -1,0 +1,141 @@
+"""nftables with its rules in /etc/nftables.conf: one rule a port, live and in the file (nft(8))."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from templates import render
+from wizard.editors import EditError, nft_conf
+from wizard.facts import Facts
+from wizard.firewalls import gates
+from wizard.firewalls.live_rule import LiveRule
+from wizard.firewalls.names import MARK, NFT_CONF, NFTABLES
+from wizard.firewalls.nft_rules import BaseChain, Ruleset, ruleset
+from wizard.firewalls.opening import (
+    CannotOpenError,
+    Opening,
+    Wanted,
+    edited,
+    not_understood,
+    packets,
+    text_of,
+)
+from wizard.firewalls.packet import Fate, Packet, Verdict, fate
+
+_PORT_NAMES = {25: "smtp", 465: "submissions", 587: "submission"}
+
+
+class Nftables:
+    """Every chain of the file that sees what comes in, and lets a port not by, gets a rule."""
+
+    name = NFTABLES
+
+    def opening(self, facts: Facts, wanted: Wanted) -> Opening:
+        """Rules before the one that blocks. Raises CannotOpenError."""
+        live, text = _live(facts), text_of(facts, NFT_CONF) or ""
+        rules: list[LiveRule] = []
+        new = text
+        for base in live.inputs:
+            own = f"{base.family} {base.table}" in nft_conf.tables(text)
+            ways = [
+                (packet, fate(live.chains, base.words, packet))
+                for packet in packets(facts, wanted.ports, base.families)
+            ]
+            blocked = _once((packet, found) for packet, found in ways if found.verdict is Verdict.DROP)
+            if blocked and not own:
+                raise CannotOpenError(
+                    f"the live chain {base.words} lets port {blocked[0][0].port} not by, and {NFT_CONF} does not make "
+                    "that chain: something else does",
+                    "look who made it: nft list chain " + base.words,
+                    f"open the ports there by hand: {', '.join(map(str, wanted.ports))}",
+                )
+            rules += [_rule(base, packet, found) for packet, found in blocked]
+            if own:
+                new = _in_file(new, base, [packet.port for packet, _ in blocked], ways, live)
+        files = (edited(facts, NFT_CONF, new, gates.nft()),) if new != text else ()
+        return Opening(tuple(rules), files)
+
+    def closed(self, facts: Facts, wanted: Wanted) -> list[tuple[int, int]]:
+        """Where any chain drops it. Raises CannotOpenError."""
+        live = _live(facts)
+        return [
+            (packet.family, packet.port)
+            for packet in packets(facts, wanted.ports)
+            if any(
+                fate(live.chains, base.words, packet).verdict is Verdict.DROP
+                for base in live.inputs
+                if packet.family in base.families
+            )
+        ]
+
+
+def _live(facts: Facts) -> Ruleset:
+    try:
+        return ruleset((facts.rules or {}).get("nft", ""))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CannotOpenError(
+            f"what nft printed is not understood: {error}", "open the ports by hand, in " + NFT_CONF
+        ) from error
+
+
+def _once(ways: Iterable[tuple[Packet, Fate]]) -> list[tuple[Packet, Fate]]:
+    """One for each port: a chain of the family inet sees both IPv4 and IPv6."""
+    found: dict[int, tuple[Packet, Fate]] = {}
+    for packet, way in ways:
+        found.setdefault(packet.port, (packet, way))
+    return list(found.values())
+
+
+def _rule(base: BaseChain, packet: Packet, found: Fate) -> LiveRule:
+    return LiveRule("nft", base.words, packet.port, packet.family, at=found.way[0][1])
+
+
+def _in_file(
+    text: str, base: BaseChain, blocked: Sequence[int], ways: Sequence[tuple[Packet, Fate]], live: Ruleset
+) -> str:
+    """The text with what its chain lacks. A port that is open by a live rule, of which the file knows nothing, would be
+    closed after the next boot."""
+    asked = {packet.port for packet, found in ways if found.way and found.way[0][1] is not None}
+    try:
+        chain = next((item for item in nft_conf.chain_bodies(text) if item.key == base.words), None)
+        named = [item.words for item in chain.statements] if chain else []
+        ports = [
+            port
+            for port in dict.fromkeys(packet.port for packet, _ in ways)
+            if (port in blocked or port in asked) and not any(_accepts(words, port) for words in named)
+        ]
+        if not ports:
+            return text
+        lines = [render("firewall_nftables.j2", port=port, mark=MARK).strip() for port in ports]
+        return nft_conf.insert(text, base.words, lines, _blocking(live, base, ways))
+    except EditError as error:
+        raise not_understood(NFT_CONF, error) from error
+
+
+def _accepts(words: str, port: int) -> bool:
+    """Whether a statement of the file speaks of accepting the port; a set or a variable may hold it."""
+    found = re.search(r"\bdport (\{[^}]*\}|\S+)", words)
+    if not found or not re.search(r"\b(accept|vmap|jump|goto)\b", words) or "saddr" in words:
+        return False
+    if "@" in found[1] or "$" in found[1]:
+        return True
+    for part in re.findall(r"[\w-]+", found[1]):
+        low, _, high = part.partition("-")
+        if part == _PORT_NAMES.get(port) or (
+            low.isdigit() and int(low) <= port <= int(high if high.isdigit() else low)
+        ):
+            return True
+    return False
+
+
+def _blocking(live: Ruleset, base: BaseChain, ways: Sequence[tuple[Packet, Fate]]) -> list[str]:
+    """Chains of the same table that let nothing by: a jump to one of them ends the chain."""
+    start = f"{base.family} {base.table} "
+    return [
+        key.removeprefix(start)
+        for key in live.chains
+        if key.startswith(start)
+        and key != base.words
+        and all(fate(live.chains, key, packet).verdict is Verdict.DROP for packet, _ in ways)
+    ]

@@ -1,0 +1,88 @@
+"""What a firewall's own file gives: the changes that open ports, or why they cannot be made; and what is open now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from snapshots.entry import Entry
+from wizard.changes.file import FileChange
+from wizard.changes.gate import FileGate
+from wizard.editors import EditError
+from wizard.facts import Facts
+from wizard.firewalls.live_rule import LiveRule
+from wizard.firewalls.packet import Packet
+
+FAMILIES = (4, 6)
+PORT_NAMES = {25: "SMTP", 587: "Submission", 465: "Submission with TLS from the start"}
+
+
+class CannotOpenError(Exception):
+    """The ports must not, or cannot, be opened here: why; `remedy` says what to do, a line each."""
+
+    def __init__(self, why: str, *remedy: str) -> None:
+        super().__init__(why)
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The live rules and the files that open what is not open yet; both empty where all is open."""
+
+    rules: tuple[LiveRule, ...] = ()
+    files: tuple[FileChange, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What shall be open: the ports, and the zone that the admin named (empty: find it)."""
+
+    ports: tuple[int, ...]
+    zone: str = ""
+
+
+class FirewallKind(Protocol):
+    """One firewall."""
+
+    @property
+    def name(self) -> str:
+        """As in `wizard.firewalls.names`."""
+
+    def opening(self, facts: Facts, wanted: Wanted) -> Opening:
+        """What opens the ports. Raises CannotOpenError."""
+
+    def closed(self, facts: Facts, wanted: Wanted) -> list[tuple[int, int]]:
+        """Family and port of each that the live rules do not let by. Raises CannotOpenError."""
+
+
+def packets(facts: Facts, ports: Sequence[int], families: Sequence[int] = FAMILIES) -> Iterator[Packet]:
+    """A connection from outside for each family and port."""
+    for family in families:
+        for port in ports:
+            yield Packet(family, port, facts.outside)
+
+
+def text_of(facts: Facts, path: str) -> str | None:
+    """The file's text, None where it is absent. Raises CannotOpenError where it is no regular file."""
+    entry = facts.files.get(path)
+    if entry is not None and entry.kind != "file":
+        raise CannotOpenError(
+            f"{path} is no regular file, but a {entry.kind}",
+            f"put the rules themselves at {path}, then run this again",
+        )
+    return facts.text(path)
+
+
+def edited(facts: Facts, path: str, text: str, gate: FileGate, *, like: Entry | None = None) -> FileChange:
+    """The change that gives the file this text; a new file gets the mode and owner of `like`."""
+    before = facts.files.get(path)
+    entry = before or like
+    assert entry is not None, "a new file needs one to be like"
+    return FileChange(path, before, replace(entry, content=text.encode("latin-1")), gate=gate)
+
+
+def not_understood(path: str, error: EditError) -> CannotOpenError:
+    """For a file that its editor leaves alone."""
+    return CannotOpenError(f"{path} is not edited: {error}", error.remedy)

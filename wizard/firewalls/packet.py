@@ -1,0 +1,130 @@
+"""What a firewall does with a connection from outside: a walk through its chains, as the kernel walks (nft(8), iptables(8))."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+DEEPEST = 24
+"""Chains that a walk goes down: the kernel allows 16 jumps (nft(8)), and refuses loops."""
+
+
+class Match(StrEnum):
+    """Whether a rule takes the packet; `perhaps` where it asks for what only the packet itself can tell."""
+
+    ALWAYS = "always"
+    NEVER = "never"
+    PERHAPS = "perhaps"
+
+
+class Verdict(StrEnum):
+    """What becomes of the packet."""
+
+    ACCEPT = "accept"
+    DROP = "drop"
+    """Also where it is rejected."""
+    JUMP = "jump"
+    GOTO = "goto"
+    RETURN = "return"
+    LOG = "log"
+    NONE = "none"
+    """The rule decides nothing."""
+
+
+@dataclass(frozen=True)
+class Packet:
+    """The first packet of a TCP connection from anywhere outside: `family` 4 or 6, the port, where it may come in."""
+
+    family: int
+    port: int
+    outside: frozenset[str] = frozenset()
+    """Network devices that lead outside, empty where that is not known."""
+
+    def by(self, device: str) -> Match:
+        """Whether it came in by `device`; a trailing `+` or `*` stands for any ending."""
+        stem = device.rstrip("+*")
+        same = (lambda name: name.startswith(stem)) if stem != device else (lambda name: name == device)
+        if any(map(same, self.outside)):
+            return Match.ALWAYS
+        if device == "lo" or self.outside:
+            return Match.NEVER
+        return Match.PERHAPS
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule, with its `place` (position or handle) and how it judges: whether it takes the packet, what follows,
+    and the chain where it jumps."""
+
+    place: int
+    judge: Callable[[Packet], tuple[Match, Verdict, str]]
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Rules in their order; `policy` is what becomes of a packet at the end of a base chain."""
+
+    name: str
+    rules: tuple[Rule, ...]
+    policy: Verdict | None = None
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of a packet, and the rules that lead there: chain and place of each, outermost first; a place of
+    None is the end of the chain. Rules that only log, just before, count as part of what they log."""
+
+    verdict: Verdict
+    way: tuple[tuple[str, int | None], ...] = ()
+
+
+def fate(chains: Mapping[str, Chain], start: str, packet: Packet) -> Fate:
+    """Walk from `start`. A rule that takes the packet only perhaps is passed by: nobody may count on it.
+
+    Where no rule decides, and the chain has no policy, the verdict is RETURN."""
+    return _walk(chains, start, packet, 0)
+
+
+def _walk(chains: Mapping[str, Chain], name: str, packet: Packet, depth: int) -> Fate:
+    chain = chains.get(name)
+    if chain is None or depth > DEEPEST:
+        return Fate(Verdict.RETURN)
+    logs: int | None = None
+    for rule in chain.rules:
+        match, verdict, target = rule.judge(packet)
+        if verdict is Verdict.LOG:
+            logs = rule.place if logs is None else logs
+            continue
+        here = (name, rule.place if logs is None else logs)
+        logs = None
+        if match is not Match.ALWAYS or verdict is Verdict.NONE:
+            continue
+        if verdict in (Verdict.ACCEPT, Verdict.DROP):
+            return Fate(verdict, (here,))
+        if verdict is Verdict.RETURN:
+            break
+        below = _walk(chains, target, packet, depth + 1)
+        if below.verdict in (Verdict.ACCEPT, Verdict.DROP):
+            return Fate(below.verdict, (here, *below.way))
+        if verdict is Verdict.GOTO:
+            break
+    return Fate(chain.policy or Verdict.RETURN, ((name, logs),))
+
+
+def both(*matches: Match) -> Match:
+    """Of several conditions of one rule."""
+    if Match.NEVER in matches:
+        return Match.NEVER
+    return Match.PERHAPS if Match.PERHAPS in matches else Match.ALWAYS
+
+
+def negated(match: Match) -> Match:
+    """The opposite condition."""
+    return {Match.ALWAYS: Match.NEVER, Match.NEVER: Match.ALWAYS}.get(match, match)
+
+
+def when(holds: bool) -> Match:
+    """A condition that is known."""
+    return Match.ALWAYS if holds else Match.NEVER

@@ -1,0 +1,104 @@
+"""ufw: `allow PORT/tcp` as ufw itself writes it to user.rules and user6.rules, and the same rule live (ufw(8))."""
+
+from __future__ import annotations
+
+import re
+
+from templates import render
+from wizard.editors import EditError, xtables_file
+from wizard.facts import Facts
+from wizard.firewalls import gates
+from wizard.firewalls.live_rule import LiveRule
+from wizard.firewalls.names import MARK, TOOLS, UFW, UFW_DEFAULT, UFW_RULES
+from wizard.firewalls.opening import (
+    CannotOpenError,
+    Opening,
+    Wanted,
+    edited,
+    not_understood,
+    packets,
+    text_of,
+)
+from wizard.firewalls.packet import Packet, Verdict, fate
+from wizard.firewalls.xtables import filter_table
+
+_CHAINS = {4: "ufw-user-input", 6: "ufw6-user-input"}
+_ANY = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+class Ufw:
+    """Only what the admin's rules do not allow yet; ufw is neither reloaded nor enabled."""
+
+    name = UFW
+
+    def opening(self, facts: Facts, wanted: Wanted) -> Opening:
+        """For IPv4, and for IPv6 where ufw sees to it. Raises CannotOpenError, also where a rule of the admin denies it."""
+        rules: list[LiveRule] = []
+        files, notes = [], []
+        families = _families(facts)
+        if 6 not in families:
+            notes.append(
+                f"IPV6=yes is not in {UFW_DEFAULT}: ufw does nothing about IPv6, and neither does this step"
+            )
+        for family in families:
+            path = UFW_RULES[family]
+            text = text_of(facts, path) or ""
+            live = (facts.rules or {}).get(TOOLS[family], "")
+            rules += [
+                LiveRule(TOOLS[family], _CHAINS[family], packet.port, family, marked=False)
+                for packet in packets(facts, wanted.ports, (family,))
+                if _missing(live, packet, "the live rules") and not _accepted(live, packet)
+            ]
+            ports = tuple(
+                packet.port
+                for packet in packets(facts, wanted.ports, (family,))
+                if _missing(text, packet, path)
+            )
+            if ports:
+                gate = gates.TriedByUfw(ports, TOOLS[family], _CHAINS[family])
+                files.append(edited(facts, path, _with(path, text, family, ports), gate))
+        return Opening(tuple(rules), tuple(files), tuple(notes))
+
+    def closed(self, facts: Facts, wanted: Wanted) -> list[tuple[int, int]]:
+        """Where INPUT drops it."""
+        return [
+            (packet.family, packet.port)
+            for packet in packets(facts, wanted.ports, _families(facts))
+            if not _accepted((facts.rules or {}).get(TOOLS[packet.family], ""), packet)
+        ]
+
+
+def _families(facts: Facts) -> tuple[int, ...]:
+    text = text_of(facts, UFW_DEFAULT) or ""
+    ipv6 = re.search(r"^[ \t]*IPV6=[\"']?yes\b", text, re.MULTILINE | re.IGNORECASE)
+    live = _CHAINS[6] in filter_table((facts.rules or {}).get(TOOLS[6], "")).declared
+    return (4, 6) if ipv6 and live else (4,)
+
+
+def _missing(text: str, packet: Packet, where: str) -> bool:
+    """Whether the admin's rules say nothing of the port. Raises CannotOpenError where they deny it."""
+    found = fate(filter_table(text).chains(), _CHAINS[packet.family], packet)
+    if found.verdict is Verdict.DROP:
+        raise CannotOpenError(
+            f"a rule of yours in ufw ({where}) denies port {packet.port} to everybody",
+            "see it: ufw status numbered",
+            f"take it away, then run this again: ufw delete deny {packet.port}/tcp",
+        )
+    return found.verdict is not Verdict.ACCEPT
+
+
+def _accepted(saved: str, packet: Packet) -> bool:
+    return fate(filter_table(saved).chains(), "INPUT", packet).verdict is Verdict.ACCEPT
+
+
+def _with(path: str, text: str, family: int, ports: tuple[int, ...]) -> str:
+    blocks = [
+        render(
+            "firewall_ufw.j2", port=port, any=_ANY[family], chain=_CHAINS[family], comment=MARK.encode().hex()
+        )
+        for port in ports
+    ]
+    try:
+        return xtables_file.insert_ufw(text, blocks)
+    except EditError as error:
+        raise not_understood(path, error) from error
