@@ -74,7 +74,7 @@ class RollbackSession:
         except Exception as error:
             # Whatever it was, also a mistake of ours: it is taken back whole, or not at all.
             why = str(error) or type(error).__name__
-            done = Undone(failed=why) if self.over else self._undo(why, running(facts))
+            done = Undone(failed=why) if self.over else self._undo(why, facts)
             if isinstance(error, ChangeError | HostError | StoreError | OSError):
                 return done
             raise
@@ -185,12 +185,20 @@ class RollbackSession:
             self.operation, f"Taken back: {words}", "\n".join([*lines, *left]), target, self.effects
         )
 
-    def _undo(self, why: str, ran: Sequence[str]) -> Undone:
+    def _undo(self, why: str, before: Facts) -> Undone:
         undone, not_undone = self.recorder.undo(self.effects, set(EVERYWHERE), self.say)
         if not not_undone:
-            restart_stale(self.host, ran, self.say)
+            ran = set(running(before))
+            if stale(before) and _pid(look(self.host)) == _pid(before):
+                ran.discard("sendmail")  # it had not read what was there when we came: that is as it was
+            restart_stale(self.host, sorted(ran), self.say)
             self.journal.settled()
         return Undone(failed=why, undone=undone, not_undone=not_undone)
+
+
+def _pid(facts: Facts) -> int | None:
+    process = facts.process("sendmail-mta")
+    return process.pid if process is not None else None
 
 
 def restart_stale(host: Host, ran: Sequence[str], say: Say) -> None:

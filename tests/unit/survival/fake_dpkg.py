@@ -110,7 +110,7 @@ class Dpkg:
             (self.root / package.opens).chmod(0o3777)
         if package.override and package.override not in self.overrides():
             put(self.root / OVERRIDES, "\n".join([*self.overrides(), package.override, ""]))
-        if package.service:
+        if package.service and package.started:
             # Debian 13's sendmail: not enabled as a unit, and yet with the link of one that starts.
             self.systemd.start_link(package.service, "S")
             if package.enabled and not self.systemd.enabled(package.service):

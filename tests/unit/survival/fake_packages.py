@@ -31,6 +31,8 @@ class Package:
     override: str = ""
     """A line that its postinst puts into dpkg's list of overrides; purging does not take it out."""
     service: str = ""
+    started: bool = True
+    """Whether it starts its service when it comes; it stops it when it goes."""
     enabled: bool = False
     architecture: str = ""
 
@@ -84,6 +86,8 @@ CATALOGUE = {
             {"etc/default/saslauthd": "# see README\nMECHANISMS=pam\nOPTIONS=-c\n"},
             groups=("sasl",),
             override="root sasl 710 /run/saslauthd",
+            service="saslauthd",
+            started=False,
         ),
         Package(
             "libsasl2-modules", "2.1.28-10", {"usr/lib/sasl2/liblogin.so": "\x7fELF"}, architecture="amd64"
