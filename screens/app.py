@@ -63,6 +63,15 @@ class WizardApp(App[int]):
                 loop.add_signal_handler(number, self._signalled, number)
         self.app_resume_signal.subscribe(self, lambda _: self._cells.forget(), immediate=True)
         self.push_screen(Welcome())
+        self.set_interval(0.5, self._watch)
+
+    def _watch(self) -> None:
+        """A change that waits for a confirmation is shown on top of everything."""
+        if self.desk.changing and (left := self.machine.confirmation()) is not None:
+            from screens.confirming import Confirming
+
+            if not any(isinstance(each, Confirming) for each in self.screen_stack):
+                self.push_screen(Confirming(left))
 
     def on_unmount(self) -> None:
         """Whatever ends us: a job that waits for an answer must not wait for ever."""

@@ -4,6 +4,7 @@ The engine is imported when it is first asked: the first frame does not wait for
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -79,7 +80,7 @@ class Machine:
 
         store = self.store()
         return overview.overview(
-            self.host, self.answers, store.history() if store and store.head() else (), self.killed()
+            self.host, self._guarded(), store.history() if store and store.head() else (), self.killed()
         )
 
     def facts(self) -> Facts:
@@ -93,7 +94,7 @@ class Machine:
         from wizard.engine import Engine
 
         with self.at_work(interrupt) as (store, journal, _):
-            return Engine(self.host, self.answers, report).apply(store, journal, wanted, decide, interrupt)
+            return Engine(self.host, self._guarded(), report).apply(store, journal, wanted, decide, interrupt)
 
     def do(
         self, make: Callable[[], Sequence[Step]], report: Report, decide: Decide, interrupt: Interrupt
@@ -102,8 +103,27 @@ class Machine:
         from wizard.engine import Engine
 
         with self.at_work(interrupt) as (store, journal, _):
-            engine = Engine(self.host, self.answers, report, tuple(make()))
+            engine = Engine(self.host, self._guarded(), report, tuple(make()))
             return engine.apply(store, journal, (), decide, interrupt)
+
+    def _guarded(self) -> Answers:
+        """The answers, with a change of the firewall to be confirmed where it could cut the line that we are on."""
+        from wizard.confirmation import DEFAULT
+        from wizard.look_firewall import ssh_connection
+
+        return dataclasses.replace(self.answers, confirm_within=DEFAULT if ssh_connection() else 0)
+
+    def confirmation(self) -> float | None:
+        """Seconds left to confirm a change of the firewall, None where none waits."""
+        from wizard.confirmation import time_left
+
+        return time_left()
+
+    def confirm(self, yes: bool) -> None:
+        """Confirm what waits, or take it back. Raises OSError."""
+        from wizard.confirmation import Decision, decide
+
+        decide(Decision.CONFIRMED if yes else Decision.REVERTED)
 
     def certificates(self) -> CertificateReport:
         """What sendmail's certificates are. Raises HostError."""

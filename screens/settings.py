@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,7 +13,18 @@ from textual.widgets import Input, Label, Static
 
 from screens.frame import Frame
 from screens.widgets.flag import Flag
-from wizard.answers import MECHANISMS, Answers, AnswersError, Auth, Listen, Test, load, parse
+from wizard.answers import (
+    FIREWALL_CHOICES,
+    MECHANISMS,
+    Answers,
+    AnswersError,
+    Auth,
+    Firewall,
+    Listen,
+    Test,
+    load,
+    parse,
+)
 from wizard.answers_file import as_toml, save
 from wizard.printing import clean
 
@@ -33,6 +45,16 @@ TEXTS = (
         "auth.saslauthd_mechanism",
         "Passwords from",
         f"What saslauthd asks (howto 2.3): {', '.join(MECHANISMS)}. pam: the users of this host.",
+    ),
+    (
+        "firewall.use",
+        "Firewall",
+        f"The one that 587 and 25 are opened in (howto 3.8): {', '.join(FIREWALL_CHOICES)}. auto: the one that is active.",
+    ),
+    (
+        "firewall.zone",
+        "Firewall zone",
+        "For Shorewall and firewalld: the zone that leads outside. Empty: it is looked for.",
     ),
     ("test.host", "Test: server", "The server of the login test (howto 5.2). Empty: this host."),
     (
@@ -63,6 +85,8 @@ EMPTY = {
     "listen.submission": "(every IPv4 address)",
     "listen.smtp": "(every IPv4 address)",
     "auth.saslauthd_mechanism": "(pam)",
+    "firewall.use": "(auto)",
+    "firewall.zone": "(found by the default route)",
     "test.host": "(this host)",
     "test.user": "(nobody yet)",
     "test.send_to": "(nobody)",
@@ -184,10 +208,9 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
             ),
             Auth(text["auth.saslauthd_mechanism"], self.wizard.machine.answers.auth.mechanisms),
             Test(text["test.host"], text["test.user"], text["test.send_to"]),
+            firewall=Firewall(text["firewall.use"] or "auto", text["firewall.zone"]),
         )
-        made = parse(as_toml(raw))
-        chosen = self.wizard.machine.answers.firewall
-        return Answers(made.listen, made.auth, made.test, flag["replace_mta"], chosen)
+        return replace(parse(as_toml(raw)), replace_mta=flag["replace_mta"])
 
 
 def _id(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wizard.confirmation import Decision, decide, decision, waits
+from wizard.confirmation import Decision, decide, decision, time_left
 from wizard.printing import error, out
 from wizard.state_folder import must_be_root
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def confirm(arguments: argparse.Namespace) -> int:
     """`confirm`: 0 confirmed, or nothing waits; 1 when it came too late."""
     must_be_root()
-    if not waits():
+    if time_left() is None:
         if decision() is Decision.REVERTED:
             error("msa-wizard: too late: the last change of the firewall was taken back. Apply it again")
             return 1

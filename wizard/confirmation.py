@@ -75,17 +75,20 @@ class Confirmation:
         )
         if self.typed:
             say("or type yes here and press Enter; no takes them back at once")
+        end = time.monotonic() + self.seconds
         try:
-            found = self._decided(say)
+            found = self._decided(end, say)
         finally:
             (FOLDER / "waiting").unlink(missing_ok=True)
             _stop(host)
         if found is not Decision.CONFIRMED:
+            if time.monotonic() < end - 1:
+                raise UnconfirmedError("it was taken back before it was confirmed")
             raise UnconfirmedError(f"nobody confirmed the firewall's new rules within {self.seconds} s")
         say("confirmed")
 
-    def _decided(self, say: Say) -> Decision:
-        end, told, listening = time.monotonic() + self.seconds, time.monotonic(), self.typed
+    def _decided(self, end: float, say: Say) -> Decision:
+        told, listening = time.monotonic(), self.typed
         while (found := decision()) is None:
             now = time.monotonic()
             if now > end + _GRACE:
@@ -125,13 +128,21 @@ def decide(word: Decision) -> Decision:
     return word
 
 
-def waits() -> bool:
-    """Whether a run at work waits for a confirmation."""
+def time_left() -> float | None:
+    """Seconds left to confirm the change of a run at work, never below 0; None where none waits."""
     try:
         told = json.loads((FOLDER / "waiting").read_text())
-        return bool(_started(told["pid"]) == told["started"])
+        if _started(told["pid"]) != told["started"] or decision() is not None:
+            return None
+        return max(0.0, float(told["until"]) - time.time())
     except (OSError, ValueError, KeyError):
-        return False
+        return None
+
+
+def give_up() -> None:
+    """Take back what waits for a confirmation, if anything does: the run is told to end. Raises OSError."""
+    if time_left() is not None:
+        decide(Decision.REVERTED)
 
 
 def _typed() -> str | None:

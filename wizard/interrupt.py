@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -24,6 +24,8 @@ class Interrupt:
     def __init__(self) -> None:
         self.number: int | None = None
         self._at_once = False
+        self.at_signal: Callable[[], None] = lambda: None
+        """What is done at the first signal, in the thread that tells of it: a change that waits need not wait longer."""
 
     def __call__(self) -> None:
         """Raises Interrupted when a signal has come."""
@@ -41,7 +43,9 @@ class Interrupt:
 
     def remember(self, number: int) -> None:
         """A signal has come; from any thread."""
-        self.number = self.number or number
+        if self.number is None:
+            self.number = number
+            self.at_signal()
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.remember(number)

@@ -61,10 +61,17 @@ def at_work(
                 f"{LOCK} cannot be written: {problem.strerror}. Nothing was changed; mend that, then try again"
             ) from problem
         interrupt = stack.enter_context(postponed() if told is None else nullcontext(told))
+        interrupt.at_signal = _give_up
         killed = killed_run()
         if killed is not None and not recovering:
             raise InterruptedRun(killed)
         yield _open(), Journal(JOURNAL), interrupt
+
+
+def _give_up() -> None:
+    from wizard.confirmation import give_up
+
+    give_up()
 
 
 def killed_run() -> Unfinished | None:

@@ -19,6 +19,7 @@ from snapshots.store import Store
 from tests.steps.recorded import machine
 from wizard.answers import Answers
 from wizard.changes import CommandChange, FileChange
+from wizard.confirmation import give_up
 from wizard.facts import Facts
 from wizard.host import Host
 from wizard.interrupt import Interrupt
@@ -108,6 +109,7 @@ class Bench(Machine):
             told = self.killed()
             if told is not None and not recovering:
                 raise InterruptedRun(told)
+            interrupt.at_signal = give_up
             store = Store.open(self.root / "state/etc.git", root=self.root)
             yield store, Journal(self.root / "state/journal"), interrupt
 

@@ -18,6 +18,7 @@ from textual.screen import Screen
 
 from screens.app import WizardApp
 from screens.certificate import Certificate as CertificateScreen
+from screens.confirming import Confirming
 from screens.failed import Failure
 from screens.help import Help
 from screens.history import History
@@ -193,6 +194,16 @@ def own_edits() -> Screen[str | None]:
     return OwnEdits("smtp-port", [OwnEdit("/etc/mail/sendmail.mc", text)])
 
 
+class Stopped(Confirming):
+    """Its clock stands still."""
+
+    def __init__(self) -> None:
+        super().__init__(51.3)
+
+    def on_mount(self) -> None:
+        """Nothing counts."""
+
+
 SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "welcome": (Welcome, "steps have something to do"),
     "steps": (Steps, "steps to do. Enter"),
@@ -208,6 +219,7 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "mail-clients": (MailClients, "STARTTLS"),
     "report": (Report, "Mail submission on"),
     "failure": (lambda: Failure("restart", "port 587 does not greet", ["Restarting sendmail"], ["service sendmail"], []), "failed"),
+    "confirming": (Stopped, "52 s left to confirm them"),
     "leaving": (lambda: Leaving("apply"), "If you quit now"),
     "help": (lambda: Help(Steps()), "Escape closes this"),
 }  # fmt: skip

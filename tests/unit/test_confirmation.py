@@ -10,7 +10,7 @@ import pytest
 
 from templates import render
 from wizard import confirmation
-from wizard.confirmation import Decision, decide, decision, waits
+from wizard.confirmation import Decision, decide, decision, time_left
 from wizard.firewalls.live_rule import LiveRule
 
 
@@ -64,6 +64,6 @@ def test_the_handles_of_nft_are_found_by_sed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", '{"pid": 1}', '{"pid": 999999999, "started": "1"}'])
 def test_a_run_that_has_ended_waits_for_nothing(folder: Path, text: str) -> None:
-    assert not waits()
+    assert time_left() is None
     (folder / "waiting").write_text(text)
-    assert not waits()
+    assert time_left() is None

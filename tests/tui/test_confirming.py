@@ -1,0 +1,130 @@
+"""A change of the firewall over SSH waits for a word: y keeps it; n, the clock and quitting take it back."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from screens.confirming import Confirming
+from screens.failed import Failure
+from screens.login_test import LoginTest
+from screens.steps import Steps
+from tests.tui.bench import Bench, Writes, play, shows, until, use
+from wizard import confirmation
+from wizard.answers import Answers
+from wizard.changes import RulesChange
+from wizard.confirmation import Confirmation, Decision, decide
+from wizard.facts import Facts
+from wizard.plan import Plan
+
+
+class Guarded(Writes):
+    """First live rules with a guard, then the file, as the firewall's step has it."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        made = super().plan(facts, answers)
+        if not made.changes:
+            return made
+        guard = Confirmation(answers.confirm_within) if answers.confirm_within else None
+        return Plan.pending(self.id, made.reason, RulesChange((), guard=guard), *made.changes)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    made = Bench(root=tmp_path)
+    monkeypatch.setattr(confirmation, "FOLDER", tmp_path / "run")
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50000 192.0.2.1 22")
+    use(monkeypatch, Guarded("one", made.host, "/etc/a", "new a\n"))
+    return made
+
+
+async def at_confirming(pilot: Pilot[int], app: WizardApp) -> None:
+    await until(pilot, lambda: shows(app, "steps have something to do"))
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Enter applies the step"))
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, Confirming) and shows(app, "s left to confirm them"))
+
+
+def test_y_keeps_the_rules_and_enter_decides_nothing(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_confirming(pilot, app)
+        await pilot.press("enter", "enter", "escape", "space")
+        await pilot.pause(0.6)
+        assert isinstance(app.screen, Confirming)
+        assert bench.text("/etc/a") == "old a\n", "the file is written after the word"
+        await until(pilot, lambda: shows(app, "live: 58 s left") or shows(app, "live: 57 s left"))
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "old a\nnew a\n"
+    assert bench.operations() == ["apply", "baseline"]
+
+
+def test_n_takes_them_back_at_once(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_confirming(pilot, app)
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, Failure))
+        assert shows(app, "it was taken back before it was confirmed")
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "old a\n"
+    assert bench.operations() == ["rollback", "baseline"]
+
+
+def test_nobody_in_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confirmation, "DEFAULT", 3)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_confirming(pilot, app)
+        await until(pilot, lambda: isinstance(app.screen, Failure))
+        assert shows(app, "nobody confirmed the firewall's new rules within 3 s")
+
+    play(bench, story)
+    assert bench.operations() == ["rollback", "baseline"]
+
+
+def test_a_word_from_another_session_closes_the_dialog(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_confirming(pilot, app)
+        assert decide(Decision.CONFIRMED) is Decision.CONFIRMED
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+
+    play(bench, story)
+    assert bench.operations() == ["apply", "baseline"]
+
+
+def test_quitting_takes_them_back_and_does_not_wait_for_the_clock(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_confirming(pilot, app)
+        await pilot.press("f10")
+        await until(pilot, lambda: shows(app, "If you quit now"))
+        await pilot.press("y")
+        await until(pilot, lambda: not app.desk.busy)
+
+    began = time.monotonic()
+    app = play(bench, story)
+    assert time.monotonic() - began < 20
+    assert app.return_code == 130
+    assert bench.text("/etc/a") == "old a\n"
+    assert bench.operations() == ["rollback", "baseline"]
+
+
+def test_on_the_console_nothing_is_asked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSH_CONNECTION")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "steps have something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Enter applies the step"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "old a\nnew a\n"
