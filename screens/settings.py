@@ -76,11 +76,19 @@ FLAGS = (
         "TLS from the first byte (RFC 8314), for clients that do not speak STARTTLS. Needs a free port 465.",
     ),
     (
+        "watch_restart",
+        "Watch the restart",
+        "After its restart sendmail's listeners are watched for a minute; one that goes, or does not greet, takes the "
+        "restart back (howto 3.7). Not kept in the file.",
+    ),
+    (
         "replace_mta",
         "Replace another MTA",
         "Postfix or Exim may be removed for sendmail. Its mail service ends then. Not kept in the file.",
     ),
 )
+WATCHED = 60
+"""Seconds that a restart is watched."""
 EMPTY = {
     "listen.submission": "(every IPv4 address)",
     "listen.smtp": "(every IPv4 address)",
@@ -92,6 +100,7 @@ EMPTY = {
     "test.send_to": "(nobody)",
 }
 """What an empty field means."""
+NOT_KEPT = ("replace_mta", "watch_restart")
 LISTS = ("listen.submission", "listen.smtp")
 
 
@@ -169,7 +178,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
         for name, _, _ in TEXTS:
             self.query_one(f"#{_id(name)}", Input).value = _text(answers, name)
         for name, _, _ in FLAGS:
-            if name != "replace_mta":
+            if name not in NOT_KEPT:
                 self.query_one(f"#{_id(name)}", Flag).value = bool(_value(answers, name))
 
     def _tried(self, act: object, words: str) -> None:
@@ -210,7 +219,11 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
             Test(text["test.host"], text["test.user"], text["test.send_to"]),
             firewall=Firewall(text["firewall.use"] or "auto", text["firewall.zone"]),
         )
-        return replace(parse(as_toml(raw)), replace_mta=flag["replace_mta"])
+        return replace(
+            parse(as_toml(raw)),
+            replace_mta=flag["replace_mta"],
+            watch_restart=WATCHED * flag["watch_restart"],
+        )
 
 
 def _id(name: str) -> str:

@@ -81,6 +81,8 @@ class Answers:
     is taken back; 0 when it need not be."""
     confirm_typed: bool = False
     """Whether the terminal may confirm it, too."""
+    watch_restart: int = 0
+    """Only on the command line (--watch-restart): seconds that sendmail's listeners are watched after its restart."""
 
 
 _Section = Listen | Auth | Test | Firewall

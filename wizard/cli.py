@@ -114,6 +114,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="take a change of the firewall back unless `confirm` is said by then (60 over SSH on a terminal; 0: never)",
     )
+    apply.add_argument(
+        "--watch-restart",
+        type=int,
+        metavar="SECONDS",
+        default=0,
+        help="after its restart watch sendmail's listeners so long; one that goes takes the restart back",
+    )
     command("confirm", "from any session: the firewall's new rules stay")
     for made in (plan, apply):
         made.add_argument(

@@ -75,7 +75,7 @@ def plan(arguments: argparse.Namespace) -> int:
 def apply(arguments: argparse.Namespace) -> int:
     """`apply`: 0 done or nothing to do, 1 failed and undone, 3 blocked."""
     steps = _steps(arguments.steps)
-    answers = _confirmed(_answers(arguments), arguments)
+    answers = _guarded(_answers(arguments), arguments)
     must_be_asked(arguments, "apply", " (`msa-wizard plan` shows what it would do)")
     events: list[Event] = []
     engine = Engine(Host(), answers, events.append if arguments.json else show)
@@ -98,8 +98,8 @@ def _asks(arguments: argparse.Namespace) -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json
 
 
-def _confirmed(answers: Answers, arguments: argparse.Namespace) -> Answers:
-    """How a change of the firewall is to be confirmed. Raises EngineError for a time that is none."""
+def _guarded(answers: Answers, arguments: argparse.Namespace) -> Answers:
+    """What takes changes back by itself, and when. Raises EngineError for a time that is none."""
     terminal = _asks(arguments)
     seconds = arguments.confirm_within
     if seconds is None:
@@ -108,7 +108,12 @@ def _confirmed(answers: Answers, arguments: argparse.Namespace) -> Answers:
         raise EngineError(
             f"--confirm-within {seconds}: it takes {SHORTEST} to {LONGEST} seconds, or 0. Nothing was changed"
         )
-    return dataclasses.replace(answers, confirm_within=seconds, confirm_typed=terminal)
+    watch = arguments.watch_restart
+    if watch and not SHORTEST <= watch <= LONGEST:
+        raise EngineError(
+            f"--watch-restart {watch}: it takes {SHORTEST} to {LONGEST} seconds, or 0. Nothing was changed"
+        )
+    return dataclasses.replace(answers, confirm_within=seconds, confirm_typed=terminal, watch_restart=watch)
 
 
 def decide(yes: bool, store: Store, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:

@@ -70,7 +70,7 @@ class Change(Protocol):
 
     @property
     def kind(self) -> str:
-        """`file`, `packages`, `service`, `command`, `dialogue` or `rules`."""
+        """`file`, `packages`, `service`, `command`, `dialogue`, `rules` or `watch`."""
 
     @property
     def touches(self) -> tuple[str, ...]:

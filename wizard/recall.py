@@ -48,7 +48,7 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
         case "rules":
             rules = tuple(LiveRule.recalled(each) for each in record["rules"])
             return RulesEffect(rules, record["removed"], record["confirm"])
-        case "file" | "command":
+        case "file" | "command" | "watch":
             return None
         case kind:
             raise ValueError(f"unknown kind of effect: {kind}")

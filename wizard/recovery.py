@@ -261,6 +261,7 @@ def answers_from(kept: Any) -> Answers:
         kept["replace_mta"],
         Firewall(**kept.get("firewall", {})),
         kept.get("confirm_within", 0),
+        watch_restart=kept.get("watch_restart", 0),
     )
 
 

@@ -20,7 +20,7 @@ WITHIN = 6
 APPLY = [WIZARD, "apply", "--yes", "--confirm-within", str(WITHIN), "firewall"]
 
 
-@pytest.fixture(scope="module", params=["nftables", "ufw"])
+@pytest.fixture(scope="module", params=["nftables", pytest.param("ufw", marks=pytest.mark.full)])
 def guarded(request: pytest.FixtureRequest) -> Iterator[tuple[Machine, SetUp, Ssh]]:
     """A machine with an MSA behind a firewall, and sshd."""
     if why := why_no_machines():
@@ -42,11 +42,10 @@ def wait_until_open(debian: Machine) -> None:
 
 
 def closed_in_time(debian: Machine, began: float) -> None:
-    """The timer has taken the rules out; not before its time, and not long after."""
+    """The rules are out, not long after the time that was left."""
     while connects(debian.client(), 587):
         assert time.monotonic() - began < WITHIN + 8, "not taken back in time"
         time.sleep(0.1)
-    assert time.monotonic() - began > WITHIN - 2
 
 
 def test_a_word_from_another_session_keeps_it(guarded: tuple[Machine, SetUp, Ssh]) -> None:
@@ -97,7 +96,7 @@ def test_no_word_takes_it_back_and_history_tells(guarded: tuple[Machine, SetUp, 
     assert (late.returncode, "too late" in late.stderr) == (1, True)
 
 
-@pytest.mark.parametrize("how", ["wizard", "cable", "reboot"])
+@pytest.mark.parametrize("how", ["wizard", "cable", "interrupted", "reboot"])
 def test_a_lost_run_takes_it_back(guarded: tuple[Machine, SetUp, Ssh], how: str) -> None:
     debian, firewall, ssh = guarded
     before = live(debian), kept(debian, firewall)
@@ -111,13 +110,19 @@ def test_a_lost_run_takes_it_back(guarded: tuple[Machine, SetUp, Ssh], how: str)
             assert "Nothing waits" in killed.stdout, killed.stdout + killed.stderr
         elif how == "cable":
             session.kill_client()
+        elif how == "interrupted":
+            debian.run("pkill -INT -f '[a]pply --yes --confirm-within'")
         if how == "reboot":
             debian.cut_power()
             debian.boot()
         else:
             closed_in_time(debian, began)
+        if how == "wizard":
+            assert time.monotonic() - began > WITHIN - 2, "the timer came too early"
+        if how == "interrupted":
+            assert time.monotonic() - began < WITHIN - 1, "a signal need not wait for the timer"
     debian.run("while pgrep -f '[a]pply --yes --confirm-within' >/dev/null; do sleep 0.1; done")
-    if how != "cable":
+    if how in ("wizard", "reboot"):
         told = wizard(debian, "apply", "--yes", "firewall")
         assert told.returncode == 6
         assert "was interrupted in firewall" in told.stderr
@@ -148,6 +153,7 @@ _NFT = """table inet filter {
 """
 
 
+@pytest.mark.full
 def test_without_systemd_a_detached_process_takes_it_back() -> None:
     if why := why_no_machines():
         pytest.skip(why)

@@ -96,7 +96,11 @@ def of_the_admin(lines: list[str]) -> bool:
     return all("8587" in line or "8025" in line for line in lines if line)
 
 
-@pytest.mark.parametrize("firewall", SET_UPS, indirect=True)
+@pytest.mark.parametrize(
+    "firewall",
+    [pytest.param(name, marks=() if name == "nftables" else pytest.mark.full) for name in SET_UPS],
+    indirect=True,
+)
 def test_opened_and_taken_back(msa: Machine, firewall: SetUp) -> None:
     client = msa.client()
     msa.run(f"set -e; {firewall.foreign}")
@@ -144,6 +148,7 @@ def _opened(msa: Machine, before: str) -> None:
     assert "already done because" in wizard(msa, "plan", "firewall").stdout
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("firewall", ["nftables"], indirect=True)
 def test_what_must_not_be_done_is_not_done(msa: Machine, firewall: SetUp) -> None:
     """One machine for all of them: each leaves it as it was."""
@@ -206,6 +211,7 @@ def test_what_must_not_be_done_is_not_done(msa: Machine, firewall: SetUp) -> Non
     msa.run("ufw --force disable; apt-get purge --yes --quiet=2 ufw; rm -rf /etc/ufw", env=QUIET)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("firewall", ["shorewall"], indirect=True)
 def test_zones_of_other_names(msa: Machine, firewall: SetUp) -> None:
     for folder in ("shorewall", "shorewall6"):

@@ -1,10 +1,11 @@
-"""The closed set of changes: file, packages, service, command, dialogue, rules. Each: describe, expect, apply, undo."""
+"""The closed set of changes: file, packages, service, command, dialogue, rules, watch. Each: describe, expect, apply, undo."""
 
 from wizard.changes.command import CommandChange, DialogueChange
 from wizard.changes.file import FileChange
 from wizard.changes.packages import PackagesChange, PackagesReversal
 from wizard.changes.rules import RulesChange
 from wizard.changes.service import ServiceChange
+from wizard.changes.watch import WatchChange
 
 __all__ = [
     "CommandChange",
@@ -14,4 +15,5 @@ __all__ = [
     "PackagesReversal",
     "RulesChange",
     "ServiceChange",
+    "WatchChange",
 ]

@@ -8,7 +8,7 @@ from typing import Literal
 from wizard import facts as f
 from wizard import sendmail_cf
 from wizard.answers import Answers
-from wizard.changes import ServiceChange
+from wizard.changes import ServiceChange, WatchChange
 from wizard.facts import Facts
 from wizard.greeting import greeting
 from wizard.host import Host
@@ -54,7 +54,8 @@ class Restart(Step):
         running = facts.process("sendmail-mta") is not None
         verb: Literal["restart", ""] = "restart" if len(reasons) > enable else ""
         change = ServiceChange("sendmail", facts.init, enable=enable, was_running=running, verb=verb)
-        return Plan.pending(self.id, "; ".join(reasons), change)
+        watch = (WatchChange(answers.watch_restart),) if answers.watch_restart and verb else ()
+        return Plan.pending(self.id, "; ".join(reasons), change, *watch)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Every listener of sendmail.cf greets; the log has no word of a socket that could not be opened."""
