@@ -10,22 +10,36 @@ from collections.abc import Iterator
 import pytest
 
 from tests.system.firewalls import QUIET, SetUp, connects, kept, live, set_up
-from tests.system.images import layers
+from tests.system.images import Release, layers
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD, apply, history, wizard
 from tests.system.room import why_no_machines
 from tests.system.ssh import Ssh
 
 WITHIN = 6
+RELEASES: dict[str, Release] = {
+    "nftables": "bookworm",
+    "ufw": "trixie",
+    "firewalld": "bookworm",
+    "iptables-persistent": "trixie",
+    "shorewall": "bookworm",
+}
+"""Where each firewall is tried."""
 APPLY = [WIZARD, "apply", "--yes", "--confirm-within", str(WITHIN), "firewall"]
 
 
-@pytest.fixture(scope="module", params=["nftables", pytest.param("ufw", marks=pytest.mark.full)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "nftables",
+        *(pytest.param(name, marks=pytest.mark.full) for name in RELEASES if name != "nftables"),
+    ],
+)
 def guarded(request: pytest.FixtureRequest) -> Iterator[tuple[Machine, SetUp, Ssh]]:
     """A machine with an MSA behind a firewall, and sshd."""
     if why := why_no_machines():
         pytest.skip(why)
-    with Machine(layers("bookworm" if request.param == "nftables" else "trixie", "mail")) as debian:
+    with Machine(layers(RELEASES[request.param], "mail")) as debian:
         debian.client()
         apply(debian)
         ssh = Ssh(debian)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -200,6 +201,20 @@ def test_what_must_not_be_done_is_not_done(msa: Machine, firewall: SetUp) -> Non
     assert (done.returncode, "nft could not be started" in done.stderr) == (3, True), (
         done.stdout + done.stderr
     )
+
+    # The tool hangs.
+    msa.run(
+        "mv /usr/sbin/nft /usr/sbin/nft.away; printf '#!/bin/sh\\nexec sleep 600\\n' >/usr/sbin/nft; chmod 755 /usr/sbin/nft"
+    )
+    began = time.monotonic()
+    done = wizard(msa, "apply", "--yes", "firewall")
+    msa.run("mv /usr/sbin/nft.away /usr/sbin/nft")
+    assert time.monotonic() - began < 120
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "nft" in done.stderr, done.stderr
+    assert "did not end within" in done.stdout + done.stderr, done.stdout + done.stderr
+    assert (live(msa), kept(msa, firewall)) == (before, files)
+    assert "sleep" not in msa.run("ps -eo comm").stdout
 
     # An inactive firewall is not enabled; two active ones must be chosen from.
     msa.run("apt-get install --yes --quiet=2 ufw", env=QUIET)
