@@ -28,10 +28,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.path.is_relative_to(_SYSTEM):
             item.add_marker(pytest.mark.system)
     if not config.getoption("--full"):
-        left_out = [item for item in items if item.get_closest_marker("full")]
+        left_out = [item for item in items if item.get_closest_marker("full") or _elsewhere(item)]
         if left_out:
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if item not in left_out]
+
+
+def _elsewhere(item: pytest.Item) -> bool:
+    """Whether the default run has this test on another release only."""
+    callspec = getattr(item, "callspec", None)
+    return bool(
+        item.get_closest_marker("one_release") and callspec and "bookworm" in callspec.params.values()
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -130,6 +130,7 @@ def _table(machine: BootMachine, faults: list[Fault]) -> None:
     assert _sound(debian) == []
 
 
+@pytest.mark.one_release
 @pytest.mark.parametrize(
     "group", [name if name == SHORT else pytest.param(name, marks=pytest.mark.full) for name in GROUPS]
 )
