@@ -15,6 +15,7 @@ from tests.system.machine import Machine
 from tests.system.msa import WIZARD, apply, history, wizard
 from tests.system.room import why_no_machines
 from tests.system.ssh import Ssh
+from tests.system.terminal import Terminal
 
 WITHIN = 6
 RELEASES: dict[str, Release] = {
@@ -93,6 +94,33 @@ def test_on_a_terminal_over_ssh_it_is_asked_for_by_itself(guarded: tuple[Machine
             session.type(f"{word}\n")
             assert session.wait() == code, session.said
         assert connects(debian.client(), 587) is (word == "yes")
+    assert wizard(debian, "rollback", "firewall", "--yes").returncode == 0
+    assert (live(debian), kept(debian, firewall)) == before
+
+
+def test_on_the_screens_a_countdown_waits_for_a_key(guarded: tuple[Machine, SetUp, Ssh]) -> None:
+    debian, firewall, ssh = guarded
+    before = live(debian), kept(debian, firewall)
+    with Terminal(ssh.argv(WIZARD, terminal=True, term="xterm-256color")) as terminal:
+        terminal.until("have something to do", 120)
+        terminal.press("enter")
+        terminal.until("1 steps to do. Enter applies", 60)
+        terminal.press("enter")
+        terminal.until("s left to confirm them", 60)
+        assert connects(debian.client(), 587)
+        terminal.press("enter")
+        terminal.until("live: 57 s left", 10)
+        assert kept(debian, firewall) == before[1], "the files are written after the word"
+        terminal.press("n")
+        terminal.until("it was taken back before it was confirmed", 60)
+        assert (live(debian), kept(debian, firewall)) == before
+        terminal.press("a")
+        terminal.until("s left to confirm them", 60)
+        terminal.press("y")
+        terminal.until("User name", 60)
+        terminal.press("escape")
+        terminal.until("Nothing is left to do", 60)
+    assert connects(debian.client(), 587)
     assert wizard(debian, "rollback", "firewall", "--yes").returncode == 0
     assert (live(debian), kept(debian, firewall)) == before
 
