@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,7 +17,10 @@ from screens.messages import JobEnded, SmtpLine
 from screens.widgets.signs import check_content
 from wizard.plan import Check, Sign
 from wizard.printing import clean
-from wizard.smtp import Credentials, Line, Result, Target, converse
+from wizard.smtp import Credentials, Result, Target
+
+if TYPE_CHECKING:
+    from wizard.log_watch import Seen
 
 FIELDS = (
     (
@@ -47,7 +50,7 @@ class LoginTest(Frame[None]):
     AUTO_FOCUS = "#user"
     HELP_TEXT = """
 This talks to the server as a mail program does: STARTTLS, then AUTH LOGIN. ">" is what we say, "<" what the server
-says, "#" a remark. User name and password travel as base64, which is no encryption: TLS around them is. The
+says, "#" a remark, "|" what the server writes into its mail log meanwhile. User name and password travel as base64, which is no encryption: TLS around them is. The
 password is masked wherever it would be seen. 235 means that the login works.
 
 Enter in any field begins the test.
@@ -114,18 +117,24 @@ Enter in any field begins the test.
             self._verdict(clean(str(problem)))
             return
         named = f" --user {user}" if user else ""
-        self.same(f"msa-wizard test{f' --host {host}' if host else ''} --port {port}{named}")
+        sent = f" --send-to {send_to}" if send_to else ""
+        self.same(f"msa-wizard test{f' --host {host}' if host else ''} --port {port}{named}{sent} --watch")
         self._said.clear()
         self._drawn = 0
         self.query_one("#lines", Static).update("")
         self._verdict("Connecting ...")
 
+        machine = self.wizard.machine
+
         def work(job: Job) -> Result:
-            from wizard.login import reachable
+            from wizard.log_watch import WITHIN
+            from wizard.login import held, reachable
 
             address, name = reachable(host, port)
             target = Target(host=address, server_name=name, port=port, send_to=send_to or None)
-            return converse(target, credentials, lambda line: job.post(SmtpLine(line)))
+            return held(
+                machine.host, target, credentials, WITHIN, True, lambda line: job.post(SmtpLine(line))
+            ).result
 
         self.wizard.desk.start(self, "test", work)
 
@@ -195,7 +204,8 @@ Enter in any field begins the test.
         self.query_one("#verdict", Static).update(words)
 
 
-def _shown(line: Line) -> Content:
-    sign, style = {"server": ("<", ""), "client": (">", "bold")}.get(line.who, ("#", "ansi_cyan"))
+def _shown(line: Seen) -> Content:
+    signs = {"server": ("<", ""), "client": (">", "bold"), "log": ("|", "ansi_yellow")}
+    sign, style = signs.get(line.who, ("#", "ansi_cyan"))
     beside = f"  - {clean(line.explanation)}" if line.explanation else ""
     return Content.assemble((f"{sign} {clean(line.text)}", style), (beside, "ansi_cyan"))

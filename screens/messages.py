@@ -9,10 +9,10 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from wizard.events import Event
+    from wizard.log_watch import Seen
     from wizard.own_edits import OwnEdit
     from wizard.plan import Plan, Step
     from wizard.rollback import Rollback
-    from wizard.smtp import Line
 
 
 @dataclass
@@ -40,9 +40,9 @@ class RollbackWaits(Message):
 
 @dataclass
 class SmtpLine(Message):
-    """A line of the AUTH LOGIN conversation."""
+    """A line of the AUTH LOGIN conversation, or of the mail log beside it."""
 
-    line: Line
+    line: Seen
 
 
 @dataclass

@@ -245,4 +245,18 @@ def _test_options(test: argparse.ArgumentParser) -> None:
     test.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
     test.add_argument("--sender", metavar="ADDRESS", help="its sender (USER@HOST)")
     test.add_argument("--verify", action="store_true", help="an untrusted certificate is a failure")
+    test.add_argument(
+        "--watch", action="store_true", help="the lines of the mail log beside the conversation"
+    )
+    test.add_argument(
+        "--from-outside",
+        action="store_true",
+        help="wait until a client on another machine has logged in: only that proves the firewall",
+    )
+    test.add_argument(
+        "--within",
+        type=int,
+        metavar="SECONDS",
+        help="how long a message is followed (30), or a client from outside waited for (300)",
+    )
     test.add_argument("--json", action="store_true", help="JSON on standard output")

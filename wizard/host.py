@@ -176,12 +176,14 @@ class Host:
         cwd: str = "/",
         encoding: str = "utf-8",
         told: Callable[[int], Sequence[str]] | None = None,
+        over: Callable[[], bool] | None = None,
     ) -> Completed:
         """Run `argv` without a shell, without input, in its own session, and wait `timeout` seconds at most.
 
         `say` gets each line of its output as it comes; `encoding` latin-1 keeps every byte; `told` gives more
-        arguments that tell the command of another descriptor of its output. Raises HostError when it cannot be started
-        or hangs; a hanging command's whole process group is ended (TERM, then KILL)."""
+        arguments that tell the command of another descriptor of its output; once `over` says so, asked some twenty
+        times a second, the command is ended. Raises HostError when it cannot be started or hangs; a hanging command's
+        whole process group is ended (TERM, then KILL)."""
         started = time.monotonic()
         with _Output(say, encoding) as out, _Output(say, encoding) as err:
             try:
@@ -199,7 +201,7 @@ class Host:
             except OSError as error:
                 raise HostError(f"{argv[0]} could not be started: {error.strerror or error}") from error
             try:
-                code = _wait(process, timeout, (out, err) if say else ())
+                code = _wait(process, timeout, (out, err) if say else (), over)
             except subprocess.TimeoutExpired as error:
                 end_group(process)
                 raise HostError(
@@ -311,7 +313,12 @@ class _Output:
         return os.pread(self.descriptor, MAX_OUTPUT, 0).decode(self._encoding, "replace")
 
 
-def _wait(process: subprocess.Popen[bytes], timeout: float, shown: Sequence[_Output]) -> int:
+def _wait(
+    process: subprocess.Popen[bytes],
+    timeout: float,
+    shown: Sequence[_Output],
+    over: Callable[[], bool] | None,
+) -> int:
     """The exit code, what is `shown` passed on meanwhile. Woken by the kernel: Popen.wait with a time-out polls, up to
     50 ms late each time.
 
@@ -321,7 +328,11 @@ def _wait(process: subprocess.Popen[bytes], timeout: float, shown: Sequence[_Out
     try:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        while not poll.poll(min(max(0.0, end - time.monotonic()), _LIVE if shown else timeout) * 1000):
+        often = _LIVE if shown or over else timeout
+        while not poll.poll(min(max(0.0, end - time.monotonic()), often) * 1000):
+            if over is not None and over():
+                end_group(process)
+                break
             if time.monotonic() >= end:
                 raise subprocess.TimeoutExpired(process.args, timeout)
             for each in shown:

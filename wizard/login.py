@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import getpass
 import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wizard import as_json, sendmail_cf
 from wizard.answers import Answers, AnswersError, host_name
+from wizard.delivery import Delivery
 from wizard.editors import EditError, shell_defaults
 from wizard.facts import SASLAUTHD_DEFAULT, SENDMAIL_CF
 from wizard.host import Host, HostError
+from wizard.log_follow import LONGEST
+from wizard.log_watch import WITHIN, Seen, Watch
 from wizard.look import qualified_name
 from wizard.plan import Check, Sign
 from wizard.printing import check_text, clean, out
-from wizard.smtp import Credentials, Line, Target, converse
+from wizard.smtp import Credentials, Finding, Line, Result, Target, converse
+from wizard.wire import Transcript
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
+
+SIGNS = {"server": "<", "client": ">", "log": "|"}
+"""Before a line of the server, of ours, of the mail log; a remark has `#`."""
 
 
 def test(arguments: argparse.Namespace, answers: Answers) -> int:
     """0 when the login (or, without a user, all before it) is as it should be, else 1."""
+    if arguments.from_outside:
+        from wizard import outside_test
+
+        return outside_test.wait(arguments)
     chosen = answers.test
     user = arguments.user or chosen.user
-
-    def tell(line: Line) -> None:
-        sign = {"server": "<", "client": ">"}.get(line.who, "#")
-        out(f"{sign} {clean(line.text):<60}" + (f"  {line.explanation}" if line.explanation else ""))
-
     try:
         address, name = reachable(arguments.host or chosen.host, arguments.port)
         target = Target(
@@ -41,13 +50,17 @@ def test(arguments: argparse.Namespace, answers: Answers) -> int:
             sender=arguments.sender,
             verify=arguments.verify,
         )
+        within = seconds(arguments, WITHIN)
         credentials = Credentials(user, password(arguments)) if user else None
-        result = converse(target, credentials, None if arguments.json else tell)
+        told = held(
+            Host(), target, credentials, within, arguments.watch, (lambda _: None) if arguments.json else tell
+        )
     except ValueError as problem:
         raise AnswersError(str(problem)) from problem
+    result = told.result
     bad = any(Sign(finding.state) is Sign.FAILED for finding in result.findings)
     if arguments.json:
-        out(as_json.dumps(**result.to_json()))
+        out(as_json.dumps(**result.to_json(), **told.to_json()))
         return int(bad or not result.ok)
     out()
     for finding in result.findings:
@@ -59,6 +72,100 @@ def test(arguments: argparse.Namespace, answers: Answers) -> int:
         )
         out("accepted for up to 8 hours, unless saslauthd is restarted.")
     return int(bad or not result.ok)
+
+
+@dataclass(frozen=True)
+class Held:
+    """A conversation with what the server logged meanwhile, and what became of its message."""
+
+    result: Result
+    seen: tuple[Seen, ...] | None
+    """Both sides in the order of time; None where nobody watched."""
+    delivery: Delivery | None
+
+    def to_json(self) -> dict[str, object]:
+        """What is not in the result, as plain values."""
+        return {
+            "watched": None if self.seen is None else [vars(item) for item in self.seen],
+            "delivery": self.delivery.to_json() if self.delivery else None,
+        }
+
+
+def held(
+    host: Host,
+    target: Target,
+    credentials: Credentials | None,
+    within: float,
+    watched: bool,
+    told: Callable[[Seen], None],
+) -> Held:
+    """Hold the conversation, `watched` with the mail log beside it; a message is followed `within` seconds.
+
+    Raises ValueError for wrong input."""
+    if not watched and not target.send_to:
+        at = _untimed(told)
+        return Held(converse(target, credentials, at), None, None)
+    seen: list[Seen] = []
+    shown = Transcript(credentials, None).shown
+
+    def take(item: Seen) -> None:
+        if watched or item.who != "log" or following:
+            seen.append(item)
+            told(item)
+
+    following = False
+    with ExitStack() as stack:
+        watch = stack.enter_context(Watch(host, credentials.user if credentials else None, take, shown))
+        result = converse(target, credentials, watch.line, watch.connected)
+        silent = _silent(watch, target)
+        if silent:
+            watch.line(Line("note", silent))
+        elif result.queue_id:
+            following = True
+            watch.line(
+                Line("note", f"Following {result.queue_id} in the mail log, for {within:.0f} s at most.")
+            )
+            made = watch.delivery(result.queue_id, within)
+            return Held(_with_delivery(result, made), tuple(seen) if watched else None, made)
+        elif watched:
+            watch.settled()
+    return Held(result, tuple(seen) if watched else None, None)
+
+
+def _untimed(told: Callable[[Seen], None]) -> Callable[[Line], None]:
+    return lambda line: told(Seen(0.0, line.who, line.text, line.explanation))
+
+
+def _silent(watch: Watch, target: Target) -> str:
+    """Why the log tells nothing, "" where it can."""
+    if watch.elsewhere:
+        return f"The mail log of {target.host} is on that machine: nothing of it can be seen here."
+    return "" if watch.source else "This host keeps no mail log: nothing can be seen of the server's side."
+
+
+def _with_delivery(result: Result, made: Delivery) -> Result:
+    """The result with a finding on the message. One that waits is no failure: the queue is tried again."""
+    states = {"delivered": "ok", "deferred": "warning", "failed": "failed"}
+    says = (
+        made.says if made.state != "unknown" else f"What became of the message is not known yet: {made.says}"
+    )
+    finding = Finding("delivery", states.get(made.state, "unknown"), clean(says))  # type: ignore[arg-type]
+    return replace(result, findings=(*result.findings, finding))
+
+
+def tell(item: Seen) -> None:
+    """A line for the terminal."""
+    beside = f"  {clean(item.explanation)}" if item.explanation else ""
+    out(f"{SIGNS.get(item.who, '#')} {clean(item.text):<60}{beside}")
+
+
+def seconds(arguments: argparse.Namespace, default: float) -> float:
+    """How long is waited. Raises AnswersError for a time that is none."""
+    if arguments.within is None:
+        return default
+    if not 1 <= arguments.within <= LONGEST:
+        raise AnswersError(f"--within {arguments.within}: it takes 1 to {LONGEST:.0f} seconds")
+    return float(arguments.within)
 
 
 def password(arguments: argparse.Namespace) -> str:

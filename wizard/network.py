@@ -35,6 +35,41 @@ def _look(host: Host) -> dict[str, Listener]:
     }
 
 
+def server_process(host: Host, client: tuple[str, int], server: tuple[str, int]) -> int | None:
+    """The process at the server's end of a connection within this host; None where it may not be seen, or has ended.
+
+    A daemon that has just handed the connection to its child still holds it, too: the child counts."""
+    wanted = set()
+    for name in ("tcp", "tcp6"):
+        for line in _lines(host, f"/proc/net/{name}")[1:]:
+            fields = line.split()
+            if len(fields) > 9 and (_end(fields[1]), _end(fields[2])) == (server, client):
+                wanted.add(f"socket:[{fields[9]}]")
+    found = [pid for pid, folder in host.processes() if wanted and _holds(folder, wanted)]
+    children = [pid for pid in found if _parent(host, pid) in found]
+    held = children or found
+    return held[0] if held else None
+
+
+def _end(text: str) -> tuple[str, int]:
+    address, port = text.split(":")
+    made = ipaddress.ip_address(_address(address))
+    mapped = made.ipv4_mapped if isinstance(made, ipaddress.IPv6Address) else None
+    return str(mapped or made), int(port, 16)
+
+
+def _holds(folder: Path, sockets: set[str]) -> bool:
+    try:
+        return any(str(item.readlink()) in sockets for item in (folder / "fd").iterdir())
+    except OSError:
+        return False
+
+
+def _parent(host: Host, pid: int) -> int:
+    stat = "".join(_lines(host, f"/proc/{pid}/stat"))
+    return int(stat[stat.rindex(")") + 2 :].split()[1]) if ")" in stat else 0
+
+
 def _rows(host: Host, name: str) -> list[tuple[str, int, str]]:
     rows = []
     for line in _lines(host, f"/proc/net/{name}")[1:]:

@@ -58,12 +58,20 @@ class Result:
         }
 
 
+Ends = tuple[tuple[str, int], tuple[str, int]]
+"""Address and port of a connection's two ends, the client's first."""
+
+
 def converse(
-    target: Target, credentials: Credentials | None, on_line: Callable[[Line], None] | None = None
+    target: Target,
+    credentials: Credentials | None,
+    on_line: Callable[[Line], None] | None = None,
+    on_connection: Callable[[Ends], None] | None = None,
 ) -> Result:
     """Holds the conversation; with credentials None everything up to the AUTH offer.
 
-    `on_line` is called with each transcript line as it happens. Raises ValueError when `send_to` is asked for
+    `on_line` is called with each transcript line as it happens, `on_connection` before the first one of each
+    connection. Raises ValueError when `send_to` is asked for
     without credentials, or when the default sender user@host is no mailbox.
     """
     sender = ""
@@ -71,7 +79,7 @@ def converse(
         if credentials is None:
             raise ValueError("A test message needs a login: give a user and a password.")
         sender = mailbox(target.sender or default_sender(credentials.user, target.name))
-    return _Conversation(target, credentials, sender, on_line).result()
+    return _Conversation(target, credentials, sender, on_line, on_connection).result()
 
 
 class _Conversation:
@@ -81,7 +89,9 @@ class _Conversation:
         credentials: Credentials | None,
         sender: str,
         on_line: Callable[[Line], None] | None,
+        on_connection: Callable[[Ends], None] | None,
     ) -> None:
+        self.on_connection = on_connection
         self.target, self.credentials, self.sender = target, credentials, sender
         self.transcript = Transcript(credentials, on_line)
         self.deadline = Deadline(target.deadline)
@@ -150,6 +160,7 @@ class _Conversation:
         wire = Wire(self.transcript, self.deadline, min(self.target.timeout, 10.0))
         try:
             wire.dial(family, (address[0], port, *address[2:]))
+            self._opened(wire)
             if wire.getreply()[0] != 220 or wire.hello().code != 250:
                 limit = "its rate limit answered" if wire.reply.code == 421 else "it answered"
                 raise WireError(f"{limit} {wire.reply}".rstrip("."))
@@ -236,8 +247,14 @@ class _Conversation:
             else:
                 self._note(f"Connected to {where}.")
                 self.addresses, self.layer = [(family, address)], Layer.GREETING
+                self._opened(wire)
                 return wire
         raise failure(Layer.TCP, "; ".join(refused))
+
+    def _opened(self, wire: Wire) -> None:
+        if self.on_connection and wire.sock is not None:
+            near, far = wire.sock.getsockname(), wire.sock.getpeername()
+            self.on_connection(((near[0], near[1]), (far[0], far[1])))
 
     def _greeted(self, wire: Wire) -> None:
         """Waits for the banner before it says a word: sendmail's greet_pause answers haste with 554."""

@@ -48,11 +48,12 @@ from wizard.certificate_report import CertificateReport, Named
 from wizard.changes.packages import PackagesEffect
 from wizard.facts import COMMON_KEY, SERVER_CERT, Facts
 from wizard.journal import Unfinished
+from wizard.log_watch import Seen
 from wizard.overview import Overview, found, plans
 from wizard.own_edits import OwnEdit
 from wizard.plan import Check, Sign
 from wizard.rollback import Rollback, Wanted
-from wizard.smtp import Finding, Line, Result
+from wizard.smtp import Finding, Result
 from wizard.standing import Target
 from wizard.steps.preflight import checks
 from wizard.troubleshoot.verdict import Verdict, judge
@@ -143,9 +144,14 @@ def just_tested() -> Screen[None]:
                 ("client", "YWxpY2U=", "base64 of the user name alice"),
                 ("server", "334 UGFzc3dvcmQ6", "base64 of: Password:"),
                 ("client", "********", "base64 of the password, masked"),
+                (
+                    "log",
+                    "sm-mta[1262]: AUTH=server, relay=localhost [127.0.0.1], authid=alice",
+                    "the login is accepted",
+                ),
                 ("server", "235 2.0.0 OK Authenticated", "logged in"),
             ):
-                self.on_smtp_line(SmtpLine(Line(who, text, beside)))  # type: ignore[arg-type]
+                self.on_smtp_line(SmtpLine(Seen(0.0, who, text, beside)))  # type: ignore[arg-type]
             good = Finding("smtp-auth", "ok", "Port 25 offers no AUTH.")
             said = "The login was accepted (235)."
             self.on_job_ended(JobEnded("test", Result(True, None, said, 235, (), (good,), None, None, None)))

@@ -43,6 +43,7 @@ class FakeHost(Host):
         cwd: str = "/",
         encoding: str = "utf-8",
         told: Callable[[int], Sequence[str]] | None = None,
+        over: Callable[[], bool] | None = None,
     ) -> Completed:
         """Play the command."""
         try:

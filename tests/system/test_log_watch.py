@@ -1,0 +1,125 @@
+"""The mail log beside a test, a message followed to its end, and a client that comes in from outside."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.images import PYTHON_OF, layers
+from tests.system.machine import Machine
+from tests.system.msa import PASSWORD, WIZARD, add_alice, apply, login, wizard
+from tests.system.room import why_no_machines
+
+
+@pytest.fixture(scope="module", params=sorted(PYTHON_OF))
+def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine with an MSA and alice, and a client's network beside it."""
+    if why := why_no_machines():
+        pytest.skip(why)
+    with Machine(layers(request.param, "mail")) as made:
+        made.client()
+        apply(made)
+        add_alice(made)
+        yield made
+
+
+def test_both_sides_in_the_order_of_time_and_the_message_to_its_mailbox(debian: Machine) -> None:
+    made = login(debian, "--watch", "--send-to", "alice@mail.example.test")
+    assert (made["exit"], made["delivery"]["state"]) == (0, "delivered"), made["delivery"]
+    assert made["delivery"]["queue_id"] == made["queue_id"]
+    seen = made["watched"]
+    assert [item["time"] for item in seen] == sorted(item["time"] for item in seen)
+    log = [item for item in seen if item["who"] == "log"]
+    for words, explained in (
+        ("AUTH=server", "the login is accepted"),
+        ("from=<alice@", "the message is accepted"),
+        ("stat=Sent", "delivered"),
+    ):
+        found = [item for item in log if words in item["text"]]
+        assert [item["explanation"] for item in found] == [explained], (words, log)
+    texts = [item["text"] for item in seen]
+    at = next(number for number, text in enumerate(texts) if "AUTH=server" in text)
+    assert "AUTH LOGIN" in texts[:at], "the log's line stands behind what it answers"
+    assert {item["id"]: item["state"] for item in made["findings"]}["delivery"] == "ok"
+    assert PASSWORD not in json.dumps(made, ensure_ascii=False)
+    debian.run("grep -q 'Test of the submission service' /var/mail/alice")
+
+
+def test_a_refused_login_shows_what_saslauthd_and_pam_say(debian: Machine) -> None:
+    done = wizard(debian, "test", "--user", "alice", "--password-stdin", "--watch", input="Wr0ng-one-55\n")
+    assert done.returncode == 1
+    assert "login refused: password, or account" in done.stdout
+    assert "no, and the reason" in done.stdout
+    assert "Wr0ng-one-55" not in done.stdout
+    assert "| sm-mta[" in done.stdout
+    assert not debian.run("pgrep -a journalctl", check=False).stdout, "nobody follows the log any more"
+
+
+def test_other_connections_of_the_same_moment_are_not_shown(debian: Machine) -> None:
+    debian.run("useradd --create-home bob; echo bob:bob | chpasswd")
+    noise = "for n in 1 2 3 4 5 6 7 8; do (sleep 0.1; printf 'EHLO noise\\r\\nQUIT\\r\\n'; sleep 0.2) | nc -q1 127.0.0.1 587; done"
+    argv = debian.argv(noise if debian.run("command -v nc", check=False).returncode == 0 else _BASH_NOISE)
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
+        made = login(debian, "--watch")
+        other.wait(60)
+    log = [item["text"] for item in made["watched"] if item["who"] == "log" and "sm-mta" in item["text"]]
+    assert len({text.split("]")[0] for text in log}) == 3, log
+
+
+_BASH_NOISE = (
+    "bash -c 'for n in 1 2 3 4 5 6 7 8; do exec 3<>/dev/tcp/127.0.0.1/587; "
+    'read -r line <&3; printf "EHLO noise\\r\\nQUIT\\r\\n" >&3; cat <&3; exec 3>&-; done\''
+)
+
+
+def test_a_message_that_waits_says_why(debian: Machine) -> None:
+    made = login(debian, "--send-to", "bob@nowhere.example.org", "--within", "20")
+    assert (made["exit"], made["delivery"]["state"]) == (0, "deferred"), made["delivery"]
+    assert made["watched"] is None
+    done = wizard(debian, "test", "--user", "alice", "--within", "0")
+    assert (done.returncode, "1 to 3600" in done.stderr) == (2, True)
+
+
+_LOGIN = """
+import smtplib, ssl, sys
+context = ssl.create_default_context(); context.check_hostname = False; context.verify_mode = ssl.CERT_NONE
+with smtplib.SMTP("198.51.100.1", 587, timeout=30) as smtp:
+    smtp.starttls(context=context)
+    smtp.ehlo()
+    user, password = sys.stdin.read().split("\\n")
+    smtp.user, smtp.password = user, password
+    print(smtp.docmd("AUTH", "LOGIN " + __import__("base64").b64encode(user.encode()).decode())[0])
+    print(smtp.docmd(__import__("base64").b64encode(password.encode()).decode())[0])
+"""
+
+
+def test_a_client_from_outside_is_the_proof_and_loopback_is_none(debian: Machine) -> None:
+    argv = debian.argv([WIZARD, "test", "--from-outside", "--within", "60"])
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as waiting:
+        assert waiting.stdout is not None
+        head = [waiting.stdout.readline() for _ in range(5)]
+        assert "msa-wizard test --host mail.example.test --user NAME" in head[0]
+        assert "Waiting for it, 60 s at most" in head[4]
+        login(debian)
+        done = debian.client().run([sys.executable, "-c", _LOGIN], input=f"alice\n{PASSWORD}")
+        assert done.stdout.split() == ["334", "235"], done.stdout
+        said = waiting.stdout.read()
+        assert waiting.wait(30) == 0, said
+    assert "alice logged in from 198.51.100.2" in said
+    assert "127.0.0.1" not in said
+    assert PASSWORD not in said
+
+
+def test_nobody_from_outside_is_a_failure_also_after_a_test_on_this_host(debian: Machine) -> None:
+    argv = debian.argv([WIZARD, "test", "--from-outside", "--within", "6", "--json"])
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as waiting:
+        login(debian)
+        assert waiting.stdout is not None
+        made = json.loads(waiting.stdout.read())
+        assert waiting.wait(30) == 1
+    assert (made["ok"], made["addresses"], made["logged_in"]) == (False, [], None)
+    assert "prove nothing" in made["verdict"]

@@ -1,0 +1,68 @@
+"""Who came from outside, by the log: and that a test on the host itself proves nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from wizard.log_follow import Logged
+from wizard.outside_test import Outside, peer, verdict
+from wizard.plan import Sign
+
+OWN = frozenset({"127.0.0.1", "::1", "198.51.100.1", "2001:db8::1"})
+
+
+def line(text: str, name: str = "sm-mta") -> Logged:
+    return Logged(0.0, name, 7, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("AUTH=server, relay=[198.51.100.2], authid=alice, mech=LOGIN, bits=0", "198.51.100.2"),
+        ("AUTH=server, relay=pc.example [198.51.100.2] (may be forged), authid=a, mech=PLAIN, bits=0", "198.51.100.2"),
+        ("STARTTLS=server, relay=[IPv6:2001:db8:0:0:0:0:0:2], version=TLSv1.3", "2001:db8::2"),
+        ("6AN5cMnp001108: pc.example [203.0.113.9] did not issue MAIL/EXPN/VRFY/ETRN during connection to X", "203.0.113.9"),
+        ("6AN5cMnp001108: from=<a@b>, size=1, relay=pc.example [203.0.113.9]", "203.0.113.9"),
+        ("AUTH=server, relay=[::ffff:203.0.113.9], authid=a, mech=PLAIN, bits=0", "203.0.113.9"),
+        ("6AN5cMnp001108: to=<bob@x.test>, relay=x.test. [192.0.2.1], dsn=2.0.0, stat=Sent", None),
+        ("STARTTLS=client, relay=x.test. [192.0.2.1], version=TLSv1.3", None),
+        ("starting daemon (8.17.1.9): SMTP+queueing@00:10:00", None),
+    ],
+)  # fmt: skip
+def test_the_address_of_the_client(text: str, address: str | None) -> None:
+    assert peer(line(text)) == address
+
+
+def test_loopback_and_own_addresses_are_no_proof() -> None:
+    found = Outside(OWN)
+    for own in ("127.0.0.1", "127.0.0.5", "198.51.100.1", "IPv6:2001:db8:0:0:0:0:0:1"):
+        assert not found.takes(
+            line(f"AUTH=server, relay=localhost [{own}], authid=alice, mech=LOGIN, bits=0")
+        )
+    made = verdict(found, 5)
+    assert made.sign is Sign.FAILED
+    assert "prove nothing" in made.says
+
+
+def test_coming_in_without_a_login_is_half_the_way() -> None:
+    found = Outside(OWN)
+    assert found.takes(line("STARTTLS=server, relay=[203.0.113.9], version=TLSv1.3"))
+    made = verdict(found, 5)
+    assert (made.sign, "did not log in" in made.says) == (Sign.FAILED, True)
+
+
+@pytest.mark.parametrize(
+    ("address", "private"), [("203.0.113.9", False), ("192.168.1.7", True), ("8.8.8.8", False)]
+)
+def test_a_login_from_outside_is_the_proof(address: str, private: bool) -> None:
+    found = Outside(OWN)
+    assert found.takes(line(f"AUTH=server, relay=[{address}], authid=alice, mech=LOGIN, bits=0"))
+    made = verdict(found, 5)
+    assert made.sign is Sign.OK
+    assert f"alice logged in from {address}" in made.says
+    if address != "203.0.113.9":  # Python counts the documentation's addresses as private
+        assert ("private address" in made.says) is private
+
+
+def test_saslauthd_is_not_asked_where_somebody_came_from() -> None:
+    assert peer(line("AUTH=server, relay=[203.0.113.9], authid=a", "saslauthd")) is None

@@ -1,0 +1,145 @@
+"""`test --from-outside`: wait until a mail client on another machine has come in, and logged in (howto 5.2.2).
+
+A test on this host never meets its firewall: so what comes from one of its own addresses counts for nothing."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from templates import render
+from wizard import as_json
+from wizard.host import Host
+from wizard.log_follow import LogFollower, Logged
+from wizard.log_words import word
+from wizard.login import seconds
+from wizard.look import qualified_name
+from wizard.network import addresses
+from wizard.plan import Check, Sign
+from wizard.printing import check_text, clean, out
+from wizard.state_folder import CannotHere
+
+if TYPE_CHECKING:
+    import argparse
+
+WITHIN = 300.0
+"""Seconds that are waited, unless the admin says otherwise."""
+_POLL = 0.1
+_PEER = re.compile(r"(?:relay=[^,]*|^(?:[0-9A-Za-z]+: )?\S*) ?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]")
+_LOGIN = re.compile(r"^AUTH=server, relay=.*authid=([^,]*), mech=")
+
+
+@dataclass
+class Outside:
+    """What came from outside so far. Pure."""
+
+    own: frozenset[str]
+    """The addresses of this host."""
+    came: dict[str, list[Logged]] = field(default_factory=dict)
+    """The lines of each address that is not ours."""
+    loopback: int = 0
+    """Lines that came from this host itself."""
+    logged_in: tuple[str, str] | None = None
+    """Address and user of the first that was let in."""
+
+    def takes(self, line: Logged) -> bool:
+        """Whether the line is of a connection from outside."""
+        address = peer(line)
+        if address is None:
+            return False
+        if address in self.own or ipaddress.ip_address(address).is_loopback:
+            self.loopback += 1
+            return False
+        self.came.setdefault(address, []).append(line)
+        found = _LOGIN.match(line.text)
+        if found and self.logged_in is None:
+            self.logged_in = address, found[1]
+        return True
+
+
+def peer(line: Logged) -> str | None:
+    """The address of the client that a line of sendmail speaks of, None where it speaks of none."""
+    if line.name != "sm-mta" or "STARTTLS=client" in line.text or "AUTH=client" in line.text:
+        return None
+    if re.match(r"[0-9A-Za-z]+: to=", line.text):
+        return None
+    found = _PEER.search(line.text)
+    try:
+        made = ipaddress.ip_address(found[1]) if found else None
+    except ValueError:
+        return None
+    mapped = made.ipv4_mapped if isinstance(made, ipaddress.IPv6Address) else None
+    return str(mapped or made) if made else None
+
+
+def wait(arguments: argparse.Namespace) -> int:
+    """0 when a client from outside has logged in, 1 when none did in time."""
+    within = seconds(arguments, WITHIN)
+    host = Host()
+    name, resolves = qualified_name(host)
+    own = frozenset(addresses(host))
+    shown = (lambda _: None) if arguments.json else out
+    shown(render("outside_test.txt.j2", host=name if resolves else _address(own)).rstrip("\n"))
+    found = Outside(own)
+    with LogFollower(host) as log:
+        if log.source is None:
+            raise CannotHere("this host keeps no mail log, so nothing can be seen of a client that comes in")
+        shown(f"\nWaiting for it, {within:.0f} s at most (Ctrl-C ends it) ...")
+        end = time.monotonic() + within
+        while found.logged_in is None and time.monotonic() < end:
+            for line in log.taken():
+                if found.takes(line):
+                    shown(
+                        f"| {clean(f'{line.name}[{line.pid}]: {line.text}'):<60}  {word(line.name, line.text)}"
+                    )
+            time.sleep(_POLL)
+    check = verdict(found, within)
+    if arguments.json:
+        out(
+            as_json.dumps(
+                ok=check.sign is Sign.OK,
+                verdict=check.says,
+                logged_in=dict(zip(("address", "user"), found.logged_in, strict=True))
+                if found.logged_in
+                else None,
+                addresses=sorted(found.came),
+            )
+        )
+    else:
+        out()
+        out(check_text(check))
+    return int(check.sign is not Sign.OK)
+
+
+def verdict(found: Outside, within: float) -> Check:
+    """What it proves, and what it does not."""
+    if found.logged_in is not None:
+        address, user = map(clean, found.logged_in)
+        says = f"{user} logged in from {address}: clients there come through the firewall, and can log in."
+        if ipaddress.ip_address(found.logged_in[0]).is_private:
+            says += " It is a private address: whether clients on the Internet come through is not proven."
+        return Check("from-outside", Sign.OK, says)
+    if found.came:
+        return Check(
+            "from-outside",
+            Sign.FAILED,
+            f"{', '.join(map(clean, sorted(found.came)))} came in, so the firewall lets it through, but did not log in "
+            f"within {within:.0f} s.",
+            "msa-wizard troubleshoot --user NAME says why",
+        )
+    own = " Tests on this host itself were seen, and prove nothing of its firewall." if found.loopback else ""
+    return Check(
+        "from-outside",
+        Sign.FAILED,
+        f"Nobody came in from outside within {within:.0f} s.{own}",
+        "see that the firewall here, and the provider's, let port 587 through: msa-wizard troubleshoot",
+    )
+
+
+def _address(own: frozenset[str]) -> str:
+    """An address of this host that others may reach, where it has no name."""
+    made = sorted(item for item in own if not ipaddress.ip_address(item).is_loopback)
+    return made[0] if made else "MAIL.EXAMPLE.ORG"
