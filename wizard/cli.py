@@ -40,6 +40,8 @@ def _run(arguments: argparse.Namespace) -> int:
         from wizard import rollback_commands as commands
     elif arguments.run == "troubleshoot":
         from wizard import troubleshoot_command as commands  # type: ignore[no-redef]
+    elif arguments.run == "rehearse":
+        from wizard import rehearse_command as commands  # type: ignore[no-redef]
     elif arguments.run == "confirm":
         from wizard import confirm_command as commands  # type: ignore[no-redef]
     elif arguments.run == "client_settings":
@@ -115,7 +117,8 @@ def _parser() -> argparse.ArgumentParser:
         help="take a change of the firewall back unless `confirm` is said by then (60 over SSH on a terminal; 0: never)",
     )
     command("confirm", "from any session: the firewall's new rules stay")
-    for made in (plan, apply):
+    rehearse = command("rehearse", "everything, for real, on a throwaway clone of this machine")
+    for made in (plan, apply, rehearse):
         made.add_argument(
             "steps", nargs="*", metavar="STEP", help="only these steps (see `status` for their names)"
         )
