@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -71,7 +72,7 @@ class Inside:
         notes: list[str] = []
         expected = ""
         if self.request["systemd"]:
-            notes += settling.booted(self.host)
+            notes += settling.booted(self.host, self.request["ports"])
         else:
             notes += settling.started(self.host, self.request["services"])
         notes += settling.stand_ins(self.host, self.request["listeners"])
@@ -164,6 +165,8 @@ class Inside:
 
         self.teller.tell("phase", phase="rollback")
         began = time.monotonic()
+        with contextlib.suppress(OSError):  # then it takes longer
+            settling.cut_waits()
         work = TakingBack(self.host, store, journal, show)
         try:
             target = work.target(EVERYTHING)

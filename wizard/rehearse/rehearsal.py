@@ -103,6 +103,7 @@ class Rehearsing:
             "systemd": clone.systemd,
             "services": list(boot.running_services(self.host)) if not clone.systemd else [],
             "listeners": others,
+            "ports": sorted({item.port for item in facts.listeners if item.process == "sendmail-mta"}),
             "fqdn": facts.fqdn if facts.fqdn_resolves else "",
         }
 

@@ -6,20 +6,24 @@ import contextlib
 import dataclasses
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from snapshots.entry import Entry, Kind
+from templates import render
 from wizard import facts as f
 from wizard.answers import Answers
 from wizard.apt import installed
-from wizard.host import Host, HostError, environment
+from wizard.host import PATH, Host, HostError, environment
 from wizard.look import look
 from wizard.network import listeners
 from wizard.plan import Sign
 from wizard.rehearse import kernel
+from wizard.rehearse.boot import TARGET
 from wizard.smtp import Credentials
 from wizard.steps.preflight import checks
 
@@ -38,13 +42,14 @@ def running(host: Host) -> dict[str, object]:
     }
 
 
-def booted(host: Host) -> list[str]:
-    """Wait until systemd has started what it was asked to. Raises HostError when it does not come up."""
+def booted(host: Host, ports: Sequence[int]) -> list[str]:
+    """Wait until systemd has started what it was asked to. Raises HostError when it does not come up.
+
+    Sendmail's start is not waited out once it listens on `ports`: Debian's init script then sleeps for two seconds."""
     end = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < end:
-        done = host.run(["systemctl", "is-system-running", "--wait"], timeout=BOOT_SECONDS)
-        word = done.stdout.strip()
-        if word == "running":
+        word = host.run(["systemctl", "is-system-running"], timeout=BOOT_SECONDS).stdout.strip()
+        if word == "running" or (word == "starting" and ports and _only_sendmail_starts(host, ports)):
             return []
         if word == "degraded":
             failed = host.run(["systemctl", "list-units", "--failed", "--plain", "--no-legend"])
@@ -52,6 +57,30 @@ def booted(host: Host) -> list[str]:
             return [f"these units failed to start in the clone: {', '.join(names)}"] if names else []
         time.sleep(0.05)
     raise HostError(f"the clone's systemd did not come up within {BOOT_SECONDS:.0f} s")
+
+
+def _only_sendmail_starts(host: Host, ports: Sequence[int]) -> bool:
+    jobs = host.run(["systemctl", "list-jobs", "--plain", "--no-legend"])
+    rows = [line.split() for line in jobs.stdout.splitlines() if line.strip()]
+    if jobs.code != 0 or any(row[1] not in ("sendmail.service", TARGET) for row in rows if len(row) > 1):
+        return False
+    return set(ports) <= {item.port for item in listeners(host) if item.process == "sendmail-mta"}
+
+
+def cut_waits() -> None:
+    """Have Debian's init script of sendmail sleep half a second where it says two, until the clone ends.
+
+    Each stop and start of it waits that long for nothing: on the way back that is half of the time. Raises OSError."""
+    sleep = shutil.which("sleep", path=PATH)
+    if sleep is None:
+        return
+    folder = Path("/run/msa-wizard")
+    folder.mkdir(mode=0o755, exist_ok=True)
+    shutil.copy2(sleep, folder / "sleep")
+    script = folder / "short-sleep"
+    script.write_text(render("short_sleep.sh.j2", sleep=folder / "sleep"))
+    script.chmod(0o755)
+    kernel.bind(str(script), os.path.realpath(sleep))
 
 
 def started(host: Host, services: Sequence[str]) -> list[str]:
