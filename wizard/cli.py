@@ -118,6 +118,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("confirm", "from any session: the firewall's new rules stay")
     rehearse = command("rehearse", "everything, for real, on a throwaway clone of this machine")
+    rehearse.add_argument(
+        "--format",
+        choices=("text", "md", "html"),
+        default="text",
+        help="the report as text, Markdown or HTML",
+    )
+    rehearse.add_argument("--output", metavar="FILE", help="write the report there, readable for you alone")
+    rehearse.add_argument("--keep", action="store_true", help="leave the clone up, with a shell in it")
+    rehearse.add_argument("--end", action="store_true", help="end clones that were kept")
     for made in (plan, apply, rehearse):
         made.add_argument(
             "steps", nargs="*", metavar="STEP", help="only these steps (see `status` for their names)"

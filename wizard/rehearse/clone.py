@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -165,8 +164,3 @@ class Clone:
             cwd="/",
             start_new_session=True,
         )
-
-
-def end_kept(pid: int) -> None:
-    """End a clone that was kept. Raises OSError."""
-    os.kill(pid, signal.SIGTERM)

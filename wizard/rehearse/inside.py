@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from wizard.interrupt import Interrupt
     from wizard.journal import Journal
 
+_NOT_ALL = "not all steps are done"
+
 
 def main() -> int:
     """Rehearse what standard input asks for; each phase waits until the other half has looked at the file system."""
@@ -134,7 +136,7 @@ class Inside:
         self.teller.tell("phase", phase="login")
         why = self._no_login(user, run)
         if why:
-            self.teller.tell("login", tried=False, why=why)
+            self.teller.tell("login", tried=False, why=why, remaining=why.startswith(_NOT_ALL))
             return
         assert user is not None
         address, name = reachable("", 587)
@@ -158,7 +160,7 @@ class Inside:
             for name, plan in plans(self.host, self.answers, look(self.host)).items()
             if plan.outcome in REMAINING
         ]
-        return f"not all steps are done: {', '.join(left)} would remain" if left else ""
+        return f"{_NOT_ALL}: {', '.join(left)} would remain" if left else ""
 
     def _back(self, store: Store, journal: Journal, interrupt: Interrupt) -> None:
         from wizard.standing import NothingToTakeBack

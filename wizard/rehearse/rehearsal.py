@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import select
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,22 +16,28 @@ from wizard.answers import Answers
 from wizard.engine import Engine
 from wizard.facts import Facts
 from wizard.host import Host
+from wizard.lock import Locked, free
 from wizard.look import look
 from wizard.plan import Outcome
 from wizard.rehearse import boot, mounts
-from wizard.rehearse.clone import Clone, Wish
-from wizard.rehearse.fetch import fetch
+from wizard.rehearse.clone import Clone, CloneError, Wish
+from wizard.rehearse.fetch import NoNetwork, fetch
+from wizard.rehearse.kept import sweep
 from wizard.rehearse.outcome import Rehearsal
 from wizard.rehearse.paths import explain, may_stay, packaged_files
 from wizard.rehearse.tree import changes, scan
 from wizard.rehearse.wire import heard
+from wizard.state_folder import LOCK, CannotHere, must_not_wait
 
 LEAST = 512 << 20
 MOST = 1 << 30
 """Bytes that the clone may write: between these, by how much memory is free."""
 NEEDED = 256 << 20
 """Bytes of free memory below which no clone is made."""
+INSTEAD = "Nothing was changed. `msa-wizard plan` shows what would be done, and needs neither"
 _BIG_LOG = 1 << 20
+_ASK = 0.2
+"""Seconds between two looks whether somebody wants it to end."""
 _MAIL_PORTS = (25, 465, 587)
 
 Tell = Callable[[dict[str, Any]], None]
@@ -59,8 +67,7 @@ class Rehearsing:
             self._say(inside.stdin, self._request(clone, facts))
             self._packages(clone, facts)
             before = after = {}
-            for line in inside.stdout:
-                self.interrupt()
+            for line in self._lines(inside.stdout.fileno()):
                 said = heard(line)
                 self.tell(said)
                 match said["event"]:
@@ -82,10 +89,21 @@ class Rehearsing:
         made.memory, made.seconds = max(made.memory, clone.memory()), time.monotonic() - began
         return made
 
+    def _lines(self, descriptor: int) -> Iterator[str]:
+        """What the clone's half says, by lines; `interrupt` is asked meanwhile."""
+        rest = b""
+        while True:
+            self.interrupt()
+            if not select.select([descriptor], [], [], _ASK)[0]:
+                continue
+            piece = os.read(descriptor, 65536)
+            if not piece:
+                return
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from (line.decode("utf-8", "replace") for line in lines)
+
     @staticmethod
     def _say(pipe: Any, value: object) -> None:
-        import json
-
         try:
             print(json.dumps(value), file=pipe, flush=True)
         except BrokenPipeError:
@@ -200,6 +218,34 @@ def _changed() -> list[tuple[str, str]]:
     return [(path, how) for path, how in made if os.path.lexists(path)]
 
 
-def facts_of(host: Host) -> Facts:
-    """The host as it is."""
-    return look(host)
+def rehearsed(
+    answers: Answers,
+    steps: Sequence[str],
+    tell: Tell,
+    interrupt: Callable[[], None] = lambda: None,
+    keep: Callable[[Clone], None] | None = None,
+) -> Rehearsal:
+    """Rehearse on a clone of this host, and throw it away, or hand it to `keep`.
+
+    Raises CannotHere, Locked, InterruptedRun, HostError, and what `interrupt` raises."""
+    if os.geteuid() != 0:
+        raise CannotHere(f"only root can make a clone of this host: run it with sudo. {INSTEAD}")
+    if not free(LOCK):
+        raise Locked("another msa-wizard is changing this host, and half of a change cannot be rehearsed")
+    must_not_wait()
+    sweep()
+    host = Host()
+    try:
+        facts = look(host)
+        with Clone(wish(host, facts)) as clone:
+            made = Rehearsing(answers, steps, tell, interrupt).run(clone, facts)
+            if keep is not None:
+                keep(clone)
+            return made
+    except (CloneError, MemoryError) as problem:
+        raise CannotHere(f"this host allows no clone of itself: {problem}. {INSTEAD}") from problem
+    except NoNetwork as problem:
+        raise CannotHere(
+            f"packages are missing, and cannot be fetched for the clone: {problem}. Fetch them where there is a network "
+            f"(apt-get install --download-only sendmail sasl2-bin libsasl2-modules), then try again. {INSTEAD}"
+        ) from problem
