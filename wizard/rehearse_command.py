@@ -54,6 +54,8 @@ def rehearse(arguments: argparse.Namespace) -> int:
 
     with _at_once():
         made = rehearsed(answers, steps, tell, keep=_keep if arguments.keep else None)
+    if made.refused:
+        raise EngineError(made.refused)
     if arguments.json:
         out(as_json.dumps(**made.to_json()))
     elif arguments.format == "text":

@@ -170,7 +170,7 @@ def _file_systems(spec: dict[str, Any]) -> None:
 def _memory(folder: Path, size: int) -> None:
     folder.mkdir()
     # At least a page: 0 would mean half of the memory.
-    kernel.mount("tmpfs", str(folder), "tmpfs", 0, f"mode=0755,size={max(size, 65536)},nr_inodes=0")
+    kernel.mount("tmpfs", str(folder), "tmpfs", 0, f"mode=0755,size={max(size, 4096)},nr_inodes=0")
 
 
 def _overlay(layer: dict[str, Any], memory: Path, target: Path, flags: int, changed: list[list[str]]) -> None:
