@@ -36,6 +36,8 @@ class Wish:
     init: tuple[str, ...]
     systemd: bool
     addresses: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    """Names of network devices that it has besides the loopback; they lead nowhere."""
     ipv6_off: bool = False
     files: dict[str, str] = field(default_factory=dict)
     """Of its /run and /tmp."""
@@ -111,6 +113,11 @@ class Clone:
         except subprocess.TimeoutExpired:
             keeper.kill()
             keeper.wait()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone, though nobody has ended it."""
+        return self.keeper is None or self.keeper.poll() is not None
 
     def keep(self) -> int:
         """Let it outlive us; the number of the process that ends it when it gets SIGTERM."""

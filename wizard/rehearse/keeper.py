@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -53,6 +54,7 @@ def main() -> int:
         _file_systems(spec)
         _fresh(ROOT, spec, programs)
         kernel.loopback_up(tuple(spec["addresses"]))
+        _devices(spec["devices"])
         kernel.set_host_name(spec["hostname"])
         spec["systemd"] = bool(spec["systemd"] and cgroup)
         first = _start(spec, cgroup)
@@ -165,6 +167,18 @@ def _file_systems(spec: dict[str, Any]) -> None:
                 memory = PLACE / f"memory-{number}"
                 _memory(memory, layer["size"])
             _overlay(layer, memory / f"{number}", target, flags, spec["changed"])
+
+
+def _devices(names: list[str]) -> None:
+    """Devices that lead nowhere, by the names of the host's: firewalls name them in their rules. Without iproute2, or
+    where the kernel has no such device, there are none."""
+    for name in names:
+        for command in (["add", name, "type", "dummy"], ["set", name, "up"]):
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                quiet = subprocess.DEVNULL
+                subprocess.run(
+                    ["ip", "link", *command], stdin=quiet, stdout=quiet, stderr=quiet, timeout=10, check=False
+                )
 
 
 def _memory(folder: Path, size: int) -> None:

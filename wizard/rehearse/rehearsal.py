@@ -15,7 +15,7 @@ from typing import Any
 from wizard.answers import Answers
 from wizard.engine import Engine
 from wizard.facts import Facts
-from wizard.host import Host
+from wizard.host import Host, HostError
 from wizard.lock import Locked, free
 from wizard.look import look
 from wizard.plan import Outcome
@@ -36,6 +36,8 @@ NEEDED = 256 << 20
 """Bytes of free memory below which no clone is made."""
 INSTEAD = "Nothing was changed. `msa-wizard plan` shows what would be done, and needs neither"
 _BIG_LOG = 1 << 20
+_DEVICES = 32
+"""Network devices of the host that the clone gets by name; containers' own can be hundreds."""
 _ASK = 0.2
 """Seconds between two looks whether somebody wants it to end."""
 _MAIL_PORTS = (25, 465, 587)
@@ -79,7 +81,8 @@ class Rehearsing:
                         self._applied(clone, said, before, after)
                         self._say(inside.stdin, "go")
                 made.hear(said)
-            inside.wait()
+            if clone.ended:
+                raise HostError("the process that holds the clone was killed: the rehearsal broke off")
             made.left = [item for item in changes(before, scan(clone.uppers())) if not may_stay(item.path)]
         finally:
             inside.kill()
@@ -181,6 +184,7 @@ def wish(host: Host, facts: Facts) -> Wish:
         init=tuple(boot.arguments(os.uname().nodename)),
         systemd=systemd,
         addresses=tuple(item for item in facts.addresses if not ip_address(item).is_loopback),
+        devices=tuple(sorted(set(host.names("/sys/class/net")) - {"lo"})[:_DEVICES]),
         ipv6_off=not facts.ipv6,
         files={**files, **_name_servers()},
         links=links,
