@@ -40,6 +40,8 @@ def _run(arguments: argparse.Namespace) -> int:
         from wizard import rollback_commands as commands
     elif arguments.run == "troubleshoot":
         from wizard import troubleshoot_command as commands  # type: ignore[no-redef]
+    elif arguments.run == "rehearse":
+        from wizard import rehearse_command as commands  # type: ignore[no-redef]
     elif arguments.run == "confirm":
         from wizard import confirm_command as commands  # type: ignore[no-redef]
     elif arguments.run == "client_settings":
@@ -122,7 +124,17 @@ def _parser() -> argparse.ArgumentParser:
         help="after its restart watch sendmail's listeners so long; one that goes takes the restart back",
     )
     command("confirm", "from any session: the firewall's new rules stay")
-    for made in (plan, apply):
+    rehearse = command("rehearse", "everything, for real, on a throwaway clone of this machine")
+    rehearse.add_argument(
+        "--format",
+        choices=("text", "md", "html"),
+        default="text",
+        help="the report as text, Markdown or HTML",
+    )
+    rehearse.add_argument("--output", metavar="FILE", help="write the report there, readable for you alone")
+    rehearse.add_argument("--keep", action="store_true", help="leave the clone up, with a shell in it")
+    rehearse.add_argument("--end", action="store_true", help="end clones that were kept")
+    for made in (plan, apply, rehearse):
         made.add_argument(
             "steps", nargs="*", metavar="STEP", help="only these steps (see `status` for their names)"
         )

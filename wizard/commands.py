@@ -43,12 +43,14 @@ if TYPE_CHECKING:
     from snapshots.store import Commit, Store
 
 
-def _answers(arguments: argparse.Namespace) -> Answers:
+def answers_of(arguments: argparse.Namespace) -> Answers:
+    """The answers of --answers, or the defaults. Raises AnswersError."""
     answers = load(Path(arguments.answers)) if arguments.answers else Answers()
     return dataclasses.replace(answers, replace_mta=getattr(arguments, "replace_mta", False))
 
 
-def _steps(names: list[str]) -> list[str]:
+def steps_of(names: list[str]) -> list[str]:
+    """These step ids. Raises EngineError for one that does not exist."""
     known = [step.id for step in STEPS]
     for name in names:
         if name not in known:
@@ -61,8 +63,8 @@ def _steps(names: list[str]) -> list[str]:
 
 def plan(arguments: argparse.Namespace) -> int:
     """`plan`: 0, or 10 with --exit-code when something is to be done; 3 when a step is blocked."""
-    steps = _steps(arguments.steps)
-    engine = Engine(Host(), _answers(arguments), (lambda _: None) if arguments.json else show)
+    steps = steps_of(arguments.steps)
+    engine = Engine(Host(), answers_of(arguments), (lambda _: None) if arguments.json else show)
     made = engine.plan(steps)
     if arguments.json:
         out(as_json.dumps(steps=as_json.plans(made)))
@@ -74,8 +76,8 @@ def plan(arguments: argparse.Namespace) -> int:
 
 def apply(arguments: argparse.Namespace) -> int:
     """`apply`: 0 done or nothing to do, 1 failed and undone, 3 blocked."""
-    steps = _steps(arguments.steps)
-    answers = _guarded(_answers(arguments), arguments)
+    steps = steps_of(arguments.steps)
+    answers = _guarded(answers_of(arguments), arguments)
     must_be_asked(arguments, "apply", " (`msa-wizard plan` shows what it would do)")
     events: list[Event] = []
     engine = Engine(Host(), answers, events.append if arguments.json else show)
@@ -170,7 +172,7 @@ def _applied(run: Run) -> str:
 def status(arguments: argparse.Namespace) -> int:
     """`status`: 0. A step that a commit says was applied, and that has something to do again, has drifted."""
     host, stand = Host(), _applied_steps()
-    made = plans(host, _answers(arguments), look(host))
+    made = plans(host, answers_of(arguments), look(host))
     rows = {name: (state(plan, name in stand), plan.reason) for name, plan in made.items()}
     waits = interrupted()
     if arguments.json:
@@ -270,7 +272,7 @@ def test(arguments: argparse.Namespace) -> int:
     """`test`: 0 when all is as it should be, else 1."""
     from wizard import login
 
-    return login.test(arguments, _answers(arguments))
+    return login.test(arguments, answers_of(arguments))
 
 
 def _existing_or_say() -> Store:

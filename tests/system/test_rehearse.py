@@ -1,0 +1,220 @@
+"""The rehearsal on real machines: it ends in 235 and a clean way back, and the host around it is not touched."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import time
+
+import pytest
+
+from tests.system.conftest import BootMachine
+from tests.system.machine import Machine
+from tests.system.msa import WIZARD, add_alice, apply, history, wizard
+from tests.system.rehearsing import around, processes, rehearsed, shortly, untouched
+
+
+def compiled(debian: Machine) -> None:
+    """The program has run before: what it compiles is there."""
+    wizard(debian, "rehearse", "--help")
+    wizard(debian, "rehearse", "--end")
+
+
+@pytest.mark.parametrize(
+    ("layer", "systemd"),
+    [
+        ("ready", True),
+        ("mail", False),
+        pytest.param("mail", True, marks=pytest.mark.full),
+        pytest.param("ready", False, marks=pytest.mark.full),
+        pytest.param("minimal", True, marks=pytest.mark.full),
+    ],
+)
+def test_it_works_and_the_host_is_not_touched(machine: BootMachine, layer: str, systemd: bool) -> None:
+    debian = machine(layer, systemd=systemd)  # type: ignore[arg-type]
+    compiled(debian)
+    before = around(debian)
+    made = rehearsed(debian)
+    assert made["exit"] == 0, shortly(made)
+    assert made["schema"] == 1
+    assert made["login"]["code"] == 235
+    assert made["rollback"]["clean"]
+    assert made["clone"]["systemd"] == systemd
+    assert 0 < made["clone"]["memory"] < made["clone"]["memory_limit"]
+    written = {item["path"]: item["by"] for item in made["paths"]}
+    assert written["/etc/mail/sendmail.cf"], "the overlay shows it"
+    if layer == "mail":
+        assert made["unknown_paths"] == []
+    else:
+        assert (
+            written[
+                "/usr/lib/sm.bin/sendmail"
+                if "/usr/lib/sm.bin/sendmail" in written
+                else "/usr/libexec/sendmail/sendmail"
+            ]
+            == "packages"
+        )
+    assert any(line["text"].startswith("235 ") for line in made["login"]["lines"])
+    untouched(debian, before)
+
+
+def test_the_report_for_people_and_files(machine: BootMachine) -> None:
+    """Text, Markdown and HTML; the steps that are asked for; no password in any of them, nor in the processes."""
+    debian = machine("mail")
+    done = wizard(debian, "rehearse", "--output", "/root/rehearsal.md", "--format", "md")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+    assert "< 235 2.0.0 OK" in done.stdout
+    text = debian.read("/root/rehearsal.md").decode()
+    for words in (
+        "**OK: It would work",
+        "### restart",
+        "+START=yes" if "+START=yes" in text else "mech_list",
+        "235 2.0.0",
+        "## What was written",
+    ):
+        assert words in text
+    assert "cGFzc" not in text
+    some = wizard(debian, "rehearse", "saslauthd-config", "saslauthd-start", "--format", "html")
+    assert some.returncode == 0, some.stdout[-2000:] + some.stderr
+    assert "<!DOCTYPE html>" in some.stdout
+    assert "No login was tried" in some.stdout
+    needs = wizard(debian, "rehearse", "mc-includes")
+    assert needs.returncode == 2
+    assert "needs sendmail-auth" in needs.stderr
+    assert wizard(debian, "rehearse", "no-such-step").returncode == 2
+
+
+def begun(debian: Machine, until: str = "sendmailconfig") -> int:
+    """A rehearsal in the background, once its clone works on the step `until`; its process."""
+    debian.run(f"setsid {WIZARD} rehearse >/root/said 2>&1 & echo $! >/root/pid", cwd="/root")
+    end = time.monotonic() + 60
+    while f"== {until}" not in debian.run(["cat", "/root/said"]).stdout:
+        assert time.monotonic() < end, debian.read("/root/said").decode()
+        time.sleep(0.1)
+    found = debian.run("pgrep -f 'wizard.cli import main.* rehearse' | head -1", check=False).stdout.split()
+    assert found, "it runs"
+    return int(found[0])
+
+
+def begin_to_watch(debian: Machine) -> dict[str, object]:
+    """The host around, with the test's own files there already."""
+    compiled(debian)
+    debian.run("touch /root/said /root/pid /root/code")
+    return around(debian)
+
+
+def still(before: dict[str, object]) -> dict[str, object]:
+    """Without the files that the test itself writes."""
+    files = {path: row for path, row in before["files"].items() if not path.startswith("/root/")}  # type: ignore[attr-defined]
+    return before | {"files": files}
+
+
+def test_nothing_is_left_by_a_kill_or_a_signal(machine: BootMachine) -> None:
+    """SIGKILL of the program; SIGKILL of the process that holds the clone; a Ctrl-C, a dropped line, a SIGTERM."""
+    debian = machine("mail")
+    before = begin_to_watch(debian)
+    inside = processes(debian)
+
+    pid = begun(debian)
+    assert processes(debian) != inside, "the clone is there"
+    debian.run(["kill", "-KILL", str(pid)])
+    gone(debian, before)
+
+    begun(debian)
+    debian.run("kill -KILL $(pgrep -f 'rehearse[.]keeper')")
+    gone(debian, before, cgroups=False)
+    assert wizard(debian, "rehearse", "mc-includes").returncode == 2  # it sweeps all the same
+    gone(debian, before)
+
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        pid = begun(debian, "saslauthd-config")
+        debian.run(["kill", f"-{number.name.removeprefix('SIG')}", str(pid)])
+        gone(debian, before)
+        assert f"interrupted by {number.name}" in debian.read("/root/said").decode()
+
+
+def gone(debian: Machine, before: dict[str, object], *, cgroups: bool = True) -> None:
+    """Assert that nothing of the clone is left."""
+    end = time.monotonic() + 10
+    while processes(debian) != before["processes"] and time.monotonic() < end:
+        time.sleep(0.1)
+    now = around(debian)
+    from tests.system.picture import differences
+
+    said = differences(still(before)["files"], still(now)["files"])  # type: ignore[arg-type]
+    assert [
+        line for line in said if not line.startswith(("/var/lib/msa-wizard/venv-", "/var/log/journal/"))
+    ] == []
+    for name in before.keys() - {"files"} - (set() if cgroups else {"cgroups"}):
+        assert now[name] == before[name], name
+
+
+def test_what_it_refuses(machine: BootMachine) -> None:
+    """Not root; a container that forbids mounts; a host that is being changed. What works instead is said."""
+    debian = machine("mail")
+    debian.run(["useradd", "--create-home", "bob"])
+    debian.run("chmod 755 /root; chmod -R a+rX /root/msa-wizard /var/lib/msa-wizard")
+    python = debian.run("echo /var/lib/msa-wizard/venv-*/bin/python").stdout.strip()
+    entry = "import sys; sys.path.insert(0, '/root/msa-wizard'); from wizard.cli import main; sys.exit(main(['rehearse']))"
+    bob = debian.run([python, "-I", "-c", entry], user="bob", check=False)
+    assert (bob.returncode, "msa-wizard plan" in bob.stderr) == (3, True), bob.stderr
+    caged = debian.run(["setpriv", "--bounding-set", "-sys_admin", WIZARD, "rehearse"], check=False)
+    assert caged.returncode == 3, caged.stderr
+    assert re.search(r"new namespaces: Operation not permitted.*msa-wizard plan", caged.stderr, re.DOTALL)
+    held = debian.run(
+        f"flock /var/lib/msa-wizard/lock {WIZARD} rehearse"
+        if debian.run("touch /var/lib/msa-wizard/lock")
+        else "",
+        check=False,
+    )
+    assert held.returncode == 5, held.stderr
+
+
+def test_it_is_kept_where_asked_and_ended(machine: BootMachine) -> None:
+    """A clone that stays up has the set-up's tools in it; the host's history stays its own."""
+    debian = machine("mail")
+    apply(debian)
+    add_alice(debian)
+    commits = len(history(debian))
+    before = begin_to_watch(debian)
+    done = wizard(debian, "rehearse", "--keep")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert "there was nothing to take back" in done.stdout
+    entering = re.search(r"a shell in it:  (.*) bash -l", done.stdout)
+    assert entering, done.stdout
+    inside = debian.run(f"{entering[1]} sh -c 'touch /etc/only-here; ss -ltn; ip -o link'").stdout
+    assert ":587" in inside
+    assert len(re.findall(r"^\d+: ", inside, re.MULTILINE)) == 1, "the loopback device alone"
+    assert wizard(debian, "rehearse", "--end").stdout == "Ended: 1 clone.\n"
+    gone(debian, before)
+    assert len(history(debian)) == commits
+
+
+def test_no_secret_and_no_mail_leaves_it(machine: BootMachine) -> None:
+    """A queued message stays where it is, timers and cron do not run, and the host's log hears nothing."""
+    debian = machine("mail")
+    debian.run(
+        "systemctl stop sendmail; echo Subject: held | /usr/sbin/sendmail -Ac -odq -f root alice@example.net || true"
+    )
+    debian.run(
+        "mkdir -p /var/spool/mqueue-client; echo '* * * * * root touch /var/tmp/cron-ran' >/etc/cron.d/test"
+    )
+    queued = debian.run("ls -la --time-style=full-iso /var/spool/mqueue /var/spool/mqueue-client").stdout
+    script = "import json,sys; d=json.load(sys.stdin); print(d['login']['user'])"
+    watching = "while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' >>/run/seen; sleep 0.2; done"
+    debian.run(f"setsid sh -c {json.dumps(watching)} >/dev/null 2>&1 & echo $! >/run/watcher")
+    made = rehearsed(debian)
+    debian.run("pkill -s $(cat /run/watcher) || kill $(cat /run/watcher)", check=False)
+    assert made["exit"] == 0, shortly(made)
+    assert script
+    user = made["login"]["user"]
+    assert (
+        debian.run("ls -la --time-style=full-iso /var/spool/mqueue /var/spool/mqueue-client").stdout == queued
+    )
+    assert debian.run(["id", user], check=False).returncode != 0
+    seen = debian.run(["cat", "/run/seen"]).stdout
+    assert "wizard.rehearse.inside" in seen
+    # The password is 32 letters that no other argument has; chpasswd reads it, so it stands beside the name nowhere.
+    assert not re.search(rf"{user}:", seen)
+    assert user not in debian.run(["journalctl", "--no-pager", "-q"]).stdout

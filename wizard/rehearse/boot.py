@@ -1,0 +1,141 @@
+"""How the clone boots: systemd with a target of our own, which starts what the set-up meets and nothing else.
+
+No timer, no cron, no network to wait for, no unit that would reach the kernel: whatever the usual targets want is masked
+in /run/systemd/system.control, which goes before /etc (systemd.unit(5), Unit File Load Path), and generators are masked
+in /run/systemd/system-generators, which goes before /lib (systemd.generator(7)). Both are in the clone's own /run.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from templates import render
+from wizard.host import Host, HostError
+
+TARGET = "msa-wizard-rehearsal.target"
+SYSTEMD = "/lib/systemd/systemd"
+
+RELEVANT = (
+    *("sendmail", "saslauthd", "postfix", "exim4", "opensmtpd", "rsyslog", "syslog-ng", "dbus", "fail2ban"),
+    *("nftables", "ufw", "firewalld", "netfilter-persistent", "shorewall", "shorewall6"),
+)
+"""The services that the set-up looks at; those that run on the host run in the clone."""
+
+_KEPT = frozenset(
+    (
+        *("systemd-journald.service", "systemd-journal-flush.service", "systemd-tmpfiles-setup.service"),
+        *("systemd-journald.socket", "systemd-journald-dev-log.socket", "dbus.socket"),
+    )
+)
+_OURS = ("multi-user.target", "graphical.target", "default.target")
+"""Never started in the clone: what they want needs no mask, and may be what the set-up enables."""
+_GENERATOR = "systemd-sysv-generator"
+_PLACES = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/lib/systemd/system",
+)
+_GENERATORS = (
+    "/etc/systemd/system-generators",
+    "/usr/local/lib/systemd/system-generators",
+    "/lib/systemd/system-generators",
+)
+
+
+def has_systemd(host: Host) -> bool:
+    """Whether this host runs systemd: then the clone does."""
+    return host.exists("/run/systemd/system") and host.exists(SYSTEMD)
+
+
+def running_services(host: Host) -> tuple[str, ...]:
+    """The RELEVANT services that run here, as systemd knows them or as their processes tell."""
+    if host.exists("/run/systemd/system"):
+        names = [f"{name}.service" for name in RELEVANT]
+        try:
+            done = host.run(["systemctl", "is-active", *names], timeout=30)
+        except HostError:
+            return ()
+        words = done.stdout.split()
+        return tuple(name for name, word in zip(RELEVANT, words, strict=False) if word == "active")
+    daemons = {
+        "sendmail-mta": "sendmail",
+        "saslauthd": "saslauthd",
+        "rsyslogd": "rsyslog",
+        "exim4": "exim4",
+        "master": "postfix",
+    }
+    found = {daemons[name] for name in _names(host) if name in daemons}
+    return tuple(name for name in RELEVANT if name in found and host.exists(f"/etc/init.d/{name}"))
+
+
+def _names(host: Host) -> Iterable[str]:
+    for _, folder in host.processes():
+        try:
+            yield (folder / "comm").read_text("utf-8", "replace").strip()
+        except OSError:
+            continue
+
+
+def arguments(host_name: str) -> list[str]:
+    """The first process's command line; in a container systemd reads its options from there (systemd(1))."""
+    return [
+        SYSTEMD,
+        f"--unit={TARGET}",
+        f"systemd.hostname={host_name}",
+        "fstab=no",
+        "luks=no",
+        "systemd.gpt_auto=no",
+    ]
+
+
+def units(services: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Files and links for the clone's /run: the target, and the masks."""
+    names = [f"{name}.service" for name in services if name != "dbus"]
+    files = {f"/run/systemd/system/{TARGET}": render("rehearsal.target.j2", services=names)}
+    masked = sorted(_wanted_at_boot() - _KEPT - set(names))
+    links = {f"/run/systemd/system.control/{name}": "/dev/null" for name in masked}
+    for name in sorted({item for folder in _GENERATORS for item in _listed(folder)} - {_GENERATOR}):
+        links[f"/run/systemd/system-generators/{name}"] = "/dev/null"
+    return files, links
+
+
+def _wanted_at_boot() -> set[str]:
+    found = {
+        "systemd-networkd-wait-online.service",
+        "NetworkManager-wait-online.service",
+        "ifupdown-wait-online.service",
+    }
+    for place in _PLACES:
+        for folder in _listed(place):
+            target, _, kind = folder.rpartition(".")
+            if kind in ("wants", "requires") and target.endswith(".target") and target not in _OURS:
+                found.update(_listed(f"{place}/{folder}"))
+    return {name for name in found if not name.endswith(".target")}
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names alone
+    except OSError:
+        return []
+
+
+def run_folders() -> list[tuple[str, int, int, int]]:
+    """The folders of the host's /run with mode and owner, for a clone whose init makes none."""
+    made = [("/run/lock", 0o1777, 0, 0)]
+    for path in sorted(Path("/run").glob("*")) + sorted(Path("/run").glob("*/*")):
+        found = path.lstat()
+        if stat.S_ISDIR(found.st_mode) and path.parts[2] not in (
+            "systemd",
+            "user",
+            "host",
+            "docker",
+            "lock",
+            "netns",
+        ):
+            made.append((str(path), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid))
+    return made

@@ -1,0 +1,269 @@
+"""The process that holds a clone: it makes the namespaces and the overlays, starts the clone's first process, and takes
+it all away when it is told so, or when nobody is left to tell it (its standard input ends).
+
+It is a Python of its own, for threads and open files of its caller must not get into the clone. All mounts are in its
+own mount namespace, below /run, which it has covered: on the host not one folder is made. The clone's first process
+dies with it (PR_SET_PDEATHSIG), and all others of the clone with that one (pid_namespaces(7)).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from wizard.rehearse import kernel
+from wizard.rehearse.first_process import live
+
+PLACE = Path("/run")
+"""Covered in the keeper's own namespace: what is below it is the clone."""
+ROOT = PLACE / "root"
+CGROUP = PLACE / "cgroup"
+NAME = "msa-wizard-rehearsal"
+
+
+def main() -> int:
+    """Make the clone that standard input asks for (one line of JSON), tell of it, and hold it."""
+    with contextlib.suppress(OSError):
+        kernel.set_process_name(NAME)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    spec = json.loads(sys.stdin.readline())
+    cgroup: Path | None = None
+    first = 0
+    try:
+        kernel.unshare(
+            kernel.CLONE_NEWNS
+            | kernel.CLONE_NEWUTS
+            | kernel.CLONE_NEWIPC
+            | kernel.CLONE_NEWNET
+            | kernel.CLONE_NEWPID
+        )
+        kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
+        programs = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in spec["programs"]}
+        kernel.mount("tmpfs", str(PLACE), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0700,size=1m")
+        cgroup = _cgroup(spec) if spec["systemd"] else None
+        _file_systems(spec)
+        _fresh(ROOT, spec, programs)
+        kernel.loopback_up(tuple(spec["addresses"]))
+        _devices(spec["devices"])
+        kernel.set_host_name(spec["hostname"])
+        spec["systemd"] = bool(spec["systemd"] and cgroup)
+        first = _start(spec, cgroup)
+        _tell(ready=True, init=first, systemd=spec["systemd"], cgroup=str(cgroup) if cgroup else "")
+        _hold()
+    except (OSError, ValueError) as error:
+        _tell(ready=False, why=str(error))
+        return 1
+    finally:
+        _end(first, cgroup)
+    return 0
+
+
+def _tell(**values: object) -> None:
+    with contextlib.suppress(OSError):
+        print(json.dumps(values), flush=True)
+
+
+def _hold() -> None:
+    """Until the caller closes our input; `keep` said before lets us outlive it, until SIGTERM."""
+    kept = False
+    for line in sys.stdin:
+        kept = kept or line.strip() == "keep"
+    while kept:
+        signal.pause()
+
+
+def _start(spec: dict[str, Any], cgroup: Path | None) -> int:
+    """The clone's first process, once it is where it belongs. Raises OSError with what hindered it."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    first = os.fork()
+    if first == 0:
+        os.close(reading)
+        live(spec, cgroup, writing)
+    os.close(writing)
+    with os.fdopen(reading, "r") as told:
+        why = told.read()
+    if why:
+        raise OSError(why)
+    return first
+
+
+def _end(first: int, cgroup: Path | None) -> None:
+    """End all processes of the clone, and wait: afterwards nothing of it is left."""
+    if first:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(first, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(first, 0)
+    if cgroup is not None:
+        remove_cgroup(cgroup, 5.0)
+
+
+def remove_cgroup(cgroup: Path, seconds: float) -> None:
+    """Remove an empty cgroup and those below it; the kernel may need a moment to bury its last processes."""
+    end = time.monotonic() + seconds
+    while cgroup.exists():
+        for folder, _, _ in os.walk(cgroup, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
+        if time.monotonic() >= end:
+            return
+        if cgroup.exists():
+            time.sleep(0.02)
+
+
+def _cgroup(spec: dict[str, Any]) -> Path | None:
+    """A cgroup of the clone's own, which systemd needs; None where the kernel or the container gives none."""
+    try:
+        CGROUP.mkdir()
+        kernel.mount("cgroup2", str(CGROUP), "cgroup2")
+        own = next(
+            line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")
+        )
+        below = CGROUP if own.startswith("/..") else CGROUP / own.lstrip("/")
+        made = below / f"{NAME}-{os.getpid()}"
+        made.mkdir()
+    except (OSError, StopIteration):
+        return None
+    try:
+        # Tried with ourselves: a container may show cgroups, and forbid to enter them.
+        (made / "cgroup.procs").write_text(str(os.getpid()))
+        (below / "cgroup.procs").write_text(str(os.getpid()))
+    except OSError:
+        remove_cgroup(made, 0)
+        return None
+    return made
+
+
+def _file_systems(spec: dict[str, Any]) -> None:
+    """Mount the overlays below ROOT, as `wizard.rehearse.mounts` laid them out."""
+    shared = PLACE / "memory"
+    _memory(shared, spec["limit"])
+    for number, layer in enumerate(spec["layers"]):
+        target = ROOT if layer["path"] == "/" else ROOT / layer["path"].lstrip("/")
+        flags = kernel.MS_RDONLY if layer["readonly"] else 0
+        if number == 0:
+            ROOT.mkdir()
+        if layer["kind"] == "readonly":
+            kernel.bind(layer["path"], str(target), kernel.MS_RDONLY)
+        elif layer["kind"] == "copy":
+            copy = shared / f"{number}"
+            shutil.copy2(layer["path"], copy)
+            found = Path(layer["path"]).stat()
+            os.chown(copy, found.st_uid, found.st_gid)
+            kernel.bind(str(copy), str(target), flags)
+        else:
+            memory = shared
+            if layer["size"] < spec["limit"]:
+                memory = PLACE / f"memory-{number}"
+                _memory(memory, layer["size"])
+            _overlay(layer, memory / f"{number}", target, flags, spec["changed"])
+
+
+def _devices(names: list[str]) -> None:
+    """Devices that lead nowhere, by the names of the host's: firewalls name them in their rules. Without iproute2, or
+    where the kernel has no such device, there are none."""
+    for name in names:
+        for command in (["add", name, "type", "dummy"], ["set", name, "up"]):
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                quiet = subprocess.DEVNULL
+                subprocess.run(
+                    ["ip", "link", *command], stdin=quiet, stdout=quiet, stderr=quiet, timeout=10, check=False
+                )
+
+
+def _memory(folder: Path, size: int) -> None:
+    folder.mkdir()
+    # At least a page: 0 would mean half of the memory.
+    kernel.mount("tmpfs", str(folder), "tmpfs", 0, f"mode=0755,size={max(size, 4096)},nr_inodes=0")
+
+
+def _overlay(layer: dict[str, Any], memory: Path, target: Path, flags: int, changed: list[list[str]]) -> None:
+    upper, work = memory / "up", memory / "work"
+    work.mkdir(parents=True)
+    upper.mkdir()
+    lower = Path(layer["path"])
+    _same(lower, upper)
+    for path, how in changed:
+        if _layer_of(path, layer):
+            _hide(lower, upper, path.removeprefix(layer["path"]).lstrip("/"), how)
+    # By descriptor: a mount point's name may hold what separates the options.
+    descriptor = os.open(lower, os.O_PATH | os.O_CLOEXEC)
+    try:
+        options = f"lowerdir=/proc/self/fd/{descriptor},upperdir={upper},workdir={work}"
+        kernel.mount("overlay", str(target), "overlay", flags, options)
+    finally:
+        os.close(descriptor)
+
+
+def _layer_of(path: str, layer: dict[str, Any]) -> bool:
+    """Whether `path` lies on this layer: on the deepest mount that it is below."""
+    return (
+        bool(path.startswith(layer["path"].rstrip("/") + "/"))
+        and os.path.realpath(path) == path
+        and (
+            os.lstat(os.path.dirname(path)).st_dev == os.lstat(layer["path"]).st_dev  # noqa: PTH120
+        )
+    )
+
+
+def _same(lower: Path, upper: Path) -> None:
+    """Mode, owner and extended attributes of a folder or file of the host."""
+    found = lower.stat()
+    os.chown(upper, found.st_uid, found.st_gid)
+    upper.chmod(found.st_mode & 0o7777)
+    for name in os.listxattr(lower):
+        with contextlib.suppress(OSError):
+            os.setxattr(upper, name, os.getxattr(lower, name))
+
+
+def _hide(lower: Path, upper: Path, path: str, how: str) -> None:
+    """In the upper layer: `empty` a folder or file, or have it `gone` (the kernel's overlayfs.rst, whiteouts)."""
+    for parent in reversed(Path(path).parents[:-1]):
+        if not (upper / parent).exists():
+            (upper / parent).mkdir()
+            _same(lower / parent, upper / parent)
+    target = upper / path
+    if how == "gone":
+        os.mknod(target, 0o600 | 0o020000, os.makedev(0, 0))
+        return
+    if (lower / path).is_dir():
+        target.mkdir()
+        os.setxattr(target, "trusted.overlay.opaque", b"y")
+    else:
+        target.touch()
+    _same(lower / path, target)
+
+
+def _fresh(root: Path, spec: dict[str, Any], programs: dict[str, int]) -> None:
+    """The clone's own /run and /tmp, with what it needs there."""
+    for name, mode in (("run", "0755"), ("tmp", "1777")):
+        kernel.mount("tmpfs", str(root / name), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode={mode}")
+    for path, mode, uid, gid in spec["folders"]:
+        folder = root / path.lstrip("/")
+        folder.mkdir(parents=True, exist_ok=True)
+        os.chown(folder, uid, gid)
+        folder.chmod(mode)
+    for path, text in spec["files"].items():
+        file = root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    for path, target in spec["links"].items():
+        link = root / path.lstrip("/")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target)
+    for path, descriptor in programs.items():
+        place = root / path.lstrip("/")
+        if not place.exists():  # it lies in what the clone has of its own, such as /tmp
+            place.mkdir(parents=True)
+            kernel.bind(f"/proc/self/fd/{descriptor}", str(place))
+        os.close(descriptor)

@@ -1,0 +1,177 @@
+"""What a rehearsal came to: the steps, the paths, the login, the way back, and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from wizard.rehearse.paths import UNKNOWN, Explained
+from wizard.rehearse.tree import Written
+
+
+@dataclass
+class Rehearsal:
+    """Filled while the rehearsal runs. Holds no secret."""
+
+    host: str = ""
+    release: str = ""
+    systemd: bool = False
+    notes: list[str] = field(default_factory=list)
+    stops: str = ""
+    """What the real set-up would stop at before it began, though the clone was helped over it."""
+    refused: str = ""
+    """Why the run could not begin: a step that needs another one."""
+    run: dict[str, Any] = field(default_factory=dict)
+    step_seconds: dict[str, float] = field(default_factory=dict)
+    apply_seconds: float = 0.0
+    paths: list[Explained] = field(default_factory=list)
+    login: dict[str, Any] = field(default_factory=dict)
+    rollback: dict[str, Any] = field(default_factory=dict)
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+    left: list[Written] = field(default_factory=list)
+    """What is not as it was after the rollback."""
+    errors: list[str] = field(default_factory=list)
+    memory: int = 0
+    limit: int = 0
+    seconds: float = 0.0
+
+    def hear(self, said: dict[str, Any]) -> None:
+        """Take up one thing that the clone's half said."""
+        match said["event"]:
+            case "settled":
+                self.notes += said["notes"]
+                self.stops = said["expected"]
+            case "ready":
+                self.before = said["before"]
+            case "refused":
+                self.refused = said["why"]
+            case "applied":
+                self.run, self.step_seconds, self.apply_seconds = said["run"], said["seconds"], said["took"]
+            case "login":
+                self.login = said
+            case "rollback":
+                self.rollback = said
+            case "over":
+                self.after = said["after"]
+            case "error":
+                self.errors.append(said["line"])
+
+    @property
+    def stopped_at(self) -> str:
+        """The step that the real set-up would not get past, empty when there is none."""
+        return "preflight" if self.stops else str(self.run.get("failed") or self.run.get("blocked") or "")
+
+    @property
+    def why(self) -> str:
+        """Why it would not."""
+        if self.stops:
+            return self.stops
+        failures = self.run.get("failures") or []
+        if failures:
+            return str(failures[0]["why"])
+        for step in self.run.get("steps", ()):
+            if step["step"] == self.stopped_at:
+                return str(step["reason"])
+        return ""
+
+    @property
+    def unknown(self) -> list[Explained]:
+        """The paths that no plan knew of."""
+        return [item for item in self.paths if item.by == UNKNOWN]
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the made-up user's login got its 235."""
+        return bool(self.login.get("tried") and self.login.get("code") == 235)
+
+    @property
+    def different(self) -> list[str]:
+        """Packages, services and listeners that are not as they were after the rollback, a sentence each."""
+        if not self.after:
+            return ["the rehearsal did not come to its end"] if not self.refused else []
+        said = []
+        old, new = self.before["packages"], self.after["packages"]
+        said += [f"the package {name} stayed" for name in sorted(new.keys() - old.keys())]
+        said += [f"the package {name} is gone" for name in sorted(old.keys() - new.keys())]
+        said += [
+            f"the package {name} is another version"
+            for name in sorted(old.keys() & new.keys())
+            if old[name] != new[name]
+        ]
+        for name in sorted(old_services := self.before["enabled"]):
+            if old_services[name] != self.after["enabled"].get(name, False):
+                said.append(f"{name} is {'not ' if old_services[name] else ''}enabled at boot")
+        was, now = set(self.before["listeners"]), set(self.after["listeners"])
+        said += [f"nothing listens on {item} any more" for item in sorted(was - now)]
+        said += [f"something still listens on {item}" for item in sorted(now - was)]
+        return said
+
+    @property
+    def clean(self) -> bool:
+        """Whether the clone was after the rollback as it had been before."""
+        back = self.rollback
+        wrong = back.get("failed") or back.get("left") or back.get("not_undone") or back.get("conflicts")
+        return bool(back) and not (wrong or self.left or self.different)
+
+    @property
+    def ok(self) -> bool:
+        """Everything went, the login too where all steps were done, and the way back was clean."""
+        partly = bool(self.login.get("remaining"))
+        return not self.stopped_at and not self.refused and (self.logged_in or partly) and self.clean
+
+    @property
+    def verdict(self) -> str:
+        """In one sentence or two."""
+        if self.refused:
+            return f"The rehearsal could not begin: {self.refused}"
+        if not self.run:
+            return f"The rehearsal broke off: {'; '.join(self.errors[-3:]) or 'the clone ended'}"
+        if self.stopped_at:
+            back = "what had been done was taken back" if self.clean else "and not all could be taken back"
+            return f"`msa-wizard apply` would stop at {self.stopped_at} on this host: {self.why}. In the clone {back}."
+        if not self.logged_in and not self.login.get("remaining"):
+            why = self.login.get("verdict") or self.login.get("why") or "it was not tried"
+            return f"All steps went through, and no login was accepted: {why}"
+        if not self.clean:
+            return (
+                "It would work, and not everything could be taken back: see what differs after the rollback."
+            )
+        if not self.logged_in:
+            return f"These steps would go through, and can be taken back. No login was tried: {self.login['why']}."
+        return (
+            "It would work: the login was accepted (235), and the rollback left the clone as it was before."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for json.dumps."""
+        return {
+            "ok": self.ok,
+            "verdict": self.verdict,
+            "host": self.host,
+            "release": self.release,
+            "clone": {
+                "systemd": self.systemd,
+                "memory": self.memory,
+                "memory_limit": self.limit,
+                "seconds": round(self.seconds, 2),
+            },
+            "notes": self.notes,
+            "stopped_at": self.stopped_at or None,
+            "why": self.why or None,
+            "apply": {
+                **self.run,
+                "seconds": round(self.apply_seconds, 2),
+                "step_seconds": {name: round(value, 2) for name, value in self.step_seconds.items()},
+            },
+            "paths": [vars(item) for item in self.paths],
+            "unknown_paths": [item.path for item in self.unknown],
+            "login": {name: value for name, value in self.login.items() if name != "event"},
+            "rollback": {
+                **{name: value for name, value in self.rollback.items() if name != "event"},
+                "clean": self.clean,
+                "left_paths": [vars(item) for item in self.left],
+                "different": self.different,
+            },
+            "errors": self.errors,
+        }
