@@ -69,13 +69,13 @@ class Confirmation:
 
     def wait(self, host: Host, say: Say) -> None:
         """Until somebody has decided. Raises UnconfirmedError unless it was confirmed."""
+        end = time.monotonic() + (time_left() or 0.0)  # making the rules live has taken some of it
         say(
-            f"the new rules are live for {self.seconds} s. See that you still get in, best by a new SSH session, and "
+            f"the new rules are live for {end - time.monotonic():.0f} s. See that you still get in, best by a new SSH session, and "
             "confirm there with: msa-wizard confirm"
         )
         if self.typed:
             say("or type yes here and press Enter; no takes them back at once")
-        end = time.monotonic() + self.seconds
         try:
             found = self._decided(end, say)
         finally:
