@@ -36,10 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _elsewhere(item: pytest.Item) -> bool:
     """Whether the default run has this test on another release only."""
-    callspec = getattr(item, "callspec", None)
-    return bool(
-        item.get_closest_marker("one_release") and callspec and "bookworm" in callspec.params.values()
-    )
+    marker, callspec = item.get_closest_marker("default_on"), getattr(item, "callspec", None)
+    return marker is not None and (callspec is None or marker.args[0] not in callspec.params.values())
 
 
 @pytest.hookimpl(wrapper=True)

@@ -141,7 +141,7 @@ def test_everything_back_where_sendmail_was_there(machine: BootMachine) -> None:
     assert "0.0.0.0:587" not in listening(debian)
 
 
-@pytest.mark.one_release
+@pytest.mark.default_on("trixie")
 def test_each_step_alone_and_back_again(machine: BootMachine) -> None:
     """A step goes, the daemon listens where its sendmail.cf says; then the rollback itself is taken back."""
     debian = started(machine)
@@ -237,7 +237,7 @@ def test_the_packages_stay_when_something_needs_them_by_now(machine: BootMachine
     assert debian.run("command -v sendmail", check=False).returncode != 0
 
 
-@pytest.mark.one_release
+@pytest.mark.default_on("trixie")
 def test_a_rollback_that_costs_the_listener_is_itself_undone(machine: BootMachine) -> None:
     """sendmail does not survive a start with what was before (here it is shot): everything stays as it is."""
     debian = started(machine)
