@@ -153,7 +153,7 @@ with it where it was. Both can be interrupted too, and begun again.
 
 
 def _finish(recovery: Recovery) -> Undone | Run:
-    return recovery.finish_apply() if recovery.told.operation == "apply" else recovery.finish_rollback()
+    return recovery.finish()
 
 
 def _list(value: object) -> list[object]:

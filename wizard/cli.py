@@ -42,6 +42,8 @@ def _run(arguments: argparse.Namespace) -> int:
         from wizard import troubleshoot_command as commands  # type: ignore[no-redef]
     elif arguments.run == "rehearse":
         from wizard import rehearse_command as commands  # type: ignore[no-redef]
+    elif arguments.run == "debug_command":
+        from wizard import debug_command as commands  # type: ignore[no-redef]
     elif arguments.run == "confirm":
         from wizard import confirm_command as commands  # type: ignore[no-redef]
     elif arguments.run == "client_settings":
@@ -175,6 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     _troubleshoot_options(
         command("troubleshoot", "which layer fails, why, and what mends it; --fix mends it")
     )
+    _debug_options(command("debug", "the howto's own tools: saslauthd talking, a login by hand"))
     _test_options(command("test", "log in as a mail client does, and show the whole conversation"))
     return parser
 
@@ -212,6 +215,38 @@ def _certificate_options(certificate: argparse.ArgumentParser) -> None:
         if name != "show":
             parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.add_argument("--json", action="store_true", help="JSON on standard output")
+
+
+def _debug_options(debug: argparse.ArgumentParser) -> None:
+    """Its own commands; `what` says which."""
+    debug.set_defaults(run="debug_command")
+    asked = debug.add_subparsers(metavar="COMMAND", required=True, dest="what")
+    words = "saslauthd in the foreground, each line explained (howto 5.1); its service is put back whatever happens"
+    saslauthd = asked.add_parser("saslauthd", help=words, description=words, allow_abbrev=False)
+    saslauthd.add_argument(
+        "--restart-sendmail", action="store_true", help="restart sendmail too, as the howto does"
+    )
+    saslauthd.add_argument("--user", help="log in as this user meanwhile, then end")
+    words = "AUTH LOGIN by hand, as with telnet: Enter sends each command (howto 5.2)"
+    login = asked.add_parser("login", help=words, description=words, allow_abbrev=False)
+    login.add_argument("--user", required=True, help="login name")
+    login.add_argument("--port", type=int, default=587, help="587; 465 has TLS on connect")
+    login.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
+    login.add_argument(
+        "--plaintext",
+        action="store_true",
+        help="without TLS: AuthOptions is commented out in sendmail.cf for a while, and put back",
+    )
+    login.add_argument(
+        "--loopback-only", action="store_true", help="the port is closed to other machines for that while"
+    )
+    for made, default in ((saslauthd, 600), (login, 120)):
+        made.add_argument(
+            "--password-stdin", action="store_true", help="read the password from standard input"
+        )
+        made.add_argument("--within", type=int, metavar="SECONDS", help=f"for how long at most ({default})")
+        made.add_argument("--yes", action="store_true", help="do not ask, and wait for no key")
+        made.set_defaults(json=False)
 
 
 def _client_options(clients: argparse.ArgumentParser) -> None:

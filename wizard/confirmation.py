@@ -7,21 +7,19 @@ from __future__ import annotations
 import json
 import os
 import select
-import shlex
 import sys
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from snapshots.errors import StoreError
 from snapshots.private_folder import make_private_folder
 from templates import render
 from wizard.firewalls.live_rule import LiveRule
-from wizard.host import Host, HostError
+from wizard.host import Host
 from wizard.plan import ChangeError, Say
+from wizard.timer import FOLDER, new_file, start_timer, started, stop_timer
 
-FOLDER = Path("/run/msa-wizard")
 UNIT = "msa-wizard-revert"
 DEFAULT = 60
 """Seconds to confirm a change of the firewall that is made over SSH, from a terminal."""
@@ -60,12 +58,13 @@ class Confirmation:
             path = FOLDER / f"revert-{os.getpid()}-{time.monotonic_ns()}"
             commands = [rule.shell_removal() for rule in reversed(rules)]
             script = render("firewall_revert.sh.j2", decision=FOLDER / "decision", commands=commands)
-            _write(path, script)
-            told = {"pid": os.getpid(), "started": _started(os.getpid()), "until": time.time() + self.seconds}
-            _write(FOLDER / "waiting", json.dumps(told))
+            new_file(path, script)
+            told = {"pid": os.getpid(), "started": started(os.getpid()), "until": time.time() + self.seconds}
+            new_file(FOLDER / "waiting", json.dumps(told))
         except (OSError, StoreError) as error:
             raise ChangeError(f"the timer that takes the rules back could not be made: {error}") from error
-        _start(host, str(path), self.seconds, say)
+        start_timer(host, UNIT, str(path), self.seconds)
+        say(f"armed: in {self.seconds} s they are taken out again, unless somebody confirms")
 
     def wait(self, host: Host, say: Say) -> None:
         """Until somebody has decided. Raises UnconfirmedError unless it was confirmed."""
@@ -80,7 +79,7 @@ class Confirmation:
             found = self._decided(end, say)
         finally:
             (FOLDER / "waiting").unlink(missing_ok=True)
-            _stop(host)
+            stop_timer(host, UNIT)
         if found is not Decision.CONFIRMED:
             if time.monotonic() < end - 1:
                 raise UnconfirmedError("it was taken back before it was confirmed")
@@ -132,7 +131,7 @@ def time_left() -> float | None:
     """Seconds left to confirm the change of a run at work, never below 0; None where none waits."""
     try:
         told = json.loads((FOLDER / "waiting").read_text())
-        if _started(told["pid"]) != told["started"] or decision() is not None:
+        if started(told["pid"]) != told["started"] or decision() is not None:
             return None
         return max(0.0, float(told["until"]) - time.time())
     except (OSError, ValueError, KeyError):
@@ -153,40 +152,3 @@ def _typed() -> str | None:
         return os.read(sys.stdin.fileno(), 256).decode("utf-8", "replace")
     except (OSError, ValueError):
         return ""
-
-
-def _start(host: Host, script: str, seconds: int, say: Say) -> None:
-    if host.exists("/run/systemd/system"):
-        _stop(host)
-        timer = [f"--on-active={seconds}s", "--timer-property=AccuracySec=100ms"]
-        argv = ["systemd-run", "--quiet", "--collect", f"--unit={UNIT}", *timer, "/bin/sh", script]
-    else:
-        later = f"sleep {seconds}; exec sh {shlex.quote(script)}"
-        quiet = "</dev/null >/dev/null 2>&1 &"
-        argv = ["sh", "-c", f"env -u MSA_WIZARD setsid sh -c {shlex.quote(later)} {quiet}"]
-    try:
-        done = host.run(argv, timeout=30)
-    except HostError as error:
-        raise ChangeError(f"the timer that takes the rules back could not be started: {error}") from error
-    if done.code != 0:
-        raise ChangeError(f"`{done.command}` failed with status {done.code}: {done.tail(3)}")
-    say(f"armed: in {seconds} s they are taken out again, unless somebody confirms")
-
-
-def _stop(host: Host) -> None:
-    """No matter whether it comes off: the script sees the decision, and ends."""
-    if host.exists("/run/systemd/system"):
-        host.run(["systemctl", "stop", f"{UNIT}.timer"], timeout=30)
-        host.run(["systemctl", "reset-failed", f"{UNIT}.service"], timeout=30)
-
-
-def _write(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-
-
-def _started(pid: int) -> str:
-    """When a process started, in the kernel's own words; raises OSError when it has ended (proc(5))."""
-    stat = Path(f"/proc/{pid}/stat").read_text("latin-1")
-    return stat[stat.rindex(")") + 2 :].split()[19]

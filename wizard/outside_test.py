@@ -24,6 +24,7 @@ from wizard.state_folder import CannotHere
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 WITHIN = 300.0
 """Seconds that are waited, unless the admin says otherwise."""
@@ -79,39 +80,49 @@ def wait(arguments: argparse.Namespace) -> int:
     """0 when a client from outside has logged in, 1 when none did in time."""
     within = seconds(arguments, WITHIN)
     host = Host()
-    name, resolves = qualified_name(host)
-    own = frozenset(addresses(host))
     shown = (lambda _: None) if arguments.json else out
-    shown(render("outside_test.txt.j2", host=name if resolves else _address(own)).rstrip("\n"))
-    found = Outside(own)
-    with LogFollower(host) as log:
-        if log.source is None:
-            raise CannotHere("this host keeps no mail log, so nothing can be seen of a client that comes in")
-        shown(f"\nWaiting for it, {within:.0f} s at most (Ctrl-C ends it) ...")
-        end = time.monotonic() + within
-        while found.logged_in is None and time.monotonic() < end:
-            for line in log.taken():
-                if found.takes(line):
-                    shown(
-                        f"| {clean(f'{line.name}[{line.pid}]: {line.text}'):<60}  {word(line.name, line.text)}"
-                    )
-            time.sleep(_POLL)
+    shown(commands(host))
+    shown(f"\nWaiting for it, {within:.0f} s at most (Ctrl-C ends it) ...")
+
+    def tell(line: Logged) -> None:
+        shown(
+            f"| {clean(f'{line.name}[{line.pid}]: {line.text}'):<60}  {word(line.name, line.text)}".rstrip()
+        )
+
+    found = watched(host, within, tell, lambda: False)
     check = verdict(found, within)
     if arguments.json:
-        out(
-            as_json.dumps(
-                ok=check.sign is Sign.OK,
-                verdict=check.says,
-                logged_in=dict(zip(("address", "user"), found.logged_in, strict=True))
-                if found.logged_in
-                else None,
-                addresses=sorted(found.came),
-            )
-        )
+        who = dict(zip(("address", "user"), found.logged_in, strict=True)) if found.logged_in else None
+        ok = check.sign is Sign.OK
+        out(as_json.dumps(ok=ok, verdict=check.says, logged_in=who, addresses=sorted(found.came)))
     else:
         out()
         out(check_text(check))
     return int(check.sign is not Sign.OK)
+
+
+def commands(host: Host) -> str:
+    """What to run on another machine."""
+    name, resolves = qualified_name(host)
+    where = name if resolves else _address(frozenset(addresses(host)))
+    return render("outside_test.txt.j2", host=where).rstrip("\n")
+
+
+def watched(host: Host, within: float, told: Callable[[Logged], None], over: Callable[[], bool]) -> Outside:
+    """Wait `within` seconds for a login from outside; `told` gets the lines on whoever comes from there.
+
+    Raises CannotHere where there is no log to see it in."""
+    found = Outside(frozenset(addresses(host)))
+    with LogFollower(host) as log:
+        if log.source is None:
+            raise CannotHere("this host keeps no mail log, so nothing can be seen of a client that comes in")
+        end = time.monotonic() + within
+        while found.logged_in is None and time.monotonic() < end and not over():
+            for line in log.taken():
+                if found.takes(line):
+                    told(line)
+            time.sleep(_POLL)
+    return found
 
 
 def verdict(found: Outside, within: float) -> Check:

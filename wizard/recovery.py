@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapshots.entry import TEMPORARY_PREFIX
 from snapshots.errors import StoreError
+from wizard import for_a_while
 from wizard.answers import Answers, Auth, Firewall, Listen, Test
 from wizard.apt import settle
 from wizard.changes.packages import PackagesBefore
@@ -78,6 +79,16 @@ class Recovery:
             restart_stale(self.host, [str(name) for name in _list(self.told.request["running"])], self.say)
         return done
 
+    def finish(self) -> Undone | Run:
+        """Go on with it; what was changed for a while is put back, for there is nothing to go on with."""
+        match self.told.operation:
+            case "apply":
+                return self.finish_apply()
+            case for_a_while.OPERATION:
+                return self.undo()
+            case _:
+                return self.finish_rollback()
+
     def finish_apply(self) -> Run:
         """The run of `apply` goes on where it was; what packages it had brought stays. Raises HostError."""
         self._begin()
@@ -128,6 +139,9 @@ class Recovery:
         return self._ended(done)
 
     def _begin(self) -> None:
+        if self.told.operation == for_a_while.OPERATION:
+            with contextlib.suppress(OSError):  # its guard has nothing to do any more
+                for_a_while.clear()
         self._survivors()
         with contextlib.suppress(HostError):  # on a host without dpkg there is nothing to settle
             settle(self.host, self.say)

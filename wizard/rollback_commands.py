@@ -14,6 +14,7 @@ from wizard.printing import check_text, clean, clean_block, conflict_text, error
 from wizard.recovery import Recovery
 from wizard.rollback import Rollback
 from wizard.rollback_session import Undone
+from wizard.session import Run
 from wizard.standing import NothingToTakeBack, Target
 from wizard.state_folder import JOURNAL, at_work, killed_run, must_be_root
 from wizard.taking_back import EVERYTHING, TakingBack
@@ -158,14 +159,13 @@ def recover(arguments: argparse.Namespace) -> int:
         recovery = Recovery(
             Host(), store, journal, told, show, lambda line: out(f"   | {clean(line)}"), interrupt
         )
-        if arguments.finish and told.operation == "apply":
-            run = recovery.finish_apply()
-            out(
-                "Finished." if not (run.failed or run.blocked) else f"Stopped at {run.failed or run.blocked}."
-            )
-            return 1 if run.failed or run.blocked else 0
-        done = recovery.finish_rollback() if arguments.finish else recovery.undo()
-    return _recovered(done, "finished" if arguments.finish else "taken back")
+        done = recovery.finish() if arguments.finish else recovery.undo()
+    if isinstance(done, Run):
+        out(
+            "Finished." if not (done.failed or done.blocked) else f"Stopped at {done.failed or done.blocked}."
+        )
+        return 1 if done.failed or done.blocked else 0
+    return _recovered(done, "finished" if arguments.finish and told.operation == "rollback" else "taken back")
 
 
 def _recovered(done: Undone, word: str) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from wizard.apt import progress_of
+from wizard.carrying_out import Done, carry_out
 from wizard.confirmation import UnconfirmedError
 from wizard.events import Checked, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.facts import Facts
@@ -83,7 +84,7 @@ class Session:
         if plan.outcome is Outcome.BLOCKED:
             self.run.blocked = step.id
             return False
-        work = Work(step, self._kept(step))
+        work = Work(self._kept(step), step=step)
         if plan.outcome is not Outcome.PENDING and not work.effects:
             return self._reported(step)
         if not self.decide(step, plan):
@@ -164,22 +165,9 @@ class Session:
         return self.engine.plan_step(step, self.facts)
 
     def _apply(self, work: Work, plan: Plan) -> None:
+        self.facts = replace(self.facts, taken=0.0)
         say = work.say(self.engine.report)
-        for change in plan.changes:
-            self.interrupt()
-            work.touched.update(change.touches)
-            self.facts = replace(self.facts, taken=0.0)
-            expected = change.expect(self.engine.host)
-            self.journal.change(change.touches, expected.record())
-            try:
-                work.effects.append(change.apply(self.engine.host, say))
-            except ChangeError as error:
-                if error.effect is not None:
-                    work.effects.append(error.effect)
-                raise
-            except Exception:  # nobody knows how far it came
-                work.effects.append(expected)
-                raise
+        carry_out(plan.changes, work, self.engine.host, self.journal, say, self.interrupt)
 
     def _checked(self, step: Step) -> list[Check]:
         """The checks of a step that was applied. Raises ChangeError when one failed."""
@@ -227,12 +215,10 @@ class Session:
 
 
 @dataclass
-class Work:
-    """What a step has done so far: its effects in order, and the paths it may have written."""
+class Work(Done):
+    """What a step has done so far."""
 
-    step: Step
-    effects: list[Effect] = field(default_factory=list)
-    touched: set[str] = field(default_factory=set)
+    step: Step = field(kw_only=True)
 
     def say(self, report: Report) -> Callable[[str], None]:
         """Where its changes' output goes."""

@@ -126,7 +126,12 @@ def deliver(wire: Wire, transcript: Transcript, sender: str, recipient: str) -> 
     wire.send("\r\n".join([*stuffed, ".", ""]))
     if wire.getreply()[0] != 250:
         raise failure(Layer.RELAY, f"the message got {wire.reply}", wire.reply.code)
-    found = _QUEUE_ID.search(wire.reply.text)
+    return queue_id(wire.reply.text)
+
+
+def queue_id(reply: str) -> str | None:
+    """The queue id in what a server says of a message that it has taken, None where it tells none."""
+    found = _QUEUE_ID.search(reply)
     return found[1] if found else None
 
 

@@ -1,0 +1,48 @@
+"""Changes carried out one by one, each in the journal before it is made (DESIGN.md section 3, Engine)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from wizard.plan import Change, ChangeError, Effect, Say
+
+if TYPE_CHECKING:
+    from wizard.host import Host
+    from wizard.journal import Journal
+
+
+@dataclass
+class Done:
+    """What was done so far: the effects in order, and the paths that may have been written."""
+
+    effects: list[Effect] = field(default_factory=list)
+    touched: set[str] = field(default_factory=set)
+
+
+def carry_out(
+    changes: Sequence[Change],
+    done: Done,
+    host: Host,
+    journal: Journal,
+    say: Say,
+    interrupt: Callable[[], None],
+) -> None:
+    """Apply `changes`; what was begun is in `done`, also when it ends half-way.
+
+    Raises what a change raises, OSError where the journal cannot be written, and what `interrupt` raises."""
+    for change in changes:
+        interrupt()
+        done.touched.update(change.touches)
+        expected = change.expect(host)
+        journal.change(change.touches, expected.record())
+        try:
+            done.effects.append(change.apply(host, say))
+        except ChangeError as error:
+            if error.effect is not None:
+                done.effects.append(error.effect)
+            raise
+        except Exception:  # nobody knows how far it came
+            done.effects.append(expected)
+            raise
