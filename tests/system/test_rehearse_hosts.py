@@ -50,7 +50,6 @@ FAULTS = (
         "hands-off",
         "sendmail-auth",
         "sed -i 's/^HANDS_OFF=.*/HANDS_OFF=\"Yes\";/' /etc/mail/sendmail.conf; rm -rf /etc/mail/sasl",
-        quick=True,
     ),
     Fault(
         "read-only-mount",
