@@ -187,6 +187,9 @@ def test_it_is_kept_where_asked_and_ended(machine: BootMachine) -> None:
     inside = debian.run(f"{entering[1]} sh -c 'touch /etc/only-here; ss -ltn; ip -o link'").stdout
     assert ":587" in inside
     assert len(re.findall(r"^\d+: ", inside, re.MULTILINE)) == 1, "the loopback device alone"
+    audit = "import socket; socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9)"
+    asked = debian.run(f'{entering[1]} systemd-run --wait --pipe -q python3 -c "{audit}"', check=False)
+    assert "not supported" in asked.stderr, asked
     assert wizard(debian, "rehearse", "--end").stdout == "Ended: 1 clone.\n"
     gone(debian, before)
     assert len(history(debian)) == commits
@@ -224,3 +227,14 @@ def test_no_secret_and_no_mail_leaves_it(machine: BootMachine) -> None:
     assert user not in debian.run(["journalctl", "--no-pager", "-q"]).stdout
     debian.run("rm /run/seen /run/watch /run/watcher")
     untouched(debian, before, patience=5)
+
+
+@pytest.mark.full
+def test_without_a_cgroup_init_scripts_do(machine: BootMachine) -> None:
+    """As in a container whose cgroups are full, or for reading alone."""
+    debian = machine("mail")
+    debian.run("cd /sys/fs/cgroup; [ ! -d unified ] || cd unified; echo 0 >cgroup.max.descendants")
+    made = rehearsed(debian)
+    assert made["exit"] == 0, shortly(made)
+    assert not made["clone"]["systemd"]
+    assert "init scripts" in made["notes"][0]

@@ -115,7 +115,7 @@ def rollback_lines(made: Rehearsal) -> list[str]:
     if back.get("failed"):
         said = [f"FAILED: {back['failed']}"]
     said += [f"FAILED: not undone: {line}" for line in back.get("not_undone") or ()]
-    said += [f"FAILED: left: {line}" for line in back.get("left") or ()]
+    said += [f"left: {line}" for line in back.get("left") or ()]
     said += [f"FAILED: {line}" for line in made.different]
     said += [f"FAILED: {item.path} is not as it was before ({item.how})" for item in made.left]
     if made.clean:
