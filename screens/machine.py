@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from wizard.own_edits import OwnEdit
     from wizard.plan import Plan, Say, Step
     from wizard.recovery import Recovery
+    from wizard.rehearse.outcome import Rehearsal
+    from wizard.rehearse.rehearsal import Tell
     from wizard.rollback import Rollback
     from wizard.rollback_session import Undone
     from wizard.session import Decide, Run
@@ -149,6 +151,12 @@ class Machine:
         from wizard.troubleshoot_command import mends
 
         return mends(faults)
+
+    def rehearse(self, tell: Tell, interrupt: Interrupt) -> Rehearsal:
+        """Everything on a throwaway clone; the host is not changed. Raises CannotHere, Locked, HostError, Interrupted."""
+        from wizard.rehearse.rehearsal import rehearsed
+
+        return rehearsed(self.answers, (), tell, interrupt)
 
     def own_edits(self, plan: Plan) -> tuple[OwnEdit, ...]:
         """What the admin did to the lines that the plan would write again."""

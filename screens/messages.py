@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
@@ -36,6 +36,13 @@ class RollbackWaits(Message):
     """A rollback is worked out, and waits for an answer."""
 
     made: Rollback
+
+
+@dataclass
+class RehearsalSaid(Message):
+    """How far a rehearsal is, as `wizard.rehearse.wire` tells it."""
+
+    said: dict[str, Any]
 
 
 @dataclass

@@ -30,6 +30,12 @@ def _steps() -> Screen[Any]:
     return Steps()
 
 
+def _rehearse() -> Screen[Any]:
+    from screens.rehearse import Rehearse
+
+    return Rehearse()
+
+
 def _settings() -> Screen[Any]:
     from screens.settings import Settings
 
@@ -75,6 +81,7 @@ def _report() -> Screen[Any]:
 PLACES: dict[str, Place] = {
     "continue": Place("Continue the interrupted run", "msa-wizard recover", _interrupted),
     "set-up": Place("Set up, step by step", "msa-wizard apply", _steps),
+    "rehearse": Place("Rehearse first", "msa-wizard rehearse", _rehearse),
     "settings": Place("Settings", "msa-wizard answers", _settings),
     "test": Place("Test a login", "msa-wizard test --user NAME", _login_test),
     "troubleshoot": Place("Troubleshoot", "msa-wizard troubleshoot", _troubleshoot),

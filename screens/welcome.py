@@ -33,7 +33,10 @@ taken back, today or next year.
 Above is what was found on this host. Nothing has been changed, and nothing will be until you press Enter
 on a step whose diff you see.
 """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("f5", "look", "Look again")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f5", "look", "Look again"),
+        Binding("r", "rehearse", "Rehearse"),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,6 +57,10 @@ on a step whose diff you see.
         """Something may have changed meanwhile."""
         if self._overview is not None and not self.wizard.desk.busy:
             self.action_look()
+
+    def action_rehearse(self) -> None:
+        """Everything on a clone first."""
+        self.wizard.go("rehearse")
 
     def action_look(self) -> None:
         """Read the facts anew."""

@@ -4,7 +4,7 @@ apply     a bare machine set up by `msa-wizard apply --yes`, against the same co
 again     a second apply's own time, without the commands it asks, against `python -c "import git, jinja2"` (3)
 version   `msa-wizard --version` against `python -c pass` plus the launcher (2)
 and those of the snapshot store and of the screens, which tests.bench.store and tests.bench.screens name, and the seconds
-that troubleshooting takes (tests.bench.troubleshoot)
+that troubleshooting takes (tests.bench.troubleshoot); a rehearsal against a real apply (tests.bench.rehearse)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import screens, store, troubleshoot
+from tests.bench import rehearse, screens, store, troubleshoot
 from tests.system.images import PYTHON_OF, Release, layers
 from tests.system.machine import PROJECT, Machine
 from tests.system.msa import WIZARD
@@ -32,7 +32,10 @@ def main() -> int:
         for name, ratio, detail in measured(release, rounds):
             over |= ratio > LIMITS[name]
             print(f"{release:<9} {name:<8} {ratio:5.2f}  (at most {LIMITS[name]:.2f})  {detail}", flush=True)
-    for name, ratio, limit, detail in (*store.measured(), *screens.measured(), *troubleshoot.measured()):
+    for name, ratio, limit, detail in (
+        *(*store.measured(), *screens.measured(), *troubleshoot.measured()),
+        *rehearse.measured(rounds),
+    ):
         over |= ratio > limit
         print(f"{name:<18} {ratio:5.2f}  (at most {limit:.2f})  {detail}", flush=True)
     return int(over)

@@ -28,6 +28,7 @@ from screens.mail_clients import MailClients
 from screens.messages import JobEnded, RollbackWaits, SmtpLine
 from screens.own_edits import OwnEdits
 from screens.recovery import Interrupted
+from screens.rehearse import Rehearse
 from screens.report import Report
 from screens.rollback import RollBack
 from screens.settings import Settings
@@ -42,6 +43,7 @@ from snapshots.reversal import Reversal
 from snapshots.store import Store
 from tests.steps.recorded import machine
 from tests.tui.bench import Bench, play, shows, until
+from tests.unit.rehearse.made import good
 from tests.unit.troubleshoot.pictures import SENDMAIL, picture
 from wizard.certificate import Certificate
 from wizard.certificate_report import CertificateReport, Named
@@ -210,10 +212,23 @@ class Stopped(Confirming):
         """Nothing counts."""
 
 
+def just_rehearsed() -> Screen[None]:
+    """A rehearsal that has just ended well."""
+
+    class Rehearsed(Rehearse):
+        def on_screen_resume(self) -> None:
+            """The report."""
+            self._ended(good())
+
+    return Rehearsed()
+
+
 SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "welcome": (Welcome, "steps have something to do"),
     "steps": (Steps, "steps to do. Enter"),
     "settings": (Settings, "Where port 587 listens"),
+    "rehearse": (Rehearse, "y begins"),
+    "rehearsed": (just_rehearsed, "It would work"),
     "login-test": (just_tested, "accepted (235)"),
     "history": (History, "M=A"),
     "recovery": (Interrupted, "u takes it back"),

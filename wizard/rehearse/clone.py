@@ -40,9 +40,12 @@ class Wish:
     """Names of network devices that it has besides the loopback; they lead nowhere."""
     ipv6_off: bool = False
     files: dict[str, str] = field(default_factory=dict)
-    """Of its /run and /tmp."""
+    """Of its /run."""
+    units: dict[str, str] = field(default_factory=dict)
+    """Of its /run, where it runs systemd, as are the links."""
     links: dict[str, str] = field(default_factory=dict)
     folders: tuple[tuple[str, int, int, int], ...] = ()
+    """Of its /run, where it does not."""
     changed: tuple[tuple[str, str], ...] = ()
     """Paths that are `empty` or `gone` in it."""
 

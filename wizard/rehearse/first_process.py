@@ -29,6 +29,7 @@ def live(spec: dict[str, Any], cgroup: Path | None, told: int) -> NoReturn:
     try:
         kernel.die_with_parent()
         _settle(spec, cgroup)
+        kernel.no_audit()
         kernel.drop_kernel_capabilities()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for number in (signal.SIGINT, signal.SIGHUP):

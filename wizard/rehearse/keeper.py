@@ -40,23 +40,17 @@ def main() -> int:
     cgroup: Path | None = None
     first = 0
     try:
-        kernel.unshare(
-            kernel.CLONE_NEWNS
-            | kernel.CLONE_NEWUTS
-            | kernel.CLONE_NEWIPC
-            | kernel.CLONE_NEWNET
-            | kernel.CLONE_NEWPID
-        )
+        kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWNET)
         kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
         programs = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in spec["programs"]}
         kernel.mount("tmpfs", str(PLACE), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0700,size=1m")
         cgroup = _cgroup(spec) if spec["systemd"] else None
+        spec["systemd"] = bool(spec["systemd"] and cgroup)
         _file_systems(spec)
         _fresh(ROOT, spec, programs)
         kernel.loopback_up(tuple(spec["addresses"]))
         _devices(spec["devices"])
         kernel.set_host_name(spec["hostname"])
-        spec["systemd"] = bool(spec["systemd"] and cgroup)
         first = _start(spec, cgroup)
         _tell(ready=True, init=first, systemd=spec["systemd"], cgroup=str(cgroup) if cgroup else "")
         _hold()
@@ -84,6 +78,7 @@ def _hold() -> None:
 
 def _start(spec: dict[str, Any], cgroup: Path | None) -> int:
     """The clone's first process, once it is where it belongs. Raises OSError with what hindered it."""
+    kernel.unshare(kernel.CLONE_NEWPID)  # not before: whoever is started first there is its first process
     reading, writing = os.pipe2(os.O_CLOEXEC)
     first = os.fork()
     if first == 0:
@@ -154,7 +149,7 @@ def _file_systems(spec: dict[str, Any]) -> None:
         if number == 0:
             ROOT.mkdir()
         if layer["kind"] == "readonly":
-            kernel.bind(layer["path"], str(target), kernel.MS_RDONLY)
+            _readonly(layer["path"], target, shared / f"{number}")
         elif layer["kind"] == "copy":
             copy = shared / f"{number}"
             shutil.copy2(layer["path"], copy)
@@ -167,6 +162,25 @@ def _file_systems(spec: dict[str, Any]) -> None:
                 memory = PLACE / f"memory-{number}"
                 _memory(memory, layer["size"])
             _overlay(layer, memory / f"{number}", target, flags, spec["changed"])
+
+
+def _readonly(path: str, target: Path, empty: Path) -> None:
+    """By an overlay that nobody can write to: the host's sockets in it answer nobody. Where the file system cannot be a
+    lower layer, by a bind mount."""
+    empty.mkdir()
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        kernel.mount(
+            "overlay",
+            str(target),
+            "overlay",
+            kernel.MS_RDONLY,
+            f"lowerdir=/proc/self/fd/{descriptor}:{empty}",
+        )
+    except OSError:
+        kernel.bind(path, str(target), kernel.MS_RDONLY)
+    finally:
+        os.close(descriptor)
 
 
 def _devices(names: list[str]) -> None:
@@ -248,16 +262,17 @@ def _fresh(root: Path, spec: dict[str, Any], programs: dict[str, int]) -> None:
     """The clone's own /run and /tmp, with what it needs there."""
     for name, mode in (("run", "0755"), ("tmp", "1777")):
         kernel.mount("tmpfs", str(root / name), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode={mode}")
-    for path, mode, uid, gid in spec["folders"]:
+    for path, mode, uid, gid in [] if spec["systemd"] else spec["folders"]:
         folder = root / path.lstrip("/")
         folder.mkdir(parents=True, exist_ok=True)
         os.chown(folder, uid, gid)
         folder.chmod(mode)
-    for path, text in spec["files"].items():
+    units = spec["units"] if spec["systemd"] else {}
+    for path, text in {**spec["files"], **units}.items():
         file = root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    for path, target in spec["links"].items():
+    for path, target in spec["links"].items() if spec["systemd"] else ():
         link = root / path.lstrip("/")
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(target)

@@ -12,6 +12,7 @@ import platform
 import signal
 import socket
 import struct
+import sys
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
@@ -24,7 +25,7 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 
-_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 15, 38, 22, 24
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_SECCOMP, _PR_CAPBSET_DROP = 1, 15, 22, 24
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "ppc64le": 203, "s390x": 217, "riscv64": 41, "armv7l": 218}
 _KERNEL_CAPABILITIES = (16, 17, 22, 25, 27, 30, 32, 33, 34, 35, 36)
 """Module loading, raw I/O, reboot, the clock, device nodes, and the configuration of audit, LSM and kernel log."""
@@ -88,6 +89,43 @@ def drop_kernel_capabilities() -> None:
     """Give up, for good and for all that we start, what would reach through the namespaces to the kernel."""
     for number in _KERNEL_CAPABILITIES:
         _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)  # one that this kernel does not have: nothing to drop
+
+
+_AF_NETLINK, _NETLINK_AUDIT, _EAFNOSUPPORT = 16, 9, 97
+_ARCHITECTURES = {
+    "x86_64": (0xC000003E, 41),
+    "aarch64": (0xC00000B7, 198),
+    "riscv64": (0xC00000F3, 198),
+    "ppc64le": (0xC0000015, 326),
+    "s390x": (0x80000016, 359),
+}
+"""By machine: what seccomp(2) calls it, and its number of socket(2)."""
+
+
+def no_audit() -> None:
+    """Let nobody in the clone speak to the kernel's audit: it has no namespaces, and PAM and systemd would write into
+    the host's audit log. As in systemd-nspawn, such a socket is an unknown kind. Raises OSError."""
+    found = _ARCHITECTURES.get(platform.machine())
+    if found is None:
+        return
+    architecture, call = found
+    low = 4 if sys.byteorder == "big" else 0
+    load, equal, result = 0x20, 0x15, 0x06
+    program = (
+        (load, 0, 0, 4),
+        (equal, 0, 7, architecture),
+        (load, 0, 0, 0),
+        (equal, 0, 5, call),
+        (load, 0, 0, 16 + low),
+        (equal, 0, 3, _AF_NETLINK),
+        (load, 0, 0, 32 + low),
+        (equal, 0, 1, _NETLINK_AUDIT),
+        (result, 0, 0, 0x00050000 | _EAFNOSUPPORT),
+        (result, 0, 0, 0x7FFF0000),
+    )
+    filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *item) for item in program))
+    described = struct.pack("@HP", len(program), ctypes.addressof(filters))
+    _checked(_libc.prctl(_PR_SET_SECCOMP, 2, ctypes.create_string_buffer(described), 0, 0), "seccomp")
 
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8913, 0x8914, 0x8916, 0x891C

@@ -62,6 +62,10 @@ class Rehearsing:
         made, began = self.made, time.monotonic()
         made.host, made.release = facts.fqdn or facts.hostname, facts.release.name
         made.systemd, made.limit = clone.systemd, clone.wish.limit
+        if clone.wish.systemd and not clone.systemd:
+            made.notes.append(
+                "there is no cgroup for a clone here, so no systemd: its services were started by init scripts"
+            )
         inside = clone.start("inside")
         assert inside.stdin is not None
         assert inside.stdout is not None
@@ -177,7 +181,7 @@ def wish(host: Host, facts: Facts) -> Wish:
         raise MemoryError(f"{free >> 20} MiB of memory are free, and a clone needs {NEEDED >> 20}")
     systemd = boot.has_systemd(host)
     services = boot.running_services(host)
-    files, links = boot.units(services) if systemd else ({}, {})
+    units, links = boot.units(services) if systemd else ({}, {})
     return Wish(
         limit=max(LEAST, min(MOST, free * 3 // 4)),
         hostname=os.uname().nodename,
@@ -186,9 +190,10 @@ def wish(host: Host, facts: Facts) -> Wish:
         addresses=tuple(item for item in facts.addresses if not ip_address(item).is_loopback),
         devices=tuple(sorted(set(host.names("/sys/class/net")) - {"lo"})[:_DEVICES]),
         ipv6_off=not facts.ipv6,
-        files={**files, **_name_servers()},
+        files=_name_servers(),
+        units=units,
         links=links,
-        folders=() if systemd else tuple(boot.run_folders()),
+        folders=tuple(boot.run_folders()),
         changed=tuple(_changed()),
     )
 

@@ -12,8 +12,7 @@ from wizard.rehearse.outcome import Rehearsal
 from wizard.rehearse.paths import PACKAGES, Explained
 from wizard.steps import STEPS
 
-FORMATS = ("text", "md", "html")
-_FILES = {"text": "txt", "md": "md", "html": "html"}
+_FILES = {"text": "txt", "md": "md", "html": "html", "screen": "screen"}
 _LISTED = 40
 """Paths of one group that are named one by one; more than that, and they are counted."""
 _LONGEST = 200
@@ -30,7 +29,7 @@ class Group:
 
 
 def shown(made: Rehearsal, form: str) -> str:
-    """The outcome in one of FORMATS; `text` is what follows the live output."""
+    """The outcome as `md`, `html`, `text` (what follows the live output) or `screen` (without diffs)."""
     steps = {step.id for step in STEPS}
     groups: dict[str, list[Explained]] = {}
     for item in made.paths:
@@ -116,7 +115,7 @@ def rollback_lines(made: Rehearsal) -> list[str]:
     if back.get("failed"):
         said = [f"FAILED: {back['failed']}"]
     said += [f"FAILED: not undone: {line}" for line in back.get("not_undone") or ()]
-    said += [f"FAILED: left: {line}" for line in back.get("left") or ()]
+    said += [f"left: {line}" for line in back.get("left") or ()]
     said += [f"FAILED: {line}" for line in made.different]
     said += [f"FAILED: {item.path} is not as it was before ({item.how})" for item in made.left]
     if made.clean:

@@ -1,0 +1,113 @@
+"""The verdict follows from what was seen, and the report holds it in every form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.rehearse.made import STATE, good, step
+from wizard.rehearse.outcome import Rehearsal
+from wizard.rehearse.paths import Explained
+from wizard.rehearse.showing import shown
+from wizard.rehearse.tree import Written
+
+
+def test_one_that_went() -> None:
+    made = good()
+    assert (made.ok, made.clean, made.logged_in, made.stopped_at, made.unknown) == (True, True, True, "", [])
+    assert "It would work" in made.verdict
+    document = made.to_json()
+    json.dumps(document)
+    assert document["rollback"]["clean"]
+    assert document["clone"]["memory"] == 9 << 20
+
+
+def spoilt(made: Rehearsal, how: str) -> None:
+    match how:
+        case "blocked":
+            made.run |= {"blocked": "preflight", "steps": [step("preflight", reason="port 587 is held")]}
+        case "failed":
+            made.run |= {"failed": "restart", "failures": [{"step": "restart", "why": "no greeting"}]}
+        case "name":
+            made.stops = "'mail' is not a qualified name"
+        case "login":
+            made.login |= {"code": 535, "verdict": "The login was refused (535)."}
+        case "not tried":
+            made.login = {
+                "tried": False,
+                "why": "there is no made-up user that could log in",
+                "remaining": False,
+            }
+        case "rollback":
+            made.rollback["failed"] = "apt refused"
+        case "left":
+            made.left = [Written("/etc/x", "new")]
+        case "package":
+            made.after = {**STATE, "packages": {**STATE["packages"], "m4": "1"}}
+        case "listener":
+            made.after = {**STATE, "listeners": []}
+        case "enabled":
+            made.after = {**STATE, "enabled": {"sendmail": False, "saslauthd": False}}
+        case "broke off":
+            made.run, made.after, made.errors = {}, {}, ["Traceback"]
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("blocked", "would stop at preflight on this host: port 587 is held"),
+        ("failed", "would stop at restart on this host: no greeting"),
+        ("name", "would stop at preflight on this host: 'mail' is not"),
+        ("login", "no login was accepted: The login was refused (535)"),
+        ("not tried", "no made-up user"),
+        ("rollback", "not everything could be taken back"),
+        ("left", "not everything could be taken back"),
+        ("package", "not everything could be taken back"),
+        ("listener", "not everything could be taken back"),
+        ("enabled", "not everything could be taken back"),
+        ("broke off", "broke off: Traceback"),
+    ],
+)
+def test_one_that_did_not(how: str, says: str) -> None:
+    made = good()
+    spoilt(made, how)
+    assert not made.ok
+    assert says in made.verdict
+    for form in ("text", "md", "html", "screen"):
+        assert shown(made, form)
+    assert "FAILED: " in shown(made, "text")
+
+
+def test_some_steps_need_no_login() -> None:
+    made = good()
+    made.login = {"tried": False, "why": "not all steps are done: restart would remain", "remaining": True}
+    assert made.ok
+    assert "No login was tried: not all steps are done" in made.verdict
+
+
+@pytest.mark.parametrize(
+    ("form", "holds"),
+    [
+        ("text", ["OK: It would work", "changed: /etc/mail/sendmail.mc", "files of the packages: 1 paths"]),
+        ("md", ["**OK: It would work", "### smtp-port: Do smtp-port (0.1 s)", "        +new", "< 235 2.0.0"]),
+        ("html", ["<strong>OK: It would work", "-old &lt;b&gt;", "&lt; 235 2.0.0 OK"]),
+        ("screen", ["smtp-port         done in 0.1 s", "< 235 2.0.0 OK"]),
+    ],
+)
+def test_every_form_tells_it(form: str, holds: list[str]) -> None:
+    text = shown(good(), form)
+    for words in holds:
+        assert words in text
+
+
+def test_what_comes_from_outside_is_cleaned() -> None:
+    made = good()
+    made.paths.append(Explained("/etc/\x1b[31mred\nline", "new", ""))
+    hostile: dict[str, Any] = {"who": "server", "text": "\x1b]0;title\x07235", "explanation": ""}
+    made.login["lines"] = [hostile]
+    made.notes.append("a\x1b[2Jnote")
+    for form in ("text", "md", "html", "screen"):
+        assert "\x1b" not in shown(made, form)
+    assert "no plan knew of this path: /etc/red line (new)" in shown(made, "text")
