@@ -13,6 +13,7 @@ from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD, add_alice, apply, history, wizard
 from tests.system.rehearsing import around, processes, rehearsed, shortly, untouched
+from tests.system.test_screens import on
 
 
 def compiled(debian: Machine) -> None:
@@ -227,6 +228,26 @@ def test_no_secret_and_no_mail_leaves_it(machine: BootMachine) -> None:
     assert user not in debian.run(["journalctl", "--no-pager", "-q"]).stdout
     debian.run("rm /run/seen /run/watch /run/watcher")
     untouched(debian, before, patience=5)
+
+
+@pytest.mark.full
+def test_on_the_screen(machine: BootMachine) -> None:
+    """From the first screen by its own key to the verdict; stopped half-way it leaves nothing; a dropped line neither."""
+    debian = machine("mail")
+    before = begin_to_watch(debian)
+    with on(debian) as terminal:
+        terminal.until("steps have something to do", 120)
+        terminal.press("r")
+        terminal.until("y begins", 60)
+        terminal.press("y")
+        terminal.until("working the set-up, in the clone", 60)
+        terminal.press("x")
+        terminal.until("Nothing is left of the clone", 60)
+        terminal.press("y")
+        terminal.until("It would work", 120)
+        terminal.press("y")
+        terminal.until("working the set-up, in the clone", 60)
+    gone(debian, before)
 
 
 @pytest.mark.full

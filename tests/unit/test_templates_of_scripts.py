@@ -18,3 +18,11 @@ def test_the_hook_for_certbot(path: str) -> None:
         ["shellcheck", "--severity=warning", "-"], input=script, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_short_sleep_of_a_clone() -> None:
+    script = render("short_sleep.sh.j2", sleep="/run/msa-wizard/sleep")
+    done = subprocess.run(
+        ["shellcheck", "--severity=warning", "-"], input=script, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "")

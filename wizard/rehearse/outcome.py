@@ -129,8 +129,11 @@ class Rehearsal:
         if not self.run:
             return f"The rehearsal broke off: {'; '.join(self.errors[-3:]) or 'the clone ended'}"
         if self.stopped_at:
-            back = "what had been done was taken back" if self.clean else "and not all could be taken back"
-            return f"`msa-wizard apply` would stop at {self.stopped_at} on this host: {self.why}. In the clone {back}."
+            back = "What had" if self.clean else "NOT all that had"
+            return (
+                f"`msa-wizard apply` would stop at {self.stopped_at} on this host: {self.why.rstrip('.')}. "
+                f"{back} been done could be taken back."
+            )
         if not self.logged_in and not self.login.get("remaining"):
             why = self.login.get("verdict") or self.login.get("why") or "it was not tried"
             return f"All steps went through, and no login was accepted: {why}"
