@@ -17,7 +17,7 @@ from textual.screen import Screen
 
 from screens.desk import Desk, Reply
 from screens.machine import Machine
-from screens.places import PLACES
+from screens.places import PLACES, TOOLS
 from screens.welcome import Welcome
 from screens.widgets.changed_cells import ChangedCells
 from wizard.interrupt import SIGNALS
@@ -103,10 +103,10 @@ class WizardApp(App[int]):
         self.go("history")
 
     def go(self, name: str) -> None:
-        """To a screen of PLACES, unless we are there, something is at work or a dialog waits."""
+        """To a screen of PLACES or TOOLS, unless we are there, something is at work or a dialog waits."""
         if self.desk.changing or self.screen.is_modal:
             return
-        place = PLACES[name].make()
+        place = (PLACES | TOOLS)[name].make()
         if not any(type(each) is type(place) for each in self.screen_stack):
             self.push_screen(place)
             return
@@ -125,6 +125,8 @@ class WizardApp(App[int]):
         for name, place in PLACES.items():
             if name != "continue" or self.machine.killed() is not None:
                 yield SystemCommand(place.title, f"$ {place.command}", partial(self.go, name))
+        for name, place in TOOLS.items():
+            yield SystemCommand(place.title, f"$ {place.command}", partial(self.go, name))
         yield SystemCommand("Help", "What this screen is for, and its keys", self.action_explain)
         yield SystemCommand("Quit", "Leave msa-wizard", self.action_leave)
 

@@ -28,11 +28,12 @@ Mail clients see this certificate when they start TLS. Debian makes one that sig
 where clients look (subjectAltName), so each client warns. n makes a new one that signs itself, with the name: clients
 warn once, then remember it.
 
-A certificate of an authority (Let's Encrypt and others) makes no client warn. It is installed on the command line:
-msa-wizard certificate install CERT KEY. Both are steps that the history can take back.
+A certificate of an authority (Let's Encrypt and others) makes no client warn: i installs one, checked first. Both are
+steps that the history can take back.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "renew", "New, self-signed"),
+        Binding("i", "install", "Install one"),
         Binding("f5", "look", "Look again"),
         Binding("space", "turn(1)", "Page", key_display="space", show=False),
         Binding("b", "turn(-1)", "Page back", show=False),
@@ -73,6 +74,13 @@ msa-wizard certificate install CERT KEY. Both are steps that the history can tak
             self.app.push_screen(
                 Doing("A new certificate", "msa-wizard certificate renew", make), lambda _: self.action_look()
             )
+
+    def action_install(self) -> None:
+        """One of an authority."""
+        if not self.wizard.desk.changing:
+            from screens.install_certificate import InstallCertificate
+
+            self.app.push_screen(InstallCertificate(), lambda _: self.action_look())
 
     def action_turn(self, pages: int) -> None:
         """Scroll it."""

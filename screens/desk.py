@@ -43,6 +43,8 @@ class Job:
         self.interrupt = Interrupt()
         self.waiting = False
         """Whether it waits for an answer: then nothing is being changed."""
+        self.holds = False
+        """Whether it must put something back before anything else may be done, also while it waits."""
         self.ended = threading.Event()
         self._listener = listener
         self._lines = lines
@@ -71,12 +73,15 @@ class Job:
         if shown := clean(line):
             self._lines.append(shown)
 
-    def ask(self, question: Message) -> Reply:
-        """Show `question` and wait for the answer. Raises Stopped, Interrupted."""
+    def ask(self, question: Message, within: float | None = None) -> Reply:
+        """Show `question` and wait for the answer; none in `within` seconds is a no. Raises Stopped, Interrupted."""
         self.interrupt()
         self.waiting = True
         self.post(question)
-        reply = self._replies.get()
+        try:
+            reply = self._replies.get(timeout=within)
+        except queue.Empty:
+            reply = Reply.NO
         self.waiting = False
         self.interrupt()
         if reply is None or reply is Reply.STOP:
@@ -128,8 +133,8 @@ class Desk:
 
     @property
     def changing(self) -> bool:
-        """Whether the host may be changing at this moment."""
-        return self.busy and not self.waiting
+        """Whether the host may be changing at this moment, or must be put back first."""
+        return self.busy and (not self.waiting or (self._job is not None and self._job.holds))
 
     def start(self, listener: MessagePump, name: str, work: Callable[[Job], object]) -> None:
         """Do `work` in a thread; `listener` gets its messages. A job that waits for an answer ends first."""

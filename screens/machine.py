@@ -15,20 +15,25 @@ if TYPE_CHECKING:
     from snapshots.merge import Choice
     from snapshots.store import Commit, Store
     from wizard.answers import Answers
+    from wizard.by_hand import Move
     from wizard.certificate_report import CertificateReport
     from wizard.events import Report
     from wizard.facts import Facts
     from wizard.host import Host
     from wizard.interrupt import Interrupt
     from wizard.journal import Journal, Unfinished
+    from wizard.log_follow import Logged
+    from wizard.log_watch import Seen
+    from wizard.login_by_hand import Talked
     from wizard.overview import Overview
     from wizard.own_edits import OwnEdit
-    from wizard.plan import Plan, Say, Step
+    from wizard.plan import Check, Plan, Say, Step
     from wizard.recovery import Recovery
     from wizard.rehearse.outcome import Rehearsal
     from wizard.rehearse.rehearsal import Tell
     from wizard.rollback import Rollback
     from wizard.rollback_session import Undone
+    from wizard.saslauthd_debug import Ended
     from wizard.session import Decide, Run
     from wizard.standing import Target
     from wizard.taking_back import TakingBack
@@ -49,6 +54,18 @@ def _answers() -> Answers:
     from wizard.answers import Answers
 
     return Answers()
+
+
+@dataclass(frozen=True)
+class ByHandRequest:
+    """What is asked for: a login over TLS, or without; then for `seconds`, and on loopback alone where wished."""
+
+    credentials: Credentials
+    port: int = 587
+    send_to: str = ""
+    encrypted: bool = True
+    loopback: bool = False
+    seconds: int = 120
 
 
 @dataclass
@@ -139,12 +156,86 @@ class Machine:
 
         return [renewal(self.host)]
 
+    def certificate_installation(self, cert: str, key: str, chain: str) -> Sequence[Step]:
+        """The step that installs one of an authority, checked. Raises HostError, EngineError."""
+        from wizard.certificate_command import installation
+
+        return [installation(self.host, cert, key, chain)]
+
     def troubleshoot(self, credentials: Credentials | None) -> Verdict:
         """Which layer fails, and why; changes nothing. Raises HostError, CannotHere."""
         from wizard.troubleshoot.take import take
         from wizard.troubleshoot.verdict import judge
 
         return judge(take(self.host, self.answers, credentials))
+
+    def debug_saslauthd(
+        self,
+        seconds: int,
+        told: Callable[[str], None],
+        say: Say,
+        over: Callable[[], bool],
+        interrupt: Interrupt,
+    ) -> Ended:
+        """saslauthd in debug mode until `over`; see wizard.saslauthd_debug.debug."""
+        from wizard.for_a_while import ForAWhile
+        from wizard.saslauthd_debug import debug
+
+        def ends() -> bool:
+            return over() or interrupt.number is not None
+
+        with self.at_work(interrupt) as (store, journal, _):
+            work = ForAWhile(self.host, store, journal, interrupt, say)
+            return debug(work, self.facts(), seconds, told, ends)
+
+    def login_by_hand(
+        self,
+        request: ByHandRequest,
+        told: Callable[[Seen], None],
+        enter: Callable[[Move, float | None], bool],
+        say: Say,
+        interrupt: Interrupt,
+    ) -> Talked:
+        """A conversation with this host, one command at a time; `enter` says whether the next one goes, before the end.
+
+        Without TLS AuthOptions is out of sendmail.cf for that while. Raises ValueError, HostError, ChangeError."""
+        from wizard.for_a_while import ForAWhile
+        from wizard.login import reachable
+        from wizard.login_by_hand import talk
+        from wizard.plain_login import held, plain
+        from wizard.smtp import Target
+
+        def converse(address: str, end: float | None) -> Talked:
+            target = Target(
+                host=address, server_name=name, port=request.port, send_to=request.send_to or None
+            )
+            return talk(
+                *(self.host, target, request.credentials, told, lambda move: enter(move, end)),
+                encrypted=request.encrypted,
+            )
+
+        address, name = reachable("", request.port)
+        if request.encrypted:
+            return converse(address, None)
+        with self.at_work(interrupt) as (store, journal, _):
+            made = plain(self.facts(), request.port, loopback=request.loopback)
+            if made is None:
+                return converse(address, None)
+            work = ForAWhile(self.host, store, journal, interrupt, say)
+            with held(work, made, request.port, request.seconds) as end:
+                return converse(made.address, end)
+
+    def outside_commands(self) -> str:
+        """What to run on another machine to test this one."""
+        from wizard.outside_test import commands
+
+        return commands(self.host)
+
+    def from_outside(self, seconds: float, told: Callable[[Logged], None], over: Callable[[], bool]) -> Check:
+        """Wait for a login from another machine; what it proves. Raises CannotHere."""
+        from wizard.outside_test import verdict, watched
+
+        return verdict(watched(self.host, seconds, told, over), seconds)
 
     def mends(self, faults: Sequence[Fault]) -> Sequence[Step]:
         """The steps that mend them, in their order."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from wizard.by_hand import Move
     from wizard.events import Event
+    from wizard.log_follow import Logged
     from wizard.log_watch import Seen
     from wizard.own_edits import OwnEdit
     from wizard.plan import Plan, Step
@@ -50,6 +52,28 @@ class SmtpLine(Message):
     """A line of the AUTH LOGIN conversation, or of the mail log beside it."""
 
     line: Seen
+
+
+@dataclass
+class DebugSaid(Message):
+    """A line that a daemon in debug mode printed: secrets are not masked yet."""
+
+    line: str
+
+
+@dataclass
+class LogSaid(Message):
+    """A line of the mail log, not cleaned."""
+
+    line: Logged
+
+
+@dataclass
+class MoveWaits(Message):
+    """The next command of a conversation by hand waits for its key; `end` on the monotonic clock, None without one."""
+
+    move: Move
+    end: float | None
 
 
 @dataclass

@@ -66,6 +66,30 @@ def _certificate() -> Screen[Any]:
     return Certificate()
 
 
+def _saslauthd_debug() -> Screen[Any]:
+    from screens.saslauthd_debug import SaslauthdDebug
+
+    return SaslauthdDebug()
+
+
+def _by_hand() -> Screen[Any]:
+    from screens.by_hand import ByHand
+
+    return ByHand()
+
+
+def _from_outside() -> Screen[Any]:
+    from screens.from_outside import FromOutside
+
+    return FromOutside()
+
+
+def _install_certificate() -> Screen[Any]:
+    from screens.install_certificate import InstallCertificate
+
+    return InstallCertificate()
+
+
 def _mail_clients() -> Screen[Any]:
     from screens.mail_clients import MailClients
 
@@ -91,3 +115,13 @@ PLACES: dict[str, Place] = {
     "report": Place("Report", "msa-wizard status", _report),
 }
 """By the id of the offer, in the order of the first screen."""
+
+TOOLS: dict[str, Place] = {
+    "saslauthd": Place("saslauthd in debug mode", "msa-wizard debug saslauthd", _saslauthd_debug),
+    "by-hand": Place("A login by hand", "msa-wizard debug login --user NAME", _by_hand),
+    "from-outside": Place("A test from outside", "msa-wizard test --from-outside", _from_outside),
+    "install": Place(
+        "Install a certificate", "msa-wizard certificate install CERT KEY", _install_certificate
+    ),
+}
+"""The howto's own tools and the like: by the command palette, and from the screens that they belong to."""

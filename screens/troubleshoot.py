@@ -37,11 +37,16 @@ and what mends it.
 Looking changes nothing. f shows what would mend the chosen fault, and does it when you press y there; a the same for all that
 fails. A mend is a step like any other: the history can take it back. u takes a user name and a password, and tells
 an account that is locked, or a wrong password, from machinery that is broken.
+
+d runs saslauthd in debug mode, t holds a login by hand, o waits for a login from another machine: the howto's own tools.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "mend", "Mend"),
-        Binding("a", "mend_all", "Mend all"),
+        Binding("a", "mend_all", "All"),
         Binding("u", "log_in", "Login"),
+        Binding("d", "tool('saslauthd')", "Debug"),
+        Binding("t", "tool('by-hand')", "By hand"),
+        Binding("o", "tool('from-outside')", "From outside", show=False),
         Binding("f5", "look", "Again"),
         Binding("space", "turn(1)", "Page", key_display="space", show=False),
         Binding("b", "turn(-1)", "Page back", show=False),
@@ -170,6 +175,10 @@ an account that is locked, or a wrong password, from machinery that is broken.
                 self.action_look()
 
         self.app.push_screen(AskCredentials(), given)
+
+    def action_tool(self, name: str) -> None:
+        """One of the howto's own tools."""
+        self.wizard.go(name)
 
     def action_turn(self, pages: int) -> None:
         """Scroll the explanation."""

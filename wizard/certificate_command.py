@@ -73,12 +73,18 @@ def renewal(host: Host) -> Step:
 def _install(arguments: argparse.Namespace) -> int:
     """A certificate from an authority: 0 done or there already, 1 refused, or failed and undone, 3 blocked."""
     host = Host()
-    name = _name(arguments.name) if arguments.name else _own_name(host)
-    cert, key, chain = (
-        str(Path(path).absolute()) if path else ""
-        for path in (arguments.cert, arguments.key, arguments.chain)
+    return _apply(
+        host,
+        arguments,
+        lambda: installation(host, arguments.cert, arguments.key, arguments.chain, arguments.name),
     )
-    return _apply(host, arguments, lambda: chosen(host, Source(cert, key, chain, name)))
+
+
+def installation(host: Host, cert: str, key: str, chain: str = "", name: str = "") -> Step:
+    """The step `certificate-install` for these files, checked. Raises EngineError, HostError."""
+    known = _name(name) if name else _own_name(host)
+    cert, key, chain = (str(Path(path).absolute()) if path else "" for path in (cert, key, chain))
+    return chosen(host, Source(cert, key, chain, known))
 
 
 def _own_name(host: Host) -> str:

@@ -77,7 +77,9 @@ def test_a_login_seen_from_inside_saslauthd(debian: Machine) -> None:
     assert state(debian) == before
 
 
-@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+@pytest.mark.parametrize(
+    "name", ["TERM", pytest.param("INT", marks=pytest.mark.full), pytest.param("HUP", marks=pytest.mark.full)]
+)
 def test_a_signal_puts_the_service_back(debian: Machine, name: str) -> None:
     before = state(debian)
     with running(debian, ("debug", "saslauthd", "--yes"), "listening on socket") as ours:
@@ -108,6 +110,7 @@ def test_after_a_kill_the_guard_puts_it_back_and_recover_closes_the_journal(debi
     assert wizard(debian, "status").returncode == 0
 
 
+@pytest.mark.full
 def test_recover_alone_puts_it_back_when_the_guard_went_too(debian: Machine) -> None:
     before = state(debian)
     with running(debian, ("debug", "saslauthd", "--yes"), "listening on socket") as ours:
@@ -121,6 +124,7 @@ def test_recover_alone_puts_it_back_when_the_guard_went_too(debian: Machine) -> 
     assert state(debian) == before
 
 
+@pytest.mark.full
 def test_its_time_is_limited(debian: Machine) -> None:
     before = state(debian)
     done = wizard(debian, "debug", "saslauthd", "--yes", "--within", "5")
@@ -144,6 +148,7 @@ with socket.create_server(("127.0.0.1", 143)) as server:
 """
 
 
+@pytest.mark.full
 def test_the_mechanism_that_prints_passwords_when_verbose_prints_none(debian: Machine) -> None:
     debian.put("/root/imap.py", _IMAP)
     debian.run("setsid python3 /root/imap.py >/dev/null 2>&1 &")

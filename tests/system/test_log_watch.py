@@ -114,6 +114,7 @@ def test_a_client_from_outside_is_the_proof_and_loopback_is_none(debian: Machine
     assert PASSWORD not in said
 
 
+@pytest.mark.full
 def test_nobody_from_outside_is_a_failure_also_after_a_test_on_this_host(debian: Machine) -> None:
     argv = debian.argv([WIZARD, "test", "--from-outside", "--within", "6", "--json"])
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as waiting:

@@ -78,6 +78,7 @@ def asks(terminal: Terminal, words: str) -> bool:
     return bool(asked) and words in asked[-1]
 
 
+@pytest.mark.full
 def test_enter_sends_each_command_over_tls(debian: Machine) -> None:
     before = cf(debian)
     with typed(debian, *BY_HAND, "--send-to", "alice@mail.example.test") as terminal:
@@ -126,6 +127,7 @@ def test_plaintext_on_loopback_alone_then_all_as_before(debian: Machine) -> None
     assert login(debian)["exit"] == 0
 
 
+@pytest.mark.full
 def test_the_time_ends_it_and_q_does(debian: Machine) -> None:
     before = cf(debian)
     with typed(debian, *PLAINTEXT, "--within", "5") as terminal:
@@ -141,7 +143,7 @@ def test_the_time_ends_it_and_q_does(debian: Machine) -> None:
         assert terminal.ended() == 1
 
 
-@pytest.mark.parametrize("how", ["KILL", "line"])
+@pytest.mark.parametrize("how", ["KILL", pytest.param("line", marks=pytest.mark.full)])
 def test_a_killed_wizard_and_a_dropped_line_put_it_back(debian: Machine, how: str) -> None:
     before = cf(debian)
     with typed(debian, *PLAINTEXT) as terminal:
@@ -163,6 +165,7 @@ def test_a_killed_wizard_and_a_dropped_line_put_it_back(debian: Machine, how: st
     assert connects(debian.client(), 587)
 
 
+@pytest.mark.full
 def test_where_nothing_is_in_the_way_nothing_is_changed(debian: Machine) -> None:
     debian.run(
         "cp -p /etc/mail/sendmail.cf /root/kept; sed -i 's/^O AuthOptions=.*/O AuthOptions=y/' /etc/mail/sendmail.cf"
@@ -176,3 +179,50 @@ def test_where_nothing_is_in_the_way_nothing_is_changed(debian: Machine) -> None
         debian.run("cp -p /root/kept /etc/mail/sendmail.cf; systemctl restart sendmail")
     wrong = wizard(debian, *BY_HAND, "--loopback-only", "--password-stdin", "--yes", input="x\n")
     assert (wrong.returncode, "goes with --plaintext" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.full
+def test_the_tools_on_the_screen(debian: Machine) -> None:
+    before, F5, F6 = cf(debian), "\x1b[15~", "\x1b[17~"
+    with Terminal(debian.argv([WIZARD], env={"TERM": "xterm-256color"})) as terminal:
+        terminal.until("Troubleshoot", 120)
+        terminal.press("home", *["down"] * 3, "enter")
+        terminal.until("Nothing fails", 60)
+        terminal.press("d")
+        terminal.until("y begins")
+        terminal.press("y")
+        terminal.until("listening on socket", 60)
+        assert login(debian)["exit"] == 0
+        terminal.until("auth success: [user=alice]", 60)
+        terminal.press("escape")
+        terminal.until("Nothing fails", 60)
+        assert debian.run("pgrep -a -o -x saslauthd").stdout.split()[-1] != "-d"
+
+        terminal.press("t")
+        terminal.until("Fill in the user name")
+        terminal.press(F6)
+        terminal.until("loopback alone. F6")
+        terminal.press("alice", "enter", PASSWORD, F5)
+        terminal.until("Enter sends: (connect to", 60)
+        assert plaintext_is_offered(debian)
+        assert not connects(debian.client(), 587)
+        for words in ("EHLO", "AUTH LOGIN", "YWxpY2U=", "********", "QUIT"):
+            terminal.press("enter")
+            terminal.until(f"Enter sends: {words}", 60)
+        terminal.until("s left, then")
+        terminal.press("enter")
+        terminal.until("The login was accepted (235).", 90)
+        assert cf(debian) == before
+        assert encrypted_again(debian)
+        said = terminal.raw.decode("utf-8", "replace")
+        assert PASSWORD not in said
+        assert ENCODED not in said
+
+        terminal.press(F5)
+        terminal.until("Enter sends: (connect to", 60)
+        assert plaintext_is_offered(debian)
+    # leaving hangs up the line
+    wait_for(lambda: cf(debian) == before)
+    wait_for(lambda: encrypted_again(debian))
+    debian.run("while pgrep -f '[w]izard.cli import main' >/dev/null; do sleep 0.1; done", timeout=60)
+    assert "nothing to recover" in wizard(debian, "recover").stdout

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,22 +16,26 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.widgets import Input
 
 from screens.app import WizardApp
+from screens.by_hand import ByHand
 from screens.certificate import Certificate as CertificateScreen
 from screens.confirming import Confirming
 from screens.failed import Failure
 from screens.help import Help
 from screens.history import History
+from screens.install_certificate import InstallCertificate
 from screens.leaving import Leaving
 from screens.login_test import LoginTest
 from screens.mail_clients import MailClients
-from screens.messages import JobEnded, RollbackWaits, SmtpLine
+from screens.messages import DebugSaid, JobEnded, MoveWaits, RollbackWaits, SmtpLine
 from screens.own_edits import OwnEdits
 from screens.recovery import Interrupted
 from screens.rehearse import Rehearse
 from screens.report import Report
 from screens.rollback import RollBack
+from screens.saslauthd_debug import SaslauthdDebug
 from screens.settings import Settings
 from screens.steps import Steps
 from screens.troubleshoot import Troubleshoot
@@ -45,6 +50,7 @@ from tests.steps.recorded import machine
 from tests.tui.bench import Bench, play, shows, until
 from tests.unit.rehearse.made import good
 from tests.unit.troubleshoot.pictures import SENDMAIL, picture
+from wizard.by_hand import Move
 from wizard.certificate import Certificate
 from wizard.certificate_report import CertificateReport, Named
 from wizard.changes.packages import PackagesEffect
@@ -161,6 +167,57 @@ def just_tested() -> Screen[None]:
     return Tested()
 
 
+def saslauthd_talks() -> Screen[None]:
+    """saslauthd in debug mode, after a login."""
+
+    class Talking(SaslauthdDebug):
+        def on_screen_resume(self) -> None:
+            """The lines of one login."""
+            for line in (
+                "listening on socket: /var/run/saslauthd/mux",
+                "using process model",
+                "forked child: 1379",
+                "released accept lock",
+                "[login=alice] [service=smtp] [realm=]: not found, update pending",
+                "auth success: [user=alice] [service=smtp] [realm=] [mech=pam]",
+                "response: OK",
+                "auth failure: [user=bob] [service=smtp] [realm=] [mech=pam] [reason=PAM auth error]",
+            ):
+                self.on_debug_said(DebugSaid(f"saslauthd[1378] :{line}"))
+
+    return Talking()
+
+
+def asks_for_the_next() -> Screen[None]:
+    """A login by hand without TLS, at its password."""
+
+    class Asking(ByHand):
+        def on_screen_resume(self) -> None:
+            """The lines so far, and the move that waits."""
+            self.action_mode()
+            self.query_one("#user", Input).value = "alice"
+            self.query_one("#password", Input).value = "s3cret"
+            for who, words, beside in (
+                ("client", "AUTH LOGIN", "log in: name and password are asked for one by one"),
+                ("server", "334 VXNlcm5hbWU6", "base64 of: Username:"),
+                ("client", "YWxpY2U=", "base64 of the user name alice"),
+                ("server", "334 UGFzc3dvcmQ6", "base64 of: Password:"),
+            ):
+                self.on_smtp_line(SmtpLine(Seen(0.0, who, words, beside)))  # type: ignore[arg-type]
+            self.query_one("#said").focus()
+            self.on_move_waits(
+                MoveWaits(Move("********", "base64 of the password, masked here"), time.monotonic() + 97.4)
+            )
+
+        def _count(self) -> None:
+            assert self._waits is not None or not self.is_current
+            if self._waits is not None:
+                self._waits = MoveWaits(self._waits.move, time.monotonic() + 97.4)
+            super()._count()
+
+    return Asking()
+
+
 BEFORE = "DAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp, Addr=127.0.0.1')dnl"
 LEFT = "DAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp, M=A')dnl"
 MINE = "DAEMON_OPTIONS(`Family=inet,  Name=MTA-v4, Port=smtp, M=Ab')dnl"
@@ -237,6 +294,9 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "own-edits": (own_edits, "cancel (the default)"),
     "troubleshoot": (Troubleshoot, "f mends it"),
     "certificate": (CertificateScreen, "What a mail client"),
+    "saslauthd-debug": (saslauthd_talks, "response: OK"),
+    "by-hand": (asks_for_the_next, "Enter sends: ********"),
+    "install-certificate": (InstallCertificate, "The certificate in PEM format"),
     "mail-clients": (MailClients, "STARTTLS"),
     "report": (Report, "Mail submission on"),
     "failure": (lambda: Failure("restart", "port 587 does not greet", ["Restarting sendmail"], ["service sendmail"], []), "failed"),

@@ -1,0 +1,76 @@
+"""Lines that come one by one, and below them what the chosen one means. It follows the newest until one is chosen."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from wizard.printing import clean
+
+MOST = 2000
+"""Lines that are kept."""
+
+
+class ExplainedLines(Vertical):
+    """A list of lines, an explain pane below it."""
+
+    def __init__(self, about: str) -> None:
+        super().__init__(id="explained-lines")
+        self._about = about
+        self._words: list[tuple[str, str]] = []
+        self._new: list[tuple[str, str, str]] = []
+
+    def compose(self) -> ComposeResult:
+        """The list and the pane."""
+        yield OptionList(id="said", markup=False)
+        yield Static(self._about, id="word", markup=False)
+
+    def on_mount(self) -> None:
+        """Draw what has come some ten times a second."""
+        self.set_interval(0.1, self.draw)
+
+    def add(self, text: str, word: str, style: str = "") -> None:
+        """A line more, not cleaned yet; `word` says what it means."""
+        self._new.append((clean(text), clean(word), style))
+
+    def clear(self, about: str = "") -> None:
+        """None of them any more."""
+        self._about = about or self._about
+        self._words.clear()
+        self._new.clear()
+        self.query_one("#said", OptionList).clear_options()
+        self.query_one("#word", Static).update(self._about)
+
+    def draw(self) -> None:
+        """Show what has come."""
+        if not self._new:
+            return
+        said = self.query_one("#said", OptionList)
+        last = said.option_count - 1
+        follows = said.highlighted is None or said.highlighted >= last
+        new, self._new = self._new[-MOST:], []
+        self._words += [(text, word) for text, word, _ in new]
+        said.add_options([Option(_row(text, word, style)) for text, word, style in new])
+        if len(self._words) > MOST:
+            for _ in range(len(self._words) - MOST):
+                said.remove_option_at_index(0)
+            self._words = self._words[-MOST:]
+        if follows:
+            said.highlighted = said.option_count - 1
+            said.scroll_end(animate=False)
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Explain another line."""
+        if 0 <= event.option_index < len(self._words):
+            text, word = self._words[event.option_index]
+            self.query_one("#word", Static).update(
+                Content.assemble((word or "Nobody knows what this line means.", "bold"), f"\n{text}")
+            )
+
+
+def _row(text: str, word: str, style: str) -> Content:
+    beside = f"  - {word}" if word else ""
+    return Content.assemble((text, style), (beside, "ansi_cyan"))

@@ -1,0 +1,307 @@
+"""The howto's own tools by keys: saslauthd talking, a login by hand, a test from outside, a certificate to install."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList
+
+from screens.app import WizardApp
+from screens.by_hand import ByHand
+from screens.doing import Doing
+from screens.from_outside import FromOutside
+from screens.install_certificate import InstallCertificate
+from screens.machine import ByHandRequest
+from screens.saslauthd_debug import SaslauthdDebug
+from screens.troubleshoot import Troubleshoot
+from tests.authority import Authority
+from tests.tui.bench import Bench, Writes, play, shows, text, until, use
+from tests.unit.smtp.server import PASSWORD, USER, Script, serving
+from wizard.by_hand import Move
+from wizard.connection import Target
+from wizard.host import HostError
+from wizard.interrupt import Interrupt
+from wizard.log_follow import Logged
+from wizard.log_watch import Seen
+from wizard.login_by_hand import Talked, talk
+from wizard.outside_test import Outside, verdict
+from wizard.plan import Check, Say, Sign, Step
+from wizard.saslauthd_debug import Ended
+from wizard.troubleshoot.verdict import Verdict, judge
+from wizard.wire import Credentials, encode
+
+LINES = (
+    "saslauthd[9] :listening on socket: /var/run/saslauthd/mux",
+    "saslauthd[9] :auth success: [user=alice] [service=smtp] [realm=] [mech=pam]",
+    "saslauthd[9] :auth_rimap: sending LOGIN alice S3cr3t-77",
+)
+
+
+@dataclass
+class Tools(Bench):
+    """A host whose saslauthd says LINES, and whose MSA is the scripted server."""
+
+    port: int = 0
+    seconds: float = 60.0
+    ended: list[str] = field(default_factory=list)
+    problem: Exception | None = None
+
+    def debug_saslauthd(
+        self,
+        seconds: int,
+        told: Callable[[str], None],
+        say: Say,
+        over: Callable[[], bool],
+        interrupt: Interrupt,
+    ) -> Ended:
+        """Its lines, then silence until the end."""
+        if self.problem:
+            raise self.problem
+        for line in LINES:
+            told(line)
+        while not over() and interrupt.number is None:
+            time.sleep(0.02)
+        self.ended.append("put back")
+        say("put back: service saslauthd (as before)")
+        return Ended(False, 0, Check("socket", Sign.OK, "saslauthd answers on /run/saslauthd/mux"))
+
+    def login_by_hand(
+        self,
+        request: ByHandRequest,
+        told: Callable[[Seen], None],
+        enter: Callable[[Move, float | None], bool],
+        say: Say,
+        interrupt: Interrupt,
+    ) -> Talked:
+        """The real conversation, with the scripted server."""
+        end = None if request.encrypted else time.monotonic() + self.seconds
+        target = Target(
+            host="127.0.0.1", server_name="mx.test", port=self.port, send_to=request.send_to or None
+        )
+        try:
+            return talk(
+                *(self.host, target, request.credentials, told, lambda move: enter(move, end)),
+                encrypted=request.encrypted,
+            )
+        finally:
+            self.ended.append("put back")
+
+    def outside_commands(self) -> str:
+        """As for a host with this name."""
+        return "from another machine, outside: msa-wizard test --host mail.example.test --user NAME"
+
+    def from_outside(self, seconds: float, told: Callable[[Logged], None], over: Callable[[], bool]) -> Check:
+        """A client that logs in."""
+        found = Outside(frozenset({"192.0.2.1"}))
+        line = Logged(0.0, "sm-mta", 7, "AUTH=server, relay=[8.8.8.8], authid=alice, mech=LOGIN, bits=0")
+        assert found.takes(line)
+        told(line)
+        return verdict(found, seconds)
+
+    def certificate_installation(self, cert: str, key: str, chain: str) -> Sequence[Step]:
+        """A step that can be done here; files that are none are refused as the real one does."""
+        if not cert.endswith(".pem"):
+            raise HostError(f"{cert} holds no certificate")
+        return [Writes("certificate-install", self.host, "/etc/a", f"{cert} {key} {chain}\n")]
+
+    def troubleshoot(self, credentials: Credentials | None) -> Verdict:
+        """All is well."""
+        from tests.unit.troubleshoot.pictures import picture
+
+        return judge(picture())
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate and its key, in one file."""
+    (tmp_path / "ca").mkdir()
+    made = Authority(tmp_path / "ca").leaf("mx.test")
+    path = tmp_path / "mx.pem"
+    path.write_text(made.key + made.certificate)
+    return path
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
+    made = Tools(root=tmp_path)
+    use(monkeypatch, Writes("one", made.host, "/etc/b", "new b\n"))
+    return made
+
+
+async def at(pilot: Pilot[int], app: WizardApp, name: str, words: str) -> None:
+    await until(pilot, lambda: shows(app, "Set up, step by step"))
+    app.go(name)
+    await until(pilot, lambda: shows(app, words))
+
+
+def test_saslauthd_talks_and_each_line_is_explained(bench: Tools) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "saslauthd", "y begins")
+        assert not app.desk.busy
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "auth success: [user=alice]"))
+        await until(pilot, lambda: shows(app, "s left. e ends it"))
+        assert "S3cr3t-77" not in "\n".join(text(app))
+        await pilot.press("up")
+        await until(pilot, lambda: shows(app, "yes: user and password are right"))
+        await pilot.press("home")
+        await until(pilot, lambda: shows(app, "ready: sendmail asks it here"))
+        app.go("history")
+        assert isinstance(app.screen, SaslauthdDebug), "the host is changed for that while"
+        await pilot.press("e")
+        await until(pilot, lambda: shows(app, "✓ The service is put back"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, SaslauthdDebug))
+
+    play(bench, story)
+    assert bench.ended == ["put back"]
+
+
+def test_leaving_puts_saslauthd_back_first(bench: Tools) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "saslauthd", "y begins")
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "auth success: [user=alice]"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, SaslauthdDebug))
+        assert bench.ended == ["put back"]
+
+    play(bench, story)
+
+
+def test_what_hinders_saslauthd_is_said(bench: Tools) -> None:
+    bench.problem = HostError("there is no saslauthd service on this host")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "saslauthd", "y begins")
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "✗ There is no saslauthd service on this host"))
+
+    play(bench, story)
+
+
+def test_each_command_waits_for_its_key(bench: Tools, certificate: Path) -> None:
+    script = Script(certificate)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "by-hand", "Fill in the user name")
+        for name, value in (("user", USER), ("password", PASSWORD)):
+            app.screen.query_one(f"#{name}", Input).value = value
+        await pilot.press("enter")
+        for words in (
+            "(connect to",
+            "EHLO",
+            "STARTTLS",
+            "EHLO",
+            "AUTH LOGIN",
+            encode(USER),
+            "********",
+            "QUIT",
+        ):
+            await until(pilot, lambda words=words: shows(app, f"Enter sends: {words}"))  # type: ignore[misc]
+            if words == "AUTH LOGIN":
+                await pilot.pause(0.3)
+                assert not any(said.startswith("AUTH") for said in script.said), "not before its key"
+            await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "✓ The login was accepted (235)."))
+        assert PASSWORD not in "\n".join(text(app))
+        said = app.screen.query_one("#said", OptionList)
+        shown = "\n".join(str(said.get_option_at_index(at).prompt) for at in range(said.option_count))
+        assert PASSWORD not in shown
+        assert encode(PASSWORD) not in shown
+        assert "235" in shown
+
+    with serving(script) as bench.port:
+        play(bench, story, (100, 40))
+
+
+def test_without_tls_the_time_is_counted_and_ends_it(bench: Tools) -> None:
+    bench.seconds = 4.0
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "by-hand", "Fill in the user name")
+        await pilot.press("f6")
+        await until(pilot, lambda: shows(app, "loopback alone. F6"))
+        await until(
+            pilot, lambda: shows(app, "$ msa-wizard debug login --user NAME --plaintext --loopback-only")
+        )
+        for name, value in (("user", USER), ("password", PASSWORD)):
+            app.screen.query_one(f"#{name}", Input).value = value
+        await pilot.press("f5")
+        await until(pilot, lambda: shows(app, "s left, then all is put back."))
+        assert app.desk.changing, "nothing else may be done before it is put back"
+        await until(pilot, lambda: shows(app, "✗ It ended before the login was accepted."))
+        assert not app.desk.busy
+
+    with serving(Script(clear_auth="LOGIN PLAIN", offers_starttls=False)) as bench.port:
+        play(bench, story)
+    assert bench.ended == ["put back"]
+
+
+def test_escape_ends_the_conversation_and_forgets_the_password(bench: Tools) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "by-hand", "Fill in the user name")
+        await pilot.press("f6", "f6")
+        fields = {name: app.screen.query_one(f"#{name}", Input) for name in ("user", "password")}
+        fields["user"].value, fields["password"].value = USER, PASSWORD
+        await pilot.press("f5")
+        await until(pilot, lambda: shows(app, "Enter sends: (connect"))
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "Enter sends: EHLO"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, ByHand))
+        assert bench.ended == ["put back"]
+        assert fields["password"].value == ""
+
+    with serving(Script(clear_auth="LOGIN PLAIN", offers_starttls=False)) as bench.port:
+        play(bench, story)
+
+
+def test_somebody_from_outside(bench: Tools) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "from-outside", "alice logged in from 8.8.8.8")
+        await until(pilot, lambda: shows(app, "the login is accepted"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, FromOutside))
+
+    play(bench, story)
+
+
+def test_a_certificate_is_asked_for_checked_shown_and_installed(bench: Tools) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "install", "The certificate in PEM format")
+        await pilot.press(*"/x.txt", "enter")
+        await until(pilot, lambda: shows(app, "Its private key"))
+        await pilot.press(*"/k.pem", "enter", "enter")
+        await until(pilot, lambda: shows(app, "/x.txt holds no certificate"))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, InstallCertificate))
+        app.screen.query_one("#cert", Input).value = "/x.pem"
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(app.screen, Doing) and shows(app, "+/x.pem /k.pem"))
+        await until(pilot, lambda: shows(app, "$ msa-wizard certificate install /x.pem /k.pem"))
+        assert bench.text("/etc/a") == "old a\n"
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "✓ Done"))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, Doing | InstallCertificate))
+
+    play(bench, story)
+    assert "/x.pem /k.pem" in bench.text("/etc/a")
+
+
+@pytest.mark.parametrize(("key", "screen"), [("d", SaslauthdDebug), ("t", ByHand), ("o", FromOutside)])
+def test_the_tools_are_a_key_away_from_troubleshooting(bench: Tools, key: str, screen: type) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "troubleshoot", "Nothing fails")
+        await pilot.press(key)
+        await until(pilot, lambda: isinstance(app.screen, screen))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Troubleshoot))
+
+    play(bench, story)
