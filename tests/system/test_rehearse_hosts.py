@@ -12,7 +12,7 @@ import pytest
 from tests.system.conftest import BootMachine
 from tests.system.images import Layer
 from tests.system.machine import Machine
-from tests.system.msa import add_alice, apply, login, wizard
+from tests.system.msa import add_alice, apply, listening, login, wizard
 from tests.system.rehearsing import rehearsed, shortly
 from tests.system.small_disk import SmallDisk
 
@@ -146,6 +146,16 @@ HOSTS: dict[str, tuple[Layer, str | Callable[[Machine], object]]] = {
         ">/etc/systemd/system/hangs.service; systemctl enable hangs",
     ),
 }  # fmt: skip
+
+
+@pytest.mark.full
+def test_another_mta_goes_and_comes_back(machine: BootMachine) -> None:
+    debian = machine("ready")
+    debian.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q postfix", timeout=300)
+    said = rehearsed(debian, "--replace-mta")
+    assert said["exit"] == 0, shortly(said)
+    assert "postfix" in debian.run(["dpkg", "--get-selections"]).stdout
+    assert "0.0.0.0:25" in listening(debian)
 
 
 @pytest.mark.full

@@ -153,6 +153,11 @@ class Inside:
         if stopped:
             return f"{stopped} did not go through"
         if user is None:
+            mechanism = self.answers.auth.saslauthd_mechanism
+            if mechanism not in settling.LOCAL:
+                return (
+                    f"saslauthd asks {mechanism}, which has no made-up user and is out of the clone's reach"
+                )
             return "there is no made-up user that could log in"
         from wizard.look import look
 

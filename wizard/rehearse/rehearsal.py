@@ -142,7 +142,7 @@ class Rehearsing:
         for change in plan.changes:
             if change.kind == "packages":
                 self.tell({"event": "phase", "phase": "fetch"})
-                why = fetch(clone, change.names, bool(change.may_remove))  # type: ignore[attr-defined]
+                why = fetch(clone, change.names, change.may_remove, self.interrupt)  # type: ignore[attr-defined]
                 if why:
                     self.made.notes.append(f"apt would not fetch the packages: {why}")
 
