@@ -73,7 +73,8 @@ class Inside:
     def _settled(self) -> Credentials | None:
         self.teller.tell("phase", phase="boot")
         notes: list[str] = []
-        expected = ""
+        with contextlib.suppress(OSError):  # then it takes longer
+            settling.cut_waits()
         if self.request["systemd"]:
             notes += settling.booted(self.host, self.request["ports"])
         else:
@@ -173,8 +174,6 @@ class Inside:
 
         self.teller.tell("phase", phase="rollback")
         began = time.monotonic()
-        with contextlib.suppress(OSError):  # then it takes longer
-            settling.cut_waits()
         work = TakingBack(self.host, store, journal, show)
         try:
             target = work.target(EVERYTHING)
