@@ -166,6 +166,22 @@ def test_what_it_refuses(machine: BootMachine) -> None:
 
 
 @pytest.mark.full
+def test_packages_that_are_neither_here_nor_to_be_had(machine: BootMachine) -> None:
+    """Without a network it says what to do, and what works instead."""
+    debian = machine("ready")
+    debian.run("mkdir /root/debs; mv /var/cache/apt/archives/*.deb /root/debs")
+    before = begin_to_watch(debian)
+    done = wizard(debian, "rehearse")
+    assert done.returncode == 3, done.stderr
+    assert re.search(
+        "packages are missing, and cannot be fetched.*--download-only.*msa-wizard plan",
+        done.stderr,
+        re.DOTALL,
+    )
+    untouched(debian, before, PATIENCE)
+
+
+@pytest.mark.full
 def test_it_is_kept_where_asked_and_ended(machine: BootMachine) -> None:
     """A clone that stays up has the set-up's tools in it; the host's history stays its own."""
     debian = machine("mail")

@@ -36,6 +36,7 @@ NEEDED = 256 << 20
 """Bytes of free memory below which no clone is made."""
 INSTEAD = "Nothing was changed. `msa-wizard plan` shows what would be done, and needs neither"
 _BIG_LOG = 1 << 20
+_FULL = 0.99
 _DEVICES = 32
 """Network devices of the host that the clone gets by name; containers' own can be hundreds."""
 _ASK = 0.2
@@ -94,6 +95,10 @@ class Rehearsing:
             inside.stdin.close()
             inside.stdout.close()
         made.memory, made.seconds = max(made.memory, clone.memory()), time.monotonic() - began
+        if made.memory > made.limit * _FULL:
+            made.notes.append(
+                f"the clone had {made.limit >> 20} MiB, and used them up: this host has more room on its disks"
+            )
         return made
 
     def _lines(self, descriptor: int) -> Iterator[str]:
