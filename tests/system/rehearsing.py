@@ -11,8 +11,8 @@ from tests.system.machine import Machine
 from tests.system.msa import wizard
 from tests.system.picture import differences, picture
 
-OWN = ("/var/lib/msa-wizard/venv-", "/var/log/journal/")
-"""The program's compiled code, and what the machine's own daemons log meanwhile."""
+OWN = ("/var/lib/msa-wizard/venv-", "/var/log/journal/", "/root/")
+"""The program's compiled code, what the machine's own daemons log meanwhile, and the tests' own files."""
 
 
 def rehearsed(debian: Machine, *arguments: str, **options: Any) -> dict[str, Any]:
@@ -32,11 +32,11 @@ def shortly(made: dict[str, Any]) -> str:
     return f"{made['verdict']} {made['notes']} {made['errors']} {made['apply'].get('failures')} {made['login'].get('verdict')} {said}"
 
 
-def around(debian: Machine) -> dict[str, Any]:
+def around(debian: Machine, *, files: bool = True) -> dict[str, Any]:
     """All of the host that a rehearsal must leave alone: files, mounts, processes, namespaces, cgroups, units."""
     spaces = "for kind in mnt pid net uts ipc cgroup; do readlink /proc/[0-9]*/ns/$kind; done | sort -u"
     found: dict[str, Any] = {
-        "files": picture(debian),
+        "files": picture(debian) if files else {},
         "run": debian.run("find /run /tmp -xdev | sort").stdout.splitlines(),
         "mounts": debian.run(["cat", "/proc/1/mountinfo"]).stdout,
         "processes": processes(debian),
@@ -58,13 +58,16 @@ def processes(debian: Machine) -> Counter[str]:
     return Counter(listed.split("\n"))
 
 
-def untouched(debian: Machine, before: dict[str, Any], patience: float = 0.0) -> None:
-    """Assert that the host is as it was; what ends by itself may take `patience` seconds to do so."""
+def untouched(
+    debian: Machine, before: dict[str, Any], patience: float = 0.0, *, files: bool = True, but: str = ""
+) -> None:
+    """Assert that the host is as it was; what ends by itself may take `patience` seconds to do so. Without `files` they
+    are not looked at; `but` is a name of `around` that is not."""
     end = time.monotonic() + patience
     while time.monotonic() < end and processes(debian) != before["processes"]:
         time.sleep(0.1)
-    now = around(debian)
-    changed = differences(before["files"], now["files"])
+    now = around(debian, files=files)
+    changed = differences(before["files"], now["files"]) if files else []
     assert [line for line in changed if not line.startswith(OWN)] == []
-    for name in before.keys() - {"files"}:
+    for name in before.keys() - {"files", but}:
         assert now[name] == before[name], name

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import time
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,9 @@ from tests.system.machine import Machine
 from tests.system.msa import WIZARD, add_alice, apply, history, wizard
 from tests.system.rehearsing import around, processes, rehearsed, shortly, untouched
 from tests.system.test_screens import on
+
+PATIENCE = 10.0
+"""Seconds that the end of a clone may take."""
 
 
 def compiled(debian: Machine) -> None:
@@ -25,9 +29,9 @@ def compiled(debian: Machine) -> None:
 @pytest.mark.parametrize(
     ("layer", "systemd"),
     [
-        ("mail", False),
+        ("ready", False),
         pytest.param("ready", True, marks=pytest.mark.full),
-        pytest.param("ready", False, marks=pytest.mark.full),
+        pytest.param("mail", False, marks=pytest.mark.full),
         pytest.param("minimal", True, marks=pytest.mark.full),
     ],
 )
@@ -98,57 +102,46 @@ def begun(debian: Machine, until: str = "sendmailconfig") -> int:
     return int(found[0])
 
 
-def begin_to_watch(debian: Machine) -> dict[str, object]:
+def begin_to_watch(debian: Machine) -> dict[str, Any]:
     """The host around, with the test's own files there already."""
     compiled(debian)
     debian.run("touch /root/said /root/pid /root/code")
     return around(debian)
 
 
-def still(before: dict[str, object]) -> dict[str, object]:
-    """Without the files that the test itself writes."""
-    files = {path: row for path, row in before["files"].items() if not path.startswith("/root/")}  # type: ignore[attr-defined]
-    return before | {"files": files}
-
-
-def test_nothing_is_left_by_a_kill_or_a_signal(machine: BootMachine) -> None:
-    """SIGKILL of the program; SIGKILL of the process that holds the clone; a Ctrl-C, a dropped line, a SIGTERM."""
+def test_nothing_is_left_by_a_kill_or_a_dropped_line(machine: BootMachine) -> None:
+    """SIGKILL of the program; SIGHUP."""
     debian = machine("mail")
     before = begin_to_watch(debian)
-    inside = processes(debian)
-
     pid = begun(debian)
-    assert processes(debian) != inside, "the clone is there"
+    assert processes(debian) != before["processes"], "the clone is there"
     debian.run(["kill", "-KILL", str(pid)])
-    gone(debian, before)
+    untouched(debian, before, PATIENCE, files=False)
+    pid = begun(debian, "saslauthd-start")
+    debian.run(["kill", "-HUP", str(pid)])
+    untouched(debian, before, PATIENCE)
+    assert "interrupted by SIGHUP" in debian.read("/root/said").decode()
 
+
+@pytest.mark.full
+def test_nothing_is_left_by_any_end(machine: BootMachine) -> None:
+    """SIGKILL of the process that holds the clone, and of the program in many steps; Ctrl-C and SIGTERM."""
+    debian = machine("ready")
+    before = begin_to_watch(debian)
     begun(debian)
     debian.run("kill -KILL $(pgrep -f 'rehearse[.]keeper')")
-    gone(debian, before, cgroups=False)
+    untouched(debian, before, PATIENCE, files=False, but="cgroups")
     assert wizard(debian, "rehearse", "mc-includes").returncode == 2  # it sweeps all the same
-    gone(debian, before)
-
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        pid = begun(debian, "saslauthd-config")
+    untouched(debian, before, PATIENCE, files=False)
+    for step in ("preflight", "install", "sendmail-auth", "restart", "take back everything"):
+        debian.run(["kill", "-KILL", str(begun(debian, step))])
+        untouched(debian, before, PATIENCE, files=False)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        pid = begun(debian, "install")
         debian.run(["kill", f"-{number.name.removeprefix('SIG')}", str(pid)])
-        gone(debian, before)
+        untouched(debian, before, PATIENCE, files=False)
         assert f"interrupted by {number.name}" in debian.read("/root/said").decode()
-
-
-def gone(debian: Machine, before: dict[str, object], *, cgroups: bool = True) -> None:
-    """Assert that nothing of the clone is left."""
-    end = time.monotonic() + 10
-    while processes(debian) != before["processes"] and time.monotonic() < end:
-        time.sleep(0.1)
-    now = around(debian)
-    from tests.system.picture import differences
-
-    said = differences(still(before)["files"], still(now)["files"])  # type: ignore[arg-type]
-    assert [
-        line for line in said if not line.startswith(("/var/lib/msa-wizard/venv-", "/var/log/journal/"))
-    ] == []
-    for name in before.keys() - {"files"} - (set() if cgroups else {"cgroups"}):
-        assert now[name] == before[name], name
+    untouched(debian, before, PATIENCE)
 
 
 def test_what_it_refuses(machine: BootMachine) -> None:
@@ -173,6 +166,22 @@ def test_what_it_refuses(machine: BootMachine) -> None:
 
 
 @pytest.mark.full
+def test_packages_that_are_neither_here_nor_to_be_had(machine: BootMachine) -> None:
+    """Without a network it says what to do, and what works instead."""
+    debian = machine("ready")
+    debian.run("mkdir /root/debs; mv /var/cache/apt/archives/*.deb /root/debs")
+    before = begin_to_watch(debian)
+    done = wizard(debian, "rehearse")
+    assert done.returncode == 3, done.stderr
+    assert re.search(
+        "packages are missing, and cannot be fetched.*--download-only.*msa-wizard plan",
+        done.stderr,
+        re.DOTALL,
+    )
+    untouched(debian, before, PATIENCE)
+
+
+@pytest.mark.full
 def test_it_is_kept_where_asked_and_ended(machine: BootMachine) -> None:
     """A clone that stays up has the set-up's tools in it; the host's history stays its own."""
     debian = machine("mail")
@@ -192,7 +201,7 @@ def test_it_is_kept_where_asked_and_ended(machine: BootMachine) -> None:
     asked = debian.run(f'{entering[1]} systemd-run --wait --pipe -q python3 -c "{audit}"', check=False)
     assert "not supported" in asked.stderr, asked
     assert wizard(debian, "rehearse", "--end").stdout == "Ended: 1 clone.\n"
-    gone(debian, before)
+    untouched(debian, before, PATIENCE)
     assert len(history(debian)) == commits
 
 
@@ -247,7 +256,7 @@ def test_on_the_screen(machine: BootMachine) -> None:
         terminal.until("It would work", 120)
         terminal.press("y")
         terminal.until("working the set-up, in the clone", 60)
-    gone(debian, before)
+    untouched(debian, before, PATIENCE)
 
 
 @pytest.mark.full

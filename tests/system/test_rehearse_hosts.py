@@ -12,7 +12,7 @@ import pytest
 from tests.system.conftest import BootMachine
 from tests.system.images import Layer
 from tests.system.machine import Machine
-from tests.system.msa import add_alice, apply, login, wizard
+from tests.system.msa import add_alice, apply, listening, login, wizard
 from tests.system.rehearsing import rehearsed, shortly
 from tests.system.small_disk import SmallDisk
 
@@ -40,7 +40,7 @@ class Fault:
 
 
 FAULTS = (
-    Fault("no-fqdn", "preflight", "true", layer="ready", fqdn="mail", quick=True),
+    Fault("no-fqdn", "preflight", "true", layer="ready", fqdn="mail"),
     Fault("broken-mc", "mc-includes", 'sed -i "s/FEATURE(.use_cw_file\')/FEATURE(\\`use_cw_file)/" ' + MC),
     Fault(
         "port-taken",
@@ -61,6 +61,7 @@ FAULTS = (
         "hands-off",
         "sendmail-auth",
         "sed -i 's/^HANDS_OFF=.*/HANDS_OFF=\"Yes\";/' /etc/mail/sendmail.conf; rm -rf /etc/mail/sasl",
+        quick=True,
     ),
     Fault(
         "read-only-mount",
@@ -72,7 +73,7 @@ FAULTS = (
 
 
 def cases() -> list[Any]:
-    """All in the full run, two of them in the default run."""
+    """All in the full run, one of them in the default run."""
     return [pytest.param(item, id=item.id, marks=[] if item.quick else [pytest.mark.full]) for item in FAULTS]
 
 
@@ -146,6 +147,16 @@ HOSTS: dict[str, tuple[Layer, str | Callable[[Machine], object]]] = {
         ">/etc/systemd/system/hangs.service; systemctl enable hangs",
     ),
 }  # fmt: skip
+
+
+@pytest.mark.full
+def test_another_mta_goes_and_comes_back(machine: BootMachine) -> None:
+    debian = machine("ready")
+    debian.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q postfix", timeout=300)
+    said = rehearsed(debian, "--replace-mta")
+    assert said["exit"] == 0, shortly(said)
+    assert "postfix" in debian.run(["dpkg", "--get-selections"]).stdout
+    assert "0.0.0.0:25" in listening(debian)
 
 
 @pytest.mark.full

@@ -32,7 +32,8 @@ _KEPT = frozenset(
 )
 _OURS = ("multi-user.target", "graphical.target", "default.target")
 """Never started in the clone: what they want needs no mask, and may be what the set-up enables."""
-_GENERATOR = "systemd-sysv-generator"
+_KEPT_GENERATORS = frozenset(("systemd-sysv-generator", "postfix-instance-generator"))
+"""Those that make the units of RELEVANT services."""
 _PLACES = (
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -98,7 +99,7 @@ def units(services: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     files = {f"/run/systemd/system/{TARGET}": render("rehearsal.target.j2", services=names)}
     masked = sorted(_wanted_at_boot() - _KEPT - set(names))
     links = {f"/run/systemd/system.control/{name}": "/dev/null" for name in masked}
-    for name in sorted({item for folder in _GENERATORS for item in _listed(folder)} - {_GENERATOR}):
+    for name in sorted({item for folder in _GENERATORS for item in _listed(folder)} - _KEPT_GENERATORS):
         links[f"/run/systemd/system-generators/{name}"] = "/dev/null"
     return files, links
 

@@ -4,9 +4,10 @@ The host's apt does not notice: whatever apt-get writes, lists, locks and caches
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
-from wizard.apt import wants_update
+from wizard.apt import installed, wants_update
 from wizard.host import Completed, Host
 from wizard.rehearse.clone import Clone
 
@@ -30,31 +31,52 @@ class NoNetwork(Exception):
     """The packages are neither here nor can be fetched."""
 
 
-def fetch(clone: Clone, names: Sequence[str], may_remove: bool) -> str:
-    """Fetch what is missing of these packages and what they need; why apt would not, where it is not the network.
+@dataclass(frozen=True)
+class Fetching:
+    """apt-get in a clone, with the host's network. `interrupt` is asked at each line that it says."""
 
-    Then the rehearsal meets the same, as the real set-up would. Raises NoNetwork, HostError."""
-    host = Host()
-    done = _download(host, clone, names, may_remove)
+    clone: Clone
+    interrupt: Callable[[], None]
+    host: Host = field(default_factory=Host)
+
+    def apt(self, arguments: list[str]) -> Completed:
+        """Run it. Raises HostError, and what `interrupt` raises."""
+        return self.host.run(
+            [*self.clone.entering(network=True), "apt-get", "-o", "DPkg::Lock::Timeout=60", *arguments],
+            timeout=PATIENCE,
+            env=_ENV,
+            say=lambda _: self.interrupt(),
+        )
+
+    def install(self, names: Sequence[str], *, may_remove: bool) -> Completed:
+        """Download what installing these would."""
+        keep = [] if may_remove else ["--no-remove"]
+        return self.apt(["install", "--download-only", "-y", "-q", *keep, *names])
+
+    def again(self, names: Sequence[str]) -> None:
+        """Download what is installed, so that it can come back without a network."""
+        here = installed(self.host)
+        wanted = [f"{name}={here[name]}" for name in names if name in here]
+        self.apt(["install", "--reinstall", "--download-only", "-y", "-q", *wanted])
+
+
+def fetch(
+    clone: Clone, names: Sequence[str], goes: Sequence[str], interrupt: Callable[[], None] = lambda: None
+) -> str:
+    """Fetch what is missing of these packages and what they need, and what `goes` for them, for it shall come back;
+    why apt would not, where it is not the network: then the rehearsal meets the same, as the real set-up would.
+
+    Raises NoNetwork, HostError, and what `interrupt` raises."""
+    fetching = Fetching(clone, interrupt)
+    done = fetching.install(names, may_remove=bool(goes))
     if done.code != 0 and wants_update(done.stdout + done.stderr):
-        _apt(host, clone, ["update", "-q"])
-        done = _download(host, clone, names, may_remove)
+        fetching.apt(["update", "-q"])
+        done = fetching.install(names, may_remove=bool(goes))
     if done.code == 0:
+        if goes:
+            fetching.again(goes)
         return ""
     said = done.stdout + done.stderr
     if any(mark in said for mark in _NO_NETWORK):
         raise NoNetwork(done.tail(3))
     return done.tail(3)
-
-
-def _download(host: Host, clone: Clone, names: Sequence[str], may_remove: bool) -> Completed:
-    keep = [] if may_remove else ["--no-remove"]
-    return _apt(host, clone, ["install", "--download-only", "-y", "-q", *keep, *names])
-
-
-def _apt(host: Host, clone: Clone, arguments: list[str]) -> Completed:
-    return host.run(
-        [*clone.entering(network=True), "apt-get", "-o", "DPkg::Lock::Timeout=60", *arguments],
-        timeout=PATIENCE,
-        env=_ENV,
-    )

@@ -73,7 +73,8 @@ class Inside:
     def _settled(self) -> Credentials | None:
         self.teller.tell("phase", phase="boot")
         notes: list[str] = []
-        expected = ""
+        with contextlib.suppress(OSError):  # then it takes longer
+            settling.cut_waits()
         if self.request["systemd"]:
             notes += settling.booted(self.host, self.request["ports"])
         else:
@@ -153,6 +154,11 @@ class Inside:
         if stopped:
             return f"{stopped} did not go through"
         if user is None:
+            mechanism = self.answers.auth.saslauthd_mechanism
+            if mechanism not in settling.LOCAL:
+                return (
+                    f"saslauthd asks {mechanism}, which has no made-up user and is out of the clone's reach"
+                )
             return "there is no made-up user that could log in"
         from wizard.look import look
 
@@ -168,8 +174,6 @@ class Inside:
 
         self.teller.tell("phase", phase="rollback")
         began = time.monotonic()
-        with contextlib.suppress(OSError):  # then it takes longer
-            settling.cut_waits()
         work = TakingBack(self.host, store, journal, show)
         try:
             target = work.target(EVERYTHING)

@@ -25,6 +25,8 @@ BOOKS = {
     "/var/backups/": "Debian's own copies",
     "/var/tmp/systemd-private-": "systemd's private folders of services",
     "/var/lib/dbus/": "D-Bus' own",
+    "/var/lib/postfix/": "postfix' own data",
+    "/var/spool/postfix/pid/": "postfix' process numbers",
     "/etc/.pwd.lock": "the lock file of useradd",
     "/etc/.updated": "systemd's stamp",
     "/var/.updated": "systemd's stamp",

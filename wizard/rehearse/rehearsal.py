@@ -36,6 +36,7 @@ NEEDED = 256 << 20
 """Bytes of free memory below which no clone is made."""
 INSTEAD = "Nothing was changed. `msa-wizard plan` shows what would be done, and needs neither"
 _BIG_LOG = 1 << 20
+_FULL = 0.99
 _DEVICES = 32
 """Network devices of the host that the clone gets by name; containers' own can be hundreds."""
 _ASK = 0.2
@@ -94,6 +95,10 @@ class Rehearsing:
             inside.stdin.close()
             inside.stdout.close()
         made.memory, made.seconds = max(made.memory, clone.memory()), time.monotonic() - began
+        if made.memory > made.limit * _FULL:
+            made.notes.append(
+                f"the clone had {made.limit >> 20} MiB, and used them up: this host has more room on its disks"
+            )
         return made
 
     def _lines(self, descriptor: int) -> Iterator[str]:
@@ -142,7 +147,7 @@ class Rehearsing:
         for change in plan.changes:
             if change.kind == "packages":
                 self.tell({"event": "phase", "phase": "fetch"})
-                why = fetch(clone, change.names, bool(change.may_remove))  # type: ignore[attr-defined]
+                why = fetch(clone, change.names, change.may_remove, self.interrupt)  # type: ignore[attr-defined]
                 if why:
                     self.made.notes.append(f"apt would not fetch the packages: {why}")
 

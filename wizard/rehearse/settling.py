@@ -70,7 +70,7 @@ def _only_sendmail_starts(host: Host, ports: Sequence[int]) -> bool:
 def cut_waits() -> None:
     """Have Debian's init script of sendmail sleep half a second where it says two, until the clone ends.
 
-    Each stop and start of it waits that long for nothing: on the way back that is half of the time. Raises OSError."""
+    Each stop and start of it waits that long for nothing: a fifth of the whole rehearsal. Raises OSError."""
     sleep = shutil.which("sleep", path=PATH)
     if sleep is None:
         return

@@ -21,7 +21,7 @@ class Row:
     mode: int = 0
     owner: tuple[int, int] = (0, 0)
     content: str = ""
-    """The sha256 of a file's bytes, a link's target, a device's numbers."""
+    """The sha256 of a file's bytes (where the host has none there: size and time), a link's target, a device's numbers."""
     xattrs: tuple[tuple[str, bytes], ...] = ()
 
     @property
@@ -40,7 +40,7 @@ def scan(uppers: Iterable[tuple[str, Path]]) -> dict[str, Row]:
     for mount, upper in uppers:
         for path in _walk(upper):
             inside = os.path.join(mount, path.relative_to(upper))  # noqa: PTH118
-            row = read(path)
+            row = read(path, digest=os.path.lexists(inside))
             if row is None:
                 continue
             found[inside] = row
@@ -70,15 +70,18 @@ def _hidden(inside: str, upper: Path) -> dict[str, Row]:
     return {f"{inside}/{name}": GONE for name in names if not os.path.lexists(upper / name)}
 
 
-def read(path: Path) -> Row | None:
-    """What is at `path`; None when nothing is."""
+def read(path: Path, *, digest: bool = True) -> Row | None:
+    """What is at `path`; None when nothing is. Without `digest` a file is not read through: it is compared with nothing
+    but itself."""
     try:
         found = path.lstat()
         kind = stat.S_IFMT(found.st_mode)
         if stat.S_ISCHR(kind) and found.st_rdev == 0:
             return GONE
         content = ""
-        if stat.S_ISREG(kind):
+        if stat.S_ISREG(kind) and not digest:
+            content = f"{found.st_size} bytes, {found.st_mtime_ns}"
+        elif stat.S_ISREG(kind):
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         elif stat.S_ISLNK(kind):
