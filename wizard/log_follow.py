@@ -49,10 +49,11 @@ class Logged:
 
 def where(host: Host) -> str | None:
     """`journal`, or the path of the mail log; None where this host keeps neither, or we may not read it."""
-    for folder in ("/run/log/journal", "/var/log/journal"):
+    listening = host.exists("/run/systemd/journal/socket")
+    for folder in ("/run/log/journal", "/var/log/journal") if listening else ():
         if any(host.names(f"{folder}/{name}") for name in host.names(folder)):
             return "journal"
-    return LOG if host.exists(LOG) else None
+    return LOG if os.access(host.path(LOG), os.R_OK) else None
 
 
 class LogFollower:

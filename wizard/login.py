@@ -140,7 +140,11 @@ def _silent(watch: Watch, target: Target) -> str:
     """Why the log tells nothing, "" where it can."""
     if watch.elsewhere:
         return f"The mail log of {target.host} is on that machine: nothing of it can be seen here."
-    return "" if watch.source else "This host keeps no mail log: nothing can be seen of the server's side."
+    if watch.source is None:
+        return (
+            "This host keeps no mail log, or you may not read it: nothing can be seen of the server's side."
+        )
+    return ""
 
 
 def _with_delivery(result: Result, made: Delivery) -> Result:

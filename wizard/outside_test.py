@@ -20,7 +20,7 @@ from wizard.look import qualified_name
 from wizard.network import addresses
 from wizard.plan import Check, Sign
 from wizard.printing import check_text, clean, out
-from wizard.state_folder import CannotHere
+from wizard.state_folder import CannotHere, must_be_root
 
 if TYPE_CHECKING:
     import argparse
@@ -78,6 +78,7 @@ def peer(line: Logged) -> str | None:
 
 def wait(arguments: argparse.Namespace) -> int:
     """0 when a client from outside has logged in, 1 when none did in time."""
+    must_be_root()  # the journal shows others nothing, which would look like nobody
     within = seconds(arguments, WITHIN)
     host = Host()
     shown = (lambda _: None) if arguments.json else out

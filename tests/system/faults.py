@@ -42,6 +42,8 @@ class Fault:
     """What to call it where one diagnosis has several faults."""
     release: str = ""
     """The only release that has it."""
+    blamed: str = ""
+    """The one that is blamed, where a layer further out shows it, too; else this one."""
     differs: bool = False
     """Whether the releases differ in it: it is made on both, where others take turns."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.system.images import PYTHON_OF, layers
 from tests.system.machine import Machine
-from tests.system.msa import PASSWORD, WIZARD, add_alice, apply, history, login, wizard
+from tests.system.msa import PASSWORD, WIZARD, add_alice, apply, history, login, sendmail_pid, wizard
 from tests.system.room import why_no_machines
 
 OURS = "[d]ebug saslauthd"
@@ -126,10 +126,11 @@ def test_recover_alone_puts_it_back_when_the_guard_went_too(debian: Machine) -> 
 
 @pytest.mark.full
 def test_its_time_is_limited(debian: Machine) -> None:
-    before = state(debian)
-    done = wizard(debian, "debug", "saslauthd", "--yes", "--within", "5")
+    before, daemon = state(debian), sendmail_pid(debian)
+    done = wizard(debian, "debug", "saslauthd", "--yes", "--within", "5", "--restart-sendmail")
     assert done.returncode == 0
     assert state(debian) == before
+    assert sendmail_pid(debian) not in (0, daemon)
     wrong = wizard(debian, "debug", "saslauthd", "--yes", "--within", "99999")
     assert (wrong.returncode, "Nothing was changed" in wrong.stderr) == (2, True)
     assert wizard(debian, "debug", "saslauthd").returncode == 2, "without a terminal it needs --yes"

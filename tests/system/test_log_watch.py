@@ -124,3 +124,30 @@ def test_nobody_from_outside_is_a_failure_also_after_a_test_on_this_host(debian:
         assert waiting.wait(30) == 1
     assert (made["ok"], made["addresses"], made["logged_in"]) == (False, [], None)
     assert "prove nothing" in made["verdict"]
+
+
+_NO_JOURNAL = """
+apt-get install --yes --quiet=2 rsyslog >/dev/null 2>&1
+systemctl mask -q systemd-journald
+systemctl stop systemd-journald.socket systemd-journald-dev-log.socket systemd-journald
+rm -f /run/systemd/journal/socket
+rm -f /run/systemd/journal/dev-log /dev/log
+systemctl stop syslog.socket rsyslog
+printf 'module(load="imuxsock" SysSock.Name="/dev/log" SysSock.UseSysSock="on")\nmail.* /var/log/mail.log\nauth,authpriv.* /var/log/auth.log\n' > /etc/rsyslog.conf
+setsid rsyslogd -n >/dev/null 2>&1 &
+sleep 2
+systemctl restart sendmail saslauthd
+"""
+
+
+@pytest.mark.full
+def test_where_there_is_no_journal_the_log_files_are_followed(debian: Machine) -> None:
+    debian.run(_NO_JOURNAL, env={"DEBIAN_FRONTEND": "noninteractive"})
+    made = login(debian, "--watch", "--send-to", "alice@mail.example.test")
+    assert made["exit"] == 0
+    assert made["delivery"]["state"] == "delivered", made["delivery"]
+    words = {item["explanation"] for item in made["watched"] if item["who"] == "log"}
+    assert {"the login is accepted", "the message is accepted", "delivered"} <= words
+    refused = login(debian, "--watch", password="Wr0ng-one-55")
+    words = {item["explanation"] for item in refused["watched"] if item["who"] == "log"}
+    assert {"no, and the reason", "login refused: password, or account"} <= words, words

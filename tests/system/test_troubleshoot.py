@@ -10,13 +10,22 @@ import pytest
 from tests.system.conftest import BootMachine
 from tests.system.faults import KEEP, LISTENER, REPAIR, TLS, Fault, of
 from tests.system.faults_inside import ACCOUNT, AUTH, SASLAUTHD
+from tests.system.faults_limits import LIMITS
 from tests.system.images import PYTHON_OF, Release
 from tests.system.machine import Machine
 from tests.system.msa import PASSWORD, add_alice, apply, history, login, wizard
 
-GROUPS = {"listener": LISTENER, "tls": TLS, "auth": AUTH, "saslauthd": SASLAUTHD, "account": ACCOUNT}
+GROUPS = {
+    "listener": LISTENER,
+    "limits": LIMITS,
+    "tls": TLS,
+    "auth": AUTH,
+    "saslauthd": SASLAUTHD,
+    "account": ACCOUNT,
+}
 DEFAULT_ON: dict[str, Release] = {
     "listener": "bookworm",
+    "limits": "trixie",
     "tls": "trixie",
     "auth": "bookworm",
     "saslauthd": "trixie",
@@ -64,7 +73,7 @@ def _wrong(debian: Machine, fault: Fault) -> list[str]:
         found = {item["id"]: item for item in made["faults"]}.get(fault.id)
         if found is None or (found["layer"], found["sign"]) != (fault.layer, fault.sign):
             wrong.append(f"{when}: not named as {fault.sign} in {fault.layer}. It says: {short(made)}")
-        elif fault.sign == "failed" and (made["blamed"], made["exit"]) != (fault.id, 1):
+        elif fault.sign == "failed" and (made["blamed"], made["exit"]) != (fault.blamed or fault.id, 1):
             wrong.append(f"{when}: {made['blamed']} is blamed, exit {made['exit']}. It says: {short(made)}")
         elif fault.sign != "failed" and made["exit"] != 0:
             wrong.append(f"{when}: a warning ends with exit {made['exit']}. It says: {short(made)}")

@@ -146,6 +146,9 @@ def test_where_the_log_is(tmp_path: Path) -> None:
     assert where(host) == "/var/log/mail.log", "a journal's folder without a journal"
     (tmp_path / "var/log/journal/abc").mkdir()
     (tmp_path / "var/log/journal/abc/system.journal").write_text("")
+    assert where(host) == "/var/log/mail.log", "a journal that nobody writes any more"
+    (tmp_path / "run/systemd/journal").mkdir(parents=True)
+    (tmp_path / "run/systemd/journal/socket").write_text("")
     assert where(host) == "journal"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from wizard.firewalls.opening import CannotOpenError, Wanted
+from wizard.firewalls.registry import FIREWALLS
 from wizard.plan import Sign
 from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
 from wizard.troubleshoot.picture import UFW_DEFAULT, UFW_RULES, Picture
@@ -14,6 +16,7 @@ _OPEN = {
     "shorewall": "put `ACCEPT net $FW tcp {port}` into /etc/shorewall/rules, then `shorewall safe-reload`",
     "iptables-persistent": "iptables -I INPUT -p tcp --dport {port} -j ACCEPT && netfilter-persistent save",
 }
+_OWN_WAY = ("shorewall", "firewalld", "iptables-persistent")
 _NFT = (
     "put `tcp dport {port} accept` into the input chain of /etc/nftables.conf and live: `nft insert rule ...`"
 )
@@ -34,7 +37,36 @@ def _closed(picture: Picture) -> Seen | None:
     return Seen(
         f"the firewall of this host lets nobody in on port {', '.join(str(item) for item, _ in closed)}",
         tuple(Evidence(f"port {item}: {why}", "nft list ruleset") for item, why in closed),
-        Mend(text=f"open it: {words}"),
+        Mend(text=f"open it: `msa-wizard apply firewall`; by hand: {words}"),
+    )
+
+
+def _not_open(picture: Picture) -> Seen | None:
+    """By the firewall's own rules, for those whose chains nft alone cannot follow to an end."""
+    active = [item for item in picture.facts.firewalls if item.active and not item.trouble]
+    if len(active) != 1 or active[0].name not in _OWN_WAY or picture.facts.rules is None:
+        return None
+    kind = FIREWALLS[active[0].name]
+    try:
+        found = kind.closed(picture.facts, Wanted(tuple(_ports(picture)), picture.answers.firewall.zone))
+    except CannotOpenError:
+        return None
+    closed = [port for family, port in found if family == 4]
+    if not closed or _closed(picture) is not None:
+        return None
+    said = "\n".join(picture.facts.rules.values())
+    limited = all(re.search(rf"\b{port}\b", said) for port in closed)
+    ports = ", ".join(map(str, closed))
+    return Seen(
+        f"{kind.name} lets {'not everybody' if limited else 'nobody'} in on port {ports}",
+        tuple(
+            Evidence(f"IPv{family}, port {port}: not let by", f"live rules of {kind.name}")
+            for family, port in found
+        ),
+        Mend(
+            text=f"open it: `msa-wizard apply firewall`; by hand: {_OPEN[kind.name].format(port=closed[0])}"
+        ),
+        Sign.WARNING if limited else Sign.FAILED,
     )
 
 
@@ -93,6 +125,14 @@ DIAGNOSES = (
         "3.8",
         "nft list ruleset, followed for a new packet to each port",
         _closed,
+    ),
+    Diagnosis(
+        "firewall-not-open",
+        Layer.FIREWALL,
+        "the connection times out from outside, and works on the server",
+        "3.8",
+        "the live rules of Shorewall, firewalld or iptables, followed for a new packet to each port",
+        _not_open,
     ),
     Diagnosis(
         "firewall-ufw",

@@ -1,0 +1,72 @@
+"""Faults of the greeting: too many connections, a pause before it, too much load, another server."""
+
+from __future__ import annotations
+
+from tests.system.faults import SENDMAIL, Fault, mc
+
+_ACCESS = "/etc/mail/access"
+_MADE = f"make -C /etc/mail access.db >/dev/null; {SENDMAIL}; sleep 1"
+_CONNECT = "python3 -c 'import smtplib; smtplib.SMTP(\"127.0.0.1\", 587, timeout=30)'"
+
+_OTHER = r"""
+import socket
+with socket.create_server(("0.0.0.0", 587)) as server:
+    while True:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"220 mail.example.test ESMTP Postfix\r\n")
+            for line in connection.makefile("rb"):
+                verb = line.strip().upper()[:4]
+                if verb == b"QUIT":
+                    break
+                connection.sendall(b"250 mail.example.test\r\n" if verb == b"EHLO" else b"502 no\r\n")
+"""
+
+LIMITS = (
+    Fault(
+        "connections-limited",
+        "greeting",
+        f"sed -i 's/^ClientRate:127.*/ClientRate:127\\t1/' {_ACCESS}; {_MADE}; {_CONNECT}; {_CONNECT}; true",
+        fix=False,
+        name="in a minute",
+    ),
+    Fault(
+        "connections-limited",
+        "greeting",
+        f"sed -i 's/^ClientConn:127.*/ClientConn:127\\t1/' {_ACCESS}; {_MADE}; "
+        "setsid python3 -c 'import smtplib, time; s = smtplib.SMTP(\"127.0.0.1\", 587); time.sleep(600)' "
+        ">/dev/null 2>&1 & echo $! > /root/pid; sleep 8",
+        undo="kill $(cat /root/pid)",
+        fix=False,
+        name="at once",
+    ),
+    Fault(
+        "greeting-slow",
+        "greeting",
+        f"sed -i 's/^GreetPause:127.*/GreetPause:127\\t9000/' {_ACCESS}; {_MADE}",
+        sign="warning",
+        fix=False,
+    ),
+    Fault(
+        "other-server",
+        "greeting",
+        f"cat > /root/other.py <<'END'\n{_OTHER}END\n"
+        "systemctl stop sendmail; setsid python3 /root/other.py >/dev/null 2>&1 & echo $! > /root/pid; "
+        "sleep 1; systemctl start sendmail",
+        undo="kill $(cat /root/pid)",
+        blamed="port-taken",
+        fix=False,
+    ),
+    Fault(
+        "listener-missing",
+        "listener",
+        # What the kernel says of the load is put over its file: no test should wait for a minute of real load.
+        "echo '9.00 9.00 9.00 1/100 1' > /root/load; mount --bind /root/load /proc/loadavg; "
+        + mc("/^MAILER_DEFINITIONS/i define(`confREFUSE_LA'\\'', `3'\\'')dnl")
+        + "; sleep 22",
+        undo="umount /proc/loadavg",
+        fix=False,
+        name="too much load",
+    ),
+)
+"""What Debian's access map and sendmail.mc may limit."""
