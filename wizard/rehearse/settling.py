@@ -68,9 +68,9 @@ def _only_sendmail_starts(host: Host, ports: Sequence[int]) -> bool:
 
 
 def cut_waits() -> None:
-    """Have Debian's init script of sendmail sleep half a second where it says two, until the clone ends.
+    """Have Debian's init script of sendmail sleep no longer than it needs, until the clone ends.
 
-    Each stop and start of it waits that long for nothing: a fifth of the whole rehearsal. Raises OSError."""
+    Each stop and start of it sleeps two seconds, whatever sendmail does meanwhile: a fifth of the whole rehearsal. Raises OSError."""
     sleep = shutil.which("sleep", path=PATH)
     if sleep is None:
         return
