@@ -28,6 +28,7 @@ from wizard.smtp import Credentials
 from wizard.steps.preflight import checks
 
 BOOT_SECONDS = 90.0
+_LOG_LINES = 40
 LOCAL = ("pam", "shadow", "getpwent")
 """What saslauthd asks where a user of the clone's own can log in."""
 
@@ -65,6 +66,15 @@ def _only_sendmail_starts(host: Host, ports: Sequence[int]) -> bool:
     if jobs.code != 0 or any(row[1] not in ("sendmail.service", TARGET) for row in rows if len(row) > 1):
         return False
     return set(ports) <= {item.port for item in listeners(host) if item.process == "sendmail-mta"}
+
+
+def last_log(host: Host) -> list[str]:
+    """The last lines of the clone's log, since nobody can look at it afterwards; none where there is no journal."""
+    try:
+        done = host.run(["journalctl", "--no-pager", "-q", "-o", "short", "-n", str(_LOG_LINES)], timeout=30)
+    except HostError:
+        return []
+    return done.stdout.splitlines() if done.code == 0 else []
 
 
 def cut_waits() -> None:
