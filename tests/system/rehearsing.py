@@ -29,7 +29,7 @@ def shortly(made: dict[str, Any]) -> str:
     said = {
         name: back.get(name) for name in ("failed", "left", "not_undone", "left_paths", "different", "clean")
     }
-    return f"{made['verdict']} {made['notes']} {made['errors']} {made['apply'].get('failures')} {made['login'].get('verdict')} {said}"
+    return f"{made['verdict']} {made['notes']} {made['errors']} {made['apply'].get('failures')} {made['login'].get('verdict')} {said} {made['log']}"
 
 
 def around(debian: Machine, *, files: bool = True) -> dict[str, Any]:

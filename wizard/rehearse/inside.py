@@ -67,6 +67,8 @@ class Inside:
                 self.teller.tell("refused", why=str(problem))
                 return
             self._login(user, run)
+            if run.failed:
+                self.teller.tell("log", lines=settling.last_log(self.host))
             self._back(store, journal, interrupt)
         self.teller.tell("over", after=settling.running(self.host))
 

@@ -31,6 +31,8 @@ class Rehearsal:
     after: dict[str, Any] = field(default_factory=dict)
     left: list[Written] = field(default_factory=list)
     """What is not as it was after the rollback."""
+    log: list[str] = field(default_factory=list)
+    """The last lines of the clone's log, where a step failed."""
     errors: list[str] = field(default_factory=list)
     memory: int = 0
     limit: int = 0
@@ -52,6 +54,8 @@ class Rehearsal:
                 self.login = said
             case "rollback":
                 self.rollback = said
+            case "log":
+                self.log = said["lines"]
             case "over":
                 self.after = said["after"]
             case "error":
@@ -177,5 +181,6 @@ class Rehearsal:
                 "left_paths": [vars(item) for item in self.left],
                 "different": self.different,
             },
+            "log": self.log,
             "errors": self.errors,
         }

@@ -63,6 +63,7 @@ def shown(made: Rehearsal, form: str) -> str:
         rollback_lines=[_words(line) for line in rollback_lines(made)],
         conversation=[_line(item) for item in made.login.get("lines", ())],
         login_why=_words(str(made.login.get("why") or "the rehearsal ended before it")),
+        log=[clean(line) for line in made.log],
         steps=[_step(made, item) for item in made.run.get("steps", ())],
     )
 

@@ -80,6 +80,17 @@ def test_one_that_did_not(how: str, says: str) -> None:
     assert "FAILED: " in shown(made, "text")
 
 
+def test_where_a_step_failed_the_log_is_shown() -> None:
+    made = good()
+    spoilt(made, "failed")
+    made.log = ["sendmail[7]: it will not start", "<second>"]
+    for form in ("text", "md", "screen"):
+        assert "last lines of the clone's log" in shown(made, form)
+        assert "sendmail[7]: it will not start" in shown(made, form)
+    assert "&lt;second&gt;" in shown(made, "html")
+    assert "clone's log" not in shown(good(), "text")
+
+
 def test_some_steps_need_no_login() -> None:
     made = good()
     made.login = {"tried": False, "why": "not all steps are done: restart would remain", "remaining": True}
