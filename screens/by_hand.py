@@ -73,7 +73,6 @@ drops or msa-wizard is killed, all is put back.
 
     def on_mount(self) -> None:
         """Begin at the user."""
-        super().on_mount()
         self._mode = 0
         self._waits: MoveWaits | None = None
         self._leave = False

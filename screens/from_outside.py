@@ -13,7 +13,7 @@ from textual.widgets import Static
 from screens import problems
 from screens.desk import Job
 from screens.frame import Frame
-from screens.messages import JobEnded, LogSaid
+from screens.messages import About, JobEnded, LogSaid
 from screens.widgets.explained_lines import ExplainedLines
 from screens.widgets.signs import check_content
 from wizard.plan import Check
@@ -60,9 +60,10 @@ the server's own addresses counts for nothing. It ends well when somebody has lo
         self._stop = stop = threading.Event()
         self._end = time.monotonic() + SECONDS
         machine = self.wizard.machine
-        self.query_one(ExplainedLines).clear(machine.outside_commands())
+        self.query_one(ExplainedLines).clear()
 
         def work(job: Job) -> object:
+            job.post(About(machine.outside_commands()))
             return machine.from_outside(
                 SECONDS,
                 lambda line: job.post(LogSaid(line)),
@@ -75,6 +76,10 @@ the server's own addresses counts for nothing. It ends well when somebody has lo
         """Away; nothing was changed."""
         self._stop.set()
         self.dismiss()
+
+    def on_about(self, message: About) -> None:
+        """What to run on another machine."""
+        self.query_one(ExplainedLines).clear(message.words)
 
     def on_log_said(self, message: LogSaid) -> None:
         """A line of the log on somebody from outside."""

@@ -69,6 +69,13 @@ class LogSaid(Message):
 
 
 @dataclass
+class About(Message):
+    """What the pane says before any line has come."""
+
+    words: str
+
+
+@dataclass
 class MoveWaits(Message):
     """The next command of a conversation by hand waits for its key; `end` on the monotonic clock, None without one."""
 

@@ -35,17 +35,24 @@ def _look(host: Host) -> dict[str, Listener]:
     }
 
 
-def server_process(host: Host, client: tuple[str, int], server: tuple[str, int]) -> int | None:
-    """The process at the server's end of a connection within this host; None where it may not be seen, or has ended.
+def server_process(
+    host: Host, client: tuple[str, int], server: tuple[str, int], name: str = "sendmail"
+) -> int | None:
+    """The process, called `name` or more, at the server's end of a connection within this host; None where it may not
+    be seen, or has ended. The others are not looked into: there may be thousands.
 
     A daemon that has just handed the connection to its child still holds it, too: the child counts."""
     wanted = set()
-    for name in ("tcp", "tcp6"):
-        for line in _lines(host, f"/proc/net/{name}")[1:]:
+    for table in ("tcp", "tcp6"):
+        for line in _lines(host, f"/proc/net/{table}")[1:]:
             fields = line.split()
             if len(fields) > 9 and (_end(fields[1]), _end(fields[2])) == (server, client):
                 wanted.add(f"socket:[{fields[9]}]")
-    found = [pid for pid, folder in host.processes() if wanted and _holds(folder, wanted)]
+    found = [
+        pid
+        for pid, folder in host.processes()
+        if wanted and (_name(host, pid) or "").startswith(name) and _holds(folder, wanted)
+    ]
     children = [pid for pid in found if _parent(host, pid) in found]
     held = children or found
     return held[0] if held else None
@@ -60,9 +67,16 @@ def _end(text: str) -> tuple[str, int]:
 
 def _holds(folder: Path, sockets: set[str]) -> bool:
     try:
-        return any(str(item.readlink()) in sockets for item in (folder / "fd").iterdir())
+        return any(_leads_to(item) in sockets for item in (folder / "fd").iterdir())
     except OSError:
-        return False
+        return False  # it has ended, or is not ours to look at
+
+
+def _leads_to(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""  # closed while we looked
 
 
 def _parent(host: Host, pid: int) -> int:

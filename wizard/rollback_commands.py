@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wizard import as_json
 from wizard.engine import EngineError
 from wizard.events import Event
+from wizard.for_a_while import OPERATION
 from wizard.host import Host
 from wizard.journal import Unfinished
 from wizard.printing import check_text, clean, clean_block, conflict_text, error, out, rollback_text, show
@@ -190,6 +191,8 @@ def _shown(told: Unfinished) -> str:
     if told.step:
         lines.append(f"In hand: {told.step}, with these changes begun:")
         lines += [f"  {_change_words(change)}" for change in told.changes] or ["  none yet"]
+    if told.operation == OPERATION:
+        return "\n".join([*lines, "`msa-wizard recover` puts back what was changed for a while."])
     return "\n".join([*lines, "`msa-wizard recover` takes it back; `recover --finish` goes on with it."])
 
 

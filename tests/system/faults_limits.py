@@ -53,7 +53,8 @@ LIMITS = (
         f"cat > /root/other.py <<'END'\n{_OTHER}END\n"
         "systemctl stop sendmail; setsid python3 /root/other.py >/dev/null 2>&1 & echo $! > /root/pid; "
         "sleep 1; systemctl start sendmail",
-        undo="kill $(cat /root/pid)",
+        # A sendmail that waits for its port has no pid file, and outlives the stop of its service.
+        undo="kill $(cat /root/pid); systemctl stop sendmail; pkill -9 -x sendmail-mta",
         blamed="port-taken",
         fix=False,
     ),

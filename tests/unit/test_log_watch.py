@@ -196,5 +196,6 @@ def test_the_server_process_of_a_connection_is_found() -> None:
         with client, server:
             near, far = client.getsockname(), client.getpeername()
             # Both ends are ours: so the one asked for must be found by its own row.
-            assert server_process(Host(), near, far) == os.getpid()
-            assert server_process(Host(), ("127.0.0.1", 1), far) is None
+            assert server_process(Host(), near, far, "") == os.getpid()
+            assert server_process(Host(), near, far) is None, "that is no sendmail"
+            assert server_process(Host(), ("127.0.0.1", 1), far, "") is None
