@@ -33,6 +33,8 @@ OPERATION = "debug"
 """In the journal; `recover` puts such a run back, there is nothing to finish."""
 _GRACE = 20
 """Seconds beyond the end for us to put it back ourselves."""
+_PATIENCE = 180.0
+"""Seconds for a guard at work to end: as long as a restart may take."""
 _SOON = 1
 """Seconds until the guard begins to look."""
 
@@ -142,6 +144,23 @@ def clear() -> None:
             _decide(path.with_suffix(".decision"))
         if path.suffix != ".decision":
             path.unlink(missing_ok=True)
+
+
+def settled(host: Host) -> None:
+    """The guards of earlier runs have nothing to do any more; one that is just putting something back is waited for,
+    since two restarts of one service get in each other's way."""
+    with contextlib.suppress(OSError):
+        clear()
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end and any(_is_guard(folder) for _, folder in host.processes()):
+        time.sleep(0.1)
+
+
+def _is_guard(folder: Path) -> bool:
+    try:
+        return f"{timer.FOLDER}/while-".encode() in (folder / "cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _decide(decision: Path) -> bool:

@@ -140,8 +140,7 @@ class Recovery:
 
     def _begin(self) -> None:
         if self.told.operation == for_a_while.OPERATION:
-            with contextlib.suppress(OSError):  # its guard has nothing to do any more
-                for_a_while.clear()
+            for_a_while.settled(self.host)
         self._survivors()
         with contextlib.suppress(HostError):  # on a host without dpkg there is nothing to settle
             settle(self.host, self.say)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from snapshots.store import Store
 from templates import render
 from wizard import timer
 from wizard.changes import FileChange
-from wizard.for_a_while import ForAWhile, Guard, clear
+from wizard.for_a_while import ForAWhile, Guard, clear, settled
 from wizard.host import Host
 from wizard.journal import Journal, unfinished
 
@@ -119,3 +120,20 @@ def test_the_guard_does_nothing_once_it_is_decided(root: Path) -> None:
     clear()
     assert guard.wait(10) == 0
     assert not (root / "done").exists()
+
+
+def test_recovery_waits_for_a_guard_that_is_at_work(root: Path) -> None:
+    with sleeper() as us:
+        guard = script(root, us.pid, f"sleep 2; echo back >>{root}/done")
+        time.sleep(0.3)
+        us.send_signal(signal.SIGKILL)
+        us.wait()
+        while not (root / "run/while-1.decision").exists():
+            time.sleep(0.05)
+        began = time.monotonic()
+        waiting = threading.Thread(target=guard.wait)  # what has ended must not stay behind as a zombie
+        waiting.start()
+        settled(Host())
+        assert time.monotonic() - began > 1
+        assert (root / "done").read_text() == "back\n"
+        waiting.join(5)
