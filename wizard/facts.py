@@ -180,6 +180,8 @@ class Facts:
     """Which of the commands asked for by the steps exist."""
     disk_free: int = 0
     """Bytes free below /var."""
+    usr_readonly: bool = False
+    """Whether /usr is mounted for reading alone."""
     taken: float = 0.0
     """When the picture was taken, on the monotonic clock, in seconds."""
     planned: frozenset[str] = frozenset()

@@ -86,6 +86,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         tools=tools,
         taken=taken,
         disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,
+        usr_readonly=host.exists("/usr") and bool(os.statvfs(host.path("/usr")).f_flag & os.ST_RDONLY),
     )
 
 

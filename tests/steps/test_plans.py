@@ -362,6 +362,7 @@ def test_debian_13_leaves_sendmail_disabled() -> None:
         ({"fqdn": "mail", "fqdn_resolves": False}, "fqdn"),
         ({"listeners": (Listener("0.0.0.0", 587, "python3", 42),)}, "port-587"),
         ({"disk_free": 10_000_000}, "disk"),
+        ({"usr_readonly": True}, "usr"),
     ],
 )
 def test_what_stands_in_the_way_is_named(overrides: dict[str, object], check_id: str) -> None:

@@ -48,6 +48,7 @@ def checks(facts: Facts, answers: Answers) -> list[Check]:
         _fqdn(facts),
         *_ports(facts, answers),
         _disk(facts),
+        *_usr(facts),
         _clock(),
     ]
 
@@ -169,6 +170,21 @@ def _disk(facts: Facts) -> Check:
             "make room: apt-get clean; journalctl --vacuum-size=50M",
         )
     return Check("disk", Sign.OK, f"{free} MiB are free below /var")
+
+
+def _usr(facts: Facts) -> list[Check]:
+    """Nothing is said of a /usr that can be written: dpkg gets half-way on one that cannot, and no further or back."""
+    if not facts.usr_readonly:
+        return []
+    return [
+        Check(
+            "usr",
+            Sign.FAILED,
+            "/usr is mounted for reading alone: no package can be installed, and update_auth cannot write "
+            "/usr/lib/sasl2/Sendmail.conf",
+            "mount -o remount,rw /usr",
+        )
+    ]
 
 
 def _clock() -> Check:
