@@ -24,7 +24,7 @@ from wizard.wire import Transcript
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 SIGNS = {"server": "<", "client": ">", "log": "|"}
 """Before a line of the server, of ours, of the mail log; a remark has `#`."""
@@ -126,10 +126,15 @@ def held(
                 Line("note", f"Following {result.queue_id} in the mail log, for {within:.0f} s at most.")
             )
             made = watch.delivery(result.queue_id, within)
-            return Held(_with_delivery(result, made), tuple(seen) if watched else None, made)
+            return Held(_with_delivery(result, made), _in_order(seen) if watched else None, made)
         elif watched:
             watch.settled()
-    return Held(result, tuple(seen) if watched else None, None)
+    return Held(result, _in_order(seen) if watched else None, None)
+
+
+def _in_order(seen: Sequence[Seen]) -> tuple[Seen, ...]:
+    """A line of the log is read a moment after it was written."""
+    return tuple(sorted(seen, key=lambda item: item.time))
 
 
 def _untimed(told: Callable[[Seen], None]) -> Callable[[Line], None]:

@@ -12,7 +12,7 @@ CRT = "/etc/mail/tls/sendmail-server.crt"
 DEFAULT = "/etc/default/saslauthd"
 SENDMAIL = "systemctl restart sendmail"
 RESTART = "systemctl restart saslauthd"
-FORGET = "systemctl stop saslauthd; rm -f /run/saslauthd/cache.*; systemctl start saslauthd || systemctl start saslauthd"
+FORGET = "systemctl stop saslauthd; rm -f /run/saslauthd/cache.*; systemctl reset-failed saslauthd 2>/dev/null; systemctl start saslauthd"
 """saslauthd's cache of logins that it has accepted, which hides what has changed since."""
 ANEW = f"yes '' | sendmailconfig --no-reload >/dev/null 2>&1; {SENDMAIL}"
 """What an admin does after an edit of sendmail.mc."""
@@ -210,6 +210,8 @@ def of(release: str, group: tuple[Fault, ...], *, every: bool) -> list[Fault]:
 
 
 REPAIR = """
+systemctl reset-failed saslauthd sendmail 2>/dev/null
+[ -z "{sendmail}" ] || {{ systemctl stop sendmail; pkill -9 -x sendmail-mta; }}
 pkill -CONT -x sendmail-mta; pkill -CONT -x saslauthd; pkill -9 -x saslauthd
 rm -rf /etc/mail /etc/pam.d; cp -a /root/good/mail /root/good/pam.d /etc/
 for f in hosts hosts.allow hosts.deny passwd shadow group gshadow; do cat /root/good/$f > /etc/$f; done
@@ -218,7 +220,7 @@ chown root:sasl /run/saslauthd; chmod 0710 /run/saslauthd
 systemctl -q enable saslauthd sendmail 2>/dev/null
 rm -f /run/saslauthd/cache.*; systemctl restart saslauthd {sendmail}
 """
-"""By hand: everything as `apply` had left it; sendmail need not be restarted where nothing that it reads was changed."""
+"""By hand: everything as `apply` had left it, and no daemon left that still tries to open its listeners; sendmail need not be restarted where nothing that it reads was changed."""
 
 KEEP = """
 mkdir /root/good; cp -a /etc/mail /etc/pam.d /etc/hosts /etc/hosts.allow /etc/passwd /etc/shadow /etc/group /etc/gshadow /root/good/

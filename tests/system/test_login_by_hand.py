@@ -186,7 +186,7 @@ def test_the_tools_on_the_screen(debian: Machine) -> None:
     before, F5, F6 = cf(debian), "\x1b[15~", "\x1b[17~"
     with Terminal(debian.argv([WIZARD], env={"TERM": "xterm-256color"})) as terminal:
         terminal.until("Troubleshoot", 120)
-        terminal.press("home", *["down"] * 3, "enter")
+        terminal.press("home", *["down"] * 4, "enter")
         terminal.until("Nothing fails", 60)
         terminal.press("d")
         terminal.until("y begins")

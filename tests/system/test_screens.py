@@ -177,7 +177,7 @@ def test_a_fault_is_found_and_mended_and_a_certificate_made(machine: BootMachine
     debian.run("systemctl stop saslauthd")
     with on(debian) as terminal:
         terminal.until("have something to do", 120)
-        terminal.press("home", *["down"] * 3, "enter")
+        terminal.press("home", *["down"] * 4, "enter")
         terminal.until("To blame: saslauthd", 60)
         terminal.until("f mends it by: ")
         terminal.press("f")
