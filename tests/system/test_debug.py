@@ -17,6 +17,9 @@ from tests.system.room import why_no_machines
 OURS = "[d]ebug saslauthd"
 
 
+pytestmark = pytest.mark.default_on("trixie")
+
+
 @pytest.fixture(scope="module", params=sorted(PYTHON_OF))
 def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A machine with an MSA and alice."""

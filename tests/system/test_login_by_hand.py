@@ -22,6 +22,9 @@ PLAINTEXT = (*BY_HAND, "--plaintext")
 ENCODED = base64.b64encode(PASSWORD.encode()).decode()
 
 
+pytestmark = pytest.mark.default_on("trixie")
+
+
 @pytest.fixture(scope="module", params=sorted(PYTHON_OF))
 def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A machine with an MSA and alice, and a client's network beside it."""

@@ -29,8 +29,8 @@ def compiled(debian: Machine) -> None:
 @pytest.mark.parametrize(
     ("layer", "systemd"),
     [
-        ("ready", False),
-        pytest.param("ready", True, marks=pytest.mark.full),
+        pytest.param("ready", False, marks=pytest.mark.default_on("bookworm")),
+        pytest.param("ready", True, marks=pytest.mark.default_on("trixie")),
         pytest.param("mail", False, marks=pytest.mark.full),
         pytest.param("minimal", True, marks=pytest.mark.full),
     ],
@@ -144,6 +144,7 @@ def test_nothing_is_left_by_any_end(machine: BootMachine) -> None:
     untouched(debian, before, PATIENCE)
 
 
+@pytest.mark.default_on("trixie")
 def test_what_it_refuses(machine: BootMachine) -> None:
     """Not root; a container that forbids mounts; a host that is being changed. What works instead is said."""
     debian = machine("mail")
@@ -205,6 +206,7 @@ def test_it_is_kept_where_asked_and_ended(machine: BootMachine) -> None:
     assert len(history(debian)) == commits
 
 
+@pytest.mark.default_on("bookworm")
 def test_no_secret_and_no_mail_leaves_it(machine: BootMachine) -> None:
     """A queued message stays where it is, cron does not run, the host's log hears nothing, and nobody sees the password."""
     debian = machine("mail")
