@@ -100,7 +100,7 @@ def test_after_a_kill_the_guard_puts_it_back_and_recover_closes_the_journal(debi
     with running(debian, ("debug", "saslauthd", "--yes"), "listening on socket") as ours:
         debian.run(["pkill", "-KILL", "-f", OURS])
         ours.wait(30)
-    for _ in range(100):
+    for _ in range(300):
         if state(debian) == before:
             break
         time.sleep(0.1)

@@ -58,3 +58,15 @@ def test_a_port_that_is_free_a_moment_late_is_no_failure(machine: BootMachine) -
     said = apply(debian, "restart").stdout
     assert "a listener could be opened at a second try only" in " ".join(said.split()), said
     assert "0.0.0.0:587" in debian.run(LISTENERS).stdout
+
+
+@pytest.mark.default_on("trixie")
+def test_many_starts_in_a_row_are_no_failure(machine: BootMachine) -> None:
+    """systemd refuses the sixth within ten seconds, and each rollback is one; here the third in ten minutes."""
+    debian = machine("mail")
+    limit = "[Unit]\nStartLimitIntervalSec=600\nStartLimitBurst=2\n"
+    debian.put("/run/systemd/system/saslauthd.service.d/limit.conf", limit)
+    debian.run("systemctl daemon-reload; systemctl restart saslauthd; systemctl restart saslauthd")
+    assert debian.run("systemctl restart saslauthd", check=False).returncode != 0
+    apply(debian, "saslauthd-config", "saslauthd-start")
+    assert "saslauthd" in debian.run("pgrep -l -x saslauthd").stdout

@@ -19,6 +19,10 @@ _UNITS = ("etc/systemd/", "etc/init.d/", "etc/rc")
 Init = Literal["systemd", "sysv"]
 
 
+_TOO_OFTEN = "attempted too often"
+"""What systemctl says of the sixth start within ten seconds: nothing is wrong with the service."""
+
+
 @dataclass(frozen=True)
 class ServiceEffect:
     """What the service was before, and what was asked for."""
@@ -135,6 +139,9 @@ def _run(host: Host, argv: list[str], say: Say) -> None:
     say("$ " + " ".join(argv))
     try:
         done = host.run(argv, timeout=DEADLINE, say=say)
+        if done.code != 0 and _TOO_OFTEN in done.stderr:
+            host.run(["systemctl", "reset-failed", argv[-1]], timeout=30)
+            done = host.run(argv, timeout=DEADLINE, say=say)
     except HostError as error:
         raise ChangeError(str(error)) from error
     if done.code == _NOT_LOADED and "stop" in argv:
