@@ -99,10 +99,12 @@ def guard(facts: Facts) -> Guard:
     """What brings the service back when we are gone. The saslauthd that we had started is ended by the kernel."""
     if facts.process("saslauthd") is None:
         return Guard(())
+    # The service is stopped, so whatever is left of saslauthd is ours.
+    ended = ("sleep 1", "kill -KILL $(pidof saslauthd) 2>/dev/null")
     if facts.init != "systemd":
-        return Guard(("sleep 1", "/etc/init.d/saslauthd restart"))
+        return Guard((*ended, "/etc/init.d/saslauthd restart"))
     # systemd refuses the sixth start within ten seconds, unless its counter is set back.
-    return Guard(("sleep 1", "systemctl reset-failed saslauthd 2>/dev/null", "systemctl restart saslauthd"))
+    return Guard((*ended, "systemctl reset-failed saslauthd 2>/dev/null", "systemctl restart saslauthd"))
 
 
 def debug(
