@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from snapshots import layout
 from snapshots.author import Author
 from snapshots.fast_import import FastImport
 from snapshots.git_repository import GitRepository
-from snapshots.scan import Scan, scan
+from snapshots.entry import Entry
+from snapshots.scan import Scan, given, scan
 from snapshots.stat_cache import Recorded
 from snapshots.tree_changes import content_changes, listing_changes
 
@@ -35,8 +36,28 @@ def record_live(
     Without a difference, a record or the need of a first commit there is none. Raises StoreError; the
     history is then as it was.
     """
+    return _record(repository, recorded, draft, lambda keep: scan(root, tops, recorded, keep))
+
+
+def record_given(
+    repository: GitRepository,
+    root: Path,
+    entries: Mapping[bytes, Entry | None],
+    recorded: Recorded,
+    draft: Draft,
+) -> Scan:
+    """The same, of these entries in place of the live paths: all others stay as `recorded` has them."""
+    return _record(repository, recorded, draft, lambda keep: given(root, entries, recorded, keep))
+
+
+def _record(
+    repository: GitRepository,
+    recorded: Recorded,
+    draft: Draft,
+    look: Callable[[Callable[[bytes], None]], Scan],
+) -> Scan:
     with FastImport(repository) as stream:
-        found = scan(root, tops, recorded, stream.blob)
+        found = look(stream.blob)
         if not found.changes and draft.record is None and draft.parent is not None:
             return found
         deleted, blobs = content_changes(recorded, found.changes)

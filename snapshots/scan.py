@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,14 @@ _TICK = 20_000_000
 
 _COARSE_TICK = 2_100_000_000
 """Nanoseconds: the same for file systems that keep whole seconds (FAT: two)."""
+
+
+_TYPES = {
+    Kind.FILE: stat.S_IFREG,
+    Kind.DIRECTORY: stat.S_IFDIR,
+    Kind.SYMLINK: stat.S_IFLNK,
+    Kind.SPECIAL: stat.S_IFIFO,
+}
 
 
 class What(StrEnum):
@@ -90,6 +98,23 @@ def scan(
     for top in tops:
         walk.top(top)
     walk.find_deleted()
+    return walk.found
+
+
+def given(
+    root: Path,
+    entries: Mapping[bytes, Entry | None],
+    recorded: Recorded,
+    keep: Callable[[bytes], None] | None = None,
+) -> Scan:
+    """What `recorded` becomes where each of the paths is what `entries` says, None: not there.
+
+    A folder that is to go and holds what is not among them stays. Their rows are read again by the next scan.
+    """
+    walk = _Walk(os.fsencode(root), recorded, Owners(root), keep)
+    walk.found.folders = dict(recorded.folders)
+    for path in sorted(entries, reverse=True):  # what is in a folder before the folder
+        walk.give(path, entries[path])
     return walk.found
 
 
@@ -175,6 +200,35 @@ class _Walk:
         elif after != before:
             self.found.refreshed = True
         return after
+
+    def give(self, path: bytes, entry: Entry | None) -> None:
+        """Notes a path as `entry`, whatever it is on the disk."""
+        folder, name = layout.split(path)
+        rows = dict(self.found.folders.get(folder, {}))
+        before = rows.get(name)
+        if self.found.folders.get(path) and (entry is None or entry.kind is not Kind.DIRECTORY):
+            return
+        if entry is None:
+            if before is None:
+                return
+            del rows[name]
+            self.found.folders.pop(path, None)
+            self.found.changes.append(Change(path, before, None))
+        else:
+            row = self._given_row(entry, before)
+            if before is not None and (before.blob, before.fields) == (row.blob, row.fields):
+                return
+            rows[name] = row
+            if self._keep and row.blob != NO_BLOB:
+                self._keep(entry.content)
+            self.found.changes.append(Change(path, before, row))
+        self.found.folders[folder] = rows
+
+    def _given_row(self, entry: Entry, before: Row | None) -> Row:
+        blob = NO_BLOB if entry.kind in (Kind.DIRECTORY, Kind.SPECIAL) else blob_id(entry.content)
+        mode = _TYPES[entry.kind] | entry.mode
+        size = len(entry.content)
+        return Row(NEVER, 0, size, 0, mode, entry.uid, entry.gid, self._fields(entry, before), blob)
 
     def _fields(self, entry: Entry, before: Row | None) -> int:
         # What a number is called may have changed since: that alone is no change of this path.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from snapshots import stat_cache
@@ -23,7 +23,7 @@ from snapshots.message import OPERATIONS, Commit, compose, parse_commit
 from snapshots.metadata import Owners
 from snapshots.packing import join_many_packs
 from snapshots.private_folder import check_private_folder, make_private_folder
-from snapshots.recording import Draft, record_live
+from snapshots.recording import Draft, record_given, record_live
 from snapshots.reversal import Reversal, reverse
 from snapshots.scan import PathChange, Scan, scan
 from snapshots.stat_cache import Recorded
@@ -161,8 +161,12 @@ class Store:
         record: bytes | None = None,
         reverts: Sequence[str] = (),
         time: datetime.datetime | None = None,
+        entries: Mapping[str, Entry | None] | None = None,
     ) -> Commit | None:
         """Records the live paths as they are now; None when nothing changed and there is no `record`.
+
+        With `entries` it records these in place of the live paths, and all others as the newest commit has them:
+        what one writer did, while others were at work.
 
         `record` is kept with this commit alone (`record()` gives it back): effects that are not files.
         `reverts` are the whole ids of the commits that this one takes back. The first commit is a baseline,
@@ -177,7 +181,11 @@ class Store:
             subject=subject, body=body, step=step, howto=howto, operation=operation, run=run, reverts=reverts
         )
         draft = Draft(head, author, when, text, record)
-        found = record_live(self._repository, self._root, self._tops(), recorded, draft)
+        if entries is None:
+            found = record_live(self._repository, self._root, self._tops(), recorded, draft)
+        else:
+            named = {os.fsencode(path): entry for path, entry in entries.items()}
+            found = record_given(self._repository, self._root, named, recorded, draft)
         if not found.changes and record is None and head is not None:
             if found.refreshed:
                 self._remember(recorded, found, head)
