@@ -9,9 +9,9 @@ from pathlib import Path
 
 from snapshots import layout
 from snapshots.author import Author
+from snapshots.entry import Entry
 from snapshots.fast_import import FastImport
 from snapshots.git_repository import GitRepository
-from snapshots.entry import Entry
 from snapshots.scan import Scan, given, scan
 from snapshots.stat_cache import Recorded
 from snapshots.tree_changes import content_changes, listing_changes
