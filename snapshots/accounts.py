@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from snapshots.merge import LABELS, Choice, ContentMerge, three_way
 from snapshots.text_merge import shown
@@ -49,6 +49,36 @@ def merge_accounts(name: str, base: bytes, ours: bytes, theirs: bytes, choice: C
     ends = [not content or content.endswith(b"\n") for content in (base, ours, theirs)]
     ended, _ = three_way(ends[0], ends[1], ends[2], choice)
     return ContentMerge(b"\n".join(lines) + (b"\n" if lines and ended else b""))
+
+
+def records_of(name: str, base: bytes, live: bytes, names: Set[str]) -> bytes:
+    """`base` with what `live` has of the users and groups `names` alone: their records, and where they are members."""
+    by_line = name.startswith("sub")
+    mine = {each.encode() for each in names}
+    old, new = (_records(content, by_line) for content in (base, live))
+    result = dict(old)
+    for key in {**old, **new}:
+        if key[0].split(b":", 1)[0] in mine:
+            result.pop(key, None)
+            if key in new:
+                result[key] = new[key]
+        elif key in old and key in new:
+            result[key] = _with_members(old[key], new[key], _LISTS.get(name, ()), mine)
+    lines = [result[key] for key in _ordered(result, old, new)]
+    ended = (live if len(result) > len(old) else base)[-1:] in (b"", b"\n")
+    return b"\n".join(lines) + (b"\n" if lines and ended else b"")
+
+
+def _with_members(old: bytes, new: bytes, lists: tuple[int, ...], names: Set[bytes]) -> bytes:
+    """A record of before, in whose lists the `names` are members where they are in the new one."""
+    before, after = old.split(b":"), new.split(b":")
+    if not lists or not len(before) == len(after) == _GROUP_FIELDS:
+        return old
+    for at in lists:
+        was, now = ([each for each in fields[at].split(b",") if each] for fields in (before, after))
+        stay = [each for each in was if each not in names or each in now]
+        before[at] = b",".join([*stay, *(each for each in now if each in names and each not in was)])
+    return b":".join(before)
 
 
 def _records(content: bytes, by_line: bool) -> dict[_Key, bytes]:

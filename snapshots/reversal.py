@@ -7,15 +7,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from snapshots.accounts import database, merge_accounts
 from snapshots.entry import Entry, Kind
 from snapshots.errors import StoreError
 from snapshots.git_repository import GitRepository
-from snapshots.merge import Choice, Conflict, ContentMerge, merge_entry
+from snapshots.merge import Choice, Conflict
 from snapshots.message import Commit
 from snapshots.metadata import Owners
 from snapshots.object_reader import ObjectReader
-from snapshots.text_merge import merge_text
+from snapshots.path_merge import merge_path
 from snapshots.tree import Link, changed_entries, compare, read_entries, read_folders, read_link
 from snapshots.visible import visible_path
 
@@ -63,7 +62,7 @@ def reverse(
             if derived(path):
                 work.take_back(path, chain)
             else:
-                work.merge(path, chain, repository, owners)
+                work.merge(path, chain, owners)
         work.empty_folders()
         work.find_folders()
         return work.reversal(holding, gone)
@@ -98,14 +97,8 @@ class _Work:
             self._notes[path] = "is generated; what it became since is not kept"
         self._want(path, chain[-1][-1])
 
-    def merge(self, path: str, chain: _Chain, repository: GitRepository, owners: Owners) -> None:
+    def merge(self, path: str, chain: _Chain, owners: Owners) -> None:
         """An authored file: later work stays."""
-
-        def contents(base: bytes, ours: bytes, theirs: bytes) -> ContentMerge:
-            if name := database(path):
-                return merge_accounts(name, base, ours, theirs, self._choice)
-            return merge_text(repository, base, ours, theirs, self._choice)
-
         entry = self._ours[path]
         kept = False
         conflicts: list[Conflict] = []
@@ -114,9 +107,7 @@ class _Work:
             *passed, theirs = states
             newest, *older = (_dated_as(state, entry, self._dated) for state in passed)
             base = entry if entry in older else newest
-            merge = merge_entry(
-                path, base, entry, theirs, choice=self._choice, contents=contents, owners=owners
-            )
+            merge = merge_path(path, base, entry, theirs, choice=self._choice, owners=owners)
             if base != theirs:
                 kept = entry != base and merge.entry != theirs
             entry = merge.entry

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 
-from snapshots.git_repository import GitRepository
+from snapshots.errors import StoreError
 from snapshots.merge import LABELS, Choice, ContentMerge, three_way
 from snapshots.private_key import HIDDEN, encoded, holds_private_key
 from snapshots.visible import visible_bytes
@@ -20,9 +21,7 @@ _REFUSED = 255
 """The exit status of git merge-file is the number of conflicts, up to the one, or the other."""
 
 
-def merge_text(
-    repository: GitRepository, base: bytes, ours: bytes, theirs: bytes, choice: Choice | None
-) -> ContentMerge:
+def merge_text(base: bytes, ours: bytes, theirs: bytes, choice: Choice | None) -> ContentMerge:
     """What `theirs` changed in `base`, done to `ours`; a hunk that both changed goes as `choice` says.
 
     Every byte that no hunk changes stays as it is in `ours`. What is no text, is encoded, or too large for
@@ -40,11 +39,8 @@ def merge_text(
     with _in_memory((whole[0], whole[1], whole[2])) as files:
         # Never on a disk, and under no name: it may be /etc/shadow.
         names = [f"/proc/self/fd/{file}" for file in files]
-        process = repository.start(
-            "merge-file", "-p", "-q", "--diff3", f"--marker-size={size}", *labels, *names, keep=files
-        )
-        merged, said = process.communicate()
-    status = process.returncode
+        arguments = ("-p", "-q", "--diff3", f"--marker-size={size}", *labels, *names)
+        status, merged, said = _merge_file(arguments, files)
     if status == 0:
         return ContentMerge(_ended(merged, sides, choice))
     if 0 < status <= _CONFLICTS_AT_MOST:
@@ -52,7 +48,34 @@ def merge_text(
         return made if made.conflict else ContentMerge(_ended(made.content, sides, choice))
     if status == _REFUSED:
         return _whole("which git does not merge", sides, choice)
-    raise repository.failure("merge-file", status, said)
+    raise StoreError(f"git merge-file failed with status {status}: {visible_bytes(said).strip()[-500:]}")
+
+
+def _merge_file(arguments: Sequence[str], files: Sequence[int]) -> tuple[int, bytes, bytes]:
+    """Status, output and error of git merge-file, which needs no repository and reads no configuration here."""
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": "/nonexistent",
+        "LC_ALL": "C",
+        "GIT_CEILING_DIRECTORIES": "/",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_ATTR_NOSYSTEM": "1",
+    }
+    try:
+        done = subprocess.run(
+            ["git", "merge-file", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            pass_fds=files,
+            env=environment,
+            cwd="/proc",
+            start_new_session=True,
+        )
+    except OSError as cause:
+        raise StoreError(f"git could not be started: {cause}. Install the package git.") from cause
+    return done.returncode, done.stdout, done.stderr
 
 
 def _ended(merged: bytes, sides: tuple[bytes, bytes, bytes], choice: Choice | None) -> bytes:

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapshots.accounts import database, merge_accounts
+from snapshots.accounts import database, merge_accounts, records_of
 from snapshots.entry import Entry, Kind
-from snapshots.git_repository import GitRepository
 from snapshots.merge import Choice, Conflict, ContentMerge, EntryMerge, merge_entry
 from snapshots.metadata import Owners
 from snapshots.text_merge import merge_text
@@ -33,13 +32,6 @@ def merged(
     return merge_entry(
         "etc/x", base, ours, theirs, choice=choice, contents=contents, owners=Owners(Path("/nonexistent"))
     )
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> GitRepository:
-    path = tmp_path_factory.mktemp("merge") / "etc.git"
-    GitRepository.create(path)
-    return GitRepository(path)
 
 
 STATES = [None, FILE, replace(FILE, mode=0o600), replace(FILE, content=b"other\n"), FOLDER, LINK, FIFO]
@@ -134,44 +126,43 @@ def test_what_was_deleted_since_comes_back_and_a_folder_with_another_mode_goes()
     assert "goes" in gone.note
 
 
-def test_lines_of_both_sides_come_together_byte_for_byte(repository: GitRepository) -> None:
+def test_lines_of_both_sides_come_together_byte_for_byte() -> None:
     base = b"a\r\nb\r\nc\xff\r\nd\r\ne"
     ours = b"first\r\na\r\nb\r\nc\xff\r\nd\r\ne"
     theirs = b"a\r\nb\r\nc\xff\r\nD\r\ne"
     wanted = ContentMerge(b"first\r\na\r\nb\r\nc\xff\r\nD\r\ne")
-    assert merge_text(repository, base, ours, theirs, None) == wanted
-    assert list(repository.path.glob("**/*merge*")) == []
+    assert merge_text(base, ours, theirs, None) == wanted
 
 
-def test_conflicting_hunks_are_shown_and_chosen_one_by_one(repository: GitRepository) -> None:
+def test_conflicting_hunks_are_shown_and_chosen_one_by_one() -> None:
     base = b"1\n2\n3\n4\n5\n6\n<<<<<<< not a marker\n"
     ours = b"mine\x1b\n2\n3\n4\n5\n6\n<<<<<<< not a marker\nmore\n"
     theirs = b"old\n2\n3\nolder\n5\n6\n<<<<<<< not a marker\n"
-    assert merge_text(repository, base, ours, theirs, None).conflict == (
+    assert merge_text(base, ours, theirs, None).conflict == (
         "<<<<<<<< yours\nmine\\x1b\n|||||||| as the step left it\n1\n========\nold\n>>>>>>>> as it was before"
     )
-    keep = merge_text(repository, base, ours, theirs, Choice.KEEP)
+    keep = merge_text(base, ours, theirs, Choice.KEEP)
     assert keep == ContentMerge(b"mine\x1b\n2\n3\nolder\n5\n6\n<<<<<<< not a marker\nmore\n")
-    restore = merge_text(repository, base, ours, theirs, Choice.RESTORE)
+    restore = merge_text(base, ours, theirs, Choice.RESTORE)
     assert restore == ContentMerge(b"old\n2\n3\nolder\n5\n6\n<<<<<<< not a marker\nmore\n")
 
 
-def test_binaries_are_not_merged(repository: GitRepository) -> None:
+def test_binaries_are_not_merged() -> None:
     sides = (b"a\nb\n", b"a\nb\n\0", b"A\nb\n")
-    assert merge_text(repository, *sides, None) == ContentMerge(
+    assert merge_text(*sides, None) == ContentMerge(
         sides[1], "content, binary: 5 bytes yours, 4 bytes as the step left it, 4 bytes as it was before"
     )
-    assert merge_text(repository, *sides, Choice.KEEP).content == sides[1]
-    assert merge_text(repository, *sides, Choice.RESTORE).content == sides[2]
+    assert merge_text(*sides, Choice.KEEP).content == sides[1]
+    assert merge_text(*sides, Choice.RESTORE).content == sides[2]
 
 
-def test_twenty_megabytes_are_merged_and_a_wall_of_conflicts_is_cut(repository: GitRepository) -> None:
+def test_twenty_megabytes_are_merged_and_a_wall_of_conflicts_is_cut() -> None:
     middle = b"".join(b"%0199d\n" % number for number in range(100_000))
-    merge = merge_text(repository, b"a\n" + middle, b"a\n" + middle + b"z\n", b"b\n" + middle, None)
+    merge = merge_text(b"a\n" + middle, b"a\n" + middle + b"z\n", b"b\n" + middle, None)
     assert merge.content == b"b\n" + middle + b"z\n"
     wall = [b"%d %d\n" % (number, side) for side in range(3) for number in range(900)]
     base, ours, theirs = (b"".join(wall[at : at + 900]) for at in (0, 900, 1800))
-    many = merge_text(repository, base, ours, theirs, None)
+    many = merge_text(base, ours, theirs, None)
     assert many.conflict.endswith("\n… 2304 more lines")
 
 
@@ -181,16 +172,14 @@ texts = st.builds(lambda found, last: b"\n".join(found) + last, lines, st.sample
 
 @settings(deadline=None)
 @given(base=texts, ours=texts, theirs=texts)
-def test_a_choice_leaves_no_conflict_and_no_marker(
-    repository: GitRepository, base: bytes, ours: bytes, theirs: bytes
-) -> None:
+def test_a_choice_leaves_no_conflict_and_no_marker(base: bytes, ours: bytes, theirs: bytes) -> None:
     sides = {line for text in (ours, theirs) for line in text.split(b"\n")}
     for choice in Choice:
-        merge = merge_text(repository, base, ours, theirs, choice)
+        merge = merge_text(base, ours, theirs, choice)
         assert merge.conflict == ""
         assert set(merge.content.split(b"\n")) <= sides
-    if not merge_text(repository, base, ours, theirs, None).conflict:
-        assert merge_text(repository, base, ours, theirs, None) == merge
+    if not merge_text(base, ours, theirs, None).conflict:
+        assert merge_text(base, ours, theirs, None) == merge
 
 
 def test_the_account_databases_are_known_by_their_paths() -> None:
@@ -276,3 +265,31 @@ def test_no_record_of_the_admin_is_lost_without_a_word(base: str, ours: str, the
         assert "<" not in accounts("passwd", base, ours, theirs, choice)
     again = merge_accounts("passwd", base.encode(), result.encode(), theirs.encode(), None)
     assert sorted(again.content.splitlines()) == sorted(result.encode().splitlines())
+
+
+def test_what_named_accounts_are_is_told_from_the_rest() -> None:
+    """The records that packages brought, without those of an admin who worked at the same time."""
+    base = b"root:x:0:\nadm:x:4:\nsasl:x:45:alice\n"
+    live = b"root:x:0:\ndevs:x:1001:alice,smmta\nadm:x:4:bob\nsasl:x:45:alice,bob,smmta,smmsp\nsmmta:x:114:\n"
+    ours = records_of("group", base, live, {"smmta", "smmsp"})
+    assert ours == b"root:x:0:\nadm:x:4:\nsasl:x:45:alice,smmta,smmsp\nsmmta:x:114:\n"
+    without = records_of("group", live, base, {"smmta", "smmsp"})
+    assert without == b"root:x:0:\ndevs:x:1001:alice,smmta\nadm:x:4:bob\nsasl:x:45:alice,bob\n"
+    merge = merge_accounts("group", ours, live, base, None)
+    assert merge == ContentMerge(without)
+
+
+def test_a_password_that_was_changed_meanwhile_is_nobody_elses() -> None:
+    base = b"root:*:1::\nalice:old:1::\n"
+    live = b"root:*:1::\nalice:new:2::\nsmmta:!:2::\nbob:b:2::\n"
+    ours = records_of("shadow", base, live, {"smmta"})
+    assert ours == b"root:*:1::\nalice:old:1::\nsmmta:!:2::\n"
+    assert (
+        merge_accounts("shadow", ours, live, base, None).content == b"root:*:1::\nalice:new:2::\nbob:b:2::\n"
+    )
+
+
+def test_ranges_of_ids_are_told_apart_by_the_user() -> None:
+    live = b"bob:100000:65536\nsmmta:165536:65536\n"
+    assert records_of("subuid", b"", live, {"smmta"}) == b"smmta:165536:65536\n"
+    assert records_of("subuid", live, b"", {"smmta"}) == b"bob:100000:65536\n"
