@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wizard.plan import Change, ChangeError, Effect, Say
+from wizard.recall import intent
 
 if TYPE_CHECKING:
     from wizard.host import Host
@@ -15,10 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Done:
-    """What was done so far: the effects in order, and the paths that may have been written."""
+    """What was done so far: the effects in order."""
 
     effects: list[Effect] = field(default_factory=list)
-    touched: set[str] = field(default_factory=set)
 
 
 def carry_out(
@@ -34,9 +34,8 @@ def carry_out(
     Raises what a change raises, OSError where the journal cannot be written, and what `interrupt` raises."""
     for change in changes:
         interrupt()
-        done.touched.update(change.touches)
         expected = change.expect(host)
-        journal.change(change.touches, expected.record())
+        journal.change(change.touches, intent(expected))
         try:
             done.effects.append(change.apply(host, say))
         except ChangeError as error:

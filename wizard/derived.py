@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+DATED = re.compile(rb"^##### (?:on|in|by|built by)[: ].*$", re.MULTILINE)
+"""When and where sendmail's scripts wrote a file that they write again each time (sasl.m4, starttls.m4)."""
 _DERIVED = (
     re.compile(r"etc/mail/databases\Z"),
     re.compile(

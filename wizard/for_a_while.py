@@ -82,7 +82,7 @@ class ForAWhile:
                 carry_out(changes, done, self.host, self.journal, self.say, self.interrupt)
                 yield
             finally:
-                self._put_back(recorder, done)
+                self._put_back(recorder, done, before)
                 if _decide(decision):  # only now: should we be killed on the way, the guard goes on with it
                     self._disarmed(decision)
             recorder.note(f"{name}: for {time.monotonic() - began:.0f} s, and put back", None)
@@ -126,8 +126,8 @@ class ForAWhile:
         with contextlib.suppress(OSError):
             clear()
 
-    def _put_back(self, recorder: Recorder, done: Done) -> None:
-        undone, not_undone = recorder.undo(done.effects, done.touched, self.say)
+    def _put_back(self, recorder: Recorder, done: Done, before: str) -> None:
+        undone, not_undone = recorder.undo(done.effects, before, self.say)
         for line in undone:
             self.say(f"put back: {line}")
         if not_undone:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import shlex
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapshots.entry import Entry, EntryError, read_entry, remove_entry, write_entry
+from snapshots.held import HeldFile, hold
 
 if TYPE_CHECKING:
     import pexpect
@@ -27,6 +29,9 @@ MARK = "MSA_WIZARD=1"
 """In the environment of every command: so recovery finds what a killed run left at work."""
 MAX_OUTPUT = 8 * 1024 * 1024
 _PIECE = 64 * 1024
+_ACCOUNTS_LOCK = "/etc/.pwd.lock"
+_LOCK_PATIENCE = 15.0
+"""Seconds, as lckpwdf(3) itself waits."""
 _LIVE = 0.05
 """Seconds between two looks at what a command at work has said."""
 
@@ -115,6 +120,37 @@ class Host:
             remove_entry(self.path(path))
         except EntryError as error:
             raise HostError(str(error).rstrip(".")) from error
+
+    def hold(self, path: str) -> HeldFile | None:
+        """The regular file at `path`, held open while it is replaced; None where there is none. Raises HostError."""
+        try:
+            return hold(self.path(path))
+        except OSError as error:
+            raise HostError(f"{path} could not be read: {error.strerror}") from error
+
+    @contextlib.contextmanager
+    def accounts_locked(self) -> Iterator[None]:
+        """The account databases are ours: the lock of lckpwdf(3), which adduser, passwd and the like take too.
+
+        Raises HostError when somebody else keeps it for 15 seconds."""
+        end = time.monotonic() + _LOCK_PATIENCE
+        try:
+            descriptor = os.open(self.path(_ACCOUNTS_LOCK), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise HostError(f"{_ACCOUNTS_LOCK} could not be opened: {error.strerror}") from error
+        with os.fdopen(descriptor, "wb", buffering=0):
+            while True:
+                try:
+                    fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError as error:
+                    if time.monotonic() > end:
+                        raise HostError(
+                            f"the account files are locked by another program ({_ACCOUNTS_LOCK}). "
+                            "Nothing was written; try again when it has ended"
+                        ) from error
+                    time.sleep(0.05)
+            yield
 
     def names(self, folder: str) -> tuple[str, ...]:
         """The sorted names in `folder`, empty when there is no such folder."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from wizard.answers import Answers
+    from wizard.changes.claim import Claim
     from wizard.facts import Facts
     from wizard.host import Host
 
@@ -60,6 +61,9 @@ class Effect(Protocol):
 
     def undo(self, host: Host, say: Say) -> None:
         """Bring back the state recorded before the change. Raises ChangeError when it cannot."""
+
+    def claim(self, host: Host) -> Claim:
+        """What of the differences below /etc it may call its own. Raises HostError."""
 
     def record(self) -> dict[str, object]:
         """The state before and after, as JSON-ready values without secrets."""

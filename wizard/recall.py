@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from snapshots.entry import Entry, Kind
+from wizard.changes.command import CommandEffect
+from wizard.changes.file import FileEffect
 from wizard.changes.packages import PackagesBefore, PackagesEffect
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect
@@ -12,8 +17,15 @@ from wizard.firewalls.live_rule import LiveRule
 from wizard.plan import Effect
 
 
+def intent(effect: Effect) -> dict[str, object]:
+    """The record of an effect for the journal, from which `recall` makes it again: of a file, with its bytes."""
+    if not isinstance(effect, FileEffect):
+        return effect.record()
+    return {**effect.record(), "before": _packed(effect.before), "after": _packed(effect.after)}
+
+
 def recall(record: Mapping[str, Any]) -> Effect | None:
-    """The effect that `record` tells of; None for files and commands, which the snapshot itself takes back.
+    """The effect that `record` tells of; None for a file in the record of a commit, which has it.
 
     What older versions of this program did not write down counts as nothing. Raises KeyError or ValueError for a
     record that is none."""
@@ -25,6 +37,7 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
                 record["modes"],
                 tuple(record["overrides"]),
                 tuple(record["half_way"]),
+                tuple(record.get("tops", ())),
             )
         case "packages":
             return PackagesEffect(
@@ -48,7 +61,43 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
         case "rules":
             rules = tuple(LiveRule.recalled(each) for each in record["rules"])
             return RulesEffect(rules, record["removed"], record["confirm"])
+        case "file" if "after" in record:
+            return FileEffect(record["path"], _unpacked(record["before"]), _unpacked(record["after"]))
+        case "command" if "touches" in record:
+            return CommandEffect(tuple(record["argv"]), "", tuple(record["touches"]))
         case "file" | "command" | "watch":
             return None
         case kind:
             raise ValueError(f"unknown kind of effect: {kind}")
+
+
+def _packed(entry: Entry | None) -> dict[str, object] | None:
+    if entry is None:
+        return None
+    return {
+        "kind": entry.kind.value,
+        "mode": entry.mode,
+        "uid": entry.uid,
+        "gid": entry.gid,
+        "content": _encoded(entry.content),
+        "xattrs": [[name, _encoded(value)] for name, value in entry.xattrs],
+    }
+
+
+def _unpacked(packed: Mapping[str, Any] | None) -> Entry | None:
+    if packed is None:
+        return None
+    xattrs = tuple((str(name), _decoded(value)) for name, value in packed["xattrs"])
+    mode, uid, gid = (int(packed[name]) for name in ("mode", "uid", "gid"))
+    return Entry(Kind(packed["kind"]), mode, uid, gid, _decoded(packed["content"]), xattrs)
+
+
+def _encoded(content: bytes) -> str:
+    return base64.b85encode(zlib.compress(content)).decode()
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return zlib.decompress(base64.b85decode(text))
+    except zlib.error as error:
+        raise ValueError(f"content that cannot be unpacked: {error}") from error

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from snapshots.store import Author, author_from_environment
+from wizard.changes.file import FileEffect, in_turn, kept_sentence, merged
 from wizard.changes.service import reload_units
-from wizard.derived import in_order
+from wizard.derived import DATED, derived
 from wizard.events import Drifted, Report
 from wizard.facts import DECLARED
 from wizard.host import Host, HostError
 from wizard.plan import ChangeError, Check, Effect, Plan, Say, Step
+from wizard.provenance import Provenance, States
 
 if TYPE_CHECKING:
+    from snapshots.entry import Entry
+    from snapshots.merge import EntryMerge
     from snapshots.store import Store
     from wizard.standing import Target
 
 SCHEMA = 1
+_UNITS = ("etc/systemd/",)
 
 
 class Recorder:
@@ -33,7 +37,8 @@ class Recorder:
         self._run = run
         self._report = report
         self._author: Author = author_from_environment(os.environ)
-        self._steps: dict[str, tuple[str, str]] = {}
+        self._steps: dict[str, str] = {}
+        """The commits of this run's steps."""
 
     def baseline(self) -> None:
         """The host as it is found, before the first change ever. What has changed since the last run is drift."""
@@ -69,8 +74,8 @@ class Recorder:
     def record(
         self, step: Step, plan: Plan, effects: Sequence[Effect], checks: Sequence[Check], before: str
     ) -> str:
-        """One commit for the step, with the effects that are not files beside it; `before` is the newest commit
-        so far. Returns its short id."""
+        """One commit for what the step itself did since the commit `before`, with the effects that are not files beside
+        it. Returns its short id."""
         body = {
             "schema": SCHEMA,
             "step": step.id,
@@ -86,23 +91,32 @@ class Recorder:
             run=self._run,
             author=self._author,
             record=json.dumps(body, indent=1, sort_keys=True).encode(),
+            entries=self._own(effects, before),
         )
         if commit is None:
             raise ChangeError("the snapshot store made no commit of this step")
-        self._steps[step.id] = (before, commit.id)
+        self._steps[step.id] = commit.id
         return commit.short
 
     def note(self, subject: str, step: str | None) -> None:
         """A commit that changes nothing, and tells what was taken back before it could be recorded."""
         shown = json.dumps({"schema": SCHEMA, "effects": []}).encode()
         self._store.commit(
-            operation="rollback", subject=subject, step=step, run=self._run, author=self._author, record=shown
+            operation="rollback",
+            subject=subject,
+            step=step,
+            run=self._run,
+            author=self._author,
+            record=shown,
+            entries={},
         )
 
     def record_rollback(
-        self, operation: str, subject: str, body: str, target: Target, effects: Sequence[Effect]
+        self, operation: str, subject: str, body: str, target: Target, effects: Sequence[Effect], before: str
     ) -> str:
-        """One commit for what was taken back, with the effects that are not files. Returns its short id."""
+        """One commit for what was rolled back since the commit `before`, with the effects that are not files.
+
+        Returns its short id."""
         shown = {"schema": SCHEMA, "effects": [effect.record() for effect in effects]}
         commit = self._store.commit(
             operation=operation,
@@ -113,48 +127,59 @@ class Recorder:
             author=self._author,
             record=json.dumps(shown, indent=1, sort_keys=True).encode(),
             reverts=[commit.id for commit in target.commits],
+            entries=self._own(effects, before),
         )
         if commit is None:
             raise ChangeError("the snapshot store made no commit of this rollback")
         return commit.short
 
-    def undo(
-        self, effects: Sequence[Effect], touched: set[str], say: Say, take_back: Sequence[Step] = ()
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Take the effects back in reverse order, and the touched files to what the last commit holds.
+    def settle(self, effects: Sequence[Effect], say: Say) -> None:
+        """What others have written into the files that were replaced, since: it is brought into the new ones.
 
-        The files of the steps in `take_back`, applied earlier in this run, go first, so that a restarted daemon reads
+        Raises ChangeError where both wrote the same lines."""
+        for effect in effects:
+            if isinstance(effect, FileEffect):
+                effect.settle(self._host, say)
+
+    def undo(
+        self, effects: Sequence[Effect], before: str, say: Say, roll_back: Sequence[Step] = ()
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Take out what the effects did to the host since the commit `before`, and nothing that others did.
+
+        The files of the steps in `roll_back`, applied earlier in this run, go first, so that a restarted daemon reads
         the old ones; that is recorded as a rollback. Returns what was undone and what could not be, in words."""
+        if not effects and not roll_back:
+            return (), ()
         undone: list[str] = []
         failed: list[str] = []
         try:
-            head = self._store.head()
-            earlier = [path for step in take_back for path in self._take_back(step, undone, failed)]
+            provenance = Provenance.of(self._host, effects, self._merge)  # while their packages are here
+            earlier = {step: self._roll_back_files(step, say, undone, failed) for step in roll_back}
             packages = [effect for effect in effects if effect.record()["kind"] == "packages"]
             others = [effect for effect in effects if effect not in packages and not _is_file(effect)]
-            whole = self._undo_effects(packages, say, undone, failed)
-            pending = [item.path for item in self._store.pending() if _below(f"/{item.path}", touched)]
-            if not whole:
+            if self._undo_effects(packages, say, undone, failed):
+                provenance = provenance.and_of(Provenance.of(self._host, packages, self._merge))
+                own = {path for paths in earlier.values() for path in paths}
+                self._undo_files(provenance, before, own, say, undone, failed)
+            else:
                 failed.append(
                     "the files in /etc stay as they are, for they belong to packages that are still installed"
                 )
-            elif head is not None:
-                self._put_back([path for path in pending if path not in earlier], head.id, undone, failed)
             try:
-                reload_units(self._host, pending)
+                reload_units(self._host, _UNITS)
             except HostError as error:
                 failed.append(f"systemd was not told that units are back: {error}")
             self._undo_effects(others, say, undone, failed)  # services last: they read the files
-            for step in () if failed else take_back:  # else it stands, and recovery takes it back
-                self._commit_rollback(step)
-        except StoreError as error:
-            failed.append(f"files of {', '.join(sorted(touched))}: {error}")
+            for step, entries in earlier.items() if not failed else ():  # else recovery rolls them back
+                self._commit_rollback(step, entries)
+        except (StoreError, HostError, PermissionError) as error:
+            failed.append(f"files below /etc: {error}")
         return tuple(dict.fromkeys(undone)), tuple(failed)
 
     def _undo_effects(
         self, effects: Sequence[Effect], say: Say, undone: list[str], failed: list[str]
     ) -> bool:
-        """False when packages could not be taken back: their files must stay, then."""
+        """False when packages could not be undone: their files must stay, then."""
         whole = True
         for effect in reversed(effects):
             name = _name(effect)
@@ -167,47 +192,88 @@ class Recorder:
                 whole = whole and effect.record()["kind"] != "packages"
         return whole
 
-    def _take_back(self, step: Step, undone: list[str], failed: list[str]) -> list[str]:
-        """The files of a step of this run as they were before it; returns their paths."""
-        before, after = self._steps[step.id]
-        paths = [item.path for item in self._store.changed(after)]
-        self._put_back(paths, before, undone, failed)
-        return paths
+    def _undo_files(
+        self,
+        provenance: Provenance,
+        before: str,
+        leave: Set[str],
+        say: Say,
+        undone: list[str],
+        failed: list[str],
+    ) -> None:
+        then, live = self._states(provenance, before, leave)
+        targets, met = provenance.undone(then, live)
+        self._write({path: (live.get(path), target) for path, target in targets.items()}, say, undone, failed)
+        failed += [kept_sentence(f"/{path}", merge) for path, merge in met.items()]
 
-    def _commit_rollback(self, step: Step) -> None:
-        _, taken_back = self._steps[step.id]
+    def _states(
+        self, provenance: Provenance, before: str, leave: Set[str] = frozenset()
+    ) -> tuple[States, States]:
+        """The paths in question as the commit `before` has them, and as they are."""
+        pending = [item.path for item in self._store.pending()]
+        paths = [path for path in dict.fromkeys((*pending, *provenance.paths)) if path not in leave]
+        return self._store.entries(before, paths), {path: self._host.entry(f"/{path}") for path in paths}
+
+    def taken_along(
+        self, effects: Sequence[Effect], before: str, leave: Set[str]
+    ) -> dict[str, tuple[Entry | None, Entry | None]]:
+        """What packages took along when they went, though the commit `before` has it: work of others in their folders."""
+        provenance = Provenance.of(self._host, effects, self._merge)
+        then, live = self._states(provenance, before, leave)
+        return {
+            path: (None, entry)
+            for path, entry in then.items()
+            if entry is not None and live[path] is None and provenance.claimed(path, entry, None)
+        }
+
+    def _own(self, effects: Sequence[Effect], before: str) -> dict[str, Entry | None]:
+        """What the effects made of the commit `before`, without anybody else's work."""
+        provenance = Provenance.of(self._host, effects, self._merge)
+        return provenance.ours(*self._states(provenance, before))
+
+    def _merge(self, path: str, base: Entry | None, ours: Entry | None, theirs: Entry | None) -> EntryMerge:
+        return merged(self._host, f"/{path}", base, ours, theirs)
+
+    def _roll_back_files(self, step: Step, say: Say, undone: list[str], failed: list[str]) -> States:
+        """The files of a step of this run as they were before it, later work of others kept; what they are then."""
+        from snapshots.merge import Choice
+
+        commit = self._store.find(self._steps[step.id])
+        reversal = self._store.reverse([commit], choice=Choice.KEEP, derived=derived, dated=DATED)
+        self._write(reversal.targets, say, undone, failed)
+        return {path: wanted for path, (_, wanted) in reversal.targets.items()}
+
+    def _commit_rollback(self, step: Step, entries: States) -> None:
         self._store.commit(
-            reverts=[taken_back],
+            reverts=[self._steps[step.id]],
             operation="rollback",
-            subject=f"{step.id}: taken back, since a later step failed",
+            subject=f"{step.id}: rolled back, since a later step failed",
             step=step.id,
             howto=step.howto,
             run=self._run,
             author=self._author,
+            entries=entries,
         )
 
-    def _put_back(self, paths: Sequence[str], ref: str, undone: list[str], failed: list[str]) -> None:
-        """Each path as the commit `ref` holds it. What was made since goes first, deepest first."""
-        then = self._store.entries(ref, paths)
-        for path in sorted((path for path, entry in then.items() if entry is None), reverse=True):
-            self._try(partial(self._host.remove, f"/{path}"), f"/{path} (removed)", undone, failed)
-        for path in in_order(then):
-            entry = then[path]
-            if entry is not None:
-                self._try(
-                    partial(self._host.write, f"/{path}", entry), f"/{path} (as before)", undone, failed
-                )
-
-    def _try(self, act: Callable[[], None], words: str, undone: list[str], failed: list[str]) -> None:
+    def _write(
+        self,
+        targets: Mapping[str, tuple[Entry | None, Entry | None]],
+        say: Say,
+        undone: list[str],
+        failed: list[str],
+    ) -> None:
+        """Each path from what it is to what it is to be, with what others write at this very moment."""
+        effects = []
+        for change in in_turn(targets):
+            try:
+                effects.append(change.apply(self._host, say))
+                undone.append(f"{change.path} ({'removed' if change.after is None else 'as before'})")
+            except ChangeError as error:
+                failed.append(str(error))
         try:
-            act()
-            undone.append(words)
-        except HostError as error:
+            self.settle(effects, say)
+        except ChangeError as error:
             failed.append(str(error))
-
-
-def _below(path: str, touched: set[str]) -> bool:
-    return any(path == item or path.startswith(item.rstrip("/") + "/") for item in touched)
 
 
 def _is_file(effect: Effect) -> bool:

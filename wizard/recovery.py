@@ -69,8 +69,8 @@ class Recovery:
         done = Undone()
         if self._in_hand() and self.told.step != AGAIN:
             done = self._in_hand_undone()
-        if self.told.step != AGAIN and not done.not_undone and not self._commands():
-            self.recorder.drift()  # what differs now is the admin's, since the run was interrupted
+        if self.told.step != AGAIN and not done.not_undone:
+            self.recorder.drift()  # what differs now is of others, who were at work meanwhile
         commits = self._recorded()
         if commits and not done.not_undone:
             later = self._taken_back(commits)
@@ -179,11 +179,6 @@ class Recovery:
         head = self.store.head()
         return head is None or head.run != self.told.run or head.id == self.told.step_head
 
-    def _commands(self) -> bool:
-        """Whether the step in hand ran others' programs: these may have written anywhere."""
-        kinds = {change["expected"]["kind"] for change in self.told.changes}  # type: ignore[index]
-        return bool(kinds & {"command", "packages"})
-
     def _effects(self) -> list[Effect]:
         return [effect for change in self.told.changes if (effect := recall(change["expected"])) is not None]  # type: ignore[arg-type]
 
@@ -196,9 +191,8 @@ class Recovery:
         return (*others, before[0].since(self.host))
 
     def _in_hand_undone(self) -> Undone:
-        touched = {str(path) for change in self.told.changes for path in _list(change["touches"])}
-        self.say(f"taking back what {self.told.step} had begun")
-        undone, not_undone = self.recorder.undo(self._effects(), touched, self.say)
+        self.say(f"undoing what {self.told.step} had begun")
+        undone, not_undone = self.recorder.undo(self._effects(), self.told.step_head, self.say)
         if not not_undone and any(isinstance(each, RulesEffect) and each.confirm for each in self._effects()):
             self.recorder.note(
                 f"{self.told.step}: taken back, the run ended before it was confirmed", self.told.step
@@ -230,8 +224,11 @@ class Recovery:
                 *(self.host, self.store, facts, target, Choice.KEEP), asked_apt=True, as_found=as_found
             )
             self.say("what was edited since the run was interrupted stays as it is")
+        went = [effect for effect in self._effects() if isinstance(effect, PackagesBefore)]
         session = RollbackSession(
-            self.host, self.store, self.journal, self.recorder, self.say, self.interrupt, operation, over=True
+            *(self.host, self.store, self.journal, self.recorder, self.say, self.interrupt, operation),
+            over=True,
+            claims=[*went],
         )
         return session.run(rollback, facts)
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from wizard import facts as f
 from wizard.changes import DialogueChange, FileChange, PackagesReversal, RulesChange, ServiceChange
+from wizard.changes.file import in_turn
 from wizard.changes.packages import PackagesEffect
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect, is_there
-from wizard.derived import derived, in_order
+from wizard.derived import DATED, derived
 from wizard.facts import Facts
 from wizard.host import Host, HostError
 from wizard.mc_gate import Gate, GateError
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from snapshots.reversal import Reversal
     from snapshots.store import Commit, Store
 
-_DATED = re.compile(rb"^##### (?:on|in|by|built by)[: ].*$", re.MULTILINE)
-"""When and where sendmail's scripts wrote a file that they write anew each time (sasl.m4, starttls.m4)."""
 KEPT_UP = frozenset({"etc/ld.so.cache"})
 """What the system keeps up by itself: where others have changed it since, theirs is the right one."""
 _AUTHORED = re.compile(r"etc/mail/.*|usr/lib/sasl2/.*")
@@ -100,15 +99,10 @@ class Rollback:
     def file_changes(
         self, targets: Mapping[str, tuple[Entry | None, Entry | None]]
     ) -> tuple[FileChange, ...]:
-        """One change a path: what goes first, deepest first, then what comes or changes, folders before what is in
-        them, and what is made out of other files last."""
-        goes = sorted((path for path, (_, after) in targets.items() if after is None), reverse=True)
-        comes = in_order(path for path, (_, after) in targets.items() if after is not None)
-        made = (
-            FileChange(f"/{path}", *targets[path], _word(f"/{path}", *targets[path]))
-            for path in (*goes, *comes)
+        """One change a path, in their order (`in_turn`)."""
+        return tuple(
+            replace(item, gate=self.gate) if item.path == f.SENDMAIL_MC else item for item in in_turn(targets)
         )
-        return tuple(replace(item, gate=self.gate) if item.path == f.SENDMAIL_MC else item for item in made)
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -143,7 +137,7 @@ def prepare(
         target = Target(rest, tuple(item for item in target.steps if item != "install"), (), everything=True)
         wanted, packages = _wanted(rest, store), None
         left = (f"the packages stay, and with them the files they brought: {why}",)
-    reversal = store.reverse(target.commits, choice=choice, derived=derived, dated=_DATED)
+    reversal = store.reverse(target.commits, choice=choice, derived=derived, dated=DATED)
     open_ones = tuple(item for item in reversal.conflicts if item.path not in KEPT_UP)
     reversal = replace(reversal, conflicts=open_ones)
     if as_found and why is None:
@@ -187,12 +181,6 @@ def _as_found(store: Store, reversal: Reversal) -> Reversal:
             targets[path] = (there[path], found[path])
     conflicts = tuple(item for item in reversal.conflicts if item.path not in ours)
     return replace(reversal, targets=dict(sorted(targets.items())), conflicts=conflicts)
-
-
-def _word(path: str, before: Entry | None, after: Entry | None) -> str:
-    if after is None:
-        return f"remove {path}"
-    return f"bring back {path}" if before is None else f"take back what was changed in {path}"
 
 
 def _wanted(commits: Sequence[Commit], store: Store) -> Wanted:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from wizard import facts as f
 from wizard import sendmail_cf
 from wizard.answers import Answers
+from wizard.carrying_out import Done, carry_out
 from wizard.changes import DialogueChange, ServiceChange
-from wizard.changes.packages import EVERYWHERE
 from wizard.changes.service import is_there, reload_units
 from wizard.facts import Facts
 from wizard.host import Host, HostError
@@ -59,7 +59,9 @@ class RollbackSession:
     operation: str = "rollback"
     over: bool = False
     """A killed run was here before: what differs from the snapshot is its doing, and what fails is tried again."""
-    effects: list[Effect] = field(default_factory=list)
+    done: Done = field(default_factory=Done)
+    claims: list[Effect] = field(default_factory=list)
+    """Packages that went, also in the killed run: what went with them, and was not theirs, comes back."""
 
     def run(self, rollback: Rollback, facts: Facts) -> Undone:
         """Take back, look, record: one commit. What fails, or leaves the daemon without a listener that it had, is
@@ -70,11 +72,12 @@ class RollbackSession:
             self._take_back(rollback, facts, left)
             now = look(self.host)
             self._listens(rollback, facts, now)
+            self.recorder.settle(self.done.effects, self.say)
             commit = self._commit(rollback, left)
         except Exception as error:
             # Whatever it was, also a mistake of ours: it is taken back whole, or not at all.
             why = str(error) or type(error).__name__
-            done = Undone(failed=why) if self.over else self._undo(why, facts)
+            done = Undone(failed=why) if self.over else self._undo(why, facts, rollback.reversal.head)
             if isinstance(error, ChangeError | HostError | StoreError | OSError):
                 return done
             raise
@@ -86,6 +89,7 @@ class RollbackSession:
         for stop in rollback.stops:
             self._do(stop)
         if rollback.packages is not None:
+            self.claims.append(rollback.packages.expect(self.host))
             self._do(rollback.packages)
         elif self.over:  # apt was done, and what follows it perhaps not
             rollback.wanted.packages.dress(self.host)
@@ -100,18 +104,12 @@ class RollbackSession:
             self._do(service)
 
     def _files(self, rollback: Rollback) -> set[str]:
-        """Write what comes back; and put back what removing packages took along that was not theirs to take."""
+        """Write what is to be; and bring back what removing packages took along that was not theirs to take."""
         targets = dict(rollback.reversal.targets)
-        if self._over(rollback):
-            pending = [item.path for item in self.store.pending() if item.path not in {*targets, *KEPT_UP}]
-            head = self.store.entries(rollback.reversal.head, pending)
-            targets |= {path: (None, entry) for path, entry in head.items()}
+        targets |= self.recorder.taken_along(self.claims, rollback.reversal.head, {*targets, *KEPT_UP})
         for change in rollback.file_changes(targets):
-            self._do(replace(change, over=self._over(rollback)))
+            self._do(change)
         return set(targets)
-
-    def _over(self, rollback: Rollback) -> bool:
-        return self.over or rollback.packages is not None
 
     def _made_anew(self, now: Facts, left: list[str]) -> Facts:
         if now.cf_from_mc is None:
@@ -164,29 +162,23 @@ class RollbackSession:
             raise ChangeError("; ".join(item.says for item in bad))
 
     def _do(self, change: Change) -> None:
-        self.interrupt()
-        expected = change.expect(self.host)
-        self.journal.change(change.touches, expected.record())
-        try:
-            self.effects.append(change.apply(self.host, self.say))
-        except ChangeError as error:
-            if error.effect is not None:
-                self.effects.append(error.effect)
-            raise
-        except Exception:  # nobody knows how far it came
-            self.effects.append(expected)
-            raise
+        carry_out([change], self.done, self.host, self.journal, self.say, self.interrupt)
 
     def _commit(self, rollback: Rollback, left: Sequence[str]) -> str | None:
         target = rollback.target
         words = "everything" if target.everything else target.words
         lines = [f"- {commit.short} {commit.subject}" for commit in target.commits]
         return self.recorder.record_rollback(
-            self.operation, f"Taken back: {words}", "\n".join([*lines, *left]), target, self.effects
+            self.operation,
+            f"Taken back: {words}",
+            "\n".join([*lines, *left]),
+            target,
+            [*self.claims, *self.done.effects],
+            rollback.reversal.head,
         )
 
-    def _undo(self, why: str, before: Facts) -> Undone:
-        undone, not_undone = self.recorder.undo(self.effects, set(EVERYWHERE), self.say)
+    def _undo(self, why: str, before: Facts, head: str) -> Undone:
+        undone, not_undone = self.recorder.undo(self.done.effects, head, self.say)
         if not not_undone:
             ran = set(running(before))
             if stale(before) and _pid(look(self.host)) == _pid(before):

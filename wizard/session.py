@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from snapshots.errors import StoreError
 from wizard.apt import progress_of
 from wizard.carrying_out import Done, carry_out
+from wizard.changes.file import FileChange
 from wizard.confirmation import UnconfirmedError
 from wizard.events import Checked, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.facts import Facts
@@ -94,15 +95,16 @@ class Session:
         try:
             if not work.effects:
                 self.recorder.drift()
-            before = self.recorder.head()
-            self.journal.begin("apply", self.run.id, self.recorder.who, before, self.request)
-            self.journal.step(step.id, before)
+            work.before = self.recorder.head()
+            self.journal.begin("apply", self.run.id, self.recorder.who, work.before, self.request)
+            self.journal.step(step.id, work.before)
             self._change(work, plan)
             checks = self._checked(step)
-            commit = self.recorder.record(step, plan, work.effects, checks, before)
+            self.recorder.settle(work.effects, work.say(self.engine.report))
+            commit = self.recorder.record(step, plan, work.effects, checks, work.before)
             self.journal.settled()
         except Declined:
-            self._settle(self.recorder.undo(work.effects, work.touched, work.say(self.engine.report)))
+            self._settle(self.recorder.undo(work.effects, work.before, work.say(self.engine.report)))
             self.run.skipped.append(step.id)
             return True
         except Exception as error:
@@ -136,7 +138,7 @@ class Session:
         """Apply the plan's changes; after a command plan again, for it may have made what the next change edits.
 
         Facts are read anew first; what has changed since its diff was shown is shown again."""
-        for _ in range(ROUNDS):
+        for round_ in range(1, ROUNDS + 1):
             fresh = self._planned_now(work.step, plan)
             if fresh.outcome is Outcome.BLOCKED:
                 raise ChangeError(fresh.reason)
@@ -146,7 +148,8 @@ class Session:
                 self._show(work.step, fresh, again=True)
                 if not self.decide(work.step, fresh):
                     raise Declined
-            plan = fresh
+            # A file that is written to all the time: the change goes into it as it is at that moment.
+            plan = _into_what_is_there(fresh) if round_ == ROUNDS else fresh
             try:
                 self._apply(work, plan)
             except StaleError:
@@ -205,7 +208,7 @@ class Session:
             if item.id in step.takes_back and item.id in self.run.applied and work.effects
         ]
         undone, not_undone = self._settle(
-            self.recorder.undo(work.effects, work.touched, work.say(self.engine.report), earlier)
+            self.recorder.undo(work.effects, work.before, work.say(self.engine.report), earlier)
         )
         if isinstance(error, UnconfirmedError) and not not_undone:
             self.recorder.note(f"{step.id}: taken back, {error}", step.id)
@@ -219,6 +222,8 @@ class Work(Done):
     """What a step has done so far."""
 
     step: Step = field(kw_only=True)
+    before: str = field(default="", kw_only=True)
+    """The commit that holds everything as it was before."""
 
     def say(self, report: Report) -> Callable[[str], None]:
         """Where its changes' output goes."""
@@ -228,6 +233,13 @@ class Work(Done):
             report(Progress(self.step, *progress) if progress else Output(self.step, line))
 
         return said
+
+
+def _into_what_is_there(plan: Plan) -> Plan:
+    changes = (
+        replace(change, over=True) if isinstance(change, FileChange) else change for change in plan.changes
+    )
+    return replace(plan, changes=tuple(changes))
 
 
 class Declined(Exception):

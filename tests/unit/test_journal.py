@@ -231,6 +231,8 @@ def test_no_change_is_made_whose_line_is_not_on_the_disk(
     real = FileChange.apply
 
     def apply(change: FileChange, host: Host, say: Say) -> FileEffect:
+        if change.over:  # the way back of what the journal tells of
+            return real(change, host, say)
         assert refusing.left > 0, "a change after a line that is not on the disk"
         told = unfinished(place)
         assert told is not None

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snapshots.entry import Entry, Kind
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
 from wizard.changes.packages import PackagesBefore, PackagesEffect
@@ -15,7 +16,7 @@ from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect
 from wizard.firewalls.live_rule import LiveRule
 from wizard.plan import Effect
-from wizard.recall import recall
+from wizard.recall import intent, recall
 
 names = st.text(min_size=1, max_size=8)
 versions = st.dictionaries(names, names, max_size=3)
@@ -69,9 +70,38 @@ def test_a_record_tells_whether_the_service_was_enabled_before_us(was: bool, ask
     assert (found.enabled and not found.was_enabled) == (asked and not was)
 
 
-@pytest.mark.parametrize("effect", [FileEffect("/etc/a", None, None), CommandEffect(("x",), "said")])
-def test_the_snapshot_takes_files_and_commands_back(effect: Effect) -> None:
-    assert recall(effect.record()) is None
+entries = st.none() | st.builds(
+    Entry,
+    st.sampled_from([Kind.FILE, Kind.SYMLINK, Kind.DIRECTORY]),
+    st.integers(0, 0o7777),
+    st.integers(0, 2**32 - 2),
+    st.integers(0, 2**32 - 2),
+    st.binary(),
+    st.lists(st.tuples(st.text(min_size=1), st.binary()), max_size=2).map(tuple),
+)
+
+
+@given(st.builds(FileEffect, names, entries, entries))
+def test_the_journal_keeps_a_file_with_its_bytes(effect: FileEffect) -> None:
+    assert recall(json.loads(json.dumps(intent(effect)))) == effect
+
+
+def test_a_commit_keeps_the_path_of_a_file_alone() -> None:
+    assert recall(FileEffect("/etc/a", None, None).record()) is None
+
+
+def test_a_command_is_known_by_what_it_may_have_written() -> None:
+    assert recall(CommandEffect(("x",), "said", ("/etc/mail",)).record()) == CommandEffect(
+        ("x",), "", ("/etc/mail",)
+    )
+    assert recall({"kind": "command", "argv": ["x"], "output": "by an older version"}) is None
+
+
+@pytest.mark.parametrize("content", ["", "not base85 ~~~", "000000"])
+def test_bytes_that_cannot_be_unpacked_are_an_error(content: str) -> None:
+    packed = {"kind": "file", "mode": 0, "uid": 0, "gid": 0, "content": content, "xattrs": []}
+    with pytest.raises(ValueError, match=r"."):
+        recall({"kind": "file", "path": "/etc/a", "before": None, "after": packed})
 
 
 def test_what_older_versions_wrote_down_is_understood() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from wizard.changes.claim import Claim, below
 from wizard.host import Host, HostError
 from wizard.plan import ChangeError, Description, Say
 from wizard.sendmailconfig import ARGV, QUESTIONS, converse
 
+MEMBERS = ("smmta", "smmsp")
+"""The users that update_auth puts into a group."""
 ETC_MAIL = (
     "/etc/mail",
     "/usr/lib/sasl2",
@@ -35,13 +38,23 @@ class CommandEffect:
 
     argv: tuple[str, ...]
     output: str
+    touches: tuple[str, ...] = ()
 
     def undo(self, host: Host, say: Say) -> None:
         """Nothing beyond its files, which the engine restores."""
 
+    def claim(self, host: Host) -> Claim:
+        """What it may write; Debian's update_auth puts users into the group sasl."""
+        return Claim(below(*self.touches), frozenset(MEMBERS))
+
     def record(self) -> dict[str, object]:
         """The command and all it said."""
-        return {"kind": "command", "argv": list(self.argv), "output": self.output}
+        return {
+            "kind": "command",
+            "argv": list(self.argv),
+            "output": self.output,
+            "touches": list(self.touches),
+        }
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,7 @@ class CommandChange:
 
     def expect(self, host: Host) -> CommandEffect:
         """The command; what it writes comes back from the snapshot."""
-        return CommandEffect(self.argv, "")
+        return CommandEffect(self.argv, "", self.touches)
 
     def apply(self, host: Host, say: Say) -> CommandEffect:
         """Run it. Raises ChangeError with what it said."""
@@ -72,7 +85,7 @@ class CommandChange:
             raise ChangeError(str(error)) from error
         if done.code != 0:
             raise ChangeError(f"`{done.command}` failed with status {done.code}:\n{done.tail()}")
-        return CommandEffect(self.argv, done.stdout + done.stderr)
+        return CommandEffect(self.argv, done.stdout + done.stderr, self.touches)
 
 
 @dataclass(frozen=True)
@@ -91,11 +104,11 @@ class DialogueChange:
 
     def expect(self, host: Host) -> CommandEffect:
         """The command; what it writes comes back from the snapshot."""
-        return CommandEffect(ARGV, "")
+        return CommandEffect(ARGV, "", self.touches)
 
     def apply(self, host: Host, say: Say) -> CommandEffect:
         """Hold the dialogue. Raises ChangeError with the transcript's end; sendmail.cf itself is checked by verify."""
         try:
-            return CommandEffect(ARGV, converse(host, say))
+            return CommandEffect(ARGV, converse(host, say), self.touches)
         except HostError as error:
             raise ChangeError(str(error)) from error

@@ -2,37 +2,60 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import grp
 import pwd
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
+from snapshots.accounts import database
 from snapshots.entry import Entry, Kind
+from snapshots.errors import StoreError
+from snapshots.held import HeldFile
+from snapshots.merge import Choice, EntryMerge
+from snapshots.metadata import Owners
+from snapshots.path_merge import merge_path
 from snapshots.private_key import HIDDEN, holds_private_key
+from wizard.changes.claim import Claim
 from wizard.changes.gate import FileGate
+from wizard.derived import in_order
 from wizard.host import Host, HostError
 from wizard.mc_gate import GateError
 from wizard.plan import ChangeError, Description, Say, StaleError
 
+ATTEMPTS = 200
+"""How often a file that others keep writing to is merged again, within milliseconds each, until a write meets it."""
+GATED = 2
+"""How often of these the gate, which takes longer, is asked before the write; after that it looks at what was written."""
+
 
 @dataclass(frozen=True)
 class FileEffect:
-    """A file that was written; undo puts back what was there."""
+    """A file that was written; `held` is what it replaced, open, for what others write into that late."""
 
     path: str
     before: Entry | None
     after: Entry | None
+    held: tuple[HeldFile, ...] = field(default=(), compare=False, repr=False)
 
     def undo(self, host: Host, say: Say) -> None:
-        """Write the bytes and the metadata of before. Raises ChangeError."""
-        say(f"putting back {self.path}")
-        try:
-            if self.before is None:
-                host.remove(self.path)
-            else:
-                host.write(self.path, self.before)
-        except HostError as error:
-            raise ChangeError(str(error)) from error
+        """Take out what was written, and nothing else: see FileChange.undone. Raises ChangeError."""
+        FileChange.undone(self).apply(host, say)
+
+    def claim(self, host: Host) -> Claim:
+        """Nothing by evidence: the bytes are known."""
+        return Claim()
+
+    def settle(self, host: Host, say: Say) -> None:
+        """Bring what others have written into the replaced file since into the one that is there now.
+
+        Raises ChangeError where both wrote the same lines."""
+        for held in self.held:
+            seen = held.content
+            if (late := held.late()) is not None:
+                _bring_over(host, self.path, seen, late, say)
+            held.close()
 
     def record(self) -> dict[str, object]:
         """The path; its bytes are in the snapshot itself."""
@@ -41,7 +64,10 @@ class FileEffect:
 
 @dataclass(frozen=True)
 class FileChange:
-    """`path` becomes `after` (None: is removed), when it still is `before`; with a gate only if that lets it by."""
+    """`path` goes from `before` to `after` (None: is removed), with a gate only if that lets it by.
+
+    Where the path is no longer `before`: with `over` the change is merged into what is there, and account databases
+    are always written so, record by record and under the system's lock; else nothing is written (StaleError)."""
 
     path: str
     before: Entry | None
@@ -49,9 +75,13 @@ class FileChange:
     why: str = ""
     gate: FileGate | None = field(default=None, compare=False)
     over: bool = field(default=False, compare=False)
-    """Whatever is there by now: what apt leaves of a file whose content is in the snapshot."""
 
     kind = "file"
+
+    @classmethod
+    def undone(cls, effect: FileEffect) -> FileChange:
+        """The way back of a write: what others did to the path since stays, also where both wrote the same."""
+        return cls(effect.path, effect.after, effect.before, f"undo the change of {effect.path}", over=True)
 
     @property
     def touches(self) -> tuple[str, ...]:
@@ -67,27 +97,148 @@ class FileChange:
         return FileEffect(self.path, self.before, self.after)
 
     def apply(self, host: Host, say: Say) -> FileEffect:
-        """Pass the gate, look again, write. Raises StaleError or ChangeError; then nothing was written."""
-        if self.gate is not None and self.after is not None:
-            try:
-                self.gate.check(host, self.after.content, say)
-            except GateError as error:
-                raise ChangeError(str(error)) from error
+        """Pass the gate, look again, write; what others wrote at that very moment is kept.
+
+        Raises StaleError (nothing was written), or ChangeError: where the merge met lines that both had changed these
+        are as they were, and the effect says what was written."""
+        accounts = database(self.path.lstrip("/")) is not None
         try:
-            if not self.over and host.entry(self.path) != self.before:
-                raise StaleError(f"{self.path} has changed since its diff was shown; nothing was written")
-            if self.after is None:
-                host.remove(self.path)
-            else:
-                host.write(self.path, self.after)
-            if host.entry(self.path) != self.after:
-                raise ChangeError(
-                    f"{self.path} does not hold what was written; see `dmesg` for file system errors"
-                )
+            with host.accounts_locked() if accounts else contextlib.nullcontext():
+                return self._written(host, say, self.over or accounts)
         except (HostError, PermissionError) as error:
             raise ChangeError(f"{error}. Nothing was written") from error
-        say(f"{'removed' if self.after is None else 'wrote'} {self.path}")
-        return self.expect(host)
+
+    def _written(self, host: Host, say: Say, over: bool) -> FileEffect:
+        passed: Entry | None = None
+        for attempt in range(ATTEMPTS):
+            old = host.hold(self.path)
+            live = host.entry(self.path)
+            if old is not None and (live is None or live.content != old.content):
+                continue  # written to between these two looks
+            merge = self._merged(host, live, over)
+            wanted = merge.entry
+            if attempt < GATED and self._must_pass(wanted, passed):
+                self._let_by(host, wanted, say)
+                passed = wanted
+                continue
+            if wanted != live:
+                _put(host, self.path, wanted, say)
+            # What is there already came by what we did before: apt removed it, or a killed run wrote it.
+            found = self.before if live == self.after else live
+            effect = FileEffect(self.path, found, wanted, (old,) if old else ())
+            self._look_again(host, effect, say)
+            if self._must_pass(wanted, passed):  # it was written to faster than the gate can look
+                try:
+                    self._let_by(host, host.entry(self.path), say)
+                except ChangeError as error:
+                    raise ChangeError(str(error), effect) from error
+            if merge.conflicts:
+                raise ChangeError(kept_sentence(self.path, merge), effect)
+            return effect
+        raise StaleError(f"{self.path} is written to again and again; nothing was written")
+
+    def _must_pass(self, wanted: Entry | None, passed: Entry | None) -> bool:
+        return self.gate is not None and wanted is not None and wanted != passed
+
+    def _let_by(self, host: Host, entry: Entry | None, say: Say) -> None:
+        assert self.gate is not None
+        try:
+            self.gate.check(host, entry.content if entry else b"", say)
+        except GateError as error:
+            raise ChangeError(str(error)) from error
+
+    def _merged(self, host: Host, live: Entry | None, over: bool) -> EntryMerge:
+        """What is to be there. Raises StaleError."""
+        if live == self.before or live == self.after:
+            return EntryMerge(self.after)
+        if not over:
+            raise StaleError(f"{self.path} has changed since its diff was shown; nothing was written")
+        return merged(host, self.path, self.before, live, self.after)
+
+    def _look_again(self, host: Host, effect: FileEffect, say: Say) -> None:
+        """What came into the old file while it was replaced goes into the new one, at once."""
+        now = host.entry(self.path)
+        for held in effect.held:
+            seen = held.content
+            if (late := held.late()) is not None:
+                _bring_over(host, self.path, seen, late, say)
+                return
+        if now != effect.after and not _still_there(effect.after, now):
+            raise ChangeError(
+                f"{self.path} does not hold what was written; see `dmesg` for file system errors", effect
+            )
+
+
+def merged(host: Host, path: str, base: Entry | None, live: Entry | None, wanted: Entry | None) -> EntryMerge:
+    """What the change from `base` to `wanted` makes of what is there; where both changed the same, that stays.
+
+    With its conflicts, for whoever is to be told. Raises ChangeError when it cannot be merged."""
+    try:
+        choices = [
+            merge_path(path.lstrip("/"), base, live, wanted, choice=choice, owners=Owners(host.root))
+            for choice in (None, Choice.KEEP)
+        ]
+    except StoreError as error:
+        raise ChangeError(str(error)) from error
+    return replace(choices[1], conflicts=choices[0].conflicts)
+
+
+def in_turn(targets: Mapping[str, tuple[Entry | None, Entry | None]]) -> list[FileChange]:
+    """One change a path (relative to the root), from what it is to what it is to be, merged into what is there then:
+    what goes first, deepest first, then what comes or changes, folders before what is in them, and what is made out of
+    other files last."""
+    goes = sorted((path for path, (_, after) in targets.items() if after is None), reverse=True)
+    comes = in_order(path for path, (_, after) in targets.items() if after is not None)
+    return [
+        FileChange(f"/{path}", *targets[path], _word(f"/{path}", *targets[path]), over=True)
+        for path in (*goes, *comes)
+    ]
+
+
+def _word(path: str, before: Entry | None, after: Entry | None) -> str:
+    if after is None:
+        return f"remove {path}"
+    return f"bring back {path}" if before is None else f"roll back what was changed in {path}"
+
+
+def _put(host: Host, path: str, entry: Entry | None, say: Say) -> None:
+    if entry is not None:
+        host.write(path, entry)
+    elif host.path(path).is_dir() and not host.path(path).is_symlink() and host.names(path):
+        say(f"{path} stays: it still holds {host.names(path)[0]}")
+        return
+    else:
+        host.remove(path)
+    say(f"{'removed' if entry is None else 'wrote'} {path}")
+
+
+def _bring_over(host: Host, path: str, seen: bytes, late: bytes, say: Say) -> None:
+    """Do to the file at `path` what others did to the one that it replaced. Raises ChangeError."""
+    now = host.entry(path)
+    if now is None or now.kind is not Kind.FILE:
+        # Removed by us, and written to by somebody who had it open: it is his file now.
+        raise ChangeError(f"{path} was written to while it was removed")
+    base, wanted = replace(now, content=seen), replace(now, content=late)
+    merge = merged(host, path, base, now, wanted)
+    say(f"{path} was written to at the same time: that is kept")
+    FileChange(path, now, merge.entry, over=True).apply(host, say)
+    if merge.conflicts:
+        raise ChangeError(kept_sentence(path, merge))
+
+
+def _still_there(wrote: Entry | None, now: Entry | None) -> bool:
+    """Whether somebody has only added to what was written, in the instant since."""
+    if wrote is None:  # made again by somebody else, or a folder that is not empty
+        return True
+    if now is None or not wrote.kind is now.kind is Kind.FILE:
+        return False
+    return set(wrote.content.splitlines()) <= set(now.content.splitlines())
+
+
+def kept_sentence(path: str, merge: EntryMerge) -> str:
+    """What is to be said of a path where both changed the same, and nobody could be asked."""
+    what = ", ".join(dict.fromkeys(each.what for each in merge.conflicts))
+    return f"{path} stays as it is where you have changed the same ({what}): put it right by hand"
 
 
 def file_diff(path: str, before: Entry | None, after: Entry | None) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from wizard.apt import advice, apt_get, auto_installed, half_way, installed, overridden, settle, wants_update
+from wizard.changes.claim import Claim, below
+from wizard.footprint import footprint, own_tops
 from wizard.host import Completed, Host, HostError
 from wizard.plan import ChangeError, Description, Say
 
@@ -16,6 +18,12 @@ EVERYWHERE = ("/etc", "/usr/lib/sasl2")
 
 DRESSED = ("/var/mail",)
 """Folders outside /etc whose mode sendmail's scripts change, and purging does not change back."""
+
+
+def claim_of(host: Host, names: Iterable[str]) -> Claim:
+    """What these packages own below /etc, and the accounts that they make. Raises HostError."""
+    found = footprint(host, names)
+    return Claim(found.owns, found.accounts)
 
 
 def _modes(host: Host) -> dict[str, int]:
@@ -85,6 +93,10 @@ class PackagesEffect:
                 f"the packages are back, and yet not all that belongs to them: {error}"
             ) from error
 
+    def claim(self, host: Host) -> Claim:
+        """What these packages own below /etc. Raises HostError."""
+        return claim_of(host, [name for name, _ in (*self.installed, *self.removed)])
+
     def record(self) -> dict[str, object]:
         """Names and versions."""
         return {
@@ -107,6 +119,9 @@ class PackagesBefore:
     modes: Mapping[str, int] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     half_way: tuple[str, ...] = ()
+    tops: tuple[str, ...] = ()
+    """What belongs to those that are going to go, and goes with them: their files below /etc and the folders that are
+    theirs alone, with whatever others have put there."""
 
     @classmethod
     def of(cls, host: Host) -> PackagesBefore:
@@ -137,6 +152,11 @@ class PackagesBefore:
             self.half_way,
         )
 
+    def claim(self, host: Host) -> Claim:
+        """What the packages own that came and went since. Raises HostError."""
+        claim, tops = self.since(host).claim(host), below(*self.tops)
+        return Claim(lambda *path: claim.owns(*path) or tops(*path), claim.accounts)
+
     def record(self) -> dict[str, object]:
         """Names and versions."""
         return {
@@ -146,6 +166,7 @@ class PackagesBefore:
             "modes": dict(self.modes),
             "overrides": list(self.overrides),
             "half_way": list(self.half_way),
+            "tops": list(self.tops),
         }
 
 
@@ -208,8 +229,8 @@ class PackagesReversal:
         )
 
     def expect(self, host: Host) -> PackagesBefore:
-        """All packages as they are now. Raises HostError."""
-        return PackagesBefore.of(host)
+        """All packages as they are now, and what goes with those that go. Raises HostError."""
+        return replace(PackagesBefore.of(host), tops=own_tops(host, self.came))
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
         """Ask apt what it would do, do it, and look. Raises ChangeError, with the effect once something was done."""

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from wizard.changes.claim import Claim
 from wizard.changes.file import FileChange
 from wizard.confirmation import Confirmation
 from wizard.firewalls.live_rule import Found, LiveRule
@@ -34,6 +35,10 @@ class RulesEffect:
         what was taken out. Raises ChangeError."""
         for rule in self.rules if self.removed else reversed(self.rules):
             (_add if self.removed else _remove)(host, rule, say)
+
+    def claim(self, host: Host) -> Claim:
+        """No file."""
+        return Claim()
 
     def record(self) -> dict[str, object]:
         """The rules."""

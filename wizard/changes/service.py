@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from wizard.changes.claim import Claim, links_of_service
 from wizard.host import Host, HostError
 from wizard.look import rc_enabled
 from wizard.plan import ChangeError, Description, Say
@@ -41,6 +42,10 @@ class ServiceEffect:
         13, which is not enabled, into a K01sendmail."""
         say(f"putting {self.name} back: {'running' if self.was_running else 'stopped'}")
         _run(host, _act(self.init, self.name, "restart" if self.was_running else "stop"), say)
+
+    def claim(self, host: Host) -> Claim:
+        """The links that enable it, and what its start makes."""
+        return Claim(links_of_service(self.name))
 
     def record(self) -> dict[str, object]:
         """State before and after."""

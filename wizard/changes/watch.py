@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from wizard import facts as f
 from wizard import sendmail_cf
+from wizard.changes.claim import Claim
 from wizard.greeting import TIMEOUT, greeting
 from wizard.host import Host
 from wizard.plan import ChangeError, Description, Say
@@ -26,6 +27,10 @@ class WatchEffect:
 
     def undo(self, host: Host, say: Say) -> None:
         """Nothing was changed."""
+
+    def claim(self, host: Host) -> Claim:
+        """No file."""
+        return Claim()
 
     def record(self) -> dict[str, object]:
         """How long."""

@@ -11,6 +11,7 @@ from tests.unit.survival.fake_packages import CATALOGUE, Package
 from tests.unit.survival.fake_systemd import Said, Systemd
 
 KNOWN = "var/lib/dpkg/known"
+INFO = "var/lib/dpkg/info"
 OVERRIDES = "var/lib/dpkg/statoverride"
 INTERRUPTED = "var/lib/dpkg/updates/0000"
 WHOLE = ("installed", "config-files")
@@ -90,6 +91,7 @@ class Dpkg:
 
     def unpack(self, package: Package) -> None:
         """Its files come."""
+        self._list(package)
         self._note(package, "half-installed", _REINSTALL)
         for path, content in package.files.items():
             make_folders((self.root / path).parent)
@@ -145,6 +147,8 @@ class Dpkg:
                 if path.endswith(".service"):
                     self.systemd.start_link(path.rpartition("/")[2].removesuffix(".service"), "")
             drop(self.root / KNOWN / package.name)
+            for kind in ("list", "postinst"):
+                drop(self.root / INFO / f"{package.name}.{kind}")
 
     def overrides(self) -> list[str]:
         """What dpkg was told to leave alone."""
@@ -156,6 +160,15 @@ class Dpkg:
         left = [line for line in lines if line.split(" ", 3)[3] != path]
         put(self.root / OVERRIDES, "".join(f"{line}\n" for line in left))
         return int(len(left) == len(lines)) * 2, ""
+
+    def _list(self, package: Package) -> None:
+        """What dpkg keeps of each package: its files, and its scripts."""
+        make_folders(self.root / INFO)
+        folders = {str(path) for each in package.kept for path in Path(each).parents if path.parts}
+        listed = sorted({*package.files, *package.kept, *package.folders, *folders} - {"etc"})
+        put(self.root / INFO / f"{package.name}.list", "".join(f"/{path}\n" for path in listed))
+        names = "".join(f"adduser --system {name}\n" for name in (*package.users, *package.groups))
+        put(self.root / INFO / f"{package.name}.postinst", names)
 
     def _note(self, package: Package, state: str, flag: str = "") -> None:
         put(self.root / KNOWN / package.name, f"{package.version} {state} {flag}\n")

@@ -143,6 +143,7 @@ def make_machine(folder: Path) -> Machine:
         make_folders(root / name)
     machine.home.mkdir(mode=0o700)
     put(root / "usr/bin/m4", "#!/bin/false\n", 0o755)
+    put(root / "etc/.pwd.lock", "", 0o600)  # as any system has it on which a user was ever added
     put(root / "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
     put(root / "etc/group", "root:x:0:\nadm:x:4:\n")
     put(root / "etc/os-release", "ID=debian\nVERSION_ID=12\n")

@@ -1,0 +1,50 @@
+"""What a command that ran may call its own, by evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from snapshots.entry import Entry
+from wizard.derived import derived
+
+Owns = Callable[[str, Entry | None, Entry | None], bool]
+"""Path (relative to the root), what was there before, what is there now: whether the command did that."""
+
+
+def nothing(path: str, before: Entry | None, after: Entry | None) -> bool:
+    """No path at all."""
+    return False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a command that ran may call its own: paths by evidence, and accounts by name."""
+
+    owns: Owns = nothing
+    accounts: frozenset[str] = field(default_factory=frozenset)
+    """Users and groups whose records, and memberships, are its own."""
+
+
+def below(*tops: str) -> Owns:
+    """A claim on all that is at or below these absolute paths."""
+    names = tuple(top.strip("/") for top in tops)
+
+    def owns(path: str, before: Entry | None, after: Entry | None) -> bool:
+        return any(path == name or path.startswith(name + "/") for name in names)
+
+    return owns
+
+
+def links_of_service(name: str) -> Owns:
+    """A claim on the links that start a service at boot; of sendmail, too, on what its start makes of other files."""
+
+    def owns(path: str, before: Entry | None, after: Entry | None) -> bool:
+        folder, _, last = path.rpartition("/")
+        if folder.startswith("etc/rc"):
+            return last[3:] == name and last[0] in "SK"
+        if folder.startswith("etc/systemd/system"):
+            return last == f"{name}.service"
+        return name == "sendmail" and derived(path)
+
+    return owns
