@@ -53,15 +53,13 @@ class Provenance:
         """What the step made of `before`, without anybody else's work: what its commit is to hold."""
         made: dict[str, Entry | None] = {}
         for path in dict.fromkeys((*live, *self.paths)):
-            entry, there = before.get(path), live.get(path)
-            own = self._files_of(path)
-            if self.claimed(path, entry, there):  # what a command did to it came first
-                entry = self._part(path, entry, own[0].before if own else there)
-            for effect in own:
-                entry = self._settled(path, effect.before, entry, effect.after)
-            made[path] = entry
-        made = {path: entry for path, entry in made.items() if entry != before.get(path)}
-        return made | {path: live[path] for path in _new_folders(made, before, live)}
+            entry = before.get(path)
+            for old, new in self._writes(path, entry, live.get(path)):
+                merge = self.merge(path, old, entry, new)
+                entry = new if merge.conflicts else merge.entry
+            if entry != before.get(path):
+                made[path] = entry
+        return made | {path: live.get(path) for path in _folders(made, before, live)}
 
     def undone(self, before: States, live: States) -> tuple[dict[str, Entry | None], dict[str, EntryMerge]]:
         """What is to be at each path once the step is undone, where that is not what is there: everybody else's work
@@ -69,28 +67,29 @@ class Provenance:
         targets: dict[str, Entry | None] = {}
         met: dict[str, EntryMerge] = {}
         for path in dict.fromkeys((*live, *self.paths)):
-            entry, there = before.get(path), live.get(path)
-            own, target = self._files_of(path), there
-            for effect in reversed(own):
-                merge = self.merge(path, effect.after, target, effect.before)
+            target = live.get(path)
+            for old, new in reversed(self._writes(path, before.get(path), target)):
+                merge = self.merge(path, new, target, old)
                 target = merge.entry
                 if merge.conflicts:
                     met[path] = merge
-            if self.claimed(path, entry, there) and (not own or target == own[0].before):
-                target = self._part(path, target, entry)
-            if target != there:
+            if target != live.get(path):
                 targets[path] = target
-        goes = [path for path, target in targets.items() if target is None]
-        return targets | dict.fromkeys(_new_folders(goes, before, live)), met
+        folders = {path: before.get(path) for path in _folders(targets, before, live)}
+        return folders | targets, met
+
+    def _writes(
+        self, path: str, before: Entry | None, live: Entry | None
+    ) -> list[tuple[Entry | None, Entry | None]]:
+        """What was done to the path, each time from what to what: by a command, which came first, then file by file."""
+        own = [(effect.before, effect.after) for effect in self._files_of(path)]
+        left = own[0][0] if own else live
+        if self.claimed(path, before, left):
+            return [(self._part(path, left, before), left), *own]
+        return own
 
     def _files_of(self, path: str) -> list[FileEffect]:
         return [effect for effect in self.files if _relative(effect.path) == path]
-
-    def _settled(
-        self, path: str, base: Entry | None, ours: Entry | None, theirs: Entry | None
-    ) -> Entry | None:
-        merge = self.merge(path, base, ours, theirs)
-        return theirs if merge.conflicts else merge.entry
 
     def claimed(self, path: str, before: Entry | None, live: Entry | None) -> bool:
         """Whether a command did this to the path, or to accounts in it."""
@@ -113,14 +112,14 @@ class Provenance:
         return replace(there, content=content)
 
 
-def _new_folders(paths: Iterable[str], before: States, live: States) -> list[str]:
-    """The folders of the paths that were not there before."""
+def _folders(paths: Iterable[str], before: States, live: States) -> list[str]:
+    """The folders of the paths that came or went with them."""
     above = {path[:at] for path in paths for at, letter in enumerate(path) if letter == "/"}
-    return [
-        each
-        for each in sorted(above)
-        if before.get(each) is None and (entry := live.get(each)) and entry.kind is Kind.DIRECTORY
-    ]
+    return [path for path in sorted(above) if _is_folder(before.get(path)) != _is_folder(live.get(path))]
+
+
+def _is_folder(entry: Entry | None) -> bool:
+    return entry is not None and entry.kind is Kind.DIRECTORY
 
 
 def _relative(path: str) -> str:

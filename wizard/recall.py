@@ -37,6 +37,7 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
                 record["modes"],
                 tuple(record["overrides"]),
                 tuple(record["half_way"]),
+                tuple(record.get("named", ())),
                 tuple(record.get("tops", ())),
             )
         case "packages":

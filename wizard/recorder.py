@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from snapshots.store import Store
     from wizard.standing import Target
 
+Targets = Mapping[str, tuple["Entry | None", "Entry | None"]]
+"""By path: what it is, and what it is to be."""
 SCHEMA = 1
 _UNITS = ("etc/systemd/",)
 
@@ -155,12 +158,16 @@ class Recorder:
         try:
             provenance = Provenance.of(self._host, effects, self._merge)  # while their packages are here
             earlier = {step: self._roll_back_files(step, say, undone, failed) for step in roll_back}
+            own = {path for entries in earlier.values() for path in entries}
+            then, live = self._states(provenance, before, own)
+            targets, met = provenance.undone(then, live)
             packages = [effect for effect in effects if effect.record()["kind"] == "packages"]
             others = [effect for effect in effects if effect not in packages and not _is_file(effect)]
             if self._undo_effects(packages, say, undone, failed):
-                provenance = provenance.and_of(Provenance.of(self._host, packages, self._merge))
-                own = {path for paths in earlier.values() for path in paths}
-                self._undo_files(provenance, before, own, say, undone, failed)
+                wanted = {path: live[path] for path in provenance.paths if path in live} | targets
+                claims = provenance.and_of(Provenance.of(self._host, packages, self._merge))
+                self._undo_files(claims, before, wanted, own, say, undone, failed)
+                failed += [kept_sentence(f"/{path}", merge) for path, merge in met.items()]
             else:
                 failed.append(
                     "the files in /etc stay as they are, for they belong to packages that are still installed"
@@ -194,36 +201,57 @@ class Recorder:
 
     def _undo_files(
         self,
-        provenance: Provenance,
+        claims: Provenance,
         before: str,
+        wanted: States,
         leave: Set[str],
         say: Say,
         undone: list[str],
         failed: list[str],
     ) -> None:
-        then, live = self._states(provenance, before, leave)
-        targets, met = provenance.undone(then, live)
-        self._write({path: (live.get(path), target) for path, target in targets.items()}, say, undone, failed)
-        failed += [kept_sentence(f"/{path}", merge) for path, merge in met.items()]
+        """The files as wanted; and what packages did to others when they went or came again is undone as well."""
+        then, live = self._states(claims, before, leave, wanted)
+        rest, _ = replace(claims, files=()).undone(then, live)
+        targets = {path: (live.get(path), target) for path, target in (rest | dict(wanted)).items()}
+        self._write(targets, say, undone, failed)
 
     def _states(
-        self, provenance: Provenance, before: str, leave: Set[str] = frozenset()
+        self, provenance: Provenance, before: str, leave: Set[str] = frozenset(), more: Iterable[str] = ()
     ) -> tuple[States, States]:
         """The paths in question as the commit `before` has them, and as they are."""
         pending = [item.path for item in self._store.pending()]
-        paths = [path for path in dict.fromkeys((*pending, *provenance.paths)) if path not in leave]
+        paths = [path for path in dict.fromkeys((*pending, *provenance.paths, *more)) if path not in leave]
         return self._store.entries(before, paths), {path: self._host.entry(f"/{path}") for path in paths}
 
     def taken_along(
-        self, effects: Sequence[Effect], before: str, leave: Set[str]
+        self, targets: Targets, effects: Sequence[Effect], before: str, leave: Set[str]
     ) -> dict[str, tuple[Entry | None, Entry | None]]:
-        """What packages took along when they went, though the commit `before` has it: work of others in their folders."""
+        """What packages took along when they went, though the commit `before` has it, and it is not among the targets:
+        work of others in their folders, and folders of what is to be."""
         provenance = Provenance.of(self._host, effects, self._merge)
-        then, live = self._states(provenance, before, leave)
+        then, live = self._states(provenance, before, {*targets, *leave})
+        gone = {path: entry for path, entry in then.items() if entry is not None and live[path] is None}
+        back = {path for path, entry in gone.items() if provenance.claimed(path, entry, None)}
+        back |= {path for path, (_, wanted) in targets.items() if wanted is not None}
         return {
             path: (None, entry)
-            for path, entry in then.items()
-            if entry is not None and live[path] is None and provenance.claimed(path, entry, None)
+            for path, entry in gone.items()
+            if path in back or any(each.startswith(f"{path}/") for each in back)
+        }
+
+    def as_packages_left_them(
+        self, targets: Targets, effects: Sequence[Effect], before: str
+    ) -> dict[str, tuple[Entry | None, Entry | None]]:
+        """The targets, each from what it is now that packages came or went: what these did to a path is no work of
+        others."""
+        provenance = Provenance.of(self._host, effects, self._merge)
+        then, live = self._states(provenance, before)
+        return {
+            path: (
+                live[path] if path in live and provenance.claimed(path, then[path], live[path]) else now,
+                wanted,
+            )
+            for path, (now, wanted) in targets.items()
         }
 
     def _own(self, effects: Sequence[Effect], before: str) -> dict[str, Entry | None]:
@@ -257,14 +285,14 @@ class Recorder:
 
     def _write(
         self,
-        targets: Mapping[str, tuple[Entry | None, Entry | None]],
+        targets: Targets,
         say: Say,
         undone: list[str],
         failed: list[str],
     ) -> None:
         """Each path from what it is to what it is to be, with what others write at this very moment."""
         effects = []
-        for change in in_turn(targets):
+        for change in in_turn({path: pair for path, pair in targets.items() if pair[0] != pair[1]}):
             try:
                 effects.append(change.apply(self._host, say))
                 undone.append(f"{change.path} ({'removed' if change.after is None else 'as before'})")

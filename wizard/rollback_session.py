@@ -106,7 +106,10 @@ class RollbackSession:
     def _files(self, rollback: Rollback) -> set[str]:
         """Write what is to be; and bring back what removing packages took along that was not theirs to take."""
         targets = dict(rollback.reversal.targets)
-        targets |= self.recorder.taken_along(self.claims, rollback.reversal.head, {*targets, *KEPT_UP})
+        packages = [*self.claims, *self.done.effects]
+        if self.claims:
+            targets = self.recorder.as_packages_left_them(targets, packages, rollback.reversal.head)
+            targets |= self.recorder.taken_along(targets, packages, rollback.reversal.head, KEPT_UP)
         for change in rollback.file_changes(targets):
             self._do(change)
         return set(targets)

@@ -82,9 +82,10 @@ class CommandChange:
         try:
             done = host.run(self.argv, timeout=self.deadline, say=say)
         except HostError as error:
-            raise ChangeError(str(error)) from error
+            raise ChangeError(str(error), self.expect(host)) from error
         if done.code != 0:
-            raise ChangeError(f"`{done.command}` failed with status {done.code}:\n{done.tail()}")
+            why = f"`{done.command}` failed with status {done.code}:\n{done.tail()}"
+            raise ChangeError(why, self.expect(host))
         return CommandEffect(self.argv, done.stdout + done.stderr, self.touches)
 
 
@@ -111,4 +112,4 @@ class DialogueChange:
         try:
             return CommandEffect(ARGV, converse(host, say), self.touches)
         except HostError as error:
-            raise ChangeError(str(error)) from error
+            raise ChangeError(str(error), self.expect(host)) from error

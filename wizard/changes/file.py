@@ -122,7 +122,10 @@ class FileChange:
                 passed = wanted
                 continue
             if wanted != live:
-                _put(host, self.path, wanted, say)
+                try:
+                    _put(host, self.path, wanted, say)
+                except HostError as error:  # nobody knows whether the rename was before it
+                    raise ChangeError(str(error), FileEffect(self.path, live, wanted)) from error
             # What is there already came by what we did before: apt removed it, or a killed run wrote it.
             found = self.before if live == self.after else live
             effect = FileEffect(self.path, found, wanted, (old,) if old else ())

@@ -54,6 +54,10 @@ class PackagesEffect:
 
     half_way: tuple[str, ...] = ()
     """What dpkg had not ended before."""
+    named: tuple[str, ...] = field(default=(), compare=False)
+    """What was to come or to go, whether or not it did: its scripts may have run."""
+    tops: tuple[str, ...] = field(default=(), compare=False)
+    """See PackagesBefore."""
 
     def reversal(self, host: Host) -> PackagesReversal | None:
         """What takes it back: what came and is still here goes, what went and is not here comes back; what was
@@ -95,7 +99,9 @@ class PackagesEffect:
 
     def claim(self, host: Host) -> Claim:
         """What these packages own below /etc. Raises HostError."""
-        return claim_of(host, [name for name, _ in (*self.installed, *self.removed)])
+        names = [name for name, _ in (*self.installed, *self.removed)]
+        claim, tops = claim_of(host, [*self.named, *names]), below(*self.tops)
+        return Claim(lambda *path: claim.owns(*path) or tops(*path), claim.accounts)
 
     def record(self) -> dict[str, object]:
         """Names and versions."""
@@ -119,6 +125,8 @@ class PackagesBefore:
     modes: Mapping[str, int] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     half_way: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    """What is to come or to go."""
     tops: tuple[str, ...] = ()
     """What belongs to those that are going to go, and goes with them: their files below /etc and the folders that are
     theirs alone, with whatever others have put there."""
@@ -150,12 +158,13 @@ class PackagesBefore:
             tuple((path, mode) for path, mode in self.modes.items() if _modes(host).get(path, mode) != mode),
             tuple(path for path in overridden(host) if path not in self.overrides),
             self.half_way,
+            self.named,
+            self.tops,
         )
 
     def claim(self, host: Host) -> Claim:
         """What the packages own that came and went since. Raises HostError."""
-        claim, tops = self.since(host).claim(host), below(*self.tops)
-        return Claim(lambda *path: claim.owns(*path) or tops(*path), claim.accounts)
+        return self.since(host).claim(host)
 
     def record(self) -> dict[str, object]:
         """Names and versions."""
@@ -166,6 +175,7 @@ class PackagesBefore:
             "modes": dict(self.modes),
             "overrides": list(self.overrides),
             "half_way": list(self.half_way),
+            "named": list(self.named),
             "tops": list(self.tops),
         }
 
@@ -230,7 +240,8 @@ class PackagesReversal:
 
     def expect(self, host: Host) -> PackagesBefore:
         """All packages as they are now, and what goes with those that go. Raises HostError."""
-        return replace(PackagesBefore.of(host), tops=own_tops(host, self.came))
+        named = (*self.came, *(name for name, _ in self.gone))
+        return replace(PackagesBefore.of(host), named=named, tops=own_tops(host, self.came))
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
         """Ask apt what it would do, do it, and look. Raises ChangeError, with the effect once something was done."""
@@ -292,7 +303,7 @@ class PackagesChange:
 
     def expect(self, host: Host) -> PackagesBefore:
         """All packages as they are now. Raises HostError."""
-        return PackagesBefore.of(host)
+        return replace(PackagesBefore.of(host), named=(*self.names, *self.may_remove))
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
         """Run apt; where its lists are missing or stale, fetch them and try once more.

@@ -14,7 +14,7 @@ import pytest
 
 from snapshots.store import Author, Store
 from tests.unit.survival.fake_apt import AUTO
-from tests.unit.survival.fake_dpkg import KNOWN, OVERRIDES, WHOLE, Dpkg, Known
+from tests.unit.survival.fake_dpkg import INFO, KNOWN, OVERRIDES, WHOLE, Dpkg, Known
 from tests.unit.survival.fake_files import NEW, ROOT, State, differences, make_folders, picture, put, undated
 from tests.unit.survival.fake_host import FakeHost, converse
 from tests.unit.survival.fake_packages import CATALOGUE
@@ -87,7 +87,7 @@ class Machine:
     def picture(self) -> dict[str, State]:
         """All that has to come back; of a daemon, what it has read, and not since when."""
         found = picture(self.root, *KEPT)
-        found = {path: state for path, state in found.items() if not _draft(path)}
+        found = {path: state for path, state in found.items() if not (_draft(path) or path.startswith(INFO))}
         running = self.host.systemd.running()
         for path in [path for path in found if path.startswith("run/daemons/")]:
             read = running[path.rpartition("/")[2]].encode()
