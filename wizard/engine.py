@@ -102,6 +102,8 @@ class Engine:
                     break
         finally:
             journal.finish()
+        if run.applied:
+            recorder.drift()  # what others did during the last step
         return run
 
     def _needs(self, chosen: Sequence[Step], facts: Facts) -> None:

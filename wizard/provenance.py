@@ -99,6 +99,10 @@ class Provenance:
             return any(claim.accounts for claim in self.claims)
         return any(claim.owns(path, before, live) for claim in self.claims)
 
+    def by_commands(self, path: str, before: Entry | None, live: Entry | None) -> Entry | None:
+        """What the commands alone made of `before`, seen by what is there now."""
+        return self._part(path, before, live) if self.claimed(path, before, live) else before
+
     def _part(self, path: str, entry: Entry | None, other: Entry | None) -> Entry | None:
         """`entry` with what is ours of `other`: all of it, but for account files."""
         name, there = database(path), entry or other

@@ -245,12 +245,9 @@ class Recorder:
         """The targets, each from what it is now that packages came or went: what these did to a path is no work of
         others."""
         provenance = Provenance.of(self._host, effects, self._merge)
-        then, live = self._states(provenance, before)
+        _, live = self._states(provenance, before)
         return {
-            path: (
-                live[path] if path in live and provenance.claimed(path, then[path], live[path]) else now,
-                wanted,
-            )
+            path: (provenance.by_commands(path, now, live[path]) if path in live else now, wanted)
             for path, (now, wanted) in targets.items()
         }
 
