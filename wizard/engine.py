@@ -102,7 +102,7 @@ class Engine:
                     break
         finally:
             journal.finish()
-        if run.applied:
+        if run.applied and not journal.in_hand:
             recorder.drift()  # what others did during the last step
         return run
 
