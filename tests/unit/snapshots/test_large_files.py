@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ def sparse(path: Path, size: int = 3 << 30) -> Path:
     with path.open("wb") as file:
         file.truncate(size)
     return path
+
+
+def same(answer: bool, _path: str) -> bool:
+    """The answer for every path."""
+    return answer
 
 
 def was_read() -> int:
@@ -69,14 +75,13 @@ def test_it_is_not_written_replaced_or_removed(tmp_path: Path) -> None:
     image = sparse(tmp_path / "disk.img")
     found = read_entry(image)
     assert found is not None
-    for act in (
-        lambda: write_entry(tmp_path / "other", found),
-        lambda: write_entry(image, Entry(Kind.FILE, 0o644, 0, 0, b"x")),
-        lambda: write_entry(image, Entry(Kind.SYMLINK, 0o777, 0, 0, b"x")),
-        lambda: remove_entry(image),
-    ):
-        with pytest.raises(EntryError, match=r"special files|larger than 33554432 bytes"):
-            act()
+    with pytest.raises(EntryError, match="special files"):
+        write_entry(tmp_path / "other", found)
+    for other in (Entry(Kind.FILE, 0o644, 0, 0, b"x"), Entry(Kind.SYMLINK, 0o777, 0, 0, b"x")):
+        with pytest.raises(EntryError, match="larger than 33554432 bytes"):
+            write_entry(image, other)
+    with pytest.raises(EntryError, match="larger than 33554432 bytes"):
+        remove_entry(image)
     assert [path.name for path in tmp_path.iterdir()] == ["disk.img"]
     assert read_entry(image) == found
 
@@ -88,10 +93,10 @@ def test_no_step_takes_it_away_nor_its_folder(machine: Machine, choice: Choice |
     (machine.etc / "new/small").write_text("x\n")
     made = commit(store, "apply", step="mc-includes")
     assert made is not None
-    for bigger in (0, 1):
-        os.truncate(machine.etc / "new/disk.img", (3 << 30) + bigger)
+    for grown, derived in ((0, False), (1, False), (2, True)):
+        os.truncate(machine.etc / "new/disk.img", (3 << 30) + grown)
         commit(store)
-        found = store.reverse([made], choice=choice, derived=lambda path: bool(bigger) and "disk" in path)
+        found = store.reverse([made], choice=choice, derived=partial(same, derived))
         assert list(found.targets) == ["etc/new/small"]
         assert found.conflicts == ()
         assert any(note.startswith("etc/new/disk.img is or was larger") for note in found.notes)
