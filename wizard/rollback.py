@@ -170,6 +170,16 @@ def prepare(
     )
 
 
+def _stays(there: Entry | None, found: Entry | None) -> bool:
+    """Whether it cannot become what it was: that is recorded, not written, or what is there is not kept."""
+    return (found is not None and found.kind is Kind.SPECIAL) or (there is not None and there.large)
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
 def _as_found(store: Store, reversal: Reversal) -> Reversal:
     """The same, where each path that nobody but runs of ours has touched goes to what it was when the host was found.
 
@@ -201,16 +211,6 @@ def _as_found(store: Store, reversal: Reversal) -> Reversal:
             targets[path] = (there[path], found[path])
     conflicts = tuple(item for item in reversal.conflicts if item.path not in ours)
     return replace(reversal, targets=dict(sorted(targets.items())), conflicts=conflicts)
-
-
-def _stays(there: Entry | None, found: Entry | None) -> bool:
-    """Whether it cannot become what it was: that is recorded, not written, or what is there is not kept."""
-    return (found is not None and found.kind is Kind.SPECIAL) or (there is not None and there.large)
-
-
-def _above(path: str) -> Iterator[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
 
 
 def _word(path: str, before: Entry | None, after: Entry | None) -> str:
