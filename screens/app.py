@@ -7,7 +7,7 @@ import contextlib
 import signal
 from collections.abc import Iterable
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
@@ -16,6 +16,7 @@ from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
 from screens.desk import Desk, Reply
+from screens.ending import Dialog
 from screens.machine import Machine
 from screens.places import PLACES, TOOLS
 from screens.welcome import Welcome
@@ -70,8 +71,16 @@ class WizardApp(App[int]):
         if self.desk.changing and (left := self.machine.confirmation()) is not None:
             from screens.confirming import Confirming
 
-            if not any(isinstance(each, Confirming) for each in self.screen_stack):
+            if not any(isinstance(each, Confirming) and not each.ending for each in self.screen_stack):
                 self.push_screen(Confirming(left))
+
+    def push_screen(self, *args: Any, **kwargs: Any) -> Any:
+        """Show a screen; a dialog that is over makes way for it first, for nothing can end it from below."""
+        for top in reversed(self.screen_stack):
+            if not (isinstance(top, Dialog) and top.over()):
+                break
+            top.dismiss()
+        return super().push_screen(*args, **kwargs)
 
     def on_unmount(self) -> None:
         """Whatever ends us: a job that waits for an answer must not wait for ever."""

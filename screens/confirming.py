@@ -9,8 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from screens.ending import Dialog
 
 if TYPE_CHECKING:
     from screens.app import WizardApp
@@ -24,7 +25,7 @@ Without a word in time a timer of the system's own takes the rules back;
 so it does when this line drops, or msa-wizard is killed. A boot does, too."""
 
 
-class Confirming(ModalScreen[None]):
+class Confirming(Dialog[None]):
     """Closes by itself once somebody, or the timer, has decided."""
 
     HEADING = "Confirm"
@@ -62,13 +63,17 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
         """Count down."""
         self.set_interval(1, self._count)
 
+    def over(self) -> bool:
+        """Whether somebody, or the timer, has decided, or the step has ended."""
+        return self.ending or self._wizard.machine.confirmation() is None or not self._wizard.desk.changing
+
     def _words(self) -> Content:
         words = f"! The firewall's new rules are live: {math.ceil(self._left)} s left to confirm them"
         return Content.styled(words, "bold ansi_yellow")
 
     def _count(self) -> None:
         left = self._wizard.machine.confirmation()
-        if left is None or not self._wizard.desk.changing:
+        if left is None or self.over():
             self.dismiss()
             return
         self._left = left

@@ -7,15 +7,15 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
+from screens.ending import Dialog
 from screens.frame import typed
 from wizard.printing import clean
 from wizard.wire import Credentials
 
 
-class AskCredentials(ModalScreen[Credentials | None]):
+class AskCredentials(Dialog[Credentials | None]):
     """What was typed, None for nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,14 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from screens.ending import Dialog
 from screens.outside import shell
 from wizard.printing import clean
 
 
-class Failure(ModalScreen[str | None]):
+class Failure(Dialog[str | None]):
     """The next move: `again`, `settings`, `troubleshoot`, `history`, or None to look around."""
 
     HEADING = "A step failed"

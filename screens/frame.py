@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual.app import ComposeResult
@@ -12,6 +13,7 @@ from textual.containers import Vertical
 from textual.screen import Screen
 from textual.widgets import Footer, Input, Static
 
+from screens.ending import EndsOnce
 from screens.terminal import SMALLEST
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ async def typed(screen: Screen[Any]) -> None:
             await asyncio.wait_for(caught_up.wait(), 1)
 
 
-class Frame(Screen[Result]):
+class Frame(EndsOnce[Result]):
     """A screen of the wizard. `HELP_TEXT` is shown on F1, above what the focused widget says of itself."""
 
     HELP_TEXT: ClassVar[str] = ""
@@ -65,7 +67,7 @@ class Frame(Screen[Result]):
             if self.is_attached and self.is_running and not self.app._exit:
                 show(*found)
 
-        with contextlib.suppress(RuntimeError):  # the app has ended
+        with contextlib.suppress(RuntimeError, CancelledError):  # the app has ended
             self.app.call_from_thread(shown)
 
     def same(self, command: str) -> None:

@@ -8,9 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
 
+from screens.ending import Dialog
 from wizard.printing import clean
 
 USUAL = (
@@ -20,7 +21,7 @@ USUAL = (
 """Keys that mean the same everywhere."""
 
 
-class Help(ModalScreen[None]):
+class Help(Dialog[None]):
     """Text and keys of the screen below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

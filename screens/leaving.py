@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from screens.ending import Dialog
 
-class Leaving(ModalScreen[bool]):
+if TYPE_CHECKING:
+    from screens.app import WizardApp
+
+
+class Leaving(Dialog[bool]):
     """True: end now, with what is in hand finished or undone."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -22,6 +26,10 @@ class Leaving(ModalScreen[bool]):
     def __init__(self, job: str) -> None:
         super().__init__()
         self._job = job
+
+    def over(self) -> bool:
+        """Whether what was at work has ended."""
+        return not cast("WizardApp", self.app).desk.changing
 
     def compose(self) -> ComposeResult:
         """The question; staying is the default."""

@@ -9,16 +9,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from screens.ending import Dialog
 from wizard.printing import clean
 
 if TYPE_CHECKING:
     from wizard.own_edits import OwnEdit
 
 
-class OwnEdits(ModalScreen[str | None]):
+class OwnEdits(Dialog[str | None]):
     """`keep`: the step is left out. `take`: it is applied. A path: that file is to be edited. None: nothing is done."""
 
     HEADING = "Your own edit"

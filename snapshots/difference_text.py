@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 
 from snapshots import layout
-from snapshots.entry import Kind
+from snapshots.entry import Kind, is_large
 from snapshots.git_repository import GitRepository
 from snapshots.metadata import Metadata
 from snapshots.object_reader import ObjectReader
@@ -39,7 +40,7 @@ def metadata_lines(one: Difference) -> list[str]:
         there = after or before
         return [f"{one.what}, {_described(there)}"] if there else []
     lines = []
-    if one.what is What.KIND:
+    if one.what is What.KIND or before.special != after.special:
         lines.append(f"{_kind(before)} -> {_kind(after)}")
     if before.mode != after.mode:
         lines.append(f"mode {before.mode:04o} -> {after.mode:04o}")
@@ -65,6 +66,10 @@ def _described(there: Metadata) -> str:
 
 
 def _kind(there: Metadata) -> str:
+    if is_large(there.special):
+        size, time = map(int, there.special.split(":")[1:])
+        when = datetime.fromtimestamp(time // 1_000_000_000, UTC).isoformat(" ", "seconds")
+        return f"large file ({size} bytes of {when}, content not kept)"
     return there.special if there.kind is Kind.SPECIAL else there.kind.value
 
 

@@ -1,7 +1,8 @@
 """What one path is on disk: its kind, content, mode, owner and extended attributes.
 
 This is the only place that reads and writes live files. Reading never follows a symbolic link in the
-last component and never opens a fifo, a socket or a device. Writing is atomic: a temporary file in the
+last component and never opens a fifo, a socket or a device. A regular file larger than LARGEST is recorded by its
+metadata, size and time; its content is not read, and it is never written, replaced or removed. Writing is atomic: a temporary file in the
 same folder, owner and mode before content, fsync, rename, fsync of the folder.
 """
 
@@ -22,6 +23,9 @@ from snapshots.xattrs import Xattrs, apply_xattrs, read_xattrs
 _ATTEMPTS = 5
 """How often a file that changes while it is read is read anew before the last reading is taken."""
 
+LARGEST = 32 * 1024 * 1024
+"""Bytes of the largest regular file whose content is read and kept: no configuration is larger, and a disk image in
+/etc is not to be read, held in memory and stored."""
 
 TEMPORARY_PREFIX = ".msa-wizard-"
 """How the name of every temporary file begins that a killed run may leave in a folder."""
@@ -34,7 +38,7 @@ class Kind(StrEnum):
     DIRECTORY = "directory"
     SYMLINK = "symlink"
     SPECIAL = "special"
-    """A fifo, a socket or a device: recorded, never read."""
+    """A fifo, a socket, a device or a regular file larger than LARGEST: recorded, never read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,18 @@ class Entry:
     xattrs: Xattrs = ()
     """user.*, security.capability and the POSIX ACLs, sorted by name."""
     special: str = ""
-    """`fifo`, `socket`, `char:MAJOR:MINOR` or `block:MAJOR:MINOR` for SPECIAL, else empty."""
+    """`fifo`, `socket`, `char:MAJOR:MINOR`, `block:MAJOR:MINOR` or `large:BYTES:MTIME` (in nanoseconds) for SPECIAL,
+    else empty."""
+
+    @property
+    def large(self) -> bool:
+        """Whether it is a regular file larger than LARGEST, whose content is not kept."""
+        return is_large(self.special)
+
+
+def is_large(special: str) -> bool:
+    """Whether an entry's `special` says that it is a regular file larger than LARGEST."""
+    return special.startswith("large:")
 
 
 class EntryError(Exception):
@@ -133,9 +148,12 @@ def _read_file(path: bytes) -> tuple[tuple[Entry, os.stat_result] | None, bool]:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             return None, False
-        content = file.readall()
+        content = file.readall() if before.st_size <= LARGEST else b""
         xattrs = read_xattrs(descriptor)
         after = os.fstat(descriptor)
+    if before.st_size > LARGEST:
+        special = f"large:{before.st_size}:{before.st_mtime_ns}"
+        return (_entry(Kind.SPECIAL, after, b"", xattrs, special), after), _same(before, after)
     return (_entry(Kind.FILE, after, content, xattrs, ""), after), _same(before, after)
 
 
@@ -169,8 +187,8 @@ def write_entry(path: Path, entry: Entry) -> None:
     A symbolic link at `path` is replaced, never followed. A folder that is there already keeps what is
     in it and gets the mode, owner and attributes. The umask of the caller has no effect. On failure the
     temporary file is removed and what was at `path` is still there.
-    Raises EntryError: for SPECIAL, for a file in the place of a folder that is not empty, and for
-    whatever the system refuses.
+    Raises EntryError: for SPECIAL, for a file in the place of a folder that is not empty or of a file larger than
+    LARGEST, and for whatever the system refuses.
     """
     if entry.kind is Kind.SPECIAL:
         raise EntryError(
@@ -179,6 +197,7 @@ def write_entry(path: Path, entry: Entry) -> None:
         )
     try:
         with _folder_of(path) as (folder, name):
+            _refuse_large(folder, name, path)
             if entry.kind is Kind.DIRECTORY and _is_directory(folder, name):
                 _dress_directory(folder, name, entry)
             else:
@@ -191,10 +210,11 @@ def write_entry(path: Path, entry: Entry) -> None:
 def remove_entry(path: Path) -> None:
     """Removes the file, symbolic link, special file or empty folder at `path`; nothing there is fine.
 
-    Raises EntryError, also for a folder that is not empty.
+    Raises EntryError, also for a folder that is not empty and for a file larger than LARGEST.
     """
     try:
         with _folder_of(path) as (folder, name):
+            _refuse_large(folder, name, path)
             if _is_directory(folder, name):
                 os.rmdir(name, dir_fd=folder)
             else:
@@ -217,6 +237,19 @@ def _folder_of(path: Path) -> Iterator[tuple[int, bytes]]:
         yield folder, name
     finally:
         os.close(folder)
+
+
+def _refuse_large(folder: int, name: bytes, path: Path) -> None:
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(found.st_mode) and found.st_size > LARGEST:
+        raise EntryError(
+            f"{os.fspath(path)!r} is larger than {LARGEST} bytes: its content is in no snapshot, so it is neither "
+            "replaced nor removed.",
+            path,
+        )
 
 
 def _is_directory(folder: int, name: bytes) -> bool:

@@ -18,6 +18,7 @@ from snapshots.path_merge import merge_path
 from snapshots.tree import Link, changed_entries, compare, read_entries, read_folders, read_link
 from snapshots.visible import visible_path
 
+_LARGE = "is or was larger than what is kept of a file"
 _Chain = list[list[Entry | None]]
 """What commits did to one path, newest first: the states it went through, from what they left to what was before.
 A new list begins where something else was at work between two of them."""
@@ -59,7 +60,9 @@ def reverse(
         paths = dict.fromkeys([*chains, *(one for path in chains for one in _folders_of(path, tops))])
         work = _Work(reader, head, _entries(reader, head, paths), tops, choice, dated)
         for path, chain in chains.items():
-            if derived(path):
+            if work.large(path, chain):
+                work.leave_large(path, chain)
+            elif derived(path):
                 work.take_back(path, chain)
             else:
                 work.merge(path, chain, owners)
@@ -90,6 +93,17 @@ class _Work:
         self._kept: list[str] = []
         self._conflicts: list[Conflict] = []
         self._notes: dict[str, str] = {}
+
+    def large(self, path: str, chain: _Chain) -> bool:
+        """Whether it is, or was, a file whose content is not kept."""
+        states = [self._ours[path], *(state for states in chain for state in states)]
+        return any(state is not None and state.large for state in states)
+
+    def leave_large(self, path: str, chain: _Chain) -> None:
+        """A file whose content is not kept stays as it is."""
+        self._leave(path)
+        if self._ours[path] != chain[-1][-1]:
+            self._notes[path] = f"{_LARGE}, so it stays as it is"
 
     def take_back(self, path: str, chain: _Chain) -> None:
         """A generated file: whatever it is now, it goes back."""
@@ -141,7 +155,12 @@ class _Work:
                 self._leave(path)
                 self._notes[path] = f"stays, for it {holds}"
             elif self._choice is Choice.RESTORE:
-                for one in self._below(path):
+                below = self._below(path)
+                if any(entry is not None and entry.large for entry in map(self._ours.get, below)):
+                    self._leave(path)
+                    self._notes[path] = f"stays, for what is in it {_LARGE}"
+                    continue
+                for one in below:
                     self._wanted[one] = None
                 self._notes[path] = f"becomes a {entry.kind} again, and what it holds goes"
             else:

@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from snapshots import layout
-from snapshots.entry import Entry, Kind, capture
+from snapshots.entry import Entry, Kind, capture, is_large
 from snapshots.errors import StoreError
 from snapshots.metadata import Metadata, Owners, parse_fields, render_fields
 from snapshots.stat_cache import NEVER, NO_BLOB, Folders, Recorded, Row
@@ -80,7 +80,9 @@ def what_changed(before: Metadata | None, after: Metadata | None, *, content: bo
         return What.CREATED
     if after is None:
         return What.DELETED
-    if (before.kind, before.special) != (after.kind, after.special):
+    if is_large(before.special) and is_large(after.special):
+        content = before.special != after.special
+    elif (before.kind, before.special) != (after.kind, after.special):
         return What.KIND
     return What.CONTENT if content else What.METADATA
 

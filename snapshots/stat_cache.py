@@ -20,6 +20,8 @@ from itertools import starmap
 from pathlib import Path
 from typing import NamedTuple
 
+from snapshots.entry import is_large
+
 _MAGIC = b"msa-wizard stat cache 1\n"
 _DIGEST_SIZE = 16
 _ROW = struct.Struct("<qqQQIIII20s")
@@ -60,6 +62,12 @@ class Recorded:
     fields: list[bytes] = field(default_factory=list)
     """The distinct metadata, as `metadata.render_fields` writes it; rows refer to it by number."""
     _numbers: dict[bytes, int] = field(default_factory=dict)
+
+    def large(self) -> Iterator[bytes]:
+        """The paths of files whose content is not kept."""
+        numbers = {number for number, fields in enumerate(self.fields) if is_large(fields.decode("latin-1"))}
+        for folder, rows in self.folders.items() if numbers else ():
+            yield from (folder + b"/" + name for name, row in rows.items() if row.fields in numbers)
 
     def number_of(self, fields: bytes) -> int:
         """The number that stands for this metadata in a row."""

@@ -234,6 +234,12 @@ class Store:
         """What each of the paths was in a commit, None where it was not. Raises StoreError."""
         return self._history.entries(ref, paths)
 
+    def not_kept(self) -> tuple[str, ...]:
+        """The files of the newest commit that are too large for their content to be kept (`entry.LARGEST`).
+
+        Raises StoreError."""
+        return tuple(os.fsdecode(path) for path in self._recorded_by(self._repository.head()).large())
+
     def record(self, ref: str | Commit) -> bytes | None:
         """The `record` that was given with a commit, None where there was none. Raises StoreError."""
         return self._history.record(ref)

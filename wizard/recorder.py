@@ -65,14 +65,11 @@ class Recorder:
 
     def drift(self) -> None:
         """Commit what changed outside the wizard, so that a step's commit holds that step's change alone."""
-        pending = self._store.pending()
-        if not pending:
-            return
         commit = self._store.commit(
             operation="drift", subject="Changes made outside msa-wizard", run=self._run, author=self._author
         )
         if commit is not None:
-            self._report(Drifted(commit.short, tuple(str(item.path) for item in pending)))
+            self._report(Drifted(commit.short, tuple(item.path for item in self._store.changed(commit))))
 
     def record(
         self, step: Step, plan: Plan, effects: Sequence[Effect], checks: Sequence[Check], before: str

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from snapshots.entry import Kind
+from snapshots.scan import What
 from wizard import facts as f
 from wizard.changes import DialogueChange, FileChange, PackagesReversal, RulesChange, ServiceChange
 from wizard.changes.file import in_turn
@@ -124,11 +126,12 @@ def prepare(
 ) -> Rollback:
     """Work out what taking `target` back comes to, against the newest commit; nothing is changed.
 
-    With `as_found` what only runs of ours have touched goes to what it was when the host was found. Where apt would not take exactly the packages back that came, everything else still goes if everything was asked
-    for. Raises RollbackRefused, StoreError, HostError."""
+    With `as_found` what only runs of ours have touched goes to what it was when the host was found. Where apt would not
+    take exactly the packages back that came, or they could take a file along that no snapshot holds, everything else
+    still goes if everything was asked for. Raises RollbackRefused, StoreError, HostError."""
     wanted = _wanted(target.commits, store)
     packages = wanted.packages.reversal(host)
-    why = None if packages is None or asked_apt else _refusal(host, packages)
+    why = None if packages is None or asked_apt else _in_danger(store, target) or _refusal(host, packages)
     left: tuple[str, ...] = ()
     if why is not None:
         rest = tuple(commit for commit in target.commits if not _has_packages(store, commit))
@@ -161,20 +164,41 @@ def prepare(
     )
 
 
+def _stays(there: Entry | None, found: Entry | None) -> bool:
+    """Whether it cannot become what it was: that is recorded, not written, or what is there is not kept."""
+    return (found is not None and found.kind is Kind.SPECIAL) or (there is not None and there.large)
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
 def _as_found(store: Store, reversal: Reversal) -> Reversal:
     """The same, where each path that nobody but runs of ours has touched goes to what it was when the host was found.
 
     Rollbacks make things too, by running sendmailconfig, which no step's commit has."""
-    history = list(store.history())
+    *runs, baseline = store.history()
     ours, others = set[str](), set[str](KEPT_UP)
-    for commit in history[:-1]:
-        (others if commit.operation == "drift" else ours).update(item.path for item in store.changed(commit))
+    gone: dict[str, bool] = {}
+    for commit in runs:  # newest first: the first change of a path that is met says whether it is there
+        changed = store.changed(commit)
+        (others if commit.operation == "drift" else ours).update(item.path for item in changed)
+        for item in changed:
+            gone.setdefault(item.path, item.what is What.DELETED)
     ours -= others
-    there, found = (store.entries(ref, sorted(ours | others)) for ref in (reversal.head, history[-1]))
+    there, found = (store.entries(ref, sorted(ours)) for ref in (reversal.head, baseline))
     targets = dict(reversal.targets)
-    stays = {path for path in others if (targets[path][1] if path in targets else there[path]) is not None}
+    kept = {path for path in ours if _stays(there[path], found[path])}
+    ours -= kept
+    stays = (
+        path
+        for path in others | kept
+        if (targets[path][1] is not None if path in targets else not gone.get(path, False))
+    )
+    holding = {folder for path in stays for folder in _above(path)}
     for path in ours:
-        if found[path] is None and any(other.startswith(f"{path}/") for other in stays):
+        if found[path] is None and path in holding:
             continue  # a folder with work of the admin in it
         targets.pop(path, None)
         if there[path] != found[path]:
@@ -219,6 +243,27 @@ def effects_of(store: Store, commit: Commit) -> list[Effect]:
 
 def _has_packages(store: Store, commit: Commit) -> bool:
     return any(isinstance(effect, PackagesEffect) for effect in effects_of(store, commit))
+
+
+def _in_danger(store: Store, target: Target) -> str | None:
+    """Why the packages cannot go: there is a file in their folders that could not be brought back."""
+    large = store.not_kept()
+    if not large:
+        return None
+    came = {
+        item.path
+        for commit in target.commits
+        if _has_packages(store, commit)
+        for item in store.changed(commit)
+        if item.what is What.CREATED
+    }
+    held = [path for path in large if came.intersection(_above(path))]
+    if not held:
+        return None
+    return (
+        f"/{', /'.join(held[:3])}{' …' if len(held) > 3 else ''} lies in a folder that the packages brought, may go with "
+        "it, and is too large to be in the snapshot. Move it elsewhere, then try again"
+    )
 
 
 def _refusal(host: Host, packages: PackagesReversal) -> str | None:

@@ -182,6 +182,11 @@ def text(app: object) -> list[str]:
     ]
 
 
+def notified(app: WizardApp, words: str) -> bool:
+    """Whether a notification holds the words, wherever its lines break."""
+    return any(words in each.message for each in app._notifications)
+
+
 def shows(app: WizardApp, words: str) -> bool:
     """Whether the screen holds the words on one line."""
     return any(words in line for line in text(app))

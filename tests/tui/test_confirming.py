@@ -109,6 +109,24 @@ def test_a_word_from_another_session_closes_the_dialog(bench: Bench) -> None:
     assert bench.operations() == ["apply", "baseline"]
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_comes_of_it_stays_on_the_screen(bench: Bench, asked: bool) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_confirming(pilot, app)
+        if asked:
+            await pilot.press("f10")
+            await until(pilot, lambda: shows(app, "If you quit now"))
+        assert decide(Decision.REVERTED) is Decision.REVERTED
+        await until(pilot, lambda: isinstance(app.screen, Failure))
+        await pilot.pause(2.5)
+        assert isinstance(app.screen, Failure), "no timer of a dialog below takes it away"
+        assert not any(isinstance(each, Confirming) for each in app.screen_stack)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps))
+
+    play(bench, story)
+
+
 def test_quitting_takes_them_back_and_does_not_wait_for_the_clock(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_confirming(pilot, app)

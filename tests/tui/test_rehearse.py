@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from screens.app import WizardApp
 from screens.rehearse import Rehearse
 from screens.welcome import Welcome
-from tests.tui.bench import Bench, Writes, play, shows, until, use
+from tests.tui.bench import Bench, Writes, notified, play, shows, until, use
 from tests.unit.rehearse.made import good
 from wizard.interrupt import Interrupt
 from wizard.rehearse.outcome import Rehearsal
@@ -66,11 +66,11 @@ def test_from_the_first_screen_to_the_report(bench: Rehearsed) -> None:
         await until(pilot, lambda: shows(app, "systemctl restart sendmail") and shows(app, "working restart"))
         assert shows(app, "done: install")
         await pilot.press("escape")
-        await until(pilot, lambda: shows(app, "x ends it at once"))
+        await until(pilot, lambda: shows(app, "and leaves nothing of the clone"))
         bench.go_on.append("")
         await until(pilot, lambda: shows(app, "It would work"))
         await pilot.press("f2")
-        await until(pilot, lambda: shows(app, "readable for you"))
+        await until(pilot, lambda: notified(app, "msa-rehearsal.md is written, readable for you alone."))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, Welcome))
 

@@ -1,0 +1,99 @@
+"""A screen ends once, and takes nothing else with it, whoever ends it and whatever lies on top."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from screens.app import WizardApp
+from screens.by_hand import ByHand
+from screens.ending import Dialog, EndsOnce
+from screens.saslauthd_debug import SaslauthdDebug
+from tests.tui.bench import Bench, play, shows, until
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(root=tmp_path)
+
+
+class Lower(EndsOnce[str]):
+    """Ended by its timer too, a few times."""
+
+    def compose(self) -> ComposeResult:
+        """A word."""
+        yield Static("lower")
+
+
+class Upper(Dialog[str]):
+    """What lies on top."""
+
+    def compose(self) -> ComposeResult:
+        """A word."""
+        yield Static("upper")
+
+
+def played(story: Callable[[Pilot[None], App[None], list[str | None]], Awaitable[None]]) -> list[str | None]:
+    """The results that the screens of the story gave, in their order."""
+    results: list[str | None] = []
+
+    async def run() -> None:
+        app = App[None]()
+        async with app.run_test() as pilot:
+            await story(pilot, app, results)
+
+    asyncio.run(run())
+    return results
+
+
+def test_ended_twice_at_once_it_ends_once_and_the_screen_below_stays() -> None:
+    async def story(pilot: Pilot[None], app: App[None], results: list[str | None]) -> None:
+        below, top = Lower(), Lower()
+        await app.push_screen(below, results.append)
+        await app.push_screen(top, results.append)
+        top.dismiss("key")
+        top.dismiss("timer")
+        await pilot.pause()
+        top.dismiss("worker")
+        await pilot.pause()
+        assert app.screen is below
+
+    assert played(story) == ["key"]
+
+
+def test_ended_from_below_it_waits_for_what_lies_on_top() -> None:
+    async def story(pilot: Pilot[None], app: App[None], results: list[str | None]) -> None:
+        lower, upper = Lower(), Upper()
+        await app.push_screen(lower, results.append)
+        await app.push_screen(upper, results.append)
+        lower.set_interval(0.01, lambda: lower.dismiss("timer"))
+        await pilot.pause(0.2)
+        assert app.screen is upper
+        assert results == []
+        upper.dismiss("read")
+        await pilot.pause(0.2)
+        assert lower not in app.screen_stack
+
+    assert played(story) == ["read", "timer"]
+
+
+@pytest.mark.parametrize("tool", [ByHand, SaslauthdDebug])
+def test_escape_twice_leaves_one_screen(bench: Bench, tool: type[EndsOnce[None]]) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        below = app.screen
+        await app.push_screen(tool())
+        on_top = app.screen
+        assert isinstance(on_top, ByHand | SaslauthdDebug)
+        on_top.action_back()
+        on_top.action_back()
+        await pilot.pause(0.1)
+        assert app.screen is below
+
+    play(bench, story)
