@@ -25,6 +25,7 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
                 record["modes"],
                 tuple(record["overrides"]),
                 tuple(record["half_way"]),
+                tuple(record.get("transactions", ())),
             )
         case "packages":
             return PackagesEffect(
@@ -34,6 +35,8 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
                 tuple(record.get("auto", ())),
                 tuple(record.get("modes", {}).items()),
                 tuple(record.get("overrides", ())),
+                transactions=tuple(record.get("transactions", ())),
+                automatic=tuple(record.get("automatic", ())),
             )
         case "service":
             enabled, running = record["enabled"], record["running"]
