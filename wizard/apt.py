@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
+from collections.abc import Sequence
 
+from wizard.apt_history import FIX_UP, logging_options, marking
 from wizard.host import Completed, Host, HostError
 from wizard.plan import ChangeError, Say
 
@@ -43,21 +45,26 @@ def auto_installed(host: Host) -> tuple[str, ...]:
     return tuple(names)
 
 
-def overridden(host: Host) -> tuple[str, ...]:
-    """The paths whose owner and mode dpkg was told to leave alone (dpkg-statoverride(1))."""
+def overridden(host: Host) -> dict[str, str]:
+    """The paths whose owner and mode dpkg was told to leave alone, with owner, group and mode as
+    dpkg-statoverride(1) has them."""
     path = host.path("/var/lib/dpkg/statoverride")
     lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
-    return tuple(line.split(" ", 3)[3] for line in lines if line.count(" ") >= 3)
+    rows = [line.split(" ", 3) for line in lines if line.count(" ") >= 3]
+    return {row[3]: " ".join(row[:3]) for row in rows}
 
 
-def apt_get(host: Host, arguments: list[str], say: Say, *, progress: bool = False) -> Completed:
-    """Run apt-get; it may take half an hour. With `progress` the lines that `progress_of` reads are said, too, which
-    are no part of the output that is returned.
+def apt_get(
+    host: Host, arguments: Sequence[str], say: Say, *, mark: str | None = None, progress: bool = False
+) -> Completed:
+    """Run apt-get; it may take half an hour. With `mark` it is on record as ours (wizard.apt_history). With `progress`
+    the lines that `progress_of` reads are said, too, which are no part of the output that is returned.
 
     Raises ChangeError when it hangs: then dpkg has been put right."""
+    record = (*marking(mark), *logging_options(host)) if mark else ()
     try:
         done = host.run(
-            ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *arguments],
+            ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *record, *arguments],
             timeout=DEADLINE,
             say=say,
             env=_ENV,
@@ -91,7 +98,8 @@ def settle(host: Host, say: Say) -> None:
         say(f"left half-way: {', '.join(half)}: apt-get install --reinstall")
         options = ["-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", "-o", "Dpkg::Options::=--force-confold"]
         names = [f"{name}={version}" for name, version in half.items()]
-        argv = ["apt-get", *options, "install", "--reinstall", "-y", "-q", *names]
+        record = (*marking(FIX_UP), *logging_options(host))
+        argv = ["apt-get", *options, *record, "install", "--reinstall", "-y", "-q", *names]
         host.run(argv, timeout=DEADLINE, say=say, env=_ENV)  # what it does not mend, apt names later
 
 
@@ -151,3 +159,53 @@ def advice(output: str) -> str:
         if mark in output:
             return advice
     return "What apt says above is the reason; mend it, then try again."
+
+
+def taken(simulation: str) -> frozenset[str]:
+    """The packages that a simulation (apt-get -s) would remove."""
+    rows = [line.split() for line in simulation.splitlines()]
+    return frozenset(row[1] for row in rows if len(row) > 1 and row[0] in ("Remv", "Purg"))
+
+
+def brought(simulation: str) -> frozenset[str]:
+    """The packages that a simulation (apt-get -s) would install or upgrade."""
+    rows = [line.split() for line in simulation.splitlines()]
+    return frozenset(row[1] for row in rows if len(row) > 1 and row[0] == "Inst")
+
+
+def unneeded(host: Host, names: Sequence[str], back: Sequence[str]) -> frozenset[str] | None:
+    """What apt would purge if `names` had come for others alone, everything else were wanted for its own sake, and
+    `back` (name=version) were installed: those of the names that nothing else needs, and whatever cannot be together
+    with what comes back. None when apt refuses. Raises ChangeError, HostError."""
+    states = "\n".join(
+        "".join(
+            (
+                f"Package: {name.partition(':')[0]}\n",
+                f"Architecture: {name.partition(':')[2]}\n" if ":" in name else "",
+                "Auto-Installed: 1\n",
+            )
+        )
+        for name in names
+    )
+    verb = ["install", "--purge", "--auto-remove", *back] if back else ["autoremove", "--purge"]
+    with host.in_memory(states.encode()) as path:
+        options = ["-o", f"Dir::State::extended_states={path}"]
+        for kind in ("Recommends", "Suggests"):
+            options += ["-o", f"APT::AutoRemove::{kind}Important=false"]
+        done = apt_get(host, ["-s", *options, *verb], lambda _: None)
+    return taken(done.stdout) if done.code == 0 else None
+
+
+def needed_by(host: Host, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """For each of the names the installed packages that depend on it, without architecture. Raises HostError."""
+    options = ["--installed", *(f"--no-{kind}" for kind in ("recommends", "suggests", "enhances"))]
+    options += [f"--no-{kind}" for kind in ("conflicts", "breaks", "replaces")]
+    done = host.run(["apt-cache", "rdepends", *options, *names])
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in done.stdout.splitlines():
+        if line.startswith(" "):
+            found.setdefault(name, []).append(line.strip(" |").partition(":")[0])
+        elif not line.startswith("Reverse Depends"):
+            name = line.strip().partition(":")[0]
+    return {name: tuple(found.get(name.partition(":")[0], ())) for name in names}

@@ -37,6 +37,7 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
                 record["modes"],
                 tuple(record["overrides"]),
                 tuple(record["half_way"]),
+                tuple(record.get("transactions", ())),
                 tuple(record.get("named", ())),
                 tuple(record.get("tops", ())),
             )
@@ -48,6 +49,8 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
                 tuple(record.get("auto", ())),
                 tuple(record.get("modes", {}).items()),
                 tuple(record.get("overrides", ())),
+                transactions=tuple(record.get("transactions", ())),
+                automatic=tuple(record.get("automatic", ())),
             )
         case "service":
             enabled, running = record["enabled"], record["running"]

@@ -16,7 +16,7 @@ from snapshots.errors import StoreError
 from wizard import for_a_while
 from wizard.answers import Answers, Auth, Firewall, Listen, Test
 from wizard.apt import settle
-from wizard.changes.packages import PackagesBefore
+from wizard.changes.packages import PackagesBefore, as_one
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import reload_units
 from wizard.engine import Engine
@@ -180,7 +180,11 @@ class Recovery:
         return head is None or head.run != self.told.run or head.id == self.told.step_head
 
     def _effects(self) -> list[Effect]:
-        return [effect for change in self.told.changes if (effect := recall(change["expected"])) is not None]  # type: ignore[arg-type]
+        records: list[Any] = [change["expected"] for change in self.told.changes]
+        effects = [effect for record in records if (effect := recall(record)) is not None]
+        before = [effect for effect in effects if isinstance(effect, PackagesBefore)]
+        others = [effect for effect in effects if not isinstance(effect, PackagesBefore)]
+        return [*others, as_one(before)] if before else others
 
     def _kept(self) -> tuple[Effect, ...]:
         """The packages that the step in hand had brought, where it had begun to."""

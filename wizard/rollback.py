@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,14 @@ from snapshots.scan import What
 from wizard import facts as f
 from wizard.changes import DialogueChange, FileChange, PackagesReversal, RulesChange, ServiceChange
 from wizard.changes.file import in_turn
-from wizard.changes.packages import PackagesEffect
+from wizard.changes.packages import PackagesEffect, together
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect, is_there
 from wizard.derived import DATED, derived
 from wizard.facts import Facts
-from wizard.host import Host, HostError
+from wizard.host import Host
 from wizard.mc_gate import Gate, GateError
-from wizard.plan import Change, ChangeError, Effect
+from wizard.plan import Change, Effect
 from wizard.recall import recall
 from wizard.standing import Target
 
@@ -69,7 +69,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Rollback:
-    """What taking `target` back comes to. `left` says what stays, and why (only where everything was asked for)."""
+    """What taking `target` back comes to. `left` says what stays, and why."""
 
     target: Target
     reversal: Reversal
@@ -131,8 +131,8 @@ def prepare(
     still goes if everything was asked for. Raises RollbackRefused, StoreError, HostError."""
     wanted = _wanted(target.commits, store)
     packages = wanted.packages.reversal(host)
-    why = None if packages is None or asked_apt else _in_danger(store, target) or _refusal(host, packages)
-    left: tuple[str, ...] = ()
+    why = None if packages is None or asked_apt else _in_danger(store, target) or packages.refused
+    left = packages.left if packages is not None else ()
     if why is not None:
         rest = tuple(commit for commit in target.commits if not _has_packages(store, commit))
         if not target.everything or not rest:
@@ -145,6 +145,8 @@ def prepare(
     reversal = replace(reversal, conflicts=open_ones)
     if as_found and why is None:
         reversal = _as_found(store, reversal)
+    if packages is not None and packages.stays:
+        reversal = _with_files_of(store, target, reversal, packages.kept_files(host))
     remains = packages is None or not any(name.startswith("sendmail-bin") for name in packages.came)
     regenerate = (
         remains
@@ -172,6 +174,20 @@ def _stays(there: Entry | None, found: Entry | None) -> bool:
 def _above(path: str) -> Iterator[str]:
     while path := path.rpartition("/")[0]:
         yield path
+
+
+def _with_files_of(store: Store, target: Target, reversal: Reversal, files: Collection[str]) -> Reversal:
+    """The same, where these files of packages that stay go to what they were when those had come, and are not
+    removed."""
+    came = [commit for commit in target.commits if _has_packages(store, commit)]
+    goes = [path for path, (_, after) in reversal.targets.items() if after is None and f"/{path}" in files]
+    then = store.entries(came[0].id, goes) if came else dict.fromkeys(goes)
+    targets = {path: pair for path, pair in reversal.targets.items() if path not in goes}
+    for path in goes:
+        before, after = reversal.targets[path][0], then[path]
+        if after is not None and before != after:
+            targets[path] = (before, after)
+    return replace(reversal, targets=dict(sorted(targets.items())))
 
 
 def _as_found(store: Store, reversal: Reversal) -> Reversal:
@@ -209,29 +225,18 @@ def _as_found(store: Store, reversal: Reversal) -> Reversal:
 
 def _wanted(commits: Sequence[Commit], store: Store) -> Wanted:
     """The state before the oldest commit that mentions each package and service."""
-    here: dict[str, str | None] = {}
-    auto: set[str] = set()
-    modes: dict[str, int] = {}
-    overrides: set[str] = set()
+    packages: list[PackagesEffect] = []
     services: dict[str, ServiceEffect] = {}
     rules: list[RulesChange] = []
     for commit in commits:  # newest first: the oldest has the last word
         for effect in reversed(effects_of(store, commit)):
             if isinstance(effect, PackagesEffect):
-                here |= dict.fromkeys(dict(effect.installed)) | dict(effect.removed)
-                auto |= set(effect.auto)
-                modes |= dict(effect.modes)
-                overrides |= set(effect.overrides)
+                packages.append(effect)
             elif isinstance(effect, ServiceEffect):
                 services[effect.name] = effect
             elif isinstance(effect, RulesEffect):
                 rules.append(RulesChange(effect.rules, remove=not effect.removed))
-    came = tuple((name, "") for name, version in here.items() if version is None)
-    gone = tuple((name, version) for name, version in here.items() if version is not None)
-    packages = PackagesEffect(
-        came, gone, (), tuple(sorted(auto)), tuple(modes.items()), tuple(sorted(overrides))
-    )
-    return Wanted(packages, tuple(services.values()), tuple(rules))
+    return Wanted(together(packages), tuple(services.values()), tuple(rules))
 
 
 def effects_of(store: Store, commit: Commit) -> list[Effect]:
@@ -264,13 +269,6 @@ def _in_danger(store: Store, target: Target) -> str | None:
         f"/{', /'.join(held[:3])}{' …' if len(held) > 3 else ''} lies in a folder that the packages brought, may go with "
         "it, and is too large to be in the snapshot. Move it elsewhere, then try again"
     )
-
-
-def _refusal(host: Host, packages: PackagesReversal) -> str | None:
-    try:
-        return packages.refusal(host)
-    except (ChangeError, HostError) as error:
-        return str(error)
 
 
 def _stops(host: Host, wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:

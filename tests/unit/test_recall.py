@@ -35,10 +35,18 @@ rules = st.builds(
 )
 effects: st.SearchStrategy[Effect] = st.one_of(
     st.builds(
-        PackagesEffect, pairs, pairs, lists, lists, modes.map(lambda found: tuple(found.items())), lists
+        PackagesEffect,
+        pairs,
+        pairs,
+        lists,
+        lists,
+        modes.map(lambda found: tuple(found.items())),
+        lists,
+        transactions=lists,
+        automatic=lists,
     ),
     st.builds(RulesEffect, st.lists(rules, max_size=3).map(tuple), st.booleans(), st.integers(0, 3600)),
-    st.builds(PackagesBefore, versions, lists, modes, lists, lists),
+    st.builds(PackagesBefore, versions, lists, modes, lists, lists, lists),
     st.builds(
         ServiceEffect,
         name=names,

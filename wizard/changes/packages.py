@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from wizard.apt import advice, apt_get, auto_installed, half_way, installed, overridden, settle, wants_update
+from wizard.apt import (
+    advice,
+    apt_get,
+    auto_installed,
+    brought,
+    half_way,
+    installed,
+    needed_by,
+    overridden,
+    settle,
+    taken,
+    unneeded,
+    wants_update,
+)
+from wizard.apt_history import History, Ours, bare, new_mark
 from wizard.changes.claim import Claim, below
 from wizard.footprint import footprint, own_tops
 from wizard.host import Completed, Host, HostError
@@ -16,8 +30,18 @@ from wizard.plan import ChangeError, Description, Say
 EVERYWHERE = ("/etc", "/usr/lib/sasl2")
 
 
-DRESSED = ("/var/mail",)
-"""Folders outside /etc whose mode sendmail's scripts change, and purging does not change back."""
+DRESSED = {"/var/mail": (0o3777, "sendmail-bin")}
+"""Folders outside /etc whose mode a package's scripts change, and purging does not change back: to what, and whose
+(update_sys of sendmail-base, which sendmail-bin's postinst runs)."""
+
+OVERRIDES = {
+    "/etc/sasldb2": ("root sasl 660", "sasl2-bin"),
+    "/var/run/saslauthd": ("root sasl 710", "sasl2-bin"),
+    "/usr/libexec/sendmail/sendmail": ("root smmsp 2755", "sendmail-bin"),
+    "/usr/libexec/sendmail/mailstats": ("root smmsp 2755", "sendmail-bin"),
+}
+"""The dpkg-statoverrides that packages' postinst makes: owner, group and mode, and the package. sasl2-bin leaves the
+first one behind, for a group that goes."""
 
 
 def claim_of(host: Host, names: Iterable[str]) -> Claim:
@@ -29,6 +53,12 @@ def claim_of(host: Host, names: Iterable[str]) -> Claim:
 def _modes(host: Host) -> dict[str, int]:
     paths = [path for path in DRESSED if host.exists(path)]
     return {path: stat.S_IMODE(host.path(path).stat().st_mode) for path in paths}
+
+
+def _needed(others: Iterable[str]) -> str:
+    names = sorted(set(others))
+    who = ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
+    return f"since {who or 'something that is installed'} {'need' if len(names) > 1 else 'needs'} it"
 
 
 def _succeed(host: Host, *argv: str) -> None:
@@ -54,18 +84,56 @@ class PackagesEffect:
 
     half_way: tuple[str, ...] = ()
     """What dpkg had not ended before."""
+    transactions: tuple[str, ...] = ()
+    """The marks of our runs of apt (wizard.apt_history); none in what older versions of this program recorded."""
+    automatic: tuple[str, ...] = ()
+    """Those of the installed that came for others alone."""
     named: tuple[str, ...] = field(default=(), compare=False)
     """What was to come or to go, whether or not it did: its scripts may have run."""
     tops: tuple[str, ...] = field(default=(), compare=False)
     """See PackagesBefore."""
 
     def reversal(self, host: Host) -> PackagesReversal | None:
-        """What takes it back: what came and is still here goes, what went and is not here comes back; what was
-        upgraded stays. None when there is nothing to do. Raises HostError."""
+        """What undoes it: what came and is still here goes, what went and is not here comes back; what was upgraded
+        stays, and so does what somebody has made his own since, or what is needed by now. None when there is nothing
+        to do. Raises HostError."""
         left, here = installed(host, configured=True), installed(host)
-        came = tuple(name for name, _ in self.installed if name in left)
-        gone = tuple((name, version) for name, version in self.removed if here.get(name) != version)
-        return PackagesReversal(came, gone, self.auto, self.modes, self.overrides) if came or gone else None
+        history = self._history(host)
+        stays = self._made_their_own(host, history, [name for name, _ in self.installed if name in here])
+        removed = history.removed_by_others()
+        whole = PackagesReversal(
+            tuple(name for name, _ in self.installed if name in left and name not in stays),
+            tuple(item for item in self.removed if item[0] not in here and item[0] not in removed),
+            self._auto(history),
+            self.modes,
+            self.overrides,
+            tuple(stays.items()),
+        ).asked(host)
+        if whole.refused is not None:
+            whole = whole.reduced(host)
+        return whole if whole.came or whole.gone or whole.left else None
+
+    def _history(self, host: Host) -> History:
+        """What apt has done since; nothing where it cannot be told from what we did."""
+        return History.of(host).since(self.transactions) if self.transactions else History()
+
+    def _auto(self, history: History) -> tuple[str, ...]:
+        """Those to be noted as automatic again, without what somebody has installed himself since."""
+        return tuple(name for name in self.auto if name not in history.installed_by_others())
+
+    def _made_their_own(self, host: Host, history: History, names: Sequence[str]) -> dict[str, str]:
+        """Those of the names that somebody has made his own since, and how."""
+        again, named = history.installed_by_others(), history.named_by_others()
+        marked, by_us = auto_installed(host), history.named_by_us()
+        stays = {}
+        for name in names:
+            if name in again:
+                stays[name] = f"since `{again[name]}` installed it again"
+            elif bare(name) in named:
+                stays[name] = f"since `{named[bare(name)]}` asked for it"
+            elif name in self.automatic and name not in marked and bare(name) not in by_us:
+                stays[name] = "since it was marked manual"
+        return stays
 
     def undo(self, host: Host, say: Say) -> None:
         """Bring back what went, and purge what came. Raises ChangeError when apt does not, or would take more."""
@@ -83,13 +151,15 @@ class PackagesEffect:
         """What apt does not bring back: overrides and modes of its scripts, and which packages are there for others
         alone. Raises ChangeError."""
         here, marked = installed(host), auto_installed(host)
-        marks = [name for name in self.auto if name in here and name not in marked]
+        auto = self._auto(self._history(host))
+        marks = [name for name in auto if name in here and name not in marked]
         try:
             for path in overridden(host):
-                if path in self.overrides:
+                if path in self.overrides and _owner(OVERRIDES, path) not in here:
                     _succeed(host, "dpkg-statoverride", "--remove", path)
             for path, mode in self.modes:
-                host.path(path).chmod(mode)
+                if _owner(DRESSED, path) not in here and path in _modes(host):
+                    host.path(path).chmod(mode)
             if marks:
                 _succeed(host, "apt-mark", "auto", *marks)
         except (HostError, OSError) as error:
@@ -113,18 +183,24 @@ class PackagesEffect:
             "auto": list(self.auto),
             "modes": dict(self.modes),
             "overrides": list(self.overrides),
+            "transactions": list(self.transactions),
+            "automatic": list(self.automatic),
         }
 
 
 @dataclass(frozen=True)
 class PackagesBefore:
-    """The packages before a change that nobody saw the end of; undo takes back what has become different."""
+    """The packages before a change that nobody saw the end of; undo takes back what that change has made different.
+
+    `transactions` are the marks of its runs of apt. Without any, as older versions of this program recorded it,
+    everything that is different is held to be its doing."""
 
     packages: Mapping[str, str]
     auto: tuple[str, ...] = ()
     modes: Mapping[str, int] = field(default_factory=dict)
     overrides: tuple[str, ...] = ()
     half_way: tuple[str, ...] = ()
+    transactions: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     """What is to come or to go."""
     tops: tuple[str, ...] = ()
@@ -132,9 +208,10 @@ class PackagesBefore:
     theirs alone, with whatever others have put there."""
 
     @classmethod
-    def of(cls, host: Host) -> PackagesBefore:
-        """All packages as they are now. Raises HostError."""
-        return cls(installed(host), auto_installed(host), _modes(host), overridden(host), half_way(host))
+    def of(cls, host: Host, transaction: str) -> PackagesBefore:
+        """All packages as they are now, before the runs of apt with this mark. Raises HostError."""
+        before = installed(host), auto_installed(host), _modes(host), tuple(overridden(host)), half_way(host)
+        return cls(*before, (transaction,))
 
     def undo(self, host: Host, say: Say) -> None:
         """As PackagesEffect does, for what came and went since. Raises ChangeError."""
@@ -147,17 +224,34 @@ class PackagesBefore:
         return self.since(host)
 
     def since(self, host: Host) -> PackagesEffect:
-        """What came, went and was upgraded since. A package that was only upgraded has not come: undo must never
-        remove it. Raises HostError."""
+        """What came, went and was upgraded since, by our runs of apt as apt itself has recorded them. A package that
+        was only upgraded has not come: undo must never remove it. Raises HostError."""
         before, now, marked = self.packages, installed(host), set(auto_installed(host))
+        came = {name for name in now if name not in before}
+        gone = {name for name in before if name not in now}
+        newer = {name for name, version in now.items() if before.get(name, version) != version}
+        manual = {name for name in self.auto if name in before and name not in marked & now.keys()}
+        modes, overrides = _modes(host), overridden(host)
+        dressed = {path for path, mode in self.modes.items() if modes.get(path, mode) != mode}
+        covered = {path for path in overrides if path not in self.overrides}
+        automatic: set[str] = set()
+        if self.transactions:
+            ours = History.of(host).ours(self.transactions)
+            came, gone, newer = came & ours.installed, gone & ours.removed, newer & ours.upgraded
+            manual = {name for name in manual if name in ours.removed or bare(name) in ours.named}
+            dressed = {path for path in dressed if _is_ours(DRESSED, path, modes[path], ours)}
+            covered = {path for path in covered if _is_ours(OVERRIDES, path, overrides[path], ours)}
+            automatic = came & ours.automatic
         return PackagesEffect(
-            tuple(sorted((name, version) for name, version in now.items() if name not in before)),
-            tuple(sorted((name, version) for name, version in before.items() if name not in now)),
-            tuple(sorted(name for name, version in now.items() if before.get(name, version) != version)),
-            tuple(sorted(name for name in self.auto if name in before and name not in marked & now.keys())),
-            tuple((path, mode) for path, mode in self.modes.items() if _modes(host).get(path, mode) != mode),
-            tuple(path for path in overridden(host) if path not in self.overrides),
+            tuple((name, now[name]) for name in sorted(came)),
+            tuple((name, before[name]) for name in sorted(gone)),
+            tuple(sorted(newer)),
+            tuple(sorted(manual)),
+            tuple((path, self.modes[path]) for path in sorted(dressed)),
+            tuple(sorted(covered)),
             self.half_way,
+            self.transactions,
+            tuple(sorted(automatic)),
             self.named,
             self.tops,
         )
@@ -175,22 +269,68 @@ class PackagesBefore:
             "modes": dict(self.modes),
             "overrides": list(self.overrides),
             "half_way": list(self.half_way),
+            "transactions": list(self.transactions),
             "named": list(self.named),
             "tops": list(self.tops),
         }
+
+
+def _owner(table: Mapping[str, tuple[object, str]], path: str) -> str | None:
+    """The package whose scripts do this to the path, None for one that the table does not have."""
+    return table[path][1] if path in table else None
+
+
+def _is_ours(table: Mapping[str, tuple[object, str]], path: str, now: object, ours: Ours) -> bool:
+    """Whether the path is as the scripts of one of our packages leave it."""
+    return path in table and table[path][0] == now and table[path][1] in ours.installed
+
+
+def as_one(befores: Sequence[PackagesBefore]) -> PackagesBefore:
+    """Several changes of one step, oldest first, as one: they are undone together, or one would need the other's
+    packages still."""
+    marks = tuple(mark for each in befores for mark in each.transactions)
+    return replace(befores[0], transactions=marks if all(each.transactions for each in befores) else ())
+
+
+def together(effects: Iterable[PackagesEffect]) -> PackagesEffect:
+    """Several effects, newest first, as one: of each package the oldest has the last word."""
+    here: dict[str, str | None] = {}
+    modes: dict[str, int] = {}
+    effects = tuple(effects)
+    for effect in effects:
+        here |= dict.fromkeys(dict(effect.installed)) | dict(effect.removed)
+        modes |= dict(effect.modes)
+    return PackagesEffect(
+        tuple((name, "") for name, version in here.items() if version is None),
+        tuple((name, version) for name, version in here.items() if version is not None),
+        (),
+        tuple(sorted({name for effect in effects for name in effect.auto})),
+        tuple(modes.items()),
+        tuple(sorted({path for effect in effects for path in effect.overrides})),
+        (),
+        tuple(sorted({mark for effect in effects for mark in effect.transactions})),
+        tuple(sorted({name for effect in effects for name in effect.automatic})),
+    )
 
 
 @dataclass(frozen=True)
 class PackagesReversal:
     """The packages `came` are purged, and `gone` come back in these versions, in one transaction of apt.
 
-    Refused when apt would take any other package along: something else needs them by now."""
+    Refused when apt would take any other package along: something else needs them by now. `stays` says what of the
+    change stays as it is, and why."""
 
     came: tuple[str, ...]
     gone: tuple[tuple[str, str], ...] = ()
     auto: tuple[str, ...] = ()
     modes: tuple[tuple[str, int], ...] = ()
     overrides: tuple[str, ...] = ()
+    stays: tuple[tuple[str, str], ...] = ()
+    away: tuple[tuple[str, str], ...] = ()
+    """What went with the change and does not come back, and why."""
+    refused: str | None = field(default=None, compare=False)
+    """Why apt would not do exactly this, when it was asked."""
+    transaction: str = field(default_factory=new_mark, compare=False)
 
     kind = "packages"
 
@@ -198,6 +338,57 @@ class PackagesReversal:
     def touches(self) -> tuple[str, ...]:
         """Packages write all over /etc."""
         return EVERYWHERE
+
+    @property
+    def left(self) -> tuple[str, ...]:
+        """What stays, and why, a sentence each."""
+        stays = tuple(f"{name} stays, {why}" for name, why in self.stays)
+        return (*stays, *(f"{name} does not come back, {why}" for name, why in self.away))
+
+    def kept_files(self, host: Host) -> frozenset[str]:
+        """The files of the packages that stay: these stay as well. Raises HostError."""
+        if not self.stays:
+            return frozenset()
+        done = host.run(["dpkg-query", "-L", *(name for name, _ in self.stays)])
+        return frozenset(line for line in done.stdout.splitlines() if line.startswith("/"))
+
+    def asked(self, host: Host) -> PackagesReversal:
+        """The same, with what apt says to it."""
+        try:
+            return replace(self, refused=self.refusal(host))
+        except (ChangeError, HostError) as error:
+            return replace(self, refused=str(error))
+
+    def reduced(self, host: Host) -> PackagesReversal:
+        """As much of it as apt can do without a change to any other package; it stays as it is where apt can do
+        nothing of it. Raises HostError."""
+        try:
+            if self.gone:
+                free = unneeded(host, self.came, [f"{name}={version}" for name, version in self.gone])
+                theirs = sorted((free or frozenset()) - self._names())
+                if theirs:
+                    why = f"since {', '.join(theirs)} would have to go"
+                    away = tuple((name, why) for name, _ in self.gone)
+                    return replace(self, gone=(), away=away).asked(host).reduced(host)
+            else:
+                free = unneeded(host, self.came, [])
+        except ChangeError:
+            return self
+        if free is None:
+            return self
+        here = installed(host)
+        goes = tuple(name for name in self.came if bare(name) in free or name in free or name not in here)
+        kept = [name for name in self.came if name not in goes]
+        if not kept:
+            return self
+        others = {bare(name) for name in here} - {bare(name) for name in goes}
+        needs = needed_by(host, kept)
+        stays = tuple((name, _needed(each for each in needs[name] if each in others)) for name in kept)
+        return replace(self, came=goes, stays=(*self.stays, *stays)).asked(host)
+
+    def _names(self) -> set[str]:
+        """What goes, as apt may spell it."""
+        return {spelled for name in self.came for spelled in (name, bare(name))}
 
     def _argv(self) -> list[str]:
         if not self.gone:
@@ -212,19 +403,19 @@ class PackagesReversal:
         comes = (
             f"bring back {', '.join(f'{name} {version}' for name, version in self.gone)}" if self.gone else ""
         )
-        title = "; ".join(filter(None, (goes, comes)))
-        return Description(title, commands=(f"apt-get {' '.join(self._argv())}",))
+        title = "; ".join(filter(None, (goes, comes, *self.left)))
+        commands = (f"apt-get {' '.join(self._argv())}",) if self.came or self.gone else ()
+        return Description(title, commands=commands)
 
     def refusal(self, host: Host) -> str | None:
         """Why apt would not do exactly this, asked by its own simulation; None when it would. Raises ChangeError."""
+        if not (self.came or self.gone):
+            return None
         done = apt_get(host, ["-s", *self._argv()], lambda _: None)
         if done.code != 0:
             return f"apt refuses: {done.tail()}\n{advice(done.stdout + done.stderr)}"
-        named = {name.partition(":")[0] for name in self.came}
-        rows = [line.split() for line in done.stdout.splitlines()]
-        more = sorted({row[1] for row in rows if row and row[0] in ("Remv", "Purg")} - named)
-        back = {name.partition(":")[0] for name, _ in self.gone}
-        others = sorted({row[1] for row in rows if row and row[0] == "Inst"} - back)
+        more = sorted(taken(done.stdout) - self._names())
+        others = sorted(brought(done.stdout) - {bare(name) for name, _ in self.gone})
         if others:
             return (
                 f"apt would install {', '.join(others)} instead: something needs what would go by now. "
@@ -241,7 +432,7 @@ class PackagesReversal:
     def expect(self, host: Host) -> PackagesBefore:
         """All packages as they are now, and what goes with those that go. Raises HostError."""
         named = (*self.came, *(name for name, _ in self.gone))
-        return replace(PackagesBefore.of(host), named=named, tops=own_tops(host, self.came))
+        return replace(PackagesBefore.of(host, self.transaction), named=named, tops=own_tops(host, self.came))
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
         """Ask apt what it would do, do it, and look. Raises ChangeError, with the effect once something was done."""
@@ -249,9 +440,19 @@ class PackagesReversal:
         if why is not None:
             raise ChangeError(why)
         before = self.expect(host)
+        for line in self.left:
+            say(line)
+        effect = self._applied(host, before, say) if self.came or self.gone else PackagesEffect((), ())
+        try:
+            PackagesEffect((), (), (), self.auto, self.modes, self.overrides).dress(host)
+        except ChangeError as error:
+            raise ChangeError(str(error), effect) from error
+        return effect
+
+    def _applied(self, host: Host, before: PackagesBefore, say: Say) -> PackagesEffect:
         say(f"$ apt-get {' '.join(self._argv())}")
         try:
-            done = apt_get(host, self._argv(), say)
+            done = apt_get(host, self._argv(), say, mark=self.transaction)
         except ChangeError as error:
             raise ChangeError(str(error), before.settled_since(host, say)) from error
         if done.code != 0:
@@ -262,10 +463,6 @@ class PackagesReversal:
         wrong += [name for name, version in self.gone if here.get(name) != version]
         if wrong:
             raise ChangeError(f"apt ended well, and yet {', '.join(wrong)} is not as it was before", effect)
-        try:
-            PackagesEffect((), (), (), self.auto, self.modes, self.overrides).dress(host)
-        except ChangeError as error:
-            raise ChangeError(str(error), effect) from error
         return effect
 
 
@@ -276,6 +473,8 @@ class PackagesChange:
     names: tuple[str, ...]
     simulated: tuple[str, ...] | None = None
     may_remove: tuple[str, ...] = ()
+    transaction: str = field(default_factory=new_mark, compare=False)
+    """The mark of its runs of apt; another one each time that it is planned."""
 
     kind = "packages"
 
@@ -303,7 +502,7 @@ class PackagesChange:
 
     def expect(self, host: Host) -> PackagesBefore:
         """All packages as they are now. Raises HostError."""
-        return replace(PackagesBefore.of(host), named=(*self.names, *self.may_remove))
+        return replace(PackagesBefore.of(host, self.transaction), named=(*self.names, *self.may_remove))
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
         """Run apt; where its lists are missing or stale, fetch them and try once more.
@@ -320,10 +519,10 @@ class PackagesChange:
         return before.since(host)
 
     def _install(self, host: Host, say: Say) -> Completed:
-        done = apt_get(host, self._argv(), say, progress=True)
+        done = apt_get(host, self._argv(), say, mark=self.transaction, progress=True)
         if done.code == 0 or not wants_update(done.stdout + done.stderr):
             return done
         say("the package lists are missing or stale: apt-get update")
         if apt_get(host, ["update", "-q"], say).code != 0:
             return done
-        return apt_get(host, self._argv(), say, progress=True)
+        return apt_get(host, self._argv(), say, mark=self.transaction, progress=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.unit.survival.fake_dpkg import INTERRUPTED, Dpkg, DpkgError
 from tests.unit.survival.fake_files import put, text
@@ -11,6 +12,7 @@ from tests.unit.survival.fake_packages import CATALOGUE, Package, named
 from tests.unit.survival.fake_systemd import Said
 
 AUTO = "var/lib/apt/extended_states"
+HISTORY = "var/log/apt/history.log"
 
 
 @dataclass
@@ -21,6 +23,16 @@ class _Asked:
     names: list[str] = field(default_factory=list)
     words: set[str] = field(default_factory=set)
     """Options without a value, and the values of -o."""
+
+    @property
+    def purges(self) -> bool:
+        """Whether configuration goes, too."""
+        return self.verb == "purge" or "--purge" in self.words
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether what nothing needs any more goes as well."""
+        return self.verb == "autoremove" or "--auto-remove" in self.words
 
 
 @dataclass(frozen=True)
@@ -37,49 +49,98 @@ class Apt:
         comes, goes = self._follows(asked)
         if "--no-remove" in asked.words and goes:
             return 100, "E: Packages need to be removed but remove is disabled.\n"
-        purge = asked.verb == "purge" or "--purge" in asked.words
+        purge = asked.purges
+        if asked.sweeps:
+            goes = [*goes, *self._unneeded(asked, goes)]
         if "-s" in asked.words:
             lines = [f"{'Purg' if purge else 'Remv'} {each.name} [{each.version}]\n" for each in goes]
             return 0, "".join([*lines, *(f"Inst {each.name} ({each.version})\n" for each in comes)])
         if (self.dpkg.root / INTERRUPTED).exists():
             return 100, "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'.\n"
         try:
-            self._done(asked, comes, goes, purge=purge)
+            self._done(asked, comes, goes, arguments)
         except DpkgError as error:
             self.dpkg.end()
             return 100, f"{error}E: Sub-process /usr/bin/dpkg returned an error code (1)\n"
         return 0, ""
 
     def mark(self, verb: str, *names: str) -> Said:
-        """apt-mark auto."""
-        assert verb == "auto"
-        self._write_auto(self.auto() | {name.partition(":")[0] for name in names})
+        """apt-mark auto, and manual."""
+        bare = {name.partition(":")[0] for name in names}
+        self._write_auto(self.auto() | bare if verb == "auto" else self.auto() - bare)
         return 0, ""
 
     def auto(self) -> set[str]:
         """The packages that came for others alone."""
-        blocks = text(self.dpkg.root / AUTO).split("\n\n")
-        return {block.split("\n")[0].removeprefix("Package: ") for block in blocks if block.strip()}
+        return _auto(self.dpkg.root / AUTO)
 
-    def _done(self, asked: _Asked, comes: Sequence[Package], goes: Sequence[Package], *, purge: bool) -> None:
+    def rdepends(self, *arguments: str) -> Said:
+        """apt-cache rdepends --installed."""
+        known, lines = self.dpkg.known(), list[str]()
+        for name in arguments:
+            if package := named(name) if not name.startswith("-") else None:
+                others = [each.name for each in CATALOGUE.values() if package.name in each.needs]
+                lines += [package.name, "Reverse Depends:"]
+                lines += [f"  {other}" for other in others if other in known and known[other].here]
+        return 0, "".join(f"{line}\n" for line in lines)
+
+    def _unneeded(self, asked: _Asked, goes: Sequence[Package]) -> list[Package]:
+        """What is noted as automatic and nothing that stays needs."""
+        states = [word.partition("=")[2] for word in asked.words if word.startswith("Dir::State::extended")]
+        auto = _auto(Path(states[0]) if states else self.dpkg.root / AUTO)
+        here = {name for name, known in self.dpkg.known().items() if known.here}
+        needed, found = list(here - auto - {package.name for package in goes}), set[str]()
+        while needed:
+            name = needed.pop()
+            if name not in found:
+                found.add(name)
+                needed += CATALOGUE[name].needs
+        return [CATALOGUE[name] for name in sorted(here & auto - found)]
+
+    def _log(
+        self, arguments: Sequence[str], asked: _Asked, comes: Sequence[Package], goes: Sequence[Package]
+    ) -> None:
+        """Before dpkg begins, as apt does."""
+        known = self.dpkg.known()
+        there = {name for name, each in known.items() if each.here}
+        wanted = {each.name for word in asked.names if (each := named(word.partition("=")[0]))}
+        lists: dict[str, list[str]] = {"Install": [], "Upgrade": []}
+        for each in comes:
+            if each.name in there:
+                lists["Upgrade"].append(f"{each.name}:amd64 ({known[each.name].version}, {each.version})")
+            else:
+                how = "" if each.name in wanted else ", automatic"
+                lists["Install"].append(f"{each.name}:amd64 ({each.version}{how})")
+        lists["Purge" if asked.purges else "Remove"] = [
+            f"{each.name}:amd64 ({each.version})" for each in goes
+        ]
+        lines = ["", "Start-Date: 2026-11-28  12:56:40", f"Commandline: apt-get {' '.join(arguments)}"]
+        lines += [f"{key}: {', '.join(names)}" for key, names in lists.items() if names]
+        put(self.dpkg.root / HISTORY, text(self.dpkg.root / HISTORY) + "".join(f"{line}\n" for line in lines))
+
+    def _done(
+        self, asked: _Asked, comes: Sequence[Package], goes: Sequence[Package], arguments: Sequence[str]
+    ) -> None:
         there = {name for name, known in self.dpkg.known().items() if known.here}
         force = "Dpkg::Options::=--force-remove-reinstreq" in asked.words
+        here = there - {package.name for package in goes} | {package.name for package in comes}
+        wanted = {each.name for name in asked.names if (each := named(name.rstrip("-").partition("=")[0]))}
+        new = {package.name for package in comes} - there
+        if comes or goes:
+            self._log(arguments, asked, comes, goes)
+        self._write_auto((self.auto() | new - wanted) & here - wanted)
         if comes or goes:
             self.dpkg.begin()
         for package in goes:
             # What is half removed apt only removes; its configuration would go the next time.
             half = self.dpkg.known()[package.name].state == "half-installed"
-            self.dpkg.remove(package, purge=purge and not half, force=force)
+            self.dpkg.remove(package, purge=asked.purges and not half, force=force)
         for package in comes:
             self.dpkg.unpack(package)
         for package in comes:
             self.dpkg.configure(package)
         self.dpkg.end()
         self.dpkg.configure_pending()
-        here = {name for name, known in self.dpkg.known().items() if known.here}
-        wanted = {each.name for name in asked.names if (each := named(name.rstrip("-").partition("=")[0]))}
-        new = {package.name for package in comes} - there
-        self._write_auto((self.auto() | new - wanted) & here - (wanted & new))
 
     def _write_auto(self, names: set[str]) -> None:
         blocks = [f"Package: {name}\nArchitecture: amd64\nAuto-Installed: 1\n" for name in sorted(names)]
@@ -117,6 +178,11 @@ class Apt:
             else:
                 come(package, asked_for=True)
         return list(comes.values()), list(goes.values())
+
+
+def _auto(path: Path) -> set[str]:
+    blocks = text(path).split("\n\n")
+    return {block.split("\n")[0].removeprefix("Package: ") for block in blocks if block.strip()}
 
 
 def _parsed(arguments: Sequence[str]) -> _Asked:

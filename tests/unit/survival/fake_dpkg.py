@@ -67,6 +67,11 @@ class Dpkg:
                 rows.append(row.replace("${db:Status-Eflag}", _REINSTALL if known.reinstall else "ok"))
         return int(len(rows) < len(names)), "".join(rows)
 
+    def files(self, names: Sequence[str]) -> Said:
+        """dpkg-query -L."""
+        found = [path for name in names for path in (*CATALOGUE[name].files, *CATALOGUE[name].kept)]
+        return 0, "".join(f"/{path}\n" for path in found)
+
     def audit(self) -> Said:
         """dpkg --audit, which says nothing of an interrupted run whose packages are whole."""
         bad = [name for name, known in self.known().items() if known.state not in WHOLE]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.unit.survival.fake_apt import Apt
+from tests.unit.survival.fake_apt import HISTORY, Apt
 from tests.unit.survival.fake_dpkg import Dpkg
 from tests.unit.survival.fake_files import drop, make_folders, put, rewrite, text
 from tests.unit.survival.fake_systemd import MUX, Said, Systemd
@@ -77,6 +77,8 @@ class FakeHost(Host):
         match name, arguments:
             case "dpkg-query", ("-W", "-f", layout, *names):
                 return self.apt.dpkg.query(layout, names)
+            case "dpkg-query", ("-L", *names):
+                return self.apt.dpkg.files(names)
             case "dpkg", ("--audit",):
                 return self.apt.dpkg.audit()
             case "dpkg", (*_, "--configure", "-a"):
@@ -85,6 +87,10 @@ class FakeHost(Host):
                 return self.apt.dpkg.override_no_more(path)
             case "apt-get", _:
                 return self.apt.get(*arguments)
+            case "apt-cache", ("rdepends", *rest):
+                return self.apt.rdepends(*rest)
+            case "apt-config", ("shell", name, "Dir::Log::History/f"):
+                return 0, f"{name}='/{HISTORY}'\n"
             case "apt-mark", (verb, *names):
                 return self.apt.mark(verb, *names)
             case "systemctl", (verb, *rest):

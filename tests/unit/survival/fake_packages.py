@@ -85,7 +85,7 @@ CATALOGUE = {
             {**_unit("saslauthd"), "usr/sbin/saslauthd": "the other daemon\n"},
             {"etc/default/saslauthd": "# see README\nMECHANISMS=pam\nOPTIONS=-c\n"},
             groups=("sasl",),
-            override="root sasl 710 /run/saslauthd",
+            override="root sasl 710 /var/run/saslauthd",
             service="saslauthd",
             started=False,
         ),

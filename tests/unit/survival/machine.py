@@ -33,6 +33,7 @@ FOLDERS = (
         "etc/empty",
         KNOWN,
         "var/lib/dpkg/updates",
+        "var/log/apt",
         "var/lib/apt",
     ),
     *(
