@@ -10,6 +10,7 @@ from snapshots.errors import StoreError
 from wizard import facts as f
 from wizard import sendmail_cf
 from wizard.answers import Answers
+from wizard.carrying_out import Done, carry_out
 from wizard.changes import DialogueChange, ServiceChange
 from wizard.changes.packages import EVERYWHERE
 from wizard.changes.service import is_there, reload_units
@@ -164,18 +165,8 @@ class RollbackSession:
             raise ChangeError("; ".join(item.says for item in bad))
 
     def _do(self, change: Change) -> None:
-        self.interrupt()
-        expected = change.expect(self.host)
-        self.journal.change(change.touches, expected.record())
-        try:
-            self.effects.append(change.apply(self.host, self.say))
-        except ChangeError as error:
-            if error.effect is not None:
-                self.effects.append(error.effect)
-            raise
-        except Exception:  # nobody knows how far it came
-            self.effects.append(expected)
-            raise
+        done = Done(self.effects)
+        carry_out([change], done, self.host, self.journal, self.say, self.interrupt)
 
     def _commit(self, rollback: Rollback, left: Sequence[str]) -> str | None:
         target = rollback.target

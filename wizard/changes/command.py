@@ -1,12 +1,21 @@
-"""Commands of the system that rewrite files themselves: update_auth, update_tls, and sendmailconfig's dialogue."""
+"""Commands of the system that rewrite files themselves: update_auth, update_tls, and sendmailconfig's dialogue.
+
+What they write is captured first and written then, file by file (`wizard.capture`); where a host does not allow that,
+they run on the host itself, and what they wrote is found in their footprint."""
 
 from __future__ import annotations
 
+import re
 import shlex
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
+from snapshots.entry import Entry
+from wizard.capture import Capture, NoCaptureError, below, captured
+from wizard.changes.file import FileChange, FileEffect
+from wizard.derived import in_order
 from wizard.host import Host, HostError
-from wizard.plan import ChangeError, Description, Say
+from wizard.plan import Change, ChangeError, Description, Say
 from wizard.sendmailconfig import ARGV, QUESTIONS, converse
 
 ETC_MAIL = (
@@ -29,12 +38,26 @@ ETC_MAIL = (
 """What Debian's update_* scripts and sendmailconfig write (DEBIAN.md section sendmail)."""
 
 
+_MADE = re.compile(
+    r"/etc/mail/(?:[^/]+\.(?:db|cf|cf\.errors|cf\.old)|databases|Makefile|sendmail\.conf|default-auth-info"
+    r"|sasl(?:/(?:sasl\.m4|Sendmail\.conf\.2))?|tls(?:/(?:starttls\.m4|no_prompt|sendmail-[a-z]+\.[a-z]+))?)\Z"
+    r"|/etc/(?:sasldb2|hosts\.allow|cron\.d/sendmail|ssl/certs/[0-9a-f]{8}\.0)\Z"
+    r"|/usr/lib/sasl2/(?:Sendmail|saslpasswd)\.conf\Z"
+)
+"""What of the footprint the scripts make: what else differs there after one ran on the host was somebody else's work."""
+
+
 @dataclass(frozen=True)
 class CommandEffect:
-    """A command that ran. The files it wrote come back from the snapshot."""
+    """A command that ran. What it wrote comes back as files."""
 
     argv: tuple[str, ...]
     output: str
+    writes: tuple[FileEffect, ...] = ()
+    """What it wrote to the host itself, as far as that can be told; none where it was captured."""
+    follow_up: tuple[Change, ...] = field(default=(), compare=False)
+    """What is still to be done, each of it a change of its own."""
+    capture: Capture | None = field(default=None, compare=False)
 
     def undo(self, host: Host, say: Say) -> None:
         """Nothing beyond its files, which the engine restores."""
@@ -43,6 +66,11 @@ class CommandEffect:
         """The command and all it said."""
         return {"kind": "command", "argv": list(self.argv), "output": self.output}
 
+    def must_still_hold(self, host: Host) -> None:
+        """To be asked once the follow-up is done. Raises StaleError where it was made of what is there no more."""
+        if self.capture is not None:
+            self.capture.must_still_hold(host)
+
 
 @dataclass(frozen=True)
 class CommandChange:
@@ -50,29 +78,37 @@ class CommandChange:
 
     argv: tuple[str, ...]
     why: str
-    touches: tuple[str, ...] = ETC_MAIL
+    footprint: tuple[str, ...] = ETC_MAIL
+    """The files and folders that it may write; where there are none it runs on the host itself."""
     deadline: float = 120.0
 
     kind = "command"
+    touches = ()
 
     def describe(self) -> Description:
         """The command and its reason."""
         return Description(self.why, commands=(shlex.join(self.argv),))
 
     def expect(self, host: Host) -> CommandEffect:
-        """The command; what it writes comes back from the snapshot."""
+        """The command; what it writes is told of by changes of its own."""
         return CommandEffect(self.argv, "")
 
     def apply(self, host: Host, say: Say) -> CommandEffect:
-        """Run it. Raises ChangeError with what it said."""
+        """Run it, and return what it would write as what is to follow. Raises ChangeError with what it said."""
+        if not self.footprint:
+            return CommandEffect(self.argv, self.run(host, say))
+        return _captured(self, host, say, self.run)
+
+    def run(self, host: Host, say: Say) -> str:
+        """Run it on the host that is given; what it said. Raises ChangeError."""
         say("$ " + shlex.join(self.argv))
         try:
             done = host.run(self.argv, timeout=self.deadline, say=say)
         except HostError as error:
             raise ChangeError(str(error)) from error
         if done.code != 0:
-            raise ChangeError(f"`{done.command}` failed with status {done.code}:\n{done.tail()}")
-        return CommandEffect(self.argv, done.stdout + done.stderr)
+            raise ChangeError(f"`{shlex.join(self.argv)}` failed with status {done.code}:\n{done.tail()}")
+        return done.stdout + done.stderr
 
 
 @dataclass(frozen=True)
@@ -80,9 +116,13 @@ class DialogueChange:
     """sendmailconfig, its questions answered one by one (howto 3.6)."""
 
     why: str = "make sendmail.cf and the databases from sendmail.mc"
-    touches: tuple[str, ...] = ETC_MAIL
+    footprint: tuple[str, ...] = ETC_MAIL
+    instead: Callable[[Host, str, Entry], Entry] | None = field(default=None, compare=False)
+    """What is written in the place of a file that came out."""
 
+    argv = ARGV
     kind = "dialogue"
+    touches = ()
 
     def describe(self) -> Description:
         """The command, and each question with its answer."""
@@ -90,12 +130,92 @@ class DialogueChange:
         return Description(self.why, commands=(" ".join(ARGV), *answers))
 
     def expect(self, host: Host) -> CommandEffect:
-        """The command; what it writes comes back from the snapshot."""
+        """The command; what it writes is told of by changes of its own."""
         return CommandEffect(ARGV, "")
 
     def apply(self, host: Host, say: Say) -> CommandEffect:
-        """Hold the dialogue. Raises ChangeError with the transcript's end; sendmail.cf itself is checked by verify."""
+        """Hold the dialogue, and return what came out as what is to follow. Raises ChangeError with the transcript's
+        end; sendmail.cf itself is checked by verify."""
+        return _captured(self, host, say, self.run)
+
+    def run(self, host: Host, say: Say) -> str:
+        """Hold it on the host that is given; the transcript. Raises ChangeError."""
         try:
-            return CommandEffect(ARGV, converse(host, say))
+            return converse(host, say)
         except HostError as error:
             raise ChangeError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class LiveCommand:
+    """A command on a host that gives no private view: it writes to the host itself."""
+
+    command: CommandChange | DialogueChange
+    why: str
+
+    kind = "command"
+
+    @property
+    def touches(self) -> tuple[str, ...]:
+        """All that it may write."""
+        return self.command.footprint
+
+    def describe(self) -> Description:
+        """The command and its reason."""
+        return self.command.describe()
+
+    def expect(self, host: Host) -> CommandEffect:
+        """The command; what it wrote is known once it has."""
+        return self.command.expect(host)
+
+    def apply(self, host: Host, say: Say) -> CommandEffect:
+        """Run it, and look at what it makes before and after. Raises ChangeError with what it said."""
+        say(
+            f"this host gives no private view of its files ({self.why}): the command writes to the host itself"
+        )
+        before = _footprint(host, self.touches)
+        output = self.command.run(host, say)
+        writes = _written(before, _footprint(host, self.touches))
+        return CommandEffect(self.command.argv, output, tuple(writes))
+
+
+def _captured(
+    command: CommandChange | DialogueChange, host: Host, say: Say, run: Callable[[Host, Say], str]
+) -> CommandEffect:
+    try:
+        capture = captured(host, lambda inside: run(inside, say), say)
+    except NoCaptureError as error:
+        return CommandEffect(command.argv, "", follow_up=(LiveCommand(command, str(error)),))
+    except (HostError, PermissionError) as error:
+        raise ChangeError(str(error)) from error
+    return CommandEffect(command.argv, capture.output, follow_up=_writes(command, capture), capture=capture)
+
+
+def _writes(command: CommandChange | DialogueChange, capture: Capture) -> tuple[Change, ...]:
+    why = f"written by {command.argv[0]}"
+    return tuple(FileChange(path, before, after, why) for path, (before, after) in capture.writes.items())
+
+
+def _footprint(host: Host, paths: Iterable[str]) -> dict[str, Entry]:
+    """What is at the paths and below them."""
+    found = {path: host.entry(path) for top in paths for path in (top, *below(host, top))}
+    return {path: entry for path, entry in found.items() if entry is not None}
+
+
+def _written(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterator[FileEffect]:
+    """What a script made, of all that differs: its own files, and its users in group sasl."""
+    paths = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    for path in in_order(path[1:] for path in paths):
+        old, new = before.get(f"/{path}"), after.get(f"/{path}")
+        if path in ("etc/group", "etc/gshadow") and old and new:
+            new = replace(old, content=_with_record(b"sasl:", old.content, new.content))
+        elif not _MADE.match(f"/{path}"):
+            continue
+        if old != new:
+            yield FileEffect(f"/{path}", old, new)
+
+
+def _with_record(start: bytes, old: bytes, new: bytes) -> bytes:
+    """`old` with the record of `new` that starts so."""
+    record = next((line for line in new.splitlines(keepends=True) if line.startswith(start)), b"")
+    return b"".join(record if line.startswith(start) else line for line in old.splitlines(keepends=True))
