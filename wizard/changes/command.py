@@ -10,10 +10,10 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from snapshots.entry import Entry
-from wizard.capture import Capture, NoCaptureError, below, captured
+from snapshots.entry import Entry, Kind
+from wizard.capture import Capture, NoCaptureError, Pair, below, captured
 from wizard.changes.file import FileChange, FileEffect
-from wizard.derived import in_order
+from wizard.derived import derived, in_order, same_but_dated
 from wizard.host import Host, HostError
 from wizard.plan import Change, ChangeError, Description, Say
 from wizard.sendmailconfig import ARGV, QUESTIONS, converse
@@ -117,8 +117,8 @@ class DialogueChange:
 
     why: str = "make sendmail.cf and the databases from sendmail.mc"
     footprint: tuple[str, ...] = ETC_MAIL
-    instead: Callable[[Host, str, Entry], Entry] | None = field(default=None, compare=False)
-    """What is written in the place of a file that came out."""
+    keep: bool = field(default=False, compare=False)
+    """What comes out the same but for its date stays as it is, byte for byte."""
 
     argv = ARGV
     kind = "dialogue"
@@ -188,12 +188,23 @@ def _captured(
         return CommandEffect(command.argv, "", follow_up=(LiveCommand(command, str(error)),))
     except (HostError, PermissionError) as error:
         raise ChangeError(str(error)) from error
-    return CommandEffect(command.argv, capture.output, follow_up=_writes(command, capture), capture=capture)
-
-
-def _writes(command: CommandChange | DialogueChange, capture: Capture) -> tuple[Change, ...]:
     why = f"written by {command.argv[0]}"
-    return tuple(FileChange(path, before, after, why) for path, (before, after) in capture.writes.items())
+    keep = isinstance(command, DialogueChange) and command.keep
+    writes = {path: _kept(*pair) if keep else pair for path, pair in capture.writes.items()}
+    follow_up = [
+        FileChange(path, before, after, why)
+        for path, (before, after) in writes.items()
+        if before != after or derived(path[1:])
+    ]
+    return CommandEffect(command.argv, capture.output, follow_up=tuple(follow_up), capture=capture)
+
+
+def _kept(before: Entry | None, after: Entry | None) -> Pair:
+    """What was there, written once more, where what came out differs by its date alone: so it is newer than its source,
+    and the next start of sendmail lets it be."""
+    files = before is not None and after is not None and before.kind is after.kind is Kind.FILE
+    same = files and before and after and same_but_dated(before.content, after.content)
+    return (before, before) if same else (before, after)
 
 
 def _footprint(host: Host, paths: Iterable[str]) -> dict[str, Entry]:

@@ -119,6 +119,9 @@ class FakeHost(Host):
                 return 0, "mail.example.test\n"
             case "m4", _:
                 return 0, expanded(text(self.root / "etc/mail/sendmail.mc"))
+            case "make", ("-s", "-C", "/etc/mail", "access.db"):
+                put(self.root / "etc/mail/access.db", made_map(self.root), 0o640)
+                return 0, ""
             case "update_auth", _:
                 return self._update_auth()
         raise HostError(f"{name} could not be started: No such file or directory")
@@ -149,13 +152,18 @@ def converse(host: Host, say: Callable[[str], None]) -> str:
     if not (mail / "sendmail.mc").is_file():
         raise HostError("/etc/mail/sendmail.mc is missing")
     try:
-        put(mail / "access.db", f"# made at {time.time_ns()}\n{text(mail / 'access')}", 0o640)
+        put(mail / "access.db", made_map(host.root), 0o640)
         put(mail / "sendmail.cf", f"# made at {time.time_ns()}\n{expanded(text(mail / 'sendmail.mc'))}")
         put(mail / "databases", f"# made at {time.time_ns()}\n")
     except OSError as error:
         raise HostError(f"sendmailconfig ended with status 1: {error.strerror}") from error
     say("made")
     return "made\n"
+
+
+def made_map(root: Path) -> str:
+    """What access.db is, made now."""
+    return f"# made at {time.time_ns()}\n{text(root / 'etc/mail/access')}"
 
 
 def expanded(mc: str) -> str:
