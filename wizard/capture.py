@@ -30,7 +30,9 @@ ROUNDS = 4
 """How often a command runs at most, when what it reads changes while it is at work."""
 _CLOCK = 5
 """CLOCK_REALTIME_COARSE (time.h): what the kernel dates files with."""
-_LOCKS = re.compile(r"/etc/(?:\.pwd|passwd|shadow|group|gshadow|subuid|subgid)\.lock\Z")
+_LOCKS = tuple(f"/etc/{name}.lock" for name in ("passwd", "shadow", "group", "gshadow", "subuid", "subgid"))
+"""Of somebody who changes the live account files: they would hold up the command, which has its own copies."""
+_NO_CONTENT = {*_LOCKS, "/etc/.pwd.lock"}
 _MAKES = re.compile(
     r"/etc/mail/(?:[^/]+\.mc|sendmail\.conf|.+\.m4|m4/.*|sasl/.*|tls/.*)\Z|/usr/lib/sasl2/.*|/etc/default/.*"
 )
@@ -87,12 +89,14 @@ def picture(host: Host) -> Seen:
 def _round(host: Host, act: Callable[[Host], str]) -> tuple[Capture, list[str]]:
     """One run, and what changed on the host meanwhile of all that it has to do with."""
     try:
-        with host.private_view(FOLDERS) as view:
-            seen, began = picture(host), time.clock_gettime_ns(_CLOCK)
-            accounts = _account_files(host)
-            saw = {path: host.entry(path) for path in (*seen, *accounts)}
+        accounts = _account_files(host)
+        # First the picture, then the copies: what changes between the two counts as changed.
+        seen, began = picture(host), time.clock_gettime_ns(_CLOCK)
+        copied = [path for path in (*READ, *accounts) if path not in FOLDERS and host.exists(path)]
+        with host.private_view(FOLDERS, copied=copied, hidden=_LOCKS) as view:
+            saw = {path: view.entry(path) for path in (*seen, *accounts)}
             output = act(view.host)
-            written = {path: entry for path, entry in view.written().items() if not _LOCKS.match(path)}
+            written = {path: entry for path, entry in view.written().items() if path not in _NO_CONTENT}
     except ViewError as error:
         raise NoCaptureError(str(error)) from error
     pairs = dict(_pairs(host, written, saw))
@@ -115,7 +119,7 @@ def _pairs(
             yield from (
                 (below, (host.entry(below), None)) for below in below(host, path) if below not in written
             )
-        if before != after and database(path.lstrip("/")):
+        if before != after and database(path[1:]):
             live = host.entry(path)
             before, after = live, _merged(path, before, live, after)
         if before != after:
@@ -124,9 +128,11 @@ def _pairs(
 
 def _merged(path: str, base: Entry | None, live: Entry | None, after: Entry | None) -> Entry | None:
     """An account file with what the command changed in it, and with what others have changed since it began."""
-    name = database(path.lstrip("/"))
+    name = database(path[1:])
     if name is None or live == base or base is None or live is None or after is None:
         return after
+    if path.endswith("-"):  # a backup of what was there before the last change, which is theirs
+        return live
     merge = merge_accounts(name, base.content, live.content, after.content, None)
     if merge.conflict:
         raise StaleError(f"{path} was changed by somebody where the command changes it too")
@@ -165,7 +171,7 @@ def _read(path: str) -> bool:
 def _order(pairs: Mapping[str, Pair]) -> list[str]:
     """What goes first, deepest first; then folders before what is in them, sources before what is made of them."""
     goes = sorted((path for path, (_, after) in pairs.items() if after is None), reverse=True)
-    comes = in_order(path.lstrip("/") for path, (_, after) in pairs.items() if after is not None)
+    comes = in_order(path[1:] for path, (_, after) in pairs.items() if after is not None)
     return [*goes, *(f"/{path}" for path in comes)]
 
 

@@ -254,18 +254,29 @@ class Host:
             raise HostError(f"{argv[0]} could not be started: {str(error).splitlines()[0]}") from error
 
     @contextlib.contextmanager
-    def private_view(self, folders: Sequence[str]) -> Iterator[View]:
+    def private_view(
+        self, folders: Sequence[str], *, copied: Sequence[str] = (), hidden: Sequence[str] = ()
+    ) -> Iterator[View]:
         """The machine once more, where what `run` and `spawn` write below the folders is kept apart.
 
-        Raises ViewError where the kernel or a container does not give that; then nothing was run."""
-        with PrivateView([str(self.path(folder)) for folder in folders], environment()) as view:
+        It has what is at the paths `copied` as it is now, and nothing of what is at the paths `hidden` (PrivateView). Raises ViewError where the kernel or a container does not give that; then nothing was run."""
+
+        def here(paths: Sequence[str]) -> list[str]:
+            return [str(self.path(path)) for path in paths]
+
+        private = PrivateView(here(folders), environment(), copied=here(copied), hidden=here(hidden))
+        with private as view:
 
             def written() -> dict[str, Entry | None]:
                 top = str(self.path("/")).rstrip("/")
                 return {path.removeprefix(top): entry for path, entry in view.written().items()}
 
             inside = Path(f"{view.root}{self.root}")
-            yield View(replace(self, root=inside, prefix=view.entering()), written)
+            yield View(
+                replace(self, root=inside, prefix=view.entering()),
+                written,
+                lambda path: view.entry(str(self.path(path))),
+            )
 
     # --- sockets -----------------------------------------------------------------------------------------
 
@@ -301,6 +312,8 @@ class View:
     host: Host
     written: Callable[[], Mapping[str, Entry | None]]
     """What each path is that was written in it, None where it was removed; also what was only touched."""
+    entry: Callable[[str], Entry | None]
+    """What is at a path in it."""
 
 
 class _Output:

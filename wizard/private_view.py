@@ -6,6 +6,7 @@ What was written is in memory and seen by nobody else; it is gone as soon as we 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import select
@@ -17,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from snapshots.entry import Entry, EntryError, Kind, read_entry
+from snapshots.entry import Entry, EntryError, read_entry
 
 _PATIENCE = 10.0
 """Seconds for the mounts: one of a network that is away must not hold us up."""
@@ -30,6 +31,13 @@ for place; do
   n=$((n+1)); mkdir $n
   if [ -d "$place" ]; then mkdir $n/live $n/up $n/work; else : >$n/live; fi
   mount --bind "$place" $n/live
+done
+while read -r what n name; do
+  case $what in
+    hide) mknod "$n/up/$name" c 0 0 ;;
+    copy) (cd $n/live; cp -a --parents -- "$name" ../up) ;;
+    *) break ;;
+  esac
 done
 n=0
 for place; do
@@ -56,9 +64,21 @@ class ViewError(Exception):
 
 
 class PrivateView:
-    """The view of `folders` (absolute, those that exist), from `__enter__`, which raises ViewError, to `__exit__`."""
+    """The view of `folders` (absolute, those that exist), from `__enter__`, which raises ViewError, to `__exit__`.
 
-    def __init__(self, folders: Sequence[str], environment: Mapping[str, str]) -> None:
+    It has what is at the paths `copied` below them as it is now, whatever becomes of it on the host meanwhile; what is
+    at the paths `hidden`, right below them, is not in it. Of all else the kernel leaves open when a change of the host
+    is seen in it."""
+
+    def __init__(
+        self,
+        folders: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        copied: Sequence[str] = (),
+        hidden: Sequence[str] = (),
+    ) -> None:
+        self._copied, self._hidden = copied, hidden
         self._places = _places([folder for folder in folders if os.path.isdir(folder)])  # noqa: PTH112
         self._environment = environment
         self._holder: subprocess.Popen[bytes] | None = None
@@ -79,7 +99,11 @@ class PrivateView:
         except OSError as error:
             raise ViewError(f"unshare: {error.strerror}") from error
         try:
+            assert self._holder.stdin is not None
             assert self._holder.stdout is not None
+            with contextlib.suppress(BrokenPipeError):  # it has ended, and says why
+                self._holder.stdin.write(self._orders())
+                self._holder.stdin.flush()
             answer = _answer(self._holder.stdout)
             if answer != "ready":
                 raise ViewError(answer or "the mounts did not come about in time")
@@ -110,8 +134,42 @@ class PrivateView:
         for number, place in enumerate(self._places, 1):
             upper = Path(f"/proc/{self._pid}/cwd/{number}/up")
             if upper.is_dir():
-                found |= {f"{place}/{name}": entry for name, entry in _entries(upper, place)}
+                found |= {
+                    f"{place}/{name}": self._written(f"{place}/{name}", path) for name, path in _all(upper)
+                }
         return found
+
+    def _written(self, path: str, upper: Path | None) -> Entry | None:
+        return None if upper is None or _is_whiteout(upper.lstat()) else self.entry(path)
+
+    @functools.cached_property
+    def _keeps_attributes(self) -> bool:
+        """Memory keeps user.* since Linux 6.6; before, a file that is changed in the view loses them there."""
+        probe = Path(f"/proc/{self._pid}/cwd/probe")
+        probe.touch()
+        try:
+            os.setxattr(probe, "user.probe", b"")
+        except OSError:
+            return False
+        return True
+
+    def _orders(self) -> bytes:
+        lines = [
+            f"{what} {self._places.index(folder) + 1} {path.removeprefix(folder)[1:]}\n"
+            for what, paths in (("hide", self._hidden), ("copy", self._copied))
+            for path in paths
+            for folder in self._places
+            if path.startswith(f"{folder}/")
+        ]
+        return "".join([*lines, "mount\n"]).encode()
+
+    def entry(self, path: str) -> Entry | None:
+        """What is at the path in the view. Raises ViewError when it cannot be read."""
+        try:
+            entry = read_entry(Path(f"{self.root}{path}"))
+        except EntryError as error:
+            raise ViewError(str(error)) from error
+        return entry if entry is None or self._keeps_attributes else _with_attributes_of(entry, Path(path))
 
     @property
     def _pid(self) -> int:
@@ -151,26 +209,16 @@ def _places(folders: Sequence[str]) -> list[str]:
     return [*folders, *sorted(below - set(folders))]
 
 
-def _entries(upper: Path, place: str) -> Iterator[tuple[str, Entry | None]]:
-    attributes = _keeps_user_attributes(upper)
+def _all(upper: Path) -> Iterator[tuple[str, Path | None]]:
+    """What is in an upper folder, by its name; None for what an opaque folder (overlayfs.rst) has no more."""
     for folder, folders, files in os.walk(upper, onerror=_refuse):
-        inside = Path(folder)
         for name in sorted((*folders, *files)):
-            path = inside / name
-            relative = str(path.relative_to(upper))
-            if _is_whiteout(path.lstat()):
-                yield relative, None
-                continue
-            try:
-                entry = read_entry(path)
-            except EntryError as error:
-                raise ViewError(str(error)) from error
-            if entry is not None and not attributes and _copied_up(path):
-                entry = _with_attributes_of(entry, Path(place, relative))
-            yield relative, entry
-            if entry is not None and entry.kind is Kind.DIRECTORY and _opaque(path):
-                for gone in sorted(_names(Path(place, relative)) - _names(path)):
-                    yield f"{relative}/{gone}", None
+            path = Path(folder, name)
+            relative = path.relative_to(upper)
+            yield str(relative), path
+            if path.is_dir() and not path.is_symlink() and _opaque(path):
+                live = upper.parent / "live" / relative
+                yield from ((str(relative / gone), None) for gone in sorted(_names(live) - _names(path)))
 
 
 def _refuse(error: OSError) -> None:
@@ -183,30 +231,10 @@ def _is_whiteout(found: os.stat_result) -> bool:
 
 def _opaque(path: Path) -> bool:
     """Whether nothing of the folder that was at this path before is in it."""
-    return _attribute(path, "trusted.overlay.opaque") == b"y"
-
-
-def _copied_up(path: Path) -> bool:
-    """Whether it is a file of the host that was changed, and no new one."""
-    return _attribute(path, "trusted.overlay.origin") is not None
-
-
-def _attribute(path: Path, name: str) -> bytes | None:
     try:
-        return os.getxattr(path, name, follow_symlinks=False)
-    except OSError:
-        return None
-
-
-def _keeps_user_attributes(upper: Path) -> bool:
-    """Memory does since Linux 6.6; before, a file that is changed in the view loses its user.* attributes there."""
-    probe = upper.parent / "probe"
-    probe.touch()
-    try:
-        os.setxattr(probe, "user.probe", b"")
+        return os.getxattr(path, "trusted.overlay.opaque", follow_symlinks=False) == b"y"
     except OSError:
         return False
-    return True
 
 
 def _with_attributes_of(entry: Entry, live: Path) -> Entry:

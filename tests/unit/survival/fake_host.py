@@ -64,7 +64,9 @@ class FakeHost(Host):
         raise AssertionError(f"{argv} was to be started on a terminal")
 
     @contextlib.contextmanager
-    def private_view(self, folders: Sequence[str]) -> Iterator[View]:
+    def private_view(
+        self, folders: Sequence[str], *, copied: Sequence[str] = (), hidden: Sequence[str] = ()
+    ) -> Iterator[View]:
         """The folders copied beside the root: there are no mounts here."""
         place = self.root.parent / "view"
         shutil.rmtree(place, ignore_errors=True)  # a killed run's; of a real one nothing is left
@@ -81,7 +83,7 @@ class FakeHost(Host):
             return {path: after.get(path) for path in paths if before.get(path) != after.get(path)}
 
         try:
-            yield View(inside, written)
+            yield View(inside, written, inside.entry)
         finally:
             shutil.rmtree(place)
 
