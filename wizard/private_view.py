@@ -135,7 +135,8 @@ class PrivateView:
             upper = Path(f"/proc/{self._pid}/cwd/{number}/up")
             if upper.is_dir():
                 found |= {
-                    f"{place}/{name}": self._written(f"{place}/{name}", path) for name, path in _all(upper)
+                    f"{place}/{name}": self._written(f"{place}/{name}", path)
+                    for name, path in _all(upper, place)
                 }
         return found
 
@@ -209,7 +210,7 @@ def _places(folders: Sequence[str]) -> list[str]:
     return [*folders, *sorted(below - set(folders))]
 
 
-def _all(upper: Path) -> Iterator[tuple[str, Path | None]]:
+def _all(upper: Path, place: str) -> Iterator[tuple[str, Path | None]]:
     """What is in an upper folder, by its name; None for what an opaque folder (overlayfs.rst) has no more."""
     for folder, folders, files in os.walk(upper, onerror=_refuse):
         for name in sorted((*folders, *files)):
@@ -217,8 +218,8 @@ def _all(upper: Path) -> Iterator[tuple[str, Path | None]]:
             relative = path.relative_to(upper)
             yield str(relative), path
             if path.is_dir() and not path.is_symlink() and _opaque(path):
-                live = upper.parent / "live" / relative
-                yield from ((str(relative / gone), None) for gone in sorted(_names(live) - _names(path)))
+                gone = sorted(_names(Path(place, relative)) - _names(path))
+                yield from ((str(relative / name), None) for name in gone)
 
 
 def _refuse(error: OSError) -> None:
