@@ -116,9 +116,10 @@ def _pairs(
         if after is not None and after.kind is Kind.SPECIAL and before != after:
             raise ChangeError(f"the command made {path}, a {after.special}, which is not written to a host")
         if _is_folder(before) and not _is_folder(after):
-            yield from (
-                (below, (host.entry(below), None)) for below in below(host, path) if below not in written
-            )
+            for one in below(host, path):
+                old = saw.get(one) if _read(one) else host.entry(one)
+                if one not in written and old is not None:
+                    yield one, (old, None)
         if before != after and database(path[1:]):
             live = host.entry(path)
             before, after = live, _merged(path, before, live, after)

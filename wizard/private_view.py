@@ -39,6 +39,8 @@ while read -r what n name; do
     *) break ;;
   esac
 done
+echo copied
+read go
 n=0
 for place; do
   n=$((n+1))
@@ -55,6 +57,8 @@ echo ready
 read end || :
 """
 """The memory is mounted nowhere in the end: the shell's own folder keeps it, and is our way to it (proc(5), cwd)."""
+_OPAQUE = "trusted.overlay.opaque"
+"""Set to y on a folder through which nothing of the layer below is seen (overlayfs.rst)."""
 _ODD = re.compile(r"[,:\\\n\"]")
 """What a mount option, or a line of mountinfo, would need to have escaped."""
 
@@ -99,14 +103,9 @@ class PrivateView:
         except OSError as error:
             raise ViewError(f"unshare: {error.strerror}") from error
         try:
-            assert self._holder.stdin is not None
-            assert self._holder.stdout is not None
-            with contextlib.suppress(BrokenPipeError):  # it has ended, and says why
-                self._holder.stdin.write(self._orders())
-                self._holder.stdin.flush()
-            answer = _answer(self._holder.stdout)
-            if answer != "ready":
-                raise ViewError(answer or "the mounts did not come about in time")
+            self._say(self._orders(), "copied")
+            self._freeze()
+            self._say(b"mount\n", "ready")
         except BaseException:
             self._end()
             raise
@@ -129,10 +128,11 @@ class PrivateView:
     def written(self) -> dict[str, Entry | None]:
         """What each path is in the view that was written there, None where it was removed; also what was only touched.
 
-        What a removed folder held is not named one by one. Raises ViewError when something cannot be read."""
+        What a removed folder held is not named one by one; what came on the host since into a folder that was copied is
+        named as removed. Raises ViewError when something cannot be read."""
         found: dict[str, Entry | None] = {}
         for number, place in enumerate(self._places, 1):
-            upper = Path(f"/proc/{self._pid}/cwd/{number}/up")
+            upper = self._upper(number)
             if upper.is_dir():
                 found |= {
                     f"{place}/{name}": self._written(f"{place}/{name}", path)
@@ -154,15 +154,43 @@ class PrivateView:
             return False
         return True
 
+    def _say(self, words: bytes, wanted: str) -> None:
+        """Tell the shell, and wait for its answer. Raises ViewError with what it says instead."""
+        assert self._holder is not None
+        assert self._holder.stdin is not None
+        assert self._holder.stdout is not None
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and says why
+            self._holder.stdin.write(words)
+            self._holder.stdin.flush()
+        answer = _answer(self._holder.stdout)
+        if answer != wanted:
+            raise ViewError(answer or "the mounts did not come about in time")
+
+    def _inside(self, paths: Sequence[str]) -> Iterator[tuple[int, str]]:
+        """Each of the paths that is below one of the folders: the number of that, and its name there."""
+        for path in paths:
+            for number, place in enumerate(self._places, 1):
+                if path.startswith(f"{place}/"):
+                    yield number, path.removeprefix(f"{place}/")
+
     def _orders(self) -> bytes:
+        orders = (("hide", self._hidden), ("copy", self._copied))
         lines = [
-            f"{what} {self._places.index(folder) + 1} {path.removeprefix(folder)[1:]}\n"
-            for what, paths in (("hide", self._hidden), ("copy", self._copied))
-            for path in paths
-            for folder in self._places
-            if path.startswith(f"{folder}/")
+            f"{what} {number} {name}\n" for what, paths in orders for number, name in self._inside(paths)
         ]
-        return "".join([*lines, "mount\n"]).encode()
+        return "".join([*lines, "end\n"]).encode()
+
+    def _freeze(self) -> None:
+        """Nothing of the host's shines through the folders that were copied, not even what is new there."""
+        for number, name in self._inside(self._copied):
+            for folder, _, _ in os.walk(self._upper(number) / name):
+                try:
+                    os.setxattr(folder, _OPAQUE, b"y")
+                except OSError as error:
+                    raise ViewError(f"{_OPAQUE}: {error.strerror}") from error
+
+    def _upper(self, number: int) -> Path:
+        return Path(f"/proc/{self._pid}/cwd/{number}/up")
 
     def entry(self, path: str) -> Entry | None:
         """What is at the path in the view. Raises ViewError when it cannot be read."""
@@ -233,7 +261,7 @@ def _is_whiteout(found: os.stat_result) -> bool:
 def _opaque(path: Path) -> bool:
     """Whether nothing of the folder that was at this path before is in it."""
     try:
-        return os.getxattr(path, "trusted.overlay.opaque", follow_symlinks=False) == b"y"
+        return os.getxattr(path, _OPAQUE, follow_symlinks=False) == b"y"
     except OSError:
         return False
 
