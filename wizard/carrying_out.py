@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wizard.plan import Change, ChangeError, Effect, Say
+from wizard.changes.command import CommandEffect
+from wizard.plan import Change, ChangeError, Effect, Say, StaleError
 from wizard.recall import intent
 
 if TYPE_CHECKING:
     from wizard.host import Host
     from wizard.journal import Journal
+
+ROUNDS = 3
+"""How often a command is run again whose files somebody changes before they are written."""
 
 
 @dataclass
@@ -33,15 +37,34 @@ def carry_out(
 
     Raises what a change raises, OSError where the journal cannot be written, and what `interrupt` raises."""
     for change in changes:
-        interrupt()
-        expected = change.expect(host)
-        journal.change(change.touches, intent(expected))
-        try:
-            done.effects.append(change.apply(host, say))
-        except ChangeError as error:
-            if error.effect is not None:
-                done.effects.append(error.effect)
-            raise
-        except Exception:  # nobody knows how far it came
-            done.effects.append(expected)
-            raise
+        for last in (*(False,) * (ROUNDS - 1), True):
+            effect = _begun(change, done, host, journal, say, interrupt)
+            if not isinstance(effect, CommandEffect):
+                break
+            try:  # what it would write is written by changes of their own
+                carry_out(effect.follow_up, done, host, journal, say, interrupt)
+                effect.must_still_hold(host)
+                break
+            except StaleError as error:
+                if last:
+                    raise
+                say(f"{error}: once more")
+
+
+def _begun(
+    change: Change, done: Done, host: Host, journal: Journal, say: Say, interrupt: Callable[[], None]
+) -> Effect:
+    interrupt()
+    expected = change.expect(host)
+    journal.change(change.touches, intent(expected))
+    try:
+        effect = change.apply(host, say)
+    except ChangeError as error:
+        if error.effect is not None:
+            done.effects.append(error.effect)
+        raise
+    except Exception:  # nobody knows how far it came
+        done.effects.append(expected)
+        raise
+    done.effects.append(effect)
+    return effect

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 DATED = re.compile(rb"^##### (?:on|in|by|built by)[: ].*$", re.MULTILINE)
 """When and where sendmail's scripts wrote a file that they write again each time (sasl.m4, starttls.m4)."""
@@ -14,6 +15,15 @@ _DERIVED = (
     ),
 )
 """What sendmailconfig writes, with a fresh date each time; what is made first stands first."""
+
+
+DATED = re.compile(rb"^##### (?:on|in|by|built by)[: ].*$", re.MULTILINE)
+"""When and where sendmail's scripts wrote a file that they write each time."""
+_FILE_ID = slice(52, 72)
+"""Where a Berkeley DB has the number by which it is told from all others (db_page.h, DBMETA.uid)."""
+_ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
+_MAGIC = (0x061561, 0x053162)
+"""At byte 12 of a hash and of a B-tree."""
 
 
 def derived(path: str) -> bool:
@@ -29,3 +39,22 @@ def in_order(paths: Iterable[str]) -> list[str]:
         return next((number for number, pattern in enumerate(_DERIVED, 1) if pattern.match(path)), 0)
 
     return sorted(paths, key=lambda path: (rank(path), path))
+
+
+def source_of(path: str) -> str | None:
+    """The text that the map at `path` (relative to /) is made of; None for what is no map."""
+    if path in ("etc/mail/aliases.db", "etc/aliases.db"):
+        return "etc/aliases"
+    return path.removesuffix(".db") if path.endswith(".db") and derived(path) else None
+
+
+def same_but_dated(one: bytes, other: bytes) -> bool:
+    """Whether two generated files differ by nothing but when they were made."""
+    return _undated(one) == _undated(other)
+
+
+def _undated(content: bytes) -> bytes:
+    if any(int.from_bytes(content[12:16], order) in _MAGIC for order in _ORDERS):
+        number = content[_FILE_ID]
+        return content.replace(number, bytes(len(number)))
+    return DATED.sub(b"", content)

@@ -14,12 +14,13 @@ import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapshots.entry import Entry, EntryError, read_entry, remove_entry, write_entry
 from snapshots.held import HeldFile, hold
+from wizard.private_view import PrivateView
 
 if TYPE_CHECKING:
     import pexpect
@@ -80,6 +81,8 @@ class Host:
     """A machine whose root folder is `root`. Commands run only on the real root."""
 
     root: Path = Path("/")
+    prefix: tuple[str, ...] = ()
+    """The start of each command line: what brings a command into a view of the machine."""
 
     def path(self, path: str) -> Path:
         """Where the absolute `path` of the machine lies here."""
@@ -224,7 +227,7 @@ class Host:
         with _Output(say, encoding) as out, _Output(say, encoding) as err:
             try:
                 process = subprocess.Popen(
-                    [*argv, *(told(out.descriptor) if told else ())],
+                    [*self.prefix, *argv, *(told(out.descriptor) if told else ())],
                     stdin=subprocess.DEVNULL,
                     stdout=out.descriptor,
                     stderr=err.descriptor,
@@ -270,10 +273,11 @@ class Host:
         """Start `argv` on a pseudo-terminal for a dialogue; raises HostError."""
         import pexpect
 
+        program, *arguments = *self.prefix, *argv
         try:
             return pexpect.spawn(
-                argv[0],
-                list(argv[1:]),
+                program,
+                arguments,
                 timeout=timeout,
                 encoding="utf-8",
                 codec_errors="replace",
@@ -284,6 +288,31 @@ class Host:
             )
         except pexpect.ExceptionPexpect as error:
             raise HostError(f"{argv[0]} could not be started: {str(error).splitlines()[0]}") from error
+
+    @contextlib.contextmanager
+    def private_view(
+        self, folders: Sequence[str], *, copied: Sequence[str] = (), hidden: Sequence[str] = ()
+    ) -> Iterator[View]:
+        """The machine once more, where what `run` and `spawn` write below the folders is kept apart.
+
+        It has what is at the paths `copied` as it is now, and nothing of what is at the paths `hidden` (PrivateView). Raises ViewError where the kernel or a container does not give that; then nothing was run."""
+
+        def here(paths: Sequence[str]) -> list[str]:
+            return [str(self.path(path)) for path in paths]
+
+        private = PrivateView(here(folders), environment(), copied=here(copied), hidden=here(hidden))
+        with private as view:
+
+            def written() -> dict[str, Entry | None]:
+                top = str(self.path("/")).rstrip("/")
+                return {path.removeprefix(top): entry for path, entry in view.written().items()}
+
+            inside = Path(f"{view.root}{self.root}")
+            yield View(
+                replace(self, root=inside, prefix=view.entering()),
+                written,
+                lambda path: view.entry(str(self.path(path))),
+            )
 
     # --- sockets -----------------------------------------------------------------------------------------
 
@@ -310,6 +339,17 @@ class Host:
         for name in self.names("/proc"):
             if name.isdigit():
                 yield int(name), self.path("/proc") / name
+
+
+@dataclass(frozen=True)
+class View:
+    """A machine in which a command may write as it likes."""
+
+    host: Host
+    written: Callable[[], Mapping[str, Entry | None]]
+    """What each path is that was written in it, None where it was removed; also what was only touched."""
+    entry: Callable[[str], Entry | None]
+    """What is at a path in it."""
 
 
 class _Output:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from snapshots.accounts import database, records_of
 from snapshots.entry import Entry, Kind
 from wizard.changes.claim import Claim
+from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Provenance:
     @classmethod
     def of(cls, host: Host, effects: Sequence[Effect], merge: Merge) -> Provenance:
         """Read on the host what each effect may claim. Raises HostError."""
-        files = tuple(effect for effect in effects if isinstance(effect, FileEffect))
+        files = tuple(file for effect in effects for file in _files(effect))
         others = [effect for effect in effects if not isinstance(effect, FileEffect)]
         return cls(files, tuple(effect.claim(host) for effect in others), merge)
 
@@ -124,6 +125,12 @@ def _folders(paths: Iterable[str], before: States, live: States) -> list[str]:
 
 def _is_folder(entry: Entry | None) -> bool:
     return entry is not None and entry.kind is Kind.DIRECTORY
+
+
+def _files(effect: Effect) -> tuple[FileEffect, ...]:
+    if isinstance(effect, CommandEffect):
+        return effect.writes
+    return (effect,) if isinstance(effect, FileEffect) else ()
 
 
 def _relative(path: str) -> str:

@@ -67,8 +67,8 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
             return RulesEffect(rules, record["removed"], record["confirm"])
         case "file" if "after" in record:
             return FileEffect(record["path"], _unpacked(record["before"]), _unpacked(record["after"]))
-        case "command" if "touches" in record:
-            return CommandEffect(tuple(record["argv"]), "", tuple(record["touches"]))
+        case "command" if record.get("live"):
+            return CommandEffect(tuple(record["argv"]), "", live=True)
         case "file" | "command" | "watch":
             return None
         case kind:

@@ -19,7 +19,7 @@ from wizard.changes.file import in_turn
 from wizard.changes.packages import PackagesEffect, together
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect, is_there
-from wizard.derived import DATED, derived
+from wizard.derived import DATED, derived, same_but_dated, source_of
 from wizard.facts import Facts
 from wizard.host import Host
 from wizard.mc_gate import Gate, GateError
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 KEPT_UP = frozenset({"etc/ld.so.cache"})
 """What the system keeps up by itself: where others have changed it since, theirs is the right one."""
 _AUTHORED = re.compile(r"etc/mail/.*|usr/lib/sasl2/.*")
+FROM_MC = ("/etc/mail/databases", "/etc/mail/Makefile", f.SENDMAIL_CF)
+"""What each start of sendmail makes again where it is older than sendmail.mc, first things first."""
 INPUTS = tuple(
     path.lstrip("/")
     for path in (
@@ -288,6 +290,58 @@ def _gate(facts: Facts) -> Gate | None:
     except GateError:
         return None
     return Gate() if facts.cf_from_mc else None
+
+
+Targets = Mapping[str, "tuple[Entry | None, Entry | None]"]
+"""By path, what it is in the newest commit and what it is to be."""
+
+
+def old_maps(host: Host, store: Store, rollback: Rollback, targets: Targets) -> list[str]:
+    """The maps among `targets` that must not come back, as what they were made of does not: they are to be made again.
+
+    A map is written after its source, and so would count as made of what is there now."""
+    return [
+        path
+        for path, source, _, now in _maps(host, targets)
+        if _content(now) != _content(_entry_before(store, rollback.target, path, source))
+        and now is not None
+        and host.exists("/etc/mail/Makefile")
+    ]
+
+
+def newer_sources(host: Host, store: Store, rollback: Rollback, targets: Targets) -> list[str]:
+    """What was edited before the host was found, and not yet made into its map: it is to be newer than that again."""
+    return [
+        source
+        for path, source, pair, now in _maps(host, targets)
+        if source not in targets
+        and _content(now) == _content(_entry_before(store, rollback.target, path, source))
+        and not same_but_dated(_content(pair[0]), _content(pair[1]))
+    ]
+
+
+def _maps(
+    host: Host, targets: Targets
+) -> Iterator[tuple[str, str, tuple[Entry | None, Entry | None], Entry | None]]:
+    """Each map that comes back: its path, that of its source, its own pair, and what the source will be."""
+    for path, pair in targets.items():
+        source = source_of(path)
+        if source is not None and pair[1] is not None:
+            yield path, source, pair, targets[source][1] if source in targets else host.entry(f"/{source}")
+
+
+def _content(entry: Entry | None) -> bytes:
+    return entry.content if entry else b""
+
+
+def _entry_before(store: Store, target: Target, path: str, source: str) -> Entry | None:
+    """What `source` was before the oldest of the commits that changed `path`."""
+    for commit in reversed(target.commits):
+        changes = store.changes(commit)
+        if path in changes:
+            return changes[source][0] if source in changes else store.entry(commit, source)
+    baseline = list(store.history())[-1]
+    return store.entry(baseline, source)
 
 
 def _whole(store: Store, target: Target, reversal: Reversal) -> bool:

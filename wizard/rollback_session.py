@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
@@ -11,7 +12,7 @@ from wizard import facts as f
 from wizard import sendmail_cf
 from wizard.answers import Answers
 from wizard.carrying_out import Done, carry_out
-from wizard.changes import DialogueChange, ServiceChange
+from wizard.changes import CommandChange, DialogueChange, FileChange, ServiceChange
 from wizard.changes.service import is_there, reload_units
 from wizard.facts import Facts
 from wizard.host import Host, HostError
@@ -19,7 +20,7 @@ from wizard.journal import Journal
 from wizard.look import READ_AT_START, look
 from wizard.plan import Change, ChangeError, Check, Effect, Outcome, Say, Sign
 from wizard.recorder import Recorder
-from wizard.rollback import KEPT_UP, Rollback
+from wizard.rollback import FROM_MC, KEPT_UP, Rollback, newer_sources, old_maps
 from wizard.sendmailconfig import no_room
 from wizard.standing import FOLLOWING
 from wizard.steps import STEPS
@@ -62,6 +63,7 @@ class RollbackSession:
     done: Done = field(default_factory=Done)
     claims: list[Effect] = field(default_factory=list)
     """Packages that went, also in the killed run: what went with them, and was not theirs, comes back."""
+    _newer: list[str] = field(default_factory=list, init=False)
 
     def run(self, rollback: Rollback, facts: Facts) -> Undone:
         """Take back, look, record: one commit. What fails, or leaves the daemon without a listener that it had, is
@@ -102,6 +104,8 @@ class RollbackSession:
             now = self._made_anew(now, left)
         for service in self._services(rollback, facts, now, written):
             self._do(service)
+        for path in self._newer:  # last, for each start of sendmail makes a map that is older than its source
+            self._again(f"/{path}")
 
     def _files(self, rollback: Rollback) -> set[str]:
         """Write what is to be; and bring back what removing packages took along that was not theirs to take."""
@@ -110,8 +114,16 @@ class RollbackSession:
         if self.claims:
             targets = self.recorder.as_packages_left_them(targets, packages, rollback.reversal.head)
             targets |= self.recorder.taken_along(targets, packages, rollback.reversal.head, KEPT_UP)
-        for change in rollback.file_changes(targets):
+        old = old_maps(self.host, self.store, rollback, targets)
+        for change in rollback.file_changes(
+            {path: pair for path, pair in targets.items() if path not in old}
+        ):
             self._do(change)
+        for path in old:
+            self._do(
+                CommandChange(("make", "-s", "-C", "/etc/mail", Path(path).name), f"makes /{path} again")
+            )
+        self._newer = newer_sources(self.host, self.store, rollback, targets)
         return set(targets)
 
     def _made_anew(self, now: Facts, left: list[str]) -> Facts:
@@ -119,8 +131,10 @@ class RollbackSession:
             left.append(f"sendmail.cf was not made anew: m4 does not accept {f.SENDMAIL_MC}")
             return now
         if sendmail_cf.same(now.cf_from_mc, now.text(f.SENDMAIL_CF) or ""):
+            for path in FROM_MC:  # written once more, so that it is newer than what it is made of
+                self._again(path)
             return now
-        self._do(DialogueChange("make sendmail.cf and the databases anew"))
+        self._do(DialogueChange("make sendmail.cf and the databases again", keep=True))
         now = look(self.host)
         if now.cf_from_mc is None or not sendmail_cf.same(now.cf_from_mc, now.text(f.SENDMAIL_CF) or ""):
             raise ChangeError(
@@ -166,6 +180,11 @@ class RollbackSession:
 
     def _do(self, change: Change) -> None:
         carry_out([change], self.done, self.host, self.journal, self.say, self.interrupt)
+
+    def _again(self, path: str) -> None:
+        """Write a file once more as it is: with a new date."""
+        if entry := self.host.entry(path):
+            self._do(FileChange(path, entry, entry, f"give {path} a new date"))
 
     def _commit(self, rollback: Rollback, left: Sequence[str]) -> str | None:
         target = rollback.target

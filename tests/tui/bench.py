@@ -70,7 +70,7 @@ class Writes(Step):
         after = replace(now, content=content) if now else Entry(Kind.FILE, 0o644, 0, 0, content)
         changes: list[Change] = [FileChange(self._path, now, after, f"add a line to {self._path}")]
         if self._command:
-            changes.insert(0, CommandChange(("sh", "-c", self._command), "says something", touches=()))
+            changes.insert(0, CommandChange(("sh", "-c", self._command), "says something", footprint=()))
         return Plan.pending(self.id, f"{self._path} lacks a line", *changes)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:

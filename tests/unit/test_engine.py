@@ -174,7 +174,7 @@ def test_files_of_a_command_come_back_with_mode_and_owner(bench: Bench) -> None:
         def plan(self, facts: Facts, answers: Answers) -> Plan:
             script = f"cd {bench.root}/etc; rm b; mkdir -p d/e; echo x > d/e/f; echo gone > mail/a; chmod 600 mail/a"
             return Plan.pending(
-                self.id, "differs", CommandChange(("sh", "-c", script), "spoils", touches=("/etc",))
+                self.id, "differs", CommandChange(("sh", "-c", script), "spoils", footprint=("/etc",))
             )
 
     bench.apply(Command("one", bench.host, {}, verify=lambda: False))

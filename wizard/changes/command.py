@@ -1,13 +1,22 @@
-"""Commands of the system that rewrite files themselves: update_auth, update_tls, and sendmailconfig's dialogue."""
+"""Commands of the system that rewrite files themselves: update_auth, update_tls, and sendmailconfig's dialogue.
+
+What they write is captured first and written then, file by file (`wizard.capture`); where a host does not allow that,
+they run on the host itself, and what they wrote is found in their footprint."""
 
 from __future__ import annotations
 
+import re
 import shlex
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from wizard.changes.claim import Claim, below
+from snapshots.entry import Entry, Kind
+from wizard.capture import Capture, NoCaptureError, Pair, below, captured
+from wizard.changes.claim import Claim
+from wizard.changes.file import FileChange, FileEffect
+from wizard.derived import derived, in_order, same_but_dated
 from wizard.host import Host, HostError
-from wizard.plan import ChangeError, Description, Say
+from wizard.plan import Change, ChangeError, Description, Say
 from wizard.sendmailconfig import ARGV, QUESTIONS, converse
 
 MEMBERS = ("smmta", "smmsp")
@@ -32,29 +41,46 @@ ETC_MAIL = (
 """What Debian's update_* scripts and sendmailconfig write (DEBIAN.md section sendmail)."""
 
 
+_MADE = re.compile(
+    r"/etc/mail/(?:[^/]+\.(?:db|cf|cf\.errors|cf\.old)|databases|Makefile|sendmail\.conf|default-auth-info"
+    r"|sasl(?:/(?:sasl\.m4|Sendmail\.conf\.2))?|tls(?:/(?:starttls\.m4|no_prompt|sendmail-[a-z]+\.[a-z]+))?)\Z"
+    r"|/etc/(?:sasldb2|hosts\.allow|cron\.d/sendmail|ssl/certs/[0-9a-f]{8}\.0)\Z"
+    r"|/usr/lib/sasl2/(?:Sendmail|saslpasswd)\.conf\Z"
+)
+"""What of the footprint the scripts make: what else differs there after one ran on the host was somebody else's work."""
+
+
 @dataclass(frozen=True)
 class CommandEffect:
-    """A command that ran. The files it wrote come back from the snapshot."""
+    """A command that ran. What it wrote comes back as files."""
 
     argv: tuple[str, ...]
     output: str
-    touches: tuple[str, ...] = ()
+    writes: tuple[FileEffect, ...] = ()
+    """What it wrote to the host itself, as far as that can be told; none where it was captured."""
+    follow_up: tuple[Change, ...] = field(default=(), compare=False)
+    """What is still to be done, each of it a change of its own."""
+    capture: Capture | None = field(default=None, compare=False)
+    live: bool = False
+    """Whether it ran on the host itself, and how far it came is not known."""
 
     def undo(self, host: Host, say: Say) -> None:
         """Nothing beyond its files, which the engine restores."""
 
     def claim(self, host: Host) -> Claim:
-        """What it may write; Debian's update_auth puts users into the group sasl."""
-        return Claim(below(*self.touches), frozenset(MEMBERS))
+        """What the scripts make, where they ran on the host itself; update_auth puts users into the group sasl."""
+        if not self.live:
+            return Claim()
+        return Claim(lambda path, _before, _after: bool(_MADE.match(f"/{path}")), frozenset(MEMBERS))
 
     def record(self) -> dict[str, object]:
         """The command and all it said."""
-        return {
-            "kind": "command",
-            "argv": list(self.argv),
-            "output": self.output,
-            "touches": list(self.touches),
-        }
+        return {"kind": "command", "argv": list(self.argv), "output": self.output, "live": self.live}
+
+    def must_still_hold(self, host: Host) -> None:
+        """To be asked once the follow-up is done. Raises StaleError where it was made of what is there no more."""
+        if self.capture is not None:
+            self.capture.must_still_hold(host)
 
 
 @dataclass(frozen=True)
@@ -63,30 +89,37 @@ class CommandChange:
 
     argv: tuple[str, ...]
     why: str
-    touches: tuple[str, ...] = ETC_MAIL
+    footprint: tuple[str, ...] = ETC_MAIL
+    """The files and folders that it may write; where there are none it runs on the host itself."""
     deadline: float = 120.0
 
     kind = "command"
+    touches = ()
 
     def describe(self) -> Description:
         """The command and its reason."""
         return Description(self.why, commands=(shlex.join(self.argv),))
 
     def expect(self, host: Host) -> CommandEffect:
-        """The command; what it writes comes back from the snapshot."""
-        return CommandEffect(self.argv, "", self.touches)
+        """The command; what it writes is told of by changes of its own."""
+        return CommandEffect(self.argv, "")
 
     def apply(self, host: Host, say: Say) -> CommandEffect:
-        """Run it. Raises ChangeError with what it said."""
+        """Run it, and return what it would write as what is to follow. Raises ChangeError with what it said."""
+        if not self.footprint:
+            return CommandEffect(self.argv, self.run(host, say))
+        return _captured(self, host, say, self.run)
+
+    def run(self, host: Host, say: Say) -> str:
+        """Run it on the host that is given; what it said. Raises ChangeError."""
         say("$ " + shlex.join(self.argv))
         try:
             done = host.run(self.argv, timeout=self.deadline, say=say)
         except HostError as error:
-            raise ChangeError(str(error), self.expect(host)) from error
+            raise ChangeError(str(error)) from error
         if done.code != 0:
-            why = f"`{done.command}` failed with status {done.code}:\n{done.tail()}"
-            raise ChangeError(why, self.expect(host))
-        return CommandEffect(self.argv, done.stdout + done.stderr, self.touches)
+            raise ChangeError(f"`{shlex.join(self.argv)}` failed with status {done.code}:\n{done.tail()}")
+        return done.stdout + done.stderr
 
 
 @dataclass(frozen=True)
@@ -94,9 +127,13 @@ class DialogueChange:
     """sendmailconfig, its questions answered one by one (howto 3.6)."""
 
     why: str = "make sendmail.cf and the databases from sendmail.mc"
-    touches: tuple[str, ...] = ETC_MAIL
+    footprint: tuple[str, ...] = ETC_MAIL
+    keep: bool = field(default=False, compare=False)
+    """What comes out the same but for its date stays as it is, byte for byte."""
 
+    argv = ARGV
     kind = "dialogue"
+    touches = ()
 
     def describe(self) -> Description:
         """The command, and each question with its answer."""
@@ -104,12 +141,106 @@ class DialogueChange:
         return Description(self.why, commands=(" ".join(ARGV), *answers))
 
     def expect(self, host: Host) -> CommandEffect:
-        """The command; what it writes comes back from the snapshot."""
-        return CommandEffect(ARGV, "", self.touches)
+        """The command; what it writes is told of by changes of its own."""
+        return CommandEffect(ARGV, "")
 
     def apply(self, host: Host, say: Say) -> CommandEffect:
-        """Hold the dialogue. Raises ChangeError with the transcript's end; sendmail.cf itself is checked by verify."""
+        """Hold the dialogue, and return what came out as what is to follow. Raises ChangeError with the transcript's
+        end; sendmail.cf itself is checked by verify."""
+        return _captured(self, host, say, self.run)
+
+    def run(self, host: Host, say: Say) -> str:
+        """Hold it on the host that is given; the transcript. Raises ChangeError."""
         try:
-            return CommandEffect(ARGV, converse(host, say), self.touches)
+            return converse(host, say)
         except HostError as error:
+            raise ChangeError(str(error)) from error
+
+
+@dataclass(frozen=True)
+class LiveCommand:
+    """A command on a host that gives no private view: it writes to the host itself."""
+
+    command: CommandChange | DialogueChange
+    why: str
+
+    kind = "command"
+
+    @property
+    def touches(self) -> tuple[str, ...]:
+        """All that it may write."""
+        return self.command.footprint
+
+    def describe(self) -> Description:
+        """The command and its reason."""
+        return self.command.describe()
+
+    def expect(self, host: Host) -> CommandEffect:
+        """The command; what it wrote is known once it has."""
+        return CommandEffect(self.command.argv, "", live=True)
+
+    def apply(self, host: Host, say: Say) -> CommandEffect:
+        """Run it, and look at what it makes before and after. Raises ChangeError with what it said."""
+        say(
+            f"this host gives no private view of its files ({self.why}): the command writes to the host itself"
+        )
+        before = _footprint(host, self.touches)
+        try:
+            output = self.command.run(host, say)
+        except ChangeError as error:
             raise ChangeError(str(error), self.expect(host)) from error
+        writes = _written(before, _footprint(host, self.touches))
+        return CommandEffect(self.command.argv, output, tuple(writes))
+
+
+def _captured(
+    command: CommandChange | DialogueChange, host: Host, say: Say, run: Callable[[Host, Say], str]
+) -> CommandEffect:
+    try:
+        capture = captured(host, lambda inside: run(inside, say), say)
+    except NoCaptureError as error:
+        return CommandEffect(command.argv, "", follow_up=(LiveCommand(command, str(error)),))
+    except (HostError, PermissionError) as error:
+        raise ChangeError(str(error)) from error
+    why = f"written by {command.argv[0]}"
+    keep = isinstance(command, DialogueChange) and command.keep
+    writes = {path: _kept(*pair) if keep else pair for path, pair in capture.writes.items()}
+    follow_up = [
+        FileChange(path, before, after, why)
+        for path, (before, after) in writes.items()
+        if before != after or derived(path[1:])
+    ]
+    return CommandEffect(command.argv, capture.output, follow_up=tuple(follow_up), capture=capture)
+
+
+def _kept(before: Entry | None, after: Entry | None) -> Pair:
+    """What was there, written once more, where what came out differs by its date alone: so it is newer than its source,
+    and the next start of sendmail lets it be."""
+    files = before is not None and after is not None and before.kind is after.kind is Kind.FILE
+    same = files and before and after and same_but_dated(before.content, after.content)
+    return (before, before) if same else (before, after)
+
+
+def _footprint(host: Host, paths: Iterable[str]) -> dict[str, Entry]:
+    """What is at the paths and below them."""
+    found = {path: host.entry(path) for top in paths for path in (top, *below(host, top))}
+    return {path: entry for path, entry in found.items() if entry is not None}
+
+
+def _written(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterator[FileEffect]:
+    """What a script made, of all that differs: its own files, and its users in group sasl."""
+    paths = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    for path in in_order(path[1:] for path in paths):
+        old, new = before.get(f"/{path}"), after.get(f"/{path}")
+        if path in ("etc/group", "etc/gshadow") and old and new:
+            new = replace(old, content=_with_record(b"sasl:", old.content, new.content))
+        elif not _MADE.match(f"/{path}"):
+            continue
+        if old != new:
+            yield FileEffect(f"/{path}", old, new)
+
+
+def _with_record(start: bytes, old: bytes, new: bytes) -> bytes:
+    """`old` with the record of `new` that starts so."""
+    record = next((line for line in new.splitlines(keepends=True) if line.startswith(start)), b"")
+    return b"".join(record if line.startswith(start) else line for line in old.splitlines(keepends=True))

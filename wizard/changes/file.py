@@ -121,7 +121,7 @@ class FileChange:
                 self._let_by(host, wanted, say)
                 passed = wanted
                 continue
-            if wanted != live:
+            if wanted != live or self.before == self.after:  # the same once more: with a new date
                 try:
                     _put(host, self.path, wanted, say)
                 except HostError as error:  # nobody knows whether the rename was before it

@@ -52,7 +52,7 @@ class MendQueueFolder(Step):
             CommandChange(
                 ("install", "-d", "-o", item.user, "-g", "smmsp", "-m", f"{item.mode:04o}", item.path),
                 f"{item.path} as Debian makes it",
-                touches=(),
+                footprint=(),
             )
             for item in bad
         ]

@@ -106,7 +106,7 @@ class MendSaslauthdSocket(Step):
         return Plan.pending(
             self.id,
             "group sasl may not enter it",
-            CommandChange(argv, f"{FOLDER} as Debian has it", touches=()),
+            CommandChange(argv, f"{FOLDER} as Debian has it", footprint=()),
         )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:

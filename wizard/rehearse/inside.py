@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from wizard import as_json
 from wizard.answers import Answers
+from wizard.changes import CommandChange, DialogueChange
 from wizard.engine import Engine, EngineError
 from wizard.events import Checked, Event, Failed, Planned, Recorded
 from wizard.host import Host, HostError
 from wizard.login import reachable
 from wizard.overview import REMAINING, plans
-from wizard.plan import Outcome
+from wizard.plan import Change, Outcome
 from wizard.printing import clean, rollback_text, show
 from wizard.recovery import answers_from
 from wizard.rehearse import kernel, settling
@@ -120,7 +121,7 @@ class Inside:
         run = engine.apply(store, journal, self.request["steps"], lambda _step, _plan: True, interrupt)
         made = as_json.run(run, self.events)
         touched = {
-            name: sorted({path for change in plan.changes for path in change.touches})
+            name: sorted({path for change in plan.changes for path in _may_write(change)})
             for name, plan in self._planned().items()
         }
         self.teller.pause(
@@ -188,3 +189,7 @@ class Inside:
         self.teller.tell(
             "rollback", nothing=False, took=time.monotonic() - began, **as_json.rollback(made, done)
         )
+
+
+def _may_write(change: Change) -> tuple[str, ...]:
+    return change.footprint if isinstance(change, CommandChange | DialogueChange) else change.touches

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from snapshots.entry import Entry
 from tests.unit.survival.fake_apt import HISTORY, Apt
 from tests.unit.survival.fake_dpkg import Dpkg
-from tests.unit.survival.fake_files import drop, make_folders, put, rewrite, text
+from tests.unit.survival.fake_files import drop, make_folders, picture, put, rewrite, text
 from tests.unit.survival.fake_systemd import MUX, Said, Systemd
-from wizard.host import Completed, Host, HostError
+from wizard.host import Completed, Host, HostError, View
 
 UPDATE_AUTH = ("update_auth",)
 CONFIGURE = "sendmailconfig"
@@ -59,6 +63,30 @@ class FakeHost(Host):
         """There is no terminal here: see `converse`."""
         raise AssertionError(f"{argv} was to be started on a terminal")
 
+    @contextlib.contextmanager
+    def private_view(
+        self, folders: Sequence[str], *, copied: Sequence[str] = (), hidden: Sequence[str] = ()
+    ) -> Iterator[View]:
+        """The folders copied beside the root: there are no mounts here."""
+        place = self.root.parent / "view"
+        shutil.rmtree(place, ignore_errors=True)  # a killed run's; of a real one nothing is left
+        there = [folder for folder in folders if self.path(folder).is_dir()]
+        for folder in there:
+            (place / folder[1:]).parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-a", "--", self.path(folder), place / folder[1:]], check=True)
+        inside = replace(self, root=place)
+        before = _entries(inside, there)
+
+        def written() -> dict[str, Entry | None]:
+            after = _entries(inside, there)
+            paths = sorted(before.keys() | after.keys())
+            return {path: after.get(path) for path in paths if before.get(path) != after.get(path)}
+
+        try:
+            yield View(inside, written, inside.entry)
+        finally:
+            shutil.rmtree(place)
+
     def output(self, argv: Sequence[str], *, timeout: float = 60.0) -> bytes:
         """Nothing asks for raw bytes."""
         raise AssertionError(f"the bytes of {argv} were wanted")
@@ -99,6 +127,9 @@ class FakeHost(Host):
                 return 0, "mail.example.test\n"
             case "m4", _:
                 return 0, expanded(text(self.root / "etc/mail/sendmail.mc"))
+            case "make", ("-s", "-C", "/etc/mail", "access.db"):
+                put(self.root / "etc/mail/access.db", made_map(self.root), 0o640)
+                return 0, ""
             case "update_auth", _:
                 return self._update_auth()
         raise HostError(f"{name} could not be started: No such file or directory")
@@ -129,7 +160,7 @@ def converse(host: Host, say: Callable[[str], None]) -> str:
     if not (mail / "sendmail.mc").is_file():
         raise HostError("/etc/mail/sendmail.mc is missing")
     try:
-        put(mail / "access.db", f"# made at {time.time_ns()}\n{text(mail / 'access')}", 0o640)
+        put(mail / "access.db", made_map(host.root), 0o640)
         put(mail / "sendmail.cf", f"# made at {time.time_ns()}\n{expanded(text(mail / 'sendmail.mc'))}")
         put(mail / "databases", f"# made at {time.time_ns()}\n")
     except OSError as error:
@@ -138,10 +169,20 @@ def converse(host: Host, say: Callable[[str], None]) -> str:
     return "made\n"
 
 
+def made_map(root: Path) -> str:
+    """What access.db is, made now."""
+    return f"# made at {time.time_ns()}\n{text(root / 'etc/mail/access')}"
+
+
 def expanded(mc: str) -> str:
     """What m4 makes of a sendmail.mc here: a plain word for each macro."""
     lines = [line.partition("dnl")[0].rstrip() for line in mc.splitlines()]
     return "".join(f"{line.replace('(`', ' ').replace(chr(39) + ')', '')}\n" for line in lines if line)
+
+
+def _entries(host: Host, folders: Sequence[str]) -> dict[str, Entry | None]:
+    names = [folder[1:] for folder in folders]
+    return {f"/{path}": host.entry(path) for path in picture(host.root, *names) if path not in names}
 
 
 def _joined(line: str, name: str) -> str:

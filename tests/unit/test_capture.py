@@ -1,0 +1,294 @@
+"""A command's writes, told from everybody else's: on a folder in the place of the host, with real overlays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from snapshots.entry import Entry, Kind
+from wizard import capture
+from wizard.capture import Capture, captured
+from wizard.carrying_out import Done, carry_out
+from wizard.changes import CommandChange
+from wizard.changes.command import CommandEffect
+from wizard.changes.file import FileEffect
+from wizard.host import Host
+from wizard.journal import Journal, unfinished
+from wizard.plan import ChangeError, StaleError
+from wizard.private_view import PrivateView, ViewError
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """A host of a few files, in a folder."""
+    root = tmp_path / "root"
+    for folder in ("etc/mail/sasl", "etc/old/deep", "usr/lib/sasl2"):
+        (root / folder).mkdir(parents=True)
+    for name, text in {
+        "etc/mail/access": "a\n",
+        "etc/mail/access.db": "made of a\n",
+        "etc/mail/sendmail.mc": "mc\n",
+        "etc/mail/sendmail.cf": "cf\n",
+        "etc/hosts": "127.0.0.1 localhost\n",
+        "etc/old/deep/file": "x\n",
+        "etc/group": "root:x:0:\nsasl:x:45:\n",
+        "etc/group-": "root:x:0:\n",
+        "usr/lib/sasl2/a.conf": "a\n",
+    }.items():
+        (root / name).write_text(text)
+    made = Host(root)
+    try:
+        with made.private_view(("/etc",)):
+            pass
+    except ViewError as error:
+        pytest.skip(f"this machine gives no private view: {error}")
+    return made
+
+
+def run(host: Host, script: str, meanwhile: Callable[[], object] = lambda: None) -> Capture:
+    """Capture a shell script that works on the folder; `meanwhile` is done on the host before it ends."""
+
+    def act(inside: Host) -> str:
+        done = inside.run(["sh", "-euc", script, "sh", str(host.root)])
+        assert done.code == 0, done.stderr
+        meanwhile()
+        return done.stdout
+
+    return captured(host, act, lambda _: None)
+
+
+def tree(host: Host) -> dict[str, Entry | None]:
+    """All of the host."""
+    paths = [f"/{path.relative_to(host.root)}" for path in sorted(host.root.rglob("*"))]
+    return {path: host.entry(path) for path in paths}
+
+
+EVERYTHING = """
+cd "$1/etc"
+echo b >mail/access; chmod 600 mail/access
+mv mail/sendmail.cf mail/sendmail.cf.old; echo new >mail/sendmail.cf
+ln -s ../access mail/sasl/link
+rm -r old; mkdir old; echo y >old/other
+mkdir -m 2750 new; mkfifo new/pipe; rm new/pipe
+touch hosts
+cat mail/sendmail.mc >copy; ln copy copy2; cat copy >mail/sendmail.mc
+rm ../usr/lib/sasl2/a.conf; echo said
+"""
+
+
+def test_everything_that_a_command_does_is_in_its_writes_and_nothing_is_done(host: Host) -> None:
+    before = tree(host)
+    made = run(host, EVERYTHING)
+    assert tree(host) == before
+    assert made.output == "said\n"
+    assert {path: (old is not None, new is not None) for path, (old, new) in made.writes.items()} == {
+        "/etc/old/deep": (True, False),
+        "/etc/old/deep/file": (True, False),
+        "/usr/lib/sasl2/a.conf": (True, False),
+        "/etc/copy": (False, True),
+        "/etc/copy2": (False, True),
+        "/etc/mail/access": (True, True),
+        "/etc/mail/sasl/link": (False, True),
+        "/etc/new": (False, True),
+        "/etc/old/other": (False, True),
+        "/etc/mail/sendmail.cf": (True, True),
+        "/etc/mail/sendmail.cf.old": (False, True),
+    }
+
+
+def test_once_written_the_host_is_as_if_the_command_had_run_on_it(host: Host, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    os.system(f"cp -a {host.root} {other}")
+    Host().run(["sh", "-euc", EVERYTHING, "sh", str(other)])
+    effects = carried_out(host, EVERYTHING, tmp_path)
+    assert tree(host) == tree(Host(other))
+    assert [type(effect) for effect in effects] == [CommandEffect, *[FileEffect] * 11]
+
+
+def carried_out(host: Host, script: str, tmp_path: Path) -> list[object]:
+    """The effects of a command that a step runs."""
+    journal, done = Journal(tmp_path / "journal"), Done()
+    journal.begin("apply", "run", "somebody", "", {})
+    journal.step("a step", "")
+    change = CommandChange(("sh", "-euc", script, "sh", str(host.root)), "a test")
+    carry_out([change], done, host, journal, lambda _: None, lambda: None)
+    told = unfinished(journal.path)
+    assert told is not None
+    touched = [path for each in told.changes for path in each["touches"]]  # type: ignore[attr-defined]
+    assert touched == [effect.path for effect in done.effects if isinstance(effect, FileEffect)]
+    return list(done.effects)
+
+
+def test_modes_owners_and_attributes_are_those_that_the_command_gave(host: Host) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    os.setxattr(host.path("/etc/hosts"), "user.note", b"mine")
+    made = run(host, 'cd "$1/etc"; echo more >>hosts; chown 7:8 hosts; chmod 4711 mail/access; chgrp 9 mail')
+    old, new = made.writes["/etc/hosts"]
+    assert old is not None
+    assert new is not None
+    assert (new.uid, new.gid, new.xattrs) == (7, 8, (("user.note", b"mine"),))
+    assert {path: new and (new.mode, new.gid) for path, (_, new) in made.writes.items()} == {
+        "/etc/hosts": (new.mode, 8),
+        "/etc/mail": (0o755, 9),
+        "/etc/mail/access": (0o4711, 0),
+    }
+
+
+def test_somebody_elses_files_are_not_the_commands(host: Host) -> None:
+    def meanwhile() -> None:
+        with host.path("/etc/hosts").open("a") as file:
+            file.write("somebody\n")
+        host.path("/etc/theirs").write_text("somebody\n")
+
+    made = run(host, 'echo x >"$1/etc/mail/made"', meanwhile)
+    assert list(made.writes) == ["/etc/mail/made"]
+    assert host.path("/etc/hosts").read_text().endswith("somebody\n")
+
+
+def test_a_command_runs_again_when_what_it_read_has_changed(host: Host) -> None:
+    left = [1]
+
+    def meanwhile() -> None:
+        if left:
+            left.pop()
+            host.path("/etc/mail/access").write_text("a\nsomebody\n")
+
+    made = run(
+        host, 'cd "$1/etc/mail"; cat access >access.db; cp access access.new; mv access.new access', meanwhile
+    )
+    new = made.writes["/etc/mail/access.db"][1]
+    assert new is not None
+    assert new.content == b"a\nsomebody\n"
+    assert list(made.writes) == ["/etc/mail/access.db"]
+
+
+def test_only_the_map_is_left_out_where_its_source_never_rests(host: Host) -> None:
+    def meanwhile() -> None:
+        with host.path("/etc/mail/access").open("a") as file:
+            file.write("somebody\n")
+
+    script = 'cd "$1/etc/mail"; cat access >access.db; cat sendmail.mc >sendmail.cf; cp access n; mv n access'
+    made = run(host, script, meanwhile)
+    assert list(made.writes) == ["/etc/mail/sendmail.cf"]
+    assert host.path("/etc/mail/access").read_text() == "a\n" + "somebody\n" * capture.ROUNDS
+
+
+def test_a_sendmail_mc_that_never_rests_is_told_of(host: Host) -> None:
+    def meanwhile() -> None:
+        with host.path("/etc/mail/sendmail.mc").open("a") as file:
+            file.write("somebody\n")
+
+    with pytest.raises(StaleError, match=r"/etc/mail/sendmail\.mc kept changing .*nothing was written"):
+        run(host, 'cd "$1/etc/mail"; cat sendmail.mc >sendmail.cf', meanwhile)
+    assert host.path("/etc/mail/sendmail.cf").read_text() == "cf\n"
+
+
+def test_members_are_added_beside_those_that_somebody_adds(host: Host) -> None:
+    def meanwhile() -> None:
+        host.path("/etc/group").write_text("root:x:0:\nsasl:x:45:bob\ndevs:x:1001:bob\n")
+        host.path("/etc/group-").write_text("root:x:0:\nsasl:x:45:\n")
+
+    made = run(
+        host,
+        'cd "$1/etc"; cp group group-; sed s/sasl:x:45:/\\&smmta/ group >group+; mv group+ group',
+        meanwhile,
+    )
+    assert list(made.writes) == ["/etc/group"]
+    new = made.writes["/etc/group"][1]
+    assert new is not None
+    assert new.content == b"root:x:0:\nsasl:x:45:bob,smmta\ndevs:x:1001:bob\n"
+
+
+def test_somebodys_lock_holds_no_command_up(host: Host) -> None:
+    host.path("/etc/group.lock").write_text("4711")
+    made = run(host, 'cd "$1/etc"; echo 1 >g; ln g group.lock; rm g group.lock; echo done')
+    assert (made.output, dict(made.writes)) == ("done\n", {})
+    assert host.path("/etc/group.lock").read_text() == "4711"
+
+
+def test_a_change_between_capture_and_write_runs_the_command_again(host: Host, tmp_path: Path) -> None:
+    """Seen when the file is about to be written, and after a map was made of what is there no more."""
+    journal, done, asked = Journal(tmp_path / "journal"), Done(), []
+
+    def interrupt() -> None:
+        asked.append(1)
+        if len(asked) == 2:  # before the first file is written
+            host.path("/etc/mail/access").write_text("somebody\n")
+
+    journal.begin("apply", "run", "somebody", "", {})
+    change = CommandChange(
+        ("sh", "-euc", 'cd "$1/etc/mail"; cat access >access.db', "sh", str(host.root)), "a test"
+    )
+    carry_out([change], done, host, journal, lambda _: None, interrupt)
+    assert host.path("/etc/mail/access.db").read_text() == "somebody\n"
+    assert [effect.record()["kind"] for effect in done.effects] == ["command", "file", "command", "file"]
+
+
+def test_a_command_that_fails_has_changed_nothing(host: Host, tmp_path: Path) -> None:
+    before = tree(host)
+    with pytest.raises(ChangeError, match=r"failed with status 3:\nno"):
+        carried_out(host, 'echo x >"$1/etc/mail/made"; echo no; exit 3', tmp_path)
+    assert tree(host) == before
+
+
+def test_a_device_is_not_written_to_a_host(host: Host) -> None:
+    with pytest.raises(ChangeError, match="/etc/pipe, a fifo"):
+        run(host, 'mkfifo "$1/etc/pipe"')
+
+
+def test_nothing_is_left_of_a_view(host: Host) -> None:
+    mounts = Path("/proc/self/mountinfo").read_text()
+    with host.private_view(("/etc", "/nowhere")) as view:
+        view.host.run(["touch", str(host.path("/etc/made"))])
+        assert list(view.written()) == ["/etc/made"]
+        holder = view.host.root.parts[2]
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+    assert not Path("/proc", holder).exists()
+
+
+def test_a_folder_that_no_mount_option_can_name_gives_no_view(tmp_path: Path) -> None:
+    odd = tmp_path / "a,b"
+    odd.mkdir()
+    with pytest.raises(ViewError, match="mount option"), PrivateView([str(odd)], {}):
+        pass
+
+
+def test_a_kernel_that_refuses_says_why(host: Host, tmp_path: Path) -> None:
+    fake = tmp_path / "unshare"
+    fake.write_text("#!/bin/sh\necho unshare failed: Operation not permitted\nexit 1\n")
+    fake.chmod(0o755)
+    view = PrivateView([str(host.path("/etc"))], {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    with pytest.raises(ViewError, match="Operation not permitted"), view:
+        pass
+
+
+def test_without_a_view_the_command_runs_on_the_host(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writes are what such a script makes, and nothing else of what changed meanwhile."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ViewError("not permitted")
+
+    monkeypatch.setattr(PrivateView, "__enter__", refuse)
+    said: list[str] = []
+    script = (
+        'cd "$1/etc"; echo new >mail/sendmail.cf; echo theirs >>mail/access; echo theirs >mail/note;'
+        "sed 's/sasl:x:45:/&smmta/; $a theirs:x:9:' group >group+; mv group+ group"
+    )
+    journal, done = Journal(tmp_path / "journal"), Done()
+    journal.begin("apply", "run", "somebody", "", {})
+    change = CommandChange(("sh", "-euc", script, "sh", str(host.root)), "a test")
+    carry_out([change], done, host, journal, said.append, lambda: None)
+    effect = done.effects[-1]
+    assert isinstance(effect, CommandEffect)
+    assert {file.path: file.after and file.after.content for file in effect.writes} == {
+        "/etc/mail/sendmail.cf": b"new\n",
+        "/etc/group": b"root:x:0:\nsasl:x:45:smmta\n",
+    }
+    assert "not permitted" in said[0]
+    assert Kind.FILE is effect.writes[0].after.kind  # type: ignore[union-attr]
