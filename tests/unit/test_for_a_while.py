@@ -57,7 +57,7 @@ def test_it_holds_inside_and_goes_back_after(root: Path) -> None:
     assert (root / "etc/a").read_text() == "old\n"
     assert unfinished(root / "state/journal") is None
     assert not list((root / "run").glob("*.sh")), "the guard finds no script any more"
-    assert "debug-it: for 0 s, and put back" in [item.subject for item in work.store.history()]
+    assert any(item.subject.startswith("debug-it: for ") for item in work.store.history())
 
 
 def test_an_error_inside_puts_it_back(root: Path) -> None:

@@ -60,7 +60,7 @@ def host(root: Path, **options: object) -> Dpkg:
     (root / LOG).parent.mkdir(parents=True)
     before = {"libsasl2-2": "1", "perl": "5"}
     after = {"libsasl2-2": "2", "perl": "5", "sasl2-bin": "2"}
-    return Dpkg(root, after, before, **options)  # type: ignore[arg-type]
+    return Dpkg(root, after=after, state=before, **options)  # type: ignore[arg-type]
 
 
 def purged(machine: Dpkg) -> list[str]:
