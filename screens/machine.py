@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from wizard.host import Host
     from wizard.interrupt import Interrupt
     from wizard.journal import Journal, Unfinished
-    from wizard.log_follow import Logged
     from wizard.log_watch import Seen
     from wizard.login_by_hand import Talked
+    from wizard.mail_log import Logged
     from wizard.overview import Overview
     from wizard.own_edits import OwnEdit
     from wizard.plan import Check, Plan, Say, Step

@@ -17,6 +17,7 @@ from wizard.host import Host, HostError
 from wizard.log_follow import LONGEST
 from wizard.log_watch import WITHIN, Seen, Watch
 from wizard.look import qualified_name
+from wizard.mail_log import UNPROVED
 from wizard.plan import Check, Sign
 from wizard.printing import check_text, clean, out
 from wizard.smtp import Credentials, Finding, Line, Result, Target, converse
@@ -116,6 +117,8 @@ def held(
     following = False
     with ExitStack() as stack:
         watch = stack.enter_context(Watch(host, credentials.user if credentials else None, take, shown))
+        if watched and watch.source not in (None, "journal"):
+            watch.line(Line("note", f"The mail log is {watch.source}. Of its lines: {UNPROVED}."))
         result = converse(target, credentials, watch.line, watch.connected)
         silent = _silent(watch, target)
         if silent:
@@ -153,12 +156,14 @@ def _silent(watch: Watch, target: Target) -> str:
 
 
 def _with_delivery(result: Result, made: Delivery) -> Result:
-    """The result with a finding on the message. One that waits is no failure: the queue is tried again."""
+    """The result with a finding on the message. One that waits is no failure: the queue is tried again. What stands in
+    a file is no finding."""
     states = {"delivered": "ok", "deferred": "warning", "failed": "failed"}
     says = (
         made.says if made.state != "unknown" else f"What became of the message is not known yet: {made.says}"
     )
-    finding = Finding("delivery", states.get(made.state, "unknown"), clean(says))  # type: ignore[arg-type]
+    state = "unknown" if made.file else states.get(made.state, "unknown")
+    finding = Finding("delivery", state, clean(says))  # type: ignore[arg-type]
     return replace(result, findings=(*result.findings, finding))
 
 

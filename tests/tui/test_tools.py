@@ -26,9 +26,9 @@ from wizard.by_hand import Move
 from wizard.connection import Target
 from wizard.host import HostError
 from wizard.interrupt import Interrupt
-from wizard.log_follow import Logged
 from wizard.log_watch import Seen
 from wizard.login_by_hand import Talked, talk
+from wizard.mail_log import Logged
 from wizard.outside_test import Outside, verdict
 from wizard.plan import Check, Say, Sign, Step
 from wizard.saslauthd_debug import Ended

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from wizard import facts as f
-from wizard import sendmail_cf
+from wizard import mail_log, sendmail_cf
 from wizard.answers import Answers
 from wizard.connection import Deadline, WireError, lookup
 from wizard.facts import Facts
@@ -19,13 +19,15 @@ from wizard.look import look, running
 from wizard.m4 import expand
 from wizard.sendmail_cf import Daemon
 from wizard.troubleshoot import account as accounts
-from wizard.troubleshoot import certificate_files, log_lines, pam, ruleset, storage
+from wizard.troubleshoot import certificate_files, pam, ruleset, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.conversation import TIMEOUT, Conversation, converse, is_submission
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.picture import DAEMON, TEXTS, Picture
 from wizard.wire import Credentials
 
+LOOKED_BACK = 3600.0
+"""Seconds of the mail log that are read."""
 MUX_TIMEOUT = 5.0
 """Seconds for saslauthd's answer to an empty login, which it gives at once."""
 LOGIN_TIMEOUT = 30.0
@@ -78,7 +80,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             mux_problem=mux,
             account=owner,
             socket_login=answer,
-            log=log_lines.look(host),
+            log=mail_log.lines(host, time.time() - LOOKED_BACK),
             texts={path: text for path in TEXTS if (text := _text(host, path, absent=None)) is not None},
             pam=stack,
             storage=room.result(),
