@@ -84,6 +84,13 @@ class MoveWaits(Message):
 
 
 @dataclass
+class CertificateWaits(Message):
+    """A server's certificate is not trusted: what is known of it; whether the password may go there all the same."""
+
+    words: str
+
+
+@dataclass
 class JobEnded(Message):
     """The worker is done: with a result, or with what went wrong."""
 

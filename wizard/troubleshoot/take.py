@@ -7,7 +7,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from wizard import facts as f
 from wizard import mail_log, sendmail_cf
@@ -18,6 +18,7 @@ from wizard.host import Host, HostError
 from wizard.look import look, running
 from wizard.m4 import expand
 from wizard.sendmail_cf import Daemon
+from wizard.server_trust import Trust, trust_of
 from wizard.troubleshoot import account as accounts
 from wizard.troubleshoot import certificate_files, pam, ruleset, storage
 from wizard.troubleshoot.account import Account
@@ -59,11 +60,17 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
         wanted = _each_port(sendmail_cf.daemons(cf))
         chosen = _for_login(wanted)
         patience = STOPPED if DAEMON in stopped else TIMEOUT
-        asked = [
-            pool.submit(converse, item, node, used if item is chosen else None, patience) for item in wanted
-        ]
+        before = wanted if used is None else [item for item in wanted if item is not chosen]
+        asked = [pool.submit(converse, item, node, None, patience) for item in before]
         facts = look(host)
         asked += [pool.submit(converse, item, node, None, patience) for item in _held(facts, wanted)]
+        if used is not None and chosen is not None:
+            # The login comes last: a server that has had the password could say it on another connection.
+            others = tuple(asked)
+            asked.insert(
+                wanted.index(chosen),
+                pool.submit(lambda: _login(others, chosen, node, used, patience, trust_of(host))),
+            )
         name = facts.fqdn or facts.hostname or "localhost"
         addresses = pool.submit(_addresses, name)
         refused = pool.submit(_cf_refused, host, cf, facts)
@@ -96,6 +103,18 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             seconds=time.monotonic() - clock,
             waited=max((item.seconds for item in talks), default=0.0),
         )
+
+
+def _login(
+    others: Sequence[Future[Conversation]],
+    chosen: Daemon,
+    node: str,
+    credentials: Credentials,
+    patience: float,
+    trust: Trust,
+) -> Conversation:
+    wait(others)
+    return converse(chosen, node, credentials, patience, trust)
 
 
 def hopeless(owner: Account | None) -> bool:
