@@ -5,7 +5,7 @@ letter a line. So nothing of its own is shown: the code, an enhanced status code
 a phrase of the list below, spelt as it stands here. That is enough to tell what sendmail, Postfix and Exim say of a
 login and a message; for the rest there is the server's log. The one thing of its own is sendmail's queue id, for the
 message is followed by it: only in sendmail's form, of today by its date, and without four letters of the password in
-either direction.
+either direction. What a server said before it had the password is no echo, and is shown.
 """
 
 from __future__ import annotations

@@ -61,11 +61,12 @@ class _Hangup(Exception):
 
 
 @contextmanager
-def serving(script: Script, family: socket.AddressFamily = socket.AF_INET) -> Iterator[int]:
-    """Runs the script on a free loopback port until the block ends."""
-    listener = socket.create_server(
-        ("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family, backlog=5
-    )
+def serving(
+    script: Script, family: socket.AddressFamily = socket.AF_INET, at: tuple[str, int] | None = None
+) -> Iterator[int]:
+    """Runs the script on a free loopback port, or `at` an address and port, until the block ends."""
+    loopback = ("::1" if family == socket.AF_INET6 else "127.0.0.1", 0)
+    listener = socket.create_server(at or loopback, family=family, backlog=5)
     listener.settimeout(0.02)
     done = threading.Event()
 
