@@ -87,7 +87,10 @@ def test_a_greeting_that_is_none(greeting: bytes | None, bare_certificate: Path)
 
 def test_no_password_to_a_server_that_is_not_trusted(bare_certificate: Path) -> None:
     pinned = Trust(pins=frozenset({"0" * 64}), file="/etc/mail/tls/sendmail-server.crt")
-    for trust, words in ((Trust(accepted="0" * 64), "was not verified"), (pinned, "apply restart")):
+    for trust, words in (
+        (Trust(accepted="0" * 64), "was not verified"),
+        (pinned, "systemctl restart sendmail"),
+    ):
         script = Script(bare_certificate)
         hand, _, _ = held(script, trust=trust)
         assert not hand.accepted

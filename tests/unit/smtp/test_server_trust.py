@@ -136,7 +136,7 @@ def test_the_admin_is_asked_with_all_that_is_known(
     pairs = ":".join(digits[at : at + 2] for at in range(0, 64, 2))
     for part in (pairs[:47], pairs[48:], "mx.test", f"{seen.not_after:%Y-%m-%d}"):
         assert part in words
-    assert ("apply restart" if pins else "self-signed") in words
+    assert ("systemctl restart sendmail" if pins else "self-signed") in words
     if not answer:
         assert made.layer is Layer.CERTIFICATE
         assert "no password was sent" in made.verdict

@@ -61,6 +61,7 @@ _DROP = Ruleset(
 )
 
 CASES: list[tuple[str, Layer, dict[str, Any]]] = [
+    ("certificate-not-own", Layer.CERTIFICATE, {"account": ALICE, **_stopped(Layer.CERTIFICATE)}),
     ("clock-wrong", Layer.NAME, {"now": 1.0}),
     ("hostname-unresolved", Layer.NAME, {"facts": {"fqdn": "", "fqdn_resolves": False}}),
     ("firewall-closed", Layer.FIREWALL, {"ruleset": _DROP}),

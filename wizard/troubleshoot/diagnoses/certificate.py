@@ -124,7 +124,7 @@ def _not_own(picture: Picture) -> Seen | None:
     return Seen(
         f"what answers on {bad[0].source} does not present the certificate that sendmail.cf names: no password was sent there",
         tuple(Evidence(item.why, item.source) for item in bad),
-        Mend(("restart",)),
+        Mend(("mend-sendmail-restart",)),
     )
 
 
