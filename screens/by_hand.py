@@ -11,10 +11,11 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Label, Static
 
 from screens import problems
+from screens.accepting import Accepting, asking
 from screens.desk import Job, Reply, Stopped
 from screens.frame import Frame, typed
 from screens.machine import ByHandRequest
-from screens.messages import JobEnded, MoveWaits, SmtpLine
+from screens.messages import CertificateWaits, JobEnded, MoveWaits, SmtpLine
 from screens.widgets.explained_lines import ExplainedLines
 from wizard.interrupt import Interrupted
 from wizard.printing import clean
@@ -128,6 +129,7 @@ drops or msa-wizard is killed, all is put back.
                 ),
                 job.say,
                 job.interrupt,
+                asking(job),
             )
 
         self.wizard.desk.start(self, "a login by hand", work)
@@ -148,6 +150,13 @@ drops or msa-wizard is killed, all is put back.
         if self._leave:
             self._answer(Reply.NO)
         self._count()
+
+    def on_certificate_waits(self, message: CertificateWaits) -> None:
+        """Whether the password may go to a server that is not trusted."""
+        if self._leave:
+            self.wizard.desk.answer(Reply.NO)
+        else:
+            self.app.push_screen(Accepting(message.words))
 
     def on_smtp_line(self, message: SmtpLine) -> None:
         """A line of either side."""

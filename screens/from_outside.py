@@ -19,7 +19,7 @@ from screens.widgets.signs import check_content
 from wizard.plan import Check
 
 if TYPE_CHECKING:
-    from wizard.log_follow import Logged
+    from wizard.mail_log import Logged
 
 SECONDS = 300
 """How long is waited."""

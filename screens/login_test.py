@@ -11,13 +11,15 @@ from textual.content import Content
 from textual.widgets import Input, Label, Static
 
 from screens import problems
-from screens.desk import Job
+from screens.accepting import Accepting, asking
+from screens.desk import Job, Stopped
 from screens.frame import Frame, typed
-from screens.messages import JobEnded, SmtpLine
+from screens.messages import CertificateWaits, JobEnded, SmtpLine
 from screens.widgets.signs import check_content
+from wizard.interrupt import Interrupted
 from wizard.plan import Check, Sign
 from wizard.printing import clean
-from wizard.smtp import Credentials, Result, Target
+from wizard.smtp import Credentials, Result
 
 if TYPE_CHECKING:
     from wizard.log_watch import Seen
@@ -52,6 +54,9 @@ class LoginTest(Frame[None]):
 This talks to the server as a mail program does: STARTTLS, then AUTH LOGIN. ">" is what we say, "<" what the server
 says, "#" a remark, "|" what the server writes into its mail log meanwhile. User name and password travel as base64, which is no encryption: TLS around them is. The
 password is masked wherever it would be seen. 235 means that the login works.
+
+The password goes to a server alone whose certificate is trusted: on this host it must be the one that sendmail.cf names,
+elsewhere one that this system trusts. For any other you are asked, with its fingerprint.
 
 Enter in any field begins the test.
 """
@@ -128,10 +133,9 @@ Enter in any field begins the test.
 
         def work(job: Job) -> Result:
             from wizard.log_watch import WITHIN
-            from wizard.login import held, reachable
+            from wizard.login import held, target_of
 
-            address, name = reachable(host, port)
-            target = Target(host=address, server_name=name, port=port, send_to=send_to or None)
+            target = target_of(machine.host, host, port, ask=asking(job), send_to=send_to or None)
             return held(
                 machine.host, target, credentials, WITHIN, True, lambda line: job.post(SmtpLine(line))
             ).result
@@ -142,9 +146,17 @@ Enter in any field begins the test.
         """A line more; drawn with others some ten times a second."""
         self._said.append(_shown(message.line))
 
+    def on_certificate_waits(self, message: CertificateWaits) -> None:
+        """Whether the password may go to a server that is not trusted."""
+        self._draw()
+        self.app.push_screen(Accepting(message.words))
+
     def on_job_ended(self, message: JobEnded) -> None:
         """The verdict."""
         self._draw()
+        if isinstance(message.error, Stopped | Interrupted):
+            self._verdict("It was ended.")
+            return
         if message.error is not None:
             said = (
                 clean(str(message.error))

@@ -8,7 +8,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from snapshots.store import Commit, Store
     from wizard.answers import Answers
     from wizard.by_hand import Move
+    from wizard.certificate import Certificate
     from wizard.certificate_report import CertificateReport
     from wizard.events import Report
     from wizard.facts import Facts
     from wizard.host import Host
     from wizard.interrupt import Interrupt
     from wizard.journal import Journal, Unfinished
-    from wizard.log_follow import Logged
     from wizard.log_watch import Seen
     from wizard.login_by_hand import Talked
+    from wizard.mail_log import Logged
     from wizard.overview import Overview
     from wizard.own_edits import OwnEdit
     from wizard.plan import Check, Plan, Say, Step
@@ -195,32 +196,31 @@ class Machine:
         enter: Callable[[Move, float | None], bool],
         say: Say,
         interrupt: Interrupt,
+        ask: Callable[[Certificate, str], bool] | None = None,
     ) -> Talked:
-        """A conversation with this host, one command at a time; `enter` says whether the next one goes, before the end.
+        """A conversation with this host, one command at a time; `enter` says whether the next one goes, before the end;
+        `ask` whether a certificate that is not trusted is accepted.
 
         Without TLS AuthOptions is out of sendmail.cf for that while. Raises ValueError, HostError, ChangeError."""
         from wizard.for_a_while import ForAWhile
-        from wizard.login import reachable
+        from wizard.login import target_of
         from wizard.login_by_hand import talk
         from wizard.plain_login import held, plain
-        from wizard.smtp import Target
 
         def converse(address: str, end: float | None) -> Talked:
-            target = Target(
-                host=address, server_name=name, port=request.port, send_to=request.send_to or None
-            )
+            target = replace(asked, host=address)
             return talk(
                 *(self.host, target, request.credentials, told, lambda move: enter(move, end)),
                 encrypted=request.encrypted,
             )
 
-        address, name = reachable("", request.port)
+        asked = target_of(self.host, "", request.port, ask=ask, send_to=request.send_to or None)
         if request.encrypted:
-            return converse(address, None)
+            return converse(asked.host, None)
         with self.at_work(interrupt) as (store, journal, _):
             made = plain(self.facts(), request.port, loopback=request.loopback)
             if made is None:
-                return converse(address, None)
+                return converse(asked.host, None)
             work = ForAWhile(self.host, store, journal, interrupt, say)
             with held(work, made, request.port, request.seconds) as end:
                 return converse(made.address, end)

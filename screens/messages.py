@@ -10,8 +10,8 @@ from textual.message import Message
 if TYPE_CHECKING:
     from wizard.by_hand import Move
     from wizard.events import Event
-    from wizard.log_follow import Logged
     from wizard.log_watch import Seen
+    from wizard.mail_log import Logged
     from wizard.own_edits import OwnEdit
     from wizard.plan import Plan, Step
     from wizard.rollback import Rollback
@@ -81,6 +81,13 @@ class MoveWaits(Message):
 
     move: Move
     end: float | None
+
+
+@dataclass
+class CertificateWaits(Message):
+    """A server's certificate is not trusted: what is known of it; whether the password may go there all the same."""
+
+    words: str
 
 
 @dataclass

@@ -7,11 +7,23 @@ import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from wizard.certificate import client_context
+from wizard.certificate import client_context, read, sent_chain
 from wizard.connection import Deadline, Target, Wire, WireError, lookup, why
 from wizard.smtp import Ends
-from wizard.submission import message, queue_id
-from wizard.wire import MASK, Credentials, Line, Transcript, default_sender, encode, mailbox
+from wizard.submission import message
+from wizard.wire import (
+    MASK,
+    Credentials,
+    Failure,
+    Layer,
+    Line,
+    Transcript,
+    clean,
+    default_sender,
+    encode,
+    failure,
+    mailbox,
+)
 
 LONGEST = 3600.0
 """Seconds for a whole conversation."""
@@ -56,7 +68,7 @@ class ByHand:
         """Send what is next, read the answer; `next` is what follows it."""
         try:
             self.next = next(self._script, None)
-        except (WireError, OSError, ValueError) as error:
+        except (Failure, WireError, OSError, ValueError) as error:
             self.problem, self.next = self._transcript.shown(str(error) or why(error)), None
 
     def close(self) -> None:
@@ -89,6 +101,8 @@ class ByHand:
         wire.finish()
 
     def _login(self) -> Iterator[Move]:
+        if not self._encrypted:
+            self._wire.admit_in_clear(self._target.trust)
         user, password = encode(self._credentials.user), encode(self._credentials.password)
         named = self._transcript.shown(self._credentials.user)
         moves = (
@@ -121,10 +135,11 @@ class ByHand:
             self._transcript.add("client", self._transcript.shown(line))
         self._transcript.add("client", ".", "the end of the message")
         wire.send("\r\n".join([*(f".{line}" if line.startswith(".") else line for line in lines), ".", ""]))
-        if wire.getreply()[0] != 250:
+        code, said = wire.getreply()
+        if code != 250:
             self.problem = f"the message got {wire.reply}"
             return
-        self.queue_id = queue_id(wire.reply.text)
+        self.queue_id = self._transcript.queue_id(said)
 
     def _leave(self, problem: str) -> Iterator[Move]:
         self.problem = problem
@@ -143,9 +158,16 @@ class ByHand:
             self._on_connection(((near[0], near[1]), (far[0], far[1])))
 
     def _encrypt(self) -> None:
+        """TLS with a server that may have the password. Raises WireError, Failure."""
+        trust, name = self._target.trust, self._target.name
+        verify = not (trust.pinned(self._wire.peer) or trust.accepted)
         try:
-            tls = self._wire.encrypt(client_context(verify=False), self._target.name.split("%")[0])
+            tls = self._wire.encrypt(client_context(verify=verify), name.split("%")[0])
+        except ssl.SSLCertVerificationError as error:
+            raise failure(Layer.CERTIFICATE, clean(error.verify_message)) from None
         except (ssl.SSLError, OSError) as error:
             raise WireError(f"the TLS handshake failed: {why(error)}") from None
-        name, _, bits = tls.cipher() or ("?", "", 0)
-        self._transcript.add("note", f"Encrypted: {tls.version()} {name} {bits} bits.")
+        cipher, _, bits = tls.cipher() or ("?", "", 0)
+        self._transcript.add("note", f"Encrypted: {tls.version()} {cipher} {bits} bits.")
+        seen = read(sent_chain(tls), name, None, verify, self._transcript.shown)
+        self._wire.admit(trust, "" if verify else "it was not verified", seen)

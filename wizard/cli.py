@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 DONE, FAILED, USAGE, CANNOT, CONFLICT, LOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6
 """The exit codes; `plan --exit-code` has 10 as well."""
 
+_ACCEPT = "the server's certificate is accepted by its SHA-256 fingerprint, whoever issued it"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
@@ -232,6 +234,7 @@ def _debug_options(debug: argparse.ArgumentParser) -> None:
     login.add_argument("--user", required=True, help="login name")
     login.add_argument("--port", type=int, default=587, help="587; 465 has TLS on connect")
     login.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
+    login.add_argument("--accept-certificate", metavar="FINGERPRINT", help=_ACCEPT)
     login.add_argument(
         "--plaintext",
         action="store_true",
@@ -291,7 +294,12 @@ def _test_options(test: argparse.ArgumentParser) -> None:
     test.add_argument("--family", choices=("any", "ipv4", "ipv6"), default="any")
     test.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
     test.add_argument("--sender", metavar="ADDRESS", help="its sender (USER@HOST)")
-    test.add_argument("--verify", action="store_true", help="an untrusted certificate is a failure")
+    test.add_argument(
+        "--verify",
+        action="store_true",
+        help="an untrusted certificate is a failure, also this host's own, and without a login",
+    )
+    test.add_argument("--accept-certificate", metavar="FINGERPRINT", help=_ACCEPT)
     test.add_argument(
         "--watch", action="store_true", help="the lines of the mail log beside the conversation"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import queue
 import re
@@ -10,10 +11,12 @@ import socket
 import ssl
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from wizard.wire import HOST_NAME, Transcript, clean, explain, mailbox
+from wizard.certificate import Certificate
+from wizard.server_trust import Trust
+from wizard.wire import HOST_NAME, MASK, Layer, Transcript, clean, failure, mailbox
 
 LINE_OCTETS = 8192  # a longer reply line is an attack or not SMTP at all (RFC 5321 section 4.5.3.1.5: 512)
 REPLY_LINES = 100  # sendmail's longest reply (EHLO, HELP) stays under 30
@@ -25,9 +28,8 @@ class Target:
     """What to test. Raises ValueError, with a sentence, for what cannot be tested.
 
     `implicit_tls` None means: on port 465 only (RFC 8314). `timeout` (seconds) bounds each answer,
-    `deadline` everything. `send_to` asks for a real message, from `sender` (default: user@host). With
-    `verify` an untrusted certificate is a failure and no password is sent; without, it is a warning.
-    `smtp_port` None skips that check. `server_name` is the name that clients know the server by, where `host` is only
+    `deadline` everything. `send_to` asks for a real message, from `sender` (default: user@host).
+    `trust` says whom the password may be sent to; `smtp_port` None skips that check. `server_name` is the name that clients know the server by, where `host` is only
     the address to reach it at.
     """
 
@@ -39,7 +41,7 @@ class Target:
     timeout: float = 30.0
     send_to: str | None = None
     sender: str | None = None
-    verify: bool = False
+    trust: Trust = field(default_factory=Trust)
     smtp_port: int | None = 25
     deadline: float = 120.0
     server_name: str | None = None
@@ -117,6 +119,10 @@ class Deadline:
         self._end = time.monotonic() + seconds
         self._seconds = seconds
 
+    def extend(self, seconds: float) -> None:
+        """Give back what was waited for somebody else than the server."""
+        self._end += seconds
+
     def within(self, seconds: float) -> Deadline:
         """A deadline `seconds` from now, or this one where it is earlier."""
         return Deadline(min(seconds, max(self._end - time.monotonic(), 0.0)))
@@ -158,6 +164,7 @@ class Wire(smtplib.SMTP):
         super().__init__(local_hostname="localhost", timeout=patience)
         self._transcript, self._deadline, self._patience = transcript, deadline, patience
         self._pending, self._verb = b"", ""
+        self._admitted = False
         self.reply = Reply(0, "")
 
     def dial(self, family: int, address: tuple[Any, ...]) -> None:
@@ -193,10 +200,51 @@ class Wire(smtplib.SMTP):
             raise
         return tls
 
+    @property
+    def peer(self) -> str:
+        """The address of the server, as the kernel knows it."""
+        return str(self.sock.getpeername()[0]) if self.sock is not None else ""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate that the server presented on this connection, "" without TLS."""
+        own = self.sock.getpeercert(binary_form=True) if isinstance(self.sock, ssl.SSLSocket) else None
+        return hashlib.sha256(own).hexdigest() if own else ""
+
+    def admit(self, trust: Trust, refusal: str, seen: Certificate | None) -> None:
+        """Let the password go to this server, if it is trusted, or the admin says so. `refusal` is what the trust store
+        has against it, "" for nothing; `seen` its certificate. Raises Failure otherwise, and without TLS."""
+        if not isinstance(self.sock, ssl.SSLSocket):
+            raise failure(Layer.STARTTLS, "the connection is not encrypted, and no password goes there")
+        against = trust.objection(self.peer, self.fingerprint, refusal)
+        if (
+            against
+            and trust.ask is not None
+            and seen is not None
+            and seen.fingerprint_sha256 == self.fingerprint
+        ):
+            began = time.monotonic()
+            against = "" if trust.ask(seen, against) else against
+            self._deadline.extend(time.monotonic() - began)
+        if against:
+            raise failure(Layer.CERTIFICATE, f"{against}. Its SHA-256 fingerprint is {self.fingerprint}")
+        self._admitted = True
+
+    def admit_in_clear(self, trust: Trust) -> None:
+        """Let the password go without TLS, to this host itself alone. Raises Failure otherwise."""
+        if not trust.is_own(self.peer):
+            raise failure(Layer.STARTTLS, "without TLS a password goes to this host alone")
+        self._admitted = True
+
     def ask(self, text: str, shown: str | None = None, explanation: str = "") -> Reply:
-        """Sends a command, reads its reply; `shown` stands for a secret text. Raises WireError."""
+        """Sends a command, reads its reply; `shown` stands for a secret text, with MASK for the password, which goes to
+        a server alone that was admitted. Raises WireError."""
         if re.search(r"[\r\n\0]", text):
             raise ValueError("An SMTP command cannot hold a line end or NUL.")
+        if shown is not None and MASK in shown:
+            if not self._admitted:
+                raise WireError("the password is kept back: nobody has looked whether the server may have it")
+            self._transcript.password_sent = True
         self._verb = (shown or text).split(" ")[0].upper()
         self._transcript.add("client", self._transcript.shown(text) if shown is None else shown, explanation)
         self.send(f"{text}\r\n")
@@ -232,16 +280,11 @@ class Wire(smtplib.SMTP):
     def getreply(self) -> tuple[int, bytes]:
         """Reads one reply, all its lines within one time-out. Raises WireError."""
         until, texts, codes = self._deadline.within(self._patience), list[bytes](), set[int]()
+        shown: list[str] = []
         while True:
             raw = self._line(until)
-            shown = self._transcript.shown(raw)
+            shown.append(self._transcript.heard(raw, self._verb)[4:].strip())
             found = re.fullmatch(rb"([2-5][0-9]{2})(?:([ -])(.*))?", raw, re.DOTALL)
-            said = (
-                explain(self._verb, int(found[1]), (found[3] or b"").decode(errors="replace"))
-                if found
-                else ""
-            )
-            self._transcript.add("server", shown, self._transcript.shown(said))
             if not found:
                 raise self._broken("the server said something that is not SMTP")
             codes.add(int(found[1]))
@@ -252,7 +295,7 @@ class Wire(smtplib.SMTP):
                 break
             if len(texts) >= REPLY_LINES:
                 raise self._broken(f"the server sent a reply of more than {REPLY_LINES} lines")
-        self.reply = Reply(codes.pop(), self._transcript.shown(b" / ".join(texts)))
+        self.reply = Reply(codes.pop(), clean(" / ".join(shown)))
         return self.reply.code, b"\n".join(texts)
 
     def finish(self) -> None:
@@ -273,7 +316,7 @@ class Wire(smtplib.SMTP):
     def _line(self, until: Deadline) -> bytes:
         while b"\n" not in self._pending[:LINE_OCTETS]:
             if len(self._pending) >= LINE_OCTETS:
-                self._transcript.add("server", self._transcript.shown(self._pending[:LINE_OCTETS], cut=True))
+                self._transcript.heard(self._pending[:LINE_OCTETS], cut=True)
                 raise self._broken(f"the server sent a line of more than {LINE_OCTETS} octets")
             if self.sock is None:
                 raise WireError("the server closed the connection")
@@ -288,7 +331,7 @@ class Wire(smtplib.SMTP):
                 ) from None
             if not chunk:
                 if self._pending:
-                    self._transcript.add("server", self._transcript.shown(self._pending, cut=True))
+                    self._transcript.heard(self._pending, cut=True)
                 raise self._broken("the server closed the connection")
             self._pending += chunk
         raw, _, self._pending = self._pending.partition(b"\n")

@@ -13,12 +13,12 @@ from wizard.for_a_while import ForAWhile
 from wizard.host import Host, HostError
 from wizard.interrupt import Interrupt, Interrupted
 from wizard.log_watch import Seen
-from wizard.login import held, password, reachable, tell
+from wizard.login import held, password, target_of, tell
 from wizard.look import look
 from wizard.plan import ChangeError, Sign
 from wizard.printing import check_text, clean, error, out
 from wizard.saslauthd_debug import WITHIN, debug, said
-from wizard.smtp import Credentials, Target
+from wizard.smtp import Credentials
 from wizard.state_folder import at_work, must_be_root
 from wizard.wire import Transcript
 
@@ -132,8 +132,7 @@ class Login:
 
     def _try(self) -> None:
         try:
-            address, name = reachable("", 587)
-            target = Target(host=address, server_name=name, smtp_port=None)
+            target = target_of(Host(), "", 587, smtp_port=None)
             self.refused = not held(Host(), target, self._credentials, 1.0, False, self._tell).result.ok
         except (ValueError, OSError) as problem:
             self.refused = True

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from wizard.log_follow import Logged
+from wizard.mail_log import UNPROVED, Logged
 
 State = Literal["delivered", "deferred", "failed", "unknown"]
 _FIELD = re.compile(r"(?:^|[ ,])(to|relay|mailer|dsn)=([^,]*)")
@@ -37,6 +36,8 @@ class Delivery:
     attempts: tuple[Attempt, ...] = ()
     accepted: bool = False
     """Whether sendmail's log says, too, that it took the message."""
+    file: str = ""
+    """Where it stands, which cannot be proved; "" where sendmail itself wrote it into the journal."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for json.dumps."""
@@ -45,7 +46,8 @@ class Delivery:
 
 def delivery(queue_id: str, lines: Sequence[Logged]) -> Delivery:
     """What the lines of this message, oldest first, say."""
-    own = [line.text.partition(": ")[2] for line in lines if line.queue_id == queue_id]
+    about = [line for line in lines if line.queue_id == queue_id]
+    own, file = [line.text.partition(": ")[2] for line in about], about[0].file if about else ""
     accepted = any(text.startswith("from=") for text in own)
     latest: dict[str, Attempt] = {}
     for text in own:
@@ -59,9 +61,13 @@ def delivery(queue_id: str, lines: Sequence[Logged]) -> Delivery:
             if accepted
             else "nothing is logged of it"
         )
-        return Delivery(queue_id, "unknown", f"{says}.", (), accepted)
+        return Delivery(queue_id, "unknown", f"{says}.{_doubt(file)}", (), accepted, file)
     worst = max(attempts, key=lambda item: _RANK[item.state])
-    return Delivery(queue_id, worst.state, _sentence(worst), attempts, accepted)
+    return Delivery(queue_id, worst.state, _sentence(worst) + _doubt(file), attempts, accepted, file)
+
+
+def _doubt(file: str) -> str:
+    return f" So says {file}; {UNPROVED}." if file else ""
 
 
 def attempt(text: str) -> Attempt | None:

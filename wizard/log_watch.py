@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from wizard.delivery import Delivery, delivery
 from wizard.host import Host
-from wizard.log_follow import LogFollower, Logged
+from wizard.log_follow import LogFollower
 from wizard.log_words import word
+from wizard.mail_log import Logged
 from wizard.network import addresses, server_process
 from wizard.wire import Line, clean
 

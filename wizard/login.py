@@ -6,10 +6,12 @@ import getpass
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from templates import render
 from wizard import as_json, sendmail_cf
 from wizard.answers import Answers, AnswersError, host_name
+from wizard.certificate import Certificate
 from wizard.delivery import Delivery
 from wizard.editors import EditError, shell_defaults
 from wizard.facts import SASLAUTHD_DEFAULT, SENDMAIL_CF
@@ -17,8 +19,10 @@ from wizard.host import Host, HostError
 from wizard.log_follow import LONGEST
 from wizard.log_watch import WITHIN, Seen, Watch
 from wizard.look import qualified_name
+from wizard.mail_log import UNPROVED
 from wizard.plan import Check, Sign
 from wizard.printing import check_text, clean, out
+from wizard.server_trust import trust_of
 from wizard.smtp import Credentials, Finding, Line, Result, Target, converse
 from wizard.wire import Transcript
 
@@ -39,16 +43,17 @@ def test(arguments: argparse.Namespace, answers: Answers) -> int:
     chosen = answers.test
     user = arguments.user or chosen.user
     try:
-        address, name = reachable(arguments.host or chosen.host, arguments.port)
-        target = Target(
-            host=address,
-            server_name=name,
-            port=arguments.port,
+        target = target_of(
+            Host(),
+            arguments.host or chosen.host,
+            arguments.port,
+            accepted=arguments.accept_certificate,
+            store_alone=arguments.verify,
+            ask=None if arguments.json or not sys.stdin.isatty() else accept,
             mechanism=arguments.mechanism,
             family=arguments.family,
             send_to=arguments.send_to or chosen.send_to or None,
             sender=arguments.sender,
-            verify=arguments.verify,
         )
         within = seconds(arguments, WITHIN)
         credentials = Credentials(user, password(arguments)) if user else None
@@ -66,7 +71,7 @@ def test(arguments: argparse.Namespace, answers: Answers) -> int:
     for finding in result.findings:
         out(check_text(Check(finding.id, Sign(finding.state), finding.says)))
     out(f"\n{'OK' if result.ok and not bad else 'FAILED'}: {clean(result.verdict)}")
-    if credentials and name and "-c" in _saslauthd_options():
+    if credentials and target.server_name and "-c" in _saslauthd_options():
         out(
             "Note: saslauthd caches logins (-c): a password that was changed, or an account that was locked, is still"
         )
@@ -116,6 +121,8 @@ def held(
     following = False
     with ExitStack() as stack:
         watch = stack.enter_context(Watch(host, credentials.user if credentials else None, take, shown))
+        if watched and watch.source not in (None, "journal"):
+            watch.line(Line("note", f"The mail log is {watch.source}. Of its lines: {UNPROVED}."))
         result = converse(target, credentials, watch.line, watch.connected)
         silent = _silent(watch, target)
         if silent:
@@ -153,12 +160,14 @@ def _silent(watch: Watch, target: Target) -> str:
 
 
 def _with_delivery(result: Result, made: Delivery) -> Result:
-    """The result with a finding on the message. One that waits is no failure: the queue is tried again."""
+    """The result with a finding on the message. One that waits is no failure: the queue is tried again. What stands in
+    a file is no finding."""
     states = {"delivered": "ok", "deferred": "warning", "failed": "failed"}
     says = (
         made.says if made.state != "unknown" else f"What became of the message is not known yet: {made.says}"
     )
-    finding = Finding("delivery", states.get(made.state, "unknown"), clean(says))  # type: ignore[arg-type]
+    state = "unknown" if made.file else states.get(made.state, "unknown")
+    finding = Finding("delivery", state, clean(says))  # type: ignore[arg-type]
     return replace(result, findings=(*result.findings, finding))
 
 
@@ -184,6 +193,47 @@ def password(arguments: argparse.Namespace) -> str:
     if not sys.stdin.isatty():
         raise AnswersError("--user needs a password: give --password-stdin, or run it on a terminal")
     return getpass.getpass("Password: ")
+
+
+def accept(seen: Certificate, why: str) -> bool:
+    """Ask on the terminal whether the server with this certificate may have the password; no is the default."""
+    out("\n" + question(seen, why))
+    try:
+        return input("Send the password to this server? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def question(seen: Certificate, why: str) -> str:
+    """What the admin has to know for that answer: the certificate, and what is against it."""
+    digits = seen.fingerprint_sha256.upper()
+    pairs = [digits[at : at + 2] for at in range(0, len(digits), 2)]
+    return render(
+        "accept_certificate.txt.j2",
+        why=clean(why),
+        subject=seen.subject,
+        names=", ".join(seen.names[:8]) or "none",
+        issuer=seen.issuer,
+        begins=f"{seen.not_before:%Y-%m-%d}",
+        ends=f"{seen.not_after:%Y-%m-%d}",
+        fingerprint=[":".join(pairs[:16]), ":".join(pairs[16:])],
+    ).rstrip("\n")
+
+
+def target_of(
+    host: Host,
+    name: str,
+    port: int,
+    *,
+    accepted: str | None = None,
+    store_alone: bool = False,
+    ask: Callable[[Certificate, str], bool] | None = None,
+    **more: Any,
+) -> Target:
+    """What to test, with whom the password may go to; an empty `name` is this host. Raises ValueError."""
+    address, known = reachable(name, port)
+    trust = trust_of(host, accepted or "", store_alone=store_alone, ask=ask)
+    return Target(host=address, server_name=known, port=port, trust=trust, **more)
 
 
 def reachable(host: str, port: int) -> tuple[str, str | None]:

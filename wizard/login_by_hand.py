@@ -7,7 +7,7 @@ import select
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wizard.answers import AnswersError
@@ -20,7 +20,7 @@ from wizard.host import Host, HostError
 from wizard.interrupt import Interrupt
 from wizard.log_watch import WITHIN as FOLLOWED
 from wizard.log_watch import Seen, Watch
-from wizard.login import password, reachable, tell
+from wizard.login import accept, password, target_of, tell
 from wizard.look import look
 from wizard.plain_login import WITHIN, held, plain
 from wizard.plan import ChangeError
@@ -44,9 +44,15 @@ def by_hand(arguments: argparse.Namespace) -> int:
     if arguments.loopback_only and not arguments.plaintext:
         raise AnswersError("--loopback-only goes with --plaintext")
     try:
-        address, name = reachable("", arguments.port)
+        target = target_of(
+            Host(),
+            "",
+            arguments.port,
+            accepted=arguments.accept_certificate,
+            ask=accept if sys.stdin.isatty() and not arguments.yes else None,
+            send_to=arguments.send_to,
+        )
         credentials = Credentials(arguments.user, password(arguments))
-        target = Target(host=address, server_name=name, port=arguments.port, send_to=arguments.send_to)
     except ValueError as problem:
         raise AnswersError(str(problem)) from problem
     if not arguments.plaintext:
@@ -78,12 +84,7 @@ def _plaintext(arguments: argparse.Namespace, target: Target, credentials: Crede
             return 0
         try:
             with held(ForAWhile(host, store, journal, interrupt, say), made, target.port, seconds) as end:
-                moved = Target(
-                    host=made.address,
-                    server_name=target.server_name,
-                    port=target.port,
-                    send_to=target.send_to,
-                )
+                moved = replace(target, host=made.address)
                 code = _Terminal(arguments, moved, credentials, interrupt, end).converse(encrypted=False)
         except ChangeError as problem:
             raise HostError(str(problem)) from problem

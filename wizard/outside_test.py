@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from templates import render
 from wizard import as_json
 from wizard.host import Host
-from wizard.log_follow import LogFollower, Logged
+from wizard.log_follow import LogFollower
 from wizard.log_words import word
 from wizard.login import seconds
 from wizard.look import qualified_name
+from wizard.mail_log import UNPROVED, Logged
 from wizard.network import addresses
 from wizard.plan import Check, Sign
 from wizard.printing import check_text, clean, out
@@ -45,6 +46,8 @@ class Outside:
     """Lines that came from this host itself."""
     logged_in: tuple[str, str] | None = None
     """Address and user of the first that was let in."""
+    file: str = ""
+    """Where the lines stand that cannot be proved; "" where the daemon's own are read."""
 
     def takes(self, line: Logged) -> bool:
         """Whether the line is of a connection from outside."""
@@ -54,6 +57,7 @@ class Outside:
         if address in self.own or ipaddress.ip_address(address).is_loopback:
             self.loopback += 1
             return False
+        self.file = line.file
         self.came.setdefault(address, []).append(line)
         found = _LOGIN.match(line.text)
         if found and self.logged_in is None:
@@ -93,7 +97,8 @@ def wait(arguments: argparse.Namespace) -> int:
     found = watched(host, within, tell, lambda: False)
     check = verdict(found, within)
     if arguments.json:
-        who = dict(zip(("address", "user"), found.logged_in, strict=True)) if found.logged_in else None
+        proved = None if found.file else found.logged_in
+        who = dict(zip(("address", "user"), proved, strict=True)) if proved else None
         ok = check.sign is Sign.OK
         out(as_json.dumps(ok=ok, verdict=check.says, logged_in=who, addresses=sorted(found.came)))
     else:
@@ -127,7 +132,16 @@ def watched(host: Host, within: float, told: Callable[[Logged], None], over: Cal
 
 
 def verdict(found: Outside, within: float) -> Check:
-    """What it proves, and what it does not."""
+    """What it proves, and what it does not. Any user of this host can write to a log file, so that proves nothing."""
+    if found.file:
+        address, user = found.logged_in or (sorted(found.came)[0], "")
+        said = f"{user} logged in from {address}" if user else f"{address} came in, and did not log in"
+        return Check(
+            "from-outside",
+            Sign.UNKNOWN,
+            f"{found.file} says that {clean(said)}; {UNPROVED}.",
+            "see on the other machine that its login got 235, or keep a journal (systemd-journald)",
+        )
     if found.logged_in is not None:
         address, user = map(clean, found.logged_in)
         says = f"{user} logged in from {address}: clients there come through the firewall, and can log in."

@@ -183,9 +183,10 @@ class _Conversation:
             if not target.tls_on_connect:
                 self._greeted(wire)
                 self._go_ahead(wire)
-            self._handshake(wire, verify=target.verify and self.refusal is None)
-            if target.verify and not self.verified:
-                raise failure(Layer.CERTIFICATE, self._mistrust())
+            needed = self.credentials is not None or target.trust.store_alone
+            verified = self._handshake(wire, verify=needed and self._by_the_store(wire))
+            if needed:
+                self._admitted(wire, verified)
             if target.tls_on_connect:
                 self._greeted(wire)
             elif wire.hello().code != 250:
@@ -269,14 +270,31 @@ class _Conversation:
         if wire.ask("STARTTLS").code != 220:
             raise failure(Layer.STARTTLS, f"it answered {wire.reply}", wire.reply.code)
 
-    def _handshake(self, wire: Wire, *, verify: bool) -> None:
+    def _admitted(self, wire: Wire, verified: bool) -> None:
+        """Whether the password may go there. Raises Failure, also where the trust store has broken the handshake off."""
+        self.layer = Layer.CERTIFICATE
+        refusal = "" if verified else self._mistrust()
+        if wire.sock is None:
+            raise failure(Layer.CERTIFICATE, refusal)
+        wire.admit(self.target.trust, refusal, self.certificate)
+        self.layer = Layer.STARTTLS
+
+    def _by_the_store(self, wire: Wire) -> bool:
+        """Whether the trust store decides on this connection; else the certificate is looked at after the handshake."""
+        trust = self.target.trust
+        return not trust.pinned(wire.peer) and (
+            self.verified or (self.refusal is None and not trust.accepted)
+        )
+
+    def _handshake(self, wire: Wire, *, verify: bool) -> bool:
+        """Whether it was made with a certificate that the trust store vouches for; `verify`: else it is broken off."""
         self.layer = Layer.STARTTLS
         try:
             tls = wire.encrypt(client_context(verify=verify), self.target.name.split("%")[0])
         except ssl.SSLCertVerificationError as error:
             self.refusal, self.verified, self.certificate = error, False, None
             self._note(f"A client that verifies stops here: {clean(error.verify_message.rstrip('.'))}.")
-            return
+            return False
         except (OSError, ValueError) as error:
             plain = ", perhaps the port speaks plain SMTP (no M=s)" if self.target.tls_on_connect else ""
             raise failure(Layer.STARTTLS, f"the TLS handshake failed: {why(error)}{plain}") from None
@@ -284,15 +302,16 @@ class _Conversation:
         name, _, bits = tls.cipher() or ("?", "", 0)
         self.tls = f"{tls.version()} {name} {bits} bits"
         self._note(f"Encrypted: {self.tls}.")
-        if self.certificate is None:
+        if self.certificate is None or self.certificate.fingerprint_sha256 != wire.fingerprint:
             try:
                 self.certificate = read(
                     sent_chain(tls), self.target.name, self.refusal, self.verified, self.transcript.shown
                 )
-                state, says = verdict(self.certificate, required=self.target.verify)
+                state, says = verdict(self.certificate, required=self.target.trust.store_alone)
             except ValueError as error:
                 state, says = "unknown", str(error)
             self._found(Finding("certificate", state, says))
+        return verify
 
     def _mistrust(self) -> str:
         if self.certificate and self.certificate.problem:

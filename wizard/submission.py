@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from email.utils import formatdate, make_msgid
 
 from templates import render
@@ -12,9 +11,6 @@ from wizard.wire import MASK, Credentials, Finding, Layer, Transcript, encode, f
 _NOT_OFFERED = (500, 502, 503, 504, 534)  # RFC 4954 section 6; sendmail says 504 and 503
 _WANTS_TLS = (530, 538)
 _COMMAND_CHARACTERS = 500  # RFC 4954 section 4: a longer initial response must wait for the 334
-_QUEUE_ID = re.compile(
-    r"(?:queued as |\bid=|^(?:\d\.\d\.\d )?(?=\S+ Message accepted))([0-9A-Za-z][0-9A-Za-z.-]{5,40})"
-)
 
 
 def login_before_starttls(clear: list[str]) -> Finding:
@@ -109,7 +105,7 @@ def authenticate(wire: Wire, credentials: Credentials, mechanism: str, user_show
 
 
 def deliver(wire: Wire, transcript: Transcript, sender: str, recipient: str) -> str | None:
-    """Submits a test message; the queue id, None where the server tells none. Raises Failure, WireError."""
+    """Submits a test message; sendmail's queue id, None where the server tells none. Raises Failure, WireError."""
     for command, wanted in (
         (f"MAIL FROM:<{sender}>", (250,)),
         (f"RCPT TO:<{recipient}>", (250, 251)),
@@ -124,15 +120,10 @@ def deliver(wire: Wire, transcript: Transcript, sender: str, recipient: str) -> 
     transcript.add("client", ".", "the end of the message")
     stuffed = [f".{line}" if line.startswith(".") else line for line in lines]  # RFC 5321 section 4.5.2
     wire.send("\r\n".join([*stuffed, ".", ""]))
-    if wire.getreply()[0] != 250:
-        raise failure(Layer.RELAY, f"the message got {wire.reply}", wire.reply.code)
-    return queue_id(wire.reply.text)
-
-
-def queue_id(reply: str) -> str | None:
-    """The queue id in what a server says of a message that it has taken, None where it tells none."""
-    found = _QUEUE_ID.search(reply)
-    return found[1] if found else None
+    code, said = wire.getreply()
+    if code != 250:
+        raise failure(Layer.RELAY, f"the message got {wire.reply}", code)
+    return transcript.queue_id(said)
 
 
 def message(sender: str, recipient: str) -> list[str]:

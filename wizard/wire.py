@@ -1,7 +1,8 @@
 """What may be shown of an SMTP conversation: the transcript, with the password masked and the wire cleaned.
 
-Everything a server says is hostile until it went through `Transcript.shown`: the password and its base64
-forms are masked first, control characters and escape sequences made visible next, absurd lines cut last.
+Everything a server says is hostile until it went through `Transcript.heard`. Before it had the password it cannot
+know it: the password and its base64 forms are masked all the same, control characters and escape sequences made
+visible, absurd lines cut. Once the password was sent its own words are not shown at all: see `server_words`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
+
+from wizard import server_words
 
 SHOWN_CHARACTERS = 512  # of one line; RFC 5321 section 4.5.3.1.5 allows a reply line no more octets than this
 MASK = "********"
@@ -146,13 +149,33 @@ class Transcript:
 
     def __init__(self, credentials: Credentials | None, on_line: Callable[[Line], None] | None) -> None:
         self._mask = Mask(credentials)
+        self._password = credentials.password if credentials else ""
         self._on_line = on_line
         self.lines: list[Line] = []
+        self.password_sent = False
+        """Whether the server has had the password: then none of its own words are shown any more."""
 
     def shown(self, said: bytes | str, cut: bool = False) -> str:
         """What came from the wire or the caller, masked and cleaned: the only way into any output."""
         raw = said.encode(errors="backslashreplace") if isinstance(said, str) else said
         return clean(self._mask(raw, cut).decode(errors="backslashreplace"))
+
+    def heard(self, raw: bytes, verb: str = "", cut: bool = False) -> str:
+        """Record a line of the server, answering `verb`; `cut`: its end is missing. What may be shown of it."""
+        said = ""
+        if self.password_sent:
+            shown = server_words.words(raw, self._password)
+            code = int(shown[:3]) if shown[:3].isdigit() else 0
+            said = _CODES.get(code, "")
+        else:
+            shown, found = self.shown(raw, cut), re.match(rb"([2-5][0-9]{2})(?:[ -]|$)", raw)
+            said = explain(verb, int(found[1]), raw[4:].decode(errors="replace")) if found else ""
+        self.add("server", shown, self.shown(said))
+        return shown
+
+    def queue_id(self, raw: bytes) -> str | None:
+        """The queue id in the server's answer to a message, None where there is none that may be shown."""
+        return server_words.queue_id(raw, self._password)
 
     def add(self, who: Literal["server", "client", "note"], text: str, explanation: str = "") -> None:
         """Records a line; both texts must be safe already."""
@@ -253,8 +276,8 @@ _CAUSES = {
         "file`). Look in `journalctl -t sm-mta`, run update_tls, restart sendmail."
     ),
     Layer.CERTIFICATE: (
-        "Install a certificate that an authority issued for this very name, or test with the name it has; "
-        "to log in all the same, test without verification."
+        "Install a certificate that an authority issued for this very name, or test with the name "
+        "it has; where you know from elsewhere that this fingerprint is the server's: --accept-certificate FINGERPRINT."
     ),
     Layer.AUTH_OFFER: (
         "Probable causes: libsasl2-modules is not installed (nothing is logged then), sasl.m4 is not "
@@ -276,7 +299,7 @@ _HEADLINES = {
     Layer.TCP: "No connection",
     Layer.GREETING: "The port does not greet as a mail server",
     Layer.STARTTLS: "No encryption",
-    Layer.CERTIFICATE: "The certificate is not trusted",
+    Layer.CERTIFICATE: "The certificate is not trusted, and no password was sent",
     Layer.AUTH_OFFER: "The login is not offered",
     Layer.CREDENTIALS: "The login was refused",
     Layer.RELAY: "The message was refused",

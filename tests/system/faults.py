@@ -196,6 +196,13 @@ TLS = (
         sign="warning",
         fix=False,
     ),
+    Fault(
+        "certificate-not-own",
+        "certificate",
+        f"touch -r {CRT} /tmp/t; openssl req -x509 -new -key {KEY} -subj /CN=mail.example.test -days 99 "
+        f"-out /tmp/c.pem && cat /tmp/c.pem > {CRT}; touch -r /tmp/t {CRT}",
+        back="no",
+    ),
     Fault("certificate-no-alternative-name", "certificate", "true", sign="warning", fix=False),
 )
 """Greeting, STARTTLS, certificate."""

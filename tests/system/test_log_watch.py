@@ -114,9 +114,64 @@ def test_a_client_from_outside_is_the_proof_and_loopback_is_none(debian: Machine
     assert PASSWORD not in said
 
 
+_FORGED = "AUTH=server, relay=evil.example [203.0.113.9], authid=alice, mech=LOGIN, bits=256"
+_COMPLAINT = "SYSERR(root): cannot open the forged file"
+_FORGER = """
+import os, socket, subprocess, sys
+def datagram(path, data):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
+        to.connect(path); to.send(data)
+for text in sys.argv[1:]:
+    subprocess.run(["logger", "-t", "sm-mta", "-p", "mail.info", text], check=True)
+    subprocess.run(["logger", "-t", "sm-mta", "--id=1", "-p", "mail.info", text], check=True)
+    subprocess.run(["systemd-cat", "-t", "sm-mta", "echo", text])
+    datagram("/dev/log", f"<22>sm-mta[1]: {text}".encode())
+    fields = f"MESSAGE={text}\\nSYSLOG_IDENTIFIER=sm-mta\\n_UID=0\\n_TRANSPORT=syslog\\n_EXE=/usr/libexec/sendmail/sendmail\\n"
+    if os.path.exists("/run/systemd/journal/socket"):
+        datagram("/run/systemd/journal/socket", fields.encode())
+        subprocess.run(["logger", "--journald"], check=True, text=True, input=f"MESSAGE={text}\\nSYSLOG_IDENTIFIER=sm-mta\\n")
+# A setuid program under the daemon's name, which logs something as well.
+if not os.path.lexists("/home/bob/sm-mta"):
+    os.symlink("/usr/bin/su", "/home/bob/sm-mta")
+subprocess.run(["/home/bob/sm-mta", "-c", "true", "root"], input=b"wrong\\n", capture_output=True)
+"""
+"""Everything that a user of the host can do to have a line logged in the daemon's name."""
+
+
+def forge(debian: Machine, *texts: str) -> None:
+    """Have bob forge these lines; he is made where there is none."""
+    debian.run("id bob >/dev/null 2>&1 || useradd --create-home bob")
+    debian.put("/home/bob/forger.py", _FORGER, 0o755)
+    debian.run(["python3", "/home/bob/forger.py", *texts], user="bob")
+    # And in sendmail's own control group: a program that it runs for a user.
+    program = f"#!/bin/sh\ncat >/dev/null\nlogger -t sm-mta -p mail.info '{texts[0]}'\n"
+    debian.put("/home/bob/program", program, 0o755)
+    debian.run("echo '|/home/bob/program' >~/.forward; chmod 644 ~/.forward; chmod 755 ~", user="bob")
+    debian.run("echo hello | sendmail bob; sleep 3")
+
+
+def test_forged_lines_are_no_login_from_outside_and_no_complaint(debian: Machine) -> None:
+    argv = debian.argv([WIZARD, "test", "--from-outside", "--within", "60"])
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as waiting:
+        assert waiting.stdout is not None
+        while "Waiting" not in waiting.stdout.readline():
+            pass
+        forge(debian, _FORGED, _COMPLAINT)
+        logged = debian.run(["journalctl", "-q", "-o", "cat", "SYSLOG_IDENTIFIER=sm-mta"]).stdout
+        assert logged.count(_FORGED) >= 6, "the forger forged nothing"
+        assert waiting.poll() is None, waiting.stdout.read()
+        debian.client().run([sys.executable, "-c", _LOGIN], input=f"alice\n{PASSWORD}")
+        said = waiting.stdout.read()
+        assert waiting.wait(30) == 0, said
+    assert "alice logged in from 198.51.100.2" in said
+    assert "203.0.113.9" not in said
+    made = json.loads(wizard(debian, "troubleshoot", "--json").stdout)
+    assert "forged" not in json.dumps(made)
+
+
 @pytest.mark.full
 def test_nobody_from_outside_is_a_failure_also_after_a_test_on_this_host(debian: Machine) -> None:
-    argv = debian.argv([WIZARD, "test", "--from-outside", "--within", "6", "--json"])
+    argv = debian.argv([WIZARD, "test", "--from-outside", "--within", "15", "--json"])
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as waiting:
         login(debian)
         assert waiting.stdout is not None
@@ -148,6 +203,16 @@ def test_where_there_is_no_journal_the_log_files_are_followed(debian: Machine) -
     assert made["delivery"]["state"] == "delivered", made["delivery"]
     words = {item["explanation"] for item in made["watched"] if item["who"] == "log"}
     assert {"the login is accepted", "the message is accepted", "delivered"} <= words
+    assert "cannot be proved from a file" in made["delivery"]["says"]
+    argv = debian.argv([WIZARD, "test", "--from-outside", "--within", "20"])
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as waiting:
+        assert waiting.stdout is not None
+        while "Waiting" not in waiting.stdout.readline():
+            pass
+        forge(debian, _FORGED)
+        said = waiting.stdout.read()
+        assert waiting.wait(30) == 1, said
+    assert "cannot be proved from a file" in said
     refused = login(debian, "--watch", password="Wr0ng-one-55")
     words = {item["explanation"] for item in refused["watched"] if item["who"] == "log"}
     assert {"no, and the reason", "login refused: password, or account"} <= words, words

@@ -9,9 +9,12 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from screens.accepting import Accepting
 from screens.app import WizardApp
 from screens.login_test import LoginTest
+from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, play, shows, text, until, use
+from tests.unit.smtp.server import PASSWORD, USER, Script, serving
 
 SECRET = "Kw4kzalver-77"
 
@@ -79,3 +82,31 @@ def test_the_password_goes_with_the_screen(bench: Bench) -> None:
         assert field.value == ""
 
     play(bench, story)
+
+
+@pytest.mark.parametrize("key", ["y", "enter"])
+def test_a_server_that_is_not_trusted_is_asked_about(bench: Bench, tmp_path: Path, key: str) -> None:
+    (tmp_path / "ca").mkdir()
+    leaf = Authority(tmp_path / "ca").leaf("mx.test")
+    certificate = tmp_path / "mx.pem"
+    certificate.write_text(leaf.key + leaf.certificate)
+    script = Script(certificate)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_test(pilot, app)
+        for name, value in (
+            ("host", "127.0.0.1"),
+            ("port", str(port)),
+            ("user", USER),
+            ("password", PASSWORD),
+        ):
+            app.screen.query_one(f"#{name}", Input).value = value
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(app.screen, Accepting) and shows(app, "SHA-256"))
+        await pilot.press(key)
+        await until(pilot, lambda: shows(app, "✓ OK" if key == "y" else "FAILED [certificate]"))
+        assert PASSWORD not in "\n".join(text(app))
+
+    with serving(script) as port:
+        play(bench, story, (100, 40))
+    assert any(said.startswith("AUTH") for said in script.said) is (key == "y")

@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
+from screens.accepting import Accepting
 from screens.app import WizardApp
 from screens.by_hand import ByHand
 from screens.doing import Doing
@@ -21,17 +22,19 @@ from screens.saslauthd_debug import SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
 from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, play, shows, text, until, use
-from tests.unit.smtp.server import PASSWORD, USER, Script, serving
+from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
 from wizard.by_hand import Move
+from wizard.certificate import Certificate
 from wizard.connection import Target
 from wizard.host import HostError
 from wizard.interrupt import Interrupt
-from wizard.log_follow import Logged
 from wizard.log_watch import Seen
 from wizard.login_by_hand import Talked, talk
+from wizard.mail_log import Logged
 from wizard.outside_test import Outside, verdict
 from wizard.plan import Check, Say, Sign, Step
 from wizard.saslauthd_debug import Ended
+from wizard.server_trust import Trust
 from wizard.troubleshoot.verdict import Verdict, judge
 from wizard.wire import Credentials, encode
 
@@ -48,6 +51,7 @@ class Tools(Bench):
 
     port: int = 0
     seconds: float = 60.0
+    accepted: str = ""
     ended: list[str] = field(default_factory=list)
     problem: Exception | None = None
 
@@ -77,11 +81,16 @@ class Tools(Bench):
         enter: Callable[[Move, float | None], bool],
         say: Say,
         interrupt: Interrupt,
+        ask: Callable[[Certificate, str], bool] | None = None,
     ) -> Talked:
         """The real conversation, with the scripted server."""
         end = None if request.encrypted else time.monotonic() + self.seconds
         target = Target(
-            host="127.0.0.1", server_name="mx.test", port=self.port, send_to=request.send_to or None
+            host="127.0.0.1",
+            server_name="mx.test",
+            port=self.port,
+            send_to=request.send_to or None,
+            trust=Trust(ask=ask, pins=frozenset({"0" * 64}), file="/etc/mail/x.crt", accepted=self.accepted),
         )
         try:
             return talk(
@@ -187,6 +196,7 @@ def test_what_hinders_saslauthd_is_said(bench: Tools) -> None:
 
 def test_each_command_waits_for_its_key(bench: Tools, certificate: Path) -> None:
     script = Script(certificate)
+    bench.accepted = print_of(certificate)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "by-hand", "Fill in the user name")
@@ -218,6 +228,32 @@ def test_each_command_waits_for_its_key(bench: Tools, certificate: Path) -> None
 
     with serving(script) as bench.port:
         play(bench, story, (100, 40))
+
+
+@pytest.mark.parametrize("key", ["y", "n", "enter", "escape"])
+def test_another_certificate_than_the_own_is_asked_about(bench: Tools, certificate: Path, key: str) -> None:
+    script = Script(certificate)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "by-hand", "Fill in the user name")
+        for name, value in (("user", USER), ("password", PASSWORD)):
+            app.screen.query_one(f"#{name}", Input).value = value
+        await pilot.press("enter")
+        for words in ("(connect to", "EHLO", "STARTTLS"):
+            await until(pilot, lambda words=words: shows(app, f"Enter sends: {words}"))  # type: ignore[misc]
+            await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Accepting) and shows(app, "/etc/mail/x.crt"))
+        pairs = print_of(certificate).upper()
+        assert shows(app, f"{pairs[:2]}:{pairs[2:4]}:")
+        await pilot.press(key)
+        if key == "y":
+            await until(pilot, lambda: shows(app, "Enter sends: EHLO"))
+        else:
+            await until(pilot, lambda: not isinstance(app.screen, Accepting) and shows(app, "no password"))
+
+    with serving(script) as bench.port:
+        play(bench, story, (100, 40))
+    assert not any(said.startswith("AUTH") for said in script.said)
 
 
 def test_without_tls_the_time_is_counted_and_ends_it(bench: Tools) -> None:

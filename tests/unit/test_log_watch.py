@@ -12,9 +12,10 @@ import pytest
 
 from wizard.delivery import delivery
 from wizard.host import Host
-from wizard.log_follow import LogFollower, Logged, Tail, file_line, journal_line, where
+from wizard.log_follow import LogFollower, Tail
 from wizard.log_watch import Matching, Seen, Watch
 from wizard.log_words import word
+from wizard.mail_log import LOG, UNPROVED, Logged, where
 from wizard.network import server_process
 from wizard.wire import Line
 
@@ -54,6 +55,12 @@ def test_what_became_of_a_message(texts: tuple[str, ...], state: str, words: str
     made = delivery(ID, lines(*texts))
     assert (made.state, words in made.says) == (state, True), made
     assert made.accepted is (FROM in texts)
+
+
+def test_what_a_file_says_of_a_message_is_not_proved() -> None:
+    made = delivery(ID, [Logged(0.0, "sm-mta", 1, FROM, LOG), Logged(0.0, "sm-mta", 1, SENT, LOG)])
+    assert (made.state, made.file, UNPROVED in made.says) == ("delivered", LOG, True)
+    assert UNPROVED not in delivery(ID, lines(FROM, SENT)).says
 
 
 def test_the_latest_word_on_a_recipient_counts() -> None:
@@ -99,19 +106,6 @@ def test_lines_belong_by_process_by_message_and_by_user() -> None:
 def test_hostile_lines_cannot_reach_the_terminal() -> None:
     seen = Matching("alice").seen(Logged(0, "sm-mta", 1, "evil\x1b[2J\u202e"))
     assert seen.text == "sm-mta[1]: evil\\x1b[2J\\u202e"
-
-
-def test_dates_of_the_journal_and_of_files() -> None:
-    made = journal_line("1795412303.340699 mail sm-mta[1098]: 6A: to=x")
-    assert made == Logged(1795412303.340699, "sm-mta", 1098, "6A: to=x")
-    assert journal_line("-- Boot --") is None
-    made = file_line("2026-11-23T05:38:22.297452+00:00 mail sm-mta[1097]: AUTH=server", 5.0)
-    assert made is not None
-    assert made.time == pytest.approx(1795412302.297452)
-    assert file_line("Nov 23 05:38:22 mail sm-mta[1097]: AUTH=server", 5.0) == Logged(
-        5.0, "sm-mta", 1097, "AUTH=server"
-    )
-    assert file_line("nonsense", 5.0) is None
 
 
 def test_a_log_file_is_followed_over_half_lines_and_rotation(tmp_path: Path) -> None:

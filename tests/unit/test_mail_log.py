@@ -1,29 +1,140 @@
-"""The mail log where there is no journal: only what the running daemon said counts."""
+"""The one reader of the mail log: the daemon's own lines in the journal, and what a file can never prove."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from wizard.host import Host
-from wizard.mail_log import lines_since
+from wizard.mail_log import LOG, UNPROVED, Journal, Logged, file_line, lines
+from wizard.steps.restart import since_start
 
 WEDGED = "Nov 22 10:00:01 mail sm-mta[9]: daemon X: problem creating SMTP socket"
 START = "Nov 22 10:00:00 mail sm-mta[9]: starting daemon (8.17.1.9): SMTP+queueing@00:10:00"
+LOGIN = "AUTH=server, relay=pc.example [203.0.113.9], authid=alice, mech=LOGIN, bits=0"
+REAL = {
+    "MESSAGE": LOGIN,
+    "SYSLOG_IDENTIFIER": "sm-mta",
+    "SYSLOG_PID": "77",
+    "_PID": "1097",
+    "_UID": "0",
+    "_EXE": "/usr/libexec/sendmail/sendmail",
+    "_TRANSPORT": "syslog",
+    "_SOURCE_REALTIME_TIMESTAMP": "1795412303340699",
+    "__REALTIME_TIMESTAMP": "1795412303340700",
+}
+"""As Debian 12 and 13 record a line of the daemon's child."""
 
 
-def test_what_an_earlier_daemon_said_does_not_count(tmp_path: Path) -> None:
-    log = tmp_path / "var/log/mail.log"
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text(
+        "root:x:0:0::/:/bin/sh\nsmmta:x:101:102::/:\nbob:x:1001:1001::/:/bin/sh\n"
+    )
+    return Journal(Host(tmp_path))
+
+
+def read(journal: Journal, **changes: Any) -> Logged | None:
+    """The line with fields changed, or taken out where they are None."""
+    entry = {name: value for name, value in (REAL | changes).items() if value is not None}
+    return journal.line(json.dumps(entry))
+
+
+def test_the_daemons_own_line_counts_with_the_journals_pid_and_time(journal: Journal) -> None:
+    assert read(journal) == Logged(1795412303.340699, "sm-mta", 1097, LOGIN)
+    assert read(journal, _SOURCE_REALTIME_TIMESTAMP=None) == Logged(1795412303.3407, "sm-mta", 1097, LOGIN)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"_EXE": None},  # a child that had ended
+        {"_UID": "101"},  # RunAsUser=smmta
+        {"SYSLOG_IDENTIFIER": "sendmail"},
+        {"SYSLOG_IDENTIFIER": "saslauthd", "_EXE": "/usr/sbin/saslauthd"},
+        {"MESSAGE": list(LOGIN.encode())},
+        {"_SYSTEMD_UNIT": "session-1.scope"},  # started by its init script, by hand
+    ],
+)
+def test_real_lines_are_believed(journal: Journal, changes: dict[str, Any]) -> None:
+    found = read(journal, **changes)
+    assert found is not None
+    assert (found.text, found.pid, found.file) == (LOGIN, 1097, "")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"_UID": "1001", "_EXE": "/usr/bin/logger"},
+        {"_UID": "1001", "_EXE": None},  # logger, which ends at once
+        {"_UID": "1001"},  # sendmail itself, run by a user
+        {"_UID": "1001", "_SYSTEMD_UNIT": "sendmail.service"},  # a program of a user's .forward
+        {"_UID": None},
+        {"_UID": ["0", "1001"]},
+        {"_EXE": "/usr/bin/su"},
+        {"_EXE": "/usr/sbin/saslauthd"},
+        {"_EXE": ["/usr/libexec/sendmail/sendmail"]},
+        {"_TRANSPORT": "journal"},  # sd_journal_send
+        {"_TRANSPORT": "stdout"},  # systemd-cat
+        {"_TRANSPORT": None},
+        {"SYSLOG_IDENTIFIER": "logger"},
+        {"SYSLOG_IDENTIFIER": ["sm-mta", "x"]},
+        {"_PID": "x"},
+        {"_PID": "9" * 5000},
+        {"MESSAGE": None},
+        {"MESSAGE": [1, 999]},
+        {"MESSAGE": [True, "x"]},
+    ],
+)
+def test_forged_and_odd_lines_are_not(journal: Journal, changes: dict[str, Any]) -> None:
+    assert read(journal, **changes) is None
+
+
+@pytest.mark.parametrize("text", ["", "-- Boot --", "[]", "null", "{", "[" * 100_000, '{"MESSAGE": 1e999}'])
+def test_what_is_no_line_at_all(journal: Journal, text: str) -> None:
+    assert journal.line(text) is None
+
+
+def test_the_journal_is_asked_for_trusted_fields_alone(journal: Journal) -> None:
+    argv = journal.argv(12.9)
+    assert {"_TRANSPORT=syslog", "_UID=0", "_UID=101", "--since=@12"} <= set(argv)
+    assert "_UID=1001" not in argv
+
+
+def test_of_a_file_what_an_earlier_daemon_said_does_not_count(tmp_path: Path) -> None:
+    log = tmp_path / LOG[1:]
     log.parent.mkdir(parents=True)
     log.write_text(
         "\n".join(
-            [START, WEDGED, START, "Nov 22 10:05:00 mail postfix/smtpd[1]: connect", "x sm-mta[9]: fine"]
+            [
+                START,
+                WEDGED,
+                START,
+                "Nov 22 10:05:00 mail postfix/smtpd[1]: connect",
+                "2020-11-22T10:05:00+00:00 mail sm-mta[9]: of last year",
+                "Nov 22 10:05:00 x sm-mta[9]: fine",
+            ]
         )
         + "\n"
     )
-    assert lines_since(Host(tmp_path), 0.0) == (START, "x sm-mta[9]: fine")
-    log.write_text(f"{START}\n{WEDGED}\n")
-    assert lines_since(Host(tmp_path), 0.0) == (START, WEDGED)
+    found = lines(Host(tmp_path), 1.7e9, ("sm-mta",))
+    assert found is not None
+    assert [item.text.split(" ")[0] for item in since_start(found)] == ["starting", "fine"]
+    assert all(UNPROVED in item.source for item in found)
 
 
 def test_without_any_log_nothing_is_claimed(tmp_path: Path) -> None:
-    assert lines_since(Host(tmp_path), 0.0) is None
+    assert lines(Host(tmp_path), 0.0) is None
+
+
+def test_dates_of_files() -> None:
+    made = file_line("2026-11-23T05:38:22.297452+00:00 mail sm-mta[1097]: AUTH=server", 5.0)
+    assert made is not None
+    assert made.time == pytest.approx(1795412302.297452)
+    old = file_line("Nov 23 05:38:22 mail sm-mta[1097]: AUTH=server", 5.0)
+    assert old == Logged(5.0, "sm-mta", 1097, "AUTH=server", LOG)
+    assert file_line("nonsense", 5.0) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.log_follow import Logged
+from wizard.mail_log import LOG, UNPROVED, Logged
 from wizard.outside_test import Outside, peer, verdict
 from wizard.plan import Sign
 
@@ -66,3 +66,18 @@ def test_a_login_from_outside_is_the_proof(address: str, private: bool) -> None:
 
 def test_saslauthd_is_not_asked_where_somebody_came_from() -> None:
     assert peer(line("AUTH=server, relay=[203.0.113.9], authid=a", "saslauthd")) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AUTH=server, relay=[203.0.113.9], authid=alice, mech=LOGIN, bits=0",
+        "STARTTLS=server, relay=[203.0.113.9], version=TLSv1.3",
+    ],
+)
+def test_a_file_proves_nothing(text: str) -> None:
+    """Any user of the host can have such a line written: `logger -t sm-mta`."""
+    found = Outside(OWN)
+    assert found.takes(Logged(0.0, "sm-mta", 7, text, LOG))
+    made = verdict(found, 5)
+    assert (made.sign, UNPROVED in made.says, LOG in made.says) == (Sign.UNKNOWN, True, True)

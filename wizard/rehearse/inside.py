@@ -15,7 +15,7 @@ from wizard.changes import CommandChange, DialogueChange
 from wizard.engine import Engine, EngineError
 from wizard.events import Checked, Event, Failed, Planned, Recorded
 from wizard.host import Host, HostError
-from wizard.login import reachable
+from wizard.login import target_of
 from wizard.overview import REMAINING, plans
 from wizard.plan import Change, Outcome
 from wizard.printing import clean, rollback_text, show
@@ -23,7 +23,7 @@ from wizard.recovery import answers_from
 from wizard.rehearse import kernel, settling
 from wizard.rehearse.wire import Teller
 from wizard.session import Run
-from wizard.smtp import Credentials, Line, Target, converse
+from wizard.smtp import Credentials, Line, converse
 from wizard.state_folder import at_work
 from wizard.taking_back import EVERYTHING, TakingBack
 
@@ -144,8 +144,7 @@ class Inside:
             self.teller.tell("login", tried=False, why=why, remaining=why.startswith(_NOT_ALL))
             return
         assert user is not None
-        address, name = reachable("", 587)
-        result = converse(Target(host=address, server_name=name), user, self._line)
+        result = converse(target_of(self.host, "", 587), user, self._line)
         self.teller.tell("login", tried=True, user=user.user, **result.to_json())
 
     def _line(self, line: Line) -> None:

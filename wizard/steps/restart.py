@@ -14,7 +14,7 @@ from wizard.editors.daemon_options import collisions
 from wizard.facts import Facts
 from wizard.greeting import greeting
 from wizard.host import Host
-from wizard.mail_log import lines_since
+from wizard.mail_log import Logged, lines
 from wizard.network import listeners
 from wizard.plan import Check, Plan, Sign, Step
 from wizard.steps.saslauthd_start import enabled
@@ -127,9 +127,16 @@ def _opened_later(host: Host, cf: str) -> bool:
         time.sleep(0.5)
 
 
+def since_start(logged: tuple[Logged, ...]) -> tuple[Logged, ...]:
+    """Of the lines of a file, whose dates have no year, those since the daemon's last start."""
+    starts = [at for at, line in enumerate(logged) if line.file and "starting daemon" in line.text]
+    return logged[starts[-1] :] if starts else logged
+
+
 def _log(host: Host, since: float, cf: str) -> Check:
-    lines = lines_since(host, since)
-    if lines is None:
+    """By the log, and where it has a bad word by the kernel's own list of sockets: a line of a file proves nothing."""
+    logged = lines(host, since, ("sm-mta",))
+    if logged is None:
         return Check(
             "log",
             Sign.UNKNOWN,
@@ -137,7 +144,7 @@ def _log(host: Host, since: float, cf: str) -> Check:
             "was refused cannot be read",
             "watch it for a minute: ss -ltn",
         )
-    bad = [line for line in lines if WEDGED in line]
+    bad = [line.text for line in since_start(logged) if WEDGED in line.text]
     if bad and _opened_later(host, cf):
         return Check(
             "log",

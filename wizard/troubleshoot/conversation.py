@@ -11,6 +11,7 @@ from wizard import submission
 from wizard.certificate import Certificate, client_context, read, sent_chain
 from wizard.connection import Deadline, Wire, WireError, why
 from wizard.sendmail_cf import Daemon
+from wizard.server_trust import Trust
 from wizard.troubleshoot.nouns import Layer
 from wizard.wire import Credentials, Failure, Transcript
 
@@ -61,12 +62,18 @@ class Conversation:
 
 
 def converse(
-    daemon: Daemon, name: str, credentials: Credentials | None, timeout: float = TIMEOUT
+    daemon: Daemon,
+    name: str,
+    credentials: Credentials | None,
+    timeout: float = TIMEOUT,
+    trust: Trust | None = None,
 ) -> Conversation:
-    """Speak with a listener; whatever happens ends in a Conversation. With credentials one login is tried."""
+    """Speak with a listener; whatever happens ends in a Conversation. With credentials one login is tried, where `trust`
+    lets the password go."""
     began = time.monotonic()
     transcript = Transcript(credentials, None)
     talk = _Talk(daemon, name, credentials, transcript, timeout)
+    talk.trust = trust or Trust()
     try:
         talk.hold()
     except (OSError, ValueError, WireError) as error:
@@ -93,6 +100,7 @@ class _Talk:
         self.transcript = transcript
         self.wire = Wire(transcript, Deadline(DEADLINE), timeout)
         self.layer = Layer.LISTENER
+        self.trust = Trust()
         self.so_far = Conversation(daemon, daemon.reachable_at)
 
     def hold(self) -> None:
@@ -129,8 +137,8 @@ class _Talk:
 
     def _greeted(self) -> None:
         self.layer = Layer.GREETING
-        code, text = self.wire.getreply()
-        self.so_far = replace(self.so_far, code=code, greeting=f"{code} {text.decode('latin-1')}")
+        code, _ = self.wire.getreply()
+        self.so_far = replace(self.so_far, code=code, greeting=str(self.wire.reply))
         if code != 220:
             raise WireError(f"it greets with {self.wire.reply}")
         if self.wire.hello().code != 250:
@@ -161,6 +169,8 @@ class _Talk:
             raise WireError(f"under TLS it offers {' '.join(self.so_far.offered) or 'no AUTH at all'}")
         if self.credentials is None:
             return
+        self.layer = Layer.CERTIFICATE
+        self.wire.admit(self.trust, "it is not this host's own, as far as can be told", None)
         self.layer = Layer.ACCOUNT
         self.so_far = replace(self.so_far, login=False)
         shown = self.transcript.shown(self.credentials.user)

@@ -9,11 +9,11 @@ from wizard import facts as f
 from wizard import sendmail_cf
 from wizard.answers import Answers
 from wizard.facts import Facts, Listener
+from wizard.mail_log import Logged
 from wizard.plan import Sign
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.certificate_files import CertificateFiles
 from wizard.troubleshoot.conversation import Conversation, is_submission
-from wizard.troubleshoot.log_lines import LogLine
 from wizard.troubleshoot.nouns import Evidence
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.ruleset import Ruleset
@@ -63,7 +63,7 @@ class Picture:
     """None where no user was given."""
     socket_login: str | None = None
     """saslauthd's own answer to the login, None where it was not asked."""
-    log: tuple[LogLine, ...] | None = None
+    log: tuple[Logged, ...] | None = None
     """Oldest first, None where this host keeps none."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """Those of TEXTS that are there."""
@@ -176,12 +176,17 @@ class Picture:
         """The sign of what is wrong in a file and may not show yet: failed where the conversation fails."""
         return Sign.WARNING if self.works and self.login is not False else Sign.FAILED
 
-    def logged(self, *words: str, since: float = 0.0, limit: int = 3) -> tuple[Evidence, ...]:
-        """The last log lines that hold one of the words (those of a file have no time, and count as new)."""
+    def logged(
+        self, *words: str, since: float = 0.0, limit: int = 3, proved: bool = False
+    ) -> tuple[Evidence, ...]:
+        """The last log lines that hold one of the words (where their time is not known, they count as new). What is
+        decided by them alone takes the `proved` ones, which the daemon itself wrote."""
         found = [
             item
             for item in self.log or ()
-            if (item.time == 0.0 or item.time >= since) and any(word in item.text for word in words)
+            if (item.time == 0.0 or item.time >= since)
+            and any(word in item.text for word in words)
+            and not (proved and item.file)
         ]
         last = {item.text: item.source for item in found}  # the same is often said twice
         return tuple(Evidence(text, source) for text, source in last.items())[-limit:]

@@ -7,10 +7,10 @@ import stat
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from wizard import facts as f
-from wizard import sendmail_cf
+from wizard import mail_log, sendmail_cf
 from wizard.answers import Answers
 from wizard.connection import Deadline, WireError, lookup
 from wizard.facts import Facts
@@ -18,14 +18,17 @@ from wizard.host import Host, HostError
 from wizard.look import look, running
 from wizard.m4 import expand
 from wizard.sendmail_cf import Daemon
+from wizard.server_trust import Trust, trust_of
 from wizard.troubleshoot import account as accounts
-from wizard.troubleshoot import certificate_files, log_lines, pam, ruleset, storage
+from wizard.troubleshoot import certificate_files, pam, ruleset, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.conversation import TIMEOUT, Conversation, converse, is_submission
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.picture import DAEMON, TEXTS, Picture
 from wizard.wire import Credentials
 
+LOOKED_BACK = 3600.0
+"""Seconds of the mail log that are read."""
 MUX_TIMEOUT = 5.0
 """Seconds for saslauthd's answer to an empty login, which it gives at once."""
 LOGIN_TIMEOUT = 30.0
@@ -57,11 +60,17 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
         wanted = _each_port(sendmail_cf.daemons(cf))
         chosen = _for_login(wanted)
         patience = STOPPED if DAEMON in stopped else TIMEOUT
-        asked = [
-            pool.submit(converse, item, node, used if item is chosen else None, patience) for item in wanted
-        ]
+        before = wanted if used is None else [item for item in wanted if item is not chosen]
+        asked = [pool.submit(converse, item, node, None, patience) for item in before]
         facts = look(host)
         asked += [pool.submit(converse, item, node, None, patience) for item in _held(facts, wanted)]
+        if used is not None and chosen is not None:
+            # The login comes last: a server that has had the password could say it on another connection.
+            others = tuple(asked)
+            asked.insert(
+                wanted.index(chosen),
+                pool.submit(lambda: _login(others, chosen, node, used, patience, trust_of(host))),
+            )
         name = facts.fqdn or facts.hostname or "localhost"
         addresses = pool.submit(_addresses, name)
         refused = pool.submit(_cf_refused, host, cf, facts)
@@ -78,7 +87,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             mux_problem=mux,
             account=owner,
             socket_login=answer,
-            log=log_lines.look(host),
+            log=mail_log.lines(host, time.time() - LOOKED_BACK),
             texts={path: text for path in TEXTS if (text := _text(host, path, absent=None)) is not None},
             pam=stack,
             storage=room.result(),
@@ -94,6 +103,18 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             seconds=time.monotonic() - clock,
             waited=max((item.seconds for item in talks), default=0.0),
         )
+
+
+def _login(
+    others: Sequence[Future[Conversation]],
+    chosen: Daemon,
+    node: str,
+    credentials: Credentials,
+    patience: float,
+    trust: Trust,
+) -> Conversation:
+    wait(others)
+    return converse(chosen, node, credentials, patience, trust)
 
 
 def hopeless(owner: Account | None) -> bool:

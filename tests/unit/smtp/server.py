@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
+from wizard.pem import certificates
+
 PASSWORD = "Sesame-OpenUp-77"
+_SIXTY = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx"
+
+
+def queue_id() -> str:
+    """One that sendmail would give today."""
+    now = datetime.now(UTC)
+    return "".join(_SIXTY[n] for n in ((now.year - 1900) % 60, now.month - 1, now.day)) + "GO6qV002799"
+
+
+def print_of(certificate: Path) -> str:
+    """The SHA-256 fingerprint of the certificate in a file."""
+    return hashlib.sha256(certificates(certificate.read_bytes())[0]).hexdigest()
+
+
 USER = "alice"
 EHLO = "250-mx.test hello\r\n250-8BITMIME\r\n{auth}{starttls}250 HELP\r\n"
 
@@ -31,6 +49,8 @@ class Script:
     mail_before_auth: bytes | None = b"530 5.7.0 Authentication required\r\n"
     replies: dict[str, bytes | Callable[[str], bytes] | None] = field(default_factory=dict)
     login: tuple[str, str] = (USER, PASSWORD)
+    verdict: bytes | None = None
+    """What a login gets, in place of 235 or 535."""
     said: list[str] = field(default_factory=list)
     messages: list[list[str]] = field(default_factory=list)
     connections: int = 0
@@ -41,12 +61,13 @@ class _Hangup(Exception):
 
 
 @contextmanager
-def serving(script: Script, family: socket.AddressFamily = socket.AF_INET) -> Iterator[int]:
-    """Runs the script on a free loopback port until the block ends."""
-    listener = socket.create_server(
-        ("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family, backlog=5
-    )
-    listener.settimeout(0.1)
+def serving(
+    script: Script, family: socket.AddressFamily = socket.AF_INET, at: tuple[str, int] | None = None
+) -> Iterator[int]:
+    """Runs the script on a free loopback port, or `at` an address and port, until the block ends."""
+    loopback = ("::1" if family == socket.AF_INET6 else "127.0.0.1", 0)
+    listener = socket.create_server(at or loopback, family=family, backlog=5)
+    listener.settimeout(0.02)
     done = threading.Event()
 
     def accept() -> None:
@@ -145,7 +166,7 @@ def _talk(connection: socket.socket, script: Script) -> None:
                 lines.append(line)
             script.messages.append(lines)
             connection.sendall(
-                script.replies.get(".", b"250 2.0.0 6AMGO6qV002799 Message accepted for delivery\r\n")  # type: ignore[arg-type]
+                script.replies.get(".", f"250 2.0.0 {queue_id()} Message accepted for delivery\r\n".encode())  # type: ignore[arg-type]
             )
         elif verb == "QUIT":
             connection.sendall(b"221 2.0.0 bye\r\n")
@@ -167,5 +188,6 @@ def _authenticate(connection: socket.socket, script: Script, command: str, liste
             token = listen()
         user, password = base64.b64decode(token).decode().split("\0")[1:]
     good = (user, password) == script.login
-    connection.sendall(b"235 2.0.0 OK Authenticated\r\n" if good else b"535 5.7.0 authentication failed\r\n")
+    said = b"235 2.0.0 OK Authenticated\r\n" if good else b"535 5.7.0 authentication failed\r\n"
+    connection.sendall(script.verdict or said)
     return good

@@ -6,19 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.smtp.server import PASSWORD, USER, Script, serving
+from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
 from wizard.by_hand import ByHand
 from wizard.connection import Target
+from wizard.server_trust import Trust
 from wizard.wire import Credentials, Line, encode
 
 
 def held(
-    script: Script, *, encrypted: bool = True, send_to: str | None = None
+    script: Script, *, encrypted: bool = True, send_to: str | None = None, trust: Trust | None = None
 ) -> tuple[ByHand, list[Line], list[str]]:
     """A conversation to its end: it, what was told, and each move as it was shown."""
     lines: list[Line] = []
     with serving(script) as port:
-        target = Target(host="127.0.0.1", server_name="mx.test", port=port, send_to=send_to)
+        own = Trust(accepted=print_of(script.certificate)) if script.certificate else Trust()
+        target = Target(
+            host="127.0.0.1", server_name="mx.test", port=port, send_to=send_to, trust=trust or own
+        )
         hand = ByHand(target, Credentials(USER, PASSWORD), lines.append, encrypted=encrypted)
         shown = []
         assert script.connections == 0
@@ -79,3 +83,35 @@ def test_a_greeting_that_is_none(greeting: bytes | None, bare_certificate: Path)
     hand, _, _ = held(Script(bare_certificate, greeting=greeting))
     assert not hand.accepted
     assert hand.problem
+
+
+def test_no_password_to_a_server_that_is_not_trusted(bare_certificate: Path) -> None:
+    pinned = Trust(pins=frozenset({"0" * 64}), file="/etc/mail/tls/sendmail-server.crt")
+    for trust, words in (
+        (Trust(accepted="0" * 64), "was not verified"),
+        (pinned, "systemctl restart sendmail"),
+    ):
+        script = Script(bare_certificate)
+        hand, _, _ = held(script, trust=trust)
+        assert not hand.accepted
+        assert words in hand.problem
+        assert "no password was sent" in hand.problem
+        assert not any(said.startswith("AUTH") for said in script.said)
+    script = Script(bare_certificate)
+    hand, _, _ = held(script, trust=Trust(store_alone=True))
+    assert "not trusted" in hand.problem
+    assert not any(said.startswith("AUTH") for said in script.said)
+
+
+def test_this_hosts_own_certificate_is_enough(bare_certificate: Path) -> None:
+    hand, _, _ = held(
+        Script(bare_certificate), trust=Trust(pins=frozenset({print_of(bare_certificate)}), file="x")
+    )
+    assert hand.accepted
+
+
+def test_stripped_starttls_gets_no_password() -> None:
+    script = Script(offers_starttls=False, clear_auth="LOGIN PLAIN", starttls=b"502 no\r\n")
+    hand, _, _ = held(script)
+    assert not hand.accepted
+    assert not any(said.startswith("AUTH") for said in script.said)

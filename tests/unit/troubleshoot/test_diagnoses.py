@@ -20,10 +20,11 @@ from tests.unit.troubleshoot.pictures import (
 )
 from wizard import facts as f
 from wizard.facts import Listener, Service
+from wizard.mail_log import LOG, UNPROVED, Logged
 from wizard.plan import Sign
 from wizard.steps.extra import find
+from wizard.steps.restart import WEDGED
 from wizard.troubleshoot.diagnoses import DIAGNOSES
-from wizard.troubleshoot.log_lines import LogLine
 from wizard.troubleshoot.nouns import ORDER, Layer
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.picture import ACCESS, HOSTS_DENY, Picture
@@ -60,6 +61,7 @@ _DROP = Ruleset(
 )
 
 CASES: list[tuple[str, Layer, dict[str, Any]]] = [
+    ("certificate-not-own", Layer.CERTIFICATE, {"account": ALICE, **_stopped(Layer.CERTIFICATE)}),
     ("clock-wrong", Layer.NAME, {"now": 1.0}),
     ("hostname-unresolved", Layer.NAME, {"facts": {"fqdn": "", "fqdn_resolves": False}}),
     ("firewall-closed", Layer.FIREWALL, {"ruleset": _DROP}),
@@ -133,7 +135,7 @@ def test_the_fault_is_blamed_in_its_layer(name: str, layer: Layer, changes: dict
         ("auth-on-smtp", {"conversations": (conversation(25, offered=("LOGIN",)), conversation(587))}),
         ("messages-wait", {"storage": Storage((), (Queue(MTA_QUEUE, 3, 7200.0, ("Deferred",)),)), "facts": {"packages": {}}}),
         ("hands-off", {"facts": {"files": {f.SENDMAIL_CONF: file('HANDS_OFF="Yes"\n')}}}),
-        ("log-complaints", {"log": (LogLine(2e9, "sm-mta", "SYSERR(root): x", "journal"),)}),
+        ("log-complaints", {"log": (Logged(2e9, "sm-mta", 1, "SYSERR(root): x"),)}),
     ],
 )  # fmt: skip
 def test_what_works_and_may_bite_is_a_warning(name: str, changes: dict[str, Any]) -> None:
@@ -219,3 +221,21 @@ def test_a_picture_of_nothing_at_all_can_be_judged() -> None:
     assert verdict.blamed is not None
     assert verdict.blamed.id == "sendmail-missing"
     assert verdict.fault("log-missing") is not None
+
+
+def test_a_line_of_a_file_decides_nothing() -> None:
+    """Any user of the host can have it written; it stands beside what was seen otherwise, with that word."""
+    forged = tuple(
+        Logged(2e9, "sm-mta", 1, text, LOG)
+        for text in ("SYSERR(root): x", "rejecting connections on daemon MSP-v4: load average: 99", WEDGED)
+    )
+    assert judge(picture(log=forged)).fault("log-complaints") is None
+    only_25 = (Listener("0.0.0.0", 25, "sendmail-mta", 1),)
+    found = judge(picture(log=forged, facts={"listeners": only_25})).fault("listener-missing")
+    assert found is not None
+    assert "does not listen on port 587" in found.seen.cause
+    assert any(UNPROVED in item.source for item in found.seen.evidence)
+    real = (Logged(2e9, "sm-mta", 1, "rejecting connections on daemon MSP-v4: load average: 99"),)
+    found = judge(picture(log=real, facts={"listeners": only_25})).fault("listener-missing")
+    assert found is not None
+    assert "RefuseLA" in found.seen.cause

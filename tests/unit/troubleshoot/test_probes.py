@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from wizard import mail_log
 from wizard.host import Host
-from wizard.troubleshoot import account, log_lines, pam, storage
+from wizard.troubleshoot import account, pam, storage
 from wizard.troubleshoot.diagnoses.firewall import ufw_allows
 from wizard.troubleshoot.report import text
 from wizard.troubleshoot.ruleset import Ruleset
@@ -182,10 +183,10 @@ def test_a_mail_log_in_either_form_of_date(tmp_path: Path) -> None:
         "/var/log/mail.log",
         "Nov 23 02:00:00 mail sm-mta[7]: NOQUEUE: one\n2026-11-23T02:00:00.1+00:00 mail sm-mta[7]: two\nNov 23 02:00:00 mail cron[1]: three\n",
     )
-    found = log_lines.look(Host(tmp_path))
+    found = mail_log.lines(Host(tmp_path), 0.0)
     assert found is not None
     assert [item.text for item in found] == ["NOQUEUE: one", "two"]
-    assert log_lines.look(Host(tmp_path / "nothing")) is None
+    assert mail_log.lines(Host(tmp_path / "nothing"), 0.0) is None
 
 
 def test_hostile_words_do_not_reach_the_terminal() -> None:

@@ -116,6 +116,18 @@ def _unreadable(picture: Picture) -> Seen | None:
     )
 
 
+def _not_own(picture: Picture) -> Seen | None:
+    """The password was kept back."""
+    bad = [item for item in picture.broken if item.stopped is Layer.CERTIFICATE]
+    if not bad:
+        return None
+    return Seen(
+        f"what answers on {bad[0].source} does not present the certificate that sendmail.cf names: no password was sent there",
+        tuple(Evidence(item.why, item.source) for item in bad),
+        Mend(("mend-sendmail-restart",)),
+    )
+
+
 _C = Layer.CERTIFICATE
 _PROBE = "the certificate that the server sends, else the file"
 DIAGNOSES = (
@@ -134,4 +146,7 @@ DIAGNOSES = (
         _no_alternative,
     ),
     Diagnosis("certificate-unreadable", _C, "the TLS handshake fails", "5.4", _PROBE, _unreadable),
+    Diagnosis(
+        "certificate-not-own", _C, "no login is tried", "5.4", "what is presented, and the file", _not_own
+    ),
 )

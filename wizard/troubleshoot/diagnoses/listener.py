@@ -135,12 +135,13 @@ def _listener_missing(picture: Picture) -> Seen | None:
     if not picture.runs or not missing:
         return None
     process = picture.facts.process(DAEMON)
-    logged = picture.logged(WEDGED, "rejecting connections", since=process.started if process else 0.0)
-    busy = [item for item in logged if "rejecting connections" in item.says]
+    since = process.started if process else 0.0
+    logged = picture.logged(WEDGED, "rejecting connections", since=since)
+    busy = picture.logged("rejecting connections", since=since, proved=True)
     if busy:
         return Seen(
             "sendmail has closed its ports, for the load is over the limit that its configuration sets (RefuseLA)",
-            tuple(busy),
+            busy,
             Mend(text="find what loads this host (`uptime`, `top`), or raise confREFUSE_LA in sendmail.mc"),
         )
     return Seen(

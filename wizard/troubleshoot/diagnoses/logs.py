@@ -23,8 +23,8 @@ def _none(picture: Picture) -> Seen | None:
 def _complaints(picture: Picture) -> Seen | None:
     process = picture.facts.process(DAEMON)
     since = process.started if process else picture.began - 600
-    found = picture.logged(*_WORDS, since=max(since, picture.began - 3600), limit=4)
-    if not found or (picture.log and picture.log[0].time == 0.0):  # a file's lines may be of last week
+    found = picture.logged(*_WORDS, since=max(since, picture.began - 3600), limit=4, proved=True)
+    if not found:
         return None
     return Seen(
         "the mail log complains", found, Mend(text="read on there: `journalctl -t sm-mta`"), Sign.WARNING
