@@ -218,6 +218,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
             Auth(text["auth.saslauthd_mechanism"], self.wizard.machine.answers.auth.mechanisms),
             Test(text["test.host"], text["test.user"], text["test.send_to"]),
             firewall=Firewall(text["firewall.use"] or "auto", text["firewall.zone"]),
+            accept=self.wizard.machine.answers.accept,
         )
         return replace(
             parse(as_toml(raw)),

@@ -16,6 +16,7 @@ def as_toml(answers: Answers, facts: Facts | None = None) -> str:
     listen, auth, test, firewall = answers.listen, answers.auth, answers.test, answers.firewall
     return render(
         "answers.toml.j2",
+        accept=list(answers.accept),
         addresses=facts.addresses if facts else ("(not looked at)",),
         submission=json.dumps(list(listen.submission)),
         smtp=json.dumps(list(listen.smtp)),

@@ -14,7 +14,7 @@ from wizard.journal import Journal
 from wizard.look import look
 from wizard.plan import Outcome, Plan, Step
 from wizard.recorder import Recorder
-from wizard.session import Decide, Resume, Run, Session
+from wizard.session import Consent, Decide, Resume, Run, Session, nobody
 from wizard.steps import STEPS
 
 if TYPE_CHECKING:
@@ -65,11 +65,13 @@ class Engine:
         decide: Decide,
         interrupt: Callable[[], None],
         resume: Resume | None = None,
+        consent: Consent = nobody,
     ) -> Run:
         """Apply the wanted steps in the howto's order, each one commit in `store`. Stops at the first that fails.
 
         What is begun is in `journal` first, which is closed when nothing is half-made. `interrupt` is called between
-        changes and raises Interrupted when a signal asked us to end. `resume` takes up a killed run. Raises EngineError
+        changes and raises Interrupted when a signal asked us to end. `resume` takes up a killed run. `consent` is asked
+        about what would end and is not accepted in the answers; without it the run ends there. Raises EngineError
         when a named step needs one that is neither done nor named, StoreError when there can be no history."""
         run = Run(resume.run) if resume else Run()
         recorder = Recorder(self.host, store, run.id, self.report)
@@ -85,6 +87,7 @@ class Engine:
             self.steps,
             request,
             decide,
+            consent,
             interrupt,
             run,
             self.look(),

@@ -114,6 +114,7 @@ class Recovery:
     def _engine(self) -> Engine:
         """That of the killed run, with its steps. Raises HostError when one of them cannot be made again."""
         answers, given = answers_from(self.told.request["answers"]), self.told.request.get("extra")
+        answers = dataclasses.replace(answers, accept=(*answers.accept, *self.told.accepted))
         if given is None:
             return Engine(self.host, answers, self.report)
         try:
@@ -275,6 +276,7 @@ def answers_from(kept: Any) -> Answers:
         Firewall(**kept.get("firewall", {})),
         kept.get("confirm_within", 0),
         watch_restart=kept.get("watch_restart", 0),
+        accept=tuple(map(str, kept.get("accept", ()))),
     )
 
 

@@ -17,6 +17,10 @@ def test_what_is_left_out_is_the_howtos_own_set_up() -> None:
     assert parse("") == Answers()
 
 
+def test_what_may_end_is_named_once() -> None:
+    assert parse('accept = ["cf-lines", "mc-effects", "cf-lines"]').accept == ("cf-lines", "mc-effects")
+
+
 def test_all_of_it() -> None:
     text = """
 [listen]
@@ -44,6 +48,10 @@ send_to = "bob@example.org"
         ("[listen]\nipv4 = true\n", 2, "did you mean ipv6"),
         ("[listne]\nipv6 = true\n", 1, "did you mean listen"),
         ("listen = 3\n", 1, "must be a section"),
+        ("\naccept = 'cf-lines'\n", 2, "accept: must be a list of strings"),
+        ("\naccept = ['cf-lines', 3]\n", 2, "list of strings"),
+        ("accept = ['--yes']\n", 1, "not the id of something that would end"),
+        ("[accept]\nx = 1\n", 1, "list of strings"),
         ("[listen]\nsubmission = '192.0.2.1'\n", 2, "list of strings"),
         ("[listen]\nsubmission = ['192.0.2.300']\n", 2, "not an IP address"),
         ("[listen]\nsubmission = ['192.0.2.1', '192.0.2.1']\n", 2, "stands twice"),

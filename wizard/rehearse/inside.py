@@ -152,9 +152,8 @@ class Inside:
         print(f"{sign} {clean(line.text):<60}" + (f"  {line.explanation}" if line.explanation else ""))
 
     def _no_login(self, user: Credentials | None, run: Run) -> str:
-        stopped = run.failed or run.blocked
-        if stopped:
-            return f"{stopped} did not go through"
+        if run.stopped:
+            return f"{run.stopped} did not go through"
         if user is None:
             mechanism = self.answers.auth.saslauthd_mechanism
             if mechanism not in settling.LOCAL:
