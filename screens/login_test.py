@@ -128,10 +128,16 @@ Enter in any field begins the test.
 
         def work(job: Job) -> Result:
             from wizard.log_watch import WITHIN
-            from wizard.login import held, reachable
+            from wizard.login import held, reachable, served_here
 
             address, name = reachable(host, port)
-            target = Target(host=address, server_name=name, port=port, send_to=send_to or None)
+            target = Target(
+                host=address,
+                server_name=name,
+                port=port,
+                send_to=send_to or None,
+                served=frozenset() if host else served_here(),
+            )
             return held(
                 machine.host, target, credentials, WITHIN, True, lambda line: job.post(SmtpLine(line))
             ).result

@@ -42,10 +42,11 @@ class Listen:
 
 @dataclass(frozen=True)
 class Auth:
-    """Who checks the passwords, and which SASL mechanisms are offered."""
+    """Who checks the passwords, and which SASL mechanisms are offered. Left empty: as this host has it, else PAM with
+    LOGIN and PLAIN (`wizard.password_source`); a file leaves the line out then."""
 
-    saslauthd_mechanism: str = "pam"
-    mechanisms: tuple[str, ...] = SERVABLE
+    saslauthd_mechanism: str = ""
+    mechanisms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,10 @@ def _flag(value: object) -> object:
 
 def _saslauthd_mechanism(value: object) -> object:
     if value not in MECHANISMS:
-        raise ValueError(f"{_shown(value)} is not a saslauthd mechanism; allowed: {', '.join(MECHANISMS)}")
+        raise ValueError(
+            f"{_shown(value)} is not a saslauthd mechanism; allowed: {', '.join(MECHANISMS)}; without the line it is as "
+            "this host has it"
+        )
     return value
 
 
@@ -227,7 +231,9 @@ def _firewall(value: object) -> object:
 def _mechanisms(value: object) -> object:
     assert isinstance(value, tuple)
     if not value:
-        raise ValueError(f"needs at least one of {', '.join(SERVABLE)}")
+        raise ValueError(
+            f"needs at least one of {', '.join(SERVABLE)}; without the line it is as this host has it"
+        )
     for item in value:
         if item not in SERVABLE:
             raise ValueError(

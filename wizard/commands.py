@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard import as_json
-from wizard.answers import FIREWALL_CHOICES, MECHANISMS, Answers, AnswersError, ending_id, load
+from wizard.answers import Answers, AnswersError, Test, ending_id, load
 from wizard.confirmation import DEFAULT, LONGEST, SHORTEST
 from wizard.engine import Engine, EngineError
 from wizard.events import Event
@@ -321,26 +321,12 @@ def diff(arguments: argparse.Namespace) -> int:
 
 def answers(arguments: argparse.Namespace) -> int:
     """`answers`: a commented TOML with this host's defaults; it parses to the defaults."""
-    from templates import render
+    from wizard.answers_file import as_toml
+    from wizard.password_source import as_here
 
     facts = look(Host())
-    out(
-        render(
-            "answers.toml.j2",
-            addresses=facts.addresses,
-            submission="[]",
-            smtp="[]",
-            ipv6="false",
-            implicit_tls="false",
-            ipv6_available=facts.ipv6,
-            saslauthd_mechanism="pam",
-            saslauthd_mechanisms=MECHANISMS[1:],
-            firewall="auto",
-            firewall_zone="",
-            firewalls=FIREWALL_CHOICES[1:],
-            fqdn=facts.fqdn if facts.fqdn_resolves else "",
-        ).rstrip("\n")
-    )
+    made = Answers(auth=as_here(facts), test=Test(host=facts.fqdn if facts.fqdn_resolves else ""))
+    out(as_toml(made, facts).rstrip("\n"))
     return 0
 
 

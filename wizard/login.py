@@ -16,7 +16,8 @@ from wizard.facts import SASLAUTHD_DEFAULT, SENDMAIL_CF
 from wizard.host import Host, HostError
 from wizard.log_follow import LONGEST
 from wizard.log_watch import WITHIN, Seen, Watch
-from wizard.look import qualified_name
+from wizard.look import look, qualified_name
+from wizard.password_source import served_besides
 from wizard.plan import Check, Sign
 from wizard.printing import check_text, clean, out
 from wizard.smtp import Credentials, Finding, Line, Result, Target, converse
@@ -49,6 +50,7 @@ def test(arguments: argparse.Namespace, answers: Answers) -> int:
             send_to=arguments.send_to or chosen.send_to or None,
             sender=arguments.sender,
             verify=arguments.verify,
+            served=served_here() if not (arguments.host or chosen.host) else frozenset(),
         )
         within = seconds(arguments, WITHIN)
         credentials = Credentials(user, password(arguments)) if user else None
@@ -204,6 +206,14 @@ def reachable(host: str, port: int) -> tuple[str, str | None]:
     )
     name, resolves = qualified_name(own)
     return found[0].reachable_at if found else "127.0.0.1", name if resolves else None
+
+
+def served_here() -> frozenset[str]:
+    """The mechanisms besides LOGIN and PLAIN that this host serves; none where only root may see it."""
+    try:
+        return served_besides(look(Host()))
+    except (PermissionError, HostError):
+        return frozenset()
 
 
 def _saslauthd_options() -> list[str]:

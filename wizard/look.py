@@ -16,6 +16,7 @@ from wizard.host import Host, HostError
 from wizard.look_firewall import look_at_firewalls, ssh_port
 from wizard.m4 import expand
 from wizard.network import addresses, ipv6_available, listeners
+from wizard.sasl_files import conf_place, plugin_folders, plugins, users
 from wizard.shipped import WANTED, apt_simulation, shipped_files
 from wizard.tls_files import TlsFiles
 
@@ -42,7 +43,8 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
     second, and the files that packages in its cache ship are read, where sendmail is not installed yet. `also` are
     paths to read beyond `facts.READ`."""
     taken = time.monotonic()
-    files, unreadable = _files(host, also)
+    place, conf = conf_place(host)
+    files, unreadable = _files(host, (*also, *([conf] if conf else [])))
     firewall = look_at_firewalls(host)
     files |= firewall.files
     unreadable |= firewall.unreadable
@@ -52,6 +54,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         asked_services = pool.submit(_services, host)
         asked_packages = pool.submit(_packages, host)
         asked_name = pool.submit(qualified_name, host)
+        asked_sasldb = pool.submit(users, host, _text(files, conf))
         packages, (fqdn, resolves) = asked_packages.result(), asked_name.result()
         missing = any(name not in packages for name in WANTED)
         apt = pool.submit(apt_simulation, host) if ask_apt and missing else None
@@ -75,9 +78,14 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         shipped=shipped_files(host) if ask_apt and missing else {},
         apt_plan=apt.result() if apt else None,
         groups=_groups(host),
+        sasl_conf=conf,
+        sasl_place=place,
+        sasl_plugins=plugins(host),
+        sasldb=asked_sasldb.result(),
         cf_from_mc=m4.result() if m4 else None,
         cf_changed=max(
-            host.mtime(path) for path in (*READ_AT_START, *_tls_files(files), *_sasl_plugins(host))
+            host.mtime(path)
+            for path in (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
         ),
         firewalls=firewall.found,
         rules=firewall.rules,
@@ -239,8 +247,6 @@ def _tls_files(files: Mapping[str, Entry | None]) -> tuple[str, ...]:
     return TlsFiles.of(cf.content.decode("latin-1")).all if cf is not None else ()
 
 
-def _sasl_plugins(host: Host) -> tuple[str, ...]:
-    """The folders of SASL plug-ins: sendmail reads them once, at its start."""
-    return tuple(
-        f"/usr/lib/{name}/sasl2" for name in host.names("/usr/lib") if name.endswith(("-gnu", "-gnueabihf"))
-    )
+def _text(files: Mapping[str, Entry | None], path: str | None) -> str | None:
+    entry = files.get(path) if path else None
+    return entry.content.decode("latin-1") if entry is not None and entry.kind is Kind.FILE else None

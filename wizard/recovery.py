@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from snapshots.entry import TEMPORARY_PREFIX
 from snapshots.errors import StoreError
 from wizard import for_a_while
-from wizard.answers import Answers, Auth, Firewall, Listen, Test
+from wizard.answers import SERVABLE, Answers, Auth, Firewall, Listen, Test
 from wizard.apt import settle
 from wizard.changes.packages import PackagesBefore
 from wizard.changes.rules import RulesEffect
@@ -270,7 +270,7 @@ def answers_from(kept: Any) -> Answers:
 
     return Answers(
         section(Listen, kept["listen"]),
-        section(Auth, kept["auth"]),
+        section(Auth, kept["auth"]) if "accept" in kept else _old_auth(kept["auth"]),
         section(Test, kept["test"]),
         kept["replace_mta"],
         Firewall(**kept.get("firewall", {})),
@@ -278,6 +278,12 @@ def answers_from(kept: Any) -> Answers:
         watch_restart=kept.get("watch_restart", 0),
         accept=tuple(map(str, kept.get("accept", ()))),
     )
+
+
+def _old_auth(kept: dict[str, Any]) -> Auth:
+    """Those of a version that wrote its defaults, PAM with LOGIN and PLAIN, where nothing had been chosen."""
+    mechanism, names = str(kept["saslauthd_mechanism"]), tuple(map(str, kept["mechanisms"]))
+    return Auth("" if mechanism == "pam" else mechanism, () if names == SERVABLE else names)
 
 
 def _must_be_whole(done: Undone) -> None:

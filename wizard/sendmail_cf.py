@@ -51,6 +51,12 @@ def option(cf: str, name: str) -> str | None:
     return found[-1] if found else None
 
 
+def trusted(cf: str) -> frozenset[str]:
+    """The mechanisms of TRUST_AUTH_MECH: who has logged in with one of them may relay."""
+    lines = (line for line in cf.splitlines() if line.startswith("C{TrustAuthMech}"))
+    return frozenset(word.upper() for line in lines for word in line[16:].split())
+
+
 def auth_flags(value: str) -> tuple[str, ...]:
     """The letters of AuthOptions that sendmail takes from `value`: one, then it skips to behind the next comma, blank
     or tab, so `py` is p alone (sendmail's readcf.c)."""

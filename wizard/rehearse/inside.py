@@ -14,8 +14,9 @@ from wizard.answers import Answers
 from wizard.engine import Engine, EngineError
 from wizard.events import Checked, Event, Failed, Planned, Recorded
 from wizard.host import Host, HostError
-from wizard.login import reachable
+from wizard.login import reachable, served_here
 from wizard.overview import REMAINING, plans
+from wizard.password_source import wanted
 from wizard.plan import Outcome
 from wizard.printing import clean, rollback_text, show
 from wizard.recovery import answers_from
@@ -86,7 +87,7 @@ class Inside:
         notes += named
         user: Credentials | None = None
         try:
-            user = settling.made_up_user(self.host, self.answers.auth.saslauthd_mechanism)
+            user = settling.made_up_user(self.host, self.answers)
         except HostError as problem:
             notes.append(f"no made-up user, so no login: {problem}")
         self.teller.tell("settled", notes=notes, expected=expected, user=user.user if user else "")
@@ -144,7 +145,7 @@ class Inside:
             return
         assert user is not None
         address, name = reachable("", 587)
-        result = converse(Target(host=address, server_name=name), user, self._line)
+        result = converse(Target(host=address, server_name=name, served=served_here()), user, self._line)
         self.teller.tell("login", tried=True, user=user.user, **result.to_json())
 
     def _line(self, line: Line) -> None:
@@ -154,15 +155,13 @@ class Inside:
     def _no_login(self, user: Credentials | None, run: Run) -> str:
         if run.stopped:
             return f"{run.stopped} did not go through"
-        if user is None:
-            mechanism = self.answers.auth.saslauthd_mechanism
-            if mechanism not in settling.LOCAL:
-                return (
-                    f"saslauthd asks {mechanism}, which has no made-up user and is out of the clone's reach"
-                )
-            return "there is no made-up user that could log in"
         from wizard.look import look
 
+        if user is None:
+            source = wanted(look(self.host), self.answers)
+            if source.name not in settling.LOCAL:
+                return f"passwords come from {source.name}, which has no made-up user and is out of the clone's reach"
+            return "there is no made-up user that could log in"
         left = [
             name
             for name, plan in plans(self.host, self.answers, look(self.host)).items()

@@ -36,7 +36,7 @@ class AuthOptions(McStep):
         """The flags as they are."""
         return f"confAUTH_OPTIONS is `{sendmail_mc.define_value(mc, 'confAUTH_OPTIONS')}'"
 
-    def options(self, answers: Answers) -> dict[str, frozenset[str]]:
+    def options(self, facts: Facts, answers: Answers) -> dict[str, frozenset[str]]:
         """What must arrive in sendmail.cf."""
         return {"AuthOptions": frozenset(_NEEDED)}
 

@@ -36,11 +36,11 @@ class McStep(Step):
         """The lines that will be wanted, for a plan made before there is a file."""
         return ()
 
-    def options(self, answers: Answers) -> Mapping[str, frozenset[str]]:
+    def options(self, facts: Facts, answers: Answers) -> Mapping[str, frozenset[str]]:
         """Options of sendmail.cf that the gate looks for, and the words each must hold."""
         return {}
 
-    def trusted(self, answers: Answers) -> frozenset[str]:
+    def trusted(self, facts: Facts, answers: Answers) -> frozenset[str]:
         """Mechanisms that the gate must find in TRUST_AUTH_MECH."""
         return frozenset()
 
@@ -76,7 +76,7 @@ class McStep(Step):
         if new == text:
             return Plan.done(self.id, self.done_reason(text), assumed_note(facts, f.SENDMAIL_MC))
         after = dataclasses.replace(entry, content=new.encode("latin-1"))
-        gate = Gate(_daemons(facts, text, new), self.options(answers), self.trusted(answers))
+        gate = Gate(_daemons(facts, text, new), self.options(facts, answers), self.trusted(facts, answers))
         change = FileChange(f.SENDMAIL_MC, entry, after, self.title, gate)
         return Plan.pending(self.id, "sendmail.mc differs", change, notes=assumed_note(facts, f.SENDMAIL_MC))
 
@@ -92,7 +92,7 @@ class McStep(Step):
                 )
             ]
         try:
-            Gate(None, self.options(answers), self.trusted(answers)).compare(facts.cf_from_mc)
+            Gate(None, self.options(facts, answers), self.trusted(facts, answers)).compare(facts.cf_from_mc)
         except GateError as error:
             return [Check("options", Sign.FAILED, str(error))]
         return [

@@ -8,6 +8,7 @@ from wizard.answers import Answers
 from wizard.changes import CommandChange
 from wizard.editors import sendmail_mc
 from wizard.facts import Facts
+from wizard.password_source import to_be_offered, to_be_trusted
 from wizard.plan import Outcome, Plan
 from wizard.steps.mc_edit import McStep
 
@@ -50,14 +51,14 @@ class McIncludes(McStep):
         """The howto's lines."""
         return tuple(f"will insert include(`{path}')dnl" for path, _ in _INCLUDES)
 
-    def options(self, answers: Answers) -> dict[str, frozenset[str]]:
+    def options(self, facts: Facts, answers: Answers) -> dict[str, frozenset[str]]:
         """What the includes define."""
         return {
-            "AuthMechanisms": frozenset(answers.auth.mechanisms),
+            "AuthMechanisms": to_be_offered(facts, answers),
             "ServerCertFile": frozenset(),
             "ServerKeyFile": frozenset(),
         }
 
-    def trusted(self, answers: Answers) -> frozenset[str]:
+    def trusted(self, facts: Facts, answers: Answers) -> frozenset[str]:
         """A mechanism that is offered and not trusted lets users in, and then refuses to relay."""
-        return frozenset(answers.auth.mechanisms)
+        return to_be_trusted(facts, answers)
