@@ -183,6 +183,8 @@ class Facts:
     """The users of sasldb, as `name@realm`; None where there is one and its users cannot be listed."""
     cf_from_mc: str | None = None
     """What m4 makes of the live sendmail.mc, None when m4 failed or could not be asked."""
+    submit_from_mc: str | None = None
+    """What m4 makes of the live submit.mc, None when m4 failed, could not be asked, or there is none."""
     cf_changed: float = 0.0
     """When the newest of what sendmail reads only at start was changed, seconds since the epoch."""
     firewalls: tuple[Firewall, ...] = ()

@@ -50,7 +50,8 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
     unreadable |= firewall.unreadable
     tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
     with ThreadPoolExecutor(max_workers=4) as pool:  # each waits for a command
-        m4 = pool.submit(_m4, host, files) if "m4" in tools else None
+        m4 = pool.submit(_m4, host, files, f.SENDMAIL_MC) if "m4" in tools else None
+        submit = pool.submit(_m4, host, files, f.SUBMIT_MC) if "m4" in tools else None
         asked_services = pool.submit(_services, host)
         asked_packages = pool.submit(_packages, host)
         asked_name = pool.submit(qualified_name, host)
@@ -83,6 +84,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         sasl_plugins=plugins(host),
         sasldb=asked_sasldb.result(),
         cf_from_mc=m4.result() if m4 else None,
+        submit_from_mc=submit.result() if submit else None,
         cf_changed=max(
             host.mtime(path)
             for path in (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
@@ -231,12 +233,12 @@ def _groups(host: Host) -> dict[str, frozenset[str]]:
     }
 
 
-def _m4(host: Host, files: Mapping[str, Entry | None]) -> str | None:
-    mc = files.get(f.SENDMAIL_MC)
+def _m4(host: Host, files: Mapping[str, Entry | None], path: str) -> str | None:
+    mc = files.get(path)
     if mc is None or mc.kind is not Kind.FILE:
         return None
     try:
-        made = expand(host, f.SENDMAIL_MC, mc.content)
+        made = expand(host, path, mc.content)
     except HostError:
         return None
     return made.text if made.code == 0 else None

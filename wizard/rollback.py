@@ -41,11 +41,12 @@ INPUTS = tuple(
         f.SENDMAIL_MC,
         f.SASL_M4,
         f.STARTTLS_M4,
+        f.SUBMIT_MC,
         "/etc/mail/m4/dialup.m4",
         "/etc/mail/m4/provider.m4",
     )
 )
-"""What m4 makes sendmail.cf out of."""
+"""What m4 makes sendmail.cf and submit.cf out of."""
 
 
 class RollbackRefused(Exception):

@@ -16,12 +16,12 @@ from wizard.editors.listener_plan import Wanted
 from wizard.editors.m4_builtins import Setting
 from wizard.editors.m4_text import SPACE
 from wizard.editors.mc_document import Document, read
-from wizard.editors.mc_listeners import daemon_options, set_listeners
+from wizard.editors.mc_listeners import add_listener, daemon_options, set_listeners
 from wizard.editors.mc_placement import after_call, insert, macro_part_end, place_before
 from wizard.editors.mc_typos import unknown_macros
 
 __all__ = [
-    "DaemonOption", "EditError", "Wanted", "add_feature", "add_include", "check", "collisions", "daemon_options",
+    "DaemonOption", "EditError", "Wanted", "add_feature", "add_include", "add_listener", "check", "collisions", "daemon_options",
     "define_value", "features", "includes", "set_define", "set_listeners", "trusted_mechanisms", "unknown_macros",
 ]  # fmt: skip
 

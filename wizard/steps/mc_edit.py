@@ -118,14 +118,15 @@ def _no_typos(text: str) -> None:
 
 def _daemons(facts: Facts, old: str, new: str) -> frozenset[sendmail_cf.Daemon]:
     """The listeners that the .cf must have: the file's own, and those that its includes bring already."""
-    before = _own(old)
+    before = own_daemons(old)
     made = sendmail_cf.daemons(facts.cf_from_mc) if facts.cf_from_mc else ()
     # Without a DAEMON_OPTIONS of its own the .cf has sendmail's built-in listeners, which go with the first one.
     elsewhere = frozenset(made) - before if before else frozenset()
     if "no_default_msa" in sendmail_mc.features(new):
         elsewhere = frozenset(item for item in elsewhere if (item.name, item.modifiers) != _DEFAULT_MSA)
-    return _own(new) | elsewhere if _own(new) else frozenset(made)
+    return own_daemons(new) | elsewhere if own_daemons(new) else frozenset(made)
 
 
-def _own(mc: str) -> frozenset[sendmail_cf.Daemon]:
+def own_daemons(mc: str) -> frozenset[sendmail_cf.Daemon]:
+    """The listeners that a sendmail.mc has itself. Raises EditError."""
     return frozenset(sendmail_cf.daemon(item) for item in sendmail_mc.daemon_options(mc))

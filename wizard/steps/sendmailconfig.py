@@ -8,7 +8,8 @@ from wizard.answers import Answers
 from wizard.changes import DialogueChange
 from wizard.facts import Facts
 from wizard.host import Host
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.local_mail import DESTINATION, destination, refused_by
+from wizard.plan import Check, Ending, Plan, Sign, Step
 from wizard.sendmailconfig import no_room
 from wizard.steps.absent import not_there_yet
 from wizard.steps.sendmail_auth import hands_off
@@ -34,7 +35,9 @@ class Sendmailconfig(Step):
         if stopped is not None:
             return stopped
         if MC_STEPS & facts.planned:
-            return Plan.pending(self.id, "sendmail.mc changes", DialogueChange(), notes=_lost(facts))
+            return Plan.pending(
+                self.id, "sendmail.mc changes", DialogueChange(), notes=_lost(facts), ends=_submit_ends(facts)
+            )
         stopped = not_there_yet(facts, self.id, f.SENDMAIL_MC)
         if stopped is not None:
             return stopped
@@ -52,9 +55,25 @@ class Sendmailconfig(Step):
             )
         if not sendmail_cf.same(facts.cf_from_mc, facts.text(f.SENDMAIL_CF) or ""):
             reason = "sendmail.cf is not what sendmail.mc gives"
-            return Plan.pending(self.id, reason, DialogueChange(), notes=_lost(facts))
+            return Plan.pending(
+                self.id, reason, DialogueChange(), notes=_lost(facts), ends=_submit_ends(facts)
+            )
+        refused = refused_by(
+            facts, destination(facts.text(f.SUBMIT_CF)), sendmail_cf.daemons(facts.cf_from_mc)
+        )
+        if refused is not None and not refused_by(
+            facts, destination(facts.submit_from_mc), sendmail_cf.daemons(facts.cf_from_mc)
+        ):
+            return Plan.pending(
+                self.id,
+                f"submit.cf hands local mail to port {refused.port}, where a login is wanted, and submit.mc does not",
+                DialogueChange(),
+                ends=_submit_ends(facts),
+            )
         if facts.files.get(f.SERVER_CERT) is None and f.SERVER_CERT not in facts.unreadable:
-            return Plan.pending(self.id, "the server certificate is missing", DialogueChange())
+            return Plan.pending(
+                self.id, "the server certificate is missing", DialogueChange(), ends=_submit_ends(facts)
+            )
         return Plan.done(self.id, "sendmail.cf is what sendmail.mc gives")
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
@@ -76,6 +95,17 @@ class Sendmailconfig(Step):
             )
         else:
             made.append(Check("cf", Sign.OK, f"sendmail.cf ({len(cf)} bytes) is what sendmail.mc gives"))
+        to = destination(facts.text(f.SUBMIT_CF))
+        refused = refused_by(facts, to, sendmail_cf.daemons(cf))
+        if refused is not None:
+            says = f"submit.cf hands local mail to {to}, which wants a login ({refused.name}): it would end in dead.letter"
+            made.append(
+                Check("local-mail", Sign.FAILED, says, f"put port 25 into the msp line of {f.SUBMIT_MC}")
+            )
+        elif to is not None:
+            made.append(
+                Check("local-mail", Sign.OK, f"submit.cf hands local mail to {to}, where no login is wanted")
+            )
         options = sendmail_cf.option(cf, "AuthOptions") or ""
         safe = {"p", "y"} <= set(sendmail_cf.auth_flags(options))
         made.append(
@@ -90,6 +120,20 @@ class Sendmailconfig(Step):
             )
         )
         return made
+
+
+def _submit_ends(facts: Facts) -> tuple[Ending, ...]:
+    """What somebody has written into submit.cf and not into submit.mc: sendmailconfig makes the one of the other."""
+    live, made = facts.text(f.SUBMIT_CF), facts.submit_from_mc
+    if not live or made is None:
+        return ()
+    lost = sendmail_cf.only_in(live, made)
+    if refused_by(facts, destination(live), sendmail_cf.daemons(facts.cf_from_mc or "")) is not None:
+        lost = tuple(line for line in lost if not line.startswith(DESTINATION))  # that is to go
+    if not lost:
+        return ()
+    says = "lines of submit.cf that submit.mc does not give will go, and what programs of this host do with their mail by them"
+    return (Ending("submit-cf-lines", says, lost),)
 
 
 def _lost(facts: Facts) -> tuple[str, ...]:
