@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from snapshots.entry import Entry, Kind
 from wizard import facts as f
+from wizard import sendmail_cf
 from wizard.facts import Facts, Process, Release, Service
 from wizard.host import Host, HostError
 from wizard.look_firewall import look_at_firewalls, ssh_port
@@ -56,6 +57,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         missing = any(name not in packages for name in WANTED)
         apt = pool.submit(apt_simulation, host) if ask_apt and missing else None
     processes = running(host)
+    made = m4.result() if m4 else None
     return Facts(
         euid=os.geteuid(),
         release=_release(host),
@@ -75,7 +77,8 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         shipped=shipped_files(host) if ask_apt and missing else {},
         apt_plan=apt.result() if apt else None,
         groups=_groups(host),
-        cf_from_mc=m4.result() if m4 else None,
+        cf_from_mc=made,
+        tls_missing=_tls_missing(host, files, made),
         cf_changed=max(
             host.mtime(path) for path in (*READ_AT_START, *_tls_files(files), *_sasl_plugins(host))
         ),
@@ -231,12 +234,19 @@ def _m4(host: Host, files: Mapping[str, Entry | None]) -> str | None:
         made = expand(host, f.SENDMAIL_MC, mc.content)
     except HostError:
         return None
-    return made.text if made.code == 0 else None
+    # A missing include is an error to m4, and the rest is whole all the same: sendmailconfig installs that.
+    return made.text if made.code == 0 or len(made.text) >= sendmail_cf.SMALLEST else None
 
 
 def _tls_files(files: Mapping[str, Entry | None]) -> tuple[str, ...]:
     cf = files.get(f.SENDMAIL_CF)
     return TlsFiles.of(cf.content.decode("latin-1")).all if cf is not None else ()
+
+
+def _tls_missing(host: Host, files: Mapping[str, Entry | None], made: str | None) -> frozenset[str]:
+    """The files for TLS that are named and are not there; who is not root may not know."""
+    named = {*_tls_files(files), *(TlsFiles.of(made).all if made else ())}
+    return frozenset(path for path in named if not host.exists(path)) if os.geteuid() == 0 else frozenset()
 
 
 def _sasl_plugins(host: Host) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wizard.answers import Answers
 from wizard.editors import sendmail_mc
 from wizard.facts import Facts
+from wizard.mc_effects import Planned
 from wizard.plan import Plan
 from wizard.steps.listeners import line, not_here, wanted
 from wizard.steps.mc_edit import McStep
@@ -24,6 +25,10 @@ class SmtpPort(McStep):
         addresses = answers.listen.smtp
         items = wanted("smtp", addresses, answers, require="A", forbid="as")
         return sendmail_mc.set_listeners(mc, "smtp", items, line, keep_addresses=not addresses)
+
+    def planned(self, answers: Answers) -> Planned:
+        """The listeners, which the gate compares by themselves."""
+        return Planned(sets=frozenset({"DaemonPortOptions"}))
 
     def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
         """An address that is not here."""

@@ -7,6 +7,7 @@ from wizard.answers import Answers
 from wizard.editors import sendmail_mc
 from wizard.editors.sendmail_mc import Wanted
 from wizard.facts import Facts
+from wizard.mc_effects import Planned
 from wizard.plan import Plan
 from wizard.steps.listeners import line, not_here, wanted
 from wizard.steps.mc_edit import McStep
@@ -22,7 +23,8 @@ class SubmissionPort(McStep):
     needs = ("install", "sendmail-auth", "mc-includes")
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
-        """The lines of 587, and of 465 where chosen; the built-in listeners made visible first."""
+        """The lines of 587, and of 465 where chosen; the built-in listeners made visible first. Who listens on 465 already,
+        for others too, requires a login there as well."""
         if not sendmail_mc.daemon_options(mc):
             # Any DAEMON_OPTIONS replaces the built-in listener on 25, which local mail needs.
             builtin = Wanted("smtp", "inet", "MTA-v4", None, "", "")
@@ -34,7 +36,22 @@ class SubmissionPort(McStep):
         if answers.listen.implicit_tls:
             items = wanted("submissions", addresses, answers, require="Eas", forbid="AS")
             mc = sendmail_mc.set_listeners(mc, "submissions", items, line, keep_addresses=not addresses)
-        return mc
+        return sendmail_mc.require_login(mc, "submissions")
+
+    def planned(self, answers: Answers) -> Planned:
+        """The listeners, which the gate compares by themselves."""
+        return Planned(sets=frozenset({"DaemonPortOptions"}))
+
+    def notes(self, before: str, after: str) -> tuple[str, ...]:
+        """What was open without a login."""
+        return tuple(
+            f"port {item.port_number} on {item.address or 'every address'} (line {item.line} of sendmail.mc) takes mail "
+            "without a login now, also from other machines; from now on who submits there must log in"
+            for item in sendmail_mc.daemon_options(before)
+            if item.service in ("submission", "submissions")
+            and not item.loopback
+            and "a" not in item.modifiers
+        )
 
     def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
         """An address that is not here."""
