@@ -99,7 +99,11 @@ class Machine:
 
         store = self.store()
         return overview.overview(
-            self.host, self._guarded(), store.history() if store and store.head() else (), self.killed()
+            self.host,
+            self._guarded(),
+            store.history() if store and store.head() else (),
+            self.killed(),
+            store,
         )
 
     def facts(self) -> Facts:

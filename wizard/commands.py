@@ -70,7 +70,8 @@ def steps_of(names: list[str]) -> list[str]:
 def plan(arguments: argparse.Namespace) -> int:
     """`plan`: 0, or 10 with --exit-code when something is to be done; 3 when a step is blocked."""
     steps = steps_of(arguments.steps)
-    engine = Engine(Host(), answers_of(arguments), (lambda _: None) if arguments.json else show)
+    report = (lambda _: None) if arguments.json else show
+    engine = Engine(Host(), answers_of(arguments), report, store=_readable_store())
     made = engine.plan(steps)
     if arguments.json:
         out(as_json.dumps(steps=as_json.plans(made)))
@@ -247,8 +248,9 @@ def _applied(run: Run) -> str:
 
 def status(arguments: argparse.Namespace) -> int:
     """`status`: 0. A step that a commit says was applied, and that has something to do again, has drifted."""
-    host, stand = Host(), _applied_steps()
-    made = plans(host, answers_of(arguments), look(host))
+    host, store = Host(), _readable_store()
+    stand = {item.step for item in applied(store.history()) if item.step} if store else set()
+    made = plans(host, answers_of(arguments), look(host), store)
     rows = {name: (state(plan, name in stand), reason_text(plan)) for name, plan in made.items()}
     waits = interrupted()
     if arguments.json:
@@ -267,10 +269,9 @@ def interrupted() -> str | None:
     return str(InterruptedRun(told)) if told and free(LOCK) else None
 
 
-def _applied_steps() -> set[str]:
-    """Steps that were applied and not taken back; none where there is no store, or it is not ours to read."""
-    store = existing_store() if os.geteuid() == 0 else None
-    return {item.step for item in applied(store.history()) if item.step} if store else set()
+def _readable_store() -> Store | None:
+    """The history; None where there is none, or it is not ours to read."""
+    return existing_store() if os.geteuid() == 0 else None
 
 
 def history(arguments: argparse.Namespace) -> int:

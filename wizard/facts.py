@@ -185,6 +185,11 @@ class Facts:
     """What m4 makes of the live sendmail.mc, None when m4 failed or could not be asked."""
     submit_from_mc: str | None = None
     """What m4 makes of the live submit.mc, None when m4 failed, could not be asked, or there is none."""
+    cf_earlier: tuple[str, ...] = ()
+    """What m4 makes of the sendmail.mc's that stood beside this sendmail.cf since it was made, where the history knows
+    them: steps edit the one before the other is made again."""
+    tls_missing: frozenset[str] = frozenset()
+    """Files for TLS that sendmail.cf names, or would name when made again, and that are not there."""
     cf_changed: float = 0.0
     """When the newest of what sendmail reads only at start was changed, seconds since the epoch."""
     firewalls: tuple[Firewall, ...] = ()
@@ -231,14 +236,27 @@ class Facts:
         if plan.outcome not in (Outcome.PENDING, Outcome.LATER):
             return self
         files, groups, assumed = dict(self.files), dict(self.groups), set(self.assumed)
+        made, earlier, submit = self.cf_from_mc, self.cf_earlier, self.submit_from_mc
         for change in plan.changes:
             if change.kind == "file":
                 files[change.path] = change.after  # type: ignore[attr-defined]
+                if change.path == SUBMIT_MC:  # type: ignore[attr-defined]
+                    submit = change.gives or submit  # type: ignore[attr-defined]
+                elif change.gives is not None:  # type: ignore[attr-defined]
+                    earlier = (made, *earlier) if made is not None else earlier
+                    made = change.gives  # type: ignore[attr-defined]
             elif change.kind == "packages":
                 for path, entry in self.shipped.items():
                     if files.get(path) is None:
                         files[path] = entry
                         assumed.add(path)
         return replace(
-            self, files=files, groups=groups, planned=self.planned | {plan.step}, assumed=frozenset(assumed)
+            self,
+            files=files,
+            groups=groups,
+            cf_from_mc=made,
+            cf_earlier=earlier,
+            submit_from_mc=submit,
+            planned=self.planned | {plan.step},
+            assumed=frozenset(assumed),
         )

@@ -239,7 +239,10 @@ def to_be_offered(facts: Facts, answers: Answers) -> frozenset[str]:
 
 def to_be_trusted(facts: Facts, answers: Answers) -> frozenset[str]:
     """What sendmail.cf must have in TrustAuthMech: of a site's own mechanisms those that it trusts already."""
-    names, now = to_be_offered(facts, answers), sendmail_cf.trusted(facts.text(f.SENDMAIL_CF) or "")
+    names, now = (
+        to_be_offered(facts, answers),
+        frozenset(name.upper() for name in sendmail_cf.trusted(facts.text(f.SENDMAIL_CF) or "")),
+    )
     own = not answers.auth.mechanisms and not wanted(facts, answers).saslauthd
     return names & now if own and now else names
 

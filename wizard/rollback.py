@@ -253,11 +253,14 @@ def _stops(host: Host, wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:
 
 
 def _gate(facts: Facts) -> Gate | None:
+    entry = facts.files.get(f.SENDMAIL_MC)
+    if not facts.cf_from_mc or entry is None:
+        return None
     try:
-        Gate().compare(facts.cf_from_mc or "")
+        Gate().compare(facts.cf_from_mc)
     except GateError:
         return None
-    return Gate() if facts.cf_from_mc else None
+    return Gate(before=entry.content)
 
 
 def _whole(store: Store, target: Target, reversal: Reversal) -> bool:

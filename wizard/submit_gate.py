@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from wizard import sendmail_cf
 from wizard.host import Host, HostError
 from wizard.local_mail import DESTINATION, LOOPBACK, destination
-from wizard.m4 import expand
+from wizard.m4 import expand_text
 from wizard.mc_gate import GateError
 from wizard.plan import Say
 
@@ -22,18 +20,13 @@ class SubmitGate:
 
     def check(self, host: Host, content: bytes, say: Say) -> str:
         """The submit.cf that `content` gives. Raises GateError; nothing outside a private folder is written."""
-        with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as folder:
-            source = Path(folder) / "submit.mc"
-            source.write_bytes(content)
-            try:
-                made = expand(host, str(source), content)
-            except HostError as error:
-                raise GateError(str(error)) from error
-        said = made.said.replace(str(source), "submit.mc").strip()
-        if made.code != 0 or len(made.text) < sendmail_cf.SMALLEST:
-            raise GateError(
-                f"m4 does not accept the new submit.mc: {said or f'{len(made.text)} bytes came out'}"
-            )
+        try:
+            made = expand_text(host, content)
+        except HostError as error:
+            raise GateError(str(error)) from error
+        if len(made.text) < sendmail_cf.SMALLEST:
+            said = made.said.strip() or f"{len(made.text)} bytes came out"
+            raise GateError(f"m4 does not accept the new submit.mc: {said}")
         to = destination(made.text)
         if to != LOOPBACK:
             raise GateError(

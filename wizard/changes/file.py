@@ -50,6 +50,8 @@ class FileChange:
     gate: FileGate | None = field(default=None, compare=False)
     over: bool = field(default=False, compare=False)
     """Whatever is there by now: what apt leaves of a file whose content is in the snapshot."""
+    gives: str | None = field(default=None, compare=False, repr=False)
+    """Of sendmail.mc or submit.mc: the .cf that its gate saw come out of it, None where it was not asked yet."""
 
     kind = "file"
 

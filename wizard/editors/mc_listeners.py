@@ -78,6 +78,14 @@ def add_listener(text: str, item: Wanted, render: Callable[[Wanted], str]) -> st
     return new
 
 
+def require_login(text: str, service: str) -> str:
+    """The listeners of `service` that other machines reach, with modifier a; those on loopback alone stay as they are."""
+    for number, item in enumerate(daemon_options(text)):
+        if item.service == service and item.family in _TCP and not item.loopback:
+            text = mc_option_edit.with_modifiers(text, number, "a", "A")
+    return text
+
+
 def _ended(line: str) -> str:
     return line if line.endswith("\n") else line + "\n"
 

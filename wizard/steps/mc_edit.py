@@ -14,6 +14,7 @@ from wizard.changes import FileChange
 from wizard.editors import EditError, sendmail_mc
 from wizard.facts import Facts
 from wizard.host import Host
+from wizard.mc_effects import Planned
 from wizard.mc_gate import Gate, GateError
 from wizard.plan import Check, Plan, Sign, Step
 from wizard.steps.absent import assumed_note, not_there_yet
@@ -40,6 +41,10 @@ class McStep(Step):
         """Options of sendmail.cf that the gate looks for, and the words each must hold."""
         return {}
 
+    def planned(self, facts: Facts, answers: Answers) -> Planned:
+        """The lines of sendmail.cf that the edit means to change; whatever else changes with it is asked about."""
+        return Planned()
+
     def trusted(self, facts: Facts, answers: Answers) -> frozenset[str]:
         """Mechanisms that the gate must find in TRUST_AUTH_MECH."""
         return frozenset()
@@ -64,7 +69,6 @@ class McStep(Step):
             )
         try:
             sendmail_mc.check(text)
-            _no_typos(text)
             new = self.edit(text, facts, answers)
             colliding = sendmail_mc.collisions(sendmail_mc.daemon_options(new))
         except EditError as error:
@@ -76,9 +80,20 @@ class McStep(Step):
         if new == text:
             return Plan.done(self.id, self.done_reason(text), assumed_note(facts, f.SENDMAIL_MC))
         after = dataclasses.replace(entry, content=new.encode("latin-1"))
-        gate = Gate(_daemons(facts, text, new), self.options(facts, answers), self.trusted(facts, answers))
+        gate = Gate(
+            _daemons(facts, text, new),
+            self.options(facts, answers),
+            self.trusted(facts, answers),
+            entry.content,
+            self.planned(facts, answers),
+        )
         change = FileChange(f.SENDMAIL_MC, entry, after, self.title, gate)
-        return Plan.pending(self.id, "sendmail.mc differs", change, notes=assumed_note(facts, f.SENDMAIL_MC))
+        notes = (*assumed_note(facts, f.SENDMAIL_MC), *_typos(text), *self.notes(text, new))
+        return Plan.pending(self.id, "sendmail.mc differs", change, notes=notes)
+
+    def notes(self, before: str, after: str) -> tuple[str, ...]:
+        """What the admin should know of the edit, in sentences."""
+        return ()
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The live file gives what the gate let by: includes may have changed since."""
@@ -106,14 +121,13 @@ _DEFAULT_MSA = ("MSA", "E")
 """The listener on 587 that sendmail adds by itself without FEATURE(no_default_msa), which submission-port turns on."""
 
 
-def _no_typos(text: str) -> None:
-    for line, word, near in sendmail_mc.unknown_macros(text):
-        raise EditError(
-            line,
-            word,
-            "sendmail knows no such macro, and m4 would copy the line into sendmail.cf as it stands",
-            f"{f'write {near}, or ' if near else ''}take the line out with dnl",
-        )
+def _typos(text: str) -> tuple[str, ...]:
+    """What stands in the file as it is, and does nothing."""
+    return tuple(
+        f"line {line} of sendmail.mc: sendmail knows no macro {word}, and m4 copies the line into sendmail.cf as it stands: "
+        f"{f'write {near}, or ' if near else ''}take it out with dnl"
+        for line, word, near in sendmail_mc.unknown_macros(text)
+    )
 
 
 def _daemons(facts: Facts, old: str, new: str) -> frozenset[sendmail_cf.Daemon]:

@@ -7,6 +7,7 @@ from wizard.editors import sendmail_mc
 from wizard.editors.sendmail_mc import Wanted
 from wizard.facts import Facts
 from wizard.local_mail import served, through_us
+from wizard.mc_effects import Planned
 from wizard.plan import Plan
 from wizard.steps.listeners import line, not_here, wanted
 from wizard.steps.mc_edit import McStep, own_daemons
@@ -30,6 +31,10 @@ class SmtpPort(McStep):
             local = Wanted("smtp", "inet", "MTA-local", "127.0.0.1", "A", "")
             mc = sendmail_mc.add_listener(mc, local, line)
         return mc
+
+    def planned(self, facts: Facts, answers: Answers) -> Planned:
+        """The listeners, which the gate compares by themselves."""
+        return Planned(sets=frozenset({"DaemonPortOptions"}))
 
     def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
         """An address that is not here."""

@@ -13,6 +13,7 @@ from wizard.editors import EditError, sendmail_mc, submit_mc
 from wizard.editors.sendmail_mc import Wanted
 from wizard.facts import Facts
 from wizard.local_mail import LOOPBACK, destination, refused_by
+from wizard.mc_effects import Planned
 from wizard.plan import Outcome, Plan
 from wizard.steps.listeners import line, not_here, wanted
 from wizard.steps.mc_edit import McStep, own_daemons
@@ -29,7 +30,8 @@ class SubmissionPort(McStep):
     needs = ("install", "sendmail-auth", "mc-includes")
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
-        """The lines of 587, and of 465 where chosen; the built-in listeners made visible first."""
+        """The lines of 587, and of 465 where chosen; the built-in listeners made visible first. Who listens on 465 already,
+        for others too, requires a login there as well."""
         if not sendmail_mc.daemon_options(mc):
             # Any DAEMON_OPTIONS replaces the built-in listener on 25, which local mail needs.
             builtin = Wanted("smtp", "inet", "MTA-v4", None, "", "")
@@ -41,7 +43,22 @@ class SubmissionPort(McStep):
         if answers.listen.implicit_tls:
             items = wanted("submissions", addresses, answers, require="Eas", forbid="AS")
             mc = sendmail_mc.set_listeners(mc, "submissions", items, line, keep_addresses=not addresses)
-        return mc
+        return sendmail_mc.require_login(mc, "submissions")
+
+    def planned(self, facts: Facts, answers: Answers) -> Planned:
+        """The listeners, which the gate compares by themselves."""
+        return Planned(sets=frozenset({"DaemonPortOptions"}))
+
+    def notes(self, before: str, after: str) -> tuple[str, ...]:
+        """What was open without a login."""
+        return tuple(
+            f"port {item.port_number} on {item.address or 'every address'} (line {item.line} of sendmail.mc) takes mail "
+            "without a login now, also from other machines; from now on who submits there must log in"
+            for item in sendmail_mc.daemon_options(before)
+            if item.service in ("submission", "submissions")
+            and not item.loopback
+            and "a" not in item.modifiers
+        )
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """And where the programs of this host hand their mail to a listener that wants a login now: to port 25 instead."""

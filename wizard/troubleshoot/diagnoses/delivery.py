@@ -16,7 +16,7 @@ OLD = 3600.0
 
 
 def _trust(picture: Picture) -> Seen | None:
-    trusted = sendmail_cf.trusted(picture.cf)
+    trusted = {name.upper() for name in sendmail_cf.trusted(picture.cf)}
     offered = {name for item in picture.submissions for name in item.offered if name in ("LOGIN", "PLAIN")}
     if not offered - trusted or not picture.cf:
         return None
