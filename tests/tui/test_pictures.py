@@ -286,7 +286,7 @@ def just_rehearsed() -> Screen[None]:
 SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "welcome": (Welcome, "steps have something to do"),
     "steps": (Steps, "steps to do. Enter"),
-    "settings": (Settings, "Where port 587 listens"),
+    "settings": (Settings, "(saslauthd asks pam)"),
     "rehearse": (Rehearse, "y begins"),
     "rehearsed": (just_rehearsed, "It would work"),
     "login-test": (just_tested, "accepted (235)"),
