@@ -13,8 +13,9 @@ from textual.widgets import Log, Static
 
 from screens import problems
 from screens.desk import Job, Reply, Stopped
+from screens.endings import Endings
 from screens.frame import Frame
-from screens.messages import EngineSaid, JobEnded, StepWaits
+from screens.messages import EndingsWait, EngineSaid, JobEnded, StepWaits
 from screens.widgets.diff_text import diff_content
 from screens.widgets.signs import check_content
 from wizard.events import Checked, Failed, Planned, Recorded
@@ -70,7 +71,11 @@ done is a commit in the history, and can be taken back from there. If it fails i
             self,
             self._command,
             lambda job: machine.do(
-                make, job.report, lambda step, plan: decide(job, step, plan), job.interrupt
+                make,
+                job.report,
+                lambda step, plan: decide(job, step, plan),
+                lambda step, _plan, ends: job.ask(EndingsWait(step, ends)) is Reply.YES,
+                job.interrupt,
             ),
         )
 
@@ -87,6 +92,14 @@ done is a commit in the history, and can be taken back from there. If it fails i
         self._show(Content("\n").join(parts))
         self._say(f"y does {message.step.id}. Enter and Escape leave it: nothing is changed.")
         self.refresh_bindings()
+
+    def on_endings_wait(self, message: EndingsWait) -> None:
+        """Something that works would end: a question of its own."""
+
+        def decided(yes: bool | None) -> None:
+            self.wizard.desk.answer(Reply.YES if yes else Reply.NO)
+
+        self.app.push_screen(Endings(message.step.id, message.ends), decided)
 
     def on_engine_said(self, message: EngineSaid) -> None:
         """What is done, as lines; a plan that needs no answer is shown too."""
@@ -154,6 +167,8 @@ done is a commit in the history, and can be taken back from there. If it fails i
             self._say(f"✗ {run.failed} failed, and is undone unless it says NOT undone. Escape goes back.")
         elif run.blocked:
             self._say("Stopped: see above what is in the way. Escape goes back.")
+        elif run.undecided:
+            self._say(f"Stopped before {run.undecided}: something that works would end. Escape goes back.")
         elif run.applied:
             self._say("✓ Done. Escape goes back. The history (h) can take it back.")
         elif run.skipped:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from wizard.rollback import Rollback
     from wizard.rollback_session import Undone
     from wizard.saslauthd_debug import Ended
-    from wizard.session import Decide, Run
+    from wizard.session import Consent, Decide, Run
     from wizard.standing import Target
     from wizard.taking_back import TakingBack
     from wizard.troubleshoot.nouns import Fault
@@ -100,7 +100,11 @@ class Machine:
 
         store = self.store()
         return overview.overview(
-            self.host, self._guarded(), store.history() if store and store.head() else (), self.killed()
+            self.host,
+            self._guarded(),
+            store.history() if store and store.head() else (),
+            self.killed(),
+            store,
         )
 
     def facts(self) -> Facts:
@@ -109,22 +113,35 @@ class Machine:
 
         return look(self.host)
 
-    def apply(self, wanted: Sequence[str], report: Report, decide: Decide, interrupt: Interrupt) -> Run:
+    def apply(
+        self,
+        wanted: Sequence[str],
+        report: Report,
+        decide: Decide,
+        consent: Consent,
+        interrupt: Interrupt,
+    ) -> Run:
         """Apply steps; see Engine.apply."""
         from wizard.engine import Engine
 
         with self.at_work(interrupt) as (store, journal, _):
-            return Engine(self.host, self._guarded(), report).apply(store, journal, wanted, decide, interrupt)
+            engine = Engine(self.host, self._guarded(), report)
+            return engine.apply(store, journal, wanted, decide, interrupt, consent=consent)
 
     def do(
-        self, make: Callable[[], Sequence[Step]], report: Report, decide: Decide, interrupt: Interrupt
+        self,
+        make: Callable[[], Sequence[Step]],
+        report: Report,
+        decide: Decide,
+        consent: Consent,
+        interrupt: Interrupt,
     ) -> Run:
         """Apply the steps that `make` works out while the host is ours; see Engine.apply."""
         from wizard.engine import Engine
 
         with self.at_work(interrupt) as (store, journal, _):
             engine = Engine(self.host, self._guarded(), report, tuple(make()))
-            return engine.apply(store, journal, (), decide, interrupt)
+            return engine.apply(store, journal, (), decide, interrupt, consent=consent)
 
     def _guarded(self) -> Answers:
         """The answers, with a change of the firewall to be confirmed where it could cut the line that we are on."""

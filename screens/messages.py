@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wizard.log_watch import Seen
     from wizard.mail_log import Logged
     from wizard.own_edits import OwnEdit
-    from wizard.plan import Plan, Step
+    from wizard.plan import Ending, Plan, Step
     from wizard.rollback import Rollback
 
 
@@ -31,6 +31,14 @@ class StepWaits(Message):
     step: Step
     plan: Plan
     edits: tuple[OwnEdit, ...] = ()
+
+
+@dataclass
+class EndingsWait(Message):
+    """Something that works would end with the plan, and nobody has accepted it."""
+
+    step: Step
+    ends: tuple[Ending, ...]
 
 
 @dataclass

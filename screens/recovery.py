@@ -132,8 +132,10 @@ with it where it was. Both can be interrupted too, and begun again.
             bad = said
         elif isinstance(result, Undone):
             bad = "; ".join(map(clean, (*result.not_undone, *((result.failed,) if result.failed else ()))))
-        elif isinstance(result, Run) and (result.failed or result.blocked):
-            bad = f"Stopped at {result.failed or result.blocked}."
+        elif isinstance(result, Run) and result.undecided:
+            bad = f"Stopped before {result.undecided}: something that works would end (the steps, with Enter, ask)."
+        elif isinstance(result, Run) and result.stopped:
+            bad = f"Stopped at {result.stopped}."
         self._over = not bad
         self._say(
             f"✗ {bad} Mend the cause, then press u or f again."

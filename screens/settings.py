@@ -44,7 +44,7 @@ TEXTS = (
     (
         "auth.saslauthd_mechanism",
         "Passwords from",
-        f"What saslauthd asks (howto 2.3): {', '.join(MECHANISMS)}. pam: the users of this host.",
+        f"What saslauthd asks (howto 2.3): {', '.join(MECHANISMS)}. pam: the users of this host. Empty: as this host has it.",
     ),
     (
         "firewall.use",
@@ -92,7 +92,7 @@ WATCHED = 60
 EMPTY = {
     "listen.submission": "(every IPv4 address)",
     "listen.smtp": "(every IPv4 address)",
-    "auth.saslauthd_mechanism": "(pam)",
+    "auth.saslauthd_mechanism": "(as this host has it)",
     "firewall.use": "(auto)",
     "firewall.zone": "(found by the default route)",
     "test.host": "(this host)",
@@ -139,6 +139,16 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
         """Begin at the first field."""
         self.same("msa-wizard plan --answers answers.toml")
         self.query_one(f"#{_id(TEXTS[0][0])}").focus()
+        self.run_worker(self._look, thread=True, group="look")
+
+    def _look(self) -> None:
+        from wizard.password_source import in_words
+
+        self.deliver(self._looked, in_words(self.wizard.machine.facts()))
+
+    def _looked(self, passwords: str) -> None:
+        """What an empty field means on this very host."""
+        self.query_one(f"#{_id('auth.saslauthd_mechanism')}", Input).placeholder = f"({passwords})"
 
     def on_descendant_focus(self) -> None:
         """Help on the field."""
@@ -218,6 +228,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
             Auth(text["auth.saslauthd_mechanism"], self.wizard.machine.answers.auth.mechanisms),
             Test(text["test.host"], text["test.user"], text["test.send_to"]),
             firewall=Firewall(text["firewall.use"] or "auto", text["firewall.zone"]),
+            accept=self.wizard.machine.answers.accept,
         )
         return replace(
             parse(as_toml(raw)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from screens import problems
 from screens.desk import Reply, Stopped
-from screens.messages import EngineSaid, JobEnded, StepWaits
+from screens.messages import EndingsWait, EngineSaid, JobEnded, StepWaits
 from screens.outside import edit
 from wizard.events import Checked, Drifted, Failed, Planned, Progress, Recorded
 from wizard.interrupt import Interrupted
@@ -130,6 +130,22 @@ class StepNews:
             from screens.own_edits import OwnEdits
 
             self._screen.app.push_screen(OwnEdits(name, message.edits), self._decided)
+
+    def endings(self, message: EndingsWait) -> None:
+        """The engine asks: may what would end with the step?"""
+        from screens.endings import Endings
+
+        self.draw()
+        name = message.step.id
+        self._screen.state(name, "waiting")
+        self._screen.select(name)
+
+        def decided(yes: bool | None) -> None:
+            if yes:
+                self.work()
+            self._screen.wizard.desk.answer(Reply.YES if yes else Reply.NO)
+
+        self._screen.app.push_screen(Endings(name, message.ends), decided)
 
     def _decided(self, choice: str | None) -> None:
         """What becomes of the admin's own edits."""

@@ -9,7 +9,7 @@ from textual.widgets import OptionList
 
 from screens.apply_policy import ApplyPolicy
 from screens.desk import Job, Reply
-from screens.messages import EngineSaid, JobEnded, StepWaits
+from screens.messages import EndingsWait, EngineSaid, JobEnded, StepWaits
 from screens.step_board import StepBoard
 from screens.step_news import StepNews
 from screens.widgets.step_panes import PANES
@@ -94,15 +94,15 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
         for step in STEPS:
             self._row(step.id)
         left = self._left()
-        if first or (after is not None and not after.failed and left):
+        if first or (after is not None and not after.stopped and left):
             self.select(left[0] if left else STEPS[0].id)
         self.show()
-        if after is not None and after.applied and not after.failed and not left:
+        if after is not None and after.applied and not after.stopped and not left:
             self.action_test()
         elif self._news.problem:
             self.say(self._news.problem)
             self._news.problem = ""
-        elif after is None or not (after.failed or after.blocked):
+        elif after is None or not after.stopped:
             self.say(self._offer())
 
     def _offer(self) -> str:
@@ -238,7 +238,11 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
 
         def work(job: Job) -> Run:
             return machine.apply(
-                wanted, job.report, lambda step, plan: policy.decide(job, step, plan), job.interrupt
+                wanted,
+                job.report,
+                lambda step, plan: policy.decide(job, step, plan),
+                lambda step, _plan, ends: job.ask(EndingsWait(step, ends)) is Reply.YES,
+                job.interrupt,
             )
 
         self.wizard.desk.start(self, "apply", work)
@@ -257,6 +261,10 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
     def on_step_waits(self, message: StepWaits) -> None:
         """The run asks."""
         self._news.waits(message)
+
+    def on_endings_wait(self, message: EndingsWait) -> None:
+        """Something that works would end: a question of its own, whatever key was pressed before."""
+        self._news.endings(message)
 
     def on_job_ended(self, message: JobEnded) -> None:
         """The run is over: look at the host again, and say what came of it."""
@@ -279,6 +287,10 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
             self.select(run.blocked)
             self.panes.pane("diff")
             self.say("Stopped: see above what is in the way. Mend it, then press Enter.")
+        elif run is not None and run.undecided:
+            self.select(run.undecided)
+            self.panes.pane("diff")
+            self.say(f"Stopped before {run.undecided}: nothing of it was changed. s leaves it out.")
 
     def _after_failure(self, next_move: str | None) -> None:
         match next_move:

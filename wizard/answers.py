@@ -22,6 +22,7 @@ MAX_FILE = 64 * 1024
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}\Z")
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?\Z")
 _ZONE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}\Z")
+_ENDING = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _MAILBOX = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_{|}~.-]{1,64}(@[A-Za-z0-9.-]{1,253})?\Z")
 
 
@@ -41,10 +42,11 @@ class Listen:
 
 @dataclass(frozen=True)
 class Auth:
-    """Who checks the passwords, and which SASL mechanisms are offered."""
+    """Who checks the passwords, and which SASL mechanisms are offered. Left empty: as this host has it, else PAM with
+    LOGIN and PLAIN (`wizard.password_source`); a file leaves the line out then."""
 
-    saslauthd_mechanism: str = "pam"
-    mechanisms: tuple[str, ...] = SERVABLE
+    saslauthd_mechanism: str = ""
+    mechanisms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class Answers:
     """Whether the terminal may confirm it, too."""
     watch_restart: int = 0
     """Only on the command line (--watch-restart): seconds that sendmail's listeners are watched after its restart."""
+    accept: tuple[str, ...] = ()
+    """Ids of endings (`wizard.plan.Ending`) that may happen, here or with --accept; nothing else accepts one unasked."""
 
 
 _Section = Listen | Auth | Test | Firewall
@@ -122,15 +126,35 @@ def parse(text: str, name: str = "answers.toml") -> Answers:
     except tomllib.TOMLDecodeError as error:
         raise AnswersError(f"{name}: not valid TOML: {error}.") from error
     made: dict[str, _Section] = {}
+    accept = _accept(name, text, data.pop("accept", []))
     for section, values in data.items():
         if section not in _SECTIONS:
             raise _Wrong(name, text, section, "", f"unknown section{_nearest(section, _SECTIONS)}")
         if not isinstance(values, dict):
             raise _Wrong(name, text, section, "", f"[{section}] must be a section with keys")
         made[section] = _section(name, text, section, values)
-    answers = Answers(**made)  # type: ignore[arg-type]
+    answers = Answers(**made, accept=accept)  # type: ignore[arg-type]
     _across(name, text, answers)
     return answers
+
+
+def _accept(name: str, text: str, value: object) -> tuple[str, ...]:
+    try:
+        found = _typed(value, ())
+        assert isinstance(found, tuple)
+        return tuple(dict.fromkeys(ending_id(item) for item in found))
+    except ValueError as error:
+        raise _Wrong(name, text, "accept", "", str(error)) from error
+
+
+def ending_id(value: str) -> str:
+    """`value` when it can be the id of an ending, else ValueError saying what is allowed."""
+    if len(value) > 64 or not _ENDING.match(value):
+        raise ValueError(
+            f"{_shown(value)} is not the id of something that would end, such as cf-lines: "
+            "`msa-wizard plan` names them (letters a-z, digits and hyphens)"
+        )
+    return value
 
 
 class _Wrong(AnswersError):
@@ -191,7 +215,10 @@ def _flag(value: object) -> object:
 
 def _saslauthd_mechanism(value: object) -> object:
     if value not in MECHANISMS:
-        raise ValueError(f"{_shown(value)} is not a saslauthd mechanism; allowed: {', '.join(MECHANISMS)}")
+        raise ValueError(
+            f"{_shown(value)} is not a saslauthd mechanism; allowed: {', '.join(MECHANISMS)}; without the line it is as "
+            "this host has it"
+        )
     return value
 
 
@@ -204,7 +231,9 @@ def _firewall(value: object) -> object:
 def _mechanisms(value: object) -> object:
     assert isinstance(value, tuple)
     if not value:
-        raise ValueError(f"needs at least one of {', '.join(SERVABLE)}")
+        raise ValueError(
+            f"needs at least one of {', '.join(SERVABLE)}; without the line it is as this host has it"
+        )
     for item in value:
         if item not in SERVABLE:
             raise ValueError(

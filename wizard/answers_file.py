@@ -9,6 +9,7 @@ from snapshots.entry import Entry, EntryError, Kind, write_entry
 from templates import render
 from wizard.answers import FIREWALL_CHOICES, MECHANISMS, Answers, AnswersError
 from wizard.facts import Facts
+from wizard.password_source import in_words
 
 
 def as_toml(answers: Answers, facts: Facts | None = None) -> str:
@@ -16,6 +17,7 @@ def as_toml(answers: Answers, facts: Facts | None = None) -> str:
     listen, auth, test, firewall = answers.listen, answers.auth, answers.test, answers.firewall
     return render(
         "answers.toml.j2",
+        accept=list(answers.accept),
         addresses=facts.addresses if facts else ("(not looked at)",),
         submission=json.dumps(list(listen.submission)),
         smtp=json.dumps(list(listen.smtp)),
@@ -24,7 +26,8 @@ def as_toml(answers: Answers, facts: Facts | None = None) -> str:
         ipv6_available=facts.ipv6 if facts else True,
         saslauthd_mechanism=_inside(auth.saslauthd_mechanism),
         saslauthd_mechanisms=MECHANISMS[1:],
-        mechanisms=list(auth.mechanisms),
+        mechanisms=f"mechanisms = {json.dumps(list(auth.mechanisms))}" if auth.mechanisms else "",
+        passwords=in_words(facts) if facts else "",
         firewall=_inside(firewall.use),
         firewall_zone=_inside(firewall.zone),
         firewalls=FIREWALL_CHOICES[1:],

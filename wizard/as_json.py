@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wizard.events import Event, Failed
-from wizard.plan import Check, Plan
+from wizard.plan import Check, Ending, Plan
 from wizard.session import Run
 from wizard.steps.extra import find
 
@@ -36,7 +36,13 @@ def plan(made: Plan) -> dict[str, object]:
         "changes": [{"kind": item.kind, **vars(item.describe())} for item in made.changes],
         "notes": list(made.notes),
         "remedy": list(made.remedy),
+        "ends": endings(made.ends),
     }
+
+
+def endings(made: Sequence[Ending]) -> list[dict[str, object]]:
+    """What works now and would end."""
+    return [{"id": item.id, "says": item.says, "lines": list(item.lines)} for item in made]
 
 
 def checks(made: Sequence[Check]) -> list[dict[str, str]]:
@@ -69,6 +75,8 @@ def run(made: Run, events: Sequence[Event]) -> dict[str, object]:
         ],
         "failed": made.failed,
         "blocked": made.blocked,
+        "undecided": made.undecided,
+        "ends": endings(made.ends),
         "failures": failures,
     }
 

@@ -32,7 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from screens.launch import launch
 
         return launch()
-    return _run(_parser().parse_args(arguments or ["status"]))
+    parsed = _parser().parse_args(arguments or ["status"])
+    parsed.argv = arguments
+    return _run(parsed)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -98,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="msa-wizard",
         description="Makes Debian's Sendmail a message submission agent: SASL2, STARTTLS, port 587.",
-        epilog="Exit codes: 0 done, 1 failed and undone, 2 bad usage or answers, 3 this host cannot, 4 a conflict needs a decision, 5 another msa-wizard "
+        epilog="Exit codes: 0 done, 1 failed and undone, 2 bad usage or answers, 3 this host cannot, 4 a decision is needed (a conflict, or something that works would end), 5 another msa-wizard "
         "is running, 6 an interrupted run waits for recover, 10 plan --exit-code: changes pending.",
         allow_abbrev=False,
     )
@@ -147,6 +149,13 @@ def _parser() -> argparse.ArgumentParser:
         )
         made.add_argument(
             "--replace-mta", action="store_true", help="let apt remove another MTA (Postfix, Exim)"
+        )
+        made.add_argument(
+            "--accept",
+            action="append",
+            default=[],
+            metavar="ID",
+            help="this may end, though it works now (`plan` names what would end); may be repeated",
         )
         made.add_argument("--json", action="store_true", help="JSON on standard output")
     status = command("status", "each step: applied, pending, drifted, not applicable, and why")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard import as_json
-from wizard.answers import FIREWALL_CHOICES, MECHANISMS, Answers, load
+from wizard.answers import Answers, AnswersError, Test, ending_id, load
 from wizard.confirmation import DEFAULT, LONGEST, SHORTEST
 from wizard.engine import Engine, EngineError
 from wizard.events import Event
@@ -22,9 +23,9 @@ from wizard.look import look
 from wizard.look_firewall import ssh_connection
 from wizard.overview import plans, state
 from wizard.own_edits import own_edits
-from wizard.plan import Outcome, Plan, Step
-from wizard.printing import clean, effect_lines, error, out, show, status_lines
-from wizard.session import Run
+from wizard.plan import Ending, Outcome, Plan, Step
+from wizard.printing import clean, effect_lines, endings_text, error, out, reason_text, show, status_lines
+from wizard.session import Consent, Run, nobody
 from wizard.standing import applied
 from wizard.state_folder import (
     LOCK,
@@ -44,9 +45,14 @@ if TYPE_CHECKING:
 
 
 def answers_of(arguments: argparse.Namespace) -> Answers:
-    """The answers of --answers, or the defaults. Raises AnswersError."""
+    """The answers of --answers, or the defaults, with what --accept adds. Raises AnswersError."""
     answers = load(Path(arguments.answers)) if arguments.answers else Answers()
-    return dataclasses.replace(answers, replace_mta=getattr(arguments, "replace_mta", False))
+    try:
+        more = [ending_id(name) for name in getattr(arguments, "accept", [])]
+    except ValueError as problem:
+        raise AnswersError(f"--accept: {problem}") from problem
+    accept = tuple(dict.fromkeys((*answers.accept, *more)))
+    return dataclasses.replace(answers, replace_mta=getattr(arguments, "replace_mta", False), accept=accept)
 
 
 def steps_of(names: list[str]) -> list[str]:
@@ -64,10 +70,13 @@ def steps_of(names: list[str]) -> list[str]:
 def plan(arguments: argparse.Namespace) -> int:
     """`plan`: 0, or 10 with --exit-code when something is to be done; 3 when a step is blocked."""
     steps = steps_of(arguments.steps)
-    engine = Engine(Host(), answers_of(arguments), (lambda _: None) if arguments.json else show)
+    report = (lambda _: None) if arguments.json else show
+    engine = Engine(Host(), answers_of(arguments), report, store=_readable_store())
     made = engine.plan(steps)
     if arguments.json:
         out(as_json.dumps(steps=as_json.plans(made)))
+    else:
+        _planned_endings(made, engine.answers.accept)
     outcomes = {item.outcome for item in made.values()}
     if Outcome.BLOCKED in outcomes:
         return 3
@@ -75,19 +84,85 @@ def plan(arguments: argparse.Namespace) -> int:
 
 
 def apply(arguments: argparse.Namespace) -> int:
-    """`apply`: 0 done or nothing to do, 1 failed and undone, 3 blocked."""
+    """`apply`: 0 done or nothing to do, 1 failed and undone, 3 blocked, 4 something that works would end."""
     steps = steps_of(arguments.steps)
     answers = _guarded(answers_of(arguments), arguments)
     must_be_asked(arguments, "apply", " (`msa-wizard plan` shows what it would do)")
     events: list[Event] = []
     engine = Engine(Host(), answers, events.append if arguments.json else show)
     with at_work() as (store, journal, interrupt):
-        run = engine.apply(store, journal, steps, decide(arguments.yes, store, interrupt), interrupt)
+        run = engine.apply(
+            store,
+            journal,
+            steps,
+            decide(arguments.yes, store, interrupt),
+            interrupt,
+            consent=consent(arguments, interrupt),
+        )
     if arguments.json:
         out(as_json.dumps(**as_json.run(run, events)))
     else:
         _summary(run)
-    return 3 if run.blocked else 1 if run.failed else 0
+    if run.undecided:
+        error(undecided_text(run, arguments.argv))
+    elif not run.stopped and not arguments.json:
+        _unused(run.plans, answers.accept)
+    return exit_code(run)
+
+
+def exit_code(run: Run) -> int:
+    """What a run came to: 0 done, 1 failed and undone, 3 blocked, 4 something that works would end."""
+    return 3 if run.blocked else 4 if run.undecided else 1 if run.failed else 0
+
+
+def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
+    """Why a run ended before a step: what would end with it, and the command that goes on."""
+    names = [part for ending in run.ends for part in ("--accept", ending.id)]
+    return "\n".join(
+        [
+            f"Stopped before {run.undecided}: something that works on this host would end with it.",
+            endings_text(run.ends),
+            f"Nothing of {run.undecided} was changed. {_applied(run)}",
+            f"If that may end:  {clean(shlex.join(['msa-wizard', *command, *names]))}",
+        ]
+    )
+
+
+def consent(arguments: argparse.Namespace, interrupt: Interrupt) -> Consent:
+    """Whom to ask about what would end: the terminal, unless there is none or `--yes` says not to ask."""
+    if arguments.yes or not _asks(arguments):
+        return nobody
+
+    def ask(step: Step, plan: Plan, ends: tuple[Ending, ...]) -> bool:
+        for ending in ends:
+            out(endings_text((ending,)))
+            try:
+                with interrupt.at_once():
+                    reply = input(f"   may this end ({ending.id})? [y]es, [n]o (the default): ")
+            except EOFError:
+                return False
+            if reply.strip().lower() not in ("y", "yes"):
+                return False
+        return True
+
+    return ask
+
+
+def _planned_endings(made: Mapping[str, Plan], accept: Sequence[str]) -> None:
+    """Where `apply` would stop, and what goes on."""
+    for name, plan in made.items():
+        waits = plan.waits_for(accept)
+        if waits:
+            names = " ".join(f"--accept {ending.id}" for ending in waits)
+            out(f"\n`apply` stops before {name}: something that works would end. If that may: {names}")
+    _unused(made, accept)
+
+
+def _unused(made: Mapping[str, Plan], accept: Sequence[str]) -> None:
+    known = {ending.id for plan in made.values() for ending in plan.ends}
+    for name in accept:
+        if name not in known:
+            out(f"note: accepted is {name}, and nothing of that name would end here now")
 
 
 def must_be_asked(arguments: argparse.Namespace, command: str, instead: str = "") -> None:
@@ -147,6 +222,8 @@ def decide(yes: bool, store: Store, interrupt: Interrupt) -> Callable[[Step, Pla
 
 
 def _summary(run: Run) -> None:
+    if run.undecided:
+        return
     if run.blocked:
         error(f"Stopped at {run.blocked}: see above what is in the way. {_applied(run)}")
     elif run.failed:
@@ -171,9 +248,10 @@ def _applied(run: Run) -> str:
 
 def status(arguments: argparse.Namespace) -> int:
     """`status`: 0. A step that a commit says was applied, and that has something to do again, has drifted."""
-    host, stand = Host(), _applied_steps()
-    made = plans(host, answers_of(arguments), look(host))
-    rows = {name: (state(plan, name in stand), plan.reason) for name, plan in made.items()}
+    host, store = Host(), _readable_store()
+    stand = {item.step for item in applied(store.history()) if item.step} if store else set()
+    made = plans(host, answers_of(arguments), look(host), store)
+    rows = {name: (state(plan, name in stand), reason_text(plan)) for name, plan in made.items()}
     waits = interrupted()
     if arguments.json:
         steps = [{"step": name, "state": word, "reason": why} for name, (word, why) in rows.items()]
@@ -191,10 +269,9 @@ def interrupted() -> str | None:
     return str(InterruptedRun(told)) if told and free(LOCK) else None
 
 
-def _applied_steps() -> set[str]:
-    """Steps that were applied and not taken back; none where there is no store, or it is not ours to read."""
-    store = existing_store() if os.geteuid() == 0 else None
-    return {item.step for item in applied(store.history()) if item.step} if store else set()
+def _readable_store() -> Store | None:
+    """The history; None where there is none, or it is not ours to read."""
+    return existing_store() if os.geteuid() == 0 else None
 
 
 def history(arguments: argparse.Namespace) -> int:
@@ -245,26 +322,12 @@ def diff(arguments: argparse.Namespace) -> int:
 
 def answers(arguments: argparse.Namespace) -> int:
     """`answers`: a commented TOML with this host's defaults; it parses to the defaults."""
-    from templates import render
+    from wizard.answers_file import as_toml
+    from wizard.password_source import as_here
 
     facts = look(Host())
-    out(
-        render(
-            "answers.toml.j2",
-            addresses=facts.addresses,
-            submission="[]",
-            smtp="[]",
-            ipv6="false",
-            implicit_tls="false",
-            ipv6_available=facts.ipv6,
-            saslauthd_mechanism="pam",
-            saslauthd_mechanisms=MECHANISMS[1:],
-            firewall="auto",
-            firewall_zone="",
-            firewalls=FIREWALL_CHOICES[1:],
-            fqdn=facts.fqdn if facts.fqdn_resolves else "",
-        ).rstrip("\n")
-    )
+    made = Answers(auth=as_here(facts), test=Test(host=facts.fqdn if facts.fqdn_resolves else ""))
+    out(as_toml(made, facts).rstrip("\n"))
     return 0
 
 

@@ -45,6 +45,8 @@ class Target:
     smtp_port: int | None = 25
     deadline: float = 120.0
     server_name: str | None = None
+    served: frozenset[str] = frozenset()
+    """Mechanisms besides LOGIN and PLAIN that this server is known to serve (`password_source.served_besides`)."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "host", _host(self.host))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wizard.answers import Answers
@@ -12,10 +12,12 @@ from wizard.facts import Facts
 from wizard.host import Host
 from wizard.journal import Journal
 from wizard.look import look
+from wizard.mc_history import earlier
 from wizard.plan import Outcome, Plan, Step
 from wizard.recorder import Recorder
-from wizard.session import Decide, Resume, Run, Session
+from wizard.session import Consent, Decide, Resume, Run, Session, nobody
 from wizard.steps import STEPS
+from wizard.trial import tried
 
 if TYPE_CHECKING:
     from snapshots.store import Store
@@ -33,10 +35,17 @@ class Engine:
     answers: Answers
     report: Report
     steps: Sequence[Step] = field(default_factory=lambda: STEPS)
+    store: Store | None = None
+    """The history, where there is one that may be read."""
 
     def look(self, *, ask_apt: bool = False) -> Facts:
-        """The facts, with what these steps read besides."""
-        return look(self.host, ask_apt=ask_apt, also=[path for step in self.steps for path in step.reads])
+        """The facts, with what these steps read besides. Raises HostError, StoreError."""
+        facts = look(self.host, ask_apt=ask_apt, also=[path for step in self.steps for path in step.reads])
+        return self.remembering(facts)
+
+    def remembering(self, facts: Facts) -> Facts:
+        """The facts, with what the history knows. Raises HostError, StoreError."""
+        return replace(facts, cf_earlier=earlier(self.host, self.store, facts)) if self.store else facts
 
     def plan(self, wanted: Sequence[str] = ()) -> dict[str, Plan]:
         """The plan of each wanted step (all of them when none is named), as if those before it were done."""
@@ -51,9 +60,9 @@ class Engine:
         return {name: plan for name, plan in plans.items() if not wanted or name in wanted}
 
     def plan_step(self, step: Step, facts: Facts) -> Plan:
-        """The step's plan; a file that only root may read makes it `later`."""
+        """The step's plan, tried out (`wizard.trial`); a file that only root may read makes it `later`."""
         try:
-            return step.plan(facts, self.answers)
+            return tried(self.host, facts, step.plan(facts, self.answers))
         except PermissionError as error:
             return Plan.later(step.id, f"{error}; run this as root to see it")
 
@@ -65,12 +74,18 @@ class Engine:
         decide: Decide,
         interrupt: Callable[[], None],
         resume: Resume | None = None,
+        consent: Consent = nobody,
     ) -> Run:
         """Apply the wanted steps in the howto's order, each one commit in `store`. Stops at the first that fails.
 
         What is begun is in `journal` first, which is closed when nothing is half-made. `interrupt` is called between
-        changes and raises Interrupted when a signal asked us to end. `resume` takes up a killed run. Raises EngineError
+        changes and raises Interrupted when a signal asked us to end. `resume` takes up a killed run. `consent` is asked
+        about what would end and is not accepted in the answers; without it the run ends there. Raises EngineError
         when a named step needs one that is neither done nor named, StoreError when there can be no history."""
+        if self.store is not store:
+            return replace(self, store=store).apply(
+                store, journal, wanted, decide, interrupt, resume, consent
+            )
         run = Run(resume.run) if resume else Run()
         recorder = Recorder(self.host, store, run.id, self.report)
         recorder.baseline()
@@ -85,6 +100,7 @@ class Engine:
             self.steps,
             request,
             decide,
+            consent,
             interrupt,
             run,
             self.look(),

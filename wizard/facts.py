@@ -17,12 +17,15 @@ SASL_M4 = "/etc/mail/sasl/sasl.m4"
 STARTTLS_M4 = "/etc/mail/tls/starttls.m4"
 SASL_CONF = "/etc/mail/sasl/Sendmail.conf.2"
 SASL_LINK = "/usr/lib/sasl2/Sendmail.conf"
+SASLDB = "/etc/sasldb2"
 SASLPASSWD_CONF = "/usr/lib/sasl2/saslpasswd.conf"
 SERVER_CERT = "/etc/mail/tls/sendmail-server.crt"
 COMMON_KEY = "/etc/mail/tls/sendmail-common.key"
 SASLAUTHD_DEFAULT = "/etc/default/saslauthd"
 SASLAUTHD_INIT = "/etc/init.d/saslauthd"
 SYSTEMD_HOOK = "/lib/lsb/init-functions.d/40-systemd"
+SASLAUTHD_CONF = "/etc/saslauthd.conf"
+KRB5_CONF = "/etc/krb5.conf"
 PAM_SMTP = "/etc/pam.d/smtp"
 DEFAULT_FOLDER = "/etc/default"
 MUX = "/run/saslauthd/mux"
@@ -31,6 +34,8 @@ CLIENT_CERT = "/etc/mail/tls/sendmail-client.crt"
 ALIASES_DB = "/etc/mail/aliases.db"
 ACCESS = "/etc/mail/access"
 HOSTS = "/etc/hosts"
+SUBMIT_MC = "/etc/mail/submit.mc"
+SUBMIT_CF = "/etc/mail/submit.cf"
 HOSTS_ALLOW = "/etc/hosts.allow"
 MTA_QUEUE = "/var/spool/mqueue"
 CLIENT_QUEUE = "/var/spool/mqueue-client"
@@ -47,6 +52,8 @@ READ = (
     COMMON_KEY,
     SASLAUTHD_DEFAULT,
     SASLAUTHD_INIT,
+    SASLAUTHD_CONF,
+    KRB5_CONF,
     SYSTEMD_HOOK,
     PAM_SMTP,
     DEFAULT_FOLDER,
@@ -54,6 +61,8 @@ READ = (
     ALIASES_DB,
     ACCESS,
     HOSTS,
+    SUBMIT_MC,
+    SUBMIT_CF,
     HOSTS_ALLOW,
     MUX_FOLDER,
     MTA_QUEUE,
@@ -164,8 +173,23 @@ class Facts:
     apt_plan: tuple[str, ...] | None = None
     """What apt says it would do (`Inst ...`, `Remv ...`), None when not asked."""
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    sasl_conf: str | None = SASL_CONF
+    """The Sendmail.conf that libsasl2 reads, links followed; None where it finds none."""
+    sasl_place: str = SASL_LINK
+    """Where it finds that: Debian's link, or a place of the admin's that is looked into before."""
+    sasl_plugins: frozenset[str] = frozenset()
+    """The plug-ins of libsasl2 that are here: `libplain`, `libsasldb`."""
+    sasldb: tuple[str, ...] | None = ()
+    """The users of sasldb, as `name@realm`; None where there is one and its users cannot be listed."""
     cf_from_mc: str | None = None
     """What m4 makes of the live sendmail.mc, None when m4 failed or could not be asked."""
+    submit_from_mc: str | None = None
+    """What m4 makes of the live submit.mc, None when m4 failed, could not be asked, or there is none."""
+    cf_earlier: tuple[str, ...] = ()
+    """What m4 makes of the sendmail.mc's that stood beside this sendmail.cf since it was made, where the history knows
+    them: steps edit the one before the other is made again."""
+    tls_missing: frozenset[str] = frozenset()
+    """Files for TLS that sendmail.cf names, or would name when made again, and that are not there."""
     cf_changed: float = 0.0
     """When the newest of what sendmail reads only at start was changed, seconds since the epoch."""
     firewalls: tuple[Firewall, ...] = ()
@@ -212,14 +236,27 @@ class Facts:
         if plan.outcome not in (Outcome.PENDING, Outcome.LATER):
             return self
         files, groups, assumed = dict(self.files), dict(self.groups), set(self.assumed)
+        made, earlier, submit = self.cf_from_mc, self.cf_earlier, self.submit_from_mc
         for change in plan.changes:
             if change.kind == "file":
                 files[change.path] = change.after  # type: ignore[attr-defined]
+                if change.path == SUBMIT_MC:  # type: ignore[attr-defined]
+                    submit = change.gives or submit  # type: ignore[attr-defined]
+                elif change.gives is not None:  # type: ignore[attr-defined]
+                    earlier = (made, *earlier) if made is not None else earlier
+                    made = change.gives  # type: ignore[attr-defined]
             elif change.kind == "packages":
                 for path, entry in self.shipped.items():
                     if files.get(path) is None:
                         files[path] = entry
                         assumed.add(path)
         return replace(
-            self, files=files, groups=groups, planned=self.planned | {plan.step}, assumed=frozenset(assumed)
+            self,
+            files=files,
+            groups=groups,
+            cf_from_mc=made,
+            cf_earlier=earlier,
+            submit_from_mc=submit,
+            planned=self.planned | {plan.step},
+            assumed=frozenset(assumed),
         )

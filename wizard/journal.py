@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,8 @@ class Unfinished:
     """The commit that holds everything as it was before that."""
     changes: list[dict[str, object]] = field(default_factory=list)
     """The changes of it that may have begun, in order: `touches`, and the record of the effect to expect."""
+    accepted: list[str] = field(default_factory=list)
+    """Ids of endings that somebody was asked about in the run, and accepted."""
 
     def words(self) -> str:
         """One sentence for the admin."""
@@ -76,9 +79,9 @@ class Journal:
         )
         _sync_folder(self.path.parent)
 
-    def step(self, name: str, head: str) -> None:
-        """A step begins; `head` is the commit that holds what it will change."""
-        self._write(step=name, head=head)
+    def step(self, name: str, head: str, accepted: Sequence[str] = ()) -> None:
+        """A step begins; `head` is the commit that holds what it will change, `accepted` what was agreed to end."""
+        self._write(step=name, head=head, **({"accepted": list(accepted)} if accepted else {}))
         self.in_hand = True
 
     def change(self, touches: tuple[str, ...], expected: dict[str, object]) -> None:
@@ -160,6 +163,7 @@ def _told(lines: list[bytes]) -> Unfinished | None:
     for line in lines[1:]:
         said = json.loads(line)
         if "step" in said:
+            told.accepted += [str(item) for item in said.get("accepted", ())]
             if (told.step, told.step_head) != (said["step"], said["head"]):  # else it was taken up again
                 told.step, told.step_head, told.changes = said["step"], said["head"], []
         elif "change" in said:

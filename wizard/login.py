@@ -18,8 +18,9 @@ from wizard.facts import SASLAUTHD_DEFAULT, SENDMAIL_CF
 from wizard.host import Host, HostError
 from wizard.log_follow import LONGEST
 from wizard.log_watch import WITHIN, Seen, Watch
-from wizard.look import qualified_name
+from wizard.look import look, qualified_name
 from wizard.mail_log import UNPROVED
+from wizard.password_source import served_besides
 from wizard.plan import Check, Sign
 from wizard.printing import check_text, clean, out
 from wizard.server_trust import trust_of
@@ -233,7 +234,8 @@ def target_of(
     """What to test, with whom the password may go to; an empty `name` is this host. Raises ValueError."""
     address, known = reachable(name, port)
     trust = trust_of(host, accepted or "", store_alone=store_alone, ask=ask)
-    return Target(host=address, server_name=known, port=port, trust=trust, **more)
+    served = frozenset() if name else served_here()
+    return Target(host=address, server_name=known, port=port, trust=trust, served=served, **more)
 
 
 def reachable(host: str, port: int) -> tuple[str, str | None]:
@@ -254,6 +256,14 @@ def reachable(host: str, port: int) -> tuple[str, str | None]:
     )
     name, resolves = qualified_name(own)
     return found[0].reachable_at if found else "127.0.0.1", name if resolves else None
+
+
+def served_here() -> frozenset[str]:
+    """The mechanisms besides LOGIN and PLAIN that this host serves; none where only root may see it."""
+    try:
+        return served_besides(look(Host()))
+    except (PermissionError, HostError):
+        return frozenset()
 
 
 def _saslauthd_options() -> list[str]:

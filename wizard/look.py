@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from snapshots.entry import Entry, Kind
 from wizard import facts as f
+from wizard import sendmail_cf
 from wizard.facts import Facts, Process, Release, Service
 from wizard.host import Host, HostError
 from wizard.look_firewall import look_at_firewalls, ssh_port
 from wizard.m4 import expand
 from wizard.network import addresses, ipv6_available, listeners
+from wizard.sasl_files import conf_place, plugin_folders, plugins, users
 from wizard.shipped import WANTED, apt_simulation, shipped_files
 from wizard.tls_files import TlsFiles
 
@@ -42,20 +44,23 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
     second, and the files that packages in its cache ship are read, where sendmail is not installed yet. `also` are
     paths to read beyond `facts.READ`."""
     taken = time.monotonic()
-    files, unreadable = _files(host, also)
+    place, conf = conf_place(host)
+    files, unreadable = _files(host, (*also, *([conf] if conf else [])))
     firewall = look_at_firewalls(host)
     files |= firewall.files
     unreadable |= firewall.unreadable
     tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
     with ThreadPoolExecutor(max_workers=4) as pool:  # each waits for a command
-        m4 = pool.submit(_m4, host, files) if "m4" in tools else None
+        m4 = pool.submit(_expanded, host, files) if "m4" in tools else None
         asked_services = pool.submit(_services, host)
         asked_packages = pool.submit(_packages, host)
         asked_name = pool.submit(qualified_name, host)
+        asked_sasldb = pool.submit(users, host, _text(files, conf))
         packages, (fqdn, resolves) = asked_packages.result(), asked_name.result()
         missing = any(name not in packages for name in WANTED)
         apt = pool.submit(apt_simulation, host) if ask_apt and missing else None
     processes = running(host)
+    made, submit = m4.result() if m4 else (None, None)
     return Facts(
         euid=os.geteuid(),
         release=_release(host),
@@ -75,9 +80,16 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         shipped=shipped_files(host) if ask_apt and missing else {},
         apt_plan=apt.result() if apt else None,
         groups=_groups(host),
-        cf_from_mc=m4.result() if m4 else None,
+        sasl_conf=conf,
+        sasl_place=place,
+        sasl_plugins=plugins(host),
+        sasldb=asked_sasldb.result(),
+        submit_from_mc=submit,
+        cf_from_mc=made,
+        tls_missing=_tls_missing(host, files, made),
         cf_changed=max(
-            host.mtime(path) for path in (*READ_AT_START, *_tls_files(files), *_sasl_plugins(host))
+            host.mtime(path)
+            for path in (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
         ),
         firewalls=firewall.found,
         rules=firewall.rules,
@@ -223,15 +235,21 @@ def _groups(host: Host) -> dict[str, frozenset[str]]:
     }
 
 
-def _m4(host: Host, files: Mapping[str, Entry | None]) -> str | None:
-    mc = files.get(f.SENDMAIL_MC)
+def _expanded(host: Host, files: Mapping[str, Entry | None]) -> tuple[str | None, str | None]:
+    """What m4 makes of sendmail.mc and of submit.mc."""
+    return _m4(host, files, f.SENDMAIL_MC), _m4(host, files, f.SUBMIT_MC)
+
+
+def _m4(host: Host, files: Mapping[str, Entry | None], path: str) -> str | None:
+    mc = files.get(path)
     if mc is None or mc.kind is not Kind.FILE:
         return None
     try:
-        made = expand(host, f.SENDMAIL_MC, mc.content)
+        made = expand(host, path, mc.content)
     except HostError:
         return None
-    return made.text if made.code == 0 else None
+    # A missing include is an error to m4, and the rest is whole all the same: sendmailconfig installs that.
+    return made.text if made.code == 0 or len(made.text) >= sendmail_cf.SMALLEST else None
 
 
 def _tls_files(files: Mapping[str, Entry | None]) -> tuple[str, ...]:
@@ -239,8 +257,12 @@ def _tls_files(files: Mapping[str, Entry | None]) -> tuple[str, ...]:
     return TlsFiles.of(cf.content.decode("latin-1")).all if cf is not None else ()
 
 
-def _sasl_plugins(host: Host) -> tuple[str, ...]:
-    """The folders of SASL plug-ins: sendmail reads them once, at its start."""
-    return tuple(
-        f"/usr/lib/{name}/sasl2" for name in host.names("/usr/lib") if name.endswith(("-gnu", "-gnueabihf"))
-    )
+def _text(files: Mapping[str, Entry | None], path: str | None) -> str | None:
+    entry = files.get(path) if path else None
+    return entry.content.decode("latin-1") if entry is not None and entry.kind is Kind.FILE else None
+
+
+def _tls_missing(host: Host, files: Mapping[str, Entry | None], made: str | None) -> frozenset[str]:
+    """The files for TLS that are named and are not there; who is not root may not know."""
+    named = {*_tls_files(files), *(TlsFiles.of(made).all if made else ())}
+    return frozenset(path for path in named if not host.exists(path)) if os.geteuid() == 0 else frozenset()

@@ -4,16 +4,23 @@ One missing quote in sendmail.mc kills the running MTA while sendmailconfig exit
 
 from __future__ import annotations
 
+import functools
+import re
 import tempfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from wizard import sendmail_cf
 from wizard.editors.daemon_options import collisions
 from wizard.host import Host, HostError
-from wizard.m4 import expand
+from wizard.m4 import expand_text
+from wizard.mc_effects import Planned, unplanned
 from wizard.plan import Say
+
+_PLACE = re.compile(r"(?:m4:)?\S*sendmail\.mc(?::\d+)?(?::\d+)?:?\s*")
+_LINE = re.compile(r"\bline \d+")
 
 
 class GateError(Exception):
@@ -21,33 +28,52 @@ class GateError(Exception):
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What the gate saw of a text that it lets by."""
+
+    cf: str
+    """The .cf that it gives."""
+    effects: tuple[str, ...] = ()
+    """The lines in which that differs from what the text before gives, and that the step does not plan."""
+    notes: tuple[str, ...] = ()
+    """What m4 and sendmail complain of, and complained of before: sentences."""
+
+
+@dataclass(frozen=True)
 class Gate:
-    """What the .cf made of the new .mc must hold: the listeners, and for each option the words in its value."""
+    """What the .cf made of the new .mc must hold: the listeners, and for each option the words in its value.
+
+    `before` is the text that it takes the place of: what m4 or sendmail say of that too is no fault of the new one."""
 
     daemons: frozenset[sendmail_cf.Daemon] | None = None
     options: Mapping[str, frozenset[str]] = field(default_factory=dict)
     trusted: frozenset[str] = frozenset()
+    before: bytes | None = None
+    planned: Planned = field(default_factory=Planned)
 
     def check(self, host: Host, mc: bytes, say: Say) -> str:
         """Return the .cf that `mc` gives, as text. Raises GateError; nothing outside a private folder is written."""
-        with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as folder:
-            source = Path(folder) / "sendmail.mc"
-            source.write_bytes(mc)
-            cf = _m4(host, source)
-            _accepted_by_sendmail(host, Path(folder) / "sendmail.cf", cf)
-        self.compare(cf)
+        judged = self.judge(host, mc)
         say("the gate: m4 and `sendmail -bC` accept it, and the options are as planned")
-        return cf
+        return judged.cf
+
+    def judge(self, host: Host, mc: bytes) -> Judged:
+        """Try `mc` out. Raises GateError where it must not be written."""
+        with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as folder:
+            old = _Made(host, Path(folder) / "before", self.before) if self.before is not None else None
+            new = _Made(host, Path(folder) / "after", mc)
+            notes = (
+                *_judged_m4(new, old),
+                *_judged_words(new.expansion.text, old.expansion.text if old else ""),
+                *_judged_sendmail(new, old),
+            )
+            cf = new.expansion.text
+            self.compare(cf)
+            effects = unplanned(old.expansion.text, cf, self.planned) if old else ()
+        return Judged(cf, effects, notes)
 
     def compare(self, cf: str) -> None:
         """Hold `cf` against what it must have. Raises GateError."""
-        unknown = sendmail_cf.unexpanded(cf)
-        if unknown:
-            line, text = unknown[0]
-            raise GateError(
-                f"m4 does not know {text[:80]!r} (line {line} of the resulting sendmail.cf). It would have been copied into "
-                "sendmail.cf as it stands. Look for a misspelt macro in sendmail.mc"
-            )
         colliding = collisions(sendmail_cf.listeners(cf))
         if colliding:
             raise GateError(f"in the resulting sendmail.cf {colliding[0]}")
@@ -68,12 +94,7 @@ class Gate:
                     "A later line of sendmail.mc, or a file it includes, sets it otherwise"
                 )
         if self.trusted:
-            trusted = {
-                word
-                for line in cf.splitlines()
-                if line.startswith("C{TrustAuthMech}")
-                for word in line[16:].split()
-            }
+            trusted = frozenset(sendmail_cf.trusted(cf))
             if self.trusted - trusted:
                 raise GateError(
                     f"TRUST_AUTH_MECH would lack {' '.join(sorted(self.trusted - trusted))}: "
@@ -81,32 +102,80 @@ class Gate:
                 )
 
 
-def _m4(host: Host, source: Path) -> str:
-    try:
-        made = expand(host, str(source), source.read_bytes())
-    except HostError as error:
-        raise GateError(str(error)) from error
-    said = made.said.replace(str(source), "sendmail.mc").strip()
-    if made.code != 0 or len(made.text) < sendmail_cf.SMALLEST or "ERROR" in said:
+class _Made:
+    """A .mc in a private folder, what m4 makes of it, and what sendmail says of that."""
+
+    def __init__(self, host: Host, folder: Path, mc: bytes) -> None:
+        self._host, self._folder = host, folder
+        folder.mkdir()
+        try:
+            self.expansion = expand_text(host, mc)
+        except HostError as error:
+            raise GateError(str(error)) from error
+
+    @property
+    def said(self) -> list[str]:
+        """m4's complaints, without the places: they move when lines are inserted."""
+        lines = self.expansion.said.splitlines()
+        return [_PLACE.sub("", line).strip() for line in lines if line.strip()]
+
+    @functools.cached_property
+    def accepted(self) -> tuple[int, list[str]]:
+        """The exit status of `sendmail -bC`, and what it says, a line each."""
+        target = self._folder / "sendmail.cf"
+        target.write_bytes(self.expansion.text.encode("latin-1"))
+        target.chmod(0o644)
+        try:
+            done = self._host.run(["sendmail", "-C", str(target), "-bC"], timeout=60)
+        except HostError as error:
+            raise GateError(str(error)) from error
+        said = (done.stderr + done.stdout).replace(str(target), "sendmail.cf")
+        return done.code, [_LINE.sub("line N", line).strip() for line in said.splitlines() if line.strip()]
+
+
+def _more(new: Iterable[str], old: Iterable[str]) -> list[str]:
+    """What `new` says more often than `old`."""
+    return list((Counter(new) - Counter(old)).elements())
+
+
+def _judged_m4(new: _Made, old: _Made | None) -> tuple[str, ...]:
+    """What m4 said before too. Raises GateError where it says more, or makes less than a whole sendmail.cf."""
+    more = _more(new.said, old.said if old else ())
+    worse = new.expansion.code != 0 and (old is None or old.expansion.code == 0)
+    if worse or len(new.expansion.text) < sendmail_cf.SMALLEST or any("ERROR" in line for line in more):
+        said = "; ".join(more or new.said) or f"only {len(new.expansion.text)} bytes came out"
         raise GateError(
-            f"m4 does not accept the new sendmail.mc: {said or f'only {len(made.text)} bytes came out'}. With it, "
+            f"m4 does not accept the new sendmail.mc: {said[:600]}. With it, "
             "sendmailconfig would have replaced sendmail.cf by a broken one and ended the running MTA"
         )
-    return made.text
+    return tuple(f"m4 says of sendmail.mc, as it did before: {line}" for line in dict.fromkeys(new.said))
 
 
-def _accepted_by_sendmail(host: Host, target: Path, cf: str) -> None:
-    target.write_bytes(cf.encode("latin-1"))
-    target.chmod(0o644)
-    try:
-        done = host.run(["sendmail", "-C", str(target), "-bC"], timeout=60)
-    except HostError as error:
-        raise GateError(str(error)) from error
-    if done.code != 0:
-        said = (done.stderr + done.stdout).replace(str(target), "sendmail.cf").strip()
+def _judged_words(new: str, old: str) -> tuple[str, ...]:
+    """What m4 does not know and did not before. Raises GateError for what is new."""
+    known = Counter(text for _, text in sendmail_cf.unexpanded(old))
+    notes = []
+    for line, text in sendmail_cf.unexpanded(new):
+        known[text] -= 1
+        if known[text] < 0:
+            raise GateError(
+                f"m4 does not know {text[:80]!r} (line {line} of the resulting sendmail.cf). It would have been copied into "
+                "sendmail.cf as it stands. Look for a misspelt macro in sendmail.mc"
+            )
+        notes.append(f"sendmail.cf holds, as it did before, what m4 does not know: {text[:80]}")
+    return tuple(dict.fromkeys(notes))
+
+
+def _judged_sendmail(new: _Made, old: _Made | None) -> tuple[str, ...]:
+    """What sendmail refused before too. Raises GateError where it refuses what it took before."""
+    code, said = new.accepted
+    if code == 0:
+        return ()
+    if old is None or old.accepted[0] == 0 or _more(said, old.accepted[1]):
         raise GateError(
-            f"sendmail does not accept the resulting sendmail.cf (status {done.code}): {said[:600]}"
+            f"sendmail does not accept the resulting sendmail.cf (status {code}): {'; '.join(said)[:600]}"
         )
+    return (f"sendmail does not accept sendmail.cf, as it did not before: {'; '.join(said)[:300]}",)
 
 
 def _names(daemons: frozenset[sendmail_cf.Daemon]) -> str:

@@ -16,9 +16,10 @@ from wizard.plan import Check, Outcome, Plan, Sign
 from wizard.standing import applied
 from wizard.steps import STEPS
 from wizard.steps.preflight import checks
+from wizard.tls_files import certificate, certificate_is_there
 
 if TYPE_CHECKING:
-    from snapshots.store import Commit
+    from snapshots.store import Commit, Store
     from wizard.journal import Unfinished
 
 REMAINING = ("pending", "drifted", "later")
@@ -59,7 +60,11 @@ def state(plan: Plan, stands: bool) -> str:
 
 
 def overview(
-    host: Host, answers: Answers, commits: Iterable[Commit] = (), killed: Unfinished | None = None
+    host: Host,
+    answers: Answers,
+    commits: Iterable[Commit] = (),
+    killed: Unfinished | None = None,
+    store: Store | None = None,
 ) -> Overview:
     """Look at the host and plan every step; nothing is changed."""
     facts = look(host, ask_apt=True)
@@ -67,15 +72,16 @@ def overview(
     return Overview(
         facts,
         (*checks(facts, answers), *found(facts), _history(known)),
-        plans(host, answers, facts),
+        plans(host, answers, facts, store),
         known,
         killed,
     )
 
 
-def plans(host: Host, answers: Answers, facts: Facts) -> dict[str, Plan]:
-    """Each step's plan, as if those before it were done."""
-    engine = Engine(host, answers, lambda _: None)
+def plans(host: Host, answers: Answers, facts: Facts, store: Store | None = None) -> dict[str, Plan]:
+    """Each step's plan, as if those before it were done. Raises HostError, StoreError."""
+    engine = Engine(host, answers, lambda _: None, store=store)
+    facts = engine.remembering(facts)
     made: dict[str, Plan] = {}
     for step in STEPS:
         made[step.id] = engine.plan_step(step, facts)
@@ -116,8 +122,11 @@ def _saslauthd(facts: Facts) -> Check:
 
 
 def _certificate(facts: Facts) -> Check:
-    there = f.SERVER_CERT in facts.unreadable or facts.files.get(f.SERVER_CERT) is not None
-    says = f"{f.SERVER_CERT} is there" if there else "no certificate yet; sendmail's packages make one"
+    path, there = certificate(facts), certificate_is_there(facts)
+    missing = "no certificate yet; sendmail's packages make one"
+    if path != f.SERVER_CERT:
+        missing = f"{path}, which sendmail.cf names, is not there: no STARTTLS"
+    says = f"{path} is there" if there else missing
     return Check("certificate", Sign.OK if there else Sign.UNKNOWN, says)
 
 

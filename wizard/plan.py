@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -104,6 +104,19 @@ class StaleError(ChangeError):
 
 
 @dataclass(frozen=True)
+class Ending:
+    """Something that works on this host, and would end with a plan: it is carried out only when `id` is accepted.
+
+    `id` is one per kind of thing, a word of a-z, 0-9 and hyphens that an admin can type; `lines` are from outside."""
+
+    id: str
+    says: str
+    """What ends, and for whom: a sentence without its full stop."""
+    lines: tuple[str, ...] = ()
+    """What exactly, a line each: all of them."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a step would do now. `reason` says why, also (and above all) when there is nothing to do."""
 
@@ -113,11 +126,20 @@ class Plan:
     changes: tuple[Change, ...] = ()
     notes: tuple[str, ...] = ()
     remedy: tuple[str, ...] = ()
+    ends: tuple[Ending, ...] = ()
+    """What works now and would end with it; pending plans only."""
 
     @classmethod
-    def pending(cls, step: str, reason: str, *changes: Change, notes: tuple[str, ...] = ()) -> Plan:
+    def pending(
+        cls,
+        step: str,
+        reason: str,
+        *changes: Change,
+        notes: tuple[str, ...] = (),
+        ends: tuple[Ending, ...] = (),
+    ) -> Plan:
         """There is something to do."""
-        return cls(step, Outcome.PENDING, reason, changes, notes)
+        return cls(step, Outcome.PENDING, reason, changes, notes, ends=ends)
 
     @classmethod
     def done(cls, step: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:
@@ -138,6 +160,10 @@ class Plan:
     def blocked(cls, step: str, reason: str, *remedy: str) -> Plan:
         """Must not be done on this host; `remedy` lists what the admin can do, a line each."""
         return cls(step, Outcome.BLOCKED, reason, remedy=remedy)
+
+    def waits_for(self, accepted: Collection[str]) -> tuple[Ending, ...]:
+        """The endings whose ids are not `accepted`: while there are any, it must not be carried out."""
+        return tuple(ending for ending in self.ends if ending.id not in accepted)
 
 
 class Step(ABC):

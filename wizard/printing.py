@@ -7,11 +7,11 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from wizard.events import Checked, Drifted, Event, Failed, Output, Planned, Recorded
-from wizard.plan import Change, Check, Outcome, Plan, Sign, Step
+from wizard.plan import Change, Check, Ending, Outcome, Plan, Sign, Step
 
 if TYPE_CHECKING:
     from snapshots.merge import Conflict
@@ -66,7 +66,23 @@ def plan_text(step: Step, plan: Plan, *, why: bool = True) -> str:
     lines += [line for note in plan.notes for line in _wrap(f"note: {note}")]
     if plan.remedy:
         lines += ["   what to do:", *(f"      {line}" for line in plan.remedy)]
+    lines += [line for ending in plan.ends for line in _ending(ending)]
     return "\n".join(clean(line) for line in lines)
+
+
+def _ending(ending: Ending) -> list[str]:
+    return [*_wrap(f"WOULD END [{ending.id}]: {ending.says}"), *(f"     | {line}" for line in ending.lines)]
+
+
+def endings_text(ends: Sequence[Ending]) -> str:
+    """What would end: a sentence each, and the lines below it."""
+    return "\n".join(clean(line) for ending in ends for line in _ending(ending))
+
+
+def reason_text(plan: Plan) -> str:
+    """Why, and the names of what would end with it."""
+    names = ", ".join(ending.id for ending in plan.ends)
+    return f"{plan.reason} (WOULD END: {names})" if names else plan.reason
 
 
 def _word(step: Step, plan: Plan) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from snapshots.entry import TEMPORARY_PREFIX
 from snapshots.errors import StoreError
 from wizard import for_a_while
-from wizard.answers import Answers, Auth, Firewall, Listen, Test
+from wizard.answers import SERVABLE, Answers, Auth, Firewall, Listen, Test
 from wizard.apt import settle
 from wizard.changes.packages import PackagesBefore, as_one
 from wizard.changes.rules import RulesEffect
@@ -114,6 +114,7 @@ class Recovery:
     def _engine(self) -> Engine:
         """That of the killed run, with its steps. Raises HostError when one of them cannot be made again."""
         answers, given = answers_from(self.told.request["answers"]), self.told.request.get("extra")
+        answers = dataclasses.replace(answers, accept=(*answers.accept, *self.told.accepted))
         if given is None:
             return Engine(self.host, answers, self.report)
         try:
@@ -270,13 +271,20 @@ def answers_from(kept: Any) -> Answers:
 
     return Answers(
         section(Listen, kept["listen"]),
-        section(Auth, kept["auth"]),
+        section(Auth, kept["auth"]) if "accept" in kept else _old_auth(kept["auth"]),
         section(Test, kept["test"]),
         kept["replace_mta"],
         Firewall(**kept.get("firewall", {})),
         kept.get("confirm_within", 0),
         watch_restart=kept.get("watch_restart", 0),
+        accept=tuple(map(str, kept.get("accept", ()))),
     )
+
+
+def _old_auth(kept: dict[str, Any]) -> Auth:
+    """Those of a version that wrote its defaults, PAM with LOGIN and PLAIN, where nothing had been chosen."""
+    mechanism, names = str(kept["saslauthd_mechanism"]), tuple(map(str, kept["mechanisms"]))
+    return Auth("" if mechanism == "pam" else mechanism, () if names == SERVABLE else names)
 
 
 def _must_be_whole(done: Undone) -> None:

@@ -44,11 +44,12 @@ INPUTS = tuple(
         f.SENDMAIL_MC,
         f.SASL_M4,
         f.STARTTLS_M4,
+        f.SUBMIT_MC,
         "/etc/mail/m4/dialup.m4",
         "/etc/mail/m4/provider.m4",
     )
 )
-"""What m4 makes sendmail.cf out of."""
+"""What m4 makes sendmail.cf and submit.cf out of."""
 
 
 class RollbackRefused(Exception):
@@ -285,11 +286,14 @@ def _stops(host: Host, wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:
 
 
 def _gate(facts: Facts) -> Gate | None:
+    entry = facts.files.get(f.SENDMAIL_MC)
+    if not facts.cf_from_mc or entry is None:
+        return None
     try:
-        Gate().compare(facts.cf_from_mc or "")
+        Gate().compare(facts.cf_from_mc)
     except GateError:
         return None
-    return Gate() if facts.cf_from_mc else None
+    return Gate(before=entry.content)
 
 
 Targets = Mapping[str, "tuple[Entry | None, Entry | None]"]

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from wizard import as_json
+from wizard.commands import undecided_text
 from wizard.engine import EngineError
 from wizard.events import Event
 from wizard.for_a_while import OPERATION
@@ -143,7 +144,7 @@ def _result(made: Rollback, done: Undone) -> None:
 
 
 def recover(arguments: argparse.Namespace) -> int:
-    """`recover`: 0 done or nothing to recover, 1 when something could not be."""
+    """`recover`: 0 done or nothing to recover, 1 when something could not be, 4 when something that works would end."""
     must_be_root()
     if arguments.show:
         told = killed_run()
@@ -162,11 +163,17 @@ def recover(arguments: argparse.Namespace) -> int:
         )
         done = recovery.finish() if arguments.finish else recovery.undo()
     if isinstance(done, Run):
-        out(
-            "Finished." if not (done.failed or done.blocked) else f"Stopped at {done.failed or done.blocked}."
-        )
-        return 1 if done.failed or done.blocked else 0
+        if done.undecided:
+            error(undecided_text(done, ["apply", *_wanted(told)]))
+            return CONFLICT
+        out(f"Stopped at {done.stopped}." if done.stopped else "Finished.")
+        return 1 if done.stopped else 0
     return _recovered(done, "finished" if arguments.finish and told.operation == "rollback" else "taken back")
+
+
+def _wanted(told: Unfinished) -> list[str]:
+    steps = told.request.get("wanted")
+    return [str(step) for step in steps] if isinstance(steps, list) else []
 
 
 def _recovered(done: Undone, word: str) -> int:

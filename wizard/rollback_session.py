@@ -130,7 +130,10 @@ class RollbackSession:
         if now.cf_from_mc is None:
             left.append(f"sendmail.cf was not made anew: m4 does not accept {f.SENDMAIL_MC}")
             return now
-        if sendmail_cf.same(now.cf_from_mc, now.text(f.SENDMAIL_CF) or ""):
+        submit = now.submit_from_mc is None or sendmail_cf.same(
+            now.submit_from_mc, now.text(f.SUBMIT_CF) or ""
+        )
+        if submit and sendmail_cf.same(now.cf_from_mc, now.text(f.SENDMAIL_CF) or ""):
             for path in FROM_MC:  # written once more, so that it is newer than what it is made of
                 self._again(path)
             return now

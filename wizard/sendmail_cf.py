@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from wizard.editors.daemon_options import DaemonOption, parse
 
@@ -49,6 +51,12 @@ def option(cf: str, name: str) -> str | None:
     """The value of the last `O name=`, None when there is none."""
     found = [value for key, value in options(cf) if key == name]
     return found[-1] if found else None
+
+
+def trusted(cf: str) -> tuple[str, ...]:
+    """The mechanisms whose users may relay (TRUST_AUTH_MECH)."""
+    lines = (line for line in cf.splitlines() if line.startswith("C{TrustAuthMech}"))
+    return tuple(dict.fromkeys(word for line in lines for word in line.partition("}")[2].split()))
 
 
 def auth_flags(value: str) -> tuple[str, ...]:
@@ -97,14 +105,36 @@ def unexpanded(cf: str) -> tuple[tuple[int, str], ...]:
 
 def same(left: str, right: str) -> bool:
     """Whether two .cf say the same: comments carry the date, and sendmailconfig appends the .mc as one."""
-    return _said(left) == _said(right)
+    return statements(left) == statements(right)
 
 
-def only_in(left: str, right: str) -> tuple[str, ...]:
-    """The lines that `left` says and `right` does not."""
-    there = set(_said(right))
-    return tuple(line for line in _said(left) if line not in there)
+def only_in(cf: str, *given: str) -> tuple[str, ...]:
+    """The lines that `cf` says and none of `given` does, in order; a line that stands there more often, too."""
+    there = Counter[str]()
+    for other in given:
+        there |= Counter(statements(other))
+    found = []
+    for line in statements(cf):
+        there[line] -= 1
+        if there[line] < 0:
+            found.append(line)
+    return tuple(found)
 
 
-def _said(cf: str) -> list[str]:
+def changed(old: str, new: str) -> tuple[str, ...]:
+    """The lines in which two .cf differ, in order: `-` before what goes, `+` before what comes."""
+    before, after = statements(old), statements(new)
+    head = 0
+    while head < min(len(before), len(after)) and before[head] == after[head]:
+        head += 1
+    found = []
+    for tag, i, j, k, m in SequenceMatcher(None, before[head:], after[head:], autojunk=False).get_opcodes():
+        if tag != "equal":
+            found += [f"-{line}" for line in before[head + i : head + j]]
+            found += [f"+{line}" for line in after[head + k : head + m]]
+    return tuple(found)
+
+
+def statements(cf: str) -> list[str]:
+    """What a .cf says: its lines without blank ones and comments."""
     return [line for line in cf.splitlines() if line.strip() and not line.startswith("#")]

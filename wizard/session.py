@@ -19,7 +19,7 @@ from wizard.events import Checked, Failed, Output, Planned, Progress, Recorded, 
 from wizard.facts import Facts
 from wizard.host import HostError
 from wizard.journal import Journal
-from wizard.plan import ChangeError, Check, Effect, Outcome, Plan, Sign, StaleError, Step
+from wizard.plan import ChangeError, Check, Effect, Ending, Outcome, Plan, Sign, StaleError, Step
 from wizard.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -37,6 +37,14 @@ AHEAD = ("pexpect", "wizard.submission", "wizard.smtp")
 Decide = Callable[[Step, Plan], bool]
 """Asked before a step's changes, after they were shown; False leaves the step as it is."""
 
+Consent = Callable[[Step, Plan, tuple[Ending, ...]], bool]
+"""Asked when something that works would end with the plan, and was not accepted by name; False ends the run there."""
+
+
+def nobody(_step: Step, _plan: Plan, _ends: tuple[Ending, ...]) -> bool:
+    """The consent of a run that can ask nobody."""
+    return False
+
 
 @dataclass
 class Run:
@@ -50,6 +58,15 @@ class Run:
     skipped: list[str] = field(default_factory=list)
     failed: str | None = None
     blocked: str | None = None
+    undecided: str | None = None
+    """The step that waits until what would end with it is accepted; nothing of it was changed."""
+    ends: tuple[Ending, ...] = ()
+    """What would end with that."""
+
+    @property
+    def stopped(self) -> str | None:
+        """The step that ended the run before its time, whatever it was."""
+        return self.failed or self.blocked or self.undecided
 
 
 @dataclass(frozen=True)
@@ -72,11 +89,14 @@ class Session:
     """All steps of the engine, in their order."""
     request: dict[str, object]
     decide: Decide
+    consent: Consent
     interrupt: Callable[[], None]
     run: Run
     facts: Facts
     named: frozenset[str]
     resume: Resume | None
+    agreed: list[Ending] = field(default_factory=list)
+    """What somebody was asked about, and accepted as it was shown."""
 
     def step(self, step: Step) -> bool:
         """One step. False ends the run."""
@@ -91,13 +111,15 @@ class Session:
         if not self.decide(step, plan):
             self.run.skipped.append(step.id)
             return True
+        if not self._agreed(step, plan):
+            return self._undecided(work)
         threading.Thread(target=lambda: list(map(importlib.import_module, AHEAD)), daemon=True).start()
         try:
             if not work.effects:
                 self.recorder.drift()
             work.before = self.recorder.head()
             self.journal.begin("apply", self.run.id, self.recorder.who, work.before, self.request)
-            self.journal.step(step.id, work.before)
+            self.journal.step(step.id, work.before, [ending.id for ending in self.agreed])
             self._change(work, plan)
             checks = self._checked(step)
             self.recorder.settle(work.effects, work.say(self.engine.report))
@@ -107,6 +129,8 @@ class Session:
             self._settle(self.recorder.undo(work.effects, work.before, work.say(self.engine.report)))
             self.run.skipped.append(step.id)
             return True
+        except Undecided:
+            return self._undecided(work)
         except Exception as error:
             # Whatever it was, also a mistake of ours: a step is whole, or it is not there.
             self._take_back(work, error)
@@ -116,6 +140,24 @@ class Session:
         self.run.applied[step.id] = commit
         self.engine.report(Recorded(step, commit, time.monotonic() - started))
         return True
+
+    def _agreed(self, step: Step, plan: Plan) -> bool:
+        """Whether all that would end may: by the answers, or because somebody says so now."""
+        waits = tuple(
+            ending for ending in plan.waits_for(self.engine.answers.accept) if ending not in self.agreed
+        )
+        if waits and not self.consent(step, plan, waits):
+            self.run.ends = waits
+            return False
+        self.agreed += waits
+        return True
+
+    def _undecided(self, work: Work) -> bool:
+        """The run ends before the step; what had been begun of it is undone."""
+        if work.effects or self.journal.in_hand:
+            self._settle(self.recorder.undo(work.effects, work.before, work.say(self.engine.report)))
+        self.run.undecided = work.step.id
+        return False
 
     def _kept(self, step: Step) -> list[Effect]:
         """The effects that a killed run had reached in this step, where that run is taken up."""
@@ -148,6 +190,8 @@ class Session:
                 self._show(work.step, fresh, again=True)
                 if not self.decide(work.step, fresh):
                     raise Declined
+            if not self._agreed(work.step, fresh):
+                raise Undecided
             # A file that is written to all the time: the change goes into it as it is at that moment.
             plan = _into_what_is_there(fresh) if round_ == ROUNDS else fresh
             try:
@@ -240,6 +284,10 @@ def _into_what_is_there(plan: Plan) -> Plan:
         replace(change, over=True) if isinstance(change, FileChange) else change for change in plan.changes
     )
     return replace(plan, changes=tuple(changes))
+
+
+class Undecided(Exception):
+    """What would end was not accepted, and came to light when the step had begun."""
 
 
 class Declined(Exception):

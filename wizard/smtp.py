@@ -144,7 +144,7 @@ class _Conversation:
                 self._greeted(wire)
                 if not self.target.tls_on_connect:
                     self._found(submission.login_before_starttls(wire.mechanisms()))
-                self._found(submission.md5_mechanisms(wire.mechanisms()))
+                self._found(submission.md5_mechanisms(wire.mechanisms(), self.target.served))
                 self._found(submission.mail_before_auth(wire))
             if not self.target.tls_on_connect and wire.sock is not None:
                 self._go_ahead(wire)
@@ -191,11 +191,12 @@ class _Conversation:
                 self._greeted(wire)
             elif wire.hello().code != 250:
                 raise failure(Layer.STARTTLS, f"EHLO under TLS got {wire.reply}", wire.reply.code)
-            self._found(submission.md5_mechanisms(wire.mechanisms()))
+            self._found(submission.md5_mechanisms(wire.mechanisms(), self.target.served))
             if "mail-before-auth" not in self.findings:
                 self._found(submission.mail_before_auth(wire, encrypted=True))
             self.layer, offered = Layer.AUTH_OFFER, wire.mechanisms()
-            if target.mechanism not in offered:
+            besides = self.credentials is None and bool(target.served & set(offered))
+            if target.mechanism not in offered and not besides:
                 raise failure(
                     Layer.AUTH_OFFER, f"under TLS it offers {self._names(offered) or 'no AUTH at all'}"
                 )

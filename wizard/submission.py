@@ -25,14 +25,15 @@ def login_before_starttls(clear: list[str]) -> Finding:
     return Finding("login-before-starttls", "ok", "Neither LOGIN nor PLAIN is offered before STARTTLS.")
 
 
-def md5_mechanisms(offered: list[str]) -> Finding | None:
-    """A warning where mechanisms are offered that need the clear password, which saslauthd has not."""
-    if md5 := " ".join(m for m in ("DIGEST-MD5", "CRAM-MD5") if m in offered):
+def md5_mechanisms(offered: list[str], served: frozenset[str]) -> Finding | None:
+    """A warning where mechanisms are offered that need the clear password, which saslauthd has not, and which are not
+    known to be `served` here (by sasldb, say)."""
+    if md5 := " ".join(m for m in ("DIGEST-MD5", "CRAM-MD5") if m in offered and m not in served):
         return Finding(
             "md5-mechanisms",
             "warning",
-            f"Offered: {md5}, which saslauthd cannot serve. Clients that "
-            "prefer it get 535 first. Offer LOGIN and PLAIN only.",
+            f"Offered: {md5}, which saslauthd cannot serve. Where passwords come from it, clients that "
+            "prefer it get 535 first: offer LOGIN and PLAIN only.",
         )
     return None
 

@@ -12,7 +12,9 @@ import stat
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from wizard import facts as f
 from wizard import sendmail_cf
+from wizard.facts import Facts
 from wizard.host import Host, HostError
 
 MOST = 128 * 1024
@@ -74,6 +76,19 @@ class TlsFiles:
             and self.client_key == self.key
             and self.client_certificate != self.certificate
         )
+
+
+def certificate(facts: Facts) -> str:
+    """The server certificate that sendmail.cf names, the one of Debian's scripts where it names none."""
+    return TlsFiles.of(facts.text(f.SENDMAIL_CF) or "").certificate or f.SERVER_CERT
+
+
+def certificate_is_there(facts: Facts) -> bool:
+    """Whether that file is there, as far as we may know."""
+    path = certificate(facts)
+    if path in facts.files or path in facts.unreadable:
+        return path in facts.unreadable or facts.files[path] is not None
+    return path not in facts.tls_missing
 
 
 def unsafe(host: Host, path: str, files: TlsFiles, *, key: bool) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from wizard import as_json
 from wizard.answers import Answers, AnswersError, load
-from wizard.commands import decide, interrupted
+from wizard.commands import decide, exit_code, interrupted, undecided_text
 from wizard.engine import Engine, EngineError
 from wizard.events import Event
 from wizard.host import Host
@@ -121,8 +121,10 @@ def _fixed(
     else:
         out("\nLooked again:\n" if run is not None else "")
         out(report.text(after))
-    failed = run is not None and (run.failed or run.blocked)
-    return int(bool(failed) or after.blamed is not None)
+    if run is not None and run.undecided:
+        error(undecided_text(run))
+        return exit_code(run)
+    return int(bool(run is not None and run.stopped) or after.blamed is not None)
 
 
 def _chosen(verdict: Verdict, wanted: Sequence[str]) -> list[Fault]:

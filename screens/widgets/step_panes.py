@@ -9,6 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Log, ProgressBar, Static, TabbedContent, TabPane
 
+from screens.endings import endings_content
 from screens.widgets.diff_text import diff_content
 from screens.widgets.signs import check_content
 from wizard.plan import Check, Outcome, Plan, Step
@@ -124,6 +125,8 @@ def _what(plan: Plan, width: int) -> Content:
     parts = [Content.assemble((f"{_WORDS[plan.outcome]}: ", "bold"), clean(plan.reason), "\n")]
     for line in plan.remedy:
         parts.append(Content.styled(f"  {clean(line)}\n", "ansi_cyan"))
+    if plan.ends:
+        parts.append(endings_content(plan.ends))
     for change in plan.changes:
         shown = change.describe()
         parts.append(Content.styled(f"\n* {clean(shown.title)}\n", "bold"))

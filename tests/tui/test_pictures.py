@@ -91,7 +91,10 @@ class Recorded(Bench):
         """Without the clock, which never stands still."""
         facts = self.facts()
         seen = [item for item in checks(facts, self.answers) if item.id != "clock"]
-        return Overview(facts, (*seen, *found(facts)), plans(self.host, self.answers, facts), ())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("wizard.engine.tried", lambda _host, _facts, plan: plan)  # m4 is not on every host
+            made = plans(self.host, self.answers, facts)
+        return Overview(facts, (*seen, *found(facts)), made, ())
 
     def store(self) -> Store | None:
         """None yet."""
@@ -283,7 +286,7 @@ def just_rehearsed() -> Screen[None]:
 SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "welcome": (Welcome, "steps have something to do"),
     "steps": (Steps, "steps to do. Enter"),
-    "settings": (Settings, "Where port 587 listens"),
+    "settings": (Settings, "(saslauthd asks pam)"),
     "rehearse": (Rehearse, "y begins"),
     "rehearsed": (just_rehearsed, "It would work"),
     "login-test": (just_tested, "accepted (235)"),

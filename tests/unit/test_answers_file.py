@@ -13,6 +13,7 @@ OWN = Answers(
     Listen(("192.0.2.25",), ("127.0.0.1", "192.0.2.25"), implicit_tls=True),
     Auth("shadow", ("PLAIN",)),
     Test("mail.example.test", "alice", "bob@example.test"),
+    accept=("cf-lines", "mc-effects"),
 )
 
 

@@ -83,6 +83,16 @@ def test_another_text_is_expanded_anew(host: Counting) -> None:
     assert expand(host, write(host, other), other).text == "one\nend\nx\n"
 
 
+def test_what_is_said_without_a_newline_ends_where_the_list_of_files_goes_on(host: Counting) -> None:
+    """As sendmail's FEATURE behind a MAILER complains."""
+    text = b"errprint(`no newline')" + source(host)
+    made = expand(host, write(host, text), text)
+    assert made.said == "no newline\n"
+    assert expand(host, write(host, text), text) is made
+    (host.root / "etc/mail/part.m4").write_text("two\n")
+    assert "two" in expand(host, write(host, text), text).text
+
+
 def test_what_m4_says_is_kept_apart_from_its_list_of_files(host: Counting) -> None:
     text = b"include(`/nowhere.m4')\n"
     made = expand(host, write(host, text), text)

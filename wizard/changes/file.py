@@ -75,6 +75,8 @@ class FileChange:
     why: str = ""
     gate: FileGate | None = field(default=None, compare=False)
     over: bool = field(default=False, compare=False)
+    gives: str | None = field(default=None, compare=False, repr=False)
+    """Of sendmail.mc or submit.mc: the .cf that its gate saw come out of it, None where it was not asked yet."""
 
     kind = "file"
 

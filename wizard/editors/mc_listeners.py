@@ -69,6 +69,23 @@ def set_listeners(
     return text
 
 
+def add_listener(text: str, item: Wanted, render: Callable[[Wanted], str]) -> str:
+    """One more listener, behind the last one that is there. Raises EditError where its port is taken by then."""
+    document = read(text)
+    at = after_call(document, document.listeners[-1].call) if document.listeners else macro_part_end(document)
+    new = insert(text, at, _ended(render(item)))
+    _verify(new, item.service, (), (item,))
+    return new
+
+
+def require_login(text: str, service: str) -> str:
+    """The listeners of `service` that other machines reach, with modifier a; those on loopback alone stay as they are."""
+    for number, item in enumerate(daemon_options(text)):
+        if item.service == service and item.family in _TCP and not item.loopback:
+            text = mc_option_edit.with_modifiers(text, number, "a", "A")
+    return text
+
+
 def _ended(line: str) -> str:
     return line if line.endswith("\n") else line + "\n"
 

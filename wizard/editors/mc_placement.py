@@ -39,7 +39,7 @@ def macro_part_end(document: Document) -> int:
 
 def place_before(document: Document, calls: Iterable[Call]) -> int:
     """The last line start before all of `calls` where text still reaches sendmail.cf."""
-    limit = min((_line_start(document.text, call.outer) for call in calls), default=len(document.text))
+    limit = min((line_start(document.text, call.outer) for call in calls), default=len(document.text))
     usable = [
         start.offset for start in document.line_starts
         if start.offset <= limit and start.loaded and start.diversion == 0
@@ -58,7 +58,8 @@ def after_call(document: Document, call: Call) -> int:
     return next(start.offset for start in document.line_starts if start.offset >= behind)
 
 
-def _line_start(text: str, offset: int) -> int:
+def line_start(text: str, offset: int) -> int:
+    """Where the line of `offset` begins."""
     return text.rfind("\n", 0, offset) + 1
 
 
@@ -67,7 +68,7 @@ def _above_heading(document: Document, offset: int) -> int:
     starts = {start.offset for start in document.line_starts if start.diversion == 0 and start.loaded}
     top, heading = offset, False
     while top > 0:
-        above = _line_start(document.text, top - 1)
+        above = line_start(document.text, top - 1)
         comment = _COMMENT.match(document.text[above:top])
         if comment is None or above not in starts or _SEPARATOR.match(comment["text"]):
             break

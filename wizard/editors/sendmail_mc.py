@@ -14,15 +14,15 @@ from wizard.editors.daemon_options import DaemonOption, collisions
 from wizard.editors.edit_error import EditError
 from wizard.editors.listener_plan import Wanted
 from wizard.editors.m4_builtins import Setting
-from wizard.editors.m4_text import SPACE
+from wizard.editors.m4_text import SPACE, Call
 from wizard.editors.mc_document import Document, read
-from wizard.editors.mc_listeners import daemon_options, set_listeners
-from wizard.editors.mc_placement import after_call, insert, macro_part_end, place_before
+from wizard.editors.mc_listeners import add_listener, daemon_options, require_login, set_listeners
+from wizard.editors.mc_placement import after_call, insert, line_start, macro_part_end, place_before
 from wizard.editors.mc_typos import unknown_macros
 
 __all__ = [
-    "DaemonOption", "EditError", "Wanted", "add_feature", "add_include", "check", "collisions", "daemon_options",
-    "define_value", "features", "includes", "set_define", "set_listeners", "trusted_mechanisms", "unknown_macros",
+    "DaemonOption", "EditError", "Wanted", "add_feature", "add_include", "add_listener", "check", "collisions", "daemon_options",
+    "define_value", "features", "includes", "require_login", "set_define", "set_listeners", "trusted_mechanisms", "unknown_macros",
 ]  # fmt: skip
 
 _BARE_VALUE = re.compile(r"[A-Za-z0-9_.+/:-]+(?: [A-Za-z0-9_.+/:-]+)*\Z")
@@ -68,12 +68,17 @@ def define_value(text: str, name: str) -> str | None:
 
 
 def add_include(text: str, path: str, block: str) -> str:
-    """`block`, which includes `path`, put in before the MAILER lines, unless a live include of it is anywhere."""
+    """`block`, which includes `path`, put in before the MAILER lines, unless a live include of it is anywhere.
+
+    What Debian's files set overrides what stands above their include: so they go above the first line by which the file
+    sets the same name itself (DEBIAN.md trap 14)."""
     wanted = posixpath.normpath(path)
     if wanted in map(posixpath.normpath, includes(text)):
         return text
     document = read(text)
-    new = insert(text, macro_part_end(document), block)
+    names = cf_macros.SET_BY_INCLUDE.get(wanted.rpartition("/")[2], frozenset())
+    own = [setting.call for setting in document.settings if setting.name in names]
+    new = insert(text, _above_own(document, own, macro_part_end(document)), block)
     if wanted not in map(posixpath.normpath, includes(new)):
         raise EditError(None, block, f"these lines do not include {path}", "mend the template")
     return new
@@ -129,6 +134,24 @@ def _in_force(document: Document, name: str) -> Setting | None:
         if overridden and call.offset > found[-1].call.offset:
             return None
     return found[-1]
+
+
+def _above_own(document: Document, own: list[Call], place: int) -> int:
+    """The last place above all of these calls, `place` at most. Raises EditError where none can be an include's."""
+    above = min([place, *(line_start(document.text, call.outer) for call in own)])
+    usable = [
+        start.offset
+        for start in document.line_starts
+        if start.offset <= above and start.loaded and start.diversion == 0
+    ]
+    if not usable:
+        raise document.fail(
+            own[0],
+            "Debian's file of settings has to stand above this line, which it would override, and cannot: cf.m4 is included "
+            "below it, or a divert(-1) is above it",
+            "move the line below OSTYPE",
+        )
+    return place if above == place else usable[-1]
 
 
 def _behind_includes(document: Document) -> int:

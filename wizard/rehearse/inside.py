@@ -17,6 +17,7 @@ from wizard.events import Checked, Event, Failed, Planned, Recorded
 from wizard.host import Host, HostError
 from wizard.login import target_of
 from wizard.overview import REMAINING, plans
+from wizard.password_source import wanted
 from wizard.plan import Change, Outcome
 from wizard.printing import clean, rollback_text, show
 from wizard.recovery import answers_from
@@ -87,7 +88,7 @@ class Inside:
         notes += named
         user: Credentials | None = None
         try:
-            user = settling.made_up_user(self.host, self.answers.auth.saslauthd_mechanism)
+            user = settling.made_up_user(self.host, self.answers)
         except HostError as problem:
             notes.append(f"no made-up user, so no login: {problem}")
         self.teller.tell("settled", notes=notes, expected=expected, user=user.user if user else "")
@@ -152,18 +153,15 @@ class Inside:
         print(f"{sign} {clean(line.text):<60}" + (f"  {line.explanation}" if line.explanation else ""))
 
     def _no_login(self, user: Credentials | None, run: Run) -> str:
-        stopped = run.failed or run.blocked
-        if stopped:
-            return f"{stopped} did not go through"
-        if user is None:
-            mechanism = self.answers.auth.saslauthd_mechanism
-            if mechanism not in settling.LOCAL:
-                return (
-                    f"saslauthd asks {mechanism}, which has no made-up user and is out of the clone's reach"
-                )
-            return "there is no made-up user that could log in"
+        if run.stopped:
+            return f"{run.stopped} did not go through"
         from wizard.look import look
 
+        if user is None:
+            source = wanted(look(self.host), self.answers)
+            if source.name not in settling.LOCAL:
+                return f"passwords come from {source.name}, which has no made-up user and is out of the clone's reach"
+            return "there is no made-up user that could log in"
         left = [
             name
             for name, plan in plans(self.host, self.answers, look(self.host)).items()

@@ -64,7 +64,14 @@ class Rehearsal:
     @property
     def stopped_at(self) -> str:
         """The step that the real set-up would not get past, empty when there is none."""
-        return "preflight" if self.stops else str(self.run.get("failed") or self.run.get("blocked") or "")
+        if self.stops:
+            return "preflight"
+        return str(self.run.get("failed") or self.run.get("blocked") or self.run.get("undecided") or "")
+
+    @property
+    def ends(self) -> list[dict[str, Any]]:
+        """What works on this host and would end with the step at which `apply` would stop for it."""
+        return list(self.run.get("ends") or ()) if self.run.get("undecided") else []
 
     @property
     def why(self) -> str:
@@ -74,6 +81,9 @@ class Rehearsal:
         failures = self.run.get("failures") or []
         if failures:
             return str(failures[0]["why"])
+        if self.ends:
+            names = " ".join(f"--accept {item['id']}" for item in self.ends)
+            return f"something that works would end: {'; '.join(item['says'] for item in self.ends)} ({names} goes on)"
         for step in self.run.get("steps", ()):
             if step["step"] == self.stopped_at:
                 return str(step["reason"])
@@ -167,6 +177,7 @@ class Rehearsal:
             "notes": self.notes,
             "stopped_at": self.stopped_at or None,
             "why": self.why or None,
+            "ends": self.ends,
             "apply": {
                 **self.run,
                 "seconds": round(self.apply_seconds, 2),

@@ -21,6 +21,7 @@ from wizard.apt import installed
 from wizard.host import PATH, Host, HostError, environment
 from wizard.look import look
 from wizard.network import listeners
+from wizard.password_source import wanted
 from wizard.plan import Sign
 from wizard.rehearse import kernel
 from wizard.rehearse.boot import TARGET
@@ -171,24 +172,27 @@ def _hosts_line(host: Host, line: str) -> None:
         host.path(f.HOSTS).write_bytes(after)
 
 
-def made_up_user(host: Host, mechanism: str) -> Credentials | None:
-    """A user that exists nowhere else, with a random password that nobody sees. None: saslauthd asks elsewhere.
+def made_up_user(host: Host, answers: Answers) -> Credentials | None:
+    """A user that exists nowhere else, with a random password that nobody sees. None: the passwords are out of reach.
 
     Raises HostError when it cannot be made."""
-    if mechanism not in LOCAL:
+    facts = look(host)
+    source = wanted(facts, answers).name
+    name, password = f"rehearsal-{secrets.token_hex(3)}", secrets.token_urlsafe(24)
+    if source == "sasldb":
+        realm = (facts.sasldb or (f"@{facts.fqdn or facts.hostname}",))[0].rpartition("@")[2]
+        _set_password(["saslpasswd2", "-p", "-c", "-f", f.SASLDB, "-u", realm, name], password)
+        return Credentials(f"{name}@{realm}", password)
+    if source not in LOCAL:
         return None
-    name = f"rehearsal-{secrets.token_hex(3)}"
     done = host.run(["useradd", "--no-create-home", "--shell", "/bin/sh", name], timeout=30)
     if done.code != 0:
         raise HostError(f"useradd failed: {done.tail(1)}")
-    password = secrets.token_urlsafe(24)
-    told = subprocess.run(
-        ["chpasswd"],
-        input=f"{name}:{password}\n".encode(),
-        capture_output=True,
-        env=environment(),
-        check=False,
-    )
-    if told.returncode != 0:
-        raise HostError("chpasswd failed")  # what it says could repeat its input
+    _set_password(["chpasswd"], f"{name}:{password}\n")
     return Credentials(name, password)
+
+
+def _set_password(command: list[str], text: str) -> None:
+    done = subprocess.run(command, input=text.encode(), capture_output=True, env=environment(), check=False)
+    if done.returncode != 0:
+        raise HostError(f"{command[0]} failed")  # what it says could repeat its input

@@ -65,6 +65,10 @@ def shown(made: Rehearsal, form: str) -> str:
         login_why=_words(str(made.login.get("why") or "the rehearsal ended before it")),
         log=[clean(line) for line in made.log],
         steps=[_step(made, item) for item in made.run.get("steps", ())],
+        ends=[
+            {"id": item["id"], "says": _words(item["says"]), "lines": [clean(line) for line in item["lines"]]}
+            for item in made.ends
+        ],
     )
 
 
@@ -79,7 +83,9 @@ def _line(item: dict[str, Any]) -> str:
 
 def _step(made: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
     name = step["step"]
-    state = "done" if step["commit"] else "FAILED" if name == made.run.get("failed") else str(step["outcome"])
+    stops = {"failed": "FAILED", "undecided": "STOPS HERE"}
+    stopped = next((word for key, word in stops.items() if made.run.get(key) == name), str(step["outcome"]))
+    state = "done" if step["commit"] else stopped
     return {
         "step": name,
         "title": step["title"],

@@ -7,6 +7,7 @@ from wizard import sendmail_cf
 from wizard.answers import Answers
 from wizard.editors import sendmail_mc
 from wizard.facts import Facts
+from wizard.mc_effects import Planned
 from wizard.steps.mc_edit import McStep
 
 _NEEDED = "py"
@@ -36,9 +37,13 @@ class AuthOptions(McStep):
         """The flags as they are."""
         return f"confAUTH_OPTIONS is `{sendmail_mc.define_value(mc, 'confAUTH_OPTIONS')}'"
 
-    def options(self, answers: Answers) -> dict[str, frozenset[str]]:
+    def options(self, facts: Facts, answers: Answers) -> dict[str, frozenset[str]]:
         """What must arrive in sendmail.cf."""
         return {"AuthOptions": frozenset(_NEEDED)}
+
+    def planned(self, facts: Facts, answers: Answers) -> Planned:
+        """Its flags."""
+        return Planned(sets=frozenset({"AuthOptions"}))
 
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
         """The howto's line."""

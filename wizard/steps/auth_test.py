@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from wizard import facts as f
 from wizard import sendmail_cf
 from wizard.answers import Answers
 from wizard.facts import Facts
 from wizard.host import Host
+from wizard.password_source import mechanisms, served_besides
 from wizard.plan import Check, Plan, Sign, Step
 
 
@@ -33,7 +36,11 @@ class AuthTest(Step):
             return [
                 Check("listener", Sign.FAILED, "sendmail.cf has no listener on port 587", "msa-wizard apply")
             ]
-        result = converse(Target(host=found[0].reachable_at), None)
+        served = served_besides(facts)
+        target = Target(host=found[0].reachable_at, served=served)
+        if "LOGIN" not in mechanisms(facts, answers):  # an answer, or the site's own list
+            target = replace(target, mechanism="PLAIN")
+        result = converse(target, None)
         made = [Check(item.id, Sign(item.state), item.says) for item in result.findings]
         if result.layer is not None:
             made.append(Check(result.layer, Sign.FAILED, result.verdict))

@@ -14,6 +14,7 @@ from wizard.changes import FileChange
 from wizard.editors import EditError, sendmail_mc
 from wizard.facts import Facts
 from wizard.host import Host
+from wizard.mc_effects import Planned
 from wizard.mc_gate import Gate, GateError
 from wizard.plan import Check, Plan, Sign, Step
 from wizard.steps.absent import assumed_note, not_there_yet
@@ -36,11 +37,15 @@ class McStep(Step):
         """The lines that will be wanted, for a plan made before there is a file."""
         return ()
 
-    def options(self, answers: Answers) -> Mapping[str, frozenset[str]]:
+    def options(self, facts: Facts, answers: Answers) -> Mapping[str, frozenset[str]]:
         """Options of sendmail.cf that the gate looks for, and the words each must hold."""
         return {}
 
-    def trusted(self, answers: Answers) -> frozenset[str]:
+    def planned(self, facts: Facts, answers: Answers) -> Planned:
+        """The lines of sendmail.cf that the edit means to change; whatever else changes with it is asked about."""
+        return Planned()
+
+    def trusted(self, facts: Facts, answers: Answers) -> frozenset[str]:
         """Mechanisms that the gate must find in TRUST_AUTH_MECH."""
         return frozenset()
 
@@ -64,7 +69,6 @@ class McStep(Step):
             )
         try:
             sendmail_mc.check(text)
-            _no_typos(text)
             new = self.edit(text, facts, answers)
             colliding = sendmail_mc.collisions(sendmail_mc.daemon_options(new))
         except EditError as error:
@@ -76,9 +80,20 @@ class McStep(Step):
         if new == text:
             return Plan.done(self.id, self.done_reason(text), assumed_note(facts, f.SENDMAIL_MC))
         after = dataclasses.replace(entry, content=new.encode("latin-1"))
-        gate = Gate(_daemons(facts, text, new), self.options(answers), self.trusted(answers))
+        gate = Gate(
+            _daemons(facts, text, new),
+            self.options(facts, answers),
+            self.trusted(facts, answers),
+            entry.content,
+            self.planned(facts, answers),
+        )
         change = FileChange(f.SENDMAIL_MC, entry, after, self.title, gate)
-        return Plan.pending(self.id, "sendmail.mc differs", change, notes=assumed_note(facts, f.SENDMAIL_MC))
+        notes = (*assumed_note(facts, f.SENDMAIL_MC), *_typos(text), *self.notes(text, new))
+        return Plan.pending(self.id, "sendmail.mc differs", change, notes=notes)
+
+    def notes(self, before: str, after: str) -> tuple[str, ...]:
+        """What the admin should know of the edit, in sentences."""
+        return ()
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The live file gives what the gate let by: includes may have changed since."""
@@ -92,7 +107,7 @@ class McStep(Step):
                 )
             ]
         try:
-            Gate(None, self.options(answers), self.trusted(answers)).compare(facts.cf_from_mc)
+            Gate(None, self.options(facts, answers), self.trusted(facts, answers)).compare(facts.cf_from_mc)
         except GateError as error:
             return [Check("options", Sign.FAILED, str(error))]
         return [
@@ -106,26 +121,26 @@ _DEFAULT_MSA = ("MSA", "E")
 """The listener on 587 that sendmail adds by itself without FEATURE(no_default_msa), which submission-port turns on."""
 
 
-def _no_typos(text: str) -> None:
-    for line, word, near in sendmail_mc.unknown_macros(text):
-        raise EditError(
-            line,
-            word,
-            "sendmail knows no such macro, and m4 would copy the line into sendmail.cf as it stands",
-            f"{f'write {near}, or ' if near else ''}take the line out with dnl",
-        )
+def _typos(text: str) -> tuple[str, ...]:
+    """What stands in the file as it is, and does nothing."""
+    return tuple(
+        f"line {line} of sendmail.mc: sendmail knows no macro {word}, and m4 copies the line into sendmail.cf as it stands: "
+        f"{f'write {near}, or ' if near else ''}take it out with dnl"
+        for line, word, near in sendmail_mc.unknown_macros(text)
+    )
 
 
 def _daemons(facts: Facts, old: str, new: str) -> frozenset[sendmail_cf.Daemon]:
     """The listeners that the .cf must have: the file's own, and those that its includes bring already."""
-    before = _own(old)
+    before = own_daemons(old)
     made = sendmail_cf.daemons(facts.cf_from_mc) if facts.cf_from_mc else ()
     # Without a DAEMON_OPTIONS of its own the .cf has sendmail's built-in listeners, which go with the first one.
     elsewhere = frozenset(made) - before if before else frozenset()
     if "no_default_msa" in sendmail_mc.features(new):
         elsewhere = frozenset(item for item in elsewhere if (item.name, item.modifiers) != _DEFAULT_MSA)
-    return _own(new) | elsewhere if _own(new) else frozenset(made)
+    return own_daemons(new) | elsewhere if own_daemons(new) else frozenset(made)
 
 
-def _own(mc: str) -> frozenset[sendmail_cf.Daemon]:
+def own_daemons(mc: str) -> frozenset[sendmail_cf.Daemon]:
+    """The listeners that a sendmail.mc has itself. Raises EditError."""
     return frozenset(sendmail_cf.daemon(item) for item in sendmail_mc.daemon_options(mc))

@@ -4,14 +4,34 @@ from __future__ import annotations
 
 from templates import render
 from wizard import facts as f
+from wizard import sendmail_cf
 from wizard.answers import Answers
 from wizard.changes import CommandChange
-from wizard.editors import sendmail_mc
+from wizard.editors import EditError, sendmail_mc
 from wizard.facts import Facts
+from wizard.mc_effects import TRUSTED, Planned
+from wizard.password_source import to_be_offered, to_be_trusted
 from wizard.plan import Outcome, Plan
 from wizard.steps.mc_edit import McStep
 
 UPDATE_TLS = "/usr/share/sendmail/update_tls"
+_TLS = {
+    "confSERVER_CERT": "ServerCertFile",
+    "confSERVER_KEY": "ServerKeyFile",
+    "confCACERT": "CACertFile",
+    "confCACERT_PATH": "CACertPath",
+}
+"""Without any one of these sendmail offers no STARTTLS (tried on 8.18)."""
+_SETS = frozenset(
+    {
+        *("Timeout.auth", "AuthRealm", "AuthMechanisms", TRUSTED, "DontBlameSendmail", "Timeout.starttls"),
+        *("CACertPath", "CACertFile", "CRLFile", "ServerCertFile", "ServerKeyFile", "ClientCertFile"),
+        *("ClientKeyFile", "DHParameters", "TLSSrvOptions"),
+    }
+)
+"""What sasl.m4 and starttls.m4 define, as sendmail.cf calls it."""
+_FLAGS = frozenset({"GroupReadableSASLDBFile", "GroupWritableSASLDBFile", "GroupReadableKeyFile"})
+_TRUSTS = frozenset({"DIGEST-MD5", "CRAM-MD5", "NTLM", "LOGIN", "PLAIN", "EXTERNAL"})
 _INCLUDES = ((f.SASL_M4, "include_sasl.mc.j2"), (f.STARTTLS_M4, "include_starttls.mc.j2"))
 
 
@@ -24,15 +44,23 @@ class McIncludes(McStep):
     why = "sendmail.cf gets AUTH and STARTTLS only when sendmail.mc includes the two files that Debian's scripts make."
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
-        """Each include that is not live anywhere in the file is inserted."""
+        """Each include that is needed and not live anywhere in the file is inserted, above the admin's own settings."""
+        cf = facts.cf_from_mc or ""
+        offered = to_be_offered(facts, answers)
+        own = {f.SASL_M4: _own_auth(mc, cf, offered), f.STARTTLS_M4: _own_tls(mc, cf)}
         for path, template in _INCLUDES:
-            mc = sendmail_mc.add_include(mc, path, render(template, path=path))
-        return mc
+            if not own[path]:
+                mc = sendmail_mc.add_include(mc, path, render(template, path=path))
+        return _with_mechanisms(mc, offered)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """update_tls first where starttls.m4 is missing (openssl came after sendmail)."""
         plan = super().plan(facts, answers)
-        missing = facts.files.get(f.STARTTLS_M4) is None and "install" not in facts.planned
+        missing = (
+            facts.files.get(f.STARTTLS_M4) is None
+            and "install" not in facts.planned
+            and _included(facts, plan, f.STARTTLS_M4)
+        )
         if missing and plan.outcome in (Outcome.PENDING, Outcome.DONE):
             update = CommandChange(
                 (UPDATE_TLS,), f"makes {f.STARTTLS_M4} and the certificate, which are missing"
@@ -43,21 +71,78 @@ class McIncludes(McStep):
         return plan
 
     def done_reason(self, mc: str) -> str:
-        """Both are there."""
-        return "both files are included in sendmail.mc"
+        """Both are there, or what they would set is."""
+        included = sendmail_mc.includes(mc)
+        left = [path for path, _ in _INCLUDES if path not in included]
+        if not left:
+            return "both files are included in sendmail.mc"
+        return f"sendmail.mc has settings of your own in the place of {' and '.join(left)}"
+
+    def notes(self, before: str, after: str) -> tuple[str, ...]:
+        """What is left out, and why."""
+        included = sendmail_mc.includes(after)
+        return tuple(
+            f"{path} is left out: sendmail.mc has {what} of your own, which it would override"
+            for (path, _), what in zip(_INCLUDES, ("mechanisms for AUTH", "a certificate"), strict=True)
+            if path not in included
+        )
 
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
         """The howto's lines."""
         return tuple(f"will insert include(`{path}')dnl" for path, _ in _INCLUDES)
 
-    def options(self, answers: Answers) -> dict[str, frozenset[str]]:
+    def options(self, facts: Facts, answers: Answers) -> dict[str, frozenset[str]]:
         """What the includes define."""
         return {
-            "AuthMechanisms": frozenset(answers.auth.mechanisms),
+            "AuthMechanisms": to_be_offered(facts, answers),
             "ServerCertFile": frozenset(),
             "ServerKeyFile": frozenset(),
         }
 
-    def trusted(self, answers: Answers) -> frozenset[str]:
+    def planned(self, facts: Facts, answers: Answers) -> Planned:
+        """What the two files set where nothing was set; mechanisms are only added to the admin's own."""
+        offered = to_be_offered(facts, answers)
+        return Planned(
+            adds=_SETS,
+            grows={"DontBlameSendmail": _FLAGS, "AuthMechanisms": offered, TRUSTED: _TRUSTS | offered},
+        )
+
+    def trusted(self, facts: Facts, answers: Answers) -> frozenset[str]:
         """A mechanism that is offered and not trusted lets users in, and then refuses to relay."""
-        return frozenset(answers.auth.mechanisms)
+        return to_be_trusted(facts, answers)
+
+
+def _own_tls(mc: str, cf: str) -> bool:
+    """Whether sendmail serves STARTTLS by the admin's own settings, wherever they stand: nothing of Debian's is needed."""
+    return all(
+        sendmail_cf.option(cf, option) or sendmail_mc.define_value(mc, name) for name, option in _TLS.items()
+    )
+
+
+def _own_auth(mc: str, cf: str, wanted: frozenset[str]) -> bool:
+    """Whether AUTH is set by the admin's own settings; mechanisms that lack are added to his own define."""
+    mechanisms = sendmail_cf.option(cf, "AuthMechanisms") or ""
+    if wanted <= set(mechanisms.split()) and wanted <= set(sendmail_cf.trusted(cf)):
+        return True
+    own = bool(sendmail_mc.define_value(mc, "confAUTH_MECHANISMS"))
+    return own and wanted <= set(sendmail_mc.trusted_mechanisms(mc))
+
+
+def _with_mechanisms(mc: str, wanted: frozenset[str]) -> str:
+    """The admin's own list of mechanisms gains what is to be offered and loses nothing: sendmail takes the same list as a
+    client of a smart host. What is offered is limited in Sendmail.conf."""
+    now = sendmail_mc.define_value(mc, "confAUTH_MECHANISMS")
+    if now is None:
+        return mc
+    more = sorted(name for name in wanted if name not in now.split())
+    value = " ".join([now, *more])
+    return sendmail_mc.set_define(mc, "confAUTH_MECHANISMS", value, "") if more else mc
+
+
+def _included(facts: Facts, plan: Plan, path: str) -> bool:
+    """Whether sendmail.mc includes `path` once the plan is carried out."""
+    entry = facts.after(plan).files.get(f.SENDMAIL_MC)
+    try:
+        return entry is not None and path in sendmail_mc.includes(entry.content.decode("latin-1"))
+    except EditError:
+        return False

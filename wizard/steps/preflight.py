@@ -9,6 +9,7 @@ from wizard.answers import Answers
 from wizard.facts import Facts
 from wizard.host import Host
 from wizard.plan import Check, Plan, Sign, Step
+from wizard.tls_files import certificate_is_there
 
 OLDEST = 12
 NEWEST_TRIED = 13
@@ -111,7 +112,7 @@ def _fqdn(facts: Facts) -> Check:
     )
     # On top: the first line that has the name wins.
     remedy = f"{name}\nsed -i '1i 127.0.1.1 {short}.example.org {short}' /etc/hosts   # your domain in place of example.org"
-    if facts.files.get(f.SERVER_CERT) is not None:
+    if certificate_is_there(facts):
         return Check(
             "fqdn",
             Sign.WARNING,

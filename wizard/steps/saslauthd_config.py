@@ -10,6 +10,7 @@ from wizard.changes import FileChange
 from wizard.editors import EditError, shell_defaults
 from wizard.facts import Facts
 from wizard.host import Host
+from wizard.password_source import ends, mechanisms_line, of_host, wanted
 from wizard.plan import Check, Plan, Sign, Step
 from wizard.steps.absent import assumed_note, not_there_yet
 
@@ -20,16 +21,24 @@ class SaslauthdConfig(Step):
     id = "saslauthd-config"
     howto = "2.3"
     title = "Configure saslauthd"
-    why = "saslauthd is to start, and to ask PAM, so that the users of this host can log in with their own passwords."
+    why = (
+        "saslauthd is to start, and to ask what this host's passwords are in: PAM, so that its users can log in with their "
+        "own, unless it has them elsewhere."
+    )
     needs = ("install",)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The edit of the defaults file, or why none is needed."""
+        elsewhere = not_saslauthd(facts, answers, self.id)
+        if elsewhere is not None:
+            return elsewhere
+        pairs = _wanted(facts, answers)
+        ending = ends(facts, answers) if of_host(facts).saslauthd else ()
         absent = not_there_yet(
             facts,
             self.id,
             f.SASLAUTHD_DEFAULT,
-            *(f'will set {key}="{value}"' for key, value in _wanted(facts, answers)),
+            *(f'will set {key}="{value}"' for key, value in pairs),
         )
         if absent is not None:
             return absent
@@ -42,14 +51,14 @@ class SaslauthdConfig(Step):
             )
         try:
             new = text
-            for key, value in _wanted(facts, answers):
+            for key, value in pairs:
                 new = shell_defaults.set_value(new, key, value)
             options = shell_defaults.value(new, "OPTIONS") or ""
         except EditError as error:
             return Plan.blocked(self.id, f"{f.SASLAUTHD_DEFAULT}: {error}", error.remedy)
         notes = assumed_note(facts, f.SASLAUTHD_DEFAULT) + _notes(options)
         if new == text:
-            named = ", ".join(f'{key}="{value}"' for key, value in _wanted(facts, answers))
+            named = ", ".join(f'{key}="{value}"' for key, value in pairs)
             return Plan.done(self.id, f"{f.SASLAUTHD_DEFAULT} has {named}", notes)
         entry = facts.files[f.SASLAUTHD_DEFAULT]
         assert entry is not None
@@ -59,6 +68,7 @@ class SaslauthdConfig(Step):
             "the settings differ",
             FileChange(f.SASLAUTHD_DEFAULT, entry, after, self.title),
             notes=notes,
+            ends=ending,
         )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
@@ -71,8 +81,22 @@ class SaslauthdConfig(Step):
         return made
 
 
+def not_saslauthd(facts: Facts, answers: Answers, step: str) -> Plan | None:
+    """Why a step on saslauthd does not apply, where passwords come from elsewhere. Raises PermissionError."""
+    source = wanted(facts, answers)
+    if source.saslauthd:
+        return None
+    return Plan.not_applicable(
+        step,
+        f"logins come from {source.name} on this host (pwcheck_method: {source.method}), not from saslauthd",
+    )
+
+
 def _wanted(facts: Facts, answers: Answers) -> tuple[tuple[str, str], ...]:
-    mechanism = ("MECHANISMS", answers.auth.saslauthd_mechanism)
+    """START where it is asked for, and MECHANISMS: the host's own line stays as it is written where it says the same."""
+    asked = wanted(facts, answers).asks
+    written = mechanisms_line(facts)
+    mechanism = ("MECHANISMS", written if written is not None and written.split()[:1] == [asked] else asked)
     return (("START", "yes"), mechanism) if asks_start(facts) else (mechanism,)
 
 

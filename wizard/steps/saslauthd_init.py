@@ -14,6 +14,7 @@ from wizard.facts import Facts
 from wizard.host import Host
 from wizard.plan import Check, Plan, Sign, Step
 from wizard.steps.absent import not_there_yet
+from wizard.steps.saslauthd_config import not_saslauthd
 
 
 class SaslauthdInit(Step):
@@ -30,6 +31,9 @@ class SaslauthdInit(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Pending only where the defect is in the script; never by release number."""
+        elsewhere = not_saslauthd(facts, answers, self.id)
+        if elsewhere is not None:
+            return elsewhere
         absent = not_there_yet(facts, self.id, f.SASLAUTHD_INIT)
         text = facts.text(f.SASLAUTHD_INIT) if absent is None else None
         if text is None:

@@ -9,7 +9,9 @@ from wizard.answers import Answers
 from wizard.changes import ServiceChange
 from wizard.facts import Facts
 from wizard.host import Host, HostError
+from wizard.password_source import argument, running_ends, serving, wanted
 from wizard.plan import Check, Plan, Sign, Step
+from wizard.steps.saslauthd_config import not_saslauthd
 
 PATIENCE = 10.0
 """Seconds until a started saslauthd answers."""
@@ -26,6 +28,10 @@ class SaslauthdStart(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Pending when it does not answer, asks something else than configured, or is not enabled."""
+        elsewhere = not_saslauthd(facts, answers, self.id)
+        if elsewhere is not None:
+            return elsewhere
+        source = wanted(facts, answers)
         service = facts.services["saslauthd"]
         if not service.exists and "install" not in facts.planned:
             return Plan.blocked(
@@ -33,8 +39,8 @@ class SaslauthdStart(Step):
             )
         if facts.euid != 0 and facts.saslauthd_says is None and "install" not in facts.planned:
             return Plan.later(self.id, "saslauthd can only be asked by root; run this as root")
-        process = facts.process("saslauthd")
-        wanted = ("-a", answers.auth.saslauthd_mechanism)
+        process = serving(facts)
+        runs = argument(process, "-a") if process is not None else source.asks
         reasons = []
         if facts.saslauthd_says is None:
             word = (
@@ -43,8 +49,8 @@ class SaslauthdStart(Step):
                 else ""
             )
             reasons.append(f"nothing answers on {f.MUX}{word}")
-        elif process is not None and wanted not in zip(process.argv, process.argv[1:], strict=False):
-            reasons.append(f"it does not run with {' '.join(wanted)}")
+        elif runs != source.asks:
+            reasons.append(f"it does not run with -a {source.asks}")
         elif {"saslauthd-config", "saslauthd-init"} & facts.planned:
             reasons.append("its configuration changes")
         enable = not service.enabled
@@ -55,7 +61,7 @@ class SaslauthdStart(Step):
         change = ServiceChange(
             "saslauthd", facts.init, enable=enable, was_running=facts.saslauthd_says is not None
         )
-        return Plan.pending(self.id, "; ".join(reasons), change)
+        return Plan.pending(self.id, "; ".join(reasons), change, ends=running_ends(facts, source))
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Its socket answers a request; its status word is not asked."""

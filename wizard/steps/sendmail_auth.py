@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
+from snapshots.entry import Entry, Kind
 from wizard import facts as f
 from wizard.answers import Answers
 from wizard.changes import CommandChange, FileChange
 from wizard.editors import EditError, sasl_conf, shell_defaults
 from wizard.facts import Facts
 from wizard.host import Host
-from wizard.plan import Change, Check, Plan, Sign, Step
+from wizard.password_source import conf_text, ends, mechanism_ends, mechanisms, of_host, wanted
+from wizard.plan import Change, Check, Ending, Plan, Sign, Step
 from wizard.steps.absent import assumed_note, not_there_yet
 
 UPDATE_AUTH = "/usr/share/sendmail/update_auth"
@@ -24,43 +26,57 @@ class SendmailAuth(Step):
     howto = "3.1"
     title = "Teach Sendmail SASL2"
     why = (
-        "Sendmail must know that saslauthd checks the passwords, and must not offer DIGEST-MD5 and CRAM-MD5, which saslauthd "
-        "cannot serve: clients that prefer them would be refused first."
+        "Sendmail must know who checks the passwords: saslauthd, unless this host has them elsewhere. saslauthd cannot serve "
+        "DIGEST-MD5 and CRAM-MD5: clients that prefer them would be refused first."
     )
     needs = ("install",)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """update_auth where something it makes is missing, then the edit of Sendmail.conf."""
-        lines = tuple(f"will set {key}: {value}" for key, value in _wanted(answers))
-        stopped = hands_off(facts, self.id) or not_there_yet(facts, self.id, f.SASL_CONF, *lines)
+        """update_auth where something it makes is missing, and the edit of the Sendmail.conf that libsasl2 reads."""
+        path = conf_to_edit(facts)
+        stopped = hands_off(facts, self.id)
         if stopped is not None:
             return stopped
+        try:
+            hidden = path in facts.unreadable
+            lines = (
+                () if hidden else tuple(f"will set {key}: {value}" for key, value in _lines(facts, answers))
+            )
+            stopped = not_there_yet(facts, self.id, path, *lines)
+            if stopped is not None:
+                return stopped
+            change = _edit(facts, answers, path)
+            source, offered, ending = (
+                wanted(facts, answers),
+                mechanisms(facts, answers),
+                _ends(facts, answers),
+            )
+        except EditError as error:
+            return Plan.blocked(self.id, f"{facts.sasl_conf or path}: {error}", error.remedy)
         changes: list[Change] = []
         missing = _missing(facts)
         if missing and f.SASL_CONF not in facts.assumed:
             changes.append(CommandChange((UPDATE_AUTH,), f"makes what is missing: {', '.join(missing)}"))
-        entry = facts.files.get(f.SASL_CONF)
-        if entry is None:
+        if change is None and facts.files.get(path) is None:
             # The edit follows in the same step once update_auth has made the file: the engine plans again.
-            return Plan.pending(self.id, f"missing: {', '.join(missing)}", *changes, notes=lines)
-        text = facts.text(f.SASL_CONF) or ""
-        try:
-            new = text
-            for key, value in _wanted(answers):
-                new = sasl_conf.set_value(new, key, value)
-        except EditError as error:
-            return Plan.blocked(self.id, f"{f.SASL_CONF}: {error}", error.remedy)
-        if new != text:
-            after = dataclasses.replace(entry, content=new.encode("latin-1"))
-            changes.append(FileChange(f.SASL_CONF, entry, after, "offer only what saslauthd can serve"))
+            return Plan.pending(self.id, f"missing: {', '.join(missing)}", *changes, notes=lines, ends=ending)
+        if change is not None and not path.startswith("/etc/"):
+            return Plan.blocked(
+                self.id,
+                f"libsasl2 reads {path}, outside /etc, and it is not as the answers want it",
+                f"move it to /etc/sasl2/Sendmail.conf, which is read first: mv {path} /etc/sasl2/Sendmail.conf",
+            )
+        if change is not None:
+            # update_auth leads the link to Debian's file: that has to say first what is read now.
+            changes.insert(len(changes) if facts.sasl_conf == path else 0, change)
         if not changes:
             return Plan.done(
                 self.id,
-                "sasl.m4 and Sendmail.conf are there, smmta and smmsp are in group sasl, and only "
-                f"{' and '.join(answers.auth.mechanisms)} is offered",
+                f"sasl.m4 and Sendmail.conf are there, smmta and smmsp are in group sasl, passwords come from {source.name}, "
+                f"and only {' and '.join(offered)} is offered",
             )
         return Plan.pending(
-            self.id, "the SASL set-up differs", *changes, notes=assumed_note(facts, f.SASL_CONF)
+            self.id, "the SASL set-up differs", *changes, notes=assumed_note(facts, f.SASL_CONF), ends=ending
         )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
@@ -73,15 +89,75 @@ class SendmailAuth(Step):
                 f"missing: {', '.join(missing)}" if missing else "all that update_auth makes is there",
             )
         ]
-        text = facts.text(f.SASL_CONF) or ""
-        for key, value in _wanted(answers):
+        text = conf_text(facts) or ""
+        for key, value in _lines(facts, answers):
             is_now = sasl_conf.value(text, key)
             made.append(Check(key, Sign.OK if is_now == value else Sign.FAILED, f"{key}: {is_now}"))
+        source = wanted(facts, answers)
+        if not source.saslauthd:
+            made.append(Check("source", Sign.OK, f"passwords come from {source.name}, as they did before"))
         return made
 
 
-def _wanted(answers: Answers) -> tuple[tuple[str, str], ...]:
-    return (("pwcheck_method", "saslauthd"), ("mech_list", " ".join(answers.auth.mechanisms)))
+def conf_to_edit(facts: Facts) -> str:
+    """The Sendmail.conf that counts: Debian's, to which update_auth leads its link, or one that is read before it."""
+    if facts.sasl_conf is None or facts.sasl_place == f.SASL_LINK:
+        return f.SASL_CONF
+    return facts.sasl_conf
+
+
+def _edit(facts: Facts, answers: Answers, path: str) -> FileChange | None:
+    """Raises EditError. None where nothing is to be written, or update_auth has to make the file first.
+
+    A link that leads elsewhere is led to Debian's file by update_auth: that gets the text that is read now."""
+    entry, text = facts.files.get(path), conf_text(facts)
+    if text is None:
+        text = facts.text(path)
+    by_hand = facts.sasl_conf == f.SASL_LINK  # update_auth moves it to Debian's place, whatever is there
+    if by_hand or (text is None and wanted(facts, answers).saslauthd):
+        return None
+    new = text or ""
+    for key, value in _lines(facts, answers):
+        new = sasl_conf.set_value(new, key, value)
+    old = facts.text(path)
+    if new == old:
+        return None
+    content = new.encode("latin-1")
+    after = dataclasses.replace(entry, content=content) if entry is not None else _fresh(content)
+    return FileChange(path, entry, after, _title(facts, answers))
+
+
+def _fresh(content: bytes) -> Entry:
+    """update_auth, which follows, gives it the owner and the mode that Debian wants."""
+    return Entry(Kind.FILE, 0o640, 0, 0, content)
+
+
+def _title(facts: Facts, answers: Answers) -> str:
+    source = wanted(facts, answers)
+    return f"offer only what {'saslauthd' if source.saslauthd else source.name} can serve"
+
+
+def _ends(facts: Facts, answers: Answers) -> tuple[Ending, ...]:
+    """Who could not log in any more by what this step writes; what saslauthd asks is another step's."""
+    logins = () if of_host(facts).saslauthd else ends(facts, answers)
+    return (*logins, *mechanism_ends(facts, answers))
+
+
+def _lines(facts: Facts, answers: Answers) -> list[tuple[str, str]]:
+    """Key and value of the lines of Sendmail.conf that are wanted; none for what is the site's own. Raises EditError."""
+    text, source = conf_text(facts), wanted(facts, answers)
+    words = (sasl_conf.value(text or "", "pwcheck_method") or "") if text else ""
+    made = []
+    if source.saslauthd:
+        made.append(("pwcheck_method", words if "saslauthd" in words.lower().split() else "saslauthd"))
+    elif text is None:
+        made.append(("pwcheck_method", source.method))
+    if answers.auth.mechanisms or source.saslauthd or text is None:
+        names = mechanisms(facts, answers)
+        listed = (sasl_conf.value(text, "mech_list") or "") if text else ""
+        same = tuple(listed.upper().split()) == names
+        made.append(("mech_list", listed if same else " ".join(names)))
+    return made
 
 
 def _missing(facts: Facts) -> list[str]:
@@ -90,6 +166,9 @@ def _missing(facts: Facts) -> list[str]:
         for path in (f.SASL_M4, f.SASL_CONF, f.SASL_LINK)
         if facts.files.get(path) is None and path not in facts.unreadable
     ]
+    link = facts.files.get(f.SASL_LINK)
+    if link is not None and facts.sasl_place == f.SASL_LINK and facts.sasl_conf != f.SASL_CONF:
+        missing.append(f"{f.SASL_LINK} as a link to {f.SASL_CONF}")
     outside = [name for name in MEMBERS if name not in facts.groups.get("sasl", frozenset())]
     return [*missing, *(f"{name} in group sasl" for name in outside)]
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from wizard.answers import Answers
 from wizard.editors import sendmail_mc
+from wizard.editors.sendmail_mc import Wanted
 from wizard.facts import Facts
+from wizard.local_mail import served, through_us
+from wizard.mc_effects import Planned
 from wizard.plan import Plan
 from wizard.steps.listeners import line, not_here, wanted
-from wizard.steps.mc_edit import McStep
+from wizard.steps.mc_edit import McStep, own_daemons
 
 
 class SmtpPort(McStep):
@@ -20,10 +23,18 @@ class SmtpPort(McStep):
     needs = ("install", "sendmail-auth", "mc-includes")
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
-        """The lines of 25."""
+        """The lines of 25; one on loopback besides, where local mail goes there and nothing else would take it."""
         addresses = answers.listen.smtp
         items = wanted("smtp", addresses, answers, require="A", forbid="as")
-        return sendmail_mc.set_listeners(mc, "smtp", items, line, keep_addresses=not addresses)
+        mc = sendmail_mc.set_listeners(mc, "smtp", items, line, keep_addresses=not addresses)
+        if through_us(facts) and not served(own_daemons(mc)):
+            local = Wanted("smtp", "inet", "MTA-local", "127.0.0.1", "A", "")
+            mc = sendmail_mc.add_listener(mc, local, line)
+        return mc
+
+    def planned(self, facts: Facts, answers: Answers) -> Planned:
+        """The listeners, which the gate compares by themselves."""
+        return Planned(sets=frozenset({"DaemonPortOptions"}))
 
     def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
         """An address that is not here."""

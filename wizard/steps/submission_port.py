@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from templates import render
+from wizard import facts as f
+from wizard import sendmail_cf
 from wizard.answers import Answers
-from wizard.editors import sendmail_mc
+from wizard.changes import FileChange
+from wizard.editors import EditError, sendmail_mc, submit_mc
 from wizard.editors.sendmail_mc import Wanted
 from wizard.facts import Facts
-from wizard.plan import Plan
+from wizard.local_mail import LOOPBACK, destination, refused_by
+from wizard.mc_effects import Planned
+from wizard.plan import Outcome, Plan
 from wizard.steps.listeners import line, not_here, wanted
-from wizard.steps.mc_edit import McStep
+from wizard.steps.mc_edit import McStep, own_daemons
+from wizard.submit_gate import SubmitGate
 
 
 class SubmissionPort(McStep):
@@ -22,7 +30,8 @@ class SubmissionPort(McStep):
     needs = ("install", "sendmail-auth", "mc-includes")
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
-        """The lines of 587, and of 465 where chosen; the built-in listeners made visible first."""
+        """The lines of 587, and of 465 where chosen; the built-in listeners made visible first. Who listens on 465 already,
+        for others too, requires a login there as well."""
         if not sendmail_mc.daemon_options(mc):
             # Any DAEMON_OPTIONS replaces the built-in listener on 25, which local mail needs.
             builtin = Wanted("smtp", "inet", "MTA-v4", None, "", "")
@@ -34,7 +43,68 @@ class SubmissionPort(McStep):
         if answers.listen.implicit_tls:
             items = wanted("submissions", addresses, answers, require="Eas", forbid="AS")
             mc = sendmail_mc.set_listeners(mc, "submissions", items, line, keep_addresses=not addresses)
-        return mc
+        return sendmail_mc.require_login(mc, "submissions")
+
+    def planned(self, facts: Facts, answers: Answers) -> Planned:
+        """The listeners, which the gate compares by themselves."""
+        return Planned(sets=frozenset({"DaemonPortOptions"}))
+
+    def notes(self, before: str, after: str) -> tuple[str, ...]:
+        """What was open without a login."""
+        return tuple(
+            f"port {item.port_number} on {item.address or 'every address'} (line {item.line} of sendmail.mc) takes mail "
+            "without a login now, also from other machines; from now on who submits there must log in"
+            for item in sendmail_mc.daemon_options(before)
+            if item.service in ("submission", "submissions")
+            and not item.loopback
+            and "a" not in item.modifiers
+        )
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """And where the programs of this host hand their mail to a listener that wants a login now: to port 25 instead."""
+        plan = super().plan(facts, answers)
+        if plan.outcome not in (Outcome.PENDING, Outcome.DONE):
+            return plan
+        return self._with_local_mail(plan, facts)
+
+    def _with_local_mail(self, plan: Plan, facts: Facts) -> Plan:
+        mc = next((change.after for change in plan.changes if change.kind == "file"), None)  # type: ignore[attr-defined]
+        text = mc.content.decode("latin-1") if mc is not None else facts.text(f.SENDMAIL_MC) or ""
+        daemons = own_daemons(text) or frozenset(sendmail_cf.daemons(facts.cf_from_mc or ""))
+        entry, submit = facts.files.get(f.SUBMIT_MC), facts.text(f.SUBMIT_MC)
+        made = facts.submit_from_mc
+        to = destination(made if made is not None else facts.text(f.SUBMIT_CF))
+        refused = refused_by(facts, to, daemons)
+        if refused is None or submit is None or entry is None:
+            return plan  # without a submit.mc sendmailconfig brings Debian's, which submits to port 25
+        try:
+            new = submit_mc.on_loopback(submit)
+        except EditError as error:
+            return Plan.blocked(
+                self.id,
+                f"{f.SUBMIT_MC} hands local mail to {to}, which wants a login: it would end in dead.letter. {error}",
+                error.remedy,
+            )
+        if new == submit or made is None:
+            # It was edited already, when planned in a row; or m4 says nothing of it.
+            return (
+                plan
+                if made is not None
+                else Plan.blocked(
+                    self.id,
+                    f"{f.SUBMIT_CF} hands local mail to {to}, which wants a login, and m4 does not accept {f.SUBMIT_MC}",
+                    f"see where: m4 {f.SUBMIT_MC} > /dev/null",
+                )
+            )
+        change = FileChange(
+            f.SUBMIT_MC,
+            entry,
+            dataclasses.replace(entry, content=new.encode("latin-1")),
+            f"Hand local mail to {LOOPBACK}: at {to} it would be refused without a login",
+            SubmitGate(made),
+        )
+        reason = plan.reason if plan.outcome is Outcome.PENDING else "local mail goes where a login is wanted"
+        return Plan.pending(self.id, reason, change, *plan.changes, notes=plan.notes, ends=plan.ends)
 
     def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
         """An address that is not here."""

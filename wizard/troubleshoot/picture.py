@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from wizard import facts as f
 from wizard import sendmail_cf
-from wizard.answers import Answers
+from wizard.answers import SERVABLE, Answers
 from wizard.facts import Facts, Listener
 from wizard.mail_log import Logged
+from wizard.password_source import PAM, PasswordSource, mechanisms, wanted
 from wizard.plan import Sign
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.certificate_files import CertificateFiles
@@ -26,8 +27,8 @@ CF_ERRORS = "/etc/mail/sendmail.cf.errors"
 PID_FILE = "/run/sendmail/mta/sendmail.pid"
 SHELLS = "/etc/shells"
 NOLOGIN = "/etc/nologin"
-SASLAUTHD_CONF = "/etc/saslauthd.conf"
-KRB5_CONF = "/etc/krb5.conf"
+SASLAUTHD_CONF = f.SASLAUTHD_CONF
+KRB5_CONF = f.KRB5_CONF
 UFW_RULES = "/etc/ufw/user.rules"
 UFW_DEFAULT = "/etc/default/ufw"
 TEXTS = (
@@ -160,10 +161,26 @@ class Picture:
         from wizard.editors import EditError, sasl_conf
 
         try:
-            method = sasl_conf.value(self._text(f.SASL_CONF), "pwcheck_method")
+            method = sasl_conf.value(self._text(self.facts.sasl_conf or f.SASL_CONF), "pwcheck_method")
         except EditError:
             return True
         return method is None or "saslauthd" in method.split()
+
+    @property
+    def source(self) -> PasswordSource:
+        """Where passwords are to come from: by the answers, else as this host has it."""
+        try:
+            return wanted(self.facts, self.answers)
+        except PermissionError:
+            return PAM
+
+    @property
+    def mechanisms(self) -> frozenset[str]:
+        """The mechanisms that are to be offered."""
+        try:
+            return frozenset(mechanisms(self.facts, self.answers))
+        except PermissionError:
+            return frozenset(SERVABLE)
 
     @property
     def login(self) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 import threading
@@ -17,12 +18,14 @@ from wizard.facts import Facts
 from wizard.host import Host, HostError
 from wizard.look import look, running
 from wizard.m4 import expand
+from wizard.password_source import served_besides
 from wizard.sendmail_cf import Daemon
 from wizard.server_trust import Trust, trust_of
 from wizard.troubleshoot import account as accounts
 from wizard.troubleshoot import certificate_files, pam, ruleset, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.conversation import TIMEOUT, Conversation, converse, is_submission
+from wizard.troubleshoot.nouns import Layer
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.picture import DAEMON, TEXTS, Picture
 from wizard.wire import Credentials
@@ -54,7 +57,6 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
     with ThreadPoolExecutor(max_workers=16) as pool:
         rules = pool.submit(ruleset.look, host)
         room = pool.submit(storage.look, host)
-        sasldb = pool.submit(_sasldb, host)
         owner = accounts.look(host, credentials) if credentials else None
         used = None if hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
@@ -76,7 +78,8 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
         refused = pool.submit(_cf_refused, host, cf, facts)
         said = pool.submit(_m4_said, host, facts)
         files = pool.submit(certificate_files.look, host, cf, name)
-        talks = tuple(item.result() for item in asked)
+        served = _served(facts)
+        talks = tuple(_with_own_offer(item.result(), served) for item in asked)
         answer = _socket_login(host, credentials, owner, stack, talks)
         return Picture(
             facts=facts,
@@ -96,7 +99,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             cf_refused=refused.result(),
             m4_said=said.result(),
             states={item.pid: item.state for item in facts.processes},
-            sasldb=sasldb.result(),
+            sasldb=_sasldb(facts),
             aliases_db=_aliases_db(host, cf),
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
             began=began,
@@ -230,16 +233,25 @@ def _m4_said(host: Host, facts: Facts) -> str:
     return made.said.strip() or f"exit status {made.code}"
 
 
-def _sasldb(host: Host) -> tuple[str, ...]:
-    """The users in /etc/sasldb2, which auxprop and `saslauthd -a sasldb` ask."""
-    if not host.exists("/etc/sasldb2"):
-        return ()
+def _sasldb(facts: Facts) -> tuple[str, ...]:
+    """The users of sasldb, with their realm and without."""
+    return tuple(
+        dict.fromkeys(name for item in facts.sasldb or () for name in (item, item.partition("@")[0]))
+    )
+
+
+def _served(facts: Facts) -> frozenset[str]:
     try:
-        done = host.run(["sasldblistusers2"], timeout=10)
-    except HostError:
-        return ()
-    found = [line.partition(":")[0] for line in done.stdout.splitlines() if ": userPassword" in line]
-    return tuple(dict.fromkeys(name for item in found for name in (item, item.partition("@")[0])))
+        return served_besides(facts)
+    except PermissionError:
+        return frozenset()
+
+
+def _with_own_offer(talk: Conversation, served: frozenset[str]) -> Conversation:
+    """A site that offers neither LOGIN nor PLAIN, and what it can serve, is sound: only no login can be tried."""
+    if talk.stopped is not Layer.AUTH_OFFER or not served & set(talk.offered):
+        return talk
+    return dataclasses.replace(talk, stopped=None, why="")
 
 
 def _aliases_db(host: Host, cf: str) -> bool:

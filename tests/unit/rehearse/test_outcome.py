@@ -30,6 +30,10 @@ def spoilt(made: Rehearsal, how: str) -> None:
             made.run |= {"blocked": "preflight", "steps": [step("preflight", reason="port 587 is held")]}
         case "failed":
             made.run |= {"failed": "restart", "failures": [{"step": "restart", "why": "no greeting"}]}
+        case "undecided":
+            ending = {"id": "cf-lines", "says": "lines of your own\x1b[2J <b>", "lines": ["Cwmine.test"]}
+            made.run |= {"undecided": "smtp-port", "ends": [ending]}
+            made.run["steps"][0]["commit"] = None
         case "name":
             made.stops = "'mail' is not a qualified name"
         case "login":
@@ -58,6 +62,10 @@ def spoilt(made: Rehearsal, how: str) -> None:
     ("how", "says"),
     [
         ("blocked", "would stop at preflight on this host: port 587 is held"),
+        (
+            "undecided",
+            "would stop at smtp-port on this host: something that works would end: lines of your own",
+        ),
         ("failed", "would stop at restart on this host: no greeting"),
         ("name", "would stop at preflight on this host: 'mail' is not"),
         ("login", "no login was accepted: The login was refused (535)"),
@@ -122,3 +130,21 @@ def test_what_comes_from_outside_is_cleaned() -> None:
     for form in ("text", "md", "html", "screen"):
         assert "\x1b" not in shown(made, form)
     assert "no plan knew of this path: /etc/red line (new)" in shown(made, "text")
+
+
+@pytest.mark.parametrize("form", ["text", "screen", "md", "html"])
+def test_what_would_end_is_a_finding_of_its_own(form: str) -> None:
+    made = good()
+    assert "would end" not in shown(made, form)
+    spoilt(made, "undecided")
+    report = shown(made, form)
+    assert "would end" in report
+    assert "cf-lines: lines of your own" in report
+    assert "Cwmine.test" in report
+    assert "\x1b" not in report
+    if form == "html":
+        assert "<b>" not in report
+    document = made.to_json()
+    assert (document["stopped_at"], document["ok"]) == ("smtp-port", False)
+    assert document["ends"][0]["lines"] == ["Cwmine.test"]
+    assert "--accept cf-lines" in document["why"]

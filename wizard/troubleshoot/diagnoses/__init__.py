@@ -11,6 +11,7 @@ from wizard.troubleshoot.diagnoses import (
     firewall,
     greeting,
     listener,
+    local_submission,
     logs,
     name,
     pam_stack,
@@ -35,6 +36,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
     *pam_stack.DIAGNOSES,
     *account_state.DIAGNOSES,
     *delivery.DIAGNOSES,
+    *local_submission.DIAGNOSES,
     *queue_and_disk.DIAGNOSES,
     *logs.DIAGNOSES,
 )

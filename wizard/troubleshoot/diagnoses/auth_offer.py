@@ -5,6 +5,7 @@ from __future__ import annotations
 from wizard import facts as f
 from wizard import sendmail_cf
 from wizard.editors import EditError, sasl_conf
+from wizard.password_source import needs_secret
 from wizard.plan import Sign
 from wizard.troubleshoot.conversation import is_submission
 from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
@@ -118,7 +119,7 @@ def _list(picture: Picture) -> Seen | None:
     if picture.facts.files.get(f.SASL_CONF) is None or picture.facts.files.get(f.SASL_LINK) is None:
         return None  # then sasldb is asked, whatever is offered
     try:
-        text = picture.facts.text(f.SASL_CONF)
+        text = picture.facts.text(picture.facts.sasl_conf or f.SASL_CONF)
         listed = sasl_conf.value(text, "mech_list") if text is not None else None
     except (EditError, PermissionError):
         listed = None
@@ -154,7 +155,7 @@ def _unservable(picture: Picture) -> set[str]:
     if not picture.asks_saslauthd:
         return set()
     offered = {name for item in picture.submissions for name in item.offered}
-    return offered & {"DIGEST-MD5", "CRAM-MD5", "NTLM", "SCRAM-SHA-1", "SCRAM-SHA-256"}
+    return {name for name in offered - picture.mechanisms if needs_secret(name)}
 
 
 def _smtp(picture: Picture) -> Seen | None:

@@ -16,12 +16,7 @@ OLD = 3600.0
 
 
 def _trust(picture: Picture) -> Seen | None:
-    trusted = {
-        word.upper()
-        for line in picture.cf.splitlines()
-        if line.startswith("C{TrustAuthMech}")
-        for word in line[16:].split()
-    }
+    trusted = {name.upper() for name in sendmail_cf.trusted(picture.cf)}
     offered = {name for item in picture.submissions for name in item.offered if name in ("LOGIN", "PLAIN")}
     if not offered - trusted or not picture.cf:
         return None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
-
 from wizard import facts as f
 from wizard.editors import EditError, shell_defaults
+from wizard.password_source import argument, configured_mechanism, serving
 from wizard.plan import Sign
 from wizard.steps.saslauthd_config import asks_start
 from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
@@ -27,14 +26,8 @@ def default(picture: Picture, key: str) -> str:
 def _argument(picture: Picture, letter: str) -> str:
     """An argument of the saslauthd that serves sendmail, else of the oldest: one that listens elsewhere may be left over
     from before, for its init script looks for it where the configuration of now says."""
-    found = [item.argv for item in picture.facts.processes if item.name == "saslauthd"]
-    ours = [words for words in found if _after(words, "-m").rstrip("/") in ("", *PLACES)]
-    return _after((ours or found or [()])[0], letter)
-
-
-def _after(words: tuple[str, ...], letter: str) -> str:
-    found = [value for key, value in itertools.pairwise(words) if key == letter]
-    return found[-1] if found else ""
+    process = serving(picture.facts) or picture.facts.process("saslauthd")
+    return argument(process, letter) if process is not None else ""
 
 
 def _missing(picture: Picture) -> Seen | None:
@@ -149,7 +142,7 @@ def _mechanism(picture: Picture) -> Seen | None:
     if not _wanted(picture):
         return None
     runs, told = _argument(picture, "-a"), default(picture, "MECHANISMS")
-    wanted = picture.answers.auth.saslauthd_mechanism
+    wanted = picture.source.asks
     if runs and told and runs != told.split()[0]:
         return Seen(
             f"saslauthd runs with -a {runs}, and its configuration says {told}: it was not restarted since",
@@ -157,9 +150,13 @@ def _mechanism(picture: Picture) -> Seen | None:
                 Evidence(f"-a {runs}", "the running saslauthd"),
                 Evidence(f'MECHANISMS="{told}"', f.SASLAUTHD_DEFAULT),
             ),
-            Mend(("mend-saslauthd-restart",)) if told == wanted else Mend(RESTART),
+            Mend(("mend-saslauthd-restart",))
+            if configured_mechanism(picture.facts) == wanted
+            else Mend(RESTART),
         )
     now = runs or told
+    if now and now == wanted and _knows_nobody(picture, now):
+        return _nobody(picture, now)
     if not now or now == wanted or (now in USERS_OF_THIS_HOST and wanted in USERS_OF_THIS_HOST):
         return None
     ours = picture.account is not None and picture.account.known and not picture.login
@@ -174,12 +171,29 @@ def _mechanism(picture: Picture) -> Seen | None:
     )
 
 
+def _nobody(picture: Picture, mechanism: str) -> Seen:
+    """What this host has chosen, and cannot have anybody in it."""
+    return Seen(
+        f"saslauthd asks {mechanism}, which is not set up: nobody can log in",
+        (
+            Evidence(f'MECHANISMS="{default(picture, "MECHANISMS")}"', f.SASLAUTHD_DEFAULT),
+            *((Evidence(picture.socket_login, f.MUX),) if picture.socket_login else ()),
+        ),
+        Mend(
+            text=f"set {mechanism} up (saslauthd(8)), or have saslauthd ask PAM: "
+            'saslauthd_mechanism = "pam" in answers.toml, then `msa-wizard apply --answers answers.toml`'
+        ),
+    )
+
+
 def _knows_nobody(picture: Picture, mechanism: str) -> bool:
     """Whether what it asks cannot have anybody in it."""
     texts = picture.texts
     return {
         "sasldb": not picture.sasldb,
-        "ldap": SASLAUTHD_CONF not in texts,
+        "ldap": SASLAUTHD_CONF not in texts
+        and "-O" not in default(picture, "OPTIONS").split()
+        and not default(picture, "MECH_OPTIONS"),
         "kerberos5": KRB5_CONF not in texts,
     }.get(mechanism, False)
 

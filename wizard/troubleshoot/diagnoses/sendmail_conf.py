@@ -10,12 +10,15 @@ from wizard.troubleshoot.picture import Picture
 
 def _conf(picture: Picture) -> Seen | None:
     """Sendmail.conf, which says who is asked."""
-    if f.SASL_CONF in picture.facts.unreadable or "sendmail-bin" not in picture.facts.packages:
+    path = picture.facts.sasl_conf or f.SASL_CONF
+    if path in picture.facts.unreadable or "sendmail-bin" not in picture.facts.packages:
         return None
-    text = picture.facts.text(f.SASL_CONF)
+    text = picture.facts.text(path)
     link = picture.facts.files.get(f.SASL_LINK)
-    if text is None or link is None:
-        gone = f.SASL_CONF if text is None else f.SASL_LINK
+    if text is None or (link is None and picture.facts.sasl_place == f.SASL_LINK):
+        if not picture.source.saslauthd:
+            return None  # sasldb is asked, and has the users
+        gone = path if text is None else f.SASL_LINK
         return Seen(
             "Sendmail.conf is missing, so sasldb is asked instead of saslauthd, and knows nobody",
             (Evidence("no such file", gone), *picture.logged("user not found", since=picture.began)),
@@ -26,15 +29,20 @@ def _conf(picture: Picture) -> Seen | None:
     except EditError as error:
         return Seen(
             "libsasl2 drops the whole of Sendmail.conf at a line that it does not understand, and asks sasldb",
-            (Evidence(str(error), f.SASL_CONF),),
-            Mend(text=f"mend that line of {f.SASL_CONF}, then restart sendmail"),
+            (Evidence(str(error), path),),
+            Mend(text=f"mend that line of {path}, then restart sendmail"),
         )
-    if method and "saslauthd" in method.split():
+    if method and "saslauthd" in method.lower().split():
         return None
-    if picture.sasldb and (
-        picture.account is None or picture.login or picture.account.user in picture.sasldb
-    ):
-        return None
+    if picture.account is None or picture.login or picture.account.user in picture.sasldb:
+        served = not picture.source.saslauthd or bool(picture.sasldb)
+        return None if served else _nobody(picture, path, method)
+    if picture.source.saslauthd:
+        return _nobody(picture, path, method)
+    return _another(picture, path, method) if picture.source.name == "sasldb" else None
+
+
+def _nobody(picture: Picture, path: str, method: str | None) -> Seen:
     knows = (
         f", which knows {len(picture.sasldb)} users, and not this one"
         if picture.sasldb
@@ -42,12 +50,25 @@ def _conf(picture: Picture) -> Seen | None:
     )
     return Seen(
         f"Sendmail.conf asks {method or 'auxprop (the default)'}, that is sasldb{knows}",
-        (
-            Evidence(f"pwcheck_method: {method or '(nothing)'}", f.SASL_CONF),
-            Evidence(f"{len(picture.sasldb)} users", "sasldblistusers2"),
-            *picture.logged("user not found", since=picture.began),
-        ),
+        _asked(picture, path, method),
         Mend(("sendmail-auth", "mend-sendmail-restart")),
+    )
+
+
+def _another(picture: Picture, path: str, method: str | None) -> Seen:
+    """The host's logins come from sasldb, and this user is not in it."""
+    return Seen(
+        f"logins come from sasldb on this host, which knows {len(picture.facts.sasldb or ())} users, and not this one",
+        _asked(picture, path, method),
+        Mend(text="add the user, with a password of its own: saslpasswd2 -c -u REALM NAME"),
+    )
+
+
+def _asked(picture: Picture, path: str, method: str | None) -> tuple[Evidence, ...]:
+    return (
+        Evidence(f"pwcheck_method: {method or '(nothing)'}", path),
+        Evidence(f"{len(picture.facts.sasldb or ())} users", "sasldblistusers2"),
+        *picture.logged("user not found", since=picture.began),
     )
 
 

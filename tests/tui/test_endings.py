@@ -1,0 +1,113 @@
+"""Something that works would end with a step: shown in its plan, and a question of its own before it is applied."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from screens.doing import Doing
+from screens.endings import Endings
+from screens.login_test import LoginTest
+from screens.steps import Steps
+from tests.tui.bench import Bench, Writes, play, shows, until, use
+from wizard.answers import Answers
+from wizard.facts import Facts
+from wizard.plan import Ending, Outcome, Plan
+
+LINES = tuple(f"Cwdomain{number}.test" for number in range(40))
+LOST = Ending("cf-lines", "lines of your own in sendmail.cf", LINES)
+
+
+class Ends(Writes):
+    """Something ends with it."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        plan = super().plan(facts, answers)
+        return replace(plan, ends=(LOST,)) if plan.outcome is Outcome.PENDING else plan
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    made = Bench(root=tmp_path)
+    use(
+        monkeypatch,
+        Writes("one", made.host, "/etc/a", "new a\n"),
+        Ends("two", made.host, "/etc/b", "new b\n"),
+    )
+    return made
+
+
+async def at_question(pilot: Pilot[int], app: WizardApp, key: str) -> None:
+    await until(pilot, lambda: shows(app, "2 of 2 steps have something to do"))
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "+new a"))
+    await pilot.press(key)
+    if key == "enter":
+        await until(pilot, lambda: shows(app, "Enter applies two"))
+        assert shows(app, "Would end: lines of your own")
+        await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, Endings))
+
+
+@pytest.mark.parametrize("key", ["enter", "a"])
+@pytest.mark.parametrize("cancel", ["enter", "escape"])
+def test_cancelling_is_the_default_and_changes_nothing(bench: Bench, key: str, cancel: str) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_question(pilot, app, key)
+        assert shows(app, "Cwdomain0.test")
+        for _ in range(6):
+            await pilot.press("space")
+        await until(pilot, lambda: shows(app, "Cwdomain39.test"))
+        await pilot.press(cancel)
+        await until(pilot, lambda: isinstance(app.screen, Steps) and not app.desk.busy)
+        await until(pilot, lambda: shows(app, "Stopped before two") or shows(app, "to do   two"))
+
+    play(bench, story)
+    assert bench.text("/etc/b") == "old b\n"
+    assert bench.operations() == ["apply", "baseline"]
+
+
+@pytest.mark.parametrize("key", ["enter", "a"])
+def test_it_is_done_on_y(bench: Bench, key: str) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_question(pilot, app, key)
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+
+    play(bench, story)
+    assert bench.text("/etc/b") == "old b\nnew b\n"
+
+
+def test_what_the_answers_accept_is_not_asked(bench: Bench) -> None:
+    bench.answers = Answers(accept=("cf-lines",))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "2 of 2 steps have something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "+new a"))
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+
+    play(bench, story)
+    assert bench.text("/etc/b") == "old b\nnew b\n"
+
+
+@pytest.mark.parametrize(("key", "after"), [("y", "old b\nnew b\n"), ("escape", "old b\n")])
+def test_a_step_outside_the_order_asks_too(bench: Bench, key: str, after: str) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        step = Ends("other", bench.host, "/etc/b", "new b\n")
+        app.push_screen(Doing("Something else", "msa-wizard something", lambda: (step,)))
+        await until(pilot, lambda: shows(app, "y does other"))
+        assert shows(app, "WOULD END [cf-lines]")
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, Endings))
+        await pilot.press(key)
+        words = "Done" if key == "y" else "Stopped before other"
+        await until(pilot, lambda: isinstance(app.screen, Doing) and shows(app, words))
+
+    play(bench, story)
+    assert bench.text("/etc/b") == after

@@ -1,0 +1,129 @@
+"""A plan tried out right after planning: what `apply` would refuse is refused there, and what it would end is listed.
+
+Planning is pure; this is its edge. The gate that each new sendmail.mc passes is the very one that `apply` asks."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from wizard import facts as f
+from wizard import sendmail_cf
+from wizard.changes import DialogueChange, FileChange
+from wizard.editors import EditError, sendmail_mc
+from wizard.facts import Facts
+from wizard.host import Host
+from wizard.local_mail import DESTINATION, destination, refused_by
+from wizard.mc_gate import Gate, GateError
+from wizard.plan import Ending, Outcome, Plan
+from wizard.submit_gate import SubmitGate
+
+EFFECTS = "mc-effects"
+"""Lines of sendmail.cf that would change, though the step does not mean them."""
+CF_LINES = "cf-lines"
+"""Lines of sendmail.cf that no sendmail.mc gives, and that go when it is made again."""
+SUBMIT_CF_LINES = "submit-cf-lines"
+"""The same of submit.cf."""
+
+
+def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
+    """The plan with what its gates say of it; blocked where one of them refuses."""
+    if plan.outcome is not Outcome.PENDING:
+        return plan
+    for change in plan.changes:
+        if isinstance(change, FileChange) and isinstance(change.gate, Gate):
+            plan = _gated(host, facts, plan, change, change.gate)
+        elif isinstance(change, FileChange) and isinstance(change.gate, SubmitGate):
+            plan = _submit_gated(host, facts, plan, change, change.gate)
+        elif isinstance(change, DialogueChange):
+            plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *_lost_of_submit(facts)))
+    return plan
+
+
+def _gated(host: Host, facts: Facts, plan: Plan, change: FileChange, gate: Gate) -> Plan:
+    if change.after is None:
+        return plan
+    why = _not_now(facts, change.after.content.decode("latin-1"))
+    if why:
+        return dataclasses.replace(plan, notes=(*plan.notes, why))
+    try:
+        judged = gate.judge(host, change.after.content)
+    except GateError as error:
+        return Plan.blocked(plan.step, str(error))
+    notes = (*plan.notes, *(note for note in judged.notes if note not in plan.notes))
+    gives = dataclasses.replace(change, gives=judged.cf)
+    changes = tuple(gives if each is change else each for each in plan.changes)
+    ends = (*plan.ends, *_effects(judged.effects))
+    return dataclasses.replace(plan, changes=changes, notes=notes, ends=ends)
+
+
+def _submit_gated(host: Host, facts: Facts, plan: Plan, change: FileChange, gate: SubmitGate) -> Plan:
+    if change.after is None or facts.euid != 0:
+        return plan
+    try:
+        made = gate.check(host, change.after.content, lambda _: None)
+    except GateError as error:
+        return Plan.blocked(plan.step, str(error))
+    gives = dataclasses.replace(change, gives=made)
+    return dataclasses.replace(
+        plan, changes=tuple(gives if each is change else each for each in plan.changes)
+    )
+
+
+def _not_now(facts: Facts, mc: str) -> str:
+    """Why the gate cannot be asked yet, empty when it can."""
+    if facts.euid != 0:
+        return "what this changes in sendmail.cf besides is looked at by root alone"
+    if not {"m4", "sendmail"} <= facts.tools:
+        return "what this changes in sendmail.cf is looked at once sendmail is installed"
+    try:
+        included = sendmail_mc.includes(mc)
+    except EditError:
+        return ""
+    for path in (f.SASL_M4, f.STARTTLS_M4):
+        if path in included and facts.files.get(path) is None:
+            return f"what this changes in sendmail.cf is looked at once {path} is made"
+    return ""
+
+
+def _effects(lines: tuple[str, ...]) -> tuple[Ending, ...]:
+    if not lines:
+        return ()
+    says = f"{_count(lines)} of sendmail.cf would change that this step does not plan to change"
+    return (Ending(EFFECTS, says, lines),)
+
+
+def lost(facts: Facts) -> tuple[Ending, ...]:
+    """The lines of the live sendmail.cf that neither the sendmail.mc of now gives nor one that stood beside it: edited
+    by hand, as Webmin does, or left over."""
+    cf = facts.text(f.SENDMAIL_CF)
+    if cf is None or facts.cf_from_mc is None:
+        return ()
+    lines = sendmail_cf.only_in(cf, facts.cf_from_mc, *facts.cf_earlier)
+    if not lines:
+        return ()
+    says = (
+        f"{_count(lines)} of {f.SENDMAIL_CF} that sendmail.mc does not give: it is made again, and they go "
+        "(what is to stay belongs into sendmail.mc)"
+    )
+    return (Ending(CF_LINES, says, lines),)
+
+
+def _lost_of_submit(facts: Facts) -> tuple[Ending, ...]:
+    """The same of submit.cf, which sendmailconfig makes again too; where local mail would be refused, that is to go."""
+    cf = facts.text(f.SUBMIT_CF)
+    if cf is None or facts.submit_from_mc is None:
+        return ()
+    lines = sendmail_cf.only_in(cf, facts.submit_from_mc)
+    if refused_by(facts, destination(cf), sendmail_cf.daemons(facts.cf_from_mc or "")) is not None:
+        lines = tuple(line for line in lines if not line.startswith(DESTINATION))
+    if not lines:
+        return ()
+    says = (
+        f"{_count(lines)} of {f.SUBMIT_CF} that submit.mc does not give: it is made again, and they go "
+        "(what is to stay belongs into submit.mc)"
+    )
+    return (Ending(SUBMIT_CF_LINES, says, lines),)
+
+
+def _count(lines: tuple[str, ...]) -> str:
+    return f"{len(lines)} line{'s' if len(lines) > 1 else ''}"
