@@ -162,7 +162,7 @@ def test_a_step_left_out_is_no_question(place: Place) -> None:
 def test_what_comes_to_light_half_way_undoes_the_step(place: Place) -> None:
     run = place.apply(Ends(place.host, "one", MAIL, late=True), Ends(place.host, "two"))
     assert (run.undecided, run.ends) == ("one", (MAIL,))
-    assert not place.there("one.begun")
+    assert not place.there("hosts.allow")
     assert not place.there("two")
     assert unfinished(place.at) is None
     assert place.apply(Ends(place.host, "one", MAIL, late=True), accept=("local-mail",)).applied
