@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from wizard.apt_history import FIX_UP, logging_options, marking
 from wizard.host import Completed, Host, HostError
 from wizard.plan import ChangeError, Say
+from wizard.witness import watched
 
 LOCK_PATIENCE = 120
 """Seconds to wait for another apt or dpkg."""
@@ -57,14 +58,16 @@ def overridden(host: Host) -> dict[str, str]:
 def apt_get(
     host: Host, arguments: Sequence[str], say: Say, *, mark: str | None = None, progress: bool = False
 ) -> Completed:
-    """Run apt-get; it may take half an hour. With `mark` it is on record as ours (wizard.apt_history). With `progress`
-    the lines that `progress_of` reads are said, too, which are no part of the output that is returned.
+    """Run apt-get; it may take half an hour. With `mark` it is on record as ours (wizard.apt_history), and what it
+    writes is watched (wizard.witness). With `progress` the lines that `progress_of` reads are said, too, which are no
+    part of the output that is returned.
 
     Raises ChangeError when it hangs: then dpkg has been put right."""
     record = (*marking(mark), *logging_options(host)) if mark else ()
+    argv = ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *record, *arguments]
     try:
         done = host.run(
-            ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *record, *arguments],
+            watched(host, mark, argv) if mark else argv,
             timeout=DEADLINE,
             say=say,
             env=_ENV,
@@ -72,7 +75,7 @@ def apt_get(
             told=(lambda number: ("-o", f"APT::Status-Fd={number}")) if progress else None,
         )
         said = [line for line in done.stdout.splitlines(keepends=True) if progress_of(line) is None]
-        return dataclasses.replace(done, stdout="".join(said)) if progress else done
+        return dataclasses.replace(done, argv=tuple(argv), stdout="".join(said) if progress else done.stdout)
     except HostError as error:
         with contextlib.suppress(HostError):  # the first error is the one to tell
             settle(host, say)

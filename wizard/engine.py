@@ -18,6 +18,7 @@ from wizard.recorder import Recorder
 from wizard.session import Consent, Decide, Resume, Run, Session, nobody
 from wizard.steps import STEPS
 from wizard.trial import tried
+from wizard.witness import forget
 
 if TYPE_CHECKING:
     from snapshots.store import Store
@@ -118,8 +119,10 @@ class Engine:
                     break
         finally:
             journal.finish()
-        if run.applied and not journal.in_hand:
-            recorder.drift()  # what others did during the last step
+        if not journal.in_hand:
+            if run.applied:
+                recorder.drift()  # what others did during the last step
+            forget()
         return run
 
     def _needs(self, chosen: Sequence[Step], facts: Facts) -> None:

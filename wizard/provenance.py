@@ -85,9 +85,20 @@ class Provenance:
         """What was done to the path, each time from what to what: by a command, which came first, then file by file."""
         own = [(effect.before, effect.after) for effect in self._files_of(path)]
         left = own[0][0] if own else live
-        if self.claimed(path, before, left):
-            return [(self._part(path, left, before), left), *own]
-        return own
+        if not self.claimed(path, before, left):
+            return own
+        if seen := self._seen(path, left):
+            return [(before, seen), *own]
+        return [(self._part(path, left, before), left), *own]
+
+    def _seen(self, path: str, left: Entry | None) -> Entry | None:
+        """What a command was seen to write there, where somebody has changed that since."""
+        if database(path) or left is None or left.kind is not Kind.FILE:
+            return None
+        files = (claim.left[path] for claim in self.claims if path in claim.left)
+        return next(
+            (replace(left, content=file.content) for file in files if file.content != left.content), None
+        )
 
     def _files_of(self, path: str) -> list[FileEffect]:
         return [effect for effect in self.files if _relative(effect.path) == path]

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from snapshots.entry import Entry, Kind
+from snapshots.errors import StoreError
+from snapshots.private_folder import make_private_folder
 from wizard import witness_process
+from wizard.facts import DECLARED
 from wizard.footprint import Footprint
+from wizard.host import Host
 from wizard.witness_process import below
 
+FOLDER = Path("/var/lib/msa-wizard/witness")
+TOPS = ("/etc", *(f"/{path}" for path in DECLARED))
 _NOTHING: Mapping[str, Entry] = MappingProxyType({})
 
 
@@ -36,10 +44,40 @@ class Evidence:
         return True if full in self.files else False if self.complete else None
 
 
-def watched(folder: Path, paths: Sequence[str], command: Sequence[str]) -> list[str]:
+def watched(host: Host, mark: str, command: Sequence[str]) -> list[str]:
+    """The command line that runs `command` and keeps what that writes in a folder of its own, by its mark; the command
+    alone where it cannot be watched: on a fake root, for anybody but root, or where scripts start daemons themselves.
+
+    `evidence_of` reads it, also while the command runs or once it was killed."""
+    if host.root != Path("/") or os.geteuid() != 0 or not host.exists("/run/systemd/system"):
+        return [*command]
+    folder = FOLDER / mark
+    try:
+        make_private_folder(FOLDER)
+        shutil.rmtree(folder, ignore_errors=True)  # of a first try, which had fetched no package
+    except (OSError, StoreError):
+        return [*command]
+    return watching(folder, TOPS, command)
+
+
+def evidence_of(host: Host, marks: Iterable[str]) -> Evidence:
+    """What the commands with these marks wrote. Raises OSError."""
+    if host.root != Path("/"):
+        return Evidence(why="a fake root is not watched")
+    found = [evidence(FOLDER / mark) for mark in marks]
+    files = {path: entry for each in found for path, entry in each.files.items()}
+    return Evidence(MappingProxyType(files), bool(found) and all(each.complete for each in found))
+
+
+def forget() -> None:
+    """What was kept of runs that are recorded or undone is needed no more."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def watching(folder: Path, paths: Sequence[str], command: Sequence[str]) -> list[str]:
     """The command line that runs `command` and keeps in `folder`, which it makes, what that writes below `paths`.
 
-    Paths are absolute, without links. `evidence` reads it, also while the command runs or once it was killed."""
+    Paths are absolute, without links."""
     script = str(Path(witness_process.__file__).resolve())
     return [sys.executable, "-I", "-S", "-B", script, str(folder), *paths, "--", *command]
 

@@ -17,7 +17,7 @@ import pytest
 
 from snapshots.entry import Entry, Kind
 from wizard.footprint import Footprint
-from wizard.witness import Evidence, evidence, owns, watched
+from wizard.witness import Evidence, evidence, owns, watching
 from wizard.witness_process import NAME, below, mounts_below, parsed
 
 _HEAD: dict[str, Any] = {"schema": 1, "watching": ["/etc", "/usr/lib/sasl2"]}
@@ -192,7 +192,7 @@ def test_mounts_on_which_the_paths_lie_and_below_them() -> None:
 
 
 def _run(folder: Path, script: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    argv = watched(folder, ["/nonexistent"], ["sh", "-c", script])
+    argv = watching(folder, ["/nonexistent"], ["sh", "-c", script])
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60, **more)
 
 
@@ -207,7 +207,7 @@ def test_a_command_that_a_signal_ended_is_told_so(tmp_path: Path) -> None:
 
 
 def test_a_command_that_is_missing(tmp_path: Path) -> None:
-    argv = watched(tmp_path / "out", ["/nonexistent"], ["/nonexistent/command"])
+    argv = watching(tmp_path / "out", ["/nonexistent"], ["/nonexistent/command"])
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         127,
@@ -229,7 +229,7 @@ def test_descriptors_that_it_inherits_reach_the_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_reaches_the_command(tmp_path: Path, number: signal.Signals) -> None:
     script = f"trap 'echo caught; exit 3' {number}; echo ready; while :; do sleep 0.05; done"
-    argv = watched(tmp_path / "out", ["/nonexistent"], ["sh", "-c", script])
+    argv = watching(tmp_path / "out", ["/nonexistent"], ["sh", "-c", script])
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -239,7 +239,7 @@ def test_a_signal_reaches_the_command(tmp_path: Path, number: signal.Signals) ->
 
 
 def test_it_goes_on_when_what_started_it_is_killed(tmp_path: Path) -> None:
-    command = watched(tmp_path / "out", ["/nonexistent"], ["sh", "-c", f"sleep 0.5; : >{tmp_path}/done"])
+    command = watching(tmp_path / "out", ["/nonexistent"], ["sh", "-c", f"sleep 0.5; : >{tmp_path}/done"])
     starter = (
         f"import subprocess, os, signal\nsubprocess.Popen({command!r})\nos.kill(os.getpid(), signal.SIGKILL)"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from snapshots.entry import Entry
@@ -24,6 +24,8 @@ class Claim:
     owns: Owns = nothing
     accounts: frozenset[str] = field(default_factory=frozenset)
     """Users and groups whose records, and memberships, are its own."""
+    left: Mapping[str, Entry] = field(default_factory=dict)
+    """Files (relative to the root) as the command last wrote them, where that was seen."""
 
 
 def below(*tops: str) -> Owns:

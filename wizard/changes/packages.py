@@ -26,6 +26,7 @@ from wizard.changes.claim import Claim, below
 from wizard.footprint import footprint, own_tops
 from wizard.host import Completed, Host, HostError
 from wizard.plan import ChangeError, Description, Say
+from wizard.witness import evidence_of, owns
 
 EVERYWHERE = ("/etc", "/usr/lib/sasl2")
 
@@ -44,10 +45,17 @@ OVERRIDES = {
 first one behind, for a group that goes."""
 
 
-def claim_of(host: Host, names: Iterable[str]) -> Claim:
-    """What these packages own below /etc, and the accounts that they make. Raises HostError."""
-    found = footprint(host, names)
-    return Claim(found.owns, found.accounts)
+def claim_of(host: Host, names: Iterable[str], transactions: Iterable[str]) -> Claim:
+    """What these packages did below /etc, and the accounts that they make. Raises HostError."""
+    try:
+        owner, read = footprint(host, names), evidence_of(host, transactions)
+    except OSError as error:
+        raise HostError(f"dpkg's own files cannot be read: {error}") from error
+    return Claim(
+        lambda path, before, after: owns(owner, read, path, before, after),
+        owner.accounts,
+        {path.lstrip("/"): entry for path, entry in read.files.items()},
+    )
 
 
 def _modes(host: Host) -> dict[str, int]:
@@ -170,8 +178,8 @@ class PackagesEffect:
     def claim(self, host: Host) -> Claim:
         """What these packages own below /etc. Raises HostError."""
         names = [name for name, _ in (*self.installed, *self.removed)]
-        claim, tops = claim_of(host, [*self.named, *names]), below(*self.tops)
-        return Claim(lambda *path: claim.owns(*path) or tops(*path), claim.accounts)
+        claim, tops = claim_of(host, [*self.named, *names], self.transactions), below(*self.tops)
+        return replace(claim, owns=lambda *path: claim.owns(*path) or tops(*path))
 
     def record(self) -> dict[str, object]:
         """Names and versions."""
