@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from snapshots.entry import Kind
 from snapshots.scan import What
 from wizard import facts as f
+from wizard import sendmail_cf
 from wizard.changes import DialogueChange, FileChange, PackagesReversal, RulesChange, ServiceChange
 from wizard.changes.file import in_turn
 from wizard.changes.packages import PackagesEffect, together
@@ -287,10 +288,10 @@ def _stops(host: Host, wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:
 
 def _gate(facts: Facts) -> Gate | None:
     entry = facts.files.get(f.SENDMAIL_MC)
-    if not facts.cf_from_mc or entry is None:
+    if entry is None or len(facts.cf_from_mc or "") < sendmail_cf.SMALLEST:
         return None
     try:
-        Gate().compare(facts.cf_from_mc)
+        Gate().compare(facts.cf_from_mc or "")
     except GateError:
         return None
     return Gate(before=entry.content)
