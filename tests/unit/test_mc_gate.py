@@ -18,6 +18,7 @@ from wizard.host import Completed, Host
 from wizard.m4 import expand_text
 from wizard.mc_gate import Gate, GateError
 from wizard.plan import Outcome, Plan
+from wizard.sendmail_cf import option
 from wizard.steps import STEPS
 from wizard.trial import CF_LINES, EFFECTS, lost, tried
 
@@ -62,6 +63,7 @@ def host(tmp_path: Path) -> Bench:
         (mail / name).parent.mkdir()
         shutil.copy(RECORDED / "debian-13/etc/mail" / name, mail / name)
     shutil.copy(RECORDED / "debian-13/etc/mail/sendmail.mc", tmp_path / "debian.mc")
+    (mail / "sendmail.cf").write_text("O A=1\n")
     return Bench(tmp_path)
 
 
@@ -108,8 +110,12 @@ def test_a_missing_include_that_was_missing_is_noted(host: Bench) -> None:
 
 def test_a_misspelt_macro_that_was_there_is_noted(host: Bench) -> None:
     before = debian(host).replace("MAILER_DEFINITIONS\n", "DEAMON_OPTIONS(`Port=587')\nMAILER_DEFINITIONS\n")
+    with pytest.raises(GateError, match="m4 does not know 'DEAMON_OPTIONS"):
+        judged(host, before, before + "dnl\n")  # no daemon runs with it so far
+    host.path(f.SENDMAIL_CF).write_text(expand_text(host, before.encode("latin-1")).text, "latin-1")
     _, notes = judged(host, before, before + "dnl\n")
     assert any("DEAMON_OPTIONS" in note for note in notes)
+    host.path(f.SENDMAIL_CF).write_text("O A=1\n")
     with pytest.raises(GateError, match="m4 does not know 'DEAMON_OPTIONS"):
         judged(host, debian(host), before)
 
@@ -119,8 +125,12 @@ def test_what_sendmail_refused_before_is_noted(host: Bench) -> None:
     before = debian(host).replace(
         "MAILER_DEFINITIONS\n", "MASQUERADE_AS(`debian.test')dnl\nMAILER_DEFINITIONS\n"
     )
+    with pytest.raises(GateError, match="status 78"):
+        judged(host, before, before + "dnl\n")  # the daemon runs with another
+    host.path(f.SENDMAIL_CF).write_text(expand_text(host, before.encode("latin-1")).text, "latin-1")
     _, notes = judged(host, before, before + "dnl\n")
-    assert any("as it did not before" in note for note in notes)
+    assert any("as it does not now" in note for note in notes)
+    host.path(f.SENDMAIL_CF).write_text("O A=1\n")
     with pytest.raises(GateError, match="status 78"):
         judged(host, debian(host), before)
 
@@ -177,6 +187,9 @@ OWN = {
     "two on a line": "define(`confCRL', `/etc/own/crl')define(`confAUTH_REALM', `mine.test')dnl\n",
     "a value over two lines": "define(`confSERVER_CERT',\n`/etc/own/crt')dnl\n",
     "flags": "define(`confDONT_BLAME_SENDMAIL', `GroupReadableKeyFile,safe')dnl\n",
+    "flags behind a revocation list": "define(`confCRL', `/etc/own/crl')dnl\ndefine(`confDONT_BLAME_SENDMAIL', `safe')dnl\n",
+    "flags that take over": "define(`confCRL', `/etc/own/crl')dnl\n"
+    "define(`confDONT_BLAME_SENDMAIL', defn(`confDONT_BLAME_SENDMAIL')`,NonRootSafeAddr')dnl\n",
     "masquerading and tables": "MASQUERADE_AS(`mine.test')dnl\nFEATURE(`virtusertable')dnl\nFEATURE(`mailertable')dnl\n",
     "milters and rules": "INPUT_MAIL_FILTER(`m', `S=local:/run/m')dnl\nLOCAL_CONFIG\nKmine hash /etc/mail/mine\n",
 }
@@ -204,6 +217,10 @@ def test_settings_of_ones_own_go_through_every_step(host: Bench, own: str, place
         if isinstance(change, FileChange)
     )
     assert after is not None
+    if "ServerKeyFile=/etc/mail/tls" in after:
+        assert "GroupReadableKeyFile" in (option(after, "DontBlameSendmail") or ""), (
+            "sendmail would refuse the key"
+        )
     for value in (
         "/etc/own/crt",
         "/etc/own/key",

@@ -125,8 +125,8 @@ class FakeHost(Host):
                 return self.systemd.systemctl(verb, *rest)
             case "hostname", _:
                 return 0, "mail.example.test\n"
-            case "m4", _:
-                return 0, expanded(text(self.root / "etc/mail/sendmail.mc"))
+            case "m4", (*_, path):
+                return 0, expanded(text(self.path(path) if path.startswith("/etc/") else Path(path)))
             case "make", ("-s", "-C", "/etc/mail", "access.db"):
                 put(self.root / "etc/mail/access.db", made_map(self.root), 0o640)
                 return 0, ""
