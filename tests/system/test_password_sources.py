@@ -112,7 +112,8 @@ def test_users_of_sasldb_log_in_as_before(machine: BootMachine) -> None:
     assert SECRET not in refused.stdout + refused.stderr
     assert logged_in(debian, "CRAM-MD5", "bob", SECRET).startswith("235")
     apply(debian, "--answers", "/root/pam.toml", "--accept", "logins")
-    assert login(debian)["ok"]
+    made = login(debian)
+    assert made["ok"], made["verdict"]
     assert not logged_in(debian, "PLAIN", "bob", SECRET).startswith("235")
 
     done = wizard(debian, "rollback", "--all", "--yes")
@@ -182,7 +183,8 @@ def test_ldap_stays_ldap_though_its_server_does_not_answer(machine: BootMachine)
     assert "every user of LDAP will no longer be able to log in" in " ".join(refused.stderr.split())
     assert debian.read(DEFAULT) == before
     apply(debian, "--answers", "/root/pam.toml", "--accept", "logins")
-    assert login(debian)["ok"]
+    made = login(debian)
+    assert made["ok"], made["verdict"]
 
 
 def test_the_sendmail_conf_that_is_really_read_counts(machine: BootMachine) -> None:
