@@ -8,7 +8,7 @@ import pytest
 
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
-from tests.system.msa import add_alice, apply, wizard
+from tests.system.msa import add_alice, apply, login, wizard
 from tests.system.test_troubleshoot import short, troubleshoot
 
 MC = "/etc/mail/sendmail.mc"
@@ -114,3 +114,18 @@ def test_troubleshoot_tells_that_local_mail_is_refused(machine: BootMachine) -> 
     fixed = wizard(debian, "troubleshoot", "--fix", "local-submission", "--yes")
     assert fixed.returncode == 0, fixed.stdout + fixed.stderr
     assert arrives(debian, "mended")
+
+
+def test_by_an_answer_local_mail_stays_on_587(machine: BootMachine) -> None:
+    debian = machine("mail")
+    debian.client()
+    add_alice(debian)
+    debian.run(HOSTS["the MSA port of 127.0.0.1"] + AGAIN)
+    debian.put("/root/answers.toml", '[listen]\nsubmission = ["198.51.100.1"]\nlocal_submission = true\n')
+    done = apply(debian, "--answers", "/root/answers.toml")
+    assert "530" in done.stdout  # what the listener for clients answers before a login
+    assert port(debian) == "587"
+    assert arrives(debian, "after")
+    assert login(debian)["ok"]
+    assert [item["id"] for item in troubleshoot(debian)["faults"] if item["sign"] == "failed"] == []
+    assert "Nothing to do" in apply(debian, "--answers", "/root/answers.toml").stdout
