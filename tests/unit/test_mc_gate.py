@@ -18,6 +18,7 @@ from wizard.host import Completed, Host
 from wizard.m4 import expand_text
 from wizard.mc_gate import Gate, GateError
 from wizard.plan import Outcome, Plan
+from wizard.sendmail_cf import option
 from wizard.steps import STEPS
 from wizard.trial import CF_LINES, EFFECTS, lost, tried
 
@@ -177,6 +178,9 @@ OWN = {
     "two on a line": "define(`confCRL', `/etc/own/crl')define(`confAUTH_REALM', `mine.test')dnl\n",
     "a value over two lines": "define(`confSERVER_CERT',\n`/etc/own/crt')dnl\n",
     "flags": "define(`confDONT_BLAME_SENDMAIL', `GroupReadableKeyFile,safe')dnl\n",
+    "flags behind a revocation list": "define(`confCRL', `/etc/own/crl')dnl\ndefine(`confDONT_BLAME_SENDMAIL', `safe')dnl\n",
+    "flags that take over": "define(`confCRL', `/etc/own/crl')dnl\n"
+    "define(`confDONT_BLAME_SENDMAIL', defn(`confDONT_BLAME_SENDMAIL')`,NonRootSafeAddr')dnl\n",
     "masquerading and tables": "MASQUERADE_AS(`mine.test')dnl\nFEATURE(`virtusertable')dnl\nFEATURE(`mailertable')dnl\n",
     "milters and rules": "INPUT_MAIL_FILTER(`m', `S=local:/run/m')dnl\nLOCAL_CONFIG\nKmine hash /etc/mail/mine\n",
 }
@@ -204,6 +208,10 @@ def test_settings_of_ones_own_go_through_every_step(host: Bench, own: str, place
         if isinstance(change, FileChange)
     )
     assert after is not None
+    if "ServerKeyFile=/etc/mail/tls" in after:
+        assert "GroupReadableKeyFile" in (option(after, "DontBlameSendmail") or ""), (
+            "sendmail would refuse the key"
+        )
     for value in (
         "/etc/own/crt",
         "/etc/own/key",

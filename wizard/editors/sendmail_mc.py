@@ -22,7 +22,7 @@ from wizard.editors.mc_typos import unknown_macros
 
 __all__ = [
     "DaemonOption", "EditError", "Wanted", "add_feature", "add_include", "add_listener", "check", "collisions", "daemon_options",
-    "define_value", "features", "includes", "require_login", "set_define", "set_listeners", "trusted_mechanisms", "unknown_macros",
+    "define_value", "features", "includes", "require_login", "set_define", "set_listeners", "starts_over", "trusted_mechanisms", "unknown_macros",
 ]  # fmt: skip
 
 _BARE_VALUE = re.compile(r"[A-Za-z0-9_.+/:-]+(?: [A-Za-z0-9_.+/:-]+)*\Z")
@@ -123,6 +123,17 @@ def set_define(text: str, name: str, value: str, block: str) -> str:
     if define_value(new, name) != value:
         raise _not_taken(document, name, value)
     return new
+
+
+def starts_over(text: str, name: str, path: str) -> bool:
+    """Whether the file sets `name` behind the include of `path`, and takes nothing over of what that set (by defn)."""
+    document, wanted = read(text), posixpath.normpath(path)
+    setting = _in_force(document, name)
+    behind = [call.offset for included, call in document.included if posixpath.normpath(included) == wanted]
+    if setting is None or setting.value is None or not behind or setting.call.start < 0:
+        return False
+    written = text[setting.call.start : setting.call.end]
+    return setting.call.offset > behind[0] and "defn" not in written
 
 
 def _in_force(document: Document, name: str) -> Setting | None:

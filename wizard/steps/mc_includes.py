@@ -30,7 +30,8 @@ _SETS = frozenset(
     }
 )
 """What sasl.m4 and starttls.m4 define, as sendmail.cf calls it."""
-_FLAGS = frozenset({"GroupReadableSASLDBFile", "GroupWritableSASLDBFile", "GroupReadableKeyFile"})
+_KEY_FLAG = "GroupReadableKeyFile"
+_FLAGS = frozenset({"GroupReadableSASLDBFile", "GroupWritableSASLDBFile", _KEY_FLAG})
 _TRUSTS = frozenset({"DIGEST-MD5", "CRAM-MD5", "NTLM", "LOGIN", "PLAIN", "EXTERNAL"})
 _INCLUDES = ((f.SASL_M4, "include_sasl.mc.j2"), (f.STARTTLS_M4, "include_starttls.mc.j2"))
 
@@ -50,7 +51,7 @@ class McIncludes(McStep):
         own = {f.SASL_M4: _own_auth(mc, cf, offered), f.STARTTLS_M4: _own_tls(mc, cf)}
         for path, template in _INCLUDES:
             if not own[path]:
-                mc = sendmail_mc.add_include(mc, path, render(template, path=path))
+                mc = _with_include(mc, path, render(template, path=path))
         return _with_mechanisms(mc, offered)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
@@ -126,6 +127,16 @@ def _own_auth(mc: str, cf: str, wanted: frozenset[str]) -> bool:
         return True
     own = bool(sendmail_mc.define_value(mc, "confAUTH_MECHANISMS"))
     return own and wanted <= set(sendmail_mc.trusted_mechanisms(mc))
+
+
+def _with_include(mc: str, path: str, block: str) -> str:
+    """The include, and the flag without which sendmail refuses the key that it names, where a define below drops it."""
+    new, name = sendmail_mc.add_include(mc, path, block), "confDONT_BLAME_SENDMAIL"
+    now = sendmail_mc.define_value(new, name) or ""
+    dropped = new != mc and path == f.STARTTLS_M4 and sendmail_mc.starts_over(new, name, path)
+    if not dropped or _KEY_FLAG in now:
+        return new
+    return sendmail_mc.set_define(new, name, f"{now},{_KEY_FLAG}", "")
 
 
 def _with_mechanisms(mc: str, wanted: frozenset[str]) -> str:

@@ -36,6 +36,8 @@ def _include(picture: Picture) -> Seen | None:
         return None
     if sendmail_cf.option(picture.cf, "AuthMechanisms") and picture.works:
         return None
+    if sendmail_cf.option(picture.facts.cf_from_mc or "", "AuthMechanisms"):
+        return None  # settings of the admin's own
     return Seen(
         "sendmail.mc does not include sasl.m4: sendmail knows nothing of a login",
         (Evidence("no include of sasl.m4", f.SENDMAIL_MC),),
