@@ -224,6 +224,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
                 lists["listen.smtp"],
                 flag["listen.ipv6"],
                 flag["listen.implicit_tls"],
+                self.wizard.machine.answers.listen.local_submission,
             ),
             Auth(text["auth.saslauthd_mechanism"], self.wizard.machine.answers.auth.mechanisms),
             Test(text["test.host"], text["test.user"], text["test.send_to"]),

@@ -38,6 +38,8 @@ class Listen:
     smtp: tuple[str, ...] = ()
     ipv6: bool = False
     implicit_tls: bool = False
+    local_submission: bool = False
+    """Programs of this host go on submitting on port 587: a listener without a login on 127.0.0.1, and no edit of submit.mc."""
 
 
 @dataclass(frozen=True)
@@ -274,6 +276,7 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
     ("listen", "smtp"): _addresses,
     ("listen", "ipv6"): _flag,
     ("listen", "implicit_tls"): _flag,
+    ("listen", "local_submission"): _flag,
     ("auth", "saslauthd_mechanism"): _saslauthd_mechanism,
     ("auth", "mechanisms"): _mechanisms,
     ("firewall", "use"): _firewall,
@@ -308,6 +311,17 @@ def _across(name: str, text: str, answers: Answers) -> None:
                 key,
                 "ipv6 = true, but no IPv6 address is listed; add one, or set it false",
             )
+    others = [ipaddress.ip_address(item) for item in answers.listen.submission]
+    if answers.listen.local_submission and (
+        not others or any(item.is_unspecified or item.is_loopback for item in others)
+    ):
+        raise _Wrong(
+            name,
+            text,
+            "listen",
+            "local_submission",
+            "needs addresses in submission, none of them loopback: a listener on every address has 127.0.0.1 too",
+        )
     smtp = [ipaddress.ip_address(item) for item in answers.listen.smtp]
     if smtp and not any(item.is_unspecified or str(item) == "127.0.0.1" for item in smtp):
         raise _Wrong(

@@ -23,6 +23,7 @@ def as_toml(answers: Answers, facts: Facts | None = None) -> str:
         smtp=json.dumps(list(listen.smtp)),
         ipv6=json.dumps(listen.ipv6),
         implicit_tls=json.dumps(listen.implicit_tls),
+        local_submission=json.dumps(listen.local_submission),
         ipv6_available=facts.ipv6 if facts else True,
         saslauthd_mechanism=_inside(auth.saslauthd_mechanism),
         saslauthd_mechanisms=MECHANISMS[1:],

@@ -249,11 +249,7 @@ def reachable(host: str, port: int) -> tuple[str, str | None]:
         entry = own.entry(SENDMAIL_CF)
     except (PermissionError, HostError):
         entry = None
-    found = (
-        [item for item in sendmail_cf.daemons(entry.content.decode("latin-1")) if item.port == port]
-        if entry
-        else []
-    )
+    found = sendmail_cf.for_clients(entry.content.decode("latin-1"), port) if entry else ()
     name, resolves = qualified_name(own)
     return found[0].reachable_at if found else "127.0.0.1", name if resolves else None
 

@@ -231,7 +231,10 @@ def to_be_offered(facts: Facts, answers: Answers) -> frozenset[str]:
     """What sendmail.cf must have in AuthMechanisms: what is asked for, or is offered already."""
     if answers.auth.mechanisms:
         return frozenset(answers.auth.mechanisms)
-    listed, now = frozenset(mechanisms(facts, answers)), frozenset(offered(facts))
+    try:
+        listed, now = frozenset(mechanisms(facts, answers)), frozenset(offered(facts))
+    except PermissionError:
+        return frozenset(SERVABLE)  # who is not root sees the howto's plan, and cannot apply it
     if wanted(facts, answers).saslauthd:
         return listed & (now | frozenset(SERVABLE))
     return listed & (now or frozenset(SASL_M4))
@@ -243,7 +246,10 @@ def to_be_trusted(facts: Facts, answers: Answers) -> frozenset[str]:
         to_be_offered(facts, answers),
         frozenset(name.upper() for name in sendmail_cf.trusted(facts.text(f.SENDMAIL_CF) or "")),
     )
-    own = not answers.auth.mechanisms and not wanted(facts, answers).saslauthd
+    try:
+        own = not answers.auth.mechanisms and not wanted(facts, answers).saslauthd
+    except PermissionError:
+        own = False
     return names & now if own and now else names
 
 

@@ -85,6 +85,12 @@ def daemons(cf: str) -> tuple[Daemon, ...]:
     return tuple(daemon(item) for item in listeners(cf))
 
 
+def for_clients(cf: str, port: int) -> tuple[Daemon, ...]:
+    """The listeners on `port`, those first that want a login: another may be there for programs of the host itself."""
+    found = [item for item in daemons(cf) if item.port == port]
+    return tuple(sorted(found, key=lambda item: "a" not in item.modifiers))
+
+
 def daemon(option: DaemonOption) -> Daemon:
     """A listener for comparing, whatever file it was written in. A port name that sendmail alone knows is 0."""
     return Daemon(

@@ -8,7 +8,7 @@ import pytest
 
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
-from tests.system.msa import add_alice, apply, wizard
+from tests.system.msa import add_alice, apply, login, wizard
 from tests.system.test_troubleshoot import short, troubleshoot
 
 MC = "/etc/mail/sendmail.mc"
@@ -70,7 +70,17 @@ def port(machine: Machine) -> str:
     return machine.run(f"sed -n '/^Mrelay/,/A=TCP/s/.*A=TCP $h *//p' {SUBMIT_CF}").stdout.strip()
 
 
-@pytest.mark.parametrize("case", HOSTS)
+DEFAULT_ON = dict(zip(HOSTS, ("", "trixie", "bookworm", "bookworm", "trixie"), strict=True))
+"""The release that a case is tried on in the default run; the first on both."""
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(name, marks=[pytest.mark.default_on(release)] if release else [])
+        for name, release in DEFAULT_ON.items()
+    ],
+)
 def test_local_mail_arrives_after_apply_as_before(machine: BootMachine, case: str) -> None:
     debian = machine("mail")
     debian.client()  # brings 198.51.100.1
@@ -90,6 +100,7 @@ def test_local_mail_arrives_after_apply_as_before(machine: BootMachine, case: st
     assert arrives(debian, "rolled-back")
 
 
+@pytest.mark.default_on("bookworm")
 def test_lines_of_submit_cf_alone_are_named_before_they_go(machine: BootMachine) -> None:
     """Local mail that is sent to another machine is none of ours to bring home."""
     debian = machine("mail")
@@ -100,6 +111,7 @@ def test_lines_of_submit_cf_alone_are_named_before_they_go(machine: BootMachine)
     assert b"D{MTAHost}[192.0.2.9]" in debian.read(SUBMIT_CF)
 
 
+@pytest.mark.default_on("trixie")
 def test_troubleshoot_tells_that_local_mail_is_refused(machine: BootMachine) -> None:
     debian = machine("mail")
     add_alice(debian)
@@ -114,3 +126,19 @@ def test_troubleshoot_tells_that_local_mail_is_refused(machine: BootMachine) -> 
     fixed = wizard(debian, "troubleshoot", "--fix", "local-submission", "--yes")
     assert fixed.returncode == 0, fixed.stdout + fixed.stderr
     assert arrives(debian, "mended")
+
+
+@pytest.mark.default_on("trixie")
+def test_by_an_answer_local_mail_stays_on_587(machine: BootMachine) -> None:
+    debian = machine("mail")
+    debian.client()
+    add_alice(debian)
+    debian.run(HOSTS["the MSA port of 127.0.0.1"] + AGAIN)
+    debian.put("/root/answers.toml", '[listen]\nsubmission = ["198.51.100.1"]\nlocal_submission = true\n')
+    done = apply(debian, "--answers", "/root/answers.toml")
+    assert "530" in done.stdout  # what the listener for clients answers before a login
+    assert port(debian) == "587"
+    assert arrives(debian, "after")
+    assert login(debian)["ok"]
+    assert [item["id"] for item in troubleshoot(debian)["faults"] if item["sign"] == "failed"] == []
+    assert "Nothing to do" in apply(debian, "--answers", "/root/answers.toml").stdout

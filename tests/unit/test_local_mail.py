@@ -8,7 +8,8 @@ import pytest
 
 from tests.steps.recorded import file, machine
 from wizard import facts as f
-from wizard.answers import Answers, Listen
+from wizard.answers import Answers, AnswersError, Listen
+from wizard.answers import parse as parse_answers
 from wizard.editors.daemon_options import parse
 from wizard.facts import Facts
 from wizard.local_mail import Destination, destination, refused_by, served, through_us
@@ -126,3 +127,23 @@ def test_port_25_gets_a_listener_on_loopback_where_local_mail_needs_one() -> Non
     assert "Port=smtp, Addr=127.0.0.1, M=A" in made.changes[0].describe().diff
     elsewhere = dataclasses.replace(facts, submit_from_mc=submit_cf("smarthost.example.net"))
     assert step("smtp-port").plan(elsewhere, Answers()).outcome is Outcome.DONE
+
+
+LOCAL = Answers(Listen(submission=("192.0.2.25",), local_submission=True))
+
+
+def test_by_an_answer_local_mail_stays_on_587_without_a_login() -> None:
+    mc = MC.format("Family=inet, Name=MSP-v4, Port=submission, M=E, Addr=127.0.0.1")
+    made = planned(mc, SUBMIT_MC, LOCAL)
+    assert [change.path for change in made.changes if change.kind == "file"] == [f.SENDMAIL_MC]  # type: ignore[attr-defined]
+    content = made.changes[0].after.content.decode()  # type: ignore[attr-defined]
+    assert "Name=MSP-v4, Port=submission, M=E, Addr=127.0.0.1" in content
+    assert "Port=submission, Addr=192.0.2.25, M=Ea" in content
+    again = planned(content, SUBMIT_MC, LOCAL)
+    assert again.outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize("submission", ["[]", '["0.0.0.0"]', '["192.0.2.25", "127.0.0.1"]'])
+def test_that_answer_needs_addresses_that_leave_loopback_free(submission: str) -> None:
+    with pytest.raises(AnswersError, match="local_submission"):
+        parse_answers(f"[listen]\nsubmission = {submission}\nlocal_submission = true\n")

@@ -197,3 +197,10 @@ def test_the_journal_of_an_older_version_had_no_empty_answers() -> None:
     assert answers_from(kept) == Answers()
     kept["auth"] = {"saslauthd_mechanism": "ldap", "mechanisms": ["PLAIN"]}
     assert answers_from(kept).auth == Auth("ldap", ("PLAIN",))
+
+
+def test_who_is_not_root_sees_the_plan_of_sendmail_mc_all_the_same() -> None:
+    facts = host(euid=1000, unreadable=frozenset({f.SASL_CONF}))
+    assert to_be_offered(facts, HOWTO) == {"LOGIN", "PLAIN"}
+    assert step("mc-includes").plan(facts, HOWTO).outcome is Outcome.PENDING
+    assert as_here(facts) == Auth()

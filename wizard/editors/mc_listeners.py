@@ -55,7 +55,7 @@ def set_listeners(
     fates, missing = plan(lines, wanted)
     for number, line, fate in zip(numbers, lines, fates, strict=True):
         if not fate.off:
-            text = _edited(text, number, line, fate, _rule(wanted, fate.family))
+            text = _edited(text, number, line, fate, _rule(wanted, fate.family, fate.address))
     added = "".join(_ended(render(item)) for item in missing)
     anchor = numbers[-1] if numbers else len(options) - 1
     if added:
@@ -90,8 +90,11 @@ def _ended(line: str) -> str:
     return line if line.endswith("\n") else line + "\n"
 
 
-def _rule(wanted: Sequence[Wanted], family: str) -> Wanted:
-    return next((item for item in wanted if item.family == family), wanted[0])
+def _rule(wanted: Sequence[Wanted], family: str, address: str | None) -> Wanted:
+    """What is wanted of a listener: of its own address, else of its family, else of any."""
+    kin = [item for item in wanted if item.family == family]
+    own = (item for item in kin if plain_address(item.address) == plain_address(address))
+    return next(own, (kin or wanted)[0])
 
 
 def _edited(text: str, number: int, line: DaemonOption, fate: Fate, rule: Wanted) -> str:
@@ -123,7 +126,7 @@ def _verify(text: str, service: str, wanted: Sequence[Wanted], missing: Sequence
     """The result read again: everything asked for is there, and nothing collides."""
     mine = [item for item in daemon_options(text) if item.service == service and item.family in _TCP]
     for item in mine:
-        rule = _rule(wanted, item.family) if wanted else None
+        rule = _rule(wanted, item.family, item.address) if wanted else None
         if rule and with_letters(item.modifiers, rule.require, rule.forbid) != item.modifiers:
             raise EditError(item.line, item.raw, f"this line does not come out with the modifiers {rule.require}",
                             "write its M= by hand")  # fmt: skip

@@ -31,7 +31,7 @@ class AuthTest(Step):
         """STARTTLS, LOGIN only after it, 530 before AUTH, no AUTH on port 25."""
         from wizard.smtp import Target, converse
 
-        found = [item for item in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "") if item.port == 587]
+        found = sendmail_cf.for_clients(facts.text(f.SENDMAIL_CF) or "", 587)
         if not found:
             return [
                 Check("listener", Sign.FAILED, "sendmail.cf has no listener on port 587", "msa-wizard apply")

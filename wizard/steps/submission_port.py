@@ -19,6 +19,9 @@ from wizard.steps.listeners import line, not_here, wanted
 from wizard.steps.mc_edit import McStep, own_daemons
 from wizard.submit_gate import SubmitGate
 
+LOCAL = Wanted("submission", "inet", "MSP-local", "127.0.0.1", "E", "aASs")
+"""For the programs of this host alone, without a login, as on Debian's port 25."""
+
 
 class SubmissionPort(McStep):
     """AUTH required (a), ETRN off (E); Debian's own line listens on 127.0.0.1 alone."""
@@ -39,6 +42,8 @@ class SubmissionPort(McStep):
         mc = sendmail_mc.add_feature(mc, "no_default_msa", render("no_default_msa.mc.j2"))
         addresses = answers.listen.submission
         items = wanted("submission", addresses, answers, require="Ea", forbid="ASs")
+        if answers.listen.local_submission:
+            items = (*items, LOCAL)
         mc = sendmail_mc.set_listeners(mc, "submission", items, line, keep_addresses=not addresses)
         if answers.listen.implicit_tls:
             items = wanted("submissions", addresses, answers, require="Eas", forbid="AS")

@@ -139,7 +139,10 @@ def _each_port(daemons: Iterable[Daemon]) -> list[Daemon]:
 
 
 def _for_login(daemons: Sequence[Daemon]) -> Daemon | None:
-    ports = sorted((item for item in daemons if is_submission(item)), key=lambda item: item.port != 587)
+    ports = sorted(
+        (item for item in daemons if is_submission(item)),
+        key=lambda item: (item.port != 587, "a" not in item.modifiers),
+    )
     return ports[0] if ports else None
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from wizard import facts as f
 from wizard import sendmail_cf
 from wizard.editors import EditError, sasl_conf
+from wizard.editors.daemon_options import is_loopback
+from wizard.local_mail import destination
 from wizard.password_source import needs_secret
 from wizard.plan import Sign
+from wizard.sendmail_cf import Daemon
 from wizard.troubleshoot.conversation import is_submission
 from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
@@ -81,7 +84,11 @@ def _submission_mend(picture: Picture, bad: object) -> tuple[str, ...]:
 
 
 def _open(picture: Picture) -> Seen | None:
-    taken = [item for item in picture.submissions if item.mail_before_auth == "failed"]
+    taken = [
+        item
+        for item in picture.submissions
+        if item.mail_before_auth == "failed" and not _for_local_mail(picture, item.daemon)
+    ]
     if not taken:
         return None
     return Seen(
@@ -92,6 +99,15 @@ def _open(picture: Picture) -> Seen | None:
         ),
         Mend(_submission_mend(picture, lambda item: "a" not in item.modifiers)),
     )
+
+
+def _for_local_mail(picture: Picture, daemon: Daemon) -> bool:
+    """Whether it is there for what submit.cf hands in, and no other machine reaches it."""
+    try:
+        to = destination(picture.facts.text(f.SUBMIT_CF))
+    except PermissionError:
+        return False
+    return to is not None and to.port == daemon.port and is_loopback(daemon.address) and is_loopback(to.host)
 
 
 def _clear(picture: Picture) -> Seen | None:
