@@ -39,6 +39,7 @@ _PROGRAMS = {
     "sendmail": ("/usr/libexec/sendmail/sendmail", "/usr/sbin/sendmail-mta"),
     "saslauthd": ("/usr/sbin/saslauthd",),
 }
+_CLIENTS_WORDS = re.compile(r"(?:from|to|msgid|ruleset|arg1)=|<|\S+: (?:DSN|return to sender)|clone")
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _FILE = re.compile(r"(\S+ +\d+ [\d:]+|\d{4}-\d\d-\d\dT\S+) \S+ ([^\s:\[]+)(?:\[(\d+)\])?: ?(.*)")
 
@@ -59,6 +60,11 @@ class Logged:
         """The message that it is about, "" for none."""
         found = QUEUE_ID.match(self.text)
         return found[1] if found else ""
+
+    @property
+    def own_words(self) -> bool:
+        """Whether nobody but the daemon itself chose the words: senders, recipients and message ids are the client's."""
+        return not _CLIENTS_WORDS.match(QUEUE_ID.sub("", self.text).removeprefix("NOQUEUE: "))
 
     @property
     def source(self) -> str:

@@ -30,7 +30,16 @@ if TYPE_CHECKING:
 WITHIN = 300.0
 """Seconds that are waited, unless the admin says otherwise."""
 _POLL = 0.1
-_PEER = re.compile(r"(?:relay=[^,]*|^(?:[0-9A-Za-z]+: )?\S*) ?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]")
+# The client itself fills sender, message id and recipients, so an address counts only where sendmail puts its own.
+_HOST = r"(?:[^\s,\[\]]+ )?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\](?: \(may be forged\))?"
+_PEERS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?:STARTTLS|AUTH)=server, (?:error: .*, )?relay={_HOST}(?:,|$)",
+        rf"[0-9A-Za-z]+: {_HOST} did not issue MAIL",
+        rf"[0-9A-Za-z]+: from=.*, relay={_HOST}$",
+    )
+)
 _LOGIN = re.compile(r"^AUTH=server, relay=.*authid=([^,]*), mech=")
 
 
@@ -67,11 +76,9 @@ class Outside:
 
 def peer(line: Logged) -> str | None:
     """The address of the client that a line of sendmail speaks of, None where it speaks of none."""
-    if line.name != "sm-mta" or "STARTTLS=client" in line.text or "AUTH=client" in line.text:
+    if line.name != "sm-mta":
         return None
-    if re.match(r"[0-9A-Za-z]+: to=", line.text):
-        return None
-    found = _PEER.search(line.text)
+    found = next((match for pattern in _PEERS if (match := pattern.match(line.text))), None)
     try:
         made = ipaddress.ip_address(found[1]) if found else None
     except ValueError:

@@ -26,6 +26,11 @@ def line(text: str, name: str = "sm-mta") -> Logged:
         ("AUTH=server, relay=[::ffff:203.0.113.9], authid=a, mech=PLAIN, bits=0", "203.0.113.9"),
         ("6AN5cMnp001108: to=<bob@x.test>, relay=x.test. [192.0.2.1], dsn=2.0.0, stat=Sent", None),
         ("STARTTLS=client, relay=x.test. [192.0.2.1], version=TLSv1.3", None),
+        ("STARTTLS=server, error: accept failed=-1, reason=x, retry=-1, relay=pc.example [203.0.113.9]", "203.0.113.9"),
+        ("6AN5cMnp001108: from=<x@[203.0.113.9]>, size=1, relay=localhost [127.0.0.1]", "127.0.0.1"),
+        ("6AN5cMnp001108: from=<a@b>, msgid=<a, relay=x [203.0.113.9]>, proto=ESMTPA, relay=localhost [127.0.0.1]", "127.0.0.1"),
+        ("6AN5cMnp001108: ruleset=check_rcpt, arg1=<a, relay=x [203.0.113.9], b@c>, relay=localhost [127.0.0.1], reject=550", None),
+        ("6AN5cMnp001108: [203.0.113.9]... User unknown", None),
         ("starting daemon (8.17.1.9): SMTP+queueing@00:10:00", None),
     ],
 )  # fmt: skip

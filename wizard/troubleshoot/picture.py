@@ -197,13 +197,13 @@ class Picture:
         self, *words: str, since: float = 0.0, limit: int = 3, proved: bool = False
     ) -> tuple[Evidence, ...]:
         """The last log lines that hold one of the words (where their time is not known, they count as new). What is
-        decided by them alone takes the `proved` ones, which the daemon itself wrote."""
+        decided by them alone takes the `proved` ones: the daemon itself wrote them, and chose their words."""
         found = [
             item
             for item in self.log or ()
             if (item.time == 0.0 or item.time >= since)
             and any(word in item.text for word in words)
-            and not (proved and item.file)
+            and not (proved and (item.file or not item.own_words))
         ]
         last = {item.text: item.source for item in found}  # the same is often said twice
         return tuple(Evidence(text, source) for text, source in last.items())[-limit:]

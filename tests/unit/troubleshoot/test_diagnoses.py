@@ -239,3 +239,16 @@ def test_a_line_of_a_file_decides_nothing() -> None:
     found = judge(picture(log=real, facts={"listeners": only_25})).fault("listener-missing")
     assert found is not None
     assert "RefuseLA" in found.seen.cause
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from=<SYSERR@x.test>, size=1, relay=x [192.0.2.1]",
+        "to=<SYSERR@x.test>, stat=Sent",
+        "ruleset=check_rcpt, arg1=<SYSERR@x.test>",
+    ],
+)
+def test_what_a_client_chose_is_no_complaint_of_the_daemon(text: str) -> None:
+    logged = (Logged(2e9, "sm-mta", 1, f"6AN5cMnp001108: {text}"),)
+    assert judge(picture(log=logged)).fault("log-complaints") is None
