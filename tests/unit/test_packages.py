@@ -107,12 +107,9 @@ OURS = PackagesChange(("sendmail-bin", "libsasl2-modules"), may_remove=("nullmai
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
-    for package in (
-        Package("swaks", "1"),
-        Package("logins", "1", needs=("sasl2-bin",)),
-        Package("postfix", "3", conflicts=("sendmail-bin", "nullmailer")),
-    ):
-        monkeypatch.setitem(CATALOGUE, package.name, package)
+    monkeypatch.setitem(
+        CATALOGUE, "postfix", Package("postfix", "3", conflicts=("sendmail-bin", "nullmailer"))
+    )
     nullmailer = CATALOGUE["nullmailer"]
     both = Package(**{**vars(nullmailer), "conflicts": ("sendmail-bin", "postfix")})
     monkeypatch.setitem(CATALOGUE, "nullmailer", both)
