@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.unit.survival.fake_apt import HISTORY, Apt
+from tests.unit.survival.fake_apt import HISTORY, TERMINAL, Apt
 from tests.unit.survival.fake_dpkg import Dpkg
 from tests.unit.survival.fake_files import drop, make_folders, put, rewrite, text
 from tests.unit.survival.fake_systemd import MUX, Said, Systemd
@@ -91,6 +91,8 @@ class FakeHost(Host):
                 return self.apt.rdepends(*rest)
             case "apt-config", ("shell", name, "Dir::Log::History/f"):
                 return 0, f"{name}='/{HISTORY}'\n"
+            case "apt-config", ("shell", name, "Dir::Log::Terminal/f"):
+                return 0, f"{name}='/{TERMINAL}'\n"
             case "apt-mark", (verb, *names):
                 return self.apt.mark(verb, *names)
             case "systemctl", (verb, *rest):
