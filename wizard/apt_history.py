@@ -150,6 +150,10 @@ class History:
         first = next((at for at, run in enumerate(self.runs) if run.mark in wanted), 0)
         return History(self.runs[first:])
 
+    def has(self, mark: str) -> bool:
+        """Whether a run with this mark is on record."""
+        return any(run.mark == mark for run in self.runs)
+
     def ours(self, marks: Iterable[str]) -> Ours:
         """What the runs with these marks did, and somebody else's run did not do again since."""
         wanted = set(marks)
@@ -200,8 +204,12 @@ def _by_others(lists: Iterable[tuple[frozenset[str], Transaction]]) -> dict[str,
 
 def configured_log(host: Host) -> str | None:
     """Where this host's apt writes its history; None where it is told to write none."""
+    return _configured(host, "History")
+
+
+def _configured(host: Host, log: str) -> str | None:
     try:
-        said = host.run(["apt-config", "shell", "LOG", "Dir::Log::History/f"]).stdout
+        said = host.run(["apt-config", "shell", "LOG", f"Dir::Log::{log}/f"]).stdout
         path = dict(word.partition("=")[::2] for word in shlex.split(said)).get("LOG", "")
     except (HostError, ValueError):
         return None
@@ -210,8 +218,11 @@ def configured_log(host: Host) -> str | None:
 
 def logging_options(host: Host) -> tuple[str, ...]:
     """Options of apt for a run that must be on record: none where apt will write it down by itself."""
-    path = configured_log(host)
-    return () if path and _writable(host, path) else ("-o", f"Dir::Log::History={OWN_LOG}")
+    path, terminal = configured_log(host), _configured(host, "Terminal")
+    # Where apt cannot open the log of its output it does not open its history either.
+    output = () if not terminal or _writable(host, terminal) else ("-o", "Dir::Log::Terminal=/dev/null")
+    history = () if path and _writable(host, path) else ("-o", f"Dir::Log::History={OWN_LOG}")
+    return (*output, *history)
 
 
 def _writable(host: Host, path: str) -> bool:

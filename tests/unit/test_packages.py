@@ -107,12 +107,9 @@ OURS = PackagesChange(("sendmail-bin", "libsasl2-modules"), may_remove=("nullmai
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
-    for package in (
-        Package("swaks", "1"),
-        Package("logins", "1", needs=("sasl2-bin",)),
-        Package("postfix", "3", conflicts=("sendmail-bin", "nullmailer")),
-    ):
-        monkeypatch.setitem(CATALOGUE, package.name, package)
+    monkeypatch.setitem(
+        CATALOGUE, "postfix", Package("postfix", "3", conflicts=("sendmail-bin", "nullmailer"))
+    )
     nullmailer = CATALOGUE["nullmailer"]
     both = Package(**{**vars(nullmailer), "conflicts": ("sendmail-bin", "postfix")})
     monkeypatch.setitem(CATALOGUE, "nullmailer", both)
@@ -275,12 +272,33 @@ def test_where_apt_keeps_no_history_we_do(machine: FakeHost, monkeypatch: pytest
         change.apply(machine, lambda _: None)
     [argv] = [argv for argv in ran if argv[0] == "apt-get"]
     assert f"Dir::Log::History={OWN_LOG}" in argv
+    assert "Dir::Log::Terminal=/dev/null" not in argv
     log.unlink()
     room = os.statvfs(machine.root)
     monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((*room[:4], 0, *room[5:])))
     with pytest.raises(ChangeError):
         PackagesChange(("swaks",)).apply(machine, lambda _: None)
-    assert f"Dir::Log::History={OWN_LOG}" in [argv for argv in ran if argv[0] == "apt-get"][-1]
+    last = [argv for argv in ran if argv[0] == "apt-get"][-1]
+    assert f"Dir::Log::History={OWN_LOG}" in last
+    assert "Dir::Log::Terminal=/dev/null" in last
+
+
+def test_a_run_that_apt_does_not_put_on_record_fails_and_touches_nothing(
+    machine: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = FakeHost._played
+
+    def unrecorded(self: FakeHost, *argv: str) -> tuple[int, str]:
+        code, said = played(self, *argv)
+        (self.root / LOG).unlink(missing_ok=True)
+        return code, f"{said}Setting up swaks (1) ...\n" if argv[0] == "apt-get" else said
+
+    monkeypatch.setattr(FakeHost, "_played", unrecorded)
+    with pytest.raises(ChangeError, match="not put that on record in") as caught:
+        PackagesChange(("swaks",)).apply(machine, lambda _: None)
+    assert isinstance(caught.value.effect, PackagesEffect)
+    undone(machine, caught.value.effect)
+    assert here(machine) == {*BEFORE, "swaks"}
 
 
 def test_our_own_history_is_read_too(machine: FakeHost) -> None:

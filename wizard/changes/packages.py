@@ -21,7 +21,7 @@ from wizard.apt import (
     unneeded,
     wants_update,
 )
-from wizard.apt_history import History, Ours, bare, new_mark
+from wizard.apt_history import OWN_LOG, History, Ours, bare, configured_log, new_mark
 from wizard.changes.claim import Claim, below
 from wizard.footprint import footprint, own_tops
 from wizard.host import Completed, Host, HostError
@@ -524,6 +524,13 @@ class PackagesChange:
         if done.code != 0:
             said = f"apt could not install {', '.join(self.names)}:\n{done.tail()}\n{advice(done.stdout + done.stderr)}"
             raise ChangeError(said, before.settled_since(host, say))
+        if "\nSetting up " in f"\n{done.stdout}" and not History.of(host).has(self.transaction):
+            raise ChangeError(
+                f"apt has installed {', '.join(self.names)} and has not put that on record in {configured_log(host) or OWN_LOG}, "
+                "so what it brought cannot be told from what others did: it stays. See why apt cannot write its history, "
+                f"remove the packages with `apt-get purge {' '.join(self.names)}`, then try again",
+                before.since(host),
+            )
         return before.since(host)
 
     def _install(self, host: Host, say: Say) -> Completed:

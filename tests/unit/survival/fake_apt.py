@@ -13,6 +13,7 @@ from tests.unit.survival.fake_systemd import Said
 
 AUTO = "var/lib/apt/extended_states"
 HISTORY = "var/log/apt/history.log"
+TERMINAL = "var/log/apt/term.log"
 
 
 @dataclass

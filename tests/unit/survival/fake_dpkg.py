@@ -68,9 +68,10 @@ class Dpkg:
         return int(len(rows) < len(names)), "".join(rows)
 
     def files(self, names: Sequence[str]) -> Said:
-        """dpkg-query -L."""
-        found = [path for name in names for path in (*CATALOGUE[name].files, *CATALOGUE[name].kept)]
-        return 0, "".join(f"/{path}\n" for path in found)
+        """dpkg-query -L, which lists folders as well."""
+        files = [Path(path) for name in names for path in (*CATALOGUE[name].files, *CATALOGUE[name].kept)]
+        folders = {folder for path in files for folder in path.parents}
+        return 0, "".join(f"/{path}\n" for path in sorted({*files, *folders}))
 
     def audit(self) -> Said:
         """dpkg --audit, which says nothing of an interrupted run whose packages are whole."""

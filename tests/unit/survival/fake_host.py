@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snapshots.entry import Entry
-from tests.unit.survival.fake_apt import HISTORY, Apt
+from tests.unit.survival.fake_apt import HISTORY, TERMINAL, Apt
 from tests.unit.survival.fake_dpkg import Dpkg
 from tests.unit.survival.fake_files import drop, make_folders, picture, put, rewrite, text
 from tests.unit.survival.fake_systemd import MUX, Said, Systemd
@@ -119,6 +119,8 @@ class FakeHost(Host):
                 return self.apt.rdepends(*rest)
             case "apt-config", ("shell", name, "Dir::Log::History/f"):
                 return 0, f"{name}='/{HISTORY}'\n"
+            case "apt-config", ("shell", name, "Dir::Log::Terminal/f"):
+                return 0, f"{name}='/{TERMINAL}'\n"
             case "apt-mark", (verb, *names):
                 return self.apt.mark(verb, *names)
             case "systemctl", (verb, *rest):

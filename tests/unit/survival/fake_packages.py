@@ -50,6 +50,8 @@ CATALOGUE = {
     package.name: package
     for package in (
         Package("adduser", "3.134"),
+        Package("swaks", "20201014.0-1"),
+        Package("logins", "1.0-1", needs=("sasl2-bin",)),
         Package(
             "nullmailer",
             "1:2.2-3",
