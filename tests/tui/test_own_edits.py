@@ -40,7 +40,9 @@ async def at_own_edits(pilot: Pilot[int], app: WizardApp, key: str) -> None:
     await pilot.press("enter")
     await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "drifted one"))
     await pilot.press(key)
-    await until(pilot, lambda: isinstance(app.screen, OwnEdits))
+    await until(
+        pilot, lambda: isinstance(app.screen, OwnEdits) and shows(app, "You changed what one had done")
+    )
 
 
 @pytest.mark.parametrize("key", ["enter", "a"])

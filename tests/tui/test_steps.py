@@ -217,7 +217,9 @@ def test_quitting_while_a_step_is_at_work_asks_and_then_undoes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(root=tmp_path)
-    use(monkeypatch, Writes("one", bench.host, "/etc/a", "new a\n", command="sleep 6"))
+    enough = tmp_path / "enough"
+    waits = f"for i in $(seq 600); do test -e {enough} && break; sleep 0.1; done"
+    use(monkeypatch, Writes("one", bench.host, "/etc/a", "new a\n", command=waits))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
@@ -227,7 +229,10 @@ def test_quitting_while_a_step_is_at_work_asks_and_then_undoes_it(
         await until(pilot, lambda: shows(app, "If you quit now"))
         await pilot.press("n")
         assert app.desk.changing
-        await pilot.press("q", "y")
+        await pilot.press("q")
+        await until(pilot, lambda: shows(app, "If you quit now"))
+        await pilot.press("y")
+        enough.touch()
         await until(pilot, lambda: not app.desk.busy)
 
     app = play(bench, story)
