@@ -94,7 +94,8 @@ def _round(host: Host, act: Callable[[Host], str]) -> tuple[Capture, list[str]]:
         seen, began = picture(host), time.clock_gettime_ns(_CLOCK)
         copied = [path for path in (*READ, *accounts) if path not in FOLDERS and host.exists(path)]
         with host.private_view(FOLDERS, copied=copied, hidden=_LOCKS) as view:
-            saw = {path: view.entry(path) for path in (*seen, *accounts)}
+            saw = dict(view.written())  # the copies; what came between picture and copy is among them
+            saw |= {path: view.entry(path) for path in {*seen, *accounts} - saw.keys()}
             output = act(view.host)
             written = {path: entry for path, entry in view.written().items() if path not in _NO_CONTENT}
     except ViewError as error:

@@ -26,26 +26,21 @@ _SCRIPT = """
 umask 077
 mount -t tmpfs -o mode=700 msa-wizard /mnt
 cd /mnt
-n=0
-for place; do
-  n=$((n+1)); mkdir $n
-  if [ -d "$place" ]; then mkdir $n/live $n/up $n/work; else : >$n/live; fi
-  mount --bind "$place" $n/live
-done
-while read -r what n name; do
-  case $what in
-    hide) mknod "$n/up/$name" c 0 0 ;;
-    copy) (cd $n/live; cp -a --parents -- "$name" ../up) ;;
-    *) break ;;
-  esac
+echo memory
+read -r copies
+while [ "$copies" -gt 0 ]; do
+  read -r n names; copies=$((copies-1))
+  eval "place=\\${$n}"
+  (set -f; cd "$place"; cp -a --parents -- $names /mnt/$n/up)
 done
 echo copied
-read go
+read -r go
+n=0
+for place; do n=$((n+1)); mount --bind "$place" $n/live; done
 n=0
 for place; do
   n=$((n+1))
   if [ -d $n/live ]; then
-    chown --reference=$n/live $n/up; chmod --reference=$n/live $n/up
     layers="lowerdir=/mnt/$n/live,upperdir=/mnt/$n/up,workdir=/mnt/$n/work"
     mount -t overlay -o "$layers,index=off,metacopy=off,redirect_dir=off" msa-wizard "$place"
   else
@@ -54,7 +49,7 @@ for place; do
 done
 umount --lazy /mnt
 echo ready
-read end || :
+read -r end || :
 """
 """The memory is mounted nowhere in the end: the shell's own folder keeps it, and is our way to it (proc(5), cwd)."""
 _OPAQUE = "trusted.overlay.opaque"
@@ -88,7 +83,10 @@ class PrivateView:
         self._holder: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        if odd := [place for place in self._places if _ODD.search(place)]:
+        if odd := [
+            *(place for place in self._places if _ODD.search(place)),
+            *(path for path in self._copied if re.search(r"\s", path)),
+        ]:
             raise ViewError(f"{odd[0]!r} cannot be named in a mount option")
         try:
             self._holder = subprocess.Popen(
@@ -103,9 +101,11 @@ class PrivateView:
         except OSError as error:
             raise ViewError(f"unshare: {error.strerror}") from error
         try:
+            self._say("", "memory")
+            self._lay_out()
             self._say(self._orders(), "copied")
             self._freeze()
-            self._say(b"mount\n", "ready")
+            self._say("mount\n", "ready")
         except BaseException:
             self._end()
             raise
@@ -154,13 +154,13 @@ class PrivateView:
             return False
         return True
 
-    def _say(self, words: bytes, wanted: str) -> None:
+    def _say(self, words: str, wanted: str) -> None:
         """Tell the shell, and wait for its answer. Raises ViewError with what it says instead."""
         assert self._holder is not None
         assert self._holder.stdin is not None
         assert self._holder.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # it has ended, and says why
-            self._holder.stdin.write(words)
+            self._holder.stdin.write(words.encode())
             self._holder.stdin.flush()
         answer = _answer(self._holder.stdout)
         if answer != wanted:
@@ -173,12 +173,31 @@ class PrivateView:
                 if path.startswith(f"{place}/"):
                     yield number, path.removeprefix(f"{place}/")
 
-    def _orders(self) -> bytes:
-        orders = (("hide", self._hidden), ("copy", self._copied))
-        lines = [
-            f"{what} {number} {name}\n" for what, paths in orders for number, name in self._inside(paths)
-        ]
-        return "".join([*lines, "end\n"]).encode()
+    def _lay_out(self) -> None:
+        """The folders of the overlays, each with mode and owner of the one it lies over, and what is hidden in them."""
+        try:
+            for number, place in enumerate(self._places, 1):
+                upper = self._upper(number)
+                upper.parent.mkdir(mode=0o700)
+                if not Path(place).is_dir():
+                    (upper.parent / "live").touch()
+                    continue
+                for name in ("live", "work", "up"):
+                    (upper.parent / name).mkdir(mode=0o700)
+                found = Path(place).stat()
+                os.chown(upper, found.st_uid, found.st_gid)
+                upper.chmod(stat.S_IMODE(found.st_mode))
+            for number, name in self._inside(self._hidden):
+                os.mknod(self._upper(number) / name, stat.S_IFCHR | 0o600, 0)
+        except OSError as error:
+            raise ViewError(f"its memory cannot be laid out: {error}") from error
+
+    def _orders(self) -> str:
+        copies: dict[int, list[str]] = {}
+        for number, name in self._inside(self._copied):
+            copies.setdefault(number, []).append(name)
+        lines = [f"{number} {' '.join(names)}\n" for number, names in copies.items()]
+        return "".join([f"{len(lines)}\n", *lines])
 
     def _freeze(self) -> None:
         """Nothing of the host's shines through the folders that were copied, not even what is new there."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from wizard.carrying_out import Done, carry_out
 from wizard.changes import CommandChange
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
-from wizard.host import Host
+from wizard.host import Host, View
 from wizard.journal import Journal, unfinished
 from wizard.plan import ChangeError, StaleError
 from wizard.private_view import PrivateView, ViewError
@@ -185,6 +187,26 @@ def test_a_sendmail_mc_that_never_rests_is_told_of(host: Host) -> None:
     with pytest.raises(StaleError, match=r"/etc/mail/sendmail\.mc kept changing .*nothing was written"):
         run(host, 'cd "$1/etc/mail"; cat sendmail.mc >sendmail.cf', meanwhile)
     assert host.path("/etc/mail/sendmail.cf").read_text() == "cf\n"
+
+
+@dataclass(frozen=True)
+class Busy(Host):
+    """A host where a file comes each time just before what is read is copied."""
+
+    @contextlib.contextmanager
+    def private_view(
+        self, folders: Sequence[str], *, copied: Sequence[str] = (), hidden: Sequence[str] = ()
+    ) -> Iterator[View]:
+        """The same, a moment later."""
+        self.path(f"/etc/mail/somebody-{len(self.names('/etc/mail'))}").write_text("theirs\n")
+        with super().private_view(folders, copied=copied, hidden=hidden) as view:
+            yield view
+
+
+def test_what_comes_while_the_view_is_made_is_not_the_commands(host: Host) -> None:
+    made = run(Busy(host.root), 'cd "$1/etc/mail"; touch *; echo new >sendmail.cf')
+    assert list(made.writes) == ["/etc/mail/sendmail.cf"]
+    assert len([name for name in host.names("/etc/mail") if name.startswith("somebody")]) == capture.ROUNDS
 
 
 def test_members_are_added_beside_those_that_somebody_adds(host: Host) -> None:
