@@ -9,7 +9,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from snapshots.entry import TEMPORARY_PREFIX
 from snapshots.errors import StoreError
@@ -42,6 +42,7 @@ APT_PATIENCE = 1800.0
 """Seconds for apt and dpkg to: they are never stopped half-way."""
 AGAIN = "recover"
 """The step in the journal while recorded steps are taken back: a second recovery goes on with it."""
+_Made = TypeVar("_Made", Answers, Listen, Auth, Test, Firewall)
 _DPKG = ("apt-get", "apt", "dpkg", "dpkg-deb")
 
 
@@ -113,13 +114,16 @@ class Recovery:
 
     def _engine(self) -> Engine:
         """That of the killed run, with its steps. Raises HostError when one of them cannot be made again."""
-        answers, given = answers_from(self.told.request["answers"]), self.told.request.get("extra")
-        if given is None:
-            return Engine(self.host, answers, self.report)
+        given = self.told.request.get("extra")
         try:
+            answers = answers_from(self.told.request["answers"])
+            if given is None:
+                return Engine(self.host, answers, self.report)
             steps = [find(name).again(self.host, kept) for name, kept in given]  # type: ignore[attr-defined]
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"The journal is damaged, or another version wrote it: {error}.") from error
+        except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"The journal is damaged, or another version wrote it: {error!r}. `msa-wizard recover` undoes the run."
+            ) from error
         except HostError as error:
             raise HostError(
                 f"the interrupted run cannot be finished: {error}. `msa-wizard recover` takes it back"
@@ -260,22 +264,30 @@ def marked(host: Host) -> dict[int, str]:
 
 
 def answers_from(kept: Any) -> Answers:
-    """The answers that the journal kept. Raises KeyError or TypeError."""
+    """The answers that the journal kept. Raises AttributeError, KeyError or TypeError."""
 
     def section(kind: Any, values: dict[str, Any]) -> Any:
-        return kind(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        )
+        made = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return _typed(kind(**made), kind())
 
-    return Answers(
+    answers = Answers(
         section(Listen, kept["listen"]),
         section(Auth, kept["auth"]),
         section(Test, kept["test"]),
         kept["replace_mta"],
-        Firewall(**kept.get("firewall", {})),
+        section(Firewall, kept.get("firewall", {})),
         kept.get("confirm_within", 0),
         watch_restart=kept.get("watch_restart", 0),
     )
+    return _typed(answers, Answers())
+
+
+def _typed(made: _Made, default: _Made) -> _Made:
+    """`made`, where each of its fields is of the type that it has in `default`. Raises TypeError."""
+    for each in dataclasses.fields(default):
+        if type(getattr(made, each.name)) is not type(getattr(default, each.name)):
+            raise TypeError(f"{each.name} is of the wrong type")
+    return made
 
 
 def _must_be_whole(done: Undone) -> None:

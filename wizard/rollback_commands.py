@@ -156,7 +156,7 @@ def recover(arguments: argparse.Namespace) -> int:
         if told is None:
             out("No run was interrupted: nothing to recover.")
             return 0
-        out(f"{told.words()}.")
+        out(clean(f"{told.words()}."))
         recovery = Recovery(
             Host(), store, journal, told, show, lambda line: out(f"   | {clean(line)}"), interrupt
         )
