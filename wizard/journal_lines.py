@@ -123,7 +123,7 @@ def later_line(line: bytes, number: int) -> dict[str, Any]:
     said, where = _object(line), f"line {number}"
     match [name for name in ("step", "change", "settled") if name in said]:
         case ["step"]:
-            _check(said, Fields({"step": str, "head": str}), where)
+            _check(said, Fields({"step": str, "head": str}, {"accepted": _TEXTS}), where)
             for name in ("step", "head"):
                 _printable(said[name], f"{where}: {name}")
         case ["change"]:
