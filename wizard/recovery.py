@@ -24,7 +24,7 @@ from wizard.events import Report
 from wizard.host import MARK, Host, HostError
 from wizard.journal import Journal, Unfinished
 from wizard.look import DAEMONS, look
-from wizard.plan import Effect, Say
+from wizard.plan import ChangeError, Effect, Say
 from wizard.recall import recall
 from wizard.recorder import Recorder
 from wizard.rollback import prepare
@@ -77,7 +77,12 @@ class Recovery:
             later = self._taken_back(commits)
             done = dataclasses.replace(later, undone=(*done.undone, *later.undone))
         if self.told.operation == "rollback" and not (done.not_undone or done.failed):
-            restart_stale(self.host, [str(name) for name in _list(self.told.request["running"])], self.say)
+            try:
+                restart_stale(
+                    self.host, [str(name) for name in _list(self.told.request["running"])], self.say
+                )
+            except ChangeError as error:
+                done = dataclasses.replace(done, not_undone=(*done.not_undone, str(error)))
         return done
 
     def finish(self) -> Undone | Run:

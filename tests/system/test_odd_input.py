@@ -126,8 +126,5 @@ def test_a_damaged_journal_and_a_damaged_store(machine: BootMachine) -> None:
     assert "is gone: somebody has wiped it" in wizard(debian, "history").stderr
     done = apply(debian)
     assert "is gone: somebody has wiped it" in done.stderr
-    debian.run("sed -i '/confAUTH_OPTIONS/d' /etc/mail/sendmail.mc")
-    done = apply(debian)
-    assert "is gone" in done.stderr  # nothing was to be done before, so no history had begun
     assert history(debian)[-1]["operation"] == "baseline"
     assert "gone" not in wizard(debian, "status").stderr

@@ -236,6 +236,7 @@ def test_no_change_is_made_whose_line_is_not_on_the_disk(
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/a").write_text("old\n")
     (tmp_path / "home").mkdir(mode=0o700)
+    (tmp_path / "home/etc.git-history").touch()  # else the store, too, would sync that folder
     place = tmp_path / "home/journal"
     refusing = Refusing(getattr(os, call), (str(place), str(place.parent)), error, fatal)
     real = FileChange.apply

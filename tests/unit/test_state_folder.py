@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.survival.machine import Machine, Wizard, make_machine
+from tests.unit.test_journal_lines import WRONG, lines_of, places, written
 from wizard.journal import Journal, unfinished
 from wizard.state_folder import CannotHere, must_be_root
 
@@ -225,3 +227,44 @@ def test_a_journal_of_a_newer_version_is_not_called_damaged(
         said = capfd.readouterr().err
         assert "was written by a newer msa-wizard" in said
         assert "damaged" not in said
+
+
+def test_a_daemon_that_cannot_be_restarted_is_named_and_the_journal_stays(
+    wizard: Wizard, machine: Machine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert wizard.run(machine, "apply", "firewall", "--yes") == 0
+    first = lines_of(machine.journal, "rollback")[0]
+    machine.journal.write_bytes(written([first]))
+    assert wizard.run(machine, "recover") == 1
+    said = capfd.readouterr().err
+    assert "NOT taken back: " in said
+    assert "`systemctl restart sendmail` failed" in said
+    assert machine.journal.exists()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_journal_asks_for_recover_ends_in_words(
+    wizard: Wizard, machine: Machine, seed: int
+) -> None:
+    """Journals of whole lines and of wrong ones, in any order: no exception but the program's own gets out."""
+    assert wizard.run(machine, "apply", "firewall", "--yes") == 0
+    head = machine.store.head()
+    assert head is not None
+    pick = random.Random(seed)
+    seen = set()
+    for _ in range(25):
+        first, *others = lines_of(machine.journal, pick.choice(["apply", "rollback", "debug"]))
+        whole = [
+            line for line in others if line.get("change", {}).get("expected", {}).get("kind") != "packages"
+        ]
+        lines = [first, *pick.sample(whole, pick.randrange(4))]
+        for line in lines:
+            if "head" in line:
+                line["head"] = head.id
+        for _ in range(pick.randrange(2)):
+            container, key = pick.choice(list(places(lines)))
+            container[key] = pick.choice((*WRONG, "firewall", head.id, "keep"))
+        machine.journal.write_bytes(written(lines))
+        seen.add(wizard.run(machine, "recover", *pick.choice([(), ("--finish",), ("--show",)])))
+        machine.journal.unlink(missing_ok=True)
+    assert {0, CANNOT} <= seen <= {0, 1, 2, CANNOT}
