@@ -22,6 +22,7 @@ from screens.places import PLACES, TOOLS
 from screens.welcome import Welcome
 from screens.widgets.changed_cells import ChangedCells
 from wizard.interrupt import SIGNALS
+from wizard.printing import clean_block
 
 
 class WizardApp(App[int]):
@@ -63,8 +64,21 @@ class WizardApp(App[int]):
             with contextlib.suppress(RuntimeError, ValueError):  # in tests we are not in the main thread
                 loop.add_signal_handler(number, self._signalled, number)
         self.app_resume_signal.subscribe(self, lambda _: self._cells.forget(), immediate=True)
+        self.machine.tell = lambda line: self.call_from_thread(self._warn, line)
         self.push_screen(Welcome())
         self.set_interval(0.5, self._watch)
+        self.run_worker(self._miss_history, thread=True)
+
+    def _miss_history(self) -> None:
+        """Say at once that the history was wiped; a damaged store is said where it is read."""
+        from wizard.state_folder import CannotHere
+
+        with contextlib.suppress(CannotHere):
+            if words := self.machine.lost():
+                self.machine.tell(words)
+
+    def _warn(self, words: str) -> None:
+        self.notify(clean_block(words), severity="warning", timeout=60, markup=False)
 
     def _watch(self) -> None:
         """A change that waits for a confirmation is shown on top of everything."""

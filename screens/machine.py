@@ -75,12 +75,20 @@ class Machine:
 
     host: Host = field(default_factory=_host)
     answers: Answers = field(default_factory=_answers)
+    tell: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
+    """Takes what the store was found to be, before anything is done: damaged and healed, or wiped."""
+
+    def lost(self) -> str:
+        """A sentence where the history was wiped. Raises CannotHere."""
+        from wizard import state_folder
+
+        return state_folder.lost_history() if os.geteuid() == 0 else ""
 
     def at_work(self, interrupt: Interrupt, *, recovering: bool = False) -> AtWork:
         """The host is ours while inside. Raises CannotHere, Locked, InterruptedRun."""
         from wizard import state_folder
 
-        return state_folder.at_work(recovering=recovering, told=interrupt)
+        return state_folder.at_work(recovering=recovering, told=interrupt, say=self.tell)
 
     def store(self) -> Store | None:
         """The history for reading alone, None where there is none or where it is not ours to read."""

@@ -15,9 +15,9 @@ from textual.widgets.option_list import Option
 from screens.frame import Frame
 from screens.widgets.signs import check_content
 from wizard.answers import AnswersError
-from wizard.answers_file import save
 from wizard.client_settings import FORMATS, ClientSettings, certificate_warning, check_dns
 from wizard.facts import Facts
+from wizard.output_file import save
 from wizard.plan import Check, Sign
 from wizard.printing import clean
 
@@ -123,11 +123,11 @@ d asks the DNS for its records, c looks at the certificate as a careful client w
             self._say(Content("Name a file first." if made else "There is nothing to write yet."))
             return
         try:
-            save(Path(name).expanduser(), made)
+            words = save(Path(name).expanduser(), made)
         except AnswersError as problem:
             self._say(Content(clean(str(problem))))
         else:
-            self._say(Content(f"✓ {name} is written, readable for you alone."))
+            self._say(Content(f"✓ {words}"))
 
     def action_dns(self) -> None:
         """What the DNS says now."""

@@ -16,8 +16,8 @@ from screens.desk import Job
 from screens.frame import Frame
 from screens.messages import JobEnded, RehearsalSaid
 from screens.widgets.signs import STATES
-from wizard.answers_file import save
 from wizard.interrupt import Interrupted
+from wizard.output_file import save
 from wizard.printing import clean
 
 if TYPE_CHECKING:
@@ -183,14 +183,14 @@ y begins; x ends it at once, and nothing is left of the clone. When it is over, 
             return
         name = "msa-rehearsal.md"
         try:
-            save(Path(name), shown(self._made, "md"))
+            words = save(Path(name).absolute(), shown(self._made, "md"))
         except Exception as error:
             said = problems.words(error)
             if said is None:
                 raise
             self.notify(said, severity="error", markup=False)
         else:
-            self.notify(f"{Path(name).absolute()} is written, readable for you alone.", markup=False)
+            self.notify(words, markup=False)
 
     def action_turn(self, pages: int) -> None:
         """Scroll the report."""

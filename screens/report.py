@@ -12,7 +12,7 @@ from textual.widgets import Input, Label, Markdown
 
 from screens import problems
 from screens.frame import Frame
-from wizard.answers_file import save
+from wizard.output_file import save
 from wizard.overview import Overview
 from wizard.printing import clean
 from wizard.report import report
@@ -73,14 +73,15 @@ in it. The end of the file's name decides: .html is HTML, anything else Markdown
             return
         form = "html" if name.lower().endswith((".html", ".htm")) else "md"
         try:
-            save(Path(name).expanduser(), report(form, self._overview, self.wizard.machine.store()))
+            text = report(form, self._overview, self.wizard.machine.store())
+            words = save(Path(name).expanduser(), text)
         except Exception as error:
             said = problems.words(error)
             if said is None:
                 raise
             self.notify(said, severity="error", markup=False)
         else:
-            self.notify(f"{clean(name)} is written, readable for you alone.", markup=False)
+            self.notify(words, markup=False)
 
     def action_turn(self, pages: int) -> None:
         """Scroll it."""

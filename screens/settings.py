@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -25,7 +26,8 @@ from wizard.answers import (
     load,
     parse,
 )
-from wizard.answers_file import as_toml, save
+from wizard.answers_file import as_toml
+from wizard.output_file import save
 from wizard.printing import clean
 
 TEXTS = (
@@ -177,13 +179,13 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
         """Write the file, for the admin alone."""
         answers = self._check()
         if answers is not None:
-            self._tried(lambda path: save(path, as_toml(answers)), "is written")
+            self._tried(lambda path: save(path, as_toml(answers)))
 
     def action_load(self) -> None:
         """Fill the form from the file."""
-        self._tried(self._load, "is read")
+        self._tried(self._load)
 
-    def _load(self, path: Path) -> None:
+    def _load(self, path: Path) -> str:
         answers = load(path)
         for name, _, _ in TEXTS:
             self.query_one(f"#{_id(name)}", Input).value = _text(answers, name)
@@ -191,15 +193,17 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
             if name not in NOT_KEPT:
                 self.query_one(f"#{_id(name)}", Flag).value = bool(_value(answers, name))
 
-    def _tried(self, act: object, words: str) -> None:
+        return f"{clean(str(path))} is read."
+
+    def _tried(self, act: Callable[[Path], str]) -> None:
+        """Do it with the file that is named, and say what came of it."""
         path = Path(self.query_one("#file", Input).value.strip() or "answers.toml").expanduser()
-        assert callable(act)
         try:
-            act(path)
+            words = act(path)
         except AnswersError as problem:
             self.notify(clean(str(problem)), severity="error", markup=False)
         else:
-            self.notify(f"{path} {words}.", markup=False)
+            self.notify(words, markup=False)
 
     def _check(self) -> Answers | None:
         """The answers, None when something is wrong; says which, or helps with the field."""

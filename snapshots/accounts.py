@@ -13,9 +13,6 @@ _NAMES = re.compile(r"etc/(passwd|group|shadow|gshadow|subuid|subgid)-?\Z")
 _LISTS = {"group": (3,), "gshadow": (2, 3)}
 """The last fields, which are lists of names: each is merged as a set."""
 _GROUP_FIELDS = 4
-_NO_PASSWORD = 4
-"""The password field is `x`, `*`, `!` and the like up to this length, and longer a hash."""
-
 _Key = tuple[bytes, int]
 _Record = bytes | None
 
@@ -141,19 +138,7 @@ def _ordered(result: dict[_Key, bytes], ours: dict[_Key, bytes], theirs: dict[_K
 
 def _conflict(base: _Record, ours: _Record, theirs: _Record) -> list[bytes]:
     yours, left, before = (label.encode() for label in LABELS)
-    mine, old, other = _without_passwords(ours, base, theirs)
+    mine, old, other = ([] if record is None else [record] for record in (ours, base, theirs))
     return [
         b"<<<<<<< " + yours, *mine, b"||||||| " + left, *old, b"=======", *other, b">>>>>>> " + before
     ]  # fmt: skip
-
-
-def _without_passwords(*records: _Record) -> list[list[bytes]]:
-    """The records as lines for people: each hash is a number, which tells it from the others."""
-    numbers: dict[bytes, bytes] = {}
-    shown_ones = []
-    for record in records:
-        fields = record.split(b":") if record is not None else []
-        if len(fields) > 1 and len(fields[1]) > _NO_PASSWORD:
-            fields[1] = numbers.setdefault(fields[1], b"[password %d]" % (len(numbers) + 1))
-        shown_ones.append([b":".join(fields)] if record is not None else [])
-    return shown_ones

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from snapshots.errors import StoreError
-from snapshots.git_repository import BRANCH, GitRepository
+from snapshots.git_repository import BRANCH, SHALLOW, GitRepository
 from snapshots.object_reader import ObjectReader
 from snapshots.pack_file import fault_of_loose, fault_of_pack
+from snapshots.repository_frame import read_regular
 from snapshots.tree import read_link
 
 
@@ -64,9 +66,20 @@ def _fault_of_head(repository: GitRepository) -> str:
     if head is None:
         objects = next(_packs(repository.path), None) or loose_objects(repository.path)
         return f"{BRANCH}, which names the newest commit, is missing." if objects else ""
+    if not _is_list_of_commits(repository.path / SHALLOW):
+        return f"{SHALLOW}, which says where the history begins, is damaged."
     try:
         with ObjectReader(repository) as reader:
             (tree,) = reader.read([read_link(reader, head).tree])
     except StoreError:
         tree = None
     return "" if tree is not None else f"The newest commit, {head[:10]}, cannot be read."
+
+
+def _is_list_of_commits(path: Path) -> bool:
+    try:
+        return re.fullmatch(rb"(?:[0-9a-f]{40}\n)*", read_regular(path)) is not None
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False

@@ -18,7 +18,7 @@ def read_declared(store: Path) -> tuple[str, ...]:
     try:
         found = read_entry(store / _FILE)
         paths = json.loads(found.content) if found else []
-    except (EntryError, ValueError) as cause:
+    except (EntryError, RecursionError, ValueError) as cause:
         raise _damaged(store, f" ({cause})") from cause
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
         raise _damaged(store, "")

@@ -10,8 +10,9 @@ from snapshots.entry import Kind, is_large
 from snapshots.git_repository import GitRepository
 from snapshots.metadata import Metadata
 from snapshots.object_reader import ObjectReader
-from snapshots.private_key import HIDDEN, holds_private_key, may_be_of_a_key
+from snapshots.private_key import may_be_of_a_key
 from snapshots.scan import What
+from snapshots.secret_text import PasswordMask, hidden
 from snapshots.tree import Comparison, Difference, RawChange
 from snapshots.visible import visible_bytes, visible_path
 
@@ -22,7 +23,7 @@ _HUGE = "1m"
 def difference_text(repository: GitRepository, compared: Comparison) -> str:
     """The text for the differences between two commits; for the first commit a list of what it holds.
 
-    Control characters are shown as escapes, private keys not at all. Raises StoreError.
+    Control characters are shown as escapes; what `secret_text` hides is not shown. Raises StoreError.
     """
     patches = _patches(repository, compared.raw, compared.before, compared.after) if compared.before else {}
     lines: list[str] = []
@@ -100,10 +101,15 @@ def _patches(
         for one in raw:
             if layout.is_live(one.name):
                 patch = [line for _ in range(2 if one.type_changed else 1) for line in next(remaining)]
-                secret = may_be_of_a_key(b"\n".join(patch)) and _has_key(reader, one)
-                patches[layout.from_tree(one.name)] = [HIDDEN.encode()] if secret else patch
+                path = layout.from_tree(one.name)
+                patches[path] = _shown(reader, os.fsdecode(path), one, patch)
     return patches
 
 
-def _has_key(reader: ObjectReader, one: RawChange) -> bool:
-    return holds_private_key(*reader.read([name for name in (one.before, one.after) if name]))
+def _shown(reader: ObjectReader, path: str, one: RawChange, patch: list[bytes]) -> list[bytes]:
+    """The patch without what is secret. Only where a line could be of a key the whole contents are looked at."""
+    sides = [name for name in (one.before, one.after) if name]
+    contents = reader.read(sides) if may_be_of_a_key(b"\n".join(patch)) else []
+    if instead := hidden(path, *contents):
+        return [instead.encode()]
+    return list(map(PasswordMask(path).line, patch))

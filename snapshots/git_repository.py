@@ -5,6 +5,7 @@ No hook, no signing, no process in the background: the same bytes whoever runs i
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import importlib
 import os
@@ -19,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from snapshots.errors import StoreError
+from snapshots.repository_frame import CONFIG, FORMAT, read_regular
 from snapshots.visible import visible_bytes
 
 if TYPE_CHECKING:
@@ -28,19 +30,6 @@ BRANCH = "refs/heads/main"
 SHALLOW = "shallow"
 """The file with which git, too, takes a commit for the beginning of the history."""
 
-_FORMAT = 1
-_CONFIG: tuple[tuple[str, str, str], ...] = (
-    ("core", "fsync", "all"),
-    ("core", "hooksPath", "/dev/null"),
-    ("core", "attributesFile", "/dev/null"),
-    ("core", "excludesFile", "/dev/null"),
-    ("commit", "gpgSign", "false"),
-    ("gc", "auto", "0"),
-    ("gc", "autoDetach", "false"),
-    ("maintenance", "auto", "false"),
-    ("fastimport", "unpackLimit", "1"),
-    ("msa-wizard", "format", str(_FORMAT)),
-)
 _ID = re.compile(rb"[0-9a-f]{40}\n?")
 _environ_lock = threading.Lock()
 
@@ -97,14 +86,14 @@ class GitRepository:
             with _without_git_variables():
                 self._repo = repo_class(path, expand_vars=False)
                 (found,) = _config(module, path, [("msa-wizard", "format")])
-        except (module.GitError, OSError, ValueError) as cause:
+        except (module.GitError, configparser.Error, OSError, ValueError) as cause:
             raise StoreError(
-                f"{str(path)!r} is no usable git repository ({cause}). Move it away to begin a new history, "
-                f"or mend it with git."
+                f"{str(path)!r} is no usable git repository ({visible_bytes(str(cause).encode())[:300]}). Bring it back "
+                f"from a backup, or move it away to begin a new history."
             ) from cause
-        if found != str(_FORMAT):
+        if found != str(FORMAT):
             raise StoreError(
-                f"{str(path)!r} has the format {found!r} and this program knows format {_FORMAT}: "
+                f"{str(path)!r} has the format {found!r} and this program knows format {FORMAT}: "
                 f"use the program that made it, or a newer one."
             )
 
@@ -129,9 +118,9 @@ class GitRepository:
                     object_format="sha1",
                 )
                 with repo.config_writer() as config:
-                    for section, option, value in _CONFIG:
+                    for section, option, value in CONFIG:
                         config.set_value(section, option, value)
-            if _config(module, draft, [row[:2] for row in _CONFIG]) != [row[2] for row in _CONFIG]:
+            if _config(module, draft, [row[:2] for row in CONFIG]) != [row[2] for row in CONFIG]:
                 raise OSError("its configuration could not be written")  # of which GitPython says nothing
             (draft / "config").chmod(0o600)  # GitPython writes it under the umask of the caller
             draft.rename(path)
@@ -142,10 +131,10 @@ class GitRepository:
     def head(self) -> str | None:
         """The id of the newest commit, None before the first. Raises StoreError when it cannot be told."""
         try:
-            found = (self.path / BRANCH).read_bytes()
+            found = read_regular(self.path / BRANCH)
         except FileNotFoundError:
             return self._packed_head()
-        except OSError as cause:
+        except (OSError, ValueError) as cause:
             raise self._damaged(str(cause)) from cause
         if not _ID.fullmatch(found):
             # Never taken for an empty store: a new baseline would hide the whole history.

@@ -21,6 +21,7 @@ from snapshots.leftovers import HEALING_PREFIX
 from snapshots.pack_file import readable_objects
 from snapshots.packing import join_packs
 from snapshots.private_folder import make_private_folder
+from snapshots.repository_frame import frame_faults, put_back
 from snapshots.whole_commit import Whole, newest_whole
 
 _DAMAGED = "damaged"
@@ -59,6 +60,30 @@ def heal(
         shutil.rmtree(draft, ignore_errors=True)
     join_packs(repository)
     return (*damage.sentences(), *_sentences(whole, kept))
+
+
+def heal_frame(store: Path) -> tuple[str, ...]:
+    """Puts back what makes the store's folder a repository, and says what that was, in sentences. Raises StoreError."""
+    faults = frame_faults(store)
+    if not faults:
+        return ()
+    draft = store.with_name(f".{store.name}.{secrets.token_hex(8)}")
+    try:
+        GitRepository.create(draft)
+        put_back(store, faults, draft)
+    except OSError as cause:
+        raise StoreError(
+            f"The store {str(store)!r} is damaged and could not be put right: {cause}"
+        ) from cause
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    kept = store / _DAMAGED
+    return tuple(
+        f"{name} of the store {fault}: it is as it was when the store was made; the old is in {kept}."
+        if fault != "is missing"
+        else f"{name} of the store was missing: it is as it was when the store was made."
+        for name, fault in faults.items()
+    )
 
 
 def _wanted(repository: GitRepository) -> str | None:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from snapshots.entry import Entry, Kind
 from snapshots.metadata import Owners
+from snapshots.secret_text import PasswordMask, hidden
 from snapshots.visible import visible_bytes
 
 _T = TypeVar("_T")
@@ -33,12 +34,14 @@ class Conflict:
     what: str
     """`content`, `mode`, `owner`, `group`, `xattrs`, `kind` or `deletion`."""
     text: str
-    """For people: hunks between markers, or one line."""
+    """For people: hunks between markers, or one line. Nothing secret is in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContentMerge:
-    """Contents made one. `conflict`, for people, is empty where there is none; else `content` is ours."""
+    """Contents made one. `conflict` is empty where there is none, and `content` is ours otherwise.
+
+    It may hold secrets: what shows it is a `Conflict`."""
 
     content: bytes
     conflict: str = ""
@@ -159,8 +162,13 @@ class _Fields:
             return self._field("content", "target", lambda one: one.content, visible_bytes)
         merge = contents(base, ours, theirs)
         if merge.conflict:
-            self._conflicts.append(Conflict(self._path, "content", merge.conflict))
+            self._conflicts.append(Conflict(self._path, "content", self._shown(merge.conflict)))
         return merge.content
+
+    def _shown(self, conflict: str) -> str:
+        """The conflict without what is secret."""
+        lines = PasswordMask(self._path).text(conflict.encode("utf-8", "surrogateescape"))
+        return hidden(self._path)[1:-1] or lines.decode("utf-8", "surrogateescape")
 
     def _xattrs(self) -> list[tuple[str, bytes]]:
         names = sorted({name for one in self._sides for name, _ in one.xattrs} - {_ACL})

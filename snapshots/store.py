@@ -8,14 +8,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from snapshots import stat_cache
+from snapshots import history_mark, stat_cache
 from snapshots.author import Author, author_from_environment
 from snapshots.damage import Damage, find_damage
 from snapshots.declared import read_declared, with_declared, write_declared
 from snapshots.entry import Entry
 from snapshots.errors import StoreError
 from snapshots.git_repository import GitRepository
-from snapshots.healing import heal
+from snapshots.healing import heal, heal_frame
 from snapshots.history import History
 from snapshots.leftovers import remove_leftovers
 from snapshots.merge import Choice, Conflict
@@ -24,6 +24,7 @@ from snapshots.metadata import Owners
 from snapshots.packing import join_many_packs
 from snapshots.private_folder import check_private_folder, make_private_folder
 from snapshots.recording import Draft, record_given, record_live
+from snapshots.repository_frame import frame_faults
 from snapshots.reversal import Reversal, reverse
 from snapshots.scan import PathChange, Scan, scan
 from snapshots.stat_cache import Recorded
@@ -84,23 +85,35 @@ class Store:
             GitRepository.create(path)
         wait_for_writers(path)
         gone = remove_leftovers(path)
+        said = heal_frame(path)
         store = cls(path, root, writable=True)
         if gone:
-            store._healed = (f"An earlier run was cut short; what it left is removed: {', '.join(gone)}.",)
+            said = (f"An earlier run was cut short; what it left is removed: {', '.join(gone)}.", *said)
+        store._healed = said
         if damage := find_damage(store._repository):
             store._heal(damage)
+        if store._repository.head() is not None:
+            history_mark.mark(path)
+        elif sentence := history_mark.lost(path):
+            store._healed += (sentence,)
         store.declare(extra)
         return store
 
     @classmethod
     def open_existing(cls, path: Path, *, root: Path = Path("/")) -> Store | None:
-        """The store at `path` for reading alone, None where there is none; makes and changes nothing.
+        """The store at `path`, read-only, None where there is none; makes and changes nothing.
 
         Raises StoreError as `open` does, and for a damaged store, which only `open` mends.
         """
         path = path.absolute()
-        if not check_private_folder(path.parent) or not check_private_folder(path):
+        if not check_private_folder(path.parent) or not check_private_folder(path) or not any(path.iterdir()):
             return None
+        if faults := frame_faults(path):
+            sentences = " ".join(f"{name} {fault}." for name, fault in faults.items())
+            raise StoreError(
+                f"The store {str(path)!r} is damaged: {sentences} It was only looked at; the next `apply`, `rollback` or "
+                f"`recover` fixes it."
+            )
         store = cls(path, root, writable=False)
         if find_damage(store._repository):
             wait_for_writers(path)  # a pack is there a moment before its index
@@ -110,6 +123,13 @@ class Store:
                     f"the next `apply`, `rollback` or `recover` mends it."
                 )
         return store
+
+    @staticmethod
+    def lost(path: Path) -> str:
+        """A sentence where there was a history at `path` and there is none; else "". Raises StoreError as `open_existing`."""
+        sentence = history_mark.lost(path)
+        store = Store.open_existing(path) if sentence else None
+        return "" if store is not None and store.head() is not None else sentence
 
     @property
     def path(self) -> Path:
@@ -194,6 +214,8 @@ class Store:
         if new_head is None or new_head == head:
             raise StoreError(f"git made no commit in {str(self._path)!r}, and did not say why.")
         self._remember(recorded, found, new_head)
+        if head is None:
+            history_mark.mark(self._path)
         join_many_packs(self._repository)
         return parse_commit(new_head, author.cleaned(), when, text)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
@@ -19,6 +21,9 @@ SERVABLE = ("LOGIN", "PLAIN")
 """The SASL mechanisms saslauthd can serve: it needs the password itself (DEBIAN.md trap 7)."""
 
 MAX_FILE = 64 * 1024
+_MAX_LINE = 4096
+_MAX_DOTS = 20
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'")
 _LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}\Z")
 _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?\Z")
 _ZONE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}\Z")
@@ -105,28 +110,68 @@ FIREWALL_CHOICES = ("auto", *NAMES, "none")
 def load(path: Path) -> Answers:
     """The answers in the TOML file at `path`. Raises AnswersError naming file, line, key and what is allowed."""
     try:
-        if not path.is_file():
-            raise AnswersError(
-                f"{path}: there is no such file. `msa-wizard answers > {path.name}` makes one."
-            )
-        if path.stat().st_size > MAX_FILE:
-            raise AnswersError(f"{path}: larger than {MAX_FILE // 1024} KiB, which no answers file is.")
-        text = path.read_bytes().decode("utf-8")
+        text = _content(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise AnswersError(
             f"{path}: not UTF-8 text (byte {error.start}). TOML is written in UTF-8."
         ) from error
-    except OSError as error:
-        raise AnswersError(f"{path}: cannot be read: {error.strerror}.") from error
+    except FileNotFoundError:
+        raise AnswersError(
+            f"{path}: there is no such file. `msa-wizard answers > {path.name}` makes one."
+        ) from None
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise AnswersError(f"{_clean(str(path))}: cannot be read: {why}.") from error
     return parse(text, str(path))
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a regular file. Never waits: not for the writer of a pipe, and not for a device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise AnswersError(f"{path}: not a regular file. Put the answers into a file of their own.")
+        content = file.read(MAX_FILE + 1)
+    if len(content) > MAX_FILE:
+        raise AnswersError(f"{path}: larger than {MAX_FILE // 1024} KiB, which no answers file is.")
+    return content
 
 
 def parse(text: str, name: str = "answers.toml") -> Answers:
     """The answers in `text`; `name` stands in the error messages. Raises AnswersError."""
+    _check_shape(text, name)
+    try:
+        return _parsed(text, name)
+    except RecursionError:
+        raise AnswersError(
+            f"{name}: lists or tables within each other, far deeper than any answer has them."
+        ) from None
+
+
+def _check_shape(text: str, name: str) -> None:
+    """Refuse what no answers file holds and the parser would work on for long: its time grows with the square of a key's
+    parts. Raises AnswersError."""
+    if len(text) > MAX_FILE:
+        raise AnswersError(f"{name}: larger than {MAX_FILE // 1024} KiB, which no answers file is.")
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > _MAX_LINE:
+            raise AnswersError(
+                f"{name}, line {number}: longer than {_MAX_LINE} characters, which no line of an answers file is."
+            )
+        bare = _QUOTED.sub("", line).partition("#")[0]
+        if max(part.count(".") for part in re.split(r"[={,]", bare)) > _MAX_DOTS:
+            raise AnswersError(
+                f"{name}, line {number}: a key of more than {_MAX_DOTS} parts; the longest there is has two."
+            )
+
+
+def _parsed(text: str, name: str) -> Answers:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AnswersError(f"{name}: not valid TOML: {error}.") from error
+    except ValueError as error:  # a number of thousands of digits, which Python does not read
+        raise AnswersError(f"{name}: not valid TOML: {str(error).partition(';')[0]}.") from error
     made: dict[str, _Section] = {}
     accept = _accept(name, text, data.pop("accept", []))
     for section, values in data.items():
@@ -360,4 +405,6 @@ def _clean(text: str) -> str:
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "so large a number"
     return _clean(repr(value))

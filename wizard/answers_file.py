@@ -1,13 +1,11 @@
-"""Answers as the commented TOML that `wizard.answers` reads, and written to a file."""
+"""Answers as the commented TOML that `wizard.answers` reads."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from snapshots.entry import Entry, EntryError, Kind, write_entry
 from templates import render
-from wizard.answers import FIREWALL_CHOICES, MECHANISMS, Answers, AnswersError
+from wizard.answers import FIREWALL_CHOICES, MECHANISMS, Answers
 from wizard.facts import Facts
 from wizard.password_source import in_words
 
@@ -36,16 +34,6 @@ def as_toml(answers: Answers, facts: Facts | None = None) -> str:
         user=_inside(test.user),
         send_to=_inside(test.send_to),
     )
-
-
-def save(path: Path, text: str) -> None:
-    """Write a file for the admin alone, atomically, never through a symbolic link. Raises AnswersError."""
-    import os
-
-    try:
-        write_entry(path.absolute(), Entry(Kind.FILE, 0o600, os.geteuid(), os.getegid(), text.encode()))
-    except EntryError as error:
-        raise AnswersError(f"{path} could not be written: {error}") from error
 
 
 def _inside(value: str) -> str:

@@ -61,6 +61,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from wizard.host import HostError
     from wizard.interrupt import Interrupted
     from wizard.lock import Locked
+    from wizard.plan import ChangeError
     from wizard.printing import clean_block, error
     from wizard.rollback import RollbackRefused
     from wizard.state_folder import CannotHere, InterruptedRun
@@ -84,7 +85,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except InterruptedRun as problem:
         error(f"msa-wizard: {clean_block(str(problem))}")
         return INTERRUPTED
-    except (HostError, StoreError, OSError) as problem:
+    except (ChangeError, HostError, StoreError, OSError) as problem:
         error(f"msa-wizard: {clean_block(str(problem))}")
         return FAILED
     except Interrupted as problem:

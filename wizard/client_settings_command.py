@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard.answers import Answers, AnswersError, load
-from wizard.answers_file import save
 from wizard.client_settings import ClientSettings, check_dns
 from wizard.host import Host
 from wizard.look import look
+from wizard.output_file import save
 from wizard.plan import Sign
-from wizard.printing import check_text, out
+from wizard.printing import check_text, error, out
 
 if TYPE_CHECKING:
     import argparse
@@ -27,8 +26,7 @@ def client_settings(arguments: argparse.Namespace) -> int:
     except ValueError as problem:
         raise AnswersError(str(problem)) from problem
     if arguments.output:
-        save(Path(arguments.output), made)
-        print(f"{arguments.output} is written.", file=sys.stderr)
+        error(save(Path(arguments.output), made))
     else:
         out(made.rstrip("\n"))
     if not arguments.check_dns:

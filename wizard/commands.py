@@ -34,6 +34,7 @@ from wizard.state_folder import (
     at_work,
     existing_store,
     killed_run,
+    lost_history,
     must_be_root,
 )
 from wizard.steps import STEPS
@@ -258,8 +259,8 @@ def status(arguments: argparse.Namespace) -> int:
         out(as_json.dumps(steps=steps, interrupted=waits))
     else:
         out(status_lines(rows))
-        if waits:
-            error(f"msa-wizard: {waits}")
+        for words in filter(None, (waits, lost_history() if os.geteuid() == 0 else "")):
+            error(f"msa-wizard: {words}")
     return 0
 
 
@@ -341,8 +342,9 @@ def test(arguments: argparse.Namespace) -> int:
 def _existing_or_say() -> Store:
     must_be_root()
     store = existing_store()
-    if store is None:
+    if store is None or store.head() is None:
         raise CannotHere(
-            "there is no history yet: nothing was ever applied on this host (`msa-wizard plan` shows what would be)"
+            lost_history()
+            or "there is no history yet: nothing was ever applied on this host (`msa-wizard plan` shows what would be)"
         )
     return store

@@ -8,12 +8,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SCHEMA = 1
+from wizard.journal_lines import SCHEMA, NewerError, first_line, later_line
+
+LARGEST = 64 << 20
+"""Bytes of a journal at most."""
 
 
 class JournalError(Exception):
@@ -135,40 +139,54 @@ class Journal:
 def unfinished(path: Path) -> Unfinished | None:
     """What the journal at `path` says, None when nothing was begun. Raises JournalError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            lines = file.read().split(b"\n")[:-1]
+        content = _content(path)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise JournalError(f"the journal {path} cannot be read: {error.strerror}") from error
     try:
-        return _told(lines)
-    except (ValueError, KeyError, TypeError) as error:
+        return _told(content.split(b"\n")[:-1])
+    except NewerError as error:
         raise JournalError(
-            f"the journal {path} is damaged ({error!r}). `msa-wizard history` and `msa-wizard status` show how far the "
+            f"the journal {path} was written by a newer msa-wizard ({error}). Nothing was changed; run `recover` of that "
+            f"version"
+        ) from error
+    except ValueError as error:
+        raise JournalError(
+            f"the journal {path} is damaged ({error}). `msa-wizard history` and `msa-wizard status` show how far the "
             f"run came; move the file away when the host is as it should be"
         ) from error
 
 
+def _content(path: Path) -> bytes:
+    """All that a regular file holds; a pipe in its place is not waited for. Raises OSError, JournalError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_size > LARGEST:
+            raise JournalError(f"the journal {path} cannot be read: it is larger than any journal")
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            raise JournalError(f"the journal {path} cannot be read: it is not a regular file; move it away")
+        return file.readall()
+
+
 def _told(lines: list[bytes]) -> Unfinished | None:
+    """Raises NewerError, and ValueError for a line that is not as it should be."""
     if not lines:
         return None
-    first = json.loads(lines[0])
-    if first["schema"] != SCHEMA:
-        raise ValueError(f"schema {first['schema']}")
+    first = first_line(lines[0])
     told = Unfinished(
         first["operation"], first["run"], first["who"], first["since"], first["head"], first["request"]
     )
-    for line in lines[1:]:
-        said = json.loads(line)
+    for number, line in enumerate(lines[1:], 2):
+        said = later_line(line, number)
         if "step" in said:
             told.accepted += [str(item) for item in said.get("accepted", ())]
             if (told.step, told.step_head) != (said["step"], said["head"]):  # else it was taken up again
                 told.step, told.step_head, told.changes = said["step"], said["head"], []
         elif "change" in said:
             told.changes.append(said["change"])
-        elif "settled" in said:
+        else:
             told.step, told.step_head, told.changes = None, "", []
     return told
 

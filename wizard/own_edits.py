@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
+from snapshots.secret_text import PasswordMask, hidden
 from snapshots.visible import visible_bytes
 from wizard.changes.file import FileChange
 from wizard.plan import Plan
@@ -23,7 +24,8 @@ _SHOWN = 40
 
 @dataclass(frozen=True)
 class OwnEdit:
-    """A file in which the step would undo work of the admin: its path, and three versions of the lines, for people."""
+    """A file in which the step would undo work of the admin: its path, and three versions of the lines, for people.
+    Nothing secret is in them."""
 
     path: str
     text: str
@@ -49,8 +51,13 @@ def met(left: Entry | None, change: FileChange) -> str:
         return ""
     lines = list(_metadata(left, now, then))
     versions = _versions(_lines(now), _lines(left), _lines(then))
+    mask = PasswordMask(change.path)
+    instead = hidden(change.path, *(side.content for side in (now, left, then) if side))
+    if any(versions) and instead:
+        return "\n".join([*lines, instead])
     for label, version in zip(LABELS, versions, strict=True) if any(versions) else ():
-        lines += [f"{label}:", *(f"  {visible_bytes(line)}" for line in version[:_SHOWN] or [b"(not there)"])]
+        shown = map(mask.line, version[:_SHOWN] or [b"(not there)"])
+        lines += [f"{label}:", *(f"  {visible_bytes(line)}" for line in shown)]
         lines += [f"  ... {len(version) - _SHOWN} lines more"] if len(version) > _SHOWN else []
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from snapshots.entry import TEMPORARY_PREFIX
 from snapshots.errors import StoreError
@@ -25,7 +25,7 @@ from wizard.events import Report
 from wizard.host import MARK, Host, HostError
 from wizard.journal import Journal, Unfinished
 from wizard.look import DAEMONS, look
-from wizard.plan import Effect, Say
+from wizard.plan import ChangeError, Effect, Say
 from wizard.recall import recall
 from wizard.recorder import Recorder
 from wizard.rollback import prepare
@@ -43,6 +43,7 @@ APT_PATIENCE = 1800.0
 """Seconds for apt and dpkg to: they are never stopped half-way."""
 AGAIN = "recover"
 """The step in the journal while recorded steps are taken back: a second recovery goes on with it."""
+_Made = TypeVar("_Made", Answers, Listen, Auth, Test, Firewall)
 _DPKG = ("apt-get", "apt", "dpkg", "dpkg-deb")
 
 
@@ -77,7 +78,12 @@ class Recovery:
             later = self._taken_back(commits)
             done = dataclasses.replace(later, undone=(*done.undone, *later.undone))
         if self.told.operation == "rollback" and not (done.not_undone or done.failed):
-            restart_stale(self.host, [str(name) for name in _list(self.told.request["running"])], self.say)
+            try:
+                restart_stale(
+                    self.host, [str(name) for name in _list(self.told.request["running"])], self.say
+                )
+            except ChangeError as error:
+                done = dataclasses.replace(done, not_undone=(*done.not_undone, str(error)))
         return done
 
     def finish(self) -> Undone | Run:
@@ -114,14 +120,17 @@ class Recovery:
 
     def _engine(self) -> Engine:
         """That of the killed run, with its steps. Raises HostError when one of them cannot be made again."""
-        answers, given = answers_from(self.told.request["answers"]), self.told.request.get("extra")
-        answers = dataclasses.replace(answers, accept=(*answers.accept, *self.told.accepted))
-        if given is None:
-            return Engine(self.host, answers, self.report)
+        given = self.told.request.get("extra")
         try:
+            answers = answers_from(self.told.request["answers"])
+            answers = dataclasses.replace(answers, accept=(*answers.accept, *self.told.accepted))
+            if given is None:
+                return Engine(self.host, answers, self.report)
             steps = [find(name).again(self.host, kept) for name, kept in given]  # type: ignore[attr-defined]
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(f"The journal is damaged, or another version wrote it: {error}.") from error
+        except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"The journal is damaged, or another version wrote it: {error!r}. `msa-wizard recover` undoes the run."
+            ) from error
         except HostError as error:
             raise HostError(
                 f"the interrupted run cannot be finished: {error}. `msa-wizard recover` takes it back"
@@ -264,23 +273,31 @@ def marked(host: Host) -> dict[int, str]:
 
 
 def answers_from(kept: Any) -> Answers:
-    """The answers that the journal kept. Raises KeyError or TypeError."""
+    """The answers that the journal kept. Raises AttributeError, KeyError or TypeError."""
 
     def section(kind: Any, values: dict[str, Any]) -> Any:
-        return kind(
-            **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        )
+        made = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return _typed(kind(**made), kind())
 
-    return Answers(
+    answers = Answers(
         section(Listen, kept["listen"]),
         section(Auth, kept["auth"]) if "accept" in kept else _old_auth(kept["auth"]),
         section(Test, kept["test"]),
         kept["replace_mta"],
-        Firewall(**kept.get("firewall", {})),
+        section(Firewall, kept.get("firewall", {})),
         kept.get("confirm_within", 0),
         watch_restart=kept.get("watch_restart", 0),
         accept=tuple(map(str, kept.get("accept", ()))),
     )
+    return _typed(answers, Answers())
+
+
+def _typed(made: _Made, default: _Made) -> _Made:
+    """`made`, where each of its fields is of the type that it has in `default`. Raises TypeError."""
+    for each in dataclasses.fields(default):
+        if type(getattr(made, each.name)) is not type(getattr(default, each.name)):
+            raise TypeError(f"{each.name} is of the wrong type")
+    return made
 
 
 def _old_auth(kept: dict[str, Any]) -> Auth:

@@ -12,11 +12,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from wizard import as_json
-from wizard.answers_file import save
 from wizard.commands import answers_of, steps_of
 from wizard.engine import EngineError
 from wizard.host import environment
 from wizard.interrupt import SIGNALS, Interrupted
+from wizard.output_file import check_output, save
 from wizard.printing import clean, error, out
 from wizard.rehearse.clone import Clone
 from wizard.rehearse.kept import end_kept
@@ -46,6 +46,8 @@ def rehearse(arguments: argparse.Namespace) -> int:
         ended = end_kept()
         out(f"Ended: {ended} clone{'' if ended == 1 else 's'}." if ended else "No clone is up.")
         return 0
+    if arguments.output:
+        check_output(Path(arguments.output))
     quiet = arguments.json or (arguments.format != "text" and not arguments.output)
 
     def tell(said: dict[str, Any]) -> None:
@@ -61,11 +63,8 @@ def rehearse(arguments: argparse.Namespace) -> int:
     elif arguments.format == "text":
         out(shown(made, "text").rstrip("\n"))
     if arguments.output:
-        save(
-            Path(arguments.output),
-            as_json.dumps(**made.to_json()) if arguments.json else shown(made, arguments.format),
-        )
-        error(f"{clean(arguments.output)} is written.")
+        text = as_json.dumps(**made.to_json()) if arguments.json else shown(made, arguments.format)
+        error(save(Path(arguments.output), text))
     elif arguments.format != "text":
         out(shown(made, arguments.format).rstrip("\n"))
     return int(not made.ok)

@@ -152,12 +152,10 @@ def recover(arguments: argparse.Namespace) -> int:
         return 0
     with at_work(recovering=True) as (store, journal, interrupt):
         told = killed_run()
-        for line in getattr(store, "healed", ()):
-            out(clean(line))
         if told is None:
             out("No run was interrupted: nothing to recover.")
             return 0
-        out(f"{told.words()}.")
+        out(clean(f"{told.words()}."))
         recovery = Recovery(
             Host(), store, journal, told, show, lambda line: out(f"   | {clean(line)}"), interrupt
         )

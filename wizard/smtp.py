@@ -203,7 +203,7 @@ class _Conversation:
             self.code = 250
             if self.credentials is None:
                 return f"All is well up to the offer of AUTH {self._names(offered)}; no login was tried."
-            self.layer = Layer.CREDENTIALS
+            self.layer = Layer.LOGIN
             submission.authenticate(
                 wire, self.credentials, target.mechanism, self.transcript.shown(self.credentials.user)
             )

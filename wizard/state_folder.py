@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,12 +39,13 @@ class InterruptedRun(Exception):
 
 @contextmanager
 def at_work(
-    *, recovering: bool = False, told: Interrupt | None = None
+    *, recovering: bool = False, told: Interrupt | None = None, say: Callable[[str], None] | None = None
 ) -> Iterator[tuple[Store, Journal, Interrupt]]:
     """The store, the journal and the signals, while we alone change this host.
 
     Signals are caught here, which the main thread alone may do; in another thread `told` is an Interrupt that
-    somebody else tells of them.
+    somebody else tells of them. `say`, or standard error, is told before anything is done what the store was found to
+    be: damaged and healed, or wiped.
 
     Raises CannotHere, Locked, and InterruptedRun unless we are `recovering`."""
     must_be_root()
@@ -65,7 +66,16 @@ def at_work(
         killed = killed_run()
         if killed is not None and not recovering:
             raise InterruptedRun(killed)
-        yield _open(), Journal(JOURNAL), interrupt
+        store = _open()
+        for line in store.healed:
+            (say or _on_standard_error)(line)
+        yield store, Journal(JOURNAL), interrupt
+
+
+def _on_standard_error(line: str) -> None:
+    from wizard.printing import clean_block, error
+
+    error(f"msa-wizard: {clean_block(line)}")
 
 
 def _give_up() -> None:
@@ -96,11 +106,21 @@ def must_be_root() -> None:
 
 
 def existing_store() -> Store | None:
-    """The store for reading alone, None where there is none. Raises CannotHere."""
+    """The store, read-only, None where there is none, or nothing in it. Raises CannotHere."""
     from snapshots.store import Store
 
     try:
         return Store.open_existing(STORE)
+    except StoreError as problem:
+        raise CannotHere(str(problem)) from problem
+
+
+def lost_history() -> str:
+    """A sentence where a history was wiped, and no new one was begun; else "". Raises CannotHere."""
+    from snapshots.store import Store
+
+    try:
+        return Store.lost(STORE)
     except StoreError as problem:
         raise CannotHere(str(problem)) from problem
 

@@ -10,6 +10,8 @@ from wizard.wire import MASK, Credentials, Finding, Layer, Transcript, encode, f
 
 _NOT_OFFERED = (500, 502, 503, 504, 534)  # RFC 4954 section 6; sendmail says 504 and 503
 _WANTS_TLS = (530, 538)
+_BEFORE = "before it had the password"
+_AFTER = "and did not judge the password"
 _COMMAND_CHARACTERS = 500  # RFC 4954 section 4: a longer initial response must wait for the 334
 
 
@@ -85,24 +87,27 @@ def authenticate(wire: Wire, credentials: Credentials, mechanism: str, user_show
         exchange = [("AUTH PLAIN", None, "log in"), (token, MASK, said)]
         if len(token) <= _COMMAND_CHARACTERS:
             exchange = [(f"AUTH PLAIN {token}", f"AUTH PLAIN {MASK}", said)]
-    reply = wire.ask(*exchange[0])
-    for step in exchange[1:]:
-        if reply.code != 334:
+    sent = False
+    reply = None
+    for line in exchange:
+        if reply is not None and reply.code != 334:
             break
-        reply = wire.ask(*step)
-    else:
-        if reply.code == 235:
-            return
-    if reply.code == 235:
-        raise failure(Layer.CREDENTIALS, f"it answered {reply} before it had the password", reply.code)
-    layer = (
-        Layer.AUTH_OFFER
-        if reply.code in _NOT_OFFERED
-        else Layer.STARTTLS
-        if reply.code in _WANTS_TLS
-        else Layer.CREDENTIALS
-    )
-    raise failure(layer, f"AUTH {mechanism} got {reply}", reply.code)
+        sent = sent or line[1] is not None
+        try:
+            reply = wire.ask(*line)
+        except WireError as error:
+            raise failure(Layer.LOGIN, f"{error}, {_BEFORE if not sent else _AFTER}") from None
+    assert reply is not None, "there is a first line"
+    if reply.code == 235 and sent:
+        return
+    layer, when = Layer.CREDENTIALS, ""
+    if reply.code in _NOT_OFFERED:
+        layer = Layer.AUTH_OFFER
+    elif reply.code in _WANTS_TLS:
+        layer = Layer.STARTTLS
+    elif not sent or 400 <= reply.code < 500:
+        layer, when = Layer.LOGIN, f", {_BEFORE if not sent else _AFTER}"
+    raise failure(layer, f"AUTH {mechanism} got {reply}{when}", reply.code)
 
 
 def deliver(wire: Wire, transcript: Transcript, sender: str, recipient: str) -> str | None:

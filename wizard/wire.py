@@ -243,6 +243,7 @@ class Layer(StrEnum):
     STARTTLS = "starttls"
     CERTIFICATE = "certificate"
     AUTH_OFFER = "auth-offer"
+    LOGIN = "login"
     CREDENTIALS = "credentials"
     RELAY = "relay"
 
@@ -283,6 +284,11 @@ _CAUSES = {
         "Probable causes: libsasl2-modules is not installed (nothing is logged then), sasl.m4 is not "
         "included in sendmail.mc, or the daemon has M=A. Mend it, run update_auth, restart sendmail."
     ),
+    Layer.LOGIN: (
+        "That says nothing of the user name or the password. Probable causes: saslauthd or the server is overloaded or "
+        "just starting, a rule or a milter turns this client away, or the connection is bad. Look in `journalctl -t "
+        "sm-mta -t saslauthd`, then try again."
+    ),
     Layer.CREDENTIALS: (
         "Probable causes: the user name or password is wrong, or the account is locked or expired (log: "
         "`authentication failure (-13)`); saslauthd is down or its socket out of reach (`generic failure "
@@ -301,6 +307,7 @@ _HEADLINES = {
     Layer.STARTTLS: "No encryption",
     Layer.CERTIFICATE: "The certificate is not trusted, and no password was sent",
     Layer.AUTH_OFFER: "The login is not offered",
+    Layer.LOGIN: "The login was broken off",
     Layer.CREDENTIALS: "The login was refused",
     Layer.RELAY: "The message was refused",
 }

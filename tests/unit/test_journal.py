@@ -119,7 +119,7 @@ def test_what_a_run_leaves_that_was_killed_in_its_first_line_is_no_run(path: Pat
     path.write_bytes(left)
     assert unfinished(path) is None
     journal = Journal(path)
-    journal.begin("apply", "r2", "bob", "head9", {})
+    journal.begin("apply", "r2", "bob", "head9", REQUEST)
     journal.step("one", "head9")
     told = unfinished(path)
     assert told is not None
@@ -143,11 +143,21 @@ def test_a_damaged_line_is_not_guessed_at(path: Path, line: bytes) -> None:
         unfinished(path)
 
 
-@pytest.mark.parametrize("first", [b"{}", b"[]", b'{"schema": 2}', b'{"schema": 1}', b'"schema"'])
+@pytest.mark.parametrize("first", [b"{}", b"[]", b'{"schema": 1}', b'"schema"'])
 def test_a_journal_of_another_program_is_refused(path: Path, first: bytes) -> None:
     path.write_bytes(first + b"\n")
     with pytest.raises(JournalError, match="is damaged"):
         unfinished(path)
+
+
+@pytest.mark.parametrize("more", ["", ', "operation": 5', ', "x": [[]]'])
+def test_a_journal_of_a_newer_version_is_told_from_a_damaged_one(path: Path, more: str) -> None:
+    path.write_text(f'{{"schema": 2{more}}}\n{{"later": "kinds"}}\n')
+    with pytest.raises(
+        JournalError, match=r"written by a newer msa-wizard .*schema 2.*`recover` of that version"
+    ) as caught:
+        unfinished(path)
+    assert "damaged" not in str(caught.value)
 
 
 def test_a_link_in_its_place_is_not_followed(path: Path, tmp_path: Path) -> None:
@@ -226,6 +236,7 @@ def test_no_change_is_made_whose_line_is_not_on_the_disk(
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/a").write_text("old\n")
     (tmp_path / "home").mkdir(mode=0o700)
+    (tmp_path / "home/etc.git-history").touch()  # else the store, too, would sync that folder
     place = tmp_path / "home/journal"
     refusing = Refusing(getattr(os, call), (str(place), str(place.parent)), error, fatal)
     real = FileChange.apply

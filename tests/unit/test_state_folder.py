@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.unit.survival.machine import Machine, Wizard, make_machine
+from tests.unit.test_journal_lines import WRONG, lines_of, places, written
 from wizard.journal import Journal, unfinished
 from wizard.state_folder import CannotHere, must_be_root
 
@@ -172,3 +175,96 @@ def test_somebody_else_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         CannotHere, match=r"only root can change this host: run it with sudo\. Nothing was changed"
     ):
         must_be_root()
+
+
+def test_a_history_that_was_wiped_is_missed_before_anything_is_done(
+    wizard: Wizard, machine: Machine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert wizard.run(machine, "apply", "firewall", "--yes") == 0
+    shutil.rmtree(machine.home / "etc.git")
+    capfd.readouterr()
+    assert wizard.run(machine, "history") == CANNOT
+    assert "is gone: somebody has wiped it" in capfd.readouterr().err
+    assert wizard.run(machine, "status") == 0
+    assert "is gone: somebody has wiped it" in capfd.readouterr().err
+    assert wizard.run(machine, "rollback", "--all", "--yes") == 0
+    said = capfd.readouterr()
+    assert "is gone: somebody has wiped it" in said.err
+    assert "Nothing to take back" in said.out
+    assert wizard.run(machine, "history") == CANNOT  # rollback has begun none
+    assert wizard.run(machine, "apply", "--yes", "--json") == 0
+    assert "begins a new history" in capfd.readouterr().err
+    assert wizard.run(machine, "history") == 0
+    assert wizard.run(machine, "status") == 0
+    assert "wiped" not in capfd.readouterr().err
+
+
+def test_a_damaged_store_is_said_and_healed_by_what_changes_things(
+    wizard: Wizard, machine: Machine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert wizard.run(machine, "apply", "firewall", "--yes") == 0
+    (machine.home / "etc.git/config").write_text("[core")
+    shutil.rmtree(machine.home / "etc.git/refs")
+    capfd.readouterr()
+    assert wizard.run(machine, "history") == CANNOT
+    assert "config is damaged. refs is missing. It was only looked at" in capfd.readouterr().err
+    assert wizard.run(machine, "rollback", "firewall", "--yes") == 0
+    said = capfd.readouterr().err
+    assert "config of the store is damaged: it is as it was when the store was made" in said
+    assert "none after it is lost" in said
+    assert wizard.run(machine, "history") == 0
+    assert "firewall" in capfd.readouterr().out
+
+
+def test_a_journal_of_a_newer_version_is_not_called_damaged(
+    wizard: Wizard, machine: Machine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert wizard.run(machine, "apply", "firewall", "--yes") == 0
+    machine.journal.write_bytes(b'{"schema": 2, "operation": {"new": "form"}}\n')
+    for command in (*CHANGING, ("recover",), ("recover", "--show")):
+        capfd.readouterr()
+        assert wizard.run(machine, *command) == CANNOT
+        said = capfd.readouterr().err
+        assert "was written by a newer msa-wizard" in said
+        assert "damaged" not in said
+
+
+def test_a_daemon_that_cannot_be_restarted_is_named_and_the_journal_stays(
+    wizard: Wizard, machine: Machine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert wizard.run(machine, "apply", "firewall", "--yes") == 0
+    first = lines_of(machine.journal, "rollback")[0]
+    machine.journal.write_bytes(written([first]))
+    assert wizard.run(machine, "recover") == 1
+    said = capfd.readouterr().err
+    assert "NOT taken back: " in said
+    assert "`systemctl restart sendmail` failed" in said
+    assert machine.journal.exists()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_a_journal_asks_for_recover_ends_in_words(
+    wizard: Wizard, machine: Machine, seed: int
+) -> None:
+    """Journals of whole lines and of wrong ones, in any order: no exception but the program's own gets out."""
+    assert wizard.run(machine, "apply", "firewall", "--yes") == 0
+    head = machine.store.head()
+    assert head is not None
+    pick = random.Random(seed)
+    seen = set()
+    for _ in range(25):
+        first, *others = lines_of(machine.journal, pick.choice(["apply", "rollback", "debug"]))
+        whole = [
+            line for line in others if line.get("change", {}).get("expected", {}).get("kind") != "packages"
+        ]
+        lines = [first, *pick.sample(whole, pick.randrange(4))]
+        for line in lines:
+            if "head" in line:
+                line["head"] = head.id
+        for _ in range(pick.randrange(2)):
+            container, key = pick.choice(list(places(lines)))
+            container[key] = pick.choice((*WRONG, "firewall", head.id, "keep"))
+        machine.journal.write_bytes(written(lines))
+        seen.add(wizard.run(machine, "recover", *pick.choice([(), ("--finish",), ("--show",)])))
+        machine.journal.unlink(missing_ok=True)
+    assert {0, CANNOT} <= seen <= {0, 1, 2, CANNOT}

@@ -16,7 +16,7 @@ from snapshots.held import HeldFile
 from snapshots.merge import Choice, EntryMerge
 from snapshots.metadata import Owners
 from snapshots.path_merge import merge_path
-from snapshots.private_key import HIDDEN, holds_private_key
+from snapshots.secret_text import PasswordMask, hidden
 from wizard.changes.claim import Claim
 from wizard.changes.gate import FileGate
 from wizard.derived import in_order
@@ -247,28 +247,27 @@ def kept_sentence(path: str, merge: EntryMerge) -> str:
 
 
 def file_diff(path: str, before: Entry | None, after: Entry | None) -> str:
-    """A unified diff of two entries of one path; mode and owner stand behind the names. No private key is in it."""
-    if before != after and holds_private_key(*(side.content for side in (before, after) if side)):
-        return f"--- {path}  {_metadata(before)}\n+++ {path}  {_metadata(after)}\n{HIDDEN}"
-    lines = difflib.unified_diff(
-        _lines(before),
-        _lines(after),
-        f"{path}  {_metadata(before)}",
-        f"{path}  {_metadata(after)}",
-        lineterm="",
-    )
+    """A unified diff of two entries of one path; mode and owner stand behind the names. Nothing secret is in it."""
+    names = f"{path}  {_metadata(before)}", f"{path}  {_metadata(after)}"
+    heading = f"--- {names[0]}\n+++ {names[1]}"
+    contents = [side.content for side in (before, after) if side]
+    instead = hidden(path, *contents)
+    if not instead and any(b"\0" in content for content in contents):
+        instead = f"(binary, {' -> '.join(f'{len(content)} bytes' for content in contents)})"
+    if before != after and instead:
+        return f"{heading}\n{instead}"
+    mask = PasswordMask(path)
+    lines = difflib.unified_diff(_lines(before, mask), _lines(after, mask), *names, lineterm="")
     text = "\n".join(_visible(line) for line in lines)
-    if not text and before != after:
-        text = f"--- {path}  {_metadata(before)}\n+++ {path}  {_metadata(after)}"
-    return text
+    return text or (heading if before != after else "")
 
 
-def _lines(entry: Entry | None) -> list[str]:
+def _lines(entry: Entry | None, mask: PasswordMask) -> list[str]:
     if entry is None:
         return []
     if entry.kind == Kind.SYMLINK:
         return [f"(symbolic link to {entry.content.decode('utf-8', 'replace')})"]
-    text = entry.content.decode("utf-8", "replace")
+    text = mask.text(entry.content).decode("utf-8", "replace")
     lines = text.split("\n")
     if lines and lines[-1] == "":
         return lines[:-1]

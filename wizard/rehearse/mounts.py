@@ -31,7 +31,7 @@ EMPTIED = (
     "/var/log/journal",
 )
 """Empty in the clone: no queued mail is delivered, and no journal is shared or copied."""
-GONE = ("/var/lib/msa-wizard/etc.git", "/var/lib/msa-wizard/journal")
+GONE = ("/var/lib/msa-wizard/etc.git", "/var/lib/msa-wizard/etc.git-history", "/var/lib/msa-wizard/journal")
 """Not there in the clone: it has a history of its own, so that `rollback --all` leads to what is there now."""
 
 _NO_DISK = frozenset(

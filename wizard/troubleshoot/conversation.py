@@ -14,6 +14,7 @@ from wizard.sendmail_cf import Daemon
 from wizard.server_trust import Trust
 from wizard.troubleshoot.nouns import Layer
 from wizard.wire import Credentials, Failure, Transcript
+from wizard.wire import Layer as SmtpLayer
 
 TIMEOUT = 30.0
 """Seconds for one answer: greet_pause and name look-ups make a healthy server slow."""
@@ -47,6 +48,8 @@ class Conversation:
     """`ok`, `failed` or `unknown`; empty where it was not asked."""
     login: bool | None = None
     """Whether the login got 235; None where none was tried."""
+    judged: bool = True
+    """False where the login was broken off, and the server said nothing of the password."""
     transcript: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -79,7 +82,8 @@ def converse(
     except (OSError, ValueError, WireError) as error:
         talk.so_far = replace(talk.so_far, stopped=talk.layer, why=why(error))
     except Failure as stop:
-        talk.so_far = replace(talk.so_far, stopped=talk.layer, why=str(stop))
+        judged = stop.layer is not SmtpLayer.LOGIN
+        talk.so_far = replace(talk.so_far, stopped=talk.layer, why=str(stop), judged=judged)
     finally:
         talk.wire.finish()
     signs = {"server": "<", "client": ">"}

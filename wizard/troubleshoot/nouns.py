@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from snapshots.secret_text import PasswordMask
 from wizard.plan import Sign
 
 if TYPE_CHECKING:
@@ -53,10 +54,14 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """The very words found, and where. Not cleaned: whoever shows it does that."""
+    """The very words found, without the passwords in them, and where. Not cleaned: whoever shows it does that."""
 
     says: str
     source: str
+
+    def __post_init__(self) -> None:
+        shown = PasswordMask(self.source).text(self.says.encode("utf-8", "surrogateescape"))
+        object.__setattr__(self, "says", shown.decode("utf-8", "surrogateescape"))
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,10 @@ class Script:
     login: tuple[str, str] = (USER, PASSWORD)
     verdict: bytes | None = None
     """What a login gets, in place of 235 or 535."""
+    after_user: bytes | None = b"334 UGFzc3dvcmQ6\r\n"
+    """In AUTH LOGIN, once it has the user name."""
+    after_password: bytes | None = b""
+    """In AUTH, once it has the password; empty: the truth."""
     said: list[str] = field(default_factory=list)
     messages: list[list[str]] = field(default_factory=list)
     connections: int = 0
@@ -175,11 +179,19 @@ def _talk(connection: socket.socket, script: Script) -> None:
             connection.sendall(b"250 2.0.0 ok\r\n")
 
 
+def _answer(connection: socket.socket, reply: bytes | None) -> None:
+    if reply is None:
+        raise _Hangup
+    connection.sendall(reply)
+
+
 def _authenticate(connection: socket.socket, script: Script, command: str, listen: Callable[[], str]) -> bool:
     if command.upper() == "AUTH LOGIN":
         connection.sendall(b"334 VXNlcm5hbWU6\r\n")
         user = base64.b64decode(listen()).decode()
-        connection.sendall(b"334 UGFzc3dvcmQ6\r\n")
+        _answer(connection, script.after_user)
+        if script.after_user != Script.after_user:
+            return False
         password = base64.b64decode(listen()).decode()
     else:
         token = command.partition("PLAIN")[2].strip()
@@ -188,6 +200,9 @@ def _authenticate(connection: socket.socket, script: Script, command: str, liste
             token = listen()
         user, password = base64.b64decode(token).decode().split("\0")[1:]
     good = (user, password) == script.login
+    if script.after_password != b"":
+        _answer(connection, script.after_password)
+        return False
     said = b"235 2.0.0 OK Authenticated\r\n" if good else b"535 5.7.0 authentication failed\r\n"
     connection.sendall(script.verdict or said)
     return good

@@ -244,10 +244,31 @@ def test_escape_sequences_become_visible(attempt: Try) -> None:
         (Script(tls_auth="CRAM-MD5"), Layer.AUTH_OFFER, None, "CRAM-MD5"),
         (Script(replies={"AUTH": b"504 5.3.3 LOGIN not available\r\n"}), Layer.AUTH_OFFER, 504, "504"),
         (Script(replies={"AUTH": b"530 5.7.0 Must issue STARTTLS\r\n"}), Layer.STARTTLS, 530, "530"),
-        (Script(replies={"AUTH": b"454 4.7.0 temporary\r\n"}), Layer.CREDENTIALS, 454, "saslauthd"),
-        (Script(replies={"AUTH": b"235 2.0.0 anyone\r\n"}), Layer.CREDENTIALS, 235, "before it had"),
-        (Script(replies={"AUTH": b"421 4.7.0 too many\r\n"}), Layer.CREDENTIALS, 421, "about 10 in a minute"),
-        (Script(replies={"AUTH": None}), Layer.CREDENTIALS, None, "closed"),
+        (
+            Script(replies={"AUTH": b"454 4.7.0 temporary\r\n"}),
+            Layer.LOGIN,
+            454,
+            "before it had the password.*nothing of",
+        ),
+        (Script(replies={"AUTH": b"235 2.0.0 anyone\r\n"}), Layer.LOGIN, 235, "before it had"),
+        (
+            Script(replies={"AUTH": b"421 4.7.0 too many\r\n"}),
+            Layer.LOGIN,
+            421,
+            "before it had the.*about 10 in a minute",
+        ),
+        (
+            Script(replies={"AUTH": b"535 5.7.0 not you\r\n"}),
+            Layer.LOGIN,
+            535,
+            "before it had the.*nothing of the user",
+        ),
+        (
+            Script(replies={"AUTH": None}),
+            Layer.LOGIN,
+            None,
+            "closed the connection, before it had the password",
+        ),
         (Script(login=("alice", "another")), Layer.CREDENTIALS, 535, "checkpass|Sendmail.conf"),
         (Script(replies={"RCPT": b"550 5.7.1 Relaying denied\r\n"}), Layer.RELAY, 550, "RCPT TO got 550"),
         (Script(replies={"DATA": b"451 4.3.0 milter\r\n"}), Layer.RELAY, 451, "DATA got 451"),
@@ -261,8 +282,34 @@ def test_failures_name_their_layer(
     result = attempt(script, send_to="bob@mx.test", sender="alice@mx.test")
     assert (result.ok, result.layer, result.code) == (False, layer, code)
     assert re.search(says, result.verdict)
-    if layer in (Layer.STARTTLS, Layer.AUTH_OFFER):
+    assert (layer is Layer.CREDENTIALS) == ("password is wrong" in result.verdict)
+    if layer in (Layer.STARTTLS, Layer.AUTH_OFFER, Layer.LOGIN):
         assert not any(form in said for form in FORMS for said in script.said)  # the password never left
+
+
+@pytest.mark.parametrize(
+    "reply", [None, b"421 4.3.2 shutting down\r\n", b"454 4.3.0 later\r\n", b"535 no\r\n", b"what?\r\n"]
+)
+def test_what_ends_after_the_user_name_is_not_blamed_on_the_password(
+    attempt: Try, reply: bytes | None
+) -> None:
+    script = Script(after_user=reply)
+    result = attempt(script)
+    assert result.layer is Layer.LOGIN
+    assert "before it had the password" in result.verdict
+    assert "password is wrong" not in result.verdict
+    assert not any(form in said for form in FORMS for said in script.said)
+
+
+@pytest.mark.parametrize("mechanism", ["LOGIN", "PLAIN"])
+@pytest.mark.parametrize("reply", [None, b"421 4.3.2 shutting down\r\n", b"454 4.3.0 later\r\n"])
+def test_a_server_that_gives_no_verdict_is_no_wrong_password(
+    attempt: Try, reply: bytes | None, mechanism: str
+) -> None:
+    result = attempt(Script(after_password=reply), mechanism=mechanism)
+    assert result.layer is Layer.LOGIN
+    assert "did not judge the password" in result.verdict
+    assert "password is wrong" not in result.verdict
 
 
 # -- what the checks find ----------------------------------------
@@ -434,7 +481,7 @@ def test_password_broken_off_at_the_line_limit(attempt: Try) -> None:
 def test_challenge_that_holds_the_password(attempt: Try) -> None:
     token = base64.b64encode(f"{PASSWORD}?".encode())
     result = attempt(Script(replies={"AUTH": b"334 " + token + b"\r\n"}))
-    assert result.layer is Layer.CREDENTIALS
+    assert result.layer is Layer.LOGIN
 
 
 def test_user_equal_to_the_password(attempt: Try) -> None:

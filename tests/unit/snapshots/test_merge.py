@@ -227,10 +227,18 @@ def test_members_are_merged_as_sets() -> None:
     assert accounts("group", "g:x:1:a\n", "g:x:2:a,b\n", "g:x:3:\n", Choice.RESTORE) == "g:x:3:b\n"
 
 
-def test_a_record_that_both_changed_is_a_conflict_that_shows_no_password() -> None:
+def test_a_record_that_both_changed_is_a_conflict_that_shows_no_password(tmp_path: Path) -> None:
     base, ours, theirs = (f"alice:{word}:1:\nbob:x:1\n" for word in ("$y$old", "$y$mine", "!"))
     ours += "eve:x:1\n"
-    assert accounts("shadow", base, ours, theirs) == (
+    sides = [Entry(Kind.FILE, 0o640, 0, 42, side.encode()) for side in (base, ours, theirs)]
+    made = merge_entry(
+        "etc/shadow",
+        *(sides[0], sides[1], sides[2]),
+        choice=None,
+        contents=lambda *three: merge_accounts("shadow", three[0], three[1], three[2], None),
+        owners=Owners(tmp_path),
+    )
+    assert made.conflicts[0].text == (
         "<<<<<<< yours\nalice:[password 1]:1:\n||||||| as the step left it\nalice:[password 2]:1:\n"
         "=======\nalice:!:1:\n>>>>>>> as it was before"
     )

@@ -106,6 +106,9 @@ def _shell(picture: Picture) -> Seen | None:
     )
 
 
+_WHAT = {True: "is refused", False: "was broken off without a word on the password"}
+
+
 def _login(picture: Picture) -> Seen | None:
     """The conversation's own last word, where nothing explains it."""
     refused = [item for item in picture.conversations if item.login is False]
@@ -113,7 +116,7 @@ def _login(picture: Picture) -> Seen | None:
         return None
     item = refused[0]
     return Seen(
-        f"the login on {item.source} is refused, and none of the known causes was found",
+        f"the login on {item.source} {_WHAT[item.judged]}, and none of the known causes was found",
         (
             *picture.conversation_evidence(item),
             *picture.logged("AUTH failure", "saslauthd", "generic failure", since=picture.began),

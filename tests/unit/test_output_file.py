@@ -1,0 +1,185 @@
+"""What the user names to be written: files are replaced whole, devices and pipes are written to, the rest is refused."""
+
+from __future__ import annotations
+
+import ast
+import os
+import pty
+import socket
+import stat
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from wizard.answers import AnswersError
+from wizard.output_file import OutputError, check_output, save
+
+PROJECT = Path(__file__).parents[2]
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes devices and files of others")
+
+
+def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "report.md"
+    check_output(path)
+    assert save(path, "Grüße\n") == f"{path} is written, readable for you alone."
+    assert path.read_bytes() == "Grüße\n".encode()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [0o644, 0o400, 0o660])
+def test_a_file_of_another_keeps_owner_mode_and_attributes(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "report.md"
+    path.write_text("old")
+    path.chmod(mode)
+    os.chown(path, 1234, 2345)
+    os.setxattr(path, "user.colour", b"blue")
+    assert f"keeps its owner and its mode, {mode:04o}" in save(path, "new")
+    found = path.stat()
+    assert (path.read_text(), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (
+        "new",
+        mode,
+        1234,
+        2345,
+    )
+    assert os.getxattr(path, "user.colour") == b"blue"
+
+
+@needs_root
+@pytest.mark.parametrize("number", [os.makedev(1, 3), os.makedev(1, 5)])  # as /dev/null and /dev/zero
+def test_a_device_is_written_to_and_stays(tmp_path: Path, number: int) -> None:
+    path = tmp_path / "device"
+    os.mknod(path, 0o666 | stat.S_IFCHR, number)
+    path.chmod(0o666)
+    before = path.lstat()
+    check_output(path)
+    assert save(path, "x" * 200_000) == f"It is written to the device {path}."
+    after = path.lstat()
+    assert (after.st_mode, after.st_rdev, after.st_ino) == (before.st_mode, number, before.st_ino)
+    assert [item.name for item in tmp_path.iterdir()] == ["device"]
+
+
+@needs_root
+def test_a_device_that_is_full_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "device"
+    os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 7))  # as /dev/full
+    with pytest.raises(OutputError, match="No space left on device"):
+        save(path, "x")
+    assert stat.S_ISCHR(path.lstat().st_mode)
+
+
+def test_a_pipe_is_written_to_whole(tmp_path: Path) -> None:
+    path, text, got = tmp_path / "pipe", "line\n" * 60_000, list[str]()
+    os.mkfifo(path)
+
+    def read() -> None:
+        time.sleep(0.3)  # the reader comes later
+        got.append(path.read_text())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert save(path, text) == f"It is written to the pipe {path}."
+    reader.join()
+    assert got == [text]
+    assert path.is_fifo()
+
+
+def test_a_terminal_is_written_to() -> None:
+    ours, theirs = pty.openpty()
+    try:
+        name = Path(os.ttyname(theirs))
+        assert "to the device" in save(name, "hello\n")
+        assert os.read(ours, 100) == b"hello\r\n"
+        assert name.is_char_device()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_a_pipe_that_nobody_reads_is_an_error_and_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wizard.output_file.PATIENCE", 0.2)
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OutputError, match="nobody reads from this pipe"):
+        save(path, "x")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(OutputError, match="it takes nothing more"):
+        save(path, "x" * 1_000_000)
+    os.close(descriptor)
+    assert path.is_fifo()
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def link_to_file(path: Path) -> None:
+    path.with_name("other").write_text("stays")
+    path.symlink_to("other")
+
+
+def link_to_nothing(path: Path) -> None:
+    path.symlink_to("nothing")
+
+
+def link_to_device(path: Path) -> None:
+    path.symlink_to("/dev/null")
+
+
+def a_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [folder, link_to_file, link_to_nothing, link_to_device, a_socket])
+def test_the_rest_is_refused_and_stays(tmp_path: Path, make: object) -> None:
+    path = tmp_path / "it"
+    assert callable(make)
+    make(path)
+    before = path.lstat()
+    for act in (lambda: check_output(path), lambda: save(path, "new")):
+        with pytest.raises(OutputError, match=r"could not be written: it is a .* Nothing was changed; name "):
+            act()
+    after = path.lstat()
+    assert (after.st_mode, after.st_ino, after.st_mtime_ns) == (
+        before.st_mode,
+        before.st_ino,
+        before.st_mtime_ns,
+    )
+    if (other := tmp_path / "other").exists():
+        assert other.read_text() == "stays"
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["gone/report.md", "file/report.md", "x" * 300, "nul\0l", "", ".", "..", "a\x1b[31mb/x"]
+)
+def test_what_no_file_can_be_is_a_clear_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("stays")
+    path = tmp_path / name if name else Path()
+    with pytest.raises(AnswersError, match="could not be written: ") as caught:
+        save(path, "new")
+    assert str(caught.value).isprintable()
+    assert (tmp_path / "file").read_text() == "stays"
+
+
+def test_everything_that_a_user_names_goes_this_way() -> None:
+    """No other module of the commands and screens writes to a path of the user's."""
+    allowed = {"wizard/output_file.py", "wizard/host.py", "screens/launch.py"}
+    writers = {"write_entry", "write_text", "write_bytes"}
+    for file in [
+        *PROJECT.glob("screens/**/*.py"),
+        *PROJECT.glob("wizard/*_command*.py"),
+        PROJECT / "wizard/answers_file.py",
+    ]:
+        name = str(file.relative_to(PROJECT))
+        names = {
+            node.attr if isinstance(node, ast.Attribute) else node.id
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.Attribute | ast.Name)
+        }
+        assert name in allowed or not names & writers, name
