@@ -111,7 +111,13 @@ class Bench(Machine):
                 raise InterruptedRun(told)
             interrupt.at_signal = give_up
             store = Store.open(self.root / "state/etc.git", root=self.root)
+            for line in store.healed:
+                self.tell(line)
             yield store, Journal(self.root / "state/journal"), interrupt
+
+    def lost(self) -> str:
+        """Whether the history was wiped."""
+        return Store.lost(self.root / "state/etc.git")
 
     def store(self) -> Store | None:
         """The history."""

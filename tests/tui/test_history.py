@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,25 @@ def test_the_diff_of_each_row(bench: Bench) -> None:
         await until(pilot, lambda: shows(app, "$ msa-wizard diff"))
 
     play(bench, story)
+
+
+def test_a_history_that_was_wiped_is_missed_at_once(bench: Bench) -> None:
+    shutil.rmtree(bench.root / "state/etc.git")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "The history that was in"))
+
+    play(bench, story, size=(120, 40))
+
+
+def test_a_damaged_store_is_said_when_it_is_healed(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        (bench.root / "state/etc.git/config").write_text("[core")
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "config of the store is damaged"))
+
+    play(bench, story, size=(120, 40))
 
 
 def test_a_middle_step_goes_with_what_needs_it_and_comes_back(bench: Bench) -> None:

@@ -174,7 +174,7 @@ def test_every_field_that_is_not_there(tmp_path: Path) -> None:
             container, key = next(pair for number, pair in enumerate(places(lines)) if number == at)
             del container[key]
             told = read(path, written(lines))
-            assert isinstance(told, Unfinished) or "is damaged (" in str(told)
+            assert isinstance(told, Unfinished) or not lines or "is damaged (" in str(told)
 
 
 @pytest.mark.parametrize(
