@@ -121,7 +121,7 @@ def load(path: Path) -> Answers:
         ) from None
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise AnswersError(f"{_clean(str(path))}: cannot be read: {why}.") from error
+        raise AnswersError(f"{_clean(str(path), 4096)}: cannot be read: {why}.") from error
     return parse(text, str(path))
 
 
@@ -400,8 +400,8 @@ def _line(text: str, section: str, key: str) -> int:
     return 1
 
 
-def _clean(text: str) -> str:
-    return "".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text)[:80]
+def _clean(text: str, most: int = 80) -> str:
+    return "".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text)[:most]
 
 
 def _shown(value: object) -> str:

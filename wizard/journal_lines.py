@@ -77,19 +77,30 @@ _REQUESTS: dict[str, Fields] = {
 
 _PACKAGES_BEFORE = Fields(
     {"before": _VERSIONS, "auto": _TEXTS, "modes": _MODES, "overrides": _TEXTS, "half_way": _TEXTS},
-    {"tops": _TEXTS},
+    {"transactions": _TEXTS, "named": _TEXTS, "tops": _TEXTS},
 )
 _PACKAGES = Fields(
     {"installed": _VERSIONS, "removed": _VERSIONS, "upgraded": _TEXTS},
     {"auto": _TEXTS, "modes": _MODES, "overrides": _TEXTS},
+)
+_ENTRY = Either(
+    (
+        None,
+        Fields(
+            {
+                **{"kind": str, "mode": int, "uid": int, "gid": int, "content": str},
+                "xattrs": Each(_TEXTS),
+            }
+        ),
+    )
 )
 _RULE = Fields(
     {"tool": str, "chain": str, "port": int, "family": int},
     {"marked": bool, "shared": bool, "at": Either((None, int))},
 )
 _EFFECTS: dict[str, Fields] = {
-    "file": Fields({"path": str}),
-    "command": Fields({"argv": _TEXTS}, {"output": str, "touches": _TEXTS}),
+    "file": Fields({"path": str}, {"before": _ENTRY, "after": _ENTRY}),
+    "command": Fields({"argv": _TEXTS}, {"output": str, "live": bool}),
     "watch": Fields({"seconds": int}),
     "service": Fields(
         {"name": str, "enabled": _BEFORE_AND_AFTER, "running": _BEFORE_AND_AFTER}, {"init": str}

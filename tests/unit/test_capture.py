@@ -113,7 +113,7 @@ def test_once_written_the_host_is_as_if_the_command_had_run_on_it(host: Host, tm
 def carried_out(host: Host, script: str, tmp_path: Path) -> list[object]:
     """The effects of a command that a step runs."""
     journal, done = Journal(tmp_path / "journal"), Done()
-    journal.begin("apply", "run", "somebody", "", {})
+    journal.begin("apply", "run", "somebody", "", {"wanted": [], "answers": {}})
     journal.step("a step", "")
     change = CommandChange(("sh", "-euc", script, "sh", str(host.root)), "a test")
     carry_out([change], done, host, journal, lambda _: None, lambda: None)
@@ -241,7 +241,7 @@ def test_a_change_between_capture_and_write_runs_the_command_again(host: Host, t
         if len(asked) == 2:  # before the first file is written
             host.path("/etc/mail/access").write_text("somebody\n")
 
-    journal.begin("apply", "run", "somebody", "", {})
+    journal.begin("apply", "run", "somebody", "", {"wanted": [], "answers": {}})
     change = CommandChange(
         ("sh", "-euc", 'cd "$1/etc/mail"; cat access >access.db', "sh", str(host.root)), "a test"
     )
@@ -303,7 +303,7 @@ def test_without_a_view_the_command_runs_on_the_host(
         "sed 's/sasl:x:45:/&smmta/; $a theirs:x:9:' group >group+; mv group+ group"
     )
     journal, done = Journal(tmp_path / "journal"), Done()
-    journal.begin("apply", "run", "somebody", "", {})
+    journal.begin("apply", "run", "somebody", "", {"wanted": [], "answers": {}})
     change = CommandChange(("sh", "-euc", script, "sh", str(host.root)), "a test")
     carry_out([change], done, host, journal, said.append, lambda: None)
     effect = done.effects[-1]
