@@ -1,0 +1,124 @@
+"""The host is not ours alone: what others do while msa-wizard works, or after it was killed, is never undone."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.system.conftest import BootMachine
+from tests.system.machine import Machine
+from tests.system.msa import WIZARD, apply, wizard
+from tests.system.others_at_work import WORK, lost, work
+
+
+def killed_when(debian: Machine, seen: str) -> None:
+    """`apply --yes` in the background, killed once its output has `seen`; what apt it had started ends."""
+    debian.run(
+        f"setsid {WIZARD} apply --yes >/root/apply.log 2>&1 & pid=$!\n"
+        f"for i in $(seq 1800); do grep -q '{seen}' /root/apply.log && break; sleep 0.05; done\n"
+        "kill -KILL -- -$pid 2>/dev/null; kill -KILL $pid\n"
+        "while pgrep -x 'apt-get|dpkg' >/dev/null; do sleep 0.2; done; true",
+        timeout=400,
+    )
+
+
+def ours_left(debian: Machine) -> str:
+    """Packages, users and files of the set-up that are still there."""
+    return debian.run(
+        "dpkg-query -W -f '${Package} ${db:Status-Status}\\n' | grep -E '^(sendmail|sasl2-bin)' ; "
+        "getent passwd smmta smmsp; getent group sasl | grep -v '^sasl:x:45:$'; ls -d /etc/mail 2>/dev/null; true",
+        check=False,
+    ).stdout
+
+
+@pytest.mark.parametrize("way", ["recover", "recover --finish"])
+@pytest.mark.default_on("bookworm")
+def test_work_after_a_kill_in_install(machine: BootMachine, way: str) -> None:
+    debian = machine("ready")
+    debian.run([WIZARD, "status"])
+    debian.run("useradd -m alice; echo alice:Old-1 | chpasswd")
+    killed_when(debian, "Setting up sasl2-bin")
+    work(debian)
+    done = debian.run(f"{WIZARD} {way} </dev/null", check=False, timeout=600)
+    assert lost(debian) == [], done.stdout[-2000:] + done.stderr
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    if "finish" in way:
+        assert wizard(debian, "rollback", "--all", "--yes").returncode == 0
+        assert lost(debian) == []
+    assert "smm" not in ours_left(debian)
+    assert "installed" not in ours_left(debian)
+
+
+def test_work_while_apt_fails(machine: BootMachine) -> None:
+    """Nothing is killed: a hook of apt's fails at the end, and the step is undone at once."""
+    debian = machine("ready")
+    debian.run([WIZARD, "status"])
+    debian.run("useradd -m alice; echo alice:Old-1 | chpasswd")
+    hook = 'DPkg::Post-Invoke {"[ -e /run/hook ] || { touch /run/hook; while [ ! -e /run/on ]; do sleep 0.1; done; false; }";};'
+    debian.put("/etc/apt/apt.conf.d/99hook", hook + "\n")
+    debian.run(
+        f"setsid {WIZARD} apply --yes >/root/apply.log 2>&1 & pid=$!\n"
+        f"while [ ! -e /run/hook ]; do sleep 0.05; done\n({WORK})\n"
+        "for path in /etc/mail/access /etc/aliases; do grep -qs '^# mine in' $path && echo $path; done > /root/mail-files\n"
+        "touch /run/on; wait $pid; true",
+        timeout=600,
+    )
+    assert lost(debian) == [], debian.read("/root/apply.log").decode()[-3000:]
+    assert "installed" not in ours_left(debian)
+
+
+@pytest.mark.default_on("trixie")
+def test_work_after_a_kill_in_sendmailconfig(machine: BootMachine) -> None:
+    debian = machine("mail")
+    debian.run([WIZARD, "status"])
+    debian.run("useradd -m alice; echo alice:Old-1 | chpasswd")
+    killed_when(debian, "Configure sendmail with")
+    work(debian)
+    done = debian.run(f"{WIZARD} recover </dev/null", check=False, timeout=600)
+    assert lost(debian) == [], done.stdout[-2000:] + done.stderr
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+
+
+@pytest.mark.default_on("bookworm")
+def test_work_while_the_restart_is_watched(machine: BootMachine) -> None:
+    """A step without a file of its own: days later its rollback takes nobody's password back."""
+    debian = machine("mail")
+    debian.run([WIZARD, "status"])
+    debian.run("useradd -m alice; echo alice:Old-1 | chpasswd")
+    debian.run(
+        f"setsid {WIZARD} apply --yes --watch-restart 10 >/root/apply.log 2>&1 & pid=$!\n"
+        f"while ! grep -q 'watching port' /root/apply.log; do sleep 0.1; done\n({WORK})\n"
+        "wait $pid",
+        timeout=600,
+    )
+    assert wizard(debian, "rollback", "restart", "--yes").returncode == 0
+    assert lost(debian) == []
+
+
+@pytest.mark.parametrize("pause", ["1", "0.02"], ids=["a-line-a-second", "fifty-lines-a-second"])
+@pytest.mark.default_on("trixie")
+def test_lines_that_come_while_the_file_is_edited(machine: BootMachine, pause: str) -> None:
+    debian = machine("mail")
+    debian.run([WIZARD, "status"])
+    there = "grep -c '^dnl # mine' /etc/mail/sendmail.mc"
+    debian.run(
+        f"setsid {WIZARD} apply --yes >/root/apply.log 2>&1 & pid=$!; n=0\n"
+        'while kill -0 $pid 2>/dev/null; do n=$((n+1)); echo "dnl # mine $n" >> /etc/mail/sendmail.mc; '
+        f"sleep {pause}; done; echo $n > /root/written",
+        timeout=600,
+    )
+    written = debian.read("/root/written").decode().strip()
+    assert debian.run(there).stdout.strip() == written, debian.read("/root/apply.log").decode()[-3000:]
+    wizard(debian, "rollback", "--all", "--yes", "--on-conflict=keep")
+    assert debian.run(there).stdout.strip() == written
+
+
+@pytest.mark.default_on("bookworm")
+def test_ordinary_account_work_is_no_conflict(machine: BootMachine) -> None:
+    debian = machine("ready")
+    debian.run("useradd -m alice; echo alice:Old-1 | chpasswd")
+    apply(debian)
+    work(debian)
+    done = wizard(debian, "rollback", "--all", "--yes")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert lost(debian) == []
+    assert "smm" not in ours_left(debian)
