@@ -23,7 +23,7 @@ from wizard.mail_log import UNPROVED
 from wizard.password_source import served_besides
 from wizard.plan import Check, Sign
 from wizard.printing import check_text, clean, out
-from wizard.server_trust import trust_of
+from wizard.server_trust import trust_of, with_colons
 from wizard.smtp import Credentials, Finding, Line, Result, Target, converse
 from wizard.wire import Transcript
 
@@ -207,8 +207,7 @@ def accept(seen: Certificate, why: str) -> bool:
 
 def question(seen: Certificate, why: str) -> str:
     """What the admin has to know for that answer: the certificate, and what is against it."""
-    digits = seen.fingerprint_sha256.upper()
-    pairs = [digits[at : at + 2] for at in range(0, len(digits), 2)]
+    shown = with_colons(seen.fingerprint_sha256)
     return render(
         "accept_certificate.txt.j2",
         why=clean(why),
@@ -217,7 +216,7 @@ def question(seen: Certificate, why: str) -> str:
         issuer=seen.issuer,
         begins=f"{seen.not_before:%Y-%m-%d}",
         ends=f"{seen.not_after:%Y-%m-%d}",
-        fingerprint=[":".join(pairs[:16]), ":".join(pairs[16:])],
+        fingerprint=[shown[:47], shown[48:]],
     ).rstrip("\n")
 
 

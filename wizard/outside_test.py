@@ -21,6 +21,7 @@ from wizard.mail_log import UNPROVED, Logged
 from wizard.network import addresses
 from wizard.plan import Check, Sign
 from wizard.printing import check_text, clean, out
+from wizard.server_trust import trust_of, with_colons
 from wizard.state_folder import CannotHere, must_be_root
 
 if TYPE_CHECKING:
@@ -118,7 +119,10 @@ def commands(host: Host) -> str:
     """What to run on another machine."""
     name, resolves = qualified_name(host)
     where = name if resolves else _address(frozenset(addresses(host)))
-    return render("outside_test.txt.j2", host=where).rstrip("\n")
+    pins = sorted(trust_of(host).pins)
+    return render("outside_test.txt.j2", host=where, fingerprint=with_colons(pins[0]) if pins else "").rstrip(
+        "\n"
+    )
 
 
 def watched(host: Host, within: float, told: Callable[[Logged], None], over: Callable[[], bool]) -> Outside:

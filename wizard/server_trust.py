@@ -100,6 +100,11 @@ def fingerprint(text: str) -> str:
     return text.strip().lower().replace(":", "")
 
 
+def with_colons(digits: str) -> str:
+    """A fingerprint as openssl and mail programs write it."""
+    return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2)).upper()
+
+
 def _first(host: Host, path: str) -> str:
     """Of the first certificate in a file: that is the server's own."""
     return hashlib.sha256(certificates(host.small_file(path, MOST)[0])[0]).hexdigest()

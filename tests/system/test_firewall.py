@@ -141,7 +141,7 @@ def _opened(msa: Machine, before: str) -> None:
     assert made["exit"] == 0, made["text"]
     assert "a test on this machine does not meet the firewall" in made["text"]
     for family in (4, 6):
-        login = login_outside(client, family)
+        login = login_outside(msa, family)
         assert any(item["text"].startswith("235 ") for item in login["lines"]), login["verdict"]
     assert connects(client, 25)
     for mine in ("f2b", "203.0.113.9", "DOCKER"):

@@ -112,7 +112,7 @@ def _live_checks(kind: FirewallKind, facts: Facts, answers: Answers) -> list[Che
 
 
 def _proof(facts: Facts, answers: Answers) -> Check:
-    commands = render("outside_test.txt.j2", host=facts.fqdn or facts.hostname).strip()
+    commands = render("outside_test.txt.j2", host=facts.fqdn or facts.hostname, fingerprint="").strip()
     lines = f"{commands}\nhere, meanwhile: msa-wizard test --from-outside shows it arrive"
     return Check(
         "outside",
