@@ -182,6 +182,11 @@ def _parser() -> argparse.ArgumentParser:
     which = recover.add_mutually_exclusive_group()
     which.add_argument("--undo", action="store_true", help="take it back (the default)")
     which.add_argument("--finish", action="store_true", help="go on with it")
+    which.add_argument(
+        "--accept",
+        action="store_true",
+        help="leave the host as it is, and record that: for what cannot be undone",
+    )
     which.add_argument("--show", action="store_true", help="only say what it had done")
     _client_options(command("client-settings", "what a mail client needs, for people and as files"))
     command("answers", "print a commented answers.toml with this host's defaults")

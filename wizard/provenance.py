@@ -77,7 +77,7 @@ class Provenance:
             if target != live.get(path):
                 targets[path] = target
         folders = {path: before.get(path) for path in _folders(targets, before, live)}
-        return folders | targets, met
+        return _holding(folders | targets, live), met
 
     def _writes(
         self, path: str, before: Entry | None, live: Entry | None
@@ -132,6 +132,13 @@ def _folders(paths: Iterable[str], before: States, live: States) -> list[str]:
     """The folders of the paths that came or went with them."""
     above = {path[:at] for path in paths for at, letter in enumerate(path) if letter == "/"}
     return [path for path in sorted(above) if _is_folder(before.get(path)) != _is_folder(live.get(path))]
+
+
+def _holding(targets: dict[str, Entry | None], live: States) -> dict[str, Entry | None]:
+    """The same, where folders stay that hold what stays."""
+    stay = [path for path in (*live, *targets) if targets.get(path, live.get(path)) is not None]
+    above = {path[:at] for path in stay for at, letter in enumerate(path) if letter == "/"}
+    return {path: entry for path, entry in targets.items() if entry is not None or path not in above}
 
 
 def _is_folder(entry: Entry | None) -> bool:

@@ -100,11 +100,11 @@ class Recorder:
         self.steps[step.id] = commit.id
         return commit.short
 
-    def note(self, subject: str, step: str | None) -> None:
-        """A commit that changes nothing, and tells what was taken back before it could be recorded."""
+    def note(self, subject: str, step: str | None, operation: str = "rollback") -> str:
+        """A commit that changes nothing, and tells what was undone before it could be recorded; its short id."""
         shown = json.dumps({"schema": SCHEMA, "effects": []}).encode()
-        self.store.commit(
-            operation="rollback",
+        commit = self.store.commit(
+            operation=operation,
             subject=subject,
             step=step,
             run=self._run,
@@ -112,6 +112,8 @@ class Recorder:
             record=shown,
             entries={},
         )
+        assert commit is not None, "a record makes a commit"
+        return commit.short
 
     def record_rollback(
         self, operation: str, subject: str, body: str, target: Target, effects: Sequence[Effect], before: str

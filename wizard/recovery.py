@@ -86,6 +86,15 @@ class Recovery:
                 done = dataclasses.replace(done, not_undone=(*done.not_undone, str(error)))
         return done
 
+    def accept(self) -> str:
+        """The host stays as it is: that is recorded, and the journal closed. Returns the short id of the commit."""
+        self._begin()
+        self.recorder.drift()
+        left = self.told.step or "nothing in particular"
+        commit = self.recorder.note(f"Accepted as it is, with {left} half-done", self.told.step, "recover")
+        self.journal.close()
+        return commit
+
     def finish(self) -> Undone | Run:
         """Go on with it; what was changed for a while is put back, for there is nothing to go on with."""
         match self.told.operation:

@@ -156,6 +156,7 @@ def prepare(
         remains
         and "sendmail-bin" in facts.packages
         and any(_AUTHORED.match(path) and not derived(path) for path in reversal.targets)
+        and _made_since(store, target)
     )
     return Rollback(
         target,
@@ -347,6 +348,18 @@ def _entry_before(store: Store, target: Target, path: str, source: str) -> Entry
             return changes[source][0] if source in changes else store.entry(commit, source)
     baseline = list(store.history())[-1]
     return store.entry(baseline, source)
+
+
+def _made_since(store: Store, target: Target) -> bool:
+    """Whether a run of ours has made sendmail.cf since what is taken back began: else it is older than that, and holds
+    lines perhaps that no sendmail.mc gives."""
+    began = min(commit.time for commit in target.commits)
+    path = f.SENDMAIL_CF.lstrip("/")
+    return any(
+        commit.time >= began
+        for commit in store.history(path=path)
+        if commit.operation not in ("drift", "baseline")
+    )
 
 
 def _whole(store: Store, target: Target, reversal: Reversal) -> bool:

@@ -18,7 +18,7 @@ from wizard.rollback import Rollback
 from wizard.rollback_session import Undone
 from wizard.session import Run
 from wizard.standing import NothingToTakeBack, Target
-from wizard.state_folder import JOURNAL, at_work, killed_run, must_be_root
+from wizard.state_folder import at_work, killed_run, must_be_root
 from wizard.taking_back import EVERYTHING, TakingBack
 
 if TYPE_CHECKING:
@@ -159,6 +159,9 @@ def recover(arguments: argparse.Namespace) -> int:
         recovery = Recovery(
             Host(), store, journal, told, show, lambda line: out(f"   | {clean(line)}"), interrupt
         )
+        if arguments.accept:
+            out(f"Accepted as it is, recorded as {recovery.accept()}.")
+            return 0
         done = recovery.finish() if arguments.finish else recovery.undo()
     if isinstance(done, Run):
         if done.undecided:
@@ -181,8 +184,8 @@ def _recovered(done: Undone, word: str) -> int:
         error(f"  NOT {word}: {clean_block(line)}")
     if done.not_undone or done.failed:
         error(
-            "next: mend the cause, then run `msa-wizard recover` again (or with --finish). To accept the host as it is "
-            f"instead, remove {JOURNAL}"
+            "next: put that right, then run `msa-wizard recover` again (or with --finish). To accept the host as it is "
+            "instead: msa-wizard recover --accept"
         )
         return 1
     if done.left:

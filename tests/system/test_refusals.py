@@ -52,7 +52,7 @@ def unchanged(debian: Machine, *arguments: str, code: int, said: str) -> None:
         (
             f"echo 'define(`confAUTH_MECHANISMS'\"'\"', `CRAM-MD5'\"'\"')dnl' > /etc/mail/own.m4; "
             f"echo 'include(`/etc/mail/own.m4'\"'\"')dnl' >> {MC}",
-            "AuthMechanisms=CRAM-MD5, without LOGIN PLAIN",
+            r"AuthMechanisms=CRAM-MD5, without LOGIN\s+PLAIN",
         ),
     ],
 )

@@ -260,10 +260,11 @@ def test_lines_of_a_sendmail_cf_edited_by_hand_are_all_listed(host: Bench) -> No
     assert cf.count("hub.test") == cf.count("mine.test") == 1
     facts = replace(facts, files={**facts.files, f.SENDMAIL_CF: file(cf)})
     plans = planned(host, facts)
-    assert [(ending.id, ending.lines) for ending in plans["sendmailconfig"].ends] == [
-        (CF_LINES, ("Cwmine.test", "DShub.test"))
-    ]
-    assert not [name for name, plan in plans.items() if plan.ends and name != "sendmailconfig"]
+    for name in ("mc-includes", "sendmailconfig"):
+        assert [(ending.id, ending.lines) for ending in plans[name].ends] == [
+            (CF_LINES, ("Cwmine.test", "DShub.test"))
+        ], name
+    assert [name for name, plan in plans.items() if plan.ends] == ["mc-includes", "sendmailconfig"]
     assert lost(replace(facts, cf_from_mc=cf)) == ()
     assert lost(replace(facts, cf_from_mc="", cf_earlier=(cf, ""))) == ()
     assert lost(replace(facts, cf_from_mc=None)) == ()
