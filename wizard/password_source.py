@@ -77,7 +77,7 @@ PAM = PasswordSource("saslauthd", "pam")
 def of_host(facts: Facts) -> PasswordSource:
     """What somebody has configured on this host and has somebody in it, else PAM.
 
-    Debian's untouched files count for nothing; a sasldb without a user neither, nor a file that cannot be understood (the
+    Debian's untouched files count for nothing; a sasldb without a user (where they can be listed) neither, nor a file that cannot be understood (the
     steps that edit it say so). Raises PermissionError where only root may read one of them."""
     words = methods(facts)
     if "saslauthd" in words:
@@ -85,7 +85,7 @@ def of_host(facts: Facts) -> PasswordSource:
     if words != ("auxprop",):
         return PasswordSource(words[0], _plugin(facts) if words[0] == "auxprop" else "")
     plugin = _plugin(facts)
-    if plugin == "sasldb" and not facts.sasldb:
+    if plugin == "sasldb" and facts.sasldb == ():
         return PasswordSource("saslauthd", _asked(facts))
     return PasswordSource("auxprop", plugin)
 
@@ -143,7 +143,7 @@ def argument(process: Process, letter: str) -> str:
 def _asked(facts: Facts) -> str:
     """What saslauthd asks: as its file says, as it runs, else PAM."""
     configured, process = configured_mechanism(facts), serving(facts)
-    if configured not in ("", "pam") and not (configured == "sasldb" and not facts.sasldb):
+    if configured not in ("", "pam") and not (configured == "sasldb" and facts.sasldb == ()):
         return configured
     running = argument(process, "-a") if process is not None else ""
     elsewhere = process is not None and running not in ("", *_LOCAL) and _knows_somebody(facts, process)
@@ -169,7 +169,7 @@ def _knows_somebody(facts: Facts, process: Process) -> bool:
     mechanism = argument(process, "-a")
     needs = {"ldap": f.SASLAUTHD_CONF, "kerberos5": f.KRB5_CONF}.get(mechanism)
     if mechanism == "sasldb":
-        return bool(facts.sasldb)
+        return facts.sasldb != ()
     return needs is None or bool(argument(process, "-O")) or facts.files.get(needs) is not None
 
 
@@ -200,7 +200,7 @@ def mechanisms(facts: Facts, answers: Answers) -> tuple[str, ...]:
     if not source.saslauthd:
         there = listed if listed is not None else tuple(offered(facts) or SASL_M4)
         return tuple(name for name in there if _installed(facts, name))
-    secrets = bool(facts.sasldb) and bool(offered(facts))
+    secrets = facts.sasldb != () and bool(offered(facts))
     own = listed is not None and frozenset(listed) != DEBIAN_LIST
     if not own and not secrets:
         return SERVABLE
