@@ -173,8 +173,9 @@ def _read(path: str) -> bool:
 def _order(pairs: Mapping[str, Pair]) -> list[str]:
     """What goes first, deepest first; then folders before what is in them, sources before what is made of them."""
     goes = sorted((path for path, (_, after) in pairs.items() if after is None), reverse=True)
-    comes = in_order(path[1:] for path, (_, after) in pairs.items() if after is not None)
-    return [*goes, *(f"/{path}" for path in comes)]
+    folders = sorted(path for path, (_, after) in pairs.items() if _is_folder(after))
+    rest = pairs.keys() - {*goes, *folders}
+    return [*goes, *folders, *(f"/{path}" for path in in_order(path[1:] for path in rest))]
 
 
 def _moved(before: Seen, after: Seen) -> set[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -314,3 +316,24 @@ def test_without_a_view_the_command_runs_on_the_host(
     }
     assert "not permitted" in said[0]
     assert Kind.FILE is effect.writes[0].after.kind  # type: ignore[union-attr]
+
+
+def test_killed_while_a_command_is_at_work_nothing_has_changed(host: Host, tmp_path: Path) -> None:
+    before, flag = tree(host), tmp_path / "pid"
+    child = os.fork()
+    if child == 0:
+        try:
+            run(
+                host,
+                f'echo x >"$1/etc/mail/access"; rm "$1/etc/hosts"; echo $$ >{flag}.new; mv {flag}.new {flag}; sleep 60',
+            )
+        finally:
+            os._exit(1)
+    end = time.monotonic() + 30
+    while not flag.exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.killpg(int(flag.read_text()), signal.SIGKILL)  # the command itself goes on, where nobody sees it
+    assert tree(host) == before
+    assert str(host.root) not in Path("/proc/self/mountinfo").read_text()

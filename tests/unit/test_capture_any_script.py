@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from snapshots.entry import Entry
@@ -75,6 +75,7 @@ def a_view(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(["mv -f mail/access.db mail/m4", "mv -f mail/m4 mail/access.db"])
 @given(st.lists(operations, min_size=1, max_size=8))
 def test_a_captured_script_comes_to_the_same(script: list[str]) -> None:
     folder = Path(tempfile.mkdtemp())
