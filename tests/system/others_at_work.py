@@ -15,10 +15,6 @@ echo '17 3 * * * root true # mine' > /etc/cron.d/mine
 echo '# mine' >> /etc/profile
 ln -sfn /srv/mine /etc/mine/link
 chmod 0711 /etc/skel
-for file in access aliases relay-domains local-host-names; do
-    path=/etc/mail/$file; [ $file = aliases ] && path=/etc/aliases
-    [ -d "${path%/*}" ] && echo "# mine in $file" >> $path
-done
 getent shadow alice > /root/alice.shadow
 true
 """
@@ -37,16 +33,16 @@ say 'a line in profile' "grep -q '^# mine' /etc/profile"
 say 'a mode' '[ "$(stat -c %a /etc/skel)" = 711 ]'
 for file in $(cat /root/mail-files 2>/dev/null); do say "a line in $file" "grep -q '^# mine in' $file"; done
 """
-_MAIL_FILES = r"""
+MAIL_WORK = r"""
 for path in /etc/mail/access /etc/aliases /etc/mail/relay-domains /etc/mail/local-host-names; do
-    grep -qs '^# mine in' $path && echo $path
-done > /root/mail-files; true
+    if [ -d "${path%/*}" ]; then echo "# mine in $path" >> $path; echo $path >> /root/mail-files; fi
+done; true
 """
 
 
-def work(machine: Machine) -> None:
-    """Users, groups, passwords, lines, files, folders, links, modes; in the files of mail where these are there."""
-    machine.run(WORK + _MAIL_FILES)
+def work(machine: Machine, *, mail: bool = True) -> None:
+    """Users, groups, passwords, lines, files, folders, links, modes; with `mail` also lines in sendmail's files."""
+    machine.run(WORK + (MAIL_WORK if mail else ""))
 
 
 def lost(machine: Machine) -> list[str]:
