@@ -11,7 +11,7 @@ groupadd devs; gpasswd -a alice devs; groupadd -r ours-not; useradd -r -M svc
 echo '# my own line' >> /etc/hosts
 echo x=1 > /etc/sysctl.d/99-mine.conf
 mkdir -p /etc/mine/deep; echo y > /etc/mine/deep/file; chmod 0750 /etc/mine/deep
-echo '17 3 * * * root true # mine' > /etc/cron.d/mine
+mkdir -p /etc/cron.d; echo '17 3 * * * root true # mine' > /etc/cron.d/mine
 echo '# mine' >> /etc/profile
 ln -sfn /srv/mine /etc/mine/link
 chmod 0711 /etc/skel
