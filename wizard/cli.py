@@ -284,6 +284,13 @@ def _troubleshoot_options(made: argparse.ArgumentParser) -> None:
         help="mend these, as recorded steps; `all`: whatever fails; then look again",
     )
     made.add_argument("--yes", action="store_true", help="do not ask before each step of a mend")
+    made.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="this may end with a mend, though it works now",
+    )
     made.add_argument("--user", help="log in as this user, to tell account and password from machinery")
     made.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     made.add_argument("--answers", metavar="FILE", help="answers in TOML: what you have chosen is no fault")

@@ -4,7 +4,6 @@ One missing quote in sendmail.mc kills the running MTA while sendmailconfig exit
 
 from __future__ import annotations
 
-import functools
 import re
 import tempfile
 from collections import Counter
@@ -12,10 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from snapshots.entry import Kind
 from wizard import sendmail_cf
 from wizard.editors.daemon_options import collisions
+from wizard.facts import SENDMAIL_CF
 from wizard.host import Host, HostError
-from wizard.m4 import expand_text
+from wizard.m4 import Expansion, expand_text
 from wizard.mc_effects import Planned, unplanned
 from wizard.plan import Say
 
@@ -36,14 +37,15 @@ class Judged:
     effects: tuple[str, ...] = ()
     """The lines in which that differs from what the text before gives, and that the step does not plan."""
     notes: tuple[str, ...] = ()
-    """What m4 and sendmail complain of, and complained of before: sentences."""
+    """What m4 says of the text before too, and what is wrong with the live sendmail.cf too: sentences."""
 
 
 @dataclass(frozen=True)
 class Gate:
     """What the .cf made of the new .mc must hold: the listeners, and for each option the words in its value.
 
-    `before` is the text that it takes the place of: what m4 or sendmail say of that too is no fault of the new one."""
+    `before` is the text that it takes the place of: what m4 says of that too is no fault of the new one. What sendmail
+    makes of it is held against the live sendmail.cf, with which the daemon runs."""
 
     daemons: frozenset[sendmail_cf.Daemon] | None = None
     options: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -60,17 +62,16 @@ class Gate:
     def judge(self, host: Host, mc: bytes) -> Judged:
         """Try `mc` out. Raises GateError where it must not be written."""
         with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as folder:
-            old = _Made(host, Path(folder) / "before", self.before) if self.before is not None else None
-            new = _Made(host, Path(folder) / "after", mc)
+            old = _expanded(host, self.before) if self.before is not None else None
+            new = _expanded(host, mc)
             notes = (
                 *_judged_m4(new, old),
-                *_judged_words(new.expansion.text, old.expansion.text if old else ""),
-                *_judged_sendmail(new, old),
+                *_judged_words(new.text, _live(host)),
+                *_judged_sendmail(host, new.text, Path(folder)),
             )
-            cf = new.expansion.text
-            self.compare(cf)
-            effects = unplanned(old.expansion.text, cf, self.planned) if old else ()
-        return Judged(cf, effects, notes)
+            self.compare(new.text)
+            effects = unplanned(old.text, new.text, self.planned) if old else ()
+        return Judged(new.text, effects, notes)
 
     def compare(self, cf: str) -> None:
         """Hold `cf` against what it must have. Raises GateError."""
@@ -102,35 +103,35 @@ class Gate:
                 )
 
 
-class _Made:
-    """A .mc in a private folder, what m4 makes of it, and what sendmail says of that."""
+def _expanded(host: Host, mc: bytes) -> Expansion:
+    try:
+        return expand_text(host, mc)
+    except HostError as error:
+        raise GateError(str(error)) from error
 
-    def __init__(self, host: Host, folder: Path, mc: bytes) -> None:
-        self._host, self._folder = host, folder
-        folder.mkdir()
-        try:
-            self.expansion = expand_text(host, mc)
-        except HostError as error:
-            raise GateError(str(error)) from error
 
-    @property
-    def said(self) -> list[str]:
-        """m4's complaints, without the places: they move when lines are inserted."""
-        lines = self.expansion.said.splitlines()
-        return [_PLACE.sub("", line).strip() for line in lines if line.strip()]
+def _live(host: Host) -> str:
+    """The sendmail.cf of now, empty where there is none. Raises GateError."""
+    try:
+        entry = host.entry(SENDMAIL_CF)
+    except (HostError, PermissionError) as error:
+        raise GateError(str(error)) from error
+    return entry.content.decode("latin-1") if entry is not None and entry.kind is Kind.FILE else ""
 
-    @functools.cached_property
-    def accepted(self) -> tuple[int, list[str]]:
-        """The exit status of `sendmail -bC`, and what it says, a line each."""
-        target = self._folder / "sendmail.cf"
-        target.write_bytes(self.expansion.text.encode("latin-1"))
-        target.chmod(0o644)
-        try:
-            done = self._host.run(["sendmail", "-C", str(target), "-bC"], timeout=60)
-        except HostError as error:
-            raise GateError(str(error)) from error
-        said = (done.stderr + done.stdout).replace(str(target), "sendmail.cf")
-        return done.code, [_LINE.sub("line N", line).strip() for line in said.splitlines() if line.strip()]
+
+def _said(made: Expansion) -> list[str]:
+    """m4's complaints, without the places: they move when lines are inserted."""
+    return [_PLACE.sub("", line).strip() for line in made.said.splitlines() if line.strip()]
+
+
+def _accepted(host: Host, path: str) -> tuple[int, list[str]]:
+    """The exit status of `sendmail -bC` for a .cf, and what it says, a line each. Raises GateError."""
+    try:
+        done = host.run(["sendmail", "-C", path, "-bC"], timeout=60)
+    except HostError as error:
+        raise GateError(str(error)) from error
+    said = (done.stderr + done.stdout).replace(path, "sendmail.cf")
+    return done.code, [_LINE.sub("line N", line).strip() for line in said.splitlines() if line.strip()]
 
 
 def _more(new: Iterable[str], old: Iterable[str]) -> list[str]:
@@ -138,22 +139,23 @@ def _more(new: Iterable[str], old: Iterable[str]) -> list[str]:
     return list((Counter(new) - Counter(old)).elements())
 
 
-def _judged_m4(new: _Made, old: _Made | None) -> tuple[str, ...]:
+def _judged_m4(new: Expansion, old: Expansion | None) -> tuple[str, ...]:
     """What m4 said before too. Raises GateError where it says more, or makes less than a whole sendmail.cf."""
-    more = _more(new.said, old.said if old else ())
-    worse = new.expansion.code != 0 and (old is None or old.expansion.code == 0)
-    if worse or len(new.expansion.text) < sendmail_cf.SMALLEST or any("ERROR" in line for line in more):
-        said = "; ".join(more or new.said) or f"only {len(new.expansion.text)} bytes came out"
+    more = _more(_said(new), _said(old) if old else ())
+    worse = new.code != 0 and (old is None or old.code == 0)
+    if worse or len(new.text) < sendmail_cf.SMALLEST or any("ERROR" in line for line in more):
+        said = "; ".join(more or _said(new)) or f"only {len(new.text)} bytes came out"
         raise GateError(
             f"m4 does not accept the new sendmail.mc: {said[:600]}. With it, "
             "sendmailconfig would have replaced sendmail.cf by a broken one and ended the running MTA"
         )
-    return tuple(f"m4 says of sendmail.mc, as it did before: {line}" for line in dict.fromkeys(new.said))
+    return tuple(f"m4 says of sendmail.mc, as it did before: {line}" for line in dict.fromkeys(_said(new)))
 
 
-def _judged_words(new: str, old: str) -> tuple[str, ...]:
-    """What m4 does not know and did not before. Raises GateError for what is new."""
-    known = Counter(text for _, text in sendmail_cf.unexpanded(old))
+def _judged_words(new: str, live: str) -> tuple[str, ...]:
+    """What m4 does not know, and stands in the live .cf as well. Raises GateError for what does not: a typo of today
+    has not been tried by any daemon."""
+    known = Counter(text for _, text in sendmail_cf.unexpanded(live))
     notes = []
     for line, text in sendmail_cf.unexpanded(new):
         known[text] -= 1
@@ -162,20 +164,24 @@ def _judged_words(new: str, old: str) -> tuple[str, ...]:
                 f"m4 does not know {text[:80]!r} (line {line} of the resulting sendmail.cf). It would have been copied into "
                 "sendmail.cf as it stands. Look for a misspelt macro in sendmail.mc"
             )
-        notes.append(f"sendmail.cf holds, as it did before, what m4 does not know: {text[:80]}")
+        notes.append(f"sendmail.cf holds, as it does now, what m4 does not know: {text[:80]}")
     return tuple(dict.fromkeys(notes))
 
 
-def _judged_sendmail(new: _Made, old: _Made | None) -> tuple[str, ...]:
-    """What sendmail refused before too. Raises GateError where it refuses what it took before."""
-    code, said = new.accepted
+def _judged_sendmail(host: Host, cf: str, folder: Path) -> tuple[str, ...]:
+    """What sendmail refuses of the live .cf as well. Raises GateError where that is accepted, or has less wrong."""
+    target = folder / "sendmail.cf"
+    target.write_bytes(cf.encode("latin-1"))
+    target.chmod(0o644)
+    code, said = _accepted(host, str(target))
     if code == 0:
         return ()
-    if old is None or old.accepted[0] == 0 or _more(said, old.accepted[1]):
+    code_now, said_now = _accepted(host, str(host.path(SENDMAIL_CF)))
+    if code_now == 0 or _more(said, said_now):
         raise GateError(
             f"sendmail does not accept the resulting sendmail.cf (status {code}): {'; '.join(said)[:600]}"
         )
-    return (f"sendmail does not accept sendmail.cf, as it did not before: {'; '.join(said)[:300]}",)
+    return (f"sendmail does not accept sendmail.cf, as it does not now: {'; '.join(said)[:300]}",)
 
 
 def _names(daemons: frozenset[sendmail_cf.Daemon]) -> str:

@@ -41,12 +41,17 @@ def _sources(store: Store) -> Iterator[bytes]:
     """The texts of sendmail.mc since sendmail.cf was last made by a run of ours, newest first, each once."""
     path, seen = f.SENDMAIL_MC.lstrip("/"), set[bytes]()
     made = next((commit for commit in store.history(path=f.SENDMAIL_CF.lstrip("/")) if _makes(commit)), None)
+    later = set[str]()  # several commits may have one second
+    for commit in store.history() if made is not None else ():
+        if commit == made:
+            break
+        later.add(commit.id)
     for commit in store.history(path=path):
         entry = store.entries(commit, [path])[path]
         if entry is not None and entry.content not in seen:
             seen.add(entry.content)
             yield entry.content
-        if len(seen) == MOST or (made is not None and commit.time <= made.time):
+        if len(seen) == MOST or (made is not None and commit.id not in later):
             return
 
 

@@ -154,6 +154,7 @@ def prepare(
         remains
         and "sendmail-bin" in facts.packages
         and any(_AUTHORED.match(path) and not derived(path) for path in reversal.targets)
+        and _made_since(store, target)
     )
     return Rollback(
         target,
@@ -261,6 +262,18 @@ def _gate(facts: Facts) -> Gate | None:
     except GateError:
         return None
     return Gate(before=entry.content)
+
+
+def _made_since(store: Store, target: Target) -> bool:
+    """Whether a run of ours has made sendmail.cf since what is taken back began: else it is older than that, and holds
+    lines perhaps that no sendmail.mc gives."""
+    began = min(commit.time for commit in target.commits)
+    path = f.SENDMAIL_CF.lstrip("/")
+    return any(
+        commit.time >= began
+        for commit in store.history(path=path)
+        if commit.operation not in ("drift", "baseline")
+    )
 
 
 def _whole(store: Store, target: Target, reversal: Reversal) -> bool:

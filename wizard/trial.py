@@ -23,6 +23,9 @@ CF_LINES = "cf-lines"
 """Lines of sendmail.cf that no sendmail.mc gives, and that go when it is made again."""
 SUBMIT_CF_LINES = "submit-cf-lines"
 """The same of submit.cf."""
+_EDITS = frozenset({"mc-includes", "submission-port", "auth-options", "smtp-port"})
+"""The first of these to be carried out lists what goes: Debian's start of sendmail makes a sendmail.cf again that is older
+than sendmail.mc (tried on 12 and 13), so a run must not stop between them."""
 
 
 def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
@@ -32,6 +35,8 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
     for change in plan.changes:
         if isinstance(change, FileChange) and isinstance(change.gate, Gate):
             plan = _gated(host, facts, plan, change, change.gate)
+            if not facts.planned & _EDITS and plan.outcome is Outcome.PENDING:
+                plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts)))
         elif isinstance(change, FileChange) and isinstance(change.gate, SubmitGate):
             plan = _submit_gated(host, facts, plan, change, change.gate)
         elif isinstance(change, DialogueChange):
@@ -102,8 +107,8 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
     if not lines:
         return ()
     says = (
-        f"{_count(lines)} of {f.SENDMAIL_CF} that sendmail.mc does not give: it is made again, and they go "
-        "(what is to stay belongs into sendmail.mc)"
+        f"{_count(lines)} of {f.SENDMAIL_CF} that sendmail.mc does not give: it is made again, by sendmailconfig or at the "
+        "next start of sendmail after an edit of sendmail.mc, and they go (what is to stay belongs into sendmail.mc)"
     )
     return (Ending(CF_LINES, says, lines),)
 

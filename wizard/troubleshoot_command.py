@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard import as_json
-from wizard.answers import Answers, AnswersError, load
-from wizard.commands import decide, exit_code, interrupted, undecided_text
+from wizard.answers import Answers, AnswersError
+from wizard.commands import answers_of, consent, decide, exit_code, interrupted, undecided_text
 from wizard.engine import Engine, EngineError
 from wizard.events import Event
 from wizard.host import Host
@@ -21,6 +21,7 @@ from wizard.plan import Step
 from wizard.printing import clean, error, out, show
 from wizard.session import Run
 from wizard.state_folder import CannotHere, at_work, must_not_wait
+from wizard.trial import CF_LINES
 from wizard.troubleshoot import report
 from wizard.troubleshoot.diagnoses import DIAGNOSES
 from wizard.troubleshoot.nouns import Fault
@@ -35,8 +36,8 @@ ALL = "all"
 
 
 def troubleshoot(arguments: argparse.Namespace) -> int:
-    """0 all is well, 1 something is wrong (after --fix: still), 2 bad usage, 3 not root."""
-    answers = load(Path(arguments.answers)) if arguments.answers else Answers()
+    """0 all is well, 1 something is wrong (after --fix: still), 2 bad usage, 3 not root, 4 a mend would end what works."""
+    answers = answers_of(arguments)
     wanted = _known(arguments.fix or [])
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json
     if wanted and not arguments.yes and not terminal:
@@ -106,9 +107,18 @@ def _fixed(
     events: list[Event] = []
     run: Run | None = None
     if steps:
+        if arguments.yes:
+            answers = _accepting(answers, faults)
         engine = Engine(host, answers, events.append if arguments.json else show, steps)
         with at_work() as (store, journal, interrupt):
-            run = engine.apply(store, journal, (), decide(arguments.yes, store, interrupt), interrupt)
+            run = engine.apply(
+                store,
+                journal,
+                (),
+                decide(arguments.yes, store, interrupt),
+                interrupt,
+                consent=consent(arguments, interrupt),
+            )
     after = judge(take(host, answers, credentials)) if run is not None else before
     if arguments.json:
         out(
@@ -122,9 +132,15 @@ def _fixed(
         out("\nLooked again:\n" if run is not None else "")
         out(report.text(after))
     if run is not None and run.undecided:
-        error(undecided_text(run))
+        error(undecided_text(run, arguments.argv))
         return exit_code(run)
     return int(bool(run is not None and run.stopped) or after.blamed is not None)
+
+
+def _accepting(answers: Answers, faults: Sequence[Fault]) -> Answers:
+    """Whoever names a fault that is mended by making sendmail.cf again wants its wrong lines to go; they are listed."""
+    again = any("sendmailconfig" in item.seen.mend.steps for item in faults)
+    return dataclasses.replace(answers, accept=(*answers.accept, CF_LINES)) if again else answers
 
 
 def _chosen(verdict: Verdict, wanted: Sequence[str]) -> list[Fault]:

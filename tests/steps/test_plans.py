@@ -269,22 +269,31 @@ def test_the_flags_of_the_admin_survive() -> None:
     assert added(made) == ["define(`confAUTH_OPTIONS', `A p y')dnl"]
 
 
-def test_an_mc_that_is_not_understood_is_left_alone() -> None:
-    text = (machine("12").text(f.SENDMAIL_MC) or "").replace(
-        "FEATURE(`use_cw_file')", "FEATURE(`use_cw_file)"
-    )
+MISSPELT = "DEAMON_OPTIONS(`Family=inet,  Name=MSP"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda text: text.replace("FEATURE(`use_cw_file')", "FEATURE(`use_cw_file)"), "line"),
+        (lambda text: text.replace("DAEMON_OPTIONS(`Family=inet,  Name=MSP", MISSPELT), "DAEMON_OPTIONS"),
+    ],
+)
+def test_an_mc_that_is_not_understood_is_left_alone(spoil: object, named: str) -> None:
+    text = spoil(machine("12").text(f.SENDMAIL_MC) or "")  # type: ignore[operator]
     made = plan("submission-port", machine("12", files={f.SENDMAIL_MC: file(text)}))
     assert made.outcome is Outcome.BLOCKED
-    assert "line" in made.reason
+    assert named in made.reason + " ".join(made.remedy)
 
 
-def test_a_misspelt_macro_that_was_there_is_noted() -> None:
+def test_a_misspelt_macro_with_which_the_daemon_runs_is_noted() -> None:
     text = (machine("12").text(f.SENDMAIL_MC) or "").replace(
-        "FEATURE(`use_cw_file')", "FAETURE(`use_cw_file')"
+        "DAEMON_OPTIONS(`Family=inet,  Name=MSP", MISSPELT
     )
-    made = plan("submission-port", machine("12", files={f.SENDMAIL_MC: file(text)}))
+    files = {f.SENDMAIL_MC: file(text), f.SENDMAIL_CF: file(f"O A=1\n{MISSPELT}-v4')\n")}
+    made = plan("submission-port", machine("12", files=files))
     assert made.outcome is Outcome.PENDING
-    assert any("no macro FAETURE" in note and "write FEATURE" in note for note in made.notes)
+    assert any("DEAMON_OPTIONS" in note and "write DAEMON_OPTIONS" in note for note in made.notes)
 
 
 def test_a_symbolic_link_is_not_written_through() -> None:

@@ -48,10 +48,11 @@ def unchanged(debian: Machine, *arguments: str, code: int, said: str) -> None:
         (f"mv {MC} /root/mc; ln -s /root/mc {MC}", "symbolic link"),
         # m4 accepts it, sendmail does not: only the gate's second look finds it.
         ("printf 'LOCAL_CONFIG\\nO NoSuchOption=1\\nKbroken nosuchmap /x\\n' >> " + MC, "sendmail"),
-        # A later line takes the mechanisms away again.
+        # A file that is included later takes the mechanisms away again.
         (
-            f"echo 'define(`confAUTH_MECHANISMS'\"'\"', `CRAM-MD5'\"'\"')dnl' >> {MC}",
-            "AuthMechanisms=CRAM-MD5, without LOGIN PLAIN",
+            f"echo 'define(`confAUTH_MECHANISMS'\"'\"', `CRAM-MD5'\"'\"')dnl' > /etc/mail/own.m4; "
+            f"echo 'include(`/etc/mail/own.m4'\"'\"')dnl' >> {MC}",
+            r"AuthMechanisms=CRAM-MD5, without LOGIN\s+PLAIN",
         ),
     ],
 )

@@ -63,6 +63,7 @@ def host(tmp_path: Path) -> Bench:
         (mail / name).parent.mkdir()
         shutil.copy(RECORDED / "debian-13/etc/mail" / name, mail / name)
     shutil.copy(RECORDED / "debian-13/etc/mail/sendmail.mc", tmp_path / "debian.mc")
+    (mail / "sendmail.cf").write_text("O A=1\n")
     return Bench(tmp_path)
 
 
@@ -109,8 +110,12 @@ def test_a_missing_include_that_was_missing_is_noted(host: Bench) -> None:
 
 def test_a_misspelt_macro_that_was_there_is_noted(host: Bench) -> None:
     before = debian(host).replace("MAILER_DEFINITIONS\n", "DEAMON_OPTIONS(`Port=587')\nMAILER_DEFINITIONS\n")
+    with pytest.raises(GateError, match="m4 does not know 'DEAMON_OPTIONS"):
+        judged(host, before, before + "dnl\n")  # no daemon runs with it so far
+    host.path(f.SENDMAIL_CF).write_text(expand_text(host, before.encode("latin-1")).text, "latin-1")
     _, notes = judged(host, before, before + "dnl\n")
     assert any("DEAMON_OPTIONS" in note for note in notes)
+    host.path(f.SENDMAIL_CF).write_text("O A=1\n")
     with pytest.raises(GateError, match="m4 does not know 'DEAMON_OPTIONS"):
         judged(host, debian(host), before)
 
@@ -120,8 +125,12 @@ def test_what_sendmail_refused_before_is_noted(host: Bench) -> None:
     before = debian(host).replace(
         "MAILER_DEFINITIONS\n", "MASQUERADE_AS(`debian.test')dnl\nMAILER_DEFINITIONS\n"
     )
+    with pytest.raises(GateError, match="status 78"):
+        judged(host, before, before + "dnl\n")  # the daemon runs with another
+    host.path(f.SENDMAIL_CF).write_text(expand_text(host, before.encode("latin-1")).text, "latin-1")
     _, notes = judged(host, before, before + "dnl\n")
-    assert any("as it did not before" in note for note in notes)
+    assert any("as it does not now" in note for note in notes)
+    host.path(f.SENDMAIL_CF).write_text("O A=1\n")
     with pytest.raises(GateError, match="status 78"):
         judged(host, debian(host), before)
 
@@ -251,10 +260,11 @@ def test_lines_of_a_sendmail_cf_edited_by_hand_are_all_listed(host: Bench) -> No
     assert cf.count("hub.test") == cf.count("mine.test") == 1
     facts = replace(facts, files={**facts.files, f.SENDMAIL_CF: file(cf)})
     plans = planned(host, facts)
-    assert [(ending.id, ending.lines) for ending in plans["sendmailconfig"].ends] == [
-        (CF_LINES, ("Cwmine.test", "DShub.test"))
-    ]
-    assert not [name for name, plan in plans.items() if plan.ends and name != "sendmailconfig"]
+    for name in ("mc-includes", "sendmailconfig"):
+        assert [(ending.id, ending.lines) for ending in plans[name].ends] == [
+            (CF_LINES, ("Cwmine.test", "DShub.test"))
+        ], name
+    assert [name for name, plan in plans.items() if plan.ends] == ["mc-includes", "sendmailconfig"]
     assert lost(replace(facts, cf_from_mc=cf)) == ()
     assert lost(replace(facts, cf_from_mc="", cf_earlier=(cf, ""))) == ()
     assert lost(replace(facts, cf_from_mc=None)) == ()

@@ -69,6 +69,7 @@ class McStep(Step):
             )
         try:
             sendmail_mc.check(text)
+            typos = _typos(text, facts.text(f.SENDMAIL_CF) or "")
             new = self.edit(text, facts, answers)
             colliding = sendmail_mc.collisions(sendmail_mc.daemon_options(new))
         except EditError as error:
@@ -88,7 +89,7 @@ class McStep(Step):
             self.planned(facts, answers),
         )
         change = FileChange(f.SENDMAIL_MC, entry, after, self.title, gate)
-        notes = (*assumed_note(facts, f.SENDMAIL_MC), *_typos(text), *self.notes(text, new))
+        notes = (*assumed_note(facts, f.SENDMAIL_MC), *typos, *self.notes(text, new))
         return Plan.pending(self.id, "sendmail.mc differs", change, notes=notes)
 
     def notes(self, before: str, after: str) -> tuple[str, ...]:
@@ -121,13 +122,16 @@ _DEFAULT_MSA = ("MSA", "E")
 """The listener on 587 that sendmail adds by itself without FEATURE(no_default_msa), which submission-port turns on."""
 
 
-def _typos(text: str) -> tuple[str, ...]:
-    """What stands in the file as it is, and does nothing."""
-    return tuple(
-        f"line {line} of sendmail.mc: sendmail knows no macro {word}, and m4 copies the line into sendmail.cf as it stands: "
-        f"{f'write {near}, or ' if near else ''}take it out with dnl"
-        for line, word, near in sendmail_mc.unknown_macros(text)
-    )
+def _typos(mc: str, cf: str) -> tuple[str, ...]:
+    """Misspelt macros that the live sendmail.cf has as well, a sentence each. Raises EditError for one that it has not."""
+    notes = []
+    for line, word, near in sendmail_mc.unknown_macros(mc):
+        remedy = f"{f'write {near}, or ' if near else ''}take the line out with dnl"
+        why = "sendmail knows no such macro, and m4 would copy the line into sendmail.cf as it stands"
+        if not any(each.lstrip().startswith(word) for each in sendmail_cf.statements(cf)):
+            raise EditError(line, word, why, remedy)
+        notes.append(f"line {line} of sendmail.mc, {word}: {why}, where it is already: {remedy}")
+    return tuple(notes)
 
 
 def _daemons(facts: Facts, old: str, new: str) -> frozenset[sendmail_cf.Daemon]:

@@ -91,8 +91,8 @@ class FakeHost(Host):
                 return self.systemd.systemctl(verb, *rest)
             case "hostname", _:
                 return 0, "mail.example.test\n"
-            case "m4", _:
-                return 0, expanded(text(self.root / "etc/mail/sendmail.mc"))
+            case "m4", (*_, path):
+                return 0, expanded(text(self.path(path) if path.startswith("/etc/") else Path(path)))
             case "update_auth", _:
                 return self._update_auth()
         raise HostError(f"{name} could not be started: No such file or directory")

@@ -68,7 +68,7 @@ CATALOGUE = {
             {**_unit("sendmail"), "usr/sbin/sendmail-mta": "the daemon\n"},
             {
                 "etc/mail/sendmail.mc": "divert(0)dnl\nDAEMON(`local')dnl\nMAILER(`smtp')dnl\n",
-                "etc/mail/sendmail.cf": "# made by the package\ndivert\nDAEMON local\nMAILER smtp\n",
+                "etc/mail/sendmail.cf": "# made by the package\ndivert(0)\nDAEMON local\nMAILER smtp\n",
                 "etc/mail/access": "# who may relay\nlocalhost RELAY\n",
                 "etc/cron.d/sendmail": "# none\n",
             },

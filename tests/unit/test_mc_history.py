@@ -1,0 +1,85 @@
+"""Which sendmail.mc's stood beside the sendmail.cf of now: their lines are no work of anybody's hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from snapshots.author import Author
+from snapshots.store import Store
+from tests.steps.recorded import file, machine
+from wizard import facts as f
+from wizard.facts import Facts
+from wizard.host import Completed, Host
+from wizard.mc_history import earlier
+from wizard.trial import lost
+
+
+class Copying(Host):
+    """m4 copies what it is given."""
+
+    def run(self, argv: Any, **options: Any) -> Completed:
+        return Completed(tuple(argv), 0, Path(argv[-1]).read_text(), "", 0.0)
+
+
+class Place:
+    """A root with a store, in which sendmail.mc and sendmail.cf change one commit at a time."""
+
+    def __init__(self, root: Path) -> None:
+        (root / "etc/mail").mkdir(parents=True)
+        (root / "store").mkdir(mode=0o700)
+        self.root, self.host = root, Copying(root)
+        self.store = Store.open(root / "store/etc.git", root=root)
+
+    def commit(self, operation: str, **files: str) -> None:
+        for name, text in files.items():
+            (self.root / f"etc/mail/sendmail.{name}").write_text(text)
+        author = Author("a", "a@example.test")
+        self.store.commit(operation=operation, subject="x", run="r", author=author)
+
+    def facts(self) -> Facts:
+        mc, cf = ((self.root / f"etc/mail/sendmail.{name}").read_text() for name in ("mc", "cf"))
+        facts = machine("13", files={f.SENDMAIL_MC: file(mc), f.SENDMAIL_CF: file(cf)}, cf_from_mc=mc)
+        return replace(facts, cf_earlier=earlier(self.host, self.store, facts))
+
+    def lost(self) -> list[str]:
+        return [line for ending in lost(self.facts()) for line in ending.lines]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    made = Place(tmp_path)
+    made.commit("baseline", mc="O A=1\nO B=1\n", cf="O A=1\nO B=1\nO Mine=1\n")
+    return made
+
+
+def test_without_an_edit_the_lines_of_one_s_own_are_what_is_lost(place: Place) -> None:
+    assert place.lost() == ["O Mine=1"]
+
+
+def test_our_own_edits_of_sendmail_mc_make_no_line_of_the_old_one_anybodys(place: Place) -> None:
+    place.commit("apply", mc="O A=2\nO B=1\n")
+    place.commit("apply", mc="O A=2\nO B=2\n")
+    assert place.lost() == ["O Mine=1"]
+    place.commit("drift", mc="O A=2\nO B=3\n")
+    assert place.lost() == ["O Mine=1"]
+
+
+def test_what_stood_there_before_the_sendmail_cf_of_now_does_not_count(place: Place) -> None:
+    place.commit("apply", mc="O A=2\n", cf="O A=2\n")
+    assert place.lost() == []
+    place.commit("drift", cf="O A=2\nO B=1\n")  # by hand, what the first sendmail.mc had
+    place.commit("apply", mc="O A=3\n")
+    assert "O B=1" in place.lost()
+    assert "O A=2" not in place.lost()
+
+
+def test_an_empty_history_knows_nothing(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    for name in ("mc", "cf"):
+        (tmp_path / f"etc/mail/sendmail.{name}").write_text(f"O A={name}\n")
+    assert place.facts().cf_earlier == ()
+    assert place.lost() == ["O A=cf"]
