@@ -45,6 +45,13 @@ class Provenance:
         """The claims of both, on the same files: before and after packages came or went."""
         return replace(self, claims=(*self.claims, *other.claims))
 
+    def without(self, kept: Sequence[Claim]) -> Provenance:
+        """The same files, and of the claims what none of `kept` claims."""
+        claims = list(self.claims)
+        for each in kept:
+            claims = [claim.without(each) for claim in claims]
+        return replace(self, claims=tuple(claims))
+
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths of the files that were written, each once."""

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from snapshots.accounts import database, records_of
 from snapshots.entry import Kind
 from snapshots.scan import What
 from wizard import facts as f
-from wizard import sendmail_cf
 from wizard.changes import DialogueChange, FileChange, PackagesReversal, RulesChange, ServiceChange
+from wizard.changes.claim import Claim
 from wizard.changes.file import in_turn
 from wizard.changes.packages import PackagesEffect, together
 from wizard.changes.rules import RulesEffect
@@ -150,7 +151,7 @@ def prepare(
     if as_found and why is None:
         reversal = _as_found(store, reversal)
     if packages is not None and packages.stays:
-        reversal = _with_files_of(store, target, reversal, packages.kept_files(host))
+        reversal = _with_files_of(store, target, reversal, packages.kept(host))
     remains = packages is None or not any(name.startswith("sendmail-bin") for name in packages.came)
     regenerate = (
         remains
@@ -181,17 +182,25 @@ def _above(path: str) -> Iterator[str]:
         yield path
 
 
-def _with_files_of(store: Store, target: Target, reversal: Reversal, files: Collection[str]) -> Reversal:
-    """The same, where these files of packages that stay go to what they were when those had come, and are not
-    removed."""
+def _with_files_of(store: Store, target: Target, reversal: Reversal, kept: Claim) -> Reversal:
+    """The same, where the files of packages that stay go to what they were when those had come, and are not removed;
+    their accounts stay."""
     came = [commit for commit in target.commits if _has_packages(store, commit)]
-    goes = [path for path, (_, after) in reversal.targets.items() if after is None and f"/{path}" in files]
+    goes = [
+        path
+        for path, (before, after) in reversal.targets.items()
+        if after is None and kept.owns(path, None, before)
+    ]
     then = store.entries(came[0].id, goes) if came else dict.fromkeys(goes)
     targets = {path: pair for path, pair in reversal.targets.items() if path not in goes}
     for path in goes:
         before, after = reversal.targets[path][0], then[path]
         if after is not None and before != after:
             targets[path] = (before, after)
+    for path, (before, after) in targets.items():
+        if (name := database(path)) and before is not None and after is not None:
+            content = records_of(name, after.content, before.content, kept.accounts)
+            targets[path] = (before, replace(after, content=content))
     return replace(reversal, targets=dict(sorted(targets.items())))
 
 
@@ -289,10 +298,10 @@ def _stops(host: Host, wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:
 
 def _gate(facts: Facts) -> Gate | None:
     entry = facts.files.get(f.SENDMAIL_MC)
-    if entry is None or len(facts.cf_from_mc or "") < sendmail_cf.SMALLEST:
+    if not facts.cf_from_mc or entry is None:
         return None
     try:
-        Gate().compare(facts.cf_from_mc or "")
+        Gate().compare(facts.cf_from_mc)
     except GateError:
         return None
     return Gate(before=entry.content)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from wizard.changes.file import FileEffect, in_turn, kept_sentence
+from wizard.changes.packages import PackagesBefore, PackagesEffect
 from wizard.changes.service import reload_units
 from wizard.derived import DATED, derived
 from wizard.host import HostError
@@ -47,21 +48,22 @@ class Undo:
             self.failed.append(f"files below /etc: {error}")
 
     def _run(self, effects: Sequence[Effect], roll_back: Sequence[Step]) -> None:
-        provenance = self.recorder.provenance(effects)
+        packages = [effect for effect in effects if isinstance(effect, (PackagesEffect, PackagesBefore))]
+        kept = [effect.kept(self.recorder.host) for effect in packages]
+        provenance = self.recorder.provenance(effects).without(kept)
         earlier = {step: self._roll_back(step) for step in roll_back}
         leave = {path for entries in earlier.values() for path in entries}
         then, live = self.recorder.states(provenance, self.before, leave)
         targets, met = provenance.undone(then, live)
-        packages = [effect for effect in effects if effect.record()["kind"] == "packages"]
         others = [
-            effect for effect in effects if effect not in packages and not isinstance(effect, FileEffect)
+            each for each in effects if not isinstance(each, FileEffect | PackagesEffect | PackagesBefore)
         ]
         if packages and self.recorder.head() == self.before:
             self.recorder.drift({path: targets.get(path, entry) for path, entry in live.items()})
         if self._effects(packages):
             wanted = {path: live[path] for path in provenance.paths if path in live} | targets
             if packages:
-                claims = provenance.and_of(self.recorder.provenance(packages))
+                claims = provenance.and_of(self.recorder.provenance(packages).without(kept))
                 wanted = self._left_by_packages(claims, leave, wanted) | wanted
             self._write({path: (self.recorder.host.entry(f"/{path}"), wanted[path]) for path in wanted})
             self.failed += [kept_sentence(f"/{path}", merge) for path, merge in met.items()]
@@ -77,7 +79,7 @@ class Undo:
         for step, entries in earlier.items() if not self.failed else ():  # else recovery rolls them back
             self.recorder.record_rolled_back(step, entries)
 
-    def _effects(self, effects: Sequence[Effect]) -> bool:
+    def _effects(self, effects: Sequence[Effect] | Sequence[PackagesEffect | PackagesBefore]) -> bool:
         """False when packages could not be undone: their files must stay, then."""
         whole = True
         for effect in reversed(effects):

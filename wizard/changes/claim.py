@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from snapshots.entry import Entry
 from wizard.derived import derived
@@ -26,6 +26,14 @@ class Claim:
     """Users and groups whose records, and memberships, are its own."""
     left: Mapping[str, Entry] = field(default_factory=dict)
     """Files (relative to the root) as the command last wrote them, where that was seen."""
+
+    def without(self, other: Claim) -> Claim:
+        """The same, without what the other one claims."""
+        return replace(
+            self,
+            owns=lambda *path: self.owns(*path) and not other.owns(*path),
+            accounts=self.accounts - other.accounts,
+        )
 
 
 def below(*tops: str) -> Owns:

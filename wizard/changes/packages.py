@@ -181,6 +181,11 @@ class PackagesEffect:
         claim, tops = claim_of(host, [*self.named, *names], self.transactions), below(*self.tops)
         return replace(claim, owns=lambda *path: claim.owns(*path) or tops(*path))
 
+    def kept(self, host: Host) -> Claim:
+        """What belongs to those of them that would stay if it were undone now. Raises HostError."""
+        reversal = self.reversal(host)
+        return reversal.kept(host) if reversal is not None else Claim()
+
     def record(self) -> dict[str, object]:
         """Names and versions."""
         return {
@@ -268,6 +273,10 @@ class PackagesBefore:
         """What the packages own that came and went since. Raises HostError."""
         return self.since(host).claim(host)
 
+    def kept(self, host: Host) -> Claim:
+        """As PackagesEffect.kept. Raises HostError."""
+        return self.since(host).kept(host)
+
     def record(self) -> dict[str, object]:
         """Names and versions."""
         return {
@@ -353,12 +362,9 @@ class PackagesReversal:
         stays = tuple(f"{name} stays, {why}" for name, why in self.stays)
         return (*stays, *(f"{name} does not come back, {why}" for name, why in self.away))
 
-    def kept_files(self, host: Host) -> frozenset[str]:
-        """The files of the packages that stay: these stay as well. Raises HostError."""
-        if not self.stays:
-            return frozenset()
-        done = host.run(["dpkg-query", "-L", *(name for name, _ in self.stays)])
-        return frozenset(line for line in done.stdout.splitlines() if line.startswith("/"))
+    def kept(self, host: Host) -> Claim:
+        """The files and accounts of the packages that stay: these stay as well. Raises HostError."""
+        return claim_of(host, [name for name, _ in self.stays], ()) if self.stays else Claim()
 
     def asked(self, host: Host) -> PackagesReversal:
         """The same, with what apt says to it."""

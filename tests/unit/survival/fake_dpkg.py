@@ -171,7 +171,8 @@ class Dpkg:
         """What dpkg keeps of each package: its files, and its scripts."""
         make_folders(self.root / INFO)
         folders = {str(path) for each in package.kept for path in Path(each).parents if path.parts}
-        listed = sorted({*package.files, *package.kept, *package.folders, *folders} - {"etc"})
+        script = {f"etc/init.d/{package.service}"} if package.service else set()
+        listed = sorted({*package.files, *package.kept, *package.folders, *folders, *script} - {"etc"})
         put(self.root / INFO / f"{package.name}.list", "".join(f"/{path}\n" for path in listed))
         names = "".join(f"adduser --system {name}\n" for name in (*package.users, *package.groups))
         put(self.root / INFO / f"{package.name}.postinst", names)

@@ -16,6 +16,7 @@ from tests.unit.survival.fake_dpkg import Dpkg
 from tests.unit.survival.fake_files import drop, make_folders, picture, put, rewrite, text
 from tests.unit.survival.fake_systemd import MUX, Said, Systemd
 from wizard.host import Completed, Host, HostError, View
+from wizard.sendmail_cf import SMALLEST
 
 UPDATE_AUTH = ("update_auth",)
 CONFIGURE = "sendmailconfig"
@@ -128,7 +129,9 @@ class FakeHost(Host):
             case "hostname", _:
                 return 0, "mail.example.test\n"
             case "m4", (*_, path):
-                return 0, expanded(text(self.path(path) if path.startswith("/etc/") else Path(path)))
+                return 0, filled(expanded(text(self.path(path) if path.startswith("/etc/") else Path(path))))
+            case "sendmail", ("-C", _, "-bC"):
+                return 0, ""
             case "make", ("-s", "-C", "/etc/mail", "access.db"):
                 put(self.root / "etc/mail/access.db", made_map(self.root), 0o640)
                 return 0, ""
@@ -185,6 +188,11 @@ def expanded(mc: str) -> str:
 def _entries(host: Host, folders: Sequence[str]) -> dict[str, Entry | None]:
     names = [folder[1:] for folder in folders]
     return {f"/{path}": host.entry(path) for path in picture(host.root, *names) if path not in names}
+
+
+def filled(cf: str) -> str:
+    """The same, as large as a whole sendmail.cf, where it has a mailer."""
+    return f"#{'x' * SMALLEST}\n{cf}" if "MAILER" in cf else cf
 
 
 def _joined(line: str, name: str) -> str:
