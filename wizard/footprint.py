@@ -6,6 +6,7 @@ file it knows nothing (docs/provenance.md says what does)."""
 from __future__ import annotations
 
 import hashlib
+import os
 import posixpath
 import re
 import shlex
@@ -374,3 +375,19 @@ def own_tops(host: Host, packages: Iterable[str]) -> tuple[str, ...]:
             paths = {line for line in lines if line.startswith("/etc/")}
             (own if stem.partition(":")[0] in going else others).update(paths)
     return tuple(sorted(own - others))
+
+
+def own_links(host: Host, packages: Iterable[str]) -> tuple[str, ...]:
+    """The links below /etc that lead to what these packages ship, as absolute paths: those that start a service, offer
+    an alternative and the like. Raises OSError."""
+    owner = footprint(host, packages)
+    links = ((path, _link(host, path)) for path in _below(host, "/etc"))
+    return tuple(path for path, link in links if link is not None and owner.owns(path, link, None))
+
+
+def _link(host: Host, path: str) -> Entry | None:
+    try:
+        target = os.readlink(os.fsencode(host.path(path)))  # noqa: PTH115 - the bytes, not a Path
+    except OSError:
+        return None
+    return Entry(Kind.SYMLINK, 0o777, 0, 0, target)

@@ -23,7 +23,7 @@ from wizard.apt import (
 )
 from wizard.apt_history import OWN_LOG, History, Ours, bare, configured_log, new_mark
 from wizard.changes.claim import Claim, below
-from wizard.footprint import footprint, own_tops
+from wizard.footprint import footprint, own_links, own_tops
 from wizard.host import Completed, Host, HostError
 from wizard.plan import ChangeError, Description, Say
 from wizard.witness import evidence_of, owns
@@ -446,7 +446,11 @@ class PackagesReversal:
     def expect(self, host: Host) -> PackagesBefore:
         """All packages as they are now, and what goes with those that go. Raises HostError."""
         named = (*self.came, *(name for name, _ in self.gone))
-        return replace(PackagesBefore.of(host, self.transaction), named=named, tops=own_tops(host, self.came))
+        try:
+            tops = (*own_tops(host, self.came), *own_links(host, self.came))
+        except OSError as error:
+            raise HostError(f"dpkg's own files cannot be read: {error}") from error
+        return replace(PackagesBefore.of(host, self.transaction), named=named, tops=tops)
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
         """Ask apt what it would do, do it, and look. Raises ChangeError, with the effect once something was done."""

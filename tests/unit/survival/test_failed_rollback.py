@@ -15,7 +15,9 @@ def test_a_daemon_that_had_not_read_a_new_file_is_left_so(
     mc = machine.root / "etc/mail/sendmail.mc"
     mc.write_text("# what the admin has begun to write\n")
     (machine.root / "etc/mail/sasl/Sendmail.conf.2").write_text("mech_list: not read yet\n")
-    monkeypatch.setattr("tests.unit.survival.fake_host.filled", lambda cf: cf)  # the gate refuses so short a one
+    monkeypatch.setattr(
+        "tests.unit.survival.fake_host.filled", lambda cf: cf
+    )  # the gate refuses so short a one
     before = machine.picture()
     assert wizard.run(machine, "rollback", "auth-options", "--yes", "--on-conflict=restore") == 1
     assert not not_the_same(before, machine.picture())
