@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.system.conftest import BootMachine
+from tests.system.killed import kill_at, operations
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD, apply, wizard
 from tests.system.others_at_work import MAIL_WORK, WORK, lost, work
@@ -127,3 +128,56 @@ def test_ordinary_account_work_is_no_conflict(machine: BootMachine) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     assert lost(debian) == []
     assert "smm" not in ours_left(debian)
+
+
+POINTS = 40
+"""Kills in the full run, on both releases together."""
+CHUNKS = 10
+
+
+def killed_with_work(machine: BootMachine, total: int, number: int) -> bool:
+    """Somebody works while `apply` does, it is killed at one of its operations, he works on, then `recover`: nothing of
+    his is lost, and of ours nothing is left. Returns whether it was killed."""
+    debian = machine("ready")
+    debian.run([WIZARD, "status"])
+    debian.run("useradd -m alice; echo alice:Old-1 | chpasswd")
+    debian.run(f"(sleep {8 * number / total:.1f}\n{WORK}) >/dev/null 2>&1 & echo")
+    name = kill_at(debian, number, "apply", "--yes")
+    debian.run(
+        "for i in $(seq 600); do [ -e /root/alice.shadow ] && break; sleep 0.1; done; "
+        f"while pgrep -x 'apt-get|dpkg' >/dev/null; do sleep 0.2; done\n{MAIL_WORK}",
+        timeout=400,
+    )
+    done = debian.run(f"{WIZARD} recover </dev/null", check=False, timeout=600)
+    assert lost(debian) == [], (number, name, done.stdout[-2000:] + done.stderr)
+    if name is None or "No run was interrupted" in done.stdout:
+        return False
+    assert done.returncode in (0, 1), (number, name, done.stdout[-2000:] + done.stderr)
+    if done.returncode:
+        assert "stays as it is where you have changed the same" in done.stderr, (number, name, done.stderr)
+        assert debian.run([WIZARD, "recover", "--accept"], check=False).returncode == 0
+    assert "smm" not in ours_left(debian), (number, name)
+    assert "installed" not in ours_left(debian), (number, name)
+    assert lost(debian) == [], (number, name)
+    return True
+
+
+def moments(machine: BootMachine) -> int:
+    """How many operations `apply` has."""
+    names, done = operations(machine("ready"), "apply", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return len(names)
+
+
+def test_a_run_killed_in_the_middle_of_somebodys_work(machine: BootMachine) -> None:
+    total = moments(machine)
+    assert killed_with_work(machine, total, total // 3)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_a_run_killed_anywhere_with_somebody_at_work(machine: BootMachine, chunk: int) -> None:
+    total, each = moments(machine), POINTS // 2 // CHUNKS
+    numbers = [1 + (total - 1) * (chunk * each + at) // (CHUNKS * each) for at in range(each)]
+    killed = [killed_with_work(machine, total, number) for number in numbers]
+    print(f"{len(killed)} moments tried, {sum(killed)} of them with a run to recover, 0 edits lost")
