@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+KEPT_UP = frozenset({"etc/ld.so.cache"})
+"""What the system keeps up by itself: where others have changed it since, theirs is the right one."""
 DATED = re.compile(rb"^##### (?:on|in|by|built by)[: ].*$", re.MULTILINE)
 """When and where sendmail's scripts wrote a file that they write again each time (sasl.m4, starttls.m4)."""
 _DERIVED = (

@@ -7,9 +7,11 @@ import os
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
+from snapshots.accounts import database
 from snapshots.errors import StoreError
 from snapshots.store import Author, author_from_environment
 from wizard.changes.file import FileEffect, merged
+from wizard.derived import KEPT_UP
 from wizard.events import Drifted, Report
 from wizard.facts import DECLARED
 from wizard.host import Host
@@ -70,8 +72,10 @@ class Recorder:
             author=self._author,
             entries=entries,
         )
-        if commit is not None:
-            self._report(Drifted(commit.short, tuple(item.path for item in self.store.changed(commit))))
+        paths = [item.path for item in self.store.changed(commit)] if commit is not None else []
+        theirs = tuple(path for path in paths if not _by_the_system(path))
+        if commit is not None and theirs:
+            self._report(Drifted(commit.short, theirs))
 
     def record(
         self, step: Step, plan: Plan, effects: Sequence[Effect], checks: Sequence[Check], before: str
@@ -217,3 +221,8 @@ class Recorder:
             author=self._author,
             entries=entries,
         )
+
+
+def _by_the_system(path: str) -> bool:
+    """What the system writes beside each change of an account or a library: no news to anybody."""
+    return path in KEPT_UP or (database(path) is not None and path.endswith("-"))

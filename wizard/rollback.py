@@ -21,7 +21,7 @@ from wizard.changes.file import in_turn
 from wizard.changes.packages import PackagesEffect, together
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect, is_there
-from wizard.derived import DATED, derived, same_but_dated, source_of
+from wizard.derived import DATED, KEPT_UP, derived, same_but_dated, source_of
 from wizard.facts import Facts
 from wizard.host import Host
 from wizard.mc_gate import Gate, GateError
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from snapshots.reversal import Reversal
     from snapshots.store import Commit, Store
 
-KEPT_UP = frozenset({"etc/ld.so.cache"})
-"""What the system keeps up by itself: where others have changed it since, theirs is the right one."""
 _AUTHORED = re.compile(r"etc/mail/.*|usr/lib/sasl2/.*")
 FROM_MC = ("/etc/mail/databases", "/etc/mail/Makefile", f.SENDMAIL_CF)
 """What each start of sendmail makes again where it is older than sendmail.mc, first things first."""

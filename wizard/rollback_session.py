@@ -14,13 +14,14 @@ from wizard.answers import Answers
 from wizard.carrying_out import Done, carry_out
 from wizard.changes import CommandChange, DialogueChange, FileChange, ServiceChange
 from wizard.changes.service import is_there, reload_units
+from wizard.derived import KEPT_UP
 from wizard.facts import Facts
 from wizard.host import Host, HostError
 from wizard.journal import Journal
 from wizard.look import READ_AT_START, look
 from wizard.plan import Change, ChangeError, Check, Effect, Outcome, Say, Sign
 from wizard.recorder import Recorder
-from wizard.rollback import FROM_MC, KEPT_UP, Rollback, newer_sources, old_maps
+from wizard.rollback import FROM_MC, Rollback, newer_sources, old_maps
 from wizard.sendmailconfig import no_room
 from wizard.standing import FOLLOWING
 from wizard.steps import STEPS
@@ -84,6 +85,7 @@ class RollbackSession:
                 return done
             raise
         self.journal.settled()
+        self.recorder.drift()  # what others did meanwhile
         checks = [] if rollback.target.everything else _checks(rollback, now)
         return Undone(commit, checks, tuple(left))
 
