@@ -41,6 +41,11 @@ class Kind(StrEnum):
     """A fifo, a socket, a device or a regular file larger than LARGEST: recorded, never read."""
 
 
+def is_temporary(path: str) -> bool:
+    """Whether a path has the name of such a file."""
+    return path.rpartition("/")[2].startswith(TEMPORARY_PREFIX)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One path as it is on disk, or as a commit recorded it."""

@@ -45,6 +45,10 @@ class Provenance:
         """The claims of both, on the same files: before and after packages came or went."""
         return replace(self, claims=(*self.claims, *other.claims))
 
+    def of_commands(self) -> Provenance:
+        """The claims alone."""
+        return replace(self, files=())
+
     def without(self, kept: Sequence[Claim]) -> Provenance:
         """The same files, and of the claims what none of `kept` claims."""
         claims = list(self.claims)

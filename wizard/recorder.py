@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 from snapshots.accounts import database
+from snapshots.entry import is_temporary
 from snapshots.errors import StoreError
 from snapshots.store import Author, author_from_environment
 from wizard.changes.file import FileEffect, merged
@@ -162,32 +163,28 @@ class Recorder:
         return tuple(dict.fromkeys(undo.undone)), tuple(undo.failed)
 
     def states(
-        self, provenance: Provenance, before: str, leave: Set[str] = frozenset(), more: Iterable[str] = ()
+        self, provenance: Provenance, before: str, leave: Set[str] = frozenset()
     ) -> tuple[States, States]:
         """The paths in question as the commit `before` has them, and as they are."""
-        pending = [item.path for item in self.store.pending()]
-        paths = [path for path in dict.fromkeys((*pending, *provenance.paths, *more)) if path not in leave]
+        pending = [item.path for item in self.store.pending() if not is_temporary(item.path)]
+        paths = [path for path in dict.fromkeys((*pending, *provenance.paths)) if path not in leave]
         return self.store.entries(before, paths), {path: self.host.entry(f"/{path}") for path in paths}
 
     def provenance(self, effects: Sequence[Effect]) -> Provenance:
         """What these effects may call their own, as dpkg's lists are now. Raises HostError."""
         return Provenance.of(self.host, effects, self.merge)
 
-    def taken_along(
-        self, targets: Targets, effects: Sequence[Effect], before: str, leave: Set[str]
-    ) -> dict[str, tuple[Entry | None, Entry | None]]:
-        """What packages took along when they went, though the commit `before` has it, and it is not among the targets:
-        work of others in their folders, and folders of what is to be."""
-        provenance = self.provenance(effects)
-        then, live = self.states(provenance, before, {*targets, *leave})
-        gone = {path: entry for path, entry in then.items() if entry is not None and live[path] is None}
-        back = {path for path, entry in gone.items() if provenance.claimed(path, entry, None)}
-        back |= {path for path, (_, wanted) in targets.items() if wanted is not None}
-        return {
-            path: (None, entry)
-            for path, entry in gone.items()
-            if path in back or any(each.startswith(f"{path}/") for each in back)
-        }
+    def left_by_packages(self, targets: Targets, effects: Sequence[Effect], before: str) -> Targets:
+        """What packages did, when they went or came again, to what is not among the targets: each from what it is to what
+        the commit `before` has. Work of others in their folders comes back, and so do folders of what is to be."""
+        provenance = self.provenance(effects).of_commands()
+        then, live = self.states(provenance, before, {*targets, *KEPT_UP})
+        rest, _ = provenance.undone(then, live)
+        wanted = [path for path, (_, entry) in targets.items() if entry is not None]
+        for path, entry in then.items():
+            if live[path] is None and any(each.startswith(f"{path}/") for each in wanted):
+                rest.setdefault(path, entry)
+        return {path: (live.get(path), entry) for path, entry in rest.items()}
 
     def as_packages_left_them(
         self, targets: Targets, effects: Sequence[Effect], before: str

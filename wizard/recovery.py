@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from snapshots.entry import TEMPORARY_PREFIX
+from snapshots.entry import is_temporary
 from snapshots.errors import StoreError
 from wizard import for_a_while
 from wizard.answers import SERVABLE, Answers, Auth, Firewall, Listen, Test
@@ -168,12 +168,11 @@ class Recovery:
             reload_units(self.host, ("etc/systemd/",))
         self.journal.begin("recover", self.told.run, self.recorder.who, self.told.head, {})
         for item in self.store.pending():
-            name = item.path.rpartition("/")[2]
-            if name.startswith(TEMPORARY_PREFIX):
+            if is_temporary(item.path):
                 self.host.remove(f"/{item.path}")
         for folder in {path.rpartition("/")[0] for path in self.store.declared}:
             for name in self.host.names(folder):
-                if name.startswith(TEMPORARY_PREFIX):
+                if is_temporary(name):
                     self.host.remove(f"/{folder}/{name}")
 
     def _survivors(self) -> None:

@@ -14,7 +14,6 @@ from wizard.answers import Answers
 from wizard.carrying_out import Done, carry_out
 from wizard.changes import CommandChange, DialogueChange, FileChange, ServiceChange
 from wizard.changes.service import is_there, reload_units
-from wizard.derived import KEPT_UP
 from wizard.facts import Facts
 from wizard.host import Host, HostError
 from wizard.journal import Journal
@@ -115,7 +114,7 @@ class RollbackSession:
         packages = [*self.claims, *self.done.effects]
         if self.claims:
             targets = self.recorder.as_packages_left_them(targets, packages, rollback.reversal.head)
-            targets |= self.recorder.taken_along(targets, packages, rollback.reversal.head, KEPT_UP)
+            targets |= self.recorder.left_by_packages(targets, packages, rollback.reversal.head)
         old = old_maps(self.host, self.store, rollback, targets)
         for change in rollback.file_changes(
             {path: pair for path, pair in targets.items() if path not in old}

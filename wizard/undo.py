@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
+from wizard.apt import settle
+from wizard.changes.claim import Claim
 from wizard.changes.file import FileEffect, in_turn, kept_sentence
 from wizard.changes.packages import PackagesBefore, PackagesEffect
 from wizard.changes.service import reload_units
@@ -44,12 +47,12 @@ class Undo:
         daemon reads the old ones; that is recorded as a rollback."""
         try:
             self._run(effects, roll_back)
-        except (StoreError, HostError, PermissionError) as error:
+        except (StoreError, HostError, ChangeError, PermissionError) as error:
             self.failed.append(f"files below /etc: {error}")
 
     def _run(self, effects: Sequence[Effect], roll_back: Sequence[Step]) -> None:
         packages = [effect for effect in effects if isinstance(effect, (PackagesEffect, PackagesBefore))]
-        kept = [effect.kept(self.recorder.host) for effect in packages]
+        kept = self._kept(packages)
         provenance = self.recorder.provenance(effects).without(kept)
         earlier = {step: self._roll_back(step) for step in roll_back}
         leave = {path for entries in earlier.values() for path in entries}
@@ -79,6 +82,18 @@ class Undo:
         for step, entries in earlier.items() if not self.failed else ():  # else recovery rolls them back
             self.recorder.record_rolled_back(step, entries)
 
+    def _kept(self, packages: Sequence[PackagesEffect | PackagesBefore]) -> list[Claim]:
+        """What belongs to packages that stay, since somebody needs or wants them by now."""
+        host = self.recorder.host
+        if packages:
+            with contextlib.suppress(HostError):  # apt says what is still wrong
+                settle(host, self.say)
+        try:
+            return [effect.kept(host) for effect in packages]
+        except HostError as error:  # then they all stay, or go: what undoes them says so
+            self.say(f"apt cannot be asked what would stay: {error}")
+            return []
+
     def _effects(self, effects: Sequence[Effect] | Sequence[PackagesEffect | PackagesBefore]) -> bool:
         """False when packages could not be undone: their files must stay, then."""
         whole = True
@@ -99,7 +114,7 @@ class Undo:
         """What packages did to files when they went or came again, as the newest commit has these: it holds everything
         that is to stay."""
         then, live = self.recorder.states(claims, self.recorder.head(), leave)
-        targets, _ = replace(claims, files=()).undone(then, live)
+        targets, _ = claims.of_commands().undone(then, live)
         gone = {path: entry for path, entry in then.items() if entry is not None and live[path] is None}
         return {path: entry for path, entry in (gone | targets).items() if path not in wanted}
 

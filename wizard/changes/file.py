@@ -19,7 +19,7 @@ from snapshots.path_merge import merge_path
 from snapshots.secret_text import PasswordMask, hidden
 from wizard.changes.claim import Claim
 from wizard.changes.gate import FileGate
-from wizard.derived import in_order
+from wizard.derived import derived, in_order
 from wizard.host import Host, HostError
 from wizard.mc_gate import GateError
 from wizard.plan import ChangeError, Description, Say, StaleError
@@ -168,7 +168,7 @@ class FileChange:
             if (late := held.late()) is not None:
                 _bring_over(host, self.path, seen, late, say)
                 return
-        if now != effect.after and not _still_there(effect.after, now):
+        if now != effect.after and not (derived(self.path[1:]) or _still_there(effect.after, now)):
             raise ChangeError(
                 f"{self.path} does not hold what was written; see `dmesg` for file system errors", effect
             )
