@@ -121,6 +121,8 @@ class Process:
     started: float
     state: str = ""
     """The kernel's letter for it (proc(5)): T is stopped, and answers nobody."""
+    unit: str | None = None
+    """The systemd unit that it is counted to, empty for none; None where that is not known, or not ours to judge."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from wizard.carrying_out import Done, carry_out
 from wizard.host import HostError
 from wizard.plan import Change, ChangeError, Say
 from wizard.recorder import Recorder
+from wizard.service_lock import LOCK
 from wizard.session import Run
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class ForAWhile:
             script = render(
                 "for_a_while_revert.sh.j2",
                 decision=decision,
+                lock=LOCK,
                 commands=guard.commands,
                 pid=os.getpid(),
                 started=timer.started(os.getpid()),

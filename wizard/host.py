@@ -216,12 +216,13 @@ class Host:
         encoding: str = "utf-8",
         told: Callable[[int], Sequence[str]] | None = None,
         over: Callable[[], bool] | None = None,
+        inherited: Sequence[int] = (),
     ) -> Completed:
         """Run `argv` without a shell, without input, in its own session, and wait `timeout` seconds at most.
 
         `say` gets each line of its output as it comes; `encoding` latin-1 keeps every byte; `told` gives more
         arguments that tell the command of another descriptor of its output; once `over` says so, asked some twenty
-        times a second, the command is ended. Raises HostError when it cannot be started or hangs; a hanging command's
+        times a second, the command is ended; it keeps the descriptors `inherited`, should we be killed. Raises HostError when it cannot be started or hangs; a hanging command's
         whole process group is ended (TERM, then KILL)."""
         started = time.monotonic()
         with _Output(say, encoding) as out, _Output(say, encoding) as err:
@@ -231,7 +232,7 @@ class Host:
                     stdin=subprocess.DEVNULL,
                     stdout=out.descriptor,
                     stderr=err.descriptor,
-                    pass_fds=(out.descriptor,) if told else (),
+                    pass_fds=(*inherited, *((out.descriptor,) if told else ())),
                     env=environment(env),
                     cwd=cwd,
                     start_new_session=True,

@@ -19,6 +19,7 @@ from wizard.m4 import expand
 from wizard.network import addresses, ipv6_available, listeners
 from wizard.sasl_files import conf_place, plugin_folders, plugins, users
 from wizard.shipped import WANTED, apt_simulation, shipped_files
+from wizard.strays import unit_of
 from wizard.tls_files import TlsFiles
 
 PACKAGES = (
@@ -210,7 +211,7 @@ def running(host: Host) -> tuple[Process, ...]:
             started = booted + int(numbers[18]) / ticks
         except (OSError, ValueError):
             continue
-        found.append(Process(pid, name, argv, started, state))
+        found.append(Process(pid, name, argv, started, state, unit_of(host, folder)))
     return tuple(found)
 
 

@@ -83,6 +83,7 @@ def script(root: Path, pid: int, *commands: str, until: int | None = None) -> su
     text = render(
         "for_a_while_revert.sh.j2",
         decision=root / "run/while-1.decision",
+        lock=root / "run/service.lock",
         commands=commands,
         pid=pid,
         started=timer.started(pid),

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from wizard.changes.claim import Claim, links_of_service
+from wizard.facts import Process
 from wizard.host import Host, HostError
-from wizard.look import rc_enabled
+from wizard.look import rc_enabled, running
+from wizard.network import listeners
 from wizard.plan import ChangeError, Description, Say
+from wizard.service_lock import service_lock
+from wizard.strays import inside, outside
 
 DEADLINE = 180.0
 """Seconds for one service command: a sendmail with an unresolvable name takes 60 (DEBIAN.md trap 8)."""
 
 _NOT_LOADED = 5
 """systemctl's exit status for a unit that is not there (systemctl(1)): it does not run, either."""
+_ENDS_WITHIN = 10.0
+"""Seconds until a daemon that got a signal must have ended."""
 _UNITS = ("etc/systemd/", "etc/init.d/", "etc/rc")
 Init = Literal["systemd", "sysv"]
+Verb = Literal["restart", "stop"]
 
 
 _TOO_OFTEN = "attempted too often"
@@ -41,7 +49,12 @@ class ServiceEffect:
         The links that enable it are files, and back already: `systemctl disable` would turn the S01sendmail of Debian
         13, which is not enabled, into a K01sendmail."""
         say(f"putting {self.name} back: {'running' if self.was_running else 'stopped'}")
-        _run(host, _act(self.init, self.name, "restart" if self.was_running else "stop"), say)
+        verb: Verb = "restart" if self.was_running else "stop"
+        try:
+            act(host, self.init, self.name, verb, say)
+        except ChangeError as error:
+            by_hand = " ".join(_act(self.init, self.name, verb))
+            raise ChangeError(f"{error}\nby hand, once its cause is put right: {by_hand}") from error
 
     def claim(self, host: Host) -> Claim:
         """The links that enable it, and what its start makes."""
@@ -79,17 +92,17 @@ class ServiceChange:
         folders = tuple(f"/etc/rc{level}.d" for level in "0123456S")
         return ("/etc/systemd/system", *folders) if self.enable else ()
 
-    def _commands(self) -> list[list[str]]:
+    def _before(self) -> list[list[str]]:
+        """The commands before the verb's."""
         enable = [_enable(self.init, self.name)] if self.enable else []
         signal = [_signal(self.init, self.name, self.signal)] if self.signal else []
-        return [*enable, *signal, *([_act(self.init, self.name, self.verb)] if self.verb else [])]
+        return [*enable, *signal]
 
     def describe(self) -> Description:
         """The commands."""
         what = " and ".join(word for word in ("enable at boot" if self.enable else "", self.verb) if word)
-        return Description(
-            f"{self.name}: {what}", commands=tuple(" ".join(argv) for argv in self._commands())
-        )
+        commands = [*self._before(), *([_act(self.init, self.name, self.verb)] if self.verb else [])]
+        return Description(f"{self.name}: {what}", commands=tuple(" ".join(argv) for argv in commands))
 
     def expect(self, host: Host) -> ServiceEffect:
         """What it is now, and what is asked for. Raises HostError."""
@@ -101,11 +114,57 @@ class ServiceChange:
         """Run the commands. Raises ChangeError with the effect to undo."""
         effect = self.expect(host)
         try:
-            for argv in self._commands():
+            for argv in self._before():
                 _run(host, argv, say)
+            if self.verb:
+                act(host, self.init, self.name, self.verb, say)
         except ChangeError as error:
             raise ChangeError(str(error), effect) from error
         return effect
+
+
+def act(host: Host, init: Init, name: str, verb: Verb, say: Say) -> None:
+    """Restart or stop it, once no other restart is at work. Raises ChangeError.
+
+    A daemon outside its unit is ended before a restart, and so is one that a failed unit left at work (it keeps the
+    ports, and the init script from starting); after a stop, one that systemd did not know of."""
+    argv = _act(init, name, verb)
+    with service_lock(host) as inherited:
+        if verb == "restart":
+            _end(host, outside(name, running(host), listeners(host)), say)
+        try:
+            _run(host, argv, say, inherited)
+        except _FailedError:
+            left = inside(name, running(host), listeners(host))
+            if verb == "stop" or not left:
+                raise
+            _end(host, left, say)
+            _run(host, ["systemctl", "reset-failed", name], say, inherited)
+            _run(host, argv, say, inherited)
+        if verb == "stop":
+            _end(host, inside(name, running(host), listeners(host)), say)
+
+
+def _end(host: Host, daemons: Sequence[Process], say: Say) -> None:
+    """End them, by TERM, then KILL. Raises ChangeError."""
+    for signal in ("TERM", "KILL"):
+        left = _still(host, daemons)
+        if left:
+            argv = ["kill", f"-{signal}", *(str(item.pid) for item in left)]
+            say(f"$ {' '.join(argv)}  # {left[0].name}, which its unit does not hold")
+            host.run(argv, timeout=30)
+        end = time.monotonic() + _ENDS_WITHIN
+        while _still(host, daemons) and time.monotonic() < end:
+            time.sleep(0.05)
+    if left := _still(host, daemons):
+        raise ChangeError(f"{left[0].name} (pid {left[0].pid}) runs outside its unit, and does not end")
+
+
+def _still(host: Host, daemons: Sequence[Process]) -> list[Process]:
+    if not daemons:
+        return []
+    there = {(item.pid, item.name) for item in running(host) if item.state != "Z"}
+    return [item for item in daemons if (item.pid, item.name) in there]
 
 
 def is_there(host: Host, name: str) -> bool:
@@ -140,16 +199,20 @@ def _enable(init: Init, name: str) -> list[str]:
     return ["systemctl", "enable", name] if init == "systemd" else ["update-rc.d", name, "enable"]
 
 
-def _run(host: Host, argv: list[str], say: Say) -> None:
+class _FailedError(ChangeError):
+    """A command ended, with another status than 0."""
+
+
+def _run(host: Host, argv: list[str], say: Say, inherited: Sequence[int] = ()) -> None:
     say("$ " + " ".join(argv))
     try:
-        done = host.run(argv, timeout=DEADLINE, say=say)
+        done = host.run(argv, timeout=DEADLINE, say=say, inherited=inherited)
         if done.code != 0 and _TOO_OFTEN in done.stderr:
             host.run(["systemctl", "reset-failed", argv[-1]], timeout=30)
-            done = host.run(argv, timeout=DEADLINE, say=say)
+            done = host.run(argv, timeout=DEADLINE, say=say, inherited=inherited)
     except HostError as error:
         raise ChangeError(str(error)) from error
     if done.code == _NOT_LOADED and "stop" in argv:
         return
     if done.code != 0:
-        raise ChangeError(f"`{done.command}` failed with status {done.code}:\n{done.tail()}")
+        raise _FailedError(f"`{done.command}` failed with status {done.code}:\n{done.tail()}")

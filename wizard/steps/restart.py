@@ -17,7 +17,8 @@ from wizard.host import Host
 from wizard.mail_log import Logged, lines
 from wizard.network import listeners
 from wizard.plan import Check, Plan, Sign, Step
-from wizard.steps.saslauthd_start import enabled
+from wizard.steps.saslauthd_start import counted, enabled
+from wizard.strays import stray_sentence
 
 BEFORE = frozenset({"install", "sendmail-auth", "sendmailconfig"})
 PATIENCE = 90.0
@@ -41,7 +42,7 @@ class Restart(Step):
     takes_back = ("sendmailconfig",)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """Pending when the daemon is older than what it reads, misses a listener, or is not enabled."""
+        """Pending when the daemon is older than what it reads, misses a listener, is not enabled, or outside its unit."""
         service = facts.services["sendmail"]
         if not service.exists and "install" not in facts.planned:
             return Plan.blocked(
@@ -51,6 +52,8 @@ class Restart(Step):
         if taken:
             return Plan.blocked(self.id, *taken)
         reasons = stale(facts)
+        if outside := stray_sentence(facts, "sendmail"):
+            reasons.append(outside)
         enable = not service.enabled
         if enable:
             reasons.append("sendmail is not enabled at boot")
@@ -71,7 +74,7 @@ class Restart(Step):
         log = _log(host, process.started if process else time.time() - 120, cf)
         end = time.monotonic() + (0.0 if log.sign is Sign.FAILED else PATIENCE)
         made = [_greets(item, end) for item in sendmail_cf.daemons(cf)]
-        return [*made, log, enabled("sendmail", facts)]
+        return [*made, log, enabled("sendmail", facts), *counted("sendmail", facts)]
 
 
 def _taken(facts: Facts) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from wizard.host import Host, HostError
 from wizard.password_source import argument, running_ends, serving, wanted
 from wizard.plan import Check, Plan, Sign, Step
 from wizard.steps.saslauthd_config import not_saslauthd
+from wizard.strays import stray_sentence
 
 PATIENCE = 10.0
 """Seconds until a started saslauthd answers."""
@@ -27,7 +28,7 @@ class SaslauthdStart(Step):
     needs = ("install", "saslauthd-init", "saslauthd-config")
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """Pending when it does not answer, asks something else than configured, or is not enabled."""
+        """Pending when it does not answer, asks something else than configured, is outside its unit, or not enabled."""
         elsewhere = not_saslauthd(facts, answers, self.id)
         if elsewhere is not None:
             return elsewhere
@@ -53,6 +54,8 @@ class SaslauthdStart(Step):
             reasons.append(f"it does not run with -a {source.asks}")
         elif {"saslauthd-config", "saslauthd-init"} & facts.planned:
             reasons.append("its configuration changes")
+        if outside := stray_sentence(facts, "saslauthd"):
+            reasons.append(outside)
         enable = not service.enabled
         if enable:
             reasons.append("it is not enabled at boot")
@@ -65,7 +68,7 @@ class SaslauthdStart(Step):
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Its socket answers a request; its status word is not asked."""
-        return [answers_on_socket(host), enabled("saslauthd", facts)]
+        return [answers_on_socket(host), enabled("saslauthd", facts), *counted("saslauthd", facts)]
 
 
 def answers_on_socket(host: Host) -> Check:
@@ -91,3 +94,9 @@ def enabled(name: str, facts: Facts) -> Check:
     if facts.services[name].enabled:
         return Check("boot", Sign.OK, f"{name} is enabled at boot")
     return Check("boot", Sign.FAILED, f"{name} is not enabled at boot", f"systemctl enable {name}")
+
+
+def counted(name: str, facts: Facts) -> list[Check]:
+    """A check that fails where its daemon runs outside its unit."""
+    outside = stray_sentence(facts, name)
+    return [Check("unit", Sign.FAILED, outside, f"systemctl status {name}")] if outside else []

@@ -49,6 +49,7 @@ class FakeHost(Host):
         encoding: str = "utf-8",
         told: Callable[[int], Sequence[str]] | None = None,
         over: Callable[[], bool] | None = None,
+        inherited: Sequence[int] = (),
     ) -> Completed:
         """Play the command."""
         try:

@@ -23,6 +23,8 @@ from tests.unit.survival.fake_systemd import Systemd
 from wizard import cli
 from wizard.journal import unfinished
 
+LOCKS = "run/msa-wizard"
+"""Of the program, and gone after a reboot."""
 KEPT = ("etc", "usr", "lib", "var/mail", "var/lib/dpkg", "var/lib/apt", "run")
 """What msa-wizard must bring back: the files, and what packages and services are."""
 FOLDERS = (
@@ -88,7 +90,11 @@ class Machine:
     def picture(self) -> dict[str, State]:
         """All that has to come back; of a daemon, what it has read, and not since when."""
         found = picture(self.root, *KEPT)
-        found = {path: state for path, state in found.items() if not (_draft(path) or path.startswith(INFO))}
+        found = {
+            path: state
+            for path, state in found.items()
+            if not (_draft(path) or path.startswith((INFO, LOCKS)))
+        }
         running = self.host.systemd.running()
         for path in [path for path in found if path.startswith("run/daemons/")]:
             read = running[path.rpartition("/")[2]].encode()

@@ -1,0 +1,219 @@
+"""Which daemons systemd does not count to their service, and what a restart does with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.steps.recorded import NOW
+from tests.steps.test_plans import plan
+from tests.unit.troubleshoot.pictures import SASLAUTHD, facts
+from wizard.changes import ServiceChange
+from wizard.changes.service import ServiceEffect
+from wizard.facts import Facts, Process, Service
+from wizard.host import Completed, Host
+from wizard.plan import ChangeError, Outcome
+from wizard.service_lock import LOCK, service_lock
+from wizard.strays import stray_sentence, strays, unit_of
+
+SYSTEMD = "0::/init.scope\n"
+OWN = "/system.slice/sendmail.service"
+ROOT = "Uid:\t0\t0\t0\t0\nNSpid:\t7\n"
+
+
+def process(root: Path, pid: int, cgroup: str, status: str = ROOT) -> Path:
+    folder = root / "proc" / str(pid)
+    folder.mkdir(parents=True)
+    (folder / "cgroup").write_text(cgroup)
+    (folder / "status").write_text(status)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("first", "cgroup", "status", "unit"),
+    [
+        (SYSTEMD, f"0::{OWN}\n", ROOT, "sendmail.service"),
+        (SYSTEMD, "0::/user.slice/user-0.slice/session-3.scope\n", ROOT, "session-3.scope"),
+        (SYSTEMD, "0::/../..\n", ROOT, ""),
+        (SYSTEMD, "0::/system.slice/cron.service\n", ROOT, "cron.service"),
+        ("0::/x/y/init.scope\n", f"0::/x/y{OWN}\n", ROOT, "sendmail.service"),
+        ("4:pids:/\n1:name=systemd:/init.scope\n", f"4:pids:/\n1:name=systemd:{OWN}\n", ROOT, "sendmail.service"),
+        ("0::/\n", "0::/\n", ROOT, None),  # PID 1 is not systemd, or nobody's groups can be seen
+        ("4:pids:/\n", "4:pids:/\n", ROOT, None),
+        (SYSTEMD, "0::/system.slice/docker-7f.scope\n", ROOT, None),
+        (SYSTEMD, "0::/machine.slice/machine-m.scope/payload/system.slice/sendmail.service\n", "Uid:\t0\t0\nNSpid:\t9\t7\n", None),
+        (SYSTEMD, "0::/../..\n", "Uid:\t1000\t1000\t1000\t1000\nNSpid:\t7\n", None),
+        (SYSTEMD, "", "", None),
+    ],
+)  # fmt: skip
+def test_the_unit_of_a_process(
+    tmp_path: Path, first: str, cgroup: str, status: str, unit: str | None
+) -> None:
+    process(tmp_path, 1, first)
+    assert unit_of(Host(tmp_path), process(tmp_path, 7, cgroup, status)) == unit
+
+
+def test_a_process_that_ends_meanwhile_has_no_unit(tmp_path: Path) -> None:
+    process(tmp_path, 1, SYSTEMD)
+    assert unit_of(Host(tmp_path), tmp_path / "proc/7") is None
+
+
+def with_sendmail(unit: str | None, active: str = "active (running)", **more: Any) -> Facts:
+    daemon = Process(1, "sendmail-mta", ("x",), NOW, unit=unit)
+    queue = Process(5, "sendmail-mta", ("x",), NOW, unit="")  # a queue runner: it does not listen
+    made = facts(processes=(daemon, queue), **more)
+    services = {**made.services, "sendmail": Service("sendmail", True, True, active)}
+    return dataclasses.replace(made, services=services)
+
+
+@pytest.mark.parametrize(
+    ("unit", "active", "stray"),
+    [
+        ("sendmail.service", "active (running)", False),
+        ("sendmail.service", "active (exited)", False),
+        ("sendmail.service", "deactivating (stop)", False),
+        ("sendmail.service", "failed (failed)", True),
+        ("sendmail.service", "inactive (dead)", True),
+        ("", "active (running)", True),
+        ("session-3.scope", "inactive (dead)", True),
+        ("own-mta.service", "inactive (dead)", False),  # somebody's own unit watches it
+        (None, "failed (failed)", False),
+    ],
+)
+def test_a_daemon_outside_its_unit(unit: str | None, active: str, stray: bool) -> None:
+    made = with_sendmail(unit, active)
+    assert [item.pid for item in strays(made, "sendmail")] == ([1] if stray else [])
+    assert plan("restart", made).outcome is (Outcome.PENDING if stray else Outcome.DONE)
+    assert ("outside its unit (pid 1)" in plan("restart", made).reason) is stray
+
+
+def test_without_a_unit_nothing_is_outside() -> None:
+    made = with_sendmail("")
+    assert strays(dataclasses.replace(made, services={"sendmail": Service("sendmail")}), "sendmail") == ()
+
+
+@pytest.mark.parametrize(
+    ("argv", "stray"),
+    [
+        (SASLAUTHD, True),
+        ((*SASLAUTHD, "-d"), False),  # somebody watches it
+        (("/usr/sbin/saslauthd", "-a", "pam", "-m", "/var/spool/postfix/var/run/saslauthd"), False),
+    ],
+)
+def test_a_saslauthd_outside_its_unit(argv: tuple[str, ...], stray: bool) -> None:
+    made = facts(processes=(Process(2, "saslauthd", argv, NOW, unit=""),))
+    assert bool(stray_sentence(made, "saslauthd")) is stray
+    assert ("outside its unit" in plan("saslauthd-start", made).reason) is stray
+
+
+@dataclass(frozen=True)
+class Machine(Host):
+    """A machine with one sendmail; systemd refuses to restart it while a daemon is at work that it does not know."""
+
+    said: list[str] = field(default_factory=list)
+    stubborn: bool = False
+    broken: bool = False
+
+    def run(self, argv: Sequence[str], **_: Any) -> Completed:
+        self.said.append(" ".join(argv))
+        if argv[0] == "kill" and (argv[1] == "-KILL" or not self.stubborn):
+            subprocess.run(["rm", "-r", self.path(f"/proc/{argv[2]}")], check=True)
+        refused = argv[:2] == ["systemctl", "restart"] and (self.broken or self.exists("/proc/7"))
+        return Completed(tuple(argv), int(refused), "", "refused" if refused else "", 0.0)
+
+
+def made(root: Path, cgroup: str, *, stubborn: bool = False, broken: bool = False) -> Machine:
+    """With a sendmail of pid 7 that listens on port 25, unless `cgroup` is empty."""
+    (root / "run/systemd/system").mkdir(parents=True)
+    process(root, 1, SYSTEMD)
+    if cgroup:
+        folder = process(root, 7, cgroup)
+        (folder / "stat").write_text(f"7 (sendmail-mta) S {' '.join(['0'] * 18)} 5 0\n")
+        (folder / "cmdline").write_text("sendmail: MTA: accepting connections")
+        (folder / "comm").write_text("sendmail-mta\n")
+        (folder / "fd").mkdir()
+        (folder / "fd/4").symlink_to("socket:[99]")
+    (root / "proc/net").mkdir()
+    row = "   0: 00000000:0019 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 99 1 0 100 0 0 10 0"
+    (root / "proc/net/tcp").write_text(f"head\n{row}\n" if cgroup else "head\n")
+    (root / "proc/uptime").write_text("100.0 1.0\n")
+    return Machine(root, stubborn=stubborn, broken=broken)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that does not end is not waited for."""
+    monkeypatch.setattr("wizard.changes.service._ENDS_WITHIN", 0.1)
+
+
+RESTART, RESET = "systemctl restart sendmail", "systemctl reset-failed sendmail"
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "commands"),
+    [
+        ("", [RESTART]),
+        ("0::/../..\n", ["kill -TERM 7", RESTART]),
+        (f"0::{OWN}\n", [RESTART, "kill -TERM 7", RESET, RESTART]),
+    ],
+)
+def test_a_restart_ends_what_would_be_in_its_way(tmp_path: Path, cgroup: str, commands: list[str]) -> None:
+    host = made(tmp_path, cgroup)
+    ServiceChange("sendmail", "systemd", enable=False, was_running=True).apply(host, lambda _: None)
+    assert [line for line in host.said if "is-enabled" not in line] == commands
+
+
+def test_one_that_takes_no_term_is_killed(tmp_path: Path) -> None:
+    host = made(tmp_path, "0::/../..\n", stubborn=True)
+    ServiceEffect("sendmail", "systemd", True, True, False, True).undo(host, lambda _: None)
+    assert host.said == ["kill -TERM 7", "kill -KILL 7", RESTART]
+
+
+def test_a_stop_leaves_none_in_the_unit_and_takes_no_other(tmp_path: Path) -> None:
+    host = made(tmp_path, f"0::{OWN}\n")
+    ServiceEffect("sendmail", "systemd", True, False, False, True).undo(host, lambda _: None)
+    assert host.said == ["systemctl stop sendmail", "kill -TERM 7"]
+    other = made(tmp_path / "other", "0::/../..\n")
+    ServiceEffect("sendmail", "systemd", True, False, False, True).undo(other, lambda _: None)
+    assert other.said == ["systemctl stop sendmail"]
+
+
+def test_a_restart_that_fails_for_another_reason_names_the_command(tmp_path: Path) -> None:
+    host = made(tmp_path, "", broken=True)
+    with pytest.raises(
+        ChangeError, match=r"refused\nby hand, once its cause is put right: systemctl restart sendmail"
+    ):
+        ServiceEffect("sendmail", "systemd", True, True, False, True).undo(host, lambda _: None)
+    assert host.said == [RESTART]
+
+
+def test_a_command_at_work_keeps_the_lock_after_our_death(tmp_path: Path) -> None:
+    """A guard's script waits for it: flock(1) on the same file."""
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    host, lock = Host(tmp_path), tmp_path / str(LOCK).lstrip("/")
+    with service_lock(host) as inherited:
+        orphan = subprocess.Popen(["sleep", "60"], pass_fds=inherited)
+    try:
+        assert subprocess.run(["flock", "-n", lock, "true"], check=False).returncode == 1
+    finally:
+        orphan.kill()
+        orphan.wait()
+    assert subprocess.run(["flock", "-n", lock, "true"], check=False).returncode == 0
+    assert lock.stat().st_mode & 0o777 == 0o600
+    assert lock.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_lock_is_waited_for_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wizard.service_lock._PATIENCE", 0.1)
+    with (
+        service_lock(Host(tmp_path)),
+        pytest.raises(ChangeError, match="list-jobs"),
+        service_lock(Host(tmp_path)),
+    ):
+        raise AssertionError("not reached")

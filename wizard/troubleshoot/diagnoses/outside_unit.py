@@ -1,0 +1,39 @@
+"""A daemon that serves, and that systemd does not count to its service (howto 2.4, 3.7)."""
+
+from __future__ import annotations
+
+from wizard.strays import stray_sentence, strays
+from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.picture import Picture
+
+
+def _outside(picture: Picture, name: str, step: str) -> Seen | None:
+    found = strays(picture.facts, name)
+    if not found:
+        return None
+    return Seen(
+        stray_sentence(picture.facts, name),
+        (
+            Evidence(f"{name}.service is {picture.facts.services[name].active}", "systemctl"),
+            *(Evidence(f"pid {item.pid} is in {item.unit or 'no unit'}", "/proc") for item in found[:1]),
+        ),
+        Mend((step,)),
+        picture.latent,
+    )
+
+
+def _sendmail(picture: Picture) -> Seen | None:
+    return _outside(picture, "sendmail", "restart")
+
+
+def _saslauthd(picture: Picture) -> Seen | None:
+    return _outside(picture, "saslauthd", "saslauthd-start")
+
+
+_SYMPTOM = "a restart fails, or changes nothing"
+SENDMAIL = Diagnosis(
+    "sendmail-outside", Layer.LISTENER, _SYMPTOM, "3.7", "systemd, /proc", _sendmail, late=True
+)
+SASLAUTHD = Diagnosis(
+    "saslauthd-outside", Layer.SASLAUTHD, _SYMPTOM, "2.4", "systemd, /proc", _saslauthd, late=True
+)
