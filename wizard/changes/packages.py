@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from snapshots.entry import Entry
 from wizard.apt import (
     advice,
     apt_get,
@@ -179,7 +180,13 @@ class PackagesEffect:
         """What these packages own below /etc. Raises HostError."""
         names = [name for name, _ in (*self.installed, *self.removed)]
         claim, tops = claim_of(host, [*self.named, *names], self.transactions), below(*self.tops)
-        return replace(claim, owns=lambda *path: claim.owns(*path) or tops(*path))
+
+        def owns(path: str, before: Entry | None, after: Entry | None) -> bool:
+            # A purge takes along whatever is in their folders; a file that is there now is not theirs for its place.
+            in_folder = after is None or f"/{path}" in self.tops
+            return claim.owns(path, before, after) or (in_folder and tops(path, before, after))
+
+        return replace(claim, owns=owns)
 
     def kept(self, host: Host) -> Claim:
         """What belongs to those of them that would stay if it were undone now. Raises HostError."""
