@@ -286,3 +286,18 @@ def test_a_host_in_use(machine: BootMachine, name: str) -> None:
     print(f"{name}: unplanned lines {len(lines)}, inexact after rollback --all {len(inexact)}")
     assert (lines, inexact) == ([], [])
     assert kind.works(debian), "after rollback --all"
+
+
+@pytest.mark.default_on("bookworm")
+def test_what_no_run_had_made_keeps_its_bytes(machine: BootMachine) -> None:
+    """`apply` fails in sendmailconfig; the restart of the way back finds sendmail.cf newer than the sendmail.mc put back."""
+    debian = machine("mail")
+    add_alice(debian)
+    debian.run("systemctl enable sendmail; systemctl restart sendmail")
+    settled(TLS)(debian)  # without the files that it names
+    before = picture(debian, "/etc")
+    assert wizard(debian, "apply", "--yes").returncode == 1
+    undone = wizard(debian, "rollback", "--all", "--yes")
+    assert undone.returncode == 0, undone.stdout[-2000:] + undone.stderr
+    after = picture(debian, "/etc")
+    assert differences(before, {path: row for path, row in after.items() if path in before}) == []
