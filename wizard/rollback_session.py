@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _SENDMAIL = {path.lstrip("/") for path in (*READ_AT_START, f.SENDMAIL_CONF)}
 _SASLAUTHD = "etc/default/saslauthd"
+_MC, _CF = f.SENDMAIL_MC.lstrip("/"), f.SENDMAIL_CF.lstrip("/")
 
 
 @dataclass
@@ -103,6 +104,8 @@ class RollbackSession:
         now = look(self.host)
         if rollback.regenerate and f.SENDMAIL_MC in now.files and now.files[f.SENDMAIL_MC] is not None:
             now = self._made_anew(now, left)
+        elif _MC in written and _CF not in written and _is_made(now):
+            self._newer_than_mc()  # else a start makes it again, with another date
         for service in self._services(rollback, facts, now, written):
             self._do(service)
         for path in self._newer:  # last, for each start of sendmail makes a map that is older than its source
@@ -134,17 +137,21 @@ class RollbackSession:
         submit = now.submit_from_mc is None or sendmail_cf.same(
             now.submit_from_mc, now.text(f.SUBMIT_CF) or ""
         )
-        if submit and sendmail_cf.same(now.cf_from_mc, now.text(f.SENDMAIL_CF) or ""):
-            for path in FROM_MC:  # written once more, so that it is newer than what it is made of
-                self._again(path)
+        if submit and _is_made(now):
+            self._newer_than_mc()
             return now
         self._do(DialogueChange("make sendmail.cf and the databases again", keep=True))
         now = look(self.host)
-        if now.cf_from_mc is None or not sendmail_cf.same(now.cf_from_mc, now.text(f.SENDMAIL_CF) or ""):
+        if not _is_made(now):
             raise ChangeError(
                 f"sendmailconfig ran, and sendmail.cf is not what sendmail.mc gives{no_room(self.host)}"
             )
         return now
+
+    def _newer_than_mc(self) -> None:
+        """Write what is made of sendmail.mc once more, so that it is newer than that."""
+        for path in FROM_MC:
+            self._again(path)
 
     def _services(
         self, rollback: Rollback, before: Facts, now: Facts, written: set[str]
@@ -212,6 +219,13 @@ class RollbackSession:
             restart_stale(self.host, sorted(ran), self.say)
             self.journal.settled()
         return Undone(failed=why, undone=undone, not_undone=not_undone)
+
+
+def _is_made(facts: Facts) -> bool:
+    """Whether sendmail.cf is what sendmail.mc gives."""
+    return facts.cf_from_mc is not None and sendmail_cf.same(
+        facts.cf_from_mc, facts.text(f.SENDMAIL_CF) or ""
+    )
 
 
 def _pid(facts: Facts) -> int | None:

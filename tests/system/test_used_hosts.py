@@ -1,0 +1,303 @@
+"""Twelve kinds of hosts in use: `apply` changes what it plans and nothing else, what worked works, `rollback --all` is exact."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.system.conftest import BootMachine
+from tests.system.machine import Machine
+from tests.system.msa import add_alice, apply, login, wizard
+from tests.system.picture import differences, picture
+from tests.system.test_hosts_in_use import (
+    BY_SMART_HOST,
+    MC,
+    TLS,
+    before_the_mailers,
+    certificate,
+    configured,
+    mc_of,
+    presented,
+    smart_host,
+    through_smart_host,
+)
+from tests.system.test_local_mail import HOSTS as SUBMIT_HOSTS
+from tests.system.test_local_mail import arrives
+from tests.system.test_password_sources import AGAIN, DEFAULT, SECRET, logged_in, served
+
+PLANNED = re.compile(
+    r"O (DaemonPortOptions|AuthMechanisms|AuthOptions|AuthRealm|Timeout\.(auth|starttls)|DontBlameSendmail|TLSSrvOptions"
+    r"|CACertPath|CACertFile|(Server|Client)(Cert|Key)File|DHParameters)\b"
+    r'|C\{TrustAuthMech\}|R.*"550 Relaying denied'
+)
+"""What the steps say they set."""
+GONE_OR_LESS = re.compile(
+    r'-(?!O (DaemonPortOptions|DontBlameSendmail|AuthMechanisms)\b|R.*"550 Relaying denied)'
+)
+"""Of these only listeners, and lists that grow, may go: a setting that was there stays."""
+SAY = """
+import smtplib, sys
+port, sender, receiver = sys.argv[1:]
+server = smtplib.SMTP("127.0.0.1", int(port), timeout=60)
+server.ehlo()
+print(server.mail(sender)[0], server.rcpt(receiver)[0])
+"""
+MILTER = """
+import os, socket, socketserver, struct
+class Milter(socketserver.StreamRequestHandler):
+    def handle(self):
+        while head := self.rfile.read(4):
+            packet = self.rfile.read(struct.unpack("!I", head)[0])
+            kind = packet[:1]
+            if kind == b"Q":
+                return
+            if kind in b"DA":
+                continue
+            answer = b"O" + struct.pack("!III", 2, 0, 0) if kind == b"O" else b"r" if b"refused" in packet else b"c"
+            self.wfile.write(struct.pack("!I", len(answer)) + answer)
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+Server(("127.0.0.1", 2600), Milter).serve_forever()
+"""
+"""Refuses every address with "refused" in it."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of host: how it came to be, and whether it does its work."""
+
+    make: Callable[[Machine], None]
+    works: Callable[[Machine], bool]
+    accepted: tuple[str, ...] = ()
+    """The endings at which `apply` stops until they are accepted."""
+    ends: Callable[[Machine], bool] | None = None
+    """What no longer works once these are accepted; `works` is not asked then."""
+    alice: bool = True
+    """Whether a user with a password of the system can log in afterwards."""
+
+
+def settled(lines: str) -> Callable[[Machine], None]:
+    """A sendmail.mc with these lines before the mailers."""
+    return lambda debian: configured(debian, before_the_mailers(debian, lines))
+
+
+def answers(debian: Machine, sender: str, receiver: str, port: int = 25) -> str:
+    """What a client on this host gets for MAIL and for RCPT."""
+    debian.put("/root/say.py", SAY)
+    return debian.run(["python3", "/root/say.py", str(port), sender, receiver]).stdout.strip()
+
+
+def ldap(debian: Machine) -> None:
+    own = "ldap_servers: ldap://127.0.0.1:3890/\nldap_search_base: dc=x\n"
+    debian.put("/etc/saslauthd-own.conf", own, 0o600)
+    served(
+        debian,
+        f'sed -i \'s/^MECHANISMS=.*/MECHANISMS="ldap"/; s,^OPTIONS=.*,OPTIONS="-c -O /etc/saslauthd-own.conf -m /var/run/saslauthd",\' {DEFAULT}\n'
+        f"grep -q ^START= {DEFAULT} || echo START=yes >> {DEFAULT}; systemctl restart saslauthd\n",
+    )
+
+
+def asks_ldap(debian: Machine) -> bool:
+    running = debian.run("cat /proc/$(pgrep -o -x saslauthd)/cmdline").stdout
+    return "-a\0ldap" in running and "saslauthd-own.conf" in running
+
+
+def sasldb(debian: Machine) -> None:
+    served(
+        debian,
+        f"sed -i 's/^MECHANISMS=.*/MECHANISMS=\"sasldb\"/' {DEFAULT}; echo '{SECRET}' | saslpasswd2 -p -c -u mail bob\n",
+    )
+    debian.run(f"grep -q ^START= {DEFAULT} || echo START=yes >> {DEFAULT}; systemctl restart saslauthd")
+
+
+def bob_logs_in(debian: Machine) -> bool:
+    return any(logged_in(debian, "PLAIN", "bob", SECRET, how).startswith("235") for how in ("tls", "clear"))
+
+
+def milter(debian: Machine) -> None:
+    debian.put("/root/milter.py", MILTER)
+    debian.run("systemd-run -q --unit=own-milter python3 /root/milter.py; sleep 1")
+    settled("INPUT_MAIL_FILTER(`own', `S=inet:2600@127.0.0.1, F=T, T=S:9s;R:9s')dnl\n")(debian)
+
+
+def milter_asked(debian: Machine) -> bool:
+    return [answers(debian, "a@mail.example.test", to) for to in ("alice", "refused@mail.example.test")] == [
+        "250 250",
+        "250 550",
+    ]
+
+
+def masqueraded(debian: Machine) -> bool:
+    tried = debian.run("printf '/tryflags HS\\n/try esmtp alice\\n' | /usr/sbin/sendmail -bt").stdout
+    return "alice @ mine . test" in tried or "alice@mine.test" in tried
+
+
+def virtual_users(debian: Machine) -> None:
+    debian.put("/etc/mail/virtusertable", "info@virt.test\talice\n@virt.test\terror:nouser No such user\n")
+    debian.run("makemap hash /etc/mail/virtusertable </etc/mail/virtusertable")
+    settled(
+        "FEATURE(`virtusertable', `hash -o /etc/mail/virtusertable')dnl\nVIRTUSER_DOMAIN(`virt.test')dnl\n"
+    )(debian)
+
+
+def virtual_users_known(debian: Machine) -> bool:
+    verdicts = [
+        debian.run(["/usr/sbin/sendmail", "-bv", f"{name}@virt.test"], check=False) for name in ("info", "x")
+    ]
+    return "mailer local, user alice" in verdicts[0].stdout and "mailer local" not in verdicts[1].stdout
+
+
+def by_smart_host(debian: Machine) -> None:
+    smart_host(debian)
+    settled("define(`confAUTH_MECHANISMS', `CRAM-MD5 DIGEST-MD5')dnl\n" + BY_SMART_HOST)(debian)
+
+
+def sent_by_smart_host(debian: Machine) -> bool:
+    seen = through_smart_host(debian)
+    return "LOGIN us True" in seen and "MESSAGE" in seen
+
+
+def own_certificate(debian: Machine) -> None:
+    certificate(debian)
+    settled(TLS)(debian)
+
+
+RULESETS = """LOCAL_RULESETS
+SLocal_check_mail
+R$* bad @ $*\t\t$#error $@ 5.7.1 $: "553 not from you"
+"""
+
+
+def own_rules(debian: Machine) -> None:
+    configured(debian, mc_of(debian) + RULESETS)
+
+
+def rules_hold(debian: Machine) -> bool:
+    # FEATURE(`delay_checks') puts the verdict off until RCPT.
+    verdicts = [answers(debian, f"{name}@mail.example.test", "alice") for name in ("bad", "good")]
+    return verdicts == ["250 553", "250 250"]
+
+
+def submits_on_587(debian: Machine) -> None:
+    debian.run(SUBMIT_HOSTS["the MSA port of 127.0.0.1"] + AGAIN)
+
+
+def webmin(debian: Machine) -> None:
+    debian.run(
+        "sed -i 's/^Cwlocalhost.*/&\\nCwswelljoe.test/' /etc/mail/sendmail.cf; systemctl restart sendmail"
+    )
+
+
+def takes_for_swelljoe(debian: Machine) -> bool:
+    return (
+        "mailer local, user alice"
+        in debian.run(["/usr/sbin/sendmail", "-bv", "alice@swelljoe.test"], check=False).stdout
+    )
+
+
+def msa(debian: Machine) -> None:
+    served(
+        debian,
+        f"sed -i '/Port=submission/s/, Addr=127.0.0.1//' {MC}; sendmailconfig </dev/null >/dev/null 2>&1\n"
+        f"grep -q ^START= {DEFAULT} || echo START=yes >> {DEFAULT}; systemctl enable saslauthd; systemctl restart saslauthd\n",
+    )
+
+
+def alice_logs_in(debian: Machine) -> bool:
+    return bool(login(debian)["ok"])
+
+
+KINDS = {
+    "LDAP": Kind(ldap, asks_ldap, alice=False),
+    "sasldb": Kind(sasldb, bob_logs_in, alice=False),
+    "milters": Kind(milter, milter_asked),
+    "masquerading": Kind(
+        settled(
+            "MASQUERADE_AS(`mine.test')dnl\nFEATURE(`allmasquerade')dnl\nFEATURE(`masquerade_envelope')dnl\n"
+        ),
+        masqueraded,
+    ),
+    "virtusertable": Kind(virtual_users, virtual_users_known),
+    "smart host with AUTH": Kind(by_smart_host, sent_by_smart_host),
+    "own certificate": Kind(own_certificate, lambda debian: "Mine" in presented(debian)),
+    "own ports": Kind(
+        settled("DAEMON_OPTIONS(`Family=inet, Name=Own, Port=2525, Addr=127.0.0.1')dnl\n"),
+        lambda debian: answers(debian, "a@mail.example.test", "alice", 2525) == "250 250",
+    ),
+    "LOCAL_RULESETS": Kind(own_rules, rules_hold),
+    "submits on 587": Kind(submits_on_587, lambda debian: arrives(debian, f"at {time.time()}")),
+    "Webmin's lines": Kind(
+        webmin, takes_for_swelljoe, ("cf-lines",), lambda debian: not takes_for_swelljoe(debian)
+    ),
+    "an MSA already": Kind(msa, alice_logs_in),
+}
+
+
+def made_by_m4(debian: Machine) -> str:
+    return debian.run("cd /etc/mail && m4 sendmail.mc 2>/dev/null", check=False).stdout
+
+
+def unplanned(old: str, new: str) -> list[str]:
+    """The lines that differ and that no step sets, by counting lines: another way than the gate's."""
+    before, after = (
+        Counter(line for line in text.splitlines() if line and line[0] != "#") for text in (old, new)
+    )
+    lines = [f"-{line}" for line in (before - after).elements()] + [
+        f"+{line}" for line in (after - before).elements()
+    ]
+    return [line for line in lines if not PLANNED.match(line[1:]) or GONE_OR_LESS.match(line)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.default_on(("bookworm", "trixie")[number % 2]))
+        for number, name in enumerate(KINDS)
+    ],
+)
+def test_a_host_in_use(machine: BootMachine, name: str) -> None:
+    kind, debian = KINDS[name], machine("mail")
+    add_alice(debian)
+    debian.run("systemctl enable sendmail; systemctl restart sendmail")
+    kind.make(debian)
+    assert kind.works(debian), "before"
+    before, old, mc = picture(debian, "/etc"), made_by_m4(debian), debian.read(MC)
+
+    if kind.accepted:
+        stopped = wizard(debian, "apply", "--yes")
+        assert stopped.returncode == 4, stopped.stderr
+        assert kind.works(debian), "after it stopped"
+        assert debian.read(MC) == mc
+    apply(debian, *(word for ending in kind.accepted for word in ("--accept", ending)))
+    lines = unplanned(old, made_by_m4(debian))
+    assert (kind.ends or kind.works)(debian), "after apply"
+    if kind.alice:
+        assert alice_logs_in(debian)
+
+    undone = wizard(debian, "rollback", "--all", "--yes")
+    assert undone.returncode == 0, undone.stdout[-2000:] + undone.stderr
+    after = picture(debian, "/etc")
+    inexact = differences(before, {path: row for path, row in after.items() if path in before})
+    print(f"{name}: unplanned lines {len(lines)}, inexact after rollback --all {len(inexact)}")
+    assert (lines, inexact) == ([], [])
+    assert kind.works(debian), "after rollback --all"
+
+
+@pytest.mark.default_on("bookworm")
+def test_what_no_run_had_made_keeps_its_bytes(machine: BootMachine) -> None:
+    """`apply` fails in sendmailconfig; the restart of the way back finds sendmail.cf newer than the sendmail.mc put back."""
+    debian = machine("mail")
+    add_alice(debian)
+    debian.run("systemctl enable sendmail; systemctl restart sendmail")
+    settled(TLS)(debian)  # without the files that it names
+    before = picture(debian, "/etc")
+    assert wizard(debian, "apply", "--yes").returncode == 1
+    undone = wizard(debian, "rollback", "--all", "--yes")
+    assert undone.returncode == 0, undone.stdout[-2000:] + undone.stderr
+    after = picture(debian, "/etc")
+    assert differences(before, {path: row for path, row in after.items() if path in before}) == []
