@@ -129,7 +129,7 @@ class ForAWhile:
             clear()
 
     def _put_back(self, recorder: Recorder, done: Done, before: str) -> None:
-        undone, not_undone = recorder.undo(done.effects, before, self.say)
+        undone, not_undone = recorder.undo(done.effects, before, self.say, self.journal)
         for line in undone:
             self.say(f"put back: {line}")
         if not_undone:

@@ -18,12 +18,14 @@ from wizard.facts import DECLARED
 from wizard.host import Host
 from wizard.plan import ChangeError, Check, Effect, Plan, Say, Step
 from wizard.provenance import Provenance, States
+from wizard.recall import intent
 from wizard.undo import Undo
 
 if TYPE_CHECKING:
     from snapshots.entry import Entry
     from snapshots.merge import EntryMerge
     from snapshots.store import Store
+    from wizard.journal import Journal
     from wizard.standing import Target
 
 Targets = Mapping[str, tuple["Entry | None", "Entry | None"]]
@@ -151,14 +153,23 @@ class Recorder:
                 effect.settle(self.host, say)
 
     def undo(
-        self, effects: Sequence[Effect], before: str, say: Say, roll_back: Sequence[Step] = ()
+        self,
+        effects: Sequence[Effect],
+        before: str,
+        say: Say,
+        journal: Journal,
+        roll_back: Sequence[Step] = (),
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Take out what the effects did to the host since the commit `before`, and nothing that others did (Undo).
 
         Returns what was undone and what could not be, in words."""
         if not effects and not roll_back:
             return (), ()
-        undo = Undo(self, before, say)
+
+        def expect(effect: FileEffect) -> None:
+            journal.change((effect.path,), intent(effect))
+
+        undo = Undo(self, before, say, expect)
         undo.run(effects, roll_back)
         return tuple(dict.fromkeys(undo.undone)), tuple(undo.failed)
 

@@ -17,6 +17,7 @@ from snapshots.errors import StoreError
 from wizard import for_a_while
 from wizard.answers import SERVABLE, Answers, Auth, Firewall, Listen, Test
 from wizard.apt import settle
+from wizard.changes.file import FileEffect
 from wizard.changes.packages import PackagesBefore, as_one
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import reload_units
@@ -201,10 +202,18 @@ class Recovery:
 
     def _effects(self) -> list[Effect]:
         records: list[Any] = [change["expected"] for change in self.told.changes]
-        effects = [effect for record in records if (effect := recall(record)) is not None]
+        effects = [effect for record in records if (effect := self._recalled(record)) is not None]
         before = [effect for effect in effects if isinstance(effect, PackagesBefore)]
         others = [effect for effect in effects if not isinstance(effect, PackagesBefore)]
         return [*others, as_one(before)] if before else others
+
+    def _recalled(self, record: dict[str, Any]) -> Effect | None:
+        """The effect of a record; an older version did not keep the bytes of a file: then all that it is counts."""
+        if record["kind"] != "file" or "after" in record:
+            return recall(record)
+        path = str(record["path"])
+        before = self.store.entry(self.told.step_head, path.lstrip("/"))
+        return FileEffect(path, before, self.host.entry(path))
 
     def _kept(self) -> tuple[Effect, ...]:
         """The packages that the step in hand had brought, where it had begun to."""
@@ -216,7 +225,7 @@ class Recovery:
 
     def _in_hand_undone(self) -> Undone:
         self.say(f"undoing what {self.told.step} had begun")
-        undone, not_undone = self.recorder.undo(self._effects(), self.told.step_head, self.say)
+        undone, not_undone = self.recorder.undo(self._effects(), self.told.step_head, self.say, self.journal)
         if not not_undone and any(isinstance(each, RulesEffect) and each.confirm for each in self._effects()):
             self.recorder.note(
                 f"{self.told.step}: taken back, the run ended before it was confirmed", self.told.step

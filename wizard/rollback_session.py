@@ -211,7 +211,7 @@ class RollbackSession:
         )
 
     def _undo(self, why: str, before: Facts, head: str) -> Undone:
-        undone, not_undone = self.recorder.undo(self.done.effects, head, self.say)
+        undone, not_undone = self.recorder.undo(self.done.effects, head, self.say, self.journal)
         if not not_undone:
             ran = set(running(before))
             if stale(before) and _pid(look(self.host)) == _pid(before):

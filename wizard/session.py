@@ -126,7 +126,9 @@ class Session:
             commit = self.recorder.record(step, plan, work.effects, checks, work.before)
             self.journal.settled()
         except Declined:
-            self._settle(self.recorder.undo(work.effects, work.before, work.say(self.engine.report)))
+            self._settle(
+                self.recorder.undo(work.effects, work.before, work.say(self.engine.report), self.journal)
+            )
             self.run.skipped.append(step.id)
             return True
         except Undecided:
@@ -155,7 +157,9 @@ class Session:
     def _undecided(self, work: Work) -> bool:
         """The run ends before the step; what had been begun of it is undone."""
         if work.effects or self.journal.in_hand:
-            self._settle(self.recorder.undo(work.effects, work.before, work.say(self.engine.report)))
+            self._settle(
+                self.recorder.undo(work.effects, work.before, work.say(self.engine.report), self.journal)
+            )
         self.run.undecided = work.step.id
         return False
 
@@ -252,7 +256,7 @@ class Session:
             if item.id in step.takes_back and item.id in self.run.applied and work.effects
         ]
         undone, not_undone = self._settle(
-            self.recorder.undo(work.effects, work.before, work.say(self.engine.report), earlier)
+            self.recorder.undo(work.effects, work.before, work.say(self.engine.report), self.journal, earlier)
         )
         if isinstance(error, UnconfirmedError) and not not_undone:
             self.recorder.note(f"{step.id}: taken back, {error}", step.id)

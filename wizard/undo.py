@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,8 @@ class Undo:
     recorder: Recorder
     before: str
     say: Say
+    expect: Callable[[FileEffect], None]
+    """Puts a file's effect into the journal: once packages are gone nobody can tell any more what was theirs."""
     undone: list[str] = field(default_factory=list)
     """What was undone, in words."""
     failed: list[str] = field(default_factory=list)
@@ -63,6 +65,8 @@ class Undo:
         ]
         if packages and self.recorder.head() == self.before:
             self.recorder.drift({path: targets.get(path, entry) for path, entry in live.items()})
+        for path, target in targets.items() if packages else ():
+            self.expect(FileEffect(f"/{path}", target, live.get(path)))
         if self._effects(packages):
             wanted = {path: live[path] for path in provenance.paths if path in live} | targets
             if packages:
