@@ -9,7 +9,9 @@ from collections.abc import Iterator, Set
 from snapshots.merge import LABELS, Choice, ContentMerge, three_way
 from snapshots.text_merge import shown
 
-_NAMES = re.compile(r"etc/(passwd|group|shadow|gshadow|subuid|subgid)-?\Z")
+DATABASES = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
+"""Their names in /etc; each has a backup with `-` behind it."""
+_NAMES = re.compile(rf"etc/({'|'.join(DATABASES)})-?\Z")
 _LISTS = {"group": (3,), "gshadow": (2, 3)}
 """The last fields, which are lists of names: each is merged as a set."""
 _GROUP_FIELDS = 4

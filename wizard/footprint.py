@@ -87,6 +87,8 @@ class Footprint:
             return False
         if entry.kind is Kind.SYMLINK and self._leads_to_theirs(full, entry):
             return True
+        if not full.startswith("/etc/"):  # one of the few declared paths (facts.DECLARED), by its name alone
+            return posixpath.basename(full) in self.words and (before is None or after is None)
         if before is not None and after is not None:
             return self._changed(full, before, after)
         if full in self.listed or full in self.named or _SUFFIX.sub("", full) in self.listed:
@@ -377,12 +379,15 @@ def own_tops(host: Host, packages: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(own - others))
 
 
-def own_links(host: Host, packages: Iterable[str]) -> tuple[str, ...]:
-    """The links below /etc that lead to what these packages ship, as absolute paths: those that start a service, offer
-    an alternative and the like. Raises OSError."""
+def own_paths(host: Host, packages: Iterable[str]) -> tuple[str, ...]:
+    """What of these packages is below /etc, as absolute paths: what they ship and what their scripts name, and the links
+    that start a service, offer an alternative and the like. Raises OSError."""
     owner = footprint(host, packages)
-    links = ((path, _link(host, path)) for path in _below(host, "/etc"))
-    return tuple(path for path, link in links if link is not None and owner.owns(path, link, None))
+    return tuple(
+        path
+        for path in _below(host, "/etc")
+        if owner.owns(path, _link(host, path) or Entry(Kind.FILE, 0o644, 0, 0), None)
+    )
 
 
 def _link(host: Host, path: str) -> Entry | None:

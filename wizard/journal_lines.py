@@ -77,7 +77,7 @@ _REQUESTS: dict[str, Fields] = {
 
 _PACKAGES_BEFORE = Fields(
     {"before": _VERSIONS, "auto": _TEXTS, "modes": _MODES, "overrides": _TEXTS, "half_way": _TEXTS},
-    {"transactions": _TEXTS, "named": _TEXTS, "tops": _TEXTS},
+    {"transactions": _TEXTS, "named": _TEXTS, "tops": _TEXTS, "accounts": _TEXTS},
 )
 _PACKAGES = Fields(
     {"installed": _VERSIONS, "removed": _VERSIONS, "upgraded": _TEXTS},

@@ -87,8 +87,21 @@ class Provenance:
                     met[path] = merge
             if target != live.get(path):
                 targets[path] = target
+        targets |= self._backups(targets, before, live)
         folders = {path: before.get(path) for path in _folders(targets, before, live)}
         return _holding(folders | targets, live), met
+
+    def _backups(self, targets: States, before: States, live: States) -> dict[str, Entry | None]:
+        """The backups of account databases (`etc/shadow-`) as they were, where nobody else has changed an account."""
+        ours = any(claim.accounts for claim in self.claims)
+        return {
+            path: before.get(path)
+            for path in live
+            if ours
+            and path.endswith("-")
+            and database(path)
+            and targets.get(path[:-1], live.get(path[:-1])) == before.get(path[:-1])
+        }
 
     def _writes(
         self, path: str, before: Entry | None, live: Entry | None

@@ -40,6 +40,7 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
                 tuple(record.get("transactions", ())),
                 tuple(record.get("named", ())),
                 tuple(record.get("tops", ())),
+                tuple(record.get("accounts", ())),
             )
         case "packages":
             return PackagesEffect(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from snapshots.accounts import database, records_of
+from snapshots.accounts import DATABASES, database, records_of
 from snapshots.entry import Kind
 from snapshots.scan import What
 from wizard import facts as f
@@ -231,8 +231,22 @@ def _as_found(store: Store, reversal: Reversal) -> Reversal:
         targets.pop(path, None)
         if there[path] != found[path]:
             targets[path] = (there[path], found[path])
+    targets |= _backups_as_found(store, targets, reversal.head, baseline)
     conflicts = tuple(item for item in reversal.conflicts if item.path not in ours)
     return replace(reversal, targets=dict(sorted(targets.items())), conflicts=conflicts)
+
+
+def _backups_as_found(store: Store, targets: Targets, head: str, baseline: Commit) -> dict[str, Pair]:
+    """The backups of account databases as they were found, where nobody else has changed an account since."""
+    paths = [f"etc/{name}{end}" for name in DATABASES for end in ("", "-")]
+    there, found = (store.entries(ref, paths) for ref in (head, baseline))
+    return {
+        path: (there[path], found[path])
+        for path in paths
+        if path.endswith("-")
+        and there[path] != found[path]
+        and (targets[path[:-1]][1] if path[:-1] in targets else there[path[:-1]]) == found[path[:-1]]
+    }
 
 
 def _wanted(commits: Sequence[Commit], store: Store) -> Wanted:
@@ -305,7 +319,8 @@ def _gate(facts: Facts) -> Gate | None:
     return Gate(before=entry.content)
 
 
-Targets = Mapping[str, "tuple[Entry | None, Entry | None]"]
+Pair = tuple["Entry | None", "Entry | None"]
+Targets = Mapping[str, Pair]
 """By path, what it is in the newest commit and what it is to be."""
 
 

@@ -24,7 +24,7 @@ from wizard.apt import (
 )
 from wizard.apt_history import OWN_LOG, History, Ours, bare, configured_log, new_mark
 from wizard.changes.claim import Claim, below
-from wizard.footprint import footprint, own_links, own_tops
+from wizard.footprint import footprint, own_paths, own_tops
 from wizard.host import Completed, Host, HostError
 from wizard.plan import ChangeError, Description, Say
 from wizard.witness import evidence_of, owns
@@ -100,6 +100,7 @@ class PackagesEffect:
     named: tuple[str, ...] = field(default=(), compare=False)
     """What was to come or to go, whether or not it did: its scripts may have run."""
     tops: tuple[str, ...] = field(default=(), compare=False)
+    accounts: tuple[str, ...] = field(default=(), compare=False)
     """See PackagesBefore."""
 
     def reversal(self, host: Host) -> PackagesReversal | None:
@@ -186,7 +187,7 @@ class PackagesEffect:
             in_folder = after is None or f"/{path}" in self.tops
             return claim.owns(path, before, after) or (in_folder and tops(path, before, after))
 
-        return replace(claim, owns=owns)
+        return replace(claim, owns=owns, accounts=claim.accounts | set(self.accounts))
 
     def kept(self, host: Host) -> Claim:
         """What belongs to those of them that would stay if it were undone now. Raises HostError."""
@@ -226,6 +227,9 @@ class PackagesBefore:
     tops: tuple[str, ...] = ()
     """What belongs to those that are going to go, and goes with them: their files below /etc and the folders that are
     theirs alone, with whatever others have put there."""
+
+    accounts: tuple[str, ...] = ()
+    """The users and groups of those that are going to go: their scripts may take them along."""
 
     @classmethod
     def of(cls, host: Host, transaction: str) -> PackagesBefore:
@@ -274,6 +278,7 @@ class PackagesBefore:
             tuple(sorted(automatic)),
             self.named,
             self.tops,
+            self.accounts,
         )
 
     def claim(self, host: Host) -> Claim:
@@ -296,6 +301,7 @@ class PackagesBefore:
             "transactions": list(self.transactions),
             "named": list(self.named),
             "tops": list(self.tops),
+            "accounts": list(self.accounts),
         }
 
 
@@ -313,7 +319,13 @@ def as_one(befores: Sequence[PackagesBefore]) -> PackagesBefore:
     """Several changes of one step, oldest first, as one: they are undone together, or one would need the other's
     packages still."""
     marks = tuple(mark for each in befores for mark in each.transactions)
-    return replace(befores[0], transactions=marks if all(each.transactions for each in befores) else ())
+    return replace(
+        befores[0],
+        transactions=marks if all(each.transactions for each in befores) else (),
+        named=tuple(name for each in befores for name in each.named),
+        tops=tuple(path for each in befores for path in each.tops),
+        accounts=tuple(name for each in befores for name in each.accounts),
+    )
 
 
 def together(effects: Iterable[PackagesEffect]) -> PackagesEffect:
@@ -454,10 +466,11 @@ class PackagesReversal:
         """All packages as they are now, and what goes with those that go. Raises HostError."""
         named = (*self.came, *(name for name, _ in self.gone))
         try:
-            tops = (*own_tops(host, self.came), *own_links(host, self.came))
+            tops = (*own_tops(host, self.came), *own_paths(host, self.came))
+            accounts = tuple(sorted(footprint(host, self.came).accounts))
         except OSError as error:
             raise HostError(f"dpkg's own files cannot be read: {error}") from error
-        return replace(PackagesBefore.of(host, self.transaction), named=named, tops=tops)
+        return replace(PackagesBefore.of(host, self.transaction), named=named, tops=tops, accounts=accounts)
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
         """Ask apt what it would do, do it, and look. Raises ChangeError, with the effect once something was done."""
