@@ -106,14 +106,21 @@ class Provenance:
     def _writes(
         self, path: str, before: Entry | None, live: Entry | None
     ) -> list[tuple[Entry | None, Entry | None]]:
-        """What was done to the path, each time from what to what: by a command, which came first, then file by file."""
+        """What was done to the path, each time from what to what: by a command, which came first, then file by file; and
+        by a command that came later, as a start of sendmail that makes it again, or packages that come back."""
         own = [(effect.before, effect.after) for effect in self._files_of(path)]
         left = own[0][0] if own else live
-        if not self.claimed(path, before, left):
-            return own
+        first = [self._by_command(path, before, left)] if self.claimed(path, before, left) else []
+        if own and self.claimed(path, own[-1][1], live):
+            return [*first, *own, self._by_command(path, own[-1][1], live)]
+        return [*first, *own]
+
+    def _by_command(
+        self, path: str, before: Entry | None, left: Entry | None
+    ) -> tuple[Entry | None, Entry | None]:
         if seen := self._seen(path, left):
-            return [(before, seen), *own]
-        return [(self._part(path, left, before), left), *own]
+            return before, seen
+        return self._part(path, left, before), left
 
     def _seen(self, path: str, left: Entry | None) -> Entry | None:
         """What a command was seen to write there, where somebody has changed that since."""
@@ -131,7 +138,7 @@ class Provenance:
         """Whether a command did this to the path, or to accounts in it."""
         if before == live:
             return False
-        if database(path):
+        if database(path.removesuffix("+")):  # with a plus: what adduser left, cut short
             return any(claim.accounts for claim in self.claims)
         return any(claim.owns(path, before, live) for claim in self.claims)
 

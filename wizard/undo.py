@@ -49,7 +49,7 @@ class Undo:
         daemon reads the old ones; that is recorded as a rollback."""
         try:
             self._run(effects, roll_back)
-        except (StoreError, HostError, ChangeError, PermissionError) as error:
+        except (StoreError, HostError, ChangeError, OSError) as error:
             self.failed.append(f"files below /etc: {error}")
 
     def _run(self, effects: Sequence[Effect], roll_back: Sequence[Step]) -> None:
@@ -65,6 +65,10 @@ class Undo:
         ]
         if packages and self.recorder.head() == self.before:
             self.recorder.drift({path: targets.get(path, entry) for path, entry in live.items()})
+            if (
+                self.recorder.head() == self.before
+            ):  # also then the next attempt must know that this one has begun
+                self.recorder.note("Nothing was changed outside msa-wizard before packages go", None, "drift")
         for path, target in targets.items() if packages else ():
             self.expect(FileEffect(f"/{path}", target, live.get(path)))
         if self._effects(packages):
