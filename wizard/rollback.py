@@ -148,6 +148,8 @@ def prepare(
     reversal = replace(reversal, conflicts=open_ones)
     if as_found and why is None:
         reversal = _as_found(store, reversal)
+    if any(database(path) for path in reversal.targets):
+        reversal = _with_backups(store, target, reversal)
     if packages is not None and packages.stays:
         reversal = _with_files_of(store, target, reversal, packages.kept(host))
     remains = packages is None or not any(name.startswith("sendmail-bin") for name in packages.came)
@@ -231,22 +233,25 @@ def _as_found(store: Store, reversal: Reversal) -> Reversal:
         targets.pop(path, None)
         if there[path] != found[path]:
             targets[path] = (there[path], found[path])
-    targets |= _backups_as_found(store, targets, reversal.head, baseline)
     conflicts = tuple(item for item in reversal.conflicts if item.path not in ours)
     return replace(reversal, targets=dict(sorted(targets.items())), conflicts=conflicts)
 
 
-def _backups_as_found(store: Store, targets: Targets, head: str, baseline: Commit) -> dict[str, Pair]:
-    """The backups of account databases as they were found, where nobody else has changed an account since."""
+def _with_backups(store: Store, target: Target, reversal: Reversal) -> Reversal:
+    """The same, where the backups of account databases go to what they were before the commits, too, where all accounts
+    do: then nobody else has changed one since."""
+    history = [commit.id for commit in store.history()]
+    before = history[min(history.index(target.commits[-1].id) + 1, len(history) - 1)]
     paths = [f"etc/{name}{end}" for name in DATABASES for end in ("", "-")]
-    there, found = (store.entries(ref, paths) for ref in (head, baseline))
-    return {
-        path: (there[path], found[path])
-        for path in paths
-        if path.endswith("-")
-        and there[path] != found[path]
-        and (targets[path[:-1]][1] if path[:-1] in targets else there[path[:-1]]) == found[path[:-1]]
-    }
+    there, then = (store.entries(ref, paths) for ref in (reversal.head, before))
+    targets = dict(reversal.targets)
+    final = {path: targets[path][1] if path in targets else there[path] for path in paths}
+    for path in paths:
+        if path.endswith("-") and final[path[:-1]] == then[path[:-1]]:
+            targets.pop(path, None)
+            if there[path] != then[path]:
+                targets[path] = (there[path], then[path])
+    return replace(reversal, targets=dict(sorted(targets.items())))
 
 
 def _wanted(commits: Sequence[Commit], store: Store) -> Wanted:
