@@ -72,7 +72,9 @@ class Recovery:
         done = Undone()
         if self._in_hand() and self.told.step != AGAIN:
             done = self._in_hand_undone()
-        if self.told.step != AGAIN and not done.not_undone:
+        if self.told.step == AGAIN:
+            self._record_others()
+        elif not done.not_undone:
             self.recorder.drift()  # what differs now is of others, who were at work meanwhile
         commits = self._recorded()
         if commits and not done.not_undone:
@@ -153,6 +155,7 @@ class Recovery:
         request = self.told.request
         done = Undone()
         if not self._recorded():
+            self._record_others()
             commits = tuple(self.store.find(str(item)) for item in _list(request["commits"]))
             steps, dependents = (tuple(map(str, _list(request[name]))) for name in ("steps", "dependents"))
             target = Target(commits, steps, dependents, bool(request["everything"]))
@@ -214,6 +217,17 @@ class Recovery:
         path = str(record["path"])
         before = self.store.entry(self.told.step_head, path.lstrip("/"))
         return FileEffect(path, before, self.host.entry(path))
+
+    def _record_others(self) -> None:
+        """Work of others since the run was killed half-way, before packages go that may take it along."""
+        provenance = self.recorder.provenance(self._effects())
+        then, live = self.recorder.states(provenance, self.recorder.head(), set(provenance.paths))
+        others = {
+            path: entry
+            for path, entry in live.items()
+            if entry is not None and not provenance.claimed(path, then[path], entry)
+        }
+        self.recorder.drift(others)
 
     def _kept(self) -> tuple[Effect, ...]:
         """The packages that the step in hand had brought, where it had begun to."""
