@@ -34,6 +34,7 @@ from wizard.rollback_session import RollbackSession, Undone, restart_stale
 from wizard.session import Resume, Run
 from wizard.standing import Target, standing
 from wizard.steps.extra import find
+from wizard.witness import forget
 
 if TYPE_CHECKING:
     from snapshots.store import Commit, Store
@@ -96,6 +97,7 @@ class Recovery:
         left = self.told.step or "nothing in particular"
         commit = self.recorder.note(f"Accepted as it is, with {left} half-done", self.told.step, "recover")
         self.journal.close()
+        forget()
         return commit
 
     def finish(self) -> Undone | Run:
@@ -283,6 +285,7 @@ class Recovery:
         """The journal is closed, unless something is still half-made: then the next recovery tries again."""
         if not (done.not_undone or done.failed):
             self.journal.close()
+            forget()
         return done
 
 

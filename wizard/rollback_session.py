@@ -26,6 +26,7 @@ from wizard.standing import FOLLOWING
 from wizard.steps import STEPS
 from wizard.steps.restart import Restart, stale
 from wizard.steps.saslauthd_start import answers_on_socket
+from wizard.witness import forget
 
 if TYPE_CHECKING:
     from snapshots.store import Store
@@ -86,6 +87,7 @@ class RollbackSession:
             raise
         self.journal.settled()
         self.recorder.drift()  # what others did meanwhile
+        forget()
         checks = [] if rollback.target.everything else _checks(rollback, now)
         return Undone(commit, checks, tuple(left))
 

@@ -8,6 +8,7 @@ from snapshots.entry import Entry, Kind
 from wizard import facts as f
 from wizard.answers import Answers
 from wizard.changes import CommandChange, FileChange
+from wizard.changes.command import MEMBERS
 from wizard.editors import EditError, sasl_conf, shell_defaults
 from wizard.facts import Facts
 from wizard.host import Host
@@ -16,7 +17,6 @@ from wizard.plan import Change, Check, Ending, Plan, Sign, Step
 from wizard.steps.absent import assumed_note, not_there_yet
 
 UPDATE_AUTH = "/usr/share/sendmail/update_auth"
-MEMBERS = ("smmta", "smmsp")
 
 
 class SendmailAuth(Step):
