@@ -302,8 +302,8 @@ class Machine:
             return work.do(made, say, interrupt) if answer else None
 
     def recover(
-        self, act: Callable[[Recovery], Undone | Run], report: Report, say: Say, interrupt: Interrupt
-    ) -> Undone | Run | None:
+        self, act: Callable[[Recovery], Undone | Run | str], report: Report, say: Say, interrupt: Interrupt
+    ) -> Undone | Run | str | None:
         """Take up a killed run; None where there is none any more."""
         from wizard.recovery import Recovery
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wizard.recovery import Recovery
 
 
-Recovering = Callable[["Recovery"], "Undone | Run"]
+Recovering = Callable[["Recovery"], "Undone | Run | str"]
 
 
 class Interrupted(Frame[None]):
@@ -36,11 +36,13 @@ class Interrupted(Frame[None]):
     HELP_TEXT = """
 A run ended without an end: the power was cut, or the process killed. What it had begun is in the journal, and what
 everything was before is in the snapshot store. u takes the run back: the host is then as it was before. f goes on
-with it where it was. Both can be interrupted too, and begun again.
+with it where it was. Both can be interrupted too, and begun again. Where something cannot be undone, it is named, and a
+keeps the host as it is now: that is recorded, and the run closed.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u,enter", "undo", "Take it back", key_display="u"),
         Binding("f", "finish", "Finish it"),
+        Binding("a", "accept", "Keep as it is"),
         Binding("escape", "back", "Back"),
     ]
 
@@ -54,7 +56,7 @@ with it where it was. Both can be interrupted too, and begun again.
     def on_mount(self) -> None:
         """Say what is known of it."""
         self._timer = self.set_interval(0.1, self._draw)
-        self._over = False
+        self._over = self._failed = False
         self.same("msa-wizard recover --show")
         try:
             told = self.wizard.machine.killed()
@@ -86,6 +88,14 @@ with it where it was. Both can be interrupted too, and begun again.
     def action_finish(self) -> None:
         """On with it."""
         self._begin("recover --finish", _finish)
+
+    def action_accept(self) -> None:
+        """The host stays as it is now."""
+        self._begin("recover --accept", lambda recovery: recovery.accept())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """To keep what is half-done is offered once it could not be undone or finished."""
+        return self._failed if action == "accept" else True
 
     def action_back(self) -> None:
         """Leave it, unless it is at work."""
@@ -136,12 +146,16 @@ with it where it was. Both can be interrupted too, and begun again.
             bad = f"Stopped before {result.undecided}: something that works would end (the steps, with Enter, ask)."
         elif isinstance(result, Run) and result.stopped:
             bad = f"Stopped at {result.stopped}."
-        self._over = not bad
-        self._say(
-            f"✗ {bad} Mend the cause, then press u or f again."
-            if bad
-            else "✓ The host is whole. Enter goes on."
-        )
+        self._over, self._failed = not bad, bool(bad)
+        self.refresh_bindings()
+        self._say(self._end_words(bad, result))
+
+    def _end_words(self, bad: str, result: object) -> str:
+        if bad:
+            return f"✗ {bad} Fix the cause, then press u or f again; a keeps the host as it is now."
+        if isinstance(result, str):
+            return f"✓ Accepted as it is, recorded as {result}. Enter goes on."
+        return "✓ The host is whole. Enter goes on."
 
     def _draw(self) -> None:
         if lines := self.wizard.desk.taken():

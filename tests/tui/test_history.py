@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,6 @@ from screens.app import WizardApp
 from screens.history import History
 from screens.recovery import Interrupted
 from screens.rollback import RollBack
-from snapshots.store import Store
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.answers import Answers
 from wizard.engine import Engine
@@ -169,33 +169,56 @@ def test_a_conflict_is_edited_away(bench: Bench, monkeypatch: pytest.MonkeyPatch
     assert bench.text("/etc/a") == "mine\nold a\n"
 
 
-@pytest.mark.parametrize("key", ["u", "f"])
-def test_an_interrupted_run_is_offered_first(bench: Bench, key: str) -> None:
+def killed_in_three(bench: Bench) -> None:
     """Killed in step three, once its file was written: the journal says so."""
-    commits = bench.commits()
-    store = Store.open(bench.root / "state/etc.git", root=bench.root)
-    before = store.find(commits[1].id).id
-    (bench.root / "etc/d").write_text("half\n")
-    from dataclasses import asdict
-
+    head = bench.commits()[0].id
     lines = [
-        {"schema": 1, "operation": "apply", "run": "f" * 12, "who": "carol", "since": 1.0, "head": commits[0].id,
+        {"schema": 1, "operation": "apply", "run": "f" * 12, "who": "carol", "since": 1.0, "head": head,
          "request": {"wanted": [], "answers": asdict(Answers())}},
-        {"step": "three", "head": commits[0].id},
+        {"step": "three", "head": head},
         {"change": {"touches": ["/etc/d"], "expected": {"kind": "file", "path": "/etc/d"}}},
     ]  # fmt: skip
     (bench.root / "state/journal").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert before
+
+
+async def at_the_interrupted(pilot: Pilot[int], app: WizardApp) -> None:
+    await until(pilot, lambda: shows(app, "Continue the interrupted run"))
+    await until(pilot, lambda: shows(app, "begun by carol"))
+    await pilot.press("home", "enter")
+    await until(pilot, lambda: isinstance(app.screen, Interrupted) and shows(app, "/etc/d"))
+
+
+@pytest.mark.parametrize("key", ["u", "f"])
+def test_an_interrupted_run_is_offered_first(bench: Bench, key: str) -> None:
+    (bench.root / "etc/d").write_text("half\n")
+    killed_in_three(bench)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "Continue the interrupted run"))
-        await until(pilot, lambda: shows(app, "begun by carol"))
-        await pilot.press("home", "enter")
-        await until(pilot, lambda: isinstance(app.screen, Interrupted) and shows(app, "/etc/d"))
+        await at_the_interrupted(pilot, app)
         assert (bench.root / "etc/d").exists()
         await pilot.press(key)
         await until(pilot, lambda: shows(app, "The host is whole"))
 
     play(bench, story)
     assert not (bench.root / "etc/d").exists()
+    assert bench.killed() is None
+
+
+def test_what_cannot_be_undone_can_be_kept(bench: Bench) -> None:
+    """A folder of somebody's has come where the file was; a does nothing before it is needed."""
+    (bench.root / "etc/d").mkdir()
+    (bench.root / "etc/d/his").write_text("his\n")
+    killed_in_three(bench)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_the_interrupted(pilot, app)
+        assert not shows(app, "Keep as it is")
+        await pilot.press("a", "u")
+        await until(pilot, lambda: shows(app, "a keeps the host as it is now"))
+        assert bench.killed() is not None
+        await pilot.press("a")
+        await until(pilot, lambda: shows(app, "Accepted as it is, recorded as"))
+
+    play(bench, story)
+    assert bench.text("/etc/d/his") == "his\n"
     assert bench.killed() is None
