@@ -10,13 +10,13 @@ from wizard import as_json
 from wizard import facts as f
 from wizard.answers import Answers, host_name
 from wizard.certificate_report import CertificateReport, Named, report
-from wizard.commands import decide, exit_code, must_be_asked, undecided_text
+from wizard.commands import decide, exit_code, must_be_asked
 from wizard.engine import Engine, EngineError
 from wizard.events import Event
 from wizard.host import Host, HostError
 from wizard.look import qualified_name
 from wizard.plan import Step
-from wizard.printing import check_text, clean, error, out, show
+from wizard.printing import check_text, clean, out, show
 from wizard.self_signed import DAYS, MOST_DAYS
 from wizard.state_folder import at_work, must_be_root
 from wizard.steps.certificate_install import Source, chosen
@@ -121,8 +121,6 @@ def _apply(host: Host, arguments: argparse.Namespace, work_out: Callable[[], Ste
         out(f"\nDone. Taken back by:  msa-wizard rollback {step.id}")
     elif run.skipped:
         out("\nNothing was changed.")
-    if run.undecided:
-        error(undecided_text(run))
     return exit_code(run)
 
 

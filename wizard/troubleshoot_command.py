@@ -108,7 +108,7 @@ def _fixed(
     run: Run | None = None
     if steps:
         if arguments.yes:
-            answers = _accepting(answers, faults)
+            answers = _accepting(answers, [item for item in faults if item.id in wanted])
         engine = Engine(host, answers, events.append if arguments.json else show, steps)
         with at_work() as (store, journal, interrupt):
             run = engine.apply(
@@ -138,7 +138,7 @@ def _fixed(
 
 
 def _accepting(answers: Answers, faults: Sequence[Fault]) -> Answers:
-    """Whoever names a fault that is mended by making sendmail.cf again wants its wrong lines to go; they are listed."""
+    """Whoever names a fault that is fixed by making sendmail.cf again wants its wrong lines to go; they are listed."""
     again = any("sendmailconfig" in item.seen.mend.steps for item in faults)
     return dataclasses.replace(answers, accept=(*answers.accept, CF_LINES)) if again else answers
 
