@@ -53,6 +53,8 @@ _AT_ONCE = 32
 _FOR_OTHERS = _AT_ONCE + 16
 """Descriptors that are left for what is not held."""
 
+_DELETED = " (deleted)"
+"""Behind the name of a file that has none any more (proc(5))."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -96,7 +98,7 @@ class Watch:
     """What the command and its children write, from now on; raises OSError where that cannot be watched."""
 
     def __init__(self, paths: Sequence[str], record: Record) -> None:
-        self._paths, self._record = paths, record
+        self._below, self._record = (*paths, *TEMPORARY), record
         self._held: dict[tuple[int, int], int] = {}
         self._room = min(_HELD, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - _FOR_OTHERS)
         if not Path("/run/systemd/system").is_dir():  # sd_booted(3)
@@ -138,8 +140,13 @@ class Watch:
 
     def _take(self, descriptor: int) -> bool:
         """Record a file that was closed after writing; whether its descriptor is kept."""
-        path, found = _name(descriptor), os.fstat(descriptor)
-        if not (stat.S_ISREG(found.st_mode) and below(path, (*self._paths, *TEMPORARY))):
+        path = _name(descriptor)
+        if not path.startswith(
+            self._below
+        ):  # nearly all of a package: what that costs, each file of it costs
+            return False
+        found = os.fstat(descriptor)
+        if not (stat.S_ISREG(found.st_mode) and below(path, self._below)):
             return False
         try:
             content = _content(descriptor)
@@ -197,8 +204,10 @@ def _checked(result: int) -> int:
 
 def _name(descriptor: int) -> str:
     """The path of an open file, or the last one that it had (proc(5))."""
-    name = str(Path(f"/proc/self/fd/{descriptor}").readlink())
-    return name if os.fstat(descriptor).st_nlink else name.removesuffix(" (deleted)")
+    name = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - called for each file of a package
+    if not name.endswith(_DELETED) or os.fstat(descriptor).st_nlink:
+        return name
+    return name.removesuffix(_DELETED)
 
 
 def _content(descriptor: int) -> bytes | None:
