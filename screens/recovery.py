@@ -152,7 +152,7 @@ keeps the host as it is now: that is recorded, and the run closed.
 
     def _end_words(self, bad: str, result: object) -> str:
         if bad:
-            return f"✗ {bad} Fix the cause, then press u or f again; a keeps the host as it is now."
+            return f"✗ {bad.rstrip('.')}. Then press u or f again, or a to keep the host as it is."
         if isinstance(result, str):
             return f"✓ Accepted as it is, recorded as {result}. Enter goes on."
         return "✓ The host is whole. Enter goes on."

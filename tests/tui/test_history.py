@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from screens.app import WizardApp
 from screens.history import History
 from screens.recovery import Interrupted
 from screens.rollback import RollBack
+from snapshots.entry import Entry, Kind
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.answers import Answers
+from wizard.changes.file import FileEffect
 from wizard.engine import Engine
 from wizard.interrupt import Interrupt
+from wizard.recall import intent
 
 
 @pytest.fixture
@@ -169,14 +173,17 @@ def test_a_conflict_is_edited_away(bench: Bench, monkeypatch: pytest.MonkeyPatch
     assert bench.text("/etc/a") == "mine\nold a\n"
 
 
-def killed_in_three(bench: Bench) -> None:
+HALF: Mapping[str, object] = {"kind": "file", "path": "/etc/d"}
+
+
+def killed_in_three(bench: Bench, effect: Mapping[str, object] = HALF) -> None:
     """Killed in step three, once its file was written: the journal says so."""
     head = bench.commits()[0].id
     lines = [
         {"schema": 1, "operation": "apply", "run": "f" * 12, "who": "carol", "since": 1.0, "head": head,
          "request": {"wanted": [], "answers": asdict(Answers())}},
         {"step": "three", "head": head},
-        {"change": {"touches": ["/etc/d"], "expected": {"kind": "file", "path": "/etc/d"}}},
+        {"change": {"touches": ["/etc/d"], "expected": effect}},
     ]  # fmt: skip
     (bench.root / "state/journal").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
@@ -205,20 +212,20 @@ def test_an_interrupted_run_is_offered_first(bench: Bench, key: str) -> None:
 
 
 def test_what_cannot_be_undone_can_be_kept(bench: Bench) -> None:
-    """A folder of somebody's has come where the file was; a does nothing before it is needed."""
-    (bench.root / "etc/d").mkdir()
-    (bench.root / "etc/d/his").write_text("his\n")
-    killed_in_three(bench)
+    """Somebody has written the new file again since; a does nothing before it is needed."""
+    (bench.root / "etc/d").write_text("his\n")
+    written = Entry(Kind.FILE, 0o644, 0, 0, b"half\n")
+    killed_in_three(bench, intent(FileEffect("/etc/d", None, written)))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_the_interrupted(pilot, app)
         assert not shows(app, "Keep as it is")
         await pilot.press("a", "u")
-        await until(pilot, lambda: shows(app, "a keeps the host as it is now"))
+        await until(pilot, lambda: shows(app, "press u or f again"))
         assert bench.killed() is not None
         await pilot.press("a")
         await until(pilot, lambda: shows(app, "Accepted as it is, recorded as"))
 
     play(bench, story)
-    assert bench.text("/etc/d/his") == "his\n"
+    assert bench.text("/etc/d") == "his\n"
     assert bench.killed() is None

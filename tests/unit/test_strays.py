@@ -119,9 +119,13 @@ class Machine(Host):
     said: list[str] = field(default_factory=list)
     stubborn: bool = False
     broken: bool = False
+    states: list[str] = field(default_factory=list)
+    """What the service is, one answer after the other; then active."""
 
     def run(self, argv: Sequence[str], **_: Any) -> Completed:
-        self.said.append(" ".join(argv))
+        if argv[1] == "is-active":
+            return Completed(tuple(argv), 0, self.states.pop(0) if self.states else "active\n", "", 0.0)
+        self.said.append(" ".join(argv) if not self.states else f"{argv} too early")
         if argv[0] == "kill" and (argv[1] == "-KILL" or not self.stubborn):
             subprocess.run(["rm", "-r", self.path(f"/proc/{argv[2]}")], check=True)
         refused = argv[:2] == ["systemctl", "restart"] and (self.broken or self.exists("/proc/7"))
@@ -167,6 +171,21 @@ def test_a_restart_ends_what_would_be_in_its_way(tmp_path: Path, cgroup: str, co
     host = made(tmp_path, cgroup)
     ServiceChange("sendmail", "systemd", enable=False, was_running=True).apply(host, lambda _: None)
     assert [line for line in host.said if "is-enabled" not in line] == commands
+
+
+def test_a_start_of_somebody_else_comes_to_its_end_first(tmp_path: Path) -> None:
+    host = made(tmp_path, "")
+    host.states.extend(["activating\n", "deactivating\n"])
+    ServiceEffect("sendmail", "systemd", True, True, False, True).undo(host, lambda _: None)
+    assert host.said == [RESTART]
+
+
+def test_one_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wizard.changes.service._BUSY_FOR", 0.2)
+    host = made(tmp_path, "")
+    host.states.extend(["activating\n"] * 100)
+    ServiceEffect("sendmail", "systemd", True, True, False, True).undo(host, lambda _: None)
+    assert len(host.said) == 1
 
 
 def test_one_that_takes_no_term_is_killed(tmp_path: Path) -> None:

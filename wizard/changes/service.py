@@ -23,6 +23,8 @@ _NOT_LOADED = 5
 """systemctl's exit status for a unit that is not there (systemctl(1)): it does not run, either."""
 _ENDS_WITHIN = 10.0
 """Seconds until a daemon that got a signal must have ended."""
+_BUSY_FOR = 30.0
+"""Seconds that somebody else's start or stop is waited for: a hanging one is not worth more."""
 _UNITS = ("etc/systemd/", "etc/init.d/", "etc/rc")
 Init = Literal["systemd", "sysv"]
 Verb = Literal["restart", "stop"]
@@ -130,6 +132,8 @@ def act(host: Host, init: Init, name: str, verb: Verb, say: Say) -> None:
     ports, and the init script from starting); after a stop, one that systemd did not know of."""
     argv = _act(init, name, verb)
     with service_lock(host) as inherited:
+        if init == "systemd":
+            _wait_for_others(host, name)
         if verb == "restart":
             _end(host, outside(name, running(host), listeners(host)), say)
         try:
@@ -143,6 +147,17 @@ def act(host: Host, init: Init, name: str, verb: Verb, say: Say) -> None:
             _run(host, argv, say, inherited)
         if verb == "stop":
             _end(host, inside(name, running(host), listeners(host)), say)
+
+
+def _wait_for_others(host: Host, name: str) -> None:
+    """Let a start or a stop that is at work (at boot, or of another admin) come to its end: systemd would end the init
+    script half-way, and not the daemon that it had begun."""
+    end = time.monotonic() + _BUSY_FOR
+    while time.monotonic() < end:
+        state = host.run(["systemctl", "is-active", name], timeout=30).stdout.strip()
+        if state not in ("activating", "deactivating"):
+            return
+        time.sleep(0.1)
 
 
 def _end(host: Host, daemons: Sequence[Process], say: Say) -> None:

@@ -44,6 +44,8 @@ class Systemd:
             case "daemon-reload":
                 self.reload()
                 return 0, ""
+            case "is-active":
+                return 0, "active\n"
             case "is-enabled":
                 return (0, "enabled\n") if self.enabled(arguments[0]) else (1, "disabled\n")
         return self._changed(verb, arguments[0])
