@@ -107,8 +107,8 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
     if not lines:
         return ()
     says = (
-        f"{_count(lines)} of {f.SENDMAIL_CF} that sendmail.mc does not give: it is made again, by sendmailconfig or at the "
-        "next start of sendmail after an edit of sendmail.mc, and they go (what is to stay belongs into sendmail.mc)"
+        f"{_count(lines)} of {f.SENDMAIL_CF} not made from sendmail.mc. They are lost when sendmailconfig, or a start of "
+        "sendmail, makes it again. To keep them, put them into sendmail.mc"
     )
     return (Ending(CF_LINES, says, lines),)
 
@@ -124,8 +124,8 @@ def _lost_of_submit(facts: Facts) -> tuple[Ending, ...]:
     if not lines:
         return ()
     says = (
-        f"{_count(lines)} of {f.SUBMIT_CF} that submit.mc does not give: it is made again, and they go "
-        "(what is to stay belongs into submit.mc)"
+        f"{_count(lines)} of {f.SUBMIT_CF} not made from submit.mc. They are lost when it is made again. To keep them, put "
+        "them into submit.mc"
     )
     return (Ending(SUBMIT_CF_LINES, says, lines),)
 
