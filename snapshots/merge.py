@@ -20,10 +20,12 @@ LABELS = ("yours", "as the step left it", "as it was before")
 
 
 class Choice(StrEnum):
-    """Whose side a conflict takes: KEEP what is there now, RESTORE what was before."""
+    """Whose side a conflict takes: KEEP what is there now, RESTORE what was before; BOTH where two have added lines in
+    the same place, and a conflict where they have changed the same ones."""
 
     KEEP = "keep"
     RESTORE = "restore"
+    BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,9 @@ def _decided(merged: bytes, size: int, ours: bytes, choice: Choice | None) -> Co
         if at >= 0 and (at == 0 or mine[at - 1 : at] == b"\n"):
             # All that the change had left is still there in one piece: lines beside it are work of the admin's.
             pieces.append(mine[:at] + theirs + mine[at + len(base) :])
-        elif choice is not None:
+        elif choice is Choice.BOTH and not base:
+            pieces.append(theirs + mine)
+        elif choice in (Choice.KEEP, Choice.RESTORE):
             pieces.append(mine if choice is Choice.KEEP else theirs)
         else:
             open_hunks.append(shown_as)
@@ -134,7 +136,7 @@ def _pieces(merged: bytes, size: int) -> Iterator[bytes | tuple[bytes, bytes, by
 
 
 def _whole(why: str, sides: tuple[bytes, bytes, bytes], choice: Choice | None) -> ContentMerge:
-    if choice:
+    if choice in (Choice.KEEP, Choice.RESTORE):
         return ContentMerge(sides[0] if choice is Choice.KEEP else sides[2])
     sizes = ", ".join(f"{len(content)} bytes {label}" for content, label in zip(sides, LABELS, strict=True))
     return ContentMerge(sides[0], f"content, {why}: {sizes}")

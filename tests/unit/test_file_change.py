@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from snapshots.entry import Entry, Kind
 from snapshots.private_key import HIDDEN
 from wizard.changes import FileChange
+from wizard.host import Host
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvgIBADANBgkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----\n"
 
@@ -30,3 +35,25 @@ def test_its_mode_and_owner_are() -> None:
     diff = FileChange("/etc/a.key", file(KEY), file(KEY, 0o600)).describe().diff
     assert "(0640 root:root)" in diff
     assert "(0600 root:root)" in diff
+
+
+@pytest.mark.parametrize("last", ["old\n", "old"])
+def test_lines_that_come_into_the_old_file_and_into_the_new_one_all_stay(tmp_path: Path, last: str) -> None:
+    """Somebody who appends had opened the file before it was replaced; the next one finds the new one."""
+    (tmp_path / "etc").mkdir()
+    path = tmp_path / "etc/a"
+    path.write_text(f"first\n{last}")
+    host, said = Host(tmp_path), list[str]()
+    before = host.entry("/etc/a")
+    assert before is not None
+    early = os.open(path, os.O_WRONLY | os.O_APPEND)
+    change = FileChange("/etc/a", before, replace(before, content=b"ours\n" + before.content), over=True)
+    effect = change.apply(host, said.append)
+    newline = b"" if last.endswith("\n") else b"\n"
+    os.write(early, newline + b"his 1\n")
+    with path.open("ab") as late:
+        late.write(newline + b"his 2\n")
+    os.close(early)
+    effect.settle(host, said.append)
+    assert path.read_text() == "ours\nfirst\nold\nhis 1\nhis 2\n"
+    assert "/etc/a was written to at the same time: that is kept" in said

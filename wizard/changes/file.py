@@ -174,18 +174,26 @@ class FileChange:
             )
 
 
-def merged(host: Host, path: str, base: Entry | None, live: Entry | None, wanted: Entry | None) -> EntryMerge:
-    """What the change from `base` to `wanted` makes of what is there; where both changed the same, that stays.
+def merged(
+    host: Host,
+    path: str,
+    base: Entry | None,
+    live: Entry | None,
+    wanted: Entry | None,
+    first: Choice | None = None,
+) -> EntryMerge:
+    """What the change from `base` to `wanted` makes of what is there; where both changed the same, and `first` does not
+    say what is to be, that stays.
 
     With its conflicts, for whoever is to be told. Raises ChangeError when it cannot be merged."""
     try:
-        choices = [
+        merge, kept = (
             merge_path(path.lstrip("/"), base, live, wanted, choice=choice, owners=Owners(host.root))
-            for choice in (None, Choice.KEEP)
-        ]
+            for choice in (first, Choice.KEEP)
+        )
     except StoreError as error:
         raise ChangeError(str(error)) from error
-    return replace(choices[1], conflicts=choices[0].conflicts)
+    return replace(kept, conflicts=merge.conflicts) if merge.conflicts else merge
 
 
 def in_turn(targets: Mapping[str, tuple[Entry | None, Entry | None]]) -> list[FileChange]:
@@ -224,7 +232,7 @@ def _bring_over(host: Host, path: str, seen: bytes, late: bytes, say: Say) -> No
         # Removed by us, and written to by somebody who had it open: it is his file now.
         raise ChangeError(f"{path} was written to while it was removed")
     base, wanted = replace(now, content=seen), replace(now, content=late)
-    merge = merged(host, path, base, now, wanted)
+    merge = merged(host, path, base, now, wanted, Choice.BOTH)  # neither side is ours
     say(f"{path} was written to at the same time: that is kept")
     FileChange(path, now, merge.entry, over=True).apply(host, say)
     if merge.conflicts:

@@ -147,6 +147,14 @@ def test_conflicting_hunks_are_shown_and_chosen_one_by_one() -> None:
     assert restore == ContentMerge(b"old\n2\n3\nolder\n5\n6\n<<<<<<< not a marker\nmore\n")
 
 
+def test_what_two_have_added_in_the_same_place_can_both_stay() -> None:
+    base, ours, theirs = b"1\n2\n3", b"1\n2\n3\nmine\n", b"1\n2\n3\nhis\nhis too\n"
+    assert merge_text(base, ours, theirs, Choice.BOTH).content == b"1\n2\n3\nhis\nhis too\nmine\n"
+    assert merge_text(base, b"1\n2\nthree", theirs, Choice.BOTH).conflict
+    assert merge_text(b"1\n", b"one\n", b"uno\n", Choice.BOTH).conflict
+    assert merge_text(b"1\n", b"\0", b"uno\n", Choice.BOTH).conflict
+
+
 def test_binaries_are_not_merged() -> None:
     sides = (b"a\nb\n", b"a\nb\n\0", b"A\nb\n")
     assert merge_text(*sides, None) == ContentMerge(
@@ -174,7 +182,7 @@ texts = st.builds(lambda found, last: b"\n".join(found) + last, lines, st.sample
 @given(base=texts, ours=texts, theirs=texts)
 def test_a_choice_leaves_no_conflict_and_no_marker(base: bytes, ours: bytes, theirs: bytes) -> None:
     sides = {line for text in (ours, theirs) for line in text.split(b"\n")}
-    for choice in Choice:
+    for choice in (Choice.KEEP, Choice.RESTORE):
         merge = merge_text(base, ours, theirs, choice)
         assert merge.conflict == ""
         assert set(merge.content.split(b"\n")) <= sides
