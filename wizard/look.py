@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from snapshots.entry import Entry, Kind
 from wizard import facts as f
 from wizard import sendmail_cf
+from wizard.editors import EditError, sendmail_mc
 from wizard.facts import Facts, Process, Release, Service
 from wizard.host import Host, HostError
 from wizard.look_firewall import look_at_firewalls, ssh_port
@@ -90,6 +91,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         sasldb=asked_sasldb.result(),
         submit_from_mc=submit,
         cf_from_mc=made,
+        cf_newest=_cf_newest(host, files),
         tls_missing=_tls_missing(host, files, made),
         cf_changed=max(
             host.mtime(path)
@@ -257,6 +259,14 @@ def _m4(host: Host, files: Mapping[str, Entry | None], path: str) -> str | None:
         return None
     # A missing include is an error to m4, and the rest is whole all the same: sendmailconfig installs that.
     return made.text if made.code == 0 or len(made.text) >= sendmail_cf.SMALLEST else None
+
+
+def _cf_newest(host: Host, files: Mapping[str, Entry | None]) -> bool:
+    try:
+        included = sendmail_mc.includes(_text(files, f.SENDMAIL_MC) or "")
+    except EditError:
+        return False
+    return max(map(host.mtime, (f.SENDMAIL_MC, *included))) <= host.mtime(f.SENDMAIL_CF)
 
 
 def _tls_files(files: Mapping[str, Entry | None]) -> tuple[str, ...]:

@@ -99,18 +99,22 @@ def _effects(lines: tuple[str, ...]) -> tuple[Ending, ...]:
 
 def lost(facts: Facts) -> tuple[Ending, ...]:
     """The lines of the live sendmail.cf that neither the sendmail.mc of now gives nor one that stood beside it: edited
-    by hand, as Webmin does, or left over."""
+    by hand, as Webmin does, or left over. And those which all of these give, and which were taken out of it by hand."""
     cf = facts.text(f.SENDMAIL_CF)
     if cf is None or facts.cf_from_mc is None:
         return ()
     lines = sendmail_cf.only_in(cf, facts.cf_from_mc, *facts.cf_earlier)
-    if not lines:
+    back = sendmail_cf.lacking(cf, facts.cf_from_mc, *facts.cf_earlier) if facts.cf_newest else ()
+    if not (lines or back):
         return ()
+    what = [f"{_count(lines)} of {f.SENDMAIL_CF} that sendmail.mc does not give"] if lines else []
+    what += [f"{_count(back)} that sendmail.mc gives and {f.SENDMAIL_CF} lacks"] if back else []
+    come = " and ".join([*["go"][: len(lines)], *["come back"][: len(back)]])
     says = (
-        f"{_count(lines)} of {f.SENDMAIL_CF} that sendmail.mc does not give: it is made again, by sendmailconfig or at the "
-        "next start of sendmail after an edit of sendmail.mc, and they go (what is to stay belongs into sendmail.mc)"
+        f"{', and '.join(what)}: it is made again, by sendmailconfig or at the next start of sendmail after an edit of "
+        f"sendmail.mc, and they {come} (what is to stay so belongs into sendmail.mc)"
     )
-    return (Ending(CF_LINES, says, lines),)
+    return (Ending(CF_LINES, says, (*lines, *(f"comes back: {line}" for line in back))),)
 
 
 def _lost_of_submit(facts: Facts) -> tuple[Ending, ...]:
