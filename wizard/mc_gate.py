@@ -92,7 +92,7 @@ class Gate:
             if value is None or missing:
                 raise GateError(
                     f"sendmail.cf would have {name}={value or '(nothing)'}, without {' '.join(sorted(missing)) or 'a value'}. "
-                    "A later line of sendmail.mc, or a file it includes, sets it otherwise"
+                    "A later line of sendmail.mc, or a file it includes, sets it otherwise: add what is missing there, then try again"
                 )
         if self.trusted:
             trusted = frozenset(sendmail_cf.trusted(cf))
