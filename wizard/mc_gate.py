@@ -99,7 +99,7 @@ class Gate:
             if self.trusted - trusted:
                 raise GateError(
                     f"TRUST_AUTH_MECH would lack {' '.join(sorted(self.trusted - trusted))}: "
-                    "users would log in, and then be refused to relay"
+                    "users would log in, and then be refused to relay. Add them to TRUST_AUTH_MECH in sendmail.mc, then try again"
                 )
 
 

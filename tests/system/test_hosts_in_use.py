@@ -143,7 +143,7 @@ def test_lines_written_into_sendmail_cf_are_listed_and_asked_about(machine: Boot
     wizard(debian, "rollback", "--all", "--yes", check=True)
     assert debian.read(CF) == before
     # Taken back before sendmail.cf was made again, sendmail.mc is as old as it was, and no start makes it.
-    apply(debian, "mc-includes", "--accept", "cf-lines")
+    apply(debian, "sendmail-auth", "mc-includes", "--accept", "cf-lines")
     wizard(debian, "rollback", "--all", "--yes", check=True)
     debian.run("systemctl restart sendmail")
     assert debian.read(CF) == before
