@@ -186,11 +186,12 @@ def _special(found: os.stat_result) -> str:
     return f"{name}:{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
 
 
-def write_entry(path: Path, entry: Entry) -> None:
+def write_entry(path: Path, entry: Entry, dated: int | None = None) -> None:
     """Makes `path` exactly `entry`, in one rename.
 
     A symbolic link at `path` is replaced, never followed. A folder that is there already keeps what is
-    in it and gets the mode, owner and attributes. The umask of the caller has no effect. On failure the
+    in it and gets the mode, owner and attributes. A regular file is dated `dated` (nanoseconds since the epoch), None:
+    now. The umask of the caller has no effect. On failure the
     temporary file is removed and what was at `path` is still there.
     Raises EntryError: for SPECIAL, for a file in the place of a folder that is not empty or of a file larger than
     LARGEST, and for whatever the system refuses.
@@ -206,7 +207,7 @@ def write_entry(path: Path, entry: Entry) -> None:
             if entry.kind is Kind.DIRECTORY and _is_directory(folder, name):
                 _dress_directory(folder, name, entry)
             else:
-                _replace(folder, name, path, entry)
+                _replace(folder, name, path, entry, dated)
             os.fsync(folder)
     except OSError as cause:
         raise entry_error("could not be written", path, cause) from cause
@@ -264,11 +265,11 @@ def _is_directory(folder: int, name: bytes) -> bool:
         return False
 
 
-def _replace(folder: int, name: bytes, path: Path, entry: Entry) -> None:
+def _replace(folder: int, name: bytes, path: Path, entry: Entry, dated: int | None) -> None:
     temporary = (TEMPORARY_PREFIX + secrets.token_hex(8)).encode()
     try:
         if entry.kind is Kind.FILE:
-            _make_file(folder, temporary, entry)
+            _make_file(folder, temporary, entry, dated)
         elif entry.kind is Kind.SYMLINK:
             _make_symlink(folder, temporary, path, entry)
         else:
@@ -280,7 +281,7 @@ def _replace(folder: int, name: bytes, path: Path, entry: Entry) -> None:
         raise
 
 
-def _make_file(folder: int, temporary: bytes, entry: Entry) -> None:
+def _make_file(folder: int, temporary: bytes, entry: Entry, dated: int | None) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
     with os.fdopen(descriptor, "wb", buffering=0) as file:
@@ -294,6 +295,8 @@ def _make_file(folder: int, temporary: bytes, entry: Entry) -> None:
         if entry.mode & 0o7000:
             os.fchmod(descriptor, entry.mode)
         apply_xattrs(descriptor, entry.xattrs)
+        if dated is not None:
+            os.utime(descriptor, ns=(dated, dated))
         os.fsync(descriptor)
 
 

@@ -187,6 +187,8 @@ class Facts:
     """What m4 makes of the live sendmail.mc, None when m4 failed or could not be asked."""
     submit_from_mc: str | None = None
     """What m4 makes of the live submit.mc, None when m4 failed, could not be asked, or there is none."""
+    cf_newest: bool = False
+    """Whether sendmail.cf is not older than sendmail.mc and what that includes: what it lacks then was taken out by hand."""
     cf_earlier: tuple[str, ...] = ()
     """What m4 makes of the sendmail.mc's that stood beside this sendmail.cf since it was made, where the history knows
     them: steps edit the one before the other is made again."""

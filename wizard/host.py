@@ -110,10 +110,12 @@ class Host:
         except EntryError as error:
             raise HostError(str(error).rstrip(".")) from error
 
-    def write(self, path: str, entry: Entry) -> None:
-        """Write `entry` atomically in place of what is at `path`; raises HostError, then nothing was changed."""
+    def write(self, path: str, entry: Entry, dated: int | None = None) -> None:
+        """Write `entry` atomically in place of what is at `path`, dated `dated` (nanoseconds since the epoch), else now.
+
+        Raises HostError, then nothing was changed."""
         try:
-            write_entry(self.path(path), entry)
+            write_entry(self.path(path), entry, dated)
         except EntryError as error:
             raise HostError(str(error).rstrip(".")) from error
 
@@ -173,6 +175,14 @@ class Host:
             return self.path(path).stat().st_mtime
         except OSError:
             return 0.0
+
+    def dated(self, path: str) -> int | None:
+        """When the regular file at `path` was last changed, in nanoseconds since the epoch; None where there is none."""
+        try:
+            found = self.path(path).lstat()
+        except OSError:
+            return None
+        return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else None
 
     def small_file(self, path: str, most: int) -> tuple[bytes, os.stat_result]:
         """Bytes and stat of the regular file that `path` leads to, symlinks followed, of at most `most` bytes.

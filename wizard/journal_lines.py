@@ -99,7 +99,7 @@ _RULE = Fields(
     {"marked": bool, "shared": bool, "at": Either((None, int))},
 )
 _EFFECTS: dict[str, Fields] = {
-    "file": Fields({"path": str}, {"before": _ENTRY, "after": _ENTRY}),
+    "file": Fields({"path": str}, {"before": _ENTRY, "after": _ENTRY, "dated": int}),
     "command": Fields({"argv": _TEXTS}, {"output": str, "live": bool}),
     "watch": Fields({"seconds": int}),
     "service": Fields(

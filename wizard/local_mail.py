@@ -78,7 +78,7 @@ def _bare(host: str) -> str:
 
 def _addresses(facts: Facts, host: str) -> set[str]:
     """The addresses of this host that `host` means; none where it is another machine, as far as can be known here."""
-    bare = _bare(host)
+    bare = _bare({"$j": facts.fqdn, "$w": facts.hostname}.get(host, host))
     try:
         ipaddress.ip_address(bare)
     except ValueError:
@@ -98,7 +98,7 @@ def _named(facts: Facts, name: str) -> set[str]:
 
 
 def _serves(item: Daemon, addresses: set[str]) -> bool:
-    if item.family not in ("inet", "inet6"):
+    if item.family not in ("inet", "inet6") or not addresses:
         return False
     if is_wildcard(item.address):
         return item.family == "inet6" or any(":" not in address for address in addresses)

@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from snapshots.entry import Entry, Kind
 from wizard import facts as f
 from wizard import sendmail_cf
+from wizard.editors import EditError, sendmail_mc
 from wizard.facts import Facts, Process, Release, Service
 from wizard.host import Host, HostError
 from wizard.look_firewall import look_at_firewalls, ssh_port
 from wizard.m4 import expand
-from wizard.network import addresses, ipv6_available, listeners
+from wizard.network import OTHER_NAMES, addresses, ipv6_available, listeners
 from wizard.sasl_files import conf_place, plugin_folders, plugins, users
 from wizard.shipped import WANTED, apt_simulation, shipped_files
 from wizard.strays import unit_of
@@ -33,6 +34,9 @@ PACKAGES = (
     "etckeeper",
     *f.MTA_PACKAGES,
 )
+_SERVES = re.compile(r"sendmail: MTA: |\S+ (?:.* )?-b[dD]\b")
+"""The command line of a sendmail that is the daemon, and no client or queue runner: as it writes it itself, or as it was
+started."""
 SERVICES = ("sendmail", "saslauthd")
 DAEMONS = ("sendmail-mta", "saslauthd")
 TOOLS = ("apt-get", "dpkg-query", "m4", "sendmail", "sendmailconfig", "openssl", "saslauthd")
@@ -87,6 +91,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         sasldb=asked_sasldb.result(),
         submit_from_mc=submit,
         cf_from_mc=made,
+        cf_newest=_cf_newest(host, files),
         tls_missing=_tls_missing(host, files, made),
         cf_changed=max(
             host.mtime(path)
@@ -203,10 +208,13 @@ def running(host: Host) -> tuple[Process, ...]:
     for pid, folder in host.processes():
         try:
             stat = (folder / "stat").read_text("latin-1")
-            name = stat[stat.index("(") + 1 : stat.rindex(")")]
-            if name not in DAEMONS:
+            called = stat[stat.index("(") + 1 : stat.rindex(")")]
+            if called not in DAEMONS and called not in OTHER_NAMES:
                 continue
             argv = tuple((folder / "cmdline").read_text("latin-1").rstrip("\0").split("\0"))
+            if called in OTHER_NAMES and not _SERVES.match(" ".join(argv)):
+                continue
+            name = OTHER_NAMES.get(called, called)
             state, *numbers = stat[stat.rindex(")") + 2 :].split()
             started = booted + int(numbers[18]) / ticks
         except (OSError, ValueError):
@@ -251,6 +259,14 @@ def _m4(host: Host, files: Mapping[str, Entry | None], path: str) -> str | None:
         return None
     # A missing include is an error to m4, and the rest is whole all the same: sendmailconfig installs that.
     return made.text if made.code == 0 or len(made.text) >= sendmail_cf.SMALLEST else None
+
+
+def _cf_newest(host: Host, files: Mapping[str, Entry | None]) -> bool:
+    try:
+        included = sendmail_mc.includes(_text(files, f.SENDMAIL_MC) or "")
+    except EditError:
+        return False
+    return max(map(host.mtime, (f.SENDMAIL_MC, *included))) <= host.mtime(f.SENDMAIL_CF)
 
 
 def _tls_files(files: Mapping[str, Entry | None]) -> tuple[str, ...]:

@@ -92,14 +92,14 @@ class Gate:
             if value is None or missing:
                 raise GateError(
                     f"sendmail.cf would have {name}={value or '(nothing)'}, without {' '.join(sorted(missing)) or 'a value'}. "
-                    "A later line of sendmail.mc, or a file it includes, sets it otherwise"
+                    "A later line of sendmail.mc, or a file it includes, sets it otherwise: add what is missing there, then try again"
                 )
         if self.trusted:
             trusted = frozenset(sendmail_cf.trusted(cf))
             if self.trusted - trusted:
                 raise GateError(
                     f"TRUST_AUTH_MECH would lack {' '.join(sorted(self.trusted - trusted))}: "
-                    "users would log in, and then be refused to relay"
+                    "users would log in, and then be refused to relay. Add them to TRUST_AUTH_MECH in sendmail.mc, then try again"
                 )
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from wizard.facts import Listener
 from wizard.host import Host
 
+OTHER_NAMES = {"sendmail": "sendmail-mta"}
+"""The name that a daemon has where it is started by another of its names, as `sendmail -bd` by hand, and its own."""
 _LISTEN = "0A"
 _CLOSING = "0"
 
@@ -29,7 +31,7 @@ def _look(host: Host) -> dict[str, Listener]:
     rows = [row for name in ("tcp", "tcp6") for row in _rows(host, name)]
     holders = _holders(host, {inode for _, _, inode in rows})
     return {
-        inode: Listener(address, port, _name(host, pid) if pid else None, pid)
+        inode: Listener(address, port, _daemon_name(host, pid) if pid else None, pid)
         for address, port, inode in rows
         for pid in [holders.get(inode)]
     }
@@ -120,6 +122,11 @@ def _holders(host: Host, inodes: set[str]) -> dict[str, int]:
 def _name(host: Host, pid: int) -> str | None:
     lines = _lines(host, f"/proc/{pid}/comm")
     return lines[0] if lines else None
+
+
+def _daemon_name(host: Host, pid: int) -> str | None:
+    name = _name(host, pid)
+    return OTHER_NAMES.get(name, name) if name else None
 
 
 def addresses(host: Host) -> tuple[str, ...]:

@@ -67,7 +67,8 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
             rules = tuple(LiveRule.recalled(each) for each in record["rules"])
             return RulesEffect(rules, record["removed"], record["confirm"])
         case "file" if "after" in record:
-            return FileEffect(record["path"], _unpacked(record["before"]), _unpacked(record["after"]))
+            states = _unpacked(record["before"]), _unpacked(record["after"])
+            return FileEffect(record["path"], *states, dated=record.get("dated"))
         case "command" if record.get("live"):
             return CommandEffect(tuple(record["argv"]), "", live=True)
         case "file" | "command" | "watch":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from snapshots.accounts import DATABASES, database, records_of
@@ -17,7 +17,7 @@ from snapshots.scan import What
 from wizard import facts as f
 from wizard.changes import DialogueChange, FileChange, PackagesReversal, RulesChange, ServiceChange
 from wizard.changes.claim import Claim
-from wizard.changes.file import in_turn
+from wizard.changes.file import Dates, in_turn
 from wizard.changes.packages import PackagesEffect, together
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect, is_there
@@ -93,6 +93,8 @@ class Rollback:
             "sendmail and saslauthd are restarted where they have not read what is there then",
         )
 
+    dates: Dates = field(default_factory=dict)
+    """Of what comes back: when it was last changed."""
     gate: Gate | None = None
     """What a sendmail.mc that comes back has to pass; None where the one that is there would not pass it either."""
 
@@ -106,7 +108,8 @@ class Rollback:
     ) -> tuple[FileChange, ...]:
         """One change a path, in their order (`in_turn`)."""
         return tuple(
-            replace(item, gate=self.gate) if item.path == f.SENDMAIL_MC else item for item in in_turn(targets)
+            replace(item, gate=self.gate) if item.path == f.SENDMAIL_MC else item
+            for item in in_turn(targets, self.dates)
         )
 
     @property
@@ -168,6 +171,7 @@ def prepare(
         regenerate and not (whole := _whole(store, target, reversal)),
         whole if regenerate else True,
         left,
+        _dates(store, target.commits),
         _gate(facts) if regenerate else None,
     )
 
@@ -275,6 +279,21 @@ def effects_of(store: Store, commit: Commit) -> list[Effect]:
     record = store.record(commit)
     kept = json.loads(record)["effects"] if record else []
     return [effect for each in kept if (effect := recall(each)) is not None]
+
+
+def _dates(store: Store, commits: Sequence[Commit]) -> dict[str, tuple[Entry | None, int]]:
+    """What was at each path before the oldest of the commits that wrote it, and its date, as far as that is on record."""
+    dates: dict[str, tuple[Entry | None, int]] = {}
+    for commit in commits:  # newest first: the oldest has the last word
+        record = store.record(commit)
+        kept = json.loads(record)["effects"] if record else []
+        first: dict[str, int] = {}
+        for each in kept:
+            if each["kind"] == "file" and "dated" in each:
+                first.setdefault(each["path"].lstrip("/"), each["dated"])
+        before = {path: pair[0] for path, pair in store.changes(commit).items()} if first else {}
+        dates |= {path: (before[path], date) for path, date in first.items() if path in before}
+    return dates
 
 
 def _has_packages(store: Store, commit: Commit) -> bool:

@@ -14,6 +14,7 @@ _UNEXPANDED = re.compile(
     r"^[ \t]*(?:[A-Z][A-Z_0-9]{3,}\(.*|(?:define|include|sinclude|ifdef|ifelse|undefine|divert)\(.*|dnl(?:[ \t].*)?)$",
     re.MULTILINE,
 )
+_NAMED = re.compile(r"O\s+[A-Za-z0-9.]+|[DCF](?:\{[^}]*\}|.)|K\S+")
 SMALLEST = 20_000
 """A sendmail.cf in bytes; about 65 KB is normal, 7 KB is what a failed m4 leaves (DEBIAN.md trap 1)."""
 
@@ -125,6 +126,27 @@ def only_in(cf: str, *given: str) -> tuple[str, ...]:
         if there[line] < 0:
             found.append(line)
     return tuple(found)
+
+
+def lacking(cf: str, *given: str) -> tuple[str, ...]:
+    """The lines that all of `given` say and `cf` does not, in order, but for those in whose place `cf` has another: an
+    option, macro, class or map of the same name."""
+    common = Counter(statements(given[0]))
+    for other in given[1:]:
+        common &= Counter(statements(other))
+    there, instead = Counter(statements(cf)), {_name(line) for line in only_in(cf, *given)}
+    found = []
+    for line in statements(given[0]):
+        if common[line] > there[line] and _name(line) not in instead:
+            found.append(line)
+            common[line] -= 1
+    return tuple(found)
+
+
+def _name(line: str) -> str:
+    """What a line sets, itself where it sets nothing by name."""
+    named = _NAMED.match(line)
+    return named.group() if named else line
 
 
 def changed(old: str, new: str) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ from wizard import sendmail_cf
 from wizard.changes import DialogueChange, FileChange
 from wizard.editors import EditError, sendmail_mc
 from wizard.facts import Facts
-from wizard.host import Host
+from wizard.host import Host, HostError
 from wizard.local_mail import DESTINATION, destination, refused_by
+from wizard.m4 import expand_text
 from wizard.mc_gate import Gate, GateError
 from wizard.plan import Ending, Outcome, Plan
 from wizard.submit_gate import SubmitGate
@@ -23,6 +24,7 @@ CF_LINES = "cf-lines"
 """Lines of sendmail.cf that no sendmail.mc gives, and that go when it is made again."""
 SUBMIT_CF_LINES = "submit-cf-lines"
 """The same of submit.cf."""
+_DEBIAN_SUBMIT_MC = "/usr/share/sendmail/cf/debian/submit.mc"
 _EDITS = frozenset({"mc-includes", "submission-port", "auth-options", "smtp-port"})
 """The first of these to be carried out lists what goes: Debian's start of sendmail makes a sendmail.cf again that is older
 than sendmail.mc (tried on 12 and 13), so a run must not stop between them."""
@@ -40,7 +42,8 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
         elif isinstance(change, FileChange) and isinstance(change.gate, SubmitGate):
             plan = _submit_gated(host, facts, plan, change, change.gate)
         elif isinstance(change, DialogueChange):
-            plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *_lost_of_submit(facts)))
+            submit = _lost_of_submit(facts, _submit_given(host, facts))
+            plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *submit))
     return plan
 
 
@@ -99,32 +102,57 @@ def _effects(lines: tuple[str, ...]) -> tuple[Ending, ...]:
 
 def lost(facts: Facts) -> tuple[Ending, ...]:
     """The lines of the live sendmail.cf that neither the sendmail.mc of now gives nor one that stood beside it: edited
-    by hand, as Webmin does, or left over."""
+    by hand, as Webmin does, or left over. And those which all of these give, and which were taken out of it by hand."""
     cf = facts.text(f.SENDMAIL_CF)
     if cf is None or facts.cf_from_mc is None:
         return ()
     lines = sendmail_cf.only_in(cf, facts.cf_from_mc, *facts.cf_earlier)
-    if not lines:
+    back = sendmail_cf.lacking(cf, facts.cf_from_mc, *facts.cf_earlier) if facts.cf_newest else ()
+    if not (lines or back):
         return ()
-    says = (
-        f"{_count(lines)} of {f.SENDMAIL_CF} not made from sendmail.mc. They are lost when sendmailconfig, or a start of "
-        "sendmail, makes it again. To keep them, put them into sendmail.mc"
+    again = "sendmailconfig, or a start of sendmail, makes it again"
+    parts = (
+        [f"{_count(lines)} of {f.SENDMAIL_CF} not made from sendmail.mc. They are lost when {again}"]
+        if lines
+        else []
     )
-    return (Ending(CF_LINES, says, lines),)
+    if back:
+        parts.append(
+            f"{_count(back)} that sendmail.mc gives and {f.SENDMAIL_CF} lacks. They come back when {again}"
+        )
+    says = ". ".join([*parts, "To keep it as it is, put that into sendmail.mc"])
+    return (Ending(CF_LINES, says, (*lines, *(f"comes back: {line}" for line in back))),)
 
 
-def _lost_of_submit(facts: Facts) -> tuple[Ending, ...]:
+def _submit_given(host: Host, facts: Facts) -> str | None:
+    """What submit.cf will be: where there is no submit.mc, Debian's scripts put theirs there first (update_mc)."""
+    if (
+        facts.files.get(f.SUBMIT_MC) is not None
+        or f.SUBMIT_MC in facts.unreadable
+        or not {"m4"} <= facts.tools
+    ):
+        return facts.submit_from_mc
+    try:
+        content = host.path(_DEBIAN_SUBMIT_MC).read_bytes()
+        made = expand_text(host, content).text
+    except (OSError, HostError):
+        return None
+    return made if len(made) >= sendmail_cf.SMALLEST else None
+
+
+def _lost_of_submit(facts: Facts, given: str | None) -> tuple[Ending, ...]:
     """The same of submit.cf, which sendmailconfig makes again too; where local mail would be refused, that is to go."""
     cf = facts.text(f.SUBMIT_CF)
-    if cf is None or facts.submit_from_mc is None:
+    if cf is None or given is None:
         return ()
-    lines = sendmail_cf.only_in(cf, facts.submit_from_mc)
+    lines = sendmail_cf.only_in(cf, given)
     if refused_by(facts, destination(cf), sendmail_cf.daemons(facts.cf_from_mc or "")) is not None:
         lines = tuple(line for line in lines if not line.startswith(DESTINATION))
     if not lines:
         return ()
+    source = "submit.mc" if facts.files.get(f.SUBMIT_MC) else "Debian's submit.mc (there is none here)"
     says = (
-        f"{_count(lines)} of {f.SUBMIT_CF} not made from submit.mc. They are lost when it is made again. To keep them, put "
+        f"{_count(lines)} of {f.SUBMIT_CF} not made from {source}. They are lost when it is made again. To keep them, put "
         "them into submit.mc"
     )
     return (Ending(SUBMIT_CF_LINES, says, lines),)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from snapshots.errors import StoreError
 from wizard.apt import settle
 from wizard.changes.claim import Claim
-from wizard.changes.file import FileEffect, in_turn, kept_sentence
+from wizard.changes.file import Dates, FileEffect, dates_of, in_turn, kept_sentence
 from wizard.changes.packages import PackagesBefore, PackagesEffect
 from wizard.changes.service import reload_units
 from wizard.derived import DATED, derived
@@ -76,7 +76,8 @@ class Undo:
             if packages:
                 claims = provenance.and_of(self.recorder.provenance(packages).without(kept))
                 wanted = self._left_by_packages(claims, leave, wanted) | wanted
-            self._write({path: (self.recorder.host.entry(f"/{path}"), wanted[path]) for path in wanted})
+            now = {path: (self.recorder.host.entry(f"/{path}"), wanted[path]) for path in wanted}
+            self._write(now, dates_of(provenance.files))
             self.failed += [kept_sentence(f"/{path}", merge) for path, merge in met.items()]
         else:
             self.failed.append(
@@ -136,10 +137,12 @@ class Undo:
         self._write(reversal.targets)
         return {path: wanted for path, (_, wanted) in reversal.targets.items()}
 
-    def _write(self, targets: Mapping[str, tuple[Entry | None, Entry | None]]) -> None:
+    def _write(
+        self, targets: Mapping[str, tuple[Entry | None, Entry | None]], dates: Dates | None = None
+    ) -> None:
         """Each path from what it is to what it is to be, with what others write at this very moment."""
         effects = []
-        for change in in_turn({path: pair for path, pair in targets.items() if pair[0] != pair[1]}):
+        for change in in_turn({path: pair for path, pair in targets.items() if pair[0] != pair[1]}, dates):
             try:
                 effects.append(change.apply(self.recorder.host, self.say))
                 self.undone.append(f"{change.path} ({'removed' if change.after is None else 'as before'})")

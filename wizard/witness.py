@@ -114,6 +114,8 @@ def evidence(folder: Path) -> Evidence:
             why = "the record has no end" if tops else str(line.get("why"))
         elif "end" in line:
             why = "some events or bytes were lost" if lost else "" if tops else why
+            if line.get("half_way"):  # somebody, or we ourselves, ran `dpkg --configure -a` after it
+                why = "the command was ended, and something else did the rest of its work"
         elif line.get("lost"):
             lost = True
         elif not _took(line, content, written):

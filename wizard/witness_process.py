@@ -14,6 +14,7 @@ import ctypes
 import hashlib
 import json
 import os
+import re
 import resource
 import select
 import signal
@@ -44,6 +45,8 @@ _SI_KERNEL = 0x80
 _TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGWINCH, signal.SIGTSTP)
 """What a terminal sends to the whole group: the command has it already."""
 _PASSED_ON = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+DPKG = Path("/var/lib/dpkg")
+_HALF_WAY = re.compile(rb"^Status: \S+ \S+ (?:half-|unpacked)", re.MULTILINE)
 _FLUSH = 0.5
 """Seconds at most until what was seen is on the disk."""
 _HELD = 4096
@@ -300,9 +303,19 @@ def main(arguments: Sequence[str]) -> int:
     status = _follow(child, signals, watch, record)
     if watch:
         watch.end()
-    record.say({"end": True})
+    record.say({"end": True, "half_way": True} if status != 0 and half_way(DPKG) else {"end": True})
     record.flush(now=True)
     return _end_like(status)
+
+
+def half_way(dpkg: Path) -> bool:
+    """Whether dpkg, whose database is in the folder, was left in the middle of something: what ends that is not watched."""
+    try:
+        journal = [each.name for each in (dpkg / "updates").iterdir()]
+        known = (dpkg / "status").read_bytes()
+    except OSError:
+        return True
+    return any(name.isdigit() for name in journal) or bool(_HALF_WAY.search(known))
 
 
 if __name__ == "__main__":

@@ -55,6 +55,24 @@ def test_work_after_a_kill_in_install(machine: BootMachine, way: str) -> None:
     assert "installed" not in ours_left(debian)
 
 
+@pytest.mark.default_on("trixie")
+@pytest.mark.parametrize("all_of_it", [False, True], ids=["apt", "all"])
+def test_apt_ended_in_the_middle(machine: BootMachine, all_of_it: bool) -> None:
+    """`dpkg --configure -a`, by us or by the admin, does the rest of its work, and what that makes goes with the packages."""
+    debian = machine("ready")
+    debian.run([WIZARD, "status"])
+    debian.run(
+        f"setsid {WIZARD} apply --yes >/root/apply.log 2>&1 & pid=$!\n"
+        "until grep -q 'Unpacking sendmail-bin' /root/apply.log; do sleep 0.02; done\n"
+        f"{'kill -KILL $pid; ' if all_of_it else ''}pkill -KILL -x apt-get; pkill -KILL -x dpkg; wait $pid; true",
+        timeout=600,
+    )
+    if all_of_it:
+        debian.run("dpkg --configure -a", env={"DEBIAN_FRONTEND": "noninteractive"})
+        wizard(debian, "recover", check=True)
+    assert ours_left(debian) == "", debian.read("/root/apply.log").decode()[-3000:]
+
+
 def test_work_while_apt_fails(machine: BootMachine) -> None:
     """Nothing is killed: a hook of apt's fails at the end, and the step is undone at once."""
     debian = machine("ready")

@@ -119,6 +119,7 @@ def test_lines_written_into_sendmail_cf_are_listed_and_asked_about(machine: Boot
     debian = in_use(machine)
     lines = ["Cwswelljoe.test", "DSsmtp.isp.example"]
     debian.run(f"cd /etc/mail; sed -i 's/^Cwlocalhost.*/&\\n{lines[0]}/; s/^DS$/{lines[1]}/' sendmail.cf")
+    debian.run("sed -i 's/^O PrivacyOptions/#&/' /etc/mail/sendmail.cf")
     debian.run(
         "sed -i 's/^D{MTAHost}.*/D{MTAHost}[192.0.2.9]/' /etc/mail/submit.cf; systemctl restart sendmail"
     )
@@ -131,6 +132,7 @@ def test_lines_written_into_sendmail_cf_are_listed_and_asked_about(machine: Boot
         assert done.returncode == (4 if command[0] == "apply" else 0), done.stderr
         said.append(re.findall(r"^ +\| (?!\$)([CDO].*)$", done.stderr or done.stdout, re.MULTILINE))
     assert said == [lines] * 3
+    assert "| comes back: O PrivacyOptions=" in done.stderr
     planned = wizard(debian, "plan", "sendmailconfig").stdout
     assert re.findall(r"^ +\| ([CDO].*)$", planned, re.MULTILINE) == [*lines, "D{MTAHost}[192.0.2.9]"]
     assert "WOULD END: cf-lines, submit-cf-lines" in wizard(debian, "status").stdout
@@ -139,6 +141,11 @@ def test_lines_written_into_sendmail_cf_are_listed_and_asked_about(machine: Boot
     debian.run("systemctl restart sendmail")
     assert debian.read(CF) == before
     wizard(debian, "rollback", "--all", "--yes", check=True)
+    assert debian.read(CF) == before
+    # Taken back before sendmail.cf was made again, sendmail.mc is as old as it was, and no start makes it.
+    apply(debian, "sendmail-auth", "mc-includes", "--accept", "cf-lines")
+    wizard(debian, "rollback", "--all", "--yes", check=True)
+    debian.run("systemctl restart sendmail")
     assert debian.read(CF) == before
     stopped = wizard(debian, "apply", "--yes", "--accept", "cf-lines")
     assert stopped.returncode == 4

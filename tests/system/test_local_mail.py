@@ -38,6 +38,10 @@ HOSTS = {
     "a port in RELAY_MAILER_ARGS": (
         OPEN_587 + f"sed -i \"/^FEATURE(.msp/i define(\\`RELAY_MAILER_ARGS', \\`TCP \\$h submission')dnl\" {SUBMIT_MC}\n" + MADE
     ),
+    "the MSA port of ::1": (
+        f"sed -i \"s/^DAEMON_OPTIONS(.Family=inet,  Name=MSP-v4.*/DAEMON_OPTIONS(\\`Family=inet6, Name=MSP-v6, Port=submission, "
+        f"M=E, Addr=::1')dnl/\" {MC}\n" + msp("[IPv6:::1]", "MSA") + MADE
+    ),
     "587 by hand in submit.cf alone": OPEN_587 + MADE + f"sed -i '/^Mrelay/,/A=TCP/s/A=TCP $h$/A=TCP $h 587/' {SUBMIT_CF}\n",
     "the MSA port, and 25 not on loopback": (
         OPEN_587
@@ -70,7 +74,7 @@ def port(machine: Machine) -> str:
     return machine.run(f"sed -n '/^Mrelay/,/A=TCP/s/.*A=TCP $h *//p' {SUBMIT_CF}").stdout.strip()
 
 
-DEFAULT_ON = dict(zip(HOSTS, ("", "trixie", "bookworm", "bookworm", "trixie"), strict=True))
+DEFAULT_ON = dict(zip(HOSTS, ("", "trixie", "bookworm", "trixie", "bookworm", "trixie"), strict=True))
 """The release that a case is tried on in the default run; the first on both."""
 
 

@@ -26,13 +26,15 @@ done
 exit 1
 """
 """Two restarts that meet: the second ends the init script while the daemon of the first comes up."""
-BY_HAND = {
-    "sendmail": "systemctl stop sendmail; SYSTEMCTL_SKIP_REDIRECT=1 setsid /etc/init.d/sendmail start",
-    "saslauthd": (
+BY_HAND = [
+    ("sendmail", "systemctl stop sendmail; SYSTEMCTL_SKIP_REDIRECT=1 setsid /etc/init.d/sendmail start"),
+    ("sendmail", "systemctl stop sendmail; setsid /usr/sbin/sendmail -bd -q10m"),
+    (
+        "saslauthd",
         "systemctl stop saslauthd; setsid /usr/sbin/saslauthd -a pam -c -m /var/run/saslauthd -n 5;"
-        "systemctl reset-failed; true"
+        "systemctl reset-failed; true",
     ),
-}
+]
 STEP = {"sendmail": "restart", "saslauthd": "saslauthd-start"}
 
 
@@ -81,9 +83,9 @@ def test_two_restarts_that_met_are_seen_and_put_right(debian: Machine) -> None:
     assert_well(debian, "sendmail")
 
 
-@pytest.mark.parametrize("name", BY_HAND)
-def test_a_daemon_started_by_hand_is_seen_and_put_right(debian: Machine, name: str) -> None:
-    debian.run(BY_HAND[name])
+@pytest.mark.parametrize(("name", "how"), BY_HAND, ids=["sendmail", "sendmail -bd", "saslauthd"])
+def test_a_daemon_started_by_hand_is_seen_and_put_right(debian: Machine, name: str, how: str) -> None:
+    debian.run(how)
     wait_for(lambda: login(debian)["exit"] == 0)
     assert (noted(debian), pending(debian, STEP[name])) == ([f"{name}-outside"], True)
     done = wizard(debian, "troubleshoot", "--fix", f"{name}-outside", "--yes")

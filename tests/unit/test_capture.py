@@ -142,6 +142,19 @@ def test_modes_owners_and_attributes_are_those_that_the_command_gave(host: Host)
     }
 
 
+def test_a_script_that_renames_takes_no_attributes_away(host: Host, tmp_path: Path) -> None:
+    """As sendmailconfig does with sendmail.mc, the same or not: an access list of the admin's is his."""
+    for name in ("access", "sendmail.mc"):
+        os.setxattr(host.path(f"/etc/mail/{name}"), "user.note", b"mine")
+    before = host.entry("/etc/mail/sendmail.mc")
+    script = 'cd "$1/etc/mail"; cat sendmail.mc >new; mv new sendmail.mc; echo more >new; mv new access'
+    carried_out(host, script, tmp_path)
+    assert host.entry("/etc/mail/sendmail.mc") == before
+    access = host.entry("/etc/mail/access")
+    assert access is not None
+    assert (access.content, access.xattrs) == (b"more\n", (("user.note", b"mine"),))
+
+
 def test_somebody_elses_files_are_not_the_commands(host: Host) -> None:
     def meanwhile() -> None:
         with host.path("/etc/hosts").open("a") as file:

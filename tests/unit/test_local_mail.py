@@ -64,9 +64,15 @@ LOGIN = "Name=MSP, Port=submission, M=Ea"
         ("[127.0.0.1]", (f"{LOGIN}, Family=inet6",), True),  # it serves IPv4 too
         ("[IPv6:::1]", (LOGIN,), False),
         ("[IPv6:::1]", (f"{LOGIN}, Family=inet6",), True),
+        ("[IPv6:::1]", (f"{LOGIN}, Family=inet6, Addr=::1",), True),
+        ("[IPv6:0:0:0:0:0:0:0:1]", (f"{LOGIN}, Family=inet6, Addr=IPv6:::1",), True),
+        ("[IPv6:2001:db8::9]", (f"{LOGIN}, Family=inet6",), False),
+        ("[localhost]", (LOGIN,), True),
+        ("$j", (LOGIN,), True),
         ("mail.example.test.", (LOGIN,), True),
         ("mail", (f"{LOGIN}, Addr=127.0.1.1",), True),
         ("smarthost.example.net", (LOGIN,), False),  # another machine's business
+        ("smarthost.example.net", (f"{LOGIN}, Family=inet6",), False),
         ("[203.0.113.5]", (LOGIN,), False),
     ],
 )

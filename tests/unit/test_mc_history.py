@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from snapshots.author import Author
+from snapshots.entry import Entry
 from snapshots.store import Store
 from tests.steps.recorded import file, machine
 from wizard import facts as f
 from wizard.facts import Facts
 from wizard.host import Completed, Host
 from wizard.mc_history import earlier
+from wizard.sendmail_cf import lacking
 from wizard.trial import lost
 
 
@@ -31,7 +33,7 @@ class Place:
     def __init__(self, root: Path) -> None:
         (root / "etc/mail").mkdir(parents=True)
         (root / "store").mkdir(mode=0o700)
-        self.root, self.host = root, Copying(root)
+        self.root, self.host, self.newest = root, Copying(root), False
         self.store = Store.open(root / "store/etc.git", root=root)
 
     def commit(self, operation: str, **files: str) -> None:
@@ -42,7 +44,8 @@ class Place:
 
     def facts(self) -> Facts:
         mc, cf = ((self.root / f"etc/mail/sendmail.{name}").read_text() for name in ("mc", "cf"))
-        facts = machine("13", files={f.SENDMAIL_MC: file(mc), f.SENDMAIL_CF: file(cf)}, cf_from_mc=mc)
+        files: dict[str, Entry | None] = {f.SENDMAIL_MC: file(mc), f.SENDMAIL_CF: file(cf)}
+        facts = machine("13", files=files, cf_from_mc=mc, cf_newest=self.newest)
         return replace(facts, cf_earlier=earlier(self.host, self.store, facts))
 
     def lost(self) -> list[str]:
@@ -75,6 +78,16 @@ def test_what_stood_there_before_the_sendmail_cf_of_now_does_not_count(place: Pl
     place.commit("apply", mc="O A=3\n")
     assert "O B=1" in place.lost()
     assert "O A=2" not in place.lost()
+
+
+def test_what_was_taken_out_by_hand_comes_back_and_is_told(place: Place) -> None:
+    place.commit("drift", mc="O A=1\nO B=1\nDS\n", cf="O A=2\n#O B=1\nDShub\n")
+    assert place.lost() == ["O A=2", "DShub"], "sendmail.mc may be newer: then that is an edit not made yet"
+    place.newest = True
+    assert place.lost() == ["O A=2", "DShub", "comes back: O B=1"]
+    place.commit("apply", mc="O A=1\nO C=1\nDS\n")
+    assert "comes back: O C=1" not in place.lost(), "that is ours, and not made yet"
+    assert lacking("Rx\n", "Rx\nRx\n") == ("Rx",)
 
 
 def test_an_empty_history_knows_nothing(tmp_path: Path) -> None:

@@ -18,9 +18,11 @@ from wizard.changes import ServiceChange
 from wizard.changes.service import ServiceEffect
 from wizard.facts import Facts, Process, Service
 from wizard.host import Completed, Host
+from wizard.look import running
+from wizard.network import listeners
 from wizard.plan import ChangeError, Outcome
 from wizard.service_lock import LOCK, service_lock
-from wizard.strays import stray_sentence, strays, unit_of
+from wizard.strays import outside, stray_sentence, strays, unit_of
 
 SYSTEMD = "0::/init.scope\n"
 OWN = "/system.slice/sendmail.service"
@@ -186,6 +188,27 @@ def test_one_that_hangs_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.Mo
     host.states.extend(["activating\n"] * 100)
     ServiceEffect("sendmail", "systemd", True, True, False, True).undo(host, lambda _: None)
     assert len(host.said) == 1
+
+
+@pytest.mark.parametrize(
+    ("title", "ours"),
+    [
+        ("sendmail: MTA: accepting connections ", True),
+        ("/usr/sbin/sendmail\0-bd\0-q10m", True),  # it has not named itself yet
+        ("sendmail: running queue: /var/spool/mqueue", False),
+        ("/usr/sbin/sendmail\0-t", False),
+    ],
+)
+def test_a_daemon_started_by_its_other_name_counts(tmp_path: Path, title: str, ours: bool) -> None:
+    """`sendmail -bd` by hand: the kernel calls the process by the name of the link."""
+    host = made(tmp_path, "0::/../..\n")
+    folder = tmp_path / "proc/7"
+    (folder / "stat").write_text(f"7 (sendmail) S {' '.join(['0'] * 18)} 5 0\n")
+    (folder / "comm").write_text("sendmail\n")
+    (folder / "cmdline").write_text(title)
+    assert [item.name for item in running(host)] == ["sendmail-mta"] * ours
+    assert [item.process for item in listeners(host)] == ["sendmail-mta"]
+    assert [item.pid for item in outside("sendmail", running(host), listeners(host))] == [7] * ours
 
 
 def test_one_that_takes_no_term_is_killed(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from snapshots.entry import Entry, Kind
 from wizard.footprint import Footprint
 from wizard.witness import Evidence, evidence, owns, watching
-from wizard.witness_process import NAME, below, mounts_below, parsed
+from wizard.witness_process import NAME, below, half_way, mounts_below, parsed
 
 _HEAD: dict[str, Any] = {"schema": 1, "watching": ["/etc", "/usr/lib/sasl2"]}
 _END: dict[str, Any] = {"end": True}
@@ -128,6 +128,35 @@ def test_it_is_not_complete_where_something_was_lost(tmp_path: Path, line: dict[
     read = evidence(_folder(tmp_path, _line(_HEAD), _line(line), _wrote("/etc/a", 1, b"x"), _line(_END)))
     assert set(read.files) == {"/etc/a"}
     assert (read.complete, read.wrote("/etc/b")) == (False, None)
+
+
+def test_it_is_not_complete_where_dpkg_was_left_half_way(tmp_path: Path) -> None:
+    """Whoever runs `dpkg --configure -a` then is not watched, be it ourselves."""
+    parts = _line(_HEAD), _wrote("/etc/a", 1, b"x")
+    assert evidence(_folder(tmp_path, *parts, _line(_END | {"half_way": False}))).complete
+    read = evidence(_folder(tmp_path, *parts, _line(_END | {"half_way": True})))
+    assert (set(read.files), read.complete, read.wrote("/etc/b")) == ({"/etc/a"}, False, None)
+
+
+@pytest.mark.parametrize(
+    ("states", "journal", "half"),
+    [
+        (("install ok installed", "deinstall ok config-files"), (), False),
+        (("install ok installed",), ("tmp.i",), False),
+        (("install ok installed",), ("0003",), True),
+        (("install ok unpacked",), (), True),
+        (("install ok half-configured",), (), True),
+        (("install reinstreq half-installed",), (), True),
+    ],
+)
+def test_what_counts_as_half_way(
+    tmp_path: Path, states: tuple[str, ...], journal: tuple[str, ...], half: bool
+) -> None:
+    (tmp_path / "updates").mkdir()
+    for name in journal:
+        (tmp_path / "updates" / name).touch()
+    (tmp_path / "status").write_text("".join(f"Package: p\nStatus: {state}\n\n" for state in states))
+    assert half_way(tmp_path) is half
 
 
 def test_nothing_was_watched(tmp_path: Path) -> None:

@@ -204,13 +204,22 @@ def _captured(
         raise ChangeError(str(error)) from error
     why = f"written by {command.argv[0]}"
     keep = isinstance(command, DialogueChange) and command.keep
-    writes = {path: _kept(*pair) if keep else pair for path, pair in capture.writes.items()}
+    writes = {path: _with_attributes(*pair) for path, pair in capture.writes.items()}
+    writes = {path: _kept(*pair) if keep else pair for path, pair in writes.items()}
     follow_up = [
         FileChange(path, before, after, why)
         for path, (before, after) in writes.items()
         if before != after or derived(path[1:])
     ]
     return CommandEffect(command.argv, capture.output, follow_up=tuple(follow_up), capture=capture)
+
+
+def _with_attributes(before: Entry | None, after: Entry | None) -> Pair:
+    """A script that writes a file anew and renames it drops access lists and attributes, which somebody gave to the file."""
+    files = before is not None and after is not None and before.kind is after.kind is Kind.FILE
+    if files and before and after and not after.xattrs:
+        return before, replace(after, xattrs=before.xattrs)
+    return before, after
 
 
 def _kept(before: Entry | None, after: Entry | None) -> Pair:

@@ -6,7 +6,7 @@ import contextlib
 import difflib
 import grp
 import pwd
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from snapshots.accounts import database
@@ -38,6 +38,9 @@ class FileEffect:
     before: Entry | None
     after: Entry | None
     held: tuple[HeldFile, ...] = field(default=(), compare=False, repr=False)
+    dated: int | None = field(default=None, compare=False)
+    """When `before` was last changed, in nanoseconds since the epoch: what is made out of a file is told by its date
+    whether it must be made again."""
 
     def undo(self, host: Host, say: Say) -> None:
         """Take out what was written, and nothing else: see FileChange.undone. Raises ChangeError."""
@@ -58,8 +61,9 @@ class FileEffect:
             held.close()
 
     def record(self) -> dict[str, object]:
-        """The path; its bytes are in the snapshot itself."""
-        return {"kind": "file", "path": self.path}
+        """The path, and the date of what was there; its bytes are in the snapshot itself."""
+        date = {} if self.dated is None else {"dated": self.dated}
+        return {"kind": "file", "path": self.path, **date}
 
 
 @dataclass(frozen=True)
@@ -77,13 +81,16 @@ class FileChange:
     over: bool = field(default=False, compare=False)
     gives: str | None = field(default=None, compare=False, repr=False)
     """Of sendmail.mc or submit.mc: the .cf that its gate saw come out of it, None where it was not asked yet."""
+    dated: int | None = field(default=None, compare=False)
+    """The date that `after` is to have (FileEffect.dated), None: of now."""
 
     kind = "file"
 
     @classmethod
     def undone(cls, effect: FileEffect) -> FileChange:
         """The way back of a write: what others did to the path since stays, also where both wrote the same."""
-        return cls(effect.path, effect.after, effect.before, f"undo the change of {effect.path}", over=True)
+        why = f"undo the change of {effect.path}"
+        return cls(effect.path, effect.after, effect.before, why, over=True, dated=effect.dated)
 
     @property
     def touches(self) -> tuple[str, ...]:
@@ -96,7 +103,7 @@ class FileChange:
 
     def expect(self, host: Host) -> FileEffect:
         """The file before and after."""
-        return FileEffect(self.path, self.before, self.after)
+        return FileEffect(self.path, self.before, self.after, dated=host.dated(self.path))
 
     def apply(self, host: Host, say: Say) -> FileEffect:
         """Pass the gate, look again, write; what others wrote at that very moment is kept.
@@ -114,7 +121,7 @@ class FileChange:
         passed: Entry | None = None
         for attempt in range(ATTEMPTS):
             old = host.hold(self.path)
-            live = host.entry(self.path)
+            live, dated = host.entry(self.path), host.dated(self.path)
             if old is not None and (live is None or live.content != old.content):
                 continue  # written to between these two looks
             merge = self._merged(host, live, over)
@@ -125,12 +132,13 @@ class FileChange:
                 continue
             if wanted != live or self.before == self.after:  # the same once more: with a new date
                 try:
-                    _put(host, self.path, wanted, say)
+                    _put(host, self.path, wanted, say, self.dated if wanted == self.after else None)
                 except HostError as error:  # nobody knows whether the rename was before it
-                    raise ChangeError(str(error), FileEffect(self.path, live, wanted)) from error
+                    raise ChangeError(str(error), FileEffect(self.path, live, wanted, dated=dated)) from error
             # What is there already came by what we did before: apt removed it, or a killed run wrote it.
             found = self.before if live == self.after else live
-            effect = FileEffect(self.path, found, wanted, (old,) if old else ())
+            date = dated if found == live else None
+            effect = FileEffect(self.path, found, wanted, (old,) if old else (), date)
             self._look_again(host, effect, say)
             if self._must_pass(wanted, passed):  # it was written to faster than the gate can look
                 try:
@@ -196,16 +204,38 @@ def merged(
     return replace(kept, conflicts=merge.conflicts) if merge.conflicts else merge
 
 
-def in_turn(targets: Mapping[str, tuple[Entry | None, Entry | None]]) -> list[FileChange]:
+Dates = Mapping[str, tuple[Entry | None, int]]
+"""By path (relative to the root): what was there before us, and when that was last changed (FileEffect.dated)."""
+
+
+def in_turn(
+    targets: Mapping[str, tuple[Entry | None, Entry | None]], dates: Dates | None = None
+) -> list[FileChange]:
     """One change a path (relative to the root), from what it is to what it is to be, merged into what is there then:
     what goes first, deepest first, then what comes or changes, folders before what is in them, and what is made out of
-    other files last."""
+    other files last. What becomes what it was gets the date of it, too."""
+    known = {
+        path: date
+        for path, (was, date) in (dates or {}).items()
+        if path in targets and targets[path][1] == was
+    }
     goes = sorted((path for path, (_, after) in targets.items() if after is None), reverse=True)
     comes = in_order(path for path, (_, after) in targets.items() if after is not None)
     return [
-        FileChange(f"/{path}", *targets[path], _word(f"/{path}", *targets[path]), over=True)
+        FileChange(
+            f"/{path}", *targets[path], _word(f"/{path}", *targets[path]), over=True, dated=known.get(path)
+        )
         for path in (*goes, *comes)
     ]
+
+
+def dates_of(effects: Iterable[FileEffect]) -> dict[str, tuple[Entry | None, int]]:
+    """What was there before the first of the effects on each path, oldest first, and its date."""
+    dates: dict[str, tuple[Entry | None, int]] = {}
+    for effect in effects:
+        if effect.dated is not None:
+            dates.setdefault(effect.path.lstrip("/"), (effect.before, effect.dated))
+    return dates
 
 
 def _word(path: str, before: Entry | None, after: Entry | None) -> str:
@@ -214,9 +244,9 @@ def _word(path: str, before: Entry | None, after: Entry | None) -> str:
     return f"bring back {path}" if before is None else f"roll back what was changed in {path}"
 
 
-def _put(host: Host, path: str, entry: Entry | None, say: Say) -> None:
+def _put(host: Host, path: str, entry: Entry | None, say: Say, dated: int | None) -> None:
     if entry is not None:
-        host.write(path, entry)
+        host.write(path, entry, dated)
     elif host.path(path).is_dir() and not host.path(path).is_symlink() and host.names(path):
         say(f"{path} stays: it still holds {host.names(path)[0]}")
         return
