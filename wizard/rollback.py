@@ -93,6 +93,8 @@ class Rollback:
             "sendmail and saslauthd are restarted where they have not read what is there then",
         )
 
+    may_stay_down: bool = False
+    """Whether no sendmail is known to have started with what comes back: then it comes back also where none does."""
     gate: Gate | None = None
     """What a sendmail.mc that comes back has to pass; None where the one that is there would not pass it either."""
 
@@ -168,7 +170,8 @@ def prepare(
         regenerate and not (whole := _whole(store, target, reversal)),
         whole if regenerate else True,
         left,
-        _gate(facts) if regenerate else None,
+        may_stay_down=target.everything and not _started_with(store, target.commits[-1]),
+        gate=_gate(facts) if regenerate else None,
     )
 
 
@@ -275,6 +278,12 @@ def effects_of(store: Store, commit: Commit) -> list[Effect]:
     record = store.record(commit)
     kept = json.loads(record)["effects"] if record else []
     return [effect for each in kept if (effect := recall(each)) is not None]
+
+
+def _started_with(store: Store, commit: Commit) -> bool:
+    """Whether sendmail is known to have started with what the run of `commit` found; older records say nothing."""
+    record = store.record(commit)
+    return record is None or json.loads(record).get("started_with") is not False
 
 
 def _has_packages(store: Store, commit: Commit) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from tests.steps.recorded import RECORDED, file, machine
 from wizard import facts as f
 from wizard.answers import Answers
+from wizard.cf_needs import without_tls
 from wizard.changes import DialogueChange, FileChange
 from wizard.facts import Facts
 from wizard.host import Completed, Host
@@ -64,6 +66,12 @@ def host(tmp_path: Path) -> Bench:
         shutil.copy(RECORDED / "debian-13/etc/mail" / name, mail / name)
     shutil.copy(RECORDED / "debian-13/etc/mail/sendmail.mc", tmp_path / "debian.mc")
     (mail / "sendmail.cf").write_text("O A=1\n")
+    (tmp_path / "etc/passwd").write_text(
+        f"smmta:x:{os.getuid()}:0:::\n"
+    )  # whoever runs the tests owns the files
+    (tmp_path / "etc/own").mkdir(mode=0o755)
+    for name in ("crt", "key", "ca"):
+        (tmp_path / "etc/own" / name).touch(mode=0o600)
     return Bench(tmp_path)
 
 
@@ -285,3 +293,111 @@ def test_who_is_not_root_is_told_so(host: Bench) -> None:
     plan = planned(host, facts)["mc-includes"]
     assert plan.outcome is Outcome.PENDING
     assert any("root alone" in note for note in plan.notes)
+
+
+NEEDS = {
+    "no certificate": (
+        "define(`confSERVER_CERT', `/etc/own/gone')dnl\n",
+        "confSERVER_CERT is /etc/own/gone (there is no such file)",
+    ),
+    "no key": (
+        "define(`confSERVER_KEY', `/etc/own/gone')dnl\n",
+        "confSERVER_KEY is /etc/own/gone (there is no such file)",
+    ),
+    "no authority": (
+        "define(`confCACERT', `/etc/own/gone')dnl\n",
+        "confCACERT is /etc/own/gone (there is no such file)",
+    ),
+    "by a macro of one's own": (
+        "define(`MINE', `/etc/own')define(`confSERVER_CERT', `MINE/gone')dnl\n",
+        "confSERVER_CERT is /etc/own/gone (there is no such file)",
+    ),
+    "the second of two": (
+        "define(`confSERVER_CERT', `/etc/own/crt,/etc/own/gone')dnl\n",
+        "is /etc/own/gone (there is no such file)",
+    ),
+    "relative": (
+        "define(`confSERVER_KEY', `own/key')dnl\n",
+        "confSERVER_KEY is own/key (it takes absolute paths alone)",
+    ),
+    "a relative folder": (
+        "define(`confCACERT_PATH', `own')dnl\n",
+        "confCACERT_PATH is own (it takes absolute paths alone)",
+    ),
+    "a folder": (
+        "define(`confSERVER_CERT', `/etc/own')dnl\n",
+        "confSERVER_CERT is /etc/own (it is not a regular file)",
+    ),
+    "a key for everybody": (
+        "define(`confSERVER_KEY', `/etc/own/open')dnl\n",
+        "confSERVER_KEY is /etc/own/open (everybody may read it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NEEDS)
+def test_tls_files_that_sendmail_does_not_take_block_the_plan(host: Bench, case: str) -> None:
+    """Before anything changes, by the step that would write and by its gate: apply would end in sendmailconfig else."""
+    line, why = NEEDS[case]
+    (host.path("/etc/own/open")).touch(mode=0o644)
+    text = debian(host).replace("MAILER_DEFINITIONS\n", line + "MAILER_DEFINITIONS\n")
+    plan = planned(host, facts_of(host, text))["mc-includes"]
+    assert plan.outcome is Outcome.BLOCKED
+    assert why in plan.reason
+    assert "no STARTTLS" in plan.reason
+    assert "dnl" in plan.reason
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "define(`confSERVER_CERT', `/etc/own/crt,/etc/own/ca')define(`confSERVER_KEY', `/etc/own/key, /etc/own/key')dnl\n",
+        "define(`confCLIENT_CERT', `gone')define(`confCLIENT_KEY', `/etc/own/gone')dnl\n",
+        "define(`confCACERT_PATH', `/etc/own/gone')define(`confDH_PARAMETERS', `5')define(`confCRL', `/etc/own/gone')dnl\n",
+    ],
+)
+def test_tls_files_that_sendmail_does_without_are_no_obstacle(host: Bench, line: str) -> None:
+    text = debian(host).replace("MAILER_DEFINITIONS\n", line + "MAILER_DEFINITIONS\n")
+    assert planned(host, facts_of(host, text))["mc-includes"].outcome is Outcome.PENDING
+
+
+def test_what_the_live_sendmail_mc_names_is_said_by_preflight_and_by_sendmailconfig(host: Bench) -> None:
+    facts = facts_of(host, debian(host) + "define(`confSERVER_CERT', `/etc/own/gone')dnl\n")
+    found = without_tls(host, facts.cf_from_mc or "")
+    facts = replace(facts, without_tls=found)
+    for step in STEPS:
+        if step.id in ("preflight", "sendmailconfig"):
+            plan = step.plan(facts, Answers())
+            assert plan.outcome is Outcome.BLOCKED
+            assert "/etc/own/gone (there is no such file)" in plan.reason
+            assert "dnl" in " ".join(plan.remedy)
+
+
+FOREIGN = "OSTYPE(`linux')dnl\nFEATURE(`no_default_msa')dnl\nMAILER_DEFINITIONS\nMAILER(`smtp')dnl\n"
+"""A sendmail.mc without Debian's DOMAIN, which names the trusted user."""
+
+
+def foreign(host: Bench, more: str = "") -> str:
+    return "include(`/usr/share/sendmail/cf/m4/cf.m4')dnl\n" + FOREIGN.replace("MAILER_D", f"{more}MAILER_D")
+
+
+def test_the_owner_of_the_maps_is_named_where_nobody_is(host: Bench) -> None:
+    """Without DOMAIN(`debian-mta') the first start that makes a map fails: the line is part of the diff."""
+    facts = replace(facts_of(host, foreign(host)), mail_owner="smmta")
+    plans = planned(host, facts)
+    assert [plan.outcome for plan in plans.values()] == [Outcome.PENDING] * len(plans)
+    assert [plan.ends for plan in plans.values() if plan.ends] == []
+    change = plans["mc-includes"].changes[0]
+    assert isinstance(change, FileChange)
+    assert option(change.gives or "", "TrustedUser") == "smmta"
+    assert "+define(`confTRUSTED_USER', `smmta')dnl" in change.describe().diff
+    again = replace(facts_of(host, (change.after or file("")).content.decode()), mail_owner="smmta")
+    assert planned(host, again)["mc-includes"].outcome is Outcome.DONE
+
+
+def test_another_trusted_user_than_the_owner_of_the_maps_blocks_the_plan(host: Bench) -> None:
+    text = foreign(host, "define(`confTRUSTED_USER', `smmsp')dnl\n")
+    plan = planned(host, replace(facts_of(host, text), mail_owner="smmta"))["mc-includes"]
+    assert plan.outcome is Outcome.BLOCKED
+    assert "/etc/mail belongs to smmta" in plan.reason
+    assert planned(host, facts_of(host, text))["mc-includes"].outcome is Outcome.PENDING, "root owns it"

@@ -6,6 +6,7 @@ import time
 
 from wizard import facts as f
 from wizard.answers import Answers
+from wizard.cf_needs import REMEDY, tls_sentence
 from wizard.facts import Facts
 from wizard.host import Host
 from wizard.plan import Check, Plan, Sign, Step
@@ -47,6 +48,7 @@ def checks(facts: Facts, answers: Answers) -> list[Check]:
         _root(facts),
         _mta(facts, answers),
         _fqdn(facts),
+        *_tls(facts),
         *_ports(facts, answers),
         _disk(facts),
         *_usr(facts),
@@ -126,6 +128,12 @@ def _fqdn(facts: Facts) -> Check:
         "so no STARTTLS, and nothing would complain",
         remedy,
     )
+
+
+def _tls(facts: Facts) -> list[Check]:
+    """Certificates of one's own that are not there; Debian's are made where they are missing."""
+    found = facts.without_tls
+    return [Check("tls-files", Sign.FAILED, tls_sentence(found), REMEDY)] if found else []
 
 
 def _ports(facts: Facts, answers: Answers) -> list[Check]:

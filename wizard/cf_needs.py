@@ -1,0 +1,106 @@
+"""What a sendmail.cf needs of this host to serve TLS and to start: the files that it names, and who may write its maps.
+
+Tried on Debian 12 and 13 (8.17.1.9, 8.18.1): without a regular file at ServerCertFile, ServerKeyFile or CACertFile, or with
+one that others may change, or with a path in one of these or CACertPath that is not absolute, sendmail starts, offers no
+STARTTLS, and says so in the log at most. A folder at CACertPath, a client certificate and its key, CRLFile and
+DHParameters may be missing. The start of Debian's init script makes the maps that are older than their
+sources, and makemap refuses (EACCES, and the start ends with status 2) in a folder that belongs neither to root nor to
+TrustedUser; Debian's /etc/mail belongs to smmta, and its DOMAIN(`debian-mta') names that."""
+
+from __future__ import annotations
+
+import stat
+
+from wizard import facts as f
+from wizard import sendmail_cf
+from wizard.host import Host, HostError
+from wizard.tls_files import TlsFiles, unsafe
+
+MAIL_FOLDER = "/etc/mail"
+_FILES = {
+    "ServerCertFile": "confSERVER_CERT",
+    "ServerKeyFile": "confSERVER_KEY",
+    "CACertFile": "confCACERT",
+}
+_PATHS = {**_FILES, "CACertPath": "confCACERT_PATH"}
+"""As sendmail.cf calls it, and as sendmail.mc does."""
+REMEDY = (
+    "bring the files there, for root alone to change (and the key to read), or switch the lines that name them off with "
+    "dnl: Debian's own certificate is used then"
+)
+_OF_DEBIAN = frozenset({f.SERVER_CERT, f.COMMON_KEY})
+"""What update_tls makes where it is missing; sendmailconfig runs it."""
+
+
+def without_tls(host: Host, cf: str) -> tuple[str, ...]:
+    """Why sendmail would offer no STARTTLS with this .cf on this host: each file that it does not take, and why."""
+    files = TlsFiles.of(cf)
+    several = ("ServerCertFile", "ServerKeyFile")
+    named = {option: path for option in _PATHS if (path := (sendmail_cf.option(cf, option) or "").strip())}
+    found = []
+    for option, path in named.items():
+        for each in path.split(",") if option in several else [path]:
+            why = _refused(host, option, each.strip(), files)
+            if why:
+                found.append(f"{_PATHS[option]} is {each.strip()} ({why})")
+    return tuple(found)
+
+
+def tls_sentence(found: tuple[str, ...]) -> str:
+    """What follows from what `without_tls` found."""
+    return (
+        "sendmail.mc, or a file that it includes, names files for TLS that sendmail does not take, so there would be no "
+        f"STARTTLS, and without it no login: {'; '.join(found)}"
+    )
+
+
+def _refused(host: Host, option: str, path: str, files: TlsFiles) -> str:
+    """Why sendmail does not take the file, empty where it does."""
+    if not path.startswith("/"):
+        return "it takes absolute paths alone"
+    if option not in _FILES or path in _OF_DEBIAN:
+        return ""
+    try:
+        there = stat.S_ISREG(host.path(path).stat().st_mode)
+    except FileNotFoundError:
+        return "there is no such file"
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    if not there:
+        return "it is not a regular file"
+    try:
+        return unsafe(host, path, files, key=option == "ServerKeyFile") or ""
+    except HostError as error:
+        return str(error)
+
+
+def mail_owner(host: Host) -> str:
+    """Who has to be TrustedUser for maps to be made in /etc/mail: its owner, empty where that is root, or it is missing."""
+    try:
+        owner = host.path(MAIL_FOLDER).stat().st_uid
+    except OSError:
+        return ""
+    return "" if owner == 0 else _name(host, owner)
+
+
+def without_maps(owner: str, cf: str) -> str:
+    """Why sendmail would not start with this .cf, and what to do; empty where it can make its maps.
+
+    `owner` is what `mail_owner` says."""
+    trusted = (sendmail_cf.option(cf, "TrustedUser") or "").strip()
+    if not owner or trusted == owner:
+        return ""
+    return (
+        f"{MAIL_FOLDER} belongs to {owner}, and sendmail.mc makes {trusted or 'nobody'} the trusted user: makemap would not "
+        "write the maps there (Permission denied), and Debian's start of sendmail ends with that. "
+        f"Put define(`confTRUSTED_USER', `{owner}')dnl into sendmail.mc"
+    )
+
+
+def _name(host: Host, uid: int) -> str:
+    """The name of a user of this host, the number where it has none."""
+    try:
+        rows = [line.split(":") for line in host.path("/etc/passwd").read_text("latin-1").splitlines()]
+    except OSError:
+        return str(uid)
+    return next((row[0] for row in rows if len(row) > 2 and row[2] == str(uid)), str(uid))
