@@ -13,7 +13,7 @@ from pathlib import Path
 
 from snapshots.entry import Kind
 from wizard import sendmail_cf
-from wizard.cf_needs import REMEDY, tls_sentence, without_maps, without_tls
+from wizard.cf_needs import REMEDY, tls_sentence, without_folders, without_maps, without_tls
 from wizard.editors.daemon_options import collisions
 from wizard.facts import SENDMAIL_CF
 from wizard.host import Host, HostError
@@ -84,6 +84,8 @@ class Gate:
         """Raises GateError where sendmail could not start with it on this host, or would offer no STARTTLS."""
         if maps := without_maps(self.owner, cf):
             raise GateError(maps)
+        if folders := without_folders(host, cf):
+            raise GateError(folders)
         if found := without_tls(host, cf):
             raise GateError(f"{tls_sentence(found)}. What to do: {REMEDY}")
 

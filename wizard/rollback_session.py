@@ -14,6 +14,7 @@ from wizard.answers import Answers
 from wizard.carrying_out import Done, carry_out
 from wizard.changes import CommandChange, DialogueChange, FileChange, ServiceChange
 from wizard.changes.service import is_there, reload_units, stays_down
+from wizard.derived import derived, same_but_dated
 from wizard.facts import Facts
 from wizard.host import Host, HostError
 from wizard.journal import Journal
@@ -118,6 +119,7 @@ class RollbackSession:
                     raise
                 left.append(stays_down(service.init, error))
                 self._down = True
+        self._maps_as_recorded(rollback)
         for path in self._newer:  # last, for each start of sendmail makes a map that is older than its source
             self._again(f"/{path}")
 
@@ -206,6 +208,23 @@ class RollbackSession:
 
     def _do(self, change: Change) -> None:
         carry_out([change], self.done, self.host, self.journal, self.say, self.interrupt)
+
+    def _maps_as_recorded(self, rollback: Rollback) -> None:
+        """Maps that the start of sendmail has made again, though their sources are as they were (Debian's Makefile does so
+        where ALIAS_FILE is /etc/aliases): the recorded ones, where they say the same."""
+        paths = ["etc/aliases.db", *(f"etc/mail/{name}" for name in self.host.names("/etc/mail"))]
+        paths = [path for path in paths if path.endswith(".db") and derived(path)]
+        recorded = self.store.entries(rollback.reversal.head, paths)
+        recorded |= {path: pair[1] for path, pair in rollback.reversal.targets.items() if path in recorded}
+        targets = {}
+        for path, wanted in recorded.items():
+            live = self.host.entry(f"/{path}")
+            if live is not None and wanted is not None and same_but_dated(live.content, wanted.content):
+                targets[path] = (live, wanted)
+        for change in rollback.file_changes(
+            {path: pair for path, pair in targets.items() if pair[0] != pair[1]}
+        ):
+            self._do(change)
 
     def _again(self, path: str) -> None:
         """Write a file once more as it is: with a new date."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.authority import Authority, Signed
 from tests.steps.recorded import RECORDED, file, machine
 from wizard import facts as f
 from wizard.answers import Answers
@@ -55,8 +56,15 @@ class Bench(Host):
         return super().run(argv, **options | {"cwd": str(self.root / "etc/mail")})
 
 
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Signed, Signed]:
+    """Two certificates, each with its key."""
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    return authority.leaf(), authority.leaf()
+
+
 @pytest.fixture
-def host(tmp_path: Path) -> Bench:
+def host(tmp_path: Path, pairs: tuple[Signed, Signed]) -> Bench:
     mail = tmp_path / "etc/mail"
     (mail / "m4").mkdir(parents=True)
     for name in ("dialup", "provider"):
@@ -70,8 +78,15 @@ def host(tmp_path: Path) -> Bench:
         f"smmta:x:{os.getuid()}:0:::\n"
     )  # whoever runs the tests owns the files
     (tmp_path / "etc/own").mkdir(mode=0o755)
-    for name in ("crt", "key", "ca"):
+    texts = {
+        "crt": pairs[0].certificate,
+        "key": pairs[0].key,
+        "ca": pairs[0].certificate,
+        "other": pairs[1].key,
+    }
+    for name, text in texts.items():
         (tmp_path / "etc/own" / name).touch(mode=0o600)
+        (tmp_path / "etc/own" / name).write_text(text)
     return Bench(tmp_path)
 
 
@@ -316,6 +331,10 @@ NEEDS = {
         "define(`confSERVER_CERT', `/etc/own/crt,/etc/own/gone')dnl\n",
         "is /etc/own/gone (there is no such file)",
     ),
+    "another key": (
+        "define(`confSERVER_CERT', `/etc/own/crt')define(`confSERVER_KEY', `/etc/own/other')dnl\n",
+        "confSERVER_KEY is /etc/own/other (the key is not the key of this certificate)",
+    ),
     "relative": (
         "define(`confSERVER_KEY', `own/key')dnl\n",
         "confSERVER_KEY is own/key (it takes absolute paths alone)",
@@ -351,7 +370,7 @@ def test_tls_files_that_sendmail_does_not_take_block_the_plan(host: Bench, case:
 @pytest.mark.parametrize(
     "line",
     [
-        "define(`confSERVER_CERT', `/etc/own/crt,/etc/own/ca')define(`confSERVER_KEY', `/etc/own/key, /etc/own/key')dnl\n",
+        "define(`confSERVER_CERT', `/etc/own/crt,/etc/own/crt')define(`confSERVER_KEY', `/etc/own/key, /etc/own/key')dnl\n",
         "define(`confCLIENT_CERT', `gone')define(`confCLIENT_KEY', `/etc/own/gone')dnl\n",
         "define(`confCACERT_PATH', `/etc/own/gone')define(`confDH_PARAMETERS', `5')define(`confCRL', `/etc/own/gone')dnl\n",
     ],
@@ -393,6 +412,20 @@ def test_the_owner_of_the_maps_is_named_where_nobody_is(host: Bench) -> None:
     assert "+define(`confTRUSTED_USER', `smmta')dnl" in change.describe().diff
     again = replace(facts_of(host, (change.after or file("")).content.decode()), mail_owner="smmta")
     assert planned(host, again)["mc-includes"].outcome is Outcome.DONE
+
+
+def test_a_map_in_a_folder_that_is_not_there_blocks_the_plan(host: Bench) -> None:
+    """The Makefile that sendmailconfig writes for it ends the start of sendmail, which had got on without the map."""
+    maps = (
+        "FEATURE(`authinfo', `hash /etc/mail/auth/client-info')dnl\nFEATURE(`virtusertable', `hash -o /etc/mail/no/v')dnl\n"
+        "FEATURE(`mailertable', `hash -T<TMPF> -o /etc/mail/no/m')dnl\nFEATURE(`genericstable', `hash -T<TMPF> /etc/mail/g')dnl\n"
+    )
+    text = debian(host).replace("MAILER_DEFINITIONS\n", maps + "MAILER_DEFINITIONS\n")
+    plan = planned(host, facts_of(host, text))["mc-includes"]
+    assert plan.outcome is Outcome.BLOCKED
+    assert plan.reason.endswith("mkdir -p /etc/mail/auth")
+    host.path("/etc/mail/auth").mkdir()
+    assert planned(host, facts_of(host, text))["mc-includes"].outcome is Outcome.PENDING
 
 
 def test_another_trusted_user_than_the_owner_of_the_maps_blocks_the_plan(host: Bench) -> None:
