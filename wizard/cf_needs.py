@@ -56,12 +56,13 @@ def without_tls(host: Host, cf: str) -> tuple[str, ...]:
 
 
 def _unfit(host: Host, cf: str) -> tuple[str, ...]:
-    """Certificates that do not go with their key; one that is still to be made goes with any."""
+    """Certificates that do not go with their key; one that is still to be made goes with any, and `troubleshoot` puts
+    Debian's own right."""
     pairs = ((sendmail_cf.option(cf, option) or "").split(",") for option in _SEVERAL)
     found = []
     for certificate, key in zip(*pairs, strict=False):
         paths = [path.strip() for path in (certificate, key)]
-        if not all(path and host.exists(path) for path in paths):
+        if not all(path and host.exists(path) for path in paths) or _OF_DEBIAN.issuperset(paths):
             continue
         chain, secret = (host.small_file(path, MOST)[0] for path in paths)
         if why := fits(host, chain, secret):
@@ -118,6 +119,12 @@ def without_maps(owner: str, cf: str) -> str:
         "write the maps there (Permission denied), and Debian's start of sendmail ends with that. "
         f"Put define(`confTRUSTED_USER', `{owner}')dnl into sendmail.mc"
     )
+
+
+def without_start(host: Host, cf: str) -> str:
+    """Why sendmail would not start with what m4 makes of the live sendmail.mc, where no step of ours puts that right."""
+    named = sendmail_cf.option(cf, "TrustedUser")
+    return (without_maps(mail_owner(host), cf) if named else "") or without_folders(host, cf)
 
 
 def without_folders(host: Host, cf: str) -> str:

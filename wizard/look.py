@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from snapshots.entry import Entry, Kind
 from wizard import facts as f
 from wizard import sendmail_cf
-from wizard.cf_needs import mail_owner, without_tls
+from wizard.cf_needs import mail_owner, without_start, without_tls
 from wizard.facts import Facts, Process, Release, Service
 from wizard.host import Host, HostError
 from wizard.look_firewall import look_at_firewalls, ssh_port
@@ -94,6 +94,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
             for path in (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
         ),
         without_tls=without_tls(host, made) if made and os.geteuid() == 0 else (),
+        without_start=without_start(host, made) if made else "",
         mail_owner=mail_owner(host),
         mc_changed=max(host.mtime(f.SENDMAIL_MC), host.mtime(f.SENDMAIL_CF)),
         firewalls=firewall.found,

@@ -14,7 +14,7 @@ from tests.authority import Authority, Signed
 from tests.steps.recorded import RECORDED, file, machine
 from wizard import facts as f
 from wizard.answers import Answers
-from wizard.cf_needs import without_tls
+from wizard.cf_needs import without_start, without_tls
 from wizard.changes import DialogueChange, FileChange
 from wizard.facts import Facts
 from wizard.host import Completed, Host
@@ -23,6 +23,7 @@ from wizard.mc_gate import Gate, GateError
 from wizard.plan import Outcome, Plan
 from wizard.sendmail_cf import option
 from wizard.steps import STEPS
+from wizard.steps.preflight import Preflight
 from wizard.trial import CF_LINES, EFFECTS, lost, tried
 
 pytestmark = pytest.mark.skipif(
@@ -383,6 +384,8 @@ def test_tls_files_that_sendmail_does_without_are_no_obstacle(host: Bench, line:
 def test_what_the_live_sendmail_mc_names_is_said_by_preflight_and_by_sendmailconfig(host: Bench) -> None:
     facts = facts_of(host, debian(host) + "define(`confSERVER_CERT', `/etc/own/gone')dnl\n")
     found = without_tls(host, facts.cf_from_mc or "")
+    folder = Preflight().plan(replace(facts, without_start="no such folder"), Answers())
+    assert (folder.outcome, folder.reason) == (Outcome.BLOCKED, "no such folder")
     facts = replace(facts, without_tls=found)
     for step in STEPS:
         if step.id in ("preflight", "sendmailconfig"):
@@ -424,6 +427,7 @@ def test_a_map_in_a_folder_that_is_not_there_blocks_the_plan(host: Bench) -> Non
     plan = planned(host, facts_of(host, text))["mc-includes"]
     assert plan.outcome is Outcome.BLOCKED
     assert plan.reason.endswith("mkdir -p /etc/mail/auth")
+    assert without_start(host, facts_of(host, text).cf_from_mc or "") == plan.reason
     host.path("/etc/mail/auth").mkdir()
     assert planned(host, facts_of(host, text))["mc-includes"].outcome is Outcome.PENDING
 

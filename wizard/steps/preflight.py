@@ -48,7 +48,7 @@ def checks(facts: Facts, answers: Answers) -> list[Check]:
         _root(facts),
         _mta(facts, answers),
         _fqdn(facts),
-        *_tls(facts),
+        *_named(facts),
         *_ports(facts, answers),
         _disk(facts),
         *_usr(facts),
@@ -130,9 +130,11 @@ def _fqdn(facts: Facts) -> Check:
     )
 
 
-def _tls(facts: Facts) -> list[Check]:
-    """Certificates of one's own that are not there; Debian's are made where they are missing."""
+def _named(facts: Facts) -> list[Check]:
+    """What sendmail.mc names and is not there: the folder of a map, or files for TLS, of which Debian's are made."""
     found = facts.without_tls
+    if facts.without_start:
+        return [Check("start", Sign.FAILED, facts.without_start)]
     return [Check("tls-files", Sign.FAILED, tls_sentence(found), REMEDY)] if found else []
 
 
