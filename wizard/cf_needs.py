@@ -34,7 +34,7 @@ REMEDY = (
 _SEVERAL = ("ServerCertFile", "ServerKeyFile")
 _MAP = re.compile(
     r"^K(?:access|authinfo|bitdomain|domaintable|generics|mailertable|uudomain|virtuser)\s+(?:hash|btree|dbm)"
-    r"(?:\s+-(?!o\b)\S+)*\s+(/\S+)\s*$",
+    r"(?:\s+-(?!o\b)\S+)*\s+(/[^\s\0]+)\s*$",
     re.MULTILINE,
 )
 """What Debian's Makefile makes for sendmail's start: the source of each map that is not optional (-o), where it is missing."""
@@ -88,6 +88,8 @@ def _refused(host: Host, option: str, path: str, files: TlsFiles) -> str:
         there = stat.S_ISREG(host.path(path).stat().st_mode)
     except FileNotFoundError:
         return "there is no such file"
+    except ValueError:
+        return "no file has such a name"
     except OSError as error:
         return f"it cannot be read ({error.strerror})"
     if not there:
@@ -130,7 +132,7 @@ def without_start(host: Host, cf: str) -> str:
 def without_folders(host: Host, cf: str) -> str:
     """Why sendmail would not start with this .cf on this host, and what to do; empty where its maps have their folders."""
     paths = dict.fromkeys(str(PurePosixPath(path).parent) for path in _MAP.findall(cf))
-    missing = [path for path in paths if not host.path(path).is_dir()]
+    missing = [path for path in paths if _is_missing(host, path)]
     if not missing:
         return ""
     return (
@@ -138,6 +140,16 @@ def without_folders(host: Host, cf: str) -> str:
         "writes would make the map's source there, cannot, and Debian's start of sendmail ends with that. "
         f"Make the folder: mkdir -p {' '.join(missing)}"
     )
+
+
+def _is_missing(host: Host, path: str) -> bool:
+    """Whether there is no folder of that name; who may not look does not know."""
+    try:
+        return not stat.S_ISDIR(host.path(path).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
 
 
 def _name(host: Host, uid: int) -> str:

@@ -1,4 +1,4 @@
-"""Twelve kinds of hosts in use: `apply` changes what it plans and nothing else, what worked works, `rollback --all` is exact."""
+"""Thirteen kinds of hosts in use: `apply` changes what it plans and nothing else, what worked works, `rollback --all` is exact."""
 
 from __future__ import annotations
 
@@ -226,7 +226,6 @@ def runs_alone(debian: Machine) -> bool:
 
 
 KINDS = {
-    "no DOMAIN of Debian's": Kind(foreign, runs_alone),
     "LDAP": Kind(ldap, asks_ldap, alice=False),
     "sasldb": Kind(sasldb, bob_logs_in, alice=False),
     "milters": Kind(milter, milter_asked),
@@ -249,6 +248,7 @@ KINDS = {
         webmin, takes_for_swelljoe, ("cf-lines",), lambda debian: not takes_for_swelljoe(debian)
     ),
     "an MSA already": Kind(msa, alice_logs_in),
+    "no DOMAIN of Debian's": Kind(foreign, runs_alone),
 }
 
 

@@ -432,6 +432,18 @@ def test_a_map_in_a_folder_that_is_not_there_blocks_the_plan(host: Bench) -> Non
     assert planned(host, facts_of(host, text))["mc-includes"].outcome is Outcome.PENDING
 
 
+def test_odd_names_of_files_are_no_fault_of_ours(host: Bench) -> None:
+    assert without_tls(host, "O ServerCertFile=/etc/own/\0crt\n") == (
+        "confSERVER_CERT is /etc/own/\0crt (no file has such a name)",
+    )
+    assert (
+        "confCACERT is /etc/own/crt/ca (it cannot be read"
+        in without_tls(host, "O CACertFile=/etc/own/crt/ca\n")[0]
+    )
+    assert without_start(host, "Kaccess hash /etc/own/\0/a\nKmine hash /etc/no/a\n") == ""
+    assert "mkdir -p /etc/own/crt" in without_start(host, "Kaccess hash -T<TMPF> /etc/own/crt/a\n")
+
+
 def test_another_trusted_user_than_the_owner_of_the_maps_blocks_the_plan(host: Bench) -> None:
     text = foreign(host, "define(`confTRUSTED_USER', `smmsp')dnl\n")
     plan = planned(host, replace(facts_of(host, text), mail_owner="smmta"))["mc-includes"]
