@@ -17,6 +17,7 @@ from wizard.plan import Outcome, Plan, Step
 from wizard.recorder import Recorder
 from wizard.session import Consent, Decide, Resume, Run, Session, nobody
 from wizard.steps import STEPS
+from wizard.steps.restart import started_with
 from wizard.trial import tried
 from wizard.witness import forget
 
@@ -90,8 +91,14 @@ class Engine:
         run = Run(resume.run) if resume else Run()
         recorder = Recorder(self.host, store, run.id, self.report)
         recorder.baseline()
+        facts = self.look()
+        recorder.started_with = resume.started_with if resume else started_with(facts)
         chosen = [step for step in self.steps if not wanted or step.id in wanted]
-        request: dict[str, object] = {"wanted": list(wanted), "answers": asdict(self.answers)}
+        request: dict[str, object] = {
+            "wanted": list(wanted),
+            "answers": asdict(self.answers),
+            "started_with": recorder.started_with,
+        }
         if self.steps is not STEPS:
             request["extra"] = [[step.id, step.request()] for step in self.steps]
         session = Session(
@@ -104,7 +111,7 @@ class Engine:
             consent,
             interrupt,
             run,
-            self.look(),
+            facts,
             frozenset(wanted),
             resume,
         )

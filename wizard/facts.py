@@ -196,6 +196,14 @@ class Facts:
     """Files for TLS that sendmail.cf names, or would name when made again, and that are not there."""
     cf_changed: float = 0.0
     """When the newest of what sendmail reads only at start was changed, seconds since the epoch."""
+    without_tls: tuple[str, ...] = ()
+    """Why sendmail would offer no STARTTLS with what m4 makes of sendmail.mc (`wizard.cf_needs`)."""
+    without_start: str = ""
+    """Why sendmail would not start once sendmailconfig has run, empty where it would (`wizard.cf_needs`)."""
+    mail_owner: str = ""
+    """Who has to be TrustedUser for maps to be made in /etc/mail; empty where that is root."""
+    mc_changed: float = 0.0
+    """When the newer of sendmail.mc and sendmail.cf was changed, seconds since the epoch."""
     firewalls: tuple[Firewall, ...] = ()
     rules: Mapping[str, str] | None = field(default_factory=dict)
     """The live rules as each tool prints them: `nft` (JSON), `iptables` and `ip6tables` (as saved), `firewalld` (all

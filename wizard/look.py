@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from snapshots.entry import Entry, Kind
 from wizard import facts as f
 from wizard import sendmail_cf
+from wizard.cf_needs import mail_owner, without_start, without_tls
 from wizard.editors import EditError, sendmail_mc
 from wizard.facts import Facts, Process, Release, Service
 from wizard.host import Host, HostError
@@ -97,6 +98,10 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
             host.mtime(path)
             for path in (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
         ),
+        without_tls=without_tls(host, made) if made and os.geteuid() == 0 else (),
+        without_start=without_start(host, made) if made else "",
+        mail_owner=mail_owner(host),
+        mc_changed=max(host.mtime(f.SENDMAIL_MC), host.mtime(f.SENDMAIL_CF)),
         firewalls=firewall.found,
         rules=firewall.rules,
         outside=firewall.outside,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from snapshots.entry import Kind
 from wizard import sendmail_cf
+from wizard.cf_needs import REMEDY, tls_sentence, without_folders, without_maps, without_tls
 from wizard.editors.daemon_options import collisions
 from wizard.facts import SENDMAIL_CF
 from wizard.host import Host, HostError
@@ -52,6 +53,10 @@ class Gate:
     trusted: frozenset[str] = frozenset()
     before: bytes | None = None
     planned: Planned = field(default_factory=Planned)
+    serves: bool = False
+    """Whether sendmail must be able to serve TLS with it on this host, and to start; a rollback goes back to what was."""
+    owner: str = ""
+    """Who has to be TrustedUser (`wizard.cf_needs.mail_owner`)."""
 
     def check(self, host: Host, mc: bytes, say: Say) -> str:
         """Return the .cf that `mc` gives, as text. Raises GateError; nothing outside a private folder is written."""
@@ -70,8 +75,19 @@ class Gate:
                 *_judged_sendmail(host, new.text, Path(folder)),
             )
             self.compare(new.text)
+            if self.serves:
+                self._serve(host, new.text)
             effects = unplanned(old.text, new.text, self.planned) if old else ()
         return Judged(new.text, effects, notes)
+
+    def _serve(self, host: Host, cf: str) -> None:
+        """Raises GateError where sendmail could not start with it on this host, or would offer no STARTTLS."""
+        if maps := without_maps(self.owner, cf):
+            raise GateError(maps)
+        if folders := without_folders(host, cf):
+            raise GateError(folders)
+        if found := without_tls(host, cf):
+            raise GateError(f"{tls_sentence(found)}. What to do: {REMEDY}")
 
     def compare(self, cf: str) -> None:
         """Hold `cf` against what it must have. Raises GateError."""

@@ -44,6 +44,8 @@ class Recorder:
         self._author: Author = author_from_environment(os.environ)
         self.steps: dict[str, str] = {}
         """The commits of this run's steps."""
+        self.started_with = True
+        """Whether sendmail is known to have started with the configuration that the run found."""
 
     def baseline(self) -> None:
         """The host as it is found, before the first change ever. What has changed since the last run is drift."""
@@ -90,6 +92,7 @@ class Recorder:
             "step": step.id,
             "effects": [effect.record() for effect in effects],
             "checks": [{"id": item.id, "sign": item.sign, "says": item.says} for item in checks],
+            "started_with": self.started_with,
         }
         commit = self.store.commit(
             operation="apply",

@@ -63,6 +63,7 @@ class Recovery:
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(self.host, self.store, self.told.run, self.report)
+        self.recorder.started_with = self.told.request.get("started_with") is not False
 
     def undo(self) -> Undone:
         """Everything as it was before the run; one commit where steps of it had been recorded."""
@@ -123,7 +124,7 @@ class Recovery:
                 _must_be_whole(self._in_hand_undone())
         if not kept:  # else the journal still knows what was there before the packages
             self.journal.settled()
-        resume = Resume(self.told.run, self.told.step, kept)
+        resume = Resume(self.told.run, self.told.step, kept, self.recorder.started_with)
         wanted = [str(item) for item in _list(self.told.request["wanted"])]
         run = engine.apply(
             self.store, self.journal, wanted, lambda _step, _plan: True, self.interrupt, resume

@@ -95,6 +95,8 @@ class Rollback:
 
     dates: Dates = field(default_factory=dict)
     """Of what comes back: when it was last changed."""
+    may_stay_down: bool = False
+    """Whether no sendmail is known to have started with what comes back: then it comes back also where none does."""
     gate: Gate | None = None
     """What a sendmail.mc that comes back has to pass; None where the one that is there would not pass it either."""
 
@@ -171,8 +173,9 @@ def prepare(
         regenerate and not (whole := _whole(store, target, reversal)),
         whole if regenerate else True,
         left,
-        _dates(store, target.commits),
-        _gate(facts) if regenerate else None,
+        dates=_dates(store, target.commits),
+        may_stay_down=target.everything and not _started_with(store, target.commits[-1]),
+        gate=_gate(facts) if regenerate else None,
     )
 
 
@@ -294,6 +297,12 @@ def _dates(store: Store, commits: Sequence[Commit]) -> dict[str, tuple[Entry | N
         before = {path: pair[0] for path, pair in store.changes(commit).items()} if first else {}
         dates |= {path: (before[path], date) for path, date in first.items() if path in before}
     return dates
+
+
+def _started_with(store: Store, commit: Commit) -> bool:
+    """Whether sendmail is known to have started with what the run of `commit` found; older records say nothing."""
+    record = store.record(commit)
+    return record is None or json.loads(record).get("started_with") is not False
 
 
 def _has_packages(store: Store, commit: Commit) -> bool:

@@ -13,7 +13,8 @@ from wizard import sendmail_cf
 from wizard.answers import Answers
 from wizard.carrying_out import Done, carry_out
 from wizard.changes import CommandChange, DialogueChange, FileChange, ServiceChange
-from wizard.changes.service import is_there, reload_units
+from wizard.changes.service import is_there, reload_units, stays_down
+from wizard.derived import derived, same_but_dated
 from wizard.facts import Facts
 from wizard.host import Host, HostError
 from wizard.journal import Journal
@@ -66,6 +67,8 @@ class RollbackSession:
     claims: list[Effect] = field(default_factory=list)
     """Packages that went, also in the killed run: what went with them, and was not theirs, comes back."""
     _newer: list[str] = field(default_factory=list, init=False)
+    _down: bool = field(default=False, init=False)
+    """Whether sendmail did not start, and may stay so."""
 
     def run(self, rollback: Rollback, facts: Facts) -> Undone:
         """Take back, look, record: one commit. What fails, or leaves the daemon without a listener that it had, is
@@ -75,7 +78,7 @@ class RollbackSession:
         try:
             self._take_back(rollback, facts, left)
             now = look(self.host)
-            self._listens(rollback, facts, now)
+            self._listens(rollback, facts, now, left)
             self.recorder.settle(self.done.effects, self.say)
             commit = self._commit(rollback, left)
         except Exception as error:
@@ -109,7 +112,14 @@ class RollbackSession:
         elif _MC in written and _CF not in written and _is_made(now):
             self._newer_than_mc()  # else a start makes it again, with another date
         for service in self._services(rollback, facts, now, written):
-            self._do(service)
+            try:
+                self._do(service)
+            except ChangeError as error:
+                if service.name != "sendmail" or not rollback.may_stay_down:
+                    raise
+                left.append(stays_down(service.init, error))
+                self._down = True
+        self._maps_as_recorded(rollback)
         for path in self._newer:  # last, for each start of sendmail makes a map that is older than its source
             self._again(f"/{path}")
 
@@ -179,20 +189,42 @@ class RollbackSession:
         package = {"saslauthd": "sasl2-bin", "sendmail": "sendmail-bin"}.get(name)
         return package in now.packages if package else is_there(self.host, name)
 
-    def _listens(self, rollback: Rollback, before: Facts, now: Facts) -> None:
+    def _listens(self, rollback: Rollback, before: Facts, now: Facts, left: list[str]) -> None:
         """Raises ChangeError when saslauthd answered, or sendmail had all its listeners, and does so no more though
-        it shall still run."""
+        it shall still run; where sendmail may stay down it is said."""
         bad = []
         if _running(before, "saslauthd") and rollback.wanted.running("saslauthd") is not False:
-            bad += [answers_on_socket(self.host)] if self._there("saslauthd", now) else []
-        if healthy(before) and rollback.wanted.running("sendmail") is not False:
-            bad += Restart().verify(self.host, now, Answers()) if self._there("sendmail", now) else []
-        bad = [item for item in bad if item.sign is Sign.FAILED and item.id != "boot"]
+            bad += _failed([answers_on_socket(self.host)]) if self._there("saslauthd", now) else []
+        if healthy(before) and rollback.wanted.running("sendmail") is not False and not self._down:
+            silent = (
+                _failed(Restart().verify(self.host, now, Answers())) if self._there("sendmail", now) else []
+            )
+            if silent and rollback.may_stay_down:
+                left.append(stays_down(now.init, ChangeError("; ".join(silent))))
+            else:
+                bad += silent
         if bad:
-            raise ChangeError("; ".join(item.says for item in bad))
+            raise ChangeError("; ".join(bad))
 
     def _do(self, change: Change) -> None:
         carry_out([change], self.done, self.host, self.journal, self.say, self.interrupt)
+
+    def _maps_as_recorded(self, rollback: Rollback) -> None:
+        """Maps that the start of sendmail has made again, though their sources are as they were (Debian's Makefile does so
+        where ALIAS_FILE is /etc/aliases): the recorded ones, where they say the same."""
+        paths = ["etc/aliases.db", *(f"etc/mail/{name}" for name in self.host.names("/etc/mail"))]
+        paths = [path for path in paths if path.endswith(".db") and derived(path)]
+        recorded = self.store.entries(rollback.reversal.head, paths)
+        recorded |= {path: pair[1] for path, pair in rollback.reversal.targets.items() if path in recorded}
+        targets = {}
+        for path, wanted in recorded.items():
+            live = self.host.entry(f"/{path}")
+            if live is not None and wanted is not None and same_but_dated(live.content, wanted.content):
+                targets[path] = (live, wanted)
+        for change in rollback.file_changes(
+            {path: pair for path, pair in targets.items() if pair[0] != pair[1]}
+        ):
+            self._do(change)
 
     def _again(self, path: str) -> None:
         """Write a file once more as it is: with a new date."""
@@ -218,9 +250,16 @@ class RollbackSession:
             ran = set(running(before))
             if stale(before) and _pid(look(self.host)) == _pid(before):
                 ran.discard("sendmail")  # it had not read what was there when we came: that is as it was
-            restart_stale(self.host, sorted(ran), self.say)
-            self.journal.settled()
+            try:
+                restart_stale(self.host, sorted(ran), self.say)
+                self.journal.settled()
+            except ChangeError as error:
+                not_undone = (str(error),)
         return Undone(failed=why, undone=undone, not_undone=not_undone)
+
+
+def _failed(checks: Sequence[Check]) -> list[str]:
+    return [item.says for item in checks if item.sign is Sign.FAILED and item.id != "boot"]
 
 
 def _is_made(facts: Facts) -> bool:

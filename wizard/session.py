@@ -76,6 +76,8 @@ class Resume:
     run: str
     step: str | None
     effects: tuple[Effect, ...] = ()
+    started_with: bool = True
+    """Whether sendmail is known to have started with the configuration that the killed run found."""
 
 
 @dataclass

@@ -79,6 +79,13 @@ def inside(name: str, processes: Iterable[Process], listeners: Iterable[Listener
     return tuple(item for item in _daemons(name, processes, listeners) if item.unit == f"{name}.service")
 
 
+def members(name: str, processes: Iterable[Process]) -> tuple[Process, ...]:
+    """All of `name` in the control group of its unit, those too that serve nobody yet, or one connection."""
+    return tuple(
+        item for item in processes if item.name == DAEMON_OF.get(name) and item.unit == f"{name}.service"
+    )
+
+
 def _daemons(name: str, processes: Iterable[Process], listeners: Iterable[Listener]) -> tuple[Process, ...]:
     """Those that serve: not a queue runner or a child at work, not a saslauthd that serves another program, nor one that
     somebody watches in the foreground."""

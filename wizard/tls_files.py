@@ -35,6 +35,8 @@ class TlsFiles:
     trusted: str = ""
     """TrustedUser: who beside root may own the files."""
     group_readable: bool = False
+    second: tuple[str, ...] = ()
+    """A certificate and key of another kind (RSA beside EC), behind a comma in the same options."""
 
     @classmethod
     def of(cls, cf: str) -> TlsFiles:
@@ -43,9 +45,10 @@ class TlsFiles:
         def said(name: str) -> str:
             return sendmail_cf.option(cf, name) or ""
 
+        certificates, keys = (_several(said(name)) for name in ("ServerCertFile", "ServerKeyFile"))
         return cls(
-            said("ServerCertFile"),
-            said("ServerKeyFile"),
+            certificates[0],
+            keys[0],
             said("ClientCertFile"),
             said("ClientKeyFile"),
             said("CACertFile"),
@@ -53,6 +56,7 @@ class TlsFiles:
             said("DHParameters"),
             said("TrustedUser"),
             "groupreadablekeyfile" in said("DontBlameSendmail").lower(),
+            (*certificates[1:], *keys[1:]),
         )
 
     @property
@@ -65,6 +69,7 @@ class TlsFiles:
             self.client_key,
             self.authorities,
             self.dh,
+            *self.second,
         )
         return tuple(dict.fromkeys(name for name in named if name.startswith("/")))
 
@@ -76,6 +81,11 @@ class TlsFiles:
             and self.client_key == self.key
             and self.client_certificate != self.certificate
         )
+
+
+def _several(value: str) -> list[str]:
+    """The paths of an option that takes more than one, with a comma between them."""
+    return [each.strip() for each in value.split(",")]
 
 
 def certificate(facts: Facts) -> str:

@@ -5,18 +5,22 @@ Planning is pure; this is its edge. The gate that each new sendmail.mc passes is
 from __future__ import annotations
 
 import dataclasses
+import difflib
 
 from wizard import facts as f
 from wizard import sendmail_cf
+from wizard.capture import NoCaptureError
 from wizard.changes import DialogueChange, FileChange
 from wizard.editors import EditError, sendmail_mc
 from wizard.facts import Facts
 from wizard.host import Host, HostError
 from wizard.local_mail import DESTINATION, destination, refused_by
 from wizard.m4 import expand_text
+from wizard.mc_effects import Planned, unplanned
 from wizard.mc_gate import Gate, GateError
-from wizard.plan import Ending, Outcome, Plan
+from wizard.plan import ChangeError, Ending, Outcome, Plan
 from wizard.submit_gate import SubmitGate
+from wizard.update_mc import UPDATE_MC, may_rewrite, rewritten
 
 EFFECTS = "mc-effects"
 """Lines of sendmail.cf that would change, though the step does not mean them."""
@@ -25,6 +29,11 @@ CF_LINES = "cf-lines"
 SUBMIT_CF_LINES = "submit-cf-lines"
 """The same of submit.cf."""
 _DEBIAN_SUBMIT_MC = "/usr/share/sendmail/cf/debian/submit.mc"
+REWRITTEN = "mc-rewritten"
+"""Lines of sendmail.cf that would change, since sendmailconfig itself edits sendmail.mc."""
+_HEADS = ("---", "+++", "@@")
+_OURS = Planned(sets=frozenset({"TrustedUser"}))
+"""mc-includes sets it where update_mc would."""
 _EDITS = frozenset({"mc-includes", "submission-port", "auth-options", "smtp-port"})
 """The first of these to be carried out lists what goes: Debian's start of sendmail makes a sendmail.cf again that is older
 than sendmail.mc (tried on 12 and 13), so a run must not stop between them."""
@@ -39,11 +48,13 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
             plan = _gated(host, facts, plan, change, change.gate)
             if not facts.planned & _EDITS and plan.outcome is Outcome.PENDING:
                 plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts)))
+                plan = _rewritten(host, facts, plan)
         elif isinstance(change, FileChange) and isinstance(change.gate, SubmitGate):
             plan = _submit_gated(host, facts, plan, change, change.gate)
         elif isinstance(change, DialogueChange):
             submit = _lost_of_submit(facts, _submit_given(host, facts))
             plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *submit))
+            plan = _rewritten(host, facts, plan)
     return plan
 
 
@@ -91,6 +102,35 @@ def _not_now(facts: Facts, mc: str) -> str:
         if path in included and facts.files.get(path) is None:
             return f"what this changes in sendmail.cf is looked at once {path} is made"
     return ""
+
+
+def _rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
+    """The plan with what sendmailconfig's own edit of sendmail.mc changes in sendmail.cf."""
+    entry = host.entry(f.SENDMAIL_MC) if facts.euid == 0 and "sendmailconfig" in facts.tools else None
+    if entry is None or not host.exists(UPDATE_MC):
+        return plan
+    if not may_rewrite(entry.content.decode("latin-1"), facts.text(f.SENDMAIL_CONF) or ""):
+        return plan
+    try:
+        after = rewritten(host)
+    except (NoCaptureError, HostError, ChangeError) as error:
+        note = f"whether sendmailconfig edits sendmail.mc itself cannot be seen before ({error})"
+        return dataclasses.replace(plan, notes=(*plan.notes, note))
+    if after is None:
+        return plan
+    made, new = (expand_text(host, text).text for text in (entry.content, after))
+    lines = unplanned(made, new, _OURS)
+    if not lines:
+        return plan
+    old_mc, new_mc = (text.decode("latin-1").splitlines() for text in (entry.content, after))
+    diff = difflib.unified_diff(old_mc, new_mc, n=0, lineterm="")
+    edits = (line for line in diff if not line.startswith(_HEADS))
+    says = (
+        f"sendmailconfig edits sendmail.mc itself (Debian's update_mc), and with that {_count(lines)} of sendmail.cf "
+        "would change that no step plans to change"
+    )
+    shown = (*(f"sendmail.mc: {line}" for line in edits), *(f"sendmail.cf: {line}" for line in lines))
+    return dataclasses.replace(plan, ends=(*plan.ends, Ending(REWRITTEN, says, shown)))
 
 
 def _effects(lines: tuple[str, ...]) -> tuple[Ending, ...]:

@@ -12,7 +12,7 @@ from wizard.apt import settle
 from wizard.changes.claim import Claim
 from wizard.changes.file import Dates, FileEffect, dates_of, in_turn, kept_sentence
 from wizard.changes.packages import PackagesBefore, PackagesEffect
-from wizard.changes.service import reload_units
+from wizard.changes.service import ServiceEffect, reload_units, stays_down
 from wizard.derived import DATED, derived
 from wizard.host import HostError
 from wizard.plan import ChangeError, Effect, Say, Step
@@ -113,6 +113,13 @@ class Undo:
                 if name:
                     self.undone.append(name)
             except (ChangeError, HostError) as error:
+                if (
+                    isinstance(effect, ServiceEffect)
+                    and effect.name == "sendmail"
+                    and not self.recorder.started_with
+                ):
+                    self.undone.append(f"{name}: {stays_down(effect.init, error)}")
+                    continue
                 self.failed.append(f"{name}: {error}")
                 whole = whole and effect.record()["kind"] != "packages"
         return whole

@@ -252,6 +252,44 @@ def test_a_rollback_that_costs_the_listener_is_itself_undone(machine: BootMachin
     assert login(debian)["exit"] == 0
 
 
+@pytest.mark.default_on("bookworm")
+@pytest.mark.parametrize("way_back", ["rollback", "failed step"])
+def test_everything_back_where_sendmail_had_never_started_with_it(
+    machine: BootMachine, way_back: str
+) -> None:
+    """A sendmail.mc that no daemon had read, and that none starts with: the files come back, and that is said."""
+    debian = machine("mail")
+    add_alice(debian)
+    debian.run("systemctl restart sendmail; sleep 1.1; echo 'dnl # not read yet' >> /etc/mail/sendmail.mc")
+    before = picture(debian, "/etc")
+    refuse = "mkdir -p /run/systemd/system/sendmail.service.d; systemctl daemon-reload"
+    never = "[Service]\nExecStartPre=/bin/false\n"
+    if way_back == "failed step":
+        debian.put("/run/systemd/system/sendmail.service.d/never.conf", never)
+        debian.run(refuse)
+        failed = wizard(debian, "apply", "--yes")
+        assert failed.returncode == 1, failed.stdout
+        assert "sendmail does not run: it does not start with the files of before" in failed.stderr
+        assert "NOT undone" not in failed.stderr
+    else:
+        apply(debian)
+        debian.put("/run/systemd/system/sendmail.service.d/never.conf", never)
+        debian.run(refuse)
+    assert "No run was interrupted" in wizard(debian, "recover", "--show").stdout
+    made = rollback(debian, "--all")
+    assert made["failed"] is None, made
+    assert made["exit"] == 1 or way_back == "failed step", made
+    assert differences(before, picture(debian, "/etc")) == []
+    assert "No run was interrupted" in wizard(debian, "recover", "--show").stdout
+    assert wizard(debian, "rollback", "--all", "--yes").returncode == 0, "nothing is left to take back"
+    if way_back == "rollback":
+        assert "systemctl restart sendmail" in made["left"][0], made
+    debian.run(
+        "rm -r /run/systemd/system/sendmail.service.d; systemctl daemon-reload; systemctl restart sendmail"
+    )
+    assert held_by_sendmail(debian)
+
+
 @pytest.mark.parametrize(
     "broken",
     [

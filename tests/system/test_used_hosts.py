@@ -1,4 +1,4 @@
-"""Twelve kinds of hosts in use: `apply` changes what it plans and nothing else, what worked works, `rollback --all` is exact."""
+"""Thirteen kinds of hosts in use: `apply` changes what it plans and nothing else, what worked works, `rollback --all` is exact."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.system.test_local_mail import arrives
 from tests.system.test_password_sources import AGAIN, DEFAULT, SECRET, logged_in, served
 
 PLANNED = re.compile(
-    r"O (DaemonPortOptions|AuthMechanisms|AuthOptions|AuthRealm|Timeout\.(auth|starttls)|DontBlameSendmail|TLSSrvOptions"
+    r"O (TrustedUser|DaemonPortOptions|AuthMechanisms|AuthOptions|AuthRealm|Timeout\.(auth|starttls)|DontBlameSendmail|TLSSrvOptions"
     r"|CACertPath|CACertFile|(Server|Client)(Cert|Key)File|DHParameters)\b"
     r'|C\{TrustAuthMech\}|R.*"550 Relaying denied'
 )
@@ -212,6 +212,19 @@ def alice_logs_in(debian: Machine) -> bool:
     return bool(login(debian)["ok"])
 
 
+FOREIGN = r"sed -i '/^DOMAIN/d; s/^OSTYPE.*/OSTYPE(`freebsd6\x27)dnl/' /etc/mail/sendmail.mc; m4 /etc/mail/sendmail.mc > /etc/mail/sendmail.cf"
+"""Debian's DOMAIN names the owner of /etc/mail as the trusted user; without it sendmail can write neither maps nor its pid."""
+
+
+def foreign(debian: Machine) -> None:
+    """It starts, since no map is older than its source, and a restart does not end it: it has no pid file."""
+    debian.run(f"{FOREIGN}; touch /etc/mail/*.db /etc/aliases.db; systemctl restart sendmail")
+
+
+def runs_alone(debian: Machine) -> bool:
+    return debian.run("sleep 1; pgrep -c -x sendmail-mta", check=False).stdout == "1\n"
+
+
 KINDS = {
     "LDAP": Kind(ldap, asks_ldap, alice=False),
     "sasldb": Kind(sasldb, bob_logs_in, alice=False),
@@ -235,6 +248,7 @@ KINDS = {
         webmin, takes_for_swelljoe, ("cf-lines",), lambda debian: not takes_for_swelljoe(debian)
     ),
     "an MSA already": Kind(msa, alice_logs_in),
+    "no DOMAIN of Debian's": Kind(foreign, runs_alone),
 }
 
 
@@ -288,16 +302,66 @@ def test_a_host_in_use(machine: BootMachine, name: str) -> None:
     assert kind.works(debian), "after rollback --all"
 
 
+@pytest.mark.default_on("trixie")
+def test_a_certificate_that_is_not_there_stops_before_anything_changes(machine: BootMachine) -> None:
+    debian = machine("mail")
+    debian.run("systemctl enable sendmail; systemctl restart sendmail")
+    settled(TLS)(debian)  # without the files that it names
+    before = picture(debian, "/etc")
+    for arguments in (["plan"], ["apply", "--yes"], ["plan", "mc-includes"], ["plan", "sendmailconfig"]):
+        done = wizard(debian, *arguments)
+        said = " ".join((done.stdout + done.stderr).split())
+        assert done.returncode == 3, said
+        assert "confSERVER_CERT is /etc/own/cert.pem (there is no such file)" in said
+        assert "no STARTTLS" in said
+    assert differences(before, picture(debian, "/etc")) == []
+    certificate(debian)
+    apply(debian)
+    assert "Mine" in presented(debian)
+
+
 @pytest.mark.default_on("bookworm")
 def test_what_no_run_had_made_keeps_its_bytes(machine: BootMachine) -> None:
     """`apply` fails in sendmailconfig; the restart of the way back finds sendmail.cf newer than the sendmail.mc put back."""
     debian = machine("mail")
     add_alice(debian)
     debian.run("systemctl enable sendmail; systemctl restart sendmail")
-    settled(TLS)(debian)  # without the files that it names
+    own_certificate(debian)
     before = picture(debian, "/etc")
+    debian.run("mv /usr/sbin/sendmailconfig /root/; cp /bin/false /usr/sbin/sendmailconfig")
     assert wizard(debian, "apply", "--yes").returncode == 1
+    debian.run("mv /root/sendmailconfig /usr/sbin/")
     undone = wizard(debian, "rollback", "--all", "--yes")
     assert undone.returncode == 0, undone.stdout[-2000:] + undone.stderr
     after = picture(debian, "/etc")
     assert differences(before, {path: row for path, row in after.items() if path in before}) == []
+
+
+@pytest.mark.default_on("bookworm")
+def test_what_sendmailconfig_edits_by_itself_is_listed_and_asked_about(machine: BootMachine) -> None:
+    """A sendmail.mc of another system, made into sendmail.cf by m4: Debian's update_mc turns it into Debian's own."""
+    debian = machine("mail")
+    add_alice(debian)
+    debian.run(r"sed -i '/^DOMAIN/d; s/^OSTYPE.*/OSTYPE(`linux\x27)dnl/' /etc/mail/sendmail.mc")
+    debian.run(
+        r"sed -i 's/^MAILER_DEF/define(`ALIAS_FILE\x27, `\/etc\/aliases\x27)dnl\n&/' /etc/mail/sendmail.mc"
+    )
+    debian.run(
+        "m4 /etc/mail/sendmail.mc > /etc/mail/sendmail.cf; sleep 1.1; cd /etc/mail; touch Makefile databases *.db"
+    )
+    debian.run("touch /etc/mail/sendmail.cf; systemctl enable sendmail; systemctl restart sendmail")
+    before, mc = picture(debian, "/etc"), debian.read(MC)
+    shown = wizard(debian, "plan", "mc-includes").stdout
+    assert "WOULD END [mc-rewritten]" in shown
+    assert "| sendmail.mc: -OSTYPE(`linux')dnl" in shown
+    assert "| sendmail.cf: +O PidFile=" in shown
+    stopped = wizard(debian, "apply", "--yes")
+    assert (stopped.returncode, debian.read(MC)) == (4, mc), stopped.stderr
+    apply(debian, "--accept", "mc-rewritten")
+    assert b"DOMAIN(`debian-mta')" in debian.read(MC)
+    assert alice_logs_in(debian)
+    undone = wizard(debian, "rollback", "--all", "--yes")
+    assert undone.returncode == 0, undone.stdout[-2000:] + undone.stderr
+    after = picture(debian, "/etc")
+    assert differences(before, {path: row for path, row in after.items() if path in before}) == []
+    assert runs_alone(debian)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.authority import Authority, Signed
 from tests.steps.recorded import RECORDED, file, machine
 from wizard import facts as f
 from wizard.answers import Answers
+from wizard.cf_needs import without_start, without_tls
 from wizard.changes import DialogueChange, FileChange
 from wizard.facts import Facts
 from wizard.host import Completed, Host
@@ -20,6 +23,7 @@ from wizard.mc_gate import Gate, GateError
 from wizard.plan import Outcome, Plan
 from wizard.sendmail_cf import option
 from wizard.steps import STEPS
+from wizard.steps.preflight import Preflight
 from wizard.trial import CF_LINES, EFFECTS, lost, tried
 
 pytestmark = pytest.mark.skipif(
@@ -53,8 +57,15 @@ class Bench(Host):
         return super().run(argv, **options | {"cwd": str(self.root / "etc/mail")})
 
 
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Signed, Signed]:
+    """Two certificates, each with its key."""
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    return authority.leaf(), authority.leaf()
+
+
 @pytest.fixture
-def host(tmp_path: Path) -> Bench:
+def host(tmp_path: Path, pairs: tuple[Signed, Signed]) -> Bench:
     mail = tmp_path / "etc/mail"
     (mail / "m4").mkdir(parents=True)
     for name in ("dialup", "provider"):
@@ -64,6 +75,19 @@ def host(tmp_path: Path) -> Bench:
         shutil.copy(RECORDED / "debian-13/etc/mail" / name, mail / name)
     shutil.copy(RECORDED / "debian-13/etc/mail/sendmail.mc", tmp_path / "debian.mc")
     (mail / "sendmail.cf").write_text("O A=1\n")
+    (tmp_path / "etc/passwd").write_text(
+        f"smmta:x:{os.getuid()}:0:::\n"
+    )  # whoever runs the tests owns the files
+    (tmp_path / "etc/own").mkdir(mode=0o755)
+    texts = {
+        "crt": pairs[0].certificate,
+        "key": pairs[0].key,
+        "ca": pairs[0].certificate,
+        "other": pairs[1].key,
+    }
+    for name, text in texts.items():
+        (tmp_path / "etc/own" / name).touch(mode=0o600)
+        (tmp_path / "etc/own" / name).write_text(text)
     return Bench(tmp_path)
 
 
@@ -285,3 +309,144 @@ def test_who_is_not_root_is_told_so(host: Bench) -> None:
     plan = planned(host, facts)["mc-includes"]
     assert plan.outcome is Outcome.PENDING
     assert any("root alone" in note for note in plan.notes)
+
+
+NEEDS = {
+    "no certificate": (
+        "define(`confSERVER_CERT', `/etc/own/gone')dnl\n",
+        "confSERVER_CERT is /etc/own/gone (there is no such file)",
+    ),
+    "no key": (
+        "define(`confSERVER_KEY', `/etc/own/gone')dnl\n",
+        "confSERVER_KEY is /etc/own/gone (there is no such file)",
+    ),
+    "no authority": (
+        "define(`confCACERT', `/etc/own/gone')dnl\n",
+        "confCACERT is /etc/own/gone (there is no such file)",
+    ),
+    "by a macro of one's own": (
+        "define(`MINE', `/etc/own')define(`confSERVER_CERT', `MINE/gone')dnl\n",
+        "confSERVER_CERT is /etc/own/gone (there is no such file)",
+    ),
+    "the second of two": (
+        "define(`confSERVER_CERT', `/etc/own/crt,/etc/own/gone')dnl\n",
+        "is /etc/own/gone (there is no such file)",
+    ),
+    "another key": (
+        "define(`confSERVER_CERT', `/etc/own/crt')define(`confSERVER_KEY', `/etc/own/other')dnl\n",
+        "confSERVER_KEY is /etc/own/other (the key is not the key of this certificate)",
+    ),
+    "relative": (
+        "define(`confSERVER_KEY', `own/key')dnl\n",
+        "confSERVER_KEY is own/key (it takes absolute paths alone)",
+    ),
+    "a relative folder": (
+        "define(`confCACERT_PATH', `own')dnl\n",
+        "confCACERT_PATH is own (it takes absolute paths alone)",
+    ),
+    "a folder": (
+        "define(`confSERVER_CERT', `/etc/own')dnl\n",
+        "confSERVER_CERT is /etc/own (it is not a regular file)",
+    ),
+    "a key for everybody": (
+        "define(`confSERVER_KEY', `/etc/own/open')dnl\n",
+        "confSERVER_KEY is /etc/own/open (everybody may read it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NEEDS)
+def test_tls_files_that_sendmail_does_not_take_block_the_plan(host: Bench, case: str) -> None:
+    """Before anything changes, by the step that would write and by its gate: apply would end in sendmailconfig else."""
+    line, why = NEEDS[case]
+    (host.path("/etc/own/open")).touch(mode=0o644)
+    text = debian(host).replace("MAILER_DEFINITIONS\n", line + "MAILER_DEFINITIONS\n")
+    plan = planned(host, facts_of(host, text))["mc-includes"]
+    assert plan.outcome is Outcome.BLOCKED
+    assert why in plan.reason
+    assert "no STARTTLS" in plan.reason
+    assert "dnl" in plan.reason
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "define(`confSERVER_CERT', `/etc/own/crt,/etc/own/crt')define(`confSERVER_KEY', `/etc/own/key, /etc/own/key')dnl\n",
+        "define(`confCLIENT_CERT', `gone')define(`confCLIENT_KEY', `/etc/own/gone')dnl\n",
+        "define(`confCACERT_PATH', `/etc/own/gone')define(`confDH_PARAMETERS', `5')define(`confCRL', `/etc/own/gone')dnl\n",
+    ],
+)
+def test_tls_files_that_sendmail_does_without_are_no_obstacle(host: Bench, line: str) -> None:
+    text = debian(host).replace("MAILER_DEFINITIONS\n", line + "MAILER_DEFINITIONS\n")
+    assert planned(host, facts_of(host, text))["mc-includes"].outcome is Outcome.PENDING
+
+
+def test_what_the_live_sendmail_mc_names_is_said_by_preflight_and_by_sendmailconfig(host: Bench) -> None:
+    facts = facts_of(host, debian(host) + "define(`confSERVER_CERT', `/etc/own/gone')dnl\n")
+    found = without_tls(host, facts.cf_from_mc or "")
+    folder = Preflight().plan(replace(facts, without_start="no such folder"), Answers())
+    assert (folder.outcome, folder.reason) == (Outcome.BLOCKED, "no such folder")
+    facts = replace(facts, without_tls=found)
+    for step in STEPS:
+        if step.id in ("preflight", "sendmailconfig"):
+            plan = step.plan(facts, Answers())
+            assert plan.outcome is Outcome.BLOCKED
+            assert "/etc/own/gone (there is no such file)" in plan.reason
+            assert "dnl" in " ".join(plan.remedy)
+
+
+FOREIGN = "OSTYPE(`linux')dnl\nFEATURE(`no_default_msa')dnl\nMAILER_DEFINITIONS\nMAILER(`smtp')dnl\n"
+"""A sendmail.mc without Debian's DOMAIN, which names the trusted user."""
+
+
+def foreign(host: Bench, more: str = "") -> str:
+    return "include(`/usr/share/sendmail/cf/m4/cf.m4')dnl\n" + FOREIGN.replace("MAILER_D", f"{more}MAILER_D")
+
+
+def test_the_owner_of_the_maps_is_named_where_nobody_is(host: Bench) -> None:
+    """Without DOMAIN(`debian-mta') the first start that makes a map fails: the line is part of the diff."""
+    facts = replace(facts_of(host, foreign(host)), mail_owner="smmta")
+    plans = planned(host, facts)
+    assert [plan.outcome for plan in plans.values()] == [Outcome.PENDING] * len(plans)
+    assert [plan.ends for plan in plans.values() if plan.ends] == []
+    change = plans["mc-includes"].changes[0]
+    assert isinstance(change, FileChange)
+    assert option(change.gives or "", "TrustedUser") == "smmta"
+    assert "+define(`confTRUSTED_USER', `smmta')dnl" in change.describe().diff
+    again = replace(facts_of(host, (change.after or file("")).content.decode()), mail_owner="smmta")
+    assert planned(host, again)["mc-includes"].outcome is Outcome.DONE
+
+
+def test_a_map_in_a_folder_that_is_not_there_blocks_the_plan(host: Bench) -> None:
+    """The Makefile that sendmailconfig writes for it ends the start of sendmail, which had got on without the map."""
+    maps = (
+        "FEATURE(`authinfo', `hash /etc/mail/auth/client-info')dnl\nFEATURE(`virtusertable', `hash -o /etc/mail/no/v')dnl\n"
+        "FEATURE(`mailertable', `hash -T<TMPF> -o /etc/mail/no/m')dnl\nFEATURE(`genericstable', `hash -T<TMPF> /etc/mail/g')dnl\n"
+    )
+    text = debian(host).replace("MAILER_DEFINITIONS\n", maps + "MAILER_DEFINITIONS\n")
+    plan = planned(host, facts_of(host, text))["mc-includes"]
+    assert plan.outcome is Outcome.BLOCKED
+    assert plan.reason.endswith("mkdir -p /etc/mail/auth")
+    assert without_start(host, facts_of(host, text).cf_from_mc or "") == plan.reason
+    host.path("/etc/mail/auth").mkdir()
+    assert planned(host, facts_of(host, text))["mc-includes"].outcome is Outcome.PENDING
+
+
+def test_odd_names_of_files_are_no_fault_of_ours(host: Bench) -> None:
+    assert without_tls(host, "O ServerCertFile=/etc/own/\0crt\n") == (
+        "confSERVER_CERT is /etc/own/\0crt (no file has such a name)",
+    )
+    assert (
+        "confCACERT is /etc/own/crt/ca (it cannot be read"
+        in without_tls(host, "O CACertFile=/etc/own/crt/ca\n")[0]
+    )
+    assert without_start(host, "Kaccess hash /etc/own/\0/a\nKmine hash /etc/no/a\n") == ""
+    assert "mkdir -p /etc/own/crt" in without_start(host, "Kaccess hash -T<TMPF> /etc/own/crt/a\n")
+
+
+def test_another_trusted_user_than_the_owner_of_the_maps_blocks_the_plan(host: Bench) -> None:
+    text = foreign(host, "define(`confTRUSTED_USER', `smmsp')dnl\n")
+    plan = planned(host, replace(facts_of(host, text), mail_owner="smmta"))["mc-includes"]
+    assert plan.outcome is Outcome.BLOCKED
+    assert "/etc/mail belongs to smmta" in plan.reason
+    assert planned(host, facts_of(host, text))["mc-includes"].outcome is Outcome.PENDING, "root owns it"

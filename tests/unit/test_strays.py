@@ -211,6 +211,29 @@ def test_a_daemon_started_by_its_other_name_counts(tmp_path: Path, title: str, o
     assert [item.pid for item in outside("sendmail", running(host), listeners(host))] == [7] * ours
 
 
+@dataclass(frozen=True)
+class Unmoved(Machine):
+    """The init script does not find the daemon that runs, for it could write no pid file, and says that all is well."""
+
+    def run(self, argv: Sequence[str], **_: Any) -> Completed:
+        self.said.append(" ".join(argv))
+        if argv[0] == "kill":
+            subprocess.run(["rm", "-r", self.path(f"/proc/{argv[2]}")], check=True)
+        return Completed(tuple(argv), 0, "", "", 0.0)
+
+
+def test_a_daemon_that_a_restart_leaves_at_work_is_ended(tmp_path: Path) -> None:
+    seen = made(tmp_path, f"0::{OWN}\n")
+    host = Unmoved(seen.root)
+    ServiceChange("sendmail", "systemd", enable=False, was_running=True).apply(host, lambda _: None)
+    assert [line for line in host.said if "is-enabled" not in line] == [
+        RESTART,
+        "kill -TERM 7",
+        RESET,
+        RESTART,
+    ]
+
+
 def test_one_that_takes_no_term_is_killed(tmp_path: Path) -> None:
     host = made(tmp_path, "0::/../..\n", stubborn=True)
     ServiceEffect("sendmail", "systemd", True, True, False, True).undo(host, lambda _: None)

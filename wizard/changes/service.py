@@ -14,7 +14,7 @@ from wizard.look import rc_enabled, running
 from wizard.network import listeners
 from wizard.plan import ChangeError, Description, Say
 from wizard.service_lock import service_lock
-from wizard.strays import inside, outside
+from wizard.strays import inside, members, outside
 
 DEADLINE = 180.0
 """Seconds for one service command: a sendmail with an unresolvable name takes 60 (DEBIAN.md trap 8)."""
@@ -55,7 +55,7 @@ class ServiceEffect:
         try:
             act(host, self.init, self.name, verb, say)
         except ChangeError as error:
-            by_hand = " ".join(_act(self.init, self.name, verb))
+            by_hand = " ".join(command_of(self.init, self.name, verb))
             raise ChangeError(f"{error}\nby hand, once its cause is put right: {by_hand}") from error
 
     def claim(self, host: Host) -> Claim:
@@ -103,7 +103,7 @@ class ServiceChange:
     def describe(self) -> Description:
         """The commands."""
         what = " and ".join(word for word in ("enable at boot" if self.enable else "", self.verb) if word)
-        commands = [*self._before(), *([_act(self.init, self.name, self.verb)] if self.verb else [])]
+        commands = [*self._before(), *([command_of(self.init, self.name, self.verb)] if self.verb else [])]
         return Description(f"{self.name}: {what}", commands=tuple(" ".join(argv) for argv in commands))
 
     def expect(self, host: Host) -> ServiceEffect:
@@ -129,19 +129,23 @@ def act(host: Host, init: Init, name: str, verb: Verb, say: Say) -> None:
     """Restart or stop it, once no other restart is at work. Raises ChangeError.
 
     A daemon outside its unit is ended before a restart, and so is one that a failed unit left at work (it keeps the
-    ports, and the init script from starting); after a stop, one that systemd did not know of."""
-    argv = _act(init, name, verb)
+    ports, and the init script from starting), or that the restart left there: one that could write no pid file is not
+    found by the init script, which says that all is well; after a stop, one that systemd did not know of."""
+    argv = command_of(init, name, verb)
     with service_lock(host) as inherited:
         if init == "systemd":
             _wait_for_others(host, name)
+        served = inside(name, running(host), listeners(host)) if verb == "restart" else ()
         if verb == "restart":
             _end(host, outside(name, running(host), listeners(host)), say)
         try:
             _run(host, argv, say, inherited)
+            left = members(name, running(host)) if _still(host, served) else ()
         except _FailedError:
             left = inside(name, running(host), listeners(host))
             if verb == "stop" or not left:
                 raise
+        if left:
             _end(host, left, say)
             _run(host, ["systemctl", "reset-failed", name], say, inherited)
             _run(host, argv, say, inherited)
@@ -166,7 +170,7 @@ def _end(host: Host, daemons: Sequence[Process], say: Say) -> None:
         left = _still(host, daemons)
         if left:
             argv = ["kill", f"-{signal}", *(str(item.pid) for item in left)]
-            say(f"$ {' '.join(argv)}  # {left[0].name}, which its unit does not hold")
+            say(f"$ {' '.join(argv)}  # {left[0].name}, which would be in the way")
             host.run(argv, timeout=30)
         end = time.monotonic() + _ENDS_WITHIN
         while _still(host, daemons) and time.monotonic() < end:
@@ -180,6 +184,16 @@ def _still(host: Host, daemons: Sequence[Process]) -> list[Process]:
         return []
     there = {(item.pid, item.name) for item in running(host) if item.state != "Z"}
     return [item for item in daemons if (item.pid, item.name) in there]
+
+
+def stays_down(init: Init, error: Exception) -> str:
+    """What to say of a sendmail that does not start with what it is not known ever to have started with."""
+    why = str(error).splitlines()[0].rstrip(": ")
+    log = "journalctl -u sendmail -n 20" if init == "systemd" else "tail /var/log/mail.log"
+    return (
+        f"sendmail does not run: it does not start with the files of before ({why}), and nothing shows that it ever did. "
+        f"See why: {log}. Once that is put right: {' '.join(command_of(init, 'sendmail', 'restart'))}"
+    )
 
 
 def is_there(host: Host, name: str) -> bool:
@@ -200,7 +214,8 @@ def _is_enabled(host: Host, init: Init, name: str) -> bool:
     return host.run(["systemctl", "is-enabled", name], timeout=30).code == 0
 
 
-def _act(init: Init, name: str, verb: str) -> list[str]:
+def command_of(init: Init, name: str, verb: str) -> list[str]:
+    """The command line that restarts, starts or stops a service."""
     return ["systemctl", verb, name] if init == "systemd" else [f"/etc/init.d/{name}", verb]
 
 

@@ -87,6 +87,8 @@ class McStep(Step):
             self.trusted(facts, answers),
             entry.content,
             self.planned(facts, answers),
+            serves=True,
+            owner=facts.mail_owner,
         )
         change = FileChange(f.SENDMAIL_MC, entry, after, self.title, gate)
         notes = (*assumed_note(facts, f.SENDMAIL_MC), *typos, *self.notes(text, new))

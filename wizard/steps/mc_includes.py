@@ -33,6 +33,7 @@ _SETS = frozenset(
 _KEY_FLAG = "GroupReadableKeyFile"
 _FLAGS = frozenset({"GroupReadableSASLDBFile", "GroupWritableSASLDBFile", _KEY_FLAG})
 _TRUSTS = frozenset({"DIGEST-MD5", "CRAM-MD5", "NTLM", "LOGIN", "PLAIN", "EXTERNAL"})
+_USER = "confTRUSTED_USER"
 _INCLUDES = ((f.SASL_M4, "include_sasl.mc.j2"), (f.STARTTLS_M4, "include_starttls.mc.j2"))
 
 
@@ -52,7 +53,7 @@ class McIncludes(McStep):
         for path, template in _INCLUDES:
             if not own[path]:
                 mc = _with_include(mc, path, render(template, path=path))
-        return _with_mechanisms(mc, offered)
+        return _with_trusted_user(_with_mechanisms(mc, offered), cf, facts.mail_owner)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """update_tls first where starttls.m4 is missing (openssl came after sendmail)."""
@@ -104,7 +105,7 @@ class McIncludes(McStep):
         """What the two files set where nothing was set; mechanisms are only added to the admin's own."""
         offered = to_be_offered(facts, answers)
         return Planned(
-            adds=_SETS,
+            adds=_SETS | {"TrustedUser"},
             grows={"DontBlameSendmail": _FLAGS, "AuthMechanisms": offered, TRUSTED: _TRUSTS | offered},
         )
 
@@ -148,6 +149,13 @@ def _with_mechanisms(mc: str, wanted: frozenset[str]) -> str:
     more = sorted(name for name in wanted if name not in now.split())
     value = " ".join([now, *more])
     return sendmail_mc.set_define(mc, "confAUTH_MECHANISMS", value, "") if more else mc
+
+
+def _with_trusted_user(mc: str, cf: str, owner: str) -> str:
+    """The owner of /etc/mail named where nobody is: without DOMAIN(`debian-mta') sendmail can make no maps there."""
+    if not owner or not cf or sendmail_cf.option(cf, "TrustedUser") or sendmail_mc.define_value(mc, _USER):
+        return mc
+    return sendmail_mc.set_define(mc, _USER, owner, render("trusted_user.mc.j2", owner=owner))
 
 
 def _included(facts: Facts, plan: Plan, path: str) -> bool:

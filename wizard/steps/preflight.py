@@ -6,6 +6,7 @@ import time
 
 from wizard import facts as f
 from wizard.answers import Answers
+from wizard.cf_needs import REMEDY, tls_sentence
 from wizard.facts import Facts
 from wizard.host import Host
 from wizard.plan import Check, Plan, Sign, Step
@@ -47,6 +48,7 @@ def checks(facts: Facts, answers: Answers) -> list[Check]:
         _root(facts),
         _mta(facts, answers),
         _fqdn(facts),
+        *_named(facts),
         *_ports(facts, answers),
         _disk(facts),
         *_usr(facts),
@@ -126,6 +128,14 @@ def _fqdn(facts: Facts) -> Check:
         "so no STARTTLS, and nothing would complain",
         remedy,
     )
+
+
+def _named(facts: Facts) -> list[Check]:
+    """What sendmail.mc names and is not there: the folder of a map, or files for TLS, of which Debian's are made."""
+    found = facts.without_tls
+    if facts.without_start:
+        return [Check("start", Sign.FAILED, facts.without_start)]
+    return [Check("tls-files", Sign.FAILED, tls_sentence(found), REMEDY)] if found else []
 
 
 def _ports(facts: Facts, answers: Answers) -> list[Check]:

@@ -74,7 +74,7 @@ class Restart(Step):
         log = _log(host, process.started if process else time.time() - 120, cf)
         end = time.monotonic() + (0.0 if log.sign is Sign.FAILED else PATIENCE)
         made = [_greets(item, end) for item in sendmail_cf.daemons(cf)]
-        return [*made, log, enabled("sendmail", facts), *counted("sendmail", facts)]
+        return [*_old(facts), *made, log, enabled("sendmail", facts), *counted("sendmail", facts)]
 
 
 def _taken(facts: Facts) -> tuple[str, ...]:
@@ -102,6 +102,21 @@ def stale(facts: Facts) -> list[str]:
     cf = facts.text(f.SENDMAIL_CF) or ""
     missing = sorted({item.port for item in sendmail_cf.daemons(cf)} - held)
     return [f"it does not listen on port {', '.join(map(str, missing))}"] if missing else []
+
+
+def started_with(facts: Facts) -> bool:
+    """Whether the daemon that runs was started after its configuration was last changed: so it is known to start with it."""
+    process = facts.process("sendmail-mta")
+    return process is not None and process.started >= facts.mc_changed
+
+
+def _old(facts: Facts) -> list[Check]:
+    """A daemon that greets, and is that of before: nothing is said of a new one."""
+    process = facts.process("sendmail-mta")
+    if process is None or process.started >= facts.cf_changed:
+        return []
+    says = f"the sendmail that runs (pid {process.pid}) has not read what was changed since it started: it was not restarted"
+    return [Check("daemon", Sign.FAILED, says, f"kill {process.pid}, then systemctl restart sendmail")]
 
 
 def _greets(daemon: sendmail_cf.Daemon, end: float) -> Check:

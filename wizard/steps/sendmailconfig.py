@@ -5,6 +5,7 @@ from __future__ import annotations
 from wizard import facts as f
 from wizard import sendmail_cf
 from wizard.answers import Answers
+from wizard.cf_needs import REMEDY, tls_sentence
 from wizard.changes import DialogueChange
 from wizard.facts import Facts
 from wizard.host import Host
@@ -35,6 +36,8 @@ class Sendmailconfig(Step):
         stopped = hands_off(facts, self.id)
         if stopped is not None:
             return stopped
+        if facts.without_tls:
+            return Plan.blocked(self.id, tls_sentence(facts.without_tls), REMEDY)
         if MC_STEPS & facts.planned:
             return Plan.pending(self.id, "sendmail.mc changes", DialogueChange())
         stopped = not_there_yet(facts, self.id, f.SENDMAIL_MC)

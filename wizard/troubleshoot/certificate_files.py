@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from snapshots.entry import Entry, Kind
 from wizard import facts as f
-from wizard import sendmail_cf
 from wizard.certificate import Certificate, read
 from wizard.host import Host, HostError
+from wizard.tls_files import TlsFiles
 from wizard.wire import clean
 
 
@@ -34,9 +34,8 @@ class CertificateFiles:
 
 def look(host: Host, cf: str, name: str) -> CertificateFiles:
     """Read both, symbolic links followed. Raises nothing."""
-    certificate, key = (
-        sendmail_cf.option(cf, option) or "" for option in ("ServerCertFile", "ServerKeyFile")
-    )
+    named = TlsFiles.of(cf)
+    certificate, key = named.certificate, named.key
     made = CertificateFiles(
         certificate, key, _entry(host, certificate), _entry(host, key), writable=_writable(host, key)
     )
