@@ -300,7 +300,8 @@ def test_lines_of_submit_cf_edited_by_hand_are_listed(host: Bench) -> None:
     plan = Plan.pending("sendmailconfig", "differs", DialogueChange())
     for text, lines in ((made, ()), (made + "D{Mine}x\n", ("D{Mine}x",))):
         facts = facts_of(host, debian(host), submit_from_mc=made)
-        ends = tried(host, replace(facts, files={**facts.files, f.SUBMIT_CF: file(text)}), plan).ends
+        files = {**facts.files, f.SUBMIT_CF: file(text), f.SUBMIT_MC: file(mc)}
+        ends = tried(host, replace(facts, files=files), plan).ends
         assert tuple(line for ending in ends for line in ending.lines) == lines
 
 

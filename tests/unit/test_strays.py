@@ -216,7 +216,8 @@ class Unmoved(Machine):
     """The init script does not find the daemon that runs, for it could write no pid file, and says that all is well."""
 
     def run(self, argv: Sequence[str], **_: Any) -> Completed:
-        self.said.append(" ".join(argv))
+        if argv[1] != "is-active":
+            self.said.append(" ".join(argv))
         if argv[0] == "kill":
             subprocess.run(["rm", "-r", self.path(f"/proc/{argv[2]}")], check=True)
         return Completed(tuple(argv), 0, "", "", 0.0)
