@@ -122,11 +122,8 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
 
 def _submit_given(host: Host, facts: Facts) -> str | None:
     """What submit.cf will be: where there is no submit.mc, Debian's scripts put theirs there first (update_mc)."""
-    if (
-        facts.files.get(f.SUBMIT_MC) is not None
-        or f.SUBMIT_MC in facts.unreadable
-        or not {"m4"} <= facts.tools
-    ):
+    there = facts.files.get(f.SUBMIT_MC) is not None or f.SUBMIT_MC in facts.unreadable
+    if there or facts.submit_from_mc is not None or "m4" not in facts.tools:
         return facts.submit_from_mc
     try:
         content = host.path(_DEBIAN_SUBMIT_MC).read_bytes()
