@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from snapshots.entry import Kind
 from wizard import facts as f
 from wizard import sendmail_cf
 from wizard.changes import DialogueChange, FileChange
@@ -24,6 +25,9 @@ CF_LINES = "cf-lines"
 """Lines of sendmail.cf that no sendmail.mc gives, and that go when it is made again."""
 SUBMIT_CF_LINES = "submit-cf-lines"
 """The same of submit.cf."""
+LINKS = "links"
+"""Symbolic links that regular files take the place of."""
+_RENAMED = (f.SENDMAIL_CF, f.SUBMIT_MC, f.SUBMIT_CF, f.ACCESS)
 _DEBIAN_SUBMIT_MC = "/usr/share/sendmail/cf/debian/submit.mc"
 _EDITS = frozenset({"mc-includes", "submission-port", "auth-options", "smtp-port"})
 """The first of these to be carried out lists what goes: Debian's start of sendmail makes a sendmail.cf again that is older
@@ -38,12 +42,12 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
         if isinstance(change, FileChange) and isinstance(change.gate, Gate):
             plan = _gated(host, facts, plan, change, change.gate)
             if not facts.planned & _EDITS and plan.outcome is Outcome.PENDING:
-                plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts)))
+                plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *_links(facts)))
         elif isinstance(change, FileChange) and isinstance(change.gate, SubmitGate):
             plan = _submit_gated(host, facts, plan, change, change.gate)
         elif isinstance(change, DialogueChange):
             submit = _lost_of_submit(facts, _submit_given(host, facts))
-            plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *submit))
+            plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *submit, *_links(facts)))
     return plan
 
 
@@ -118,6 +122,23 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
         f"sendmail.mc, and they {come} (what is to stay so belongs into sendmail.mc)"
     )
     return (Ending(CF_LINES, says, (*lines, *(f"comes back: {line}" for line in back))),)
+
+
+def _links(facts: Facts) -> tuple[Ending, ...]:
+    """Links of the admin's in the place of files that Debian's scripts write anew and rename."""
+    entries = [(path, facts.files.get(path)) for path in _RENAMED]
+    lines = tuple(
+        f"{path} -> {entry.content.decode('utf-8', 'replace')}"
+        for path, entry in entries
+        if entry is not None and entry.kind is Kind.SYMLINK
+    )
+    if not lines:
+        return ()
+    says = (
+        "sendmailconfig puts regular files in the place of these symbolic links, and what they lead to is read no more "
+        "(link the other way round: the file itself in /etc/mail)"
+    )
+    return (Ending(LINKS, says, lines),)
 
 
 def _submit_given(host: Host, facts: Facts) -> str | None:
