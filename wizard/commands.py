@@ -253,13 +253,12 @@ def status(arguments: argparse.Namespace) -> int:
     stand = {item.step for item in applied(store.history()) if item.step} if store else set()
     made = plans(host, answers_of(arguments), look(host), store)
     rows = {name: (state(plan, name in stand), reason_text(plan)) for name, plan in made.items()}
-    waits = interrupted()
     if arguments.json:
         steps = [{"step": name, "state": word, "reason": why} for name, (word, why) in rows.items()]
-        out(as_json.dumps(steps=steps, interrupted=waits))
+        out(as_json.dumps(steps=steps, interrupted=interrupted()))
     else:
-        out(status_lines(rows))
-        for words in filter(None, (waits, lost_history() if os.geteuid() == 0 else "")):
+        out(status_lines(rows))  # first, since a journal that is damaged sends the admin here
+        for words in filter(None, (interrupted(), lost_history() if os.geteuid() == 0 else "")):
             error(f"msa-wizard: {words}")
     return 0
 

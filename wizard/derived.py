@@ -18,9 +18,6 @@ _DERIVED = (
 )
 """What sendmailconfig writes, with a fresh date each time; what is made first stands first."""
 
-
-DATED = re.compile(rb"^##### (?:on|in|by|built by)[: ].*$", re.MULTILINE)
-"""When and where sendmail's scripts wrote a file that they write each time."""
 _FILE_ID = slice(52, 72)
 """Where a Berkeley DB has the number by which it is told from all others (db_page.h, DBMETA.uid)."""
 _ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")

@@ -89,7 +89,7 @@ def _addresses(facts: Facts, host: str) -> set[str]:
 def _named(facts: Facts, name: str) -> set[str]:
     if name in _NAMES:
         return {"127.0.0.1", "::1"}
-    rows = [line.partition("#")[0].lower().split() for line in (facts.text(f.HOSTS) or "").splitlines()]
+    rows = [line.partition("#")[0].lower().split() for line in (facts.text(f.HOSTS) or "").split("\n")]
     listed = {row[0] for row in rows if name in row[1:]}
     own = {item for item in listed if is_loopback(item) or item in facts.addresses}
     if not own and name in (facts.fqdn.lower(), facts.hostname.lower()):

@@ -45,6 +45,7 @@ APT_PATIENCE = 1800.0
 """Seconds for apt and dpkg to: they are never stopped half-way."""
 AGAIN = "recover"
 """The step in the journal while recorded steps are taken back: a second recovery goes on with it."""
+_GONE = "the history is gone, and with it what was there before the interrupted run"
 _Made = TypeVar("_Made", Answers, Listen, Auth, Test, Firewall)
 _DPKG = ("apt-get", "apt", "dpkg", "dpkg-deb")
 
@@ -68,6 +69,8 @@ class Recovery:
     def undo(self) -> Undone:
         """Everything as it was before the run; one commit where steps of it had been recorded."""
         self._begin()
+        if self.store.head() is None:
+            return Undone(not_undone=(_GONE,))
         return self._ended(self._all_undone())
 
     def _all_undone(self) -> Undone:
@@ -94,6 +97,8 @@ class Recovery:
     def accept(self) -> str:
         """The host stays as it is: that is recorded, and the journal closed. Returns the short id of the commit."""
         self._begin()
+        if self.store.head() is None:
+            self.recorder.baseline()
         self.recorder.drift()
         left = self.told.step or "nothing in particular"
         commit = self.recorder.note(f"Accepted as it is, with {left} half-done", self.told.step, "recover")

@@ -56,7 +56,7 @@ def option(cf: str, name: str) -> str | None:
 
 def trusted(cf: str) -> tuple[str, ...]:
     """The mechanisms whose users may relay (TRUST_AUTH_MECH)."""
-    lines = (line for line in cf.splitlines() if line.startswith("C{TrustAuthMech}"))
+    lines = (line for line in _lines(cf) if line.startswith("C{TrustAuthMech}"))
     return tuple(dict.fromkeys(word for line in lines for word in line.partition("}")[2].split()))
 
 
@@ -165,4 +165,9 @@ def changed(old: str, new: str) -> tuple[str, ...]:
 
 def statements(cf: str) -> list[str]:
     """What a .cf says: its lines without blank ones and comments."""
-    return [line for line in cf.splitlines() if line.strip() and not line.startswith("#")]
+    return [line for line in _lines(cf) if line.strip() and not line.startswith("#")]
+
+
+def _lines(cf: str) -> list[str]:
+    """As sendmail reads them: str.splitlines would end a line at each byte 0x85, half an UTF-8 letter in a comment."""
+    return [line.removesuffix("\r") for line in cf.split("\n")]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 
+from snapshots.entry import Kind
 from wizard import facts as f
 from wizard import sendmail_cf
 from wizard.capture import NoCaptureError
@@ -28,6 +29,9 @@ CF_LINES = "cf-lines"
 """Lines of sendmail.cf that no sendmail.mc gives, and that go when it is made again."""
 SUBMIT_CF_LINES = "submit-cf-lines"
 """The same of submit.cf."""
+LINKS = "links"
+"""Symbolic links that regular files take the place of."""
+_RENAMED = (f.SENDMAIL_CF, f.SUBMIT_MC, f.SUBMIT_CF, f.ACCESS)
 _DEBIAN_SUBMIT_MC = "/usr/share/sendmail/cf/debian/submit.mc"
 REWRITTEN = "mc-rewritten"
 """Lines of sendmail.cf that would change, since sendmailconfig itself edits sendmail.mc."""
@@ -47,13 +51,13 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
         if isinstance(change, FileChange) and isinstance(change.gate, Gate):
             plan = _gated(host, facts, plan, change, change.gate)
             if not facts.planned & _EDITS and plan.outcome is Outcome.PENDING:
-                plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts)))
+                plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *_links(facts)))
                 plan = _rewritten(host, facts, plan)
         elif isinstance(change, FileChange) and isinstance(change.gate, SubmitGate):
             plan = _submit_gated(host, facts, plan, change, change.gate)
         elif isinstance(change, DialogueChange):
             submit = _lost_of_submit(facts, _submit_given(host, facts))
-            plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *submit))
+            plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *submit, *_links(facts)))
             plan = _rewritten(host, facts, plan)
     return plan
 
@@ -164,13 +168,27 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
     return (Ending(CF_LINES, says, (*lines, *(f"comes back: {line}" for line in back))),)
 
 
+def _links(facts: Facts) -> tuple[Ending, ...]:
+    """Links of the admin's in the place of files that Debian's scripts write anew and rename."""
+    entries = [(path, facts.files.get(path)) for path in _RENAMED]
+    lines = tuple(
+        f"{path} -> {entry.content.decode('utf-8', 'replace')}"
+        for path, entry in entries
+        if entry is not None and entry.kind is Kind.SYMLINK
+    )
+    if not lines:
+        return ()
+    says = (
+        "sendmailconfig puts regular files in the place of these symbolic links, and what they lead to is read no more "
+        "(link the other way round: the file itself in /etc/mail)"
+    )
+    return (Ending(LINKS, says, lines),)
+
+
 def _submit_given(host: Host, facts: Facts) -> str | None:
     """What submit.cf will be: where there is no submit.mc, Debian's scripts put theirs there first (update_mc)."""
-    if (
-        facts.files.get(f.SUBMIT_MC) is not None
-        or f.SUBMIT_MC in facts.unreadable
-        or not {"m4"} <= facts.tools
-    ):
+    there = facts.files.get(f.SUBMIT_MC) is not None or f.SUBMIT_MC in facts.unreadable
+    if there or facts.submit_from_mc is not None or "m4" not in facts.tools:
         return facts.submit_from_mc
     try:
         content = host.path(_DEBIAN_SUBMIT_MC).read_bytes()

@@ -143,11 +143,11 @@ def test_a_write_that_fails_undoes_those_before_it(
 ) -> None:
     real, calls = Host.write, []
 
-    def write(self: Host, path: str, made: Entry) -> None:
+    def write(self: Host, path: str, made: Entry, dated: int | None = None) -> None:
         calls.append(path)
         if len(calls) == fails_at:
             raise HostError(f"{path} could not be written: No space left on device")
-        real(self, path, made)
+        real(self, path, made, dated)
 
     monkeypatch.setattr(Host, "write", write)
     run = bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n", "/etc/b": "new b\n"}))
@@ -158,7 +158,7 @@ def test_a_write_that_fails_undoes_those_before_it(
 
 def test_what_could_not_be_undone_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def spoil() -> bool:
-        def write(self: Host, path: str, made: Entry) -> None:
+        def write(self: Host, path: str, made: Entry, dated: int | None = None) -> None:
             raise HostError(f"{path} could not be written: Read-only file system")
 
         monkeypatch.setattr(Host, "write", write)

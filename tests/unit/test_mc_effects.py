@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wizard.mc_effects import TRUSTED, Planned, unplanned
-from wizard.sendmail_cf import changed, only_in
+from wizard.sendmail_cf import changed, only_in, statements
 
 LINES = st.lists(
     st.sampled_from(
@@ -98,3 +98,11 @@ def test_the_words_of_a_refusal_go_with_the_first_trust() -> None:
     assert len(unplanned(old, new, Planned())) == 3
     other = new.replace("5.7.1", "5.7.0")
     assert len(unplanned(old, other, Planned(adds=frozenset({TRUSTED})))) == 2
+
+
+@pytest.mark.parametrize("letter", ["\u00c5ngstr\u00f6m", "\u2026", "\u0445\u0430", "\x0c", "\x1d"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_comment_of_any_letters_is_one_line(letter: str, newline: str) -> None:
+    """Latin-1 keeps every byte of it, and makes line ends of some for Python, that are none for sendmail."""
+    comment = f"# dnl # for {letter} and {letter} us".encode().decode("latin-1")
+    assert statements(newline.join(["O A=1", comment, "O B=2", ""])) == ["O A=1", "O B=2"]

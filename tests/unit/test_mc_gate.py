@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from snapshots.entry import Entry, Kind
 from tests.authority import Authority, Signed
 from tests.steps.recorded import RECORDED, file, machine
 from wizard import facts as f
@@ -24,7 +25,7 @@ from wizard.plan import Outcome, Plan
 from wizard.sendmail_cf import option
 from wizard.steps import STEPS
 from wizard.steps.preflight import Preflight
-from wizard.trial import CF_LINES, EFFECTS, lost, tried
+from wizard.trial import CF_LINES, EFFECTS, LINKS, lost, tried
 
 pytestmark = pytest.mark.skipif(
     shutil.which("m4") is None or not Path("/usr/share/sendmail/cf/m4/cf.m4").exists(),
@@ -303,6 +304,16 @@ def test_lines_of_submit_cf_edited_by_hand_are_listed(host: Bench) -> None:
         files = {**facts.files, f.SUBMIT_CF: file(text), f.SUBMIT_MC: file(mc)}
         ends = tried(host, replace(facts, files=files), plan).ends
         assert tuple(line for ending in ends for line in ending.lines) == lines
+
+
+def test_links_that_sendmailconfig_replaces_are_told_of(host: Bench) -> None:
+    link = Entry(Kind.SYMLINK, 0o777, 0, 0, b"/srv/conf/access")
+    facts = facts_of(host, debian(host))
+    assert not any(plan.ends for plan in planned(host, facts).values())
+    plans = planned(host, replace(facts, files={**facts.files, f.ACCESS: link}))
+    found = {name: [(end.id, end.lines) for end in plan.ends] for name, plan in plans.items() if plan.ends}
+    wanted = [(LINKS, ("/etc/mail/access -> /srv/conf/access",))]
+    assert found == {"mc-includes": wanted, "sendmailconfig": wanted}
 
 
 def test_who_is_not_root_is_told_so(host: Bench) -> None:

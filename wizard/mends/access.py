@@ -35,7 +35,7 @@ class MendHostsAccess(Step):
             return Plan.blocked(
                 self.id, f"{f.HOSTS_ALLOW} is no plain file", f"look at it: ls -l {f.HOSTS_ALLOW}"
             )
-        rules = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        rules = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
         if rules and _ALLOWED.match(rules[0]):
             return Plan.done(self.id, "the first rule of hosts.allow lets them in")
         content = (render("hosts_allow.j2") + text).encode("latin-1")
@@ -75,7 +75,7 @@ class MendAccess(Step):
         entry, text = facts.files.get(f.ACCESS), facts.text(f.ACCESS)
         if entry is None or text is None:
             return Plan.done(self.id, f"there is no {f.ACCESS}")
-        lines = text.splitlines(keepends=True)
+        lines = re.findall(r".*\n|.+", text)
         if not any(map(refuses_us, lines)):
             return Plan.done(self.id, "no line of it refuses this host itself")
         new = "".join(f"#{line}" if refuses_us(line) else line for line in lines)
@@ -88,7 +88,7 @@ class MendAccess(Step):
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The lines are gone, and the map is newer."""
-        bad = any(map(refuses_us, (facts.text(f.ACCESS) or "").splitlines()))
+        bad = any(map(refuses_us, (facts.text(f.ACCESS) or "").split("\n")))
         old = host.mtime(f"{f.ACCESS}.db") < host.mtime(f.ACCESS)
         says = "the map is older than the file" if old else "no line refuses this host itself"
         return [Check("access", Sign.FAILED if bad or old else Sign.OK, says)]
