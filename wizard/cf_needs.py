@@ -1,6 +1,6 @@
 """What a sendmail.cf needs of this host to serve TLS and to start: the files that it names, and who may write its maps.
 
-Tried on Debian 12 and 13 (8.17.1.9, 8.18.1): without a regular file at ServerCertFile, ServerKeyFile or CACertFile, or with
+Tried on Debian 12 (8.17.1.9): without a regular file at ServerCertFile, ServerKeyFile or CACertFile, or with
 one that others may change, with a key that is not the certificate's, or with a path in one of these or CACertPath that is not absolute, sendmail starts, offers no
 STARTTLS, and says so in the log at most. A folder at CACertPath, a client certificate and its key, CRLFile and
 DHParameters may be missing. The start of Debian's init script makes the maps that are older than their
