@@ -110,10 +110,12 @@ class Host:
         except EntryError as error:
             raise HostError(str(error).rstrip(".")) from error
 
-    def write(self, path: str, entry: Entry) -> None:
-        """Write `entry` atomically in place of what is at `path`; raises HostError, then nothing was changed."""
+    def write(self, path: str, entry: Entry, over: HeldFile | None = None) -> Entry | None:
+        """Write `entry` atomically in place of what is at `path`; raises HostError, then nothing was changed.
+
+        Where that was not the file `over`, but another that somebody has put there since: returns that one."""
         try:
-            write_entry(self.path(path), entry)
+            return write_entry(self.path(path), entry, over.descriptor if over else None)
         except EntryError as error:
             raise HostError(str(error).rstrip(".")) from error
 

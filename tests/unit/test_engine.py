@@ -143,7 +143,7 @@ def test_a_write_that_fails_undoes_those_before_it(
 ) -> None:
     real, calls = Host.write, []
 
-    def write(self: Host, path: str, made: Entry) -> None:
+    def write(self: Host, path: str, made: Entry, over: object = None) -> None:
         calls.append(path)
         if len(calls) == fails_at:
             raise HostError(f"{path} could not be written: No space left on device")
@@ -158,7 +158,7 @@ def test_a_write_that_fails_undoes_those_before_it(
 
 def test_what_could_not_be_undone_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def spoil() -> bool:
-        def write(self: Host, path: str, made: Entry) -> None:
+        def write(self: Host, path: str, made: Entry, over: object = None) -> None:
             raise HostError(f"{path} could not be written: Read-only file system")
 
         monkeypatch.setattr(Host, "write", write)
