@@ -19,6 +19,7 @@ from wizard.host import Host, HostError
 from wizard.journal import Journal
 from wizard.look import READ_AT_START, look
 from wizard.plan import Change, ChangeError, Check, Effect, Outcome, Say, Sign
+from wizard.recall import intent
 from wizard.recorder import Recorder
 from wizard.rollback import FROM_MC, Rollback, newer_sources, old_maps
 from wizard.sendmailconfig import no_room
@@ -66,11 +67,14 @@ class RollbackSession:
     claims: list[Effect] = field(default_factory=list)
     """Packages that went, also in the killed run: what went with them, and was not theirs, comes back."""
     _newer: list[str] = field(default_factory=list, init=False)
+    _head: str = field(default="", init=False)
+    """The commit that holds everything as it was before the first file was changed."""
 
     def run(self, rollback: Rollback, facts: Facts) -> Undone:
         """Take back, look, record: one commit. What fails, or leaves the daemon without a listener that it had, is
         undone. Raises OSError when the journal cannot be written; then nothing was changed."""
-        self.journal.step(self.operation, rollback.reversal.head)
+        self._head = rollback.reversal.head
+        self.journal.step(self.operation, self._head)
         left = list(rollback.left)
         try:
             self._take_back(rollback, facts, left)
@@ -81,7 +85,7 @@ class RollbackSession:
         except Exception as error:
             # Whatever it was, also a mistake of ours: it is taken back whole, or not at all.
             why = str(error) or type(error).__name__
-            done = Undone(failed=why) if self.over else self._undo(why, facts, rollback.reversal.head)
+            done = Undone(failed=why) if self.over else self._undo(why, facts, self._head)
             if isinstance(error, ChangeError | HostError | StoreError | OSError):
                 return done
             raise
@@ -95,6 +99,7 @@ class RollbackSession:
         for stop in rollback.stops:
             self._do(stop)
         if rollback.packages is not None:
+            self._record_others()
             self.claims.append(rollback.packages.expect(self.host))
             self._do(rollback.packages)
         elif self.over:  # apt was done, and what follows it perhaps not
@@ -113,13 +118,24 @@ class RollbackSession:
         for path in self._newer:  # last, for each start of sendmail makes a map that is older than its source
             self._again(f"/{path}")
 
+    def _record_others(self) -> None:
+        """What others have done since the rollback was planned: the packages that go may take it along."""
+        if self.over:  # what differs is of the killed run as well: Recovery has recorded what is not
+            return
+        self.recorder.drift()
+        if self.recorder.head() != self._head:
+            self._head = self.recorder.head()
+            self.journal.step(self.operation, self._head)
+            for effect in self.done.effects:  # a step that begins anew has nothing in the journal yet
+                self.journal.change((), intent(effect))
+
     def _files(self, rollback: Rollback) -> set[str]:
         """Write what is to be; and bring back what removing packages took along that was not theirs to take."""
         targets = dict(rollback.reversal.targets)
         packages = [*self.claims, *self.done.effects]
         if self.claims:
-            targets = self.recorder.as_packages_left_them(targets, packages, rollback.reversal.head)
-            targets |= self.recorder.left_by_packages(targets, packages, rollback.reversal.head)
+            targets = self.recorder.as_packages_left_them(targets, packages, self._head)
+            targets |= self.recorder.left_by_packages(targets, packages, self._head)
         old = old_maps(self.host, self.store, rollback, targets)
         for change in rollback.file_changes(
             {path: pair for path, pair in targets.items() if path not in old}
@@ -209,7 +225,7 @@ class RollbackSession:
             "\n".join([*lines, *left]),
             target,
             [*self.claims, *self.done.effects],
-            rollback.reversal.head,
+            self._head,
         )
 
     def _undo(self, why: str, before: Facts, head: str) -> Undone:
