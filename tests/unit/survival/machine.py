@@ -93,7 +93,7 @@ class Machine:
         found = {
             path: state
             for path, state in found.items()
-            if not (_draft(path) or path.startswith((INFO, LOCKS)))
+            if not (_draft(path) or path.startswith((INFO, LOCKS, STATUS)))
         }
         running = self.host.systemd.running()
         for path in [path for path in found if path.startswith("run/daemons/")]:

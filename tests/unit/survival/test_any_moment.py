@@ -137,8 +137,8 @@ class Trial:
     def lost(self) -> list[Edit]:
         """What does not hold, and that nobody said."""
         made = [edit for edit in diary(self.machine) if edit.what != "saved"]
-        last = {(edit.path, edit.what in ("package", "no package")): edit for edit in made}
-        kept = [edit for edit in made if edit.what not in ("package", "no package", "mode", "link")]
+        last = {(edit.path, edit.what.removeprefix("no ")): edit for edit in made}
+        kept = [edit for edit in made if edit.what not in ("package", "no package", "mode", "owner", "link")]
         kept += [edit for edit in last.values() if edit not in kept]
         purged = [edit for edit in beside_apt(self.machine) if edit.path.startswith(PURGED)]
         return [

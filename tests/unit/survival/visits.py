@@ -19,7 +19,7 @@ from tests.unit.survival.fake_apt import Apt
 from tests.unit.survival.fake_dpkg import ACCOUNTS_LOCK, INTERRUPTED, KNOWN, LOCK, Dpkg, locked
 from tests.unit.survival.fake_files import rewrite, text
 from tests.unit.survival.fake_systemd import Systemd
-from tests.unit.survival.visitor import Act
+from tests.unit.survival.visitor import DIARY, Act
 
 Look = Callable[[Path], Act]
 FILES = (
@@ -95,8 +95,10 @@ def appended(path: str, line: str) -> Look:
         descriptor = os.open(place, os.O_WRONLY | os.O_APPEND)
 
         def act(root: Path) -> Sequence[Edit]:
-            # Into a file that has no name any more nobody writes for good: it was removed before he wrote.
-            if not os.fstat(descriptor).st_nlink and not place.is_file():
+            # Into a file that has no name any more nobody writes for good: it was removed before he wrote, or he himself
+            # has saved another in its place.
+            diary = (root.parent / DIARY).read_text() if (root.parent / DIARY).exists() else ""
+            if not os.fstat(descriptor).st_nlink and (not place.is_file() or f'"{path}"' in diary):
                 return ()
             os.write(descriptor, f"{line}\n".encode())
             return (Edit(path, "line", line),)
