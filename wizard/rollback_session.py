@@ -20,7 +20,7 @@ from wizard.journal import Journal
 from wizard.look import READ_AT_START, look
 from wizard.plan import Change, ChangeError, Check, Effect, Outcome, Say, Sign
 from wizard.recall import intent
-from wizard.recorder import Recorder
+from wizard.recorder import Recorder, Targets
 from wizard.rollback import FROM_MC, Rollback, newer_sources, old_maps
 from wizard.sendmailconfig import no_room
 from wizard.standing import FOLLOWING
@@ -30,7 +30,9 @@ from wizard.steps.saslauthd_start import answers_on_socket
 from wizard.witness import forget
 
 if TYPE_CHECKING:
+    from snapshots.entry import Entry
     from snapshots.store import Store
+    from wizard.provenance import States
 
 
 _SENDMAIL = {path.lstrip("/") for path in (*READ_AT_START, f.SENDMAIL_CONF)}
@@ -69,6 +71,8 @@ class RollbackSession:
     _newer: list[str] = field(default_factory=list, init=False)
     _head: str = field(default="", init=False)
     """The commit that holds everything as it was before the first file was changed."""
+    _late: States = field(default_factory=dict, init=False)
+    """What others have changed between the plan and that commit."""
 
     def run(self, rollback: Rollback, facts: Facts) -> Undone:
         """Take back, look, record: one commit. What fails, or leaves the daemon without a listener that it had, is
@@ -125,13 +129,28 @@ class RollbackSession:
         self.recorder.drift()
         if self.recorder.head() != self._head:
             self._head = self.recorder.head()
+            paths = [each.path for each in self.store.changed(self.store.find(self._head))]
+            self._late = self.store.entries(self._head, paths)
             self.journal.step(self.operation, self._head)
             for effect in self.done.effects:  # a step that begins anew has nothing in the journal yet
                 self.journal.change((), intent(effect))
 
+    def _with_late(self, targets: Targets) -> dict[str, tuple[Entry | None, Entry | None]]:
+        """The targets, with what others have done to these paths since the rollback was planned; their folders stay."""
+        found = dict(targets)
+        for path in targets.keys() & self._late.keys():
+            now, wanted = targets[path]
+            late = self._late[path]
+            found[path] = (late, self.recorder.merge(path, now, late, wanted).entry)
+        stay = [path for path in self._late if found.get(path, (None, None))[1] is not None]
+        for folder, (now, wanted) in targets.items():
+            if wanted is None and any(path.startswith(f"{folder}/") for path in stay):
+                found[folder] = (now, now)
+        return found
+
     def _files(self, rollback: Rollback) -> set[str]:
         """Write what is to be; and bring back what removing packages took along that was not theirs to take."""
-        targets = dict(rollback.reversal.targets)
+        targets = self._with_late(rollback.reversal.targets)
         packages = [*self.claims, *self.done.effects]
         if self.claims:
             targets = self.recorder.as_packages_left_them(targets, packages, self._head)
