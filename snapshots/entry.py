@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from snapshots import exchange
 from snapshots.xattrs import Xattrs, apply_xattrs, read_xattrs
 
 _ATTEMPTS = 5
@@ -186,8 +187,9 @@ def _special(found: os.stat_result) -> str:
     return f"{name}:{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
 
 
-def write_entry(path: Path, entry: Entry, dated: int | None = None) -> None:
-    """Makes `path` exactly `entry`, in one rename.
+def write_entry(path: Path, entry: Entry, over: int | None = None, dated: int | None = None) -> Entry | None:
+    """Makes `path` exactly `entry`, in one rename. `over` is the file that this replaces, open: returns what was
+    replaced where that is another one, which somebody has put there since; else None.
 
     A symbolic link at `path` is replaced, never followed. A folder that is there already keeps what is
     in it and gets the mode, owner and attributes. A regular file is dated `dated` (nanoseconds since the epoch), None:
@@ -206,9 +208,11 @@ def write_entry(path: Path, entry: Entry, dated: int | None = None) -> None:
             _refuse_large(folder, name, path)
             if entry.kind is Kind.DIRECTORY and _is_directory(folder, name):
                 _dress_directory(folder, name, entry)
+                met = None
             else:
-                _replace(folder, name, path, entry, dated)
+                met = _replace(folder, name, path, entry, over, dated)
             os.fsync(folder)
+            return met
     except OSError as cause:
         raise entry_error("could not be written", path, cause) from cause
 
@@ -265,7 +269,9 @@ def _is_directory(folder: int, name: bytes) -> bool:
         return False
 
 
-def _replace(folder: int, name: bytes, path: Path, entry: Entry, dated: int | None) -> None:
+def _replace(
+    folder: int, name: bytes, path: Path, entry: Entry, over: int | None, dated: int | None
+) -> Entry | None:
     temporary = (TEMPORARY_PREFIX + secrets.token_hex(8)).encode()
     try:
         if entry.kind is Kind.FILE:
@@ -275,10 +281,22 @@ def _replace(folder: int, name: bytes, path: Path, entry: Entry, dated: int | No
         else:
             os.mkdir(temporary, 0o700, dir_fd=folder)
             _dress_directory(folder, temporary, entry)
+        if over is not None and exchange.exchange(folder, temporary, name):
+            return _displaced(folder, temporary, path, over)
         _take_place(folder, temporary, name, entry.kind)
+        return None
     except BaseException:
         _discard(folder, temporary)
         raise
+
+
+def _displaced(folder: int, temporary: bytes, path: Path, over: int) -> Entry | None:
+    """What is under the temporary name by now, where it is not the file that was to be replaced; it goes."""
+    there, expected = os.stat(temporary, dir_fd=folder, follow_symlinks=False), os.fstat(over)
+    other = (there.st_dev, there.st_ino) != (expected.st_dev, expected.st_ino)
+    met = read_entry(path.with_name(os.fsdecode(temporary))) if other else None
+    _discard(folder, temporary)
+    return met
 
 
 def _make_file(folder: int, temporary: bytes, entry: Entry, dated: int | None) -> None:

@@ -17,6 +17,11 @@ class HeldFile:
         self._descriptor = descriptor
         self.content = self._read()
 
+    @property
+    def descriptor(self) -> int:
+        """Of the open file, as long as it is held."""
+        return self._descriptor
+
     def late(self) -> bytes | None:
         """What is in it now, where that is not what was seen last time; None while nothing came. Raises OSError."""
         content = self._read()

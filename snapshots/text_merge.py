@@ -99,7 +99,7 @@ def _decided(merged: bytes, size: int, ours: bytes, choice: Choice | None) -> Co
             # All that the change had left is still there in one piece: lines beside it are work of the admin's.
             pieces.append(mine[:at] + theirs + mine[at + len(base) :])
         elif choice is Choice.BOTH and not base:
-            pieces.append(theirs + mine)
+            pieces.append(mine + theirs)
         elif choice in (Choice.KEEP, Choice.RESTORE):
             pieces.append(mine if choice is Choice.KEEP else theirs)
         else:

@@ -80,6 +80,7 @@ class Counter:
         sys.dont_write_bytecode = True
         for name in _COUNTED:
             setattr(os, name, self._counted(name, getattr(os, name)))
+        self._watch_exchange()
         self._watch_files()
         self._watch_commands()
         self._watch_children()
@@ -137,6 +138,23 @@ class Counter:
                 return real(*args, **kwargs)
 
         return counted
+
+    def _watch_exchange(self) -> None:
+        """A rename that is none of os; there is none without the program's own modules."""
+        try:
+            from snapshots import exchange
+        except ModuleNotFoundError:
+            return
+        real = exchange.exchange
+
+        @functools.wraps(real)
+        def exchanged(folder: int, one: bytes, other: bytes) -> bool:
+            if not self._counts():
+                return real(folder, one, other)
+            with self.operation(f"rename {_place(one, folder)} -> {_place(other, folder)}"):
+                return real(folder, one, other)
+
+        exchange.exchange = exchanged
 
     def _watch_files(self) -> None:
         real = io.open

@@ -49,6 +49,7 @@ _VALUED = re.compile(
     r"|groups|skel|key|password|root|prefix|selinux-user|users)|-[bcdefgGkKpPRsuZ]"
 )
 """Options of adduser(8), useradd(8) and groupadd(8) whose value is a word of its own."""
+_MD5 = re.compile(r"[0-9a-f]{32}")
 _ACCOUNT = re.compile(r"[A-Za-z_][\w.-]*\$?")
 
 
@@ -79,7 +80,8 @@ class Footprint:
         """Whether there is evidence that these packages made, changed or removed `path`, which differs.
 
         A file that was there before and still is, is theirs only with the very bytes that they ship: a script that
-        names it may make it only where it is missing (netbase's postinst and /etc/hosts). With the same bytes as before
+        names it may make it only where it is missing (netbase's postinst and /etc/hosts). So is a new conffile, for its
+        bytes are known to dpkg: with others somebody has edited it, and it stays. With the same bytes as before
         and another owner or mode, it is theirs where a script names it."""
         full = "/" + path.strip("/")
         entry = after or before
@@ -91,6 +93,8 @@ class Footprint:
             return posixpath.basename(full) in self.words and (before is None or after is None)
         if before is not None and after is not None:
             return self._changed(full, before, after)
+        if after is not None and after.kind is Kind.FILE and full in self.shipped:
+            return self.shipped[full] == _md5(after)
         if full in self.listed or full in self.named or _SUFFIX.sub("", full) in self.listed:
             return True
         folder, name = posixpath.split(full)
@@ -236,7 +240,8 @@ def conffile_sums(status: str, packages: Iterable[str]) -> dict[str, str]:
         conffiles = re.search(r"^Conffiles:\n((?: .*\n?)+)", block, re.MULTILINE)
         if name and conffiles and wanted & {name[1], full}:
             rows = [line.split() for line in conffiles[1].splitlines()]
-            sums |= {row[0]: row[1] for row in rows if len(row) >= 2}
+            # While dpkg is in the middle of it a new one has `newconffile` there.
+            sums |= {row[0]: row[1] for row in rows if len(row) >= 2 and _MD5.fullmatch(row[1])}
     return sums
 
 

@@ -110,12 +110,15 @@ class Host:
         except EntryError as error:
             raise HostError(str(error).rstrip(".")) from error
 
-    def write(self, path: str, entry: Entry, dated: int | None = None) -> None:
+    def write(
+        self, path: str, entry: Entry, over: HeldFile | None = None, dated: int | None = None
+    ) -> Entry | None:
         """Write `entry` atomically in place of what is at `path`, dated `dated` (nanoseconds since the epoch), else now.
 
-        Raises HostError, then nothing was changed."""
+        Where that was not the file `over`, but another that somebody has put there since: returns that one. Raises
+        HostError, then nothing was changed."""
         try:
-            write_entry(self.path(path), entry, dated)
+            return write_entry(self.path(path), entry, over.descriptor if over else None, dated)
         except EntryError as error:
             raise HostError(str(error).rstrip(".")) from error
 

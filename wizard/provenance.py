@@ -6,7 +6,7 @@ brought, names of accounts. Everything else that changed meanwhile is somebody e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from snapshots.accounts import database, records_of
@@ -14,6 +14,7 @@ from snapshots.entry import Entry, Kind
 from wizard.changes.claim import Claim
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
+from wizard.derived import derived
 
 if TYPE_CHECKING:
     from snapshots.merge import EntryMerge
@@ -33,6 +34,8 @@ class Provenance:
     files: tuple[FileEffect, ...]
     claims: tuple[Claim, ...]
     merge: Merge
+    known: States = field(default_factory=dict)
+    """How a command writes files whenever it writes them, where that is known."""
 
     @classmethod
     def of(cls, host: Host, effects: Sequence[Effect], merge: Merge) -> Provenance:
@@ -56,10 +59,31 @@ class Provenance:
             claims = [claim.without(each) for claim in claims]
         return replace(self, claims=tuple(claims))
 
+    def written(self, files: Mapping[str, Entry]) -> Provenance:
+        """The same, where it is known how a command writes these files when it writes them."""
+        return replace(self, known=files)
+
+    def edited(self, path: str, before: Entry | None, live: Entry | None) -> bool:
+        """Whether somebody has edited a file since a command wrote it, or that the command has not come to."""
+        known = self.known.get(path)
+        return (
+            known is not None and live is not None and live.kind is Kind.FILE and live not in (before, known)
+        )
+
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths of the files that were written, each once."""
         return tuple(dict.fromkeys(_relative(effect.path) for effect in self.files))
+
+    def met(self, before: States) -> dict[str, Entry | None]:
+        """What somebody else had made of a path since `before` when we wrote to it first, or removed it: the history is
+        to have that even where nothing of it is left."""
+        found: dict[str, Entry | None] = {}
+        for path in self.paths:
+            entry, then = before.get(path), self._files_of(path)[0].before
+            if entry != then and not self.claimed(path, entry, then) and not derived(path):
+                found[path] = then
+        return found
 
     def ours(self, before: States, live: States) -> dict[str, Entry | None]:
         """What the step made of `before`, without anybody else's work: what its commit is to hold."""
@@ -126,6 +150,8 @@ class Provenance:
         """What a command was seen to write there, where somebody has changed that since."""
         if database(path) or left is None or left.kind is not Kind.FILE:
             return None
+        if path in self.known:
+            return self.known[path] if self.known[path] != left else None
         files = (claim.left[path] for claim in self.claims if path in claim.left)
         return next(
             (replace(left, content=file.content) for file in files if file.content != left.content), None

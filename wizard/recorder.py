@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence, Set
 from typing import TYPE_CHECKING
 
 from snapshots.accounts import database
-from snapshots.entry import is_temporary
+from snapshots.entry import Kind, is_temporary
 from snapshots.errors import StoreError
 from snapshots.store import Author, author_from_environment
 from wizard.changes.file import FileEffect, merged
+from wizard.changes.packages import PackagesBefore, PackagesEffect
 from wizard.derived import KEPT_UP
 from wizard.events import Drifted, Report
 from wizard.facts import DECLARED
@@ -188,6 +189,19 @@ class Recorder:
         """What these effects may call their own, as dpkg's lists are now. Raises HostError."""
         return Provenance.of(self.host, effects, self.merge)
 
+    def as_brought(self, packages: Sequence[PackagesEffect | PackagesBefore]) -> dict[str, Entry]:
+        """The files of packages that went as these write them, by the newest step that brought packages: where they are
+        there again somebody may have edited them since, and that stays."""
+        from wizard.rollback import effects_of
+
+        tops = [path.lstrip("/") for effect in packages for path in effect.tops]
+        for commit in self.store.history() if tops else ():
+            effects = effects_of(self.store, commit) if commit.operation == "apply" else []
+            if any(isinstance(effect, PackagesEffect) and effect.installed for effect in effects):
+                found = self.store.entries(commit.id, tops)
+                return {path: entry for path, entry in found.items() if entry and entry.kind is Kind.FILE}
+        return {}
+
     def left_by_packages(self, targets: Targets, effects: Sequence[Effect], before: str) -> Targets:
         """What packages did, when they went or came again, to what is not among the targets: each from what it is to what
         the commit `before` has. Work of others in their folders comes back, and so do folders of what is to be."""
@@ -213,9 +227,14 @@ class Recorder:
         }
 
     def _own(self, effects: Sequence[Effect], before: str) -> dict[str, Entry | None]:
-        """What the effects made of the commit `before`, without anybody else's work."""
+        """What the effects made of the commit `before`, without anybody else's work; what of that we met is committed
+        first."""
         provenance = self.provenance(effects)
-        return provenance.ours(*self.states(provenance, before))
+        then, live = self.states(provenance, before)
+        if others := provenance.met(then):
+            self.drift(others)
+            then = {**then, **others}
+        return provenance.ours(then, live)
 
     def merge(self, path: str, base: Entry | None, ours: Entry | None, theirs: Entry | None) -> EntryMerge:
         return merged(self.host, f"/{path}", base, ours, theirs)

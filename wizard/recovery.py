@@ -228,12 +228,17 @@ class Recovery:
 
     def _record_others(self) -> None:
         """Work of others since the run was killed half-way, before packages go that may take it along."""
-        provenance = self.recorder.provenance(self._effects())
+        effects = self._effects()
+        went = [effect for effect in effects if isinstance(effect, PackagesBefore)]
+        provenance = self.recorder.provenance(effects).written(self.recorder.as_brought(went))
         then, live = self.recorder.states(provenance, self.recorder.head(), set(provenance.paths))
         others = {
             path: entry
             for path, entry in live.items()
-            if entry is not None and not provenance.claimed(path, then[path], entry)
+            if entry is not None
+            and (
+                not provenance.claimed(path, then[path], entry) or provenance.edited(path, then[path], entry)
+            )
         }
         self.recorder.drift(others)
 

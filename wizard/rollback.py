@@ -196,7 +196,7 @@ def _with_files_of(store: Store, target: Target, reversal: Reversal, kept: Claim
     goes = [
         path
         for path, (before, after) in reversal.targets.items()
-        if after is None and kept.owns(path, None, before)
+        if after is None and kept.owns(path, before, None)
     ]
     then = store.entries(came[0].id, goes) if came else dict.fromkeys(goes)
     targets = {path: pair for path, pair in reversal.targets.items() if path not in goes}

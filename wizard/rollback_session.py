@@ -20,7 +20,8 @@ from wizard.host import Host, HostError
 from wizard.journal import Journal
 from wizard.look import READ_AT_START, look
 from wizard.plan import Change, ChangeError, Check, Effect, Outcome, Say, Sign
-from wizard.recorder import Recorder
+from wizard.recall import intent
+from wizard.recorder import Recorder, Targets
 from wizard.rollback import FROM_MC, Rollback, newer_sources, old_maps
 from wizard.sendmailconfig import no_room
 from wizard.standing import FOLLOWING
@@ -30,7 +31,9 @@ from wizard.steps.saslauthd_start import answers_on_socket
 from wizard.witness import forget
 
 if TYPE_CHECKING:
+    from snapshots.entry import Entry
     from snapshots.store import Store
+    from wizard.provenance import States
 
 
 _SENDMAIL = {path.lstrip("/") for path in (*READ_AT_START, f.SENDMAIL_CONF)}
@@ -67,13 +70,18 @@ class RollbackSession:
     claims: list[Effect] = field(default_factory=list)
     """Packages that went, also in the killed run: what went with them, and was not theirs, comes back."""
     _newer: list[str] = field(default_factory=list, init=False)
+    _head: str = field(default="", init=False)
+    """The commit that holds everything as it was before the first file was changed."""
+    _late: States = field(default_factory=dict, init=False)
+    """What others have changed between the plan and that commit."""
     _down: bool = field(default=False, init=False)
     """Whether sendmail did not start, and may stay so."""
 
     def run(self, rollback: Rollback, facts: Facts) -> Undone:
         """Take back, look, record: one commit. What fails, or leaves the daemon without a listener that it had, is
         undone. Raises OSError when the journal cannot be written; then nothing was changed."""
-        self.journal.step(self.operation, rollback.reversal.head)
+        self._head = rollback.reversal.head
+        self.journal.step(self.operation, self._head)
         left = list(rollback.left)
         try:
             self._take_back(rollback, facts, left)
@@ -84,7 +92,7 @@ class RollbackSession:
         except Exception as error:
             # Whatever it was, also a mistake of ours: it is taken back whole, or not at all.
             why = str(error) or type(error).__name__
-            done = Undone(failed=why) if self.over else self._undo(why, facts, rollback.reversal.head)
+            done = Undone(failed=why) if self.over else self._undo(why, facts, self._head)
             if isinstance(error, ChangeError | HostError | StoreError | OSError):
                 return done
             raise
@@ -98,6 +106,7 @@ class RollbackSession:
         for stop in rollback.stops:
             self._do(stop)
         if rollback.packages is not None:
+            self._record_others()
             self.claims.append(rollback.packages.expect(self.host))
             self._do(rollback.packages)
         elif self.over:  # apt was done, and what follows it perhaps not
@@ -123,13 +132,39 @@ class RollbackSession:
         for path in self._newer:  # last, for each start of sendmail makes a map that is older than its source
             self._again(f"/{path}")
 
+    def _record_others(self) -> None:
+        """What others have done since the rollback was planned: the packages that go may take it along."""
+        if self.over:  # what differs is of the killed run as well: Recovery has recorded what is not
+            return
+        self.recorder.drift()
+        if self.recorder.head() != self._head:
+            self._head = self.recorder.head()
+            paths = [each.path for each in self.store.changed(self.store.find(self._head))]
+            self._late = self.store.entries(self._head, paths)
+            self.journal.step(self.operation, self._head)
+            for effect in self.done.effects:  # a step that begins anew has nothing in the journal yet
+                self.journal.change((), intent(effect))
+
+    def _with_late(self, targets: Targets) -> dict[str, tuple[Entry | None, Entry | None]]:
+        """The targets, with what others have done to these paths since the rollback was planned; their folders stay."""
+        found = dict(targets)
+        for path in targets.keys() & self._late.keys():
+            now, wanted = targets[path]
+            late = self._late[path]
+            found[path] = (late, self.recorder.merge(path, now, late, wanted).entry)
+        stay = [path for path in self._late if found.get(path, (None, None))[1] is not None]
+        for folder, (now, wanted) in targets.items():
+            if wanted is None and any(path.startswith(f"{folder}/") for path in stay):
+                found[folder] = (now, now)
+        return found
+
     def _files(self, rollback: Rollback) -> set[str]:
         """Write what is to be; and bring back what removing packages took along that was not theirs to take."""
-        targets = dict(rollback.reversal.targets)
+        targets = self._with_late(rollback.reversal.targets)
         packages = [*self.claims, *self.done.effects]
         if self.claims:
-            targets = self.recorder.as_packages_left_them(targets, packages, rollback.reversal.head)
-            targets |= self.recorder.left_by_packages(targets, packages, rollback.reversal.head)
+            targets = self.recorder.as_packages_left_them(targets, packages, self._head)
+            targets |= self.recorder.left_by_packages(targets, packages, self._head)
         old = old_maps(self.host, self.store, rollback, targets)
         for change in rollback.file_changes(
             {path: pair for path, pair in targets.items() if path not in old}
@@ -241,7 +276,7 @@ class RollbackSession:
             "\n".join([*lines, *left]),
             target,
             [*self.claims, *self.done.effects],
-            rollback.reversal.head,
+            self._head,
         )
 
     def _undo(self, why: str, before: Facts, head: str) -> Undone:

@@ -55,7 +55,9 @@ class Undo:
     def _run(self, effects: Sequence[Effect], roll_back: Sequence[Step]) -> None:
         packages = [effect for effect in effects if isinstance(effect, (PackagesEffect, PackagesBefore))]
         kept = self._kept(packages)
-        provenance = self.recorder.provenance(effects).without(kept)
+        provenance = (
+            self.recorder.provenance(effects).without(kept).written(self.recorder.as_brought(packages))
+        )
         earlier = {step: self._roll_back(step) for step in roll_back}
         leave = {path for entries in earlier.values() for path in entries}
         then, live = self.recorder.states(provenance, self.before, leave)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from snapshots.entry import Entry, Kind
+from snapshots.held import HeldFile
 from snapshots.store import Store
 from wizard import engine as engine_module
 from wizard.answers import Answers
@@ -143,11 +144,13 @@ def test_a_write_that_fails_undoes_those_before_it(
 ) -> None:
     real, calls = Host.write, []
 
-    def write(self: Host, path: str, made: Entry, dated: int | None = None) -> None:
+    def write(
+        self: Host, path: str, made: Entry, over: HeldFile | None = None, dated: int | None = None
+    ) -> None:
         calls.append(path)
         if len(calls) == fails_at:
             raise HostError(f"{path} could not be written: No space left on device")
-        real(self, path, made, dated)
+        real(self, path, made, over, dated)
 
     monkeypatch.setattr(Host, "write", write)
     run = bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n", "/etc/b": "new b\n"}))
@@ -158,7 +161,7 @@ def test_a_write_that_fails_undoes_those_before_it(
 
 def test_what_could_not_be_undone_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def spoil() -> bool:
-        def write(self: Host, path: str, made: Entry, dated: int | None = None) -> None:
+        def write(self: Host, path: str, made: Entry, over: object = None, dated: int | None = None) -> None:
             raise HostError(f"{path} could not be written: Read-only file system")
 
         monkeypatch.setattr(Host, "write", write)

@@ -97,11 +97,16 @@ def ours(tmp_path: Path) -> Footprint:
     return footprint(host, ["ours"])
 
 
+def test_a_new_conffile_is_theirs_as_it_was_shipped_and_not_once_it_was_edited(ours: Footprint) -> None:
+    assert ours.owns("etc/default/ours", None, _file(b"as shipped"))
+    assert not ours.owns("etc/default/ours", None, _file(b"as shipped, and a line of mine"))
+    assert ours.owns("etc/default/ours", _file(b"as shipped, and a line of mine"), None)
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "etc/cron.d/ours",
-        "etc/default/ours",
         "etc/default/ours.dpkg-new",
         "etc/init.d/ours",
         "etc/ours",
@@ -273,6 +278,7 @@ def test_paths_that_are_looked_at_are_not_written() -> None:
 def test_sysusers_and_conffiles_of_odd_lines() -> None:
     assert list(sysusers("u\nu! locked -\n\nx y z\ng %v -\n")) == ["locked"]
     assert conffile_sums("", ["a"]) == {}
-    block = "Package: a\nArchitecture: amd64\nConffiles:\n /etc/x 12 obsolete\n /etc/odd\nMulti-Arch: same\n"
-    assert conffile_sums(block, ["a:amd64"]) == {"/etc/x": "12"}
+    sums = "12" * 16
+    block = f"Package: a\nArchitecture: amd64\nConffiles:\n /etc/x {sums} obsolete\n /etc/y newconffile\n /etc/odd\nMulti-Arch: same\n"
+    assert conffile_sums(block, ["a:amd64"]) == {"/etc/x": sums}
     assert conffile_sums(block, ["a:i386"]) == {}

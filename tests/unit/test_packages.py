@@ -181,7 +181,7 @@ def test_what_others_need_by_now_stays_and_the_rest_goes(machine: FakeHost) -> N
     assert reversal.left == ("sasl2-bin stays, since logins needs it",)
     assert "sasl2-bin stays, since logins needs it" in reversal.describe().title
     kept = reversal.kept(machine)
-    assert kept.owns("etc/default/saslauthd", None, Entry(Kind.FILE, 0o644, 0, 0, b"x"))
+    assert kept.owns("etc/default/saslauthd", Entry(Kind.FILE, 0o644, 0, 0, b"x"), None)
     assert "sasl" in kept.accounts
     undone(machine, effect)
     assert here(machine) == {*BEFORE, "logins", "sasl2-bin"}

@@ -119,6 +119,7 @@ class FileChange:
 
     def _written(self, host: Host, say: Say, over: bool) -> FileEffect:
         passed: Entry | None = None
+        met: Entry | None = None
         for attempt in range(ATTEMPTS):
             old = host.hold(self.path)
             live, dated = host.entry(self.path), host.dated(self.path)
@@ -132,14 +133,18 @@ class FileChange:
                 continue
             if wanted != live or self.before == self.after:  # the same once more: with a new date
                 try:
-                    _put(host, self.path, wanted, say, self.dated if wanted == self.after else None)
+                    date = self.dated if wanted == self.after else None
+                    met = _put(host, self.path, wanted, old, say, date)
                 except HostError as error:  # nobody knows whether the rename was before it
                     raise ChangeError(str(error), FileEffect(self.path, live, wanted, dated=dated)) from error
             # What is there already came by what we did before: apt removed it, or a killed run wrote it.
             found = self.before if live == self.after else live
             date = dated if found == live else None
             effect = FileEffect(self.path, found, wanted, (old,) if old else (), date)
-            self._look_again(host, effect, say)
+            if met is None:
+                self._look_again(host, effect, say)
+            else:
+                self._bring_back(host, effect, met, say)
             if self._must_pass(wanted, passed):  # it was written to faster than the gate can look
                 try:
                     self._let_by(host, host.entry(self.path), say)
@@ -168,13 +173,23 @@ class FileChange:
             raise StaleError(f"{self.path} has changed since its diff was shown; nothing was written")
         return merged(host, self.path, self.before, live, self.after)
 
+    def _bring_back(self, host: Host, effect: FileEffect, met: Entry, say: Say) -> None:
+        """Somebody saved another file under this name between our last look and the rename: it is merged, too."""
+        seen = next((held.content for held in effect.held), b"")
+        if met.kind is not Kind.FILE:
+            _put(host, self.path, met, None, say, None)
+            raise ChangeError(
+                f"{self.path} was replaced by something else at the same time; that stays", effect
+            )
+        _into(host, effect, seen, met.content, say)
+
     def _look_again(self, host: Host, effect: FileEffect, say: Say) -> None:
         """What came into the old file while it was replaced goes into the new one, at once."""
         now = host.entry(self.path)
         for held in effect.held:
             seen = held.content
             if (late := held.late()) is not None:
-                _bring_over(host, self.path, seen, late, say)
+                _into(host, effect, seen, late, say)
                 return
         if now != effect.after and not (derived(self.path[1:]) or _still_there(effect.after, now)):
             raise ChangeError(
@@ -244,15 +259,28 @@ def _word(path: str, before: Entry | None, after: Entry | None) -> str:
     return f"bring back {path}" if before is None else f"roll back what was changed in {path}"
 
 
-def _put(host: Host, path: str, entry: Entry | None, say: Say, dated: int | None) -> None:
+def _put(
+    host: Host, path: str, entry: Entry | None, old: HeldFile | None, say: Say, dated: int | None
+) -> Entry | None:
+    """Returns what somebody else has put there in place of `old`, and was replaced."""
+    met = None
     if entry is not None:
-        host.write(path, entry, dated)
+        met = host.write(path, entry, old, dated)
     elif host.path(path).is_dir() and not host.path(path).is_symlink() and host.names(path):
         say(f"{path} stays: it still holds {host.names(path)[0]}")
-        return
+        return None
     else:
         host.remove(path)
     say(f"{'removed' if entry is None else 'wrote'} {path}")
+    return met
+
+
+def _into(host: Host, effect: FileEffect, seen: bytes, late: bytes, say: Say) -> None:
+    """As `_bring_over`, for what was just written. Raises ChangeError, which says what that was."""
+    try:
+        _bring_over(host, effect.path, seen, late, say)
+    except ChangeError as error:
+        raise ChangeError(str(error), effect) from error
 
 
 def _bring_over(host: Host, path: str, seen: bytes, late: bytes, say: Say) -> None:
@@ -261,8 +289,8 @@ def _bring_over(host: Host, path: str, seen: bytes, late: bytes, say: Say) -> No
     if now is None or now.kind is not Kind.FILE:
         # Removed by us, and written to by somebody who had it open: it is his file now.
         raise ChangeError(f"{path} was written to while it was removed")
-    base, wanted = replace(now, content=seen), replace(now, content=late)
-    merge = merged(host, path, base, now, wanted, Choice.BOTH)  # neither side is ours
+    base, theirs = replace(now, content=seen), replace(now, content=late)
+    merge = merged(host, path, base, theirs, now, Choice.BOTH)  # where both changed the same theirs stays
     say(f"{path} was written to at the same time: that is kept")
     FileChange(path, now, merge.entry, over=True).apply(host, say)
     if merge.conflicts:

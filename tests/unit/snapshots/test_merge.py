@@ -148,9 +148,9 @@ def test_conflicting_hunks_are_shown_and_chosen_one_by_one() -> None:
 
 
 def test_what_two_have_added_in_the_same_place_can_both_stay() -> None:
-    base, ours, theirs = b"1\n2\n3", b"1\n2\n3\nmine\n", b"1\n2\n3\nhis\nhis too\n"
+    base, ours, theirs = b"1\n2\n3", b"1\n2\n3\nhis\nhis too\n", b"1\n2\n3\nmine\n"
     assert merge_text(base, ours, theirs, Choice.BOTH).content == b"1\n2\n3\nhis\nhis too\nmine\n"
-    assert merge_text(base, b"1\n2\nthree", theirs, Choice.BOTH).conflict
+    assert merge_text(base, b"1\n2\nthree", ours, Choice.BOTH).conflict
     assert merge_text(b"1\n", b"one\n", b"uno\n", Choice.BOTH).conflict
     assert merge_text(b"1\n", b"\0", b"uno\n", Choice.BOTH).conflict
 

@@ -34,12 +34,21 @@ class Edit:
 
     path: str
     what: str
-    """`line`, `mode`, `owner`, `absent` or `link`."""
+    """`line`, `no line`, `member`, `mode`, `owner`, `absent`, `link`, `package` or `no package`."""
     value: object
 
     def holds(self, root: Path) -> bool:
         """Whether it is so now."""
         place = root / self.path
+        if self.what in ("package", "no package"):
+            here = place.is_file() and place.read_text().split()[1] != "config-files"
+            return here == (self.what == "package")
+        if self.what == "no line":
+            return not place.is_file() or self.value not in text(place).splitlines()
+        if self.what == "member":
+            group, name = str(self.value).split(":")
+            lines = [line for line in text(place).splitlines() if line.startswith(f"{group}:")]
+            return any(name in line.rpartition(":")[2].split(",") for line in lines)
         if self.what == "absent":
             return not os.path.lexists(place)
         if not os.path.lexists(place):

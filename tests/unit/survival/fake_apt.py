@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.unit.survival.fake_dpkg import INTERRUPTED, Dpkg, DpkgError
+from tests.unit.survival.fake_dpkg import INTERRUPTED, LOCK, Dpkg, DpkgError, locked
 from tests.unit.survival.fake_files import put, text
 from tests.unit.survival.fake_packages import CATALOGUE, Package, named
 from tests.unit.survival.fake_systemd import Said
@@ -56,13 +56,14 @@ class Apt:
         if "-s" in asked.words:
             lines = [f"{'Purg' if purge else 'Remv'} {each.name} [{each.version}]\n" for each in goes]
             return 0, "".join([*lines, *(f"Inst {each.name} ({each.version})\n" for each in comes)])
-        if (self.dpkg.root / INTERRUPTED).exists():
-            return 100, "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'.\n"
-        try:
-            self._done(asked, comes, goes, arguments)
-        except DpkgError as error:
-            self.dpkg.end()
-            return 100, f"{error}E: Sub-process /usr/bin/dpkg returned an error code (1)\n"
+        with locked(self.dpkg.root / LOCK):
+            if (self.dpkg.root / INTERRUPTED).exists():
+                return 100, "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'.\n"
+            try:
+                self._done(asked, comes, goes, arguments)
+            except DpkgError as error:
+                self.dpkg.end()
+                return 100, f"{error}E: Sub-process /usr/bin/dpkg returned an error code (1)\n"
         return 0, ""
 
     def mark(self, verb: str, *names: str) -> Said:

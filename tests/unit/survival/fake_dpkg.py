@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +17,9 @@ from tests.unit.survival.fake_systemd import Said, Systemd
 KNOWN = "var/lib/dpkg/known"
 INFO = "var/lib/dpkg/info"
 OVERRIDES = "var/lib/dpkg/statoverride"
+STATUS = "var/lib/dpkg/status"
+LOCK = "var/lib/dpkg/lock-frontend"
+ACCOUNTS_LOCK = "etc/.pwd.lock"
 INTERRUPTED = "var/lib/dpkg/updates/0000"
 WHOLE = ("installed", "config-files")
 """The states in which nothing is half-done."""
@@ -155,6 +162,7 @@ class Dpkg:
             drop(self.root / KNOWN / package.name)
             for kind in ("list", "postinst"):
                 drop(self.root / INFO / f"{package.name}.{kind}")
+            self._note_conffiles(package, here=False)
 
     def overrides(self) -> list[str]:
         """What dpkg was told to leave alone."""
@@ -176,12 +184,32 @@ class Dpkg:
         put(self.root / INFO / f"{package.name}.list", "".join(f"/{path}\n" for path in listed))
         names = "".join(f"adduser --system {name}\n" for name in (*package.users, *package.groups))
         put(self.root / INFO / f"{package.name}.postinst", names)
+        self._note_conffiles(package, here=True)
+
+    def _note_conffiles(self, package: Package, *, here: bool) -> None:
+        """The part of dpkg's status that tells how each conffile was shipped."""
+        blocks = [block for block in text(self.root / STATUS).split("\n\n") if block.strip()]
+        start = f"Package: {package.name}\n"
+        left = [block.rstrip("\n") for block in blocks if not block.startswith(start)]
+        sums = [
+            f" /{path} {hashlib.md5(package.kept[path].encode(), usedforsecurity=False).hexdigest()}"
+            for path in package.conffiles
+        ]
+        if here and sums:
+            left.append("\n".join([f"{start}Architecture: amd64\nConffiles:", *sums]))
+        content = "".join(f"{block}\n\n" for block in left)
+        if content != text(self.root / STATUS):
+            put(self.root / STATUS, content)
 
     def _note(self, package: Package, state: str, flag: str = "") -> None:
         put(self.root / KNOWN / package.name, f"{package.version} {state} {flag}\n")
 
     def _add_user(self, name: str, *, alone: bool) -> None:
-        """As adduser does: a copy of the file is kept first; who is there already is left alone."""
+        """As adduser does, under its lock: a copy of the file is kept first; who is there already is left alone."""
+        with locked(self.root / ACCOUNTS_LOCK):
+            self._add_record(name, alone=alone)
+
+    def _add_record(self, name: str, *, alone: bool) -> None:
         for table in ("etc/group",) if alone else ("etc/group", "etc/passwd"):
             content = text(self.root / table)
             if any(line.startswith(f"{name}:") for line in content.splitlines()):
@@ -190,6 +218,17 @@ class Dpkg:
             rest = "" if table == "etc/group" else f"{number}::/var/lib/{name}:/usr/sbin/nologin"
             put(self.root / f"{table}-", content)
             rewrite(self.root / table, f"{content}{name}:x:{number}:{rest}\n")
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """As lckpwdf(3), apt and dpkg do it. Raises BlockingIOError where another process keeps it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _next_number(lines: Iterable[str]) -> int:

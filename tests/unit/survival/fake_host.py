@@ -12,7 +12,7 @@ from pathlib import Path
 
 from snapshots.entry import Entry
 from tests.unit.survival.fake_apt import HISTORY, TERMINAL, Apt
-from tests.unit.survival.fake_dpkg import Dpkg
+from tests.unit.survival.fake_dpkg import ACCOUNTS_LOCK, Dpkg, locked
 from tests.unit.survival.fake_files import drop, make_folders, picture, put, rewrite, text
 from tests.unit.survival.fake_systemd import MUX, Said, Systemd
 from wizard.host import Completed, Host, HostError, View
@@ -153,10 +153,13 @@ class FakeHost(Host):
         rewrite(
             self.root / "etc/mail/access", f"{text(self.root / 'etc/mail/access')}# seen by update_auth\n"
         )
-        group = text(self.root / "etc/group")
-        lines = [_joined(line, "smmta") if line.startswith("sasl:") else line for line in group.splitlines()]
-        put(self.root / "etc/group-", group)
-        rewrite(self.root / "etc/group", "\n".join(lines) + "\n")
+        with locked(self.root / ACCOUNTS_LOCK):
+            group = text(self.root / "etc/group")
+            lines = [
+                _joined(line, "smmta") if line.startswith("sasl:") else line for line in group.splitlines()
+            ]
+            put(self.root / "etc/group-", group)
+            rewrite(self.root / "etc/group", "\n".join(lines) + "\n")
         return 0, "done\n"
 
 

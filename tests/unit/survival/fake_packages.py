@@ -18,6 +18,8 @@ class Package:
     """Come when it is unpacked, go when it is removed."""
     kept: Mapping[str, str] = field(default_factory=dict)
     """Come when it is configured unless they are there, go when it is purged."""
+    conffiles: tuple[str, ...] = ()
+    """Those of them that dpkg itself brings, and whose MD5 it notes."""
     secret: tuple[str, ...] = ()
     """Those of them that only root and the last of its groups may read."""
     folders: tuple[str, ...] = ()
@@ -86,6 +88,7 @@ CATALOGUE = {
             "2.1.28-10",
             {**_unit("saslauthd"), "usr/sbin/saslauthd": "the other daemon\n"},
             {"etc/default/saslauthd": "# see README\nMECHANISMS=pam\nOPTIONS=-c\n"},
+            conffiles=("etc/default/saslauthd",),
             groups=("sasl",),
             override="root sasl 710 /var/run/saslauthd",
             service="saslauthd",

@@ -14,7 +14,7 @@ import pytest
 
 from snapshots.store import Author, Store
 from tests.unit.survival.fake_apt import AUTO
-from tests.unit.survival.fake_dpkg import INFO, KNOWN, OVERRIDES, WHOLE, Dpkg, Known
+from tests.unit.survival.fake_dpkg import INFO, KNOWN, LOCK, OVERRIDES, STATUS, WHOLE, Dpkg, Known
 from tests.unit.survival.fake_files import NEW, ROOT, State, differences, make_folders, picture, put, undated
 from tests.unit.survival.fake_host import FakeHost, converse
 from tests.unit.survival.fake_packages import CATALOGUE
@@ -93,7 +93,7 @@ class Machine:
         found = {
             path: state
             for path, state in found.items()
-            if not (_draft(path) or path.startswith((INFO, LOCKS)))
+            if not (_draft(path) or path.startswith((INFO, LOCKS, STATUS)))
         }
         running = self.host.systemd.running()
         for path in [path for path in found if path.startswith("run/daemons/")]:
@@ -151,6 +151,8 @@ def make_machine(folder: Path) -> Machine:
     machine.home.mkdir(mode=0o700)
     put(root / "usr/bin/m4", "#!/bin/false\n", 0o755)
     put(root / "etc/.pwd.lock", "", 0o600)  # as any system has it on which a user was ever added
+    put(root / LOCK, "", 0o640)
+    put(root / STATUS, "")
     put(root / "etc/passwd", "root:x:0:0:root:/root:/bin/sh\n")
     put(root / "etc/group", "root:x:0:\nadm:x:4:\n")
     put(root / "etc/os-release", "ID=debian\nVERSION_ID=12\n")

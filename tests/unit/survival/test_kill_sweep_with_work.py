@@ -13,12 +13,15 @@ import pytest
 from tests.unit.survival.fake_files import State
 from tests.unit.survival.machine import Wizard, make_machine, not_the_same
 from tests.unit.survival.sweep import FINISH, UNDO, End, Sweep
-from tests.unit.survival.work import BESIDE, Deed, Work, prepare
+from tests.unit.survival.work import BESIDE, WITHIN, Deed, Work, prepare
 
 RUNS = {"apply": ("apply", "--yes"), "rollback": ("rollback", "--all", "--yes")}
 ENDS: dict[str, End] = {"undo": UNDO, "finish": FINISH}
-DEEDS = {"beside": BESIDE}
+DEEDS = {"beside": BESIDE, "within": WITHIN}
 ALL = ("rollback", "--all", "--yes", "--on-conflict=keep")
+UNKNOWN = ("etc/mail/access", "etc/mail/sendmail.mc")
+"""What scripts of packages make, and no list of dpkg's has the bytes of: until the step is recorded an edit in it cannot
+be told from what they wrote where nobody watched apt, as on this root (docs/provenance.md)."""
 POINTS, RECOVERIES, CHUNKS = 6, 3, 6
 
 each_run = pytest.mark.parametrize("run", RUNS)
@@ -35,6 +38,8 @@ class Trial:
     moments: int = 0
     edits: int = 0
     lost: int = 0
+    unknown: int = 0
+    """Edits in UNKNOWN that could not be told apart."""
 
     def wrong(
         self, point: int, end: End, deeds: tuple[Deed, ...], *recoveries: tuple[End, float]
@@ -59,6 +64,7 @@ class Trial:
         work.day(deeds)
         self.moments += 1
         self.edits += work.count
+        recorded = "install" in {commit.step for commit in machine.store.history()}
         code = wizard.run(machine, *end)
         accepted = code == 1 and machine.interrupted() and deeds is not BESIDE
         if accepted:
@@ -75,6 +81,10 @@ class Trial:
             lost += [f"{each} (rollback --all)" for each in work.lost]
             if deeds is BESIDE:
                 found += [f"rollback --all: {line}" for line in self._rest(work, self.base)]
+        if not recorded:
+            unknown = [each for each in lost if any(repr(path) in each for path in UNKNOWN)]
+            self.unknown += len(unknown)
+            lost = [each for each in lost if each not in unknown]
         self.lost += len(lost)
         return [*found, *(f"lost: {each}" for each in lost)]
 
@@ -103,7 +113,9 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
 
 
 def told(trial: Trial) -> None:
-    print(f"so far: {trial.moments} moments, {trial.edits} edits, {trial.lost} lost")
+    print(
+        f"so far: {trial.moments} moments, {trial.edits} edits, {trial.lost} lost, {trial.unknown} not told apart"
+    )
 
 
 @each_deeds

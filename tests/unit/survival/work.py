@@ -18,6 +18,7 @@ from tests.unit.survival.admin import (
 )
 from tests.unit.survival.fake_dpkg import KNOWN
 from tests.unit.survival.fake_files import State, make_folders, put, text
+from tests.unit.survival.fake_systemd import READ
 from tests.unit.survival.machine import Machine
 
 HIS = ("# the admin's line", "admin", "alice:$6$new")
@@ -114,6 +115,10 @@ class Work:
         touched = {edit.path for edit in self.edits}
         above = {str(folder) for path in touched for folder in Path(path).parents}
         shown = {path: _plain(state) for path, state in found.items()}
+        for name, paths in READ.items():  # his own edits are what a daemon has read, or has not
+            made = name == "sendmail" and any(path.startswith("etc/mail/") for path in touched)
+            if (made or touched & {*paths}) and (daemon := f"run/daemons/{name}") in shown:
+                shown[daemon] = (*shown[daemon][:4], b"", ())
         for path in (touched | above | {f"{KNOWN}/swaks"}) - before.keys():
             shown.pop(path, None)
         for edit in self.edits:

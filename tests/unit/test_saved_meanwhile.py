@@ -1,0 +1,74 @@
+"""A file that somebody saves under the same name between our last look and the rename is found, and merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from snapshots import exchange
+from snapshots.entry import Entry, Kind
+from snapshots.held import HeldFile
+from wizard.changes import FileChange
+from wizard.host import Host
+from wizard.plan import ChangeError
+
+PATH = "/etc/a.conf"
+OLD = "one\ntwo\nthree\nfour\n"
+
+
+@dataclass(frozen=True)
+class Editor(Host):
+    """A host on which vim saves in the instant before our rename."""
+
+    saved: str = ""
+
+    def write(
+        self, path: str, entry: Entry, over: HeldFile | None = None, dated: int | None = None
+    ) -> Entry | None:
+        if over is not None and self.path(path).read_text() == OLD:
+            draft = self.path(f"{path}~")
+            draft.write_text(self.saved)
+            draft.rename(self.path(path))
+        return super().write(path, entry, over, dated)
+
+
+def written(root: Path, saved: str) -> str:
+    (root / "etc").mkdir()
+    (root / PATH[1:]).write_text(OLD)
+    host = Editor(root, saved=saved)
+    before = host.entry(PATH)
+    assert before is not None
+    change = FileChange(PATH, before, replace(before, content=OLD.replace("two", "ours").encode()))
+    try:
+        change.apply(host, lambda _: None)
+    finally:
+        assert [path.name for path in (root / "etc").iterdir()] == ["a.conf"]
+    return (root / PATH[1:]).read_text()
+
+
+def test_what_an_editor_saved_in_that_instant_is_merged(tmp_path: Path) -> None:
+    assert written(tmp_path, f"{OLD}five\n") == "one\nours\nthree\nfour\nfive\n"
+
+
+def test_where_both_changed_the_same_line_that_of_the_editor_stays_and_it_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ChangeError, match="stays as it is"):
+        written(tmp_path, OLD.replace("two", "theirs"))
+    assert (tmp_path / PATH[1:]).read_text() == OLD.replace("two", "theirs")
+
+
+def test_without_an_editor_it_is_written_as_it_was_shown(tmp_path: Path) -> None:
+    assert written(tmp_path, OLD) == OLD.replace("two", "ours")
+
+
+def test_where_names_cannot_be_exchanged_it_is_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "_renameat2", lambda: None)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / PATH[1:]).write_text(OLD)
+    host = Host(tmp_path)
+    before = host.entry(PATH)
+    FileChange(PATH, before, Entry(Kind.FILE, 0o600, 0, 0, b"new\n")).apply(host, lambda _: None)
+    assert (tmp_path / PATH[1:]).read_text() == "new\n"
