@@ -98,7 +98,7 @@ def _named(facts: Facts, name: str) -> set[str]:
 
 
 def _serves(item: Daemon, addresses: set[str]) -> bool:
-    if item.family not in ("inet", "inet6"):
+    if not addresses or item.family not in ("inet", "inet6"):
         return False
     if is_wildcard(item.address):
         return item.family == "inet6" or any(":" not in address for address in addresses)

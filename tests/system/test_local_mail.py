@@ -45,6 +45,11 @@ HOSTS = {
         + msp("[127.0.0.1]", "MSA")
         + MADE
     ),
+    "the MSA port of ::1 alone": (
+        f"sed -i 's/^DAEMON_OPTIONS(/dnl &/; /^MAILER_DEFINITIONS/i DAEMON_OPTIONS(`Family=inet6, Name=MTA-6, Port=smtp, Addr=::1'\"'\"')dnl\\nDAEMON_OPTIONS(`Family=inet6, Name=MSP-6, Port=submission, M=E, Addr=::1'\"'\"')dnl' {MC}\n"
+        + msp("[IPv6:0:0:0:0:0:0:0:1]", "MSA")
+        + MADE
+    ),
 }  # fmt: skip
 
 
@@ -70,7 +75,7 @@ def port(machine: Machine) -> str:
     return machine.run(f"sed -n '/^Mrelay/,/A=TCP/s/.*A=TCP $h *//p' {SUBMIT_CF}").stdout.strip()
 
 
-DEFAULT_ON = dict(zip(HOSTS, ("", "trixie", "bookworm", "bookworm", "trixie"), strict=True))
+DEFAULT_ON = dict(zip(HOSTS, ("", "trixie", "bookworm", "bookworm", "trixie", "bookworm"), strict=True))
 """The release that a case is tried on in the default run; the first on both."""
 
 
