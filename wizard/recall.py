@@ -68,7 +68,7 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
             return RulesEffect(rules, record["removed"], record["confirm"])
         case "file" if "after" in record:
             return FileEffect(record["path"], _unpacked(record["before"]), _unpacked(record["after"]))
-        case "command" if record.get("live"):
+        case "command" if record.get("live", True):  # an older version ran every command on the host itself
             return CommandEffect(tuple(record["argv"]), "", live=True)
         case "file" | "command" | "watch":
             return None
