@@ -109,6 +109,8 @@ class Service:
     enabled: bool = False
     active: str = "unknown"
     native: bool = False
+    masked: bool = False
+    """Whether the admin has forbidden every start of it (systemctl(1), mask)."""
 
 
 @dataclass(frozen=True)

@@ -191,6 +191,7 @@ def _systemd_services(host: Host) -> dict[str, Service]:
             enabled=shown.get("UnitFileState") == "enabled" if native else rc_enabled(host, name),
             active=f"{shown.get('ActiveState', 'unknown')} ({shown.get('SubState', '')})",
             native=native,
+            masked=shown.get("LoadState") == "masked",
         )
     return found
 

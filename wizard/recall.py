@@ -69,7 +69,7 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
         case "file" if "after" in record:
             states = _unpacked(record["before"]), _unpacked(record["after"])
             return FileEffect(record["path"], *states, dated=record.get("dated"))
-        case "command" if record.get("live"):
+        case "command" if record.get("live", True):  # an older version ran every command on the host itself
             return CommandEffect(tuple(record["argv"]), "", live=True)
         case "file" | "command" | "watch":
             return None

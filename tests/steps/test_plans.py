@@ -483,6 +483,18 @@ def test_what_stands_in_the_way_is_named(overrides: dict[str, object], check_id:
     assert plan("preflight", facts).outcome is Outcome.BLOCKED
 
 
+def test_a_masked_service_is_not_to_run() -> None:
+    facts = machine("13")
+    masked = dataclasses.replace(facts.services["sendmail"], masked=True)
+    blocked = plan(
+        "preflight", dataclasses.replace(facts, services=dict(facts.services) | {"sendmail": masked})
+    )
+    assert blocked.outcome is Outcome.BLOCKED
+    assert "sendmail.service is masked" in blocked.reason
+    assert any("systemctl unmask sendmail" in line for line in blocked.remedy)
+    assert plan("preflight", facts).outcome is Outcome.DONE
+
+
 def test_nothing_stands_in_the_way_of_a_bare_machine() -> None:
     assert plan("preflight", bare("12")).outcome is Outcome.DONE
 

@@ -49,6 +49,11 @@ HOSTS = {
         + msp("[127.0.0.1]", "MSA")
         + MADE
     ),
+    "the MSA port of ::1 alone": (
+        f"sed -i 's/^DAEMON_OPTIONS(/dnl &/; /^MAILER_DEFINITIONS/i DAEMON_OPTIONS(`Family=inet6, Name=MTA-6, Port=smtp, Addr=::1'\"'\"')dnl\\nDAEMON_OPTIONS(`Family=inet6, Name=MSP-6, Port=submission, M=E, Addr=::1'\"'\"')dnl' {MC}\n"
+        + msp("[IPv6:0:0:0:0:0:0:0:1]", "MSA")
+        + MADE
+    ),
 }  # fmt: skip
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
-from tests.system.msa import WIZARD, apply, wizard
+from tests.system.msa import WIZARD, add_alice, apply, wizard
+from tests.system.picture import differences, picture
 
 APT = "DEBIAN_FRONTEND=noninteractive apt-get install -y -qq"
 DEPENDS = {"swaks": "perl", "needs-m4": "m4", "needs-sasl": "sasl2-bin", "needs-mta": "mail-transport-agent"}
@@ -140,3 +141,24 @@ def test_the_mail_server_of_before_comes_back_unless_there_is_another(machine: B
     assert "postfix" in now
     assert not {"sendmail-bin", "sendmail-base", "sasl2-bin", "exim4-daemon-light"} & now
     assert debian.run("apt-get check >/dev/null; dpkg --audit").stdout == ""
+
+
+@pytest.mark.full
+def test_a_postfix_in_use_comes_back_and_delivers(machine: BootMachine) -> None:
+    """sendmail's scripts move its aliases' map away, without which it defers all local mail; dpkg removes its empty folders."""
+    debian = machine("ready")
+    add_alice(debian)
+    debian.run(
+        f"{APT} postfix && postconf -e relayhost=[192.0.2.1] && systemctl restart postfix", timeout=300
+    )
+    debian.run(
+        "printf 'Subject: one\\n\\none\\n' | sendmail -i alice; sendmail -i far@elsewhere.example </dev/null"
+    )
+    debian.run("for i in $(seq 60); do grep -q one /var/mail/alice && exit 0; sleep 0.5; done; exit 1")
+    before = picture(debian, "/etc")
+    apply(debian, "--replace-mta")
+    assert rolled_back(debian) == []
+    assert differences(before, picture(debian, "/etc")) == []
+    debian.run("printf 'Subject: two\\n\\ntwo\\n' | sendmail -i alice")
+    debian.run("for i in $(seq 60); do grep -q two /var/mail/alice && exit 0; sleep 0.5; done; exit 1")
+    assert "far@elsewhere.example" in debian.run("postqueue -p").stdout

@@ -69,11 +69,15 @@ LOGIN = "Name=MSP, Port=submission, M=Ea"
         ("[IPv6:2001:db8::9]", (f"{LOGIN}, Family=inet6",), False),
         ("[localhost]", (LOGIN,), True),
         ("$j", (LOGIN,), True),
+        ("[IPv6:::1]", (f"{LOGIN}, Family=inet6, Addr=IPv6:0:0:0:0:0:0:0:1",), True),
+        ("[IPv6:::1]", (f"{LOGIN}, Family=inet, Addr=127.0.0.1",), False),
         ("mail.example.test.", (LOGIN,), True),
         ("mail", (f"{LOGIN}, Addr=127.0.1.1",), True),
         ("smarthost.example.net", (LOGIN,), False),  # another machine's business
         ("smarthost.example.net", (f"{LOGIN}, Family=inet6",), False),
         ("[203.0.113.5]", (LOGIN,), False),
+        ("[203.0.113.5]", (f"{LOGIN}, Family=inet6",), False),
+        ("[IPv6:2001:db8::5]", (f"{LOGIN}, Family=inet6",), False),
     ],
 )
 def test_who_refuses_it(to: str, options: tuple[str, ...], refused: bool) -> None:
@@ -89,7 +93,7 @@ def test_port_25_on_loopback_is_served() -> None:
 @pytest.mark.parametrize(
     ("cf", "ours"),
     [(submit_cf(), True), (submit_cf(port=" 587"), True), (submit_cf("smarthost.example.net"), False),
-     (submit_cf("[192.0.2.25]"), False), ("", False)],
+     (submit_cf("[192.0.2.25]"), False), (submit_cf("[IPv6:0:0:0:0:0:0:0:1]"), True), ("", False)],
 )  # fmt: skip
 def test_whose_port_25_is_needed(cf: str, ours: bool) -> None:
     assert through_us(host(submit_from_mc=cf)) is ours

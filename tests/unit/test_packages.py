@@ -148,6 +148,22 @@ def test_what_others_install_meanwhile_is_not_ours(machine: FakeHost, killed: bo
     assert "nullmailer" in machine.apt.auto()
 
 
+def test_what_goes_with_another_mail_server_is_ours_to_bring_back(machine: FakeHost) -> None:
+    """dpkg removes its empty folders with it, and sendmail's scripts move the aliases' map away: nobody else did that."""
+    folder, listed = machine.root / "etc/nullmailer/own.d", machine.root / "var/lib/dpkg/info/nullmailer.list"
+    folder.mkdir()
+    put(listed, f"{text(listed)}/etc/nullmailer/own.d\n")
+    effect = OURS.apply(machine, lambda _: None)
+    put(listed, "/etc/nullmailer\n")  # what dpkg has on record of a package that was removed
+    owns = effect.claim(machine).owns
+    directory, database = Entry(Kind.DIRECTORY, 0o755, 0, 0), Entry(Kind.FILE, 0o644, 0, 0, b"x")
+    assert owns("etc/nullmailer/own.d", directory, None)
+    assert owns("etc/aliases.db", database, None)
+    assert not owns("etc/aliases.db", database, Entry(Kind.FILE, 0o644, 0, 0, b"y"))
+    assert not owns("etc/nullmailer/other.d", directory, None)
+    assert not owns("etc/other.db", database, None)
+
+
 def test_where_our_apt_never_got_to_dpkg_nothing_is_ours(machine: FakeHost) -> None:
     before = OURS.expect(machine)
     others(machine, "install", "-y", "sendmail-bin")

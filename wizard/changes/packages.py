@@ -36,6 +36,10 @@ DRESSED = {"/var/mail": (0o3777, "sendmail-bin")}
 """Folders outside /etc whose mode a package's scripts change, and purging does not change back: to what, and whose
 (update_sys of sendmail-base, which sendmail-bin's postinst runs)."""
 
+MOVED = dict.fromkeys(("/etc/aliases.db", "/etc/aliases.pag"), "sendmail-bin")
+"""Files that a package's scripts move away, and whose (update_db, which sendmail-bin's postinst runs, moves them into
+/etc/mail): another MTA reads them, and does not make them again when it comes back."""
+
 OVERRIDES = {
     "/etc/sasldb2": ("root sasl 660", "sasl2-bin"),
     "/var/run/saslauthd": ("root sasl 710", "sasl2-bin"),
@@ -181,8 +185,11 @@ class PackagesEffect:
         """What these packages own below /etc. Raises HostError."""
         names = [name for name, _ in (*self.installed, *self.removed)]
         claim, tops = claim_of(host, [*self.named, *names], self.transactions), below(*self.tops)
+        movers = {bare(name) for name in (*self.named, *names)}
 
         def owns(path: str, before: Entry | None, after: Entry | None) -> bool:
+            if after is None and MOVED.get(f"/{path}") in movers:
+                return True
             # A purge takes along whatever is in their folders; a file that is there now is not theirs for its place.
             in_folder = after is None or f"/{path}" in self.tops
             return claim.owns(path, before, after) or (in_folder and tops(path, before, after))
@@ -539,8 +546,15 @@ class PackagesChange:
         return Description(title, commands=(f"apt-get {' '.join(self._argv())}",))
 
     def expect(self, host: Host) -> PackagesBefore:
-        """All packages as they are now. Raises HostError."""
-        return replace(PackagesBefore.of(host, self.transaction), named=(*self.names, *self.may_remove))
+        """All packages as they are now, and the empty folders of those that may go: dpkg removes these with them.
+        Raises HostError."""
+        empty = tuple(
+            path
+            for path in own_tops(host, self.may_remove)
+            if host.path(path).is_dir() and not host.names(path)
+        )
+        named = (*self.names, *self.may_remove)
+        return replace(PackagesBefore.of(host, self.transaction), named=named, tops=empty)
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
         """Run apt; where its lists are missing or stale, fetch them and try once more.

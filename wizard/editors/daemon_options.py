@@ -90,7 +90,7 @@ def plain_address(address: str | None) -> str | None:
     """An address in its shortest form, for comparing; None for every address of the family."""
     if address is None or not address.strip():
         return None
-    bare = address.strip().strip("[]").lower().removeprefix("ipv6:")
+    bare = address.strip().lower().strip("[]").removeprefix("ipv6:").strip("[]")
     try:
         parsed = ipaddress.ip_address(bare)
     except ValueError:

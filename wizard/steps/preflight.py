@@ -50,6 +50,7 @@ def checks(facts: Facts, answers: Answers) -> list[Check]:
         _fqdn(facts),
         *_named(facts),
         *_ports(facts, answers),
+        *_masked(facts),
         _disk(facts),
         *_usr(facts),
         _clock(),
@@ -169,6 +170,24 @@ def _ports(facts: Facts, answers: Answers) -> list[Check]:
         else:
             made.append(Check(f"port-{port}", Sign.OK, f"port {port} is free for sendmail"))
     return made
+
+
+def _masked(facts: Facts) -> list[Check]:
+    """Nothing is said of services that may be started."""
+    names = [
+        name for name in ("saslauthd", "sendmail") if name in facts.services and facts.services[name].masked
+    ]
+    if not names:
+        return []
+    units = " and ".join(f"{name}.service" for name in names)
+    return [
+        Check(
+            "masked",
+            Sign.FAILED,
+            f"{units} {'are' if len(names) > 1 else 'is'} masked: systemd refuses every start, and somebody wanted it so",
+            f"if it may run: systemctl unmask {' '.join(names)}",
+        )
+    ]
 
 
 def _disk(facts: Facts) -> Check:
