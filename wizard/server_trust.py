@@ -74,9 +74,9 @@ def trust_of(
     file, pins, problem = "", frozenset[str](), ""
     try:
         entry = host.entry(SENDMAIL_CF)
-        file = TlsFiles.of(entry.content.decode("latin-1")).certificate if entry else ""
-        # Since sendmail 8.17 there may be two, of another kind of key each.
-        pins = frozenset(_first(host, path.strip()) for path in file.split(",")) if file else pins
+        named = TlsFiles.of(entry.content.decode("latin-1")).certificates if entry else ()
+        file = " or ".join(named)
+        pins = frozenset(_first(host, path) for path in named)
     except (OSError, HostError, PemError) as error:
         problem = f"the own certificate cannot be compared: {file or SENDMAIL_CF}: {error}"
     return Trust(

@@ -60,6 +60,11 @@ class TlsFiles:
         )
 
     @property
+    def certificates(self) -> tuple[str, ...]:
+        """The server's: the one, or since sendmail 8.17 two, of another kind of key each."""
+        return (self.certificate, *self.second[: len(self.second) // 2]) if self.certificate else ()
+
+    @property
     def all(self) -> tuple[str, ...]:
         """The files, each once, as absolute paths."""
         named = (
