@@ -35,8 +35,9 @@ class TlsFiles:
     trusted: str = ""
     """TrustedUser: who beside root may own the files."""
     group_readable: bool = False
-    second: tuple[str, ...] = ()
-    """A certificate and key of another kind (RSA beside EC), behind a comma in the same options."""
+    more_certificates: tuple[str, ...] = ()
+    """A second one, of another kind of key (RSA beside EC), behind a comma in the same option: since sendmail 8.17."""
+    more_keys: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, cf: str) -> TlsFiles:
@@ -56,13 +57,14 @@ class TlsFiles:
             said("DHParameters"),
             said("TrustedUser"),
             "groupreadablekeyfile" in said("DontBlameSendmail").lower(),
-            (*certificates[1:], *keys[1:]),
+            tuple(certificates[1:]),
+            tuple(keys[1:]),
         )
 
     @property
     def certificates(self) -> tuple[str, ...]:
-        """The server's: the one, or since sendmail 8.17 two, of another kind of key each."""
-        return (self.certificate, *self.second[: len(self.second) // 2]) if self.certificate else ()
+        """The server's."""
+        return (self.certificate, *self.more_certificates) if self.certificate else ()
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -74,7 +76,8 @@ class TlsFiles:
             self.client_key,
             self.authorities,
             self.dh,
-            *self.second,
+            *self.more_certificates,
+            *self.more_keys,
         )
         return tuple(dict.fromkeys(name for name in named if name.startswith("/")))
 
