@@ -14,7 +14,7 @@ from wizard.answers import Answers
 from wizard.carrying_out import Done, carry_out
 from wizard.changes import CommandChange, DialogueChange, FileChange, ServiceChange
 from wizard.changes.service import is_there, reload_units, stays_down
-from wizard.derived import derived, same_but_dated
+from wizard.derived import derived, same_but_dated, source_of
 from wizard.facts import Facts
 from wizard.host import Host, HostError
 from wizard.journal import Journal
@@ -246,7 +246,7 @@ class RollbackSession:
 
     def _maps_as_recorded(self, rollback: Rollback) -> None:
         """Maps that the start of sendmail has made again, though their sources are as they were (Debian's Makefile does so
-        where ALIAS_FILE is /etc/aliases): the recorded ones, where they say the same."""
+        where ALIAS_FILE is /etc/aliases), or since these were newer: the recorded ones, where that loses nothing."""
         paths = ["etc/aliases.db", *(f"etc/mail/{name}" for name in self.host.names("/etc/mail"))]
         paths = [path for path in paths if path.endswith(".db") and derived(path)]
         recorded = self.store.entries(rollback.reversal.head, paths)
@@ -254,7 +254,8 @@ class RollbackSession:
         targets = {}
         for path, wanted in recorded.items():
             live = self.host.entry(f"/{path}")
-            if live is not None and wanted is not None and same_but_dated(live.content, wanted.content):
+            waits = source_of(path) in self._newer  # of an edit that no map had been made of
+            if live and wanted and (waits or same_but_dated(live.content, wanted.content)):
                 targets[path] = (live, wanted)
         for change in rollback.file_changes(
             {path: pair for path, pair in targets.items() if pair[0] != pair[1]}
