@@ -47,6 +47,13 @@ def source_of(path: str) -> str | None:
     return path.removesuffix(".db") if path.endswith(".db") and derived(path) else None
 
 
+def made_of(path: str) -> str:
+    """What decides whether the next start of sendmail makes the generated file at `path` (relative to /) again: it does
+    where that is newer."""
+    mc = "etc/mail/submit.mc" if path == "etc/mail/submit.cf" else "etc/mail/sendmail.mc"
+    return source_of(path) or mc
+
+
 def same_but_dated(one: bytes, other: bytes) -> bool:
     """Whether two generated files differ by nothing but when they were made."""
     return _undated(one) == _undated(other)

@@ -79,7 +79,9 @@ def port(machine: Machine) -> str:
     return machine.run(f"sed -n '/^Mrelay/,/A=TCP/s/.*A=TCP $h *//p' {SUBMIT_CF}").stdout.strip()
 
 
-DEFAULT_ON = dict(zip(HOSTS, ("", "trixie", "bookworm", "trixie", "bookworm", "trixie", "bookworm"), strict=True))
+DEFAULT_ON = dict(
+    zip(HOSTS, ("", "trixie", "bookworm", "trixie", "bookworm", "trixie", "bookworm"), strict=True)
+)
 """The release that a case is tried on in the default run; the first on both."""
 
 

@@ -19,7 +19,7 @@ from snapshots.path_merge import merge_path
 from snapshots.secret_text import PasswordMask, hidden
 from wizard.changes.claim import Claim
 from wizard.changes.gate import FileGate
-from wizard.derived import derived, in_order
+from wizard.derived import derived, in_order, made_of
 from wizard.host import Host, HostError
 from wizard.mc_gate import GateError
 from wizard.plan import ChangeError, Description, Say, StaleError
@@ -228,12 +228,14 @@ def in_turn(
 ) -> list[FileChange]:
     """One change a path (relative to the root), from what it is to what it is to be, merged into what is there then:
     what goes first, deepest first, then what comes or changes, folders before what is in them, and what is made out of
-    other files last. What becomes what it was gets the date of it, too."""
+    other files last. What becomes what it was gets the date of it, too; what is made of another file only where that one
+    does, for else the next start of sendmail would make it again."""
     known = {
         path: date
         for path, (was, date) in (dates or {}).items()
         if path in targets and targets[path][1] == was
     }
+    known = {path: date for path, date in known.items() if not derived(path) or made_of(path) in known}
     goes = sorted((path for path, (_, after) in targets.items() if after is None), reverse=True)
     comes = in_order(path for path, (_, after) in targets.items() if after is not None)
     return [
