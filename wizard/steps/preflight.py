@@ -91,7 +91,8 @@ def _mta(facts: Facts, answers: Answers) -> Check:
         return Check("mta", Sign.OK, "no other MTA is installed")
     named = ", ".join(others)
     if answers.replace_mta:
-        return Check("mta", Sign.WARNING, f"apt will remove {named}: --replace-mta was given")
+        says = f"apt will remove {named}: --replace-mta was given. Mail in its queue waits there until it is back"
+        return Check("mta", Sign.WARNING, says, "mailq   # shows what waits")
     if "sendmail-bin" in facts.packages:
         return Check("mta", Sign.WARNING, f"{named} is installed beside sendmail")
     return Check(
@@ -152,11 +153,9 @@ def _ports(facts: Facts, answers: Answers) -> list[Check]:
                 f" (pid {holder.pid})" if holder.pid else ""
             )
             if others:
-                made.append(
-                    Check(
-                        f"port-{port}", Sign.WARNING, f"port {port} is held by {who}, which goes with its MTA"
-                    )
-                )
+                where = " and ".join(sorted({item.address for item in holders}))
+                says = f"port {port} on {where} is held by {who}, which goes with its MTA"
+                made.append(Check(f"port-{port}", Sign.WARNING, says))
             else:
                 made.append(
                     Check(
