@@ -5,6 +5,7 @@ work of anybody's hand."""
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from wizard import facts as f
@@ -34,7 +35,20 @@ def earlier(host: Host, store: Store, facts: Facts) -> tuple[str, ...]:
         if not sendmail_cf.only_in(cf, made, *given):
             break
         given.append(expand_text(host, source).text)
+    if facts.cf_newest and sendmail_cf.lacking(cf, made, *given) and (beside := _beside(store, cf)) is not None:
+        given.append(expand_text(host, beside).text)
     return tuple(given)
+
+
+def _beside(store: Store, cf: str) -> bytes | None:
+    """The sendmail.mc that was there when this sendmail.cf first was: a rollback brings one back without the other."""
+    paths = [path.lstrip("/") for path in (f.SENDMAIL_CF, f.SENDMAIL_MC)]
+    source = None
+    for commit in islice(store.history(path=paths[0]), MOST):
+        made, mc = (store.entries(commit, paths)[path] for path in paths)
+        if made is not None and made.content.decode("latin-1") == cf and mc is not None:
+            source = mc.content
+    return source
 
 
 def _sources(store: Store) -> Iterator[bytes]:
