@@ -15,14 +15,14 @@ from textual.binding import Binding, BindingType
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
-from screens.desk import Desk, Reply
-from screens.ending import Dialog
-from screens.machine import Machine
-from screens.places import PLACES, TOOLS
+from screens.backend import Machine
+from screens.ends_once import Dialog
+from screens.jobs import Desk, Reply
+from screens.navigation import PLACES, TOOLS
 from screens.welcome import Welcome
 from screens.widgets.changed_cells import ChangedCells
-from wizard.interrupt import SIGNALS
-from wizard.printing import clean_block
+from wizard.render.text import clean_block
+from wizard.system.signals import SIGNALS
 
 
 class WizardApp(App[int]):
@@ -71,7 +71,7 @@ class WizardApp(App[int]):
 
     def _miss_history(self) -> None:
         """Say at once that the history was wiped; a damaged store is said where it is read."""
-        from wizard.state_folder import CannotHere
+        from wizard.engine.state_dir import CannotHere
 
         with contextlib.suppress(CannotHere):
             if words := self.machine.lost():
@@ -83,7 +83,7 @@ class WizardApp(App[int]):
     def _watch(self) -> None:
         """A change that waits for a confirmation is shown on top of everything."""
         if self.desk.changing and (left := self.machine.confirmation()) is not None:
-            from screens.confirming import Confirming
+            from screens.firewall_countdown import Confirming
 
             if not any(isinstance(each, Confirming) and not each.ending for each in self.screen_stack):
                 self.push_screen(Confirming(left))
@@ -109,7 +109,7 @@ class WizardApp(App[int]):
         if not self.desk.changing:
             self.end(0)
             return
-        from screens.leaving import Leaving
+        from screens.confirm_quit import Leaving
 
         if not isinstance(self.screen, Leaving):
             self.push_screen(

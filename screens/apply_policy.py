@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from screens.desk import Job, Reply
+from screens.jobs import Job, Reply
 from screens.messages import StepWaits
-from wizard.plan import Outcome, Plan, Step
+from wizard.model.plan import Outcome, Plan, Step
 
 if TYPE_CHECKING:
-    from wizard.own_edits import OwnEdit
+    from wizard.engine.local_edits import OwnEdit
 
 
 @dataclass

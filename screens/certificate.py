@@ -10,13 +10,13 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from screens import problems
-from screens.frame import Frame
+from screens import error_text as problems
+from screens.base import Frame
 from screens.widgets.signs import check_content
-from wizard.printing import clean
+from wizard.render.text import clean
 
 if TYPE_CHECKING:
-    from wizard.certificate_report import CertificateReport
+    from wizard.gather.certificates import CertificateReport
 
 
 class Certificate(Frame[None]):
@@ -67,7 +67,7 @@ steps that the history can take back.
 
     def action_renew(self) -> None:
         """A new self-signed one, once its plan was shown."""
-        from screens.doing import Doing
+        from screens.run_steps import Doing
 
         if not self.wizard.desk.changing:
             make = self.wizard.machine.certificate_renewal
@@ -89,7 +89,7 @@ steps that the history can take back.
 
 
 def _content(made: CertificateReport) -> Content:
-    from wizard.certificate_command import details
+    from wizard.cli.certificate import details
 
     parts = [Content.styled("What a mail client will think of it", "bold")]
     parts += [check_content(check) for check in made.checks]

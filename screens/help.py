@@ -11,8 +11,8 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from screens.ending import Dialog
-from wizard.printing import clean
+from screens.ends_once import Dialog
+from wizard.render.text import clean
 
 USUAL = (
     *("tab", "shift+tab", "ctrl+c", "super+c", "ctrl+q", "up", "down", "left", "right"),

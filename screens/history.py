@@ -12,13 +12,13 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import DataTable, Static
 
-from screens import problems
-from screens.frame import Frame
+from screens import error_text as problems
+from screens.base import Frame
 from screens.widgets.diff_text import diff_content
 from screens.widgets.folding import folded
 from snapshots.errors import StoreError
-from wizard.printing import clean
-from wizard.standing import standing
+from wizard.render.text import clean
+from wizard.rollback.targets import standing
 
 if TYPE_CHECKING:
     from snapshots.store import Commit

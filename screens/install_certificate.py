@@ -10,10 +10,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label, Static
 
-from screens.frame import Frame, typed
+from screens.base import Frame, typed
 
 if TYPE_CHECKING:
-    from wizard.session import Run
+    from wizard.engine.apply import Run
 
 FIELDS = (
     ("cert", "Certificate", "The certificate in PEM format, with the ones in between behind it: fullchain.pem of certbot."),
@@ -67,7 +67,7 @@ certbot made it, a hook brings each renewal to sendmail. The history can take it
 
     def action_check(self) -> None:
         """Check the files, and show what would be done."""
-        from screens.doing import Doing
+        from screens.run_steps import Doing
 
         cert, key, chain = (self.query_one(f"#{name}", Input).value.strip() for name, _, _ in FIELDS)
         for name, path in (("cert", cert), ("key", key)):

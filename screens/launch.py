@@ -8,8 +8,8 @@ import time
 import traceback
 from pathlib import Path
 
-from screens.terminal import plain, trouble, window
-from wizard.printing import clean_block, error
+from screens.terminal_check import plain, trouble, window
+from wizard.render.text import clean_block, error
 
 CANNOT = 3
 

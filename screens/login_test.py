@@ -10,19 +10,19 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Label, Static
 
-from screens import problems
-from screens.accepting import Accepting, asking
-from screens.desk import Job, Stopped
-from screens.frame import Frame, typed
+from screens import error_text as problems
+from screens.ask_certificate import Accepting, asking
+from screens.base import Frame, typed
+from screens.jobs import Job, Stopped
 from screens.messages import CertificateWaits, JobEnded, SmtpLine
 from screens.widgets.signs import check_content
-from wizard.interrupt import Interrupted
-from wizard.plan import Check, Sign
-from wizard.printing import clean
-from wizard.smtp import Credentials, Result
+from wizard.model.plan import Check, Sign
+from wizard.render.text import clean
+from wizard.smtp.login_test import Credentials, Result
+from wizard.system.signals import Interrupted
 
 if TYPE_CHECKING:
-    from wizard.log_watch import Seen
+    from wizard.maillog.correlate import Seen
 
 FIELDS = (
     (
@@ -132,8 +132,8 @@ Enter in any field begins the test.
         machine = self.wizard.machine
 
         def work(job: Job) -> Result:
-            from wizard.log_watch import WITHIN
-            from wizard.login import held, target_of
+            from wizard.cli.test import held, target_of
+            from wizard.maillog.correlate import WITHIN
 
             target = target_of(machine.host, host, port, ask=asking(job), send_to=send_to or None)
             return held(

@@ -12,14 +12,14 @@ from textual.content import Content
 from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
-from screens.frame import Frame
+from screens.base import Frame
 from screens.widgets.signs import check_content
-from wizard.answers import AnswersError
 from wizard.client_settings import FORMATS, ClientSettings, certificate_warning, check_dns
-from wizard.facts import Facts
-from wizard.output_file import save
-from wizard.plan import Check, Sign
-from wizard.printing import clean
+from wizard.model.answers import AnswersError
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Sign
+from wizard.render.text import clean
+from wizard.system.output_file import save
 
 LABELS = {
     "table": ("Table", ""),

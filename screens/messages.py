@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from textual.message import Message
 
 if TYPE_CHECKING:
-    from wizard.by_hand import Move
-    from wizard.events import Event
-    from wizard.log_watch import Seen
-    from wizard.mail_log import Logged
-    from wizard.own_edits import OwnEdit
-    from wizard.plan import Ending, Plan, Step
-    from wizard.rollback import Rollback
+    from wizard.engine.local_edits import OwnEdit
+    from wizard.maillog.correlate import Seen
+    from wizard.maillog.read import Logged
+    from wizard.model.events import Event
+    from wizard.model.plan import Ending, Plan, Step
+    from wizard.rollback.plan import Rollback
+    from wizard.smtp.stepwise import Move
 
 
 @dataclass
@@ -50,7 +50,7 @@ class RollbackWaits(Message):
 
 @dataclass
 class RehearsalSaid(Message):
-    """How far a rehearsal is, as `wizard.rehearse.wire` tells it."""
+    """How far a rehearsal is, as `wizard.rehearse.messages` tells it."""
 
     said: dict[str, Any]
 

@@ -11,19 +11,19 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Log, Static
 
-from screens import problems
-from screens.desk import Job
-from screens.frame import Frame
+from screens import error_text as problems
+from screens.base import Frame
+from screens.jobs import Job
 from screens.messages import EngineSaid, JobEnded
 from screens.widgets.signs import check_content
-from wizard.events import Checked, Failed, Planned, Recorded
-from wizard.plan import Outcome
-from wizard.printing import clean
-from wizard.rollback_session import Undone
-from wizard.session import Run
+from wizard.engine.apply import Run
+from wizard.model.events import Checked, Failed, Planned, Recorded
+from wizard.model.plan import Outcome
+from wizard.render.text import clean
+from wizard.rollback.apply import Undone
 
 if TYPE_CHECKING:
-    from wizard.recovery import Recovery
+    from wizard.rollback.recovery import Recovery
 
 
 Recovering = Callable[["Recovery"], "Undone | Run | str"]

@@ -11,14 +11,14 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Log, Static
 
-from screens import problems
-from screens.desk import Job
-from screens.frame import Frame
+from screens import error_text as problems
+from screens.base import Frame
+from screens.jobs import Job
 from screens.messages import JobEnded, RehearsalSaid
 from screens.widgets.signs import STATES
-from wizard.interrupt import Interrupted
-from wizard.output_file import save
-from wizard.printing import clean
+from wizard.render.text import clean
+from wizard.system.output_file import save
+from wizard.system.signals import Interrupted
 
 if TYPE_CHECKING:
     from wizard.rehearse.outcome import Rehearsal
@@ -157,7 +157,7 @@ y begins; x ends it at once, and nothing is left of the clone. When it is over, 
         self._ended(message.result)
 
     def _ended(self, made: Rehearsal) -> None:
-        from wizard.rehearse.showing import shown
+        from wizard.rehearse.report import shown
 
         self._made = made
         self.query_one("#output").add_class("hidden")
@@ -177,7 +177,7 @@ y begins; x ends it at once, and nothing is left of the clone. When it is over, 
 
     def action_save(self) -> None:
         """The report as Markdown, beside us."""
-        from wizard.rehearse.showing import shown
+        from wizard.rehearse.report import shown
 
         if self._made is None:
             return

@@ -10,12 +10,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Input, Label, Markdown
 
-from screens import problems
-from screens.frame import Frame
-from wizard.output_file import save
-from wizard.overview import Overview
-from wizard.printing import clean
-from wizard.report import report
+from screens import error_text as problems
+from screens.base import Frame
+from wizard.engine.overview import Overview
+from wizard.render.applied_report import report
+from wizard.render.text import clean
+from wizard.system.output_file import save
 
 
 class Report(Frame[None]):

@@ -11,24 +11,24 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Log, Static
 
-from screens import problems
-from screens.desk import Job, Reply, Stopped
-from screens.frame import Frame
+from screens import error_text as problems
+from screens.base import Frame
+from screens.external_programs import edit
+from screens.jobs import Job, Reply, Stopped
 from screens.messages import JobEnded, RollbackWaits
-from screens.outside import edit
 from screens.widgets.diff_text import diff_content
 from screens.widgets.signs import check_content
-from wizard.interrupt import Interrupted
-from wizard.printing import DIFF_INDENT, clean, conflict_text, rollback_text
-from wizard.rollback import Rollback
-from wizard.rollback_session import Undone
+from wizard.render.text import DIFF_INDENT, clean, conflict_text, rollback_text
+from wizard.rollback.apply import Undone
+from wizard.rollback.plan import Rollback
+from wizard.system.signals import Interrupted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from snapshots.merge import Choice
-    from wizard.standing import Target
-    from wizard.taking_back import TakingBack
+    from snapshots.merge.three_way import Choice
+    from wizard.rollback.rollback import TakingBack
+    from wizard.rollback.targets import Target
 
 
 class RollBack(Frame[None]):
@@ -84,7 +84,7 @@ is a commit too, and can itself be taken back.
         )
 
         def decide(job: Job, made: Rollback) -> Choice | bool:
-            from snapshots.merge import Choice
+            from snapshots.merge.three_way import Choice
 
             reply = job.ask(RollbackWaits(made))
             return Choice(str(reply)) if reply in (Reply.KEEP, Reply.RESTORE) else reply is Reply.YES

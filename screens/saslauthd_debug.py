@@ -10,17 +10,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from screens import problems
-from screens.desk import Job
-from screens.frame import Frame
+from screens import error_text as problems
+from screens.base import Frame
+from screens.jobs import Job
 from screens.messages import DebugSaid, JobEnded
 from screens.widgets.explained_lines import ExplainedLines
-from wizard.interrupt import Interrupted
-from wizard.plan import Sign
-from wizard.printing import clean
+from wizard.model.plan import Sign
+from wizard.render.text import clean
+from wizard.system.signals import Interrupted
 
 if TYPE_CHECKING:
-    from wizard.saslauthd_debug import Ended
+    from wizard.debug.saslauthd import Ended
 
 SECONDS = 600
 """How long it runs at most."""
@@ -108,7 +108,7 @@ msa-wizard is killed.
 
     def on_debug_said(self, message: DebugSaid) -> None:
         """A line of saslauthd."""
-        from wizard.saslauthd_debug import said
+        from wizard.debug.saslauthd import said
 
         made = said(message.line, clean)
         where = f"saslauthd[{made.pid}]: " if made.pid else ""

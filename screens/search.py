@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Label
 
-from screens.ending import Dialog
+from screens.ends_once import Dialog
 
 
 class Search(Dialog[str | None]):

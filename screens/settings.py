@@ -12,9 +12,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.widgets import Input, Label, Static
 
-from screens.frame import Frame
+from screens.base import Frame
 from screens.widgets.flag import Flag
-from wizard.answers import (
+from wizard.model.answers import (
     FIREWALL_CHOICES,
     MECHANISMS,
     Answers,
@@ -26,9 +26,9 @@ from wizard.answers import (
     load,
     parse,
 )
-from wizard.answers_file import as_toml
-from wizard.output_file import save
-from wizard.printing import clean
+from wizard.render.answers_file import as_toml
+from wizard.render.text import clean
+from wizard.system.output_file import save
 
 TEXTS = (
     (
@@ -144,7 +144,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
         self.run_worker(self._look, thread=True, group="look")
 
     def _look(self) -> None:
-        from wizard.password_source import in_words
+        from wizard.sendmail.password_source import in_words
 
         self.deliver(self._looked, in_words(self.wizard.machine.facts()))
 

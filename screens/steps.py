@@ -8,15 +8,15 @@ from textual.binding import Binding, BindingType
 from textual.widgets import OptionList
 
 from screens.apply_policy import ApplyPolicy
-from screens.desk import Job, Reply
+from screens.jobs import Job, Reply
 from screens.messages import EndingsWait, EngineSaid, JobEnded, StepWaits
-from screens.step_board import StepBoard
-from screens.step_news import StepNews
+from screens.step_events import StepNews
+from screens.step_layout import StepBoard
 from screens.widgets.step_panes import PANES
-from wizard.overview import REMAINING, Overview
-from wizard.plan import Outcome
-from wizard.printing import clean
-from wizard.session import Run
+from wizard.engine.apply import Run
+from wizard.engine.overview import REMAINING, Overview
+from wizard.model.plan import Outcome
+from wizard.render.text import clean
 from wizard.steps import STEPS
 
 DRAWN = 0.5
@@ -274,7 +274,7 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
         self._timer.pause()
         self._look(run)
         if run is not None and run.failed:
-            from screens.failed import Failure
+            from screens.step_failed import Failure
 
             why, undone = self._news.failed_words(run)
             failed = self._news.failure

@@ -12,16 +12,16 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from screens import problems
-from screens.frame import Frame
+from screens import error_text as problems
+from screens.base import Frame
 from screens.widgets.signs import CHECKS
-from wizard.plan import Sign
-from wizard.printing import clean
+from wizard.model.plan import Sign
+from wizard.render.text import clean
 
 if TYPE_CHECKING:
-    from wizard.troubleshoot.nouns import Fault, Layer
+    from wizard.smtp.transcript import Credentials
+    from wizard.troubleshoot.model import Fault, Layer
     from wizard.troubleshoot.verdict import Verdict
-    from wizard.wire import Credentials
 
 
 class Troubleshoot(Frame[None]):
@@ -88,7 +88,7 @@ d runs saslauthd in debug mode, t holds a login by hand, o waits for a login fro
         self.deliver(self._show, found)
 
     def _show(self, found: Verdict) -> None:
-        from wizard.troubleshoot.nouns import TITLES
+        from wizard.troubleshoot.model import TITLES
 
         self._verdict = found
         blamed = found.blamed
@@ -156,7 +156,7 @@ d runs saslauthd in debug mode, t holds a login by hand, o waits for a login fro
         self._mend(self._failing(), "all")
 
     def _mend(self, faults: Sequence[Fault], name: str) -> None:
-        from screens.doing import Doing
+        from screens.run_steps import Doing
 
         if not self.wizard.desk.changing:
             machine = self.wizard.machine
@@ -167,7 +167,7 @@ d runs saslauthd in debug mode, t holds a login by hand, o waits for a login fro
 
     def action_log_in(self) -> None:
         """Look once more, with a login."""
-        from screens.credentials import AskCredentials
+        from screens.ask_credentials import AskCredentials
 
         def given(credentials: Credentials | None) -> None:
             if credentials is not None:

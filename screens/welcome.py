@@ -11,14 +11,14 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from screens.frame import Frame
-from screens.places import PLACES
+from screens.base import Frame
+from screens.navigation import PLACES
 from screens.widgets.signs import check_content
-from wizard.plan import Sign
-from wizard.printing import clean
+from wizard.model.plan import Sign
+from wizard.render.text import clean
 
 if TYPE_CHECKING:
-    from wizard.overview import Overview
+    from wizard.engine.overview import Overview
 
 
 class Welcome(Frame[None]):

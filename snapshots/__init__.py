@@ -1,7 +1,7 @@
 """The git-versioned /etc: capture, commit, history, diff, the way back. Knows nothing of mail.
 
-- `snapshots.entry`: what one path is on disk; reads and writes live paths, needs no git.
+- `snapshots.live.entry`: what one path is on disk; reads and writes live paths, needs no git.
 - `snapshots.store`: the history of /etc and of the declared paths outside it.
-- `snapshots.reversal`: what taking commits back comes to, later work kept; used through the store.
-- `snapshots.healing`: a damaged store is put together again when it is opened for writing.
+- `snapshots.merge.reversal`: what taking commits back comes to, later work kept; used through the store.
+- `snapshots.repair.healing`: a damaged store is put together again when it is opened for writing.
 """

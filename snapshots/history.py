@@ -7,15 +7,15 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from snapshots import layout
-from snapshots.difference_text import difference_text
-from snapshots.entry import Entry
+from snapshots.difference.diff import difference_text
+from snapshots.difference.scan import PathChange
+from snapshots.difference.tree import changed_entries, compare, read_entries
 from snapshots.errors import StoreError
-from snapshots.git_repository import GitRepository
-from snapshots.message import LOG_FORMAT, Commit, parse_log
-from snapshots.object_reader import ObjectReader
-from snapshots.scan import PathChange
-from snapshots.tree import changed_entries, compare, read_entries
+from snapshots.format import layout
+from snapshots.format.message import LOG_FORMAT, Commit, parse_log
+from snapshots.git.object_reader import ObjectReader
+from snapshots.git.repository import GitRepository
+from snapshots.live.entry import Entry
 
 _ID = re.compile(r"[0-9a-f]{4,40}\Z")
 _WHOLE_ID = re.compile(r"[0-9a-f]{40}\Z")

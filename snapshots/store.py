@@ -8,30 +8,31 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from snapshots import history_mark, stat_cache
-from snapshots.author import Author, author_from_environment
-from snapshots.damage import Damage, find_damage
-from snapshots.declared import read_declared, with_declared, write_declared
-from snapshots.entry import Entry
+from snapshots.difference import stat_cache
+from snapshots.difference.declared import read_declared, with_declared, write_declared
+from snapshots.difference.recording import Draft, record_given, record_live
+from snapshots.difference.scan import PathChange, Scan, scan
+from snapshots.difference.stat_cache import Recorded
+from snapshots.difference.tree import read_recorded
+from snapshots.difference.tree_changes import what
 from snapshots.errors import StoreError
-from snapshots.git_repository import GitRepository
-from snapshots.healing import heal, heal_frame
+from snapshots.format.author import Author, author_from_environment
+from snapshots.format.message import OPERATIONS, Commit, compose, parse_commit
+from snapshots.format.metadata import Owners
+from snapshots.git import history_mark
+from snapshots.git.frame import frame_faults
+from snapshots.git.leftovers import remove_leftovers
+from snapshots.git.packing import join_many_packs
+from snapshots.git.private_folder import check_private_folder, make_private_folder
+from snapshots.git.repository import GitRepository
+from snapshots.git.writers import wait_for_writers
 from snapshots.history import History
-from snapshots.leftovers import remove_leftovers
-from snapshots.merge import Choice, Conflict
-from snapshots.message import OPERATIONS, Commit, compose, parse_commit
-from snapshots.metadata import Owners
-from snapshots.packing import join_many_packs
-from snapshots.private_folder import check_private_folder, make_private_folder
-from snapshots.recording import Draft, record_given, record_live
-from snapshots.repository_frame import frame_faults
-from snapshots.reversal import Reversal, reverse
-from snapshots.scan import PathChange, Scan, scan
-from snapshots.stat_cache import Recorded
-from snapshots.tree import read_recorded
-from snapshots.tree_changes import what
-from snapshots.whole_commit import SCRATCH
-from snapshots.writers import wait_for_writers
+from snapshots.live.entry import Entry
+from snapshots.merge.reversal import Reversal, reverse
+from snapshots.merge.three_way import Choice, Conflict
+from snapshots.repair.damage import Damage, find_damage
+from snapshots.repair.healing import heal, heal_frame
+from snapshots.repair.whole_commit import SCRATCH
 
 __all__ = [
     "Author",

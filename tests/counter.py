@@ -142,7 +142,7 @@ class Counter:
     def _watch_exchange(self) -> None:
         """A rename that is none of os; there is none without the program's own modules."""
         try:
-            from snapshots import exchange
+            from snapshots.live import exchange
         except ModuleNotFoundError:
             return
         real = exchange.exchange
@@ -257,7 +257,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     log = os.open(options.count, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     Counter(log, options.kill_at, options.after).install()
-    from wizard import cli
+    from wizard.cli import main as cli
 
     return cli.main(options.run)
 

@@ -1,5 +1,5 @@
 """`python -m wizard`: the command line."""
 
-from wizard.cli import main
+from wizard.cli.main import main
 
 raise SystemExit(main())

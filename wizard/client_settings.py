@@ -7,9 +7,9 @@ import uuid
 from dataclasses import dataclass
 
 from templates import render
-from wizard.answers import Answers, host_name
-from wizard.facts import Facts
-from wizard.plan import Check, Sign
+from wizard.model.answers import Answers, host_name
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Sign
 
 FORMATS = ("table", "text", "autoconfig", "mobileconfig", "srv")
 """A table, a text to mail to users, Thunderbird's autoconfig, Apple's profile, DNS records."""
@@ -131,8 +131,8 @@ def check_dns(settings: ClientSettings) -> list[Check]:
 
 def certificate_warning(host: str = "") -> str | None:
     """What a careful client would say of the certificate of `host` (empty: this one), None where it says nothing."""
-    from wizard.login import reachable
-    from wizard.smtp import Target, converse
+    from wizard.cli.test import reachable
+    from wizard.smtp.login_test import Target, converse
 
     address, name = reachable(host, 587)
     result = converse(Target(host=address, server_name=name, port=587, smtp_port=None), None)

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from rich.cells import chop_cells, set_cell_size
 from textual.content import Content
 
-from wizard.printing import clean
+from wizard.render.text import clean
 
 _STYLES = (
     ("+++", "bold"),

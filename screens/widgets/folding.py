@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wizard.derived import derived
+from wizard.model.generated_files import derived
 
 _BEGIN = re.compile(r"diff --git a/(.+) b/\1\Z")
 _PATCH = re.compile(r"[ +\-@\\]|index |new file |deleted file |old mode |new mode |Binary ")

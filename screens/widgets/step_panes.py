@@ -9,11 +9,11 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Log, ProgressBar, Static, TabbedContent, TabPane
 
-from screens.endings import endings_content
+from screens.what_would_end import endings_content
 from screens.widgets.diff_text import diff_content
 from screens.widgets.signs import check_content
-from wizard.plan import Check, Outcome, Plan, Step
-from wizard.printing import clean
+from wizard.model.plan import Check, Outcome, Plan, Step
+from wizard.render.text import clean
 
 PANES = ("diff", "why", "commands", "output", "checks")
 OUTPUT_LINES = 4000
@@ -149,7 +149,7 @@ def _why(step: Step, plan: Plan) -> Content:
 
 
 def _consequence(step: Step) -> str:
-    from wizard.standing import needing
+    from wizard.rollback.targets import needing
 
     later = sorted(needing([step.id]))
     if not later:

@@ -30,7 +30,7 @@ class Bare(App):
         yield Static("the first frame")
 Bare(ansi_color=True).run()
 """
-_WIZARD = "from wizard.cli import main; raise SystemExit(main())"
+_WIZARD = "from wizard.cli.main import main; raise SystemExit(main())"
 
 
 class SlowLine(Terminal):

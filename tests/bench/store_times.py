@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from snapshots.author import Author
-from snapshots.entry import write_entry
-from snapshots.message import Commit
+from snapshots.format.author import Author
+from snapshots.format.message import Commit
+from snapshots.live.entry import write_entry
 from snapshots.store import Store
 
 ROUNDS = 7

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from snapshots.entry import Entry, Kind
-from wizard import facts as f
-from wizard.facts import Facts, Process, Release, Service
-from wizard.host import Host
+from snapshots.live.entry import Entry, Kind
+from wizard.model import facts as f
+from wizard.model.facts import Facts, Process, Release, Service
+from wizard.system.host import Host
 
 RECORDED = Path(__file__).parent / "recorded"
 NOW = 1_790_000_000.0

@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.steps.recorded import machine
-from wizard import as_json
-from wizard import facts as f
-from wizard.answers import Answers
-from wizard.facts import Facts
-from wizard.host import Host, HostError
-from wizard.plan import Outcome, Plan
-from wizard.self_signed import DAYS, new_key, self_signed
+from wizard.certificates.self_signed import DAYS, new_key, self_signed
+from wizard.mends.catalogue import extra
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Outcome, Plan
+from wizard.render import as_json
+from wizard.sendmail.tls_files import TlsFiles, unsafe
 from wizard.steps import STEPS
 from wizard.steps.certificate_install import HOOK, CertificateInstall, Source, chosen
 from wizard.steps.certificate_renew import CertificateRenew, renewed
 from wizard.steps.certificate_step import CertificateStep
-from wizard.steps.extra import extra
-from wizard.tls_files import TlsFiles, unsafe
+from wizard.system.host import Host, HostError
 
 CF = """\
 O CACertFile=/etc/mail/tls/sendmail-server.crt

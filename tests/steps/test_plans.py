@@ -6,16 +6,16 @@ import dataclasses
 
 import pytest
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from tests.steps.recorded import NOW, RECORDED, bare, file, machine
-from wizard import facts as f
-from wizard.answers import Answers, Auth, Listen
 from wizard.changes import FileChange
-from wizard.facts import Facts, Listener, Process, Release
-from wizard.host import Host
-from wizard.plan import Outcome, Plan, Sign
+from wizard.model import facts as f
+from wizard.model.answers import Answers, Auth, Listen
+from wizard.model.facts import Facts, Listener, Process, Release
+from wizard.model.plan import Outcome, Plan, Sign
 from wizard.steps import STEPS, step
 from wizard.steps.preflight import checks
+from wizard.system.host import Host
 
 RELEASES = ("11", "12", "13")
 HOWTO = Answers()

@@ -9,13 +9,13 @@ import json
 import sys
 from pathlib import Path
 
-from snapshots.entry import Entry
-from wizard.carrying_out import Done, carry_out
+from snapshots.live.entry import Entry
 from wizard.changes import CommandChange, DialogueChange
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
-from wizard.host import Host
-from wizard.journal import Journal
+from wizard.engine.execute import Done, carry_out
+from wizard.engine.journal import Journal
+from wizard.system.host import Host
 
 COMMANDS = (
     CommandChange(("/root/update_auth",), "a test"),

@@ -146,7 +146,7 @@ def _build_on(under: tuple[Path, ...], layer: Layer, target: Path) -> None:
             # The launcher's environment depends on the lock alone, so a stand-in for the program will do.
             for name, mode in (("msa-wizard", 0o755), ("requirements.txt", 0o644)):
                 machine.put(f"{PROJECT}/{name}", (_TOP / name).read_bytes(), mode)
-            machine.put(f"{PROJECT}/wizard/cli.py", "def main() -> int:\n    return 0\n")
+            machine.put(f"{PROJECT}/wizard/cli/main.py", "def main() -> int:\n    return 0\n")
             machine.run(["./msa-wizard"], cwd=PROJECT)
             machine.run(["rm", "-r", PROJECT])
         machine.stop()

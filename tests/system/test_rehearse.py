@@ -97,7 +97,9 @@ def begun(debian: Machine, until: str = "sendmailconfig") -> int:
     while f"== {until}" not in debian.run(["cat", "/root/said"]).stdout:
         assert time.monotonic() < end, debian.read("/root/said").decode()
         time.sleep(0.1)
-    found = debian.run("pgrep -f 'wizard.cli import main.* rehearse' | head -1", check=False).stdout.split()
+    found = debian.run(
+        "pgrep -f 'wizard.cli.main import main.* rehearse' | head -1", check=False
+    ).stdout.split()
     assert found, "it runs"
     return int(found[0])
 
@@ -151,7 +153,7 @@ def test_what_it_refuses(machine: BootMachine) -> None:
     debian.run(["useradd", "--create-home", "bob"])
     debian.run("chmod 755 /root; chmod -R a+rX /root/msa-wizard /var/lib/msa-wizard")
     python = debian.run("echo /var/lib/msa-wizard/venv-*/bin/python").stdout.strip()
-    entry = "import sys; sys.path.insert(0, '/root/msa-wizard'); from wizard.cli import main; sys.exit(main(['rehearse']))"
+    entry = "import sys; sys.path.insert(0, '/root/msa-wizard'); from wizard.cli.main import main; sys.exit(main(['rehearse']))"
     bob = debian.run([python, "-I", "-c", entry], user="bob", check=False)
     assert (bob.returncode, "msa-wizard plan" in bob.stderr) == (3, True), bob.stderr
     caged = debian.run(["setpriv", "--bounding-set", "-sys_admin", WIZARD, "rehearse"], check=False)
@@ -231,7 +233,7 @@ def test_no_secret_and_no_mail_leaves_it(machine: BootMachine) -> None:
     assert debian.run(queues).stdout == queued
     assert debian.run(["id", user], check=False).returncode != 0
     seen = debian.run(["cat", "/run/seen"]).stdout
-    assert "wizard.rehearse.inside" in seen
+    assert "wizard.rehearse.worker" in seen
     assert f"{user}:" not in seen, "what chpasswd reads"
     text = json.dumps(made)
     assert "********" in text

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.accounts import database
-from snapshots.entry import Entry, Kind, read_entry
+from snapshots.live.entry import Entry, Kind, read_entry
+from snapshots.merge.accounts import database
 from tests.system.conftest import BootMachine
 from tests.system.machine import PROJECT, Machine
 from tests.system.room import why_no_machines
-from wizard.footprint import Footprint, footprint
-from wizard.host import Host
-from wizard.witness import Evidence, evidence, owns
+from wizard.packages.footprint import Footprint, footprint
+from wizard.packages.witness import Evidence, evidence, owns
+from wizard.system.host import Host
 
 _PACKAGES = ("sendmail", "sasl2-bin", "libsasl2-modules")
 _OUT = "/var/lib/witness"
@@ -75,7 +75,7 @@ def _install(machine: Machine, packages: str, after: str) -> tuple[Footprint, Ev
     machine.run("mkdir -p /etc/sysctl.d /etc/cron.d /etc/network/if-up.d /etc/mail")
     before, then = _packages(machine), _etc(machine)
     admin = subprocess.Popen(machine.argv(_ADMIN.format(after=after), cwd="/"))
-    witness = f"python3 -I -S -B {PROJECT}/wizard/witness_process.py {_OUT} /etc /usr/lib/sasl2 --"
+    witness = f"python3 -I -S -B {PROJECT}/wizard/packages/witness_process.py {_OUT} /etc /usr/lib/sasl2 --"
     machine.run(f"{witness} {_APT} {packages}", env=_ENV, timeout=400)
     assert admin.wait(60) == 0
     came = {line.split()[0] for line in _packages(machine) - before if line.endswith(" installed")}
@@ -135,7 +135,7 @@ def test_what_somebody_adds_to_a_file_that_apt_wrote_is_told_apart(machine: Boot
     script = (
         "apt-get install -y -q sasl2-bin; touch /run/installed; until [ -e /run/edited ]; do sleep 0.05; done"
     )
-    witness = f"python3 -I -S -B {PROJECT}/wizard/witness_process.py {_OUT} /etc --"
+    witness = f"python3 -I -S -B {PROJECT}/wizard/packages/witness_process.py {_OUT} /etc --"
     argv = booted.argv(["sh", "-c", f'{witness} sh -c "$1"', "sh", script], env=_ENV, cwd="/")
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as command:
         booted.run("until [ -e /run/installed ]; do sleep 0.05; done")
@@ -170,7 +170,7 @@ def _on_this_host(tmp_path: Path, command: str, before: str = "") -> tuple[Evide
     watched, out = tmp_path / "etc", tmp_path / "out"
     watched.mkdir(exist_ok=True)
     out.mkdir(mode=0o700, exist_ok=True)
-    script = Path(__file__).resolve().parents[2] / "wizard/witness_process.py"
+    script = Path(__file__).resolve().parents[2] / "wizard/packages/witness_process.py"
     inside = f'mount -t tmpfs tmpfs /run; mkdir -p /run/systemd/system; {before}\nexec "$@"'
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", inside, "sh"]
     argv += ["python3", "-I", "-S", "-B", str(script), str(out), str(watched), "--"]

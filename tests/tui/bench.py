@@ -13,31 +13,37 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.machine import Machine
-from snapshots.entry import Entry, Kind
+from screens.backend import Machine
+from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
 from tests.steps.recorded import machine
-from wizard.answers import Answers
 from wizard.changes import CommandChange, FileChange
-from wizard.confirmation import give_up
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.interrupt import Interrupt
-from wizard.journal import Journal, Unfinished, unfinished
-from wizard.lock import held
-from wizard.plan import Change, Check, Plan, Sign, Step
-from wizard.state_folder import InterruptedRun
+from wizard.changes.confirm_or_revert import give_up
+from wizard.engine.journal import Journal, Unfinished, unfinished
+from wizard.engine.state_dir import InterruptedRun
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check, Plan, Sign, Step
+from wizard.system.host import Host
+from wizard.system.lock import held
+from wizard.system.signals import Interrupt
 
 STEPS_USERS = (
-    *("wizard.engine", "wizard.overview", "wizard.standing", "wizard.taking_back", "wizard.rollback_session"),
-    *("screens.steps", "screens.step_board", "wizard.report"),
+    *(
+        "wizard.engine.engine",
+        "wizard.engine.overview",
+        "wizard.rollback.targets",
+        "wizard.rollback.rollback",
+        "wizard.rollback.apply",
+    ),
+    *("screens.steps", "screens.step_layout", "wizard.render.applied_report"),
 )
 """The modules that go through the list of steps."""
 LOOKING = (
-    "wizard.engine",
-    "wizard.overview",
-    "wizard.taking_back",
-    "wizard.rollback_session",
+    "wizard.engine.engine",
+    "wizard.engine.overview",
+    "wizard.rollback.rollback",
+    "wizard.rollback.apply",
 )
 """The modules that look at the host: here they see a recorded one."""
 

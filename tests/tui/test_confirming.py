@@ -9,17 +9,17 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.confirming import Confirming
-from screens.failed import Failure
+from screens.firewall_countdown import Confirming
 from screens.login_test import LoginTest
+from screens.step_failed import Failure
 from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, play, shows, until, use
-from wizard import confirmation
-from wizard.answers import Answers
 from wizard.changes import RulesChange
-from wizard.confirmation import Confirmation, Decision, decide
-from wizard.facts import Facts
-from wizard.plan import Plan
+from wizard.changes import confirm_or_revert as confirmation
+from wizard.changes.confirm_or_revert import Confirmation, Decision, decide
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Plan
 
 
 class Guarded(Writes):

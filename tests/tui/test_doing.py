@@ -8,9 +8,9 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.doing import Doing
+from screens.run_steps import Doing
 from tests.tui.bench import Bench, Writes, play, shows, until, use
-from wizard.host import HostError
+from wizard.system.host import HostError
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from screens.app import WizardApp
-from screens.by_hand import ByHand
-from screens.ending import Dialog, EndsOnce
+from screens.ends_once import Dialog, EndsOnce
+from screens.manual_login import ByHand
 from screens.saslauthd_debug import SaslauthdDebug
 from tests.tui.bench import Bench, play, shows, until
 

@@ -9,14 +9,14 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.doing import Doing
-from screens.endings import Endings
 from screens.login_test import LoginTest
+from screens.run_steps import Doing
 from screens.steps import Steps
+from screens.what_would_end import Endings
 from tests.tui.bench import Bench, Writes, play, shows, until, use
-from wizard.answers import Answers
-from wizard.facts import Facts
-from wizard.plan import Ending, Outcome, Plan
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Ending, Outcome, Plan
 
 LINES = tuple(f"Cwdomain{number}.test" for number in range(40))
 LOST = Ending("cf-lines", "lines of your own in sendmail.cf", LINES)

@@ -16,9 +16,9 @@ from screens.report import Report
 from screens.settings import Settings
 from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, play, shows, until, use
-from wizard.answers import load
-from wizard.engine import Engine
-from wizard.interrupt import Interrupt
+from wizard.engine.engine import Engine
+from wizard.model.answers import load
+from wizard.system.signals import Interrupt
 
 
 @pytest.fixture

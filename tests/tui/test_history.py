@@ -16,13 +16,13 @@ from screens.app import WizardApp
 from screens.history import History
 from screens.recovery import Interrupted
 from screens.rollback import RollBack
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from tests.tui.bench import Bench, Writes, play, shows, until, use
-from wizard.answers import Answers
 from wizard.changes.file import FileEffect
-from wizard.engine import Engine
-from wizard.interrupt import Interrupt
-from wizard.recall import intent
+from wizard.changes.records import intent
+from wizard.engine.engine import Engine
+from wizard.model.answers import Answers
+from wizard.system.signals import Interrupt
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from screens.accepting import Accepting
 from screens.app import WizardApp
+from screens.ask_certificate import Accepting
 from screens.login_test import LoginTest
 from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, play, shows, text, until, use

@@ -9,8 +9,8 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
+from screens.local_edits import OwnEdits
 from screens.login_test import LoginTest
-from screens.own_edits import OwnEdits
 from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 

@@ -19,53 +19,53 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from screens.app import WizardApp
-from screens.by_hand import ByHand
 from screens.certificate import Certificate as CertificateScreen
-from screens.confirming import Confirming
-from screens.failed import Failure
+from screens.confirm_quit import Leaving
+from screens.firewall_countdown import Confirming
 from screens.help import Help
 from screens.history import History
 from screens.install_certificate import InstallCertificate
-from screens.leaving import Leaving
+from screens.local_edits import OwnEdits
 from screens.login_test import LoginTest
 from screens.mail_clients import MailClients
+from screens.manual_login import ByHand
 from screens.messages import DebugSaid, JobEnded, MoveWaits, RollbackWaits, SmtpLine
-from screens.own_edits import OwnEdits
 from screens.recovery import Interrupted
 from screens.rehearse import Rehearse
 from screens.report import Report
 from screens.rollback import RollBack
 from screens.saslauthd_debug import SaslauthdDebug
 from screens.settings import Settings
+from screens.step_failed import Failure
 from screens.steps import Steps
 from screens.troubleshoot import Troubleshoot
 from screens.welcome import Welcome
-from snapshots.author import Author
-from snapshots.entry import Entry, Kind
-from snapshots.merge import Conflict
-from snapshots.message import Commit
-from snapshots.reversal import Reversal
+from snapshots.format.author import Author
+from snapshots.format.message import Commit
+from snapshots.live.entry import Entry, Kind
+from snapshots.merge.reversal import Reversal
+from snapshots.merge.three_way import Conflict
 from snapshots.store import Store
 from tests.steps.recorded import machine
 from tests.tui.bench import Bench, play, shows, until
 from tests.unit.rehearse.made import good
 from tests.unit.troubleshoot.pictures import SENDMAIL, picture
-from wizard.by_hand import Move
-from wizard.certificate import Certificate
-from wizard.certificate_report import CertificateReport, Named
+from wizard.certificates.peer_certificate import Certificate
 from wizard.changes.packages import PackagesEffect
-from wizard.facts import COMMON_KEY, SERVER_CERT, Facts
-from wizard.journal import Unfinished
-from wizard.log_watch import Seen
-from wizard.overview import Overview, found, plans
-from wizard.own_edits import OwnEdit
-from wizard.plan import Check, Sign
-from wizard.rollback import Rollback, Wanted
-from wizard.smtp import Finding, Result
-from wizard.standing import Target
+from wizard.engine.journal import Unfinished
+from wizard.engine.local_edits import OwnEdit
+from wizard.engine.overview import Overview, found, plans
+from wizard.gather.certificates import CertificateReport, Named
+from wizard.maillog.correlate import Seen
+from wizard.model.facts import COMMON_KEY, SERVER_CERT, Facts
+from wizard.model.plan import Check, Sign
+from wizard.rollback.plan import Rollback, Wanted
+from wizard.rollback.targets import Target
+from wizard.smtp.login_test import Finding, Result
+from wizard.smtp.stepwise import Move
+from wizard.smtp.transcript import Credentials
 from wizard.steps.preflight import checks
 from wizard.troubleshoot.verdict import Verdict, judge
-from wizard.wire import Credentials
 
 PICTURES = Path(__file__).parent / "pictures"
 WHEN = datetime.datetime(2026, 3, 1, 12, 30, tzinfo=datetime.UTC)
@@ -92,7 +92,9 @@ class Recorded(Bench):
         facts = self.facts()
         seen = [item for item in checks(facts, self.answers) if item.id != "clock"]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("wizard.engine.tried", lambda _host, _facts, plan: plan)  # m4 is not on every host
+            patch.setattr(
+                "wizard.engine.engine.tried", lambda _host, _facts, plan: plan
+            )  # m4 is not on every host
             made = plans(self.host, self.answers, facts)
         return Overview(facts, (*seen, *found(facts)), made, ())
 
@@ -316,8 +318,8 @@ def test_pictures(
     tmp_path: Path, name: str, size: tuple[int, int], theme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TZ", "UTC")
-    monkeypatch.setattr("wizard.certificate_report.Named.days_left", 3650)
-    monkeypatch.setattr("wizard.report._now", lambda: "2026-03-01 12:30 UTC")
+    monkeypatch.setattr("wizard.gather.certificates.Named.days_left", 3650)
+    monkeypatch.setattr("wizard.render.applied_report._now", lambda: "2026-03-01 12:30 UTC")
     drawn: list[str] = []
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:

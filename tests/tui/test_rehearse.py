@@ -16,9 +16,9 @@ from screens.rehearse import Rehearse
 from screens.welcome import Welcome
 from tests.tui.bench import Bench, Writes, notified, play, shows, until, use
 from tests.unit.rehearse.made import good
-from wizard.interrupt import Interrupt
+from wizard.engine.state_dir import CannotHere
 from wizard.rehearse.outcome import Rehearsal
-from wizard.state_folder import CannotHere
+from wizard.system.signals import Interrupt
 
 
 @dataclass

@@ -11,12 +11,12 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.failed import Failure
 from screens.login_test import LoginTest
+from screens.step_failed import Failure
 from screens.steps import Steps
 from screens.widgets.diff_text import diff_content
 from tests.tui.bench import Bench, Writes, play, shows, until, use
-from wizard.lock import held
+from wizard.system.lock import held
 
 
 @pytest.fixture

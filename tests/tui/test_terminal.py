@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from screens import launch
 from screens.app import WizardApp
 from screens.steps import Steps
-from screens.terminal import plain, trouble
+from screens.terminal_check import plain, trouble
 from screens.widgets.ascii_only import AsciiOnly
 from tests.tui.bench import Bench, Writes, play, shows, text, until, use
 
@@ -137,7 +137,7 @@ def test_the_commands_work_where_textual_does_not() -> None:
     script = (
         "import sys\n"
         "for name in ('textual', 'rich', 'screens'): sys.modules[name] = None\n"
-        "from wizard.cli import main\n"
+        "from wizard.cli.main import main\n"
         "sys.exit(main(['rollback', '--help']))"
     )
     done = subprocess.run(

@@ -11,32 +11,32 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from screens.accepting import Accepting
 from screens.app import WizardApp
-from screens.by_hand import ByHand
-from screens.doing import Doing
-from screens.from_outside import FromOutside
+from screens.ask_certificate import Accepting
+from screens.backend import ByHandRequest
 from screens.install_certificate import InstallCertificate
-from screens.machine import ByHandRequest
+from screens.manual_login import ByHand
+from screens.remote_login import FromOutside
+from screens.run_steps import Doing
 from screens.saslauthd_debug import SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
 from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
-from wizard.by_hand import Move
-from wizard.certificate import Certificate
-from wizard.connection import Target
-from wizard.host import HostError
-from wizard.interrupt import Interrupt
-from wizard.log_watch import Seen
-from wizard.login_by_hand import Talked, talk
-from wizard.mail_log import Logged
-from wizard.outside_test import Outside, verdict
-from wizard.plan import Check, Say, Sign, Step
-from wizard.saslauthd_debug import Ended
-from wizard.server_trust import Trust
+from wizard.certificates.peer_certificate import Certificate
+from wizard.cli.debug_login import Talked, talk
+from wizard.cli.test_from_outside import Outside, verdict
+from wizard.debug.saslauthd import Ended
+from wizard.maillog.correlate import Seen
+from wizard.maillog.read import Logged
+from wizard.model.plan import Check, Say, Sign, Step
+from wizard.smtp.connection import Target
+from wizard.smtp.server_trust import Trust
+from wizard.smtp.stepwise import Move
+from wizard.smtp.transcript import Credentials, encode
+from wizard.system.host import HostError
+from wizard.system.signals import Interrupt
 from wizard.troubleshoot.verdict import Verdict, judge
-from wizard.wire import Credentials, encode
 
 LINES = (
     "saslauthd[9] :listening on socket: /var/run/saslauthd/mux",

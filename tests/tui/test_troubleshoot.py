@@ -10,15 +10,15 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.doing import Doing
 from screens.login_test import LoginTest
+from screens.run_steps import Doing
 from screens.troubleshoot import Troubleshoot
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from tests.unit.troubleshoot.pictures import ALICE, SENDMAIL, picture
-from wizard.plan import Step
-from wizard.troubleshoot.nouns import Fault
+from wizard.model.plan import Step
+from wizard.smtp.transcript import Credentials
+from wizard.troubleshoot.model import Fault
 from wizard.troubleshoot.verdict import Verdict, judge
-from wizard.wire import Credentials
 
 
 @dataclass

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wizard.answers import Answers, AnswersError, Listen, load, parse
-from wizard.answers_file import as_toml
+from wizard.model.answers import Answers, AnswersError, Listen, load, parse
+from wizard.render.answers_file import as_toml
 
 
 def test_what_is_left_out_is_the_howtos_own_set_up() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from wizard.answers import Answers, AnswersError, Auth, Listen, Test, load, parse
-from wizard.answers_file import as_toml
-from wizard.output_file import save
+from wizard.model.answers import Answers, AnswersError, Auth, Listen, Test, load, parse
+from wizard.render.answers_file import as_toml
+from wizard.system.output_file import save
 
 OWN = Answers(
     Listen(("192.0.2.25",), ("127.0.0.1", "192.0.2.25"), implicit_tls=True),

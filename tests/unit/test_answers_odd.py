@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from wizard.answers import MAX_FILE, Answers, AnswersError, load, parse
-from wizard.answers_file import as_toml
+from wizard.model.answers import MAX_FILE, Answers, AnswersError, load, parse
+from wizard.render.answers_file import as_toml
 
 DEEP = 1000
 TEXTS = {

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wizard.apt_history import History, Ours, Transaction, bare, marking, new_mark, transactions
-from wizard.host import Completed, Host
+from wizard.packages.apt_history import History, Ours, Transaction, bare, marking, new_mark, transactions
+from wizard.system.host import Completed, Host
 
 RECORDED = """
 Start-Date: 2026-11-28  12:45:01

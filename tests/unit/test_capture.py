@@ -12,17 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Entry, Kind
-from wizard import capture
-from wizard.capture import Capture, captured
-from wizard.carrying_out import Done, carry_out
-from wizard.changes import CommandChange
+from snapshots.live.entry import Entry, Kind
+from wizard.changes import CommandChange, capture
+from wizard.changes.capture import Capture, captured
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
-from wizard.host import Host, View
-from wizard.journal import Journal, unfinished
-from wizard.plan import ChangeError, StaleError
-from wizard.private_view import PrivateView, ViewError
+from wizard.engine.execute import Done, carry_out
+from wizard.engine.journal import Journal, unfinished
+from wizard.model.plan import ChangeError, StaleError
+from wizard.system.host import Host, View
+from wizard.system.private_view import PrivateView, ViewError
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from snapshots.entry import Entry
-from wizard.capture import captured
+from snapshots.live.entry import Entry
+from wizard.changes.capture import captured
 from wizard.changes.file import FileChange
-from wizard.host import Host
-from wizard.private_view import ViewError
+from wizard.system.host import Host
+from wizard.system.private_view import ViewError
 
 NAMES = (
     "mail/access",

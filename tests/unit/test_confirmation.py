@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from templates import render
-from wizard import confirmation
-from wizard.confirmation import Decision, decide, decision, time_left
-from wizard.firewalls.live_rule import LiveRule
+from wizard.changes import confirm_or_revert as confirmation
+from wizard.changes.confirm_or_revert import Decision, decide, decision, time_left
+from wizard.changes.live_rule import LiveRule
 
 
 @pytest.fixture(autouse=True)

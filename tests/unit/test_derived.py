@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wizard.derived import derived, in_order, same_but_dated, source_of
+from wizard.model.generated_files import derived, in_order, same_but_dated, source_of
 
 
 @pytest.mark.parametrize(

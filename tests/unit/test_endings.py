@@ -10,19 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
-from wizard import as_json, cli
-from wizard.answers import Answers
 from wizard.changes import CommandChange, FileChange
-from wizard.engine import Engine
-from wizard.events import Event
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.journal import Journal, unfinished
-from wizard.plan import Change, Check, Ending, Plan, Step
-from wizard.recovery import Recovery, answers_from
-from wizard.session import Run, nobody
+from wizard.cli import main as cli
+from wizard.engine.apply import Run, nobody
+from wizard.engine.engine import Engine
+from wizard.engine.journal import Journal, unfinished
+from wizard.model.answers import Answers
+from wizard.model.events import Event
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check, Ending, Plan, Step
+from wizard.render import as_json
+from wizard.rollback.recovery import Recovery, answers_from
+from wizard.system.host import Host
 
 MAIL = Ending("local-mail", "mail of local programs", ("a line\x1b[2J of it", "another"))
 LOGINS = Ending("logins", "logins by sasldb")
@@ -101,12 +102,12 @@ class Place:
             self.patch.setattr(f"wizard.{module}.must_be_root", lambda: None)
         for module in ("commands", "rollback_commands"):
             self.patch.setattr(f"wizard.{module}.Host", lambda: self.host)
-        self.patch.setattr("wizard.state_folder.HOME", self.root / "home")
-        self.patch.setattr("wizard.state_folder.STORE", self.root / "home/etc.git")
-        self.patch.setattr("wizard.state_folder.JOURNAL", self.at)
-        self.patch.setattr("wizard.state_folder.LOCK", self.root / "home/lock")
+        self.patch.setattr("wizard.engine.state_dir.HOME", self.root / "home")
+        self.patch.setattr("wizard.engine.state_dir.STORE", self.root / "home/etc.git")
+        self.patch.setattr("wizard.engine.state_dir.JOURNAL", self.at)
+        self.patch.setattr("wizard.engine.state_dir.LOCK", self.root / "home/lock")
         self.patch.setattr(Store, "open", lambda path, **_: self.store)
-        self.patch.setattr("wizard.as_json.find", lambda name: Ends(self.host, name))
+        self.patch.setattr("wizard.render.as_json.find", lambda name: Ends(self.host, name))
         return cli.main(arguments)
 
 

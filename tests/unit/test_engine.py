@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Entry, Kind
-from snapshots.held import HeldFile
+from snapshots.live.entry import Entry, Kind
+from snapshots.merge.held import HeldFile
 from snapshots.store import Store
-from wizard import engine as engine_module
-from wizard.answers import Answers
 from wizard.changes import CommandChange, FileChange
-from wizard.engine import Engine, EngineError
-from wizard.events import Event, Failed, Planned
-from wizard.facts import Facts
-from wizard.host import Host, HostError
-from wizard.interrupt import Interrupted
-from wizard.journal import Journal
-from wizard.plan import Change, Check, Outcome, Plan, Sign, Step
-from wizard.session import FRESH, Run
+from wizard.engine import engine as engine_module
+from wizard.engine.apply import FRESH, Run
+from wizard.engine.engine import Engine, EngineError
+from wizard.engine.journal import Journal
+from wizard.mends.catalogue import extra
+from wizard.model.answers import Answers
+from wizard.model.events import Event, Failed, Planned
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.steps import STEPS
-from wizard.steps.extra import extra
+from wizard.system.host import Host, HostError
+from wizard.system.signals import Interrupted
 
 
 def entry(text: str, mode: int = 0o644) -> Entry:

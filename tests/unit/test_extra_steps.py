@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
-from wizard import as_json
-from wizard.answers import Answers
 from wizard.changes import FileChange
-from wizard.engine import Engine
-from wizard.facts import Facts
-from wizard.host import Host, HostError
-from wizard.journal import Journal, unfinished
-from wizard.plan import Check, Plan, Step
-from wizard.recovery import Recovery
-from wizard.standing import applied, needing, of_step
+from wizard.engine.engine import Engine
+from wizard.engine.journal import Journal, unfinished
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Step
+from wizard.render import as_json
+from wizard.rollback.recovery import Recovery
+from wizard.rollback.targets import applied, needing, of_step
 from wizard.steps import STEPS
+from wizard.system.host import Host, HostError
 
 
 class Killed(BaseException):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Entry, Kind
-from snapshots.private_key import HIDDEN
+from snapshots.format.private_key import HIDDEN
+from snapshots.live.entry import Entry, Kind
 from wizard.changes import FileChange
-from wizard.host import Host
+from wizard.system.host import Host
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvgIBADANBgkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----\n"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Entry, Kind
-from wizard.footprint import (
+from snapshots.live.entry import Entry, Kind
+from wizard.packages.footprint import (
     Footprint,
     conffile_sums,
     created,
@@ -17,7 +17,7 @@ from wizard.footprint import (
     sysusers,
     written_paths,
 )
-from wizard.host import Host
+from wizard.system.host import Host
 
 _DPKG = "var/lib/dpkg"
 

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
 from templates import render
-from wizard import timer
 from wizard.changes import FileChange
-from wizard.for_a_while import ForAWhile, Guard, clear, settled
-from wizard.host import Host
-from wizard.journal import Journal, unfinished
+from wizard.engine.journal import Journal, unfinished
+from wizard.engine.temporary import ForAWhile, Guard, clear, settled
+from wizard.system import delayed_script as timer
+from wizard.system.host import Host
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.host import Host, HostError
+from wizard.system.host import Host, HostError
 
 
 def test_the_callers_environment_does_not_reach_a_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_imports_go_one_way(path: Path) -> None:
         package = module.split(".")[0]
         assert package not in _MAY_NOT_IMPORT[inside.parts[0]], f"{inside}:{line} imports {module}"
         if package == "screens" and inside.parts[0] != "screens":
-            assert inside == Path("wizard/cli.py"), f"{inside}:{line} imports {module}"
+            assert inside == Path("wizard/cli/main.py"), f"{inside}:{line} imports {module}"
             assert not at_top, f"{inside}:{line} must import {module} only when the screens are wanted"
 
 
@@ -78,9 +78,11 @@ for name in sys.argv[1:]:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.skipif(not (_TOP / "wizard/cli.py").exists(), reason="there is no command line")
+@pytest.mark.skipif(not (_TOP / "wizard/cli/main.py").exists(), reason="there is no command line")
 def test_version_imports_nothing_heavy() -> None:
-    script = "import sys; from wizard.cli import main; code = main(['--version']); print(code, *sys.modules)"
+    script = (
+        "import sys; from wizard.cli.main import main; code = main(['--version']); print(code, *sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=_TOP, capture_output=True, text=True, check=True
     )

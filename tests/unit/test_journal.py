@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
-from wizard import engine as engine_module
-from wizard.answers import Answers
 from wizard.changes import FileChange
 from wizard.changes.file import FileEffect
-from wizard.engine import Engine
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.journal import Journal, JournalError, Unfinished, unfinished
-from wizard.plan import Change, Check, Plan, Say, Step
+from wizard.engine import engine as engine_module
+from wizard.engine.engine import Engine
+from wizard.engine.journal import Journal, JournalError, Unfinished, unfinished
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check, Plan, Say, Step
+from wizard.system.host import Host
 
 REQUEST: dict[str, object] = {"wanted": ["a"], "answers": {}}
 EFFECT: dict[str, object] = {"kind": "command", "argv": ["x"], "output": ""}

@@ -15,18 +15,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from wizard.answers import Answers
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
+from wizard.changes.live_rule import LiveRule
 from wizard.changes.packages import PackagesBefore, PackagesEffect
+from wizard.changes.records import recall
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect
 from wizard.changes.watch import WatchEffect
-from wizard.firewalls.live_rule import LiveRule
-from wizard.journal import Journal, JournalError, Unfinished, unfinished
-from wizard.plan import Effect
-from wizard.recall import recall
-from wizard.recovery import answers_from
+from wizard.engine.journal import Journal, JournalError, Unfinished, unfinished
+from wizard.model.answers import Answers
+from wizard.model.plan import Effect
+from wizard.rollback.recovery import answers_from
 
 EFFECTS: tuple[Effect, ...] = (
     FileEffect("/etc/a", None, None),

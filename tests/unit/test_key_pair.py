@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.authority import Authority
-from wizard.certificate_report import SOON, judgement
-from wizard.host import Host, HostError
-from wizard.key_pair import fits, judged
-from wizard.pem import PemError, certificates
-from wizard.plan import Sign
-from wizard.self_signed import DAYS, link_name, new_key, self_signed
+from wizard.certificates.key_pair import fits, judged
+from wizard.certificates.pem import PemError, certificates
+from wizard.certificates.self_signed import DAYS, link_name, new_key, self_signed
+from wizard.gather.certificates import SOON, judgement
+from wizard.model.plan import Sign
+from wizard.system.host import Host, HostError
 
 HOST = Host()
 NAME = "mail.example.test"

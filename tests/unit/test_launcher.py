@@ -97,7 +97,7 @@ def _make(requirements: str = "") -> Checkout:
     (top / "wizard").mkdir(parents=True)
     shutil.copy(_TOP / "msa-wizard", top)
     (top / "requirements.txt").write_text(requirements)
-    (top / "wizard/cli.py").write_text(_PROGRAM)
+    (top / "wizard/cli/main.py").write_text(_PROGRAM)
     (top / "wizard/sibling.py").write_text("")
     cache.mkdir()
     if os.geteuid() == 0:
@@ -128,7 +128,7 @@ def test_arguments_and_folder_arrive_as_given(ready: Checkout, arguments: Sequen
     told = ready.told(*arguments, cwd="/usr/lib")
     assert told["argv"] == ["msa-wizard", *arguments]
     assert told["cwd"] == "/usr/lib"
-    assert told["file"] == str(ready.top / "wizard/cli.py")
+    assert told["file"] == str(ready.top / "wizard/cli/main.py")
 
 
 @pytest.mark.parametrize("status", [0, 1, 4, 10])
@@ -155,7 +155,7 @@ def test_links_relative_calls_and_sh(ready: Checkout) -> None:
         ready.run(launcher=Path("../msa-wizard"), cwd=ready.top / "wizard"),
     ):
         assert call.returncode == 0, call.stderr
-        assert Path(json.loads(call.stdout)["file"]).samefile(ready.top / "wizard/cli.py")
+        assert Path(json.loads(call.stdout)["file"]).samefile(ready.top / "wizard/cli/main.py")
     by_sh = subprocess.run(
         ready.argv("msa-wizard", launcher=Path("sh")),
         cwd=ready.top,

@@ -7,14 +7,14 @@ import dataclasses
 import pytest
 
 from tests.steps.recorded import file, machine
-from wizard import facts as f
-from wizard.answers import Answers, AnswersError, Listen
-from wizard.answers import parse as parse_answers
 from wizard.editors.daemon_options import parse
-from wizard.facts import Facts
-from wizard.local_mail import Destination, destination, refused_by, served, through_us
-from wizard.plan import Outcome, Plan
-from wizard.sendmail_cf import Daemon, daemon
+from wizard.model import facts as f
+from wizard.model.answers import Answers, AnswersError, Listen
+from wizard.model.answers import parse as parse_answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Outcome, Plan
+from wizard.sendmail.cf import Daemon, daemon
+from wizard.sendmail.local_mail import Destination, destination, refused_by, served, through_us
 from wizard.steps import step
 
 SUBMIT_MC = "OSTYPE(`debian')dnl\nFEATURE(`msp', `[127.0.0.1]', `MSA')dnl\n"

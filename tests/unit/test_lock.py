@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.survival.machine import Wizard, make_machine
-from wizard.lock import Locked, free, held
+from wizard.system.lock import Locked, free, held
 
 LOCKED = 5
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from wizard.delivery import delivery
-from wizard.host import Host
-from wizard.log_follow import LogFollower, Tail
-from wizard.log_watch import Matching, Seen, Watch
-from wizard.log_words import word
-from wizard.mail_log import LOG, UNPROVED, Logged, where
-from wizard.network import server_process
-from wizard.wire import Line
+from wizard.maillog.correlate import Matching, Seen, Watch
+from wizard.maillog.delivery import delivery
+from wizard.maillog.explain import word
+from wizard.maillog.follow import LogFollower, Tail
+from wizard.maillog.read import LOG, UNPROVED, Logged, where
+from wizard.smtp.transcript import Line
+from wizard.system.host import Host
+from wizard.system.sockets import server_process
 
 ID = "6AN5cMqL001097"
 FROM = f"{ID}: from=<alice@mail.example.test>, size=436, class=0, nrcpts=1, proto=ESMTPSA, daemon=MSP-v4, relay=localhost [127.0.0.1]"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from wizard.host import Completed, Host
-from wizard.m4 import expand
+from wizard.sendmail.m4 import expand
+from wizard.system.host import Completed, Host
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from wizard.host import Host
-from wizard.mail_log import LOG, UNPROVED, Journal, Logged, file_line, lines
+from wizard.maillog.read import LOG, UNPROVED, Journal, Logged, file_line, lines
 from wizard.steps.restart import since_start
+from wizard.system.host import Host
 
 WEDGED = "Nov 22 10:00:01 mail sm-mta[9]: daemon X: problem creating SMTP socket"
 START = "Nov 22 10:00:00 mail sm-mta[9]: starting daemon (8.17.1.9): SMTP+queueing@00:10:00"

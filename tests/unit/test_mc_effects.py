@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wizard.mc_effects import TRUSTED, Planned, unplanned
-from wizard.sendmail_cf import changed, only_in, statements
+from wizard.sendmail.cf import changed, only_in, statements
+from wizard.sendmail.mc_effects import TRUSTED, Planned, unplanned
 
 LINES = st.lists(
     st.sampled_from(

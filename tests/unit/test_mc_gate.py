@@ -10,22 +10,22 @@ from typing import Any
 
 import pytest
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority, Signed
 from tests.steps.recorded import RECORDED, file, machine
-from wizard import facts as f
-from wizard.answers import Answers
-from wizard.cf_needs import without_start, without_tls
 from wizard.changes import DialogueChange, FileChange
-from wizard.facts import Facts
-from wizard.host import Completed, Host
-from wizard.m4 import expand_text
-from wizard.mc_gate import Gate, GateError
-from wizard.plan import Outcome, Plan
-from wizard.sendmail_cf import option
+from wizard.engine.trial import CF_LINES, EFFECTS, LINKS, lost, tried
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Outcome, Plan
+from wizard.sendmail.cf import option
+from wizard.sendmail.cf_needs import without_start, without_tls
+from wizard.sendmail.m4 import expand_text
+from wizard.sendmail.mc_gate import Gate, GateError
 from wizard.steps import STEPS
 from wizard.steps.preflight import Preflight
-from wizard.trial import CF_LINES, EFFECTS, LINKS, lost, tried
+from wizard.system.host import Completed, Host
 
 pytestmark = pytest.mark.skipif(
     shutil.which("m4") is None or not Path("/usr/share/sendmail/cf/m4/cf.m4").exists(),

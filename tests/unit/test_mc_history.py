@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from snapshots.author import Author
-from snapshots.entry import Entry
+from snapshots.format.author import Author
+from snapshots.live.entry import Entry
 from snapshots.store import Store
 from tests.steps.recorded import file, machine
-from wizard import facts as f
-from wizard.facts import Facts
-from wizard.host import Completed, Host
-from wizard.mc_history import earlier
-from wizard.sendmail_cf import lacking
-from wizard.trial import lost
+from wizard.engine.trial import lost
+from wizard.model import facts as f
+from wizard.model.facts import Facts
+from wizard.sendmail.cf import lacking
+from wizard.sendmail.mc_history import earlier
+from wizard.system.host import Completed, Host
 
 
 class Copying(Host):

@@ -5,8 +5,8 @@ import socket
 import subprocess
 import sys
 
-from wizard.host import Host
-from wizard.network import listeners
+from wizard.system.host import Host
+from wizard.system.sockets import listeners
 
 COMES_AND_GOES = """
 import socket, sys, time

@@ -14,9 +14,9 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from snapshots.entry import Entry, Kind, remove_entry, write_entry
+from snapshots.live.entry import Entry, Kind, remove_entry, write_entry
 from tests.operations import OperationsError, count, kill_at, operations, spread
-from wizard.host import Host, HostError
+from wizard.system.host import Host, HostError
 
 _TOP = Path(__file__).resolve().parents[2]
 
@@ -294,10 +294,10 @@ def test_points_over_the_whole_range() -> None:
 
 
 def test_as_a_script(tmp_path: Path) -> None:
-    """It runs `wizard.cli.main`, here a stand-in, with what follows --."""
+    """It runs `wizard.cli.main.main`, here a stand-in, with what follows --."""
     stand_in = "import os\ndef main(argv):\n    print(argv)\n    for name in argv:\n        os.mkdir(name)\n    return 7\n"
     (tmp_path / "wizard").mkdir()
-    (tmp_path / "wizard/cli.py").write_text(stand_in)
+    (tmp_path / "wizard/cli/main.py").write_text(stand_in)
     names = tmp_path / "names"
 
     def run(*arguments: str) -> tuple[int, list[str]]:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from wizard.answers import AnswersError
-from wizard.output_file import OutputError, check_output, save
+from wizard.model.answers import AnswersError
+from wizard.system.output_file import OutputError, check_output, save
 
 PROJECT = Path(__file__).parents[2]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes devices and files of others")
@@ -101,7 +101,7 @@ def test_a_terminal_is_written_to() -> None:
 def test_a_pipe_that_nobody_reads_is_an_error_and_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wizard.output_file.PATIENCE", 0.2)
+    monkeypatch.setattr("wizard.system.output_file.PATIENCE", 0.2)
     path = tmp_path / "pipe"
     os.mkfifo(path)
     with pytest.raises(OutputError, match="nobody reads from this pipe"):
@@ -169,12 +169,12 @@ def test_what_no_file_can_be_is_a_clear_error(tmp_path: Path, name: str) -> None
 
 def test_everything_that_a_user_names_goes_this_way() -> None:
     """No other module of the commands and screens writes to a path of the user's."""
-    allowed = {"wizard/output_file.py", "wizard/host.py", "screens/launch.py"}
+    allowed = {"wizard/system/output_file.py", "wizard/system/host.py", "screens/launch.py"}
     writers = {"write_entry", "write_text", "write_bytes"}
     for file in [
         *PROJECT.glob("screens/**/*.py"),
         *PROJECT.glob("wizard/*_command*.py"),
-        PROJECT / "wizard/answers_file.py",
+        PROJECT / "wizard/render/answers_file.py",
     ]:
         name = str(file.relative_to(PROJECT))
         names = {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.mail_log import LOG, UNPROVED, Logged
-from wizard.outside_test import Outside, peer, verdict
-from wizard.plan import Sign
+from wizard.cli.test_from_outside import Outside, peer, verdict
+from wizard.maillog.read import LOG, UNPROVED, Logged
+from wizard.model.plan import Sign
 
 OWN = frozenset({"127.0.0.1", "::1", "198.51.100.1", "2001:db8::1"})
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from wizard.changes import FileChange
-from wizard.own_edits import met
+from wizard.engine.local_edits import met
 
 
 def entry(text: str, mode: int = 0o644) -> Entry:

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from tests.unit.survival.fake_dpkg import OVERRIDES
 from tests.unit.survival.fake_files import put, text
 from tests.unit.survival.fake_host import FakeHost
 from tests.unit.survival.fake_packages import CATALOGUE, Package
 from tests.unit.survival.machine import make_machine
-from wizard.apt import progress_of
-from wizard.apt_history import OWN_LOG, History
 from wizard.changes import PackagesChange
 from wizard.changes.packages import PackagesBefore, PackagesEffect, as_one
-from wizard.host import Completed, Host, HostError
-from wizard.plan import ChangeError
+from wizard.model.plan import ChangeError
+from wizard.packages.apt import progress_of
+from wizard.packages.apt_history import OWN_LOG, History
+from wizard.system.host import Completed, Host, HostError
 
 LOG = "var/log/apt/history.log"
 

@@ -8,11 +8,13 @@ import json
 import pytest
 
 from tests.steps.recorded import NOW, file, machine
-from wizard import facts as f
-from wizard.answers import Answers, Auth
-from wizard.answers_file import as_toml
-from wizard.facts import Facts, Process
-from wizard.password_source import (
+from wizard.model import facts as f
+from wizard.model.answers import Answers, Auth
+from wizard.model.facts import Facts, Process
+from wizard.model.plan import Outcome
+from wizard.render.answers_file import as_toml
+from wizard.rollback.recovery import answers_from
+from wizard.sendmail.password_source import (
     PAM,
     PasswordSource,
     as_here,
@@ -22,8 +24,6 @@ from wizard.password_source import (
     to_be_offered,
     wanted,
 )
-from wizard.plan import Outcome
-from wizard.recovery import answers_from
 from wizard.steps import step
 
 CF = "O AuthMechanisms=EXTERNAL DIGEST-MD5 CRAM-MD5 LOGIN PLAIN\nC{TrustAuthMech}CRAM-MD5 LOGIN PLAIN\n"

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from wizard.changes.file import file_diff
-from wizard.lock import Locked, held
-from wizard.printing import LONGEST, clean
+from wizard.render.text import LONGEST, clean
+from wizard.system.lock import Locked, held
 
 
 @given(st.text())

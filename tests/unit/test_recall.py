@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
+from wizard.changes.live_rule import LiveRule
 from wizard.changes.packages import PackagesBefore, PackagesEffect
+from wizard.changes.records import intent, recall
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect
-from wizard.firewalls.live_rule import LiveRule
-from wizard.plan import Effect
-from wizard.recall import intent, recall
+from wizard.model.plan import Effect
 
 names = st.text(min_size=1, max_size=8)
 versions = st.dictionaries(names, names, max_size=3)

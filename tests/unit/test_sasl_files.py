@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from wizard.facts import SASL_CONF, SASL_LINK
-from wizard.host import Host
-from wizard.sasl_files import conf_place, plugins, users
+from wizard.model.facts import SASL_CONF, SASL_LINK
+from wizard.sendmail.sasl_files import conf_place, plugins, users
+from wizard.system.host import Host
 
 
 @pytest.fixture

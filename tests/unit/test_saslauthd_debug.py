@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from wizard.debug.saslauthd import command, said
 from wizard.editors import EditError
-from wizard.saslauthd_debug import command, said
-from wizard.wire import Credentials, Transcript
+from wizard.smtp.transcript import Credentials, Transcript
 
 DEBIAN = 'MECHANISMS="pam"\nMECH_OPTIONS=""\nTHREADS=5\nOPTIONS="-c -m /var/run/saslauthd"\n'
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from snapshots import exchange
-from snapshots.entry import Entry, Kind
-from snapshots.held import HeldFile
+from snapshots.live import exchange
+from snapshots.live.entry import Entry, Kind
+from snapshots.merge.held import HeldFile
 from wizard.changes import FileChange
-from wizard.host import Host
-from wizard.plan import ChangeError
+from wizard.model.plan import ChangeError
+from wizard.system.host import Host
 
 PATH = "/etc/a.conf"
 OLD = "one\ntwo\nthree\nfour\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wizard import sendmail_cf
-from wizard.sendmail_cf import Daemon
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf import Daemon
 
 CF = """\
 ##### built by root on a Monday

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Entry, Kind
-from wizard import sendmailconfig
-from wizard.host import Host, HostError
-from wizard.sendmailconfig import converse
+from snapshots.live.entry import Entry, Kind
+from wizard.sendmail import sendmailconfig
+from wizard.sendmail.sendmailconfig import converse
+from wizard.system.host import Host, HostError
 
 
 @pytest.fixture

@@ -11,9 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapshots.store import Author, Commit
-from wizard.standing import FOLLOWING, NothingToTakeBack, everything, needing, of_commit, of_step, standing
+from wizard.mends.catalogue import extra
+from wizard.rollback.targets import (
+    FOLLOWING,
+    NothingToTakeBack,
+    everything,
+    needing,
+    of_commit,
+    of_step,
+    standing,
+)
 from wizard.steps import STEPS
-from wizard.steps.extra import extra
 
 _NUMBERS = itertools.count(1)
 ALL = [step.id for step in (*STEPS, *extra())]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.steps.recorded import RECORDED
-from wizard.update_mc import may_rewrite
+from wizard.engine.update_mc import may_rewrite
 
 
 @pytest.mark.parametrize("release", ["debian-12", "debian-13"])

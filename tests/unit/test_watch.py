@@ -13,8 +13,8 @@ import pytest
 
 from wizard.changes import WatchChange
 from wizard.changes import watch as watched
-from wizard.host import Host
-from wizard.plan import ChangeError
+from wizard.model.plan import ChangeError
+from wizard.system.host import Host
 
 
 @pytest.fixture(autouse=True)

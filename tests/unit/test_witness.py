@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from snapshots.entry import Entry, Kind
-from wizard.footprint import Footprint
-from wizard.witness import Evidence, evidence, owns, watching
-from wizard.witness_process import NAME, below, half_way, mounts_below, parsed
+from snapshots.live.entry import Entry, Kind
+from wizard.packages.footprint import Footprint
+from wizard.packages.witness import Evidence, evidence, owns, watching
+from wizard.packages.witness_process import NAME, below, half_way, mounts_below, parsed
 
 _HEAD: dict[str, Any] = {"schema": 1, "watching": ["/etc", "/usr/lib/sasl2"]}
 _END: dict[str, Any] = {"end": True}

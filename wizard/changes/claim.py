@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from snapshots.entry import Entry
-from wizard.derived import derived
+from snapshots.live.entry import Entry
+from wizard.model.generated_files import derived
 
 Owns = Callable[[str, Entry | None, Entry | None], bool]
 """Path (relative to the root), what was there before, what is there now: whether the command did that."""

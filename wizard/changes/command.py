@@ -1,6 +1,6 @@
 """Commands of the system that rewrite files themselves: update_auth, update_tls, and sendmailconfig's dialogue.
 
-What they write is captured first and written then, file by file (`wizard.capture`); where a host does not allow that,
+What they write is captured first and written then, file by file (`wizard.changes.capture`); where a host does not allow that,
 they run on the host itself, and what they wrote is found in their footprint."""
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from snapshots.entry import Entry, Kind
-from wizard.capture import Capture, NoCaptureError, Pair, below, captured
+from snapshots.live.entry import Entry, Kind
+from wizard.changes.capture import Capture, NoCaptureError, Pair, below, captured
 from wizard.changes.claim import Claim
 from wizard.changes.file import FileChange, FileEffect
-from wizard.derived import derived, in_order, same_but_dated
-from wizard.host import Host, HostError
-from wizard.plan import Change, ChangeError, Description, Say
-from wizard.sendmailconfig import ARGV, QUESTIONS, converse
+from wizard.model.generated_files import derived, in_order, same_but_dated
+from wizard.model.plan import Change, ChangeError, Description, Say
+from wizard.sendmail.sendmailconfig import ARGV, QUESTIONS, converse
+from wizard.system.host import Host, HostError
 
 MEMBERS = ("smmta", "smmsp")
 """The users that update_auth puts into a group."""

@@ -9,20 +9,20 @@ import pwd
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from snapshots.accounts import database
-from snapshots.entry import Entry, Kind
 from snapshots.errors import StoreError
-from snapshots.held import HeldFile
-from snapshots.merge import Choice, EntryMerge
-from snapshots.metadata import Owners
-from snapshots.path_merge import merge_path
-from snapshots.secret_text import PasswordMask, hidden
+from snapshots.format.metadata import Owners
+from snapshots.format.secret_text import PasswordMask, hidden
+from snapshots.live.entry import Entry, Kind
+from snapshots.merge.accounts import database
+from snapshots.merge.held import HeldFile
+from snapshots.merge.path_merge import merge_path
+from snapshots.merge.three_way import Choice, EntryMerge
 from wizard.changes.claim import Claim
 from wizard.changes.gate import FileGate
-from wizard.derived import derived, in_order, made_of
-from wizard.host import Host, HostError
-from wizard.mc_gate import GateError
-from wizard.plan import ChangeError, Description, Say, StaleError
+from wizard.model.generated_files import derived, in_order, made_of
+from wizard.model.plan import ChangeError, Description, Say, StaleError
+from wizard.sendmail.mc_gate import GateError
+from wizard.system.host import Host, HostError
 
 ATTEMPTS = 200
 """How often a file that others keep writing to is merged again, within milliseconds each, until a write meets it."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from wizard.host import Host
-from wizard.plan import Say
+from wizard.model.plan import Say
+from wizard.system.host import Host
 
 
 class FileGate(Protocol):

@@ -7,8 +7,10 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from snapshots.entry import Entry
-from wizard.apt import (
+from snapshots.live.entry import Entry
+from wizard.changes.claim import Claim, below
+from wizard.model.plan import ChangeError, Description, Say
+from wizard.packages.apt import (
     advice,
     apt_get,
     auto_installed,
@@ -22,12 +24,10 @@ from wizard.apt import (
     unneeded,
     wants_update,
 )
-from wizard.apt_history import OWN_LOG, History, Ours, bare, configured_log, new_mark
-from wizard.changes.claim import Claim, below
-from wizard.footprint import footprint, own_paths, own_tops
-from wizard.host import Completed, Host, HostError
-from wizard.plan import ChangeError, Description, Say
-from wizard.witness import evidence_of, owns
+from wizard.packages.apt_history import OWN_LOG, History, Ours, bare, configured_log, new_mark
+from wizard.packages.footprint import footprint, own_paths, own_tops
+from wizard.packages.witness import evidence_of, owns
+from wizard.system.host import Completed, Host, HostError
 
 EVERYWHERE = ("/etc", "/usr/lib/sasl2")
 
@@ -98,7 +98,7 @@ class PackagesEffect:
     half_way: tuple[str, ...] = ()
     """What dpkg had not ended before."""
     transactions: tuple[str, ...] = ()
-    """The marks of our runs of apt (wizard.apt_history); none in what older versions of this program recorded."""
+    """The marks of our runs of apt (wizard.packages.apt_history); none in what older versions of this program recorded."""
     automatic: tuple[str, ...] = ()
     """Those of the installed that came for others alone."""
     named: tuple[str, ...] = field(default=(), compare=False)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wizard.changes.claim import Claim, links_of_service
-from wizard.facts import Process
-from wizard.host import Host, HostError
-from wizard.look import rc_enabled, running
-from wizard.network import listeners
-from wizard.plan import ChangeError, Description, Say
-from wizard.service_lock import service_lock
-from wizard.strays import inside, members, outside
+from wizard.gather.host import rc_enabled, running
+from wizard.model.facts import Process
+from wizard.model.plan import ChangeError, Description, Say
+from wizard.sendmail.strays import inside, members, outside
+from wizard.system.host import Host, HostError
+from wizard.system.service_lock import service_lock
+from wizard.system.sockets import listeners
 
 DEADLINE = 180.0
 """Seconds for one service command: a sendmail with an unresolvable name takes 60 (DEBIAN.md trap 8)."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from wizard import facts as f
-from wizard import sendmail_cf
 from wizard.changes.claim import Claim
-from wizard.greeting import TIMEOUT, greeting
-from wizard.host import Host
-from wizard.plan import ChangeError, Description, Say
+from wizard.model import facts as f
+from wizard.model.plan import ChangeError, Description, Say
+from wizard.sendmail import cf as sendmail_cf
+from wizard.smtp.greeting import TIMEOUT, greeting
+from wizard.system.host import Host
 
 _PATIENCE = TIMEOUT
 """Seconds for a listener to greet."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from wizard.editors.edit_error import EditError
 from wizard.editors.mc_placement import newline_of
-from wizard.firewalls.xtables import filter_table
+from wizard.packet_filter.iptables import filter_table
 
 _END_OF_RULES = "### END RULES ###"
 

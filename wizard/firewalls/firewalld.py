@@ -8,11 +8,9 @@ import re
 from dataclasses import dataclass
 
 from templates import render
+from wizard.changes.live_rule import LiveRule
 from wizard.editors import EditError, firewalld_zone
-from wizard.facts import Facts
 from wizard.firewalls import gates
-from wizard.firewalls.live_rule import LiveRule
-from wizard.firewalls.names import FIREWALLD, FIREWALLD_CONF, SHIPPED_ZONES, ZONES
 from wizard.firewalls.opening import (
     FAMILIES,
     CannotOpenError,
@@ -22,6 +20,8 @@ from wizard.firewalls.opening import (
     not_understood,
     text_of,
 )
+from wizard.model.facts import Facts
+from wizard.model.firewall_names import FIREWALLD, FIREWALLD_CONF, SHIPPED_ZONES, ZONES
 
 _SERVICES = {"smtp": 25, "smtps": 465, "submissions": 465, "smtp-submission": 587, "submission": 587}
 

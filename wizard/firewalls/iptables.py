@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from templates import render
+from wizard.changes.live_rule import LiveRule
 from wizard.editors import EditError, xtables_file
-from wizard.facts import Facts
 from wizard.firewalls import gates
-from wizard.firewalls.live_rule import LiveRule
-from wizard.firewalls.names import IPTABLES, MARK, RULES_V4, RULES_V6, TOOLS
 from wizard.firewalls.opening import (
     FAMILIES,
     Opening,
@@ -17,8 +15,10 @@ from wizard.firewalls.opening import (
     packets,
     text_of,
 )
-from wizard.firewalls.packet import Verdict, fate
-from wizard.firewalls.xtables import filter_table
+from wizard.model.facts import Facts
+from wizard.model.firewall_names import IPTABLES, MARK, RULES_V4, RULES_V6, TOOLS
+from wizard.packet_filter.iptables import filter_table
+from wizard.packet_filter.walk import Verdict, fate
 
 _CHAIN = "INPUT"
 

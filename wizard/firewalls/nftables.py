@@ -6,12 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from templates import render
+from wizard.changes.live_rule import LiveRule
 from wizard.editors import EditError, nft_conf
-from wizard.facts import Facts
 from wizard.firewalls import gates
-from wizard.firewalls.live_rule import LiveRule
-from wizard.firewalls.names import MARK, NFT_CONF, NFTABLES
-from wizard.firewalls.nft_rules import BaseChain, Ruleset, ruleset
 from wizard.firewalls.opening import (
     CannotOpenError,
     Opening,
@@ -21,7 +18,10 @@ from wizard.firewalls.opening import (
     packets,
     text_of,
 )
-from wizard.firewalls.packet import Fate, Packet, Verdict, fate
+from wizard.model.facts import Facts
+from wizard.model.firewall_names import MARK, NFT_CONF, NFTABLES
+from wizard.packet_filter.nftables import BaseChain, Ruleset, ruleset
+from wizard.packet_filter.walk import Fate, Packet, Verdict, fate
 
 _PORT_NAMES = {25: "smtp", 465: "submissions", 587: "submission"}
 

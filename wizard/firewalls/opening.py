@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from snapshots.entry import Entry
+from snapshots.live.entry import Entry
 from wizard.changes.file import FileChange
 from wizard.changes.gate import FileGate
+from wizard.changes.live_rule import LiveRule
 from wizard.editors import EditError
-from wizard.facts import Facts
-from wizard.firewalls.live_rule import LiveRule
-from wizard.firewalls.packet import Packet
+from wizard.model.facts import Facts
+from wizard.packet_filter.walk import Packet
 
 FAMILIES = (4, 6)
 PORT_NAMES = {25: "SMTP", 587: "Submission", 465: "Submission with TLS from the start"}
@@ -48,7 +48,7 @@ class FirewallKind(Protocol):
 
     @property
     def name(self) -> str:
-        """As in `wizard.firewalls.names`."""
+        """As in `wizard.model.firewall_names`."""
 
     def opening(self, facts: Facts, wanted: Wanted) -> Opening:
         """What opens the ports. Raises CannotOpenError."""

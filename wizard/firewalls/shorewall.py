@@ -4,11 +4,9 @@ rules live, in the chain that shorewall made for that (shorewall-rules(5)). shor
 from __future__ import annotations
 
 from templates import render
+from wizard.changes.live_rule import LiveRule
 from wizard.editors import EditError, shorewall_rules
-from wizard.facts import Facts
 from wizard.firewalls import gates
-from wizard.firewalls.live_rule import LiveRule
-from wizard.firewalls.names import MARK, SHOREWALL, SHOREWALL_FOLDER, TOOLS
 from wizard.firewalls.opening import (
     FAMILIES,
     PORT_NAMES,
@@ -20,8 +18,10 @@ from wizard.firewalls.opening import (
     packets,
     text_of,
 )
-from wizard.firewalls.packet import Fate, Packet, Verdict, fate
-from wizard.firewalls.xtables import filter_table
+from wizard.model.facts import Facts
+from wizard.model.firewall_names import MARK, SHOREWALL, SHOREWALL_FOLDER, TOOLS
+from wizard.packet_filter.iptables import filter_table
+from wizard.packet_filter.walk import Fate, Packet, Verdict, fate
 
 
 class Shorewall:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 
 from templates import render
+from wizard.changes.live_rule import LiveRule
 from wizard.editors import EditError, xtables_file
-from wizard.facts import Facts
 from wizard.firewalls import gates
-from wizard.firewalls.live_rule import LiveRule
-from wizard.firewalls.names import MARK, TOOLS, UFW, UFW_DEFAULT, UFW_RULES
 from wizard.firewalls.opening import (
     CannotOpenError,
     Opening,
@@ -19,8 +17,10 @@ from wizard.firewalls.opening import (
     packets,
     text_of,
 )
-from wizard.firewalls.packet import Packet, Verdict, fate
-from wizard.firewalls.xtables import filter_table
+from wizard.model.facts import Facts
+from wizard.model.firewall_names import MARK, TOOLS, UFW, UFW_DEFAULT, UFW_RULES
+from wizard.packet_filter.iptables import filter_table
+from wizard.packet_filter.walk import Packet, Verdict, fate
 
 _CHAINS = {4: "ufw-user-input", 6: "ufw6-user-input"}
 _ANY = {4: "0.0.0.0/0", 6: "::/0"}

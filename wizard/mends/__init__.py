@@ -12,7 +12,7 @@ from wizard.mends.queue import MendAliases, MendQueueFolder, MendQueueRun
 from wizard.mends.restarts import MendSaslauthdRestart, MendSendmailRestart
 from wizard.mends.saslauthd import MendSaslauthdCache, MendSaslauthdFolder, MendSaslauthdSocket
 from wizard.mends.sendmail_conf import MendHandsOff
-from wizard.plan import Step
+from wizard.model.plan import Step
 from wizard.steps import STEPS
 
 BEFORE: tuple[Step, ...] = (

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from templates import render
-from wizard import facts as f
-from wizard.answers import Answers
 from wizard.changes import CommandChange, FileChange
-from wizard.facts import Facts
-from wizard.host import Host
 from wizard.mends.daemons import restart
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.system.host import Host
 
 _ALLOWED = re.compile(r"^sendmail[ \t]*:[ \t]*all[ \t]*$", re.IGNORECASE)
 _REFUSALS = ("REJECT", "DISCARD", "ERROR", "5")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 
-from snapshots.entry import Entry, Kind
-from wizard import facts as f
-from wizard.answers import Answers
+from snapshots.live.entry import Entry, Kind
 from wizard.changes import CommandChange, FileChange
-from wizard.facts import Facts
-from wizard.host import Host
 from wizard.mends import pem
 from wizard.mends.daemons import restart
-from wizard.plan import Change, Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check, Plan, Sign, Step
 from wizard.steps.mc_includes import UPDATE_TLS
+from wizard.system.host import Host
 
 SAFE = 0o640
 

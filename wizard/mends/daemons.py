@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from wizard.changes import ServiceChange
-from wizard.facts import Facts
+from wizard.model.facts import Facts
 
 
 def restart(facts: Facts, name: str, signal: Literal["", "CONT", "KILL"] = "") -> ServiceChange:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from snapshots.entry import Kind
-from wizard import facts as f
-from wizard.answers import Answers
+from snapshots.live.entry import Kind
 from wizard.changes import CommandChange, FileChange
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.plan import Change, Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check, Plan, Sign, Step
 from wizard.steps.mc_includes import UPDATE_TLS
 from wizard.steps.sendmail_auth import UPDATE_AUTH, hands_off
+from wizard.system.host import Host
 
 
 class _Generated(Step):

@@ -6,13 +6,13 @@ import dataclasses
 import re
 
 from templates import render
-from wizard import facts as f
-from wizard.answers import Answers
 from wizard.changes import FileChange
-from wizard.facts import Facts
-from wizard.host import Host
 from wizard.mends.pem import common_name
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.system.host import Host
 
 
 class MendHostName(Step):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from templates import render
-from wizard import facts as f
-from wizard.answers import Answers
 from wizard.changes import FileChange
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.system.host import Host
 
 
 class MendPamService(Step):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from snapshots.entry import Entry
+from snapshots.live.entry import Entry
 
 
 def certificate(entry: Entry | None) -> Any:

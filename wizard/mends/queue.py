@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wizard import facts as f
-from wizard.answers import Answers
 from wizard.changes import CommandChange
 from wizard.editors import EditError, shell_defaults
-from wizard.facts import Facts
-from wizard.host import Host
 from wizard.mends.daemons import restart
 from wizard.mends.sendmail_conf import edited
-from wizard.plan import Change, Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check, Plan, Sign, Step
+from wizard.system.host import Host
 
 
 class _Folder(NamedTuple):

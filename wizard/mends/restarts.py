@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from wizard.answers import Answers
-from wizard.facts import Facts
-from wizard.host import Host
 from wizard.mends.daemons import restart
-from wizard.plan import Check, Plan, Step
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Step
 from wizard.steps.restart import Restart
 from wizard.steps.saslauthd_start import answers_on_socket
+from wizard.system.host import Host
 
 
 class MendSaslauthdRestart(Step):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
-from snapshots.entry import Kind
-from wizard import facts as f
-from wizard.answers import Answers
+from snapshots.live.entry import Kind
 from wizard.changes import CommandChange
 from wizard.editors import EditError, shell_defaults
-from wizard.facts import Facts
-from wizard.host import Host
 from wizard.mends.daemons import restart
 from wizard.mends.sendmail_conf import edited
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.steps.saslauthd_start import answers_on_socket
+from wizard.system.host import Host
 
 FOLDER = "/var/run/saslauthd"
 PLACES = (FOLDER, "/run/saslauthd")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from wizard import facts as f
-from wizard.answers import Answers
 from wizard.changes import FileChange
 from wizard.editors import EditError, shell_defaults
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.system.host import Host
 
 
 def edited(facts: Facts, path: str, key: str, value: str, why: str) -> FileChange | None:

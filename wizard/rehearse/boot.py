@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from templates import render
-from wizard.host import Host, HostError
+from wizard.system.host import Host, HostError
 
 TARGET = "msa-wizard-rehearsal.target"
 SYSTEMD = "/lib/systemd/systemd"

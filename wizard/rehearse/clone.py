@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wizard.host import PATH, environment
 from wizard.rehearse import mounts
+from wizard.system.host import PATH, environment
 
 TOP = Path(__file__).resolve().parents[2]
 """Where the program lies: it is at the same path in the clone."""

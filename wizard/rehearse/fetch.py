@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from wizard.apt import installed, wants_update
-from wizard.host import Completed, Host
+from wizard.packages.apt import installed, wants_update
 from wizard.rehearse.clone import Clone
+from wizard.system.host import Completed, Host
 
 _ENV = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none"}
 _NO_NETWORK = (
@@ -24,7 +24,7 @@ _NO_NETWORK = (
     "Network is unreachable",
 )
 PATIENCE = 1800.0
-"""Seconds, as `wizard.apt` gives apt."""
+"""Seconds, as `wizard.packages.apt` gives apt."""
 
 
 class NoNetwork(Exception):

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
-from wizard.rehearse import kernel
+from wizard.rehearse import syscalls as kernel
 
 _NODES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from wizard.rehearse import kernel
+from wizard.rehearse import syscalls as kernel
 from wizard.rehearse.first_process import live
 
 PLACE = Path("/run")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from wizard.rehearse.paths import UNKNOWN, Explained
-from wizard.rehearse.tree import Written
+from wizard.rehearse.attribution import UNKNOWN, Explained
+from wizard.rehearse.overlay_changes import Written
 
 
 @dataclass

@@ -12,22 +12,22 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from wizard.answers import Answers
-from wizard.engine import Engine
-from wizard.facts import Facts
-from wizard.host import Host, HostError
-from wizard.lock import Locked, free
-from wizard.look import look
-from wizard.plan import Outcome
+from wizard.engine.engine import Engine
+from wizard.engine.state_dir import LOCK, CannotHere, must_not_wait
+from wizard.gather.host import look
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Outcome
 from wizard.rehearse import boot, mounts
+from wizard.rehearse.attribution import explain, may_stay, packaged_files
 from wizard.rehearse.clone import Clone, CloneError, Wish
 from wizard.rehearse.fetch import NoNetwork, fetch
-from wizard.rehearse.kept import sweep
+from wizard.rehearse.kept_clones import sweep
+from wizard.rehearse.messages import heard
 from wizard.rehearse.outcome import Rehearsal
-from wizard.rehearse.paths import explain, may_stay, packaged_files
-from wizard.rehearse.tree import changes, scan
-from wizard.rehearse.wire import heard
-from wizard.state_folder import LOCK, CannotHere, must_not_wait
+from wizard.rehearse.overlay_changes import changes, scan
+from wizard.system.host import Host, HostError
+from wizard.system.lock import Locked, free
 
 LEAST = 512 << 20
 MOST = 1 << 30
@@ -44,7 +44,7 @@ _ASK = 0.2
 _MAIL_PORTS = (25, 465, 587)
 
 Tell = Callable[[dict[str, Any]], None]
-"""Gets each thing that happens, as `wizard.rehearse.wire` says it."""
+"""Gets each thing that happens, as `wizard.rehearse.messages` says it."""
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wizard.plan import Step
+from wizard.model.plan import Step
 from wizard.steps.auth_options import AuthOptions
 from wizard.steps.auth_test import AuthTest
 from wizard.steps.firewall import OpenFirewall

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from wizard.facts import Facts
-from wizard.plan import Plan
+from wizard.model.facts import Facts
+from wizard.model.plan import Plan
 
 
 def not_there_yet(facts: Facts, step: str, path: str, *shown: str) -> Plan | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from templates import render
-from wizard import sendmail_cf
-from wizard.answers import Answers
 from wizard.editors import sendmail_mc
-from wizard.facts import Facts
-from wizard.mc_effects import Planned
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.mc_effects import Planned
 from wizard.steps.mc_edit import McStep
 
 _NEEDED = "py"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wizard import facts as f
-from wizard import sendmail_cf
-from wizard.answers import Answers
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.password_source import mechanisms, served_besides
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.password_source import mechanisms, served_besides
+from wizard.system.host import Host
 
 
 class AuthTest(Step):
@@ -29,7 +29,7 @@ class AuthTest(Step):
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """STARTTLS, LOGIN only after it, 530 before AUTH, no AUTH on port 25."""
-        from wizard.smtp import Target, converse
+        from wizard.smtp.login_test import Target, converse
 
         found = sendmail_cf.for_clients(facts.text(f.SENDMAIL_CF) or "", 587)
         if not found:

@@ -13,17 +13,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from templates import render
-from wizard import facts as f
-from wizard.certificate_report import CHAIN, judgement
-from wizard.host import Host, HostError
-from wizard.key_pair import judged
-from wizard.pem import PemError, as_pem, certificates, chain_error, private_key, self_issued
-from wizard.plan import Check, Sign, Step
-from wizard.printing import clean
+from wizard.certificates.key_pair import judged
+from wizard.certificates.pem import PemError, as_pem, certificates, chain_error, private_key, self_issued
+from wizard.gather.certificates import CHAIN, judgement
+from wizard.model import facts as f
+from wizard.model.plan import Check, Sign, Step
+from wizard.render.text import clean
+from wizard.sendmail.tls_files import MOST, TlsFiles, group
 from wizard.steps.certificate_step import CERTBOT, CertificateStep, Pair
-from wizard.tls_files import MOST, TlsFiles, group
+from wizard.system.host import Host, HostError
 
 _LINEAGE = re.compile(rf"({CERTBOT}/live/[A-Za-z0-9._-]+)/[^/]+")
 HOOKS = f"{CERTBOT}/renewal-hooks"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from snapshots.entry import Entry, Kind
-from wizard import facts as f
-from wizard import self_signed as maker
-from wizard.host import Host, HostError
-from wizard.key_pair import fits
-from wizard.pem import PemError, certificates, private_key, self_issued
-from wizard.plan import Step
+from snapshots.live.entry import Entry, Kind
+from wizard.certificates import self_signed as maker
+from wizard.certificates.key_pair import fits
+from wizard.certificates.pem import PemError, certificates, private_key, self_issued
+from wizard.model import facts as f
+from wizard.model.plan import Step
+from wizard.sendmail.tls_files import MOST, TlsFiles, group, unsafe
 from wizard.steps.certificate_step import CertificateStep, Pair
-from wizard.tls_files import MOST, TlsFiles, group, unsafe
+from wizard.system.host import Host, HostError
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from snapshots.entry import Entry, Kind
-from wizard import facts as f
-from wizard.answers import Answers
-from wizard.certificate import read
+from snapshots.live.entry import Entry, Kind
+from wizard.certificates.peer_certificate import read
+from wizard.certificates.pem import certificates
 from wizard.changes import FileChange, ServiceChange
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.pem import certificates
-from wizard.plan import Check, Plan, Sign, Step
-from wizard.presented import presented
-from wizard.printing import clean
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.render.text import clean
+from wizard.sendmail.tls_files import TlsFiles
+from wizard.smtp.presented import presented
 from wizard.steps.restart import Restart
-from wizard.tls_files import TlsFiles
+from wizard.system.host import Host
 
 PATIENCE = 3.0
 """Seconds until the restarted daemon must present it, once it greets: what greets has read its files."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from templates import render
-from wizard.answers import Answers
 from wizard.changes import RulesChange
-from wizard.confirmation import Confirmation
-from wizard.facts import Facts, Firewall
+from wizard.changes.confirm_or_revert import Confirmation
 from wizard.firewalls.opening import CannotOpenError, FirewallKind, Wanted
 from wizard.firewalls.registry import FIREWALLS
-from wizard.host import Host
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts, Firewall
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.system.host import Host
 
 NONE = "none"
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from wizard import facts as f
-from wizard.answers import Answers
 from wizard.changes import PackagesChange, ServiceChange
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.plan import Check, Plan, Sign, Step
-from wizard.shipped import WANTED
+from wizard.gather.package_preview import WANTED
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.system.host import Host
 
 
 class Install(Step):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 
 from templates import render
-from wizard.answers import Answers
 from wizard.editors.sendmail_mc import Wanted
-from wizard.facts import Facts
-from wizard.plan import Plan
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Plan
 
 _NAMES = {"smtp": "MTA", "submission": "MSP", "submissions": "MSP-TLS"}
 _PORTS = {"smtp": "smtp", "submission": "submission", "submissions": "465"}

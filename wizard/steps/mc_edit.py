@@ -7,17 +7,17 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from wizard import facts as f
-from wizard import sendmail_cf
-from wizard.answers import Answers
 from wizard.changes import FileChange
 from wizard.editors import EditError, sendmail_mc
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.mc_effects import Planned
-from wizard.mc_gate import Gate, GateError
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.mc_effects import Planned
+from wizard.sendmail.mc_gate import Gate, GateError
 from wizard.steps.absent import assumed_note, not_there_yet
+from wizard.system.host import Host
 
 
 class McStep(Step):

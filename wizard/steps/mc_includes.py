@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from templates import render
-from wizard import facts as f
-from wizard import sendmail_cf
-from wizard.answers import Answers
 from wizard.changes import CommandChange
 from wizard.editors import EditError, sendmail_mc
-from wizard.facts import Facts
-from wizard.mc_effects import TRUSTED, Planned
-from wizard.password_source import to_be_offered, to_be_trusted
-from wizard.plan import Outcome, Plan
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Outcome, Plan
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.mc_effects import TRUSTED, Planned
+from wizard.sendmail.password_source import to_be_offered, to_be_trusted
 from wizard.steps.mc_edit import McStep
 
 UPDATE_TLS = "/usr/share/sendmail/update_tls"

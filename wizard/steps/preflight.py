@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from wizard import facts as f
-from wizard.answers import Answers
-from wizard.cf_needs import REMEDY, tls_sentence
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.plan import Check, Plan, Sign, Step
-from wizard.tls_files import certificate_is_there
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.sendmail.cf_needs import REMEDY, tls_sentence
+from wizard.sendmail.tls_files import certificate_is_there
+from wizard.system.host import Host
 
 OLDEST = 12
 NEWEST_TRIED = 13

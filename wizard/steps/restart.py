@@ -6,19 +6,19 @@ import time
 from collections import Counter
 from typing import Literal
 
-from wizard import facts as f
-from wizard import sendmail_cf
-from wizard.answers import Answers
 from wizard.changes import ServiceChange, WatchChange
 from wizard.editors.daemon_options import collisions
-from wizard.facts import Facts
-from wizard.greeting import greeting
-from wizard.host import Host
-from wizard.mail_log import Logged, lines
-from wizard.network import listeners
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.maillog.read import Logged, lines
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.strays import stray_sentence
+from wizard.smtp.greeting import greeting
 from wizard.steps.saslauthd_start import counted, enabled
-from wizard.strays import stray_sentence
+from wizard.system.host import Host
+from wizard.system.sockets import listeners
 
 BEFORE = frozenset({"install", "sendmail-auth", "sendmailconfig"})
 PATIENCE = 90.0

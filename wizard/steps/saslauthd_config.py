@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 
-from wizard import facts as f
-from wizard.answers import Answers
 from wizard.changes import FileChange
 from wizard.editors import EditError, shell_defaults
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.password_source import ends, mechanisms_line, of_host, wanted
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.sendmail.password_source import ends, mechanisms_line, of_host, wanted
 from wizard.steps.absent import assumed_note, not_there_yet
+from wizard.system.host import Host
 
 
 class SaslauthdConfig(Step):

@@ -6,15 +6,15 @@ import dataclasses
 import re
 
 from templates import render
-from wizard import facts as f
-from wizard.answers import Answers
 from wizard.changes import FileChange
 from wizard.editors import EditError, init_script
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.steps.absent import not_there_yet
 from wizard.steps.saslauthd_config import not_saslauthd
+from wizard.system.host import Host
 
 
 class SaslauthdInit(Step):

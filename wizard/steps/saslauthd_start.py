@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 
-from wizard import facts as f
-from wizard.answers import Answers
 from wizard.changes import ServiceChange
-from wizard.facts import Facts
-from wizard.host import Host, HostError
-from wizard.password_source import argument, running_ends, serving, wanted
-from wizard.plan import Check, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.sendmail.password_source import argument, running_ends, serving, wanted
+from wizard.sendmail.strays import stray_sentence
 from wizard.steps.saslauthd_config import not_saslauthd
-from wizard.strays import stray_sentence
+from wizard.system.host import Host, HostError
 
 PATIENCE = 10.0
 """Seconds until a started saslauthd answers."""

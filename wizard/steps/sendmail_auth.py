@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 
-from snapshots.entry import Entry, Kind
-from wizard import facts as f
-from wizard.answers import Answers
+from snapshots.live.entry import Entry, Kind
 from wizard.changes import CommandChange, FileChange
 from wizard.changes.command import MEMBERS
 from wizard.editors import EditError, sasl_conf, shell_defaults
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.password_source import conf_text, ends, mechanism_ends, mechanisms, of_host, wanted
-from wizard.plan import Change, Check, Ending, Plan, Sign, Step
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
+from wizard.sendmail.password_source import conf_text, ends, mechanism_ends, mechanisms, of_host, wanted
 from wizard.steps.absent import assumed_note, not_there_yet
+from wizard.system.host import Host
 
 UPDATE_AUTH = "/usr/share/sendmail/update_auth"
 

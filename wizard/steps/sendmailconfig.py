@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from wizard import facts as f
-from wizard import sendmail_cf
-from wizard.answers import Answers
-from wizard.cf_needs import REMEDY, tls_sentence
 from wizard.changes import DialogueChange
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.local_mail import destination, refused_by
-from wizard.plan import Check, Plan, Sign, Step
-from wizard.sendmailconfig import no_room
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf_needs import REMEDY, tls_sentence
+from wizard.sendmail.local_mail import destination, refused_by
+from wizard.sendmail.sendmailconfig import no_room
+from wizard.sendmail.tls_files import certificate, certificate_is_there
 from wizard.steps.absent import not_there_yet
 from wizard.steps.sendmail_auth import hands_off
-from wizard.tls_files import certificate, certificate_is_there
+from wizard.system.host import Host
 
 ERRORS = "/etc/mail/sendmail.cf.errors"
 MC_STEPS = frozenset(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from wizard.answers import Answers
 from wizard.editors import sendmail_mc
 from wizard.editors.sendmail_mc import Wanted
-from wizard.facts import Facts
-from wizard.local_mail import served, through_us
-from wizard.mc_effects import Planned
-from wizard.plan import Plan
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Plan
+from wizard.sendmail.local_mail import served, through_us
+from wizard.sendmail.mc_effects import Planned
 from wizard.steps.listeners import line, not_here, wanted
 from wizard.steps.mc_edit import McStep, own_daemons
 

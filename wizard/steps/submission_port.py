@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 
 from templates import render
-from wizard import facts as f
-from wizard import sendmail_cf
-from wizard.answers import Answers
 from wizard.changes import FileChange
 from wizard.editors import EditError, sendmail_mc, submit_mc
 from wizard.editors.sendmail_mc import Wanted
-from wizard.facts import Facts
-from wizard.local_mail import LOOPBACK, destination, refused_by
-from wizard.mc_effects import Planned
-from wizard.plan import Outcome, Plan
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Outcome, Plan
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.local_mail import LOOPBACK, destination, refused_by
+from wizard.sendmail.mc_effects import Planned
+from wizard.sendmail.submit_gate import SubmitGate
 from wizard.steps.listeners import line, not_here, wanted
 from wizard.steps.mc_edit import McStep, own_daemons
-from wizard.submit_gate import SubmitGate
 
 LOCAL = Wanted("submission", "inet", "MSP-local", "127.0.0.1", "E", "aASs")
 """For the programs of this host alone, without a login, as on Debian's port 25."""

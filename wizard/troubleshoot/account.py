@@ -8,8 +8,8 @@ import hmac
 import time
 from dataclasses import dataclass, field
 
-from wizard.host import Host, HostError
-from wizard.wire import Credentials
+from wizard.smtp.transcript import Credentials
+from wizard.system.host import Host, HostError
 
 _DAY = 86400
 SHADOW = "/etc/shadow"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from wizard.host import Host, HostError
+from wizard.system.host import Host, HostError
 
 FOLDER = "/etc/pam.d"
 SERVICE = f"{FOLDER}/smtp"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from wizard.plan import Sign
-from wizard.printing import SIGNS, WIDTH, clean
-from wizard.troubleshoot.nouns import ORDER, TITLES, Fault
+from wizard.model.plan import Sign
+from wizard.render.text import SIGNS, WIDTH, clean
+from wizard.troubleshoot.model import ORDER, TITLES, Fault
 from wizard.troubleshoot.verdict import Verdict
 
 _WORDS = {Sign.OK: "ok", Sign.WARNING: "warning", Sign.FAILED: "FAILED", Sign.UNKNOWN: "not tested"}

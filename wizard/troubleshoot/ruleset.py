@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from wizard.host import Host, HostError
+from wizard.system.host import Host, HostError
 
 Verdict = Literal["open", "closed", "unknown"]
 _FAMILIES = ("ip", "inet", "ip6")

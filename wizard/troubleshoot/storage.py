@@ -7,7 +7,7 @@ import stat
 import time
 from dataclasses import dataclass
 
-from wizard.host import Host
+from wizard.system.host import Host
 
 MTA_QUEUE = "/var/spool/mqueue"
 CLIENT_QUEUE = "/var/spool/mqueue-client"

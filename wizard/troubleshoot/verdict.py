@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from wizard.plan import Sign
+from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnoses import DIAGNOSES
-from wizard.troubleshoot.nouns import ORDER, TITLES, Diagnosis, Fault, Layer
-from wizard.troubleshoot.picture import Picture
+from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.model import ORDER, TITLES, Diagnosis, Fault, Layer
 
 HANDS_OFF = "mend-hands-off"
 _NEED_HANDS = {

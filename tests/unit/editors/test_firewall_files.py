@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wizard.editors import EditError, firewalld_zone, nft_conf, shorewall_rules, xtables_file
-from wizard.firewalls.packet import Packet, Verdict, fate
-from wizard.firewalls.xtables import filter_table
+from wizard.packet_filter.iptables import filter_table
+from wizard.packet_filter.walk import Packet, Verdict, fate
 
 RULE = "tcp dport 587 accept"
 KEY = "inet filter input"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.editors.plain_login import plain_login
-from wizard.sendmail_cf import daemons, option
+from wizard.editors.plaintext_cf import plain_login
+from wizard.sendmail.cf import daemons, option
 
 CF = """# SMTP daemon options
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from wizard.firewalls.live_rule import LiveRule, in_nft
-from wizard.firewalls.nft_rules import Ruleset, ruleset
-from wizard.firewalls.packet import Packet, Verdict, fate
+from wizard.changes.live_rule import LiveRule, in_nft
+from wizard.packet_filter.nftables import Ruleset, ruleset
+from wizard.packet_filter.walk import Packet, Verdict, fate
 
 KEY = "inet filter input"
 OUTSIDE = frozenset({"eth0"})

@@ -7,14 +7,14 @@ import json
 
 import pytest
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from tests.steps.recorded import file, machine
-from wizard.answers import Answers, Listen
-from wizard.answers import Firewall as Chosen
 from wizard.changes import FileChange, RulesChange
-from wizard.facts import Facts, Firewall
-from wizard.firewalls import names as n
-from wizard.plan import Outcome, Plan, Sign
+from wizard.model import firewall_names as n
+from wizard.model.answers import Answers, Listen
+from wizard.model.answers import Firewall as Chosen
+from wizard.model.facts import Facts, Firewall
+from wizard.model.plan import Outcome, Plan, Sign
 from wizard.steps import step
 
 NOTHING = "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"
@@ -225,7 +225,7 @@ def test_a_chain_that_the_file_does_not_make_blocks() -> None:
 def test_the_ssh_connection_is_named_and_the_proof_is_outside() -> None:
     found = dataclasses.replace(iptables(), ssh_port=2222)
     assert any("port 2222" in note and "not touched" in note for note in plan(found).notes)
-    from wizard.host import Host
+    from wizard.system.host import Host
 
     checks = step("firewall").verify(Host(), found, Answers())
     assert [check.sign for check in checks] == [Sign.FAILED, Sign.FAILED, Sign.UNKNOWN]

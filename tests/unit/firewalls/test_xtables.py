@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.firewalls.live_rule import LiveRule, in_xtables
-from wizard.firewalls.packet import Fate, Packet, Verdict, fate
-from wizard.firewalls.xtables import filter_table
+from wizard.changes.live_rule import LiveRule, in_xtables
+from wizard.packet_filter.iptables import filter_table
+from wizard.packet_filter.walk import Fate, Packet, Verdict, fate
 
 OUTSIDE = frozenset({"eth0"})
 PACKET = Packet(4, 587, OUTSIDE)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from wizard.rehearse.attribution import Explained
 from wizard.rehearse.outcome import Rehearsal
-from wizard.rehearse.paths import Explained
 
 STATE: dict[str, Any] = {
     "packages": {"sendmail-bin": "8.18.1-9"},

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.unit.rehearse.made import STATE, good, step
+from wizard.rehearse.attribution import Explained
 from wizard.rehearse.outcome import Rehearsal
-from wizard.rehearse.paths import Explained
-from wizard.rehearse.showing import shown
-from wizard.rehearse.tree import Written
+from wizard.rehearse.overlay_changes import Written
+from wizard.rehearse.report import shown
 
 
 def test_one_that_went() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from wizard.rehearse.paths import PACKAGES, explain, may_stay
-from wizard.rehearse.tree import GONE, Row, Written, changes, read, scan
+from wizard.rehearse.attribution import PACKAGES, explain, may_stay
+from wizard.rehearse.overlay_changes import GONE, Row, Written, changes, read, scan
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="whiteouts need root")
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from wizard.rehearse.wire import Teller, heard
+from wizard.rehearse.messages import Teller, heard
 
 
 def test_prints_and_errors_become_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
-from wizard.by_hand import ByHand
-from wizard.connection import Target
-from wizard.server_trust import Trust
-from wizard.wire import Credentials, Line, encode
+from wizard.smtp.connection import Target
+from wizard.smtp.server_trust import Trust
+from wizard.smtp.stepwise import ByHand
+from wizard.smtp.transcript import Credentials, Line, encode
 
 
 def held(

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, queue_id, serving
-from wizard.server_trust import Trust
-from wizard.smtp import Credentials, Finding, Layer, Line, Result, Target, converse
+from wizard.smtp.login_test import Credentials, Finding, Layer, Line, Result, Target, converse
+from wizard.smtp.server_trust import Trust
 
 FORMS = (
     PASSWORD,

@@ -17,15 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, queue_id, serving
-from wizard import server_words
-from wizard.by_hand import ByHand
-from wizard.connection import Target
-from wizard.sendmail_cf import Daemon
-from wizard.server_trust import Trust
-from wizard.server_words import HIDDEN, words
-from wizard.smtp import Line, converse
-from wizard.troubleshoot.conversation import converse as troubleshoot
-from wizard.wire import Credentials
+from wizard.sendmail.cf import Daemon
+from wizard.smtp import server_words
+from wizard.smtp.connection import Target
+from wizard.smtp.login_test import Line, converse
+from wizard.smtp.server_trust import Trust
+from wizard.smtp.server_words import HIDDEN, words
+from wizard.smtp.stepwise import ByHand
+from wizard.smtp.transcript import Credentials
+from wizard.troubleshoot.probe_smtp import converse as troubleshoot
 
 _P = PASSWORD.encode()
 SPELLINGS: dict[str, list[bytes]] = {

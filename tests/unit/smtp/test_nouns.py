@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wizard.certificate import covers
-from wizard.smtp import Credentials, Target, converse
-from wizard.submission import message
-from wizard.wire import Mask, Transcript, clean, default_sender, mailbox
+from wizard.certificates.peer_certificate import covers
+from wizard.smtp.login_test import Credentials, Target, converse
+from wizard.smtp.submission import message
+from wizard.smtp.transcript import Mask, Transcript, clean, default_sender, mailbox
 
 PASSWORDS = st.text(string.ascii_letters + string.digits + "+/-é", min_size=8, max_size=30)
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
-from wizard.certificate import Certificate
-from wizard.host import Host
-from wizard.login import question
-from wizard.server_trust import Trust, fingerprint, trust_of
-from wizard.smtp import Credentials, Layer, Result, Target, converse
+from wizard.certificates.peer_certificate import Certificate
+from wizard.cli.test import question
+from wizard.smtp.login_test import Credentials, Layer, Result, Target, converse
+from wizard.smtp.server_trust import Trust, fingerprint, trust_of
+from wizard.system.host import Host
 
 PRINT = "0123456789abcdef" * 4
 COLONS = ":".join(PRINT[at : at + 2] for at in range(0, 64, 2))

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from snapshots.entry import Entry
+from snapshots.live.entry import Entry
 from snapshots.store import Store
 from tests.unit.snapshots.machine import Machine, commit, live, put
 from tests.unit.snapshots.test_store_survives import fsck

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapshots.author import Author
-from snapshots.entry import Entry, read_entry, remove_entry, write_entry
-from snapshots.message import Commit
+from snapshots.format.author import Author
+from snapshots.format.message import Commit
+from snapshots.live.entry import Entry, read_entry, remove_entry, write_entry
 from snapshots.store import Store
 
 ALICE = Author("Alice", "alice@mail.example.test")

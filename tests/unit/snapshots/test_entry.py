@@ -16,7 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapshots.entry import TEMPORARY_PREFIX, Entry, EntryError, Kind, read_entry, remove_entry, write_entry
+from snapshots.live.entry import (
+    TEMPORARY_PREFIX,
+    Entry,
+    EntryError,
+    Kind,
+    read_entry,
+    remove_entry,
+    write_entry,
+)
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
 ME = (os.geteuid(), os.getegid())
@@ -246,7 +254,7 @@ def test_any_content_and_any_mode(
 
 
 def test_entries_need_no_git() -> None:
-    script = "import sys, snapshots.entry; sys.exit('git' in sys.modules)"
+    script = "import sys, snapshots.live.entry; sys.exit('git' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[3], check=False).returncode
         == 0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Kind
-from snapshots.merge import Choice
+from snapshots.live.entry import Kind
+from snapshots.merge.three_way import Choice
 from snapshots.store import Store, StoreError
 from tests.unit.snapshots.machine import Machine, commit, live, put
 from tests.unit.snapshots.test_store import HOSTILE

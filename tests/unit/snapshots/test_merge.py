@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapshots.accounts import database, merge_accounts, records_of
-from snapshots.entry import Entry, Kind
-from snapshots.merge import Choice, Conflict, ContentMerge, EntryMerge, merge_entry
-from snapshots.metadata import Owners
-from snapshots.text_merge import merge_text
+from snapshots.format.metadata import Owners
+from snapshots.live.entry import Entry, Kind
+from snapshots.merge.accounts import database, merge_accounts, records_of
+from snapshots.merge.text import merge_text
+from snapshots.merge.three_way import Choice, Conflict, ContentMerge, EntryMerge, merge_entry
 
 FILE = Entry(Kind.FILE, 0o644, 0, 0, b"text\n")
 FOLDER = Entry(Kind.DIRECTORY, 0o755, 0, 0)

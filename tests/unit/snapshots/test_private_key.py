@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from snapshots.merge import Choice
-from snapshots.private_key import HIDDEN
+from snapshots.format.private_key import HIDDEN
+from snapshots.merge.three_way import Choice
 from snapshots.store import Store
 from tests.unit.snapshots.machine import Machine, commit
 

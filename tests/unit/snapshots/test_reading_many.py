@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from snapshots.git_repository import GitRepository
-from snapshots.message import Commit
+from snapshots.format.message import Commit
+from snapshots.git.repository import GitRepository
 from snapshots.store import Store, StoreError
 from tests.unit.snapshots.machine import Machine, live
 from tests.unit.snapshots.test_reversal import step

@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 
-from snapshots.entry import Entry, Kind, read_entry
-from snapshots.merge import Choice
-from snapshots.message import Commit
-from snapshots.reversal import Reversal
+from snapshots.format.message import Commit
+from snapshots.live.entry import Entry, Kind, read_entry
+from snapshots.merge.reversal import Reversal
+from snapshots.merge.three_way import Choice
 from snapshots.store import Store, StoreError
 from tests.unit.snapshots.machine import Machine, commit, live, put
 

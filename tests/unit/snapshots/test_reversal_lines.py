@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from snapshots.merge import Choice
-from snapshots.reversal import Reversal
+from snapshots.merge.reversal import Reversal
+from snapshots.merge.three_way import Choice
 from snapshots.store import Store
 from tests.unit.snapshots.machine import Machine, commit
 

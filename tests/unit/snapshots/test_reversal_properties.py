@@ -12,9 +12,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapshots.entry import Entry, Kind
-from snapshots.merge import Choice
-from snapshots.message import Commit
+from snapshots.format.message import Commit
+from snapshots.live.entry import Entry, Kind
+from snapshots.merge.three_way import Choice
 from snapshots.store import Store
 from tests.unit.snapshots.machine import Machine, commit, live, make_machine, put
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from snapshots.entry import Entry, Kind
-from snapshots.secret_text import HIDDEN_PASSWORDS, PasswordMask, hidden
+from snapshots.format.secret_text import HIDDEN_PASSWORDS, PasswordMask, hidden
+from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
 from tests.unit.snapshots.machine import Machine, commit
 from wizard.changes.file import FileChange, file_diff
-from wizard.own_edits import met
+from wizard.engine.local_edits import met
 
 YESCRYPT = "$y$j9T$2OQ3qvYjP0Jc8gq0EYo5d0$Uwq0nH1vXK1S3mXyq5d5f7aUu1m7lH2xg1Yk0GqZ8W2"
 SHA512 = "$6$rounds=656000$abcdefgh$" + "Zz9/" * 21 + "ab"

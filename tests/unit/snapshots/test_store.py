@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from snapshots import layout
-from snapshots.entry import Entry, Kind, read_entry
-from snapshots.scan import PathChange, What
+from snapshots.difference.scan import PathChange, What
+from snapshots.format import layout
+from snapshots.live.entry import Entry, Kind, read_entry
 from snapshots.store import Store, StoreError
 from tests.unit.snapshots.machine import ALICE, Machine, commit
 

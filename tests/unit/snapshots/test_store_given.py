@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapshots.entry import Entry, Kind, read_entry, remove_entry, write_entry
+from snapshots.live.entry import Entry, Kind, read_entry, remove_entry, write_entry
 from snapshots.store import Store
 from tests.unit.snapshots.machine import ALICE, Machine, commit, make_machine
 

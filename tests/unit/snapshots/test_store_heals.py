@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from snapshots import healing, writers
-from snapshots.git_repository import GitRepository
+from snapshots.git import writers
+from snapshots.git.repository import GitRepository
+from snapshots.repair import healing
 from snapshots.store import Store, StoreError
 from tests.unit.snapshots.hurt import check, everything, grown, killed_in, overwrite, packs, shortened
 from tests.unit.snapshots.machine import Machine, commit, make_machine

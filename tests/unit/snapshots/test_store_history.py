@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from snapshots.author import Author
-from snapshots.scan import PathChange, What
+from snapshots.difference.scan import PathChange, What
+from snapshots.format.author import Author
 from snapshots.store import StoreError
 from tests.unit.snapshots.machine import Machine, commit
 

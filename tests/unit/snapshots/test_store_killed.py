@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from snapshots import writers
+from snapshots.git import writers
 from snapshots.store import Store, StoreError
 from tests.unit.snapshots.hurt import check, grown, killed_in
 from tests.unit.snapshots.machine import Machine, commit, make_machine

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from snapshots.entry import Entry
+from snapshots.live.entry import Entry
 from tests.unit.snapshots.machine import commit, live, make_machine
 
 NAMES = ["a", "b", "%a", ".git", ".gitignore", "n\nl", "\udcff", "git~1"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.scan import PathChange, What
+from snapshots.difference.scan import PathChange, What
 from snapshots.store import Store, StoreError
 from tests.unit.snapshots.machine import Machine, commit
 

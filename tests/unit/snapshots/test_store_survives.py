@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from snapshots import fast_import, scan, stat_cache
-from snapshots.entry import Entry, capture
-from snapshots.git_repository import GitRepository
-from snapshots.scan import PathChange, What
+from snapshots.difference import scan, stat_cache
+from snapshots.difference.scan import PathChange, What
+from snapshots.git import fast_import
+from snapshots.git.repository import GitRepository
+from snapshots.live.entry import Entry, capture
 from snapshots.store import StoreError
 from tests.unit.snapshots.machine import Machine, commit, make_machine, make_old
 

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapshots import layout
-from snapshots.author import Author, author_from_environment
-from snapshots.entry import Entry, Kind
-from snapshots.fast_import import raw_date
-from snapshots.message import compose, parse_commit
-from snapshots.metadata import Owners, parse_fields, parse_listing, render_fields, render_listing
-from snapshots.visible import one_line, visible, visible_bytes
+from snapshots.format import layout
+from snapshots.format.author import Author, author_from_environment
+from snapshots.format.message import compose, parse_commit
+from snapshots.format.metadata import Owners, parse_fields, parse_listing, render_fields, render_listing
+from snapshots.format.visible import one_line, visible, visible_bytes
+from snapshots.git.fast_import import raw_date
+from snapshots.live.entry import Entry, Kind
 
 names = st.one_of(
     st.binary(min_size=1, max_size=20),

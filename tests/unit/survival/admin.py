@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from tests.unit.survival.fake_files import ROOT, State, put, rewrite, text
 
 ACCOUNTS = ("etc/passwd", "etc/group")

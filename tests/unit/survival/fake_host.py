@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snapshots.entry import Entry
+from snapshots.live.entry import Entry
 from tests.unit.survival.fake_apt import HISTORY, TERMINAL, Apt
 from tests.unit.survival.fake_dpkg import ACCOUNTS_LOCK, Dpkg, locked
 from tests.unit.survival.fake_files import drop, make_folders, picture, put, rewrite, text
 from tests.unit.survival.fake_systemd import MUX, Said, Systemd
-from wizard.host import Completed, Host, HostError, View
-from wizard.sendmail_cf import SMALLEST
+from wizard.sendmail.cf import SMALLEST
+from wizard.system.host import Completed, Host, HostError, View
 
 UPDATE_AUTH = ("update_auth",)
 CONFIGURE = "sendmailconfig"

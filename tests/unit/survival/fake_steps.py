@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from tests.unit.survival.fake_host import LINK, SASL, UPDATE_AUTH, FakeHost, expanded
-from wizard import sendmail_cf
 from wizard import steps as real
-from wizard.answers import Answers
 from wizard.changes import CommandChange, DialogueChange, FileChange, PackagesChange, ServiceChange
-from wizard.facts import Facts
-from wizard.host import Host
-from wizard.plan import Change, Check, Outcome, Plan, Sign, Step
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
+from wizard.sendmail import cf as sendmail_cf
+from wizard.system.host import Host
 
 WANTED = ("sendmail-bin", "sasl2-bin", "libsasl2-modules")
 MC = "/etc/mail/sendmail.mc"

@@ -20,8 +20,8 @@ from tests.unit.survival.fake_host import FakeHost, converse
 from tests.unit.survival.fake_packages import CATALOGUE
 from tests.unit.survival.fake_steps import steps
 from tests.unit.survival.fake_systemd import Systemd
-from wizard import cli
-from wizard.journal import unfinished
+from wizard.cli import main as cli
+from wizard.engine.journal import unfinished
 
 LOCKS = "run/msa-wizard"
 """Of the program, and gone after a reboot."""
@@ -203,10 +203,10 @@ class Wizard:
             self._patch.setattr(f"wizard.{module}.STEPS", made)
         for module in ("commands", "rollback_commands"):
             self._patch.setattr(f"wizard.{module}.Host", lambda: machine.host)
-        self._patch.setattr("wizard.state_folder.HOME", machine.home)
-        self._patch.setattr("wizard.state_folder.STORE", machine.home / "etc.git")
-        self._patch.setattr("wizard.state_folder.JOURNAL", machine.home / "journal")
-        self._patch.setattr("wizard.state_folder.LOCK", machine.home / "lock")
+        self._patch.setattr("wizard.engine.state_dir.HOME", machine.home)
+        self._patch.setattr("wizard.engine.state_dir.STORE", machine.home / "etc.git")
+        self._patch.setattr("wizard.engine.state_dir.JOURNAL", machine.home / "journal")
+        self._patch.setattr("wizard.engine.state_dir.LOCK", machine.home / "lock")
         self._patch.setattr(Store, "open", functools.partial(_OPEN, root=machine.root))
 
     def run(self, machine: Machine, *arguments: str) -> int:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind
 from tests.unit.survival.machine import Wizard, make_machine
 from wizard.changes import FileChange
-from wizard.host import Host
-from wizard.recall import intent, recall
+from wizard.changes.records import intent, recall
+from wizard.system.host import Host
 
 LONG_AGO = 1_600_000_000_123_456_789
 """In nanoseconds since the epoch."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.survival.machine import Machine, Wizard, make_machine
-from wizard.journal import Journal
+from wizard.engine.journal import Journal
 
 
 def interrupted(wizard: Wizard, machine: Machine) -> None:

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.steps.recorded import NOW, file, machine
-from wizard import facts as f
-from wizard.certificate import Certificate
-from wizard.facts import Facts, Listener, Process, Service
-from wizard.sendmail_cf import Daemon, daemons
+from wizard.certificates.peer_certificate import Certificate
+from wizard.gather.certificate_files import CertificateFiles
+from wizard.model import facts as f
+from wizard.model.facts import Facts, Listener, Process, Service
+from wizard.sendmail.cf import Daemon, daemons
 from wizard.troubleshoot.account import Account, Shadow
-from wizard.troubleshoot.certificate_files import CertificateFiles
-from wizard.troubleshoot.conversation import Conversation
+from wizard.troubleshoot.host_state import PID_FILE, Picture
 from wizard.troubleshoot.pam import Pam, PamLine
-from wizard.troubleshoot.picture import PID_FILE, Picture
+from wizard.troubleshoot.probe_smtp import Conversation
 from wizard.troubleshoot.storage import CLIENT_QUEUE, FOLDERS, MTA_QUEUE, Folder, Queue, Storage
 
 SUBMISSION = "O DaemonPortOptions=Family=inet,  Name=MSP-v4, Port=submission, M=Ea"

@@ -18,16 +18,16 @@ from tests.unit.troubleshoot.pictures import (
     facts,
     picture,
 )
-from wizard import facts as f
-from wizard.facts import Listener, Service
-from wizard.mail_log import LOG, UNPROVED, Logged
-from wizard.plan import Sign
-from wizard.steps.extra import find
+from wizard.maillog.read import LOG, UNPROVED, Logged
+from wizard.mends.catalogue import find
+from wizard.model import facts as f
+from wizard.model.facts import Listener, Service
+from wizard.model.plan import Sign
 from wizard.steps.restart import WEDGED
 from wizard.troubleshoot.diagnoses import DIAGNOSES
-from wizard.troubleshoot.nouns import ORDER, Layer
+from wizard.troubleshoot.host_state import ACCESS, HOSTS_DENY, Picture
+from wizard.troubleshoot.model import ORDER, Layer
 from wizard.troubleshoot.pam import Pam
-from wizard.troubleshoot.picture import ACCESS, HOSTS_DENY, Picture
 from wizard.troubleshoot.ruleset import Ruleset
 from wizard.troubleshoot.storage import MTA_QUEUE, Queue, Storage
 from wizard.troubleshoot.verdict import judge

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.troubleshoot.pictures import picture
-from wizard.facts import Firewall
-from wizard.plan import Sign
+from wizard.model.facts import Firewall
+from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnoses.firewall import DIAGNOSES
 
 DROP = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\n{}COMMIT\n"

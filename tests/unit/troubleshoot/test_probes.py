@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from wizard import mail_log
-from wizard.host import Host
+from wizard.maillog import read as mail_log
+from wizard.smtp.transcript import Credentials
+from wizard.system.host import Host
 from wizard.troubleshoot import account, pam, storage
 from wizard.troubleshoot.diagnoses.firewall import ufw_allows
 from wizard.troubleshoot.report import text
 from wizard.troubleshoot.ruleset import Ruleset
 from wizard.troubleshoot.verdict import judge
-from wizard.wire import Credentials
 
 
 def _put(root: Path, path: str, content: str) -> None:

@@ -21,7 +21,7 @@ from wizard.troubleshoot.diagnoses import (
     sendmail_conf,
     starttls,
 )
-from wizard.troubleshoot.nouns import Diagnosis
+from wizard.troubleshoot.model import Diagnosis
 
 DIAGNOSES: tuple[Diagnosis, ...] = (
     *name.DIAGNOSES,

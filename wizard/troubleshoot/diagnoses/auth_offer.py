@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from wizard import facts as f
-from wizard import sendmail_cf
 from wizard.editors import EditError, sasl_conf
 from wizard.editors.daemon_options import is_loopback
-from wizard.local_mail import destination
-from wizard.password_source import needs_secret
-from wizard.plan import Sign
-from wizard.sendmail_cf import Daemon
-from wizard.troubleshoot.conversation import is_submission
+from wizard.model import facts as f
+from wizard.model.plan import Sign
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf import Daemon
+from wizard.sendmail.local_mail import destination
+from wizard.sendmail.password_source import needs_secret
 from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnoses.starttls import included
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import Picture
+from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.probe_smtp import is_submission
 
 SERVABLE = ("LOGIN", "PLAIN")
 

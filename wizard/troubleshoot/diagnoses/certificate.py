@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from wizard.certificate import Certificate, covers
-from wizard.plan import Sign
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import Picture
+from wizard.certificates.peer_certificate import Certificate, covers
+from wizard.model.plan import Sign
+from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
 
 _INSTALL = "`msa-wizard certificate install CERTIFICATE KEY`, or renew it where you had it from"
 SOON = 14

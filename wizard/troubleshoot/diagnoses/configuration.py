@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from wizard import facts as f
-from wizard import sendmail_cf
 from wizard.editors import EditError, shell_defaults
-from wizard.plan import Sign
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import CF_ERRORS, Picture
+from wizard.model import facts as f
+from wizard.model.plan import Sign
+from wizard.sendmail import cf as sendmail_cf
+from wizard.troubleshoot.host_state import CF_ERRORS, Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
 
 MADE_ANEW = ("sendmailconfig", "restart")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from wizard import sendmail_cf
-from wizard.plan import Sign
+from wizard.model.plan import Sign
+from wizard.sendmail import cf as sendmail_cf
 from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import Picture
+from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
 
 _LOCAL = ("127.0.0.1", "0.0.0.0", "::", "::1")
 OLD = 3600.0

@@ -6,9 +6,9 @@ import re
 
 from wizard.firewalls.opening import CannotOpenError, Wanted
 from wizard.firewalls.registry import FIREWALLS
-from wizard.plan import Sign
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import UFW_DEFAULT, UFW_RULES, Picture
+from wizard.model.plan import Sign
+from wizard.troubleshoot.host_state import UFW_DEFAULT, UFW_RULES, Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
 
 _OPEN = {
     "ufw": "ufw allow {port}/tcp",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from wizard.plan import Sign
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import ACCESS, DAEMON, HOSTS_ALLOW, HOSTS_DENY, Picture
+from wizard.model.plan import Sign
+from wizard.troubleshoot.host_state import ACCESS, DAEMON, HOSTS_ALLOW, HOSTS_DENY, Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
 
 _DENY = re.compile(r"^\s*(?:[^#:]*[\s,])?(?:ALL|sendmail|sm-mta)\b[^:]*:", re.IGNORECASE | re.MULTILINE)
 _REFUSALS = ("REJECT", "DISCARD", "ERROR", "5")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from wizard.editors.daemon_options import collisions, is_loopback
-from wizard.sendmail_cf import listeners
+from wizard.sendmail.cf import listeners
 from wizard.steps.restart import WEDGED
-from wizard.troubleshoot.conversation import is_submission
 from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import DAEMON, Picture
+from wizard.troubleshoot.host_state import DAEMON, Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.probe_smtp import is_submission
 
 SUBMISSION = ("submission-port", *MADE_ANEW)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from wizard import facts as f
-from wizard.local_mail import destination, refused_by
+from wizard.model import facts as f
+from wizard.sendmail.local_mail import destination, refused_by
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import Picture
+from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
 
 
 def _refused(picture: Picture) -> Seen | None:

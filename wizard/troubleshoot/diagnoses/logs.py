@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from wizard.plan import Sign
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import DAEMON, Picture
+from wizard.model.plan import Sign
+from wizard.troubleshoot.host_state import DAEMON, Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
 
 _WORDS = ("SYSERR", "exiting", "unsafe", "cannot open", "Permission denied", "out of memory")
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from wizard import facts as f
-from wizard.plan import Sign
+from wizard.model import facts as f
+from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnoses.saslauthd import default
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
 from wizard.troubleshoot.pam import FOLDER, OTHER
-from wizard.troubleshoot.picture import Picture
 
 
 def _asked(picture: Picture) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from wizard import facts as f
 from wizard.editors import EditError, shell_defaults
-from wizard.password_source import argument, configured_mechanism, serving
-from wizard.plan import Sign
+from wizard.model import facts as f
+from wizard.model.plan import Sign
+from wizard.sendmail.password_source import argument, configured_mechanism, serving
 from wizard.steps.saslauthd_config import asks_start
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import KRB5_CONF, SASLAUTHD_CONF, Picture
+from wizard.troubleshoot.host_state import KRB5_CONF, SASLAUTHD_CONF, Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
 
 RESTART = ("saslauthd-config", "saslauthd-start")
 PLACES = ("/var/run/saslauthd", "/run/saslauthd")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from wizard import facts as f
 from wizard.editors import EditError, sasl_conf
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import Picture
+from wizard.model import facts as f
+from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
 
 
 def _conf(picture: Picture) -> Seen | None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from wizard import facts as f
-from wizard import sendmail_cf
 from wizard.editors import EditError, sendmail_mc
-from wizard.plan import Sign
-from wizard.troubleshoot.conversation import is_submission
+from wizard.model import facts as f
+from wizard.model.plan import Sign
+from wizard.sendmail import cf as sendmail_cf
 from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
-from wizard.troubleshoot.nouns import Diagnosis, Evidence, Layer, Mend, Seen
-from wizard.troubleshoot.picture import Picture
+from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.probe_smtp import is_submission
 
 SAFE = 0o640
 """sendmail wants nobody but root, and by Debian's DontBlameSendmail its group, to read the key."""

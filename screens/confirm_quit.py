@@ -1,0 +1,44 @@
+"""The question before leaving while a step is at work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from screens.ends_once import Dialog
+
+if TYPE_CHECKING:
+    from screens.app import WizardApp
+
+
+class Leaving(Dialog[bool]):
+    """True: end now, with what is in hand finished or undone."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "dismiss(True)", "Quit"),
+        Binding("n,escape,enter", "dismiss(False)", "Stay"),
+    ]
+
+    def __init__(self, job: str) -> None:
+        super().__init__()
+        self._job = job
+
+    def over(self) -> bool:
+        """Whether what was at work has ended."""
+        return not cast("WizardApp", self.app).desk.changing
+
+    def compose(self) -> ComposeResult:
+        """The question; staying is the default."""
+        with Vertical(classes="dialog tall"):
+            yield Static(
+                f"{self._job} is at work.\n\n"
+                "If you quit now, the change in hand is finished first, then its step is undone, and msa-wizard ends. "
+                "A package manager is never stopped half-way: that may take a minute. Steps that are done stay.\n\n"
+                "  y      quit\n"
+                "  Enter  stay here (n and Escape too)",
+                markup=False,
+            )

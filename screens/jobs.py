@@ -1,0 +1,163 @@
+"""The one worker that may change the host, and the way its questions reach the admin."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+
+from textual.app import App
+from textual.message import Message
+from textual.message_pump import MessagePump
+
+from screens.messages import EngineSaid, JobEnded
+from wizard.model.events import Event, Output
+from wizard.render.text import clean
+from wizard.system.signals import Interrupt
+
+KEPT = 4000
+"""Lines of live output that wait to be drawn at most."""
+
+
+class Reply(StrEnum):
+    """What the admin answers a question of the engine."""
+
+    YES = "yes"
+    NO = "no"
+    KEEP = "keep"
+    RESTORE = "restore"
+    STOP = "stop"
+
+
+class Stopped(Exception):
+    """The admin ended the run between two steps."""
+
+
+class Job:
+    """One piece of work in a thread: it reports and asks here. All but `answer` and `tell` is for that thread."""
+
+    def __init__(self, name: str, listener: MessagePump, lines: deque[str]) -> None:
+        self.name = name
+        self.interrupt = Interrupt()
+        self.waiting = False
+        """Whether it waits for an answer: then nothing is being changed."""
+        self.holds = False
+        """Whether it must put something back before anything else may be done, also while it waits."""
+        self.ended = threading.Event()
+        self._listener = listener
+        self._lines = lines
+        self._replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
+
+    def answer(self, reply: Reply) -> None:
+        """Answer the question that waits; without one nothing happens."""
+        if self.waiting:
+            self.waiting = False
+            self._replies.put(reply)
+
+    def tell(self, number: int) -> None:
+        """A signal has come: what is in hand is finished or undone, and the work ends."""
+        self.interrupt.remember(number)
+        self._replies.put(None)
+
+    def report(self, event: Event) -> None:
+        """The engine's reports; its output is collected, for there may be much of it."""
+        if isinstance(event, Output):
+            self.say(event.line)
+        else:
+            self.post(EngineSaid(event))
+
+    def say(self, line: str) -> None:
+        """A line of live output."""
+        if shown := clean(line):
+            self._lines.append(shown)
+
+    def ask(self, question: Message, within: float | None = None) -> Reply:
+        """Show `question` and wait for the answer; none in `within` seconds is a no. Raises Stopped, Interrupted."""
+        self.interrupt()
+        self.waiting = True
+        self.post(question)
+        try:
+            reply = self._replies.get(timeout=within)
+        except queue.Empty:
+            reply = Reply.NO
+        self.waiting = False
+        self.interrupt()
+        if reply is None or reply is Reply.STOP:
+            raise Stopped("ended by the admin")
+        return reply
+
+    def post(self, message: Message) -> None:
+        """Hand a message to the screen that began the work."""
+        self._listener.post_message(message)
+
+    def run(self, work: Callable[[Job], object], previous: Job | None) -> None:
+        """Do the work once `previous` has ended; JobEnded is the last message."""
+        ended = JobEnded(self.name)
+        try:
+            if previous is not None:
+                previous.ended.wait()
+            ended.result = work(self)
+        except Exception as error:
+            ended.error = error
+        finally:
+            self.waiting = False
+            self.ended.set()
+            self.post(ended)
+
+
+class Desk:
+    """One job at a time, begun and answered by the screens."""
+
+    def __init__(self, app: App[int]) -> None:
+        self._app = app
+        self._job: Job | None = None
+        self.lines: deque[str] = deque(maxlen=KEPT)
+        """Live output, cleaned, not drawn yet; the screen takes it out a few times a second."""
+
+    @property
+    def job(self) -> str:
+        """The name of the job that is there, empty without one."""
+        return self._job.name if self._job is not None and self.busy else ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is there, at work or waiting."""
+        return self._job is not None and not self._job.ended.is_set()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the job waits for an answer."""
+        return self.busy and self._job is not None and self._job.waiting
+
+    @property
+    def changing(self) -> bool:
+        """Whether the host may be changing at this moment, or must be put back first."""
+        return self.busy and (not self.waiting or (self._job is not None and self._job.holds))
+
+    def start(self, listener: MessagePump, name: str, work: Callable[[Job], object]) -> None:
+        """Do `work` in a thread; `listener` gets its messages. A job that waits for an answer ends first."""
+        assert not self.changing, f"{self.job} is at work"
+        previous = self._job if self.busy else None
+        self.answer(Reply.STOP)
+        self.lines.clear()
+        job = self._job = Job(name, listener, self.lines)
+        self._app.run_worker(lambda: job.run(work, previous), thread=True, group="desk", exit_on_error=False)
+
+    def answer(self, reply: Reply) -> None:
+        """Answer the question that waits; without one nothing happens."""
+        if self._job is not None:
+            self._job.answer(reply)
+
+    def tell(self, number: int) -> None:
+        """A signal has come."""
+        if self._job is not None:
+            self._job.tell(number)
+
+    def taken(self) -> list[str]:
+        """The lines that were not drawn yet; they are gone then."""
+        found = []
+        while self.lines:
+            found.append(self.lines.popleft())
+        return found

@@ -1,0 +1,109 @@
+"""Wait for a mail client on another machine: only its login proves that the firewall lets clients in."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Static
+
+from screens import error_text as problems
+from screens.base import Frame
+from screens.jobs import Job
+from screens.messages import About, JobEnded, LogSaid
+from screens.widgets.explained_lines import ExplainedLines
+from screens.widgets.signs import check_content
+from wizard.model.plan import Check
+
+if TYPE_CHECKING:
+    from wizard.maillog.read import Logged
+
+SECONDS = 300
+"""How long is waited."""
+
+
+class FromOutside(Frame[None]):
+    """Begins by itself; it changes nothing."""
+
+    HEADING = "A test from outside"
+    HELP_TEXT = """
+A test on the server itself never meets the server's firewall, nor the provider's. So log in from another machine, with
+one of the commands that are shown, or with a mail program. What the server logs of it is shown here; what comes from
+the server's own addresses counts for nothing. It ends well when somebody has logged in.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f5", "begin", "Again"),
+        Binding("escape", "back", "Back"),
+    ]
+
+    def body(self) -> ComposeResult:
+        """What to do elsewhere, the lines, the verdict."""
+        yield ExplainedLines("")
+        yield Static("", id="says", markup=False)
+
+    def on_mount(self) -> None:
+        """Wait at once."""
+        self._stop = threading.Event()
+        self._end = 0.0
+        self.same("msa-wizard test --from-outside")
+        self.query_one("#said").focus()
+        self.set_interval(1.0, self._count)
+        self.action_begin()
+
+    def action_begin(self) -> None:
+        """Wait, from now on."""
+        if self.wizard.desk.busy:
+            return
+        self._stop = stop = threading.Event()
+        self._end = time.monotonic() + SECONDS
+        machine = self.wizard.machine
+        self.query_one(ExplainedLines).clear()
+
+        def work(job: Job) -> object:
+            job.post(About(machine.outside_commands()))
+            return machine.from_outside(
+                SECONDS,
+                lambda line: job.post(LogSaid(line)),
+                lambda: stop.is_set() or job.interrupt.number is not None,
+            )
+
+        self.wizard.desk.start(self, "a test from outside", work)
+
+    def action_back(self) -> None:
+        """Away; nothing was changed."""
+        self._stop.set()
+        self.dismiss()
+
+    def on_about(self, message: About) -> None:
+        """What to run on another machine."""
+        self.query_one(ExplainedLines).clear(message.words)
+
+    def on_log_said(self, message: LogSaid) -> None:
+        """A line of the log on somebody from outside."""
+        from wizard.maillog.explain import word
+
+        line: Logged = message.line
+        self.query_one(ExplainedLines).add(
+            f"{line.name}[{line.pid}]: {line.text}", word(line.name, line.text)
+        )
+
+    def on_job_ended(self, message: JobEnded) -> None:
+        """The verdict."""
+        self._end = 0.0
+        self.query_one(ExplainedLines).draw()
+        says = self.query_one("#says", Static)
+        if message.error is not None:
+            said = problems.words(message.error)
+            if said is None:
+                raise message.error
+            says.update(f"✗ {said}")
+        elif isinstance(message.result, Check):
+            says.update(check_content(message.result))
+
+    def _count(self) -> None:
+        if self._end and not self._stop.is_set():
+            left = max(0.0, self._end - time.monotonic())
+            self.query_one("#says", Static).update(f"Waiting for a login from outside, {left:.0f} s left.")

@@ -1,0 +1,1 @@
+"""What differs between the machine and a commit, or two commits."""

@@ -1,0 +1,252 @@
+"""What commits hold: reading entries and finding what one commit changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from snapshots.difference.scan import What, what_changed
+from snapshots.difference.stat_cache import NEVER, NO_BLOB, Recorded, Row
+from snapshots.errors import StoreError
+from snapshots.format import layout
+from snapshots.format.message import Commit, parse_raw
+from snapshots.format.metadata import Metadata, parse_fields, parse_listing
+from snapshots.git.object_reader import ObjectReader
+from snapshots.git.repository import GitRepository
+from snapshots.live.entry import Entry, Kind
+
+_COMMIT = re.compile(rb"tree ([0-9a-f]{40})\n(?:parent ([0-9a-f]{40})\n)?")
+FOLDER = b"40000"
+"""Git's mode of a folder in a tree."""
+_NOTHING = (b"", b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One path between two commits: its metadata (None: not there), and whether its content differs."""
+
+    path: bytes
+    before: Metadata | None
+    after: Metadata | None
+    content: bool
+
+    @property
+    def what(self) -> What:
+        """The one word for it."""
+        return what_changed(self.before, self.after, content=self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class RawChange:
+    """One name of the tree that differs between two commits: ids are of blobs, empty for none."""
+
+    name: bytes
+    before: bytes
+    after: bytes
+    type_changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs between two commits; `before` None is the commit that holds nothing."""
+
+    before: str | None
+    after: str
+    raw: list[RawChange]
+    """In the order of git."""
+    found: list[Difference]
+    """Sorted by path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A commit in the chain of the history."""
+
+    commit: Commit
+    parent: str | None
+    """None at the beginning, also where a mended history begins."""
+    tree: bytes
+
+
+def read_link(reader: ObjectReader, commit: str) -> Link:
+    """The commit of this id. Raises StoreError."""
+    (text,) = reader.read([commit.encode()])
+    found = _COMMIT.match(text or b"")
+    if text is None or found is None:
+        raise StoreError(f"There is no commit {commit}.")
+    parent = found[2].decode() if found[2] and commit not in reader.cut else None
+    try:
+        return Link(parse_raw(commit, text), parent, found[1])
+    except ValueError as cause:
+        raise StoreError(f"The commit {commit} is damaged: {cause}.") from cause
+
+
+def _raw_changes(reader: ObjectReader, before: bytes, after: bytes) -> list[RawChange]:
+    """The names that differ between two trees (an empty id: the empty tree), in git's order.
+
+    Raises StoreError.
+    """
+    found: list[RawChange] = []
+    pending = [(b"", before, after)]
+    while pending:
+        wanted = sorted({tree for _, *pair in pending for tree in pair if tree})
+        trees = dict(zip(wanted, map(parse_tree, reader.read(wanted)), strict=True))
+        below: list[tuple[bytes, bytes, bytes]] = []
+        for folder, old_tree, new_tree in pending:
+            old, new = trees.get(old_tree, {}), trees.get(new_tree, {})
+            for name in old.keys() | new.keys():
+                pair = old.get(name, _NOTHING), new.get(name, _NOTHING)
+                if pair[0] == pair[1]:
+                    continue
+                path = folder + name
+                folders = [item if mode == FOLDER else b"" for mode, item in pair]
+                if any(folders):
+                    below.append((path + b"/", folders[0], folders[1]))
+                items = [b"" if mode == FOLDER else item for mode, item in pair]
+                if any(items):
+                    # Git shows a file that became a link, or the reverse, as two changes.
+                    type_changed = all(items) and pair[0][0][:3] != pair[1][0][:3]
+                    found.append(RawChange(path, items[0], items[1], type_changed))
+        pending = below
+    return sorted(found, key=lambda one: one.name)
+
+
+def _differences(
+    reader: ObjectReader, raw: list[RawChange], before: str | None, after: str
+) -> list[Difference]:
+    """What `raw` means for the live paths, sorted by path. Raises StoreError."""
+    contents = {
+        layout.from_tree(one.name) for one in raw if layout.is_live(one.name) and one.before != one.after
+    }
+    listings: dict[bytes, tuple[bytes, bytes]] = {}
+    for one in raw:
+        folder = layout.folder_of_listing(one.name)
+        if folder is not None:
+            listings[folder] = (one.before, one.after)
+    for folder in {layout.split(path)[0] for path in contents} - listings.keys():
+        name = layout.listing_of(folder)
+        listings[folder] = (
+            before.encode() + b":" + name if before else b"",
+            after.encode() + b":" + name,
+        )
+    wanted = sorted({name for pair in listings.values() for name in pair if name})
+    texts = dict(zip(wanted, reader.read(wanted), strict=True))
+    found = []
+    for folder, (old_name, new_name) in listings.items():
+        old = _parse(texts.get(old_name))
+        new = _parse(texts.get(new_name))
+        for name in old.keys() | new.keys():
+            path = folder + b"/" + name if folder else name
+            if old.get(name) == new.get(name) and path not in contents:
+                continue
+            pair = [parse_fields(fields) if fields else None for fields in (old.get(name), new.get(name))]
+            found.append(Difference(path, pair[0], pair[1], path in contents))
+    return sorted(found, key=lambda one: one.path)
+
+
+def compare(reader: ObjectReader, commit: str) -> Comparison:
+    """A commit beside the one before it. Raises StoreError."""
+    one = read_link(reader, commit)
+    raw = _raw_changes(reader, read_link(reader, one.parent).tree if one.parent else b"", one.tree)
+    return Comparison(one.parent, commit, raw, _differences(reader, raw, one.parent, commit))
+
+
+def changed_entries(
+    reader: ObjectReader, compared: Comparison
+) -> dict[bytes, tuple[Entry | None, Entry | None]]:
+    """What each path that differs was before and after. Raises StoreError."""
+    found = compared.found
+    old = _with_contents(reader, compared.before or "", {one.path: one.before for one in found})
+    new = _with_contents(reader, compared.after, {one.path: one.after for one in found})
+    return {one.path: (old[one.path], new[one.path]) for one in found}
+
+
+def read_entries(reader: ObjectReader, commit: str, paths: Iterable[bytes]) -> dict[bytes, Entry | None]:
+    """What each of `paths` was in `commit`, None where it was not. Raises StoreError."""
+    wanted = list(dict.fromkeys(paths))
+    folders = read_folders(reader, commit, {layout.split(path)[0] for path in wanted})
+    found = {path: folders[layout.split(path)[0]].get(layout.split(path)[1]) for path in wanted}
+    return _with_contents(reader, commit, found)
+
+
+def read_folders(
+    reader: ObjectReader, commit: str, folders: Iterable[bytes]
+) -> dict[bytes, dict[bytes, Metadata]]:
+    """What was in each of `folders` in `commit`, by name; nothing for what was no folder. Raises StoreError."""
+    wanted = sorted(folders)
+    prefix = commit.encode() + b":"
+    texts = reader.read([prefix + layout.listing_of(folder) for folder in wanted])
+    return {
+        folder: {name: parse_fields(fields) for name, fields in _parse(text).items()}
+        for folder, text in zip(wanted, texts, strict=True)
+    }
+
+
+def _with_contents(
+    reader: ObjectReader, commit: str, found: Mapping[bytes, Metadata | None]
+) -> dict[bytes, Entry | None]:
+    prefix = commit.encode() + b":"
+    having = [path for path, one in found.items() if one and one.kind in (Kind.FILE, Kind.SYMLINK)]
+    texts = dict(zip(having, reader.read([prefix + layout.to_tree(path) for path in having]), strict=True))
+    entries: dict[bytes, Entry | None] = {}
+    for path, one in found.items():
+        content = texts.get(path, b"")
+        if content is None:
+            raise StoreError(
+                f"The content of {path!r} is missing from commit {commit}: the store is damaged."
+            )
+        entries[path] = one.with_content(content) if one else None
+    return entries
+
+
+def read_recorded(repository: GitRepository, commit: str) -> Recorded:
+    """Everything that `commit` holds, with no stat known: every path will be read again.
+
+    Raises StoreError.
+    """
+    recorded = Recorded(commit)
+    blobs: dict[bytes, bytes] = {}
+    listings: list[tuple[bytes, bytes]] = []
+    for name, identity in _tree(repository, commit):
+        folder = layout.folder_of_listing(name)
+        if folder is not None:
+            listings.append((folder, identity))
+        elif layout.is_live(name):
+            blobs[layout.from_tree(name)] = bytes.fromhex(identity.decode())
+    with ObjectReader(repository) as reader:
+        texts = reader.read([identity for _, identity in listings])
+    for (folder, _), text in zip(listings, texts, strict=True):
+        rows = recorded.folders.setdefault(folder, {})
+        for name, fields in _parse(text).items():
+            blob = blobs.get(folder + b"/" + name if folder else name, NO_BLOB)
+            rows[name] = Row(NEVER, 0, 0, 0, 0, 0, 0, recorded.number_of(fields), blob)
+    return recorded
+
+
+def _tree(repository: GitRepository, commit: str) -> Iterator[tuple[bytes, bytes]]:
+    for line in repository.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
+        if line:
+            head, _, name = line.partition(b"\t")
+            yield name, head.split(b" ")[2]
+
+
+def parse_tree(text: bytes | None) -> dict[bytes, tuple[bytes, bytes]]:
+    """Git's mode and the id of what a tree holds, by name. Raises StoreError where there is no tree."""
+    if text is None:
+        raise StoreError("The store is damaged: a tree is missing.")
+    found = {}
+    at = 0
+    while at < len(text):
+        end = text.index(b"\0", at)
+        mode, _, name = text[at:end].partition(b" ")
+        at = end + 21
+        found[name] = mode, text[end + 1 : at].hex().encode()
+    return found
+
+
+def _parse(listing: bytes | None) -> dict[bytes, bytes]:
+    try:
+        return parse_listing(listing or b"")
+    except ValueError as cause:
+        raise StoreError(f"The store is damaged: {cause}.") from cause

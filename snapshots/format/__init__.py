@@ -1,0 +1,1 @@
+"""How a commit holds files: names, metadata, messages; and what is shown of them."""

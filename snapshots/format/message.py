@@ -1,0 +1,128 @@
+"""Commits as nouns, and their messages: a subject, a body, and the trailers at the end."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from snapshots.errors import StoreError
+from snapshots.format.author import Author
+from snapshots.format.visible import one_line, visible
+
+OPERATIONS = ("baseline", "drift", "apply", "rollback", "recover")
+"""What a commit may be the record of."""
+
+LOG_FORMAT = "%H%x00%an%x00%ae%x00%ad%x00%B%x00"
+"""For `git log --date=raw`: what `parse_log` reads."""
+
+_TRAILER = re.compile(r"(?im)^(?=(?:step|howto|operation|run|reverts)\s*:)")
+_SUBJECT_LIMIT = 200
+_AUTHOR = re.compile(r"(?m)^author (.*) <(.*)> ([0-9]+) ([+-][0-9]{4})$")
+_WHOLE_ID = re.compile(r"[0-9a-f]{40}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit of the store."""
+
+    id: str
+    time: datetime.datetime
+    author: Author
+    operation: str
+    step: str | None
+    howto: str | None
+    run: str
+    subject: str
+    body: str
+    reverts: tuple[str, ...] = ()
+    """The ids of the commits that this one takes back."""
+
+    @property
+    def short(self) -> str:
+        """The first ten digits of the id."""
+        return self.id[:10]
+
+
+def compose(
+    *,
+    subject: str,
+    body: str,
+    step: str | None,
+    howto: str | None,
+    operation: str,
+    run: str,
+    reverts: Sequence[str] = (),
+) -> str:
+    """The message of a commit. Nothing in `subject` and `body` can be taken for a trailer.
+
+    Raises StoreError where `reverts` holds anything but whole ids.
+    """
+    for identity in reverts:
+        if not _WHOLE_ID.match(identity):
+            raise StoreError(f"{identity!r} is not the whole id of a commit, so no commit can take it back.")
+    text = visible(body.replace("\r\n", "\n")).strip("\n")
+    parts = [one_line(subject, _SUBJECT_LIMIT) or operation]
+    if text.strip():
+        parts.append(_TRAILER.sub("  ", text))
+    named = [("Step", step), ("Howto", howto), ("Operation", operation), ("Run", run)]
+    trailers = [f"{name}: {one_line(value, _SUBJECT_LIMIT)}" for name, value in named if value]
+    if reverts:
+        trailers.append(f"Reverts: {' '.join(reverts)}")
+    parts.append("\n".join(trailers))
+    return "\n\n".join(parts) + "\n"
+
+
+def parse_commit(identity: str, author: Author, time: datetime.datetime, message: str) -> Commit:
+    """The commit with this message. One that somebody made without the trailers has empty ones."""
+    paragraphs = message.strip("\n").split("\n\n")
+    trailers: dict[str, str] = {}
+    if len(paragraphs) > 1:
+        for line in paragraphs[-1].split("\n"):
+            name, _, value = line.partition(": ")
+            trailers[name] = value
+    if trailers.get("Operation") in OPERATIONS:
+        paragraphs.pop()
+    else:
+        trailers = {}
+    return Commit(
+        id=identity,
+        time=time,
+        author=author,
+        operation=trailers.get("Operation", ""),
+        step=trailers.get("Step"),
+        howto=trailers.get("Howto"),
+        run=trailers.get("Run", ""),
+        subject=visible(paragraphs[0]),
+        body=visible("\n\n".join(paragraphs[1:])),
+        reverts=tuple(filter(_WHOLE_ID.match, trailers.get("Reverts", "").split(" "))),
+    )
+
+
+def parse_raw(identity: str, text: bytes) -> Commit:
+    """The commit that git keeps as `text`. Raises ValueError where that is none."""
+    head, _, message = text.decode("utf-8", "replace").partition("\n\n")
+    found = _AUTHOR.search(head)
+    if found is None:
+        raise ValueError("a commit without an author")
+    name, email, seconds, zone = found.groups()
+    return parse_commit(identity, Author(visible(name), visible(email)), _time(seconds, zone), message)
+
+
+def _time(seconds: str, zone: str) -> datetime.datetime:
+    offset = datetime.timedelta(hours=int(zone[1:3]), minutes=int(zone[3:5]))
+    timezone = datetime.timezone(-offset if zone[0] == "-" else offset)
+    return datetime.datetime.fromtimestamp(int(seconds), timezone)
+
+
+def parse_log(output: bytes) -> list[Commit]:
+    """The commits that `git log` printed in LOG_FORMAT."""
+    commits = []
+    fields = output.decode("utf-8", "replace").split("\0")
+    for at in range(0, len(fields) - 1, 5):
+        identity, name, email, when, message = fields[at : at + 5]
+        seconds, _, zone = when.partition(" ")
+        author = Author(visible(name), visible(email))
+        commits.append(parse_commit(identity.strip("\n"), author, _time(seconds, zone), message))
+    return commits

@@ -1,0 +1,89 @@
+"""What of a file's text may be shown. Private keys, password databases, and passwords with their hashes never are.
+
+All of it is in a snapshot, so that it comes back. Whatever shows the content of a file asks here."""
+
+from __future__ import annotations
+
+import re
+
+from snapshots.format.private_key import HIDDEN, holds_private_key
+
+HIDDEN_PASSWORDS = "(holds passwords: its content is not shown)"
+"""What stands in the place of the content."""
+
+_DATABASE = re.compile(r"(?:^|/)\.?sasldb[^/]*\Z")
+"""The databases of the Cyrus SASL library: they hold the passwords themselves."""
+
+_RECORDS = re.compile(
+    r"""(?:^|/)etc/\.?(?:passwd|group)(?:[-.+~][^/]*)?\Z   # their backups and drafts, too: passwd- group.edit .passwd.swp
+      | (?:^|/)\.?n?g?shadow(?:[-.+~][^/]*)?\Z
+      | (?:^|/)[^/]*(?:htpasswd|passwdfile)[^/]*\Z""",
+    re.VERBOSE,
+)
+"""Files of records with colons between their fields, whose second field is a password or its hash."""
+
+_HUNK = re.compile(rb"(@@ -[0-9,]+ \+[0-9,]+ @@) ")
+"""The head of a hunk: git repeats a line of the file behind it, cut off anywhere."""
+
+_NO_HASH = 4
+"""A second field is `x`, `*`, `!`, `!!` and the like up to this length behind its marks, and longer a hash."""
+
+_HASHES = re.compile(
+    rb"""(?P<crypt>                                     # crypt(5), and what passlib and web servers write like it
+        \$(?:[156]|apr1|sha1|sm3)\$[^$\s:"']{0,64}\$(?:[^$\s:"']{0,64}\$)?[./A-Za-z0-9]{10,}
+      | \$md5[$,][^\s:"']{16,}
+      | \$2[abxy]?\$[0-9]{2}\$[./A-Za-z0-9]{20,}
+      | \$(?:y|gy|7)\$[./A-Za-z0-9$]{20,}
+      | \$(?:argon2(?:i|d|id)|s?crypt|bcrypt-sha256|pbkdf2(?:-[a-z0-9]+)?)\$[^\s:"']{16,}
+    )
+    | (?P<lead>\{(?:[SX]?SHA[0-9]*|S?MD5|[A-Z0-9-]*CRYPT|ARGON2(?:I|D|ID)?|PBKDF2[A-Z0-9-]*|SCRAM-SHA-[0-9]+
+      |PLAIN|CLEARTEXT|PLAIN-MD4|LANMAN|NTLM|(?:CRAM|DIGEST|HMAC)-MD5)(?:\.(?:B64|HEX))?\})(?P<scheme>[^\s:"']{4,})
+      # RFC 2307 and Dovecot
+    | (?P<info>"[Pp][:=])(?P<given>[^"]+)               # AuthInfo of sendmail's access map and authinfo file
+    | (?P<name>^[-+\ ]?[\ \t]*(?:ldap_password|ldap_bind_pw|sql_passwd|bindpw|rootpw)[\ \t:=]+)(?P<value>\S.*)$
+      # saslauthd.conf, Sendmail.conf, ldap.conf
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def hidden(path: str, *contents: bytes | None) -> str:
+    """What stands in the place of the whole content of `path`, in brackets; empty where its lines may be shown masked."""
+    if _DATABASE.search(path):
+        return HIDDEN_PASSWORDS
+    return HIDDEN if holds_private_key(*contents) else ""
+
+
+class PasswordMask:
+    """The lines of one file, or of a patch of it, with each password replaced by `[password N]`.
+
+    The same password gets the same number, so that a change shows; the number says nothing else of it."""
+
+    def __init__(self, path: str) -> None:
+        self._records = _RECORDS.search(path) is not None
+        self._numbers: dict[bytes, int] = {}
+
+    def text(self, text: bytes) -> bytes:
+        """Lines, each masked."""
+        return b"\n".join(map(self.line, text.split(b"\n")))
+
+    def line(self, line: bytes) -> bytes:
+        """One line without its end, with or without the sign that a patch puts before it."""
+        if head := _HUNK.match(line):
+            line = head[1]
+        fields = line.split(b":")
+        if self._records and len(fields) > 1:
+            bare = fields[1].lstrip(b"!*")
+            if len(bare) > _NO_HASH:
+                fields[1] = fields[1][: len(fields[1]) - len(bare)] + self._number(bare)
+                line = b":".join(fields)
+        return _HASHES.sub(self._masked, line)
+
+    def _masked(self, found: re.Match[bytes]) -> bytes:
+        for lead, secret in (("lead", "scheme"), ("info", "given"), ("name", "value")):
+            if found[secret] is not None:
+                return bytes(found[lead]) + self._number(found[secret])
+        return self._number(found["crypt"])
+
+    def _number(self, secret: bytes) -> bytes:
+        return b"[password %d]" % self._numbers.setdefault(secret, len(self._numbers) + 1)

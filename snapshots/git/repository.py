@@ -1,0 +1,190 @@
+"""The bare git repository behind the store, through GitPython, shut off from everything around it.
+
+No hook, no signing, no process in the background: the same bytes whoever runs it.
+"""
+
+from __future__ import annotations
+
+import configparser
+import contextlib
+import importlib
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from snapshots.errors import StoreError
+from snapshots.format.visible import visible_bytes
+from snapshots.git.frame import CONFIG, FORMAT, read_regular
+
+if TYPE_CHECKING:
+    from snapshots.git.confined import ConfinedRepo
+
+BRANCH = "refs/heads/main"
+SHALLOW = "shallow"
+"""The file with which git, too, takes a commit for the beginning of the history."""
+
+_ID = re.compile(rb"[0-9a-f]{40}\n?")
+_environ_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _without_git_variables() -> Iterator[None]:
+    """GitPython itself reads GIT_* when it is imported and when a Repo is made."""
+    with _environ_lock:
+        hidden = {name: value for name, value in os.environ.items() if name.startswith("GIT_")}
+        for name in hidden:
+            del os.environ[name]
+        try:
+            yield
+        finally:
+            os.environ.update(hidden)
+
+
+def _git() -> ModuleType:
+    """GitPython, imported on first use."""
+    try:
+        with _without_git_variables():
+            return importlib.import_module("git")
+    except ImportError as cause:
+        raise StoreError(
+            f"The snapshot store needs git and GitPython: {cause}. Install the package git."
+        ) from cause
+
+
+def _repo_class() -> type[ConfinedRepo]:
+    _git()
+    from snapshots.git.confined import ConfinedRepo
+
+    return ConfinedRepo
+
+
+def _config(module: ModuleType, path: Path, options: Sequence[tuple[str, str]]) -> list[str]:
+    """The values of (section, option) in the repository's own configuration, `none` for one that is not there.
+
+    Raises OSError: a parser that is given a path takes a file that cannot be read for an empty one."""
+    with (path / "config").open("rb") as file:
+        parser = module.GitConfigParser(file, read_only=True, merge_includes=False)
+        return [str(parser.get(*option, fallback="none")) for option in options]
+
+
+class GitRepository:
+    """Git commands on one bare repository. Every failure of git is a StoreError with what git said."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens the repository at `path`. Raises StoreError when it is none, or of a newer program."""
+        self.path = path
+        repo_class = _repo_class()
+        module = _git()
+        try:
+            with _without_git_variables():
+                self._repo = repo_class(path, expand_vars=False)
+                (found,) = _config(module, path, [("msa-wizard", "format")])
+        except (module.GitError, configparser.Error, OSError, ValueError) as cause:
+            raise StoreError(
+                f"{str(path)!r} is no usable git repository ({visible_bytes(str(cause).encode())[:300]}). Bring it back "
+                f"from a backup, or move it away to begin a new history."
+            ) from cause
+        if found != str(FORMAT):
+            raise StoreError(
+                f"{str(path)!r} has the format {found!r} and this program knows format {FORMAT}: "
+                f"use the program that made it, or a newer one."
+            )
+
+    @staticmethod
+    def create(path: Path) -> None:
+        """Makes the repository, whole or not at all. Raises StoreError."""
+        repo_class = _repo_class()
+        module = _git()
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        try:
+            draft.mkdir(mode=0o700)
+            draft.chmod(0o700)
+            with _without_git_variables():
+                repo = repo_class.init(
+                    draft,
+                    expand_vars=False,
+                    allow_unsafe_options=True,
+                    bare=True,
+                    quiet=True,
+                    template="",
+                    initial_branch="main",
+                    object_format="sha1",
+                )
+                with repo.config_writer() as config:
+                    for section, option, value in CONFIG:
+                        config.set_value(section, option, value)
+            if _config(module, draft, [row[:2] for row in CONFIG]) != [row[2] for row in CONFIG]:
+                raise OSError("its configuration could not be written")  # of which GitPython says nothing
+            (draft / "config").chmod(0o600)  # GitPython writes it under the umask of the caller
+            draft.rename(path)
+        except (module.GitError, OSError) as cause:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise StoreError(f"The snapshot store {str(path)!r} could not be made: {cause}.") from cause
+
+    def head(self) -> str | None:
+        """The id of the newest commit, None before the first. Raises StoreError when it cannot be told."""
+        try:
+            found = read_regular(self.path / BRANCH)
+        except FileNotFoundError:
+            return self._packed_head()
+        except (OSError, ValueError) as cause:
+            raise self._damaged(str(cause)) from cause
+        if not _ID.fullmatch(found):
+            # Never taken for an empty store: a new baseline would hide the whole history.
+            raise self._damaged(f"it says {found[:60]!r}")
+        return found.decode().strip()
+
+    def _packed_head(self) -> str | None:
+        try:
+            return str(_git().SymbolicReference.dereference_recursive(self._repo, BRANCH))
+        except ValueError:
+            return None
+        except OSError as cause:
+            raise self._damaged(str(cause)) from cause
+
+    def _damaged(self, why: str) -> StoreError:
+        return StoreError(
+            f"The newest commit of {str(self.path)!r} cannot be told: {BRANCH} is damaged, {why}. "
+            f"Nothing was changed; `git fsck --lost-found` there names the commits."
+        )
+
+    def run(self, *arguments: str | bytes, stdin: bytes = b"", keep: Sequence[int] = ()) -> bytes:
+        """What a git command prints; `keep` as in `start`. Raises StoreError when it fails."""
+        process = self.start(*arguments, keep=keep)
+        out, err = process.communicate(stdin)
+        if process.returncode:
+            raise self.failure(os.fsdecode(arguments[0]), process.returncode, err)
+        return bytes(out)
+
+    def start(self, *arguments: str | bytes, keep: Sequence[int] = ()) -> Any:
+        """A git command as a process with pipes, which has the descriptors `keep`, too.
+
+        Raises StoreError when there is no git to start.
+        """
+        module = _git()
+        try:
+            return self._repo.git.execute(
+                ["git", *map(os.fsdecode, arguments)], istream=subprocess.PIPE, as_process=True, pass_fds=keep
+            )
+        except (module.GitError, OSError) as cause:
+            raise StoreError(f"git could not be started: {cause}. Install the package git.") from cause
+
+    def failure(self, command: str, status: int, said: bytes) -> StoreError:
+        """The error for a git command that ended with `status` (negative: killed by that signal)."""
+        how = f"was killed by signal {-status}" if status < 0 else f"failed with status {status}"
+        text = visible_bytes(said).strip()[-2000:] or "it said nothing"
+        todo = ""
+        if any(words in text for words in ("No space left", "Out of diskspace", "Disk quota exceeded")):
+            todo = f" No space left: free some on the file system of {str(self.path)!r}, then do it again."
+        elif "Read-only file system" in text:
+            todo = (
+                f" The file system of {str(self.path)!r} is read-only: mount it writable, then do it again."
+            )
+        return StoreError(f"git {command} {how} in {str(self.path)!r}: {text}.{todo}")

@@ -1,0 +1,320 @@
+"""What taking commits back comes to, worked out against the newest commit; nothing is written."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from snapshots.difference.tree import Link, changed_entries, compare, read_entries, read_folders, read_link
+from snapshots.errors import StoreError
+from snapshots.format.message import Commit
+from snapshots.format.metadata import Owners
+from snapshots.format.visible import visible_path
+from snapshots.git.object_reader import ObjectReader
+from snapshots.git.repository import GitRepository
+from snapshots.live.entry import Entry, Kind
+from snapshots.merge.path_merge import merge_path
+from snapshots.merge.three_way import Choice, Conflict
+
+_LARGE = "is or was larger than what is kept of a file"
+_Chain = list[list[Entry | None]]
+"""What commits did to one path, newest first: the states it went through, from what they left to what was before.
+A new list begins where something else was at work between two of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """What taking commits back comes to, worked out against the newest commit, not the live files."""
+
+    head: str
+    """The id of the newest commit."""
+    commits: tuple[Commit, ...]
+    """What is taken back, newest first: of those asked for, the ones that no later commit takes back."""
+    targets: Mapping[str, tuple[Entry | None, Entry | None]]
+    """By path, sorted: what it is in `head`, and what it is to be. Only where these differ."""
+    merged: tuple[str, ...]
+    """The paths that keep later work of the admin."""
+    conflicts: tuple[Conflict, ...]
+    """What is to be decided first; `targets` has none of these paths."""
+    notes: tuple[str, ...]
+    """Sentences on what nobody would expect."""
+
+
+def reverse(
+    repository: GitRepository,
+    head: str,
+    commits: Sequence[Commit],
+    *,
+    tops: Sequence[str],
+    owners: Owners,
+    choice: Choice | None,
+    derived: Callable[[str], bool],
+    dated: re.Pattern[bytes] | None,
+) -> Reversal:
+    """See Store.reverse. `tops` are the paths that the store holds, with all below them. Raises StoreError."""
+    with ObjectReader(repository) as reader:
+        holding, gone = _split(reader, head, commits)
+        chains = _chains(reader, holding)
+        paths = dict.fromkeys([*chains, *(one for path in chains for one in _folders_of(path, tops))])
+        work = _Work(reader, head, _entries(reader, head, paths), tops, choice, dated)
+        for path, chain in chains.items():
+            if work.large(path, chain):
+                work.leave_large(path, chain)
+            elif derived(path):
+                work.take_back(path, chain)
+            else:
+                work.merge(path, chain, owners)
+        work.empty_folders()
+        work.find_folders()
+        return work.reversal(holding, gone)
+
+
+class _Work:
+    """The paths on their way from what they are in the newest commit to what they are to be."""
+
+    def __init__(
+        self,
+        reader: ObjectReader,
+        head: str,
+        ours: dict[str, Entry | None],
+        tops: Sequence[str],
+        choice: Choice | None,
+        dated: re.Pattern[bytes] | None,
+    ) -> None:
+        self._dated = dated
+        self._reader = reader
+        self._head = head
+        self._ours = ours
+        self._tops = tops
+        self._choice = choice
+        self._wanted: dict[str, Entry | None] = {}
+        self._kept: list[str] = []
+        self._conflicts: list[Conflict] = []
+        self._notes: dict[str, str] = {}
+
+    def large(self, path: str, chain: _Chain) -> bool:
+        """Whether it is, or was, a file whose content is not kept."""
+        states = [self._ours[path], *(state for states in chain for state in states)]
+        return any(state is not None and state.large for state in states)
+
+    def leave_large(self, path: str, chain: _Chain) -> None:
+        """A file whose content is not kept stays as it is."""
+        self._leave(path)
+        if self._ours[path] != chain[-1][-1]:
+            self._notes[path] = f"{_LARGE}, so it stays as it is"
+
+    def take_back(self, path: str, chain: _Chain) -> None:
+        """A generated file: whatever it is now, it goes back."""
+        if self._ours[path] not in (chain[0][0], chain[-1][-1]):
+            self._notes[path] = "is generated; what it became since is not kept"
+        self._want(path, chain[-1][-1])
+
+    def merge(self, path: str, chain: _Chain, owners: Owners) -> None:
+        """An authored file: later work stays."""
+        entry = self._ours[path]
+        kept = False
+        conflicts: list[Conflict] = []
+        for states in chain:
+            # It may be part of the way back already: a rollback of one of them, taken back, did nothing any more.
+            *passed, theirs = states
+            newest, *older = (_dated_as(state, entry, self._dated) for state in passed)
+            base = entry if entry in older else newest
+            merge = merge_path(path, base, entry, theirs, choice=self._choice, owners=owners)
+            if base != theirs:
+                kept = entry != base and merge.entry != theirs
+            entry = merge.entry
+            conflicts += merge.conflicts
+            if merge.note:
+                self._notes[path] = merge.note
+        if conflicts or entry == self._ours[path]:
+            self._conflicts += conflicts
+            self._leave(path)
+        else:
+            self._want(path, entry)
+        if kept and not conflicts:
+            self._kept.append(path)
+
+    def empty_folders(self) -> None:
+        """Folders that should go, or become something else, and hold what stays."""
+        going = [
+            path
+            for path, entry in self._wanted.items()
+            if _is_folder(self._ours[path]) and not _is_folder(entry)
+        ]
+        for path in sorted(going, key=lambda one: one.count("/"), reverse=True):
+            staying = sorted(one for one in self._children(path) if self._stays(one))
+            if not staying:
+                continue
+            holds = f"still holds {visible_path(staying[0])}"
+            if len(staying) > 1:
+                holds += f" and {len(staying) - 1} more"
+            entry = self._wanted[path]
+            if entry is None:
+                self._leave(path)
+                self._notes[path] = f"stays, for it {holds}"
+            elif self._choice is Choice.RESTORE:
+                below = self._below(path)
+                if any(entry is not None and entry.large for entry in map(self._ours.get, below)):
+                    self._leave(path)
+                    self._notes[path] = f"stays, for what is in it {_LARGE}"
+                    continue
+                for one in below:
+                    self._wanted[one] = None
+                self._notes[path] = f"becomes a {entry.kind} again, and what it holds goes"
+            else:
+                self._undecided(path, f"kind: a folder now, that {holds}; a {entry.kind} before")
+
+    def find_folders(self) -> None:
+        """Folders that are not there any more for what is to be in them."""
+        for path in sorted(self._wanted):
+            if self._wanted[path] is None:
+                continue
+            for folder in _folders_of(path, self._tops):
+                there = self._wanted.get(folder, self._ours[folder])
+                if _is_folder(there):
+                    continue
+                if there is not None and self._choice is not Choice.RESTORE:
+                    name = visible_path(path)
+                    self._undecided(folder, f"kind: a {there.kind} now, and {name} was in it before")
+                    self._leave(path)
+                    break
+                if _is_folder(self._ours[folder]):
+                    self._leave(folder)
+                    self._notes[folder] = f"stays, for {visible_path(path)} is to be in it"
+                else:
+                    self._wanted[folder] = self._newest_folder(folder)
+                    self._notes[folder] = f"is a folder again, for {visible_path(path)} is to be in it"
+
+    def reversal(self, commits: tuple[Commit, ...], gone: tuple[Commit, ...]) -> Reversal:
+        """All that came out."""
+        notes = [f"{one.short} ({one.subject}) was taken back already." for one in gone]
+        notes += [f"{visible_path(path)} {note}." for path, note in sorted(self._notes.items())]
+        targets = {
+            path: (self._ours[path], self._wanted[path])
+            for path in sorted(self._wanted, key=os.fsencode)
+            if self._ours[path] != self._wanted[path]
+        }
+        return Reversal(
+            self._head,
+            commits,
+            targets,
+            tuple(path for path in sorted(self._kept) if self._wanted[path] is not None),
+            tuple(sorted(self._conflicts, key=lambda one: one.path)),
+            tuple(notes),
+        )
+
+    def _want(self, path: str, entry: Entry | None) -> None:
+        self._wanted[path] = entry
+        if entry is not None and entry.kind is Kind.SPECIAL and entry != self._ours[path]:
+            self._leave(path)
+            self._notes[path] = f"was a {entry.special}: that is recorded, not written, so it stays as it is"
+
+    def _leave(self, path: str) -> None:
+        self._wanted[path] = self._ours[path]
+        self._notes.pop(path, None)
+
+    def _undecided(self, path: str, text: str) -> None:
+        self._leave(path)
+        if self._choice is None and all(one.path != path for one in self._conflicts):
+            self._conflicts.append(Conflict(path, "kind", text))
+
+    def _children(self, folder: str) -> set[str]:
+        """What is in a folder of the newest commit, and what is to be in it."""
+        name = os.fsencode(folder)
+        found = read_folders(self._reader, self._head, [name])[name]
+        children = {f"{folder}/{os.fsdecode(one)}" for one in found}
+        return children | {path for path in self._wanted if path.rpartition("/")[0] == folder}
+
+    def _stays(self, path: str) -> bool:
+        return path not in self._wanted or self._wanted[path] is not None
+
+    def _below(self, folder: str) -> list[str]:
+        """All below a folder, which is then known."""
+        children = sorted(self._children(folder))
+        self._ours |= _entries(self._reader, self._head, [one for one in children if one not in self._ours])
+        return [
+            path
+            for one in children
+            for path in ((one, *self._below(one)) if _is_folder(self._ours[one]) else (one,))
+        ]
+
+    def _newest_folder(self, path: str) -> Entry:
+        for link in _history(self._reader, self._head):
+            entry = _entries(self._reader, link.commit.id, [path])[path]
+            if entry is not None and entry.kind is Kind.DIRECTORY:
+                return entry
+        raise StoreError(f"No commit has the folder {path!r}: the store is damaged.")
+
+
+def _dated_as(base: Entry | None, ours: Entry | None, dated: re.Pattern[bytes] | None) -> Entry | None:
+    """`base` with the dated lines of `ours`, so that a new date alone is no change."""
+    if dated is None or base is None or ours is None or not base.kind is ours.kind is Kind.FILE:
+        return base
+    lines = dated.findall(ours.content)
+    if base.content == ours.content or len(lines) != len(dated.findall(base.content)):
+        return base
+    news = iter(lines)
+    return replace(base, content=dated.sub(lambda _: next(news), base.content))
+
+
+def _is_folder(entry: Entry | None) -> bool:
+    return entry is not None and entry.kind is Kind.DIRECTORY
+
+
+def _folders_of(path: str, tops: Sequence[str]) -> list[str]:
+    """The folders that a path is in, outermost first, as far as the store holds them."""
+    parts = path.split("/")
+    above = ["/".join(parts[:count]) for count in range(1, len(parts))]
+    return [one for one in above if any(one == top or one.startswith(top + "/") for top in tops)]
+
+
+def _entries(reader: ObjectReader, commit: str, paths: Iterable[str]) -> dict[str, Entry | None]:
+    found = read_entries(reader, commit, map(os.fsencode, paths))
+    return {os.fsdecode(path): entry for path, entry in found.items()}
+
+
+def _history(reader: ObjectReader, head: str) -> Iterator[Link]:
+    identity: str | None = head
+    while identity:
+        link = read_link(reader, identity)
+        yield link
+        identity = link.parent
+
+
+def _split(
+    reader: ObjectReader, head: str, commits: Sequence[Commit]
+) -> tuple[tuple[Commit, ...], tuple[Commit, ...]]:
+    """The commits newest first: those that hold, and those that were taken back since."""
+    asked = {commit.id: commit for commit in commits}
+    holding: list[Commit] = []
+    gone: list[Commit] = []
+    taken_back: set[str] = set()
+    for link in _history(reader, head) if asked else ():
+        identity = link.commit.id
+        if identity not in taken_back:
+            taken_back.update(link.commit.reverts)
+        if one := asked.pop(identity, None):
+            (gone if identity in taken_back else holding).append(one)
+            if not asked:
+                break
+    if asked:
+        strange = ", ".join(one.short for one in asked.values())
+        raise StoreError(f"There is nothing to take back: {strange} is not in the history.")
+    return tuple(holding), tuple(gone)
+
+
+def _chains(reader: ObjectReader, commits: Iterable[Commit]) -> dict[str, _Chain]:
+    chains: dict[str, _Chain] = {}
+    for commit in commits:
+        compared = compare(reader, commit.id)
+        if compared.before is None:
+            raise StoreError("The baseline is the beginning: it cannot be taken back.")
+        for path, (before, after) in changed_entries(reader, compared).items():
+            chain = chains.setdefault(os.fsdecode(path), [])
+            if chain and chain[-1][-1] == after:
+                chain[-1].append(before)
+            else:
+                chain.append([after, before])
+    return chains

@@ -1,0 +1,1 @@
+"""A damaged store: found, and healed."""

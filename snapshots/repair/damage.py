@@ -1,0 +1,85 @@
+"""What is wrong with a store, as far as a quick look tells; nothing is changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from snapshots.difference.tree import read_link
+from snapshots.errors import StoreError
+from snapshots.git.frame import read_regular
+from snapshots.git.object_reader import ObjectReader
+from snapshots.git.repository import BRANCH, SHALLOW, GitRepository
+from snapshots.repair.pack_file import fault_of_loose, fault_of_pack
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Faults of a store, in words by the file that has them."""
+
+    packs: dict[Path, str]
+    loose: dict[Path, str]
+    head: str = ""
+    """What is wrong with the newest commit, or with what says which it is."""
+
+    def __bool__(self) -> bool:
+        return bool(self.packs or self.loose or self.head)
+
+    def sentences(self) -> tuple[str, ...]:
+        """One for each fault."""
+        found = [f"The pack {path.name} {fault}." for path, fault in self.packs.items()]
+        found += [f"The object {path.parent.name}{path.name} {fault}." for path, fault in self.loose.items()]
+        return (*found, self.head) if self.head else tuple(found)
+
+
+def find_damage(repository: GitRepository) -> Damage:
+    """Looks at every pack, every loose object and the newest commit. Raises StoreError where it cannot look."""
+    path = repository.path
+    try:
+        packs = {pack: fault for pack in _packs(path) if (fault := fault_of_pack(pack))}
+        loose = {one: fault for one in loose_objects(path) if (fault := fault_of_loose(one))}
+    except OSError as cause:
+        raise StoreError(f"The store {str(path)!r} could not be looked at: {cause}.") from cause
+    return Damage(packs, loose, _fault_of_head(repository))
+
+
+def loose_objects(path: Path) -> list[Path]:
+    """The files of one object each in the repository at `path`."""
+    return sorted(one for one in path.glob("objects/[0-9a-f][0-9a-f]/*") if len(one.name) == 38)
+
+
+def _packs(path: Path) -> Iterator[Path]:
+    """The packs, also those of which only the index is there."""
+    folder = path / "objects/pack"
+    yield from sorted(
+        {one.with_suffix(".pack") for one in folder.glob("pack-*") if one.suffix in (".pack", ".idx")}
+    )
+
+
+def _fault_of_head(repository: GitRepository) -> str:
+    try:
+        head = repository.head()
+    except StoreError:
+        return f"{BRANCH}, which names the newest commit, is damaged."
+    if head is None:
+        objects = next(_packs(repository.path), None) or loose_objects(repository.path)
+        return f"{BRANCH}, which names the newest commit, is missing." if objects else ""
+    if not _is_list_of_commits(repository.path / SHALLOW):
+        return f"{SHALLOW}, which says where the history begins, is damaged."
+    try:
+        with ObjectReader(repository) as reader:
+            (tree,) = reader.read([read_link(reader, head).tree])
+    except StoreError:
+        tree = None
+    return "" if tree is not None else f"The newest commit, {head[:10]}, cannot be read."
+
+
+def _is_list_of_commits(path: Path) -> bool:
+    try:
+        return re.fullmatch(rb"(?:[0-9a-f]{40}\n)*", read_regular(path)) is not None
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,49 @@
+"""A self-signed certificate, made by the openssl command as Debian's update_tls makes it, and with a subjectAltName.
+
+Its subject is Debian's, so that the name of its link in /etc/ssl/certs stays the same. The key is on no disk meanwhile,
+and in no argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from templates import render
+from wizard.certificates.pem import key_words
+from wizard.system.host import Host, HostError
+
+BITS = 2048
+"""Of a new RSA key: as Debian's."""
+DAYS = 825
+"""How long it holds: Apple's clients refuse a certificate that holds longer."""
+MOST_DAYS = 3650
+"""As Debian's holds."""
+
+
+def new_key(host: Host) -> bytes:
+    """An RSA private key as PEM. Raises HostError."""
+    return _openssl(host, ["genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{BITS}"])
+
+
+def self_signed(host: Host, key: bytes, names: Sequence[str], days: int, *, client: bool = False) -> bytes:
+    """The certificate as PEM, for these names. Raises HostError."""
+    config = render(
+        "server_certificate.cnf.j2", names=names, client=client, rsa=key_words(key).startswith("RSA")
+    )
+    with host.in_memory(key) as key_path, host.in_memory(config.encode()) as config_path:
+        options = ["-sha256", "-days", str(days), "-key", key_path, "-config", config_path]
+        return _openssl(host, ["req", "-x509", "-new", *options])
+
+
+def link_name(host: Host, certificate: bytes) -> str:
+    """Where update_tls links it, so that programs of this host trust it (openssl-rehash(1)). Raises HostError."""
+    with host.in_memory(certificate) as path:
+        found = _openssl(host, ["x509", "-noout", "-subject_hash", "-in", path]).decode("ascii", "replace")
+    return f"/etc/ssl/certs/{found.strip()}.0"
+
+
+def _openssl(host: Host, arguments: Sequence[str]) -> bytes:
+    done = host.run(["openssl", *arguments], timeout=60)
+    if done.code != 0 or not done.stdout:
+        said = done.stderr.strip().splitlines()  # never its output, which may be a key
+        raise HostError(f"openssl {arguments[0]} failed: {said[-1] if said else f'status {done.code}'}")
+    return done.stdout.encode()

@@ -1,0 +1,154 @@
+"""Confirm or revert: live firewall rules that nobody confirms in time are taken out by a timer of the system's own.
+
+The rules files are written only after the confirmation: so a reboot takes the change back, too."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+
+from snapshots.errors import StoreError
+from snapshots.git.private_folder import make_private_folder
+from templates import render
+from wizard.changes.live_rule import LiveRule
+from wizard.model.plan import ChangeError, Say
+from wizard.system.delayed_script import FOLDER, new_file, start_timer, started, stop_timer
+from wizard.system.host import Host
+
+UNIT = "msa-wizard-revert"
+DEFAULT = 60
+"""Seconds to confirm a change of the firewall that is made over SSH, from a terminal."""
+LONGEST = 3600
+SHORTEST = 5
+_GRACE = 15.0
+"""Seconds for the timer to fire late, before the program itself takes the rules out."""
+_TOLD = 15
+"""Seconds between two words on how long is left."""
+
+
+class Decision(StrEnum):
+    """What became of it."""
+
+    CONFIRMED = "confirmed"
+    REVERTED = "reverted"
+
+
+class UnconfirmedError(ChangeError):
+    """Nobody confirmed it in time, or somebody said no; the live rules are out again."""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The guard of one change: armed before it, waited for after it. `typed`: the terminal may confirm it, too."""
+
+    seconds: int
+    typed: bool = False
+
+    def arm(self, host: Host, rules: tuple[LiveRule, ...], say: Say) -> None:
+        """Start the timer with the script that takes `rules` out. Raises ChangeError; then nothing was started."""
+        try:
+            make_private_folder(FOLDER)
+            for old in FOLDER.iterdir():  # a timer of an earlier change finds no script any more
+                old.unlink()
+            path = FOLDER / f"revert-{os.getpid()}-{time.monotonic_ns()}"
+            commands = [rule.shell_removal() for rule in reversed(rules)]
+            script = render("firewall_revert.sh.j2", decision=FOLDER / "decision", commands=commands)
+            new_file(path, script)
+            told = {"pid": os.getpid(), "started": started(os.getpid()), "until": time.time() + self.seconds}
+            new_file(FOLDER / "waiting", json.dumps(told))
+        except (OSError, StoreError) as error:
+            raise ChangeError(f"the timer that takes the rules back could not be made: {error}") from error
+        start_timer(host, UNIT, str(path), self.seconds)
+        say(f"armed: in {self.seconds} s they are taken out again, unless somebody confirms")
+
+    def wait(self, host: Host, say: Say) -> None:
+        """Until somebody has decided. Raises UnconfirmedError unless it was confirmed."""
+        end = time.monotonic() + (time_left() or 0.0)  # making the rules live has taken some of it
+        say(
+            f"the new rules are live for {end - time.monotonic():.0f} s. See that you still get in, best by a new SSH session, and "
+            "confirm there with: msa-wizard confirm"
+        )
+        if self.typed:
+            say("or type yes here and press Enter; no takes them back at once")
+        try:
+            found = self._decided(end, say)
+        finally:
+            (FOLDER / "waiting").unlink(missing_ok=True)
+            stop_timer(host, UNIT)
+        if found is not Decision.CONFIRMED:
+            if time.monotonic() < end - 1:
+                raise UnconfirmedError("it was taken back before it was confirmed")
+            raise UnconfirmedError(f"nobody confirmed the firewall's new rules within {self.seconds} s")
+        say("confirmed")
+
+    def _decided(self, end: float, say: Say) -> Decision:
+        told, listening = time.monotonic(), self.typed
+        while (found := decision()) is None:
+            now = time.monotonic()
+            if now > end + _GRACE:
+                return decide(Decision.REVERTED)
+            if now - told >= _TOLD and now < end:
+                say(f"{end - now:.0f} s left to confirm")
+                told = now
+            word = _typed() if listening else None
+            listening = listening and word != ""
+            if word is not None and word.strip().lower() in ("y", "yes"):
+                return decide(Decision.CONFIRMED)
+            if word is not None and word.strip().lower() in ("n", "no"):
+                return decide(Decision.REVERTED)
+            if not listening:
+                time.sleep(0.1)
+        return found
+
+
+def decision() -> Decision | None:
+    """What was decided, None while nobody has."""
+    try:
+        said = (FOLDER / "decision").read_text().strip()
+    except OSError:
+        return None
+    return Decision(said) if said else None
+
+
+def decide(word: Decision) -> Decision:
+    """Decide it, unless somebody was faster; returns what holds. Raises OSError."""
+    try:
+        with (FOLDER / "decision").open("x") as file:
+            file.write(f"{word}\n")
+    except FileExistsError:
+        while (found := decision()) is None:  # just being written
+            time.sleep(0.01)
+        return found
+    return word
+
+
+def time_left() -> float | None:
+    """Seconds left to confirm the change of a run at work, never below 0; None where none waits."""
+    try:
+        told = json.loads((FOLDER / "waiting").read_text())
+        if started(told["pid"]) != told["started"] or decision() is not None:
+            return None
+        return max(0.0, float(told["until"]) - time.time())
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def give_up() -> None:
+    """Take back what waits for a confirmation, if anything does: the run is told to end. Raises OSError."""
+    if time_left() is not None:
+        decide(Decision.REVERTED)
+
+
+def _typed() -> str | None:
+    """A line typed on the terminal, None while there is none, empty when the terminal has gone."""
+    try:
+        if not select.select([sys.stdin], [], [], 0.1)[0]:
+            return None
+        return os.read(sys.stdin.fileno(), 256).decode("utf-8", "replace")
+    except (OSError, ValueError):
+        return ""

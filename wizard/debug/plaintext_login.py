@@ -1,0 +1,89 @@
+"""AuthOptions out of sendmail.cf for a while (howto 5.2), so that a login can be tried without TLS; then all as before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from wizard.changes import FileChange, ServiceChange
+from wizard.editors.plaintext_cf import plain_login
+from wizard.engine.temporary import ForAWhile, Guard
+from wizard.model import facts as f
+from wizard.model.facts import Facts
+from wizard.model.plan import Change
+from wizard.sendmail import cf as sendmail_cf
+from wizard.smtp.greeting import greeting
+from wizard.system import delayed_script as timer
+from wizard.system.host import HostError
+
+NAME = "debug-plain-login"
+WITHIN = 120
+"""Seconds that it holds at most, unless the admin says otherwise."""
+_PATIENCE = 30.0
+_BEFORE, _MEANWHILE = "while-sendmail.cf.before", "while-sendmail.cf"
+
+
+@dataclass(frozen=True)
+class Plain:
+    """What is changed for a while: sendmail.cf, and the daemon that must read it."""
+
+    changes: tuple[Change, ...]
+    guard: Guard
+    address: str
+    """Where the listener answers meanwhile."""
+
+
+def plain(facts: Facts, port: int, *, loopback: bool) -> Plain | None:
+    """What there is to change; None where a login without TLS is offered as it is. Raises HostError."""
+    entry = facts.files.get(f.SENDMAIL_CF)
+    if entry is None or not entry.content:
+        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets sendmail up")
+    text = entry.content.decode("latin-1")
+    listeners = [item for item in sendmail_cf.daemons(text) if item.port == port]
+    if not listeners:
+        raise HostError(f"{f.SENDMAIL_CF} has no listener on port {port}: msa-wizard troubleshoot")
+    if listeners[0].tls_on_connect:
+        raise HostError(f"port {port} has TLS from the first byte: there is no login without it there")
+    if facts.process("sendmail-mta") is None:
+        raise HostError("sendmail does not run: msa-wizard troubleshoot")
+    flags = sendmail_cf.auth_flags(sendmail_cf.option(text, "AuthOptions") or "")
+    if "p" not in flags:
+        return None
+    new = plain_login(text, port, loopback=loopback)
+    after = replace(entry, content=new.encode("latin-1"))
+    where = [item.reachable_at for item in sendmail_cf.daemons(new) if item.port == port]
+    changes: tuple[Change, ...] = (
+        FileChange(f.SENDMAIL_CF, entry, after, "AuthOptions out of sendmail.cf for a while"),
+        ServiceChange("sendmail", facts.init, enable=False, was_running=True),
+    )
+    kept = ((_BEFORE, entry.content), (_MEANWHILE, after.content))
+    return Plain(changes, Guard(_commands(facts.init), kept), where[0])
+
+
+def _commands(init: str) -> tuple[str, ...]:
+    """Put the old one in its place, if the one in between is still there; and let the daemon read it."""
+    cf, new = f.SENDMAIL_CF, "/etc/mail/.msa-wizard-sendmail.cf"
+    before, meanwhile = timer.FOLDER / _BEFORE, timer.FOLDER / _MEANWHILE
+    restart = "systemctl restart sendmail" if init == "systemd" else "/etc/init.d/sendmail restart"
+    return (
+        f"if cmp -s {cf} {meanwhile}; then",
+        f"    cp {before} {new} && chown --reference={cf} {new} && chmod --reference={cf} {new} && mv -f {new} {cf}",
+        "fi",
+        restart,
+    )
+
+
+@contextmanager
+def held(work: ForAWhile, made: Plain, port: int, seconds: int) -> Iterator[float]:
+    """While inside it holds; gives the moment of its end, on the monotonic clock.
+
+    Raises HostError when sendmail does not come up with it, and what ForAWhile raises."""
+    with work.changed(NAME, made.changes, made.guard, seconds + int(_PATIENCE)):
+        end = time.monotonic() + _PATIENCE
+        while not (said := greeting(made.address, port, timeout=5)).startswith("220"):
+            if time.monotonic() > end:
+                raise HostError(f"sendmail does not greet on {made.address} port {port}: {said[:200]}")
+            time.sleep(0.2)
+        yield time.monotonic() + seconds

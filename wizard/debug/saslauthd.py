@@ -1,0 +1,148 @@
+"""saslauthd in the foreground, talking (howto 5.1): its own service stopped for a while, and put back whatever happens."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wizard.changes import ServiceChange
+from wizard.editors import EditError, shell_defaults
+from wizard.engine.temporary import ForAWhile, Guard
+from wizard.maillog.explain import word
+from wizard.model import facts as f
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check
+from wizard.smtp.transcript import MASK
+from wizard.steps.saslauthd_start import answers_on_socket
+from wizard.system.host import Host, HostError
+
+NAME = "debug-saslauthd"
+WITHIN = 600
+"""Seconds that it runs at most, unless the admin says otherwise."""
+_OPTIONS = "-c -m /var/run/saslauthd"
+"""What Debian's init script takes where OPTIONS is empty."""
+_PREFIX = re.compile(r"saslauthd\[(\d+)\] :(?:[\w ]{16,17}: )?(.*)")
+_SECRETS = (
+    re.compile(r"(auth_\w+: sending )(.*)", re.IGNORECASE),  # rimap and httpform print the whole request
+    re.compile(r"(authorization:\s*\w+\s+)(\S.*)", re.IGNORECASE),
+    re.compile(r"""((?:pass(?:word|wd|phrase)?|pwd|secret)["']?\s*[=:]\s*)(\[[^\]]*\]|"[^"]*"|[^\s&,;\]]+)""", re.IGNORECASE),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line of it, safe to show: of which process, what, what it means."""
+
+    pid: int
+    text: str
+    explanation: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How it ended: `by_itself` with this status, which it must not; and whether the service answers again."""
+
+    by_itself: bool
+    code: int
+    check: Check | None
+    """None where the service did not run before, either."""
+
+
+def command(defaults: str) -> tuple[str, ...]:
+    """The command line, with the host's own options out of /etc/default/saslauthd. Raises EditError."""
+    given = {
+        name: shell_defaults.value(defaults, name) or ""
+        for name in ("MECHANISMS", "MECH_OPTIONS", "OPTIONS", "THREADS")
+    }
+    words = [*shlex.split(given["OPTIONS"] or _OPTIONS)]
+    words = [item for word in words for item in _quiet(word)]
+    own = shlex.split(given["MECH_OPTIONS"])
+    options = own if own[:1] == ["-O"] else ["-O", *own] if own else []
+    threads = ["-n", given["THREADS"]] if given["THREADS"].isdigit() else []
+    mechanism = (given["MECHANISMS"] or "pam").split()[0]
+    return ("/usr/sbin/saslauthd", "-a", mechanism, *options, *words, *threads, "-d")
+
+
+def _quiet(word: str) -> list[str]:
+    """An option without d, which we give ourselves, and without V: that has rimap print passwords."""
+    if not re.fullmatch(r"-[cdlrtvV]+", word):
+        return [word]
+    letters = re.sub("[dV]", "", word)
+    return [letters] if letters != "-" else []
+
+
+def said(line: str, mask: Callable[[str], str]) -> Said:
+    """A line that saslauthd printed; passwords in it are masked, and what `mask` knows besides."""
+    found = _PREFIX.match(line)
+    text = found[2] if found else line
+    for pattern in _SECRETS:
+        text = pattern.sub(lambda part: f"{part[1]}{MASK}", text)
+    return Said(int(found[1]) if found else 0, mask(text), word("saslauthd", text))
+
+
+def changes(facts: Facts, *, restart_sendmail: bool) -> tuple[Change, ...]:
+    """The service is stopped; sendmail is restarted where the admin wants it, as the howto does."""
+    running = facts.process("saslauthd") is not None
+    made: list[Change] = [
+        ServiceChange("saslauthd", facts.init, enable=False, was_running=running, verb="stop")
+    ]
+    if restart_sendmail:
+        was = facts.process("sendmail-mta") is not None
+        made.append(ServiceChange("sendmail", facts.init, enable=False, was_running=was))
+    return tuple(made)
+
+
+def guard(facts: Facts) -> Guard:
+    """What brings the service back when we are gone. The saslauthd that we had started is ended by the kernel."""
+    if facts.process("saslauthd") is None:
+        return Guard(())
+    # The service is stopped, so whatever is left of saslauthd is ours.
+    ended = ("sleep 1", "kill -KILL $(pidof saslauthd) 2>/dev/null")
+    if facts.init != "systemd":
+        return Guard((*ended, "/etc/init.d/saslauthd restart"))
+    # systemd refuses the sixth start within ten seconds, unless its counter is set back.
+    return Guard((*ended, "systemctl reset-failed saslauthd 2>/dev/null", "systemctl restart saslauthd"))
+
+
+def debug(
+    work: ForAWhile,
+    facts: Facts,
+    seconds: int,
+    told: Callable[[str], None],
+    over: Callable[[], bool],
+    *,
+    restart_sendmail: bool = False,
+) -> Ended:
+    """Run it for `seconds` at most, until `over` says so; `told` gets each line as it is printed, secrets and all.
+
+    Raises HostError where it cannot be done here, ChangeError, NotPutBackError."""
+    host = work.host
+    argv = _ready(host, facts)
+    running = facts.process("saslauthd") is not None
+    end = time.monotonic() + seconds
+    with work.changed(NAME, changes(facts, restart_sendmail=restart_sendmail), guard(facts), seconds):
+        work.say("$ " + shlex.join(argv))
+        # Should we be killed: the kernel ends it then, so that the service finds its socket free.
+        done = host.run(
+            ("setpriv", "--pdeathsig", "TERM", *argv),
+            timeout=seconds + 60,
+            say=told,
+            over=lambda: over() or time.monotonic() >= end,
+        )
+    by_itself = not over() and time.monotonic() < end
+    return Ended(by_itself, done.code, answers_on_socket(host) if running else None)
+
+
+def _ready(host: Host, facts: Facts) -> tuple[str, ...]:
+    if not facts.services["saslauthd"].exists:
+        raise HostError("there is no saslauthd service on this host: `msa-wizard apply install` brings it")
+    text = facts.text(f.SASLAUTHD_DEFAULT)
+    if text is None:
+        raise HostError(f"{f.SASLAUTHD_DEFAULT} is missing: apt-get install --reinstall sasl2-bin")
+    try:
+        return command(text)
+    except (EditError, ValueError) as error:
+        raise HostError(f"{f.SASLAUTHD_DEFAULT}: {error}") from error

@@ -1,0 +1,114 @@
+"""What the admin did, since a step was applied, to the very lines that it is about to write again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING
+
+from snapshots.format.secret_text import PasswordMask, hidden
+from snapshots.format.visible import visible_bytes
+from wizard.changes.file import FileChange
+from wizard.model.plan import Plan
+from wizard.rollback.targets import applied
+
+if TYPE_CHECKING:
+    from snapshots.live.entry import Entry
+    from snapshots.store import Store
+
+LABELS = ("yours, as it is now", "as the step left it", "as the step would make it")
+_SHOWN = 40
+"""Lines of each version that are shown."""
+
+
+@dataclass(frozen=True)
+class OwnEdit:
+    """A file in which the step would undo work of the admin: its path, and three versions of the lines, for people.
+    Nothing secret is in them."""
+
+    path: str
+    text: str
+
+
+def own_edits(store: Store, plan: Plan) -> tuple[OwnEdit, ...]:
+    """The files that the step has written before, and would now write where the admin did. Raises StoreError."""
+    changes = [change for change in plan.changes if isinstance(change, FileChange)]
+    if not changes or store.head() is None:
+        return ()
+    last = next((item for item in applied(store.history()) if item.step == plan.step), None)
+    if last is None:
+        return ()
+    left = store.entries(last, [change.path.lstrip("/") for change in changes])
+    made = ((change.path, met(left[change.path.lstrip("/")], change)) for change in changes)
+    return tuple(OwnEdit(path, text) for path, text in made if text)
+
+
+def met(left: Entry | None, change: FileChange) -> str:
+    """The three versions of what the admin changed since `left` and `change` would change again; empty without any."""
+    now, then = change.before, change.after
+    if now == left or then == now:
+        return ""
+    lines = list(_metadata(left, now, then))
+    versions = _versions(_lines(now), _lines(left), _lines(then))
+    mask = PasswordMask(change.path)
+    instead = hidden(change.path, *(side.content for side in (now, left, then) if side))
+    if any(versions) and instead:
+        return "\n".join([*lines, instead])
+    for label, version in zip(LABELS, versions, strict=True) if any(versions) else ():
+        shown = map(mask.line, version[:_SHOWN] or [b"(not there)"])
+        lines += [f"{label}:", *(f"  {visible_bytes(line)}" for line in shown)]
+        lines += [f"  ... {len(version) - _SHOWN} lines more"] if len(version) > _SHOWN else []
+    return "\n".join(lines)
+
+
+def _metadata(left: Entry | None, now: Entry | None, then: Entry | None) -> Iterator[str]:
+    if left is None or now is None or then is None:
+        return
+    sides = (now, left, then)
+    fields: Mapping[str, tuple[str, ...]] = {
+        "mode": tuple(f"{each.mode:04o}" for each in sides),
+        "owner": tuple(f"{each.uid}:{each.gid}" for each in sides),
+        "kind": tuple(each.kind.value for each in sides),
+    }
+    for word, (mine, its, planned) in fields.items():
+        if mine != its and mine != planned:
+            yield f"{word}: {mine} {LABELS[0]}, {its} {LABELS[1]}, {planned} {LABELS[2]}"
+
+
+def _lines(entry: Entry | None) -> list[bytes]:
+    return entry.content.splitlines() if entry is not None else []
+
+
+def _versions(now: list[bytes], left: list[bytes], then: list[bytes]) -> tuple[list[bytes], ...]:
+    """The lines in question: as they are, as they were left, as they would be."""
+    mine, planned = _regions(now, left), _regions(now, then)
+    pairs = [(one, other) for one in mine for other in planned if _meet(one, other)]
+    met_mine = [one for one in mine if any(one is pair[0] for pair in pairs)]
+    met_planned = [other for other in planned if any(other is pair[1] for pair in pairs)]
+    return (
+        [line for one in met_mine for line in now[one.start : one.end]],
+        [line for one in met_mine for line in one.other],
+        [line for other in met_planned for line in other.other],
+    )
+
+
+@dataclass(frozen=True)
+class _Region:
+    """Lines `start` to `end` of what is there, which another version has as `other`."""
+
+    start: int
+    end: int
+    other: tuple[bytes, ...]
+
+
+def _meet(mine: _Region, planned: _Region) -> bool:
+    if set(filter(bytes.strip, mine.other)) & set(planned.other):
+        return True  # what was deleted comes again, wherever that is
+    touch = mine.start <= planned.end and planned.start <= mine.end
+    return touch and (bool(mine.other) or max(mine.start, planned.start) < min(mine.end, planned.end))
+
+
+def _regions(now: list[bytes], other: list[bytes]) -> list[_Region]:
+    codes = SequenceMatcher(None, now, other, autojunk=False).get_opcodes()
+    return [_Region(i, j, tuple(other[k:m])) for tag, i, j, k, m in codes if tag != "equal"]

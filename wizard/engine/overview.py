@@ -1,0 +1,151 @@
+"""What a person wants to see first: the host in a few sentences, each step's plan and state, what was done before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wizard.engine.engine import Engine
+from wizard.gather.host import look
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Outcome, Plan, Sign
+from wizard.rollback.targets import applied
+from wizard.sendmail.tls_files import certificate, certificate_is_there
+from wizard.steps import STEPS
+from wizard.steps.preflight import checks
+from wizard.system.host import Host
+
+if TYPE_CHECKING:
+    from snapshots.store import Commit, Store
+    from wizard.engine.journal import Unfinished
+
+REMAINING = ("pending", "drifted", "later")
+"""The states of steps that have something left to do."""
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A picture of host, plans and history at one moment."""
+
+    facts: Facts
+    checks: tuple[Check, ...]
+    plans: Mapping[str, Plan]
+    """By step, each as if those before it were done."""
+    commits: tuple[Commit, ...] = ()
+    """Newest first."""
+    killed: Unfinished | None = None
+
+    @property
+    def states(self) -> dict[str, str]:
+        """By step: `applied`, `drifted`, or the plan's outcome."""
+        steps = {item.step for item in applied(self.commits)}
+        return {name: state(plan, name in steps) for name, plan in self.plans.items()}
+
+    @property
+    def remaining(self) -> tuple[str, ...]:
+        """The steps that have something left to do, in the howto's order."""
+        return tuple(name for name, word in self.states.items() if word in REMAINING)
+
+
+def state(plan: Plan, stands: bool) -> str:
+    """A step's state in one word, given whether a commit that stands says that it was applied."""
+    if stands and plan.outcome is Outcome.DONE:
+        return "applied"
+    if stands and plan.outcome is Outcome.PENDING:
+        return "drifted"
+    return str(plan.outcome)
+
+
+def overview(
+    host: Host,
+    answers: Answers,
+    commits: Iterable[Commit] = (),
+    killed: Unfinished | None = None,
+    store: Store | None = None,
+) -> Overview:
+    """Look at the host and plan every step; nothing is changed."""
+    facts = look(host, ask_apt=True)
+    known = tuple(commits)
+    return Overview(
+        facts,
+        (*checks(facts, answers), *found(facts), _history(known)),
+        plans(host, answers, facts, store),
+        known,
+        killed,
+    )
+
+
+def plans(host: Host, answers: Answers, facts: Facts, store: Store | None = None) -> dict[str, Plan]:
+    """Each step's plan, as if those before it were done. Raises HostError, StoreError."""
+    engine = Engine(host, answers, lambda _: None, store=store)
+    facts = engine.remembering(facts)
+    made: dict[str, Plan] = {}
+    for step in STEPS:
+        made[step.id] = engine.plan_step(step, facts)
+        facts = facts.after(made[step.id])
+    return made
+
+
+def found(facts: Facts) -> tuple[Check, ...]:
+    """What is there of an MSA: packages, daemons, certificate, firewall."""
+    return (_packages(facts), _sendmail(facts), _saslauthd(facts), _certificate(facts), _firewall(facts))
+
+
+def _packages(facts: Facts) -> Check:
+    named = [
+        f"{name} {facts.packages[name]}" for name in ("sendmail-bin", "sasl2-bin") if name in facts.packages
+    ]
+    if len(named) == 2:
+        return Check("packages", Sign.OK, f"{' and '.join(named)} are installed")
+    return Check(
+        "packages",
+        Sign.UNKNOWN,
+        f"{named[0]} alone is installed" if named else "sendmail is not installed yet",
+    )
+
+
+def _sendmail(facts: Facts) -> Check:
+    ports = sorted({item.port for item in facts.listeners if item.process == "sendmail-mta"})
+    if ports:
+        return Check("sendmail", Sign.OK, f"sendmail listens on port {', '.join(map(str, ports))}")
+    running = facts.process("sendmail-mta") is not None
+    return Check("sendmail", Sign.UNKNOWN, "sendmail runs" if running else "sendmail is not running")
+
+
+def _saslauthd(facts: Facts) -> Check:
+    if facts.saslauthd_says is not None:
+        return Check("saslauthd", Sign.OK, "saslauthd answers on its socket")
+    return Check("saslauthd", Sign.UNKNOWN, "saslauthd does not answer")
+
+
+def _certificate(facts: Facts) -> Check:
+    path, there = certificate(facts), certificate_is_there(facts)
+    missing = "no certificate yet; sendmail's packages make one"
+    if path != f.SERVER_CERT:
+        missing = f"{path}, which sendmail.cf names, is not there: no STARTTLS"
+    says = f"{path} is there" if there else missing
+    return Check("certificate", Sign.OK if there else Sign.UNKNOWN, says)
+
+
+def _firewall(facts: Facts) -> Check:
+    active = [item.name for item in facts.firewalls if item.active]
+    if active:
+        return Check(
+            "firewall", Sign.WARNING, f"{' and '.join(active)} is active: ports 25 and 587 must be open"
+        )
+    return Check("firewall", Sign.OK, "no firewall on this host stands before the ports")
+
+
+def _history(commits: Sequence[Commit]) -> Check:
+    force = applied(commits)
+    if not force:
+        return Check("history", Sign.OK, "nothing was applied by msa-wizard so far")
+    last = force[0]
+    return Check(
+        "history",
+        Sign.OK,
+        f"{len(force)} step{'s' if len(force) > 1 else ''} applied, the last by {last.author.name} on {last.time.astimezone():%F %R}",
+    )

@@ -1,0 +1,258 @@
+"""The engine's hand on the snapshot store: baseline, drift, one commit a step, and the way back when a step fails."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence, Set
+from typing import TYPE_CHECKING
+
+from snapshots.errors import StoreError
+from snapshots.live.entry import Kind, is_temporary
+from snapshots.merge.accounts import database
+from snapshots.store import Author, author_from_environment
+from wizard.changes.file import FileEffect, merged
+from wizard.changes.packages import PackagesBefore, PackagesEffect
+from wizard.changes.records import intent
+from wizard.engine.provenance import Provenance, States
+from wizard.engine.undo import Undo
+from wizard.model.events import Drifted, Report
+from wizard.model.facts import DECLARED
+from wizard.model.generated_files import KEPT_UP
+from wizard.model.plan import ChangeError, Check, Effect, Plan, Say, Step
+from wizard.system.host import Host
+
+if TYPE_CHECKING:
+    from snapshots.live.entry import Entry
+    from snapshots.merge.three_way import EntryMerge
+    from snapshots.store import Store
+    from wizard.engine.journal import Journal
+    from wizard.rollback.targets import Target
+
+Targets = Mapping[str, tuple["Entry | None", "Entry | None"]]
+"""By path: what it is, and what it is to be."""
+SCHEMA = 1
+
+
+class Recorder:
+    """Commits of one run, by the admin behind sudo or SSH."""
+
+    def __init__(self, host: Host, store: Store, run: str, report: Report) -> None:
+        self.host = host
+        self.store = store
+        self._run = run
+        self._report = report
+        self._author: Author = author_from_environment(os.environ)
+        self.steps: dict[str, str] = {}
+        """The commits of this run's steps."""
+        self.started_with = True
+        """Whether sendmail is known to have started with the configuration that the run found."""
+
+    def baseline(self) -> None:
+        """The host as it is found, before the first change ever. What has changed since the last run is drift."""
+        self.store.declare(DECLARED)
+        if self.store.head() is None:
+            self.store.commit(
+                operation="baseline", subject="The host as it was found", run=self._run, author=self._author
+            )
+
+    @property
+    def who(self) -> str:
+        """The admin behind sudo or SSH."""
+        return self._author.name
+
+    def head(self) -> str:
+        """The id of the newest commit. Raises StoreError when there is none."""
+        head = self.store.head()
+        if head is None:
+            raise StoreError("The snapshot store has no commit yet.")
+        return head.id
+
+    def drift(self, entries: States | None = None) -> None:
+        """Commit what changed outside the wizard, so that a step's commit holds that step's change alone; with `entries`
+        these, where a step's work is there, too."""
+        commit = self.store.commit(
+            operation="drift",
+            subject="Changes made outside msa-wizard",
+            run=self._run,
+            author=self._author,
+            entries=entries,
+        )
+        paths = [item.path for item in self.store.changed(commit)] if commit is not None else []
+        theirs = tuple(path for path in paths if not _by_the_system(path))
+        if commit is not None and theirs:
+            self._report(Drifted(commit.short, theirs))
+
+    def record(
+        self, step: Step, plan: Plan, effects: Sequence[Effect], checks: Sequence[Check], before: str
+    ) -> str:
+        """One commit for what the step itself did since the commit `before`, with the effects that are not files beside
+        it. Returns its short id."""
+        body = {
+            "schema": SCHEMA,
+            "step": step.id,
+            "effects": [effect.record() for effect in effects],
+            "checks": [{"id": item.id, "sign": item.sign, "says": item.says} for item in checks],
+            "started_with": self.started_with,
+        }
+        commit = self.store.commit(
+            operation="apply",
+            subject=f"{step.id}: {step.title}",
+            body=f"{plan.reason}\n\n" + "\n".join(f"- {change.describe().title}" for change in plan.changes),
+            step=step.id,
+            howto=step.howto,
+            run=self._run,
+            author=self._author,
+            record=json.dumps(body, indent=1, sort_keys=True).encode(),
+            entries=self._own(effects, before),
+        )
+        if commit is None:
+            raise ChangeError("the snapshot store made no commit of this step")
+        self.steps[step.id] = commit.id
+        return commit.short
+
+    def note(self, subject: str, step: str | None, operation: str = "rollback") -> str:
+        """A commit that changes nothing, and tells what was undone before it could be recorded; its short id."""
+        shown = json.dumps({"schema": SCHEMA, "effects": []}).encode()
+        commit = self.store.commit(
+            operation=operation,
+            subject=subject,
+            step=step,
+            run=self._run,
+            author=self._author,
+            record=shown,
+            entries={},
+        )
+        assert commit is not None, "a record makes a commit"
+        return commit.short
+
+    def record_rollback(
+        self, operation: str, subject: str, body: str, target: Target, effects: Sequence[Effect], before: str
+    ) -> str:
+        """One commit for what was rolled back since the commit `before`, with the effects that are not files.
+
+        Returns its short id."""
+        shown = {"schema": SCHEMA, "effects": [effect.record() for effect in effects]}
+        commit = self.store.commit(
+            operation=operation,
+            subject=subject,
+            body=body,
+            step=target.steps[0] if len(target.steps) == 1 else None,
+            run=self._run,
+            author=self._author,
+            record=json.dumps(shown, indent=1, sort_keys=True).encode(),
+            reverts=[commit.id for commit in target.commits],
+            entries=self._own(effects, before),
+        )
+        if commit is None:
+            raise ChangeError("the snapshot store made no commit of this rollback")
+        return commit.short
+
+    def settle(self, effects: Sequence[Effect], say: Say) -> None:
+        """What others have written into the files that were replaced, since: it is brought into the new ones.
+
+        Raises ChangeError where both wrote the same lines."""
+        for effect in effects:
+            if isinstance(effect, FileEffect):
+                effect.settle(self.host, say)
+
+    def undo(
+        self,
+        effects: Sequence[Effect],
+        before: str,
+        say: Say,
+        journal: Journal,
+        roll_back: Sequence[Step] = (),
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Take out what the effects did to the host since the commit `before`, and nothing that others did (Undo).
+
+        Returns what was undone and what could not be, in words."""
+        if not effects and not roll_back:
+            return (), ()
+
+        def expect(effect: FileEffect) -> None:
+            journal.change((effect.path,), intent(effect))
+
+        undo = Undo(self, before, say, expect)
+        undo.run(effects, roll_back)
+        return tuple(dict.fromkeys(undo.undone)), tuple(undo.failed)
+
+    def states(
+        self, provenance: Provenance, before: str, leave: Set[str] = frozenset()
+    ) -> tuple[States, States]:
+        """The paths in question as the commit `before` has them, and as they are."""
+        pending = [item.path for item in self.store.pending() if not is_temporary(item.path)]
+        paths = [path for path in dict.fromkeys((*pending, *provenance.paths)) if path not in leave]
+        return self.store.entries(before, paths), {path: self.host.entry(f"/{path}") for path in paths}
+
+    def provenance(self, effects: Sequence[Effect]) -> Provenance:
+        """What these effects may call their own, as dpkg's lists are now. Raises HostError."""
+        return Provenance.of(self.host, effects, self.merge)
+
+    def as_brought(self, packages: Sequence[PackagesEffect | PackagesBefore]) -> dict[str, Entry]:
+        """The files of packages that went as these write them, by the newest step that brought packages: where they are
+        there again somebody may have edited them since, and that stays."""
+        from wizard.rollback.plan import effects_of
+
+        tops = [path.lstrip("/") for effect in packages for path in effect.tops]
+        for commit in self.store.history() if tops else ():
+            effects = effects_of(self.store, commit) if commit.operation == "apply" else []
+            if any(isinstance(effect, PackagesEffect) and effect.installed for effect in effects):
+                found = self.store.entries(commit.id, tops)
+                return {path: entry for path, entry in found.items() if entry and entry.kind is Kind.FILE}
+        return {}
+
+    def left_by_packages(self, targets: Targets, effects: Sequence[Effect], before: str) -> Targets:
+        """What packages did, when they went or came again, to what is not among the targets: each from what it is to what
+        the commit `before` has. Work of others in their folders comes back, and so do folders of what is to be."""
+        provenance = self.provenance(effects).of_commands()
+        then, live = self.states(provenance, before, {*targets, *KEPT_UP})
+        rest, _ = provenance.undone(then, live)
+        wanted = [path for path, (_, entry) in targets.items() if entry is not None]
+        for path, entry in then.items():
+            if live[path] is None and any(each.startswith(f"{path}/") for each in wanted):
+                rest.setdefault(path, entry)
+        return {path: (live.get(path), entry) for path, entry in rest.items()}
+
+    def as_packages_left_them(
+        self, targets: Targets, effects: Sequence[Effect], before: str
+    ) -> dict[str, tuple[Entry | None, Entry | None]]:
+        """The targets, each from what it is now that packages came or went: what these did to a path is no work of
+        others."""
+        provenance = self.provenance(effects)
+        _, live = self.states(provenance, before)
+        return {
+            path: (provenance.by_commands(path, now, live[path]) if path in live else now, wanted)
+            for path, (now, wanted) in targets.items()
+        }
+
+    def _own(self, effects: Sequence[Effect], before: str) -> dict[str, Entry | None]:
+        """What the effects made of the commit `before`, without anybody else's work; what of that we met is committed
+        first."""
+        provenance = self.provenance(effects)
+        then, live = self.states(provenance, before)
+        if others := provenance.met(then):
+            self.drift(others)
+            then = {**then, **others}
+        return provenance.ours(then, live)
+
+    def merge(self, path: str, base: Entry | None, ours: Entry | None, theirs: Entry | None) -> EntryMerge:
+        return merged(self.host, f"/{path}", base, ours, theirs)
+
+    def record_rolled_back(self, step: Step, entries: States) -> None:
+        """A step of this run whose files a later one took back, when it failed."""
+        self.store.commit(
+            reverts=[self.steps[step.id]],
+            operation="rollback",
+            subject=f"{step.id}: rolled back, since a later step failed",
+            step=step.id,
+            howto=step.howto,
+            run=self._run,
+            author=self._author,
+            entries=entries,
+        )
+
+
+def _by_the_system(path: str) -> bool:
+    """What the system writes beside each change of an account or a library: no news to anybody."""
+    return path in KEPT_UP or (database(path) is not None and path.endswith("-"))

@@ -1,0 +1,138 @@
+"""/var/lib/msa-wizard: the lock, the journal and the snapshot store, and who may work on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snapshots.errors import StoreError
+from snapshots.git.private_folder import check_private_folder, make_private_folder
+from wizard.engine.journal import Journal, JournalError, Unfinished, unfinished
+from wizard.system.lock import held
+from wizard.system.signals import Interrupt, postponed
+
+if TYPE_CHECKING:
+    from snapshots.store import Store
+
+HOME = Path("/var/lib/msa-wizard")
+STORE = HOME / "etc.git"
+JOURNAL = HOME / "journal"
+LOCK = HOME / "lock"
+
+
+class CannotHere(Exception):
+    """This host, or this user, cannot do it."""
+
+
+class InterruptedRun(Exception):
+    """A killed run waits for `recover`."""
+
+    def __init__(self, told: Unfinished) -> None:
+        super().__init__(
+            f"{told.words()}; first run `msa-wizard recover` (takes it back), `recover --finish` (goes on with it) or "
+            "`recover --show` (says what it had done)"
+        )
+
+
+@contextmanager
+def at_work(
+    *, recovering: bool = False, told: Interrupt | None = None, say: Callable[[str], None] | None = None
+) -> Iterator[tuple[Store, Journal, Interrupt]]:
+    """The store, the journal and the signals, while we alone change this host.
+
+    Signals are caught here, which the main thread alone may do; in another thread `told` is an Interrupt that
+    somebody else tells of them. `say`, or standard error, is told before anything is done what the store was found to
+    be: damaged and healed, or wiped.
+
+    Raises CannotHere, Locked, and InterruptedRun unless we are `recovering`."""
+    must_be_root()
+    try:
+        make_private_folder(HOME)
+        check_private_folder(HOME)
+    except StoreError as problem:
+        raise CannotHere(str(problem)) from problem
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(LOCK, _who()))
+        except OSError as problem:
+            raise CannotHere(
+                f"{LOCK} cannot be written: {problem.strerror}. Nothing was changed; mend that, then try again"
+            ) from problem
+        interrupt = stack.enter_context(postponed() if told is None else nullcontext(told))
+        interrupt.at_signal = _give_up
+        killed = killed_run()
+        if killed is not None and not recovering:
+            raise InterruptedRun(killed)
+        store = _open()
+        for line in store.healed:
+            (say or _on_standard_error)(line)
+        yield store, Journal(JOURNAL), interrupt
+
+
+def _on_standard_error(line: str) -> None:
+    from wizard.render.text import clean_block, error
+
+    error(f"msa-wizard: {clean_block(line)}")
+
+
+def _give_up() -> None:
+    from wizard.changes.confirm_or_revert import give_up
+
+    give_up()
+
+
+def killed_run() -> Unfinished | None:
+    """What the journal says of a killed run, None where there is none, or a run at work. Raises CannotHere."""
+    try:
+        return unfinished(JOURNAL)
+    except JournalError as problem:
+        raise CannotHere(str(problem)) from problem
+
+
+def must_not_wait() -> None:
+    """Raises InterruptedRun where a killed run waits for `recover`."""
+    killed = killed_run()
+    if killed is not None:
+        raise InterruptedRun(killed)
+
+
+def must_be_root() -> None:
+    """Raises CannotHere for anybody else."""
+    if os.geteuid() != 0:
+        raise CannotHere("only root can change this host: run it with sudo. Nothing was changed")
+
+
+def existing_store() -> Store | None:
+    """The store, read-only, None where there is none, or nothing in it. Raises CannotHere."""
+    from snapshots.store import Store
+
+    try:
+        return Store.open_existing(STORE)
+    except StoreError as problem:
+        raise CannotHere(str(problem)) from problem
+
+
+def lost_history() -> str:
+    """A sentence where a history was wiped, and no new one was begun; else "". Raises CannotHere."""
+    from snapshots.store import Store
+
+    try:
+        return Store.lost(STORE)
+    except StoreError as problem:
+        raise CannotHere(str(problem)) from problem
+
+
+def _open() -> Store:
+    from snapshots.store import Store
+
+    try:
+        return Store.open(STORE)
+    except StoreError as problem:
+        raise CannotHere(str(problem)) from problem
+
+
+def _who() -> str:
+    return os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or "root"

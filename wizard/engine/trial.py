@@ -1,0 +1,220 @@
+"""A plan tried out right after planning: what `apply` would refuse is refused there, and what it would end is listed.
+
+Planning is pure; this is its edge. The gate that each new sendmail.mc passes is the very one that `apply` asks."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+
+from snapshots.live.entry import Kind
+from wizard.changes import DialogueChange, FileChange
+from wizard.changes.capture import NoCaptureError
+from wizard.editors import EditError, sendmail_mc
+from wizard.engine.update_mc import UPDATE_MC, may_rewrite, rewritten
+from wizard.model import facts as f
+from wizard.model.facts import Facts
+from wizard.model.plan import ChangeError, Ending, Outcome, Plan
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.local_mail import DESTINATION, destination, refused_by
+from wizard.sendmail.m4 import expand_text
+from wizard.sendmail.mc_effects import Planned, unplanned
+from wizard.sendmail.mc_gate import Gate, GateError
+from wizard.sendmail.submit_gate import SubmitGate
+from wizard.system.host import Host, HostError
+
+EFFECTS = "mc-effects"
+"""Lines of sendmail.cf that would change, though the step does not mean them."""
+CF_LINES = "cf-lines"
+"""Lines of sendmail.cf that no sendmail.mc gives, and that go when it is made again."""
+SUBMIT_CF_LINES = "submit-cf-lines"
+"""The same of submit.cf."""
+LINKS = "links"
+"""Symbolic links that regular files take the place of."""
+_RENAMED = (f.SENDMAIL_CF, f.SUBMIT_MC, f.SUBMIT_CF, f.ACCESS)
+_DEBIAN_SUBMIT_MC = "/usr/share/sendmail/cf/debian/submit.mc"
+REWRITTEN = "mc-rewritten"
+"""Lines of sendmail.cf that would change, since sendmailconfig itself edits sendmail.mc."""
+_HEADS = ("---", "+++", "@@")
+_OURS = Planned(sets=frozenset({"TrustedUser"}))
+"""mc-includes sets it where update_mc would."""
+_EDITS = frozenset({"mc-includes", "submission-port", "auth-options", "smtp-port"})
+"""The first of these to be carried out lists what goes: Debian's start of sendmail makes a sendmail.cf again that is older
+than sendmail.mc (tried on 12 and 13), so a run must not stop between them."""
+
+
+def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
+    """The plan with what its gates say of it; blocked where one of them refuses."""
+    if plan.outcome is not Outcome.PENDING:
+        return plan
+    for change in plan.changes:
+        if isinstance(change, FileChange) and isinstance(change.gate, Gate):
+            plan = _gated(host, facts, plan, change, change.gate)
+            if not facts.planned & _EDITS and plan.outcome is Outcome.PENDING:
+                plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *_links(facts)))
+                plan = _rewritten(host, facts, plan)
+        elif isinstance(change, FileChange) and isinstance(change.gate, SubmitGate):
+            plan = _submit_gated(host, facts, plan, change, change.gate)
+        elif isinstance(change, DialogueChange):
+            submit = _lost_of_submit(facts, _submit_given(host, facts))
+            plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *submit, *_links(facts)))
+            plan = _rewritten(host, facts, plan)
+    return plan
+
+
+def _gated(host: Host, facts: Facts, plan: Plan, change: FileChange, gate: Gate) -> Plan:
+    if change.after is None:
+        return plan
+    why = _not_now(facts, change.after.content.decode("latin-1"))
+    if why:
+        return dataclasses.replace(plan, notes=(*plan.notes, why))
+    try:
+        judged = gate.judge(host, change.after.content)
+    except GateError as error:
+        return Plan.blocked(plan.step, str(error))
+    notes = (*plan.notes, *(note for note in judged.notes if note not in plan.notes))
+    gives = dataclasses.replace(change, gives=judged.cf)
+    changes = tuple(gives if each is change else each for each in plan.changes)
+    ends = (*plan.ends, *_effects(judged.effects))
+    return dataclasses.replace(plan, changes=changes, notes=notes, ends=ends)
+
+
+def _submit_gated(host: Host, facts: Facts, plan: Plan, change: FileChange, gate: SubmitGate) -> Plan:
+    if change.after is None or facts.euid != 0:
+        return plan
+    try:
+        made = gate.check(host, change.after.content, lambda _: None)
+    except GateError as error:
+        return Plan.blocked(plan.step, str(error))
+    gives = dataclasses.replace(change, gives=made)
+    return dataclasses.replace(
+        plan, changes=tuple(gives if each is change else each for each in plan.changes)
+    )
+
+
+def _not_now(facts: Facts, mc: str) -> str:
+    """Why the gate cannot be asked yet, empty when it can."""
+    if facts.euid != 0:
+        return "what this changes in sendmail.cf besides is looked at by root alone"
+    if not {"m4", "sendmail"} <= facts.tools:
+        return "what this changes in sendmail.cf is looked at once sendmail is installed"
+    try:
+        included = sendmail_mc.includes(mc)
+    except EditError:
+        return ""
+    for path in (f.SASL_M4, f.STARTTLS_M4):
+        if path in included and facts.files.get(path) is None:
+            return f"what this changes in sendmail.cf is looked at once {path} is made"
+    return ""
+
+
+def _rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
+    """The plan with what sendmailconfig's own edit of sendmail.mc changes in sendmail.cf."""
+    entry = host.entry(f.SENDMAIL_MC) if facts.euid == 0 and "sendmailconfig" in facts.tools else None
+    if entry is None or not host.exists(UPDATE_MC):
+        return plan
+    if not may_rewrite(entry.content.decode("latin-1"), facts.text(f.SENDMAIL_CONF) or ""):
+        return plan
+    try:
+        after = rewritten(host)
+    except (NoCaptureError, HostError, ChangeError) as error:
+        note = f"whether sendmailconfig edits sendmail.mc itself cannot be seen before ({error})"
+        return dataclasses.replace(plan, notes=(*plan.notes, note))
+    if after is None:
+        return plan
+    made, new = (expand_text(host, text).text for text in (entry.content, after))
+    lines = unplanned(made, new, _OURS)
+    if not lines:
+        return plan
+    old_mc, new_mc = (text.decode("latin-1").splitlines() for text in (entry.content, after))
+    diff = difflib.unified_diff(old_mc, new_mc, n=0, lineterm="")
+    edits = (line for line in diff if not line.startswith(_HEADS))
+    says = (
+        f"sendmailconfig edits sendmail.mc itself (Debian's update_mc), and with that {_count(lines)} of sendmail.cf "
+        "would change that no step plans to change"
+    )
+    shown = (*(f"sendmail.mc: {line}" for line in edits), *(f"sendmail.cf: {line}" for line in lines))
+    return dataclasses.replace(plan, ends=(*plan.ends, Ending(REWRITTEN, says, shown)))
+
+
+def _effects(lines: tuple[str, ...]) -> tuple[Ending, ...]:
+    if not lines:
+        return ()
+    says = f"{_count(lines)} of sendmail.cf would change that this step does not plan to change"
+    return (Ending(EFFECTS, says, lines),)
+
+
+def lost(facts: Facts) -> tuple[Ending, ...]:
+    """The lines of the live sendmail.cf that neither the sendmail.mc of now gives nor one that stood beside it: edited
+    by hand, as Webmin does, or left over. And those which all of these give, and which were taken out of it by hand."""
+    cf = facts.text(f.SENDMAIL_CF)
+    if cf is None or facts.cf_from_mc is None:
+        return ()
+    lines = sendmail_cf.only_in(cf, facts.cf_from_mc, *facts.cf_earlier)
+    back = sendmail_cf.lacking(cf, facts.cf_from_mc, *facts.cf_earlier) if facts.cf_newest else ()
+    if not (lines or back):
+        return ()
+    again = "sendmailconfig, or a start of sendmail, makes it again"
+    parts = (
+        [f"{_count(lines)} of {f.SENDMAIL_CF} not made from sendmail.mc. They are lost when {again}"]
+        if lines
+        else []
+    )
+    if back:
+        parts.append(
+            f"{_count(back)} that sendmail.mc gives and {f.SENDMAIL_CF} lacks. They come back when {again}"
+        )
+    says = ". ".join([*parts, "To keep it as it is, put that into sendmail.mc"])
+    return (Ending(CF_LINES, says, (*lines, *(f"comes back: {line}" for line in back))),)
+
+
+def _links(facts: Facts) -> tuple[Ending, ...]:
+    """Links of the admin's in the place of files that Debian's scripts write anew and rename."""
+    entries = [(path, facts.files.get(path)) for path in _RENAMED]
+    lines = tuple(
+        f"{path} -> {entry.content.decode('utf-8', 'replace')}"
+        for path, entry in entries
+        if entry is not None and entry.kind is Kind.SYMLINK
+    )
+    if not lines:
+        return ()
+    says = (
+        "sendmailconfig puts regular files in the place of these symbolic links, and what they lead to is read no more "
+        "(link the other way round: the file itself in /etc/mail)"
+    )
+    return (Ending(LINKS, says, lines),)
+
+
+def _submit_given(host: Host, facts: Facts) -> str | None:
+    """What submit.cf will be: where there is no submit.mc, Debian's scripts put theirs there first (update_mc)."""
+    there = facts.files.get(f.SUBMIT_MC) is not None or f.SUBMIT_MC in facts.unreadable
+    if there or facts.submit_from_mc is not None or "m4" not in facts.tools:
+        return facts.submit_from_mc
+    try:
+        content = host.path(_DEBIAN_SUBMIT_MC).read_bytes()
+        made = expand_text(host, content).text
+    except (OSError, HostError):
+        return None
+    return made if len(made) >= sendmail_cf.SMALLEST else None
+
+
+def _lost_of_submit(facts: Facts, given: str | None) -> tuple[Ending, ...]:
+    """The same of submit.cf, which sendmailconfig makes again too; where local mail would be refused, that is to go."""
+    cf = facts.text(f.SUBMIT_CF)
+    if cf is None or given is None:
+        return ()
+    lines = sendmail_cf.only_in(cf, given)
+    if refused_by(facts, destination(cf), sendmail_cf.daemons(facts.cf_from_mc or "")) is not None:
+        lines = tuple(line for line in lines if not line.startswith(DESTINATION))
+    if not lines:
+        return ()
+    source = "submit.mc" if facts.files.get(f.SUBMIT_MC) else "Debian's submit.mc (there is none here)"
+    says = (
+        f"{_count(lines)} of {f.SUBMIT_CF} not made from {source}. They are lost when it is made again. To keep them, put "
+        "them into submit.mc"
+    )
+    return (Ending(SUBMIT_CF_LINES, says, lines),)
+
+
+def _count(lines: tuple[str, ...]) -> str:
+    return f"{len(lines)} line{'s' if len(lines) > 1 else ''}"

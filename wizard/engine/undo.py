@@ -1,0 +1,176 @@
+"""The way back of a step that failed or was killed: its own writes go, everybody else's work stays."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from snapshots.errors import StoreError
+from wizard.changes.claim import Claim
+from wizard.changes.file import Dates, FileEffect, dates_of, in_turn, kept_sentence
+from wizard.changes.packages import PackagesBefore, PackagesEffect
+from wizard.changes.service import ServiceEffect, reload_units, stays_down
+from wizard.engine.provenance import Provenance, States
+from wizard.model.generated_files import DATED, derived
+from wizard.model.plan import ChangeError, Effect, Say, Step
+from wizard.packages.apt import settle
+from wizard.system.host import HostError
+
+if TYPE_CHECKING:
+    from snapshots.live.entry import Entry
+    from wizard.engine.recorder import Recorder
+
+_UNITS = ("etc/systemd/",)
+
+
+@dataclass
+class Undo:
+    """Takes out what effects did to the host since the commit `before`.
+
+    1. What is to be is worked out while the packages are still here: what is theirs is read from dpkg's lists.
+    2. Where packages go or come again, the work of others is committed first, as drift: their scripts may take it along,
+       and should we be killed the next attempt finds it there.
+    3. Packages, then files (each merged into what is there), then services, which read the files."""
+
+    recorder: Recorder
+    before: str
+    say: Say
+    expect: Callable[[FileEffect], None]
+    """Puts a file's effect into the journal: once packages are gone nobody can tell any more what was theirs."""
+    undone: list[str] = field(default_factory=list)
+    """What was undone, in words."""
+    failed: list[str] = field(default_factory=list)
+    """What could not be, and why."""
+
+    def run(self, effects: Sequence[Effect], roll_back: Sequence[Step] = ()) -> None:
+        """Undo them, and first the files of the steps in `roll_back`, applied earlier in this run, so that a restarted
+        daemon reads the old ones; that is recorded as a rollback."""
+        try:
+            self._run(effects, roll_back)
+        except (StoreError, HostError, ChangeError, OSError) as error:
+            self.failed.append(f"files below /etc: {error}")
+
+    def _run(self, effects: Sequence[Effect], roll_back: Sequence[Step]) -> None:
+        packages = [effect for effect in effects if isinstance(effect, (PackagesEffect, PackagesBefore))]
+        kept = self._kept(packages)
+        provenance = (
+            self.recorder.provenance(effects).without(kept).written(self.recorder.as_brought(packages))
+        )
+        earlier = {step: self._roll_back(step) for step in roll_back}
+        leave = {path for entries in earlier.values() for path in entries}
+        then, live = self.recorder.states(provenance, self.before, leave)
+        targets, met = provenance.undone(then, live)
+        others = [
+            each for each in effects if not isinstance(each, FileEffect | PackagesEffect | PackagesBefore)
+        ]
+        if packages and self.recorder.head() == self.before:
+            self.recorder.drift({path: targets.get(path, entry) for path, entry in live.items()})
+            if (
+                self.recorder.head() == self.before
+            ):  # also then the next attempt must know that this one has begun
+                self.recorder.note("Nothing was changed outside msa-wizard before packages go", None, "drift")
+        for path, target in targets.items() if packages else ():
+            self.expect(FileEffect(f"/{path}", target, live.get(path)))
+        if self._effects(packages):
+            wanted = {path: live[path] for path in provenance.paths if path in live} | targets
+            if packages:
+                claims = provenance.and_of(self.recorder.provenance(packages).without(kept))
+                wanted = self._left_by_packages(claims, leave, wanted) | wanted
+            now = {path: (self.recorder.host.entry(f"/{path}"), wanted[path]) for path in wanted}
+            self._write(now, dates_of(provenance.files))
+            self.failed += [kept_sentence(f"/{path}", merge) for path, merge in met.items()]
+        else:
+            self.failed.append(
+                "the files in /etc stay as they are, for they belong to packages that are still installed"
+            )
+        try:
+            reload_units(self.recorder.host, _UNITS)
+        except HostError as error:
+            self.failed.append(f"systemd was not told that units are back: {error}")
+        self._effects(others)
+        for step, entries in earlier.items() if not self.failed else ():  # else recovery rolls them back
+            self.recorder.record_rolled_back(step, entries)
+
+    def _kept(self, packages: Sequence[PackagesEffect | PackagesBefore]) -> list[Claim]:
+        """What belongs to packages that stay, since somebody needs or wants them by now."""
+        host = self.recorder.host
+        if packages:
+            with contextlib.suppress(HostError):  # apt says what is still wrong
+                settle(host, self.say)
+        try:
+            return [effect.kept(host) for effect in packages]
+        except HostError as error:  # then they all stay, or go: what undoes them says so
+            self.say(f"apt cannot be asked what would stay: {error}")
+            return []
+
+    def _effects(self, effects: Sequence[Effect] | Sequence[PackagesEffect | PackagesBefore]) -> bool:
+        """False when packages could not be undone: their files must stay, then."""
+        whole = True
+        for effect in reversed(effects):
+            name = _name(effect)
+            try:
+                effect.undo(self.recorder.host, self.say)
+                if name:
+                    self.undone.append(name)
+            except (ChangeError, HostError) as error:
+                if (
+                    isinstance(effect, ServiceEffect)
+                    and effect.name == "sendmail"
+                    and not self.recorder.started_with
+                ):
+                    self.undone.append(f"{name}: {stays_down(effect.init, error)}")
+                    continue
+                self.failed.append(f"{name}: {error}")
+                whole = whole and effect.record()["kind"] != "packages"
+        return whole
+
+    def _left_by_packages(
+        self, claims: Provenance, leave: Set[str], wanted: States
+    ) -> dict[str, Entry | None]:
+        """What packages did to files when they went or came again, as the newest commit has these: it holds everything
+        that is to stay."""
+        then, live = self.recorder.states(claims, self.recorder.head(), leave)
+        targets, _ = claims.of_commands().undone(then, live)
+        gone = {path: entry for path, entry in then.items() if entry is not None and live[path] is None}
+        return {path: entry for path, entry in (gone | targets).items() if path not in wanted}
+
+    def _roll_back(self, step: Step) -> States:
+        """The files of a step of this run as they were before it, later work of others kept; what they are then."""
+        from snapshots.merge.three_way import Choice
+
+        store = self.recorder.store
+        commit = store.find(self.recorder.steps[step.id])
+        reversal = store.reverse([commit], choice=Choice.KEEP, derived=derived, dated=DATED)
+        self._write(reversal.targets)
+        return {path: wanted for path, (_, wanted) in reversal.targets.items()}
+
+    def _write(
+        self, targets: Mapping[str, tuple[Entry | None, Entry | None]], dates: Dates | None = None
+    ) -> None:
+        """Each path from what it is to what it is to be, with what others write at this very moment."""
+        effects = []
+        for change in in_turn({path: pair for path, pair in targets.items() if pair[0] != pair[1]}, dates):
+            try:
+                effects.append(change.apply(self.recorder.host, self.say))
+                self.undone.append(f"{change.path} ({'removed' if change.after is None else 'as before'})")
+            except ChangeError as error:
+                self.failed.append(str(error))
+        try:
+            self.recorder.settle(effects, self.say)
+        except ChangeError as error:
+            self.failed.append(str(error))
+
+
+def _name(effect: Effect) -> str:
+    shown = effect.record()
+    match shown["kind"]:
+        case "packages":
+            return "packages (as before)"
+        case "rules":
+            return "live firewall rules (as before)"
+        case "service":
+            return f"service {shown['name']} (as before)"
+        case _:
+            return ""

@@ -1,0 +1,286 @@
+"""Looks for firewalls: what is installed, whether it is at work, and its rules, on disk and live (DEBIAN.md section Firewalls)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from snapshots.live.entry import Entry
+from wizard.editors import nft_conf
+from wizard.model import firewall_names as n
+from wizard.model.facts import Firewall
+from wizard.packet_filter.iptables import filter_table
+from wizard.packet_filter.nftables import ruleset
+from wizard.packet_filter.walk import Verdict
+from wizard.system.host import Host, HostError
+
+DEADLINE = 20.0
+"""Seconds for a firewall's tool to print its rules."""
+
+_INSIDE = re.compile(r"lo$|docker|br-|veth|virbr|lxc|lxd|cni|podman|dummy|vnet")
+"""Devices that lead to containers and virtual machines of this host."""
+
+
+@dataclass
+class FirewallLook:
+    """What was found: see the fields of `Facts` of the same names."""
+
+    found: tuple[Firewall, ...] = ()
+    rules: dict[str, str] | None = None
+    outside: frozenset[str] = frozenset()
+    files: dict[str, Entry | None] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()
+
+
+def look_at_firewalls(host: Host) -> FirewallLook:
+    """Each firewall that is installed; the rules are asked for only where one is, and only as root."""
+    there = {name: any(map(host.exists, (program, *signs))) for name, (program, *signs) in _INSTALLED.items()}
+    if not any(there.values()):
+        return FirewallLook(rules={}, outside=outside(host))
+    files, unreadable = _files(
+        host, [path for name, paths in n.FILES.items() if there[name] for path in paths]
+    )
+    if os.geteuid() != 0 or host.root != Path("/"):
+        seen = tuple(
+            Firewall(name, active=_by_files(name, files), says="only root can see whether its rules are live")
+            for name in there
+            if there[name]
+        )
+        return FirewallLook(seen, None, outside(host), files, unreadable)
+    rules: dict[str, str] = {}
+    troubles: dict[str, str] = {}
+    for key, argv in _ASKS.items():
+        if any(there[name] for name in _ASKED_FOR[key]):
+            _ask(host, key, argv, rules, troubles)
+    made = [_FOUND[name](_Seen(host, files, rules, troubles)) for name in there if there[name]]
+    return FirewallLook(tuple(item for item in made if item), rules, outside(host), files, unreadable)
+
+
+def ssh_port() -> int | None:
+    """The server's port of the SSH connection that this runs in."""
+    words = ssh_connection().split()
+    return int(words[3]) if len(words) == 4 and words[3].isdigit() else None
+
+
+def ssh_connection() -> str:
+    """SSH_CONNECTION (ssh(1)): client, its port, server, its port; empty where there is none. sudo takes it out of the
+    environment: then that of the processes above tells."""
+    found, pid = os.environ.get("SSH_CONNECTION", ""), os.getppid()
+    while not found and pid > 1:
+        try:
+            folder = Path(f"/proc/{pid}")
+            entries = (folder / "environ").read_bytes().split(b"\0")
+            status = (folder / "stat").read_text("latin-1")
+        except OSError:
+            break
+        found = next(
+            (
+                each.partition(b"=")[2].decode("latin-1")
+                for each in entries
+                if each.startswith(b"SSH_CONNECTION=")
+            ),
+            "",
+        )
+        pid = int(status[status.rindex(")") + 2 :].split()[1])
+    return found
+
+
+def outside(host: Host) -> frozenset[str]:
+    """Devices of the default routes, else all that do not lead to containers of this host (proc(5))."""
+    routes = _text(host, "/proc/net/route").splitlines()[1:]
+    found = {row.split()[0] for row in routes if row.split()[1:2] == ["00000000"]}
+    for row in _text(host, "/proc/net/ipv6_route").splitlines():
+        words = row.split()
+        if len(words) > 9 and words[0] == "0" * 32 and words[1] == "00" and words[9] != "lo":
+            found.add(words[9])
+    return frozenset(found) or frozenset(
+        name for name in host.names("/sys/class/net") if not _INSIDE.match(name)
+    )
+
+
+_INSTALLED: dict[str, tuple[str, ...]] = {
+    n.SHOREWALL: ("/sbin/shorewall", "/sbin/shorewall6"),
+    n.UFW: ("/usr/sbin/ufw",),
+    n.FIREWALLD: ("/usr/sbin/firewalld",),
+    n.NFTABLES: (n.NFT_CONF,),
+    n.IPTABLES: ("/usr/sbin/netfilter-persistent", n.RULES_V4, n.RULES_V6),
+}
+"""Programs and files of which one is there where a firewall is installed. nft itself comes with others, too."""
+
+_ASKS: dict[str, tuple[str, ...]] = {
+    "nft": ("nft", "-j", "list", "ruleset"),
+    "iptables": ("iptables-save", "-t", "filter"),
+    "ip6tables": ("ip6tables-save", "-t", "filter"),
+    "firewalld": ("firewall-cmd", "--list-all-zones"),
+}
+_XTABLES = (n.SHOREWALL, n.UFW, n.IPTABLES)
+_ASKED_FOR: dict[str, tuple[str, ...]] = {
+    "nft": (n.NFTABLES,),
+    "iptables": _XTABLES,
+    "ip6tables": _XTABLES,
+    "firewalld": (n.FIREWALLD,),
+}
+
+
+def _ask(host: Host, key: str, argv: Sequence[str], rules: dict[str, str], troubles: dict[str, str]) -> None:
+    if key == "firewalld" and not _runs(host, "firewalld"):
+        return
+    try:
+        done = host.run(argv, timeout=DEADLINE, encoding="latin-1")
+    except HostError as error:
+        troubles[key] = str(error)
+        return
+    if done.code == 0:
+        rules[key] = done.stdout
+    else:
+        troubles[key] = f"`{done.command}` failed with status {done.code}: {done.tail(3)}"
+
+
+def _runs(host: Host, name: str) -> bool:
+    for _, folder in host.processes():
+        try:
+            if (folder / "comm").read_text("latin-1").strip() == name:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+@dataclass(frozen=True)
+class _Seen:
+    host: Host
+    files: Mapping[str, Entry | None]
+    rules: Mapping[str, str]
+    troubles: Mapping[str, str]
+
+    def text(self, path: str) -> str:
+        entry = self.files.get(path)
+        return entry.content.decode("latin-1") if entry is not None else ""
+
+    def trouble(self, *keys: str) -> str:
+        return "; ".join(self.troubles[key] for key in keys if key in self.troubles)
+
+    def chains(self, key: str) -> frozenset[str]:
+        return frozenset(filter_table(self.rules.get(key, "")).declared)
+
+
+def _shorewall(seen: _Seen) -> Firewall:
+    live = [
+        name
+        for name, key in (("shorewall", "iptables"), ("shorewall6", "ip6tables"))
+        if "shorewall" in seen.chains(key)
+    ]
+    trouble = seen.trouble("iptables", "ip6tables")
+    if live:
+        return Firewall(n.SHOREWALL, True, f"the chains of {' and '.join(live)} are live", trouble)
+    return Firewall(n.SHOREWALL, False, "installed, but its chains are not live")
+
+
+def _ufw(seen: _Seen) -> Firewall:
+    enabled = "ENABLED=yes" in seen.text(n.UFW_CONF).replace('"', "")
+    trouble = seen.trouble("iptables", "ip6tables")
+    if enabled and (trouble or "ufw-user-input" in seen.chains("iptables")):
+        return Firewall(n.UFW, True, f"ENABLED=yes in {n.UFW_CONF}, and its chains are live", trouble)
+    if enabled:
+        return Firewall(n.UFW, False, f"ENABLED=yes in {n.UFW_CONF}, but its chains are not live")
+    return Firewall(n.UFW, False, "installed, but not enabled")
+
+
+def _firewalld(seen: _Seen) -> Firewall:
+    if "firewalld" in seen.rules or "firewalld" in seen.troubles:
+        return Firewall(n.FIREWALLD, True, "firewalld runs", seen.trouble("firewalld"))
+    return Firewall(n.FIREWALLD, False, "installed, but it does not run")
+
+
+def _nftables(seen: _Seen) -> Firewall:
+    trouble = seen.trouble("nft")
+    enabled = any(
+        seen.host.exists(f"/etc/systemd/system/{target}.wants/nftables.service")
+        for target in ("sysinit.target", "multi-user.target")
+    )
+    named = nft_conf.tables(seen.text(n.NFT_CONF))
+    if trouble:
+        return Firewall(
+            n.NFTABLES, enabled, f"nftables.service is {'' if enabled else 'not '}enabled", trouble
+        )
+    try:
+        live = ruleset(seen.rules.get("nft", ""))
+    except (ValueError, KeyError, TypeError) as error:
+        return Firewall(n.NFTABLES, enabled, "nft was asked", f"what nft printed is not understood: {error}")
+    ours = [base for base in live.inputs if f"{base.family} {base.table}" in named]
+    if ours:
+        says = f"chain {ours[0].words} of {n.NFT_CONF} is live, and nftables.service is {'' if enabled else 'NOT '}enabled"
+        return Firewall(n.NFTABLES, True, says)
+    return Firewall(
+        n.NFTABLES, False, f"{n.NFT_CONF} is there, but no chain of it that sees what comes in is live"
+    )
+
+
+def _iptables(seen: _Seen) -> Firewall | None:
+    trouble = seen.trouble("iptables", "ip6tables")
+    if trouble:
+        return Firewall(n.IPTABLES, seen.host.exists(n.RULES_V4), f"{n.RULES_V4} is there", trouble)
+    others = {"shorewall", "ufw-user-input", "ufw6-user-input", "INPUT_ZONES"}
+    live = [
+        key
+        for key in ("iptables", "ip6tables")
+        if not others & seen.chains(key) and _filters(seen.rules[key])
+    ]
+    kept = [path for path in (n.RULES_V4, n.RULES_V6) if seen.files.get(path) is not None]
+    if live and kept:
+        return Firewall(
+            n.IPTABLES,
+            True,
+            f"chain INPUT of {' and '.join(live)} has rules, and netfilter-persistent keeps {' and '.join(kept)}",
+        )
+    return Firewall(n.IPTABLES, False, "netfilter-persistent is there, but chain INPUT lets everything by")
+
+
+def _filters(saved: str) -> bool:
+    """Whether chain INPUT could keep anything out."""
+    table = filter_table(saved)
+    chain = table.chains().get("INPUT")
+    return chain is not None and (chain.policy is Verdict.DROP or bool(chain.rules))
+
+
+_FOUND: dict[str, Callable[[_Seen], Firewall | None]] = {
+    n.SHOREWALL: _shorewall,
+    n.UFW: _ufw,
+    n.FIREWALLD: _firewalld,
+    n.NFTABLES: _nftables,
+    n.IPTABLES: _iptables,
+}
+
+
+def _by_files(name: str, files: Mapping[str, Entry | None]) -> bool:
+    entry = files.get(n.UFW_CONF)
+    return name == n.UFW and entry is not None and b"ENABLED=yes" in entry.content
+
+
+def _files(host: Host, patterns: Sequence[str]) -> tuple[dict[str, Entry | None], frozenset[str]]:
+    files: dict[str, Entry | None] = {}
+    unreadable = set()
+    for pattern in patterns:
+        folder, _, name = pattern.rpartition("/")
+        ending = name.removeprefix("*")
+        paths = (
+            [f"{folder}/{each}" for each in host.names(folder) if each.endswith(ending)]
+            if "*" in name
+            else [pattern]
+        )
+        for path in paths:
+            try:
+                files[path] = host.entry(path)
+            except PermissionError:
+                unreadable.add(path)
+    return files, frozenset(unreadable)
+
+
+def _text(host: Host, path: str) -> str:
+    try:
+        return host.path(path).read_text("latin-1")
+    except OSError:
+        return ""

@@ -1,0 +1,291 @@
+"""Takes the picture of the host that the steps decide on: reads files, asks the init system, dpkg and the kernel."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from snapshots.live.entry import Entry, Kind
+from wizard.editors import EditError, sendmail_mc
+from wizard.gather.firewall import look_at_firewalls, ssh_port
+from wizard.gather.package_preview import WANTED, apt_simulation, shipped_files
+from wizard.model import facts as f
+from wizard.model.facts import Facts, Process, Release, Service
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf_needs import mail_owner, without_start, without_tls
+from wizard.sendmail.m4 import expand
+from wizard.sendmail.sasl_files import conf_place, plugin_folders, plugins, users
+from wizard.sendmail.strays import unit_of
+from wizard.sendmail.tls_files import TlsFiles
+from wizard.system.host import Host, HostError
+from wizard.system.sockets import OTHER_NAMES, addresses, ipv6_available, listeners
+
+PACKAGES = (
+    "sendmail",
+    "sendmail-bin",
+    "sendmail-base",
+    "sendmail-cf",
+    "sasl2-bin",
+    "libsasl2-modules",
+    "openssl",
+    "etckeeper",
+    *f.MTA_PACKAGES,
+)
+_SERVES = re.compile(r"sendmail: MTA: |\S+ (?:.* )?-b[dD]\b")
+"""The command line of a sendmail that is the daemon, and no client or queue runner: as it writes it itself, or as it was
+started."""
+SERVICES = ("sendmail", "saslauthd")
+DAEMONS = ("sendmail-mta", "saslauthd")
+TOOLS = ("apt-get", "dpkg-query", "m4", "sendmail", "sendmailconfig", "openssl", "saslauthd")
+GROUPS = ("sasl", "smmsp", "smmta")
+READ_AT_START = (f.SENDMAIL_CF, f.SASL_CONF, f.SERVER_CERT, f.COMMON_KEY, f.SASL_LINK)
+
+
+def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Facts:
+    """Read the facts; takes some tens of milliseconds. With `ask_apt` apt simulates the installation, about a
+    second, and the files that packages in its cache ship are read, where sendmail is not installed yet. `also` are
+    paths to read beyond `facts.READ`."""
+    taken = time.monotonic()
+    place, conf = conf_place(host)
+    files, unreadable = _files(host, (*also, *([conf] if conf else [])))
+    firewall = look_at_firewalls(host)
+    files |= firewall.files
+    unreadable |= firewall.unreadable
+    tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
+    with ThreadPoolExecutor(max_workers=4) as pool:  # each waits for a command
+        m4 = pool.submit(_expanded, host, files) if "m4" in tools else None
+        asked_services = pool.submit(_services, host)
+        asked_packages = pool.submit(_packages, host)
+        asked_name = pool.submit(qualified_name, host)
+        asked_sasldb = pool.submit(users, host, _text(files, conf))
+        packages, (fqdn, resolves) = asked_packages.result(), asked_name.result()
+        missing = any(name not in packages for name in WANTED)
+        apt = pool.submit(apt_simulation, host) if ask_apt and missing else None
+    processes = running(host)
+    made, submit = m4.result() if m4 else (None, None)
+    return Facts(
+        euid=os.geteuid(),
+        release=_release(host),
+        init="systemd" if host.exists("/run/systemd/system") else "sysv",
+        hostname=os.uname().nodename,
+        fqdn=fqdn,
+        fqdn_resolves=resolves,
+        addresses=addresses(host),
+        ipv6=ipv6_available(host),
+        packages=packages,
+        services=asked_services.result(),
+        processes=processes,
+        listeners=listeners(host),
+        saslauthd_says=_saslauthd(host, processes),
+        files=files,
+        unreadable=unreadable,
+        shipped=shipped_files(host) if ask_apt and missing else {},
+        apt_plan=apt.result() if apt else None,
+        groups=_groups(host),
+        sasl_conf=conf,
+        sasl_place=place,
+        sasl_plugins=plugins(host),
+        sasldb=asked_sasldb.result(),
+        submit_from_mc=submit,
+        cf_from_mc=made,
+        cf_newest=_cf_newest(host, files),
+        tls_missing=_tls_missing(host, files, made),
+        cf_changed=max(
+            host.mtime(path)
+            for path in (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
+        ),
+        without_tls=without_tls(host, made) if made and os.geteuid() == 0 else (),
+        without_start=without_start(host, made) if made else "",
+        mail_owner=mail_owner(host),
+        mc_changed=max(host.mtime(f.SENDMAIL_MC), host.mtime(f.SENDMAIL_CF)),
+        firewalls=firewall.found,
+        rules=firewall.rules,
+        outside=firewall.outside,
+        ssh_port=ssh_port(),
+        tools=tools,
+        taken=taken,
+        disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,
+        usr_readonly=host.exists("/usr") and bool(os.statvfs(host.path("/usr")).f_flag & os.ST_RDONLY),
+    )
+
+
+def _search_path(host: Host) -> str:
+    return ":".join(str(host.path(folder)) for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
+
+
+def _files(host: Host, also: Sequence[str]) -> tuple[dict[str, Entry | None], frozenset[str]]:
+    files: dict[str, Entry | None] = {}
+    unreadable = set()
+    for path in (*f.READ, *also):
+        try:
+            files[path] = host.entry(path)
+        except PermissionError:
+            unreadable.add(path)
+    return files, frozenset(unreadable)
+
+
+def _release(host: Host) -> Release:
+    entry = host.path("/etc/os-release")
+    text = entry.read_text("utf-8", "replace") if entry.exists() else ""
+    values = dict(re.findall(r"^([A-Z_]+)=[\"']?([^\"'\n]*)", text, re.MULTILINE))
+    return Release(
+        values.get("ID", ""), values.get("VERSION_ID", ""), values.get("PRETTY_NAME", "an unknown system")
+    )
+
+
+def _packages(host: Host) -> Mapping[str, str]:
+    """Installed packages among PACKAGES. dpkg's database is read as dpkg-query prints it."""
+    try:
+        done = host.run(
+            ["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\n", *PACKAGES], timeout=30
+        )
+    except HostError:
+        return {}
+    rows = (line.split() for line in done.stdout.splitlines())
+    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
+
+
+def qualified_name(host: Host) -> tuple[str, bool]:
+    """What `hostname -f` says (update_tls asks the same), and whether it is a qualified name that resolves."""
+    try:
+        done = host.run(["hostname", "-f"], timeout=15)
+    except HostError:
+        return "", False
+    name = done.stdout.strip() if done.code == 0 else ""
+    return name, "." in name.strip(".") and done.code == 0
+
+
+def _services(host: Host) -> dict[str, Service]:
+    """Each service, by systemd where that runs, else by the init scripts."""
+    if host.exists("/run/systemd/system"):
+        return _systemd_services(host)
+    return {
+        name: Service(name, exists=host.exists(f"/etc/init.d/{name}"), enabled=rc_enabled(host, name))
+        for name in SERVICES
+    }
+
+
+def _systemd_services(host: Host) -> dict[str, Service]:
+    fields = "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath"
+    done = host.run(
+        ["systemctl", "show", "-p", fields, *(f"{name}.service" for name in SERVICES)], timeout=30
+    )
+    found = {}
+    for name, block in zip(SERVICES, done.stdout.strip().split("\n\n"), strict=False):
+        shown = dict(line.partition("=")[::2] for line in block.splitlines())
+        native = shown.get("UnitFileState") in (
+            "enabled",
+            "disabled",
+            "static",
+            "masked",
+            "indirect",
+            "linked",
+        )
+        found[name] = Service(
+            name,
+            exists=shown.get("LoadState") in ("loaded", "masked"),
+            enabled=shown.get("UnitFileState") == "enabled" if native else rc_enabled(host, name),
+            active=f"{shown.get('ActiveState', 'unknown')} ({shown.get('SubState', '')})",
+            native=native,
+            masked=shown.get("LoadState") == "masked",
+        )
+    return found
+
+
+def rc_enabled(host: Host, name: str) -> bool:
+    """Whether an init script starts in runlevel 2 to 5 (update-rc.d(8))."""
+    pattern = re.compile(rf"S\d\d{re.escape(name)}\Z")
+    return any(pattern.match(item) for level in "2345" for item in host.names(f"/etc/rc{level}.d"))
+
+
+def running(host: Host) -> tuple[Process, ...]:
+    """The daemons among the running processes; a process that ends while we look is left out."""
+    booted = (
+        time.time() - float(host.path("/proc/uptime").read_text().split()[0])
+        if host.exists("/proc/uptime")
+        else 0
+    )
+    ticks = os.sysconf("SC_CLK_TCK")
+    found = []
+    for pid, folder in host.processes():
+        try:
+            stat = (folder / "stat").read_text("latin-1")
+            called = stat[stat.index("(") + 1 : stat.rindex(")")]
+            if called not in DAEMONS and called not in OTHER_NAMES:
+                continue
+            argv = tuple((folder / "cmdline").read_text("latin-1").rstrip("\0").split("\0"))
+            if called in OTHER_NAMES and not _SERVES.match(" ".join(argv)):
+                continue
+            name = OTHER_NAMES.get(called, called)
+            state, *numbers = stat[stat.rindex(")") + 2 :].split()
+            started = booted + int(numbers[18]) / ticks
+        except (OSError, ValueError):
+            continue
+        found.append(Process(pid, name, argv, started, state, unit_of(host, folder)))
+    return tuple(found)
+
+
+def _saslauthd(host: Host, processes: tuple[Process, ...]) -> str | None:
+    """What answers on saslauthd's socket to a request without a login: it says NO before it asks PAM."""
+    stopped = any(item.name == "saslauthd" and item.state == "T" for item in processes)
+    if stopped or not host.exists(f.MUX):
+        return None
+    try:
+        return host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""))
+    except HostError:
+        return None
+
+
+def _groups(host: Host) -> dict[str, frozenset[str]]:
+    path = host.path("/etc/group")
+    rows = (line.split(":") for line in path.read_text("latin-1").splitlines()) if path.exists() else ()
+    return {
+        row[0]: frozenset(filter(None, row[3].split(",")))
+        for row in rows
+        if len(row) == 4 and row[0] in GROUPS
+    }
+
+
+def _expanded(host: Host, files: Mapping[str, Entry | None]) -> tuple[str | None, str | None]:
+    """What m4 makes of sendmail.mc and of submit.mc."""
+    return _m4(host, files, f.SENDMAIL_MC), _m4(host, files, f.SUBMIT_MC)
+
+
+def _m4(host: Host, files: Mapping[str, Entry | None], path: str) -> str | None:
+    mc = files.get(path)
+    if mc is None or mc.kind is not Kind.FILE:
+        return None
+    try:
+        made = expand(host, path, mc.content)
+    except HostError:
+        return None
+    # A missing include is an error to m4, and the rest is whole all the same: sendmailconfig installs that.
+    return made.text if made.code == 0 or len(made.text) >= sendmail_cf.SMALLEST else None
+
+
+def _cf_newest(host: Host, files: Mapping[str, Entry | None]) -> bool:
+    try:
+        included = sendmail_mc.includes(_text(files, f.SENDMAIL_MC) or "")
+    except EditError:
+        return False
+    return max(map(host.mtime, (f.SENDMAIL_MC, *included))) <= host.mtime(f.SENDMAIL_CF)
+
+
+def _tls_files(files: Mapping[str, Entry | None]) -> tuple[str, ...]:
+    cf = files.get(f.SENDMAIL_CF)
+    return TlsFiles.of(cf.content.decode("latin-1")).all if cf is not None else ()
+
+
+def _text(files: Mapping[str, Entry | None], path: str | None) -> str | None:
+    entry = files.get(path) if path else None
+    return entry.content.decode("latin-1") if entry is not None and entry.kind is Kind.FILE else None
+
+
+def _tls_missing(host: Host, files: Mapping[str, Entry | None], made: str | None) -> frozenset[str]:
+    """The files for TLS that are named and are not there; who is not root may not know."""
+    named = {*_tls_files(files), *(TlsFiles.of(made).all if made else ())}
+    return frozenset(path for path in named if not host.exists(path)) if os.geteuid() == 0 else frozenset()

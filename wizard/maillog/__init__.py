@@ -1,0 +1,1 @@
+"""The mail log: read, followed, put in order, explained."""

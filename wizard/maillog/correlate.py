@@ -1,0 +1,190 @@
+"""The server's side of a test beside the client's (howto 5.2.3): lines of the mail log matched by the connection's
+process, by queue id, by user and time; all of it in the order of time."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Self
+
+from wizard.maillog.delivery import Delivery, delivery
+from wizard.maillog.explain import word
+from wizard.maillog.follow import LogFollower
+from wizard.maillog.read import Logged
+from wizard.smtp.transcript import Line, clean
+from wizard.system.host import Host
+from wizard.system.sockets import addresses, server_process
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from wizard.smtp.login_test import Ends
+
+WITHIN = 30.0
+"""Seconds that a message is followed, unless the admin says otherwise."""
+LAG = 0.4
+"""Seconds that a line is held back, so that one of the log that comes late still finds its place."""
+_TICK = 0.1
+_SETTLE = 0.5
+"""Seconds after the last word on a message in which another recipient's may come."""
+_AFTER = 2.0
+"""Seconds after the conversation's end that its last lines are waited for."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One line of either side, safe to show: when (seconds since the epoch), who, what, what it means."""
+
+    time: float
+    who: Literal["server", "client", "note", "log"]
+    text: str
+    explanation: str
+
+
+_USER = ("user=", "login=")
+
+
+class Matching:
+    """Which lines of the log belong to the test. Pure."""
+
+    def __init__(self, user: str | None, shown: Callable[[str], str] = clean) -> None:
+        self._user = user
+        self._shown = shown
+        self.pids: set[int] = set()
+        self.ids: set[str] = set()
+
+    def takes(self, line: Logged) -> bool:
+        """Whether it does; what it tells of the message counts for the lines after it."""
+        if line.name == "saslauthd":
+            user = self._user
+            return bool(user) and any(
+                f"{word}{user}{end}" in f"{line.text} " for word in _USER for end in "] ,"
+            )
+        if line.pid in self.pids or (line.queue_id and line.queue_id in self.ids):
+            if line.queue_id:
+                self.ids.add(line.queue_id)
+            return True
+        return False
+
+    def seen(self, line: Logged) -> Seen:
+        """The line as it may be shown."""
+        where = f"{line.name}[{line.pid}]" if line.pid else line.name
+        return Seen(line.time, "log", self._shown(f"{where}: {line.text}"), word(line.name, line.text))
+
+
+class Watch:
+    """Both sides of a test; `tell` gets each line once its place is certain. Lines are told by one thread at a time."""
+
+    def __init__(
+        self,
+        host: Host,
+        user: str | None,
+        tell: Callable[[Seen], None],
+        shown: Callable[[str], str] = clean,
+    ) -> None:
+        self._host = host
+        self._tell = tell
+        self._match = Matching(user, shown)
+        self._follower = LogFollower(host)
+        self._waiting: list[tuple[float, int, Seen]] = []
+        self._serial = itertools.count()
+        self._unmatched: list[Logged] = []
+        self._ends: Ends | None = None
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
+        self.elsewhere = False
+        """Whether the server is another machine: then its log is there, too."""
+        self.logged: list[Logged] = []
+        """The lines of the log that belong to it."""
+
+    @property
+    def source(self) -> str | None:
+        """`journal`, a path, or None where this host keeps no log."""
+        return self._follower.source
+
+    def __enter__(self) -> Self:
+        self._follower.__enter__()
+        self._ticker.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._ticker.join(10)
+        self._follower.__exit__(kind, error, trace)
+        self._move(time.time() + 1e9)
+
+    def connected(self, ends: Ends) -> None:
+        """A connection is open."""
+        self._ends = ends
+        self.elsewhere = ends[1][0].split("%")[0] not in addresses(self._host) and not ends[1][0].startswith(
+            "127."
+        )
+
+    def line(self, line: Line) -> None:
+        """A line of the conversation. At the server's first one the process that serves us is there to be found."""
+        if line.who == "server" and self._ends is not None:
+            (client, server), self._ends = self._ends, None
+            pid = server_process(self._host, client, server)
+            if pid is not None:
+                with self._lock:
+                    self._match.pids.add(pid)
+        self._add(Seen(time.time(), line.who, line.text, line.explanation))
+
+    def settled(self) -> None:
+        """Wait a moment for the last lines of the conversation."""
+        end = time.monotonic() + _AFTER
+        quiet = time.monotonic()
+        count = len(self.logged)
+        while time.monotonic() < end and time.monotonic() - quiet < _SETTLE:
+            time.sleep(_TICK)
+            if len(self.logged) != count:
+                count, quiet = len(self.logged), time.monotonic()
+
+    def delivery(self, queue_id: str, within: float) -> Delivery:
+        """What became of the message, waited for `within` seconds at most."""
+        with self._lock:
+            self._match.ids.add(queue_id)
+        end, since = time.monotonic() + within, time.monotonic()
+        last: Delivery | None = None
+        while time.monotonic() < end:
+            made = delivery(queue_id, self._lines())
+            if made != last:
+                last, since = made, time.monotonic()
+            if made.state != "unknown" and time.monotonic() - since >= _SETTLE:
+                return made
+            time.sleep(_TICK)
+        return delivery(queue_id, self._lines())
+
+    def _lines(self) -> Sequence[Logged]:
+        with self._lock:
+            return list(self.logged)
+
+    def _add(self, seen: Seen) -> None:
+        with self._lock:
+            heapq.heappush(self._waiting, (seen.time, next(self._serial), seen))
+
+    def _tick(self) -> None:
+        while not self._over.wait(_TICK):
+            self._move(time.time() - LAG)
+
+    def _move(self, until: float) -> None:
+        """Take in what was logged; tell what is older than `until`. A line whose process was not known yet when it came
+        gets a second chance."""
+        with self._lock:
+            lines, self._unmatched = self._unmatched + self._follower.taken(), []
+            for line in lines:
+                if self._match.takes(line):
+                    self.logged.append(line)
+                    seen = self._match.seen(line)
+                    heapq.heappush(self._waiting, (seen.time, next(self._serial), seen))
+                elif time.time() - line.time < 5:
+                    self._unmatched.append(line)
+            while self._waiting and self._waiting[0][0] <= until:
+                self._tell(heapq.heappop(self._waiting)[2])

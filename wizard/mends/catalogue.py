@@ -1,0 +1,23 @@
+"""Steps beyond the howto's order: done when a command of their own asks for them, never by `plan`, `apply`, `status`.
+
+They are recorded, taken back and recovered as those of the order; whoever must know them by their id looks here."""
+
+from __future__ import annotations
+
+from wizard.model.plan import Step
+from wizard.steps import STEPS
+
+
+def extra() -> tuple[Step, ...]:
+    """One of each, for its id, its `needs` and `again`; imported here, for they are seldom needed."""
+    from wizard.mends import MENDS
+    from wizard.steps.certificate_install import CertificateInstall
+    from wizard.steps.certificate_renew import CertificateRenew
+
+    return CertificateRenew(), CertificateInstall(), *MENDS
+
+
+def find(step_id: str) -> Step:
+    """The step with this id, in the howto's order or beyond it. Raises KeyError."""
+    of_the_order = {item.id: item for item in STEPS}
+    return of_the_order.get(step_id) or {item.id: item for item in extra()}[step_id]

@@ -1,0 +1,1 @@
+"""The nouns: facts, answers, plans, events, claims. No I/O."""

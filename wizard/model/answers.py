@@ -1,0 +1,410 @@
+"""What the admin chose: typed, validated, TOML in and out. Every value is checked before anything sees it."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from wizard.model.firewall_names import NAMES
+
+MECHANISMS = ("pam", "shadow", "getpwent", "sasldb", "ldap", "kerberos5", "rimap")
+"""What Debian's saslauthd can ask (/etc/default/saslauthd)."""
+
+SERVABLE = ("LOGIN", "PLAIN")
+"""The SASL mechanisms saslauthd can serve: it needs the password itself (DEBIAN.md trap 7)."""
+
+MAX_FILE = 64 * 1024
+_MAX_LINE = 4096
+_MAX_DOTS = 20
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'[^']*'")
+_LOGIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}\Z")
+_HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*\.?\Z")
+_ZONE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}\Z")
+_ENDING = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
+_MAILBOX = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_{|}~.-]{1,64}(@[A-Za-z0-9.-]{1,253})?\Z")
+
+
+class AnswersError(Exception):
+    """A wrong answers file: which file, line and key, what is wrong, and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where sendmail listens. No addresses: every address, but an Addr= of your own in sendmail.mc stays."""
+
+    submission: tuple[str, ...] = ()
+    smtp: tuple[str, ...] = ()
+    ipv6: bool = False
+    implicit_tls: bool = False
+    local_submission: bool = False
+    """Programs of this host go on submitting on port 587: a listener without a login on 127.0.0.1, and no edit of submit.mc."""
+
+
+@dataclass(frozen=True)
+class Auth:
+    """Who checks the passwords, and which SASL mechanisms are offered. Left empty: as this host has it, else PAM with
+    LOGIN and PLAIN (`wizard.sendmail.password_source`); a file leaves the line out then."""
+
+    saslauthd_mechanism: str = ""
+    mechanisms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Test:
+    """What `msa-wizard test` uses when its options do not say otherwise. Never a password."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of its name
+
+    host: str = ""
+    user: str = ""
+    send_to: str = ""
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """Which firewall the ports are opened in, and the zone that leads outside where it has zones (empty: find it)."""
+
+    use: str = "auto"
+    zone: str = ""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """All answers; `Answers()` is the howto's own set-up."""
+
+    listen: Listen = field(default_factory=Listen)
+    auth: Auth = field(default_factory=Auth)
+    test: Test = field(default_factory=Test)
+    replace_mta: bool = False
+    """Only on the command line (--replace-mta): another MTA may be removed."""
+    firewall: Firewall = field(default_factory=Firewall)
+    confirm_within: int = 0
+    """Only on the command line (--confirm-within): seconds in which a change of the firewall must be confirmed, or it
+    is taken back; 0 when it need not be."""
+    confirm_typed: bool = False
+    """Whether the terminal may confirm it, too."""
+    watch_restart: int = 0
+    """Only on the command line (--watch-restart): seconds that sendmail's listeners are watched after its restart."""
+    accept: tuple[str, ...] = ()
+    """Ids of endings (`wizard.model.plan.Ending`) that may happen, here or with --accept; nothing else accepts one unasked."""
+
+
+_Section = Listen | Auth | Test | Firewall
+_SECTIONS: dict[str, type[Listen] | type[Auth] | type[Test] | type[Firewall]] = {
+    "listen": Listen,
+    "auth": Auth,
+    "test": Test,
+    "firewall": Firewall,
+}
+FIREWALL_CHOICES = ("auto", *NAMES, "none")
+"""What [firewall] use may be: the one that is active, one of several by its name, or none."""
+
+
+def load(path: Path) -> Answers:
+    """The answers in the TOML file at `path`. Raises AnswersError naming file, line, key and what is allowed."""
+    try:
+        text = _content(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise AnswersError(
+            f"{path}: not UTF-8 text (byte {error.start}). TOML is written in UTF-8."
+        ) from error
+    except FileNotFoundError:
+        raise AnswersError(
+            f"{path}: there is no such file. `msa-wizard answers > {path.name}` makes one."
+        ) from None
+    except (OSError, ValueError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise AnswersError(f"{_clean(str(path), 4096)}: cannot be read: {why}.") from error
+    return parse(text, str(path))
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a regular file. Never waits: not for the writer of a pipe, and not for a device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise AnswersError(f"{path}: not a regular file. Put the answers into a file of their own.")
+        content = file.read(MAX_FILE + 1)
+    if len(content) > MAX_FILE:
+        raise AnswersError(f"{path}: larger than {MAX_FILE // 1024} KiB, which no answers file is.")
+    return content
+
+
+def parse(text: str, name: str = "answers.toml") -> Answers:
+    """The answers in `text`; `name` stands in the error messages. Raises AnswersError."""
+    _check_shape(text, name)
+    try:
+        return _parsed(text, name)
+    except RecursionError:
+        raise AnswersError(
+            f"{name}: lists or tables within each other, far deeper than any answer has them."
+        ) from None
+
+
+def _check_shape(text: str, name: str) -> None:
+    """Refuse what no answers file holds and the parser would work on for long: its time grows with the square of a key's
+    parts. Raises AnswersError."""
+    if len(text) > MAX_FILE:
+        raise AnswersError(f"{name}: larger than {MAX_FILE // 1024} KiB, which no answers file is.")
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > _MAX_LINE:
+            raise AnswersError(
+                f"{name}, line {number}: longer than {_MAX_LINE} characters, which no line of an answers file is."
+            )
+        bare = _QUOTED.sub("", line).partition("#")[0]
+        if max(part.count(".") for part in re.split(r"[={,]", bare)) > _MAX_DOTS:
+            raise AnswersError(
+                f"{name}, line {number}: a key of more than {_MAX_DOTS} parts; the longest there is has two."
+            )
+
+
+def _parsed(text: str, name: str) -> Answers:
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise AnswersError(f"{name}: not valid TOML: {error}.") from error
+    except ValueError as error:  # a number of thousands of digits, which Python does not read
+        raise AnswersError(f"{name}: not valid TOML: {str(error).partition(';')[0]}.") from error
+    made: dict[str, _Section] = {}
+    accept = _accept(name, text, data.pop("accept", []))
+    for section, values in data.items():
+        if section not in _SECTIONS:
+            raise _Wrong(name, text, section, "", f"unknown section{_nearest(section, _SECTIONS)}")
+        if not isinstance(values, dict):
+            raise _Wrong(name, text, section, "", f"[{section}] must be a section with keys")
+        made[section] = _section(name, text, section, values)
+    answers = Answers(**made, accept=accept)  # type: ignore[arg-type]
+    _across(name, text, answers)
+    return answers
+
+
+def _accept(name: str, text: str, value: object) -> tuple[str, ...]:
+    try:
+        found = _typed(value, ())
+        assert isinstance(found, tuple)
+        return tuple(dict.fromkeys(ending_id(item) for item in found))
+    except ValueError as error:
+        raise _Wrong(name, text, "accept", "", str(error)) from error
+
+
+def ending_id(value: str) -> str:
+    """`value` when it can be the id of an ending, else ValueError saying what is allowed."""
+    if len(value) > 64 or not _ENDING.match(value):
+        raise ValueError(
+            f"{_shown(value)} is not the id of something that would end, such as cf-lines: "
+            "`msa-wizard plan` names them (letters a-z, digits and hyphens)"
+        )
+    return value
+
+
+class _Wrong(AnswersError):
+    def __init__(self, name: str, text: str, section: str, key: str, why: str) -> None:
+        where = f"{section}.{key}" if key else section
+        super().__init__(f"{name}, line {_line(text, section, key)}: {_clean(where)}: {why}.")
+
+
+def _section(name: str, text: str, section: str, values: dict[str, object]) -> _Section:
+    kind = _SECTIONS[section]
+    known = {item.name: item for item in fields(kind)}
+    made: dict[str, object] = {}
+    for key, value in values.items():
+        if key not in known:
+            raise _Wrong(name, text, section, key, f"unknown key{_nearest(key, known)}")
+        default = getattr(kind(), key)
+        try:
+            made[key] = _CHECKS[section, key](_typed(value, default))
+        except ValueError as error:
+            raise _Wrong(name, text, section, key, str(error)) from error
+    return kind(**made)  # type: ignore[arg-type]
+
+
+def _typed(value: object, default: object) -> object:
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise ValueError(f"must be true or false, not {_shown(value)}")
+        return value
+    if isinstance(default, tuple):
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ValueError(f'must be a list of strings such as ["..."], not {_shown(value)}')
+        return tuple(value)
+    if not isinstance(value, str):
+        raise ValueError(f"must be a string in quotes, not {_shown(value)}")
+    return value
+
+
+def _addresses(value: object) -> object:
+    assert isinstance(value, tuple)
+    for item in value:
+        try:
+            ipaddress.ip_address(item)
+        except ValueError:
+            raise ValueError(
+                f"{_shown(item)} is not an IP address such as 192.0.2.25 or 2001:db8::25"
+            ) from None
+        if "%" in item:
+            raise ValueError(f"{_shown(item)} has a scope, which sendmail cannot listen on")
+    normal = tuple(str(ipaddress.ip_address(item)) for item in value)
+    if len(set(normal)) != len(normal):
+        raise ValueError("an address stands twice; sendmail would stop serving its port within a minute")
+    return normal
+
+
+def _flag(value: object) -> object:
+    return value
+
+
+def _saslauthd_mechanism(value: object) -> object:
+    if value not in MECHANISMS:
+        raise ValueError(
+            f"{_shown(value)} is not a saslauthd mechanism; allowed: {', '.join(MECHANISMS)}; without the line it is as "
+            "this host has it"
+        )
+    return value
+
+
+def _firewall(value: object) -> object:
+    if value not in FIREWALL_CHOICES:
+        raise ValueError(f"{_shown(value)} is no firewall known here; allowed: {', '.join(FIREWALL_CHOICES)}")
+    return value
+
+
+def _mechanisms(value: object) -> object:
+    assert isinstance(value, tuple)
+    if not value:
+        raise ValueError(
+            f"needs at least one of {', '.join(SERVABLE)}; without the line it is as this host has it"
+        )
+    for item in value:
+        if item not in SERVABLE:
+            raise ValueError(
+                f"saslauthd cannot serve {_shown(item)}: clients that prefer it would be refused; "
+                f"allowed: {', '.join(SERVABLE)}"
+            )
+    return tuple(dict.fromkeys(value))
+
+
+def _pattern(pattern: re.Pattern[str], allowed: str) -> Callable[[object], object]:
+    def check(value: object) -> object:
+        assert isinstance(value, str)
+        if value and (len(value) > 320 or not pattern.match(value)):
+            raise ValueError(f"{_shown(value)} is not {allowed}")
+        return value
+
+    return check
+
+
+def host_name(value: str) -> str:
+    """`value` when it is a host name or an IP address, else ValueError saying what is allowed."""
+    try:
+        return str(ipaddress.ip_address(value.strip("[]")))
+    except ValueError:
+        if len(value) > 253 or not _HOSTNAME.match(value):
+            raise ValueError(
+                f"{_shown(value)} is not a host name (letters, digits, hyphens and dots) or an IP address"
+            ) from None
+        return value
+
+
+def _host(value: object) -> object:
+    return host_name(value) if isinstance(value, str) and value else value
+
+
+_CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
+    ("listen", "submission"): _addresses,
+    ("listen", "smtp"): _addresses,
+    ("listen", "ipv6"): _flag,
+    ("listen", "implicit_tls"): _flag,
+    ("listen", "local_submission"): _flag,
+    ("auth", "saslauthd_mechanism"): _saslauthd_mechanism,
+    ("auth", "mechanisms"): _mechanisms,
+    ("firewall", "use"): _firewall,
+    ("firewall", "zone"): _pattern(_ZONE, "the name of a zone (letters, digits and _ -, 32 at most)"),
+    ("test", "host"): _host,
+    ("test", "user"): _pattern(_LOGIN, "a login name (letters, digits and . _ @ + -, 64 at most)"),
+    ("test", "send_to"): _pattern(_MAILBOX, "a mail address"),
+}
+
+
+def _across(name: str, text: str, answers: Answers) -> None:
+    """The rules between answers."""
+    for key in ("submission", "smtp"):
+        parsed = [ipaddress.ip_address(item) for item in getattr(answers.listen, key)]
+        for version in (4, 6):
+            family = [item for item in parsed if item.version == version]
+            if len(family) > 1 and any(item.is_unspecified for item in family):
+                raise _Wrong(
+                    name, text, "listen", key, "an address that means all of them leaves room for no other"
+                )
+        if any(item.is_unspecified for item in parsed if item.version == 6) and any(
+            item.version == 4 for item in parsed
+        ):
+            raise _Wrong(
+                name, text, "listen", key, '"::" serves IPv4 as well: name it alone, or each address'
+            )
+        if parsed and answers.listen.ipv6 and all(item.version == 4 for item in parsed):
+            raise _Wrong(
+                name,
+                text,
+                "listen",
+                key,
+                "ipv6 = true, but no IPv6 address is listed; add one, or set it false",
+            )
+    others = [ipaddress.ip_address(item) for item in answers.listen.submission]
+    if answers.listen.local_submission and (
+        not others or any(item.is_unspecified or item.is_loopback for item in others)
+    ):
+        raise _Wrong(
+            name,
+            text,
+            "listen",
+            "local_submission",
+            "needs addresses in submission, none of them loopback: a listener on every address has 127.0.0.1 too",
+        )
+    smtp = [ipaddress.ip_address(item) for item in answers.listen.smtp]
+    if smtp and not any(item.is_unspecified or str(item) == "127.0.0.1" for item in smtp):
+        raise _Wrong(
+            name,
+            text,
+            "listen",
+            "smtp",
+            'add "127.0.0.1": mail of local programs goes through port 25 there (submit.mc) and would stop',
+        )
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    names = list(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?  Known: {', '.join(names)}" if near else f"; known: {', '.join(names)}"
+
+
+def _line(text: str, section: str, key: str) -> int:
+    """The line on which `section.key` stands, for messages; tomllib does not keep it."""
+    inside = not key
+    for number, line in enumerate(text.splitlines(), 1):
+        head = re.match(r"\s*\[\s*[\"']?([^\"'\]]+?)[\"']?\s*\]", line)
+        if head:
+            inside = head.group(1) == section
+            if inside and not key:
+                return number
+        elif (inside and re.match(rf"\s*[\"']?{re.escape(key or section)}[\"']?\s*[=.]", line)) or re.match(
+            rf"\s*{re.escape(section)}\s*[=.]", line
+        ):
+            return number
+    return 1
+
+
+def _clean(text: str, most: int = 80) -> str:
+    return "".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text)[:most]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int) and value.bit_length() > 200:
+        return "so large a number"
+    return _clean(repr(value))

@@ -1,0 +1,276 @@
+"""A frozen picture of the host. Steps decide on this alone; `wizard.gather.host` takes the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from snapshots.live.entry import Entry
+    from wizard.model.plan import Plan
+
+SENDMAIL_MC = "/etc/mail/sendmail.mc"
+SENDMAIL_CF = "/etc/mail/sendmail.cf"
+SENDMAIL_CONF = "/etc/mail/sendmail.conf"
+SASL_M4 = "/etc/mail/sasl/sasl.m4"
+STARTTLS_M4 = "/etc/mail/tls/starttls.m4"
+SASL_CONF = "/etc/mail/sasl/Sendmail.conf.2"
+SASL_LINK = "/usr/lib/sasl2/Sendmail.conf"
+SASLDB = "/etc/sasldb2"
+SASLPASSWD_CONF = "/usr/lib/sasl2/saslpasswd.conf"
+SERVER_CERT = "/etc/mail/tls/sendmail-server.crt"
+COMMON_KEY = "/etc/mail/tls/sendmail-common.key"
+SASLAUTHD_DEFAULT = "/etc/default/saslauthd"
+SASLAUTHD_INIT = "/etc/init.d/saslauthd"
+SYSTEMD_HOOK = "/lib/lsb/init-functions.d/40-systemd"
+SASLAUTHD_CONF = "/etc/saslauthd.conf"
+KRB5_CONF = "/etc/krb5.conf"
+PAM_SMTP = "/etc/pam.d/smtp"
+DEFAULT_FOLDER = "/etc/default"
+MUX = "/run/saslauthd/mux"
+MUX_FOLDER = "/run/saslauthd"
+CLIENT_CERT = "/etc/mail/tls/sendmail-client.crt"
+ALIASES_DB = "/etc/mail/aliases.db"
+ACCESS = "/etc/mail/access"
+HOSTS = "/etc/hosts"
+SUBMIT_MC = "/etc/mail/submit.mc"
+SUBMIT_CF = "/etc/mail/submit.cf"
+HOSTS_ALLOW = "/etc/hosts.allow"
+MTA_QUEUE = "/var/spool/mqueue"
+CLIENT_QUEUE = "/var/spool/mqueue-client"
+
+READ = (
+    SENDMAIL_MC,
+    SENDMAIL_CF,
+    SENDMAIL_CONF,
+    SASL_M4,
+    STARTTLS_M4,
+    SASL_CONF,
+    SASL_LINK,
+    SERVER_CERT,
+    COMMON_KEY,
+    SASLAUTHD_DEFAULT,
+    SASLAUTHD_INIT,
+    SASLAUTHD_CONF,
+    KRB5_CONF,
+    SYSTEMD_HOOK,
+    PAM_SMTP,
+    DEFAULT_FOLDER,
+    CLIENT_CERT,
+    ALIASES_DB,
+    ACCESS,
+    HOSTS,
+    SUBMIT_MC,
+    SUBMIT_CF,
+    HOSTS_ALLOW,
+    MUX_FOLDER,
+    MTA_QUEUE,
+    CLIENT_QUEUE,
+)
+"""The paths whose entries are part of the facts."""
+
+DECLARED = (SASL_LINK.lstrip("/"), SASLPASSWD_CONF.lstrip("/"))
+"""The paths outside /etc that a step may write (DEBIAN.md section sendmail)."""
+
+MTA_PACKAGES = (
+    "postfix",
+    "exim4-daemon-light",
+    "exim4-daemon-heavy",
+    "exim4-base",
+    "opensmtpd",
+    "courier-mta",
+    "nullmailer",
+    "msmtp-mta",
+    "ssmtp",
+    "dma",
+    "esmtp-run",
+    "lsb-invalid-mta",
+    "citadel-server",
+)
+"""Packages that apt would remove for sendmail: all provide mail-transport-agent."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """From /etc/os-release: id `debian`, version `12` (empty on testing and sid), the name shown to people."""
+
+    id: str
+    version: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service as the init system sees it. `active` is its word, which DEBIAN.md trap 3 forbids to believe."""
+
+    name: str
+    exists: bool = False
+    enabled: bool = False
+    active: str = "unknown"
+    native: bool = False
+    masked: bool = False
+    """Whether the admin has forbidden every start of it (systemctl(1), mask)."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running process: its command line, and when it started (seconds since the epoch)."""
+
+    pid: int
+    name: str
+    argv: tuple[str, ...]
+    started: float
+    state: str = ""
+    """The kernel's letter for it (proc(5)): T is stopped, and answers nobody."""
+    unit: str | None = None
+    """The systemd unit that it is counted to, empty for none; None where that is not known, or not ours to judge."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP socket that listens; `process` is None when it may not be seen."""
+
+    address: str
+    port: int
+    process: str | None
+    pid: int | None
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """What was found of a firewall (howto 3.8): its name, whether it is active, and why that is believed.
+
+    `trouble` is why its rules could not be read, where it is active and they could not."""
+
+    name: str
+    active: bool
+    says: str
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the steps know of the host at one moment."""
+
+    euid: int
+    release: Release
+    init: Literal["systemd", "sysv"]
+    """`systemd` or `sysv` (PID 1 is something else: init scripts are run)."""
+    hostname: str
+    fqdn: str
+    """What `hostname -f` says, empty when it fails."""
+    fqdn_resolves: bool
+    addresses: tuple[str, ...]
+    ipv6: bool
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """Installed packages of interest: name to version."""
+    services: Mapping[str, Service] = field(default_factory=dict)
+    processes: tuple[Process, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    saslauthd_says: str | None = None
+    """What answered on saslauthd's socket, None when nothing did."""
+    files: Mapping[str, Entry | None] = field(default_factory=dict)
+    unreadable: frozenset[str] = frozenset()
+    shipped: Mapping[str, Entry] = field(default_factory=dict)
+    """Files as the packages in apt's cache ship them, for planning before they are installed."""
+    apt_plan: tuple[str, ...] | None = None
+    """What apt says it would do (`Inst ...`, `Remv ...`), None when not asked."""
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    sasl_conf: str | None = SASL_CONF
+    """The Sendmail.conf that libsasl2 reads, links followed; None where it finds none."""
+    sasl_place: str = SASL_LINK
+    """Where it finds that: Debian's link, or a place of the admin's that is looked into before."""
+    sasl_plugins: frozenset[str] = frozenset()
+    """The plug-ins of libsasl2 that are here: `libplain`, `libsasldb`."""
+    sasldb: tuple[str, ...] | None = ()
+    """The users of sasldb, as `name@realm`; None where there is one and its users cannot be listed."""
+    cf_from_mc: str | None = None
+    """What m4 makes of the live sendmail.mc, None when m4 failed or could not be asked."""
+    submit_from_mc: str | None = None
+    """What m4 makes of the live submit.mc, None when m4 failed, could not be asked, or there is none."""
+    cf_newest: bool = False
+    """Whether sendmail.cf is not older than sendmail.mc and what that includes: what it lacks then was taken out by hand."""
+    cf_earlier: tuple[str, ...] = ()
+    """What m4 makes of the sendmail.mc's that stood beside this sendmail.cf since it was made, where the history knows
+    them: steps edit the one before the other is made again."""
+    tls_missing: frozenset[str] = frozenset()
+    """Files for TLS that sendmail.cf names, or would name when made again, and that are not there."""
+    cf_changed: float = 0.0
+    """When the newest of what sendmail reads only at start was changed, seconds since the epoch."""
+    without_tls: tuple[str, ...] = ()
+    """Why sendmail would offer no STARTTLS with what m4 makes of sendmail.mc (`wizard.sendmail.cf_needs`)."""
+    without_start: str = ""
+    """Why sendmail would not start once sendmailconfig has run, empty where it would (`wizard.sendmail.cf_needs`)."""
+    mail_owner: str = ""
+    """Who has to be TrustedUser for maps to be made in /etc/mail; empty where that is root."""
+    mc_changed: float = 0.0
+    """When the newer of sendmail.mc and sendmail.cf was changed, seconds since the epoch."""
+    firewalls: tuple[Firewall, ...] = ()
+    rules: Mapping[str, str] | None = field(default_factory=dict)
+    """The live rules as each tool prints them: `nft` (JSON), `iptables` and `ip6tables` (as saved), `firewalld` (all
+    zones). None where only root may see them."""
+    outside: frozenset[str] = frozenset()
+    """Network devices that lead to other machines."""
+    ssh_port: int | None = None
+    """The port of the SSH connection that this runs in, None where it runs in none."""
+    tools: frozenset[str] = frozenset()
+    """Which of the commands asked for by the steps exist."""
+    disk_free: int = 0
+    """Bytes free below /var."""
+    usr_readonly: bool = False
+    """Whether /usr is mounted for reading alone."""
+    taken: float = 0.0
+    """When the picture was taken, on the monotonic clock, in seconds."""
+    planned: frozenset[str] = frozenset()
+    """Ids of earlier steps that have something to do, when planning a sequence without doing it."""
+    assumed: frozenset[str] = frozenset()
+    """Paths whose text is a package's, because the package is only going to be installed."""
+
+    def text(self, path: str) -> str | None:
+        """The content of `path` as text that keeps every byte (Latin-1), None when absent or no regular file.
+
+        Raises PermissionError when only root may read it."""
+        if path in self.unreadable:
+            raise PermissionError(f"{path} can only be read by root")
+        entry = self.files.get(path)
+        return entry.content.decode("latin-1") if entry is not None and entry.kind == "file" else None
+
+    def process(self, name: str) -> Process | None:
+        """The process called `name` that listens, else the oldest: a child busy with a connection outlives a restart."""
+        found = [item for item in self.processes if item.name == name]
+        listening = {item.pid for item in self.listeners}
+        found = [item for item in found if item.pid in listening] or found
+        return min(found, key=lambda item: item.started) if found else None
+
+    def after(self, plan: Plan) -> Facts:
+        """These facts as they will be for the next step's plan, once `plan` has been carried out."""
+        from wizard.model.plan import Outcome
+
+        if plan.outcome not in (Outcome.PENDING, Outcome.LATER):
+            return self
+        files, groups, assumed = dict(self.files), dict(self.groups), set(self.assumed)
+        made, earlier, submit = self.cf_from_mc, self.cf_earlier, self.submit_from_mc
+        for change in plan.changes:
+            if change.kind == "file":
+                files[change.path] = change.after  # type: ignore[attr-defined]
+                if change.path == SUBMIT_MC:  # type: ignore[attr-defined]
+                    submit = change.gives or submit  # type: ignore[attr-defined]
+                elif change.gives is not None:  # type: ignore[attr-defined]
+                    earlier = (made, *earlier) if made is not None else earlier
+                    made = change.gives  # type: ignore[attr-defined]
+            elif change.kind == "packages":
+                for path, entry in self.shipped.items():
+                    if files.get(path) is None:
+                        files[path] = entry
+                        assumed.add(path)
+        return replace(
+            self,
+            files=files,
+            groups=groups,
+            cf_from_mc=made,
+            cf_earlier=earlier,
+            submit_from_mc=submit,
+            planned=self.planned | {plan.step},
+            assumed=frozenset(assumed),
+        )

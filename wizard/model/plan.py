@@ -1,0 +1,205 @@
+"""The nouns everything else speaks in: Step, Plan, Change, Effect, Check (DESIGN.md sections 1 and 3)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    from wizard.changes.claim import Claim
+    from wizard.model.answers import Answers
+    from wizard.model.facts import Facts
+    from wizard.system.host import Host
+
+Say = Callable[[str], None]
+"""Takes one line of live output of a change (no newline, any characters; the receiver cleans it)."""
+
+
+class Outcome(StrEnum):
+    """What a plan amounts to."""
+
+    PENDING = "pending"
+    DONE = "done"
+    NOT_APPLICABLE = "not-applicable"
+    LATER = "later"
+    BLOCKED = "blocked"
+
+
+class Sign(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One look at reality: `says` is a sentence, `remedy` what the admin can do about it."""
+
+    id: str
+    sign: Sign
+    says: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a change shows before it is made: a title, a unified diff, and the commands it runs."""
+
+    title: str
+    diff: str = ""
+    commands: tuple[str, ...] = ()
+
+
+class Effect(Protocol):
+    """What an applied change left behind that is not a file: it can be taken back, and it can be recorded."""
+
+    def undo(self, host: Host, say: Say) -> None:
+        """Bring back the state recorded before the change. Raises ChangeError when it cannot."""
+
+    def claim(self, host: Host) -> Claim:
+        """What of the differences below /etc it may call its own. Raises HostError."""
+
+    def record(self) -> dict[str, object]:
+        """The state before and after, as JSON-ready values without secrets."""
+
+
+class Change(Protocol):
+    """One change to the machine. The closed set is in `wizard.changes`."""
+
+    @property
+    def kind(self) -> str:
+        """`file`, `packages`, `service`, `command`, `dialogue`, `rules` or `watch`."""
+
+    @property
+    def touches(self) -> tuple[str, ...]:
+        """The files and folders it may write, as absolute paths; undo restores them from the snapshot."""
+
+    def describe(self) -> Description:
+        """What will be shown, which is exactly what will be done."""
+
+    def expect(self, host: Host) -> Effect:
+        """What it will leave behind, as far as that is known before: enough to undo it, should nobody live to see its
+        end. Raises HostError."""
+
+    def apply(self, host: Host, say: Say) -> Effect:
+        """Do it. Raises StaleError when the machine is no longer what `describe` showed, else ChangeError."""
+
+
+class ChangeError(Exception):
+    """A change failed: what, why, and what to do next, in one message. `effect` is what it had done by then."""
+
+    def __init__(self, message: str, effect: Effect | None = None) -> None:
+        super().__init__(message)
+        self.effect = effect
+
+
+class StaleError(ChangeError):
+    """The machine is no longer what the diff showed; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Something that works on this host, and would end with a plan: it is carried out only when `id` is accepted.
+
+    `id` is one per kind of thing, a word of a-z, 0-9 and hyphens that an admin can type; `lines` are from outside."""
+
+    id: str
+    says: str
+    """What ends, and for whom: a sentence without its full stop."""
+    lines: tuple[str, ...] = ()
+    """What exactly, a line each: all of them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a step would do now. `reason` says why, also (and above all) when there is nothing to do."""
+
+    step: str
+    outcome: Outcome
+    reason: str
+    changes: tuple[Change, ...] = ()
+    notes: tuple[str, ...] = ()
+    remedy: tuple[str, ...] = ()
+    ends: tuple[Ending, ...] = ()
+    """What works now and would end with it; pending plans only."""
+
+    @classmethod
+    def pending(
+        cls,
+        step: str,
+        reason: str,
+        *changes: Change,
+        notes: tuple[str, ...] = (),
+        ends: tuple[Ending, ...] = (),
+    ) -> Plan:
+        """There is something to do."""
+        return cls(step, Outcome.PENDING, reason, changes, notes, ends=ends)
+
+    @classmethod
+    def done(cls, step: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:
+        """Already done because `reason`."""
+        return cls(step, Outcome.DONE, reason, notes=notes)
+
+    @classmethod
+    def not_applicable(cls, step: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:
+        """Does not apply because `reason`."""
+        return cls(step, Outcome.NOT_APPLICABLE, reason, notes=notes)
+
+    @classmethod
+    def later(cls, step: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:
+        """Can only be decided once something named in `reason` has happened."""
+        return cls(step, Outcome.LATER, reason, notes=notes)
+
+    @classmethod
+    def blocked(cls, step: str, reason: str, *remedy: str) -> Plan:
+        """Must not be done on this host; `remedy` lists what the admin can do, a line each."""
+        return cls(step, Outcome.BLOCKED, reason, remedy=remedy)
+
+    def waits_for(self, accepted: Collection[str]) -> tuple[Ending, ...]:
+        """The endings whose ids are not `accepted`: while there are any, it must not be carried out."""
+        return tuple(ending for ending in self.ends if ending.id not in accepted)
+
+
+class Step(ABC):
+    """One step of the howto. Stateless: everything it knows comes in as facts and answers."""
+
+    id: ClassVar[str]
+    howto: ClassVar[str]
+    title: ClassVar[str]
+    why: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    reports: ClassVar[bool] = False
+    """It never changes anything, and its checks are the result."""
+    tells: ClassVar[bool] = False
+    """Its checks are told also when it has nothing to do."""
+    takes_back: ClassVar[tuple[str, ...]] = ()
+    """Earlier steps of the same run that are taken back too when this one fails: the daemon must come up again."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Paths that its plan looks at beyond those that every picture of the host has (`facts.READ`)."""
+        return ()
+
+    def request(self) -> dict[str, object]:
+        """What `again` needs, as JSON-ready values without secrets: the journal keeps it."""
+        return {}
+
+    def again(self, host: Host, request: Mapping[str, object]) -> Step:
+        """This step as `request` tells of it, after a run was killed.
+
+        Raises HostError when it cannot be made again; it can only be undone then."""
+        return self
+
+    @abstractmethod
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Decide what is to be done. Pure: no I/O beyond the facts."""
+
+    @abstractmethod
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Look at reality after the step (facts are fresh). A check that FAILED undoes the step."""

@@ -1,0 +1,1 @@
+"""apt and dpkg: run, watched, and asked what is whose."""

@@ -1,0 +1,1 @@
+"""The kernel's packet filter: its rules, and what becomes of a packet."""

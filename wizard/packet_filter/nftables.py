@@ -1,0 +1,172 @@
+"""The rules of nftables as `nft -j list ruleset` prints them (libnftables-json(5)). Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from wizard.packet_filter.walk import Chain, Match, Packet, Rule, Verdict, both, negated, when
+
+Json = Any
+_FAMILIES = {"inet": (4, 6), "ip": (4,), "ip6": (6,)}
+_WORDS = ("accept", "drop", "reject", "jump", "goto", "return")
+_NEUTRAL = frozenset({"counter", "log", "comment", "mangle", "notrack"})
+
+
+@dataclass(frozen=True)
+class BaseChain:
+    """A chain that the kernel calls for every packet to this host: its table, name, the families it sees."""
+
+    family: str
+    table: str
+    name: str
+    priority: int
+    families: tuple[int, ...]
+
+    @property
+    def words(self) -> str:
+        """As nft names it."""
+        return f"{self.family} {self.table} {self.name}"
+
+
+@dataclass(frozen=True)
+class Ruleset:
+    """All live rules; chains are keyed by family, table and name, as in `inet filter input`."""
+
+    inputs: tuple[BaseChain, ...] = ()
+    chains: Mapping[str, Chain] = field(default_factory=dict)
+
+
+def ruleset(text: str) -> Ruleset:
+    """The rules in the JSON `text`. Raises ValueError for what is none."""
+    items = json.loads(text)["nftables"] if text.strip() else []
+    sets = {_key(item["set"]): item["set"].get("elem", []) for item in items if "set" in item}
+    rules: dict[str, list[Json]] = {}
+    for item in items:
+        if "rule" in item:
+            rule = item["rule"]
+            rules.setdefault(f"{rule['family']} {rule['table']} {rule['chain']}", []).append(rule)
+    chains, inputs = {}, []
+    for item in items:
+        if "chain" not in item:
+            continue
+        chain, key = item["chain"], _key(item["chain"])
+        policy = Verdict(chain["policy"]) if chain.get("policy") in ("accept", "drop") else None
+        chains[key] = Chain(key, tuple(_rule(rule, sets) for rule in rules.get(key, [])), policy)
+        if chain.get("hook") == "input" and chain.get("type") == "filter" and chain["family"] in _FAMILIES:
+            inputs.append(
+                BaseChain(
+                    chain["family"],
+                    chain["table"],
+                    chain["name"],
+                    int(chain.get("prio", 0)),
+                    _FAMILIES[chain["family"]],
+                )
+            )
+    return Ruleset(tuple(sorted(inputs, key=lambda base: base.priority)), chains)
+
+
+def _key(item: Json) -> str:
+    return f"{item['family']} {item['table']} {item['name']}"
+
+
+def _rule(rule: Json, sets: Mapping[str, Json]) -> Rule:
+    where = f"{rule['family']} {rule['table']}"
+
+    def judge(packet: Packet) -> tuple[Match, Verdict, str]:
+        found, verdict, target = Match.ALWAYS, Verdict.NONE, ""
+        for expression in rule.get("expr", []):
+            name, body = (
+                next(iter(expression.items())) if isinstance(expression, dict) else (expression, None)
+            )
+            if name == "match":
+                found = both(found, _match(body, packet, where, sets))
+            elif name in _WORDS:
+                verdict, target = _verdict(expression, where)
+            elif name == "vmap":
+                taken, verdict, target = _map(body, packet, where, sets)
+                found = both(found, taken)
+            elif name not in _NEUTRAL:
+                found = both(found, Match.PERHAPS)
+        if verdict is Verdict.NONE and any("log" in each for each in rule.get("expr", [])):
+            verdict = Verdict.LOG
+        return found, verdict, target
+
+    return Rule(rule["handle"], judge, rule.get("comment", ""))
+
+
+def _verdict(expression: Json, where: str) -> tuple[Verdict, str]:
+    name, body = next(iter(expression.items()))
+    if name == "reject":
+        return Verdict.DROP, ""
+    target = f"{where} {body['target']}" if name in ("jump", "goto") else ""
+    return Verdict(name), target
+
+
+def _match(body: Json, packet: Packet, where: str, sets: Mapping[str, Json]) -> Match:
+    values = list(_values(body["right"], where, sets))
+    found = _holds(body["left"], values, packet)
+    if body["op"] in ("==", "in"):
+        return found
+    return negated(found) if body["op"] == "!=" else Match.PERHAPS
+
+
+def _holds(left: Json, values: list[Json], packet: Packet) -> Match:
+    """Whether what `left` reads of the packet is one of `values`."""
+    match left:
+        case {"payload": {"protocol": "tcp" | "th", "field": "dport"}}:
+            return when(any(_in_range(packet.port, value) for value in values))
+        case {"payload": {"protocol": "udp" | "icmp" | "icmpv6" | "udplite" | "sctp" | "dccp"}}:
+            return Match.NEVER
+        case {"meta": {"key": "iifname" | "iif"}}:
+            found = [packet.by(str(value)) for value in values]
+            return next((kind for kind in (Match.ALWAYS, Match.PERHAPS) if kind in found), Match.NEVER)
+        case {"meta": {"key": "l4proto"}} | {"payload": {"field": "protocol" | "nexthdr"}}:
+            return when(bool({"tcp", 6} & set(values)))
+        case {"meta": {"key": "nfproto"}}:
+            return when({4: "ipv4", 6: "ipv6"}[packet.family] in values)
+        case {"ct": {"key": "state"}}:
+            return when("new" in values)
+        case {"fib": {"result": "type"}}:
+            return when("local" in values)
+        case {"payload": {"protocol": "ip"}} if packet.family == 6:
+            return Match.NEVER
+        case {"payload": {"protocol": "ip6"}} if packet.family == 4:
+            return Match.NEVER
+        case _:
+            return Match.PERHAPS
+
+
+def _map(body: Json, packet: Packet, where: str, sets: Mapping[str, Json]) -> tuple[Match, Verdict, str]:
+    if not isinstance(body["data"], dict):  # a named map
+        return Match.PERHAPS, Verdict.NONE, ""
+    found = Match.NEVER
+    for key, verdict in body["data"].get("set", []):
+        taken = _holds(body["key"], list(_values(key, where, sets)), packet)
+        if taken is Match.ALWAYS:
+            return (taken, *_verdict(verdict, where))
+        found = Match.PERHAPS if taken is Match.PERHAPS else found
+    return found, Verdict.NONE, ""
+
+
+def _values(right: Json, where: str, sets: Mapping[str, Json]) -> Iterator[Json]:
+    match right:
+        case {"set": several} | list(several):
+            for value in several:
+                yield from _values(value, where, sets)
+        case str(name) if name.startswith("@"):
+            yield from _values(sets.get(f"{where} {name[1:]}", []), where, sets)
+        case {"elem": {"val": value}}:
+            yield value
+        case _:
+            yield right
+
+
+def _in_range(port: int, value: Json) -> bool:
+    match value:
+        case {"range": [int(low), int(high)]}:
+            return low <= port <= high
+        case _:
+            return bool(value == port)

@@ -1,0 +1,133 @@
+"""A rehearsal's outcome as text, Markdown or HTML. Every word from outside is cleaned."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from templates import render
+from wizard.rehearse.attribution import PACKAGES, Explained
+from wizard.rehearse.outcome import Rehearsal
+from wizard.render.text import clean
+from wizard.steps import STEPS
+
+_FILES = {"text": "txt", "md": "md", "html": "html", "screen": "screen"}
+_LISTED = 40
+"""Paths of one group that are named one by one; more than that, and they are counted."""
+_LONGEST = 200
+"""Lines of one diff; generated files have thousands."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The paths that one step, or one daemon, wrote."""
+
+    by: str
+    paths: tuple[Explained, ...]
+    listed: bool
+
+
+def shown(made: Rehearsal, form: str) -> str:
+    """The outcome as `md`, `html`, `text` (what follows the live output) or `screen` (without diffs)."""
+    steps = {step.id for step in STEPS}
+    groups: dict[str, list[Explained]] = {}
+    for item in made.paths:
+        if item.by:
+            groups.setdefault(item.by, []).append(Explained(clean(item.path), item.how, item.by))
+    order = [step.id for step in STEPS]
+    names = sorted(groups, key=lambda name: (order.index(name) if name in steps else len(order), name))
+    return render(
+        f"rehearsal.{_FILES[form]}.j2",
+        ok=made.ok,
+        verdict=_words(made.verdict),
+        host=clean(made.host),
+        release=clean(made.release),
+        when=time.strftime("%F %R %Z"),
+        notes=[_words(note) for note in made.notes],
+        init="systemd" if made.systemd else "init scripts, as this host does",
+        memory=-(-made.memory >> 20),
+        limit=made.limit >> 20,
+        seconds=f"{made.seconds:.1f}",
+        apply_seconds=f"{made.apply_seconds:.1f}",
+        total=len(made.paths),
+        groups=[
+            Group(
+                "files of the packages" if name == PACKAGES else name,
+                tuple(groups[name]),
+                name in steps and len(groups[name]) <= _LISTED,
+            )
+            for name in names
+        ],
+        unknown=[Explained(clean(item.path), item.how, "") for item in made.unknown],
+        rollback_lines=[_words(line) for line in rollback_lines(made)],
+        conversation=[_line(item) for item in made.login.get("lines", ())],
+        login_why=_words(str(made.login.get("why") or "the rehearsal ended before it")),
+        log=[clean(line) for line in made.log],
+        steps=[_step(made, item) for item in made.run.get("steps", ())],
+        ends=[
+            {"id": item["id"], "says": _words(item["says"]), "lines": [clean(line) for line in item["lines"]]}
+            for item in made.ends
+        ],
+    )
+
+
+def _words(text: str) -> str:
+    return " ".join(clean(line).strip() for line in text.splitlines())
+
+
+def _line(item: dict[str, Any]) -> str:
+    sign = {"server": "<", "client": ">"}.get(item["who"], "#")
+    return f"{sign} {clean(item['text']):<60}" + (f"  {item['explanation']}" if item["explanation"] else "")
+
+
+def _step(made: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
+    name = step["step"]
+    stops = {"failed": "FAILED", "undecided": "STOPS HERE"}
+    stopped = next((word for key, word in stops.items() if made.run.get(key) == name), str(step["outcome"]))
+    state = "done" if step["commit"] else stopped
+    return {
+        "step": name,
+        "title": step["title"],
+        "reason": _words(step["reason"]),
+        "state": state,
+        "seconds": f"{made.step_seconds[name]:.1f}" if name in made.step_seconds else "",
+        "changes": [
+            {
+                "title": _words(change["title"]),
+                "commands": [clean(line) for line in change["commands"]],
+                "diff": _diff(change["diff"]),
+            }
+            for change in step["changes"]
+        ],
+        "checks": [{"sign": item["sign"], "says": _words(item["says"])} for item in step["checks"]],
+    }
+
+
+def _diff(diff: str) -> str:
+    lines = [clean(line) for line in diff.splitlines()]
+    more = [f"... {len(lines) - _LONGEST} lines more"] if len(lines) > _LONGEST else []
+    return "\n".join([*lines[:_LONGEST], *more])
+
+
+def rollback_lines(made: Rehearsal) -> list[str]:
+    """What the rollback proved, a sentence each."""
+    back = made.rollback
+    if not back:
+        return ["nothing was taken back: the rehearsal ended before it"]
+    if back.get("nothing"):
+        said = ["there was nothing to take back: no step had anything to do"]
+    else:
+        said = [f"all steps were taken back in {back.get('took', 0):.1f} s"]
+    if back.get("failed"):
+        said = [f"FAILED: {back['failed']}"]
+    said += [f"FAILED: not undone: {line}" for line in back.get("not_undone") or ()]
+    said += [f"left: {line}" for line in back.get("left") or ()]
+    said += [f"FAILED: {line}" for line in made.different]
+    said += [f"FAILED: {item.path} is not as it was before ({item.how})" for item in made.left]
+    if made.clean:
+        said += [
+            "every file is as it was before, with mode, owner and attributes; logs and the books of apt and dpkg apart",
+            "packages, listeners and what starts at boot are as before",
+        ]
+    return said

@@ -1,0 +1,1 @@
+"""Plans, runs and reports as text, JSON and TOML."""

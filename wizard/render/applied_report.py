@@ -1,0 +1,74 @@
+"""What was done on this host, for the file: steps, diffs, how to undo. Only what anybody on the host may read."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from templates import render
+from wizard.changes.file import file_diff
+from wizard.engine.overview import Overview
+from wizard.model.plan import Check, Sign
+from wizard.rollback.targets import applied
+from wizard.steps import STEPS
+
+if TYPE_CHECKING:
+    from snapshots.live.entry import Entry
+    from snapshots.store import Commit, Store
+
+FORMATS = ("md", "html")
+_WORDS = {Sign.OK: "ok", Sign.WARNING: "warning", Sign.FAILED: "FAILED", Sign.UNKNOWN: "unknown"}
+LONGEST = 200
+"""Lines of one diff; generated files have thousands."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A path that a step changed, with its diff where anybody may read the file."""
+
+    path: str
+    diff: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """An applied step that stands."""
+
+    commit: Commit
+    changes: tuple[Change, ...]
+
+
+def report(form: str, overview: Overview, store: Store | None, checks: tuple[Check, ...] = ()) -> str:
+    """The report in one of FORMATS. Raises StoreError."""
+    done = (
+        [Done(item, _changes(store, item)) for item in reversed(applied(overview.commits))] if store else []
+    )
+    states = overview.states
+    return render(
+        f"report.{form}.j2",
+        host=overview.facts.fqdn or overview.facts.hostname,
+        release=overview.facts.release.name,
+        when=_now(),
+        steps=[(step, states[step.id], overview.plans[step.id].reason) for step in STEPS],
+        done=done,
+        checks=[(_WORDS[item.sign], item.says) for item in (*overview.checks, *checks)],
+    )
+
+
+def _now() -> str:
+    return time.strftime("%F %R %Z")
+
+
+def _changes(store: Store, commit: Commit) -> tuple[Change, ...]:
+    return tuple(Change(f"/{path}", _diff(path, *pair)) for path, pair in store.changes(commit).items())
+
+
+def _diff(path: str, before: Entry | None, after: Entry | None) -> str:
+    if any(
+        entry is not None and (entry.kind != "file" or not entry.mode & 0o004) for entry in (before, after)
+    ):
+        return ""
+    lines = file_diff(f"/{path}", before, after).splitlines()
+    more = [f"... {len(lines) - LONGEST} lines more"] if len(lines) > LONGEST else []
+    return "\n".join([*lines[:LONGEST], *more])

@@ -1,0 +1,1 @@
+"""Rolling back steps, and recovering from a run that was killed."""

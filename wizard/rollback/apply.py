@@ -1,0 +1,347 @@
+"""A rollback at work: packages, files, what is made anew, services, a look at it all; or all of it back again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snapshots.errors import StoreError
+from wizard.changes import CommandChange, DialogueChange, FileChange, ServiceChange
+from wizard.changes.records import intent
+from wizard.changes.service import is_there, reload_units, stays_down
+from wizard.engine.execute import Done, carry_out
+from wizard.engine.journal import Journal
+from wizard.engine.recorder import Recorder, Targets
+from wizard.gather.host import READ_AT_START, look
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.generated_files import derived, same_but_dated, source_of
+from wizard.model.plan import Change, ChangeError, Check, Effect, Outcome, Say, Sign
+from wizard.packages.witness import forget
+from wizard.rollback.plan import FROM_MC, Rollback, newer_sources, old_maps
+from wizard.rollback.targets import FOLLOWING
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.sendmailconfig import no_room
+from wizard.steps import STEPS
+from wizard.steps.restart import Restart, stale
+from wizard.steps.saslauthd_start import answers_on_socket
+from wizard.system.host import Host, HostError
+
+if TYPE_CHECKING:
+    from snapshots.live.entry import Entry
+    from snapshots.store import Store
+    from wizard.engine.provenance import States
+
+
+_SENDMAIL = {path.lstrip("/") for path in (*READ_AT_START, f.SENDMAIL_CONF)}
+_SASLAUTHD = "etc/default/saslauthd"
+_MC, _CF = f.SENDMAIL_MC.lstrip("/"), f.SENDMAIL_CF.lstrip("/")
+
+
+@dataclass
+class Undone:
+    """What a rollback came to: `failed` says why it was itself undone, `not_undone` what of it could not be."""
+
+    commit: str | None = None
+    checks: list[Check] = field(default_factory=list)
+    left: tuple[str, ...] = ()
+    failed: str | None = None
+    undone: tuple[str, ...] = ()
+    not_undone: tuple[str, ...] = ()
+
+
+@dataclass
+class RollbackSession:
+    """Does what a Rollback says, with the journal open."""
+
+    host: Host
+    store: Store
+    journal: Journal
+    recorder: Recorder
+    say: Say
+    interrupt: Callable[[], None]
+    operation: str = "rollback"
+    over: bool = False
+    """A killed run was here before: what differs from the snapshot is its doing, and what fails is tried again."""
+    done: Done = field(default_factory=Done)
+    claims: list[Effect] = field(default_factory=list)
+    """Packages that went, also in the killed run: what went with them, and was not theirs, comes back."""
+    _newer: list[str] = field(default_factory=list, init=False)
+    _head: str = field(default="", init=False)
+    """The commit that holds everything as it was before the first file was changed."""
+    _late: States = field(default_factory=dict, init=False)
+    """What others have changed between the plan and that commit."""
+    _down: bool = field(default=False, init=False)
+    """Whether sendmail did not start, and may stay so."""
+
+    def run(self, rollback: Rollback, facts: Facts) -> Undone:
+        """Take back, look, record: one commit. What fails, or leaves the daemon without a listener that it had, is
+        undone. Raises OSError when the journal cannot be written; then nothing was changed."""
+        self._head = rollback.reversal.head
+        self.journal.step(self.operation, self._head)
+        left = list(rollback.left)
+        try:
+            self._take_back(rollback, facts, left)
+            now = look(self.host)
+            self._listens(rollback, facts, now, left)
+            self.recorder.settle(self.done.effects, self.say)
+            commit = self._commit(rollback, left)
+        except Exception as error:
+            # Whatever it was, also a mistake of ours: it is taken back whole, or not at all.
+            why = str(error) or type(error).__name__
+            done = Undone(failed=why) if self.over else self._undo(why, facts, self._head)
+            if isinstance(error, ChangeError | HostError | StoreError | OSError):
+                return done
+            raise
+        self.journal.settled()
+        self.recorder.drift()  # what others did meanwhile
+        forget()
+        checks = [] if rollback.target.everything else _checks(rollback, now)
+        return Undone(commit, checks, tuple(left))
+
+    def _take_back(self, rollback: Rollback, facts: Facts, left: list[str]) -> None:
+        for stop in rollback.stops:
+            self._do(stop)
+        if rollback.packages is not None:
+            self._record_others()
+            self.claims.append(rollback.packages.expect(self.host))
+            self._do(rollback.packages)
+        elif self.over:  # apt was done, and what follows it perhaps not
+            rollback.wanted.packages.dress(self.host)
+        written = self._files(rollback)
+        reload_units(self.host, written)
+        for rules in rollback.wanted.rules:  # after the files: shorewall and a boot make them out of these
+            self._do(rules)
+        now = look(self.host)
+        if rollback.regenerate and f.SENDMAIL_MC in now.files and now.files[f.SENDMAIL_MC] is not None:
+            now = self._made_anew(now, left)
+        elif _MC in written and _CF not in written and _is_made(now):
+            self._newer_than_mc()  # else a start makes it again, with another date
+        for service in self._services(rollback, facts, now, written):
+            try:
+                self._do(service)
+            except ChangeError as error:
+                if service.name != "sendmail" or not rollback.may_stay_down:
+                    raise
+                left.append(stays_down(service.init, error))
+                self._down = True
+        self._maps_as_recorded(rollback)
+        for path in self._newer:  # last, for each start of sendmail makes a map that is older than its source
+            self._again(f"/{path}")
+
+    def _record_others(self) -> None:
+        """What others have done since the rollback was planned: the packages that go may take it along."""
+        if self.over:  # what differs is of the killed run as well: Recovery has recorded what is not
+            return
+        self.recorder.drift()
+        if self.recorder.head() != self._head:
+            self._head = self.recorder.head()
+            paths = [each.path for each in self.store.changed(self.store.find(self._head))]
+            self._late = self.store.entries(self._head, paths)
+            self.journal.step(self.operation, self._head)
+            for effect in self.done.effects:  # a step that begins anew has nothing in the journal yet
+                self.journal.change((), intent(effect))
+
+    def _with_late(self, targets: Targets) -> dict[str, tuple[Entry | None, Entry | None]]:
+        """The targets, with what others have done to these paths since the rollback was planned; their folders stay."""
+        found = dict(targets)
+        for path in targets.keys() & self._late.keys():
+            now, wanted = targets[path]
+            late = self._late[path]
+            found[path] = (late, self.recorder.merge(path, now, late, wanted).entry)
+        stay = [path for path in self._late if found.get(path, (None, None))[1] is not None]
+        for folder, (now, wanted) in targets.items():
+            if wanted is None and any(path.startswith(f"{folder}/") for path in stay):
+                found[folder] = (now, now)
+        return found
+
+    def _files(self, rollback: Rollback) -> set[str]:
+        """Write what is to be; and bring back what removing packages took along that was not theirs to take."""
+        targets = self._with_late(rollback.reversal.targets)
+        packages = [*self.claims, *self.done.effects]
+        if self.claims:
+            targets = self.recorder.as_packages_left_them(targets, packages, self._head)
+            targets |= self.recorder.left_by_packages(targets, packages, self._head)
+        old = old_maps(self.host, self.store, rollback, targets)
+        for change in rollback.file_changes(
+            {path: pair for path, pair in targets.items() if path not in old}
+        ):
+            self._do(change)
+        for path in old:
+            self._do(
+                CommandChange(("make", "-s", "-C", "/etc/mail", Path(path).name), f"makes /{path} again")
+            )
+        self._newer = newer_sources(self.host, self.store, rollback, targets)
+        return set(targets)
+
+    def _made_anew(self, now: Facts, left: list[str]) -> Facts:
+        if now.cf_from_mc is None:
+            left.append(f"sendmail.cf was not made anew: m4 does not accept {f.SENDMAIL_MC}")
+            return now
+        submit = now.submit_from_mc is None or sendmail_cf.same(
+            now.submit_from_mc, now.text(f.SUBMIT_CF) or ""
+        )
+        if submit and _is_made(now):
+            self._newer_than_mc()
+            return now
+        self._do(DialogueChange("make sendmail.cf and the databases again", keep=True))
+        now = look(self.host)
+        if not _is_made(now):
+            raise ChangeError(
+                f"sendmailconfig ran, and sendmail.cf is not what sendmail.mc gives{no_room(self.host)}"
+            )
+        return now
+
+    def _newer_than_mc(self) -> None:
+        """Write what is made of sendmail.mc once more, so that it is newer than that."""
+        for path in FROM_MC:
+            self._again(path)
+
+    def _services(
+        self, rollback: Rollback, before: Facts, now: Facts, written: set[str]
+    ) -> list[ServiceChange]:
+        """Restarts of what shall run and has not read what is there now."""
+        made: list[ServiceChange] = []
+        names = ("saslauthd", "sendmail", *(item.name for item in rollback.wanted.services))
+        for name in dict.fromkeys(names):
+            ran = _running(before, name)
+            shall = rollback.wanted.running(name)
+            if shall is None:  # packages that came back have started theirs, before our files were there
+                shall = ran or _running(now, name)
+            if not shall or not self._there(name, now):
+                continue
+            read = {"saslauthd": {_SASLAUTHD}, "sendmail": _SENDMAIL}.get(name, set())
+            # A file that is gone leaves no time behind: what was written counts, too.
+            reads_anew = bool(read & written) or (name == "sendmail" and bool(stale(now)))
+            if reads_anew or not _running(now, name):
+                made.append(ServiceChange(name, before.init, enable=False, was_running=ran))
+        return made
+
+    def _there(self, name: str, now: Facts) -> bool:
+        package = {"saslauthd": "sasl2-bin", "sendmail": "sendmail-bin"}.get(name)
+        return package in now.packages if package else is_there(self.host, name)
+
+    def _listens(self, rollback: Rollback, before: Facts, now: Facts, left: list[str]) -> None:
+        """Raises ChangeError when saslauthd answered, or sendmail had all its listeners, and does so no more though
+        it shall still run; where sendmail may stay down it is said."""
+        bad = []
+        if _running(before, "saslauthd") and rollback.wanted.running("saslauthd") is not False:
+            bad += _failed([answers_on_socket(self.host)]) if self._there("saslauthd", now) else []
+        if healthy(before) and rollback.wanted.running("sendmail") is not False and not self._down:
+            silent = (
+                _failed(Restart().verify(self.host, now, Answers())) if self._there("sendmail", now) else []
+            )
+            if silent and rollback.may_stay_down:
+                left.append(stays_down(now.init, ChangeError("; ".join(silent))))
+            else:
+                bad += silent
+        if bad:
+            raise ChangeError("; ".join(bad))
+
+    def _do(self, change: Change) -> None:
+        carry_out([change], self.done, self.host, self.journal, self.say, self.interrupt)
+
+    def _maps_as_recorded(self, rollback: Rollback) -> None:
+        """Maps that the start of sendmail has made again, though their sources are as they were (Debian's Makefile does so
+        where ALIAS_FILE is /etc/aliases), or since these were newer: the recorded ones, where that loses nothing."""
+        paths = ["etc/aliases.db", *(f"etc/mail/{name}" for name in self.host.names("/etc/mail"))]
+        paths = [path for path in paths if path.endswith(".db") and derived(path)]
+        recorded = self.store.entries(rollback.reversal.head, paths)
+        recorded |= {path: pair[1] for path, pair in rollback.reversal.targets.items() if path in recorded}
+        targets = {}
+        for path, wanted in recorded.items():
+            live = self.host.entry(f"/{path}")
+            waits = source_of(path) in self._newer  # of an edit that no map had been made of
+            if live and wanted and (waits or same_but_dated(live.content, wanted.content)):
+                targets[path] = (live, wanted)
+        for change in rollback.file_changes(
+            {path: pair for path, pair in targets.items() if pair[0] != pair[1]}
+        ):
+            self._do(change)
+
+    def _again(self, path: str) -> None:
+        """Write a file once more as it is: with a new date."""
+        if entry := self.host.entry(path):
+            self._do(FileChange(path, entry, entry, f"give {path} a new date"))
+
+    def _commit(self, rollback: Rollback, left: Sequence[str]) -> str | None:
+        target = rollback.target
+        words = "everything" if target.everything else target.words
+        lines = [f"- {commit.short} {commit.subject}" for commit in target.commits]
+        return self.recorder.record_rollback(
+            self.operation,
+            f"Taken back: {words}",
+            "\n".join([*lines, *left]),
+            target,
+            [*self.claims, *self.done.effects],
+            self._head,
+        )
+
+    def _undo(self, why: str, before: Facts, head: str) -> Undone:
+        undone, not_undone = self.recorder.undo(self.done.effects, head, self.say, self.journal)
+        if not not_undone:
+            ran = set(running(before))
+            if stale(before) and _pid(look(self.host)) == _pid(before):
+                ran.discard("sendmail")  # it had not read what was there when we came: that is as it was
+            try:
+                restart_stale(self.host, sorted(ran), self.say)
+                self.journal.settled()
+            except ChangeError as error:
+                not_undone = (str(error),)
+        return Undone(failed=why, undone=undone, not_undone=not_undone)
+
+
+def _failed(checks: Sequence[Check]) -> list[str]:
+    return [item.says for item in checks if item.sign is Sign.FAILED and item.id != "boot"]
+
+
+def _is_made(facts: Facts) -> bool:
+    """Whether sendmail.cf is what sendmail.mc gives."""
+    return facts.cf_from_mc is not None and sendmail_cf.same(
+        facts.cf_from_mc, facts.text(f.SENDMAIL_CF) or ""
+    )
+
+
+def _pid(facts: Facts) -> int | None:
+    process = facts.process("sendmail-mta")
+    return process.pid if process is not None else None
+
+
+def restart_stale(host: Host, ran: Sequence[str], say: Say) -> None:
+    """Once files are back under daemons that `ran`: those that have read others are restarted."""
+    now = look(host)
+    for name in ran:
+        if name not in running(now) or (name == "sendmail" and stale(now)):
+            ServiceChange(name, now.init, enable=False, was_running=True).apply(host, say)
+
+
+def running(facts: Facts) -> tuple[str, ...]:
+    """Which of our two daemons run."""
+    return tuple(name for name in ("saslauthd", "sendmail") if _running(facts, name))
+
+
+def healthy(facts: Facts) -> bool:
+    """Whether sendmail holds every port that its sendmail.cf names."""
+    held = {item.port for item in facts.listeners if item.process == "sendmail-mta"}
+    wanted = {item.port for item in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")}
+    return bool(wanted) and wanted <= held
+
+
+def _running(facts: Facts, name: str) -> bool:
+    if name == "saslauthd":
+        return facts.saslauthd_says is not None
+    return facts.process("sendmail-mta" if name == "sendmail" else name) is not None
+
+
+def _checks(rollback: Rollback, now: Facts) -> list[Check]:
+    """What each step that went would do now, and what follows from it: so one sees what is off, and why."""
+    gone = {*rollback.target.steps, *rollback.target.dependents, *FOLLOWING}
+    made = [(step.id, step.plan(now, Answers())) for step in STEPS if step.id in gone]
+    return [
+        Check(name, Sign.WARNING, f"{name} is off now: {plan.reason}")
+        for name, plan in made
+        if plan.outcome in (Outcome.PENDING, Outcome.BLOCKED)
+    ]

@@ -1,0 +1,427 @@
+"""Taking steps back: what will be done, worked out before anything is (DESIGN.md section 3).
+
+Bytes and metadata come from the snapshot store, packages and services from the records of the commits; what Debian
+makes out of other files (sendmail.cf, the maps) is made again where those have changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from snapshots.difference.scan import What
+from snapshots.live.entry import Kind
+from snapshots.merge.accounts import DATABASES, database, records_of
+from wizard.changes import DialogueChange, FileChange, PackagesReversal, RulesChange, ServiceChange
+from wizard.changes.claim import Claim
+from wizard.changes.file import Dates, in_turn
+from wizard.changes.packages import PackagesEffect, together
+from wizard.changes.records import recall
+from wizard.changes.rules import RulesEffect
+from wizard.changes.service import ServiceEffect, is_there
+from wizard.model import facts as f
+from wizard.model.facts import Facts
+from wizard.model.generated_files import DATED, KEPT_UP, derived, same_but_dated, source_of
+from wizard.model.plan import Change, Effect
+from wizard.rollback.targets import Target
+from wizard.sendmail.mc_gate import Gate, GateError
+from wizard.system.host import Host
+
+if TYPE_CHECKING:
+    from snapshots.live.entry import Entry
+    from snapshots.merge.reversal import Reversal
+    from snapshots.merge.three_way import Choice
+    from snapshots.store import Commit, Store
+
+_AUTHORED = re.compile(r"etc/mail/.*|usr/lib/sasl2/.*")
+FROM_MC = ("/etc/mail/databases", "/etc/mail/Makefile", f.SENDMAIL_CF)
+"""What each start of sendmail makes again where it is older than sendmail.mc, first things first."""
+INPUTS = tuple(
+    path.lstrip("/")
+    for path in (
+        f.SENDMAIL_MC,
+        f.SASL_M4,
+        f.STARTTLS_M4,
+        f.SUBMIT_MC,
+        "/etc/mail/m4/dialup.m4",
+        "/etc/mail/m4/provider.m4",
+    )
+)
+"""What m4 makes sendmail.cf and submit.cf out of."""
+
+
+class RollbackRefused(Exception):
+    """It cannot be taken back as it was asked: why, and what to do. Nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What packages and services were before the oldest of the commits: the state that comes back."""
+
+    packages: PackagesEffect
+    services: tuple[ServiceEffect, ...] = ()
+    rules: tuple[RulesChange, ...] = ()
+    """Live rules of a firewall: out again what was added, in again what was taken out."""
+
+    def running(self, name: str) -> bool | None:
+        """Whether the service shall run; None when no commit touched it."""
+        return next((item.was_running for item in self.services if item.name == name), None)
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """What taking `target` back comes to. `left` says what stays, and why."""
+
+    target: Target
+    reversal: Reversal
+    wanted: Wanted
+    packages: PackagesReversal | None
+    stops: tuple[ServiceChange, ...]
+    regenerate: bool
+    """Whether sendmail.cf and the maps may have to be made anew, since what they are made of changes."""
+    whole: bool
+    """Whether all that m4 reads comes back as it was when the sendmail.cf that comes back was made."""
+    left: tuple[str, ...] = ()
+
+    def follows(self) -> tuple[str, ...]:
+        """What is done afterwards, in sentences."""
+        again = ("sendmailconfig makes sendmail.cf anew, as far as it is not what sendmail.mc gives",)
+        return (
+            *(again if self.regenerate else ()),
+            "sendmail and saslauthd are restarted where they have not read what is there then",
+        )
+
+    dates: Dates = field(default_factory=dict)
+    """Of what comes back: when it was last changed."""
+    may_stay_down: bool = False
+    """Whether no sendmail is known to have started with what comes back: then it comes back also where none does."""
+    gate: Gate | None = None
+    """What a sendmail.mc that comes back has to pass; None where the one that is there would not pass it either."""
+
+    @property
+    def files(self) -> tuple[FileChange, ...]:
+        """Its files in the order in which they can be written: what goes first, deepest first."""
+        return self.file_changes(self.reversal.targets)
+
+    def file_changes(
+        self, targets: Mapping[str, tuple[Entry | None, Entry | None]]
+    ) -> tuple[FileChange, ...]:
+        """One change a path, in their order (`in_turn`)."""
+        return tuple(
+            replace(item, gate=self.gate) if item.path == f.SENDMAIL_MC else item
+            for item in in_turn(targets, self.dates)
+        )
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """All of it, for showing, in the order in which it is done."""
+        packages = (self.packages,) if self.packages else ()
+        again = (DialogueChange("make sendmail.cf and the databases anew"),) if self.regenerate else ()
+        return (*self.stops, *packages, *self.files, *self.wanted.rules, *again)
+
+
+def prepare(
+    host: Host,
+    store: Store,
+    facts: Facts,
+    target: Target,
+    choice: Choice | None,
+    *,
+    asked_apt: bool = False,
+    as_found: bool = False,
+) -> Rollback:
+    """Work out what taking `target` back comes to, against the newest commit; nothing is changed.
+
+    With `as_found` what only runs of ours have touched goes to what it was when the host was found. Where apt would not
+    take exactly the packages back that came, or they could take a file along that no snapshot holds, everything else
+    still goes if everything was asked for. Raises RollbackRefused, StoreError, HostError."""
+    wanted = _wanted(target.commits, store)
+    packages = wanted.packages.reversal(host)
+    why = None if packages is None or asked_apt else _in_danger(store, target) or packages.refused
+    left = packages.left if packages is not None else ()
+    if why is not None:
+        rest = tuple(commit for commit in target.commits if not _has_packages(store, commit))
+        if not target.everything or not rest:
+            raise RollbackRefused(why)
+        target = Target(rest, tuple(item for item in target.steps if item != "install"), (), everything=True)
+        wanted, packages = _wanted(rest, store), None
+        left = (f"the packages stay, and with them the files they brought: {why}",)
+    reversal = store.reverse(target.commits, choice=choice, derived=derived, dated=DATED)
+    open_ones = tuple(item for item in reversal.conflicts if item.path not in KEPT_UP)
+    reversal = replace(reversal, conflicts=open_ones)
+    if as_found and why is None:
+        reversal = _as_found(store, reversal)
+    if any(database(path) for path in reversal.targets):
+        reversal = _with_backups(store, target, reversal)
+    if packages is not None and packages.stays:
+        reversal = _with_files_of(store, target, reversal, packages.kept(host))
+    remains = packages is None or not any(name.startswith("sendmail-bin") for name in packages.came)
+    regenerate = (
+        remains
+        and "sendmail-bin" in facts.packages
+        and any(_AUTHORED.match(path) and not derived(path) for path in reversal.targets)
+        and _made_since(store, target)
+    )
+    return Rollback(
+        target,
+        reversal,
+        wanted,
+        packages,
+        tuple(_stops(host, wanted, facts)),
+        regenerate and not (whole := _whole(store, target, reversal)),
+        whole if regenerate else True,
+        left,
+        dates=_dates(store, target.commits),
+        may_stay_down=target.everything and not _started_with(store, target.commits[-1]),
+        gate=_gate(facts) if regenerate else None,
+    )
+
+
+def _stays(there: Entry | None, found: Entry | None) -> bool:
+    """Whether it cannot become what it was: that is recorded, not written, or what is there is not kept."""
+    return (found is not None and found.kind is Kind.SPECIAL) or (there is not None and there.large)
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
+def _with_files_of(store: Store, target: Target, reversal: Reversal, kept: Claim) -> Reversal:
+    """The same, where the files of packages that stay go to what they were when those had come, and are not removed;
+    their accounts stay."""
+    came = [commit for commit in target.commits if _has_packages(store, commit)]
+    goes = [
+        path
+        for path, (before, after) in reversal.targets.items()
+        if after is None and kept.owns(path, before, None)
+    ]
+    then = store.entries(came[0].id, goes) if came else dict.fromkeys(goes)
+    targets = {path: pair for path, pair in reversal.targets.items() if path not in goes}
+    for path in goes:
+        before, after = reversal.targets[path][0], then[path]
+        if after is not None and before != after:
+            targets[path] = (before, after)
+    for path, (before, after) in targets.items():
+        if (name := database(path)) and before is not None and after is not None:
+            content = records_of(name, after.content, before.content, kept.accounts)
+            targets[path] = (before, replace(after, content=content))
+    return replace(reversal, targets=dict(sorted(targets.items())))
+
+
+def _as_found(store: Store, reversal: Reversal) -> Reversal:
+    """The same, where each path that nobody but runs of ours has touched goes to what it was when the host was found.
+
+    Rollbacks make things too, by running sendmailconfig, which no step's commit has."""
+    *runs, baseline = store.history()
+    ours, others = set[str](), set[str](KEPT_UP)
+    gone: dict[str, bool] = {}
+    for commit in runs:  # newest first: the first change of a path that is met says whether it is there
+        changed = store.changed(commit)
+        (others if commit.operation == "drift" else ours).update(item.path for item in changed)
+        for item in changed:
+            gone.setdefault(item.path, item.what is What.DELETED)
+    ours -= others
+    there, found = (store.entries(ref, sorted(ours)) for ref in (reversal.head, baseline))
+    targets = dict(reversal.targets)
+    kept = {path for path in ours if _stays(there[path], found[path])}
+    ours -= kept
+    stays = (
+        path
+        for path in others | kept
+        if (targets[path][1] is not None if path in targets else not gone.get(path, False))
+    )
+    holding = {folder for path in stays for folder in _above(path)}
+    for path in ours:
+        if found[path] is None and path in holding:
+            continue  # a folder with work of the admin in it
+        targets.pop(path, None)
+        if there[path] != found[path]:
+            targets[path] = (there[path], found[path])
+    conflicts = tuple(item for item in reversal.conflicts if item.path not in ours)
+    return replace(reversal, targets=dict(sorted(targets.items())), conflicts=conflicts)
+
+
+def _with_backups(store: Store, target: Target, reversal: Reversal) -> Reversal:
+    """The same, where the backups of account databases go to what they were before the commits, too, where all accounts
+    do: then nobody else has changed one since."""
+    history = [commit.id for commit in store.history()]
+    before = history[min(history.index(target.commits[-1].id) + 1, len(history) - 1)]
+    paths = [f"etc/{name}{end}" for name in DATABASES for end in ("", "-")]
+    there, then = (store.entries(ref, paths) for ref in (reversal.head, before))
+    targets = dict(reversal.targets)
+    final = {path: targets[path][1] if path in targets else there[path] for path in paths}
+    for path in paths:
+        if path.endswith("-") and final[path[:-1]] == then[path[:-1]]:
+            targets.pop(path, None)
+            if there[path] != then[path]:
+                targets[path] = (there[path], then[path])
+    return replace(reversal, targets=dict(sorted(targets.items())))
+
+
+def _wanted(commits: Sequence[Commit], store: Store) -> Wanted:
+    """The state before the oldest commit that mentions each package and service."""
+    packages: list[PackagesEffect] = []
+    services: dict[str, ServiceEffect] = {}
+    rules: list[RulesChange] = []
+    for commit in commits:  # newest first: the oldest has the last word
+        for effect in reversed(effects_of(store, commit)):
+            if isinstance(effect, PackagesEffect):
+                packages.append(effect)
+            elif isinstance(effect, ServiceEffect):
+                services[effect.name] = effect
+            elif isinstance(effect, RulesEffect):
+                rules.append(RulesChange(effect.rules, remove=not effect.removed))
+    return Wanted(together(packages), tuple(services.values()), tuple(rules))
+
+
+def effects_of(store: Store, commit: Commit) -> list[Effect]:
+    """The effects of a commit that are not files, in the order in which they were made. Raises StoreError."""
+    record = store.record(commit)
+    kept = json.loads(record)["effects"] if record else []
+    return [effect for each in kept if (effect := recall(each)) is not None]
+
+
+def _dates(store: Store, commits: Sequence[Commit]) -> dict[str, tuple[Entry | None, int]]:
+    """What was at each path before the oldest of the commits that wrote it, and its date, as far as that is on record."""
+    dates: dict[str, tuple[Entry | None, int]] = {}
+    for commit in commits:  # newest first: the oldest has the last word
+        record = store.record(commit)
+        kept = json.loads(record)["effects"] if record else []
+        first: dict[str, int] = {}
+        for each in kept:
+            if each["kind"] == "file" and "dated" in each:
+                first.setdefault(each["path"].lstrip("/"), each["dated"])
+        before = {path: pair[0] for path, pair in store.changes(commit).items()} if first else {}
+        dates |= {path: (before[path], date) for path, date in first.items() if path in before}
+    return dates
+
+
+def _started_with(store: Store, commit: Commit) -> bool:
+    """Whether sendmail is known to have started with what the run of `commit` found; older records say nothing."""
+    record = store.record(commit)
+    return record is None or json.loads(record).get("started_with") is not False
+
+
+def _has_packages(store: Store, commit: Commit) -> bool:
+    return any(isinstance(effect, PackagesEffect) for effect in effects_of(store, commit))
+
+
+def _in_danger(store: Store, target: Target) -> str | None:
+    """Why the packages cannot go: there is a file in their folders that could not be brought back."""
+    large = store.not_kept()
+    if not large:
+        return None
+    came = {
+        item.path
+        for commit in target.commits
+        if _has_packages(store, commit)
+        for item in store.changed(commit)
+        if item.what is What.CREATED
+    }
+    held = [path for path in large if came.intersection(_above(path))]
+    if not held:
+        return None
+    return (
+        f"/{', /'.join(held[:3])}{' …' if len(held) > 3 else ''} lies in a folder that the packages brought, may go with "
+        "it, and is too large to be in the snapshot. Move it elsewhere, then try again"
+    )
+
+
+def _stops(host: Host, wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:
+    runs = {
+        "saslauthd": facts.saslauthd_says is not None,
+        "sendmail": facts.process("sendmail-mta") is not None,
+    }
+    for effect in wanted.services:
+        if not effect.was_running and effect.running and is_there(host, effect.name):
+            ran = runs.get(effect.name, True)
+            yield ServiceChange(effect.name, facts.init, enable=False, was_running=ran, verb="stop")
+
+
+def _gate(facts: Facts) -> Gate | None:
+    entry = facts.files.get(f.SENDMAIL_MC)
+    if not facts.cf_from_mc or entry is None:
+        return None
+    try:
+        Gate().compare(facts.cf_from_mc)
+    except GateError:
+        return None
+    return Gate(before=entry.content)
+
+
+Pair = tuple["Entry | None", "Entry | None"]
+Targets = Mapping[str, Pair]
+"""By path, what it is in the newest commit and what it is to be."""
+
+
+def old_maps(host: Host, store: Store, rollback: Rollback, targets: Targets) -> list[str]:
+    """The maps among `targets` that must not come back, as what they were made of does not: they are to be made again.
+
+    A map is written after its source, and so would count as made of what is there now."""
+    return [
+        path
+        for path, source, _, now in _maps(host, targets)
+        if _content(now) != _content(_entry_before(store, rollback.target, path, source))
+        and now is not None
+        and host.exists("/etc/mail/Makefile")
+    ]
+
+
+def newer_sources(host: Host, store: Store, rollback: Rollback, targets: Targets) -> list[str]:
+    """What was edited before the host was found, and not yet made into its map: it is to be newer than that again."""
+    return [
+        source
+        for path, source, pair, now in _maps(host, targets)
+        if source not in targets
+        and _content(now) == _content(_entry_before(store, rollback.target, path, source))
+        and not same_but_dated(_content(pair[0]), _content(pair[1]))
+    ]
+
+
+def _maps(
+    host: Host, targets: Targets
+) -> Iterator[tuple[str, str, tuple[Entry | None, Entry | None], Entry | None]]:
+    """Each map that comes back: its path, that of its source, its own pair, and what the source will be."""
+    for path, pair in targets.items():
+        source = source_of(path)
+        if source is not None and pair[1] is not None:
+            yield path, source, pair, targets[source][1] if source in targets else host.entry(f"/{source}")
+
+
+def _content(entry: Entry | None) -> bytes:
+    return entry.content if entry else b""
+
+
+def _entry_before(store: Store, target: Target, path: str, source: str) -> Entry | None:
+    """What `source` was before the oldest of the commits that changed `path`."""
+    for commit in reversed(target.commits):
+        changes = store.changes(commit)
+        if path in changes:
+            return changes[source][0] if source in changes else store.entry(commit, source)
+    baseline = list(store.history())[-1]
+    return store.entry(baseline, source)
+
+
+def _made_since(store: Store, target: Target) -> bool:
+    """Whether a run of ours has made sendmail.cf since what is taken back began: else it is older than that, and holds
+    lines perhaps that no sendmail.mc gives."""
+    began = min(commit.time for commit in target.commits)
+    path = f.SENDMAIL_CF.lstrip("/")
+    return any(
+        commit.time >= began
+        for commit in store.history(path=path)
+        if commit.operation not in ("drift", "baseline")
+    )
+
+
+def _whole(store: Store, target: Target, reversal: Reversal) -> bool:
+    if not any(commit.step == "sendmailconfig" for commit in target.commits):
+        return False
+    head = store.entries(reversal.head, INPUTS)
+    then = store.entries(f"{target.commits[-1].id}", INPUTS)
+    before = {path: pair[0] for path, pair in store.changes(target.commits[-1]).items()}
+    final = {path: reversal.targets[path][1] if path in reversal.targets else head[path] for path in INPUTS}
+    return all(final[path] == before.get(path, then[path]) for path in INPUTS)

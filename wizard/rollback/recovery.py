@@ -1,0 +1,363 @@
+"""After a run was killed: take it back, finish it, or say what it had done (DESIGN.md section 3, Engine).
+
+All of it can itself be killed, and repeated: the journal stays until the host is as one of the two ends."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from snapshots.errors import StoreError
+from snapshots.live.entry import is_temporary
+from wizard.changes.file import FileEffect
+from wizard.changes.packages import PackagesBefore, as_one
+from wizard.changes.records import recall
+from wizard.changes.rules import RulesEffect
+from wizard.changes.service import reload_units
+from wizard.engine import temporary as for_a_while
+from wizard.engine.apply import Resume, Run
+from wizard.engine.engine import Engine
+from wizard.engine.journal import Journal, Unfinished
+from wizard.engine.recorder import Recorder
+from wizard.gather.host import DAEMONS, look
+from wizard.mends.catalogue import find
+from wizard.model.answers import SERVABLE, Answers, Auth, Firewall, Listen, Test
+from wizard.model.events import Report
+from wizard.model.plan import ChangeError, Effect, Say
+from wizard.packages.apt import settle
+from wizard.packages.witness import forget
+from wizard.rollback.apply import RollbackSession, Undone, restart_stale
+from wizard.rollback.plan import prepare
+from wizard.rollback.targets import Target, standing
+from wizard.system.host import MARK, Host, HostError
+
+if TYPE_CHECKING:
+    from snapshots.store import Commit, Store
+
+PATIENCE = 60.0
+"""Seconds for what the killed run left running to end."""
+APT_PATIENCE = 1800.0
+"""Seconds for apt and dpkg to: they are never stopped half-way."""
+AGAIN = "recover"
+"""The step in the journal while recorded steps are taken back: a second recovery goes on with it."""
+_GONE = "the history is gone, and with it what was there before the interrupted run"
+_Made = TypeVar("_Made", Answers, Listen, Auth, Test, Firewall)
+_DPKG = ("apt-get", "apt", "dpkg", "dpkg-deb")
+
+
+@dataclass
+class Recovery:
+    """Takes a killed run back, or finishes it."""
+
+    host: Host
+    store: Store
+    journal: Journal
+    told: Unfinished
+    report: Report
+    say: Say
+    interrupt: Callable[[], None]
+
+    def __post_init__(self) -> None:
+        self.recorder = Recorder(self.host, self.store, self.told.run, self.report)
+        self.recorder.started_with = self.told.request.get("started_with") is not False
+
+    def undo(self) -> Undone:
+        """Everything as it was before the run; one commit where steps of it had been recorded."""
+        self._begin()
+        if self.store.head() is None:
+            return Undone(not_undone=(_GONE,))
+        return self._ended(self._all_undone())
+
+    def _all_undone(self) -> Undone:
+        done = Undone()
+        if self._in_hand() and self.told.step != AGAIN:
+            done = self._in_hand_undone()
+        if self.told.step == AGAIN:
+            self._record_others()
+        elif not done.not_undone:
+            self.recorder.drift()  # what differs now is of others, who were at work meanwhile
+        commits = self._recorded()
+        if commits and not done.not_undone:
+            later = self._taken_back(commits)
+            done = dataclasses.replace(later, undone=(*done.undone, *later.undone))
+        if self.told.operation == "rollback" and not (done.not_undone or done.failed):
+            try:
+                restart_stale(
+                    self.host, [str(name) for name in _list(self.told.request["running"])], self.say
+                )
+            except ChangeError as error:
+                done = dataclasses.replace(done, not_undone=(*done.not_undone, str(error)))
+        return done
+
+    def accept(self) -> str:
+        """The host stays as it is: that is recorded, and the journal closed. Returns the short id of the commit."""
+        self._begin()
+        if self.store.head() is None:
+            self.recorder.baseline()
+        self.recorder.drift()
+        left = self.told.step or "nothing in particular"
+        commit = self.recorder.note(f"Accepted as it is, with {left} half-done", self.told.step, "recover")
+        self.journal.close()
+        forget()
+        return commit
+
+    def finish(self) -> Undone | Run:
+        """Go on with it; what was changed for a while is put back, for there is nothing to go on with."""
+        match self.told.operation:
+            case "apply":
+                return self.finish_apply()
+            case for_a_while.OPERATION:
+                return self.undo()
+            case _:
+                return self.finish_rollback()
+
+    def finish_apply(self) -> Run:
+        """The run of `apply` goes on where it was; what packages it had brought stays. Raises HostError."""
+        self._begin()
+        engine = self._engine()
+        kept: tuple[Effect, ...] = ()
+        if self.told.step == AGAIN:  # that is ended first, and then all of it done anew
+            _must_be_whole(self._all_undone())
+        elif self._in_hand():
+            kept = self._kept()
+            if not kept:
+                _must_be_whole(self._in_hand_undone())
+        if not kept:  # else the journal still knows what was there before the packages
+            self.journal.settled()
+        resume = Resume(self.told.run, self.told.step, kept, self.recorder.started_with)
+        wanted = [str(item) for item in _list(self.told.request["wanted"])]
+        run = engine.apply(
+            self.store, self.journal, wanted, lambda _step, _plan: True, self.interrupt, resume
+        )
+        if not self.journal.in_hand:
+            self.journal.close()
+        return run
+
+    def _engine(self) -> Engine:
+        """That of the killed run, with its steps. Raises HostError when one of them cannot be made again."""
+        given = self.told.request.get("extra")
+        try:
+            answers = answers_from(self.told.request["answers"])
+            answers = dataclasses.replace(answers, accept=(*answers.accept, *self.told.accepted))
+            if given is None:
+                return Engine(self.host, answers, self.report)
+            steps = [find(name).again(self.host, kept) for name, kept in given]  # type: ignore[attr-defined]
+        except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
+            raise StoreError(
+                f"The journal is damaged, or another version wrote it: {error!r}. `msa-wizard recover` undoes the run."
+            ) from error
+        except HostError as error:
+            raise HostError(
+                f"the interrupted run cannot be finished: {error}. `msa-wizard recover` takes it back"
+            ) from error
+        return Engine(self.host, answers, self.report, steps)
+
+    def finish_rollback(self) -> Undone:
+        """The rollback is done once more from the commit it began at: the same in every detail."""
+        self._begin()
+        request = self.told.request
+        done = Undone()
+        if not self._recorded():
+            self._record_others()
+            commits = tuple(self.store.find(str(item)) for item in _list(request["commits"]))
+            steps, dependents = (tuple(map(str, _list(request[name]))) for name in ("steps", "dependents"))
+            target = Target(commits, steps, dependents, bool(request["everything"]))
+            done = self._rolled_back(target, request["choice"], "rollback")
+        return self._ended(done)
+
+    def _begin(self) -> None:
+        if self.told.operation == for_a_while.OPERATION:
+            for_a_while.settled(self.host)
+        self._survivors()
+        with contextlib.suppress(HostError):  # on a host without dpkg there is nothing to settle
+            settle(self.host, self.say)
+        with contextlib.suppress(HostError):  # a killed recovery may have brought units back, and not said so
+            reload_units(self.host, ("etc/systemd/",))
+        self.journal.begin("recover", self.told.run, self.recorder.who, self.told.head, {})
+        for item in self.store.pending():
+            if is_temporary(item.path):
+                self.host.remove(f"/{item.path}")
+        for folder in {path.rpartition("/")[0] for path in self.store.declared}:
+            for name in self.host.names(folder):
+                if is_temporary(name):
+                    self.host.remove(f"/{folder}/{name}")
+
+    def _survivors(self) -> None:
+        """Wait for what the killed run had started: apt and dpkg till they are done, the rest a minute."""
+        began, told = time.monotonic(), False
+        while True:
+            running = marked(self.host)
+            patience = APT_PATIENCE if any(name in _DPKG for name in running.values()) else PATIENCE
+            if not running or time.monotonic() - began > patience:
+                return
+            if not told:
+                self.say(
+                    f"still at work since the interrupted run: {', '.join(sorted(set(running.values())))}; waiting"
+                )
+                told = True
+            self.interrupt()
+            time.sleep(0.2)
+
+    def _in_hand(self) -> bool:
+        """Whether a step was begun, and not recorded: the line that says so may not have got to the disk."""
+        if self.told.step is None:
+            return False
+        newer = itertools.takewhile(lambda commit: commit.id != self.told.step_head, self.store.history())
+        # What others did is committed on the way back, too: that records no step.
+        return all(commit.run != self.told.run or commit.operation == "drift" for commit in newer)
+
+    def _effects(self) -> list[Effect]:
+        records: list[Any] = [change["expected"] for change in self.told.changes]
+        effects = [effect for record in records if (effect := self._recalled(record)) is not None]
+        before = [effect for effect in effects if isinstance(effect, PackagesBefore)]
+        others = [effect for effect in effects if not isinstance(effect, PackagesBefore)]
+        return [*others, as_one(before)] if before else others
+
+    def _recalled(self, record: dict[str, Any]) -> Effect | None:
+        """The effect of a record; an older version did not keep the bytes of a file: then all that it is counts."""
+        if record["kind"] != "file" or "after" in record:
+            return recall(record)
+        path = str(record["path"])
+        before = self.store.entry(self.told.step_head, path.lstrip("/"))
+        return FileEffect(path, before, self.host.entry(path))
+
+    def _record_others(self) -> None:
+        """Work of others since the run was killed half-way, before packages go that may take it along."""
+        effects = self._effects()
+        went = [effect for effect in effects if isinstance(effect, PackagesBefore)]
+        provenance = self.recorder.provenance(effects).written(self.recorder.as_brought(went))
+        then, live = self.recorder.states(provenance, self.recorder.head(), set(provenance.paths))
+        others = {
+            path: entry
+            for path, entry in live.items()
+            if entry is not None
+            and (
+                not provenance.claimed(path, then[path], entry) or provenance.edited(path, then[path], entry)
+            )
+        }
+        self.recorder.drift(others)
+
+    def _kept(self) -> tuple[Effect, ...]:
+        """The packages that the step in hand had brought, where it had begun to."""
+        before = [effect for effect in self._effects() if isinstance(effect, PackagesBefore)]
+        if not before:
+            return ()
+        others = [effect for effect in self._effects() if not isinstance(effect, PackagesBefore)]
+        return (*others, before[0].since(self.host))
+
+    def _in_hand_undone(self) -> Undone:
+        self.say(f"undoing what {self.told.step} had begun")
+        undone, not_undone = self.recorder.undo(self._effects(), self.told.step_head, self.say, self.journal)
+        if not not_undone and any(isinstance(each, RulesEffect) and each.confirm for each in self._effects()):
+            self.recorder.note(
+                f"{self.told.step}: taken back, the run ended before it was confirmed", self.told.step
+            )
+        return Undone(undone=undone, not_undone=not_undone)
+
+    def _recorded(self) -> list[Commit]:
+        """The commits of the run that stand, newest first."""
+        history = list(self.store.history())
+        return [
+            commit
+            for commit in standing(history)
+            if commit.run == self.told.run and commit.operation == self.told.operation
+        ]
+
+    def _taken_back(self, commits: list[Commit]) -> Undone:
+        steps = tuple(dict.fromkeys(commit.step for commit in reversed(commits) if commit.step))
+        return self._rolled_back(Target(tuple(commits), steps, (), everything=True), None, AGAIN)
+
+    def _rolled_back(self, target: Target, choice: object, operation: str) -> Undone:
+        from snapshots.merge.three_way import Choice
+
+        facts = look(self.host)
+        made = Choice(str(choice)) if choice else None
+        as_found = target.everything and operation == "rollback"
+        rollback = prepare(self.host, self.store, facts, target, made, as_found=as_found)
+        if rollback.reversal.conflicts:
+            rollback = prepare(
+                *(self.host, self.store, facts, target, Choice.KEEP), asked_apt=True, as_found=as_found
+            )
+            self.say("what was edited since the run was interrupted stays as it is")
+        went = [effect for effect in self._effects() if isinstance(effect, PackagesBefore)]
+        session = RollbackSession(
+            *(self.host, self.store, self.journal, self.recorder, self.say, self.interrupt, operation),
+            over=True,
+            claims=[*went],
+        )
+        return session.run(rollback, facts)
+
+    def _ended(self, done: Undone) -> Undone:
+        """The journal is closed, unless something is still half-made: then the next recovery tries again."""
+        if not (done.not_undone or done.failed):
+            self.journal.close()
+            forget()
+        return done
+
+
+def marked(host: Host) -> dict[int, str]:
+    """Pid and name of what runs of msa-wizard have started and is still at work. The daemons that an init script
+    started carry the mark too; they stay."""
+    found = {}
+    for pid, folder in host.processes():
+        try:
+            if MARK.encode() not in (folder / "environ").read_bytes().split(b"\0"):
+                continue
+            stat = (folder / "stat").read_text("latin-1")
+        except OSError:
+            continue
+        name, rest = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :]
+        if rest[0] != "Z" and name not in DAEMONS:
+            found[pid] = name
+    return found
+
+
+def answers_from(kept: Any) -> Answers:
+    """The answers that the journal kept. Raises AttributeError, KeyError or TypeError."""
+
+    def section(kind: Any, values: dict[str, Any]) -> Any:
+        made = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return _typed(kind(**made), kind())
+
+    answers = Answers(
+        section(Listen, kept["listen"]),
+        section(Auth, kept["auth"]) if "accept" in kept else _old_auth(kept["auth"]),
+        section(Test, kept["test"]),
+        kept["replace_mta"],
+        section(Firewall, kept.get("firewall", {})),
+        kept.get("confirm_within", 0),
+        watch_restart=kept.get("watch_restart", 0),
+        accept=tuple(map(str, kept.get("accept", ()))),
+    )
+    return _typed(answers, Answers())
+
+
+def _typed(made: _Made, default: _Made) -> _Made:
+    """`made`, where each of its fields is of the type that it has in `default`. Raises TypeError."""
+    for each in dataclasses.fields(default):
+        if type(getattr(made, each.name)) is not type(getattr(default, each.name)):
+            raise TypeError(f"{each.name} is of the wrong type")
+    return made
+
+
+def _old_auth(kept: dict[str, Any]) -> Auth:
+    """Those of a version that wrote its defaults, PAM with LOGIN and PLAIN, where nothing had been chosen."""
+    mechanism, names = str(kept["saslauthd_mechanism"]), tuple(map(str, kept["mechanisms"]))
+    return Auth("" if mechanism == "pam" else mechanism, () if names == SERVABLE else names)
+
+
+def _must_be_whole(done: Undone) -> None:
+    wrong = [*done.not_undone, *((done.failed,) if done.failed else ())]
+    if wrong:
+        raise HostError(f"what the interrupted run had begun could not be undone: {'; '.join(wrong)}")
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise StoreError("The journal is damaged: a list was expected.")
+    return value

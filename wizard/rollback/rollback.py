@@ -1,0 +1,97 @@
+"""A rollback in three moves for whoever can show and ask: name it, work it out, do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from snapshots.errors import StoreError
+from wizard.engine.apply import Run
+from wizard.engine.engine import EngineError
+from wizard.engine.journal import Journal
+from wizard.engine.recorder import Recorder
+from wizard.gather.host import look
+from wizard.mends.catalogue import extra
+from wizard.model.events import Report
+from wizard.model.facts import Facts
+from wizard.model.plan import Say
+from wizard.rollback.apply import RollbackSession, Undone, running
+from wizard.rollback.plan import Rollback, prepare
+from wizard.rollback.targets import NothingToTakeBack, Target, after, everything, of_commit, of_step
+from wizard.steps import STEPS
+from wizard.system.host import Host
+
+if TYPE_CHECKING:
+    from snapshots.merge.three_way import Choice
+    from snapshots.store import Store
+
+EVERYTHING = "--all"
+"""The name of a target that is all that was applied."""
+
+
+@dataclass
+class TakingBack:
+    """One rollback on its way, while the host is ours (`state_folder.at_work`)."""
+
+    host: Host
+    store: Store
+    journal: Journal
+    report: Report
+
+    def __post_init__(self) -> None:
+        self.run = Run()
+        self.recorder = Recorder(self.host, self.store, self.run.id, self.report)
+        self._facts: Facts | None = None
+        self._choice: Choice | None = None
+
+    def target(self, ref: str) -> Target:
+        """What a step's id, a commit's id or EVERYTHING stands for; what changed outside is recorded first.
+
+        Raises NothingToTakeBack, EngineError, StoreError."""
+        if self.store.head() is None:
+            raise NothingToTakeBack("nothing was ever applied on this host")
+        self.recorder.drift()
+        history = list(self.store.history())
+        if ref == EVERYTHING:
+            return everything(history)
+        if ref in {step.id for step in (*STEPS, *extra())}:
+            return of_step(history, ref)
+        try:
+            return of_commit(history, self.store.find(ref))
+        except StoreError as problem:
+            raise EngineError(str(problem)) from problem
+
+    def back_to(self, ref: str) -> Target:
+        """All that was applied after the commit `ref` and stands. Raises NothingToTakeBack, StoreError."""
+        self.recorder.drift()
+        return after(list(self.store.history()), self.store.find(ref))
+
+    def prepared(self, target: Target, choice: Choice | None = None) -> Rollback:
+        """What it comes to; nothing is changed. Raises RollbackRefused, StoreError, HostError."""
+        asked = self._facts is not None
+        self._facts = look(self.host)
+        self._choice = choice
+        return prepare(
+            *(self.host, self.store, self._facts, target, choice),
+            asked_apt=asked,
+            as_found=target.everything,
+        )
+
+    def do(self, made: Rollback, say: Say, interrupt: Callable[[], None]) -> Undone:
+        """Do what `prepared` said, with the journal open. Raises OSError, Interrupted."""
+        assert self._facts is not None, "prepare it first"
+        request: dict[str, object] = {
+            "commits": [commit.id for commit in made.target.commits],
+            "steps": list(made.target.steps),
+            "dependents": list(made.target.dependents),
+            "everything": made.target.everything,
+            "running": list(running(self._facts)),
+            "choice": str(self._choice) if self._choice else None,
+        }
+        self.journal.begin("rollback", self.run.id, self.recorder.who, made.reversal.head, request)
+        try:
+            session = RollbackSession(self.host, self.store, self.journal, self.recorder, say, interrupt)
+            return session.run(made, self._facts)
+        finally:
+            self.journal.finish()

@@ -1,0 +1,1 @@
+"""What the program knows of Debian's Sendmail: its files, its m4, its daemons, its passwords."""

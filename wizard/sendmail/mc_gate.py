@@ -1,0 +1,207 @@
+"""The gate: a new sendmail.mc reaches /etc only after m4 and sendmail itself have accepted a copy of it.
+
+One missing quote in sendmail.mc kills the running MTA while sendmailconfig exits 0 (DEBIAN.md trap 1)."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from snapshots.live.entry import Kind
+from wizard.editors.daemon_options import collisions
+from wizard.model.facts import SENDMAIL_CF
+from wizard.model.plan import Say
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf_needs import REMEDY, tls_sentence, without_folders, without_maps, without_tls
+from wizard.sendmail.m4 import Expansion, expand_text
+from wizard.sendmail.mc_effects import Planned, unplanned
+from wizard.system.host import Host, HostError
+
+_PLACE = re.compile(r"(?:m4:)?\S*sendmail\.mc(?::\d+)?(?::\d+)?:?\s*")
+_LINE = re.compile(r"\bline \d+")
+
+
+class GateError(Exception):
+    """The new sendmail.mc was not let by: what it would have done, and what to do."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the gate saw of a text that it lets by."""
+
+    cf: str
+    """The .cf that it gives."""
+    effects: tuple[str, ...] = ()
+    """The lines in which that differs from what the text before gives, and that the step does not plan."""
+    notes: tuple[str, ...] = ()
+    """What m4 says of the text before too, and what is wrong with the live sendmail.cf too: sentences."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the .cf made of the new .mc must hold: the listeners, and for each option the words in its value.
+
+    `before` is the text that it takes the place of: what m4 says of that too is no fault of the new one. What sendmail
+    makes of it is held against the live sendmail.cf, with which the daemon runs."""
+
+    daemons: frozenset[sendmail_cf.Daemon] | None = None
+    options: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    trusted: frozenset[str] = frozenset()
+    before: bytes | None = None
+    planned: Planned = field(default_factory=Planned)
+    serves: bool = False
+    """Whether sendmail must be able to serve TLS with it on this host, and to start; a rollback goes back to what was."""
+    owner: str = ""
+    """Who has to be TrustedUser (`wizard.sendmail.cf_needs.mail_owner`)."""
+
+    def check(self, host: Host, mc: bytes, say: Say) -> str:
+        """Return the .cf that `mc` gives, as text. Raises GateError; nothing outside a private folder is written."""
+        judged = self.judge(host, mc)
+        say("the gate: m4 and `sendmail -bC` accept it, and the options are as planned")
+        return judged.cf
+
+    def judge(self, host: Host, mc: bytes) -> Judged:
+        """Try `mc` out. Raises GateError where it must not be written."""
+        with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as folder:
+            old = _expanded(host, self.before) if self.before is not None else None
+            new = _expanded(host, mc)
+            notes = (
+                *_judged_m4(new, old),
+                *_judged_words(new.text, _live(host)),
+                *_judged_sendmail(host, new.text, Path(folder)),
+            )
+            self.compare(new.text)
+            if self.serves:
+                self._serve(host, new.text)
+            effects = unplanned(old.text, new.text, self.planned) if old else ()
+        return Judged(new.text, effects, notes)
+
+    def _serve(self, host: Host, cf: str) -> None:
+        """Raises GateError where sendmail could not start with it on this host, or would offer no STARTTLS."""
+        if maps := without_maps(self.owner, cf):
+            raise GateError(maps)
+        if folders := without_folders(host, cf):
+            raise GateError(folders)
+        if found := without_tls(host, cf):
+            raise GateError(f"{tls_sentence(found)}. What to do: {REMEDY}")
+
+    def compare(self, cf: str) -> None:
+        """Hold `cf` against what it must have. Raises GateError."""
+        colliding = collisions(sendmail_cf.listeners(cf))
+        if colliding:
+            raise GateError(f"in the resulting sendmail.cf {colliding[0]}")
+        daemons = frozenset(sendmail_cf.daemons(cf))
+        if self.daemons is not None and daemons != self.daemons:
+            raise GateError(
+                "the listeners would not be those of the plan. "
+                f"Planned: {_names(self.daemons)}. sendmail.cf would have: {_names(daemons)}. "
+                "Look for DAEMON_OPTIONS in the files that sendmail.mc includes"
+            )
+        for name, wanted in self.options.items():
+            value = sendmail_cf.option(cf, name)
+            flags = sendmail_cf.auth_flags if name == "AuthOptions" else str.split
+            missing = wanted - set(flags(value or ""))
+            if value is None or missing:
+                raise GateError(
+                    f"sendmail.cf would have {name}={value or '(nothing)'}, without {' '.join(sorted(missing)) or 'a value'}. "
+                    "A later line of sendmail.mc, or a file it includes, sets it otherwise: add what is missing there, then try again"
+                )
+        if self.trusted:
+            trusted = frozenset(sendmail_cf.trusted(cf))
+            if self.trusted - trusted:
+                raise GateError(
+                    f"TRUST_AUTH_MECH would lack {' '.join(sorted(self.trusted - trusted))}: "
+                    "users would log in, and then be refused to relay. Add them to TRUST_AUTH_MECH in sendmail.mc, then try again"
+                )
+
+
+def _expanded(host: Host, mc: bytes) -> Expansion:
+    try:
+        return expand_text(host, mc)
+    except HostError as error:
+        raise GateError(str(error)) from error
+
+
+def _live(host: Host) -> str:
+    """The sendmail.cf of now, empty where there is none. Raises GateError."""
+    try:
+        entry = host.entry(SENDMAIL_CF)
+    except (HostError, PermissionError) as error:
+        raise GateError(str(error)) from error
+    return entry.content.decode("latin-1") if entry is not None and entry.kind is Kind.FILE else ""
+
+
+def _said(made: Expansion) -> list[str]:
+    """m4's complaints, without the places: they move when lines are inserted."""
+    return [_PLACE.sub("", line).strip() for line in made.said.splitlines() if line.strip()]
+
+
+def _accepted(host: Host, path: str) -> tuple[int, list[str]]:
+    """The exit status of `sendmail -bC` for a .cf, and what it says, a line each. Raises GateError."""
+    try:
+        done = host.run(["sendmail", "-C", path, "-bC"], timeout=60)
+    except HostError as error:
+        raise GateError(str(error)) from error
+    said = (done.stderr + done.stdout).replace(path, "sendmail.cf")
+    return done.code, [_LINE.sub("line N", line).strip() for line in said.splitlines() if line.strip()]
+
+
+def _more(new: Iterable[str], old: Iterable[str]) -> list[str]:
+    """What `new` says more often than `old`."""
+    return list((Counter(new) - Counter(old)).elements())
+
+
+def _judged_m4(new: Expansion, old: Expansion | None) -> tuple[str, ...]:
+    """What m4 said before too. Raises GateError where it says more, or makes less than a whole sendmail.cf."""
+    more = _more(_said(new), _said(old) if old else ())
+    worse = new.code != 0 and (old is None or old.code == 0)
+    if worse or len(new.text) < sendmail_cf.SMALLEST or any("ERROR" in line for line in more):
+        said = "; ".join(more or _said(new)) or f"only {len(new.text)} bytes came out"
+        raise GateError(
+            f"m4 does not accept the new sendmail.mc: {said[:600]}. With it, "
+            "sendmailconfig would have replaced sendmail.cf by a broken one and ended the running MTA"
+        )
+    return tuple(f"m4 says of sendmail.mc, as it did before: {line}" for line in dict.fromkeys(_said(new)))
+
+
+def _judged_words(new: str, live: str) -> tuple[str, ...]:
+    """What m4 does not know, and stands in the live .cf as well. Raises GateError for what does not: a typo of today
+    has not been tried by any daemon."""
+    known = Counter(text for _, text in sendmail_cf.unexpanded(live))
+    notes = []
+    for line, text in sendmail_cf.unexpanded(new):
+        known[text] -= 1
+        if known[text] < 0:
+            raise GateError(
+                f"m4 does not know {text[:80]!r} (line {line} of the resulting sendmail.cf). It would have been copied into "
+                "sendmail.cf as it stands. Look for a misspelt macro in sendmail.mc"
+            )
+        notes.append(f"sendmail.cf holds, as it does now, what m4 does not know: {text[:80]}")
+    return tuple(dict.fromkeys(notes))
+
+
+def _judged_sendmail(host: Host, cf: str, folder: Path) -> tuple[str, ...]:
+    """What sendmail refuses of the live .cf as well. Raises GateError where that is accepted, or has less wrong."""
+    target = folder / "sendmail.cf"
+    target.write_bytes(cf.encode("latin-1"))
+    target.chmod(0o644)
+    code, said = _accepted(host, str(target))
+    if code == 0:
+        return ()
+    code_now, said_now = _accepted(host, str(host.path(SENDMAIL_CF)))
+    if code_now == 0 or _more(said, said_now):
+        raise GateError(
+            f"sendmail does not accept the resulting sendmail.cf (status {code}): {'; '.join(said)[:600]}"
+        )
+    return (f"sendmail does not accept sendmail.cf, as it does not now: {'; '.join(said)[:300]}",)
+
+
+def _names(daemons: frozenset[sendmail_cf.Daemon]) -> str:
+    return "; ".join(
+        f"{item.name} {item.family} {item.address or 'every address'}:{item.port} M={item.modifiers}"
+        for item in sorted(daemons, key=lambda item: (item.port, item.family, item.address))
+    )

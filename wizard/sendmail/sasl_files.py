@@ -1,0 +1,97 @@
+"""Where libsasl2 finds its configuration, its plug-ins and the users of sasldb (tried on Debian 12 and 13)."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import stat
+
+from wizard.editors import EditError, sasl_conf
+from wizard.model import facts as f
+from wizard.system.host import Host, HostError
+
+FOLDERS = ("/etc/sasl2", "/etc/sasl")
+"""Looked into before the folders of the plug-ins and /usr/lib/sasl2, where Debian puts its link."""
+_MOST_LINKS = 16
+_PLUGIN = re.compile(r"(lib\w+)\.so(?:\.2)?\Z")
+
+_listed: tuple[tuple[object, ...], tuple[str, ...] | None] | None = None
+"""The last listing of sasldb's users, and what the file was then: each look would run a command for it."""
+
+
+def plugin_folders(host: Host) -> tuple[str, ...]:
+    """The folders of SASL plug-ins: sendmail reads them once, at its start."""
+    return tuple(
+        f"/usr/lib/{name}/sasl2" for name in host.names("/usr/lib") if name.endswith(("-gnu", "-gnueabihf"))
+    )
+
+
+def plugins(host: Host) -> frozenset[str]:
+    """The plug-ins that are installed, by the names of their libraries."""
+    names = (name for folder in (*plugin_folders(host), "/usr/lib/sasl2") for name in host.names(folder))
+    return frozenset(found.group(1) for name in names if (found := _PLUGIN.match(name)))
+
+
+def conf_place(host: Host) -> tuple[str, str | None]:
+    """Where libsasl2 finds its Sendmail.conf for sendmail, and the file that is there, links followed (None: nowhere).
+
+    The first that is there counts; one that everybody may write is passed over (sendmail's safefile())."""
+    for folder in (*FOLDERS, *plugin_folders(host), posixpath.dirname(f.SASL_LINK)):
+        place = f"{folder}/{posixpath.basename(f.SASL_LINK)}"
+        path = _followed(host, place)
+        if path and _safe(host, path):
+            return place, path
+    return f.SASL_LINK, None
+
+
+def _safe(host: Host, path: str) -> bool:
+    """Whether sendmail lets libsasl2 read it: a regular file that not everybody may write, nor its folder."""
+    try:
+        found, folder = host.path(path).lstat(), host.path(posixpath.dirname(path)).stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and not (found.st_mode | folder.st_mode) & stat.S_IWOTH
+
+
+def _followed(host: Host, path: str) -> str | None:
+    """Where the links at `path` lead, as a path of the host; None where they lead nowhere."""
+    for _ in range(_MOST_LINKS):
+        try:
+            target = str(host.path(path).readlink())
+        except OSError:
+            return path
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    return None
+
+
+def users(host: Host, conf: str | None) -> tuple[str, ...] | None:
+    """The users of sasldb as `name@realm`, never a password; None where it is there and cannot be listed.
+
+    `conf` is the text of Sendmail.conf, which may name another file."""
+    global _listed
+    path = _database(conf)
+    try:
+        found = host.path(path).stat()
+    except OSError:
+        return ()
+    stamp = (host.root, path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if _listed is not None and _listed[0] == stamp:
+        return _listed[1]
+    try:
+        done = host.run(["sasldblistusers2", "-f", path], timeout=10)
+    except HostError:
+        return None
+    lines = [line.rpartition(": ") for line in done.stdout.splitlines()]
+    names = tuple(dict.fromkeys(name for name, _, kind in lines if name and kind == "userPassword"))
+    # It always exits 0.
+    made = None if not names and found.st_size and "listusers failed" in done.stderr else names
+    _listed = (stamp, made)
+    return made
+
+
+def _database(conf: str | None) -> str:
+    try:
+        named = sasl_conf.value(conf or "", "sasldb_path")
+    except EditError:
+        named = None
+    return named if named and named.startswith("/") else f.SASLDB

@@ -1,0 +1,97 @@
+"""Daemons that run, and that systemd does not count to their service: it can neither stop nor watch them.
+
+Two restarts that meet leave such a one: systemd ends the init script half-way, not the daemon that it had begun, and every
+later start fails, since "MTA is already running" (tried on Debian 12 and 13). So does a daemon that was started by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wizard.sendmail.password_source import SOCKET_FOLDERS, argument
+from wizard.system.host import Host
+
+if TYPE_CHECKING:
+    from wizard.model.facts import Facts, Listener, Process
+
+DAEMON_OF = {"sendmail": "sendmail-mta", "saslauthd": "saslauthd"}
+"""The name of each service's daemon."""
+_DEAD = ("failed", "inactive")
+_FIRST = "/init.scope"
+"""Where systemd keeps itself: where PID 1 is elsewhere, control groups say nothing of units here."""
+_LOGINS = "/user.slice/"
+
+
+def unit_of(host: Host, folder: Path) -> str | None:
+    """The unit whose control group the process at `folder` (below /proc) is in, empty where it is in none.
+
+    None where that is not known, or not ours to judge: no systemd, another user's process, one of a container or a
+    virtual machine (proc(5), cgroups(7))."""
+    try:
+        first, path = _control_group(host.path("/proc") / "1"), _control_group(folder)
+        status = (folder / "status").read_text("latin-1").splitlines()
+    except OSError:
+        return None
+    values = dict(line.partition(":")[::2] for line in status)
+    foreign = len(values.get("NSpid", "").split()) > 1 or values.get("Uid", "").split()[1:2] != ["0"]
+    if foreign or not first.endswith(_FIRST):
+        return None
+    units = [part for part in path.split("/") if part.endswith((".service", ".scope"))]
+    if units and units[-1].endswith(".scope") and _LOGINS not in path:
+        return None
+    return units[-1] if units else ""
+
+
+def _control_group(folder: Path) -> str:
+    """In systemd's own hierarchy, the unified one or that of older kernels; empty where there is neither."""
+    rows = (line.split(":", 2) for line in (folder / "cgroup").read_text("latin-1").splitlines())
+    paths = {row[1] or row[0]: row[2] for row in rows if len(row) == 3}
+    return paths.get("name=systemd") or paths.get("0") or ""
+
+
+def strays(facts: Facts, name: str) -> tuple[Process, ...]:
+    """The daemons of the service `name` that systemd does not count to it, or holds for ended."""
+    service = facts.services.get(name)
+    if service is None or not service.exists:
+        return ()
+    found = outside(name, facts.processes, facts.listeners)
+    left = inside(name, facts.processes, facts.listeners) if service.active.startswith(_DEAD) else ()
+    return (*found, *left)
+
+
+def stray_sentence(facts: Facts, name: str) -> str:
+    """What is wrong, empty where nothing is."""
+    found = strays(facts, name)
+    if not found:
+        return ""
+    return f"{name} runs outside its unit (pid {found[0].pid}): systemd can neither stop nor watch it"
+
+
+def outside(name: str, processes: Iterable[Process], listeners: Iterable[Listener]) -> tuple[Process, ...]:
+    """The daemons of `name` in no unit, or in that of somebody's login. One in another service is that one's."""
+    daemons = _daemons(name, processes, listeners)
+    return tuple(item for item in daemons if item.unit is not None and not item.unit.endswith(".service"))
+
+
+def inside(name: str, processes: Iterable[Process], listeners: Iterable[Listener]) -> tuple[Process, ...]:
+    """The daemons of `name` in the control group of its unit."""
+    return tuple(item for item in _daemons(name, processes, listeners) if item.unit == f"{name}.service")
+
+
+def members(name: str, processes: Iterable[Process]) -> tuple[Process, ...]:
+    """All of `name` in the control group of its unit, those too that serve nobody yet, or one connection."""
+    return tuple(
+        item for item in processes if item.name == DAEMON_OF.get(name) and item.unit == f"{name}.service"
+    )
+
+
+def _daemons(name: str, processes: Iterable[Process], listeners: Iterable[Listener]) -> tuple[Process, ...]:
+    """Those that serve: not a queue runner or a child at work, not a saslauthd that serves another program, nor one that
+    somebody watches in the foreground."""
+    found = [item for item in processes if item.name == DAEMON_OF.get(name)]
+    if name == "sendmail":
+        listening = {item.pid for item in listeners}
+        return tuple(item for item in found if item.pid in listening)
+    ours = [item for item in found if argument(item, "-m").rstrip("/") in SOCKET_FOLDERS]
+    return tuple(item for item in ours if "-d" not in item.argv)

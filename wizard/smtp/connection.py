@@ -1,0 +1,349 @@
+"""One SMTP connection on smtplib: every line recorded, every wait and reply bounded, nothing sent unasked."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import queue
+import re
+import smtplib
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from wizard.certificates.peer_certificate import Certificate
+from wizard.smtp.server_trust import Trust
+from wizard.smtp.transcript import HOST_NAME, MASK, Layer, Transcript, clean, failure, mailbox
+
+LINE_OCTETS = 8192  # a longer reply line is an attack or not SMTP at all (RFC 5321 section 4.5.3.1.5: 512)
+REPLY_LINES = 100  # sendmail's longest reply (EHLO, HELP) stays under 30
+_FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to test. Raises ValueError, with a sentence, for what cannot be tested.
+
+    `implicit_tls` None means: on port 465 only (RFC 8314). `timeout` (seconds) bounds each answer,
+    `deadline` everything. `send_to` asks for a real message, from `sender` (default: user@host).
+    `trust` says whom the password may be sent to; `smtp_port` None skips that check. `server_name` is the name that clients know the server by, where `host` is only
+    the address to reach it at.
+    """
+
+    host: str
+    port: int = 587
+    implicit_tls: bool | None = None
+    mechanism: str = "LOGIN"
+    family: Literal["any", "ipv4", "ipv6"] = "any"
+    timeout: float = 30.0
+    send_to: str | None = None
+    sender: str | None = None
+    trust: Trust = field(default_factory=Trust)
+    smtp_port: int | None = 25
+    deadline: float = 120.0
+    server_name: str | None = None
+    served: frozenset[str] = frozenset()
+    """Mechanisms besides LOGIN and PLAIN that this server is known to serve (`password_source.served_besides`)."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", _host(self.host))
+        object.__setattr__(self, "server_name", _host(self.server_name) if self.server_name else None)
+        object.__setattr__(self, "mechanism", self.mechanism.upper())
+        for what, port in (("port", self.port), ("SMTP port", self.smtp_port)):
+            if port is not None and not 1 <= port <= 65535:
+                raise ValueError(f"The {what} {port} is not between 1 and 65535.")
+        if self.mechanism not in ("LOGIN", "PLAIN"):
+            raise ValueError(
+                f"The mechanism {clean(self.mechanism, 40)} cannot be tested: use LOGIN or PLAIN, "
+                "saslauthd serves no other."
+            )
+        if self.family not in _FAMILIES:
+            raise ValueError(f"The address family {clean(self.family, 40)} is not any, ipv4 or ipv6.")
+        if not 0 < self.timeout <= 600 or not 0 < self.deadline <= 3600:
+            raise ValueError("The timeout must be within 0 to 600 seconds, the deadline within 0 to 3600.")
+        for address in filter(None, (self.send_to, self.sender)):
+            mailbox(address)
+
+    @property
+    def name(self) -> str:
+        """The name that the certificate must be for, and the domain of the default sender."""
+        return self.server_name or self.host
+
+    @property
+    def tls_on_connect(self) -> bool:
+        """Whether TLS comes first, before the greeting."""
+        return self.port == 465 if self.implicit_tls is None else self.implicit_tls
+
+    @property
+    def family_number(self) -> int:
+        """The family for getaddrinfo."""
+        return int(_FAMILIES[self.family])
+
+
+def _host(host: str) -> str:
+    bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+    try:
+        ipaddress.ip_address(bare)
+        return bare
+    except ValueError:
+        pass
+    try:
+        name = bare.rstrip(".") if bare.isascii() else bare.rstrip(".").encode("idna").decode()
+    except UnicodeError:
+        name = ""
+    if len(name) > 253 or not re.fullmatch(HOST_NAME, name):
+        raise ValueError(f"{clean(host, 80)!r} is neither a host name nor an IP address.")
+    return name
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A whole SMTP reply: its code and its text as it may be shown (RFC 5321 section 4.2)."""
+
+    code: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}".strip()
+
+
+class WireError(Exception):
+    """The connection broke, fell silent, or carries no SMTP; the message is a clause: "the server ..."."""
+
+
+class Deadline:
+    """A moment after which nothing waits any more."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._seconds = seconds
+
+    def extend(self, seconds: float) -> None:
+        """Give back what was waited for somebody else than the server."""
+        self._end += seconds
+
+    def within(self, seconds: float) -> Deadline:
+        """A deadline `seconds` from now, or this one where it is earlier."""
+        return Deadline(min(seconds, max(self._end - time.monotonic(), 0.0)))
+
+    def left(self) -> float:
+        """Seconds left. Raises WireError when there are none."""
+        if (left := self._end - time.monotonic()) <= 0:
+            raise WireError(f"the server did not finish its answer in time ({self._seconds:.0f} s)")
+        return left
+
+
+def lookup(host: str, port: int, family: int, deadline: Deadline) -> list[tuple[int, tuple[Any, ...]]]:
+    """(family, address) pairs. Raises OSError, UnicodeError (no such name), WireError (no answer)."""
+    answers: queue.SimpleQueue[list[tuple[int, tuple[Any, ...]]] | Exception] = queue.SimpleQueue()
+
+    def look() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+            answers.put(list(dict.fromkeys((int(f), tuple(a)) for f, _, _, _, a in found)))
+        except (OSError, UnicodeError) as error:
+            answers.put(error)
+
+    threading.Thread(target=look, daemon=True).start()  # getaddrinfo itself knows no time-out
+    try:
+        answer = answers.get(timeout=deadline.left())
+    except queue.Empty:
+        raise WireError("the name servers did not answer in time") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+class Wire(smtplib.SMTP):
+    """One connection: every line recorded, every wait bounded, no command sent that was not asked for."""
+
+    ehlo_msg = "EHLO"
+
+    def __init__(self, transcript: Transcript, deadline: Deadline, patience: float) -> None:
+        super().__init__(local_hostname="localhost", timeout=patience)
+        self._transcript, self._deadline, self._patience = transcript, deadline, patience
+        self._pending, self._verb = b"", ""
+        self._admitted = False
+        self.reply = Reply(0, "")
+
+    def dial(self, family: int, address: tuple[Any, ...]) -> None:
+        """Opens the TCP connection. Raises OSError."""
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(self._deadline.within(self._patience).left())
+            sock.connect(address)
+        except BaseException:
+            sock.close()
+            raise
+        self.sock = sock
+        # An address literal (RFC 5321 section 4.1.3) is always true and costs no look-up.
+        own = str(sock.getsockname()[0]).split("%")[0]
+        self.local_hostname = f"[IPv6:{own}]" if ":" in own else f"[{own}]"
+
+    def encrypt(self, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
+        """The TLS handshake; what was said in clear is forgotten (RFC 3207). Raises OSError, WireError."""
+        if self.sock is None:
+            raise WireError("the server closed the connection")
+        if self._pending:
+            self._transcript.add(
+                "note",
+                "The server sent more after its go-ahead, in clear; it was thrown away.",
+                "anyone on the way could have put it there",
+            )
+        self._pending, self.esmtp_features, self.ehlo_resp = b"", {}, None
+        self.sock.settimeout(self._deadline.within(self._patience).left())
+        try:
+            self.sock = tls = context.wrap_socket(self.sock, server_hostname=host)
+        except BaseException:
+            self.close()
+            raise
+        return tls
+
+    @property
+    def peer(self) -> str:
+        """The address of the server, as the kernel knows it."""
+        return str(self.sock.getpeername()[0]) if self.sock is not None else ""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the certificate that the server presented on this connection, "" without TLS."""
+        own = self.sock.getpeercert(binary_form=True) if isinstance(self.sock, ssl.SSLSocket) else None
+        return hashlib.sha256(own).hexdigest() if own else ""
+
+    def admit(self, trust: Trust, refusal: str, seen: Certificate | None) -> None:
+        """Let the password go to this server, if it is trusted, or the admin says so. `refusal` is what the trust store
+        has against it, "" for nothing; `seen` its certificate. Raises Failure otherwise, and without TLS."""
+        if not isinstance(self.sock, ssl.SSLSocket):
+            raise failure(Layer.STARTTLS, "the connection is not encrypted, and no password goes there")
+        against = trust.objection(self.peer, self.fingerprint, refusal)
+        if (
+            against
+            and trust.ask is not None
+            and seen is not None
+            and seen.fingerprint_sha256 == self.fingerprint
+        ):
+            began = time.monotonic()
+            against = "" if trust.ask(seen, against) else against
+            self._deadline.extend(time.monotonic() - began)
+        if against:
+            raise failure(Layer.CERTIFICATE, f"{against}. Its SHA-256 fingerprint is {self.fingerprint}")
+        self._admitted = True
+
+    def admit_in_clear(self, trust: Trust) -> None:
+        """Let the password go without TLS, to this host itself alone. Raises Failure otherwise."""
+        if not trust.is_own(self.peer):
+            raise failure(Layer.STARTTLS, "without TLS a password goes to this host alone")
+        self._admitted = True
+
+    def ask(self, text: str, shown: str | None = None, explanation: str = "") -> Reply:
+        """Sends a command, reads its reply; `shown` stands for a secret text, with MASK for the password, which goes to
+        a server alone that was admitted. Raises WireError."""
+        if re.search(r"[\r\n\0]", text):
+            raise ValueError("An SMTP command cannot hold a line end or NUL.")
+        if shown is not None and MASK in shown:
+            if not self._admitted:
+                raise WireError("the password is kept back: nobody has looked whether the server may have it")
+            self._transcript.password_sent = True
+        self._verb = (shown or text).split(" ")[0].upper()
+        self._transcript.add("client", self._transcript.shown(text) if shown is None else shown, explanation)
+        self.send(f"{text}\r\n")
+        self.getreply()
+        return self.reply
+
+    def hello(self) -> Reply:
+        """EHLO; what it offers is in `esmtp_features`. Raises WireError."""
+        self.ehlo()
+        return self.reply
+
+    def mechanisms(self) -> list[str]:
+        """What the last EHLO offered for AUTH, upper case."""
+        return str(self.esmtp_features.get("auth", "")).upper().split()
+
+    def putcmd(self, cmd: str, args: str = "") -> None:
+        """smtplib's own commands (EHLO), recorded."""
+        self._verb = cmd.upper()
+        self._transcript.add("client", f"{cmd} {args}".strip())
+        self.send(f"{cmd} {args}".strip() + "\r\n")
+
+    def send(self, s: Any) -> None:
+        """Sends octets; nothing is recorded or audited here, for they may be secret. Raises WireError."""
+        if self.sock is None:
+            raise WireError("the server closed the connection")
+        try:
+            self.sock.settimeout(self._deadline.within(self._patience).left())
+            self.sock.sendall(s.encode() if isinstance(s, str) else s)
+        except OSError:
+            self.close()
+            raise WireError("the server closed the connection, or takes nothing any more") from None
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Reads one reply, all its lines within one time-out. Raises WireError."""
+        until, texts, codes = self._deadline.within(self._patience), list[bytes](), set[int]()
+        shown: list[str] = []
+        while True:
+            raw = self._line(until)
+            shown.append(self._transcript.heard(raw, self._verb)[4:].strip())
+            found = re.fullmatch(rb"([2-5][0-9]{2})(?:([ -])(.*))?", raw, re.DOTALL)
+            if not found:
+                raise self._broken("the server said something that is not SMTP")
+            codes.add(int(found[1]))
+            texts.append((found[3] or b"").strip())
+            if len(codes) > 1:
+                raise self._broken("the server changed the code in the middle of a reply")
+            if found[2] != b"-":
+                break
+            if len(texts) >= REPLY_LINES:
+                raise self._broken(f"the server sent a reply of more than {REPLY_LINES} lines")
+        self.reply = Reply(codes.pop(), clean(" / ".join(shown)))
+        return self.reply.code, b"\n".join(texts)
+
+    def finish(self) -> None:
+        """QUIT where the connection still stands, then closes it."""
+        self._patience = min(self._patience, 5.0)
+        try:
+            if self.sock is not None and self.reply.code != 421:
+                self.ask("QUIT")
+        except WireError as error:
+            self._transcript.add("note", f"No goodbye: {error}.")
+        finally:
+            self.close()
+
+    def _broken(self, clause: str) -> WireError:
+        self.close()
+        return WireError(clause)
+
+    def _line(self, until: Deadline) -> bytes:
+        while b"\n" not in self._pending[:LINE_OCTETS]:
+            if len(self._pending) >= LINE_OCTETS:
+                self._transcript.heard(self._pending[:LINE_OCTETS], cut=True)
+                raise self._broken(f"the server sent a line of more than {LINE_OCTETS} octets")
+            if self.sock is None:
+                raise WireError("the server closed the connection")
+            try:
+                self.sock.settimeout(until.left())
+                chunk = self.sock.recv(4096)
+            except (TimeoutError, WireError):
+                raise self._broken("the server fell silent, no whole answer came in time") from None
+            except OSError as error:
+                raise self._broken(
+                    f"the server broke the connection ({clean(error.strerror or 'reset')})"
+                ) from None
+            if not chunk:
+                if self._pending:
+                    self._transcript.heard(self._pending, cut=True)
+                raise self._broken("the server closed the connection")
+            self._pending += chunk
+        raw, _, self._pending = self._pending.partition(b"\n")
+        return raw.removesuffix(b"\r")
+
+
+def why(error: Exception) -> str:
+    """An error of the socket or of TLS as a clause."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        return f"no usable TLS was spoken ({clean(error.reason or 'broken off')})"
+    return clean((error.strerror if isinstance(error, OSError) else None) or str(error))

@@ -1,0 +1,110 @@
+"""Whom a password may be sent to: this host's own sendmail by the certificate file that sendmail.cf names, any other
+server by the system's trust store, its name and dates, or a certificate that the admin accepts by its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wizard.certificates.peer_certificate import Certificate
+from wizard.certificates.pem import PemError, certificates
+from wizard.model.facts import SENDMAIL_CF
+from wizard.sendmail.tls_files import MOST, TlsFiles
+from wizard.system.host import Host, HostError
+from wizard.system.sockets import addresses
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}|[0-9a-f]{2}(?::[0-9a-f]{2}){31}")
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What is trusted; without anything the system's trust store alone. Fingerprints are SHA-256, as 64 hex digits."""
+
+    own_addresses: frozenset[str] = frozenset()
+    """Addresses of this host; loopback counts in any case."""
+    file: str = ""
+    """The certificate file that sendmail.cf names."""
+    pins: frozenset[str] = frozenset()
+    """What this host's own sendmail must present."""
+    problem: str = ""
+    """Why there are no pins."""
+    accepted: str = ""
+    """The fingerprint that the admin accepts."""
+    store_alone: bool = False
+    """Whether this host's own certificate, too, must be in the trust store."""
+    ask: Callable[[Certificate, str], bool] | None = None
+    """Asks the admin about a certificate, with why it is not trusted; None where nobody can be asked."""
+
+    def is_own(self, address: str) -> bool:
+        """Whether it is an address of this host."""
+        made = ipaddress.ip_address(address.split("%")[0])
+        plain = (made.ipv4_mapped or made) if isinstance(made, ipaddress.IPv6Address) else made
+        return plain.is_loopback or str(plain) in self.own_addresses
+
+    def pinned(self, address: str) -> bool:
+        """Whether the server there must present this host's own certificate, whatever the trust store says of it."""
+        return bool(self.pins) and not self.store_alone and self.is_own(address)
+
+    def objection(self, address: str, fingerprint: str, refusal: str) -> str:
+        """Why the server there gets no password, "" where it does. `refusal` is the trust store's, "" for none."""
+        if fingerprint and fingerprint == self.accepted:
+            return ""
+        if self.pinned(address):
+            if fingerprint in self.pins:
+                return ""
+            return (
+                f"the server presents another certificate than {self.file}, which sendmail.cf names; where that file was "
+                "changed, sendmail has to be restarted: systemctl restart sendmail"
+            )
+        hint = f" ({self.problem})" if refusal and self.problem and self.is_own(address) else ""
+        return refusal + hint
+
+
+def trust_of(
+    host: Host,
+    accepted: str = "",
+    *,
+    store_alone: bool = False,
+    ask: Callable[[Certificate, str], bool] | None = None,
+) -> Trust:
+    """What is trusted on this host. `accepted` is a fingerprint, "" for none. Raises ValueError where it is none."""
+    file, pins, problem = "", frozenset[str](), ""
+    try:
+        entry = host.entry(SENDMAIL_CF)
+        named = TlsFiles.of(entry.content.decode("latin-1")).certificates if entry else ()
+        file = " or ".join(named)
+        pins = frozenset(_first(host, path) for path in named)
+    except (OSError, HostError, PemError) as error:
+        problem = f"the own certificate cannot be compared: {file or SENDMAIL_CF}: {error}"
+    return Trust(
+        own_addresses=frozenset(addresses(host)),
+        file=file,
+        pins=pins,
+        problem=problem,
+        accepted=fingerprint(accepted) if accepted else "",
+        store_alone=store_alone,
+        ask=ask,
+    )
+
+
+def fingerprint(text: str) -> str:
+    """A SHA-256 fingerprint as 64 small hex digits. Raises ValueError for what is none."""
+    if not _FINGERPRINT.fullmatch(text.strip().lower()):
+        raise ValueError(
+            "--accept-certificate takes a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons, as "
+            "`openssl x509 -noout -fingerprint -sha256 -in FILE` prints it."
+        )
+    return text.strip().lower().replace(":", "")
+
+
+def with_colons(digits: str) -> str:
+    """A fingerprint as openssl and mail programs write it."""
+    return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2)).upper()
+
+
+def _first(host: Host, path: str) -> str:
+    """Of the first certificate in a file: that is the server's own."""
+    return hashlib.sha256(certificates(host.small_file(path, MOST)[0])[0]).hexdigest()

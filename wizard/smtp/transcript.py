@@ -1,0 +1,322 @@
+"""What may be shown of an SMTP conversation: the transcript, with the password masked and the wire cleaned.
+
+Everything a server says is hostile until it went through `Transcript.heard`. Before it had the password it cannot
+know it: the password and its base64 forms are masked all the same, control characters and escape sequences made
+visible, absurd lines cut. Once the password was sent its own words are not shown at all: see `server_words`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from wizard.smtp import server_words
+
+SHOWN_CHARACTERS = 512  # of one line; RFC 5321 section 4.5.3.1.5 allows a reply line no more octets than this
+MASK = "********"
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+HOST_NAME = rf"{_LABEL}(?:\.{_LABEL})*"
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_MAILBOX = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{HOST_NAME}|\[[0-9A-Za-z.:]+\])")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A user name and its password, as typed (both are sent as UTF-8). The password is in no repr.
+
+    Raises ValueError for what cannot be a login; the sentence never holds the value itself.
+    """
+
+    user: str
+    password: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        for what, value in (("user name", self.user), ("password", self.password)):
+            if not value:
+                raise ValueError(f"The {what} is empty: give one.")
+            if len(value) > 1000:
+                raise ValueError(f"The {what} is longer than 1,000 characters: give the real one.")
+            if any(unicodedata.category(c) == "Cc" for c in value):
+                raise ValueError(
+                    f"The {what} holds a control character (NUL, newline, tab, escape): no login "
+                    "can; look for a stray line end where it was typed or read from."
+                )
+            if any(unicodedata.category(c) == "Cs" for c in value):
+                raise ValueError(f"The {what} is not valid UTF-8: type it in a UTF-8 terminal.")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the transcript, safe to show: who spoke, what, a plain sentence beside it ("" if none)."""
+
+    who: Literal["server", "client", "note"]
+    text: str
+    explanation: str = ""
+
+
+def clean(text: str, limit: int = SHOWN_CHARACTERS) -> str:
+    """`text` on one harmless line: unprintable characters as escapes (also bidi marks), cut after `limit`."""
+    shown = "".join(
+        c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text
+    )
+    return (
+        shown if len(shown) <= limit else f"{shown[:limit]} [... cut, {len(shown) - limit} characters more]"
+    )
+
+
+def encode(text: str) -> str:
+    """Base64 of the UTF-8 of `text`, as AUTH wants it (howto 5.2.1)."""
+    return base64.b64encode(text.encode()).decode()
+
+
+def decode(token: str) -> str | None:
+    """What a base64 token says, None if it is not base64."""
+    try:
+        return base64.b64decode(token, validate=True).decode(errors="backslashreplace")
+    except (binascii.Error, ValueError):
+        return None
+
+
+def mailbox(address: str) -> str:
+    """The address unchanged. Raises ValueError unless it is a plain user@domain (RFC 5321 section 4.1.2)."""
+    if len(address) > 254 or not _MAILBOX.fullmatch(address):
+        hint = (
+            "" if address.isascii() else " Non-ASCII addresses need SMTPUTF8, which sendmail on Debian lacks."
+        )
+        raise ValueError(f"{clean(address, 80)} is not a mail address: write user@domain.{hint}")
+    return address
+
+
+def default_sender(user: str, host: str) -> str:
+    """The login as a mail address: as it is where it has a domain, else at the host or address literal."""
+    if "@" in user:
+        return user
+    try:
+        address = ipaddress.ip_address(host.split("%")[0])
+    except ValueError:
+        return f"{user}@{host}"
+    return f"{user}@[{'IPv6:' if address.version == 6 else ''}{address}]"
+
+
+class Mask:
+    """Finds the password in what is to be shown: plain, in base64 at any alignment, in a PLAIN response."""
+
+    def __init__(self, credentials: Credentials | None) -> None:
+        self._password = credentials.password.encode() if credentials else b""
+        forms: set[bytes] = set()
+        if credentials:
+            user, password = credentials.user.encode(), self._password
+            forms = {
+                password,
+                *map(
+                    base64.b64encode,
+                    (password, b"\0" + user + b"\0" + password, user + b"\0" + user + b"\0" + password),
+                ),
+            }
+            for shift in range(3):  # the characters of the base64 that depend on the password alone
+                start, bits = -(-shift * 8 // 6), (shift + len(password)) * 8
+                core = base64.b64encode(b"\0" * shift + password)[start : bits // 6]
+                forms |= {core} if len(core) >= 6 else set()
+        self._forms = sorted(forms, key=len, reverse=True)
+        flags = re.IGNORECASE if len(self._password) >= 6 else 0  # "ok" as password must not hide every OK
+        self._pattern = re.compile(b"|".join(map(re.escape, self._forms)), flags) if forms else None
+
+    def __call__(self, raw: bytes, cut: bool = False) -> bytes:
+        """`raw` with the password masked; `cut`: its end is missing, so half a password there goes too."""
+        if self._pattern is None:
+            return raw
+        if cut:
+            tails = [n for form in self._forms for n in range(1, len(form)) if raw.endswith(form[:n])]
+            raw = raw[: len(raw) - max(tails, default=0)]
+        raw = re.sub(rb"[A-Za-z0-9+/]{8,}={0,2}", self._token, raw)
+        return self._pattern.sub(MASK.encode(), raw)
+
+    def _token(self, found: re.Match[bytes]) -> bytes:
+        bare = found[0].rstrip(b"=")
+        decoded = base64.b64decode(bare[: len(bare) - (len(bare) % 4 == 1)] + b"==")
+        return MASK.encode() if self._password in decoded else found[0]
+
+
+class Transcript:
+    """Collects lines and hands each to `on_line` as it happens."""
+
+    def __init__(self, credentials: Credentials | None, on_line: Callable[[Line], None] | None) -> None:
+        self._mask = Mask(credentials)
+        self._password = credentials.password if credentials else ""
+        self._on_line = on_line
+        self.lines: list[Line] = []
+        self.password_sent = False
+        """Whether the server has had the password: then none of its own words are shown any more."""
+
+    def shown(self, said: bytes | str, cut: bool = False) -> str:
+        """What came from the wire or the caller, masked and cleaned: the only way into any output."""
+        raw = said.encode(errors="backslashreplace") if isinstance(said, str) else said
+        return clean(self._mask(raw, cut).decode(errors="backslashreplace"))
+
+    def heard(self, raw: bytes, verb: str = "", cut: bool = False) -> str:
+        """Record a line of the server, answering `verb`; `cut`: its end is missing. What may be shown of it."""
+        said = ""
+        if self.password_sent:
+            shown = server_words.words(raw, self._password)
+            code = int(shown[:3]) if shown[:3].isdigit() else 0
+            said = _CODES.get(code, "")
+        else:
+            shown, found = self.shown(raw, cut), re.match(rb"([2-5][0-9]{2})(?:[ -]|$)", raw)
+            said = explain(verb, int(found[1]), raw[4:].decode(errors="replace")) if found else ""
+        self.add("server", shown, self.shown(said))
+        return shown
+
+    def queue_id(self, raw: bytes) -> str | None:
+        """The queue id in the server's answer to a message, None where there is none that may be shown."""
+        return server_words.queue_id(raw, self._password)
+
+    def add(self, who: Literal["server", "client", "note"], text: str, explanation: str = "") -> None:
+        """Records a line; both texts must be safe already."""
+        self.lines.append(Line(who, text, explanation))
+        if self._on_line:
+            self._on_line(self.lines[-1])
+
+
+_EHLO = {
+    "STARTTLS": "the connection can be encrypted",
+    "AUTH": "the ways to log in that are offered now",
+    "SIZE": "the largest message taken, in octets",
+    "PIPELINING": "commands may be sent in one go",
+    "8BITMIME": "8-bit text is taken",
+    "DSN": "delivery reports can be asked for",
+    "ETRN": "queue runs on request",
+    "ENHANCEDSTATUSCODES": "replies carry a second, finer code",
+    "DELIVERBY": "a delivery deadline can be set",
+    "EXPN": "lists can be expanded",
+    "VERB": "verbose delivery",
+    "HELP": "the end of what is offered",
+}
+_CODES = {
+    220: "ready",
+    221: "goodbye",
+    235: "logged in",
+    250: "done",
+    354: "send the message",
+    421: "closing: try later",
+    454: "a temporary refusal",
+    504: "this mechanism is not available here",
+    530: "log in first",
+    535: "the login is refused",
+    550: "refused",
+    554: "refused for good",
+}
+
+
+def explain(verb: str, code: int, text: str) -> str:
+    """A short plain sentence for one server line, given the command it answers; "" if there is none."""
+    if code == 334:
+        asked = decode(text)
+        return "not base64" if asked is None else f"base64 of: {asked}" if asked else "go on"
+    if verb == "EHLO" and code == 250:
+        return _EHLO.get(re.split(r"[ =]", text.upper())[0], "")
+    return "the greeting" if not verb and code == 220 else _CODES.get(code, "")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check and its outcome: `login-before-starttls`, `mail-before-auth`, `certificate`, `smtp-auth`,
+    `md5-mechanisms`; `says` is a sentence."""
+
+    id: str
+    state: Literal["ok", "warning", "failed", "unknown"]
+    says: str
+
+
+class Layer(StrEnum):
+    """Where a conversation failed, from the name to the mail, in the order in which they are met."""
+
+    NAME = "name"
+    TCP = "tcp"
+    GREETING = "greeting"
+    STARTTLS = "starttls"
+    CERTIFICATE = "certificate"
+    AUTH_OFFER = "auth-offer"
+    LOGIN = "login"
+    CREDENTIALS = "credentials"
+    RELAY = "relay"
+
+
+class Failure(Exception):
+    """A conversation that ends here: the layer, the verdict, the SMTP code if there was one."""
+
+    def __init__(self, layer: Layer, says: str, code: int | None = None) -> None:
+        super().__init__(says)
+        self.layer, self.says, self.code = layer, says, code
+
+
+_RATE_LIMIT = (
+    "The server turns connections away with 421: more than about 10 in a minute, or too many at once, "
+    "from this address (sendmail's ratecontrol, conncontrol). Wait a minute, then try again."
+)
+_CAUSES = {
+    Layer.NAME: "Check the spelling, and that the name has an address: `getent ahosts NAME`.",
+    Layer.TCP: (
+        "Probable causes: sendmail is not running (systemctl may still say active), it listens on 127.0.0.1 "
+        "only (`Addr=127.0.0.1` in sendmail.mc), or a firewall drops the port. On the server run `ss -ltn`."
+    ),
+    Layer.GREETING: (
+        "Probable causes: the port speaks TLS on connect (try port 465 or implicit TLS), it is no mail "
+        "server, an access rule rejects this address, or sendmail is overloaded. Look in `journalctl -t "
+        "sm-mta`."
+    ),
+    Layer.STARTTLS: (
+        "Probable causes: starttls.m4 is not included in sendmail.mc, no certificate was made because the "
+        "host has no FQDN, or the key is readable by others (log: `key unsafe`, `crt unsafe: No such "
+        "file`). Look in `journalctl -t sm-mta`, run update_tls, restart sendmail."
+    ),
+    Layer.CERTIFICATE: (
+        "Install a certificate that an authority issued for this very name, or test with the name "
+        "it has; where you know from elsewhere that this fingerprint is the server's: --accept-certificate FINGERPRINT."
+    ),
+    Layer.AUTH_OFFER: (
+        "Probable causes: libsasl2-modules is not installed (nothing is logged then), sasl.m4 is not "
+        "included in sendmail.mc, or the daemon has M=A. Mend it, run update_auth, restart sendmail."
+    ),
+    Layer.LOGIN: (
+        "That says nothing of the user name or the password. Probable causes: saslauthd or the server is overloaded or "
+        "just starting, a rule or a milter turns this client away, or the connection is bad. Look in `journalctl -t "
+        "sm-mta -t saslauthd`, then try again."
+    ),
+    Layer.CREDENTIALS: (
+        "Probable causes: the user name or password is wrong, or the account is locked or expired (log: "
+        "`authentication failure (-13)`); saslauthd is down or its socket out of reach (`generic failure "
+        "(-1)`); Sendmail.conf is missing, so sasldb is asked (`user not found (-20)`). Look in `journalctl "
+        "-t sm-mta -t saslauthd`; after a change of password restart saslauthd, which caches logins."
+    ),
+    Layer.RELAY: (
+        "The login was accepted, the message was not. Probable causes: a rule (access, relay domains) "
+        "refuses the sender or recipient, or its domain has no address. Look in `journalctl -t sm-mta`."
+    ),
+}
+_HEADLINES = {
+    Layer.NAME: "The name cannot be looked up",
+    Layer.TCP: "No connection",
+    Layer.GREETING: "The port does not greet as a mail server",
+    Layer.STARTTLS: "No encryption",
+    Layer.CERTIFICATE: "The certificate is not trusted, and no password was sent",
+    Layer.AUTH_OFFER: "The login is not offered",
+    Layer.LOGIN: "The login was broken off",
+    Layer.CREDENTIALS: "The login was refused",
+    Layer.RELAY: "The message was refused",
+}
+
+
+def failure(layer: Layer, what: str, code: int | None = None) -> Failure:
+    """The failure of a layer: what happened (safe to show), the probable causes, what to do."""
+    return Failure(
+        layer,
+        f"{_HEADLINES[layer]}: {what.rstrip('.')}. {_RATE_LIMIT if code == 421 else _CAUSES[layer]}",
+        code,
+    )

@@ -1,0 +1,1 @@
+"""The door to the machine: commands, files, sockets, signals, locks."""

@@ -1,0 +1,133 @@
+"""Files that the user names to be written: the one way to them, which replaces nothing but regular files."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import stat
+import time
+from pathlib import Path
+
+from snapshots.live.entry import Entry, EntryError, Kind, read_entry, write_entry
+from wizard.model.answers import AnswersError
+from wizard.render.text import clean
+
+PATIENCE = 3.0
+"""Seconds that a pipe without a reader is waited for, and a device or pipe that takes nothing."""
+_NEW_MODE = 0o600
+_KEPT_BITS = 0o777
+
+
+class OutputError(AnswersError):
+    """The path cannot be written to: what was to be done, where, why, and what to do. Nothing was changed there."""
+
+
+def check_output(path: Path) -> None:
+    """Raises OutputError when `path` is nothing that `save` would write to; for a look before long work."""
+    _kind(path)
+
+
+def save(path: Path, text: str) -> str:
+    """Write `text` to `path`, in UTF-8, and say so in a sentence. Raises OutputError.
+
+    A new file is for its owner alone; one that is there is replaced in one rename, and keeps its owner, mode and
+    attributes. A device, a terminal or a pipe is written to. A folder, a link or a socket is refused."""
+    shown = clean(str(path))
+    match _kind(path):
+        case 0:
+            _replace(path, Entry(Kind.FILE, _NEW_MODE, os.geteuid(), os.getegid(), text.encode()))
+            return f"{shown} is written, readable for you alone."
+        case stat.S_IFREG:
+            there = _there(path)
+            mode = there.mode & _KEPT_BITS
+            _replace(path, Entry(Kind.FILE, mode, there.uid, there.gid, text.encode(), there.xattrs))
+            return f"{shown} is written; it keeps its owner and its mode, {mode:04o}."
+        case kind:
+            _send(path, kind, text.encode())
+            return f"It is written to {_WORDS[kind]} {shown}."
+
+
+_WORDS = {stat.S_IFCHR: "the device", stat.S_IFBLK: "the device", stat.S_IFIFO: "the pipe"}
+_REFUSED = {
+    stat.S_IFDIR: ("it is a folder", "name a file in it"),
+    stat.S_IFLNK: (
+        "it is a symbolic link, which whoever made it may point elsewhere",
+        "name the file itself, or leave the option out for standard output",
+    ),
+    stat.S_IFSOCK: ("it is a socket", "name a file"),
+}
+
+
+def _kind(path: Path) -> int:
+    """The type of what is there, as stat(2) has it, 0 for nothing. Raises OutputError for what is never written to."""
+    try:
+        kind = stat.S_IFMT(path.absolute().lstat().st_mode)
+    except FileNotFoundError:
+        if not path.absolute().parent.is_dir():
+            raise _error(path, "the folder it would be in is not there", "make it, or name another") from None
+        return 0
+    except (OSError, ValueError) as error:
+        raise _error(path, _why(error), "name another file") from error
+    if kind in _REFUSED:
+        raise _error(path, *_REFUSED[kind])
+    return kind
+
+
+def _there(path: Path) -> Entry:
+    try:
+        entry = read_entry(path.absolute())
+    except EntryError as error:
+        raise _error(path, str(error), "name another file") from error
+    if entry is None or entry.kind is not Kind.FILE:
+        raise _error(path, "it was replaced at this very moment", "try again")
+    return entry
+
+
+def _replace(path: Path, entry: Entry) -> None:
+    try:
+        write_entry(path.absolute(), entry)
+    except EntryError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        raise _error(path, why, "name another file, or make room for it") from error
+
+
+def _send(path: Path, kind: int, content: bytes) -> None:
+    """Write to what is there already, never making or truncating anything."""
+    descriptor = _opened(path)
+    try:
+        if stat.S_IFMT(os.fstat(descriptor).st_mode) != kind:
+            raise _error(path, "it was replaced at this very moment", "try again")
+        view = memoryview(content)
+        while view:
+            if not select.select([], [descriptor], [], PATIENCE)[1]:
+                raise _error(path, "it takes nothing more: its reader has stopped", "see who reads there")
+            view = view[os.write(descriptor, view) :]
+    except OSError as error:
+        raise _error(path, _why(error), "name another file") from error
+    finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return os.open(path, flags)
+        except OSError as error:
+            if error.errno != errno.ENXIO or not path.is_fifo():
+                raise _error(path, _why(error), "name another file") from error
+            if time.monotonic() > end:
+                raise _error(path, "nobody reads from this pipe", "start its reader first") from error
+        time.sleep(0.05)
+
+
+def _why(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _error(path: Path, why: str, todo: str) -> OutputError:
+    return OutputError(
+        f"{clean(str(path))} could not be written: {why.rstrip('.')}. Nothing was changed; {todo}."
+    )

@@ -1,0 +1,57 @@
+"""One command for a service at a time: ours, those of a killed run, and those of a guard's script.
+
+systemd ends a start that is on its way for a second restart, but not the daemon that the init script has begun by then:
+the unit is failed after that, for good."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from snapshots.errors import StoreError
+from snapshots.git.private_folder import make_private_folder
+from wizard.model.plan import ChangeError
+from wizard.system import delayed_script as timer
+from wizard.system.host import Host
+
+LOCK = timer.FOLDER / "service.lock"
+_PATIENCE = 300.0
+"""Seconds, as in the guard's script: longer than a service command may take."""
+
+
+@contextmanager
+def service_lock(host: Host) -> Iterator[tuple[int, ...]]:
+    """Nobody else restarts a service while inside, as long as they take the lock too. Raises ChangeError.
+
+    Gives the descriptors that a command must inherit: the lock is then held until it ends, also when we are killed.
+    None without systemd, where a daemon would keep it."""
+    path = host.path(str(LOCK))
+    try:
+        path.parent.parent.mkdir(exist_ok=True)
+        make_private_folder(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except (OSError, StoreError) as error:
+        raise ChangeError(f"the lock {LOCK} could not be made: {error}") from error
+    try:
+        _take(descriptor)
+        yield (descriptor,) if host.exists("/run/systemd/system") else ()
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int) -> None:
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() > end:
+                raise ChangeError(
+                    f"another restart of a service does not end (it holds {LOCK}): see `systemctl list-jobs`. "
+                    "Nothing was restarted; try again when it has ended"
+                ) from error
+            time.sleep(0.05)

@@ -1,0 +1,272 @@
+"""Takes the picture: the probes side by side, each with a deadline. Nothing is changed; one connection a port."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from wizard.gather import certificate_files
+from wizard.gather.host import look, running
+from wizard.maillog import read as mail_log
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf import Daemon
+from wizard.sendmail.m4 import expand
+from wizard.sendmail.password_source import served_besides
+from wizard.smtp.connection import Deadline, WireError, lookup
+from wizard.smtp.server_trust import Trust, trust_of
+from wizard.smtp.transcript import Credentials
+from wizard.system.host import Host, HostError
+from wizard.troubleshoot import account as accounts
+from wizard.troubleshoot import pam, ruleset, storage
+from wizard.troubleshoot.account import Account
+from wizard.troubleshoot.host_state import DAEMON, TEXTS, Picture
+from wizard.troubleshoot.model import Layer
+from wizard.troubleshoot.pam import Pam
+from wizard.troubleshoot.probe_smtp import TIMEOUT, Conversation, converse, is_submission
+
+LOOKED_BACK = 3600.0
+"""Seconds of the mail log that are read."""
+MUX_TIMEOUT = 5.0
+"""Seconds for saslauthd's answer to an empty login, which it gives at once."""
+LOGIN_TIMEOUT = 30.0
+"""Seconds for its answer to a real one: PAM waits some seconds after a wrong password."""
+CHECK_TIMEOUT = 10.0
+"""Seconds for sendmail's own check of its sendmail.cf."""
+STOPPED = 2.0
+"""Seconds that a daemon which was stopped (SIGSTOP) is given: it will say nothing."""
+_LONGEST = 64 * 1024
+_COUNTERS = ("pam_faillock.so", "pam_tally2.so", "pam_tally.so")
+"""Modules that lock an account after some failures."""
+
+
+def take(host: Host, answers: Answers, credentials: Credentials | None = None) -> Picture:
+    """The picture of this host now; with credentials one login is tried, if it cannot lock the account.
+
+    Raises HostError where not even the facts can be read."""
+    began, clock = time.time(), time.monotonic()
+    threading.Thread(target=_warm, daemon=True).start()
+    cf, node, stack = _text(host, f.SENDMAIL_CF), os.uname().nodename, pam.look(host)
+    stopped = {item.name for item in running(host) if item.state == "T"}
+    mux = _mux_problem(host, "saslauthd" in stopped)
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        rules = pool.submit(ruleset.look, host)
+        room = pool.submit(storage.look, host)
+        owner = accounts.look(host, credentials) if credentials else None
+        used = None if hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials
+        wanted = _each_port(sendmail_cf.daemons(cf))
+        chosen = _for_login(wanted)
+        patience = STOPPED if DAEMON in stopped else TIMEOUT
+        before = wanted if used is None else [item for item in wanted if item is not chosen]
+        asked = [pool.submit(converse, item, node, None, patience) for item in before]
+        facts = look(host)
+        asked += [pool.submit(converse, item, node, None, patience) for item in _held(facts, wanted)]
+        if used is not None and chosen is not None:
+            # The login comes last: a server that has had the password could say it on another connection.
+            others = tuple(asked)
+            asked.insert(
+                wanted.index(chosen),
+                pool.submit(lambda: _login(others, chosen, node, used, patience, trust_of(host))),
+            )
+        name = facts.fqdn or facts.hostname or "localhost"
+        addresses = pool.submit(_addresses, name)
+        refused = pool.submit(_cf_refused, host, cf, facts)
+        said = pool.submit(_m4_said, host, facts)
+        files = pool.submit(certificate_files.look, host, cf, name)
+        served = _served(facts)
+        talks = tuple(_with_own_offer(item.result(), served) for item in asked)
+        answer = _socket_login(host, credentials, owner, stack, talks)
+        return Picture(
+            facts=facts,
+            answers=answers,
+            now=time.time(),
+            name_addresses=addresses.result(),
+            conversations=talks,
+            mux_problem=mux,
+            account=owner,
+            socket_login=answer,
+            log=mail_log.lines(host, time.time() - LOOKED_BACK),
+            texts={path: text for path in TEXTS if (text := _text(host, path, absent=None)) is not None},
+            pam=stack,
+            storage=room.result(),
+            ruleset=rules.result(),
+            files=files.result(),
+            cf_refused=refused.result(),
+            m4_said=said.result(),
+            states={item.pid: item.state for item in facts.processes},
+            sasldb=_sasldb(facts),
+            aliases_db=_aliases_db(host, cf),
+            mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
+            began=began,
+            seconds=time.monotonic() - clock,
+            waited=max((item.seconds for item in talks), default=0.0),
+        )
+
+
+def _login(
+    others: Sequence[Future[Conversation]],
+    chosen: Daemon,
+    node: str,
+    credentials: Credentials,
+    patience: float,
+    trust: Trust,
+) -> Conversation:
+    wait(others)
+    return converse(chosen, node, credentials, patience, trust)
+
+
+def hopeless(owner: Account | None) -> bool:
+    """Whether a login could only fail: then none is tried, for it costs time, and may count against the account."""
+    kept = owner.shadow if owner else None
+    if owner is None or kept is None:
+        return False
+    return kept.locked or kept.never or kept.expired(owner.today) or owner.right is False
+
+
+def _warm() -> None:
+    """What a conversation needs, and is slow to import: 30 ms, while others wait for commands."""
+    import asn1crypto.x509  # type: ignore[import-untyped]  # noqa: F401
+
+
+def _each_port(daemons: Iterable[Daemon]) -> list[Daemon]:
+    """One daemon for each address and port: sendmail's rate limits count connections."""
+    return list({(item.reachable_at, item.port): item for item in daemons if item.port}.values())
+
+
+def _for_login(daemons: Sequence[Daemon]) -> Daemon | None:
+    ports = sorted(
+        (item for item in daemons if is_submission(item)),
+        key=lambda item: (item.port != 587, "a" not in item.modifiers),
+    )
+    return ports[0] if ports else None
+
+
+def _held(facts: Facts, known: Sequence[Daemon]) -> list[Daemon]:
+    """What sendmail listens on though its sendmail.cf does not say so any more."""
+    ports = {item.port for item in known}
+    found = {}
+    for item in facts.listeners:
+        if item.process == DAEMON and item.port not in ports:
+            family = "inet6" if ":" in item.address else "inet"
+            found[item.port] = Daemon("?", family, item.address, item.port, "s" if item.port == 465 else "")
+    return list(found.values())
+
+
+def _text(host: Host, path: str, absent: str | None = "") -> str:
+    try:
+        with host.path(path).open("rb") as file:
+            return file.read(8 * _LONGEST).decode("latin-1")
+    except OSError:
+        return absent  # type: ignore[return-value]
+
+
+def _cf_refused(host: Host, cf: str, facts: Facts) -> str:
+    """What sendmail says of a sendmail.cf that it does not take (EX_CONFIG and others). A daemon that started with it
+    has proved it, and is not asked: without a qualified host name each start of sendmail waits a minute."""
+    process = facts.process(DAEMON)
+    if not cf or (process is not None and host.mtime(f.SENDMAIL_CF) < process.started):
+        return ""
+    try:
+        done = host.run(["sendmail", "-C", f.SENDMAIL_CF, "-bC"], timeout=CHECK_TIMEOUT)
+    except HostError:
+        return ""
+    return "" if done.code == 0 else (done.tail(2) or f"exit status {done.code}")
+
+
+def _asks_saslauthd(host: Host) -> bool:
+    """Whether a login would have to wait for saslauthd."""
+    return "saslauthd" in _text(host, f.SASL_CONF)
+
+
+def _mux_problem(host: Host, stopped: bool) -> str:
+    """Why the socket does not answer, empty where it does."""
+    if stopped:
+        return f"{f.MUX} does not answer: saslauthd is stopped"
+    try:
+        host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""), timeout=MUX_TIMEOUT)
+    except HostError as error:
+        return str(error)
+    return ""
+
+
+def _socket_login(
+    host: Host,
+    credentials: Credentials | None,
+    owner: Account | None,
+    stack: Pam,
+    talks: Sequence[Conversation],
+) -> str | None:
+    """saslauthd's own answer, where sendmail's was no, or was not asked since the password is wrong: a cached one may
+    be accepted all the same. Never where failures are counted."""
+    if credentials is None or owner is None or any(map(stack.has, _COUNTERS)):
+        return None
+    wrong = owner.right is False and owner.shadow is not None and not owner.shadow.locked
+    if not wrong and False not in [item.login for item in talks]:
+        return None
+    user, _, realm = credentials.user.partition("@")
+    words = (user.encode(), credentials.password.encode(), b"smtp", realm.encode())
+    try:
+        return host.ask_unix_socket(f.MUX, words, timeout=LOGIN_TIMEOUT)
+    except HostError as error:
+        return str(error)
+
+
+def _addresses(name: str) -> tuple[str, ...] | None:
+    try:
+        found = lookup(name, 587, 0, Deadline(10.0))
+    except (OSError, UnicodeError, WireError):
+        return None
+    return tuple(dict.fromkeys(str(address[0]) for _, address in found))
+
+
+def _m4_said(host: Host, facts: Facts) -> str:
+    """What m4 says where it makes no sendmail.cf."""
+    entry = facts.files.get(f.SENDMAIL_MC)
+    if entry is None or entry.kind != "file" or facts.cf_from_mc is not None:
+        return ""
+    try:
+        made = expand(host, f.SENDMAIL_MC, entry.content)
+    except HostError as error:
+        return str(error)
+    return made.said.strip() or f"exit status {made.code}"
+
+
+def _sasldb(facts: Facts) -> tuple[str, ...]:
+    """The users of sasldb, with their realm and without."""
+    return tuple(
+        dict.fromkeys(name for item in facts.sasldb or () for name in (item, item.partition("@")[0]))
+    )
+
+
+def _served(facts: Facts) -> frozenset[str]:
+    try:
+        return served_besides(facts)
+    except PermissionError:
+        return frozenset()
+
+
+def _with_own_offer(talk: Conversation, served: frozenset[str]) -> Conversation:
+    """A site that offers neither LOGIN nor PLAIN, and what it can serve, is sound: only no login can be tried."""
+    if talk.stopped is not Layer.AUTH_OFFER or not served & set(talk.offered):
+        return talk
+    return dataclasses.replace(talk, stopped=None, why="")
+
+
+def _aliases_db(host: Host, cf: str) -> bool:
+    named = (sendmail_cf.option(cf, "AliasFile") or "").split(",")[0].strip()
+    path = named.rpartition(":")[2] if named.startswith(("hash:", "dbm:", "btree:", "cdb:")) else named
+    return not path.startswith("/") or any(host.exists(f"{path}{end}") for end in (".db", ".cdb", ".pag"))
+
+
+def _mode(host: Host, path: str) -> int | None:
+    try:
+        return stat.S_IMODE(host.path(path).stat().st_mode)
+    except OSError:
+        return None

@@ -1,0 +1,215 @@
+"""The picture of the host that the diagnoses judge: the steps' facts, and what troubleshooting needs besides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wizard.gather.certificate_files import CertificateFiles
+from wizard.maillog.read import Logged
+from wizard.model import facts as f
+from wizard.model.answers import SERVABLE, Answers
+from wizard.model.facts import Facts, Listener
+from wizard.model.plan import Sign
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.password_source import PAM, PasswordSource, mechanisms, wanted
+from wizard.troubleshoot.account import Account
+from wizard.troubleshoot.model import Evidence
+from wizard.troubleshoot.pam import Pam
+from wizard.troubleshoot.probe_smtp import Conversation, is_submission
+from wizard.troubleshoot.ruleset import Ruleset
+from wizard.troubleshoot.storage import Storage
+
+HOSTS_ALLOW = "/etc/hosts.allow"
+HOSTS_DENY = "/etc/hosts.deny"
+ACCESS = "/etc/mail/access"
+CF_ERRORS = "/etc/mail/sendmail.cf.errors"
+PID_FILE = "/run/sendmail/mta/sendmail.pid"
+SHELLS = "/etc/shells"
+NOLOGIN = "/etc/nologin"
+SASLAUTHD_CONF = f.SASLAUTHD_CONF
+KRB5_CONF = f.KRB5_CONF
+UFW_RULES = "/etc/ufw/user.rules"
+UFW_DEFAULT = "/etc/default/ufw"
+TEXTS = (
+    HOSTS_ALLOW,
+    HOSTS_DENY,
+    ACCESS,
+    CF_ERRORS,
+    PID_FILE,
+    SHELLS,
+    NOLOGIN,
+    SASLAUTHD_CONF,
+    KRB5_CONF,
+    UFW_RULES,
+    UFW_DEFAULT,
+)
+DAEMON = "sendmail-mta"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Everything the diagnoses know of the host at one moment."""
+
+    facts: Facts
+    answers: Answers = field(default_factory=Answers)
+    now: float = 0.0
+    """Seconds since the epoch."""
+    name_addresses: tuple[str, ...] | None = None
+    """What the host's own qualified name leads to, None where it leads nowhere."""
+    conversations: tuple[Conversation, ...] = ()
+    mux_problem: str = ""
+    """Why saslauthd's socket did not answer."""
+    account: Account | None = None
+    """None where no user was given."""
+    socket_login: str | None = None
+    """saslauthd's own answer to the login, None where it was not asked."""
+    log: tuple[Logged, ...] | None = None
+    """Oldest first, None where this host keeps none."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Those of TEXTS that are there."""
+    pam: Pam = field(default_factory=lambda: Pam(None))
+    storage: Storage = field(default_factory=Storage)
+    ruleset: Ruleset = field(default_factory=Ruleset)
+    files: CertificateFiles = field(default_factory=CertificateFiles)
+    cf_refused: str = ""
+    """What `sendmail -bC` says of sendmail.cf, empty where it accepts it."""
+    m4_said: str = ""
+    """What m4 says where it does not accept sendmail.mc."""
+    states: Mapping[int, str] = field(default_factory=dict)
+    """The kernel's letter for the state of each of our processes (proc(5)): T is stopped."""
+    sasldb: tuple[str, ...] = ()
+    """The users of /etc/sasldb2, as `name` and as `name@realm`."""
+    aliases_db: bool = True
+    """Whether the alias database that sendmail.cf names is there."""
+    mux_mode: int | None = None
+    """The mode of the socket's folder."""
+    began: float = 0.0
+    """When it was begun, in seconds since the epoch."""
+    seconds: float = 0.0
+    """What it took in all."""
+    waited: float = 0.0
+    """Of these, what the slowest probe spent waiting for an answer."""
+
+    @property
+    def cf(self) -> str:
+        """sendmail.cf, empty where there is none."""
+        return self._text(f.SENDMAIL_CF)
+
+    @property
+    def mc(self) -> str:
+        """sendmail.mc, empty where there is none."""
+        return self._text(f.SENDMAIL_MC)
+
+    def _text(self, path: str) -> str:
+        try:
+            return self.facts.text(path) or ""
+        except PermissionError:
+            return ""
+
+    @property
+    def daemons(self) -> tuple[sendmail_cf.Daemon, ...]:
+        """The listeners that sendmail.cf asks for."""
+        return sendmail_cf.daemons(self.cf)
+
+    @property
+    def from_mc(self) -> tuple[sendmail_cf.Daemon, ...]:
+        """The listeners that sendmail.mc would give."""
+        return sendmail_cf.daemons(self.facts.cf_from_mc or "")
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a process of the MTA."""
+        return self.facts.process(DAEMON) is not None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the daemon has not read what is there now."""
+        process = self.facts.process(DAEMON)
+        return process is not None and process.started < self.facts.cf_changed
+
+    @property
+    def mine(self) -> tuple[Listener, ...]:
+        """The listeners that sendmail holds."""
+        return tuple(item for item in self.facts.listeners if item.process in (DAEMON, None))
+
+    @property
+    def submissions(self) -> tuple[Conversation, ...]:
+        """The conversations with the ports where mail clients are meant to come."""
+        return tuple(item for item in self.conversations if is_submission(item.daemon))
+
+    @property
+    def broken(self) -> tuple[Conversation, ...]:
+        """Those of them that ended early."""
+        return tuple(item for item in self.submissions if item.stopped is not None)
+
+    @property
+    def no_room(self) -> tuple[Conversation, ...]:
+        """Those that sendmail ended since its queue's disk is full: it says so as early as at STARTTLS."""
+        return tuple(item for item in self.broken if "disk space" in item.why)
+
+    @property
+    def works(self) -> bool:
+        """Whether there is a port for mail clients, and each goes through to the offer of a login."""
+        return bool(self.submissions) and all(
+            item.stopped is None or item.login is not None for item in self.submissions
+        )
+
+    @property
+    def asks_saslauthd(self) -> bool:
+        """Whether sendmail's SASL asks saslauthd, as far as Sendmail.conf says."""
+        from wizard.editors import EditError, sasl_conf
+
+        try:
+            method = sasl_conf.value(self._text(self.facts.sasl_conf or f.SASL_CONF), "pwcheck_method")
+        except EditError:
+            return True
+        return method is None or "saslauthd" in method.split()
+
+    @property
+    def source(self) -> PasswordSource:
+        """Where passwords are to come from: by the answers, else as this host has it."""
+        try:
+            return wanted(self.facts, self.answers)
+        except PermissionError:
+            return PAM
+
+    @property
+    def mechanisms(self) -> frozenset[str]:
+        """The mechanisms that are to be offered."""
+        try:
+            return frozenset(mechanisms(self.facts, self.answers))
+        except PermissionError:
+            return frozenset(SERVABLE)
+
+    @property
+    def login(self) -> bool | None:
+        """Whether a login was accepted by sendmail; None where none was tried."""
+        tried = [item.login for item in self.conversations if item.login is not None]
+        return any(tried) if tried else None
+
+    @property
+    def latent(self) -> Sign:
+        """The sign of what is wrong in a file and may not show yet: failed where the conversation fails."""
+        return Sign.WARNING if self.works and self.login is not False else Sign.FAILED
+
+    def logged(
+        self, *words: str, since: float = 0.0, limit: int = 3, proved: bool = False
+    ) -> tuple[Evidence, ...]:
+        """The last log lines that hold one of the words (where their time is not known, they count as new). What is
+        decided by them alone takes the `proved` ones: the daemon itself wrote them, and chose their words."""
+        found = [
+            item
+            for item in self.log or ()
+            if (item.time == 0.0 or item.time >= since)
+            and any(word in item.text for word in words)
+            and not (proved and (item.file or not item.own_words))
+        ]
+        last = {item.text: item.source for item in found}  # the same is often said twice
+        return tuple(Evidence(text, source) for text, source in last.items())[-limit:]
+
+    def conversation_evidence(self, item: Conversation) -> tuple[Evidence, ...]:
+        """What was said last, and the clause on which it ended."""
+        said = item.last or item.greeting
+        lines = ([said] if said else []) + ([item.why] if item.why and item.why not in said else [])
+        return tuple(Evidence(line, item.source) for line in lines)

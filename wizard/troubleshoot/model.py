@@ -1,0 +1,124 @@
+"""The nouns of troubleshooting: Layer, Evidence, Mend, Seen, Diagnosis, Fault (howto section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from snapshots.format.secret_text import PasswordMask
+from wizard.model.plan import Sign
+
+if TYPE_CHECKING:
+    from wizard.troubleshoot.host_state import Picture
+
+
+class Layer(StrEnum):
+    """Where mail submission can fail, from the outside in. The first that fails is to blame."""
+
+    NAME = "name"
+    FIREWALL = "firewall"
+    LISTENER = "listener"
+    GREETING = "greeting"
+    STARTTLS = "starttls"
+    CERTIFICATE = "certificate"
+    AUTH_OFFER = "auth-offer"
+    SASLAUTHD = "saslauthd"
+    PAM = "pam"
+    ACCOUNT = "account"
+    RELAY = "relay"
+    QUEUE = "queue"
+    LOGS = "logs"
+
+
+ORDER = tuple(Layer)
+"""The layers from the outside in."""
+
+TITLES = {
+    Layer.NAME: "name and DNS",
+    Layer.FIREWALL: "firewall",
+    Layer.LISTENER: "listener",
+    Layer.GREETING: "greeting",
+    Layer.STARTTLS: "STARTTLS",
+    Layer.CERTIFICATE: "certificate",
+    Layer.AUTH_OFFER: "AUTH offer",
+    Layer.SASLAUTHD: "saslauthd",
+    Layer.PAM: "PAM",
+    Layer.ACCOUNT: "account",
+    Layer.RELAY: "relay and delivery",
+    Layer.QUEUE: "queue and disk",
+    Layer.LOGS: "logs",
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The very words found, without the passwords in them, and where. Not cleaned: whoever shows it does that."""
+
+    says: str
+    source: str
+
+    def __post_init__(self) -> None:
+        shown = PasswordMask(self.source).text(self.says.encode("utf-8", "surrogateescape"))
+        object.__setattr__(self, "says", shown.decode("utf-8", "surrogateescape"))
+
+
+@dataclass(frozen=True)
+class Mend:
+    """What mends it: ids of steps, in the order of doing; or, where a person must act, a sentence."""
+
+    steps: tuple[str, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a diagnosis saw. `layer` where it is not the diagnosis' own."""
+
+    cause: str
+    evidence: tuple[Evidence, ...] = ()
+    mend: Mend = Mend()
+    sign: Sign = Sign.FAILED
+    layer: Layer | None = None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One way in which submission fails. `look` is a pure function of the picture: None where it is not so."""
+
+    id: str
+    layer: Layer
+    symptom: str
+    """As the user says it."""
+    howto: str
+    probe: str
+    """What is looked at."""
+    look: Callable[[Picture], Seen | None]
+    unknown: bool = False
+    """It speaks only where nothing else in its layer explains the failure."""
+    late: bool = False
+    """It is to blame only where nothing else in the layer fails: a restart alone would not help."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A diagnosis that holds on this host now."""
+
+    diagnosis: Diagnosis
+    seen: Seen
+
+    @property
+    def id(self) -> str:
+        """The diagnosis' id."""
+        return self.diagnosis.id
+
+    @property
+    def layer(self) -> Layer:
+        """The layer it is in."""
+        return self.seen.layer or self.diagnosis.layer
+
+    @property
+    def sign(self) -> Sign:
+        """Failed, warning or unknown."""
+        return self.seen.sign
