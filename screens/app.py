@@ -21,7 +21,7 @@ from screens.jobs import Desk, Reply
 from screens.navigation import PLACES, TOOLS
 from screens.welcome import Welcome
 from screens.widgets.changed_cells import ChangedCells
-from wizard.render.text import clean_block
+from wizard.console import clean_block
 from wizard.system.signals import SIGNALS
 
 
@@ -71,7 +71,7 @@ class WizardApp(App[int]):
 
     def _miss_history(self) -> None:
         """Say at once that the history was wiped; a damaged store is said where it is read."""
-        from wizard.engine.state_dir import CannotHere
+        from wizard.errors import CannotHere
 
         with contextlib.suppress(CannotHere):
             if words := self.machine.lost():

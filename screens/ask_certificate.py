@@ -16,13 +16,13 @@ from screens.jobs import Job, Reply
 from screens.messages import CertificateWaits
 
 if TYPE_CHECKING:
-    from screens.app import WizardApp
+    from screens.base import Wizard
     from wizard.certificates.peer_certificate import Certificate
 
 
 def asking(job: Job) -> Callable[[Certificate, str], bool]:
     """What asks the admin about a certificate, from the job's thread."""
-    from wizard.cli.test import question
+    from wizard.smtp.server_trust import question
 
     return lambda seen, why: job.ask(CertificateWaits(question(seen, why))) is Reply.YES
 
@@ -57,5 +57,5 @@ server's admin has told you on another way. y sends the password, n or Enter doe
 
     def action_decide(self, yes: bool) -> None:
         """To the job that waits."""
-        cast("WizardApp", self.app).desk.answer(Reply.YES if yes else Reply.NO)
+        cast("Wizard", self.app).desk.answer(Reply.YES if yes else Reply.NO)
         self.dismiss()

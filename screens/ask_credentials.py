@@ -11,7 +11,7 @@ from textual.widgets import Input, Label, Static
 
 from screens.base import typed
 from screens.ends_once import Dialog
-from wizard.render.text import clean
+from wizard.console import clean
 from wizard.smtp.transcript import Credentials
 
 

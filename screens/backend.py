@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from snapshots.merge.three_way import Choice
     from snapshots.store import Commit, Store
     from wizard.certificates.peer_certificate import Certificate
-    from wizard.cli.debug_login import Talked
+    from wizard.debug.login import Talked
     from wizard.debug.saslauthd import Ended
     from wizard.engine.apply import Consent, Decide, Run
+    from wizard.engine.in_force import Target
     from wizard.engine.journal import Journal, Unfinished
     from wizard.engine.local_edits import OwnEdit
     from wizard.engine.overview import Overview
@@ -27,19 +28,18 @@ if TYPE_CHECKING:
     from wizard.model.answers import Answers
     from wizard.model.events import Report
     from wizard.model.facts import Facts
-    from wizard.model.plan import Check, Plan, Say, Step
+    from wizard.model.plan import Check, Plan, Step
     from wizard.rehearse.outcome import Rehearsal
     from wizard.rehearse.rehearsal import Tell
     from wizard.rollback.apply import Undone
     from wizard.rollback.plan import Rollback
     from wizard.rollback.recovery import Recovery
     from wizard.rollback.rollback import TakingBack
-    from wizard.rollback.targets import Target
     from wizard.smtp.stepwise import Move
     from wizard.smtp.transcript import Credentials
-    from wizard.system.host import Host
+    from wizard.system.host import Host, Say
     from wizard.system.signals import Interrupt
-    from wizard.troubleshoot.model import Fault
+    from wizard.troubleshoot.diagnosis import Fault
     from wizard.troubleshoot.verdict import Verdict
 
 AtWork = AbstractContextManager["tuple[Store, Journal, Interrupt]"]
@@ -172,19 +172,19 @@ class Machine:
 
     def certificates(self) -> CertificateReport:
         """What sendmail's certificates are. Raises HostError."""
-        from wizard.cli.certificate import shown
+        from wizard.steps.certificate_actions import shown
 
         return shown(self.host)
 
     def certificate_renewal(self) -> Sequence[Step]:
         """The step that makes a new self-signed certificate. Raises HostError."""
-        from wizard.cli.certificate import renewal
+        from wizard.steps.certificate_actions import renewal
 
         return [renewal(self.host)]
 
     def certificate_installation(self, cert: str, key: str, chain: str) -> Sequence[Step]:
-        """The step that installs one of an authority, checked. Raises HostError, EngineError."""
-        from wizard.cli.certificate import installation
+        """The step that installs one of an authority, checked. Raises HostError, UsageError."""
+        from wizard.steps.certificate_actions import installation
 
         return [installation(self.host, cert, key, chain)]
 
@@ -227,10 +227,10 @@ class Machine:
         `ask` whether a certificate that is not trusted is accepted.
 
         Without TLS AuthOptions is out of sendmail.cf for that while. Raises ValueError, HostError, ChangeError."""
-        from wizard.cli.debug_login import talk
-        from wizard.cli.test import target_of
+        from wizard.debug.login import talk
         from wizard.debug.plaintext_login import held, plain
         from wizard.engine.temporary import ForAWhile
+        from wizard.maillog.watched_login import target_of
 
         def converse(address: str, end: float | None) -> Talked:
             target = replace(asked, host=address)
@@ -252,19 +252,19 @@ class Machine:
 
     def outside_commands(self) -> str:
         """What to run on another machine to test this one."""
-        from wizard.cli.test_from_outside import commands
+        from wizard.maillog.outside_login import commands
 
         return commands(self.host)
 
     def from_outside(self, seconds: float, told: Callable[[Logged], None], over: Callable[[], bool]) -> Check:
         """Wait for a login from another machine; what it proves. Raises CannotHere."""
-        from wizard.cli.test_from_outside import verdict, watched
+        from wizard.maillog.outside_login import verdict, watched
 
         return verdict(watched(self.host, seconds, told, over), seconds)
 
     def mends(self, faults: Sequence[Fault]) -> Sequence[Step]:
         """The steps that mend them, in their order."""
-        from wizard.cli.troubleshoot import mends
+        from wizard.troubleshoot.selection import mends
 
         return mends(faults)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -17,9 +17,21 @@ from screens.ends_once import EndsOnce
 from screens.terminal_check import SMALLEST
 
 if TYPE_CHECKING:
-    from screens.app import WizardApp
+    from screens.backend import Machine
+    from screens.jobs import Desk
 
 Result = TypeVar("Result")
+
+
+class Wizard(Protocol):
+    """What a screen knows of the app that it is part of."""
+
+    machine: Machine
+    desk: Desk
+    signal: int
+
+    def go(self, name: str) -> None:
+        """To a screen of `screens.navigation`."""
 
 
 async def typed(screen: Screen[Any]) -> None:
@@ -79,6 +91,6 @@ class Frame(EndsOnce[Result]):
         self.query_one("#title", Static).update(f"msa-wizard  {self.HEADING}  {words}".rstrip())
 
     @property
-    def wizard(self) -> WizardApp:
+    def wizard(self) -> Wizard:
         """The app, as what it is."""
-        return cast("WizardApp", self.app)
+        return cast("Wizard", self.app)

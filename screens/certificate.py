@@ -13,7 +13,7 @@ from textual.widgets import Static
 from screens import error_text as problems
 from screens.base import Frame
 from screens.widgets.signs import check_content
-from wizard.render.text import clean
+from wizard.console import clean
 
 if TYPE_CHECKING:
     from wizard.gather.certificates import CertificateReport
@@ -89,7 +89,7 @@ steps that the history can take back.
 
 
 def _content(made: CertificateReport) -> Content:
-    from wizard.cli.certificate import details
+    from wizard.gather.certificates import details
 
     parts = [Content.styled("What a mail client will think of it", "bold")]
     parts += [check_content(check) for check in made.checks]

@@ -12,7 +12,7 @@ from textual.widgets import Static
 from screens.ends_once import Dialog
 
 if TYPE_CHECKING:
-    from screens.app import WizardApp
+    from screens.base import Wizard
 
 
 class Leaving(Dialog[bool]):
@@ -29,7 +29,7 @@ class Leaving(Dialog[bool]):
 
     def over(self) -> bool:
         """Whether what was at work has ended."""
-        return not cast("WizardApp", self.app).desk.changing
+        return not cast("Wizard", self.app).desk.changing
 
     def compose(self) -> ComposeResult:
         """The question; staying is the default."""

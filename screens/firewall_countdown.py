@@ -14,7 +14,7 @@ from textual.widgets import Static
 from screens.ends_once import Dialog
 
 if TYPE_CHECKING:
-    from screens.app import WizardApp
+    from screens.base import Wizard
 
 HOW = """
 Open a second SSH session to this host now. If you get in, press y here, or say there:
@@ -44,8 +44,8 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
         self._left = left
 
     @property
-    def _wizard(self) -> WizardApp:
-        return cast("WizardApp", self.app)
+    def _wizard(self) -> Wizard:
+        return cast("Wizard", self.app)
 
     def compose(self) -> ComposeResult:
         """How long is left, what to do, and the two keys. Enter is none of them: it may be held down."""

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from screens.ends_once import Dialog
-from wizard.render.text import clean
+from wizard.console import clean
 
 USUAL = (
     *("tab", "shift+tab", "ctrl+c", "super+c", "ctrl+q", "up", "down", "left", "right"),

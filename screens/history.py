@@ -17,8 +17,8 @@ from screens.base import Frame
 from screens.widgets.diff_text import diff_content
 from screens.widgets.folding import folded
 from snapshots.errors import StoreError
-from wizard.render.text import clean
-from wizard.rollback.targets import standing
+from wizard.console import clean
+from wizard.engine.in_force import standing
 
 if TYPE_CHECKING:
     from snapshots.store import Commit

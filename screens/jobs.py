@@ -13,8 +13,8 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from screens.messages import EngineSaid, JobEnded
+from wizard.console import clean
 from wizard.model.events import Event, Output
-from wizard.render.text import clean
 from wizard.system.signals import Interrupt
 
 KEPT = 4000

@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 
 from screens.terminal_check import plain, trouble, window
-from wizard.render.text import clean_block, error
+from wizard.console import clean_block, error
 
 CANNOT = 3
 

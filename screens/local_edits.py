@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from screens.ends_once import Dialog
-from wizard.render.text import clean
+from wizard.console import clean
 
 if TYPE_CHECKING:
     from wizard.engine.local_edits import OwnEdit

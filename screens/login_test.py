@@ -16,10 +16,10 @@ from screens.base import Frame, typed
 from screens.jobs import Job, Stopped
 from screens.messages import CertificateWaits, JobEnded, SmtpLine
 from screens.widgets.signs import check_content
+from wizard.console import clean
+from wizard.errors import Interrupted
 from wizard.model.plan import Check, Sign
-from wizard.render.text import clean
 from wizard.smtp.login_test import Credentials, Result
-from wizard.system.signals import Interrupted
 
 if TYPE_CHECKING:
     from wizard.maillog.correlate import Seen
@@ -132,8 +132,8 @@ Enter in any field begins the test.
         machine = self.wizard.machine
 
         def work(job: Job) -> Result:
-            from wizard.cli.test import held, target_of
             from wizard.maillog.correlate import WITHIN
+            from wizard.maillog.watched_login import held, target_of
 
             target = target_of(machine.host, host, port, ask=asking(job), send_to=send_to or None)
             return held(

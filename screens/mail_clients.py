@@ -15,10 +15,10 @@ from textual.widgets.option_list import Option
 from screens.base import Frame
 from screens.widgets.signs import check_content
 from wizard.client_settings import FORMATS, ClientSettings, certificate_warning, check_dns
-from wizard.model.answers import AnswersError
+from wizard.console import clean
+from wizard.errors import AnswersError
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Sign
-from wizard.render.text import clean
 from wizard.system.output_file import save
 
 LABELS = {

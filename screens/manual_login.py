@@ -17,9 +17,9 @@ from screens.base import Frame, typed
 from screens.jobs import Job, Reply, Stopped
 from screens.messages import CertificateWaits, JobEnded, MoveWaits, SmtpLine
 from screens.widgets.explained_lines import ExplainedLines
-from wizard.render.text import clean
+from wizard.console import clean
+from wizard.errors import Interrupted
 from wizard.smtp.transcript import Credentials
-from wizard.system.signals import Interrupted
 
 FIELDS = (("user", "User name"), ("password", "Password"), ("send-to", "Send a message to"))
 MODES = (
@@ -166,7 +166,7 @@ drops or msa-wizard is killed, all is put back.
 
     def on_job_ended(self, message: JobEnded) -> None:
         """What came of it; all is put back by now."""
-        from wizard.cli.debug_login import Talked
+        from wizard.debug.login import Talked
 
         self._waits = None
         lines = self.query_one(ExplainedLines)

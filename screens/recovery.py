@@ -16,10 +16,10 @@ from screens.base import Frame
 from screens.jobs import Job
 from screens.messages import EngineSaid, JobEnded
 from screens.widgets.signs import check_content
+from wizard.console import clean
 from wizard.engine.apply import Run
 from wizard.model.events import Checked, Failed, Planned, Recorded
 from wizard.model.plan import Outcome
-from wizard.render.text import clean
 from wizard.rollback.apply import Undone
 
 if TYPE_CHECKING:

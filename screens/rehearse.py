@@ -16,9 +16,9 @@ from screens.base import Frame
 from screens.jobs import Job
 from screens.messages import JobEnded, RehearsalSaid
 from screens.widgets.signs import STATES
-from wizard.render.text import clean
+from wizard.console import clean
+from wizard.errors import Interrupted
 from wizard.system.output_file import save
-from wizard.system.signals import Interrupted
 
 if TYPE_CHECKING:
     from wizard.rehearse.outcome import Rehearsal

@@ -12,9 +12,9 @@ from textual.widgets import Input, Label, Markdown
 
 from screens import error_text as problems
 from screens.base import Frame
+from wizard.console import clean
 from wizard.engine.overview import Overview
 from wizard.render.applied_report import report
-from wizard.render.text import clean
 from wizard.system.output_file import save
 
 

@@ -18,17 +18,18 @@ from screens.jobs import Job, Reply, Stopped
 from screens.messages import JobEnded, RollbackWaits
 from screens.widgets.diff_text import diff_content
 from screens.widgets.signs import check_content
-from wizard.render.text import DIFF_INDENT, clean, conflict_text, rollback_text
+from wizard.console import clean
+from wizard.errors import Interrupted
+from wizard.render.text import DIFF_INDENT, conflict_text, rollback_text
 from wizard.rollback.apply import Undone
 from wizard.rollback.plan import Rollback
-from wizard.system.signals import Interrupted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from snapshots.merge.three_way import Choice
+    from wizard.engine.in_force import Target
     from wizard.rollback.rollback import TakingBack
-    from wizard.rollback.targets import Target
 
 
 class RollBack(Frame[None]):

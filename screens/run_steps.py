@@ -18,11 +18,12 @@ from screens.messages import EndingsWait, EngineSaid, JobEnded, StepWaits
 from screens.what_would_end import Endings
 from screens.widgets.diff_text import diff_content
 from screens.widgets.signs import check_content
+from wizard.console import clean
 from wizard.engine.apply import Run
+from wizard.errors import Interrupted
 from wizard.model.events import Checked, Failed, Planned, Recorded
 from wizard.model.plan import Outcome
-from wizard.render.text import DIFF_INDENT, clean, plan_text
-from wizard.system.signals import Interrupted
+from wizard.render.text import DIFF_INDENT, plan_text
 
 if TYPE_CHECKING:
     from wizard.model.plan import Plan, Step

@@ -15,9 +15,9 @@ from screens.base import Frame
 from screens.jobs import Job
 from screens.messages import DebugSaid, JobEnded
 from screens.widgets.explained_lines import ExplainedLines
+from wizard.console import clean
+from wizard.errors import Interrupted
 from wizard.model.plan import Sign
-from wizard.render.text import clean
-from wizard.system.signals import Interrupted
 
 if TYPE_CHECKING:
     from wizard.debug.saslauthd import Ended

@@ -14,11 +14,12 @@ from textual.widgets import Input, Label, Static
 
 from screens.base import Frame
 from screens.widgets.flag import Flag
+from wizard.console import clean
+from wizard.errors import AnswersError
 from wizard.model.answers import (
     FIREWALL_CHOICES,
     MECHANISMS,
     Answers,
-    AnswersError,
     Auth,
     Firewall,
     Listen,
@@ -27,7 +28,6 @@ from wizard.model.answers import (
     parse,
 )
 from wizard.render.answers_file import as_toml
-from wizard.render.text import clean
 from wizard.system.output_file import save
 
 TEXTS = (

@@ -10,15 +10,15 @@ from screens import error_text as problems
 from screens.external_programs import edit
 from screens.jobs import Reply, Stopped
 from screens.messages import EndingsWait, EngineSaid, JobEnded, StepWaits
+from wizard.console import clean
 from wizard.engine.apply import Run
 from wizard.engine.state_dir import InterruptedRun
+from wizard.errors import Interrupted
 from wizard.model.events import Checked, Drifted, Failed, Planned, Progress, Recorded
 from wizard.model.plan import Outcome
-from wizard.render.text import clean
-from wizard.system.signals import Interrupted
 
 if TYPE_CHECKING:
-    from screens.steps import Steps
+    from screens.step_layout import StepBoard
 
 
 SHOWN = 0.5
@@ -28,7 +28,7 @@ SHOWN = 0.5
 class StepNews:
     """Follows one run for a Steps screen."""
 
-    def __init__(self, screen: Steps) -> None:
+    def __init__(self, screen: StepBoard) -> None:
         self._screen = screen
         self.current: str | None = None
         """The step in front of the engine."""

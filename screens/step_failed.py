@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from screens.ends_once import Dialog
 from screens.external_programs import shell
-from wizard.render.text import clean
+from wizard.console import clean
 
 
 class Failure(Dialog[str | None]):

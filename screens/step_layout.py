@@ -82,3 +82,15 @@ class StepBoard(Frame[None]):
         self.show()
         if not self.wizard.desk.changing:
             self.panes.pane("diff")
+
+    def approved(self, name: str) -> bool:
+        """Whether the admin has said yes to a plan of this step in this run."""
+        raise NotImplementedError
+
+    def action_apply(self) -> None:
+        """Apply the step that is shown."""
+        raise NotImplementedError
+
+    def action_skip(self) -> None:
+        """Leave the step out."""
+        raise NotImplementedError

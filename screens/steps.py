@@ -13,10 +13,10 @@ from screens.messages import EndingsWait, EngineSaid, JobEnded, StepWaits
 from screens.step_events import StepNews
 from screens.step_layout import StepBoard
 from screens.widgets.step_panes import PANES
+from wizard.console import clean
 from wizard.engine.apply import Run
 from wizard.engine.overview import REMAINING, Overview
 from wizard.model.plan import Outcome
-from wizard.render.text import clean
 from wizard.steps import STEPS
 
 DRAWN = 0.5

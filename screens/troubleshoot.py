@@ -15,12 +15,13 @@ from textual.widgets.option_list import Option
 from screens import error_text as problems
 from screens.base import Frame
 from screens.widgets.signs import CHECKS
+from wizard.console import clean
 from wizard.model.plan import Sign
-from wizard.render.text import clean
 
 if TYPE_CHECKING:
     from wizard.smtp.transcript import Credentials
-    from wizard.troubleshoot.model import Fault, Layer
+    from wizard.troubleshoot.diagnosis import Fault
+    from wizard.troubleshoot.model import Layer
     from wizard.troubleshoot.verdict import Verdict
 
 

@@ -14,8 +14,8 @@ from textual.widgets.option_list import Option
 from screens.base import Frame
 from screens.navigation import PLACES
 from screens.widgets.signs import check_content
+from wizard.console import clean
 from wizard.model.plan import Sign
-from wizard.render.text import clean
 
 if TYPE_CHECKING:
     from wizard.engine.overview import Overview

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from wizard.render.text import clean
+from wizard.console import clean
 
 if TYPE_CHECKING:
     from wizard.model.plan import Ending

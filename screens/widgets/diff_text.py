@@ -8,7 +8,7 @@ from itertools import zip_longest
 from rich.cells import chop_cells, set_cell_size
 from textual.content import Content
 
-from wizard.render.text import clean
+from wizard.console import clean
 
 _STYLES = (
     ("+++", "bold"),

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from wizard.render.text import clean
+from wizard.console import clean
 
 MOST = 2000
 """Lines that are kept."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from wizard.console import clean
 from wizard.model.plan import Check, Sign
-from wizard.render.text import clean
 
 STATES: dict[str, tuple[str, str, str]] = {
     "applied": ("✓", "applied", "ansi_green"),

@@ -12,8 +12,8 @@ from textual.widgets import Log, ProgressBar, Static, TabbedContent, TabPane
 from screens.what_would_end import endings_content
 from screens.widgets.diff_text import diff_content
 from screens.widgets.signs import check_content
+from wizard.console import clean
 from wizard.model.plan import Check, Outcome, Plan, Step
-from wizard.render.text import clean
 
 PANES = ("diff", "why", "commands", "output", "checks")
 OUTPUT_LINES = 4000

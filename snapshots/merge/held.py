@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import stat
 from pathlib import Path
 
@@ -29,6 +31,20 @@ class HeldFile:
             return None
         self.content = content
         return content
+
+    def quiet(self) -> bool:
+        """Whether nobody has it open for writing any more: then a read lease is given (fcntl(2), F_SETLEASE). True also
+        where the file system knows no leases."""
+        try:
+            # One that is broken tells by SIGIO, which would end us; nobody can open by name what has none any more.
+            fcntl.fcntl(self._descriptor, fcntl.F_SETSIG, signal.SIGURG)
+            fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def close(self) -> None:
         """It is needed no more; twice does no harm."""

@@ -14,6 +14,7 @@ from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.steps.recorded import machine
 from wizard.certificates.self_signed import DAYS, new_key, self_signed
+from wizard.errors import HostError
 from wizard.mends.catalogue import extra
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -25,7 +26,7 @@ from wizard.steps import STEPS
 from wizard.steps.certificate_install import HOOK, CertificateInstall, Source, chosen
 from wizard.steps.certificate_renew import CertificateRenew, renewed
 from wizard.steps.certificate_step import CertificateStep
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 CF = """\
 O CACertFile=/etc/mail/tls/sendmail-server.crt

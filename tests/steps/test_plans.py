@@ -11,11 +11,12 @@ from tests.steps.recorded import NOW, RECORDED, bare, file, machine
 from wizard.changes import FileChange
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth, Listen
-from wizard.model.facts import Facts, Listener, Process, Release
-from wizard.model.plan import Outcome, Plan, Sign
+from wizard.model.facts import Facts, Process, Release
+from wizard.model.plan import Outcome, Plan, Sign, after
 from wizard.steps import STEPS, step
 from wizard.steps.preflight import checks
 from wizard.system.host import Host
+from wizard.system.sockets import Listener
 
 RELEASES = ("11", "12", "13")
 HOWTO = Answers()
@@ -39,7 +40,7 @@ def sequence(facts: Facts, answers: Answers = HOWTO) -> dict[str, Plan]:
     plans = {}
     for item in STEPS:
         plans[item.id] = item.plan(facts, answers)
-        facts = facts.after(plans[item.id])
+        facts = after(facts, plans[item.id])
     return plans
 
 
@@ -199,7 +200,7 @@ def test_the_howto_on_debians_own_sendmail_mc(release: str) -> None:
 def test_a_second_time_there_is_nothing_to_edit(release: str) -> None:
     facts = machine(release)
     for made in sequence(facts).values():
-        facts = facts.after(made)
+        facts = after(facts, made)
     facts = dataclasses.replace(facts, planned=frozenset())
     for step_id in (
         "saslauthd-config",
@@ -218,7 +219,7 @@ def mc(facts: Facts, answers: Answers, *step_ids: str) -> str:
     for step_id in step_ids:
         made = plan(step_id, facts, answers)
         assert made.outcome in (Outcome.PENDING, Outcome.DONE), made.reason
-        facts = facts.after(made)
+        facts = after(facts, made)
     return facts.text(f.SENDMAIL_MC) or ""
 
 

@@ -90,6 +90,43 @@ def test_work_while_apt_fails(machine: BootMachine) -> None:
     assert "installed" not in ours_left(debian)
 
 
+FAILS_ONCE = 'DPkg::Post-Invoke {"[ -e /run/hook ] || { touch /run/hook; false; }";};'
+BESIDE_THE_PURGE = r"""
+n=0
+while kill -0 $pid 2>/dev/null; do
+    n=$((n+1))
+    echo "# mine $n" >> /etc/mail/access && echo $n >> /root/appended
+    sed -i "1 i dnl # saved $n" /etc/mail/sendmail.mc && echo $n >> /root/saved
+    echo $n > /etc/mail/mine-$n && echo $n >> /root/new
+    sleep 0.1
+done
+"""
+NOT_THERE = r"""
+for n in $(cat /root/appended); do grep -qx "# mine $n" /etc/mail/access || echo "access $n"; done
+for n in $(cat /root/saved); do grep -qx "dnl # saved $n" /etc/mail/sendmail.mc || echo "sendmail.mc $n"; done
+for n in $(cat /root/new); do grep -qx $n /etc/mail/mine-$n || echo "mine-$n"; done
+"""
+
+
+@pytest.mark.default_on("trixie")
+@pytest.mark.parametrize(
+    "way", ["rollback --all --on-conflict=keep", pytest.param("apply", marks=pytest.mark.full)]
+)
+def test_work_while_packages_go(machine: BootMachine, way: str) -> None:
+    """Lines appended, files saved by renaming, and new ones, in the folder that apt purges at that very moment: in a
+    rollback, and in the undo of a step whose apt fails at its end."""
+    debian = machine("ready")
+    if way == "apply":
+        debian.put("/etc/apt/apt.conf.d/99hook", f"{FAILS_ONCE}\n")
+    else:
+        apply(debian)
+    debian.run(f"setsid {WIZARD} {way} --yes >/root/log 2>&1 & pid=$!\n{BESIDE_THE_PURGE}", timeout=600)
+    told = debian.read("/root/log").decode()
+    assert debian.run(NOT_THERE, check=False).stdout == "", told[-3000:]
+    assert int(debian.run("wc -l < /root/appended").stdout) > 10
+    assert "installed" not in ours_left(debian), told[-3000:]
+
+
 @pytest.mark.default_on("trixie")
 def test_work_after_a_kill_in_sendmailconfig(machine: BootMachine) -> None:
     debian = machine("mail")

@@ -30,7 +30,7 @@ from wizard.system.signals import Interrupt
 
 STEPS_USERS = (
     *(
-        "wizard.engine.engine",
+        "wizard.engine.planner",
         "wizard.engine.overview",
         "wizard.rollback.targets",
         "wizard.rollback.rollback",
@@ -40,7 +40,7 @@ STEPS_USERS = (
 )
 """The modules that go through the list of steps."""
 LOOKING = (
-    "wizard.engine.engine",
+    "wizard.engine.planner",
     "wizard.engine.overview",
     "wizard.rollback.rollback",
     "wizard.rollback.apply",

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from screens.app import WizardApp
 from screens.run_steps import Doing
 from tests.tui.bench import Bench, Writes, play, shows, until, use
-from wizard.system.host import HostError
+from wizard.errors import HostError
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ from tests.unit.rehearse.made import good
 from tests.unit.troubleshoot.pictures import SENDMAIL, picture
 from wizard.certificates.peer_certificate import Certificate
 from wizard.changes.packages import PackagesEffect
+from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
 from wizard.engine.local_edits import OwnEdit
 from wizard.engine.overview import Overview, found, plans
@@ -60,7 +61,6 @@ from wizard.maillog.correlate import Seen
 from wizard.model.facts import COMMON_KEY, SERVER_CERT, Facts
 from wizard.model.plan import Check, Sign
 from wizard.rollback.plan import Rollback, Wanted
-from wizard.rollback.targets import Target
 from wizard.smtp.login_test import Finding, Result
 from wizard.smtp.stepwise import Move
 from wizard.smtp.transcript import Credentials
@@ -93,7 +93,7 @@ class Recorded(Bench):
         seen = [item for item in checks(facts, self.answers) if item.id != "clock"]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(
-                "wizard.engine.engine.tried", lambda _host, _facts, plan: plan
+                "wizard.engine.planner.tried", lambda _host, _facts, plan: plan
             )  # m4 is not on every host
             made = plans(self.host, self.answers, facts)
         return Overview(facts, (*seen, *found(facts)), made, ())

@@ -16,7 +16,7 @@ from screens.rehearse import Rehearse
 from screens.welcome import Welcome
 from tests.tui.bench import Bench, Writes, notified, play, shows, until, use
 from tests.unit.rehearse.made import good
-from wizard.engine.state_dir import CannotHere
+from wizard.errors import CannotHere
 from wizard.rehearse.outcome import Rehearsal
 from wizard.system.signals import Interrupt
 

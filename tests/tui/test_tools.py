@@ -24,17 +24,18 @@ from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
 from wizard.certificates.peer_certificate import Certificate
-from wizard.cli.debug_login import Talked, talk
-from wizard.cli.test_from_outside import Outside, verdict
+from wizard.debug.login import Talked, talk
 from wizard.debug.saslauthd import Ended
+from wizard.errors import HostError
 from wizard.maillog.correlate import Seen
+from wizard.maillog.outside_login import Outside, verdict
 from wizard.maillog.read import Logged
-from wizard.model.plan import Check, Say, Sign, Step
+from wizard.model.plan import Check, Sign, Step
 from wizard.smtp.connection import Target
 from wizard.smtp.server_trust import Trust
 from wizard.smtp.stepwise import Move
 from wizard.smtp.transcript import Credentials, encode
-from wizard.system.host import HostError
+from wizard.system.host import Say
 from wizard.system.signals import Interrupt
 from wizard.troubleshoot.verdict import Verdict, judge
 

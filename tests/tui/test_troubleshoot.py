@@ -17,7 +17,7 @@ from tests.tui.bench import Bench, Writes, play, shows, until, use
 from tests.unit.troubleshoot.pictures import ALICE, SENDMAIL, picture
 from wizard.model.plan import Step
 from wizard.smtp.transcript import Credentials
-from wizard.troubleshoot.model import Fault
+from wizard.troubleshoot.diagnosis import Fault
 from wizard.troubleshoot.verdict import Verdict, judge
 
 

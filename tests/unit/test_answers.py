@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wizard.model.answers import Answers, AnswersError, Listen, load, parse
+from wizard.errors import AnswersError
+from wizard.model.answers import Answers, Listen, load, parse
 from wizard.render.answers_file import as_toml
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wizard.model.answers import Answers, AnswersError, Auth, Listen, Test, load, parse
+from wizard.errors import AnswersError
+from wizard.model.answers import Answers, Auth, Listen, Test, load, parse
 from wizard.render.answers_file import as_toml
 from wizard.system.output_file import save
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from wizard.model.answers import MAX_FILE, Answers, AnswersError, load, parse
+from wizard.errors import AnswersError
+from wizard.model.answers import MAX_FILE, Answers, load, parse
 from wizard.render.answers_file import as_toml
 
 DEEP = 1000

@@ -19,7 +19,7 @@ from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
 from wizard.engine.execute import Done, carry_out
 from wizard.engine.journal import Journal, unfinished
-from wizard.model.plan import ChangeError, StaleError
+from wizard.errors import ChangeError, StaleError
 from wizard.system.host import Host, View
 from wizard.system.private_view import PrivateView, ViewError
 

@@ -12,17 +12,18 @@ import pytest
 
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
+from tests.unit import stand_ins
 from wizard.changes import CommandChange, FileChange
 from wizard.cli import main as cli
 from wizard.engine.apply import Run, nobody
 from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal, unfinished
-from wizard.model.answers import Answers
+from wizard.model.answers import Answers, answers_from
 from wizard.model.events import Event
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Ending, Plan, Step
 from wizard.render import as_json
-from wizard.rollback.recovery import Recovery, answers_from
+from wizard.rollback.recovery import Recovery
 from wizard.system.host import Host
 
 MAIL = Ending("local-mail", "mail of local programs", ("a line\x1b[2J of it", "another"))
@@ -75,8 +76,7 @@ class Place:
         self.store = Store.open(self.root / "home/etc.git", root=self.root)
 
     def engine(self, *steps: Step, accept: tuple[str, ...] = ()) -> Engine:
-        for module in ("engine", "commands", "overview", "standing", "rollback_session", "taking_back"):
-            self.patch.setattr(f"wizard.{module}.STEPS", steps)
+        stand_ins.use_steps(self.patch, steps)
         return Engine(self.host, Answers(accept=accept), self.events.append, steps=steps)
 
     def apply(
@@ -98,10 +98,8 @@ class Place:
 
     def main(self, *arguments: str) -> int:
         """The command line, with this place in the place of the host."""
-        for module in ("state_folder", "commands", "rollback_commands"):
-            self.patch.setattr(f"wizard.{module}.must_be_root", lambda: None)
-        for module in ("commands", "rollback_commands"):
-            self.patch.setattr(f"wizard.{module}.Host", lambda: self.host)
+        stand_ins.anybody(self.patch)
+        stand_ins.use_host(self.patch, self.host)
         self.patch.setattr("wizard.engine.state_dir.HOME", self.root / "home")
         self.patch.setattr("wizard.engine.state_dir.STORE", self.root / "home/etc.git")
         self.patch.setattr("wizard.engine.state_dir.JOURNAL", self.at)

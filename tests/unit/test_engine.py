@@ -13,18 +13,19 @@ from snapshots.live.entry import Entry, Kind
 from snapshots.merge.held import HeldFile
 from snapshots.store import Store
 from wizard.changes import CommandChange, FileChange
-from wizard.engine import engine as engine_module
+from wizard.engine import planner
 from wizard.engine.apply import FRESH, Run
-from wizard.engine.engine import Engine, EngineError
+from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal
+from wizard.engine.recorder import _whole
+from wizard.errors import HostError, Interrupted, UsageError
 from wizard.mends.catalogue import extra
 from wizard.model.answers import Answers
 from wizard.model.events import Event, Failed, Planned
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.steps import STEPS
-from wizard.system.host import Host, HostError
-from wizard.system.signals import Interrupted
+from wizard.system.host import Host
 
 
 def entry(text: str, mode: int = 0o644) -> Entry:
@@ -83,7 +84,7 @@ class Bench:
         decide: Callable[[Step, Plan], bool] = lambda _s, _p: True,
         signal: Callable[[], None] = lambda: None,
     ) -> Run:
-        self.monkeypatch.setattr(engine_module, "STEPS", steps)
+        self.monkeypatch.setattr(planner, "STEPS", steps)
         return Engine(self.host, Answers(), self.events.append).apply(
             self.store, Journal(self.root / "journal"), wanted, decide, signal
         )
@@ -255,7 +256,7 @@ def test_a_named_step_whose_need_is_not_done_is_refused(bench: Bench) -> None:
         Made("two", bench.host, {"/etc/b": "new b\n"}),
     )
     two.needs = ("one",)  # type: ignore[misc]
-    with pytest.raises(EngineError, match="step two needs one"):
+    with pytest.raises(UsageError, match="step two needs one"):
         bench.apply(one, two, wanted=("two",))
     assert bench.text("/etc/b") == "old b\n"
 
@@ -339,3 +340,18 @@ def test_a_mend_needs_nothing_that_troubleshooting_did_not_ask_for(bench: Bench)
     assert list(run.applied) == ["mend-x", "one"]
     assert bench.text("/etc/b") == "mended\n"
     assert not {each.id for each in extra()} & {each.id for each in STEPS}
+
+
+@pytest.mark.parametrize(
+    ("files", "whole"),
+    [
+        (["a\nb\n"], "a\nb\n"),
+        (["a\n", "a\nb\n"], "a\nb\n"),  # saved in its place
+        (["a\nb\n", "c\n"], "a\nb\nc\n"),  # taken away, and appended to once more
+        (["a\nb\n", "c\n", "c\nd\n"], "a\nb\nc\nd\n"),
+        (["a\n", "b\n", ""], "a\n"),
+    ],
+)
+def test_files_that_had_one_name_one_after_the_other(files: list[str], whole: str) -> None:
+    entries = [Entry(Kind.FILE, 0o644, 0, 0, text.encode()) for text in files]
+    assert _whole(entries).content.decode() == whole

@@ -13,15 +13,17 @@ from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
 from wizard.changes import FileChange
 from wizard.engine.engine import Engine
+from wizard.engine.in_force import applied
 from wizard.engine.journal import Journal, unfinished
+from wizard.errors import HostError
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step
 from wizard.render import as_json
 from wizard.rollback.recovery import Recovery
-from wizard.rollback.targets import applied, needing, of_step
+from wizard.rollback.targets import needing, of_step
 from wizard.steps import STEPS
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 
 class Killed(BaseException):
@@ -98,7 +100,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    for name in ("steps.extra", "standing", "taking_back"):
+    for name in ("mends.catalogue", "rollback.targets", "rollback.rollback"):
         monkeypatch.setattr(f"wizard.{name}.extra", lambda: (Pair(),))
     return Place(tmp_path)
 

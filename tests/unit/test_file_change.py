@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,3 +59,25 @@ def test_lines_that_come_into_the_old_file_and_into_the_new_one_all_stay(tmp_pat
     effect.settle(host, said.append)
     assert path.read_text() == "ours\nfirst\nold\nhis 1\nhis 2\n"
     assert "/etc/a was written to at the same time: that is kept" in said
+
+
+def test_one_who_has_opened_the_old_file_and_not_written_yet_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    path = tmp_path / "etc/a"
+    path.write_text("old\n")
+    host = Host(tmp_path)
+    before = host.entry("/etc/a")
+    assert before is not None
+    early = os.open(path, os.O_WRONLY | os.O_APPEND)
+    effect = FileChange("/etc/a", before, replace(before, content=b"ours\nold\n")).apply(host, lambda _: None)
+
+    def late() -> None:
+        time.sleep(0.2)
+        os.write(early, b"his\n")
+        os.close(early)
+
+    writer = threading.Thread(target=late)
+    writer.start()
+    effect.settle(host, lambda _: None)
+    writer.join()
+    assert path.read_text() == "ours\nold\nhis\n"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from wizard.system.host import Host, HostError
+from wizard.errors import HostError
+from wizard.system.host import Host
 
 
 def test_the_callers_environment_does_not_reach_a_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,10 +23,10 @@ from wizard.changes.records import recall
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect
 from wizard.changes.watch import WatchEffect
-from wizard.engine.journal import Journal, JournalError, Unfinished, unfinished
-from wizard.model.answers import Answers
+from wizard.engine.journal import Journal, Unfinished, unfinished
+from wizard.errors import JournalError
+from wizard.model.answers import Answers, answers_from
 from wizard.model.plan import Effect
-from wizard.rollback.recovery import answers_from
 
 EFFECTS: tuple[Effect, ...] = (
     FileEffect("/etc/a", None, None),

@@ -94,7 +94,7 @@ def _make(requirements: str = "") -> Checkout:
     place = Path(tempfile.mkdtemp(prefix="msa-wizard launcher "))
     place.chmod(0o755)
     top, cache = place / "a check'out", place / "cache"
-    (top / "wizard").mkdir(parents=True)
+    (top / "wizard/cli").mkdir(parents=True)
     shutil.copy(_TOP / "msa-wizard", top)
     (top / "requirements.txt").write_text(requirements)
     (top / "wizard/cli/main.py").write_text(_PROGRAM)
@@ -193,7 +193,7 @@ def test_the_callers_python_settings_stay_out(ready: Checkout, tmp_path: Path) -
 def test_nothing_is_written_into_the_checkout(ready: Checkout) -> None:
     ready.told()
     assert sorted(p.name for p in ready.top.rglob("*")) == [
-        *("cli.py", "msa-wizard", "requirements.txt", "sibling.py", "wizard")
+        *("cli", "main.py", "msa-wizard", "requirements.txt", "sibling.py", "wizard")
     ]
     assert list((ready.cache / "msa-wizard").glob("venv-*/pycache/**/sibling.*.pyc")), (
         "yet it is kept compiled"

@@ -8,8 +8,9 @@ import pytest
 
 from tests.steps.recorded import file, machine
 from wizard.editors.daemon_options import parse
+from wizard.errors import AnswersError
 from wizard.model import facts as f
-from wizard.model.answers import Answers, AnswersError, Listen
+from wizard.model.answers import Answers, Listen
 from wizard.model.answers import parse as parse_answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.unit.survival.machine import Wizard, make_machine
-from wizard.system.lock import Locked, free, held
+from wizard.errors import Locked
+from wizard.system.lock import free, held
 
 LOCKED = 5
 

@@ -15,14 +15,15 @@ from tests.authority import Authority, Signed
 from tests.steps.recorded import RECORDED, file, machine
 from wizard.changes import DialogueChange, FileChange
 from wizard.engine.trial import CF_LINES, EFFECTS, LINKS, lost, tried
+from wizard.errors import GateError
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Outcome, Plan
+from wizard.model.plan import Outcome, Plan, after
 from wizard.sendmail.cf import option
 from wizard.sendmail.cf_needs import without_start, without_tls
 from wizard.sendmail.m4 import expand_text
-from wizard.sendmail.mc_gate import Gate, GateError
+from wizard.sendmail.mc_gate import Gate
 from wizard.steps import STEPS
 from wizard.steps.preflight import Preflight
 from wizard.system.host import Completed, Host
@@ -191,7 +192,7 @@ def planned(host: Bench, facts: Facts, answers: Answers | None = None) -> dict[s
     for step in STEPS:
         if step.id in ("mc-includes", "submission-port", "auth-options", "smtp-port", "sendmailconfig"):
             plans[step.id] = tried(host, facts, step.plan(facts, answers or Answers()))
-            facts = facts.after(plans[step.id])
+            facts = after(facts, plans[step.id])
     return plans
 
 

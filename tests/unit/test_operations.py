@@ -16,7 +16,8 @@ import pytest
 
 from snapshots.live.entry import Entry, Kind, remove_entry, write_entry
 from tests.operations import OperationsError, count, kill_at, operations, spread
-from wizard.system.host import Host, HostError
+from wizard.errors import HostError
+from wizard.system.host import Host
 
 _TOP = Path(__file__).resolve().parents[2]
 
@@ -296,7 +297,7 @@ def test_points_over_the_whole_range() -> None:
 def test_as_a_script(tmp_path: Path) -> None:
     """It runs `wizard.cli.main.main`, here a stand-in, with what follows --."""
     stand_in = "import os\ndef main(argv):\n    print(argv)\n    for name in argv:\n        os.mkdir(name)\n    return 7\n"
-    (tmp_path / "wizard").mkdir()
+    (tmp_path / "wizard/cli").mkdir(parents=True)
     (tmp_path / "wizard/cli/main.py").write_text(stand_in)
     names = tmp_path / "names"
 

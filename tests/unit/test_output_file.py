@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.model.answers import AnswersError
+from wizard.errors import AnswersError
 from wizard.system.output_file import OutputError, check_output, save
 
 PROJECT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.cli.test_from_outside import Outside, peer, verdict
+from wizard.maillog.outside_login import Outside, peer, verdict
 from wizard.maillog.read import LOG, UNPROVED, Logged
 from wizard.model.plan import Sign
 

@@ -16,10 +16,10 @@ from tests.unit.survival.fake_packages import CATALOGUE, Package
 from tests.unit.survival.machine import make_machine
 from wizard.changes import PackagesChange
 from wizard.changes.packages import PackagesBefore, PackagesEffect, as_one
-from wizard.model.plan import ChangeError
+from wizard.errors import ChangeError, HostError
 from wizard.packages.apt import progress_of
 from wizard.packages.apt_history import OWN_LOG, History
-from wizard.system.host import Completed, Host, HostError
+from wizard.system.host import Completed, Host
 
 LOG = "var/log/apt/history.log"
 

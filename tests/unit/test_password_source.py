@@ -9,11 +9,10 @@ import pytest
 
 from tests.steps.recorded import NOW, file, machine
 from wizard.model import facts as f
-from wizard.model.answers import Answers, Auth
+from wizard.model.answers import Answers, Auth, answers_from
 from wizard.model.facts import Facts, Process
 from wizard.model.plan import Outcome
 from wizard.render.answers_file import as_toml
-from wizard.rollback.recovery import answers_from
 from wizard.sendmail.password_source import (
     PAM,
     PasswordSource,

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from tests.authority import Authority
 from wizard.certificates.pem import (
-    PemError,
     as_pem,
     certificates,
     chain_error,
@@ -22,6 +21,7 @@ from wizard.certificates.pem import (
     private_key,
     self_issued,
 )
+from wizard.errors import PemError
 
 
 @pytest.fixture(scope="module")

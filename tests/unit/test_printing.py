@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from snapshots.live.entry import Entry, Kind
 from wizard.changes.file import file_diff
-from wizard.render.text import LONGEST, clean
-from wizard.system.lock import Locked, held
+from wizard.console import LONGEST, clean
+from wizard.errors import Locked
+from wizard.system.lock import held
 
 
 @given(st.text())

@@ -11,7 +11,7 @@ from snapshots.live import exchange
 from snapshots.live.entry import Entry, Kind
 from snapshots.merge.held import HeldFile
 from wizard.changes import FileChange
-from wizard.model.plan import ChangeError
+from wizard.errors import ChangeError
 from wizard.system.host import Host
 
 PATH = "/etc/a.conf"

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from snapshots.live.entry import Entry, Kind
+from wizard.errors import HostError
 from wizard.sendmail import sendmailconfig
 from wizard.sendmail.sendmailconfig import converse
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 
 @pytest.fixture

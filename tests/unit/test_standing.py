@@ -11,16 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapshots.store import Author, Commit
+from wizard.engine.in_force import standing
+from wizard.errors import NothingToRollBack
 from wizard.mends.catalogue import extra
-from wizard.rollback.targets import (
-    FOLLOWING,
-    NothingToTakeBack,
-    everything,
-    needing,
-    of_commit,
-    of_step,
-    standing,
-)
+from wizard.rollback.targets import FOLLOWING, everything, needing, of_commit, of_step
 from wizard.steps import STEPS
 
 _NUMBERS = itertools.count(1)
@@ -127,15 +121,15 @@ def test_only_what_was_applied_later_depends_on_it(history: History) -> None:
 
 
 def test_a_step_says_what_took_it_back(history: History) -> None:
-    with pytest.raises(NothingToTakeBack, match="firewall was never applied here"):
+    with pytest.raises(NothingToRollBack, match="firewall was never applied here"):
         of_step(history.commits, "firewall")
     applied = history.applied("firewall")[0]
     gone = history.add("rollback", "firewall", applied)
-    with pytest.raises(NothingToTakeBack, match=f"firewall is taken back already, by {gone.short}"):
+    with pytest.raises(NothingToRollBack, match=f"firewall is taken back already, by {gone.short}"):
         of_step(history.commits, "firewall")
-    with pytest.raises(NothingToTakeBack, match=f"{applied.short} is taken back already, by {gone.short}"):
+    with pytest.raises(NothingToRollBack, match=f"{applied.short} is taken back already, by {gone.short}"):
         of_commit(history.commits, applied)
-    with pytest.raises(NothingToTakeBack, match="nothing that msa-wizard applied stands"):
+    with pytest.raises(NothingToRollBack, match="nothing that msa-wizard applied stands"):
         everything(history.commits)
 
 
@@ -148,7 +142,7 @@ def test_a_commit_goes_alone_or_with_what_needs_its_step(history: History) -> No
     assert of_commit(history.commits, includes).commits == (port, includes)
     gone = history.add("rollback", "mc-includes", port, includes)
     assert of_commit(history.commits, gone).commits == (gone,)
-    with pytest.raises(NothingToTakeBack, match="`rollback --all` goes back to it"):
+    with pytest.raises(NothingToRollBack, match="`rollback --all` goes back to it"):
         of_commit(history.commits, history.commits[-1])
 
 

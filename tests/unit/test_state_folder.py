@@ -13,7 +13,8 @@ import pytest
 from tests.unit.survival.machine import Machine, Wizard, make_machine
 from tests.unit.test_journal_lines import WRONG, lines_of, places, written
 from wizard.engine.journal import Journal, unfinished
-from wizard.engine.state_dir import CannotHere, must_be_root
+from wizard.engine.state_dir import must_be_root
+from wizard.errors import CannotHere
 
 CHANGING = (("apply", "--yes"), ("rollback", "--all", "--yes"), ("rollback", "firewall", "--yes"))
 CANNOT, INTERRUPTED = 3, 6

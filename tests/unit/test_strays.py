@@ -16,9 +16,10 @@ from tests.steps.test_plans import plan
 from tests.unit.troubleshoot.pictures import SASLAUTHD, facts
 from wizard.changes import ServiceChange
 from wizard.changes.service import ServiceEffect
+from wizard.errors import ChangeError
 from wizard.gather.host import running
 from wizard.model.facts import Facts, Process, Service
-from wizard.model.plan import ChangeError, Outcome
+from wizard.model.plan import Outcome
 from wizard.sendmail.strays import outside, stray_sentence, strays, unit_of
 from wizard.system.host import Completed, Host
 from wizard.system.service_lock import LOCK, service_lock

@@ -13,7 +13,7 @@ import pytest
 
 from wizard.changes import WatchChange
 from wizard.changes import watch as watched
-from wizard.model.plan import ChangeError
+from wizard.errors import ChangeError
 from wizard.system.host import Host
 
 

@@ -24,14 +24,14 @@ _HEAD: dict[str, Any] = {"schema": 1, "watching": ["/etc", "/usr/lib/sasl2"]}
 _END: dict[str, Any] = {"end": True}
 
 
-def _wrote(path: str, inode: int, content: bytes) -> bytes:
-    line = {"path": path, "device": 7, "inode": inode, "mode": 0o640, "uid": 1, "gid": 2}
+def _wrote(path: str, inode: int, content: bytes, **more: bool) -> bytes:
+    line = {**more, "path": path, "device": 7, "inode": inode, "mode": 0o640, "uid": 1, "gid": 2}
     line |= {"size": len(content), "sha256": sha256(content).hexdigest()}
     return json.dumps(line).encode() + b"\n" + content
 
 
-def _now(path: str, inode: int, *, there: bool = True) -> bytes:
-    return _line({"now": path, "device": 7, "inode": inode, "there": there})
+def _now(path: str, inode: int, *, there: bool = True, **more: bool) -> bytes:
+    return _line({**more, "now": path, "device": 7, "inode": inode, "there": there})
 
 
 def _line(line: dict[str, Any]) -> bytes:
@@ -41,6 +41,28 @@ def _line(line: dict[str, Any]) -> bytes:
 def _folder(tmp_path: Path, *parts: bytes) -> Path:
     (tmp_path / NAME).write_bytes(b"".join(parts))
     return tmp_path
+
+
+def test_what_others_write_is_kept_apart(tmp_path: Path) -> None:
+    """Each file that had the name, by the last one that it had; what was lost of theirs says nothing of ours."""
+    folder = _folder(
+        tmp_path,
+        _line(_HEAD),
+        _wrote("/etc/a", 1, b"his 1\n", others=True),
+        _wrote("/etc/a", 1, b"ours\n"),
+        _wrote("/etc/sedXYZ123", 2, b"his 1\nhis 2\n", others=True),
+        _line({"others": True, "lost": True}),
+        _wrote("/tmp/b", 3, b"elsewhere\n", others=True),
+        _now("/etc/a", 1, there=False, others=True),
+        _now("/etc/a", 2, others=True),
+        _line(_END),
+    )
+    read = evidence(folder)
+    assert read.complete
+    assert {path: entry.content for path, entry in read.files.items()} == {"/etc/a": b"ours\n"}
+    assert {path: [each.content for each in entries] for path, entries in read.others.items()} == {
+        "/etc/a": [b"his 1\n", b"his 1\nhis 2\n"]
+    }
 
 
 def test_the_last_bytes_of_each_file_count(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wizard.certificates.peer_certificate import Certificate, client_context, read
-from wizard.certificates.pem import PemError, as_pem, certificates
+from wizard.certificates.pem import as_pem, certificates
+from wizard.errors import PemError
 from wizard.system.host import Host
 
 _REASONS = {

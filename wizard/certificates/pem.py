@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from wizard.errors import PemError
+
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9. ]+)-----\s*?\n(.*?)-----END \1-----", re.DOTALL)
 _KEY = b"PRIVATE KEY"
-
-
-class PemError(ValueError):
-    """The file holds not what it should: a clause, such as `holds no certificate`. Never a part of the file."""
 
 
 def certificates(content: bytes) -> list[bytes]:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from templates import render
 from wizard.certificates.pem import key_words
-from wizard.system.host import Host, HostError
+from wizard.errors import HostError
+from wizard.system.host import Host
 
 BITS = 2048
 """Of a new RSA key: as Debian's."""

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from snapshots.live.entry import Entry, Kind
 from snapshots.merge.accounts import database, merge_accounts
+from wizard.errors import ChangeError, StaleError, WizardError
 from wizard.model.facts import DECLARED
 from wizard.model.generated_files import derived, in_order
-from wizard.model.plan import ChangeError, Say, StaleError
-from wizard.system.host import Host
+from wizard.system.host import Host, Say
 from wizard.system.private_view import ViewError
 
 FOLDERS = ("/etc", *sorted({f"/{path.rpartition('/')[0]}" for path in DECLARED}))
@@ -44,7 +44,7 @@ Seen = Mapping[str, tuple[int, ...]]
 """What tells a file from each later version of it, by path."""
 
 
-class NoCaptureError(Exception):
+class NoCaptureError(WizardError):
     """There is no private view on this host: why. Nothing was run."""
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from snapshots.live.entry import Entry, Kind
 from wizard.changes.capture import Capture, NoCaptureError, Pair, below, captured
-from wizard.changes.claim import Claim
 from wizard.changes.file import FileChange, FileEffect
+from wizard.errors import ChangeError, HostError
+from wizard.model.claim import Claim
 from wizard.model.generated_files import derived, in_order, same_but_dated
-from wizard.model.plan import Change, ChangeError, Description, Say
+from wizard.model.plan import Change, Description
 from wizard.sendmail.sendmailconfig import ARGV, QUESTIONS, converse
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host, Say
 
 MEMBERS = ("smmta", "smmsp")
 """The users that update_auth puts into a group."""

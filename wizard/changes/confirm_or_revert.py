@@ -16,9 +16,9 @@ from snapshots.errors import StoreError
 from snapshots.git.private_folder import make_private_folder
 from templates import render
 from wizard.changes.live_rule import LiveRule
-from wizard.model.plan import ChangeError, Say
+from wizard.errors import ChangeError, UnconfirmedError
 from wizard.system.delayed_script import FOLDER, new_file, start_timer, started, stop_timer
-from wizard.system.host import Host
+from wizard.system.host import Host, Say
 
 UNIT = "msa-wizard-revert"
 DEFAULT = 60
@@ -36,10 +36,6 @@ class Decision(StrEnum):
 
     CONFIRMED = "confirmed"
     REVERTED = "reverted"
-
-
-class UnconfirmedError(ChangeError):
-    """Nobody confirmed it in time, or somebody said no; the live rules are out again."""
 
 
 @dataclass(frozen=True)

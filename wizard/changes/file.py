@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import grp
-import pwd
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -17,17 +16,22 @@ from snapshots.merge.accounts import database
 from snapshots.merge.held import HeldFile
 from snapshots.merge.path_merge import merge_path
 from snapshots.merge.three_way import Choice, EntryMerge
-from wizard.changes.claim import Claim
 from wizard.changes.gate import FileGate
+from wizard.errors import ChangeError, GateError, HostError, StaleError
+from wizard.model.claim import Claim
 from wizard.model.generated_files import derived, in_order, made_of
-from wizard.model.plan import ChangeError, Description, Say, StaleError
-from wizard.sendmail.mc_gate import GateError
-from wizard.system.host import Host, HostError
+from wizard.model.plan import Description
+from wizard.system.host import Host, Say
+from wizard.system.owners import group_name, user_name
 
 ATTEMPTS = 200
 """How often a file that others keep writing to is merged again, within milliseconds each, until a write meets it."""
 GATED = 2
 """How often of these the gate, which takes longer, is asked before the write; after that it looks at what was written."""
+
+
+_WRITERS_END_WITHIN = 1.0
+"""Seconds at most that are waited for somebody who has a replaced file open for writing."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class FileEffect:
 
         Raises ChangeError where both wrote the same lines."""
         for held in self.held:
+            end = time.monotonic() + _WRITERS_END_WITHIN
+            while not held.quiet() and time.monotonic() < end:  # he has opened it, and not written yet
+                time.sleep(0.005)
             seen = held.content
             if (late := held.late()) is not None:
                 _bring_over(host, self.path, seen, late, say)
@@ -351,19 +358,3 @@ def _metadata(entry: Entry | None) -> str:
     if entry is None:
         return "(absent)"
     return f"({entry.mode:04o} {user_name(entry.uid)}:{group_name(entry.gid)})"
-
-
-def user_name(uid: int) -> str:
-    """The name of the user, or the number where there is none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def group_name(gid: int) -> str:
-    """The name of the group, or the number where there is none."""
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)

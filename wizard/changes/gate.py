@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from wizard.model.plan import Say
-from wizard.system.host import Host
+from wizard.system.host import Host, Say
 
 
 class FileGate(Protocol):

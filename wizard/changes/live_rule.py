@@ -106,8 +106,8 @@ class LiveRule:
 
 def look(host: Host, rule: LiveRule, deadline: float) -> Found | None:
     """What is live of it, None where its chain or its program is not there. Raises HostError, ValueError."""
+    from wizard.errors import HostError
     from wizard.gather.firewall import outside
-    from wizard.system.host import HostError
 
     programs = {"nft": "nft", "firewalld": "firewall-cmd"}
     program = programs.get(rule.tool, rule.tool)

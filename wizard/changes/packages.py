@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from snapshots.live.entry import Entry
-from wizard.changes.claim import Claim, below
-from wizard.model.plan import ChangeError, Description, Say
+from wizard.errors import ChangeError, HostError
+from wizard.model.claim import Claim, below
+from wizard.model.plan import Description
 from wizard.packages.apt import (
     advice,
     apt_get,
@@ -27,7 +28,7 @@ from wizard.packages.apt import (
 from wizard.packages.apt_history import OWN_LOG, History, Ours, bare, configured_log, new_mark
 from wizard.packages.footprint import footprint, own_paths, own_tops
 from wizard.packages.witness import evidence_of, owns
-from wizard.system.host import Completed, Host, HostError
+from wizard.system.host import Completed, Host, Say
 
 EVERYWHERE = ("/etc", "/usr/lib/sasl2")
 
@@ -186,12 +187,16 @@ class PackagesEffect:
         names = [name for name, _ in (*self.installed, *self.removed)]
         claim, tops = claim_of(host, [*self.named, *names], self.transactions), below(*self.tops)
         movers = {bare(name) for name in (*self.named, *names)}
+        try:
+            others = evidence_of(host, self.transactions).others
+        except OSError as error:
+            raise HostError(f"what others wrote at the same time cannot be read: {error}") from error
 
         def owns(path: str, before: Entry | None, after: Entry | None) -> bool:
             if after is None and MOVED.get(f"/{path}") in movers:
                 return True
             # A purge takes along whatever is in their folders; a file that is there now is not theirs for its place.
-            in_folder = after is None or f"/{path}" in self.tops
+            in_folder = after is None or (f"/{path}" in self.tops and f"/{path}" not in others)
             return claim.owns(path, before, after) or (in_folder and tops(path, before, after))
 
         return replace(claim, owns=owns, accounts=claim.accounts | set(self.accounts))

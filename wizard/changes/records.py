@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snapshots.live.entry import Entry, Kind
 from wizard.changes.command import CommandEffect
@@ -15,6 +16,10 @@ from wizard.changes.packages import PackagesBefore, PackagesEffect
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect
 from wizard.model.plan import Effect
+
+if TYPE_CHECKING:
+    from snapshots.live.entry import Entry
+    from snapshots.store import Commit, Store
 
 
 def intent(effect: Effect) -> dict[str, object]:
@@ -107,3 +112,10 @@ def _decoded(text: str) -> bytes:
         return zlib.decompress(base64.b85decode(text))
     except zlib.error as error:
         raise ValueError(f"content that cannot be unpacked: {error}") from error
+
+
+def effects_of(store: Store, commit: Commit) -> list[Effect]:
+    """The effects of a commit that are not files, in the order in which they were made. Raises StoreError."""
+    record = store.record(commit)
+    kept = json.loads(record)["effects"] if record else []
+    return [effect for each in kept if (effect := recall(each)) is not None]

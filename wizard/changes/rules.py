@@ -8,14 +8,14 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from wizard.changes.claim import Claim
 from wizard.changes.confirm_or_revert import Confirmation
 from wizard.changes.file import FileChange
 from wizard.changes.live_rule import Found, LiveRule
 from wizard.changes.live_rule import look as look_for
-from wizard.model.plan import ChangeError, Description, Say
-from wizard.sendmail.mc_gate import GateError
-from wizard.system.host import Host, HostError
+from wizard.errors import ChangeError, GateError, HostError
+from wizard.model.claim import Claim
+from wizard.model.plan import Description
+from wizard.system.host import Host, Say
 
 DEADLINE = 30.0
 """Seconds for one command of a firewall."""

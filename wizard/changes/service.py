@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from wizard.changes.claim import Claim, links_of_service
-from wizard.gather.host import rc_enabled, running
+from wizard.errors import ChangeError, HostError
+from wizard.gather.host import running
+from wizard.model.claim import Claim, links_of_service
 from wizard.model.facts import Process
-from wizard.model.plan import ChangeError, Description, Say
+from wizard.model.plan import Description
 from wizard.sendmail.strays import inside, members, outside
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host, Say
 from wizard.system.service_lock import service_lock
+from wizard.system.services import rc_enabled
 from wizard.system.sockets import listeners
 
 DEADLINE = 180.0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from wizard.changes.claim import Claim
+from wizard.errors import ChangeError
 from wizard.model import facts as f
-from wizard.model.plan import ChangeError, Description, Say
+from wizard.model.claim import Claim
+from wizard.model.plan import Description
 from wizard.sendmail import cf as sendmail_cf
 from wizard.smtp.greeting import TIMEOUT, greeting
-from wizard.system.host import Host
+from wizard.system.host import Host, Say
 
 _PATIENCE = TIMEOUT
 """Seconds for a listener to greet."""

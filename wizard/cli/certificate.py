@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.certificates.self_signed import DAYS, MOST_DAYS
-from wizard.cli.plan_apply import decide, exit_code, must_be_asked
-from wizard.engine.engine import Engine, EngineError
+from wizard.certificates.self_signed import MOST_DAYS
+from wizard.cli.options import decide, must_be_asked
+from wizard.cli.plan_apply import exit_code
+from wizard.console import clean, out
+from wizard.engine.engine import Engine
 from wizard.engine.state_dir import at_work, must_be_root
-from wizard.gather.certificates import CertificateReport, Named, report
-from wizard.gather.host import qualified_name
-from wizard.model import facts as f
-from wizard.model.answers import Answers, host_name
+from wizard.errors import UsageError
+from wizard.gather.certificates import CertificateReport, details
+from wizard.model.answers import Answers
 from wizard.model.events import Event
 from wizard.model.plan import Step
 from wizard.render import as_json
-from wizard.render.text import check_text, clean, out, show
-from wizard.steps.certificate_install import Source, chosen
+from wizard.render.text import check_text, show
+from wizard.steps.certificate_actions import _name, _own_name, installation, shown
 from wizard.steps.certificate_renew import renewed
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 if TYPE_CHECKING:
     import argparse
@@ -42,19 +42,10 @@ def _show(arguments: argparse.Namespace) -> int:
     return int(made.refused)
 
 
-def shown(host: Host) -> CertificateReport:
-    """The report on this host's certificates. Raises HostError."""
-    cf = host.entry(f.SENDMAIL_CF)
-    if cf is None:
-        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets sendmail up")
-    name, resolves = qualified_name(host)
-    return report(host, cf.content.decode("latin-1"), name if resolves else "")
-
-
 def _renew(arguments: argparse.Namespace) -> int:
     """A new self-signed certificate: 0 done, 1 failed and undone, 3 blocked."""
     if not 1 <= arguments.days <= MOST_DAYS:
-        raise EngineError(f"--days {arguments.days} is not between 1 and {MOST_DAYS}")
+        raise UsageError(f"--days {arguments.days} is not between 1 and {MOST_DAYS}")
     host = Host()
     names = [_name(name) for name in arguments.name] or [_own_name(host)]
     names = list(dict.fromkeys(names))
@@ -65,11 +56,6 @@ def _renew(arguments: argparse.Namespace) -> int:
     )
 
 
-def renewal(host: Host) -> Step:
-    """The step `certificate-renew` for this host's own name. Raises HostError."""
-    return renewed(host, [_own_name(host)], DAYS, replace_authority=False)
-
-
 def _install(arguments: argparse.Namespace) -> int:
     """A certificate from an authority: 0 done or there already, 1 refused, or failed and undone, 3 blocked."""
     host = Host()
@@ -78,33 +64,6 @@ def _install(arguments: argparse.Namespace) -> int:
         arguments,
         lambda: installation(host, arguments.cert, arguments.key, arguments.chain, arguments.name),
     )
-
-
-def installation(host: Host, cert: str, key: str, chain: str = "", name: str = "") -> Step:
-    """The step `certificate-install` for these files, checked. Raises EngineError, HostError."""
-    known = _name(name) if name else _own_name(host)
-    cert, key, chain = (str(Path(path).absolute()) if path else "" for path in (cert, key, chain))
-    return chosen(host, Source(cert, key, chain, known))
-
-
-def _own_name(host: Host) -> str:
-    name, resolves = qualified_name(host)
-    if not resolves:
-        raise HostError(
-            "this host has no qualified name (hostname -f): give the name that mail clients know it by, --name NAME"
-        )
-    return name
-
-
-def _name(name: str) -> str:
-    """A host name for a certificate. Raises EngineError."""
-    try:
-        checked = host_name(name)
-    except ValueError as error:
-        raise EngineError(str(error)) from error
-    if "." not in checked.strip(".") or ":" in checked or checked.replace(".", "").isdigit():
-        raise EngineError(f"{clean(name)[:80]!r} is not a qualified host name, such as mail.example.org")
-    return checked.rstrip(".").lower()
 
 
 def _apply(host: Host, arguments: argparse.Namespace, work_out: Callable[[], Step]) -> int:
@@ -132,24 +91,3 @@ def _print(made: CertificateReport) -> None:
     out("== what a mail client will think of it")
     for check in made.checks:
         out(check_text(check))
-
-
-def details(item: Named) -> list[tuple[str, str]]:
-    """What a certificate is, as pairs of a word and its value."""
-    seen = item.certificate
-    lines = [("problem", item.problem)] if item.problem else []
-    if seen is not None:
-        lines += [
-            ("for", seen.subject),
-            ("names", ", ".join(seen.names) or "none (no subjectAltName)"),
-            ("issued by", "itself (self-signed)" if seen.self_signed else seen.issuer),
-            *(("chain", subject) for subject in seen.chain[1:]),
-            ("valid", f"{seen.not_before:%Y-%m-%d} to {seen.not_after:%Y-%m-%d}, {item.days_left} days left"),
-            ("public key", seen.key),
-            ("SHA-256", seen.fingerprint_sha256),
-        ]
-    if item.key_path:
-        lines.append(
-            ("private key", f"{item.key_path} ({item.key or 'not readable'}; mode and owner {item.key_mode})")
-        )
-    return lines

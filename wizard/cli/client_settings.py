@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wizard.client_settings import ClientSettings, check_dns
+from wizard.console import error, out
+from wizard.errors import AnswersError
 from wizard.gather.host import look
-from wizard.model.answers import Answers, AnswersError, load
+from wizard.model.answers import Answers, load
 from wizard.model.plan import Sign
-from wizard.render.text import check_text, error, out
+from wizard.render.text import check_text
 from wizard.system.host import Host
 from wizard.system.output_file import save
 

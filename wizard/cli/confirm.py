@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wizard.changes.confirm_or_revert import Decision, decide, decision, time_left
+from wizard.console import error, out
 from wizard.engine.state_dir import must_be_root
-from wizard.render.text import error, out
 
 if TYPE_CHECKING:
     import argparse

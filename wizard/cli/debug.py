@@ -7,26 +7,26 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from wizard.cli.plan_apply import must_be_asked
-from wizard.cli.test import held, password, target_of, tell
+from wizard.changes.confirm_or_revert import SHORTEST
+from wizard.cli.options import agreed, must_be_asked, password, say, within
+from wizard.cli.test import tell
+from wizard.console import clean, error, out
 from wizard.debug.saslauthd import WITHIN, debug, said
-from wizard.engine.engine import EngineError
 from wizard.engine.state_dir import at_work, must_be_root
 from wizard.engine.temporary import ForAWhile
+from wizard.errors import ChangeError, HostError, Interrupted, UsageError
 from wizard.gather.host import look
 from wizard.maillog.correlate import Seen
-from wizard.model.plan import ChangeError, Sign
-from wizard.render.text import check_text, clean, error, out
+from wizard.maillog.watched_login import held, target_of
+from wizard.model.plan import Sign
+from wizard.render.text import check_text
 from wizard.smtp.login_test import Credentials
 from wizard.smtp.transcript import Transcript
-from wizard.system.host import Host, HostError
-from wizard.system.signals import Interrupt, Interrupted
+from wizard.system.host import Host
 
 if TYPE_CHECKING:
     import argparse
 
-LONGEST = 3600
-SHORTEST = 5
 _SIGINT = 2
 _SETTLE = 1.0
 """Seconds after a login for saslauthd's last words on it."""
@@ -44,35 +44,14 @@ def _login(arguments: argparse.Namespace) -> int:
     return by_hand(arguments)
 
 
-def within(arguments: argparse.Namespace, default: int) -> int:
-    """Seconds. Raises EngineError."""
-    seconds = default if arguments.within is None else int(arguments.within)
-    if not SHORTEST <= seconds <= LONGEST:
-        raise EngineError(
-            f"--within {seconds}: it takes {SHORTEST} to {LONGEST} seconds. Nothing was changed"
-        )
-    return seconds
-
-
-def agreed(interrupt: Interrupt, arguments: argparse.Namespace, question: str) -> bool:
-    """Whether the admin wants it."""
-    if arguments.yes:
-        return True
-    try:
-        with interrupt.at_once():
-            return input(question).strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
-
-
 def _saslauthd(arguments: argparse.Namespace) -> int:
     """0 when it was ended in order, 1 when it ended by itself, or the login that was asked for was refused."""
     must_be_asked(arguments, "debug saslauthd")
-    seconds = within(arguments, WITHIN)
+    seconds = int(within(arguments, WITHIN, SHORTEST))
     try:
         credentials = Credentials(arguments.user, password(arguments)) if arguments.user else None
     except ValueError as problem:
-        raise EngineError(str(problem)) from problem
+        raise UsageError(str(problem)) from problem
     host = Host()
     with at_work() as (store, journal, interrupt):
         out(
@@ -103,11 +82,6 @@ def _saslauthd(arguments: argparse.Namespace) -> int:
         out(check_text(ended.check))
     bad = ended.by_itself or (ended.check is not None and ended.check.sign is Sign.FAILED)
     return int(bad or login.refused)
-
-
-def say(line: str) -> None:
-    """A line of what is being changed."""
-    out(f"   | {clean(line)}")
 
 
 class Login:

@@ -6,41 +6,33 @@ import os
 import select
 import sys
 import time
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from wizard.cli.debug import agreed, say, within
-from wizard.cli.plan_apply import must_be_asked
-from wizard.cli.test import accept, password, target_of, tell
+from wizard.changes.confirm_or_revert import SHORTEST
+from wizard.cli.options import accept, agreed, must_be_asked, password, say, within
+from wizard.cli.test import tell
+from wizard.console import clean, error, out
+from wizard.debug.login import talk
 from wizard.debug.plaintext_login import WITHIN, held, plain
 from wizard.engine.state_dir import at_work
 from wizard.engine.temporary import ForAWhile
+from wizard.errors import AnswersError, ChangeError, HostError
 from wizard.gather.host import look
-from wizard.maillog.correlate import WITHIN as FOLLOWED
-from wizard.maillog.correlate import Seen, Watch
-from wizard.maillog.delivery import Delivery
-from wizard.model.answers import AnswersError
-from wizard.model.plan import ChangeError
-from wizard.render.text import clean, error, out
-from wizard.smtp.login_test import Credentials, Line, Target
-from wizard.smtp.stepwise import ByHand, Move
-from wizard.smtp.transcript import Transcript
-from wizard.system.host import Host, HostError
+from wizard.maillog.watched_login import target_of
+from wizard.smtp.login_test import Credentials, Target
+from wizard.smtp.stepwise import Move
+from wizard.system.host import Host
 from wizard.system.signals import Interrupt
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
-
-_LOG_WAIT = 0.6
-"""Seconds after an answer in which the log's lines on it are waited for."""
 
 
 def by_hand(arguments: argparse.Namespace) -> int:
     """0 when the login was accepted (and the message taken, where one was to be sent), else 1."""
     must_be_asked(arguments, "debug login")
-    seconds = within(arguments, WITHIN)
+    seconds = int(within(arguments, WITHIN, SHORTEST))
     if arguments.loopback_only and not arguments.plaintext:
         raise AnswersError("--loopback-only goes with --plaintext")
     try:
@@ -90,50 +82,6 @@ def _plaintext(arguments: argparse.Namespace, target: Target, credentials: Crede
             raise HostError(str(problem)) from problem
         interrupt()
     return code
-
-
-@dataclass(frozen=True)
-class Talked:
-    """What came of a conversation by hand."""
-
-    accepted: bool
-    """Whether the login got its 235."""
-    problem: str
-    """Why it did not go on, "" where it did."""
-    delivery: Delivery | None
-
-
-def talk(
-    host: Host,
-    target: Target,
-    credentials: Credentials,
-    told: Callable[[Seen], None],
-    enter: Callable[[Move], bool],
-    *,
-    encrypted: bool,
-) -> Talked:
-    """Hold the conversation, each move once `enter` lets it; the mail log's lines of it come to `told`, too.
-
-    Raises ValueError for a sender that is none."""
-    made: Delivery | None = None
-    shown = Transcript(credentials, None).shown
-    with ExitStack() as stack:
-        watch = stack.enter_context(
-            Watch(host, credentials.user, lambda item: told(item) if item.who == "log" else None, shown)
-        )
-
-        def line(item: Line) -> None:
-            watch.line(item)
-            told(Seen(time.time(), item.who, item.text, item.explanation))
-
-        hand = ByHand(target, credentials, line, watch.connected, encrypted=encrypted)
-        stack.callback(hand.close)
-        while hand.next is not None and enter(hand.next):
-            hand.go()
-            time.sleep(_LOG_WAIT)
-        if hand.queue_id:
-            made = watch.delivery(hand.queue_id, FOLLOWED)
-    return Talked(hand.accepted, hand.problem, made)
 
 
 class _Terminal:

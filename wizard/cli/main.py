@@ -10,9 +10,24 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-DONE, FAILED, USAGE, CANNOT, CONFLICT, LOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6
-"""The exit codes; `plan --exit-code` has 10 as well."""
-
+_FUNCTIONS = {
+    "plan": "plan_apply:plan",
+    "apply": "plan_apply:apply",
+    "confirm": "confirm:confirm",
+    "rehearse": "rehearse:rehearse",
+    "status": "status_history:status",
+    "history": "status_history:history",
+    "diff": "status_history:diff",
+    "rollback": "rollback:rollback",
+    "recover": "rollback:recover",
+    "client-settings": "client_settings:client_settings",
+    "answers": "status_history:answers",
+    "certificate": "certificate:certificate",
+    "troubleshoot": "troubleshoot:troubleshoot",
+    "debug": "debug:debug_command",
+    "test": "test:test",
+}
+"""What does each command: a file of this folder, and a function that takes the arguments and returns the exit code."""
 _ACCEPT = "the server's certificate is accepted by its SHA-256 fingerprint, whoever issued it"
 
 
@@ -23,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from wizard import __version__
 
         print(f"msa-wizard {__version__}")
-        return DONE
+        return 0
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
@@ -38,61 +53,33 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from importlib import import_module
+
     from snapshots.errors import StoreError
+    from wizard.errors import FAILED, Interrupted, WizardError
 
-    if arguments.run in ("rollback", "recover"):
-        from wizard.cli import rollback as commands
-    elif arguments.run == "troubleshoot":
-        from wizard.cli import troubleshoot as commands  # type: ignore[no-redef]
-    elif arguments.run == "rehearse":
-        from wizard.cli import rehearse as commands  # type: ignore[no-redef]
-    elif arguments.run == "debug_command":
-        from wizard.cli import debug as commands  # type: ignore[no-redef]
-    elif arguments.run == "confirm":
-        from wizard.cli import confirm as commands  # type: ignore[no-redef]
-    elif arguments.run == "client_settings":
-        from wizard.cli import client_settings as commands  # type: ignore[no-redef]
-    elif arguments.run == "certificate":
-        from wizard.cli import certificate as commands  # type: ignore[no-redef]
-    else:
-        from wizard.cli import plan_apply as commands  # type: ignore[no-redef]
-    from wizard.engine.engine import EngineError
-    from wizard.engine.state_dir import CannotHere, InterruptedRun
-    from wizard.model.answers import AnswersError
-    from wizard.model.plan import ChangeError
-    from wizard.render.text import clean_block, error
-    from wizard.rollback.plan import RollbackRefused
-    from wizard.system.host import HostError
-    from wizard.system.lock import Locked
-    from wizard.system.signals import Interrupted
-
+    module, _, name = str(arguments.run).partition(":")
     try:
-        return int(getattr(commands, arguments.run)(arguments))
-    except (AnswersError, EngineError) as problem:
-        error(f"msa-wizard: {clean_block(str(problem))}")
-        return USAGE
-    except RollbackRefused as problem:
-        error(f"msa-wizard: {clean_block(str(problem))}. Nothing was changed")
-        return FAILED
-    except CannotHere as problem:
-        error(f"msa-wizard: {clean_block(str(problem))}")
-        return CANNOT
-    except Locked as problem:
-        error(
-            f"msa-wizard: {clean_block(str(problem))}. Nothing was changed; wait for it to end, then try again"
-        )
-        return LOCKED
-    except InterruptedRun as problem:
-        error(f"msa-wizard: {clean_block(str(problem))}")
-        return INTERRUPTED
-    except (ChangeError, HostError, StoreError, OSError) as problem:
-        error(f"msa-wizard: {clean_block(str(problem))}")
-        return FAILED
-    except Interrupted as problem:
-        error(f"msa-wizard: {problem}; what was begun is undone")
-        return 128 + problem.number
+        return int(getattr(import_module(f"wizard.cli.{module}"), name)(arguments))
+    except WizardError as problem:
+        code = 128 + problem.number if isinstance(problem, Interrupted) else problem.exit_code
+        return _failed(arguments, problem.sentence, code)
+    except (StoreError, OSError) as problem:
+        return _failed(arguments, str(problem), FAILED)
     except KeyboardInterrupt:
         return 130
+
+
+def _failed(arguments: argparse.Namespace, sentence: str, code: int) -> int:
+    """Say why, on standard output too where a program reads that; returns the exit code."""
+    from wizard.console import clean_block, error, out
+
+    if getattr(arguments, "json", False):
+        from wizard.render.as_json import dumps
+
+        out(dumps(error={"message": clean_block(sentence), "exit_code": code}))
+    error(f"msa-wizard: {clean_block(sentence)}")
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, words: str) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
-        made.set_defaults(run=name)
+        made.set_defaults(run=_FUNCTIONS[name])
         return made
 
     plan = command("plan", "show what would be done, as diffs and commands; changes nothing")
@@ -236,7 +223,6 @@ def _certificate_options(certificate: argparse.ArgumentParser) -> None:
 
 def _debug_options(debug: argparse.ArgumentParser) -> None:
     """Its own commands; `what` says which."""
-    debug.set_defaults(run="debug_command")
     asked = debug.add_subparsers(metavar="COMMAND", required=True, dest="what")
     words = "saslauthd in the foreground, each line explained (howto 5.1); its service is put back whatever happens"
     saslauthd = asked.add_parser("saslauthd", help=words, description=words, allow_abbrev=False)
@@ -268,7 +254,6 @@ def _debug_options(debug: argparse.ArgumentParser) -> None:
 
 
 def _client_options(clients: argparse.ArgumentParser) -> None:
-    clients.set_defaults(run="client_settings")
     clients.add_argument(
         "--format",
         choices=("table", "text", "autoconfig", "mobileconfig", "srv"),

@@ -11,18 +11,18 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from wizard.cli.plan_apply import answers_of, steps_of
-from wizard.engine.engine import EngineError
+from wizard.cli.options import answers_of, steps_of
+from wizard.console import clean, error, out
 from wizard.engine.state_dir import must_be_root
+from wizard.errors import Interrupted, UsageError
 from wizard.rehearse.clone import Clone
 from wizard.rehearse.kept_clones import end_kept
 from wizard.rehearse.rehearsal import rehearsed
 from wizard.rehearse.report import shown
 from wizard.render import as_json
-from wizard.render.text import clean, error, out
 from wizard.system.host import environment
 from wizard.system.output_file import check_output, save
-from wizard.system.signals import SIGNALS, Interrupted
+from wizard.system.signals import SIGNALS
 
 if TYPE_CHECKING:
     import argparse
@@ -40,7 +40,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
     """`rehearse`: 0 the login got its 235 and the way back was clean, 1 it did not, 3 this host cannot."""
     steps, answers = steps_of(arguments.steps), answers_of(arguments)
     if arguments.json and (arguments.keep or arguments.format != "text"):
-        raise EngineError("--json goes with neither --keep nor --format")
+        raise UsageError("--json goes with neither --keep nor --format")
     if arguments.end:
         must_be_root()
         ended = end_kept()
@@ -57,7 +57,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
     with _at_once():
         made = rehearsed(answers, steps, tell, keep=_keep if arguments.keep else None)
     if made.refused:
-        raise EngineError(made.refused)
+        raise UsageError(made.refused)
     if arguments.json:
         out(as_json.dumps(**made.to_json()))
     elif arguments.format == "text":

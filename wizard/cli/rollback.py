@@ -6,19 +6,20 @@ import sys
 from typing import TYPE_CHECKING
 
 from wizard.cli.plan_apply import undecided_text
+from wizard.console import clean, clean_block, error, out
 from wizard.engine.apply import Run
-from wizard.engine.engine import EngineError
+from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
 from wizard.engine.state_dir import at_work, killed_run, must_be_root
 from wizard.engine.temporary import OPERATION
+from wizard.errors import NothingToRollBack, UsageError
 from wizard.model.events import Event
 from wizard.render import as_json
-from wizard.render.text import check_text, clean, clean_block, conflict_text, error, out, rollback_text, show
+from wizard.render.text import check_text, conflict_text, rollback_text, show
 from wizard.rollback.apply import Undone
 from wizard.rollback.plan import Rollback
 from wizard.rollback.recovery import Recovery
 from wizard.rollback.rollback import EVERYTHING, TakingBack
-from wizard.rollback.targets import NothingToTakeBack, Target
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def rollback(arguments: argparse.Namespace) -> int:
     """`rollback`: 0 done or nothing to do, 1 failed and undone or refused, or something had to stay; 4 a conflict."""
     try:
         return _rollback(arguments)
-    except NothingToTakeBack as problem:
+    except NothingToRollBack as problem:
         words = f"Nothing to take back: {clean(str(problem))}."
         out(as_json.dumps(done=False, nothing=words) if arguments.json else words)
         return 0
@@ -45,7 +46,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
     _usage(arguments)
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json
     if not (arguments.yes or arguments.dry_run or terminal):
-        raise EngineError(
+        raise UsageError(
             "nothing was changed: without a terminal, rollback needs --yes (--dry-run shows what it would do)"
         )
     events: list[Event] = []
@@ -69,7 +70,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
 
 def _usage(arguments: argparse.Namespace) -> None:
     if bool(arguments.ref) == arguments.all:
-        raise EngineError("say what to take back: a step, a commit (see `msa-wizard history`), or --all")
+        raise UsageError("say what to take back: a step, a commit (see `msa-wizard history`), or --all")
 
 
 def _decided(

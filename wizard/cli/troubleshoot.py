@@ -9,24 +9,26 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wizard.cli.plan_apply import answers_of, consent, decide, exit_code, interrupted, undecided_text
-from wizard.cli.test import password
+from wizard.cli.options import answers_of, consent, decide, password
+from wizard.cli.plan_apply import exit_code, undecided_text
+from wizard.cli.status_history import interrupted
+from wizard.console import clean, error, out
 from wizard.engine.apply import Run
-from wizard.engine.engine import Engine, EngineError
-from wizard.engine.state_dir import CannotHere, at_work, must_not_wait
+from wizard.engine.engine import Engine
+from wizard.engine.state_dir import at_work, must_not_wait
 from wizard.engine.trial import CF_LINES
-from wizard.mends import in_order
-from wizard.model.answers import Answers, AnswersError
+from wizard.errors import AnswersError, CannotHere, UsageError
+from wizard.model.answers import Answers
 from wizard.model.events import Event
-from wizard.model.plan import Step
 from wizard.render import as_json
-from wizard.render.text import clean, error, out, show
+from wizard.render.text import show
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 from wizard.troubleshoot import report
 from wizard.troubleshoot.collect import take
 from wizard.troubleshoot.diagnoses import DIAGNOSES
-from wizard.troubleshoot.model import Fault
+from wizard.troubleshoot.diagnosis import Fault
+from wizard.troubleshoot.selection import mends
 from wizard.troubleshoot.verdict import Verdict, judge
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def troubleshoot(arguments: argparse.Namespace) -> int:
     wanted = _known(arguments.fix or [])
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json
     if wanted and not arguments.yes and not terminal:
-        raise EngineError(
+        raise UsageError(
             "nothing was changed: without a terminal, --fix needs --yes (without --fix, troubleshoot shows what it would mend)"
         )
     if os.geteuid() != 0:
@@ -65,7 +67,7 @@ def _known(names: Sequence[str]) -> list[str]:
     for name in names:
         if name != ALL and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            raise EngineError(
+            raise UsageError(
                 f"there is no diagnosis {clean(name)[:60]!r}{f'; did you mean {near[0]}?' if near else ''} "
                 "`msa-wizard troubleshoot` names those that hold here"
             )
@@ -146,9 +148,3 @@ def _accepting(answers: Answers, faults: Sequence[Fault]) -> Answers:
 def _chosen(verdict: Verdict, wanted: Sequence[str]) -> list[Fault]:
     """`all` is what fails; a warning is mended where it is named."""
     return [item for item in verdict.faults if item.id in wanted or (ALL in wanted and item.sign == "failed")]
-
-
-def mends(faults: Sequence[Fault]) -> tuple[Step, ...]:
-    """The steps of all their mends, in the order in which they are applied. What is broken waits for no other step."""
-    named = {name for item in faults for name in item.seen.mend.steps}
-    return tuple(step for step in in_order() if step.id in named)

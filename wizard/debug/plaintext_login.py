@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from wizard.changes import FileChange, ServiceChange
 from wizard.editors.plaintext_cf import plain_login
 from wizard.engine.temporary import ForAWhile, Guard
+from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Change
 from wizard.sendmail import cf as sendmail_cf
 from wizard.smtp.greeting import greeting
 from wizard.system import delayed_script as timer
-from wizard.system.host import HostError
 
 NAME = "debug-plain-login"
 WITHIN = 120

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from wizard.changes import ServiceChange
 from wizard.editors import EditError, shell_defaults
 from wizard.engine.temporary import ForAWhile, Guard
+from wizard.errors import HostError
 from wizard.maillog.explain import word
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check
 from wizard.smtp.transcript import MASK
 from wizard.steps.saslauthd_start import answers_on_socket
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 NAME = "debug-saslauthd"
 WITHIN = 600

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from wizard.errors import WizardError
+
 _LONGEST = 120
 
 
@@ -22,7 +24,7 @@ def line_at(text: str, offset: int) -> str:
     return text[text.rfind("\n", 0, offset) + 1 : end if end >= 0 else len(text)]
 
 
-class EditError(Exception):
+class EditError(WizardError):
     """A file that an editor leaves alone, because it does not understand it or because the edit would break it.
 
     `line` counts from 1 and is None where no single line is to blame; `text` is that line as it stands in the file;

@@ -11,19 +11,19 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
-from wizard.changes.confirm_or_revert import UnconfirmedError
 from wizard.changes.file import FileChange
 from wizard.engine.execute import Done, carry_out
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
+from wizard.engine.undo import undo_effects
+from wizard.errors import ChangeError, HostError, StaleError, UnconfirmedError
 from wizard.model.events import Checked, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.model.facts import Facts
-from wizard.model.plan import ChangeError, Check, Effect, Ending, Outcome, Plan, Sign, StaleError, Step
+from wizard.model.plan import Check, Effect, Ending, Outcome, Plan, Sign, Step
 from wizard.packages.apt import progress_of
-from wizard.system.host import HostError
 
 if TYPE_CHECKING:
-    from wizard.engine.engine import Engine
+    from wizard.engine.planner import Planner
 
 FRESH = 0.5
 """Seconds for which facts count as read just now, as long as nobody was asked and nothing was changed in between."""
@@ -84,7 +84,7 @@ class Resume:
 class Session:
     """One apply at work: the steps one after the other, and the way back when one of them fails."""
 
-    engine: Engine
+    engine: Planner
     recorder: Recorder
     journal: Journal
     steps: Sequence[Step]
@@ -129,7 +129,9 @@ class Session:
             self.journal.settled()
         except Declined:
             self._settle(
-                self.recorder.undo(work.effects, work.before, work.say(self.engine.report), self.journal)
+                undo_effects(
+                    self.recorder, work.effects, work.before, work.say(self.engine.report), self.journal
+                )
             )
             self.run.skipped.append(step.id)
             return True
@@ -160,7 +162,9 @@ class Session:
         """The run ends before the step; what had been begun of it is undone."""
         if work.effects or self.journal.in_hand:
             self._settle(
-                self.recorder.undo(work.effects, work.before, work.say(self.engine.report), self.journal)
+                undo_effects(
+                    self.recorder, work.effects, work.before, work.say(self.engine.report), self.journal
+                )
             )
         self.run.undecided = work.step.id
         return False
@@ -258,7 +262,9 @@ class Session:
             if item.id in step.takes_back and item.id in self.run.applied and work.effects
         ]
         undone, not_undone = self._settle(
-            self.recorder.undo(work.effects, work.before, work.say(self.engine.report), self.journal, earlier)
+            undo_effects(
+                self.recorder, work.effects, work.before, work.say(self.engine.report), self.journal, earlier
+            )
         )
         if isinstance(error, UnconfirmedError) and not not_undone:
             self.recorder.note(f"{step.id}: taken back, {error}", step.id)

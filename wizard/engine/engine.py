@@ -3,70 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from wizard.engine.apply import Consent, Decide, Resume, Run, Session, nobody
 from wizard.engine.journal import Journal
+from wizard.engine.planner import Planner
 from wizard.engine.recorder import Recorder
-from wizard.engine.trial import tried
-from wizard.gather.host import look
-from wizard.model.answers import Answers
-from wizard.model.events import Planned, Report
+from wizard.errors import UsageError
 from wizard.model.facts import Facts
-from wizard.model.plan import Outcome, Plan, Step
+from wizard.model.plan import Outcome, Step
 from wizard.packages.witness import forget
-from wizard.sendmail.mc_history import earlier
-from wizard.steps import STEPS
 from wizard.steps.restart import started_with
-from wizard.system.host import Host
 
 if TYPE_CHECKING:
     from snapshots.store import Store
 
 
-class EngineError(Exception):
-    """The run cannot begin: what is in the way, and what to do."""
-
-
 @dataclass(frozen=True)
-class Engine:
-    """Plans and applies steps on one host: those of the howto's order, or `steps` beyond it (`wizard.mends.catalogue`)."""
-
-    host: Host
-    answers: Answers
-    report: Report
-    steps: Sequence[Step] = field(default_factory=lambda: STEPS)
-    store: Store | None = None
-    """The history, where there is one that may be read."""
-
-    def look(self, *, ask_apt: bool = False) -> Facts:
-        """The facts, with what these steps read besides. Raises HostError, StoreError."""
-        facts = look(self.host, ask_apt=ask_apt, also=[path for step in self.steps for path in step.reads])
-        return self.remembering(facts)
-
-    def remembering(self, facts: Facts) -> Facts:
-        """The facts, with what the history knows. Raises HostError, StoreError."""
-        return replace(facts, cf_earlier=earlier(self.host, self.store, facts)) if self.store else facts
-
-    def plan(self, wanted: Sequence[str] = ()) -> dict[str, Plan]:
-        """The plan of each wanted step (all of them when none is named), as if those before it were done."""
-        facts = self.look(ask_apt=True)
-        plans: dict[str, Plan] = {}
-        for step in self.steps:
-            plan = self.plan_step(step, facts)
-            plans[step.id] = plan
-            if not wanted or step.id in wanted:
-                self.report(Planned(step, plan))
-            facts = facts.after(plan)
-        return {name: plan for name, plan in plans.items() if not wanted or name in wanted}
-
-    def plan_step(self, step: Step, facts: Facts) -> Plan:
-        """The step's plan, tried out (`wizard.engine.trial`); a file that only root may read makes it `later`."""
-        try:
-            return tried(self.host, facts, step.plan(facts, self.answers))
-        except PermissionError as error:
-            return Plan.later(step.id, f"{error}; run this as root to see it")
+class Engine(Planner):
+    """Plans and applies steps on one host."""
 
     def apply(
         self,
@@ -82,7 +38,7 @@ class Engine:
 
         What is begun is in `journal` first, which is closed when nothing is half-made. `interrupt` is called between
         changes and raises Interrupted when a signal asked us to end. `resume` takes up a killed run. `consent` is asked
-        about what would end and is not accepted in the answers; without it the run ends there. Raises EngineError
+        about what would end and is not accepted in the answers; without it the run ends there. Raises UsageError
         when a named step needs one that is neither done nor named, StoreError when there can be no history."""
         if self.store is not store:
             return replace(self, store=store).apply(
@@ -99,7 +55,7 @@ class Engine:
             "answers": asdict(self.answers),
             "started_with": recorder.started_with,
         }
-        if self.steps is not STEPS:
+        if not self.of_the_howto:
             request["extra"] = [[step.id, step.request()] for step in self.steps]
         session = Session(
             self,
@@ -138,7 +94,7 @@ class Engine:
             for need in step.needs:
                 other = next(item for item in self.steps if item.id == need)
                 if other not in chosen and self.plan_step(other, facts).outcome not in done:
-                    raise EngineError(
+                    raise UsageError(
                         f"step {step.id} needs {need}, which is not done. "
                         f"Name it too: msa-wizard apply {need} {step.id}; or apply all: msa-wizard apply"
                     )

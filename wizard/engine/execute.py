@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from wizard.changes.command import CommandEffect
 from wizard.changes.records import intent
-from wizard.model.plan import Change, ChangeError, Effect, Say, StaleError
+from wizard.errors import ChangeError, StaleError
+from wizard.model.plan import Change, Effect
+from wizard.system.host import Say
 
 if TYPE_CHECKING:
     from wizard.engine.journal import Journal

@@ -14,14 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wizard.engine.journal_lines import SCHEMA, NewerError, first_line, later_line
+from wizard.engine.journal_lines import SCHEMA, first_line, later_line
+from wizard.errors import JournalError, NewerError
 
 LARGEST = 64 << 20
 """Bytes of a journal at most."""
-
-
-class JournalError(Exception):
-    """The journal cannot be read: where, why, and what to do."""
 
 
 @dataclass

@@ -11,14 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wizard.changes.records import recall
+from wizard.errors import NewerError
 
 SCHEMA = 1
 _LATEST = 1e11
 """Seconds since the epoch: no run began later."""
-
-
-class NewerError(Exception):
-    """A newer version of this program has written it."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from snapshots.format.secret_text import PasswordMask, hidden
 from snapshots.format.visible import visible_bytes
 from wizard.changes.file import FileChange
+from wizard.engine.in_force import applied
 from wizard.model.plan import Plan
-from wizard.rollback.targets import applied
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wizard.engine.engine import Engine
+from wizard.engine.in_force import applied
 from wizard.gather.host import look
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Check, Outcome, Plan, Sign
-from wizard.rollback.targets import applied
+from wizard.model.plan import Check, Outcome, Plan, Sign, after
 from wizard.sendmail.tls_files import certificate, certificate_is_there
 from wizard.steps import STEPS
 from wizard.steps.preflight import checks
@@ -85,7 +85,7 @@ def plans(host: Host, answers: Answers, facts: Facts, store: Store | None = None
     made: dict[str, Plan] = {}
     for step in STEPS:
         made[step.id] = engine.plan_step(step, facts)
-        facts = facts.after(made[step.id])
+        facts = after(facts, made[step.id])
     return made
 
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from snapshots.live.entry import Entry, Kind
 from snapshots.merge.accounts import database, records_of
-from wizard.changes.claim import Claim
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
+from wizard.model.claim import Claim
 from wizard.model.generated_files import derived
 
 if TYPE_CHECKING:

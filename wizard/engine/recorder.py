@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence, Set
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
@@ -13,21 +15,20 @@ from snapshots.merge.accounts import database
 from snapshots.store import Author, author_from_environment
 from wizard.changes.file import FileEffect, merged
 from wizard.changes.packages import PackagesBefore, PackagesEffect
-from wizard.changes.records import intent
 from wizard.engine.provenance import Provenance, States
-from wizard.engine.undo import Undo
+from wizard.errors import ChangeError, HostError
 from wizard.model.events import Drifted, Report
 from wizard.model.facts import DECLARED
 from wizard.model.generated_files import KEPT_UP
-from wizard.model.plan import ChangeError, Check, Effect, Plan, Say, Step
-from wizard.system.host import Host
+from wizard.model.plan import Check, Effect, Plan, Step
+from wizard.packages.witness import evidence_of
+from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
     from snapshots.merge.three_way import EntryMerge
     from snapshots.store import Store
-    from wizard.engine.journal import Journal
-    from wizard.rollback.targets import Target
+    from wizard.engine.in_force import Target
 
 Targets = Mapping[str, tuple["Entry | None", "Entry | None"]]
 """By path: what it is, and what it is to be."""
@@ -156,27 +157,6 @@ class Recorder:
             if isinstance(effect, FileEffect):
                 effect.settle(self.host, say)
 
-    def undo(
-        self,
-        effects: Sequence[Effect],
-        before: str,
-        say: Say,
-        journal: Journal,
-        roll_back: Sequence[Step] = (),
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Take out what the effects did to the host since the commit `before`, and nothing that others did (Undo).
-
-        Returns what was undone and what could not be, in words."""
-        if not effects and not roll_back:
-            return (), ()
-
-        def expect(effect: FileEffect) -> None:
-            journal.change((effect.path,), intent(effect))
-
-        undo = Undo(self, before, say, expect)
-        undo.run(effects, roll_back)
-        return tuple(dict.fromkeys(undo.undone)), tuple(undo.failed)
-
     def states(
         self, provenance: Provenance, before: str, leave: Set[str] = frozenset()
     ) -> tuple[States, States]:
@@ -192,7 +172,7 @@ class Recorder:
     def as_brought(self, packages: Sequence[PackagesEffect | PackagesBefore]) -> dict[str, Entry]:
         """The files of packages that went as these write them, by the newest step that brought packages: where they are
         there again somebody may have edited them since, and that stays."""
-        from wizard.rollback.plan import effects_of
+        from wizard.changes.records import effects_of
 
         tops = [path.lstrip("/") for effect in packages for path in effect.tops]
         for commit in self.store.history() if tops else ():
@@ -201,6 +181,32 @@ class Recorder:
                 found = self.store.entries(commit.id, tops)
                 return {path: entry for path, entry in found.items() if entry and entry.kind is Kind.FILE}
         return {}
+
+    def taken_along(self, marks: Iterable[str]) -> dict[str, tuple[Entry | None, Entry]]:
+        """What others wrote while the commands with these marks ran, and what is not there any more: what is there, and
+        what they had left there.
+
+        Of new files those whose folder went too: who took another one away again cannot be told. Raises HostError."""
+        try:
+            others = evidence_of(self.host, marks).others
+        except OSError as error:
+            raise HostError(f"what others wrote while packages went cannot be read: {error}") from error
+        taken: dict[str, tuple[Entry | None, Entry]] = {}
+        for path, entries in others.items():
+            live = self.host.entry(path)
+            whole = _whole([*entries, *([live] if live is not None else [])])
+            if whole != live and database(path.lstrip("/")) is None:
+                taken[path.lstrip("/")] = (live, whole)
+        known = self.store.entries(self.head(), list(taken))
+        return {
+            path: pair
+            for path, pair in taken.items()
+            if known.get(path) is not None or pair[0] is not None or self._went_with_its_folder(path)
+        }
+
+    def _went_with_its_folder(self, path: str) -> bool:
+        folder, _, name = path.rpartition("/")
+        return not (_DRAFT.fullmatch(name) or self.host.exists(f"/{folder}"))
 
     def left_by_packages(self, targets: Targets, effects: Sequence[Effect], before: str) -> Targets:
         """What packages did, when they went or came again, to what is not among the targets: each from what it is to what
@@ -251,6 +257,21 @@ class Recorder:
             author=self._author,
             entries=entries,
         )
+
+
+_DRAFT = re.compile(r"4913|.*~|\..*\.sw[a-z]|sed\w{6}")
+"""Files that editors make beside the one that is edited, and remove."""
+
+
+def _whole(entries: Sequence[Entry]) -> Entry:
+    """The last of the files that had one path, with what was in those before it where these were taken away, and somebody
+    went on appending. One that was saved in the place of another has lines of that one."""
+    parts = [entries[0]]
+    for entry in entries[1:]:
+        lines = [set(each.content.splitlines()) for each in (parts[-1], entry)]
+        apart = entry.kind is parts[-1].kind is Kind.FILE and all(lines) and not lines[0] & lines[1]
+        parts = [*parts, entry] if apart else [*parts[:-1], entry]
+    return replace(entries[-1], content=b"".join(each.content for each in parts))
 
 
 def _by_the_system(path: str) -> bool:

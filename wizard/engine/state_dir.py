@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from snapshots.git.private_folder import check_private_folder, make_private_folder
-from wizard.engine.journal import Journal, JournalError, Unfinished, unfinished
+from wizard.engine.journal import Journal, Unfinished, unfinished
+from wizard.errors import INTERRUPTED, CannotHere, JournalError, WizardError
 from wizard.system.lock import held
 from wizard.system.signals import Interrupt, postponed
 
@@ -23,12 +24,10 @@ JOURNAL = HOME / "journal"
 LOCK = HOME / "lock"
 
 
-class CannotHere(Exception):
-    """This host, or this user, cannot do it."""
-
-
-class InterruptedRun(Exception):
+class InterruptedRun(WizardError):
     """A killed run waits for `recover`."""
+
+    exit_code = INTERRUPTED
 
     def __init__(self, told: Unfinished) -> None:
         super().__init__(
@@ -73,7 +72,7 @@ def at_work(
 
 
 def _on_standard_error(line: str) -> None:
-    from wizard.render.text import clean_block, error
+    from wizard.console import clean_block, error
 
     error(f"msa-wizard: {clean_block(line)}")
 

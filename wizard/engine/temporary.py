@@ -20,9 +20,11 @@ from templates import render
 from wizard.engine.apply import Run
 from wizard.engine.execute import Done, carry_out
 from wizard.engine.recorder import Recorder
-from wizard.model.plan import Change, ChangeError, Say
+from wizard.engine.undo import undo_effects
+from wizard.errors import ChangeError, NotPutBackError
+from wizard.model.plan import Change
 from wizard.system import delayed_script as timer
-from wizard.system.host import HostError
+from wizard.system.host import Say
 from wizard.system.service_lock import LOCK
 
 if TYPE_CHECKING:
@@ -38,10 +40,6 @@ _PATIENCE = 180.0
 """Seconds for a guard at work to end: as long as a restart may take."""
 _SOON = 1
 """Seconds until the guard begins to look."""
-
-
-class NotPutBackError(HostError):
-    """What was changed for a while could not all be put back; the journal stays, for `recover`."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ class ForAWhile:
             clear()
 
     def _put_back(self, recorder: Recorder, done: Done, before: str) -> None:
-        undone, not_undone = recorder.undo(done.effects, before, self.say, self.journal)
+        undone, not_undone = undo_effects(recorder, done.effects, before, self.say, self.journal)
         for line in undone:
             self.say(f"put back: {line}")
         if not_undone:

@@ -12,16 +12,17 @@ from wizard.changes import DialogueChange, FileChange
 from wizard.changes.capture import NoCaptureError
 from wizard.editors import EditError, sendmail_mc
 from wizard.engine.update_mc import UPDATE_MC, may_rewrite, rewritten
+from wizard.errors import ChangeError, GateError, HostError
 from wizard.model import facts as f
 from wizard.model.facts import Facts
-from wizard.model.plan import ChangeError, Ending, Outcome, Plan
+from wizard.model.plan import Ending, Outcome, Plan
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.local_mail import DESTINATION, destination, refused_by
 from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_effects import Planned, unplanned
-from wizard.sendmail.mc_gate import Gate, GateError
+from wizard.sendmail.mc_gate import Gate
 from wizard.sendmail.submit_gate import SubmitGate
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 EFFECTS = "mc-effects"
 """Lines of sendmail.cf that would change, though the step does not mean them."""

@@ -5,22 +5,23 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
-from wizard.changes.claim import Claim
+from snapshots.live.entry import Entry
 from wizard.changes.file import Dates, FileEffect, dates_of, in_turn, kept_sentence
 from wizard.changes.packages import PackagesBefore, PackagesEffect
+from wizard.changes.records import intent
 from wizard.changes.service import ServiceEffect, reload_units, stays_down
+from wizard.engine.journal import Journal
 from wizard.engine.provenance import Provenance, States
+from wizard.engine.recorder import Recorder
+from wizard.errors import ChangeError, HostError
+from wizard.model.claim import Claim
 from wizard.model.generated_files import DATED, derived
-from wizard.model.plan import ChangeError, Effect, Say, Step
+from wizard.model.plan import Effect, Step
 from wizard.packages.apt import settle
-from wizard.system.host import HostError
-
-if TYPE_CHECKING:
-    from snapshots.live.entry import Entry
-    from wizard.engine.recorder import Recorder
+from wizard.packages.witness import runs
+from wizard.system.host import Say
 
 _UNITS = ("etc/systemd/",)
 
@@ -73,12 +74,22 @@ class Undo:
                 self.recorder.note("Nothing was changed outside msa-wizard before packages go", None, "drift")
         for path, target in targets.items() if packages else ():
             self.expect(FileEffect(f"/{path}", target, live.get(path)))
+        before = runs(self.recorder.host)
         if self._effects(packages):
+            taken = self.recorder.taken_along(runs(self.recorder.host) - before)
+            if taken:
+                self.recorder.drift({path: whole for path, (_, whole) in taken.items()})
             wanted = {path: live[path] for path in provenance.paths if path in live} | targets
             if packages:
                 claims = provenance.and_of(self.recorder.provenance(packages).without(kept))
                 wanted = self._left_by_packages(claims, leave, wanted) | wanted
+            for path, (_, whole) in taken.items():
+                merge = self.recorder.merge(path, live.get(path), whole, wanted.get(path, whole))
+                wanted[path] = merge.entry
+                if merge.conflicts:
+                    met = {**met, path: merge}
             now = {path: (self.recorder.host.entry(f"/{path}"), wanted[path]) for path in wanted}
+            now |= {path: (there, wanted[path]) for path, (there, _) in taken.items()}
             self._write(now, dates_of(provenance.files))
             self.failed += [kept_sentence(f"/{path}", merge) for path, merge in met.items()]
         else:
@@ -174,3 +185,25 @@ def _name(effect: Effect) -> str:
             return f"service {shown['name']} (as before)"
         case _:
             return ""
+
+
+def undo_effects(
+    recorder: Recorder,
+    effects: Sequence[Effect],
+    before: str,
+    say: Say,
+    journal: Journal,
+    roll_back: Sequence[Step] = (),
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Take out what the effects did to the host since the commit `before`, and nothing that others did (Undo).
+
+    Returns what was undone and what could not be, in words."""
+    if not effects and not roll_back:
+        return (), ()
+
+    def expect(effect: FileEffect) -> None:
+        journal.change((effect.path,), intent(effect))
+
+    undo = Undo(recorder, before, say, expect)
+    undo.run(effects, roll_back)
+    return tuple(dict.fromkeys(undo.undone)), tuple(undo.failed)

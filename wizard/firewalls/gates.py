@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wizard.errors import GateError, HostError
 from wizard.model.firewall_names import FIREWALLD_CONF
-from wizard.model.plan import Say
-from wizard.sendmail.mc_gate import GateError
-from wizard.system.host import Completed, Host, HostError
+from wizard.system.host import Completed, Host, Say
 
 DEADLINE = 90.0
 """Seconds for a check: shorewall compiles all its rules."""

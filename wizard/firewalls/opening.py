@@ -11,6 +11,7 @@ from wizard.changes.file import FileChange
 from wizard.changes.gate import FileGate
 from wizard.changes.live_rule import LiveRule
 from wizard.editors import EditError
+from wizard.errors import WizardError
 from wizard.model.facts import Facts
 from wizard.packet_filter.walk import Packet
 
@@ -18,7 +19,7 @@ FAMILIES = (4, 6)
 PORT_NAMES = {25: "SMTP", 587: "Submission", 465: "Submission with TLS from the start"}
 
 
-class CannotOpenError(Exception):
+class CannotOpenError(WizardError):
     """The ports must not, or cannot, be opened here: why; `remedy` says what to do, a line each."""
 
     def __init__(self, why: str, *remedy: str) -> None:

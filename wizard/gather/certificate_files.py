@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from snapshots.live.entry import Entry, Kind
 from wizard.certificates.peer_certificate import Certificate, read
+from wizard.console import clean
+from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.sendmail.tls_files import TlsFiles
-from wizard.smtp.transcript import clean
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wizard.certificates.key_pair import Judged, fits, judged
 from wizard.certificates.peer_certificate import Certificate, covers, read
-from wizard.certificates.pem import PemError, as_pem, certificates, dh_bits, key_words, private_key
-from wizard.changes.file import group_name, user_name
+from wizard.certificates.pem import as_pem, certificates, dh_bits, key_words, private_key
+from wizard.console import clean
+from wizard.errors import HostError, PemError
 from wizard.model.plan import Check, Sign
-from wizard.render.text import clean
 from wizard.sendmail.tls_files import MOST, TlsFiles, unsafe
 from wizard.smtp.presented import presented
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
+from wizard.system.owners import group_name, user_name
+
+if TYPE_CHECKING:
+    pass
 
 SOON = 14
 """Days before its end from which on a certificate has to be renewed."""
@@ -259,3 +263,24 @@ def _presented(cf: str, seen: Certificate | None) -> Check:
         says = f"the running sendmail presents another certificate on {found.where}: it has not read this one yet"
         return Check("presented", Sign.FAILED, says, "systemctl restart sendmail")
     return Check("presented", Sign.OK, f"the running sendmail presents it on {found.where}")
+
+
+def details(item: Named) -> list[tuple[str, str]]:
+    """What a certificate is, as pairs of a word and its value."""
+    seen = item.certificate
+    lines = [("problem", item.problem)] if item.problem else []
+    if seen is not None:
+        lines += [
+            ("for", seen.subject),
+            ("names", ", ".join(seen.names) or "none (no subjectAltName)"),
+            ("issued by", "itself (self-signed)" if seen.self_signed else seen.issuer),
+            *(("chain", subject) for subject in seen.chain[1:]),
+            ("valid", f"{seen.not_before:%Y-%m-%d} to {seen.not_after:%Y-%m-%d}, {item.days_left} days left"),
+            ("public key", seen.key),
+            ("SHA-256", seen.fingerprint_sha256),
+        ]
+    if item.key_path:
+        lines.append(
+            ("private key", f"{item.key_path} ({item.key or 'not readable'}; mode and owner {item.key_mode})")
+        )
+    return lines

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from snapshots.live.entry import Entry
 from wizard.editors import nft_conf
+from wizard.errors import HostError
 from wizard.model import firewall_names as n
 from wizard.model.facts import Firewall
 from wizard.packet_filter.iptables import filter_table
-from wizard.packet_filter.nftables import ruleset
+from wizard.packet_filter.nftables import Ruleset, ruleset
 from wizard.packet_filter.walk import Verdict
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 DEADLINE = 20.0
 """Seconds for a firewall's tool to print its rules."""
@@ -284,3 +285,12 @@ def _text(host: Host, path: str) -> str:
         return host.path(path).read_text("latin-1")
     except OSError:
         return ""
+
+
+def live_rules(host: Host) -> Ruleset | None:
+    """What nft tells, which knows what ufw, firewalld, shorewall and fail2ban have put there, too; None where it does not."""
+    try:
+        done = host.run(["nft", "-j", "list", "ruleset"], timeout=10)
+        return ruleset(done.stdout) if done.code == 0 else None
+    except (HostError, ValueError, KeyError):
+        return None

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from snapshots.live.entry import Entry, Kind
 from wizard.editors import EditError, sendmail_mc
+from wizard.errors import HostError
 from wizard.gather.firewall import look_at_firewalls, ssh_port
 from wizard.gather.package_preview import WANTED, apt_simulation, shipped_files
 from wizard.model import facts as f
@@ -21,7 +22,9 @@ from wizard.sendmail.m4 import expand
 from wizard.sendmail.sasl_files import conf_place, plugin_folders, plugins, users
 from wizard.sendmail.strays import unit_of
 from wizard.sendmail.tls_files import TlsFiles
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
+from wizard.system.host_name import qualified_name
+from wizard.system.services import rc_enabled
 from wizard.system.sockets import OTHER_NAMES, addresses, ipv6_available, listeners
 
 PACKAGES = (
@@ -149,16 +152,6 @@ def _packages(host: Host) -> Mapping[str, str]:
     return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
 
 
-def qualified_name(host: Host) -> tuple[str, bool]:
-    """What `hostname -f` says (update_tls asks the same), and whether it is a qualified name that resolves."""
-    try:
-        done = host.run(["hostname", "-f"], timeout=15)
-    except HostError:
-        return "", False
-    name = done.stdout.strip() if done.code == 0 else ""
-    return name, "." in name.strip(".") and done.code == 0
-
-
 def _services(host: Host) -> dict[str, Service]:
     """Each service, by systemd where that runs, else by the init scripts."""
     if host.exists("/run/systemd/system"):
@@ -194,12 +187,6 @@ def _systemd_services(host: Host) -> dict[str, Service]:
             masked=shown.get("LoadState") == "masked",
         )
     return found
-
-
-def rc_enabled(host: Host, name: str) -> bool:
-    """Whether an init script starts in runlevel 2 to 5 (update-rc.d(8))."""
-    pattern = re.compile(rf"S\d\d{re.escape(name)}\Z")
-    return any(pattern.match(item) for level in "2345" for item in host.names(f"/etc/rc{level}.d"))
 
 
 def running(host: Host) -> tuple[Process, ...]:

@@ -6,8 +6,9 @@ import io
 import tarfile
 
 from snapshots.live.entry import Entry, Kind
+from wizard.errors import HostError
 from wizard.model import facts as f
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 ARCHIVES = "/var/cache/apt/archives"
 WANTED = ("sendmail", "sasl2-bin", "libsasl2-modules")

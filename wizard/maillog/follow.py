@@ -10,8 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import IO, TYPE_CHECKING, Self
 
+from wizard.errors import HostError
 from wizard.maillog.read import FILES, NAMES, Journal, Logged, file_line, where
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -23,8 +23,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from wizard.errors import HostError
 from wizard.maillog.explain import QUEUE_ID
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 LOG = "/var/log/mail.log"
 FILES = (LOG, "/var/log/auth.log")

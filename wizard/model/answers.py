@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import ipaddress
 import os
@@ -11,8 +12,13 @@ import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from wizard.errors import AnswersError
 from wizard.model.firewall_names import NAMES
+
+if TYPE_CHECKING:
+    pass
 
 MECHANISMS = ("pam", "shadow", "getpwent", "sasldb", "ldap", "kerberos5", "rimap")
 """What Debian's saslauthd can ask (/etc/default/saslauthd)."""
@@ -29,10 +35,6 @@ _HOSTNAME = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}
 _ZONE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,31}\Z")
 _ENDING = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _MAILBOX = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_{|}~.-]{1,64}(@[A-Za-z0-9.-]{1,253})?\Z")
-
-
-class AnswersError(Exception):
-    """A wrong answers file: which file, line and key, what is wrong, and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -408,3 +410,40 @@ def _shown(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 200:
         return "so large a number"
     return _clean(repr(value))
+
+
+_Made = TypeVar("_Made", Answers, Listen, Auth, Test, Firewall)
+
+
+def answers_from(kept: Any) -> Answers:
+    """The answers that the journal kept. Raises AttributeError, KeyError or TypeError."""
+
+    def section(kind: Any, values: dict[str, Any]) -> Any:
+        made = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return _of_its_types(kind(**made), kind())
+
+    answers = Answers(
+        section(Listen, kept["listen"]),
+        section(Auth, kept["auth"]) if "accept" in kept else _old_auth(kept["auth"]),
+        section(Test, kept["test"]),
+        kept["replace_mta"],
+        section(Firewall, kept.get("firewall", {})),
+        kept.get("confirm_within", 0),
+        watch_restart=kept.get("watch_restart", 0),
+        accept=tuple(map(str, kept.get("accept", ()))),
+    )
+    return _of_its_types(answers, Answers())
+
+
+def _of_its_types(made: _Made, default: _Made) -> _Made:
+    """`made`, where each of its fields is of the type that it has in `default`. Raises TypeError."""
+    for each in dataclasses.fields(default):
+        if type(getattr(made, each.name)) is not type(getattr(default, each.name)):
+            raise TypeError(f"{each.name} is of the wrong type")
+    return made
+
+
+def _old_auth(kept: dict[str, Any]) -> Auth:
+    """Those of a version that wrote its defaults, PAM with LOGIN and PLAIN, where nothing had been chosen."""
+    mechanism, names = str(kept["saslauthd_mechanism"]), tuple(map(str, kept["mechanisms"]))
+    return Auth("" if mechanism == "pam" else mechanism, () if names == SERVABLE else names)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+from wizard.system.sockets import Listener
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
-    from wizard.model.plan import Plan
 
 SENDMAIL_MC = "/etc/mail/sendmail.mc"
 SENDMAIL_CF = "/etc/mail/sendmail.cf"
@@ -128,16 +129,6 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Listener:
-    """A TCP socket that listens; `process` is None when it may not be seen."""
-
-    address: str
-    port: int
-    process: str | None
-    pid: int | None
-
-
-@dataclass(frozen=True)
 class Firewall:
     """What was found of a firewall (howto 3.8): its name, whether it is active, and why that is believed.
 
@@ -242,35 +233,3 @@ class Facts:
         listening = {item.pid for item in self.listeners}
         found = [item for item in found if item.pid in listening] or found
         return min(found, key=lambda item: item.started) if found else None
-
-    def after(self, plan: Plan) -> Facts:
-        """These facts as they will be for the next step's plan, once `plan` has been carried out."""
-        from wizard.model.plan import Outcome
-
-        if plan.outcome not in (Outcome.PENDING, Outcome.LATER):
-            return self
-        files, groups, assumed = dict(self.files), dict(self.groups), set(self.assumed)
-        made, earlier, submit = self.cf_from_mc, self.cf_earlier, self.submit_from_mc
-        for change in plan.changes:
-            if change.kind == "file":
-                files[change.path] = change.after  # type: ignore[attr-defined]
-                if change.path == SUBMIT_MC:  # type: ignore[attr-defined]
-                    submit = change.gives or submit  # type: ignore[attr-defined]
-                elif change.gives is not None:  # type: ignore[attr-defined]
-                    earlier = (made, *earlier) if made is not None else earlier
-                    made = change.gives  # type: ignore[attr-defined]
-            elif change.kind == "packages":
-                for path, entry in self.shipped.items():
-                    if files.get(path) is None:
-                        files[path] = entry
-                        assumed.add(path)
-        return replace(
-            self,
-            files=files,
-            groups=groups,
-            cf_from_mc=made,
-            cf_earlier=earlier,
-            submit_from_mc=submit,
-            planned=self.planned | {plan.step},
-            assumed=frozenset(assumed),
-        )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-if TYPE_CHECKING:
-    from wizard.changes.claim import Claim
-    from wizard.model.answers import Answers
-    from wizard.model.facts import Facts
-    from wizard.system.host import Host
+from wizard.model import facts as f
+from wizard.model.facts import Facts
+from wizard.system.host import Say
 
-Say = Callable[[str], None]
-"""Takes one line of live output of a change (no newline, any characters; the receiver cleans it)."""
+if TYPE_CHECKING:
+    from wizard.model.answers import Answers
+    from wizard.model.claim import Claim
+    from wizard.system.host import Host
 
 
 class Outcome(StrEnum):
@@ -89,18 +89,6 @@ class Change(Protocol):
 
     def apply(self, host: Host, say: Say) -> Effect:
         """Do it. Raises StaleError when the machine is no longer what `describe` showed, else ChangeError."""
-
-
-class ChangeError(Exception):
-    """A change failed: what, why, and what to do next, in one message. `effect` is what it had done by then."""
-
-    def __init__(self, message: str, effect: Effect | None = None) -> None:
-        super().__init__(message)
-        self.effect = effect
-
-
-class StaleError(ChangeError):
-    """The machine is no longer what the diff showed; nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -203,3 +191,34 @@ class Step(ABC):
     @abstractmethod
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Look at reality after the step (facts are fresh). A check that FAILED undoes the step."""
+
+
+def after(facts: Facts, plan: Plan) -> Facts:
+    """The facts as they will be for the next step's plan, once `plan` has been carried out."""
+    if plan.outcome not in (Outcome.PENDING, Outcome.LATER):
+        return facts
+    files, groups, assumed = dict(facts.files), dict(facts.groups), set(facts.assumed)
+    made, earlier, submit = facts.cf_from_mc, facts.cf_earlier, facts.submit_from_mc
+    for change in plan.changes:
+        if change.kind == "file":
+            files[change.path] = change.after  # type: ignore[attr-defined]
+            if change.path == f.SUBMIT_MC:  # type: ignore[attr-defined]
+                submit = change.gives or submit  # type: ignore[attr-defined]
+            elif change.gives is not None:  # type: ignore[attr-defined]
+                earlier = (made, *earlier) if made is not None else earlier
+                made = change.gives  # type: ignore[attr-defined]
+        elif change.kind == "packages":
+            for path, entry in facts.shipped.items():
+                if files.get(path) is None:
+                    files[path] = entry
+                    assumed.add(path)
+    return replace(
+        facts,
+        files=files,
+        groups=groups,
+        cf_from_mc=made,
+        cf_earlier=earlier,
+        submit_from_mc=submit,
+        planned=facts.planned | {plan.step},
+        assumed=frozenset(assumed),
+    )

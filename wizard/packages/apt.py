@@ -7,10 +7,10 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
-from wizard.model.plan import ChangeError, Say
+from wizard.errors import ChangeError, HostError
 from wizard.packages.apt_history import FIX_UP, logging_options, marking
 from wizard.packages.witness import watched
-from wizard.system.host import Completed, Host, HostError
+from wizard.system.host import Completed, Host, Say
 
 LOCK_PATIENCE = 120
 """Seconds to wait for another apt or dpkg."""

@@ -15,7 +15,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from wizard.system.host import Host, HostError
+from wizard.errors import HostError
+from wizard.system.host import Host
 
 OPTION = "MSA-Wizard::Transaction"
 """The configuration item of the mark: apt does not know it, and writes it down with the rest of the command line."""

@@ -25,6 +25,7 @@ from wizard.system.host import Host
 FOLDER = Path("/var/lib/msa-wizard/witness")
 TOPS = ("/etc", *(f"/{path}" for path in DECLARED))
 _NOTHING: Mapping[str, Entry] = MappingProxyType({})
+_NOTHING_OF_OTHERS: Mapping[str, tuple[Entry, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Evidence:
     """Whether `files` are all: the command was watched from its first to its last moment, and nothing was lost."""
     why: str = ""
     """Why it is not complete."""
+    others: Mapping[str, tuple[Entry, ...]] = field(default_factory=lambda: _NOTHING_OF_OTHERS)
+    """What others wrote below the same paths at the same time: each file that had the path, the last written last."""
 
     def wrote(self, path: str) -> bool | None:
         """Whether the command wrote a regular file at `path`; None where that cannot be told."""
@@ -65,8 +68,16 @@ def evidence_of(host: Host, marks: Iterable[str]) -> Evidence:
     if host.root != Path("/"):
         return Evidence(why="a fake root is not watched")
     found = [evidence(FOLDER / mark) for mark in marks]
-    files = {path: entry for each in found for path, entry in each.files.items()}
-    return Evidence(MappingProxyType(files), bool(found) and all(each.complete for each in found))
+    return Evidence(
+        MappingProxyType({path: entry for each in found for path, entry in each.files.items()}),
+        bool(found) and all(each.complete for each in found),
+        others=MappingProxyType({path: entry for each in found for path, entry in each.others.items()}),
+    )
+
+
+def runs(host: Host) -> frozenset[str]:
+    """The marks of the commands of which there is a record."""
+    return frozenset(host.names(str(FOLDER))) if host.root == Path("/") else frozenset()
 
 
 def forget() -> None:
@@ -106,6 +117,7 @@ def evidence(folder: Path) -> Evidence:
     except FileNotFoundError:
         return Evidence(why="no command was watched")
     written: dict[_Identity, _Written] = {}
+    others: dict[_Identity, _Written] = {}
     tops: tuple[str, ...] = ()
     why, lost = "the record has no beginning", False
     for line, content in _lines(data):
@@ -117,13 +129,17 @@ def evidence(folder: Path) -> Evidence:
             if line.get("half_way"):  # somebody, or we ourselves, ran `dpkg --configure -a` after it
                 why = "the command was ended, and something else did the rest of its work"
         elif line.get("lost"):
-            lost = True
-        elif not _took(line, content, written):
+            lost = lost or not line.get("others")
+        elif not _took(line, content, others if line.get("others") else written):
             break
     # Of two files that had one name, the one that has it still, else the later.
     found = sorted(written.values(), key=lambda one: one.there)
     files = {one.path: one.entry for one in found if below(one.path, tops)}
-    return Evidence(MappingProxyType(files), not why, why)
+    beside: dict[str, tuple[Entry, ...]] = {}
+    for one in others.values():
+        if below(one.path, tops):
+            beside[one.path] = (*beside.get(one.path, ()), one.entry)
+    return Evidence(MappingProxyType(files), not why, why, MappingProxyType(beside))
 
 
 _Identity = tuple[object, object]

@@ -97,33 +97,24 @@ class Record:
         self._descriptor = -1
 
 
-class Watch:
-    """What the command and its children write, from now on; raises OSError where that cannot be watched."""
+class Group:
+    """A fanotify group: what is written through the mounts that it watches, from now on. Its lines carry `mark`.
 
-    def __init__(self, paths: Sequence[str], record: Record) -> None:
-        self._below, self._record = (*paths, *TEMPORARY), record
+    What was written is held open, so that its inode is not used again, and the last name that it had is known."""
+
+    def __init__(self, below: tuple[str, ...], record: Record, mark: dict[str, Any]) -> None:
+        """Watches nothing yet; raises OSError where the kernel has no fanotify for us."""
+        self._below, self._record, self._marked = below, record, mark
         self._held: dict[tuple[int, int], int] = {}
-        self._room = min(_HELD, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - _FOR_OTHERS)
-        if not Path("/run/systemd/system").is_dir():  # sd_booted(3)
-            # A daemon that a script itself starts would stay on the mounts of its own for good.
-            raise OSError(0, "systemd does not run here")
+        self._room = min(_HELD, (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - _FOR_OTHERS) // 2)
         flags = _FAN_CLOEXEC | _FAN_NONBLOCK | _FAN_UNLIMITED_QUEUE
         self.descriptor = _checked(_libc.fanotify_init(flags, os.O_RDONLY | os.O_CLOEXEC | os.O_LARGEFILE))
-        before = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            _checked(_libc.unshare(_CLONE_NEWNS))  # how mounts propagate stays: an umount outside reaches us
-            try:
-                for path in ("/", *mounts_below(Path("/proc/self/mountinfo").read_bytes(), paths)):
-                    self._mark(path)
-            except OSError:
-                _checked(_libc.setns(before, _CLONE_NEWNS))
-                raise
-        finally:
-            os.close(before)
 
-    def _mark(self, path: str) -> None:
-        arguments = _FAN_MARK_ADD | _FAN_MARK_MOUNT, ctypes.c_uint64(_FAN_CLOSE_WRITE), _AT_FDCWD
-        _checked(_libc.fanotify_mark(self.descriptor, *arguments, os.fsencode(path)))
+    def watch(self, mounts: Sequence[str]) -> None:
+        """These mount points, as they are mounted for us now; raises OSError."""
+        for path in mounts:
+            arguments = _FAN_MARK_ADD | _FAN_MARK_MOUNT, ctypes.c_uint64(_FAN_CLOSE_WRITE), _AT_FDCWD
+            _checked(_libc.fanotify_mark(self.descriptor, *arguments, os.fsencode(path)))
 
     def look(self) -> None:
         """Record all that is waiting."""
@@ -133,20 +124,19 @@ class Watch:
             except BlockingIOError:
                 return
             except OSError:  # the kernel has dropped an event: the file could not be opened
-                self._record.say({"lost": True})
+                self._record.say({**self._marked, "lost": True})
                 continue
             for mask, descriptor in parsed(events):
                 if mask & _FAN_Q_OVERFLOW:
-                    self._record.say({"lost": True})
+                    self._record.say({**self._marked, "lost": True})
                 if descriptor >= 0 and not self._take(descriptor):
                     os.close(descriptor)
 
     def _take(self, descriptor: int) -> bool:
         """Record a file that was closed after writing; whether its descriptor is kept."""
         path = _name(descriptor)
-        if not path.startswith(
-            self._below
-        ):  # nearly all of a package: what that costs, each file of it costs
+        # Nearly all files of a package end here: what that costs, each of them costs.
+        if not path.startswith(self._below):
             return False
         found = os.fstat(descriptor)
         if not (stat.S_ISREG(found.st_mode) and below(path, self._below)):
@@ -156,7 +146,7 @@ class Watch:
         except OSError:
             content = None
         identity = found.st_dev, found.st_ino
-        line = {"path": path, "device": found.st_dev, "inode": found.st_ino}
+        line = {**self._marked, "path": path, "device": found.st_dev, "inode": found.st_ino}
         if content is None:
             self._record.say({**line, "lost": True})
         else:
@@ -169,12 +159,46 @@ class Watch:
         return True
 
     def end(self) -> None:
-        """Record what became of each file: a script may have renamed it since."""
+        """Record what became of each file: it may have been renamed since."""
         self.look()
         for (device, inode), descriptor in self._held.items():
             there = os.fstat(descriptor).st_nlink > 0
             line = {"now": _name(descriptor), "device": device, "inode": inode, "there": there}
-            self._record.say(line)
+            self._record.say({**self._marked, **line})
+
+
+class Watch:
+    """What the command and its children write, from now on, and what everybody else does at the same time: these write
+    through the mounts that all see, the command through copies of them. Raises OSError where that cannot be watched."""
+
+    def __init__(self, paths: Sequence[str], record: Record) -> None:
+        if not Path("/run/systemd/system").is_dir():  # sd_booted(3)
+            # A daemon that a script itself starts would stay on the mounts of its own for good.
+            raise OSError(0, "systemd does not run here")
+        ours = Group((*paths, *TEMPORARY), record, {})
+        self.groups = (ours, Group(tuple(paths), record, {"others": True}))
+        mounts = ("/", *mounts_below(Path("/proc/self/mountinfo").read_bytes(), paths))
+        self.groups[1].watch(mounts)
+        before = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _checked(_libc.unshare(_CLONE_NEWNS))  # how mounts propagate stays: an umount outside reaches us
+            try:
+                ours.watch(mounts)
+            except OSError:
+                _checked(_libc.setns(before, _CLONE_NEWNS))
+                raise
+        finally:
+            os.close(before)
+
+    def look(self) -> None:
+        """Record all that is waiting."""
+        for group in self.groups:
+            group.look()
+
+    def end(self) -> None:
+        """Record what became of each file."""
+        for group in self.groups:
+            group.end()
 
 
 def parsed(events: bytes) -> Iterator[tuple[int, int]]:
@@ -257,7 +281,7 @@ def _pass_on(descriptor: int, child: int) -> None:
 def _follow(child: int, signals: int, watch: Watch | None, record: Record) -> int:
     """The command's wait status, once it has ended."""
     ended, poll = os.pidfd_open(child), select.poll()
-    for descriptor in (ended, signals, *([watch.descriptor] if watch else [])):
+    for descriptor in (ended, signals, *([each.descriptor for each in watch.groups] if watch else [])):
         poll.register(descriptor, select.POLLIN)
     while True:
         ready = {descriptor for descriptor, _ in poll.poll(_FLUSH * 1000)}

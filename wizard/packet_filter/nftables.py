@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from wizard.packet_filter.walk import Chain, Match, Packet, Rule, Verdict, both, negated, when
+from wizard.packet_filter.walk import Chain, Match, Packet, Rule, Verdict, both, negated, outcomes, when
 
 Json = Any
+Reach = Literal["open", "closed", "unknown"]
+"""Whether a packet gets by; unknown where that depends on its address, a rate, or anything else of the packet itself."""
 _FAMILIES = {"inet": (4, 6), "ip": (4,), "ip6": (6,)}
 _WORDS = ("accept", "drop", "reject", "jump", "goto", "return")
 _NEUTRAL = frozenset({"counter", "log", "comment", "mangle", "notrack"})
@@ -37,12 +39,32 @@ class Ruleset:
 
     inputs: tuple[BaseChain, ...] = ()
     chains: Mapping[str, Chain] = field(default_factory=dict)
+    banned: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """fail2ban's sets and chains (f2b-..., addr-set-...), each with the addresses in it."""
+
+    def verdict(self, port: int, family: int = 4) -> tuple[Reach, str]:
+        """What becomes of a new connection to `port` from nobody in particular, and the rule or chain that says so."""
+        answer: tuple[Reach, str] = ("open", "no chain refuses it")
+        for base in self.inputs:
+            if family not in base.families:
+                continue
+            came = outcomes(self.chains, base.words, Packet(family, port))
+            if came.verdicts == {Verdict.DROP}:
+                return "closed", _place(came.refusals[-1])
+            if Verdict.DROP in came.verdicts:
+                answer = ("unknown", _place(came.refusals[0]))
+        return answer
 
 
 def ruleset(text: str) -> Ruleset:
     """The rules in the JSON `text`. Raises ValueError for what is none."""
     items = json.loads(text)["nftables"] if text.strip() else []
-    sets = {_key(item["set"]): item["set"].get("elem", []) for item in items if "set" in item}
+    sets = {
+        _key(item[kind]): item[kind].get("elem", [])
+        for item in items
+        for kind in ("set", "map")
+        if kind in item
+    }
     rules: dict[str, list[Json]] = {}
     for item in items:
         if "rule" in item:
@@ -65,7 +87,36 @@ def ruleset(text: str) -> Ruleset:
                     _FAMILIES[chain["family"]],
                 )
             )
-    return Ruleset(tuple(sorted(inputs, key=lambda base: base.priority)), chains)
+    banned = (*_banned_sets(sets), *(each for several in rules.values() for each in _banned_rules(several)))
+    return Ruleset(tuple(sorted(inputs, key=lambda base: base.priority)), chains, banned)
+
+
+def _place(place: tuple[str, int | None]) -> str:
+    chain, handle = place
+    return f"chain {chain}: policy drop" if handle is None else f"rule in {chain}, handle {handle}"
+
+
+def _banned_sets(sets: Mapping[str, Json]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for key, elements in sets.items():
+        _, table, name = key.split(" ", 2)
+        if name.startswith(("f2b-", "addr-set-")) and elements:
+            yield f"{table} {name}", tuple(map(_address, elements))
+
+
+def _banned_rules(rules: Sequence[Json]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for rule in rules:
+        for item in rule.get("expr", []) if rule["chain"].startswith("f2b-") else ():
+            match item:
+                case {"match": {"left": {"payload": {"field": "saddr"}}, "right": right}}:
+                    if not (address := _address(right)).startswith(("@", "{")):
+                        yield f"{rule['table']} {rule['chain']}", (address,)
+
+
+def _address(element: Json) -> str:
+    if isinstance(element, dict):
+        inner = element.get("elem", element)
+        return _address(inner["val"]) if "val" in inner else json.dumps(inner)
+    return str(element)
 
 
 def _key(item: Json) -> str:
@@ -88,6 +139,10 @@ def _rule(rule: Json, sets: Mapping[str, Json]) -> Rule:
             elif name == "vmap":
                 taken, verdict, target = _map(body, packet, where, sets)
                 found = both(found, taken)
+            elif name == "xt" and isinstance(body, dict) and body.get("type") == "target":
+                # What iptables-nft could not translate.
+                refuses = str(body["name"]).upper() in ("DROP", "REJECT")
+                verdict = Verdict.DROP if refuses else verdict
             elif name not in _NEUTRAL:
                 found = both(found, Match.PERHAPS)
         if verdict is Verdict.NONE and any("log" in each for each in rule.get("expr", [])):
@@ -140,15 +195,22 @@ def _holds(left: Json, values: list[Json], packet: Packet) -> Match:
 
 
 def _map(body: Json, packet: Packet, where: str, sets: Mapping[str, Json]) -> tuple[Match, Verdict, str]:
-    if not isinstance(body["data"], dict):  # a named map
-        return Match.PERHAPS, Verdict.NONE, ""
-    found = Match.NEVER
-    for key, verdict in body["data"].get("set", []):
+    """Where only the packet can tell which of its verdicts it is, the one that refuses, if there is one."""
+    data = body["data"]
+    pairs = (
+        data.get("set", [])
+        if isinstance(data, dict)
+        else sets.get(f"{where} {str(data).removeprefix('@')}", [])
+    )
+    perhaps: list[tuple[Verdict, str]] = []
+    for key, verdict in pairs:
         taken = _holds(body["key"], list(_values(key, where, sets)), packet)
         if taken is Match.ALWAYS:
             return (taken, *_verdict(verdict, where))
-        found = Match.PERHAPS if taken is Match.PERHAPS else found
-    return found, Verdict.NONE, ""
+        if taken is Match.PERHAPS:
+            perhaps.append(_verdict(verdict, where))
+    worst = sorted(perhaps, key=lambda each: each[0] is not Verdict.DROP)
+    return (Match.PERHAPS, *worst[0]) if worst else (Match.NEVER, Verdict.NONE, "")
 
 
 def _values(right: Json, where: str, sets: Mapping[str, Json]) -> Iterator[Json]:

@@ -113,6 +113,48 @@ def _walk(chains: Mapping[str, Chain], name: str, packet: Packet, depth: int) ->
     return Fate(chain.policy or Verdict.RETURN, ((name, logs),))
 
 
+@dataclass(frozen=True)
+class Outcomes:
+    """All that may become of a packet of which only family, port and device are known.
+
+    `refusals` are the rules that refuse it, or may: chain and place of each; a place of None is the end of a chain."""
+
+    verdicts: frozenset[Verdict]
+    refusals: tuple[tuple[str, int | None], ...] = ()
+
+
+def outcomes(chains: Mapping[str, Chain], start: str, packet: Packet, depth: int = 0) -> Outcomes:
+    """Walk from `start`, both ways at each rule that takes the packet perhaps. RETURN: no rule decides, nor a policy."""
+    chain = chains.get(start)
+    verdicts: set[Verdict] = set()
+    refusals: list[tuple[str, int | None]] = []
+    for rule in chain.rules if chain is not None and depth <= DEEPEST else ():
+        match, verdict, target = rule.judge(packet)
+        if match is Match.NEVER or verdict in (Verdict.NONE, Verdict.LOG):
+            continue
+        after: set[Verdict] = {verdict}
+        if verdict is Verdict.DROP:
+            refusals.append((start, rule.place))
+        elif verdict in (Verdict.JUMP, Verdict.GOTO):
+            below = outcomes(chains, target, packet, depth + 1)
+            refusals += below.refusals
+            goes_on = Verdict.NONE if verdict is Verdict.JUMP else Verdict.RETURN
+            after = {goes_on if each is Verdict.RETURN else each for each in below.verdicts}
+        verdicts |= after - {Verdict.NONE}
+        if match is Match.ALWAYS and Verdict.NONE not in after:
+            return _ended(chain, start, verdicts, refusals)
+    return _ended(chain, start, verdicts | {Verdict.RETURN}, refusals)
+
+
+def _ended(
+    chain: Chain | None, name: str, verdicts: set[Verdict], refusals: list[tuple[str, int | None]]
+) -> Outcomes:
+    if chain is not None and chain.policy is not None and Verdict.RETURN in verdicts:
+        verdicts = verdicts - {Verdict.RETURN} | {chain.policy}
+        refusals = [*refusals, (name, None)] if chain.policy is Verdict.DROP else refusals
+    return Outcomes(frozenset(verdicts), tuple(refusals))
+
+
 def both(*matches: Match) -> Match:
     """Of several conditions of one rule."""
     if Match.NEVER in matches:

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from templates import render
-from wizard.system.host import Host, HostError
+from wizard.errors import HostError
+from wizard.system.host import Host
 
 TARGET = "msa-wizard-rehearsal.target"
 SYSTEMD = "/lib/systemd/systemd"

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wizard.errors import WizardError
 from wizard.rehearse import mounts
 from wizard.system.host import PATH, environment
 
@@ -23,7 +24,7 @@ _ENTRY = "import sys; sys.path.insert(0, sys.argv.pop(1)); from wizard.rehearse.
 _START_SECONDS = 30
 
 
-class CloneError(Exception):
+class CloneError(WizardError):
     """The clone cannot be made on this host: what the kernel said."""
 
 

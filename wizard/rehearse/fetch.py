@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from wizard.errors import WizardError
 from wizard.packages.apt import installed, wants_update
 from wizard.rehearse.clone import Clone
 from wizard.system.host import Completed, Host
@@ -27,7 +28,7 @@ PATIENCE = 1800.0
 """Seconds, as `wizard.packages.apt` gives apt."""
 
 
-class NoNetwork(Exception):
+class NoNetwork(WizardError):
     """The packages are neither here nor can be fetched."""
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from snapshots.live.entry import Entry, Kind
 from templates import render
+from wizard.errors import HostError
 from wizard.gather.host import look
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -25,7 +26,7 @@ from wizard.rehearse.boot import TARGET
 from wizard.sendmail.password_source import wanted
 from wizard.smtp.login_test import Credentials
 from wizard.steps.preflight import checks
-from wizard.system.host import PATH, Host, HostError, environment
+from wizard.system.host import PATH, Host, environment
 from wizard.system.sockets import listeners
 
 BOOT_SECONDS = 90.0

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from wizard.engine.engine import Engine
-from wizard.engine.state_dir import LOCK, CannotHere, must_not_wait
+from wizard.engine.state_dir import LOCK, must_not_wait
+from wizard.errors import CannotHere, HostError, Locked
 from wizard.gather.host import look
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -26,8 +27,8 @@ from wizard.rehearse.kept_clones import sweep
 from wizard.rehearse.messages import heard
 from wizard.rehearse.outcome import Rehearsal
 from wizard.rehearse.overlay_changes import changes, scan
-from wizard.system.host import Host, HostError
-from wizard.system.lock import Locked, free
+from wizard.system.host import Host
+from wizard.system.lock import free
 
 LEAST = 512 << 20
 MOST = 1 << 30
@@ -67,7 +68,7 @@ class Rehearsing:
             made.notes.append(
                 "there is no cgroup for a clone here, so no systemd: its services were started by init scripts"
             )
-        inside = clone.start("inside")
+        inside = clone.start("worker")
         assert inside.stdin is not None
         assert inside.stdout is not None
         try:

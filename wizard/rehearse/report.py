@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from templates import render
+from wizard.console import clean
 from wizard.rehearse.attribution import PACKAGES, Explained
 from wizard.rehearse.outcome import Rehearsal
-from wizard.render.text import clean
 from wizard.steps import STEPS
 
 _FILES = {"text": "txt", "md": "md", "html": "html", "screen": "screen"}

@@ -10,24 +10,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wizard.changes import CommandChange, DialogueChange
-from wizard.cli.test import target_of
+from wizard.console import clean
 from wizard.engine.apply import Run
-from wizard.engine.engine import Engine, EngineError
+from wizard.engine.engine import Engine
 from wizard.engine.overview import REMAINING, plans
 from wizard.engine.state_dir import at_work
-from wizard.model.answers import Answers
+from wizard.errors import HostError, UsageError
+from wizard.maillog.watched_login import target_of
+from wizard.model.answers import Answers, answers_from
 from wizard.model.events import Checked, Event, Failed, Planned, Recorded
 from wizard.model.plan import Change, Outcome
 from wizard.rehearse import prepare as settling
 from wizard.rehearse import syscalls as kernel
 from wizard.rehearse.messages import Teller
 from wizard.render import as_json
-from wizard.render.text import clean, rollback_text, show
-from wizard.rollback.recovery import answers_from
+from wizard.render.text import rollback_text, show
 from wizard.rollback.rollback import EVERYTHING, TakingBack
 from wizard.sendmail.password_source import wanted
 from wizard.smtp.login_test import Credentials, Line, converse
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 if TYPE_CHECKING:
     from snapshots.store import Store
@@ -66,7 +67,7 @@ class Inside:
         with at_work() as (store, journal, interrupt):
             try:
                 run = self._applied(store, journal, interrupt)
-            except EngineError as problem:
+            except UsageError as problem:
                 self.teller.tell("refused", why=str(problem))
                 return
             self._login(user, run)
@@ -171,14 +172,14 @@ class Inside:
         return f"{_NOT_ALL}: {', '.join(left)} would remain" if left else ""
 
     def _back(self, store: Store, journal: Journal, interrupt: Interrupt) -> None:
-        from wizard.rollback.targets import NothingToTakeBack
+        from wizard.errors import NothingToRollBack
 
         self.teller.tell("phase", phase="rollback")
         began = time.monotonic()
         work = TakingBack(self.host, store, journal, show)
         try:
             target = work.target(EVERYTHING)
-        except NothingToTakeBack:
+        except NothingToRollBack:
             self.teller.tell("rollback", nothing=True, took=time.monotonic() - began)
             return
         made = work.prepared(target)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from templates import render
 from wizard.changes.file import file_diff
+from wizard.engine.in_force import applied
 from wizard.engine.overview import Overview
 from wizard.model.plan import Check, Sign
-from wizard.rollback.targets import applied
 from wizard.steps import STEPS
 
 if TYPE_CHECKING:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
+from wizard.console import clean, clean_block, error, out
 from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned, Recorded
 from wizard.model.plan import Change, Check, Ending, Outcome, Plan, Sign, Step
 
@@ -27,32 +25,6 @@ _WORDS = {
     Outcome.LATER: "decided later:",
     Outcome.BLOCKED: "BLOCKED:",
 }
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)")
-LONGEST = 400
-
-
-def clean(line: str) -> str:
-    """A line that cannot move the cursor, colour the terminal or flood it."""
-    shown = "".join(ch if ch == "\t" or ch.isprintable() else " " for ch in _ESCAPE.sub("", line)).rstrip()
-    return shown if len(shown) <= LONGEST else shown[:LONGEST] + " [cut]"
-
-
-def out(text: str = "") -> None:
-    """A line of the result, at once (a pipe must not hold back progress)."""
-    _write(sys.stdout, text)
-
-
-def error(text: str) -> None:
-    """A line on standard error."""
-    _write(sys.stderr, text)
-
-
-def _write(stream: TextIO, text: str) -> None:
-    """A reader that has gone (a closed pipe, a dropped line) must not end a run half-way: then nothing is said."""
-    try:
-        print(text, file=stream, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def plan_text(step: Step, plan: Plan, *, why: bool = True) -> str:
@@ -179,11 +151,6 @@ def show(event: Event) -> None:
             if not_undone:
                 error(f"  NOT undone: {'; '.join(map(clean, not_undone))}")
             error(f"  next: {then}")
-
-
-def clean_block(text: str) -> str:
-    """Several lines, each cleaned."""
-    return "\n  ".join(clean(line) for line in text.splitlines())
 
 
 def status_lines(rows: Mapping[str, tuple[str, str]]) -> str:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
-from wizard.changes import CommandChange, DialogueChange, FileChange, ServiceChange
+from wizard.changes import CommandChange, DialogueChange, FileChange, PackagesReversal, ServiceChange
 from wizard.changes.records import intent
 from wizard.changes.service import is_there, reload_units, stays_down
 from wizard.engine.execute import Done, carry_out
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder, Targets
+from wizard.engine.undo import undo_effects
+from wizard.errors import ChangeError, HostError
 from wizard.gather.host import READ_AT_START, look
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.generated_files import derived, same_but_dated, source_of
-from wizard.model.plan import Change, ChangeError, Check, Effect, Outcome, Say, Sign
+from wizard.model.plan import Change, Check, Effect, Outcome, Sign
 from wizard.packages.witness import forget
 from wizard.rollback.plan import FROM_MC, Rollback, newer_sources, old_maps
 from wizard.rollback.targets import FOLLOWING
@@ -28,7 +30,7 @@ from wizard.sendmail.sendmailconfig import no_room
 from wizard.steps import STEPS
 from wizard.steps.restart import Restart, stale
 from wizard.steps.saslauthd_start import answers_on_socket
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
@@ -74,6 +76,8 @@ class RollbackSession:
     """The commit that holds everything as it was before the first file was changed."""
     _late: States = field(default_factory=dict, init=False)
     """What others have changed between the plan and that commit."""
+    _taken: Mapping[str, tuple[Entry | None, Entry]] = field(default_factory=dict, init=False)
+    """What others wrote while packages went, and what went with these."""
     _down: bool = field(default=False, init=False)
     """Whether sendmail did not start, and may stay so."""
 
@@ -109,6 +113,7 @@ class RollbackSession:
             self._record_others()
             self.claims.append(rollback.packages.expect(self.host))
             self._do(rollback.packages)
+            self._record_taken_along(rollback.packages)
         elif self.over:  # apt was done, and what follows it perhaps not
             rollback.wanted.packages.dress(self.host)
         written = self._files(rollback)
@@ -145,6 +150,15 @@ class RollbackSession:
             for effect in self.done.effects:  # a step that begins anew has nothing in the journal yet
                 self.journal.change((), intent(effect))
 
+    def _record_taken_along(self, packages: PackagesReversal) -> None:
+        """What others wrote while packages went, and what went with these."""
+        if taken := self.recorder.taken_along([packages.transaction]):
+            whole = {path: entry for path, (_, entry) in taken.items()}
+            self.recorder.drift(whole)
+            self._head = self.recorder.head()
+            self._late = {**self._late, **whole}
+            self._taken = taken
+
     def _with_late(self, targets: Targets) -> dict[str, tuple[Entry | None, Entry | None]]:
         """The targets, with what others have done to these paths since the rollback was planned; their folders stay."""
         found = dict(targets)
@@ -161,6 +175,9 @@ class RollbackSession:
     def _files(self, rollback: Rollback) -> set[str]:
         """Write what is to be; and bring back what removing packages took along that was not theirs to take."""
         targets = self._with_late(rollback.reversal.targets)
+        for path, (live, whole) in self._taken.items():
+            _, wanted = targets.get(path, (None, whole))
+            targets[path] = (live, wanted)
         packages = [*self.claims, *self.done.effects]
         if self.claims:
             targets = self.recorder.as_packages_left_them(targets, packages, self._head)
@@ -281,7 +298,7 @@ class RollbackSession:
         )
 
     def _undo(self, why: str, before: Facts, head: str) -> Undone:
-        undone, not_undone = self.recorder.undo(self.done.effects, head, self.say, self.journal)
+        undone, not_undone = undo_effects(self.recorder, self.done.effects, head, self.say, self.journal)
         if not not_undone:
             ran = set(running(before))
             if stale(before) and _pid(look(self.host)) == _pid(before):

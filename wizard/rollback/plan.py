@@ -15,18 +15,19 @@ from snapshots.difference.scan import What
 from snapshots.live.entry import Kind
 from snapshots.merge.accounts import DATABASES, database, records_of
 from wizard.changes import DialogueChange, FileChange, PackagesReversal, RulesChange, ServiceChange
-from wizard.changes.claim import Claim
 from wizard.changes.file import Dates, in_turn
 from wizard.changes.packages import PackagesEffect, together
-from wizard.changes.records import recall
+from wizard.changes.records import effects_of
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect, is_there
+from wizard.engine.in_force import Target
+from wizard.errors import GateError, RollbackRefused
 from wizard.model import facts as f
+from wizard.model.claim import Claim
 from wizard.model.facts import Facts
 from wizard.model.generated_files import DATED, KEPT_UP, derived, same_but_dated, source_of
-from wizard.model.plan import Change, Effect
-from wizard.rollback.targets import Target
-from wizard.sendmail.mc_gate import Gate, GateError
+from wizard.model.plan import Change
+from wizard.sendmail.mc_gate import Gate
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -50,10 +51,6 @@ INPUTS = tuple(
     )
 )
 """What m4 makes sendmail.cf and submit.cf out of."""
-
-
-class RollbackRefused(Exception):
-    """It cannot be taken back as it was asked: why, and what to do. Nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -275,13 +272,6 @@ def _wanted(commits: Sequence[Commit], store: Store) -> Wanted:
             elif isinstance(effect, RulesEffect):
                 rules.append(RulesChange(effect.rules, remove=not effect.removed))
     return Wanted(together(packages), tuple(services.values()), tuple(rules))
-
-
-def effects_of(store: Store, commit: Commit) -> list[Effect]:
-    """The effects of a commit that are not files, in the order in which they were made. Raises StoreError."""
-    record = store.record(commit)
-    kept = json.loads(record)["effects"] if record else []
-    return [effect for each in kept if (effect := recall(each)) is not None]
 
 
 def _dates(store: Store, commits: Sequence[Commit]) -> dict[str, tuple[Entry | None, int]]:

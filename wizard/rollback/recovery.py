@@ -22,19 +22,21 @@ from wizard.changes.service import reload_units
 from wizard.engine import temporary as for_a_while
 from wizard.engine.apply import Resume, Run
 from wizard.engine.engine import Engine
+from wizard.engine.in_force import Target, standing
 from wizard.engine.journal import Journal, Unfinished
 from wizard.engine.recorder import Recorder
+from wizard.engine.undo import undo_effects
+from wizard.errors import ChangeError, HostError
 from wizard.gather.host import DAEMONS, look
 from wizard.mends.catalogue import find
-from wizard.model.answers import SERVABLE, Answers, Auth, Firewall, Listen, Test
+from wizard.model.answers import Answers, Auth, Firewall, Listen, Test, answers_from
 from wizard.model.events import Report
-from wizard.model.plan import ChangeError, Effect, Say
+from wizard.model.plan import Effect
 from wizard.packages.apt import settle
 from wizard.packages.witness import forget
 from wizard.rollback.apply import RollbackSession, Undone, restart_stale
 from wizard.rollback.plan import prepare
-from wizard.rollback.targets import Target, standing
-from wizard.system.host import MARK, Host, HostError
+from wizard.system.host import MARK, Host, Say
 
 if TYPE_CHECKING:
     from snapshots.store import Commit, Store
@@ -252,7 +254,9 @@ class Recovery:
 
     def _in_hand_undone(self) -> Undone:
         self.say(f"undoing what {self.told.step} had begun")
-        undone, not_undone = self.recorder.undo(self._effects(), self.told.step_head, self.say, self.journal)
+        undone, not_undone = undo_effects(
+            self.recorder, self._effects(), self.told.step_head, self.say, self.journal
+        )
         if not not_undone and any(isinstance(each, RulesEffect) and each.confirm for each in self._effects()):
             self.recorder.note(
                 f"{self.told.step}: taken back, the run ended before it was confirmed", self.told.step
@@ -315,40 +319,6 @@ def marked(host: Host) -> dict[int, str]:
         if rest[0] != "Z" and name not in DAEMONS:
             found[pid] = name
     return found
-
-
-def answers_from(kept: Any) -> Answers:
-    """The answers that the journal kept. Raises AttributeError, KeyError or TypeError."""
-
-    def section(kind: Any, values: dict[str, Any]) -> Any:
-        made = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return _typed(kind(**made), kind())
-
-    answers = Answers(
-        section(Listen, kept["listen"]),
-        section(Auth, kept["auth"]) if "accept" in kept else _old_auth(kept["auth"]),
-        section(Test, kept["test"]),
-        kept["replace_mta"],
-        section(Firewall, kept.get("firewall", {})),
-        kept.get("confirm_within", 0),
-        watch_restart=kept.get("watch_restart", 0),
-        accept=tuple(map(str, kept.get("accept", ()))),
-    )
-    return _typed(answers, Answers())
-
-
-def _typed(made: _Made, default: _Made) -> _Made:
-    """`made`, where each of its fields is of the type that it has in `default`. Raises TypeError."""
-    for each in dataclasses.fields(default):
-        if type(getattr(made, each.name)) is not type(getattr(default, each.name)):
-            raise TypeError(f"{each.name} is of the wrong type")
-    return made
-
-
-def _old_auth(kept: dict[str, Any]) -> Auth:
-    """Those of a version that wrote its defaults, PAM with LOGIN and PLAIN, where nothing had been chosen."""
-    mechanism, names = str(kept["saslauthd_mechanism"]), tuple(map(str, kept["mechanisms"]))
-    return Auth("" if mechanism == "pam" else mechanism, () if names == SERVABLE else names)
 
 
 def _must_be_whole(done: Undone) -> None:

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from wizard.engine.apply import Run
-from wizard.engine.engine import EngineError
+from wizard.engine.in_force import Target
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
+from wizard.errors import NothingToRollBack, UsageError
 from wizard.gather.host import look
 from wizard.mends.catalogue import extra
 from wizard.model.events import Report
 from wizard.model.facts import Facts
-from wizard.model.plan import Say
 from wizard.rollback.apply import RollbackSession, Undone, running
 from wizard.rollback.plan import Rollback, prepare
-from wizard.rollback.targets import NothingToTakeBack, Target, after, everything, of_commit, of_step
+from wizard.rollback.targets import after, everything, of_commit, of_step
 from wizard.steps import STEPS
-from wizard.system.host import Host
+from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:
     from snapshots.merge.three_way import Choice
@@ -48,9 +48,9 @@ class TakingBack:
     def target(self, ref: str) -> Target:
         """What a step's id, a commit's id or EVERYTHING stands for; what changed outside is recorded first.
 
-        Raises NothingToTakeBack, EngineError, StoreError."""
+        Raises NothingToRollBack, UsageError, StoreError."""
         if self.store.head() is None:
-            raise NothingToTakeBack("nothing was ever applied on this host")
+            raise NothingToRollBack("nothing was ever applied on this host")
         self.recorder.drift()
         history = list(self.store.history())
         if ref == EVERYTHING:
@@ -60,10 +60,10 @@ class TakingBack:
         try:
             return of_commit(history, self.store.find(ref))
         except StoreError as problem:
-            raise EngineError(str(problem)) from problem
+            raise UsageError(str(problem)) from problem
 
     def back_to(self, ref: str) -> Target:
-        """All that was applied after the commit `ref` and stands. Raises NothingToTakeBack, StoreError."""
+        """All that was applied after the commit `ref` and stands. Raises NothingToRollBack, StoreError."""
         self.recorder.drift()
         return after(list(self.store.history()), self.store.find(ref))
 

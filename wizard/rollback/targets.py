@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wizard.engine.in_force import Target, applied, standing
+from wizard.errors import NothingToRollBack
 from wizard.mends.catalogue import extra
 from wizard.steps import STEPS
 
@@ -14,46 +15,6 @@ if TYPE_CHECKING:
 
 FOLLOWING = frozenset({"sendmailconfig", "restart"})
 """Steps that make things out of what others wrote: when those go, these are done again, not taken back."""
-
-
-class NothingToTakeBack(Exception):
-    """It was never applied, or is taken back already: which, and by what."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is taken back together: the commits, newest first; the steps asked for; those that need them and go too."""
-
-    commits: tuple[Commit, ...]
-    steps: tuple[str, ...]
-    dependents: tuple[str, ...] = ()
-    everything: bool = False
-
-    @property
-    def words(self) -> str:
-        """For a heading and for the history."""
-        if self.everything:
-            return "everything"
-        named = ", ".join(dict.fromkeys((*self.steps, *self.dependents)))
-        return named or " ".join(commit.short for commit in self.commits)
-
-
-def standing(history: Iterable[Commit]) -> list[Commit]:
-    """Of the commits `history` (newest first) those whose change is in force, newest first.
-
-    A rollback takes the commits that it names out of force; taking back a rollback brings them into force again."""
-    force: list[Commit] = []
-    taken_back: set[str] = set()
-    for commit in history:
-        if commit.id not in taken_back:
-            force.append(commit)
-            taken_back.update(commit.reverts)
-    return force
-
-
-def applied(history: Iterable[Commit]) -> list[Commit]:
-    """Of the commits that stand those that applied a step, newest first."""
-    return [commit for commit in standing(history) if commit.operation == "apply"]
 
 
 def needing(steps: Iterable[str]) -> set[str]:
@@ -68,28 +29,28 @@ def everything(history: Sequence[Commit]) -> Target:
     """All that was applied and stands."""
     commits = tuple(applied(history))
     if not commits:
-        raise NothingToTakeBack("nothing that msa-wizard applied stands on this host")
+        raise NothingToRollBack("nothing that msa-wizard applied stands on this host")
     return Target(commits, _steps(commits), everything=True)
 
 
 def after(history: Sequence[Commit], commit: Commit) -> Target:
-    """All that was applied after the commit and stands. Raises NothingToTakeBack."""
+    """All that was applied after the commit and stands. Raises NothingToRollBack."""
     ids = [item.id for item in history]
     newer = set(ids[: ids.index(commit.id)])
     commits = tuple(item for item in everything(history).commits if item.id in newer)
     if not commits:
-        raise NothingToTakeBack(f"nothing that was applied after {commit.short} stands")
+        raise NothingToRollBack(f"nothing that was applied after {commit.short} stands")
     return Target(commits, _steps(commits))
 
 
 def of_step(history: Sequence[Commit], step: str) -> Target:
-    """A step, and the steps applied after it that need it. Raises NothingToTakeBack."""
+    """A step, and the steps applied after it that need it. Raises NothingToRollBack."""
     force = applied(history)
     own = [commit for commit in force if commit.step == step]
     if not own:
         ever = [commit for commit in history if commit.step == step and commit.operation == "apply"]
         by = next((item for item in history if {each.id for each in ever} & set(item.reverts)), None)
-        raise NothingToTakeBack(
+        raise NothingToRollBack(
             f"{step} is taken back already, by {by.short} ({by.subject})"
             if by
             else f"{step} was never applied here"
@@ -100,15 +61,15 @@ def of_step(history: Sequence[Commit], step: str) -> Target:
 def of_commit(history: Sequence[Commit], commit: Commit) -> Target:
     """One commit; where it applied a step, with the steps applied after it that need that step.
 
-    Raises NothingToTakeBack."""
+    Raises NothingToRollBack."""
     force = standing(history)
     if commit.operation == "baseline":
-        raise NothingToTakeBack(
+        raise NothingToRollBack(
             f"{commit.short} is the host as it was found; `rollback --all` goes back to it"
         )
     if commit.id not in {item.id for item in force}:
         by = next((item for item in history if commit.id in item.reverts), None)
-        raise NothingToTakeBack(
+        raise NothingToRollBack(
             f"{commit.short} is taken back already" + (f", by {by.short} ({by.subject})" if by else "")
         )
     if commit.operation != "apply":

@@ -14,10 +14,11 @@ import stat
 from pathlib import PurePosixPath
 
 from wizard.certificates.key_pair import fits
+from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.tls_files import MOST, TlsFiles, unsafe
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 MAIL_FOLDER = "/etc/mail"
 _FILES = {

@@ -13,20 +13,16 @@ from pathlib import Path
 
 from snapshots.live.entry import Kind
 from wizard.editors.daemon_options import collisions
+from wizard.errors import GateError, HostError
 from wizard.model.facts import SENDMAIL_CF
-from wizard.model.plan import Say
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf_needs import REMEDY, tls_sentence, without_folders, without_maps, without_tls
 from wizard.sendmail.m4 import Expansion, expand_text
 from wizard.sendmail.mc_effects import Planned, unplanned
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host, Say
 
 _PLACE = re.compile(r"(?:m4:)?\S*sendmail\.mc(?::\d+)?(?::\d+)?:?\s*")
 _LINE = re.compile(r"\bline \d+")
-
-
-class GateError(Exception):
-    """The new sendmail.mc was not let by: what it would have done, and what to do."""
 
 
 @dataclass(frozen=True)

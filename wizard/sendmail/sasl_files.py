@@ -7,8 +7,9 @@ import re
 import stat
 
 from wizard.editors import EditError, sasl_conf
+from wizard.errors import HostError
 from wizard.model import facts as f
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 FOLDERS = ("/etc/sasl2", "/etc/sasl")
 """Looked into before the folders of the plug-ins and /usr/lib/sasl2, where Debian puts its link."""

@@ -11,9 +11,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from wizard.errors import HostError
 from wizard.model.facts import SENDMAIL_MC
-from wizard.model.plan import Say
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host, Say
 
 ARGV = ("sendmailconfig",)
 PROMPT_DEADLINE = 120.0

@@ -13,7 +13,8 @@ from wizard.sendmail.password_source import SOCKET_FOLDERS, argument
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
-    from wizard.model.facts import Facts, Listener, Process
+    from wizard.model.facts import Facts, Process
+    from wizard.system.sockets import Listener
 
 DAEMON_OF = {"sendmail": "sendmail-mta", "saslauthd": "saslauthd"}
 """The name of each service's daemon."""

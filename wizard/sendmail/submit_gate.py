@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wizard.model.plan import Say
+from wizard.errors import GateError, HostError
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.local_mail import DESTINATION, LOOPBACK, destination
 from wizard.sendmail.m4 import expand_text
-from wizard.sendmail.mc_gate import GateError
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host, Say
 
 
 @dataclass(frozen=True)

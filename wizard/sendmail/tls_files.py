@@ -12,10 +12,11 @@ import stat
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.sendmail import cf as sendmail_cf
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 MOST = 128 * 1024
 """Bytes of a certificate, chain or key file: the longest chains have some 20 KiB."""

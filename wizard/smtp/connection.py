@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from wizard.certificates.peer_certificate import Certificate
+from wizard.errors import WizardError
 from wizard.smtp.server_trust import Trust
 from wizard.smtp.transcript import HOST_NAME, MASK, Layer, Transcript, clean, failure, mailbox
 
@@ -110,7 +111,7 @@ class Reply:
         return f"{self.code} {self.text}".strip()
 
 
-class WireError(Exception):
+class WireError(WizardError):
     """The connection broke, fell silent, or carries no SMTP; the message is a clause: "the server ..."."""
 
 

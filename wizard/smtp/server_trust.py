@@ -8,13 +8,20 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from templates import render
 from wizard.certificates.peer_certificate import Certificate
-from wizard.certificates.pem import PemError, certificates
+from wizard.certificates.pem import certificates
+from wizard.console import clean
+from wizard.errors import HostError, PemError
 from wizard.model.facts import SENDMAIL_CF
 from wizard.sendmail.tls_files import MOST, TlsFiles
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 from wizard.system.sockets import addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}|[0-9a-f]{2}(?::[0-9a-f]{2}){31}")
 
@@ -108,3 +115,18 @@ def with_colons(digits: str) -> str:
 def _first(host: Host, path: str) -> str:
     """Of the first certificate in a file: that is the server's own."""
     return hashlib.sha256(certificates(host.small_file(path, MOST)[0])[0]).hexdigest()
+
+
+def question(seen: Certificate, why: str) -> str:
+    """What the admin has to know for that answer: the certificate, and what is against it."""
+    shown = with_colons(seen.fingerprint_sha256)
+    return render(
+        "accept_certificate.txt.j2",
+        why=clean(why),
+        subject=seen.subject,
+        names=", ".join(seen.names[:8]) or "none",
+        issuer=seen.issuer,
+        begins=f"{seen.not_before:%Y-%m-%d}",
+        ends=f"{seen.not_after:%Y-%m-%d}",
+        fingerprint=[shown[:47], shown[48:]],
+    ).rstrip("\n")

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from wizard.errors import WizardError
 from wizard.smtp import server_words
 
 SHOWN_CHARACTERS = 512  # of one line; RFC 5321 section 4.5.3.1.5 allows a reply line no more octets than this
@@ -248,7 +249,7 @@ class Layer(StrEnum):
     RELAY = "relay"
 
 
-class Failure(Exception):
+class Failure(WizardError):
     """A conversation that ends here: the layer, the verdict, the SMTP code if there was one."""
 
     def __init__(self, layer: Layer, says: str, code: int | None = None) -> None:

@@ -16,14 +16,15 @@ from pathlib import PurePosixPath
 from snapshots.live.entry import Entry, Kind
 from templates import render
 from wizard.certificates.key_pair import judged
-from wizard.certificates.pem import PemError, as_pem, certificates, chain_error, private_key, self_issued
+from wizard.certificates.pem import as_pem, certificates, chain_error, private_key, self_issued
+from wizard.console import clean
+from wizard.errors import HostError, PemError
 from wizard.gather.certificates import CHAIN, judgement
 from wizard.model import facts as f
 from wizard.model.plan import Check, Sign, Step
-from wizard.render.text import clean
 from wizard.sendmail.tls_files import MOST, TlsFiles, group
 from wizard.steps.certificate_step import CERTBOT, CertificateStep, Pair
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 _LINEAGE = re.compile(rf"({CERTBOT}/live/[A-Za-z0-9._-]+)/[^/]+")
 HOOKS = f"{CERTBOT}/renewal-hooks"

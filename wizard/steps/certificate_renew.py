@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from snapshots.live.entry import Entry, Kind
 from wizard.certificates import self_signed as maker
 from wizard.certificates.key_pair import fits
-from wizard.certificates.pem import PemError, certificates, private_key, self_issued
+from wizard.certificates.pem import certificates, private_key, self_issued
+from wizard.errors import HostError, PemError
 from wizard.model import facts as f
 from wizard.model.plan import Step
 from wizard.sendmail.tls_files import MOST, TlsFiles, group, unsafe
 from wizard.steps.certificate_step import CertificateStep, Pair
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from snapshots.live.entry import Entry, Kind
 from wizard.certificates.peer_certificate import read
 from wizard.certificates.pem import certificates
 from wizard.changes import FileChange, ServiceChange
+from wizard.console import clean
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
-from wizard.render.text import clean
 from wizard.sendmail.tls_files import TlsFiles
 from wizard.smtp.presented import presented
 from wizard.steps.restart import Restart

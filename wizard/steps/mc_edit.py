@@ -9,13 +9,14 @@ from typing import ClassVar
 
 from wizard.changes import FileChange
 from wizard.editors import EditError, sendmail_mc
+from wizard.errors import GateError
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.mc_effects import Planned
-from wizard.sendmail.mc_gate import Gate, GateError
+from wizard.sendmail.mc_gate import Gate
 from wizard.steps.absent import assumed_note, not_there_yet
 from wizard.system.host import Host
 

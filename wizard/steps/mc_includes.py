@@ -8,7 +8,7 @@ from wizard.editors import EditError, sendmail_mc
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Outcome, Plan
+from wizard.model.plan import Outcome, Plan, after
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.mc_effects import TRUSTED, Planned
 from wizard.sendmail.password_source import to_be_offered, to_be_trusted
@@ -160,7 +160,7 @@ def _with_trusted_user(mc: str, cf: str, owner: str) -> str:
 
 def _included(facts: Facts, plan: Plan, path: str) -> bool:
     """Whether sendmail.mc includes `path` once the plan is carried out."""
-    entry = facts.after(plan).files.get(f.SENDMAIL_MC)
+    entry = after(facts, plan).files.get(f.SENDMAIL_MC)
     try:
         return entry is not None and path in sendmail_mc.includes(entry.content.decode("latin-1"))
     except EditError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from wizard.changes import ServiceChange
+from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -12,7 +13,7 @@ from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail.password_source import argument, running_ends, serving, wanted
 from wizard.sendmail.strays import stray_sentence
 from wizard.steps.saslauthd_config import not_saslauthd
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 PATIENCE = 10.0
 """Seconds until a started saslauthd answers."""

@@ -7,8 +7,8 @@ import os
 import shlex
 from pathlib import Path
 
-from wizard.model.plan import ChangeError
-from wizard.system.host import Host, HostError
+from wizard.errors import ChangeError, HostError
+from wizard.system.host import Host
 
 FOLDER = Path("/run/msa-wizard")
 """For the scripts, and for what they need to know; gone after a reboot, as the timers are."""

@@ -20,7 +20,11 @@ from typing import TYPE_CHECKING
 
 from snapshots.live.entry import Entry, EntryError, read_entry, remove_entry, write_entry
 from snapshots.merge.held import HeldFile, hold
+from wizard.errors import HostError
 from wizard.system.private_view import PrivateView
+
+if TYPE_CHECKING:
+    pass
 
 if TYPE_CHECKING:
     import pexpect
@@ -35,10 +39,6 @@ _LOCK_PATIENCE = 15.0
 """Seconds, as lckpwdf(3) itself waits."""
 _LIVE = 0.05
 """Seconds between two looks at what a command at work has said."""
-
-
-class HostError(Exception):
-    """The machine refused: a command that is missing, hung or failed, a file that cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -440,3 +440,7 @@ def end_group(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
             return
+
+
+Say = Callable[[str], None]
+"""Takes one line of live output of a change (no newline, any characters; the receiver cleans it)."""

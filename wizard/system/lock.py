@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
-class Locked(Exception):
-    """Another msa-wizard is at work."""
+from wizard.errors import Locked
 
 
 @contextmanager

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 from snapshots.live.entry import Entry, EntryError, Kind, read_entry, write_entry
-from wizard.model.answers import AnswersError
-from wizard.render.text import clean
+from wizard.console import clean
+from wizard.errors import AnswersError
 
 PATIENCE = 3.0
 """Seconds that a pipe without a reader is waited for, and a device or pipe that takes nothing."""

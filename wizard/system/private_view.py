@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from snapshots.live.entry import Entry, EntryError, read_entry
+from wizard.errors import WizardError
 
 _PATIENCE = 10.0
 """Seconds for the mounts: one of a network that is away must not hold us up."""
@@ -58,7 +59,7 @@ _ODD = re.compile(r"[,:\\\n\"]")
 """What a mount option, or a line of mountinfo, would need to have escaped."""
 
 
-class ViewError(Exception):
+class ViewError(WizardError):
     """The kernel or the container gives no such view: what it said."""
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from snapshots.errors import StoreError
 from snapshots.git.private_folder import make_private_folder
-from wizard.model.plan import ChangeError
+from wizard.errors import ChangeError
 from wizard.system import delayed_script as timer
 from wizard.system.host import Host
 

@@ -7,15 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from wizard.errors import Interrupted
+
 SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
-
-
-class Interrupted(Exception):
-    """A signal asked us to end; `number` is its number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(number).name}")
-        self.number = number
 
 
 class Interrupt:

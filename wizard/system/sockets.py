@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
-from wizard.model.facts import Listener
 from wizard.system.host import Host
 
 OTHER_NAMES = {"sendmail": "sendmail-mta"}
@@ -155,3 +155,13 @@ def _lines(host: Host, path: str) -> list[str]:
         return Path(host.path(path)).read_text("latin-1").splitlines()
     except OSError:
         return []
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP socket that listens; `process` is None when it may not be seen."""
+
+    address: str
+    port: int
+    process: str | None
+    pid: int | None

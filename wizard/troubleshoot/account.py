@@ -8,8 +8,9 @@ import hmac
 import time
 from dataclasses import dataclass, field
 
+from wizard.errors import HostError
 from wizard.smtp.transcript import Credentials
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 
 _DAY = 86400
 SHADOW = "/etc/shadow"

@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from wizard.errors import HostError
 from wizard.gather import certificate_files
+from wizard.gather.firewall import live_rules
 from wizard.gather.host import look, running
 from wizard.maillog import read as mail_log
 from wizard.model import facts as f
@@ -23,9 +25,9 @@ from wizard.sendmail.password_source import served_besides
 from wizard.smtp.connection import Deadline, WireError, lookup
 from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
-from wizard.system.host import Host, HostError
+from wizard.system.host import Host
 from wizard.troubleshoot import account as accounts
-from wizard.troubleshoot import pam, ruleset, storage
+from wizard.troubleshoot import pam, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, TEXTS, Picture
 from wizard.troubleshoot.model import Layer
@@ -57,7 +59,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
     stopped = {item.name for item in running(host) if item.state == "T"}
     mux = _mux_problem(host, "saslauthd" in stopped)
     with ThreadPoolExecutor(max_workers=16) as pool:
-        rules = pool.submit(ruleset.look, host)
+        rules = pool.submit(live_rules, host)
         room = pool.submit(storage.look, host)
         owner = accounts.look(host, credentials) if credentials else None
         used = None if hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials

@@ -9,15 +9,16 @@ from wizard.gather.certificate_files import CertificateFiles
 from wizard.maillog.read import Logged
 from wizard.model import facts as f
 from wizard.model.answers import SERVABLE, Answers
-from wizard.model.facts import Facts, Listener
+from wizard.model.facts import Facts
 from wizard.model.plan import Sign
+from wizard.packet_filter.nftables import Ruleset
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.password_source import PAM, PasswordSource, mechanisms, wanted
+from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.model import Evidence
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import Conversation, is_submission
-from wizard.troubleshoot.ruleset import Ruleset
 from wizard.troubleshoot.storage import Storage
 
 HOSTS_ALLOW = "/etc/hosts.allow"
@@ -70,7 +71,8 @@ class Picture:
     """Those of TEXTS that are there."""
     pam: Pam = field(default_factory=lambda: Pam(None))
     storage: Storage = field(default_factory=Storage)
-    ruleset: Ruleset = field(default_factory=Ruleset)
+    ruleset: Ruleset | None = None
+    """None where there is no nft, or it did not answer."""
     files: CertificateFiles = field(default_factory=CertificateFiles)
     cf_refused: str = ""
     """What `sendmail -bC` says of sendmail.cf, empty where it accepts it."""

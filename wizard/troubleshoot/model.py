@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from snapshots.format.secret_text import PasswordMask
 from wizard.model.plan import Sign
 
 if TYPE_CHECKING:
-    from wizard.troubleshoot.host_state import Picture
+    pass
 
 
 class Layer(StrEnum):
@@ -81,44 +80,3 @@ class Seen:
     mend: Mend = Mend()
     sign: Sign = Sign.FAILED
     layer: Layer | None = None
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """One way in which submission fails. `look` is a pure function of the picture: None where it is not so."""
-
-    id: str
-    layer: Layer
-    symptom: str
-    """As the user says it."""
-    howto: str
-    probe: str
-    """What is looked at."""
-    look: Callable[[Picture], Seen | None]
-    unknown: bool = False
-    """It speaks only where nothing else in its layer explains the failure."""
-    late: bool = False
-    """It is to blame only where nothing else in the layer fails: a restart alone would not help."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A diagnosis that holds on this host now."""
-
-    diagnosis: Diagnosis
-    seen: Seen
-
-    @property
-    def id(self) -> str:
-        """The diagnosis' id."""
-        return self.diagnosis.id
-
-    @property
-    def layer(self) -> Layer:
-        """The layer it is in."""
-        return self.seen.layer or self.diagnosis.layer
-
-    @property
-    def sign(self) -> Sign:
-        """Failed, warning or unknown."""
-        return self.seen.sign

@@ -5,9 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
+from wizard.console import clean
 from wizard.model.plan import Sign
-from wizard.render.text import SIGNS, WIDTH, clean
-from wizard.troubleshoot.model import ORDER, TITLES, Fault
+from wizard.render.text import SIGNS, WIDTH
+from wizard.troubleshoot.diagnosis import Fault
+from wizard.troubleshoot.model import ORDER, TITLES
 from wizard.troubleshoot.verdict import Verdict
 
 _WORDS = {Sign.OK: "ok", Sign.WARNING: "warning", Sign.FAILED: "FAILED", Sign.UNKNOWN: "not tested"}

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnoses import DIAGNOSES
+from wizard.troubleshoot.diagnosis import Diagnosis, Fault
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import ORDER, TITLES, Diagnosis, Fault, Layer
+from wizard.troubleshoot.model import ORDER, TITLES, Layer
 
 HANDS_OFF = "mend-hands-off"
 _NEED_HANDS = {
@@ -123,7 +124,7 @@ def _untested(picture: Picture) -> Iterable[str]:
         yield "no login was tried: give --user NAME (and --password-stdin) to test account, password and PAM"
     elif picture.login is None:
         yield "no login was tried on the port: what is known of it already stands in the way"
-    if not picture.ruleset.asked and any(item.active for item in picture.facts.firewalls):
+    if picture.ruleset is None and any(item.active for item in picture.facts.firewalls):
         yield "the packet filter could not be read (there is no nft): try from another machine"
     if not [item for item in picture.facts.addresses if not item.startswith("127.") and item != "::1"]:
         yield "this host has no address but loopback"

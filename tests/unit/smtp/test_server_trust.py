@@ -11,9 +11,8 @@ import pytest
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
 from wizard.certificates.peer_certificate import Certificate
-from wizard.cli.test import question
 from wizard.smtp.login_test import Credentials, Layer, Result, Target, converse
-from wizard.smtp.server_trust import Trust, fingerprint, trust_of
+from wizard.smtp.server_trust import Trust, fingerprint, question, trust_of
 from wizard.system.host import Host
 
 PRINT = "0123456789abcdef" * 4

@@ -15,8 +15,9 @@ from tests.unit.survival.fake_apt import HISTORY, TERMINAL, Apt
 from tests.unit.survival.fake_dpkg import ACCOUNTS_LOCK, Dpkg, locked
 from tests.unit.survival.fake_files import drop, make_folders, picture, put, rewrite, text
 from tests.unit.survival.fake_systemd import MUX, Said, Systemd
+from wizard.errors import HostError
 from wizard.sendmail.cf import SMALLEST
-from wizard.system.host import Completed, Host, HostError, View
+from wizard.system.host import Completed, Host, View
 
 UPDATE_AUTH = ("update_auth",)
 CONFIGURE = "sendmailconfig"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from snapshots.store import Author, Store
+from tests.unit import stand_ins
 from tests.unit.survival.fake_apt import AUTO
 from tests.unit.survival.fake_dpkg import INFO, KNOWN, LOCK, OVERRIDES, STATUS, WHOLE, Dpkg, Known
 from tests.unit.survival.fake_files import NEW, ROOT, State, differences, make_folders, picture, put, undated
@@ -191,18 +192,14 @@ class Wizard:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._patch = monkeypatch
         self._patch.setattr("wizard.changes.command.converse", converse)
-        for module in ("state_folder", "rollback_commands", "commands"):
-            self._patch.setattr(f"wizard.{module}.must_be_root", lambda: None)
+        stand_ins.anybody(self._patch)
         for name in ("SUDO_USER", "LOGNAME"):
             self._patch.delenv(name, raising=False)
 
     def at(self, machine: Machine) -> None:
         """From now on this is the machine."""
-        made = steps(machine.host)
-        for module in ("engine", "standing", "rollback_session", "commands", "overview", "taking_back"):
-            self._patch.setattr(f"wizard.{module}.STEPS", made)
-        for module in ("commands", "rollback_commands"):
-            self._patch.setattr(f"wizard.{module}.Host", lambda: machine.host)
+        stand_ins.use_steps(self._patch, steps(machine.host))
+        stand_ins.use_host(self._patch, machine.host)
         self._patch.setattr("wizard.engine.state_dir.HOME", machine.home)
         self._patch.setattr("wizard.engine.state_dir.STORE", machine.home / "etc.git")
         self._patch.setattr("wizard.engine.state_dir.JOURNAL", machine.home / "journal")

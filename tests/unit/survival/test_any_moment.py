@@ -24,7 +24,7 @@ from tests.unit.survival.test_any_sequence import STEPS
 from tests.unit.survival.visitor import Visit, beside_apt, diary, visited
 from tests.unit.survival.visits import FRESH, looks
 from tests.unit.survival.work import Work, prepare
-from wizard.rollback.targets import standing
+from wizard.engine.in_force import standing
 
 EXAMPLES = 25
 LENGTH = {"apply": 1150, "step": 200, "rollback": 250, "all": 560, "recover": 500, "finish": 600}

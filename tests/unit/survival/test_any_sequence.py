@@ -23,7 +23,7 @@ from tests.unit.survival.admin import Edit, metadata
 from tests.unit.survival.fake_host import FakeHost
 from tests.unit.survival.fake_steps import steps
 from tests.unit.survival.machine import Machine, Wizard, make_machine, not_the_same
-from wizard.rollback.targets import standing
+from wizard.engine.in_force import standing
 
 DONE, FAILED, USAGE, CANNOT, CONFLICT = 0, 1, 2, 3, 4
 GENERATED = ("etc/mail/sendmail.cf", "etc/mail/access.db", "etc/mail/databases")

@@ -10,8 +10,9 @@ from tests.steps.recorded import NOW, file, machine
 from wizard.certificates.peer_certificate import Certificate
 from wizard.gather.certificate_files import CertificateFiles
 from wizard.model import facts as f
-from wizard.model.facts import Facts, Listener, Process, Service
+from wizard.model.facts import Facts, Process, Service
 from wizard.sendmail.cf import Daemon, daemons
+from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account, Shadow
 from wizard.troubleshoot.host_state import PID_FILE, Picture
 from wizard.troubleshoot.pam import Pam, PamLine

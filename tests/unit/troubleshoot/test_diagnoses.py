@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.steps.recorded import file
+from tests.unit import nft_rulesets
 from tests.unit.troubleshoot.pictures import (
     ALICE,
     CERTIFICATE,
@@ -21,14 +22,14 @@ from tests.unit.troubleshoot.pictures import (
 from wizard.maillog.read import LOG, UNPROVED, Logged
 from wizard.mends.catalogue import find
 from wizard.model import facts as f
-from wizard.model.facts import Listener, Service
+from wizard.model.facts import Service
 from wizard.model.plan import Sign
 from wizard.steps.restart import WEDGED
+from wizard.system.sockets import Listener
 from wizard.troubleshoot.diagnoses import DIAGNOSES
 from wizard.troubleshoot.host_state import ACCESS, HOSTS_DENY, Picture
 from wizard.troubleshoot.model import ORDER, Layer
 from wizard.troubleshoot.pam import Pam
-from wizard.troubleshoot.ruleset import Ruleset
 from wizard.troubleshoot.storage import MTA_QUEUE, Queue, Storage
 from wizard.troubleshoot.verdict import judge
 
@@ -49,16 +50,11 @@ def _account(**changes: Any) -> dict[str, Any]:
     return {"account": dataclasses.replace(ALICE, shadow=dataclasses.replace(SHADOW, **changes))}
 
 
-_BANNED = Ruleset(
-    True,
-    (),
-    (),
-    ({"family": "inet", "table": "f2b-table", "name": "addr-set-sshd", "elem": ["192.0.2.7"]},),
+_INPUT = {"family": "inet", "table": "filter", "name": "input", "hook": "input", "prio": 0, "policy": "drop"}
+_BANNED = nft_rulesets.read(
+    (), set=[{"family": "inet", "table": "f2b-table", "name": "addr-set-sshd", "elem": ["192.0.2.7"]}]
 )
-_DROP = Ruleset(
-    True,
-    ({"family": "inet", "table": "filter", "name": "input", "hook": "input", "prio": 0, "policy": "drop"},),
-)
+_DROP = nft_rulesets.read([_INPUT])
 
 CASES: list[tuple[str, Layer, dict[str, Any]]] = [
     ("certificate-not-own", Layer.CERTIFICATE, {"account": ALICE, **_stopped(Layer.CERTIFICATE)}),

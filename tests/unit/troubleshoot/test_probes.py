@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.unit import nft_rulesets
 from wizard.maillog import read as mail_log
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 from wizard.troubleshoot import account, pam, storage
 from wizard.troubleshoot.diagnoses.firewall import ufw_allows
 from wizard.troubleshoot.report import text
-from wizard.troubleshoot.ruleset import Ruleset
 from wizard.troubleshoot.verdict import judge
 
 
@@ -94,6 +94,14 @@ _SOURCE = {
     "match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "192.0.2.1"}
 }
 ACCEPT, DROP = {"accept": None}, {"drop": None}
+NAMED: dict[str, list[dict[str, Any]]] = {
+    "set": [{"family": "inet", "table": "filter", "name": "open", "elem": [25, 587]}],
+    "map": [{"family": "inet", "table": "filter", "name": "ports", "elem": [[587, ACCEPT]]}],
+}
+
+
+def _vmap(data: Any) -> dict[str, Any]:
+    return {"vmap": {"key": {"payload": {"protocol": "tcp", "field": "dport"}}, "data": data}}
 
 
 @pytest.mark.parametrize(
@@ -111,18 +119,30 @@ ACCEPT, DROP = {"accept": None}, {"drop": None}
         ([_rule(_dport(587), DROP), _rule(_dport(587), ACCEPT)], "closed"),
         ([_rule({"jump": {"target": "web"}}), _rule(_dport(587), ACCEPT, chain="web")], "open"),
         ([_rule({"jump": {"target": "web"}}), _rule({"return": None}, chain="web")], "closed"),
+        ([_rule(_vmap({"set": [[25, ACCEPT], [587, ACCEPT]]}))], "open"),
+        (
+            [
+                _rule(_vmap({"set": [[25, ACCEPT], [587, {"jump": {"target": "web"}}]]})),
+                _rule(ACCEPT, chain="web"),
+            ],
+            "open",
+        ),
+        ([_rule(_vmap("@ports"))], "open"),
+        ([_rule(_dport("@open"), ACCEPT)], "open"),
+        ([_rule({"xt": {"type": "target", "name": "REJECT"}}), _rule(ACCEPT)], "closed"),
+        ([_rule({"limit": {"rate": 3}}, DROP), _rule(ACCEPT)], "unknown"),
     ],
 )
 def test_a_packet_is_followed_through_nfts_rules(rules: list[dict[str, Any]], verdict: str) -> None:
     chains = (CHAIN, {"family": "inet", "table": "filter", "name": "web"})
-    assert Ruleset(True, chains, tuple(rules)).verdict(587)[0] == verdict
+    assert nft_rulesets.read(chains, rules, **NAMED).verdict(587)[0] == verdict
 
 
 def test_bans_of_some_addresses_close_nothing() -> None:
     chains = ({**CHAIN, "policy": "accept"},)
     banned = {"match": {"op": "==", "left": _SOURCE["match"]["left"], "right": "@addr-set-sshd"}}
     rules = (_rule(_dport(587), banned, DROP),)
-    assert Ruleset(True, chains, rules).verdict(587)[0] == "unknown"
+    assert nft_rulesets.read(chains, rules).verdict(587)[0] == "unknown"
 
 
 def test_a_chain_that_some_return_from_is_not_closed() -> None:
@@ -135,8 +155,8 @@ def test_a_chain_that_some_return_from_is_not_closed() -> None:
         _rule(DROP, chain="web"),
     )
     chains = (CHAIN, {"family": "inet", "table": "filter", "name": "web"})
-    assert Ruleset(True, chains, rules).verdict(587)[0] == "unknown"
-    assert Ruleset(True, chains, rules[:1] + rules[3:]).verdict(587)[0] == "closed"
+    assert nft_rulesets.read(chains, rules).verdict(587)[0] == "unknown"
+    assert nft_rulesets.read(chains, rules[:1] + rules[3:]).verdict(587)[0] == "closed"
 
 
 def test_shadow_is_compared_without_asking_pam(tmp_path: Path) -> None:

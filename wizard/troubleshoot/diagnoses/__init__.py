@@ -21,7 +21,7 @@ from wizard.troubleshoot.diagnoses import (
     sendmail_conf,
     starttls,
 )
-from wizard.troubleshoot.model import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis
 
 DIAGNOSES: tuple[Diagnosis, ...] = (
     *name.DIAGNOSES,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wizard.troubleshoot.account import SHADOW, Account, Shadow
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import NOLOGIN, SHELLS, Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 
 _Look = Callable[[Picture], Seen | None]
 

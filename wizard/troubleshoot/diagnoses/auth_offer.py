@@ -13,8 +13,9 @@ from wizard.sendmail.password_source import needs_secret
 from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnoses.starttls import included
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 from wizard.troubleshoot.probe_smtp import is_submission
 
 SERVABLE = ("LOGIN", "PLAIN")

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 from wizard.certificates.peer_certificate import Certificate, covers
 from wizard.model.plan import Sign
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 
 _INSTALL = "`msa-wizard certificate install CERTIFICATE KEY`, or renew it where you had it from"
 SOON = 14

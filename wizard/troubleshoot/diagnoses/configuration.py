@@ -6,8 +6,9 @@ from wizard.editors import EditError, shell_defaults
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import CF_ERRORS, Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 
 MADE_ANEW = ("sendmailconfig", "restart")
 

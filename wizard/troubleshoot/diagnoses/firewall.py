@@ -7,8 +7,10 @@ import re
 from wizard.firewalls.opening import CannotOpenError, Wanted
 from wizard.firewalls.registry import FIREWALLS
 from wizard.model.plan import Sign
+from wizard.packet_filter.nftables import Ruleset
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import UFW_DEFAULT, UFW_RULES, Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 
 _OPEN = {
     "ufw": "ufw allow {port}/tcp",
@@ -27,7 +29,8 @@ def _ports(picture: Picture) -> list[int]:
 
 
 def _closed(picture: Picture) -> Seen | None:
-    found = [(port, *picture.ruleset.verdict(port)) for port in _ports(picture)]
+    rules = picture.ruleset or Ruleset()
+    found = [(port, *rules.verdict(port)) for port in _ports(picture)]
     closed = [(port, why) for port, verdict, why in found if verdict == "closed"]
     if not closed:
         return None
@@ -106,7 +109,7 @@ def ufw_allows(text: str) -> list[tuple[int, int]]:
 
 
 def _banned(picture: Picture) -> Seen | None:
-    banned = picture.ruleset.banned()
+    banned = picture.ruleset.banned if picture.ruleset else ()
     if not banned:
         return None
     return Seen(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 from wizard.model.plan import Sign
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import ACCESS, DAEMON, HOSTS_ALLOW, HOSTS_DENY, Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 
 _DENY = re.compile(r"^\s*(?:[^#:]*[\s,])?(?:ALL|sendmail|sm-mta)\b[^:]*:", re.IGNORECASE | re.MULTILINE)
 _REFUSALS = ("REJECT", "DISCARD", "ERROR", "5")

@@ -6,8 +6,9 @@ from wizard.editors.daemon_options import collisions, is_loopback
 from wizard.sendmail.cf import listeners
 from wizard.steps.restart import WEDGED
 from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 from wizard.troubleshoot.probe_smtp import is_submission
 
 SUBMISSION = ("submission-port", *MADE_ANEW)

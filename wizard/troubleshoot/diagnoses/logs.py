@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from wizard.model.plan import Sign
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 
 _WORDS = ("SYSERR", "exiting", "unsafe", "cannot open", "Permission denied", "out of memory")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from wizard.steps.preflight import BUILT
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 
 _HOSTS = "put `127.0.1.1 NAME.YOUR.DOMAIN NAME` into /etc/hosts, then try `hostname -f`"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from wizard.sendmail.strays import stray_sentence, strays
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 
 
 def _outside(picture: Picture, name: str, step: str) -> Seen | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnoses.saslauthd import default
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 from wizard.troubleshoot.pam import FOLDER, OTHER
 
 

@@ -7,8 +7,9 @@ from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.password_source import argument, configured_mechanism, serving
 from wizard.steps.saslauthd_config import asks_start
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import KRB5_CONF, SASLAUTHD_CONF, Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 
 RESTART = ("saslauthd-config", "saslauthd-start")
 PLACES = ("/var/run/saslauthd", "/run/saslauthd")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from wizard.editors import EditError, sasl_conf
 from wizard.model import facts as f
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Diagnosis, Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 
 
 def _conf(picture: Picture) -> Seen | None:

@@ -1,0 +1,39 @@
+"""Where a test puts other steps, another host, or another user than root in the place of the real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from wizard.model.plan import Step
+from wizard.system.host import Host
+
+_STEPS = (
+    "engine.planner",
+    "engine.overview",
+    "rollback.targets",
+    "rollback.apply",
+    "rollback.rollback",
+    "cli.options",
+)
+_MUST_BE_ROOT = ("engine.state_dir", "cli.rollback", "cli.status_history")
+_HOST = ("cli.plan_apply", "cli.status_history", "cli.rollback")
+
+
+def use_steps(monkeypatch: pytest.MonkeyPatch, steps: Sequence[Step]) -> None:
+    """These are all the steps of the howto."""
+    for module in _STEPS:
+        monkeypatch.setattr(f"wizard.{module}.STEPS", steps)
+
+
+def use_host(monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
+    """The command line works on this host."""
+    for module in _HOST:
+        monkeypatch.setattr(f"wizard.{module}.Host", lambda: host)
+
+
+def anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the command line, it takes him for root."""
+    for module in _MUST_BE_ROOT:
+        monkeypatch.setattr(f"wizard.{module}.must_be_root", lambda: None)

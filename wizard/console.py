@@ -1,0 +1,46 @@
+"""The terminal: the one place that cleans what comes from outside, and writes it out."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    pass
+
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)")
+
+
+LONGEST = 400
+
+
+def clean(line: str) -> str:
+    """A line that cannot move the cursor, colour the terminal or flood it."""
+    shown = "".join(ch if ch == "\t" or ch.isprintable() else " " for ch in _ESCAPE.sub("", line)).rstrip()
+    return shown if len(shown) <= LONGEST else shown[:LONGEST] + " [cut]"
+
+
+def out(text: str = "") -> None:
+    """A line of the result, at once (a pipe must not hold back progress)."""
+    _write(sys.stdout, text)
+
+
+def error(text: str) -> None:
+    """A line on standard error."""
+    _write(sys.stderr, text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """A reader that has gone (a closed pipe, a dropped line) must not end a run half-way: then nothing is said."""
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def clean_block(text: str) -> str:
+    """Several lines, each cleaned."""
+    return "\n  ".join(clean(line) for line in text.splitlines())

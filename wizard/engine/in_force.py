@@ -1,0 +1,46 @@
+"""Which commits are in force. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from snapshots.store import Commit
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is taken back together: the commits, newest first; the steps asked for; those that need them and go too."""
+
+    commits: tuple[Commit, ...]
+    steps: tuple[str, ...]
+    dependents: tuple[str, ...] = ()
+    everything: bool = False
+
+    @property
+    def words(self) -> str:
+        """For a heading and for the history."""
+        if self.everything:
+            return "everything"
+        named = ", ".join(dict.fromkeys((*self.steps, *self.dependents)))
+        return named or " ".join(commit.short for commit in self.commits)
+
+
+def standing(history: Iterable[Commit]) -> list[Commit]:
+    """Of the commits `history` (newest first) those whose change is in force, newest first.
+
+    A rollback takes the commits that it names out of force; taking back a rollback brings them into force again."""
+    force: list[Commit] = []
+    taken_back: set[str] = set()
+    for commit in history:
+        if commit.id not in taken_back:
+            force.append(commit)
+            taken_back.update(commit.reverts)
+    return force
+
+
+def applied(history: Iterable[Commit]) -> list[Commit]:
+    """Of the commits that stand those that applied a step, newest first."""
+    return [commit for commit in standing(history) if commit.operation == "apply"]

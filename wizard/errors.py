@@ -1,0 +1,120 @@
+"""How the program can fail: each error says what, why, and what to do, and knows its exit code."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
+
+DONE, FAILED, USAGE, CANNOT, CONFLICT, LOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6
+"""The exit codes; `plan --exit-code` has 10 as well."""
+
+
+class WizardError(Exception):
+    """The root of all that the program expects to go wrong. Its message is a clause that names what and why.
+
+    What is none of these (and no StoreError, no OSError) is a mistake of ours, and ends in a crash report."""
+
+    exit_code: ClassVar[int] = FAILED
+    next: ClassVar[str] = ""
+    """What holds now, and what to do: goes behind the message, without its full stop."""
+
+    @property
+    def sentence(self) -> str:
+        """The message and what to do next. It can hold what came from outside."""
+        return f"{self}. {self.next}" if self.next else str(self)
+
+
+class UsageError(WizardError):
+    """Wrong arguments, or none that fit this host: what is in the way, and what to do."""
+
+    exit_code = USAGE
+
+
+class AnswersError(WizardError):
+    """A wrong answers file: which file, line and key, what is wrong, and what is allowed."""
+
+    exit_code = USAGE
+
+
+class CannotHere(WizardError):
+    """This host, or this user, cannot do it."""
+
+    exit_code = CANNOT
+
+
+class Locked(WizardError):
+    """Another msa-wizard is at work."""
+
+    exit_code = LOCKED
+    next = "Nothing was changed; wait for it to end, then try again"
+
+
+class Interrupted(WizardError):
+    """A signal asked us to end; `number` is its number."""
+
+    next = "What was begun is undone"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(number).name}")
+        self.number = number
+
+
+class HostError(WizardError):
+    """The machine refused: a command that is missing, hung or failed, a file that cannot be read."""
+
+
+class NotPutBackError(HostError):
+    """What was changed for a while could not all be put back; the journal stays, for `recover`."""
+
+
+class Undoable(Protocol):
+    """What a change did: `wizard.model.plan.Effect`, which stands above this file."""
+
+    def undo(self, host: Any, say: Callable[[str], None]) -> None: ...
+
+    def claim(self, host: Any) -> Any: ...
+
+    def record(self) -> dict[str, object]: ...
+
+
+class ChangeError(WizardError):
+    """A change failed: what, why, and what to do next, in one message. `effect` is what it had done by then."""
+
+    def __init__(self, message: str, effect: Undoable | None = None) -> None:
+        super().__init__(message)
+        self.effect = effect
+
+
+class StaleError(ChangeError):
+    """The machine is no longer what the diff showed; nothing was written."""
+
+
+class UnconfirmedError(ChangeError):
+    """Nobody confirmed it in time, or somebody said no; the live rules are out again."""
+
+
+class GateError(WizardError):
+    """The new sendmail.mc was not let by: what it would have done, and what to do."""
+
+
+class RollbackRefused(WizardError):
+    """It cannot be rolled back as it was asked: why, and what to do."""
+
+    next = "Nothing was changed"
+
+
+class NothingToRollBack(WizardError):
+    """It was never applied, or is rolled back already: which, and by what."""
+
+
+class JournalError(WizardError):
+    """The journal cannot be read: where, why, and what to do."""
+
+
+class NewerError(WizardError):
+    """A newer version of this program has written it."""
+
+
+class PemError(WizardError, ValueError):
+    """The file holds not what it should: a clause, such as `holds no certificate`. Never a part of the file."""

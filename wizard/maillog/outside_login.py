@@ -1,0 +1,158 @@
+"""Waits for a login from another machine, and says what the mail log shows of it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from templates import render
+from wizard.console import clean
+from wizard.errors import CannotHere
+from wizard.maillog.follow import LogFollower
+from wizard.maillog.read import UNPROVED, Logged
+from wizard.model.plan import Check, Sign
+from wizard.smtp.server_trust import trust_of, with_colons
+from wizard.system.host import Host
+from wizard.system.host_name import qualified_name
+from wizard.system.sockets import addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+WITHIN = 300.0
+"""Seconds that are waited, unless the admin says otherwise."""
+
+
+_POLL = 0.1
+
+
+# The client itself fills sender, message id and recipients, so an address counts only where sendmail puts its own.
+_HOST = r"(?:[^\s,\[\]]+ )?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\](?: \(may be forged\))?"
+
+
+_PEERS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?:STARTTLS|AUTH)=server, (?:error: .*, )?relay={_HOST}(?:,|$)",
+        rf"[0-9A-Za-z]+: {_HOST} did not issue MAIL",
+        rf"[0-9A-Za-z]+: from=.*, relay={_HOST}$",
+    )
+)
+
+
+_LOGIN = re.compile(r"^AUTH=server, relay=.*authid=([^,]*), mech=")
+
+
+@dataclass
+class Outside:
+    """What came from outside so far. Pure."""
+
+    own: frozenset[str]
+    """The addresses of this host."""
+    came: dict[str, list[Logged]] = field(default_factory=dict)
+    """The lines of each address that is not ours."""
+    loopback: int = 0
+    """Lines that came from this host itself."""
+    logged_in: tuple[str, str] | None = None
+    """Address and user of the first that was let in."""
+    file: str = ""
+    """Where the lines stand that cannot be proved; "" where the daemon's own are read."""
+
+    def takes(self, line: Logged) -> bool:
+        """Whether the line is of a connection from outside."""
+        address = peer(line)
+        if address is None:
+            return False
+        if address in self.own or ipaddress.ip_address(address).is_loopback:
+            self.loopback += 1
+            return False
+        self.file = line.file
+        self.came.setdefault(address, []).append(line)
+        found = _LOGIN.match(line.text)
+        if found and self.logged_in is None:
+            self.logged_in = address, found[1]
+        return True
+
+
+def peer(line: Logged) -> str | None:
+    """The address of the client that a line of sendmail speaks of, None where it speaks of none."""
+    if line.name != "sm-mta":
+        return None
+    found = next((match for pattern in _PEERS if (match := pattern.match(line.text))), None)
+    try:
+        made = ipaddress.ip_address(found[1]) if found else None
+    except ValueError:
+        return None
+    mapped = made.ipv4_mapped if isinstance(made, ipaddress.IPv6Address) else None
+    return str(mapped or made) if made else None
+
+
+def commands(host: Host) -> str:
+    """What to run on another machine."""
+    name, resolves = qualified_name(host)
+    where = name if resolves else _address(frozenset(addresses(host)))
+    pins = sorted(trust_of(host).pins)
+    return render("outside_test.txt.j2", host=where, fingerprint=with_colons(pins[0]) if pins else "").rstrip(
+        "\n"
+    )
+
+
+def watched(host: Host, within: float, told: Callable[[Logged], None], over: Callable[[], bool]) -> Outside:
+    """Wait `within` seconds for a login from outside; `told` gets the lines on whoever comes from there.
+
+    Raises CannotHere where there is no log to see it in."""
+    found = Outside(frozenset(addresses(host)))
+    with LogFollower(host) as log:
+        if log.source is None:
+            raise CannotHere("this host keeps no mail log, so nothing can be seen of a client that comes in")
+        end = time.monotonic() + within
+        while found.logged_in is None and time.monotonic() < end and not over():
+            for line in log.taken():
+                if found.takes(line):
+                    told(line)
+            time.sleep(_POLL)
+    return found
+
+
+def verdict(found: Outside, within: float) -> Check:
+    """What it proves, and what it does not. Any user of this host can write to a log file, so that proves nothing."""
+    if found.file:
+        address, user = found.logged_in or (sorted(found.came)[0], "")
+        said = f"{user} logged in from {address}" if user else f"{address} came in, and did not log in"
+        return Check(
+            "from-outside",
+            Sign.UNKNOWN,
+            f"{found.file} says that {clean(said)}; {UNPROVED}.",
+            "see on the other machine that its login got 235, or keep a journal (systemd-journald)",
+        )
+    if found.logged_in is not None:
+        address, user = map(clean, found.logged_in)
+        says = f"{user} logged in from {address}: clients there come through the firewall, and can log in."
+        if ipaddress.ip_address(found.logged_in[0]).is_private:
+            says += " It is a private address: whether clients on the Internet come through is not proven."
+        return Check("from-outside", Sign.OK, says)
+    if found.came:
+        return Check(
+            "from-outside",
+            Sign.FAILED,
+            f"{', '.join(map(clean, sorted(found.came)))} came in, so the firewall lets it through, but did not log in "
+            f"within {within:.0f} s.",
+            "msa-wizard troubleshoot --user NAME says why",
+        )
+    own = " Tests on this host itself were seen, and prove nothing of its firewall." if found.loopback else ""
+    return Check(
+        "from-outside",
+        Sign.FAILED,
+        f"Nobody came in from outside within {within:.0f} s.{own}",
+        "see that the firewall here, and the provider's, let port 587 through: msa-wizard troubleshoot",
+    )
+
+
+def _address(own: frozenset[str]) -> str:
+    """An address of this host that others may reach, where it has no name."""
+    made = sorted(item for item in own if not ipaddress.ip_address(item).is_loopback)
+    return made[0] if made else "MAIL.EXAMPLE.ORG"

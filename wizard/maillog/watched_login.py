@@ -1,0 +1,153 @@
+"""A test login, and what the mail log says of it meanwhile."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from wizard.certificates.peer_certificate import Certificate
+from wizard.console import clean
+from wizard.editors import EditError, shell_defaults
+from wizard.errors import HostError
+from wizard.gather.host import look
+from wizard.maillog.correlate import Seen, Watch
+from wizard.maillog.delivery import Delivery
+from wizard.maillog.read import UNPROVED
+from wizard.model.facts import SASLAUTHD_DEFAULT
+from wizard.sendmail.password_source import served_besides
+from wizard.smtp.login_test import Credentials, Finding, Line, Result, Target, converse
+from wizard.smtp.own_listener import reachable
+from wizard.smtp.server_trust import trust_of
+from wizard.smtp.transcript import Transcript
+from wizard.system.host import Host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+@dataclass(frozen=True)
+class Held:
+    """A conversation with what the server logged meanwhile, and what became of its message."""
+
+    result: Result
+    seen: tuple[Seen, ...] | None
+    """Both sides in the order of time; None where nobody watched."""
+    delivery: Delivery | None
+
+    def to_json(self) -> dict[str, object]:
+        """What is not in the result, as plain values."""
+        return {
+            "watched": None if self.seen is None else [vars(item) for item in self.seen],
+            "delivery": self.delivery.to_json() if self.delivery else None,
+        }
+
+
+def held(
+    host: Host,
+    target: Target,
+    credentials: Credentials | None,
+    within: float,
+    watched: bool,
+    told: Callable[[Seen], None],
+) -> Held:
+    """Hold the conversation, `watched` with the mail log beside it; a message is followed `within` seconds.
+
+    Raises ValueError for wrong input."""
+    if not watched and not target.send_to:
+        at = _untimed(told)
+        return Held(converse(target, credentials, at), None, None)
+    seen: list[Seen] = []
+    shown = Transcript(credentials, None).shown
+
+    def take(item: Seen) -> None:
+        if watched or item.who != "log" or following:
+            seen.append(item)
+            told(item)
+
+    following = False
+    with ExitStack() as stack:
+        watch = stack.enter_context(Watch(host, credentials.user if credentials else None, take, shown))
+        if watched and watch.source not in (None, "journal"):
+            watch.line(Line("note", f"The mail log is {watch.source}. Of its lines: {UNPROVED}."))
+        result = converse(target, credentials, watch.line, watch.connected)
+        silent = _silent(watch, target)
+        if silent:
+            watch.line(Line("note", silent))
+        elif result.queue_id:
+            following = True
+            watch.line(
+                Line("note", f"Following {result.queue_id} in the mail log, for {within:.0f} s at most.")
+            )
+            made = watch.delivery(result.queue_id, within)
+            return Held(_with_delivery(result, made), _in_order(seen) if watched else None, made)
+        elif watched:
+            watch.settled()
+    return Held(result, _in_order(seen) if watched else None, None)
+
+
+def _in_order(seen: Sequence[Seen]) -> tuple[Seen, ...]:
+    """A line of the log is read a moment after it was written."""
+    return tuple(sorted(seen, key=lambda item: item.time))
+
+
+def _untimed(told: Callable[[Seen], None]) -> Callable[[Line], None]:
+    return lambda line: told(Seen(0.0, line.who, line.text, line.explanation))
+
+
+def _silent(watch: Watch, target: Target) -> str:
+    """Why the log tells nothing, "" where it can."""
+    if watch.elsewhere:
+        return f"The mail log of {target.host} is on that machine: nothing of it can be seen here."
+    if watch.source is None:
+        return (
+            "This host keeps no mail log, or you may not read it: nothing can be seen of the server's side."
+        )
+    return ""
+
+
+def _with_delivery(result: Result, made: Delivery) -> Result:
+    """The result with a finding on the message. One that waits is no failure: the queue is tried again. What stands in
+    a file is no finding."""
+    states = {"delivered": "ok", "deferred": "warning", "failed": "failed"}
+    says = (
+        made.says if made.state != "unknown" else f"What became of the message is not known yet: {made.says}"
+    )
+    state = "unknown" if made.file else states.get(made.state, "unknown")
+    finding = Finding("delivery", state, clean(says))  # type: ignore[arg-type]
+    return replace(result, findings=(*result.findings, finding))
+
+
+def target_of(
+    host: Host,
+    name: str,
+    port: int,
+    *,
+    accepted: str | None = None,
+    store_alone: bool = False,
+    ask: Callable[[Certificate, str], bool] | None = None,
+    **more: Any,
+) -> Target:
+    """What to test, with whom the password may go to; an empty `name` is this host. Raises ValueError."""
+    address, known = reachable(name, port)
+    trust = trust_of(host, accepted or "", store_alone=store_alone, ask=ask)
+    served = frozenset() if name else served_here()
+    return Target(host=address, server_name=known, port=port, trust=trust, served=served, **more)
+
+
+def served_here() -> frozenset[str]:
+    """The mechanisms besides LOGIN and PLAIN that this host serves; none where only root may see it."""
+    try:
+        return served_besides(look(Host()))
+    except (PermissionError, HostError):
+        return frozenset()
+
+
+def _saslauthd_options() -> list[str]:
+    entry = Host().entry(SASLAUTHD_DEFAULT)
+    try:
+        return (
+            (shell_defaults.value(entry.content.decode("latin-1"), "OPTIONS") or "").split() if entry else []
+        )
+    except EditError:
+        return []
