@@ -18,7 +18,7 @@ from wizard.model.events import Event
 from wizard.model.plan import Step
 from wizard.render import as_json
 from wizard.render.text import check_text, show
-from wizard.steps.certificate_actions import _name, _own_name, installation, shown
+from wizard.steps.certificate_actions import checked_name, installation, own_name, shown
 from wizard.steps.certificate_renew import renewed
 from wizard.system.host import Host
 
@@ -47,7 +47,7 @@ def _renew(arguments: argparse.Namespace) -> int:
     if not 1 <= arguments.days <= MOST_DAYS:
         raise UsageError(f"--days {arguments.days} is not between 1 and {MOST_DAYS}")
     host = Host()
-    names = [_name(name) for name in arguments.name] or [_own_name(host)]
+    names = [checked_name(name) for name in arguments.name] or [own_name(host)]
     names = list(dict.fromkeys(names))
     return _apply(
         host,

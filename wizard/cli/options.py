@@ -25,13 +25,9 @@ from wizard.system.signals import Interrupt
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from snapshots.store import Store
-if TYPE_CHECKING:
-    import argparse
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable
 
 
 def between(option: str, seconds: float, shortest: int, *, zero: bool = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wizard.certificates.key_pair import Judged, fits, judged
 from wizard.certificates.peer_certificate import Certificate, covers, read
@@ -16,9 +16,6 @@ from wizard.sendmail.tls_files import MOST, TlsFiles, unsafe
 from wizard.smtp.presented import presented
 from wizard.system.host import Host
 from wizard.system.owners import group_name, user_name
-
-if TYPE_CHECKING:
-    pass
 
 SOON = 14
 """Days before its end from which on a certificate has to be renewed."""

@@ -12,13 +12,10 @@ import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from wizard.errors import AnswersError
 from wizard.model.firewall_names import NAMES
-
-if TYPE_CHECKING:
-    pass
 
 MECHANISMS = ("pam", "shadow", "getpwent", "sasldb", "ldap", "kerberos5", "rimap")
 """What Debian's saslauthd can ask (/etc/default/saslauthd)."""

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from wizard.errors import HostError
 from wizard.model.answers import host_name
 from wizard.model.facts import SENDMAIL_CF
 from wizard.sendmail import cf as sendmail_cf
 from wizard.system.host import Host
 from wizard.system.host_name import qualified_name
-
-if TYPE_CHECKING:
-    pass
 
 
 def reachable(host: str, port: int) -> tuple[str, str | None]:

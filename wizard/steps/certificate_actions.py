@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wizard.certificates.self_signed import DAYS
 from wizard.console import clean
@@ -17,9 +16,6 @@ from wizard.steps.certificate_renew import renewed
 from wizard.system.host import Host
 from wizard.system.host_name import qualified_name
 
-if TYPE_CHECKING:
-    pass
-
 
 def shown(host: Host) -> CertificateReport:
     """The report on this host's certificates. Raises HostError."""
@@ -32,17 +28,17 @@ def shown(host: Host) -> CertificateReport:
 
 def renewal(host: Host) -> Step:
     """The step `certificate-renew` for this host's own name. Raises HostError."""
-    return renewed(host, [_own_name(host)], DAYS, replace_authority=False)
+    return renewed(host, [own_name(host)], DAYS, replace_authority=False)
 
 
 def installation(host: Host, cert: str, key: str, chain: str = "", name: str = "") -> Step:
     """The step `certificate-install` for these files, checked. Raises UsageError, HostError."""
-    known = _name(name) if name else _own_name(host)
+    known = checked_name(name) if name else own_name(host)
     cert, key, chain = (str(Path(path).absolute()) if path else "" for path in (cert, key, chain))
     return chosen(host, Source(cert, key, chain, known))
 
 
-def _own_name(host: Host) -> str:
+def own_name(host: Host) -> str:
     name, resolves = qualified_name(host)
     if not resolves:
         raise HostError(
@@ -51,7 +47,7 @@ def _own_name(host: Host) -> str:
     return name
 
 
-def _name(name: str) -> str:
+def checked_name(name: str) -> str:
     """A host name for a certificate. Raises UsageError."""
     try:
         checked = host_name(name)

@@ -24,9 +24,6 @@ from wizard.errors import HostError
 from wizard.system.private_view import PrivateView
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     import pexpect
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

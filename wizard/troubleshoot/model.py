@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from snapshots.format.secret_text import PasswordMask
 from wizard.model.plan import Sign
-
-if TYPE_CHECKING:
-    pass
 
 
 class Layer(StrEnum):

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from wizard.mends import in_order
 from wizard.model.plan import Step
 from wizard.troubleshoot.diagnosis import Fault
-
-if TYPE_CHECKING:
-    pass
 
 
 def mends(faults: Sequence[Fault]) -> tuple[Step, ...]:
