@@ -14,7 +14,7 @@ from wizard.console import clean, error, out
 from wizard.debug.saslauthd import WITHIN, debug, said
 from wizard.engine.state_dir import at_work, must_be_root
 from wizard.engine.temporary import ForAWhile
-from wizard.errors import ChangeError, HostError, Interrupted, UsageError
+from wizard.errors import Interrupted, UsageError
 from wizard.gather.host import look
 from wizard.maillog.correlate import Seen
 from wizard.maillog.watched_login import held, target_of
@@ -63,17 +63,14 @@ def _saslauthd(arguments: argparse.Namespace) -> int:
             return 0
         login = Login(credentials)
         work = ForAWhile(host, store, journal, interrupt, say)
-        try:
-            ended = debug(
-                work,
-                look(host),
-                seconds,
-                login.heard,
-                lambda: login.over or interrupt.number is not None,
-                restart_sendmail=arguments.restart_sendmail,
-            )
-        except ChangeError as problem:
-            raise HostError(str(problem)) from problem
+        ended = debug(
+            work,
+            look(host),
+            seconds,
+            login.heard,
+            lambda: login.over or interrupt.number is not None,
+            restart_sendmail=arguments.restart_sendmail,
+        )
     if interrupt.number not in (None, _SIGINT):
         raise Interrupted(interrupt.number or 0)
     if ended.by_itself:

@@ -17,7 +17,7 @@ from wizard.debug.login import talk
 from wizard.debug.plaintext_login import WITHIN, held, plain
 from wizard.engine.state_dir import at_work
 from wizard.engine.temporary import ForAWhile
-from wizard.errors import AnswersError, ChangeError, HostError
+from wizard.errors import AnswersError
 from wizard.gather.host import look
 from wizard.maillog.watched_login import target_of
 from wizard.smtp.login_test import Credentials, Target
@@ -74,12 +74,9 @@ def _plaintext(arguments: argparse.Namespace, target: Target, credentials: Crede
         if not agreed(interrupt, arguments, "Go on? [y/N] "):
             out("Nothing was changed.")
             return 0
-        try:
-            with held(ForAWhile(host, store, journal, interrupt, say), made, target.port, seconds) as end:
-                moved = replace(target, host=made.address)
-                code = _Terminal(arguments, moved, credentials, interrupt, end).converse(encrypted=False)
-        except ChangeError as problem:
-            raise HostError(str(problem)) from problem
+        with held(ForAWhile(host, store, journal, interrupt, say), made, target.port, seconds) as end:
+            moved = replace(target, host=made.address)
+            code = _Terminal(arguments, moved, credentials, interrupt, end).converse(encrypted=False)
         interrupt()
     return code
 
