@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from typing import TypeVar
 
 from snapshots.difference.diff import difference_text
 from snapshots.difference.scan import PathChange
@@ -17,10 +18,17 @@ from snapshots.git.object_reader import ObjectReader
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Entry
 
+Key = TypeVar("Key")
+Answer = TypeVar("Answer")
+
 _ID = re.compile(r"[0-9a-f]{4,40}\Z")
 _WHOLE_ID = re.compile(r"[0-9a-f]{40}\Z")
 _SHOWN = 8
 """How many commits an error names."""
+_KEPT = 256
+"""Answers that are kept: a commit never changes, and each question costs a process."""
+_SMALL = 64 * 1024
+"""Bytes of a file that is kept."""
 
 
 class History:
@@ -28,6 +36,9 @@ class History:
 
     def __init__(self, repository: GitRepository) -> None:
         self._repository = repository
+        self._logs: dict[tuple[str, int | None, bytes | None], list[Commit]] = {}
+        self._changes_path: dict[tuple[str, bytes], bool] = {}
+        self._entries: dict[tuple[str, str], Entry | None] = {}
 
     def head(self) -> Commit | None:
         """The newest commit, None where there is none."""
@@ -39,17 +50,24 @@ class History:
         if head is None:
             return
         if path is None:
-            yield from self._log(head, limit, ())
+            yield from self._log(head, limit, None)
             return
-        listing = layout.listing_of(layout.split(path)[0])
-        below = layout.METADATA + b"/" + layout.to_tree(path)
         try:
-            commits = self._log(head, None, (layout.to_tree(path), below, listing))
+            commits = self._log(head, None, path)
         except StoreError:  # a mended store may lack what an old commit held
-            commits = self._log(head, None, ())
+            commits = self._log(head, None, None)
         with ObjectReader(self._repository) as reader:
             # The listing is of the whole folder: see whether the line of this path is among what changed.
-            yield from itertools.islice((one for one in commits if _may_change(reader, one, path)), limit)
+            changed = (commit for commit in commits if self._may_change(reader, commit, path))
+            yield from itertools.islice(changed, limit)
+
+    def added(self, parent: str, commit: Commit, changed: Collection[bytes]) -> None:
+        """The store has this commit on top of `parent` now, which changed these paths: git need not be asked for it."""
+        for (head, limit, path), commits in list(self._logs.items()):
+            if head == parent and limit is None:
+                concerned = path is None or any(_covers(path, each) for each in changed)
+                _keep(self._logs, (commit.id, None, path), [commit, *commits] if concerned else commits)
+        _keep(self._logs, (commit.id, 1, None), [commit])
 
     def find(self, ref: str) -> Commit:
         """The commit that `ref` names: `HEAD`, a step (its newest apply), an id or the beginning of one."""
@@ -95,22 +113,43 @@ class History:
 
     def entries(self, ref: str | Commit, paths: Iterable[str]) -> dict[str, Entry | None]:
         """What each path was in a commit."""
-        with ObjectReader(self._repository) as reader:
-            found = read_entries(reader, self._id(ref), map(os.fsencode, paths))
-        return {os.fsdecode(path): entry for path, entry in found.items()}
+        commit, paths = self._id(ref), list(paths)
+        known = {path: self._entries[commit, path] for path in paths if (commit, path) in self._entries}
+        unknown = [os.fsencode(path) for path in paths if path not in known]
+        if unknown:
+            with ObjectReader(self._repository) as reader:
+                read = read_entries(reader, commit, unknown)
+            for path, entry in read.items():
+                known[os.fsdecode(path)] = entry
+                if entry is None or len(entry.content) <= _SMALL:
+                    _keep(self._entries, (commit, os.fsdecode(path)), entry)
+        return {path: known[path] for path in paths}
 
     def record(self, ref: str | Commit) -> bytes | None:
         """The record that was given with a commit."""
         with ObjectReader(self._repository) as reader:
             return reader.read([self._id(ref).encode() + b":" + layout.RECORD])[0]
 
-    def _log(self, head: str, limit: int | None, paths: tuple[bytes, ...]) -> list[Commit]:
+    def _log(self, head: str, limit: int | None, path: bytes | None) -> list[Commit]:
+        """The commits from `head` on; with `path` all those that touched it, and perhaps others of its folder."""
+        if (known := self._logs.get((head, limit, path))) is not None:
+            return known
+        paths: tuple[bytes, ...] = ()
+        if path is not None:
+            below = layout.METADATA + b"/" + layout.to_tree(path)
+            paths = layout.to_tree(path), below, layout.listing_of(layout.split(path)[0])
         count = () if limit is None else (f"--max-count={limit}",)
         output = self._repository.run(
             "--literal-pathspecs", "log", "--first-parent", "--date=raw", "--no-show-signature",
             "--no-mailmap", "--no-color", "--no-notes", f"--format={LOG_FORMAT}", *count, head, "--", *paths,
         )  # fmt: skip
-        return parse_log(output)
+        return _keep(self._logs, (head, limit, path), parse_log(output))
+
+    def _may_change(self, reader: ObjectReader, commit: Commit, path: bytes) -> bool:
+        known = self._changes_path.get((commit.id, path))
+        if known is None:
+            known = _keep(self._changes_path, (commit.id, path), _may_change(reader, commit, path))
+        return known
 
     def _id(self, ref: str | Commit) -> str:
         if isinstance(ref, Commit):
@@ -120,13 +159,25 @@ class History:
         return ref if _WHOLE_ID.match(ref) else self.find(ref).id
 
 
+def _keep(answers: dict[Key, Answer], key: Key, answer: Answer) -> Answer:
+    """The answer, kept; all before it go when they are too many."""
+    if len(answers) >= _KEPT:
+        answers.clear()
+    answers[key] = answer
+    return answer
+
+
 def _may_change(reader: ObjectReader, commit: Commit, path: bytes) -> bool:
     """Whether a commit changed `path` or what is below it; True where that cannot be read any more."""
     try:
         found = compare(reader, commit.id).found
     except StoreError:
         return True
-    return any(one.path == path or one.path.startswith(path + b"/") for one in found)
+    return any(_covers(path, one.path) for one in found)
+
+
+def _covers(path: bytes, changed: bytes) -> bool:
+    return changed == path or changed.startswith(path + b"/")
 
 
 def _names(commits: list[Commit]) -> str:

@@ -218,7 +218,10 @@ class Store:
         if head is None:
             history_mark.mark(self._path)
         join_many_packs(self._repository)
-        return parse_commit(new_head, author.cleaned(), when, text)
+        commit = parse_commit(new_head, author.cleaned(), when, text)
+        if head is not None:
+            self._history.added(head, commit, [one.path for one in found.changes])
+        return commit
 
     def head(self) -> Commit | None:
         """The newest commit, None before the baseline. Raises StoreError."""

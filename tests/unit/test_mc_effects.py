@@ -105,4 +105,4 @@ def test_the_words_of_a_refusal_go_with_the_first_trust() -> None:
 def test_a_comment_of_any_letters_is_one_line(letter: str, newline: str) -> None:
     """Latin-1 keeps every byte of it, and makes line ends of some for Python, that are none for sendmail."""
     comment = f"# dnl # for {letter} and {letter} us".encode().decode("latin-1")
-    assert statements(newline.join(["O A=1", comment, "O B=2", ""])) == ["O A=1", "O B=2"]
+    assert statements(newline.join(["O A=1", comment, "O B=2", ""])) == ("O A=1", "O B=2")

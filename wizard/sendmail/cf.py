@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class Daemon:
         return "127.0.0.1" if self.address in ("", "0.0.0.0", "::") else self.address
 
 
+@functools.lru_cache(maxsize=8)
 def options(cf: str) -> tuple[tuple[str, str], ...]:
     """The live `O Name=value` lines in file order."""
     return tuple((name, value) for name, value in _OPTION.findall(cf))
@@ -163,11 +165,13 @@ def changed(old: str, new: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def statements(cf: str) -> list[str]:
+@functools.lru_cache(maxsize=8)
+def statements(cf: str) -> tuple[str, ...]:
     """What a .cf says: its lines without blank ones and comments."""
-    return [line for line in _lines(cf) if line.strip() and not line.startswith("#")]
+    return tuple(line for line in _lines(cf) if line.strip() and not line.startswith("#"))
 
 
-def _lines(cf: str) -> list[str]:
+@functools.lru_cache(maxsize=8)
+def _lines(cf: str) -> tuple[str, ...]:
     """As sendmail reads them: str.splitlines would end a line at each byte 0x85, half an UTF-8 letter in a comment."""
-    return [line.removesuffix("\r") for line in cf.split("\n")]
+    return tuple(line.removesuffix("\r") for line in cf.split("\n"))

@@ -31,9 +31,8 @@ def earlier(host: Host, store: Store, facts: Facts) -> tuple[str, ...]:
     if cf is None or made is None or store.head() is None:
         return ()
     given: list[str] = []
-    for source in _sources(store):
-        if not sendmail_cf.only_in(cf, made, *given):
-            break
+    sources = _sources(store)
+    while sendmail_cf.only_in(cf, made, *given) and (source := next(sources, None)) is not None:
         given.append(expand_text(host, source).text)
     if (
         facts.cf_newest

@@ -10,7 +10,7 @@ import pytest
 
 from snapshots.difference.scan import PathChange, What
 from snapshots.format.author import Author
-from snapshots.store import StoreError
+from snapshots.store import Store, StoreError
 from tests.unit.snapshots.machine import Machine, commit
 
 HOSTILE = [
@@ -181,3 +181,20 @@ def test_a_record_belongs_to_its_commit_alone(machine: Machine) -> None:
     assert store.record(after) is None
     assert commit(store, record=b"") is not None
     assert store.record("HEAD") == b""
+
+
+def test_what_a_store_remembers_of_its_own_commits_is_what_git_says(machine: Machine) -> None:
+    store, paths = machine.store(), ["etc/mail", "etc/mail/sendmail.mc", "etc/hosts"]
+
+    def remembered(store: Store) -> list[object]:
+        asked = [store.head(), list(store.history()), *(list(store.history(path=path)) for path in paths)]
+        return [*asked, [store.entries(one, paths) for one in store.history()]]
+
+    remembered(store)
+    for number, name in enumerate(["mail/sendmail.mc", "hosts", "mail/new", "mail/sendmail.mc"]):
+        (machine.etc / name).write_text(f"{number}\n")
+        commit(
+            store, "drift", subject=f"The {number}th  change", author=Author("Bob <x>", "bob@example.test")
+        )
+        assert remembered(store) == remembered(machine.open())
+    assert [len(list(store.history(path=path))) for path in paths] == [4, 3, 1]
