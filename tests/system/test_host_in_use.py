@@ -109,22 +109,66 @@ for n in $(cat /root/new); do grep -qx $n /etc/mail/mine-$n || echo "mine-$n"; d
 
 
 @pytest.mark.default_on("trixie")
-@pytest.mark.parametrize(
-    "way", ["rollback --all --on-conflict=keep", pytest.param("apply", marks=pytest.mark.full)]
-)
+@pytest.mark.parametrize("way", ["rollback --all --on-conflict=keep", "apply"])
 def test_work_while_packages_go(machine: BootMachine, way: str) -> None:
     """Lines appended, files saved by renaming, and new ones, in the folder that apt purges at that very moment: in a
     rollback, and in the undo of a step whose apt fails at its end."""
     debian = machine("ready")
-    if way == "apply":
+    work = BESIDE_THE_PURGE
+    if (
+        way == "apply"
+    ):  # before apt has failed Debian's own scripts edit sendmail.mc, and lose what is saved beside them
         debian.put("/etc/apt/apt.conf.d/99hook", f"{FAILS_ONCE}\n")
+        work = f"until [ -e /run/hook ]; do sleep 0.01; done\n{work}"
     else:
         apply(debian)
-    debian.run(f"setsid {WIZARD} {way} --yes >/root/log 2>&1 & pid=$!\n{BESIDE_THE_PURGE}", timeout=600)
+    debian.run(f"setsid {WIZARD} {way} --yes >/root/log 2>&1 & pid=$!\n{work}", timeout=600)
     told = debian.read("/root/log").decode()
     assert debian.run(NOT_THERE, check=False).stdout == "", told[-3000:]
     assert int(debian.run("wc -l < /root/appended").stdout) > 10
     assert "installed" not in ours_left(debian), told[-3000:]
+
+
+EDITS_AFTER_A_SIMULATION = """#!/bin/sh
+case " $* " in
+*" -s "*)
+    /usr/bin/apt-get.real "$@"
+    code=$? n=$(($(cat /root/edits) + 1))
+    if [ -e /etc/mail/access ]; then
+        echo "# late $n" >>/etc/mail/access
+        sed -i "1 i dnl # late $n" /etc/mail/sendmail.mc
+        echo $n >/etc/mail/late-$n
+        echo $n >/root/edits
+    fi
+    exit $code
+    ;;
+esac
+exec /usr/bin/apt-get.real "$@"
+"""
+LATE_AND_LOST = r"""
+for n in $(seq $(cat /root/edits)); do
+    grep -qx "# late $n" /etc/mail/access || echo "access $n"
+    grep -qx "dnl # late $n" /etc/mail/sendmail.mc || echo "sendmail.mc $n"
+    grep -qx $n /etc/mail/late-$n || echo "late-$n"
+done
+"""
+
+
+@pytest.mark.default_on("bookworm")
+@pytest.mark.parametrize("way", ["rollback --all --on-conflict=keep", "apply"])
+def test_work_in_the_last_moment_before_packages_go(machine: BootMachine, way: str) -> None:
+    """apt simulates what it is going to purge; then somebody edits, and nobody writes to these files any more."""
+    debian = machine("ready")
+    debian.run("echo 0 >/root/edits; mv /usr/bin/apt-get /usr/bin/apt-get.real")
+    debian.put("/usr/bin/apt-get", EDITS_AFTER_A_SIMULATION.encode(), 0o755)
+    if way == "apply":
+        debian.put("/etc/apt/apt.conf.d/99hook", f"{FAILS_ONCE}\n")
+    else:
+        apply(debian)
+    ended = wizard(debian, *way.split(), "--yes")
+    assert debian.run(LATE_AND_LOST, check=False).stdout == "", ended.stdout + ended.stderr
+    assert int(debian.read("/root/edits")) >= 1
+    assert "installed" not in ours_left(debian), ended.stdout
 
 
 @pytest.mark.default_on("trixie")

@@ -75,7 +75,7 @@ def _install(machine: Machine, packages: str, after: str) -> tuple[Footprint, Ev
     machine.run("mkdir -p /etc/sysctl.d /etc/cron.d /etc/network/if-up.d /etc/mail")
     before, then = _packages(machine), _etc(machine)
     admin = subprocess.Popen(machine.argv(_ADMIN.format(after=after), cwd="/"))
-    witness = f"python3 -I -S -B {PROJECT}/wizard/packages/witness_process.py {_OUT} /etc /usr/lib/sasl2 --"
+    witness = f"python3 -I -S -B {PROJECT}/wizard/packages/witness_process.py {_OUT} 0 /etc /usr/lib/sasl2 --"
     machine.run(f"{witness} {_APT} {packages}", env=_ENV, timeout=400)
     assert admin.wait(60) == 0
     came = {line.split()[0] for line in _packages(machine) - before if line.endswith(" installed")}
@@ -135,7 +135,7 @@ def test_what_somebody_adds_to_a_file_that_apt_wrote_is_told_apart(machine: Boot
     script = (
         "apt-get install -y -q sasl2-bin; touch /run/installed; until [ -e /run/edited ]; do sleep 0.05; done"
     )
-    witness = f"python3 -I -S -B {PROJECT}/wizard/packages/witness_process.py {_OUT} /etc --"
+    witness = f"python3 -I -S -B {PROJECT}/wizard/packages/witness_process.py {_OUT} 0 /etc --"
     argv = booted.argv(["sh", "-c", f'{witness} sh -c "$1"', "sh", script], env=_ENV, cwd="/")
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as command:
         booted.run("until [ -e /run/installed ]; do sleep 0.05; done")
@@ -151,6 +151,21 @@ def test_what_somebody_adds_to_a_file_that_apt_wrote_is_told_apart(machine: Boot
     assert booted.read("/etc/default/saslauthd") == shipped + b"# mine\n"
     written = read.files["/etc/init.d/saslauthd"].content
     assert booted.read("/etc/init.d/saslauthd") == written + b"# mine\n"
+
+
+@pytest.mark.default_on("trixie")
+def test_what_others_changed_before_the_command_began(machine: BootMachine) -> None:
+    booted = machine("ready")
+    booted.run("mkdir /etc/mail; echo old >/etc/mail/old; echo moved >/root/moved; sleep 0.1")
+    since = booted.run("date +%s.%N").stdout.strip()
+    booted.run("echo new >/etc/mail/new; mv /root/moved /etc/mail/moved; ln -s old /etc/mail/link")
+    witness = f"python3 -I -S -B {PROJECT}/wizard/packages/witness_process.py {_OUT} {since} /etc --"
+    booted.run(f"{witness} rm -r /etc/mail")
+    others = evidence(_root(booted) / _OUT[1:]).others
+    assert {path: entry.content for path, (entry,) in others.items()} == {
+        "/etc/mail/new": b"new\n",
+        "/etc/mail/moved": b"moved\n",
+    }
 
 
 _EXT4 = """

@@ -107,6 +107,8 @@ class PackagesEffect:
     tops: tuple[str, ...] = field(default=(), compare=False)
     accounts: tuple[str, ...] = field(default=(), compare=False)
     """See PackagesBefore."""
+    looked: float = field(default=0, compare=False)
+    """See PackagesReversal."""
 
     def reversal(self, host: Host) -> PackagesReversal | None:
         """What undoes it: what came and is still here goes, what went and is not here comes back; what was upgraded
@@ -123,6 +125,7 @@ class PackagesEffect:
             self.modes,
             self.overrides,
             tuple(stays.items()),
+            looked=self.looked,
         ).asked(host)
         if whole.refused is not None:
             whole = whole.reduced(host)
@@ -242,6 +245,8 @@ class PackagesBefore:
 
     accounts: tuple[str, ...] = ()
     """The users and groups of those that are going to go: their scripts may take them along."""
+    looked: float = field(default=0, compare=False)
+    """See PackagesReversal."""
 
     @classmethod
     def of(cls, host: Host, transaction: str) -> PackagesBefore:
@@ -291,6 +296,7 @@ class PackagesBefore:
             self.named,
             self.tops,
             self.accounts,
+            self.looked,
         )
 
     def claim(self, host: Host) -> Claim:
@@ -379,6 +385,8 @@ class PackagesReversal:
     refused: str | None = field(default=None, compare=False)
     """Why apt would not do exactly this, when it was asked."""
     transaction: str = field(default_factory=new_mark, compare=False)
+    looked: float = field(default=0, compare=False)
+    """When /etc was last looked at, in seconds since the epoch: what others have done since, apt may take along."""
 
     kind = "packages"
 
@@ -502,7 +510,7 @@ class PackagesReversal:
     def _applied(self, host: Host, before: PackagesBefore, say: Say) -> PackagesEffect:
         say(f"$ apt-get {' '.join(self._argv())}")
         try:
-            done = apt_get(host, self._argv(), say, mark=self.transaction)
+            done = apt_get(host, self._argv(), say, mark=self.transaction, since=self.looked)
         except ChangeError as error:
             raise ChangeError(str(error), before.settled_since(host, say)) from error
         if done.code != 0:

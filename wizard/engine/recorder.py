@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 Targets = Mapping[str, tuple["Entry | None", "Entry | None"]]
 """By path: what it is, and what it is to be."""
 SCHEMA = 1
+_NOTHING: States = MappingProxyType({})
 
 
 class Recorder:
@@ -48,6 +51,8 @@ class Recorder:
         """The commits of this run's steps."""
         self.started_with = True
         """Whether sendmail is known to have started with the configuration that the run found."""
+        self.looked = 0.0
+        """When it last looked for what others have done, in seconds since the epoch."""
 
     def baseline(self) -> None:
         """The host as it is found, before the first change ever. What has changed since the last run is drift."""
@@ -72,6 +77,7 @@ class Recorder:
     def drift(self, entries: States | None = None) -> None:
         """Commit what changed outside the wizard, so that a step's commit holds that step's change alone; with `entries`
         these, where a step's work is there, too."""
+        self.looked = time.time() if entries is None else self.looked
         commit = self.store.commit(
             operation="drift",
             subject="Changes made outside msa-wizard",
@@ -161,6 +167,7 @@ class Recorder:
         self, provenance: Provenance, before: str, leave: Set[str] = frozenset()
     ) -> tuple[States, States]:
         """The paths in question as the commit `before` has them, and as they are."""
+        self.looked = time.time()
         pending = [item.path for item in self.store.pending() if not is_temporary(item.path)]
         paths = [path for path in dict.fromkeys((*pending, *provenance.paths)) if path not in leave]
         return self.store.entries(before, paths), {path: self.host.entry(f"/{path}") for path in paths}
@@ -182,21 +189,28 @@ class Recorder:
                 return {path: entry for path, entry in found.items() if entry and entry.kind is Kind.FILE}
         return {}
 
-    def taken_along(self, marks: Iterable[str]) -> dict[str, tuple[Entry | None, Entry]]:
-        """What others wrote while the commands with these marks ran, and what is not there any more: what is there, and
-        what they had left there.
+    def taken_along(
+        self, marks: Iterable[str], looked: States = _NOTHING
+    ) -> dict[str, tuple[Entry | None, Entry]]:
+        """What others wrote while the commands with these marks ran, where that is not what is there, or where what is
+        there is not what was `looked` at before: what is there, and what they had left there.
 
         Of new files those whose folder went too: who took another one away again cannot be told. Raises HostError."""
         try:
-            others = evidence_of(self.host, marks).others
+            evidence = evidence_of(self.host, marks)
         except OSError as error:
             raise HostError(f"what others wrote while packages went cannot be read: {error}") from error
+        others = {path.lstrip("/"): entries for path, entries in evidence.others.items()}
         taken: dict[str, tuple[Entry | None, Entry]] = {}
-        for path, entries in others.items():
-            live = self.host.entry(path)
-            whole = _whole([*entries, *([live] if live is not None else [])])
-            if whole != live and database(path.lstrip("/")) is None:
-                taken[path.lstrip("/")] = (live, whole)
+        for path in dict.fromkeys((*others, *looked)):
+            live, seen = self.host.entry(f"/{path}"), looked.get(path)
+            edited = _is_file(live) and live != seen and path in looked and evidence.wrote(path) is False
+            if database(path) is not None or not (path in others or edited):
+                continue
+            parts = (seen, *others.get(path, ()), live)
+            whole = _whole([entry for entry in parts if entry is not None and _is_file(entry)])
+            if whole != live or edited:
+                taken[path] = (live, whole)
         known = self.store.entries(self.head(), list(taken))
         return {
             path: pair
@@ -261,6 +275,10 @@ class Recorder:
 
 _DRAFT = re.compile(r"4913|.*~|\..*\.sw[a-z]|sed\w{6}")
 """Files that editors make beside the one that is edited, and remove."""
+
+
+def _is_file(entry: Entry | None) -> bool:
+    return entry is not None and entry.kind is Kind.FILE
 
 
 def _whole(entries: Sequence[Entry]) -> Entry:

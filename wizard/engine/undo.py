@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from snapshots.errors import StoreError
 from snapshots.live.entry import Entry
@@ -62,6 +62,7 @@ class Undo:
         earlier = {step: self._roll_back(step) for step in roll_back}
         leave = {path for entries in earlier.values() for path in entries}
         then, live = self.recorder.states(provenance, self.before, leave)
+        packages = [replace(effect, looked=self.recorder.looked) for effect in packages]
         targets, met = provenance.undone(then, live)
         others = [
             each for each in effects if not isinstance(each, FileEffect | PackagesEffect | PackagesBefore)
@@ -76,7 +77,7 @@ class Undo:
             self.expect(FileEffect(f"/{path}", target, live.get(path)))
         before = runs(self.recorder.host)
         if self._effects(packages):
-            taken = self.recorder.taken_along(runs(self.recorder.host) - before)
+            taken = self.recorder.taken_along(runs(self.recorder.host) - before, live if packages else {})
             if taken:
                 self.recorder.drift({path: whole for path, (_, whole) in taken.items()})
             wanted = {path: live[path] for path in provenance.paths if path in live} | targets

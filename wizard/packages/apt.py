@@ -56,10 +56,16 @@ def overridden(host: Host) -> dict[str, str]:
 
 
 def apt_get(
-    host: Host, arguments: Sequence[str], say: Say, *, mark: str | None = None, progress: bool = False
+    host: Host,
+    arguments: Sequence[str],
+    say: Say,
+    *,
+    mark: str | None = None,
+    since: float = 0,
+    progress: bool = False,
 ) -> Completed:
     """Run apt-get; it may take half an hour. With `mark` it is on record as ours (wizard.packages.apt_history), and what it
-    writes is watched (wizard.packages.witness). With `progress` the lines that `progress_of` reads are said, too, which are no
+    writes is watched (wizard.packages.witness), with what others write from the moment `since` on. With `progress` the lines that `progress_of` reads are said, too, which are no
     part of the output that is returned.
 
     Raises ChangeError when it hangs: then dpkg has been put right."""
@@ -67,7 +73,7 @@ def apt_get(
     argv = ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *record, *arguments]
     try:
         done = host.run(
-            watched(host, mark, argv) if mark else argv,
+            watched(host, mark, argv, since) if mark else argv,
             timeout=DEADLINE,
             say=say,
             env=_ENV,

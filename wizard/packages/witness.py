@@ -47,7 +47,7 @@ class Evidence:
         return True if full in self.files else False if self.complete else None
 
 
-def watched(host: Host, mark: str, command: Sequence[str]) -> list[str]:
+def watched(host: Host, mark: str, command: Sequence[str], since: float) -> list[str]:
     """The command line that runs `command` and keeps what that writes in a folder of its own, by its mark; the command
     alone where it cannot be watched: on a fake root, for anybody but root, or where scripts start daemons themselves.
 
@@ -60,7 +60,7 @@ def watched(host: Host, mark: str, command: Sequence[str]) -> list[str]:
         shutil.rmtree(folder, ignore_errors=True)  # of a first try, which had fetched no package
     except (OSError, StoreError):
         return [*command]
-    return watching(folder, TOPS, command)
+    return watching(folder, TOPS, command, since)
 
 
 def evidence_of(host: Host, marks: Iterable[str]) -> Evidence:
@@ -71,8 +71,17 @@ def evidence_of(host: Host, marks: Iterable[str]) -> Evidence:
     return Evidence(
         MappingProxyType({path: entry for each in found for path, entry in each.files.items()}),
         bool(found) and all(each.complete for each in found),
-        others=MappingProxyType({path: entry for each in found for path, entry in each.others.items()}),
+        others=MappingProxyType(
+            {
+                path: _of_all(found, path)
+                for path in dict.fromkeys(path for each in found for path in each.others)
+            }
+        ),
     )
+
+
+def _of_all(found: Sequence[Evidence], path: str) -> tuple[Entry, ...]:
+    return tuple(entry for each in found for entry in each.others.get(path, ()))
 
 
 def runs(host: Host) -> frozenset[str]:
@@ -85,12 +94,13 @@ def forget() -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
-def watching(folder: Path, paths: Sequence[str], command: Sequence[str]) -> list[str]:
-    """The command line that runs `command` and keeps in `folder`, which it makes, what that writes below `paths`.
+def watching(folder: Path, paths: Sequence[str], command: Sequence[str], since: float = 0) -> list[str]:
+    """The command line that runs `command` and keeps in `folder`, which it makes, what that writes below `paths`, and what
+    others have changed there since `since` (seconds since the epoch; 0: from the start of the command on).
 
     Paths are absolute, without links."""
     script = str(Path(witness_process.__file__).resolve())
-    return [sys.executable, "-I", "-S", "-B", script, str(folder), *paths, "--", *command]
+    return [sys.executable, "-I", "-S", "-B", script, str(folder), str(since), *paths, "--", *command]
 
 
 def owns(owner: Footprint, read: Evidence, path: str, before: Entry | None, after: Entry | None) -> bool:

@@ -1,4 +1,6 @@
-"""Runs a command and keeps the bytes of each file that it writes: `python -I -S witness_process.py FOLDER PATH... -- COMMAND`.
+"""Runs a command and keeps the bytes of each file that it writes:
+`python -I -S witness_process.py FOLDER SINCE PATH... -- COMMAND`. What others have changed since SINCE (seconds since the
+epoch) is kept as well; nothing where it is 0.
 
 Stands alone, with the standard library only, and is the command's parent, so it goes on when the program that started
 it is killed. Writes to FOLDER what wizard.packages.witness reads; where the kernel or the container does not let it watch, it
@@ -51,6 +53,8 @@ _FLUSH = 0.5
 """Seconds at most until what was seen is on the disk."""
 _HELD = 4096
 """Descriptors of written files that are kept open: so their inodes are not used again, and their names are known."""
+_COARSE = 0.02
+"""Seconds by which the clock of the inodes may be behind (CLOCK_REALTIME_COARSE, clock_gettime(2))."""
 _AT_ONCE = 32
 """Events that are read at once, each with a descriptor."""
 _FOR_OTHERS = _AT_ONCE + 16
@@ -157,6 +161,24 @@ class Group:
             return False
         self._held[identity] = descriptor
         return True
+
+    def changed_since(self, seconds: float) -> None:
+        """Record the files whose inode has changed since that time."""
+        folders = [path for path in self._below if Path(path).is_dir()]
+        while folders:
+            with suppress(OSError), os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    elif entry.stat(follow_symlinks=False).st_ctime >= seconds - _COARSE:
+                        self._open(entry.path)
+
+    def _open(self, path: str) -> None:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with suppress(OSError):
+            descriptor = os.open(path, flags)
+            if not self._take(descriptor):
+                os.close(descriptor)
 
     def end(self) -> None:
         """Record what became of each file: it may have been renamed since."""
@@ -310,7 +332,7 @@ def _end_like(status: int) -> int:
 def main(arguments: Sequence[str]) -> int:
     """Run the command behind `--`; the exit status is the command's."""
     split = arguments.index("--")
-    folder, *paths = arguments[:split]
+    folder, since, *paths = arguments[:split]
     mask = {int(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, ())}
     signals = _signal_descriptor()
     record = Record(Path(folder))
@@ -319,6 +341,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         watch = Watch(paths, record)
         record.say({"schema": 1, "watching": paths})
+        if float(since):
+            watch.groups[1].changed_since(float(since))
     except OSError as error:
         record.say({"schema": 1, "watching": [], "why": error.strerror})
     record.flush(now=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,7 +112,7 @@ class RollbackSession:
         if rollback.packages is not None:
             self._record_others()
             self.claims.append(rollback.packages.expect(self.host))
-            self._do(rollback.packages)
+            self._do(replace(rollback.packages, looked=self.recorder.looked))
             self._record_taken_along(rollback.packages)
         elif self.over:  # apt was done, and what follows it perhaps not
             rollback.wanted.packages.dress(self.host)
