@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from wizard.rollback.apply import Undone
     from wizard.rollback.plan import Rollback
     from wizard.rollback.recovery import Recovery
-    from wizard.rollback.rollback import TakingBack
+    from wizard.rollback.rollback import RollbackRun
     from wizard.smtp.stepwise import Move
     from wizard.smtp.transcript import Credentials
     from wizard.system.host import Host, Say
@@ -283,7 +283,7 @@ class Machine:
 
     def take_back(
         self,
-        name: Callable[[TakingBack], Target],
+        name: Callable[[RollbackRun], Target],
         decide: Callable[[Rollback], Choice | bool],
         report: Report,
         say: Say,
@@ -292,10 +292,10 @@ class Machine:
         """Take back what `name` names. `decide` sees what it comes to, and answers with a choice for its conflicts (it
         is then asked again), True to go, or False: nothing is changed, and None returned."""
         from snapshots.merge.three_way import Choice
-        from wizard.rollback.rollback import TakingBack
+        from wizard.rollback.rollback import RollbackRun
 
         with self.at_work(interrupt) as (store, journal, _):
-            work = TakingBack(self.host, store, journal, report)
+            work = RollbackRun(self.host, store, journal, report)
             made = work.prepared(name(work))
             while isinstance(answer := decide(made), Choice):
                 made = work.prepared(made.target, answer)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from snapshots.merge.three_way import Choice
     from wizard.engine.in_force import Target
-    from wizard.rollback.rollback import TakingBack
+    from wizard.rollback.rollback import RollbackRun
 
 
 class RollBack(Frame[None]):
@@ -80,7 +80,7 @@ is a commit too, and can itself be taken back.
         self._begin()
 
     def _begin(self) -> None:
-        name: Callable[[TakingBack], Target] = lambda work: (  # noqa: E731
+        name: Callable[[RollbackRun], Target] = lambda work: (  # noqa: E731
             work.back_to(self._ref) if self._to else work.target(self._ref)
         )
 

@@ -172,7 +172,7 @@ def test_a_lost_run_takes_it_back(guarded: tuple[Machine, SetUp, Ssh], how: str)
         assert told.returncode == 6
         assert "was interrupted in firewall" in told.stderr
         assert wizard(debian, "recover").returncode == 0
-    assert "taken back" in history(debian)[0]["subject"]
+    assert "rolled back" in history(debian)[0]["subject"]
     assert (live(debian), kept(debian, firewall)) == before
     assert not connects(debian.client(), 587)
 
@@ -218,4 +218,4 @@ def test_without_systemd_a_detached_process_takes_it_back() -> None:
         assert live(debian) == before
         assert debian.read("/etc/nftables.conf").decode() == _NFT
         assert wizard(debian, "recover").returncode == 0
-        assert "taken back" in history(debian)[0]["subject"]
+        assert "rolled back" in history(debian)[0]["subject"]

@@ -125,11 +125,11 @@ def test_a_step_says_what_took_it_back(history: History) -> None:
         of_step(history.commits, "firewall")
     applied = history.applied("firewall")[0]
     gone = history.add("rollback", "firewall", applied)
-    with pytest.raises(NothingToRollBack, match=f"firewall is taken back already, by {gone.short}"):
+    with pytest.raises(NothingToRollBack, match=f"firewall was already rolled back, by {gone.short}"):
         of_step(history.commits, "firewall")
-    with pytest.raises(NothingToRollBack, match=f"{applied.short} is taken back already, by {gone.short}"):
+    with pytest.raises(NothingToRollBack, match=f"{applied.short} was already rolled back, by {gone.short}"):
         of_commit(history.commits, applied)
-    with pytest.raises(NothingToRollBack, match="nothing that msa-wizard applied stands"):
+    with pytest.raises(NothingToRollBack, match="nothing that msa-wizard applied is in force"):
         everything(history.commits)
 
 

@@ -76,9 +76,9 @@ def _needed(others: Iterable[str]) -> str:
 
 
 def _succeed(host: Host, *argv: str) -> None:
-    done = host.run(argv, timeout=60)
-    if done.code != 0:
-        raise HostError(f"`{done.command}` failed with status {done.code}: {done.tail()}")
+    completed = host.run(argv, timeout=60)
+    if completed.code != 0:
+        raise HostError(f"`{completed.command}` failed with status {completed.code}: {completed.tail()}")
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,9 @@ class PackagesEffect:
         removed = history.removed_by_others()
         whole = PackagesReversal(
             tuple(name for name, _ in self.installed if name in left and name not in stays),
-            tuple(item for item in self.removed if item[0] not in here and item[0] not in removed),
+            tuple(
+                package for package in self.removed if package[0] not in here and package[0] not in removed
+            ),
             self._auto(history),
             self.modes,
             self.overrides,
@@ -226,7 +228,7 @@ class PackagesEffect:
 
 @dataclass(frozen=True)
 class PackagesBefore:
-    """The packages before a change that nobody saw the end of; undo takes back what that change has made different.
+    """The packages before a change that nobody saw the end of; undo reverses what that change has made different.
 
     `transactions` are the marks of its runs of apt. Without any, as older versions of this program recorded it,
     everything that is different is held to be its doing."""
@@ -464,11 +466,11 @@ class PackagesReversal:
         """Why apt would not do exactly this, asked by its own simulation; None when it would. Raises ChangeError."""
         if not (self.came or self.gone):
             return None
-        done = apt_get(host, ["-s", *self._argv()], lambda _: None)
-        if done.code != 0:
-            return f"apt refuses: {done.tail()}\n{advice(done.stdout + done.stderr)}"
-        more = sorted(taken(done.stdout) - self._names())
-        others = sorted(brought(done.stdout) - {bare(name) for name, _ in self.gone})
+        completed = apt_get(host, ["-s", *self._argv()], lambda _: None)
+        if completed.code != 0:
+            return f"apt refuses: {completed.tail()}\n{advice(completed.stdout + completed.stderr)}"
+        more = sorted(taken(completed.stdout) - self._names())
+        others = sorted(brought(completed.stdout) - {bare(name) for name, _ in self.gone})
         if others:
             return (
                 f"apt would install {', '.join(others)} instead: something needs what would go by now. "
@@ -510,11 +512,13 @@ class PackagesReversal:
     def _applied(self, host: Host, before: PackagesBefore, say: Say) -> PackagesEffect:
         say(f"$ apt-get {' '.join(self._argv())}")
         try:
-            done = apt_get(host, self._argv(), say, mark=self.transaction, since=self.looked)
+            completed = apt_get(host, self._argv(), say, mark=self.transaction, since=self.looked)
         except ChangeError as error:
             raise ChangeError(str(error), before.settled_since(host, say)) from error
-        if done.code != 0:
-            raise ChangeError(f"`{done.command}` failed:\n{done.tail()}", before.settled_since(host, say))
+        if completed.code != 0:
+            raise ChangeError(
+                f"`{completed.command}` failed:\n{completed.tail()}", before.settled_since(host, say)
+            )
         effect = before.since(host)
         left, here = installed(host, configured=True), installed(host)
         wrong = [name for name in self.came if name in left]
@@ -575,13 +579,13 @@ class PackagesChange:
         Raises ChangeError with the effect to undo."""
         before = self.expect(host)
         try:
-            done = self._install(host, say)
+            completed = self._install(host, say)
         except ChangeError as error:
             raise ChangeError(str(error), before.settled_since(host, say)) from error
-        if done.code != 0:
-            said = f"apt could not install {', '.join(self.names)}:\n{done.tail()}\n{advice(done.stdout + done.stderr)}"
-            raise ChangeError(said, before.settled_since(host, say))
-        if "\nSetting up " in f"\n{done.stdout}" and not History.of(host).has(self.transaction):
+        if completed.code != 0:
+            why = f"apt could not install {', '.join(self.names)}:\n{completed.tail()}\n{advice(completed.stdout + completed.stderr)}"
+            raise ChangeError(why, before.settled_since(host, say))
+        if "\nSetting up " in f"\n{completed.stdout}" and not History.of(host).has(self.transaction):
             raise ChangeError(
                 f"apt has installed {', '.join(self.names)} and has not put that on record in {configured_log(host) or OWN_LOG}, "
                 "so what it brought cannot be told from what others did: it stays. See why apt cannot write its history, "
@@ -591,10 +595,10 @@ class PackagesChange:
         return before.since(host)
 
     def _install(self, host: Host, say: Say) -> Completed:
-        done = apt_get(host, self._argv(), say, mark=self.transaction, progress=True)
-        if done.code == 0 or not wants_update(done.stdout + done.stderr):
-            return done
+        completed = apt_get(host, self._argv(), say, mark=self.transaction, progress=True)
+        if completed.code == 0 or not wants_update(completed.stdout + completed.stderr):
+            return completed
         say("the package lists are missing or stale: apt-get update")
         if apt_get(host, ["update", "-q"], say).code != 0:
-            return done
+            return completed
         return apt_get(host, self._argv(), say, mark=self.transaction, progress=True)

@@ -19,7 +19,7 @@ from wizard.render.text import check_text, conflict_text, rollback_text, show
 from wizard.rollback.apply import Undone
 from wizard.rollback.plan import Rollback
 from wizard.rollback.recovery import Recovery
-from wizard.rollback.rollback import EVERYTHING, TakingBack
+from wizard.rollback.rollback import EVERYTHING, RollbackRun
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
     events: list[Event] = []
     say = (lambda _line: None) if arguments.json else (lambda line: out(f"   | {clean(line)}"))
     with at_work() as (store, journal, interrupt):
-        work = TakingBack(Host(), store, journal, events.append if arguments.json else show)
+        work = RollbackRun(Host(), store, journal, events.append if arguments.json else show)
         made = _decided(work, work.target(arguments.ref or EVERYTHING), arguments, interrupt, terminal)
         if made is None:
             return CONFLICT
@@ -74,7 +74,7 @@ def _usage(arguments: argparse.Namespace) -> None:
 
 
 def _decided(
-    work: TakingBack, target: Target, arguments: argparse.Namespace, interrupt: Interrupt, terminal: bool
+    work: RollbackRun, target: Target, arguments: argparse.Namespace, interrupt: Interrupt, terminal: bool
 ) -> Rollback | None:
     """The rollback as shown, its conflicts decided; None when they are not."""
     from snapshots.merge.three_way import Choice

@@ -139,7 +139,7 @@ class Session:
             return self._undecided(work)
         except Exception as error:
             # Whatever it was, also a mistake of ours: a step is whole, or it is not there.
-            self._take_back(work, error)
+            self._roll_back_failed(work, error)
             if isinstance(error, ChangeError | HostError | StoreError | OSError):
                 return False
             raise
@@ -189,7 +189,7 @@ class Session:
     def _change(self, work: Work, plan: Plan) -> None:
         """Apply the plan's changes; after a command plan again, for it may have made what the next change edits.
 
-        Facts are read anew first; what has changed since its diff was shown is shown again."""
+        Facts are read again first; what has changed since its diff was shown is shown again."""
         for round_ in range(1, ROUNDS + 1):
             fresh = self._planned_now(work.step, plan)
             if fresh.outcome is Outcome.BLOCKED:
@@ -232,7 +232,7 @@ class Session:
         checks = self._verify(step)
         bad = [check for check in checks if check.sign is Sign.FAILED]
         if bad:
-            raise ChangeError("; ".join(item.says for item in bad) + _remedies(bad))
+            raise ChangeError("; ".join(check.says for check in bad) + _remedies(bad))
         return checks
 
     def _reported(self, step: Step) -> bool:
@@ -254,12 +254,12 @@ class Session:
             self.engine.report(Checked(step, check))
         return checks
 
-    def _take_back(self, work: Work, error: Exception) -> None:
+    def _roll_back_failed(self, work: Work, error: Exception) -> None:
         step = work.step
         earlier = [
-            item
-            for item in self.steps
-            if item.id in step.takes_back and item.id in self.run.applied and work.effects
+            earlier_step
+            for earlier_step in self.steps
+            if earlier_step.id in step.takes_back and earlier_step.id in self.run.applied and work.effects
         ]
         undone, not_undone = self._settle(
             undo_effects(
@@ -267,7 +267,7 @@ class Session:
             )
         )
         if isinstance(error, UnconfirmedError) and not not_undone:
-            self.recorder.note(f"{step.id}: taken back, {error}", step.id)
+            self.recorder.note(f"{step.id}: rolled back, {error}", step.id)
         self.run.failed = step.id
         why = str(error) or type(error).__name__
         self.engine.report(Failed(step, why, undone, not_undone, _next(step, not_undone)))
@@ -284,11 +284,11 @@ class Work(Done):
     def say(self, report: Report) -> Callable[[str], None]:
         """Where its changes' output goes."""
 
-        def said(line: str) -> None:
+        def forward(line: str) -> None:
             progress = progress_of(line)
             report(Progress(self.step, *progress) if progress else Output(self.step, line))
 
-        return said
+        return forward
 
 
 def _into_what_is_there(plan: Plan) -> Plan:
@@ -314,4 +314,6 @@ def _remedies(checks: Sequence[Check]) -> str:
 def _next(step: Step, not_undone: Sequence[str]) -> str:
     if not_undone:
         return "put right by hand what could not be undone, then `msa-wizard recover`"
-    return f"mend the cause, then run the same command again (`msa-wizard plan {step.id}` shows what it would do)"
+    return (
+        f"fix the cause and run the same command again (`msa-wizard plan {step.id}` shows what it would do)"
+    )

@@ -89,11 +89,11 @@ class Engine(Planner):
         return run
 
     def _needs(self, chosen: Sequence[Step], facts: Facts) -> None:
-        done = (Outcome.DONE, Outcome.NOT_APPLICABLE)
+        in_place = (Outcome.DONE, Outcome.NOT_APPLICABLE)
         for step in chosen:
             for need in step.needs:
-                other = next(item for item in self.steps if item.id == need)
-                if other not in chosen and self.plan_step(other, facts).outcome not in done:
+                other = next(each for each in self.steps if each.id == need)
+                if other not in chosen and self.plan_step(other, facts).outcome not in in_place:
                     raise UsageError(
                         f"step {step.id} needs {need}, which is not done. "
                         f"Name it too: msa-wizard apply {need} {step.id}; or apply all: msa-wizard apply"

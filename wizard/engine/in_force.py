@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """What is taken back together: the commits, newest first; the steps asked for; those that need them and go too."""
+    """What is rolled back together: the commits, newest first; the steps asked for; those that need them and go too."""
 
     commits: tuple[Commit, ...]
     steps: tuple[str, ...]

@@ -159,10 +159,10 @@ def _content(path: Path) -> bytes:
     """All that a regular file holds; a pipe in its place is not waited for. Raises OSError, JournalError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb", buffering=0) as file:
-        found = os.fstat(descriptor)
-        if stat.S_ISREG(found.st_mode) and found.st_size > LARGEST:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_size > LARGEST:
             raise JournalError(f"the journal {path} cannot be read: it is larger than any journal")
-        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             raise JournalError(f"the journal {path} cannot be read: it is not a regular file; move it away")
         return file.readall()
 
@@ -172,20 +172,23 @@ def _told(lines: list[bytes]) -> Unfinished | None:
     if not lines:
         return None
     first = first_line(lines[0])
-    told = Unfinished(
+    unfinished = Unfinished(
         first["operation"], first["run"], first["who"], first["since"], first["head"], first["request"]
     )
     for number, line in enumerate(lines[1:], 2):
-        said = later_line(line, number)
-        if "step" in said:
-            told.accepted += [str(item) for item in said.get("accepted", ())]
-            if (told.step, told.step_head) != (said["step"], said["head"]):  # else it was taken up again
-                told.step, told.step_head, told.changes = said["step"], said["head"], []
-        elif "change" in said:
-            told.changes.append(said["change"])
+        fields = later_line(line, number)
+        if "step" in fields:
+            unfinished.accepted += [str(ending) for ending in fields.get("accepted", ())]
+            if (unfinished.step, unfinished.step_head) != (
+                fields["step"],
+                fields["head"],
+            ):  # else it was taken up again
+                unfinished.step, unfinished.step_head, unfinished.changes = fields["step"], fields["head"], []
+        elif "change" in fields:
+            unfinished.changes.append(fields["change"])
         else:
-            told.step, told.step_head, told.changes = None, "", []
-    return told
+            unfinished.step, unfinished.step_head, unfinished.changes = None, "", []
+    return unfinished
 
 
 def _sync_folder(path: Path) -> None:

@@ -109,40 +109,40 @@ _EFFECTS: dict[str, Fields] = {
 
 def first_line(line: bytes) -> dict[str, Any]:
     """The line with which a run begins. Raises NewerError, or ValueError that says what is wrong with it."""
-    said = _object(line)
-    schema = said.get("schema")
+    fields = _object(line)
+    schema = fields.get("schema")
     if not isinstance(schema, int) or isinstance(schema, bool) or schema < 1:
         raise ValueError("its first line names no schema")
     if schema > SCHEMA:
         raise NewerError(f"it has schema {str(schema)[:20]}, and this one knows schema {SCHEMA}")
-    _check(said, _FIRST, "line 1")
-    if said["operation"] not in _REQUESTS:
-        raise ValueError(f"line 1 is of an operation that is not known, {said['operation']!r}"[:120])
+    _check(fields, _FIRST, "line 1")
+    if fields["operation"] not in _REQUESTS:
+        raise ValueError(f"line 1 is of an operation that is not known, {fields['operation']!r}"[:120])
     for name in ("run", "who", "head"):
-        _printable(said[name], f"line 1: {name}")
-    if not 0 <= said["since"] <= _LATEST:
+        _printable(fields[name], f"line 1: {name}")
+    if not 0 <= fields["since"] <= _LATEST:
         raise ValueError("line 1: since is no time")
-    _check(said["request"], _REQUESTS[said["operation"]], "line 1: request")
-    return said
+    _check(fields["request"], _REQUESTS[fields["operation"]], "line 1: request")
+    return fields
 
 
 def later_line(line: bytes, number: int) -> dict[str, Any]:
     """Any line after it: a `step`, a `change` or `settled`. Raises ValueError that says what is wrong with it."""
-    said, where = _object(line), f"line {number}"
-    match [name for name in ("step", "change", "settled") if name in said]:
+    fields, where = _object(line), f"line {number}"
+    match [name for name in ("step", "change", "settled") if name in fields]:
         case ["step"]:
-            _check(said, Fields({"step": str, "head": str}, {"accepted": _TEXTS}), where)
+            _check(fields, Fields({"step": str, "head": str}, {"accepted": _TEXTS}), where)
             for name in ("step", "head"):
-                _printable(said[name], f"{where}: {name}")
+                _printable(fields[name], f"{where}: {name}")
         case ["change"]:
-            _check(said["change"], Fields({"touches": _TEXTS, "expected": Fields({"kind": str})}), where)
-            _check_effect(said["change"]["expected"], where)
+            _check(fields["change"], Fields({"touches": _TEXTS, "expected": Fields({"kind": str})}), where)
+            _check_effect(fields["change"]["expected"], where)
         case ["settled"]:
-            if said["settled"] is not True:
+            if fields["settled"] is not True:
                 raise ValueError(f"{where}: settled is not true")
         case _:
             raise ValueError(f"{where} is of a kind that is not known")
-    return said
+    return fields
 
 
 def _check_effect(record: dict[str, Any], where: str) -> None:
@@ -161,33 +161,33 @@ def _check_effect(record: dict[str, Any], where: str) -> None:
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        said = json.loads(line)
+        fields = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"a line is not JSON: {error}"[:200]) from error
-    if not isinstance(said, dict):
+    if not isinstance(fields, dict):
         raise ValueError("a line is no JSON object")
-    return said
+    return fields
 
 
 def _check(value: object, shape: Shape | str | None, where: str) -> None:
     """Raises ValueError where `value` is not of the shape."""
     match shape:
         case Each(inner):
-            for item in _known(value, list, where):
-                _check(item, inner, where)
+            for member in _known(value, list, where):
+                _check(member, inner, where)
         case Names(inner):
-            for name, item in _known(value, dict, where).items():
+            for name, member in _known(value, dict, where).items():
                 _check(name, str, where)
-                _check(item, inner, f"{where}: {name}"[:200])
+                _check(member, inner, f"{where}: {name}"[:200])
         case Fields(must, may):
-            given = _known(value, dict, where)
+            fields = _known(value, dict, where)
             for name, inner in must.items():
-                if name not in given:
+                if name not in fields:
                     raise ValueError(f"{where} has no {name}")
-                _check(given[name], inner, f"{where}: {name}")
+                _check(fields[name], inner, f"{where}: {name}")
             for name, inner in may.items():
-                if name in given:
-                    _check(given[name], inner, f"{where}: {name}")
+                if name in fields:
+                    _check(fields[name], inner, f"{where}: {name}")
         case Either(shapes):
             if not any(_fits(value, one, where) for one in shapes):
                 raise ValueError(f"{where} is of the wrong type")

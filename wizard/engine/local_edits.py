@@ -36,12 +36,12 @@ def own_edits(store: Store, plan: Plan) -> tuple[OwnEdit, ...]:
     changes = [change for change in plan.changes if isinstance(change, FileChange)]
     if not changes or store.head() is None:
         return ()
-    last = next((item for item in applied(store.history()) if item.step == plan.step), None)
+    last = next((commit for commit in applied(store.history()) if commit.step == plan.step), None)
     if last is None:
         return ()
     left = store.entries(last, [change.path.lstrip("/") for change in changes])
-    made = ((change.path, met(left[change.path.lstrip("/")], change)) for change in changes)
-    return tuple(OwnEdit(path, text) for path, text in made if text)
+    edits = ((change.path, met(left[change.path.lstrip("/")], change)) for change in changes)
+    return tuple(OwnEdit(path, text) for path, text in edits if text)
 
 
 def met(left: Entry | None, change: FileChange) -> str:

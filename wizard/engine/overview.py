@@ -41,7 +41,7 @@ class Overview:
     @property
     def states(self) -> dict[str, str]:
         """By step: `applied`, `drifted`, or the plan's outcome."""
-        steps = {item.step for item in applied(self.commits)}
+        steps = {commit.step for commit in applied(self.commits)}
         return {name: state(plan, name in steps) for name, plan in self.plans.items()}
 
     @property
@@ -50,11 +50,11 @@ class Overview:
         return tuple(name for name, word in self.states.items() if word in REMAINING)
 
 
-def state(plan: Plan, stands: bool) -> str:
-    """A step's state in one word, given whether a commit that stands says that it was applied."""
-    if stands and plan.outcome is Outcome.DONE:
+def state(plan: Plan, in_force: bool) -> str:
+    """A step's state in one word, given whether a commit in force says that it was applied."""
+    if in_force and plan.outcome is Outcome.DONE:
         return "applied"
-    if stands and plan.outcome is Outcome.PENDING:
+    if in_force and plan.outcome is Outcome.PENDING:
         return "drifted"
     return str(plan.outcome)
 
@@ -82,11 +82,11 @@ def plans(host: Host, answers: Answers, facts: Facts, store: Store | None = None
     """Each step's plan, as if those before it were done. Raises HostError, StoreError."""
     engine = Engine(host, answers, lambda _: None, store=store)
     facts = engine.remembering(facts)
-    made: dict[str, Plan] = {}
+    plans_by_step: dict[str, Plan] = {}
     for step in STEPS:
-        made[step.id] = engine.plan_step(step, facts)
-        facts = after(facts, made[step.id])
-    return made
+        plans_by_step[step.id] = engine.plan_step(step, facts)
+        facts = after(facts, plans_by_step[step.id])
+    return plans_by_step
 
 
 def found(facts: Facts) -> tuple[Check, ...]:
@@ -108,7 +108,7 @@ def _packages(facts: Facts) -> Check:
 
 
 def _sendmail(facts: Facts) -> Check:
-    ports = sorted({item.port for item in facts.listeners if item.process == "sendmail-mta"})
+    ports = sorted({listener.port for listener in facts.listeners if listener.process == "sendmail-mta"})
     if ports:
         return Check("sendmail", Sign.OK, f"sendmail listens on port {', '.join(map(str, ports))}")
     running = facts.process("sendmail-mta") is not None
@@ -131,12 +131,12 @@ def _certificate(facts: Facts) -> Check:
 
 
 def _firewall(facts: Facts) -> Check:
-    active = [item.name for item in facts.firewalls if item.active]
+    active = [firewall.name for firewall in facts.firewalls if firewall.active]
     if active:
         return Check(
             "firewall", Sign.WARNING, f"{' and '.join(active)} is active: ports 25 and 587 must be open"
         )
-    return Check("firewall", Sign.OK, "no firewall on this host stands before the ports")
+    return Check("firewall", Sign.OK, "no firewall on this host blocks the ports")
 
 
 def _history(commits: Sequence[Commit]) -> Check:

@@ -78,24 +78,24 @@ class Provenance:
     def met(self, before: States) -> dict[str, Entry | None]:
         """What somebody else had made of a path since `before` when we wrote to it first, or removed it: the history is
         to have that even where nothing of it is left."""
-        found: dict[str, Entry | None] = {}
+        others: dict[str, Entry | None] = {}
         for path in self.paths:
             entry, then = before.get(path), self._files_of(path)[0].before
             if entry != then and not self.claimed(path, entry, then) and not derived(path):
-                found[path] = then
-        return found
+                others[path] = then
+        return others
 
     def ours(self, before: States, live: States) -> dict[str, Entry | None]:
         """What the step made of `before`, without anybody else's work: what its commit is to hold."""
-        made: dict[str, Entry | None] = {}
+        own: dict[str, Entry | None] = {}
         for path in dict.fromkeys((*live, *self.paths)):
             entry = before.get(path)
             for old, new in self._writes(path, entry, live.get(path)):
                 merge = self.merge(path, old, entry, new)
                 entry = new if merge.conflicts else merge.entry
             if entry != before.get(path):
-                made[path] = entry
-        return made | {path: live.get(path) for path in _folders(made, before, live)}
+                own[path] = entry
+        return own | {path: live.get(path) for path in _folders(own, before, live)}
 
     def undone(self, before: States, live: States) -> tuple[dict[str, Entry | None], dict[str, EntryMerge]]:
         """What is to be at each path once the step is undone, where that is not what is there: everybody else's work
@@ -142,8 +142,8 @@ class Provenance:
     def _by_command(
         self, path: str, before: Entry | None, left: Entry | None
     ) -> tuple[Entry | None, Entry | None]:
-        if seen := self._seen(path, left):
-            return before, seen
+        if written := self._seen(path, left):
+            return before, written
         return self._part(path, left, before), left
 
     def _seen(self, path: str, left: Entry | None) -> Entry | None:

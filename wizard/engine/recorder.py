@@ -85,7 +85,7 @@ class Recorder:
             author=self._author,
             entries=entries,
         )
-        paths = [item.path for item in self.store.changed(commit)] if commit is not None else []
+        paths = [change.path for change in self.store.changed(commit)] if commit is not None else []
         theirs = tuple(path for path in paths if not _by_the_system(path))
         if commit is not None and theirs:
             self._report(Drifted(commit.short, theirs))
@@ -99,7 +99,7 @@ class Recorder:
             "schema": SCHEMA,
             "step": step.id,
             "effects": [effect.record() for effect in effects],
-            "checks": [{"id": item.id, "sign": item.sign, "says": item.says} for item in checks],
+            "checks": [{"id": check.id, "sign": check.sign, "says": check.says} for check in checks],
             "started_with": self.started_with,
         }
         commit = self.store.commit(
@@ -168,7 +168,7 @@ class Recorder:
     ) -> tuple[States, States]:
         """The paths in question as the commit `before` has them, and as they are."""
         self.looked = time.time()
-        pending = [item.path for item in self.store.pending() if not is_temporary(item.path)]
+        pending = [change.path for change in self.store.pending() if not is_temporary(change.path)]
         paths = [path for path in dict.fromkeys((*pending, *provenance.paths)) if path not in leave]
         return self.store.entries(before, paths), {path: self.host.entry(f"/{path}") for path in paths}
 
@@ -185,8 +185,8 @@ class Recorder:
         for commit in self.store.history() if tops else ():
             effects = effects_of(self.store, commit) if commit.operation == "apply" else []
             if any(isinstance(effect, PackagesEffect) and effect.installed for effect in effects):
-                found = self.store.entries(commit.id, tops)
-                return {path: entry for path, entry in found.items() if entry and entry.kind is Kind.FILE}
+                files = self.store.entries(commit.id, tops)
+                return {path: entry for path, entry in files.items() if entry and entry.kind is Kind.FILE}
         return {}
 
     def taken_along(

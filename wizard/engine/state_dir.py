@@ -29,9 +29,9 @@ class InterruptedRun(WizardError):
 
     exit_code = INTERRUPTED
 
-    def __init__(self, told: Unfinished) -> None:
+    def __init__(self, unfinished: Unfinished) -> None:
         super().__init__(
-            f"{told.words()}; first run `msa-wizard recover` (takes it back), `recover --finish` (goes on with it) or "
+            f"{unfinished.words()}; first run `msa-wizard recover` (rolls it back), `recover --finish` (finishes it) or "
             "`recover --show` (says what it had done)"
         )
 
@@ -58,7 +58,7 @@ def at_work(
             stack.enter_context(held(LOCK, _who()))
         except OSError as problem:
             raise CannotHere(
-                f"{LOCK} cannot be written: {problem.strerror}. Nothing was changed; mend that, then try again"
+                f"{LOCK} cannot be written: {problem.strerror}. Nothing was changed; fix that, then try again"
             ) from problem
         interrupt = stack.enter_context(postponed() if told is None else nullcontext(told))
         interrupt.at_signal = _give_up

@@ -132,7 +132,7 @@ class ForAWhile:
             self.say(f"put back: {line}")
         if not_undone:
             raise NotPutBackError(
-                f"not put back: {'; '.join(not_undone)}. Mend that, then run `msa-wizard recover`"
+                f"not put back: {'; '.join(not_undone)}. Fix that, then run `msa-wizard recover`"
             )
         self.journal.settled()
 

@@ -84,10 +84,10 @@ def _submit_gated(host: Host, facts: Facts, plan: Plan, change: FileChange, gate
     if change.after is None or facts.euid != 0:
         return plan
     try:
-        made = gate.check(host, change.after.content, lambda _: None)
+        submit_cf = gate.check(host, change.after.content, lambda _: None)
     except GateError as error:
         return Plan.blocked(plan.step, str(error))
-    gives = dataclasses.replace(change, gives=made)
+    gives = dataclasses.replace(change, gives=submit_cf)
     return dataclasses.replace(
         plan, changes=tuple(gives if each is change else each for each in plan.changes)
     )
@@ -123,8 +123,8 @@ def _rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
         return dataclasses.replace(plan, notes=(*plan.notes, note))
     if after is None:
         return plan
-    made, new = (expand_text(host, text).text for text in (entry.content, after))
-    lines = unplanned(made, new, _OURS)
+    old, new = (expand_text(host, text).text for text in (entry.content, after))
+    lines = unplanned(old, new, _OURS)
     if not lines:
         return plan
     old_mc, new_mc = (text.decode("latin-1").splitlines() for text in (entry.content, after))
@@ -170,7 +170,7 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
 
 
 def _links(facts: Facts) -> tuple[Ending, ...]:
-    """Links of the admin's in the place of files that Debian's scripts write anew and rename."""
+    """Links of the admin's in the place of files that Debian's scripts write again and rename."""
     entries = [(path, facts.files.get(path)) for path in _RENAMED]
     lines = tuple(
         f"{path} -> {entry.content.decode('utf-8', 'replace')}"
@@ -193,10 +193,10 @@ def _submit_given(host: Host, facts: Facts) -> str | None:
         return facts.submit_from_mc
     try:
         content = host.path(_DEBIAN_SUBMIT_MC).read_bytes()
-        made = expand_text(host, content).text
+        submit_cf = expand_text(host, content).text
     except (OSError, HostError):
         return None
-    return made if len(made) >= sendmail_cf.SMALLEST else None
+    return submit_cf if len(submit_cf) >= sendmail_cf.SMALLEST else None
 
 
 def _lost_of_submit(facts: Facts, given: str | None) -> tuple[Ending, ...]:

@@ -72,7 +72,7 @@ def apt_get(
     record = (*marking(mark), *logging_options(host)) if mark else ()
     argv = ["apt-get", "-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", *record, *arguments]
     try:
-        done = host.run(
+        completed = host.run(
             watched(host, mark, argv, since) if mark else argv,
             timeout=DEADLINE,
             say=say,
@@ -80,8 +80,10 @@ def apt_get(
             # Not 1: apt closes it for dpkg, and a postinst without an output fails.
             told=(lambda number: ("-o", f"APT::Status-Fd={number}")) if progress else None,
         )
-        said = [line for line in done.stdout.splitlines(keepends=True) if progress_of(line) is None]
-        return dataclasses.replace(done, argv=tuple(argv), stdout="".join(said) if progress else done.stdout)
+        lines = [line for line in completed.stdout.splitlines(keepends=True) if progress_of(line) is None]
+        return dataclasses.replace(
+            completed, argv=tuple(argv), stdout="".join(lines) if progress else completed.stdout
+        )
     except HostError as error:
         with contextlib.suppress(HostError):  # the first error is the one to tell
             settle(host, say)
@@ -91,14 +93,14 @@ def apt_get(
 def progress_of(line: str) -> tuple[float, str] | None:
     """The percentage and what apt is doing, where the line is one of apt's status lines (README.progress-reporting of
     apt-doc): `dlstatus` counts what is fetched, `pmstatus` what dpkg does with it, each from 0 to 100."""
-    found = _STATUS.match(line)
-    return (min(float(found["percent"]), 100.0), found["doing"]) if found else None
+    status = _STATUS.match(line)
+    return (min(float(status["percent"]), 100.0), status["doing"]) if status else None
 
 
 def settle(host: Host, say: Say) -> None:
     """What dpkg left half-done is finished first, or apt refuses everything. Raises HostError."""
-    done = host.run(["dpkg", "--audit"])
-    if not done.stdout.strip() and not _interrupted(host):
+    completed = host.run(["dpkg", "--audit"])
+    if not completed.stdout.strip() and not _interrupted(host):
         return
     say("dpkg was left half-way: dpkg --configure -a")
     host.run(["dpkg", "--force-confold", "--configure", "-a"], timeout=DEADLINE, say=say, env=_ENV)
@@ -109,7 +111,7 @@ def settle(host: Host, say: Say) -> None:
         names = [f"{name}={version}" for name, version in half.items()]
         record = (*marking(FIX_UP), *logging_options(host))
         argv = ["apt-get", *options, *record, "install", "--reinstall", "-y", "-q", *names]
-        host.run(argv, timeout=DEADLINE, say=say, env=_ENV)  # what it does not mend, apt names later
+        host.run(argv, timeout=DEADLINE, say=say, env=_ENV)  # what it does not fix, apt names later
 
 
 def half_way(host: Host) -> tuple[str, ...]:
@@ -125,8 +127,8 @@ def _interrupted(host: Host) -> bool:
 
 def _known(host: Host) -> list[tuple[str, str, str]]:
     """Name, version and state of each package. Raises HostError."""
-    done = host.run(["dpkg-query", "-W", "-f", "${binary:Package} ${Version} ${db:Status-Status}\n"])
-    rows = (line.split() for line in done.stdout.splitlines())
+    completed = host.run(["dpkg-query", "-W", "-f", "${binary:Package} ${Version} ${db:Status-Status}\n"])
+    rows = (line.split() for line in completed.stdout.splitlines())
     return [(row[0], row[1], row[2]) for row in rows if len(row) == 3]
 
 
@@ -167,7 +169,7 @@ def advice(output: str) -> str:
     ):
         if mark in output:
             return advice
-    return "What apt says above is the reason; mend it, then try again."
+    return "What apt says above is the reason; fix it, then try again."
 
 
 def taken(simulation: str) -> frozenset[str]:
@@ -201,20 +203,20 @@ def unneeded(host: Host, names: Sequence[str], back: Sequence[str]) -> frozenset
         options = ["-o", f"Dir::State::extended_states={path}"]
         for kind in ("Recommends", "Suggests"):
             options += ["-o", f"APT::AutoRemove::{kind}Important=false"]
-        done = apt_get(host, ["-s", *options, *verb], lambda _: None)
-    return taken(done.stdout) if done.code == 0 else None
+        completed = apt_get(host, ["-s", *options, *verb], lambda _: None)
+    return taken(completed.stdout) if completed.code == 0 else None
 
 
 def needed_by(host: Host, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """For each of the names the installed packages that depend on it, without architecture. Raises HostError."""
     options = ["--installed", *(f"--no-{kind}" for kind in ("recommends", "suggests", "enhances"))]
     options += [f"--no-{kind}" for kind in ("conflicts", "breaks", "replaces")]
-    done = host.run(["apt-cache", "rdepends", *options, *names])
-    found: dict[str, list[str]] = {}
+    completed = host.run(["apt-cache", "rdepends", *options, *names])
+    dependents: dict[str, list[str]] = {}
     name = ""
-    for line in done.stdout.splitlines():
+    for line in completed.stdout.splitlines():
         if line.startswith(" "):
-            found.setdefault(name, []).append(line.strip(" |").partition(":")[0])
+            dependents.setdefault(name, []).append(line.strip(" |").partition(":")[0])
         elif not line.startswith("Reverse Depends"):
             name = line.strip().partition(":")[0]
-    return {name: tuple(found.get(name.partition(":")[0], ())) for name in names}
+    return {name: tuple(dependents.get(name.partition(":")[0], ())) for name in names}

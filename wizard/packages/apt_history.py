@@ -72,8 +72,8 @@ class Transaction:
     @property
     def mark(self) -> str | None:
         """Its mark, None for somebody else's run."""
-        found = _MARK.search(self.command)
-        return found[1] if found else None
+        match = _MARK.search(self.command)
+        return match[1] if match else None
 
     @property
     def named(self) -> frozenset[str]:
@@ -91,15 +91,15 @@ class Transaction:
 
 def transactions(text: str) -> tuple[Transaction, ...]:
     """The runs that a history tells of, oldest first. A line that was cut off counts as far as it can be read."""
-    found: list[dict[str, str]] = []
+    runs: list[dict[str, str]] = []
     for line in text.split("\n"):
         key, colon, value = line.partition(": ")
         if key == "Start-Date" and colon:
-            found.append({})
-        elif found and colon:
+            runs.append({})
+        elif runs and colon:
             # A run has each list once; a second one can only be noise behind a run that was cut off.
-            found[-1].setdefault(key, value)
-    return tuple(_transaction(fields) for fields in found)
+            runs[-1].setdefault(key, value)
+    return tuple(_transaction(fields) for fields in runs)
 
 
 def _transaction(fields: Mapping[str, str]) -> Transaction:
@@ -210,8 +210,8 @@ def configured_log(host: Host) -> str | None:
 
 def _configured(host: Host, log: str) -> str | None:
     try:
-        said = host.run(["apt-config", "shell", "LOG", f"Dir::Log::{log}/f"]).stdout
-        path = dict(word.partition("=")[::2] for word in shlex.split(said)).get("LOG", "")
+        output = host.run(["apt-config", "shell", "LOG", f"Dir::Log::{log}/f"]).stdout
+        path = dict(word.partition("=")[::2] for word in shlex.split(output)).get("LOG", "")
     except (HostError, ValueError):
         return None
     return path if path.startswith("/") and path != "/dev/null" else None

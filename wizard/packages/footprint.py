@@ -182,16 +182,16 @@ def expanded(script: str) -> str:
         values.setdefault(name, set()).add("".join(forms))
     known = {name: next(iter(each)) for name, each in values.items() if len(each) == 1}
     for _ in range(_NESTED):
-        script = _VARIABLE.sub(lambda found: known.get(found[1] or found[2], found[0]), script)
+        script = _VARIABLE.sub(lambda variable: known.get(variable[1] or variable[2], variable[0]), script)
     return script
 
 
 def written_paths(script: str) -> Iterator[str]:
     """The paths below /etc that a script names in full, without those which it only looks at ([ -f PATH ], cat PATH)."""
     for line in _COMMENT.sub("", script).splitlines():
-        for found in _PATH.finditer(line):
-            if found[0].startswith("/etc/") and not _LOOKS.search(line[: found.start()]):
-                yield found[0]
+        for path in _PATH.finditer(line):
+            if path[0].startswith("/etc/") and not _LOOKS.search(line[: path.start()]):
+                yield path[0]
 
 
 def created(script: str) -> Iterator[str]:

@@ -67,21 +67,21 @@ def evidence_of(host: Host, marks: Iterable[str]) -> Evidence:
     """What the commands with these marks wrote. Raises OSError."""
     if host.root != Path("/"):
         return Evidence(why="a fake root is not watched")
-    found = [evidence(FOLDER / mark) for mark in marks]
+    records = [evidence(FOLDER / mark) for mark in marks]
     return Evidence(
-        MappingProxyType({path: entry for each in found for path, entry in each.files.items()}),
-        bool(found) and all(each.complete for each in found),
+        MappingProxyType({path: entry for each in records for path, entry in each.files.items()}),
+        bool(records) and all(each.complete for each in records),
         others=MappingProxyType(
             {
-                path: _of_all(found, path)
-                for path in dict.fromkeys(path for each in found for path in each.others)
+                path: _of_all(records, path)
+                for path in dict.fromkeys(path for each in records for path in each.others)
             }
         ),
     )
 
 
-def _of_all(found: Sequence[Evidence], path: str) -> tuple[Entry, ...]:
-    return tuple(entry for each in found for entry in each.others.get(path, ()))
+def _of_all(records: Sequence[Evidence], path: str) -> tuple[Entry, ...]:
+    return tuple(entry for each in records for entry in each.others.get(path, ()))
 
 
 def runs(host: Host) -> frozenset[str]:
@@ -143,8 +143,8 @@ def evidence(folder: Path) -> Evidence:
         elif not _took(line, content, others if line.get("others") else written):
             break
     # Of two files that had one name, the one that has it still, else the later.
-    found = sorted(written.values(), key=lambda one: one.there)
-    files = {one.path: one.entry for one in found if below(one.path, tops)}
+    last_first = sorted(written.values(), key=lambda one: one.there)
+    files = {one.path: one.entry for one in last_first if below(one.path, tops)}
     beside: dict[str, tuple[Entry, ...]] = {}
     for one in others.values():
         if below(one.path, tops):

@@ -142,19 +142,19 @@ class Group:
         # Nearly all files of a package end here: what that costs, each of them costs.
         if not path.startswith(self._below):
             return False
-        found = os.fstat(descriptor)
-        if not (stat.S_ISREG(found.st_mode) and below(path, self._below)):
+        status = os.fstat(descriptor)
+        if not (stat.S_ISREG(status.st_mode) and below(path, self._below)):
             return False
         try:
             content = _content(descriptor)
         except OSError:
             content = None
-        identity = found.st_dev, found.st_ino
-        line = {**self._marked, "path": path, "device": found.st_dev, "inode": found.st_ino}
+        identity = status.st_dev, status.st_ino
+        line = {**self._marked, "path": path, "device": status.st_dev, "inode": status.st_ino}
         if content is None:
             self._record.say({**line, "lost": True})
         else:
-            line |= {"mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "gid": found.st_gid}
+            line |= {"mode": stat.S_IMODE(status.st_mode), "uid": status.st_uid, "gid": status.st_gid}
             sha = hashlib.sha256(content).hexdigest()
             self._record.say({**line, "size": len(content), "sha256": sha}, content)
         if identity in self._held or len(self._held) >= self._room:

@@ -25,7 +25,7 @@ from wizard.rehearse import syscalls as kernel
 from wizard.rehearse.messages import Teller
 from wizard.render import as_json
 from wizard.render.text import rollback_text, show
-from wizard.rollback.rollback import EVERYTHING, TakingBack
+from wizard.rollback.rollback import EVERYTHING, RollbackRun
 from wizard.sendmail.password_source import wanted
 from wizard.smtp.login_test import Credentials, Line, converse
 from wizard.system.host import Host
@@ -176,7 +176,7 @@ class Inside:
 
         self.teller.tell("phase", phase="rollback")
         began = time.monotonic()
-        work = TakingBack(self.host, store, journal, show)
+        work = RollbackRun(self.host, store, journal, show)
         try:
             target = work.target(EVERYTHING)
         except NothingToRollBack:

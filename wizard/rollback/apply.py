@@ -1,4 +1,4 @@
-"""A rollback at work: packages, files, what is made anew, services, a look at it all; or all of it back again."""
+"""A rollback at work: packages, files, what is made again, services, a look at it all; or all of it undone."""
 
 from __future__ import annotations
 
@@ -82,19 +82,19 @@ class RollbackSession:
     """Whether sendmail did not start, and may stay so."""
 
     def run(self, rollback: Rollback, facts: Facts) -> Undone:
-        """Take back, look, record: one commit. What fails, or leaves the daemon without a listener that it had, is
+        """Roll back, look, record: one commit. What fails, or leaves the daemon without a listener that it had, is
         undone. Raises OSError when the journal cannot be written; then nothing was changed."""
         self._head = rollback.reversal.head
         self.journal.step(self.operation, self._head)
         left = list(rollback.left)
         try:
-            self._take_back(rollback, facts, left)
+            self._roll_back(rollback, facts, left)
             now = look(self.host)
             self._listens(rollback, facts, now, left)
             self.recorder.settle(self.done.effects, self.say)
             commit = self._commit(rollback, left)
         except Exception as error:
-            # Whatever it was, also a mistake of ours: it is taken back whole, or not at all.
+            # Whatever it was, also a mistake of ours: it is rolled back whole, or not at all.
             why = str(error) or type(error).__name__
             done = Undone(failed=why) if self.over else self._undo(why, facts, self._head)
             if isinstance(error, ChangeError | HostError | StoreError | OSError):
@@ -106,7 +106,7 @@ class RollbackSession:
         checks = [] if rollback.target.everything else _checks(rollback, now)
         return Undone(commit, checks, tuple(left))
 
-    def _take_back(self, rollback: Rollback, facts: Facts, left: list[str]) -> None:
+    def _roll_back(self, rollback: Rollback, facts: Facts, left: list[str]) -> None:
         for stop in rollback.stops:
             self._do(stop)
         if rollback.packages is not None:
@@ -122,7 +122,7 @@ class RollbackSession:
             self._do(rules)
         now = look(self.host)
         if rollback.regenerate and f.SENDMAIL_MC in now.files and now.files[f.SENDMAIL_MC] is not None:
-            now = self._made_anew(now, left)
+            now = self._made_again(now, left)
         elif _MC in written and _CF not in written and _is_made(now):
             self._newer_than_mc()  # else a start makes it again, with another date
         for service in self._services(rollback, facts, now, written):
@@ -147,7 +147,7 @@ class RollbackSession:
             paths = [each.path for each in self.store.changed(self.store.find(self._head))]
             self._late = self.store.entries(self._head, paths)
             self.journal.step(self.operation, self._head)
-            for effect in self.done.effects:  # a step that begins anew has nothing in the journal yet
+            for effect in self.done.effects:  # a step that begins again has nothing in the journal yet
                 self.journal.change((), intent(effect))
 
     def _record_taken_along(self, packages: PackagesReversal) -> None:
@@ -161,16 +161,16 @@ class RollbackSession:
 
     def _with_late(self, targets: Targets) -> dict[str, tuple[Entry | None, Entry | None]]:
         """The targets, with what others have done to these paths since the rollback was planned; their folders stay."""
-        found = dict(targets)
+        merged_targets = dict(targets)
         for path in targets.keys() & self._late.keys():
             now, wanted = targets[path]
             late = self._late[path]
-            found[path] = (late, self.recorder.merge(path, now, late, wanted).entry)
-        stay = [path for path in self._late if found.get(path, (None, None))[1] is not None]
+            merged_targets[path] = (late, self.recorder.merge(path, now, late, wanted).entry)
+        stay = [path for path in self._late if merged_targets.get(path, (None, None))[1] is not None]
         for folder, (now, wanted) in targets.items():
             if wanted is None and any(path.startswith(f"{folder}/") for path in stay):
-                found[folder] = (now, now)
-        return found
+                merged_targets[folder] = (now, now)
+        return merged_targets
 
     def _files(self, rollback: Rollback) -> set[str]:
         """Write what is to be; and bring back what removing packages took along that was not theirs to take."""
@@ -194,9 +194,9 @@ class RollbackSession:
         self._newer = newer_sources(self.host, self.store, rollback, targets)
         return set(targets)
 
-    def _made_anew(self, now: Facts, left: list[str]) -> Facts:
+    def _made_again(self, now: Facts, left: list[str]) -> Facts:
         if now.cf_from_mc is None:
-            left.append(f"sendmail.cf was not made anew: m4 does not accept {f.SENDMAIL_MC}")
+            left.append(f"sendmail.cf was not made again: m4 does not accept {f.SENDMAIL_MC}")
             return now
         submit = now.submit_from_mc is None or sendmail_cf.same(
             now.submit_from_mc, now.text(f.SUBMIT_CF) or ""
@@ -221,8 +221,8 @@ class RollbackSession:
         self, rollback: Rollback, before: Facts, now: Facts, written: set[str]
     ) -> list[ServiceChange]:
         """Restarts of what shall run and has not read what is there now."""
-        made: list[ServiceChange] = []
-        names = ("saslauthd", "sendmail", *(item.name for item in rollback.wanted.services))
+        restarts: list[ServiceChange] = []
+        names = ("saslauthd", "sendmail", *(service.name for service in rollback.wanted.services))
         for name in dict.fromkeys(names):
             ran = _running(before, name)
             shall = rollback.wanted.running(name)
@@ -232,10 +232,10 @@ class RollbackSession:
                 continue
             read = {"saslauthd": {_SASLAUTHD}, "sendmail": _SENDMAIL}.get(name, set())
             # A file that is gone leaves no time behind: what was written counts, too.
-            reads_anew = bool(read & written) or (name == "sendmail" and bool(stale(now)))
-            if reads_anew or not _running(now, name):
-                made.append(ServiceChange(name, before.init, enable=False, was_running=ran))
-        return made
+            reads_others = bool(read & written) or (name == "sendmail" and bool(stale(now)))
+            if reads_others or not _running(now, name):
+                restarts.append(ServiceChange(name, before.init, enable=False, was_running=ran))
+        return restarts
 
     def _there(self, name: str, now: Facts) -> bool:
         package = {"saslauthd": "sasl2-bin", "sendmail": "sendmail-bin"}.get(name)
@@ -290,7 +290,7 @@ class RollbackSession:
         lines = [f"- {commit.short} {commit.subject}" for commit in target.commits]
         return self.recorder.record_rollback(
             self.operation,
-            f"Taken back: {words}",
+            f"Rolled back: {words}",
             "\n".join([*lines, *left]),
             target,
             [*self.claims, *self.done.effects],
@@ -312,7 +312,7 @@ class RollbackSession:
 
 
 def _failed(checks: Sequence[Check]) -> list[str]:
-    return [item.says for item in checks if item.sign is Sign.FAILED and item.id != "boot"]
+    return [check.says for check in checks if check.sign is Sign.FAILED and check.id != "boot"]
 
 
 def _is_made(facts: Facts) -> bool:
@@ -342,8 +342,8 @@ def running(facts: Facts) -> tuple[str, ...]:
 
 def healthy(facts: Facts) -> bool:
     """Whether sendmail holds every port that its sendmail.cf names."""
-    held = {item.port for item in facts.listeners if item.process == "sendmail-mta"}
-    wanted = {item.port for item in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")}
+    held = {listener.port for listener in facts.listeners if listener.process == "sendmail-mta"}
+    wanted = {listener.port for listener in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")}
     return bool(wanted) and wanted <= held
 
 
@@ -356,9 +356,9 @@ def _running(facts: Facts, name: str) -> bool:
 def _checks(rollback: Rollback, now: Facts) -> list[Check]:
     """What each step that went would do now, and what follows from it: so one sees what is off, and why."""
     gone = {*rollback.target.steps, *rollback.target.dependents, *FOLLOWING}
-    made = [(step.id, step.plan(now, Answers())) for step in STEPS if step.id in gone]
+    plans = [(step.id, step.plan(now, Answers())) for step in STEPS if step.id in gone]
     return [
         Check(name, Sign.WARNING, f"{name} is off now: {plan.reason}")
-        for name, plan in made
+        for name, plan in plans
         if plan.outcome in (Outcome.PENDING, Outcome.BLOCKED)
     ]

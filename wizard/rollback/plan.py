@@ -64,7 +64,7 @@ class Wanted:
 
     def running(self, name: str) -> bool | None:
         """Whether the service shall run; None when no commit touched it."""
-        return next((item.was_running for item in self.services if item.name == name), None)
+        return next((service.was_running for service in self.services if service.name == name), None)
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ class Rollback:
     packages: PackagesReversal | None
     stops: tuple[ServiceChange, ...]
     regenerate: bool
-    """Whether sendmail.cf and the maps may have to be made anew, since what they are made of changes."""
+    """Whether sendmail.cf and the maps may have to be made again, since what they are made of changes."""
     whole: bool
     """Whether all that m4 reads comes back as it was when the sendmail.cf that comes back was made."""
     left: tuple[str, ...] = ()
 
     def follows(self) -> tuple[str, ...]:
         """What is done afterwards, in sentences."""
-        again = ("sendmailconfig makes sendmail.cf anew, as far as it is not what sendmail.mc gives",)
+        again = ("sendmailconfig makes sendmail.cf again, as far as it is not what sendmail.mc gives",)
         return (
             *(again if self.regenerate else ()),
             "sendmail and saslauthd are restarted where they have not read what is there then",
@@ -107,15 +107,15 @@ class Rollback:
     ) -> tuple[FileChange, ...]:
         """One change a path, in their order (`in_turn`)."""
         return tuple(
-            replace(item, gate=self.gate) if item.path == f.SENDMAIL_MC else item
-            for item in in_turn(targets, self.dates)
+            replace(change, gate=self.gate) if change.path == f.SENDMAIL_MC else change
+            for change in in_turn(targets, self.dates)
         )
 
     @property
     def changes(self) -> tuple[Change, ...]:
         """All of it, for showing, in the order in which it is done."""
         packages = (self.packages,) if self.packages else ()
-        again = (DialogueChange("make sendmail.cf and the databases anew"),) if self.regenerate else ()
+        again = (DialogueChange("make sendmail.cf and the databases again"),) if self.regenerate else ()
         return (*self.stops, *packages, *self.files, *self.wanted.rules, *again)
 
 
@@ -129,7 +129,7 @@ def prepare(
     asked_apt: bool = False,
     as_found: bool = False,
 ) -> Rollback:
-    """Work out what taking `target` back comes to, against the newest commit; nothing is changed.
+    """Work out what rolling `target` back comes to, against the newest commit; nothing is changed.
 
     With `as_found` what only runs of ours have touched goes to what it was when the host was found. Where apt would not
     take exactly the packages back that came, or they could take a file along that no snapshot holds, everything else
@@ -142,11 +142,11 @@ def prepare(
         rest = tuple(commit for commit in target.commits if not _has_packages(store, commit))
         if not target.everything or not rest:
             raise RollbackRefused(why)
-        target = Target(rest, tuple(item for item in target.steps if item != "install"), (), everything=True)
+        target = Target(rest, tuple(each for each in target.steps if each != "install"), (), everything=True)
         wanted, packages = _wanted(rest, store), None
         left = (f"the packages stay, and with them the files they brought: {why}",)
     reversal = store.reverse(target.commits, choice=choice, derived=derived, dated=DATED)
-    open_ones = tuple(item for item in reversal.conflicts if item.path not in KEPT_UP)
+    open_ones = tuple(each for each in reversal.conflicts if each.path not in KEPT_UP)
     reversal = replace(reversal, conflicts=open_ones)
     if as_found and why is None:
         reversal = _as_found(store, reversal)
@@ -176,9 +176,9 @@ def prepare(
     )
 
 
-def _stays(there: Entry | None, found: Entry | None) -> bool:
+def _stays(there: Entry | None, earlier: Entry | None) -> bool:
     """Whether it cannot become what it was: that is recorded, not written, or what is there is not kept."""
-    return (found is not None and found.kind is Kind.SPECIAL) or (there is not None and there.large)
+    return (earlier is not None and earlier.kind is Kind.SPECIAL) or (there is not None and there.large)
 
 
 def _above(path: str) -> Iterator[str]:
@@ -217,13 +217,13 @@ def _as_found(store: Store, reversal: Reversal) -> Reversal:
     gone: dict[str, bool] = {}
     for commit in runs:  # newest first: the first change of a path that is met says whether it is there
         changed = store.changed(commit)
-        (others if commit.operation == "drift" else ours).update(item.path for item in changed)
-        for item in changed:
-            gone.setdefault(item.path, item.what is What.DELETED)
+        (others if commit.operation == "drift" else ours).update(change.path for change in changed)
+        for change in changed:
+            gone.setdefault(change.path, change.what is What.DELETED)
     ours -= others
-    there, found = (store.entries(ref, sorted(ours)) for ref in (reversal.head, baseline))
+    there, earlier = (store.entries(ref, sorted(ours)) for ref in (reversal.head, baseline))
     targets = dict(reversal.targets)
-    kept = {path for path in ours if _stays(there[path], found[path])}
+    kept = {path for path in ours if _stays(there[path], earlier[path])}
     ours -= kept
     stays = (
         path
@@ -232,12 +232,12 @@ def _as_found(store: Store, reversal: Reversal) -> Reversal:
     )
     holding = {folder for path in stays for folder in _above(path)}
     for path in ours:
-        if found[path] is None and path in holding:
+        if earlier[path] is None and path in holding:
             continue  # a folder with work of the admin in it
         targets.pop(path, None)
-        if there[path] != found[path]:
-            targets[path] = (there[path], found[path])
-    conflicts = tuple(item for item in reversal.conflicts if item.path not in ours)
+        if there[path] != earlier[path]:
+            targets[path] = (there[path], earlier[path])
+    conflicts = tuple(change for change in reversal.conflicts if change.path not in ours)
     return replace(reversal, targets=dict(sorted(targets.items())), conflicts=conflicts)
 
 
@@ -305,11 +305,11 @@ def _in_danger(store: Store, target: Target) -> str | None:
     if not large:
         return None
     came = {
-        item.path
+        change.path
         for commit in target.commits
         if _has_packages(store, commit)
-        for item in store.changed(commit)
-        if item.what is What.CREATED
+        for change in store.changed(commit)
+        if change.what is What.CREATED
     }
     held = [path for path in large if came.intersection(_above(path))]
     if not held:
@@ -396,7 +396,7 @@ def _entry_before(store: Store, target: Target, path: str, source: str) -> Entry
 
 
 def _made_since(store: Store, target: Target) -> bool:
-    """Whether a run of ours has made sendmail.cf since what is taken back began: else it is older than that, and holds
+    """Whether a run of ours has made sendmail.cf since what is rolled back began: else it is older than that, and holds
     lines perhaps that no sendmail.mc gives."""
     began = min(commit.time for commit in target.commits)
     path = f.SENDMAIL_CF.lstrip("/")

@@ -1,4 +1,4 @@
-"""After a run was killed: take it back, finish it, or say what it had done (DESIGN.md section 3, Engine).
+"""After a run was killed: roll it back, finish it, or say what it had done (DESIGN.md section 3, Engine).
 
 All of it can itself be killed, and repeated: the journal stays until the host is as one of the two ends."""
 
@@ -46,7 +46,7 @@ PATIENCE = 60.0
 APT_PATIENCE = 1800.0
 """Seconds for apt and dpkg to: they are never stopped half-way."""
 AGAIN = "recover"
-"""The step in the journal while recorded steps are taken back: a second recovery goes on with it."""
+"""The step in the journal while recorded steps are rolled back: a second recovery goes on with it."""
 _GONE = "the history is gone, and with it what was there before the interrupted run"
 _Made = TypeVar("_Made", Answers, Listen, Auth, Test, Firewall)
 _DPKG = ("apt-get", "apt", "dpkg", "dpkg-deb")
@@ -54,7 +54,7 @@ _DPKG = ("apt-get", "apt", "dpkg", "dpkg-deb")
 
 @dataclass
 class Recovery:
-    """Takes a killed run back, or finishes it."""
+    """Rolls a killed run back, or finishes it."""
 
     host: Host
     store: Store
@@ -85,7 +85,7 @@ class Recovery:
             self.recorder.drift()  # what differs now is of others, who were at work meanwhile
         commits = self._recorded()
         if commits and not done.not_undone:
-            later = self._taken_back(commits)
+            later = self._steps_rolled_back(commits)
             done = dataclasses.replace(later, undone=(*done.undone, *later.undone))
         if self.told.operation == "rollback" and not (done.not_undone or done.failed):
             try:
@@ -123,7 +123,7 @@ class Recovery:
         self._begin()
         engine = self._engine()
         kept: tuple[Effect, ...] = ()
-        if self.told.step == AGAIN:  # that is ended first, and then all of it done anew
+        if self.told.step == AGAIN:  # that is ended first, and then all of it done again
             _must_be_whole(self._all_undone())
         elif self._in_hand():
             kept = self._kept()
@@ -142,13 +142,13 @@ class Recovery:
 
     def _engine(self) -> Engine:
         """That of the killed run, with its steps. Raises HostError when one of them cannot be made again."""
-        given = self.told.request.get("extra")
+        extra_steps = self.told.request.get("extra")
         try:
             answers = answers_from(self.told.request["answers"])
             answers = dataclasses.replace(answers, accept=(*answers.accept, *self.told.accepted))
-            if given is None:
+            if extra_steps is None:
                 return Engine(self.host, answers, self.report)
-            steps = [find(name).again(self.host, kept) for name, kept in given]  # type: ignore[attr-defined]
+            steps = [find(name).again(self.host, kept) for name, kept in extra_steps]  # type: ignore[attr-defined]
         except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise StoreError(
                 f"The journal is damaged, or another version wrote it: {error!r}. `msa-wizard recover` undoes the run."
@@ -191,17 +191,17 @@ class Recovery:
 
     def _survivors(self) -> None:
         """Wait for what the killed run had started: apt and dpkg till they are done, the rest a minute."""
-        began, told = time.monotonic(), False
+        began, announced = time.monotonic(), False
         while True:
             running = marked(self.host)
             patience = APT_PATIENCE if any(name in _DPKG for name in running.values()) else PATIENCE
             if not running or time.monotonic() - began > patience:
                 return
-            if not told:
+            if not announced:
                 self.say(
                     f"still at work since the interrupted run: {', '.join(sorted(set(running.values())))}; waiting"
                 )
-                told = True
+                announced = True
             self.interrupt()
             time.sleep(0.2)
 
@@ -259,12 +259,12 @@ class Recovery:
         )
         if not not_undone and any(isinstance(each, RulesEffect) and each.confirm for each in self._effects()):
             self.recorder.note(
-                f"{self.told.step}: taken back, the run ended before it was confirmed", self.told.step
+                f"{self.told.step}: rolled back, the run ended before it was confirmed", self.told.step
             )
         return Undone(undone=undone, not_undone=not_undone)
 
     def _recorded(self) -> list[Commit]:
-        """The commits of the run that stand, newest first."""
+        """The commits of the run that are in force, newest first."""
         history = list(self.store.history())
         return [
             commit
@@ -272,7 +272,7 @@ class Recovery:
             if commit.run == self.told.run and commit.operation == self.told.operation
         ]
 
-    def _taken_back(self, commits: list[Commit]) -> Undone:
+    def _steps_rolled_back(self, commits: list[Commit]) -> Undone:
         steps = tuple(dict.fromkeys(commit.step for commit in reversed(commits) if commit.step))
         return self._rolled_back(Target(tuple(commits), steps, (), everything=True), None, AGAIN)
 
@@ -280,9 +280,9 @@ class Recovery:
         from snapshots.merge.three_way import Choice
 
         facts = look(self.host)
-        made = Choice(str(choice)) if choice else None
+        choice_made = Choice(str(choice)) if choice else None
         as_found = target.everything and operation == "rollback"
-        rollback = prepare(self.host, self.store, facts, target, made, as_found=as_found)
+        rollback = prepare(self.host, self.store, facts, target, choice_made, as_found=as_found)
         if rollback.reversal.conflicts:
             rollback = prepare(
                 *(self.host, self.store, facts, target, Choice.KEEP), asked_apt=True, as_found=as_found
@@ -307,7 +307,7 @@ class Recovery:
 def marked(host: Host) -> dict[int, str]:
     """Pid and name of what runs of msa-wizard have started and is still at work. The daemons that an init script
     started carry the mark too; they stay."""
-    found = {}
+    names = {}
     for pid, folder in host.processes():
         try:
             if MARK.encode() not in (folder / "environ").read_bytes().split(b"\0"):
@@ -317,8 +317,8 @@ def marked(host: Host) -> dict[int, str]:
             continue
         name, rest = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :]
         if rest[0] != "Z" and name not in DAEMONS:
-            found[pid] = name
-    return found
+            names[pid] = name
+    return names
 
 
 def _must_be_whole(done: Undone) -> None:

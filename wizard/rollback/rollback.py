@@ -31,8 +31,8 @@ EVERYTHING = "--all"
 
 
 @dataclass
-class TakingBack:
-    """One rollback on its way, while the host is ours (`state_folder.at_work`)."""
+class RollbackRun:
+    """One rollback on its way, while the host is ours (`wizard.engine.state_dir.at_work`)."""
 
     host: Host
     store: Store
@@ -63,7 +63,7 @@ class TakingBack:
             raise UsageError(str(problem)) from problem
 
     def back_to(self, ref: str) -> Target:
-        """All that was applied after the commit `ref` and stands. Raises NothingToRollBack, StoreError."""
+        """All that was applied after the commit `ref` and is in force. Raises NothingToRollBack, StoreError."""
         self.recorder.drift()
         return after(list(self.store.history()), self.store.find(ref))
 
@@ -78,20 +78,20 @@ class TakingBack:
             as_found=target.everything,
         )
 
-    def do(self, made: Rollback, say: Say, interrupt: Callable[[], None]) -> Undone:
+    def do(self, rollback: Rollback, say: Say, interrupt: Callable[[], None]) -> Undone:
         """Do what `prepared` said, with the journal open. Raises OSError, Interrupted."""
         assert self._facts is not None, "prepare it first"
         request: dict[str, object] = {
-            "commits": [commit.id for commit in made.target.commits],
-            "steps": list(made.target.steps),
-            "dependents": list(made.target.dependents),
-            "everything": made.target.everything,
+            "commits": [commit.id for commit in rollback.target.commits],
+            "steps": list(rollback.target.steps),
+            "dependents": list(rollback.target.dependents),
+            "everything": rollback.target.everything,
             "running": list(running(self._facts)),
             "choice": str(self._choice) if self._choice else None,
         }
-        self.journal.begin("rollback", self.run.id, self.recorder.who, made.reversal.head, request)
+        self.journal.begin("rollback", self.run.id, self.recorder.who, rollback.reversal.head, request)
         try:
             session = RollbackSession(self.host, self.store, self.journal, self.recorder, say, interrupt)
-            return session.run(made, self._facts)
+            return session.run(rollback, self._facts)
         finally:
             self.journal.finish()

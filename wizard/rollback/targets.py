@@ -1,4 +1,4 @@
-"""Which commits stand, and which steps go together: the arithmetic of taking back. Pure."""
+"""Which commits are in force, and which steps go together: the arithmetic of a rollback. Pure."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from snapshots.store import Commit
 
 FOLLOWING = frozenset({"sendmailconfig", "restart"})
-"""Steps that make things out of what others wrote: when those go, these are done again, not taken back."""
+"""Steps that make things out of what others wrote: when those go, these are done again, not rolled back."""
 
 
 def needing(steps: Iterable[str]) -> set[str]:
     """The steps that need one of `steps`, directly or through another."""
-    found = set(steps)
-    while more := {step.id for step in (*STEPS, *extra()) if found & set(step.needs)} - found:
-        found |= more
-    return found - set(steps)
+    named = set(steps)
+    while more := {step.id for step in (*STEPS, *extra()) if named & set(step.needs)} - named:
+        named |= more
+    return named - set(steps)
 
 
 def everything(history: Sequence[Commit]) -> Target:
-    """All that was applied and stands."""
+    """All that was applied and is in force."""
     commits = tuple(applied(history))
     if not commits:
-        raise NothingToRollBack("nothing that msa-wizard applied stands on this host")
+        raise NothingToRollBack("nothing that msa-wizard applied is in force on this host")
     return Target(commits, _steps(commits), everything=True)
 
 
 def after(history: Sequence[Commit], commit: Commit) -> Target:
-    """All that was applied after the commit and stands. Raises NothingToRollBack."""
-    ids = [item.id for item in history]
+    """All that was applied after the commit and is in force. Raises NothingToRollBack."""
+    ids = [each.id for each in history]
     newer = set(ids[: ids.index(commit.id)])
-    commits = tuple(item for item in everything(history).commits if item.id in newer)
+    commits = tuple(each for each in everything(history).commits if each.id in newer)
     if not commits:
-        raise NothingToRollBack(f"nothing that was applied after {commit.short} stands")
+        raise NothingToRollBack(f"nothing that was applied after {commit.short} is in force")
     return Target(commits, _steps(commits))
 
 
@@ -49,9 +49,11 @@ def of_step(history: Sequence[Commit], step: str) -> Target:
     own = [commit for commit in force if commit.step == step]
     if not own:
         ever = [commit for commit in history if commit.step == step and commit.operation == "apply"]
-        by = next((item for item in history if {each.id for each in ever} & set(item.reverts)), None)
+        by = next(
+            (rollback for rollback in history if {each.id for each in ever} & set(rollback.reverts)), None
+        )
         raise NothingToRollBack(
-            f"{step} is taken back already, by {by.short} ({by.subject})"
+            f"{step} was already rolled back, by {by.short} ({by.subject})"
             if by
             else f"{step} was never applied here"
         )
@@ -67,10 +69,10 @@ def of_commit(history: Sequence[Commit], commit: Commit) -> Target:
         raise NothingToRollBack(
             f"{commit.short} is the host as it was found; `rollback --all` goes back to it"
         )
-    if commit.id not in {item.id for item in force}:
-        by = next((item for item in history if commit.id in item.reverts), None)
+    if commit.id not in {each.id for each in force}:
+        by = next((each for each in history if commit.id in each.reverts), None)
         raise NothingToRollBack(
-            f"{commit.short} is taken back already" + (f", by {by.short} ({by.subject})" if by else "")
+            f"{commit.short} was already rolled back" + (f", by {by.short} ({by.subject})" if by else "")
         )
     if commit.operation != "apply":
         return Target((commit,), ())
