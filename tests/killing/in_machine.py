@@ -1,4 +1,4 @@
-"""Runs of the program in a machine, counted or killed at one of their operations; see tests.counter and tests.operations."""
+"""Runs of the program in a machine, counted or killed at one of their operations; see tests.killing.counter and tests.killing.operations."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def kill_at(machine: Machine, number: int, *arguments: str, after: float | None 
 
 
 def _run(machine: Machine, *arguments: str) -> tuple[list[str], subprocess.CompletedProcess[str]]:
-    script = Path(__file__).resolve().parents[1] / "counter.py"
+    script = Path(__file__).with_name("counter.py")
     machine.put(_SCRIPT, script.read_bytes())
     done = machine.run(["sh", "-c", _RUN, "sh", *arguments], check=False, timeout=600)
     return machine.read(_NAMES).decode().split("\n")[:-1], done

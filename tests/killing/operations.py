@@ -1,4 +1,4 @@
-"""Kills a run at one of its operations: everything by which it changes the machine (tests.counter), one by one.
+"""Kills a run at one of its operations: everything by which it changes the machine (tests.killing.counter), one by one.
 
     total = count(run)
     for number in range(1, total + 1):
@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.counter import MISSED, Counter
+from tests.killing.counter import MISSED, Counter
 
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.snapshots.machine import Machine, make_machine
+from tests.store.machine import Machine, make_machine
 
 
 @pytest.fixture

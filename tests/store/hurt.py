@@ -10,8 +10,8 @@ from pathlib import Path
 
 from snapshots.live.entry import Entry
 from snapshots.store import Store
-from tests.unit.snapshots.machine import Machine, commit, live, put
-from tests.unit.snapshots.test_store_survives import fsck
+from tests.store.machine import Machine, commit, live, put
+from tests.store.test_store_survives import fsck
 
 _EVENTS = ("open", "os.", "subprocess.Popen", "shutil.", "fcntl.flock")
 """The audit events that stand for work on files and processes."""

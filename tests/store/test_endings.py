@@ -12,7 +12,7 @@ import pytest
 
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
-from tests.unit import stand_ins
+from tests import stand_ins
 from wizard.changes import CommandChange, FileChange
 from wizard.cli import main as cli
 from wizard.engine.apply import Run, nobody

@@ -12,9 +12,9 @@ import pytest
 from snapshots.live.entry import Kind
 from snapshots.merge.three_way import Choice
 from snapshots.store import Store, StoreError
-from tests.unit.snapshots.machine import Machine, commit, live, put
-from tests.unit.snapshots.test_store import HOSTILE
-from tests.unit.snapshots.test_store_survives import as_root
+from tests.store.machine import Machine, commit, live, put
+from tests.store.test_store import HOSTILE
+from tests.store.test_store_survives import as_root
 
 
 def step(store: Store) -> str:

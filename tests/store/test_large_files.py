@@ -12,7 +12,7 @@ from snapshots.difference.scan import PathChange, What
 from snapshots.live import entry as entries
 from snapshots.live.entry import LARGEST, Entry, EntryError, Kind, read_entry, remove_entry, write_entry
 from snapshots.merge.three_way import Choice
-from tests.unit.snapshots.machine import Machine, commit
+from tests.store.machine import Machine, commit
 
 IMAGE = "etc/disk.img"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.survival.machine import Wizard, make_machine
+from tests.survival.machine import Wizard, make_machine
 from wizard.errors import Locked
 from wizard.system.lock import free, held
 

@@ -11,7 +11,7 @@ import pytest
 from snapshots.format.author import Author
 from snapshots.live.entry import Entry
 from snapshots.store import Store
-from tests.steps.recorded import file, machine
+from tests.unit.steps.recorded import file, machine
 from wizard.engine.trial import lost
 from wizard.model import facts as f
 from wizard.model.facts import Facts

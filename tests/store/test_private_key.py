@@ -7,7 +7,7 @@ import pytest
 from snapshots.format.private_key import HIDDEN
 from snapshots.merge.three_way import Choice
 from snapshots.store import Store
-from tests.unit.snapshots.machine import Machine, commit
+from tests.store.machine import Machine, commit
 
 BODY = [f"{letter * 60}{number:04d}" for number, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ")]
 

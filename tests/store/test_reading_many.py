@@ -11,8 +11,8 @@ import pytest
 from snapshots.format.message import Commit
 from snapshots.git.repository import GitRepository
 from snapshots.store import Store, StoreError
-from tests.unit.snapshots.machine import Machine, live
-from tests.unit.snapshots.test_reversal import step
+from tests.store.machine import Machine, live
+from tests.store.test_reversal import step
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from snapshots.live.entry import Entry, Kind, read_entry
 from snapshots.merge.reversal import Reversal
 from snapshots.merge.three_way import Choice
 from snapshots.store import Store, StoreError
-from tests.unit.snapshots.machine import Machine, commit, live, put
+from tests.store.machine import Machine, commit, live, put
 
 MC = "etc/mail/sendmail.mc"
 

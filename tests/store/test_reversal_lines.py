@@ -9,7 +9,7 @@ import pytest
 from snapshots.merge.reversal import Reversal
 from snapshots.merge.three_way import Choice
 from snapshots.store import Store
-from tests.unit.snapshots.machine import Machine, commit
+from tests.store.machine import Machine, commit
 
 PATH = "etc/mail/sendmail.mc"
 DATED = re.compile(rb"^# on: .*$", re.MULTILINE)

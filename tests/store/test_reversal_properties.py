@@ -16,7 +16,7 @@ from snapshots.format.message import Commit
 from snapshots.live.entry import Entry, Kind
 from snapshots.merge.three_way import Choice
 from snapshots.store import Store
-from tests.unit.snapshots.machine import Machine, commit, live, make_machine, put
+from tests.store.machine import Machine, commit, live, make_machine, put
 
 PATHS = ["a", "b", "b/c", "b/c/d", "e", "e/.git ", "e/\udcff\n"]
 Deed = Callable[[Path], None]

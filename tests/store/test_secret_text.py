@@ -7,7 +7,7 @@ import pytest
 from snapshots.format.secret_text import HIDDEN_PASSWORDS, PasswordMask, hidden
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
-from tests.unit.snapshots.machine import Machine, commit
+from tests.store.machine import Machine, commit
 from wizard.changes.file import FileChange, file_diff
 from wizard.engine.local_edits import met
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.survival.machine import Machine, Wizard, make_machine
+from tests.survival.machine import Machine, Wizard, make_machine
 from tests.unit.test_journal_lines import WRONG, lines_of, places, written
 from wizard.engine.journal import Journal, unfinished
 from wizard.engine.state_dir import must_be_root

@@ -14,7 +14,7 @@ from snapshots.difference.scan import PathChange, What
 from snapshots.format import layout
 from snapshots.live.entry import Entry, Kind, read_entry
 from snapshots.store import Store, StoreError
-from tests.unit.snapshots.machine import ALICE, Machine, commit
+from tests.store.machine import ALICE, Machine, commit
 
 CONTENT = (stat.S_IFREG, stat.S_IFLNK)
 

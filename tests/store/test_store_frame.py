@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snapshots.store import Store, StoreError
-from tests.unit.snapshots.machine import Machine, commit, make_machine
+from tests.store.machine import Machine, commit, make_machine
 
 
 def wrote(name: str, content: bytes) -> Callable[[Path], object]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from snapshots.live.entry import Entry, Kind, read_entry, remove_entry, write_entry
 from snapshots.store import Store
-from tests.unit.snapshots.machine import ALICE, Machine, commit, make_machine
+from tests.store.machine import ALICE, Machine, commit, make_machine
 
 PATHS = ("etc/a", "etc/b", "etc/d", "etc/d/x", "etc/d/y", "etc/new")
 

@@ -11,7 +11,7 @@ import pytest
 from snapshots.difference.scan import PathChange, What
 from snapshots.format.author import Author
 from snapshots.store import Store, StoreError
-from tests.unit.snapshots.machine import Machine, commit
+from tests.store.machine import Machine, commit
 
 HOSTILE = [
     b"new\nline",

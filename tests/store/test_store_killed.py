@@ -13,9 +13,9 @@ import pytest
 
 from snapshots.git import writers
 from snapshots.store import Store, StoreError
-from tests.unit.snapshots.hurt import check, grown, killed_in
-from tests.unit.snapshots.machine import Machine, commit, make_machine
-from tests.unit.snapshots.test_store_survives import as_root, fsck, small_disk
+from tests.store.hurt import check, grown, killed_in
+from tests.store.machine import Machine, commit, make_machine
+from tests.store.test_store_survives import as_root, fsck, small_disk
 
 
 def test_a_commit_killed_at_any_point_is_there_or_not_there(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from snapshots.live.entry import Entry
-from tests.unit.snapshots.machine import commit, live, make_machine
+from tests.store.machine import commit, live, make_machine
 
 NAMES = ["a", "b", "%a", ".git", ".gitignore", "n\nl", "\udcff", "git~1"]
 paths = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join)

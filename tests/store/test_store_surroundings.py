@@ -11,7 +11,7 @@ import pytest
 
 from snapshots.difference.scan import PathChange, What
 from snapshots.store import Store, StoreError
-from tests.unit.snapshots.machine import Machine, commit
+from tests.store.machine import Machine, commit
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting and giving files away need root")
 

@@ -18,7 +18,7 @@ from snapshots.git import fast_import
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Entry, capture
 from snapshots.store import StoreError
-from tests.unit.snapshots.machine import Machine, commit, make_machine, make_old
+from tests.store.machine import Machine, commit, make_machine, make_old
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting and giving files away need root")
 

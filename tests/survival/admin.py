@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snapshots.live.entry import Entry, Kind
-from tests.unit.survival.fake_files import ROOT, State, put, rewrite, text
+from tests.survival.fake_files import ROOT, State, put, rewrite, text
 
 ACCOUNTS = ("etc/passwd", "etc/group")
 EDITED = (

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.unit.survival.fake_dpkg import INTERRUPTED, LOCK, Dpkg, DpkgError, locked
-from tests.unit.survival.fake_files import put, text
-from tests.unit.survival.fake_packages import CATALOGUE, Package, named
-from tests.unit.survival.fake_systemd import Said
+from tests.survival.fake_dpkg import INTERRUPTED, LOCK, Dpkg, DpkgError, locked
+from tests.survival.fake_files import put, text
+from tests.survival.fake_packages import CATALOGUE, Package, named
+from tests.survival.fake_systemd import Said
 
 AUTO = "var/lib/apt/extended_states"
 HISTORY = "var/log/apt/history.log"

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.unit.survival.fake_files import drop, drop_folder, make_folders, put, rewrite, text
-from tests.unit.survival.fake_packages import CATALOGUE, Package
-from tests.unit.survival.fake_systemd import Said, Systemd
+from tests.survival.fake_files import drop, drop_folder, make_folders, put, rewrite, text
+from tests.survival.fake_packages import CATALOGUE, Package
+from tests.survival.fake_systemd import Said, Systemd
 
 KNOWN = "var/lib/dpkg/known"
 INFO = "var/lib/dpkg/info"

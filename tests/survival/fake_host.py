@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snapshots.live.entry import Entry
-from tests.unit.survival.fake_apt import HISTORY, TERMINAL, Apt
-from tests.unit.survival.fake_dpkg import ACCOUNTS_LOCK, Dpkg, locked
-from tests.unit.survival.fake_files import drop, make_folders, picture, put, rewrite, text
-from tests.unit.survival.fake_systemd import MUX, Said, Systemd
+from tests.survival.fake_apt import HISTORY, TERMINAL, Apt
+from tests.survival.fake_dpkg import ACCOUNTS_LOCK, Dpkg, locked
+from tests.survival.fake_files import drop, make_folders, picture, put, rewrite, text
+from tests.survival.fake_systemd import MUX, Said, Systemd
 from wizard.errors import HostError
 from wizard.sendmail.cf import SMALLEST
 from wizard.system.host import Completed, Host, View

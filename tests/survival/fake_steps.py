@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from snapshots.live.entry import Entry, Kind
-from tests.unit.survival.fake_host import LINK, SASL, UPDATE_AUTH, FakeHost, expanded
+from tests.survival.fake_host import LINK, SASL, UPDATE_AUTH, FakeHost, expanded
 from wizard import steps as real
 from wizard.changes import CommandChange, DialogueChange, FileChange, PackagesChange, ServiceChange
 from wizard.model.answers import Answers

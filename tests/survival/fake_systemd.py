@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.unit.survival.fake_files import drop, drop_folder, make_folders, put, text, undated
-from tests.unit.survival.fake_packages import UNIT_LINK
+from tests.survival.fake_files import drop, drop_folder, make_folders, put, text, undated
+from tests.survival.fake_packages import UNIT_LINK
 
 Said = tuple[int, str]
 """An exit code, and what was printed."""

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.counter import Counter
+from tests.killing.counter import Counter
 
 REFUSED = (
     *("open", "write", "pwrite", "fsync", "truncate", "ftruncate", "rename", "replace", "symlink", "mkdir"),

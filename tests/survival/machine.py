@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from snapshots.store import Author, Store
-from tests.unit import stand_ins
-from tests.unit.survival.fake_apt import AUTO
-from tests.unit.survival.fake_dpkg import INFO, KNOWN, LOCK, OVERRIDES, STATUS, WHOLE, Dpkg, Known
-from tests.unit.survival.fake_files import NEW, ROOT, State, differences, make_folders, picture, put, undated
-from tests.unit.survival.fake_host import FakeHost, converse
-from tests.unit.survival.fake_packages import CATALOGUE
-from tests.unit.survival.fake_steps import steps
-from tests.unit.survival.fake_systemd import Systemd
+from tests import stand_ins
+from tests.survival.fake_apt import AUTO
+from tests.survival.fake_dpkg import INFO, KNOWN, LOCK, OVERRIDES, STATUS, WHOLE, Dpkg, Known
+from tests.survival.fake_files import NEW, ROOT, State, differences, make_folders, picture, put, undated
+from tests.survival.fake_host import FakeHost, converse
+from tests.survival.fake_packages import CATALOGUE
+from tests.survival.fake_steps import steps
+from tests.survival.fake_systemd import Systemd
 from wizard.cli import main as cli
 from wizard.engine.journal import unfinished
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.operations import kill_at, operations
-from tests.unit.survival.fake_files import State
-from tests.unit.survival.machine import Machine, Wizard, not_the_same
+from tests.killing.operations import kill_at, operations
+from tests.survival.fake_files import State
+from tests.survival.machine import Machine, Wizard, not_the_same
 
 UNDO, FINISH = ("recover",), ("recover", "--finish")
 End = tuple[str, ...]

@@ -17,13 +17,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.survival.admin import Edit
-from tests.unit.survival.fake_files import State
-from tests.unit.survival.machine import Machine, Wizard, make_machine, not_the_same
-from tests.unit.survival.test_any_sequence import STEPS
-from tests.unit.survival.visitor import Visit, beside_apt, diary, visited
-from tests.unit.survival.visits import FRESH, looks
-from tests.unit.survival.work import Work, prepare
+from tests.survival.admin import Edit
+from tests.survival.fake_files import State
+from tests.survival.machine import Machine, Wizard, make_machine, not_the_same
+from tests.survival.test_any_sequence import STEPS
+from tests.survival.visitor import Visit, beside_apt, diary, visited
+from tests.survival.visits import FRESH, looks
+from tests.survival.work import Work, prepare
 from wizard.engine.in_force import standing
 
 EXAMPLES = 25

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from snapshots.store import Commit
-from tests.unit.survival import admin
-from tests.unit.survival.admin import Edit, metadata
-from tests.unit.survival.fake_host import FakeHost
-from tests.unit.survival.fake_steps import steps
-from tests.unit.survival.machine import Machine, Wizard, make_machine, not_the_same
+from tests.survival import admin
+from tests.survival.admin import Edit, metadata
+from tests.survival.fake_host import FakeHost
+from tests.survival.fake_steps import steps
+from tests.survival.machine import Machine, Wizard, make_machine, not_the_same
 from wizard.engine.in_force import standing
 
 DONE, FAILED, USAGE, CANNOT, CONFLICT = 0, 1, 2, 3, 4

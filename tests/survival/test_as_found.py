@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.survival.machine import Wizard, make_machine, not_the_same
+from tests.survival.machine import Wizard, make_machine, not_the_same
 
 
 def test_what_a_rollback_made_anew_goes_with_everything(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snapshots.live.entry import Entry, Kind
-from tests.unit.survival.machine import Wizard, make_machine
+from tests.survival.machine import Wizard, make_machine
 from wizard.changes import FileChange
 from wizard.changes.records import intent, recall
 from wizard.system.host import Host

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.survival.machine import Wizard, make_machine, not_the_same
+from tests.survival.machine import Wizard, make_machine, not_the_same
 
 
 def test_a_daemon_that_had_not_read_a_new_file_is_left_so(
@@ -15,9 +15,7 @@ def test_a_daemon_that_had_not_read_a_new_file_is_left_so(
     mc = machine.root / "etc/mail/sendmail.mc"
     mc.write_text("# what the admin has begun to write\n")
     (machine.root / "etc/mail/sasl/Sendmail.conf.2").write_text("mech_list: not read yet\n")
-    monkeypatch.setattr(
-        "tests.unit.survival.fake_host.filled", lambda cf: cf
-    )  # the gate refuses so short a one
+    monkeypatch.setattr("tests.survival.fake_host.filled", lambda cf: cf)  # the gate refuses so short a one
     before = machine.picture()
     assert wizard.run(machine, "rollback", "auth-options", "--yes", "--on-conflict=restore") == 1
     assert not not_the_same(before, machine.picture())

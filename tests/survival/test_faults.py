@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.operations import operations
-from tests.unit.survival.fake_files import State
-from tests.unit.survival.faults import can_be_refused, run_refused
-from tests.unit.survival.machine import Machine, Wizard, make_machine, not_the_same
-from tests.unit.survival.test_any_sequence import STEPS
+from tests.killing.operations import operations
+from tests.survival.fake_files import State
+from tests.survival.faults import can_be_refused, run_refused
+from tests.survival.machine import Machine, Wizard, make_machine, not_the_same
+from tests.survival.test_any_sequence import STEPS
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS)
 RUNS = {"apply": ("apply", "--yes"), "rollback": ("rollback", "--all", "--yes")}

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.unit.survival.admin import rewrite_with
-from tests.unit.survival.machine import Wizard, make_machine
-from tests.unit.survival.sweep import FINISH, UNDO, End, Sweep
+from tests.survival.admin import rewrite_with
+from tests.survival.machine import Wizard, make_machine
+from tests.survival.sweep import FINISH, UNDO, End, Sweep
 
 RUNS = {"apply": ("apply", "--yes"), "rollback": ("rollback", "--all", "--yes")}
 ENDS: dict[str, End] = {"undo": UNDO, "finish": FINISH}

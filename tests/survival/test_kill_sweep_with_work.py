@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.unit.survival.fake_files import State
-from tests.unit.survival.machine import Wizard, make_machine, not_the_same
-from tests.unit.survival.sweep import FINISH, UNDO, End, Sweep
-from tests.unit.survival.work import BESIDE, WITHIN, Deed, Work, prepare
+from tests.survival.fake_files import State
+from tests.survival.machine import Wizard, make_machine, not_the_same
+from tests.survival.sweep import FINISH, UNDO, End, Sweep
+from tests.survival.work import BESIDE, WITHIN, Deed, Work, prepare
 
 RUNS = {"apply": ("apply", "--yes"), "rollback": ("rollback", "--all", "--yes")}
 ENDS: dict[str, End] = {"undo": UNDO, "finish": FINISH}

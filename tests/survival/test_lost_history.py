@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.survival.machine import Machine, Wizard, make_machine
+from tests.survival.machine import Machine, Wizard, make_machine
 from wizard.engine.journal import Journal
 
 

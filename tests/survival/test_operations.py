@@ -15,7 +15,7 @@ import pexpect
 import pytest
 
 from snapshots.live.entry import Entry, Kind, remove_entry, write_entry
-from tests.operations import OperationsError, count, kill_at, operations, spread
+from tests.killing.operations import OperationsError, count, kill_at, operations, spread
 from wizard.errors import HostError
 from wizard.system.host import Host
 
@@ -302,7 +302,7 @@ def test_as_a_script(tmp_path: Path) -> None:
     names = tmp_path / "names"
 
     def run(*arguments: str) -> tuple[int, list[str]]:
-        script = [sys.executable, str(_TOP / "tests/counter.py"), "--count", str(names), *arguments]
+        script = [sys.executable, str(_TOP / "tests/killing/counter.py"), "--count", str(names), *arguments]
         env = {"PYTHONPATH": str(tmp_path)}
         done = subprocess.run([*script], env=env, cwd=tmp_path, capture_output=True, check=False)
         return done.returncode, names.read_text().splitlines()

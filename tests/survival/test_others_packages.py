@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.survival.machine import Machine, Wizard, make_machine
-from tests.unit.survival.sweep import Sweep
+from tests.survival.machine import Machine, Wizard, make_machine
+from tests.survival.sweep import Sweep
 
 POINTS = 12
 BEFORE = {"adduser", "nullmailer"}

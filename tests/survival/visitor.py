@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.counter import Counter
-from tests.unit.survival.admin import Edit
-from tests.unit.survival.fake_dpkg import LOCK, locked
-from tests.unit.survival.machine import Machine
+from tests.killing.counter import Counter
+from tests.survival.admin import Edit
+from tests.survival.fake_dpkg import LOCK, locked
+from tests.survival.machine import Machine
 
 DIARY = "diary"
 """Beside the root: what he did on this machine, an edit a line."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.unit.survival.admin import (
+from tests.survival.admin import (
     Edit,
     change_mode,
     change_owner,
@@ -15,11 +15,11 @@ from tests.unit.survival.admin import (
     rewrite_with,
     write_anew,
 )
-from tests.unit.survival.fake_apt import Apt
-from tests.unit.survival.fake_dpkg import ACCOUNTS_LOCK, INTERRUPTED, KNOWN, LOCK, Dpkg, locked
-from tests.unit.survival.fake_files import rewrite, text
-from tests.unit.survival.fake_systemd import Systemd
-from tests.unit.survival.visitor import DIARY, Act
+from tests.survival.fake_apt import Apt
+from tests.survival.fake_dpkg import ACCOUNTS_LOCK, INTERRUPTED, KNOWN, LOCK, Dpkg, locked
+from tests.survival.fake_files import rewrite, text
+from tests.survival.fake_systemd import Systemd
+from tests.survival.visitor import DIARY, Act
 
 Look = Callable[[Path], Act]
 FILES = (
@@ -198,7 +198,7 @@ def restart(name: str) -> Look:
 
 
 def editing(deed: Callable[[Path, str, int], Edit | None], path: str, number: int) -> Look:
-    """A deed of tests.unit.survival.admin."""
+    """A deed of tests.survival.admin."""
 
     def act(root: Path) -> Sequence[Edit]:
         edit = deed(root, path, number)

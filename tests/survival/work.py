@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.unit.survival.admin import (
+from tests.survival.admin import (
     Edit,
     add_line,
     change_mode,
@@ -16,10 +16,10 @@ from tests.unit.survival.admin import (
     rewrite_with,
     write_anew,
 )
-from tests.unit.survival.fake_dpkg import KNOWN
-from tests.unit.survival.fake_files import State, make_folders, put, text
-from tests.unit.survival.fake_systemd import READ
-from tests.unit.survival.machine import Machine
+from tests.survival.fake_dpkg import KNOWN
+from tests.survival.fake_files import State, make_folders, put, text
+from tests.survival.fake_systemd import READ
+from tests.survival.machine import Machine
 
 HIS = ("# the admin's line", "admin", "alice:$6$new")
 """How each line begins that he writes; what is generated from such a line begins so, too."""

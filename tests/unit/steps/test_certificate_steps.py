@@ -12,7 +12,7 @@ import pytest
 
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
-from tests.steps.recorded import machine
+from tests.unit.steps.recorded import machine
 from wizard.certificates.self_signed import DAYS, new_key, self_signed
 from wizard.errors import HostError
 from wizard.mends.catalogue import extra

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from snapshots.live.entry import Entry, Kind
-from tests.steps.recorded import NOW, RECORDED, bare, file, machine
+from tests.unit.steps.recorded import NOW, RECORDED, bare, file, machine
 from wizard.changes import FileChange
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth, Listen
