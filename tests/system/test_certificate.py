@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.authority import Authority, Signed
+from tests.killing.in_machine import kill_at, operations
 from tests.system.conftest import BootMachine
-from tests.system.killed import kill_at, operations
 from tests.system.machine import Machine
 from tests.system.msa import PASSWORD, STORE, add_alice, apply, history, wizard
 

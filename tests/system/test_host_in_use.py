@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.killing.in_machine import kill_at, operations
 from tests.system.conftest import BootMachine
-from tests.system.killed import kill_at, operations
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD, apply, wizard
 from tests.system.others_at_work import MAIL_WORK, WORK, lost, work

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tests.killing.in_machine import kill_at, operations
 from tests.system.conftest import BootMachine
-from tests.system.killed import kill_at, operations
 from tests.system.msa import history
 
 _RUN = ("apply", "--yes", "saslauthd-config", "saslauthd-start")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.killing.in_machine import kill_at, operations
 from tests.system.conftest import BootMachine
-from tests.system.killed import kill_at, operations
 from tests.system.machine import Machine
 from tests.system.msa import STORE, WIZARD, add_alice, apply, history, listening, login, wizard
 from tests.system.picture import differences, picture

@@ -16,7 +16,7 @@ from screens.app import WizardApp
 from screens.backend import Machine
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
-from tests.steps.recorded import machine
+from tests.unit.steps.recorded import machine
 from wizard.changes import CommandChange, FileChange
 from wizard.changes.confirm_or_revert import give_up
 from wizard.engine.journal import Journal, Unfinished, unfinished

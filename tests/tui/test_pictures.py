@@ -46,9 +46,9 @@ from snapshots.live.entry import Entry, Kind
 from snapshots.merge.reversal import Reversal
 from snapshots.merge.three_way import Conflict
 from snapshots.store import Store
-from tests.steps.recorded import machine
 from tests.tui.bench import Bench, play, shows, until
 from tests.unit.rehearse.made import good
+from tests.unit.steps.recorded import machine
 from tests.unit.troubleshoot.pictures import SENDMAIL, picture
 from wizard.certificates.peer_certificate import Certificate
 from wizard.changes.packages import PackagesEffect

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from tests.steps.recorded import file, machine
+from tests.unit.steps.recorded import file, machine
 from wizard.editors.daemon_options import parse
 from wizard.errors import AnswersError
 from wizard.model import facts as f

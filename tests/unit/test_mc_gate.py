@@ -12,7 +12,7 @@ import pytest
 
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority, Signed
-from tests.steps.recorded import RECORDED, file, machine
+from tests.unit.steps.recorded import RECORDED, file, machine
 from wizard.changes import DialogueChange, FileChange
 from wizard.engine.trial import CF_LINES, EFFECTS, LINKS, lost, tried
 from wizard.errors import GateError

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from snapshots.live.entry import Entry, Kind
-from tests.unit.survival.fake_dpkg import OVERRIDES
-from tests.unit.survival.fake_files import put, text
-from tests.unit.survival.fake_host import FakeHost
-from tests.unit.survival.fake_packages import CATALOGUE, Package
-from tests.unit.survival.machine import make_machine
+from tests.survival.fake_dpkg import OVERRIDES
+from tests.survival.fake_files import put, text
+from tests.survival.fake_host import FakeHost
+from tests.survival.fake_packages import CATALOGUE, Package
+from tests.survival.machine import make_machine
 from wizard.changes import PackagesChange
 from wizard.changes.packages import PackagesBefore, PackagesEffect, as_one
 from wizard.errors import ChangeError, HostError

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.steps.recorded import NOW, file, machine
+from tests.unit.steps.recorded import NOW, file, machine
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth, answers_from
 from wizard.model.facts import Facts, Process

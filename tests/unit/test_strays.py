@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.steps.recorded import NOW
-from tests.steps.test_plans import plan
+from tests.unit.steps.recorded import NOW
+from tests.unit.steps.test_plans import plan
 from tests.unit.troubleshoot.pictures import SASLAUTHD, facts
 from wizard.changes import ServiceChange
 from wizard.changes.service import ServiceEffect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.steps.recorded import RECORDED
+from tests.unit.steps.recorded import RECORDED
 from wizard.engine.update_mc import may_rewrite
 
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from snapshots.live.entry import Entry, Kind
-from tests.steps.recorded import file, machine
+from tests.unit.steps.recorded import file, machine
 from wizard.changes import FileChange, RulesChange
 from wizard.model import firewall_names as n
 from wizard.model.answers import Answers, Listen

@@ -6,7 +6,7 @@ import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.steps.recorded import NOW, file, machine
+from tests.unit.steps.recorded import NOW, file, machine
 from wizard.certificates.peer_certificate import Certificate
 from wizard.gather.certificate_files import CertificateFiles
 from wizard.model import facts as f

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.steps.recorded import file
 from tests.unit import nft_rulesets
+from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import (
     ALICE,
     CERTIFICATE,
@@ -211,7 +211,7 @@ def test_every_mend_is_a_step_that_exists() -> None:
 
 def test_a_picture_of_nothing_at_all_can_be_judged() -> None:
     """No sendmail, no files, no log: every diagnosis looks, none stumbles."""
-    from tests.steps.recorded import bare
+    from tests.unit.steps.recorded import bare
 
     verdict = judge(Picture(bare("13"), now=2e9, log=None))
     assert verdict.blamed is not None

@@ -1,0 +1,286 @@
+"""Something that works would end: no step that ends it is carried out until that is accepted by name."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from snapshots.live.entry import Entry, Kind
+from snapshots.store import Store
+from tests import stand_ins
+from wizard.changes import CommandChange, FileChange
+from wizard.cli import main as cli
+from wizard.engine.apply import Run, nobody
+from wizard.engine.engine import Engine
+from wizard.engine.journal import Journal, unfinished
+from wizard.model.answers import Answers, answers_from
+from wizard.model.events import Event
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check, Ending, Plan, Step
+from wizard.render import as_json
+from wizard.rollback.recovery import Recovery
+from wizard.system.host import Host
+
+MAIL = Ending("local-mail", "mail of local programs", ("a line\x1b[2J of it", "another"))
+LOGINS = Ending("logins", "logins by sasldb")
+
+
+class Killed(BaseException):
+    """In the place of SIGKILL: nothing catches it."""
+
+
+class Ends(Step):
+    """Writes a file; something ends with it, after a first round in which nothing does where `late` is set."""
+
+    howto = "9.9"
+    title = "a step"
+    why = "a test"
+
+    def __init__(self, host: Host, name: str, *ends: Ending, late: bool = False, die: bool = False) -> None:
+        self.id = name  # type: ignore[misc]
+        self.host, self.ends, self.late, self.die = host, ends, late, die
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        path, begun = f"/etc/{self.id}", "/etc/hosts.allow"
+        if self.host.entry(path) is not None:
+            return Plan.done(self.id, "is so")
+        change: Change = FileChange(path, None, Entry(Kind.FILE, 0o644, 0, 0, b"new\n"))
+        if self.late and self.host.entry(begun) is None:
+            touch = ("touch", str(self.host.path(begun)))
+            return Plan.pending(self.id, "differs", CommandChange(touch, "begins", footprint=(begun,)))
+        return Plan.pending(self.id, "differs", change, ends=self.ends)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        if self.die:
+            raise Killed
+        return []
+
+
+@dataclass
+class Place:
+    """A root, its store and its journal; the command line sees them too."""
+
+    root: Path
+    patch: pytest.MonkeyPatch
+    events: list[Event] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        (self.root / "etc").mkdir()
+        (self.root / "home").mkdir(mode=0o700)
+        self.host, self.at = Host(self.root), self.root / "home/journal"
+        self.store = Store.open(self.root / "home/etc.git", root=self.root)
+
+    def engine(self, *steps: Step, accept: tuple[str, ...] = ()) -> Engine:
+        stand_ins.use_steps(self.patch, steps)
+        return Engine(self.host, Answers(accept=accept), self.events.append, steps=steps)
+
+    def apply(
+        self,
+        *steps: Step,
+        accept: tuple[str, ...] = (),
+        consent: Callable[[Step, Plan, tuple[Ending, ...]], bool] = nobody,
+    ) -> Run:
+        engine = self.engine(*steps, accept=accept)
+        return engine.apply(
+            self.store, Journal(self.at), (), lambda _s, _p: True, lambda: None, consent=consent
+        )
+
+    def there(self, name: str) -> bool:
+        return (self.root / "etc" / name).exists()
+
+    def commits(self) -> list[str | None]:
+        return [item.step for item in self.store.history() if item.operation == "apply"]
+
+    def main(self, *arguments: str) -> int:
+        """The command line, with this place in the place of the host."""
+        stand_ins.anybody(self.patch)
+        stand_ins.use_host(self.patch, self.host)
+        self.patch.setattr("wizard.engine.state_dir.HOME", self.root / "home")
+        self.patch.setattr("wizard.engine.state_dir.STORE", self.root / "home/etc.git")
+        self.patch.setattr("wizard.engine.state_dir.JOURNAL", self.at)
+        self.patch.setattr("wizard.engine.state_dir.LOCK", self.root / "home/lock")
+        self.patch.setattr(Store, "open", lambda path, **_: self.store)
+        self.patch.setattr("wizard.render.as_json.find", lambda name: Ends(self.host, name))
+        return cli.main(arguments)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    return Place(tmp_path, monkeypatch)
+
+
+def test_it_is_not_carried_out_and_the_run_stops_before_it(place: Place) -> None:
+    steps = Ends(place.host, "one"), Ends(place.host, "two", MAIL, LOGINS), Ends(place.host, "three")
+    run = place.apply(*steps)
+    assert (run.undecided, run.stopped, run.ends) == ("two", "two", (MAIL, LOGINS))
+    assert (run.failed, run.blocked) == (None, None)
+    assert (place.there("one"), place.there("two"), place.there("three")) == (True, False, False)
+    assert place.commits() == ["one"]
+    assert unfinished(place.at) is None, "nothing waits for recovery"
+    assert not place.store.pending()
+
+
+def test_what_is_accepted_by_name_is_done(place: Place) -> None:
+    steps = Ends(place.host, "one", MAIL), Ends(place.host, "two", LOGINS)
+    run = place.apply(*steps, accept=("local-mail", "no-such-thing"))
+    assert (list(run.applied), run.undecided, run.ends) == (["one"], "two", (LOGINS,))
+    run = place.apply(*steps, accept=("logins",))
+    assert list(run.applied) == ["two"]
+
+
+def test_one_of_two_is_not_enough(place: Place) -> None:
+    run = place.apply(Ends(place.host, "one", MAIL, LOGINS), accept=("logins",))
+    assert (run.undecided, run.ends) == ("one", (MAIL,))
+    assert not place.there("one")
+
+
+def test_somebody_may_be_asked(place: Place) -> None:
+    asked: list[tuple[str, tuple[Ending, ...]]] = []
+
+    def consent(step: Step, _plan: Plan, ends: tuple[Ending, ...]) -> bool:
+        asked.append((step.id, ends))
+        return ends != (LOGINS,)
+
+    one, two = Ends(place.host, "one", MAIL), Ends(place.host, "two", MAIL, LOGINS)
+    run = place.apply(one, two, consent=consent)
+    assert asked == [("one", (MAIL,)), ("two", (LOGINS,))], "what was accepted is not asked about again"
+    assert (list(run.applied), run.undecided) == (["one"], "two")
+
+
+def test_a_step_left_out_is_no_question(place: Place) -> None:
+    engine = place.engine(Ends(place.host, "one", MAIL))
+    run = engine.apply(place.store, Journal(place.at), (), lambda _s, _p: False, lambda: None)
+    assert (run.skipped, run.undecided) == (["one"], None)
+
+
+def test_what_comes_to_light_half_way_undoes_the_step(place: Place) -> None:
+    run = place.apply(Ends(place.host, "one", MAIL, late=True), Ends(place.host, "two"))
+    assert (run.undecided, run.ends) == ("one", (MAIL,))
+    assert not place.there("hosts.allow")
+    assert not place.there("two")
+    assert unfinished(place.at) is None
+    assert place.apply(Ends(place.host, "one", MAIL, late=True), accept=("local-mail",)).applied
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_killed_run_is_finished_with_what_was_accepted(place: Place, by_name: bool) -> None:
+    """In the answers, or by whoever was asked: `recover --finish` asks nobody."""
+    one, two = Ends(place.host, "one", MAIL, die=True), Ends(place.host, "two", LOGINS)
+    accept = ("local-mail",) if by_name else ()
+    with pytest.raises(Killed):
+        place.apply(one, two, accept=accept, consent=lambda _s, _p, _e: not by_name)
+    one.die = False
+    told = unfinished(place.at)
+    assert told is not None
+    place.engine(one, two)
+    recovery = Recovery(
+        place.host, place.store, Journal(place.at), told, place.events.append, print, lambda: None
+    )
+    run = recovery.finish()
+    assert isinstance(run, Run)
+    assert (list(run.applied), run.undecided, run.ends) == (["one"], "two", (LOGINS,))
+    assert unfinished(place.at) is None
+
+
+def test_the_journal_of_before_knew_of_none() -> None:
+    kept = as_request(Answers(accept=("cf-lines",)))
+    assert answers_from(kept).accept == ("cf-lines",)
+    del kept["accept"]
+    assert answers_from(kept).accept == ()
+
+
+def as_request(answers: Answers) -> dict[str, object]:
+    from dataclasses import asdict
+
+    made: dict[str, object] = json.loads(json.dumps(asdict(answers)))
+    return made
+
+
+def test_apply_stops_with_4_and_says_how_to_go_on(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.engine(Ends(place.host, "one"), Ends(place.host, "two", MAIL, LOGINS))
+    assert place.main("apply", "--yes", "two", "one", "--accept", "logins") == 4
+    said = capsys.readouterr().err
+    assert "Stopped before two: something that works on this host would end with it." in said
+    assert "WOULD END [local-mail]: mail of local programs" in said
+    assert "| a line of it" in said, "the terminal is not cleared by it"
+    assert "Nothing of two was changed. 1 steps applied (one)." in said
+    assert "msa-wizard apply --yes two one --accept logins --accept local-mail" in said
+    assert (place.there("one"), place.there("two")) == (True, False)
+    again = said.partition("may end:")[2].split()
+    assert place.main(*again[1:]) == 0
+    assert place.there("two")
+
+
+def test_apply_asks_on_a_terminal_and_no_is_the_default(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replies = iter(["y", "", "y", "y", "n", "y", "y", "yes"])
+    asked: list[str] = []
+
+    def reply(words: str) -> str:
+        asked.append(words.strip())
+        return next(replies)
+
+    monkeypatch.setattr("builtins.input", reply)
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    place.engine(Ends(place.host, "one", MAIL, LOGINS))
+    assert place.main("apply") == 4, "Enter is a no"
+    assert asked[-1].startswith("may this end (local-mail)?")
+    assert place.main("apply") == 4, "one no is enough"
+    assert not place.there("one")
+    assert "msa-wizard apply --accept local-mail --accept logins" in capsys.readouterr().err
+    assert place.main("apply", "--yes") == 4, "--yes accepts nothing, and asks nothing"
+    assert place.main("apply") == 0
+    assert place.there("one")
+    with pytest.raises(StopIteration):
+        next(replies)
+
+
+def test_json_holds_them(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.engine(Ends(place.host, "one", MAIL))
+    assert place.main("plan", "--json") == 0
+    planned = json.loads(capsys.readouterr().out)["steps"][0]["ends"]
+    assert planned == [{"id": "local-mail", "says": MAIL.says, "lines": list(MAIL.lines)}]
+    assert place.main("apply", "--yes", "--json") == 4
+    made = json.loads(capsys.readouterr().out)
+    assert (made["undecided"], made["ends"]) == ("one", planned)
+
+
+def test_plan_and_status_name_them(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.engine(Ends(place.host, "one", MAIL))
+    assert place.main("plan", "--exit-code") == 10
+    said = capsys.readouterr().out
+    assert "WOULD END [local-mail]: mail of local programs" in said
+    assert "| another" in said
+    assert "`apply` stops before one" in said
+    assert "--accept local-mail" in said
+    assert place.main("plan", "--accept", "local-mail", "--accept", "other") == 0
+    said = capsys.readouterr().out
+    assert "stops before" not in said
+    assert "accepted is other, and nothing of that name would end" in said
+    assert place.main("status") == 0
+    assert "differs (WOULD END: local-mail)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["", "A", "a b", "-a", "a--b", "a\n", "x" * 65, "ä"])
+def test_an_id_is_a_word(place: Place, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    place.engine(Ends(place.host, "one", MAIL))
+    assert place.main("apply", "--yes", f"--accept={name}") == 2
+    assert "is not the id of something that would end" in capsys.readouterr().err
+    assert not place.there("one")
+
+
+def test_only_what_waits_is_named() -> None:
+    plan = Plan.pending("one", "differs", ends=(MAIL, LOGINS))
+    assert plan.waits_for(()) == (MAIL, LOGINS)
+    assert plan.waits_for({"logins"}) == (MAIL,)
+    assert replace(plan, ends=()).waits_for(()) == ()
+    assert as_json.endings(plan.waits_for({"local-mail"})) == [
+        {"id": "logins", "says": LOGINS.says, "lines": []}
+    ]

@@ -1,0 +1,249 @@
+"""What certificate renew and install plan, and what a killed one can be made again from."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from snapshots.live.entry import Entry, Kind
+from tests.authority import Authority
+from tests.unit.steps.recorded import machine
+from wizard.certificates.self_signed import DAYS, new_key, self_signed
+from wizard.errors import HostError
+from wizard.mends.catalogue import extra
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Outcome, Plan
+from wizard.render import as_json
+from wizard.sendmail.tls_files import TlsFiles, unsafe
+from wizard.steps import STEPS
+from wizard.steps.certificate_install import HOOK, CertificateInstall, Source, chosen
+from wizard.steps.certificate_renew import CertificateRenew, renewed
+from wizard.steps.certificate_step import CertificateStep
+from wizard.system.host import Host
+
+CF = """\
+O CACertFile=/etc/mail/tls/sendmail-server.crt
+O ServerCertFile=/etc/mail/tls/sendmail-server.crt
+O ServerKeyFile=/etc/mail/tls/sendmail-common.key
+O ClientCertFile=/etc/mail/tls/sendmail-client.crt
+O ClientKeyFile=/etc/mail/tls/sendmail-common.key
+O DHParameters=/etc/mail/tls/sendmail-common.prm
+O DontBlameSendmail=,GroupReadableKeyFile
+"""
+CLIENT = "/etc/mail/tls/sendmail-client.crt"
+NAME = "mail.example.test"
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    """Debian's layout below a root, with a certificate as Debian makes it."""
+    made = Host(tmp_path / "root")
+    (made.root / "etc/mail/tls").mkdir(parents=True)
+    made.path(f.SENDMAIL_CF).write_text(CF)
+    key = new_key(made)
+    for path, content, mode in (
+        (f.COMMON_KEY, key, 0o640),
+        (f.SERVER_CERT, self_signed(made, key, ["old.example.test"], 9), 0o644),
+        (CLIENT, self_signed(made, key, ["old.example.test"], 9, client=True), 0o644),
+    ):
+        made.path(path).write_bytes(content)
+        made.path(path).chmod(mode)
+    return made
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    (tmp_path / "authority").mkdir()
+    return Authority(tmp_path / "authority")
+
+
+def facts(host: Host, step: CertificateStep) -> Facts:
+    known = machine("13")
+    files = dict(known.files) | {path: host.entry(path) for path in (f.SENDMAIL_CF, *step.reads)}
+    return replace(known, files=files)
+
+
+def plan(host: Host, step: CertificateStep) -> Plan:
+    return step.plan(facts(host, step), Answers())
+
+
+def written(made: Plan) -> list[str]:
+    return [change.touches[0] for change in made.changes if change.kind == "file"]
+
+
+def install(host: Host, authority: Authority, folder: str = "/root", **more: str) -> CertificateInstall:
+    leaf = authority.leaf()
+    host.path(folder).mkdir(parents=True, exist_ok=True)
+    host.path(f"{folder}/fullchain.pem").write_text(leaf.certificate + authority.between + authority.root)
+    host.path(f"{folder}/privkey.pem").write_text(leaf.key)
+    host.path(f"{folder}/privkey.pem").chmod(0o600)
+    return chosen(host, Source(f"{folder}/fullchain.pem", f"{folder}/privkey.pem", name=NAME, **more))
+
+
+def test_they_are_not_in_the_order_and_have_json() -> None:
+    assert {step.id for step in extra()} >= {"certificate-renew", "certificate-install"}
+    assert not {step.id for step in extra()} & {step.id for step in STEPS}
+    assert as_json.plan(Plan.done("certificate-install", "is so"))["howto"] == "5.3"
+
+
+def test_renew_keeps_a_good_key(host: Host) -> None:
+    step = renewed(host, [NAME], DAYS, replace_authority=False)
+    made = plan(host, step)
+    assert made.outcome is Outcome.PENDING
+    assert [path for path in written(made) if path.startswith("/etc/mail")] == [f.SERVER_CERT]
+    assert any(path.startswith("/etc/ssl/certs/") for path in written(made))
+    assert "key stays" in " ".join(made.notes)
+
+
+def test_renew_makes_a_key_anew_that_cannot_serve(host: Host) -> None:
+    host.path(f.COMMON_KEY).write_text("spoilt\n")
+    made = plan(host, step := renewed(host, [NAME], DAYS, replace_authority=False))
+    assert written(made)[:3] == [f.SERVER_CERT, f.COMMON_KEY, CLIENT]
+    assert step.pair.key is not None
+    key_lines = step.pair.key.decode().splitlines()[1:-1]
+    shown = json.dumps(as_json.plan(made)) + repr(step) + json.dumps(step.request())
+    assert not any(line in shown for line in key_lines)
+    with pytest.raises(HostError, match="in memory only"):
+        step.again(host, json.loads(json.dumps(step.request())))
+
+
+def test_renew_puts_the_mode_of_a_key_right(host: Host) -> None:
+    host.path(f.COMMON_KEY).chmod(0o644)
+    before = host.path(f.COMMON_KEY).read_bytes()
+    made = plan(host, step := renewed(host, [NAME], DAYS, replace_authority=False))
+    assert f.COMMON_KEY in written(made)
+    assert CLIENT not in written(made)
+    assert step.pair.key == before
+    again = step.again(host, json.loads(json.dumps(step.request())))
+    assert isinstance(again, CertificateRenew)
+    assert again.pair == step.pair
+
+
+def test_a_killed_renewal_is_the_same_one_again(host: Host) -> None:
+    step = renewed(host, [NAME, "smtp.example.test"], 7, replace_authority=False)
+    again = step.again(host, json.loads(json.dumps(step.request())))
+    assert isinstance(again, CertificateRenew)
+    assert replace(again, notes=step.notes) == step
+    host.path(f.COMMON_KEY).write_bytes(new_key(host))
+    with pytest.raises(HostError, match="not the key"):
+        step.again(host, step.request())
+
+
+def test_a_key_that_changed_meanwhile_blocks(host: Host) -> None:
+    step = renewed(host, [NAME], DAYS, replace_authority=False)
+    host.path(f.COMMON_KEY).write_bytes(new_key(host))
+    assert plan(host, step).outcome is Outcome.BLOCKED
+    host.path(f.SENDMAIL_CF).write_text(CF.replace("server.crt", "other.crt"))
+    assert "changed since" in plan(host, step).reason
+
+
+def test_an_authoritys_is_not_replaced_unasked(host: Host, authority: Authority) -> None:
+    host.path(f.SERVER_CERT).write_text(authority.leaf().certificate)
+    with pytest.raises(HostError, match="from an authority"):
+        renewed(host, [NAME], DAYS, replace_authority=False)
+    assert plan(host, renewed(host, [NAME], DAYS, replace_authority=True)).outcome is Outcome.PENDING
+
+
+@pytest.mark.parametrize(
+    ("cf", "why"),
+    [
+        ("", "names no server certificate"),
+        ("O ServerCertFile=/srv/a.crt\nO ServerKeyFile=/etc/a.key\n", "not below /etc"),
+        ("O ServerCertFile=/etc/../srv/a.crt\nO ServerKeyFile=/etc/a.key\n", "not below /etc"),
+        ("O ServerCertFile=/etc/a\nO ServerKeyFile=/etc/a\n", "one file"),
+        ("O ServerCertFile=/etc/letsencrypt/live/a/b\nO ServerKeyFile=/etc/a.key\n", "certbot keeps"),
+    ],
+)
+def test_where_it_cannot_be_put_it_is_blocked(host: Host, authority: Authority, cf: str, why: str) -> None:
+    host.path(f.SENDMAIL_CF).write_text(cf)
+    made = plan(host, install(host, authority))
+    assert made.outcome is Outcome.BLOCKED
+    assert why in made.reason
+    assert made.remedy
+    if not cf:
+        assert plan(host, renewed(host, [NAME], DAYS, replace_authority=False)).reason == made.reason
+
+
+def test_nothing_is_written_through_a_link(host: Host, authority: Authority) -> None:
+    step = install(host, authority)
+    for path in (f.COMMON_KEY, CLIENT):
+        kept = host.path(path).read_bytes()
+        host.path(path).unlink()
+        host.path(path).symlink_to("elsewhere")
+        assert "symlink" in plan(host, step).reason
+        host.path(path).unlink()
+        host.path(path).write_bytes(kept)
+
+
+def test_install_writes_three_files_and_then_has_nothing_to_do(host: Host, authority: Authority) -> None:
+    step = install(host, authority)
+    made = plan(host, step)
+    assert written(made) == [f.SERVER_CERT, f.COMMON_KEY, CLIENT]
+    modes = {change.path: change.after.mode for change in made.changes if change.kind == "file"}  # type: ignore[attr-defined]
+    assert modes == {f.SERVER_CERT: 0o644, f.COMMON_KEY: 0o640, CLIENT: 0o644}
+    known = facts(host, step)
+    there = {change.path: change.after for change in made.changes if change.kind == "file"}  # type: ignore[attr-defined]
+    assert step.plan(replace(known, files={**known.files, **there}), Answers()).outcome is Outcome.DONE
+    assert step.again(host, json.loads(json.dumps(step.request()))) == step
+    host.path("/root/privkey.pem").unlink()
+    with pytest.raises(HostError, match=r"privkey\.pem"):
+        step.again(host, step.request())
+
+
+def test_other_files_behind_the_names_are_not_taken_for_the_same(host: Host, authority: Authority) -> None:
+    step = install(host, authority)
+    install(host, authority)
+    with pytest.raises(HostError, match="something else by now"):
+        step.again(host, step.request())
+
+
+def test_certbots_gets_a_hook_that_a_shell_takes(host: Host, authority: Authority) -> None:
+    made = plan(host, install(host, authority, f"/etc/letsencrypt/live/{NAME}"))
+    assert written(made)[-1] == HOOK
+    assert f"certbot runs {HOOK}" in " ".join(made.notes)
+    hook = next(change.after for change in made.changes if change.touches[0] == HOOK)  # type: ignore[attr-defined]
+    assert hook.mode == 0o755
+    checked = subprocess.run(["sh", "-n"], input=hook.content, capture_output=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, b"")
+    assert f"lineage=/etc/letsencrypt/live/{NAME}\n".encode() in hook.content
+
+
+@pytest.mark.parametrize(
+    ("mode", "folder", "key", "why"),
+    [
+        (0o640, 0o755, True, None),
+        (0o600, 0o755, True, None),
+        (0o400, 0o700, True, None),
+        (0o644, 0o755, True, "everybody may read"),
+        (0o660, 0o755, True, "may write"),
+        (0o640, 0o775, True, "its folder"),
+        (0o644, 0o755, False, None),
+        (0o664, 0o755, False, "may write"),
+    ],
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="who owns the files decides")
+def test_what_sendmail_calls_unsafe(host: Host, mode: int, folder: int, key: bool, why: str | None) -> None:
+    host.path(f.COMMON_KEY).chmod(mode)
+    host.path("/etc/mail/tls").chmod(folder)
+    found = unsafe(host, f.COMMON_KEY, TlsFiles.of(CF), key=key)
+    assert (found is None) if why is None else (found is not None and why in found)
+    if (mode, folder, key) == (0o640, 0o755, True):
+        assert "GroupReadable" in str(unsafe(host, f.COMMON_KEY, TlsFiles(), key=True))
+        os.chown(host.path(f.COMMON_KEY), 4711, 0)
+        assert "4711" in str(unsafe(host, f.COMMON_KEY, TlsFiles(), key=True))
+
+
+def test_a_link_of_debians_is_made_once(host: Host) -> None:
+    step = renewed(host, [NAME], DAYS, replace_authority=False)
+    ((path, entry),) = step.beside
+    assert entry == Entry(Kind.SYMLINK, 0o777, 0, 0, f.SERVER_CERT.encode())
+    host.path(path).parent.mkdir(parents=True)
+    host.path(path).symlink_to("anything")
+    assert renewed(host, [NAME], DAYS, replace_authority=False).beside == ()
