@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from wizard.model.plan import Check, Plan, Step
     from wizard.rehearse.outcome import Rehearsal
     from wizard.rehearse.rehearsal import Tell
-    from wizard.rollback.apply import Undone
+    from wizard.rollback.apply import RollbackResult
     from wizard.rollback.plan import Rollback
     from wizard.rollback.recovery import Recovery
     from wizard.rollback.rollback import RollbackRun
@@ -288,7 +288,7 @@ class Machine:
         report: Report,
         say: Say,
         interrupt: Interrupt,
-    ) -> Undone | None:
+    ) -> RollbackResult | None:
         """Take back what `name` names. `decide` sees what it comes to, and answers with a choice for its conflicts (it
         is then asked again), True to go, or False: nothing is changed, and None returned."""
         from snapshots.merge.three_way import Choice
@@ -302,8 +302,12 @@ class Machine:
             return work.do(made, say, interrupt) if answer else None
 
     def recover(
-        self, act: Callable[[Recovery], Undone | Run | str], report: Report, say: Say, interrupt: Interrupt
-    ) -> Undone | Run | str | None:
+        self,
+        act: Callable[[Recovery], RollbackResult | Run | str],
+        report: Report,
+        say: Say,
+        interrupt: Interrupt,
+    ) -> RollbackResult | Run | str | None:
         """Take up a killed run; None where there is none any more."""
         from wizard.rollback.recovery import Recovery
 

@@ -20,13 +20,13 @@ from wizard.console import clean
 from wizard.engine.apply import Run
 from wizard.model.events import Checked, Failed, Planned, Recorded
 from wizard.model.plan import Outcome
-from wizard.rollback.apply import Undone
+from wizard.rollback.apply import RollbackResult
 
 if TYPE_CHECKING:
     from wizard.rollback.recovery import Recovery
 
 
-Recovering = Callable[["Recovery"], "Undone | Run | str"]
+Recovering = Callable[["Recovery"], "RollbackResult | Run | str"]
 
 
 class Interrupted(Frame[None]):
@@ -140,7 +140,7 @@ keeps the host as it is now: that is recorded, and the run closed.
             if said is None:
                 raise message.error
             bad = said
-        elif isinstance(result, Undone):
+        elif isinstance(result, RollbackResult):
             bad = "; ".join(map(clean, (*result.not_undone, *((result.failed,) if result.failed else ()))))
         elif isinstance(result, Run) and result.undecided:
             bad = f"Stopped before {result.undecided}: something that works would end (the steps, with Enter, ask)."
@@ -168,7 +168,7 @@ keeps the host as it is now: that is recorded, and the run closed.
         self.query_one("#says", Static).update(words)
 
 
-def _finish(recovery: Recovery) -> Undone | Run:
+def _finish(recovery: Recovery) -> RollbackResult | Run:
     return recovery.finish()
 
 

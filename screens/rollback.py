@@ -21,7 +21,7 @@ from screens.widgets.signs import check_content
 from wizard.console import clean
 from wizard.errors import Interrupted
 from wizard.render.text import DIFF_INDENT, conflict_text, rollback_text
-from wizard.rollback.apply import Undone
+from wizard.rollback.apply import RollbackResult
 from wizard.rollback.plan import Rollback
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ is a commit too, and can itself be taken back.
         self.refresh_bindings()
         if message.error is not None:
             self._ended_badly(message.error)
-        elif isinstance(message.result, Undone):
+        elif isinstance(message.result, RollbackResult):
             self._result(message.result)
 
     def _ended_badly(self, error: Exception) -> None:
@@ -186,7 +186,7 @@ is a commit too, and can itself be taken back.
         self.query_one("#comes-to", Static).update(said)
         self._say("Escape goes back.")
 
-    def _result(self, done: Undone) -> None:
+    def _result(self, done: RollbackResult) -> None:
         parts: list[Content] = []
         if done.failed:
             parts.append(

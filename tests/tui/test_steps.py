@@ -146,7 +146,7 @@ def test_a_failed_step_says_what_was_undone_and_can_be_tried_again(
         await until(pilot, lambda: shows(app, "one failed"))
         await until(pilot, lambda: shows(app, "/etc/a is not right"))
         await until(pilot, lambda: shows(app, "hello"))
-        await until(pilot, lambda: shows(app, "Undone: /etc/a (as before)"))
+        await until(pilot, lambda: shows(app, "RollbackResult: /etc/a (as before)"))
         assert bench.text("/etc/a") == "old a\n"
         good.append(True)
         await until(pilot, lambda: not app.desk.busy)

@@ -16,7 +16,7 @@ from wizard.errors import NothingToRollBack, UsageError
 from wizard.model.events import Event
 from wizard.render import as_json
 from wizard.render.text import check_text, conflict_text, rollback_text, show
-from wizard.rollback.apply import Undone
+from wizard.rollback.apply import RollbackResult
 from wizard.rollback.plan import Rollback
 from wizard.rollback.recovery import Recovery
 from wizard.rollback.rollback import EVERYTHING, RollbackRun
@@ -129,7 +129,7 @@ def _prompt(interrupt: Interrupt, words: str) -> str:
         return ""
 
 
-def _result(made: Rollback, done: Undone) -> None:
+def _result(made: Rollback, done: RollbackResult) -> None:
     for check in done.checks:
         out(check_text(check))
     if done.failed:
@@ -178,7 +178,7 @@ def _wanted(told: Unfinished) -> list[str]:
     return [str(step) for step in steps] if isinstance(steps, list) else []
 
 
-def _recovered(done: Undone, word: str) -> int:
+def _recovered(done: RollbackResult, word: str) -> int:
     for line in done.undone:
         out(f"  undone: {clean(line)}")
     for line in (*done.left, *done.not_undone, *((done.failed,) if done.failed else ())):
@@ -224,7 +224,7 @@ def _say(arguments: argparse.Namespace, act: Callable[[], None]) -> None:
         act()
 
 
-def _print_json(arguments: argparse.Namespace, made: Rollback, done: Undone | None) -> int:
+def _print_json(arguments: argparse.Namespace, made: Rollback, done: RollbackResult | None) -> int:
     if arguments.json:
         out(as_json.dumps(**as_json.rollback(made, done)))
     return 0

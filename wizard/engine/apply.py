@@ -82,7 +82,15 @@ class Resume:
 
 @dataclass
 class Session:
-    """One apply at work: the steps one after the other, and the way back when one of them fails."""
+    """One apply at work. Each step goes
+
+        planned  --nothing to do-->  reported
+        planned  --declined-->  skipped
+        planned  --blocked, or something would end that nobody accepted-->  the run ends before it
+        planned  --decided-->  journal open  --changes, checks-->  recorded (one commit), the next step
+        journal open  --anything fails, or is declined half-way-->  undone; the run ends where it failed
+
+    The journal knows the step from `begin` to `settled`; what could not be undone keeps it open for `recover`."""
 
     engine: Planner
     recorder: Recorder

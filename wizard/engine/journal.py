@@ -52,7 +52,17 @@ class Unfinished:
 
 
 class Journal:
-    """The journal of the run at work. Every method that writes raises OSError; then the move must not be made."""
+    """The journal of the run at work.
+
+    States, and the calls between them:
+
+        no run  --begin-->  between steps  --step-->  in hand  --change, as often as needed-->  in hand
+        in hand  --settled (recorded, or undone)-->  between steps
+        between steps  --finish-->  no run (the file is gone)
+        in hand  --finish-->  left open: what could not be undone; a new start finds the file, as after a kill
+
+    `close` ends it in any state: the host is as one of the two ends. Each line is on the disk before the method returns;
+    every method that writes raises OSError, and then the move must not be made."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -142,7 +152,7 @@ def unfinished(path: Path) -> Unfinished | None:
     except OSError as error:
         raise JournalError(f"the journal {path} cannot be read: {error.strerror}") from error
     try:
-        return _told(content.split(b"\n")[:-1])
+        return _read(content.split(b"\n")[:-1])
     except NewerError as error:
         raise JournalError(
             f"the journal {path} was written by a newer msa-wizard ({error}). Nothing was changed; run `recover` of that "
@@ -167,7 +177,7 @@ def _content(path: Path) -> bytes:
         return file.readall()
 
 
-def _told(lines: list[bytes]) -> Unfinished | None:
+def _read(lines: list[bytes]) -> Unfinished | None:
     """Raises NewerError, and ValueError for a line that is not as it should be."""
     if not lines:
         return None

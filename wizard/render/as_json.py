@@ -12,7 +12,7 @@ from wizard.model.events import Event, Failed
 from wizard.model.plan import Check, Ending, Plan
 
 if TYPE_CHECKING:
-    from wizard.rollback.apply import Undone
+    from wizard.rollback.apply import RollbackResult
     from wizard.rollback.plan import Rollback
 
 SCHEMA = 1
@@ -81,7 +81,7 @@ def run(made: Run, events: Sequence[Event]) -> dict[str, object]:
     }
 
 
-def rollback(made: Rollback, done: Undone | None) -> dict[str, object]:
+def rollback(made: Rollback, done: RollbackResult | None) -> dict[str, object]:
     """What taking back comes to, and (unless it was only asked for) what came of it."""
     target = made.target
     return {

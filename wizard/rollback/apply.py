@@ -44,7 +44,7 @@ _MC, _CF = f.SENDMAIL_MC.lstrip("/"), f.SENDMAIL_CF.lstrip("/")
 
 
 @dataclass
-class Undone:
+class RollbackResult:
     """What a rollback came to: `failed` says why it was itself undone, `not_undone` what of it could not be."""
 
     commit: str | None = None
@@ -57,7 +57,12 @@ class Undone:
 
 @dataclass
 class RollbackSession:
-    """Does what a Rollback says, with the journal open."""
+    """Does what a Rollback says, with the journal open:
+
+        others' work recorded -> packages -> files -> units and rules -> sendmail.cf and maps made again
+        -> services -> a look at the listeners -> one commit
+
+    Whatever fails before the commit undoes all of it; in a recovery (`over`) it stays, and the next one goes on from here."""
 
     host: Host
     store: Store
@@ -81,7 +86,7 @@ class RollbackSession:
     _down: bool = field(default=False, init=False)
     """Whether sendmail did not start, and may stay so."""
 
-    def run(self, rollback: Rollback, facts: Facts) -> Undone:
+    def run(self, rollback: Rollback, facts: Facts) -> RollbackResult:
         """Roll back, look, record: one commit. What fails, or leaves the daemon without a listener that it had, is
         undone. Raises OSError when the journal cannot be written; then nothing was changed."""
         self._head = rollback.reversal.head
@@ -96,7 +101,7 @@ class RollbackSession:
         except Exception as error:
             # Whatever it was, also a mistake of ours: it is rolled back whole, or not at all.
             why = str(error) or type(error).__name__
-            done = Undone(failed=why) if self.over else self._undo(why, facts, self._head)
+            done = RollbackResult(failed=why) if self.over else self._undo(why, facts, self._head)
             if isinstance(error, ChangeError | HostError | StoreError | OSError):
                 return done
             raise
@@ -104,7 +109,7 @@ class RollbackSession:
         self.recorder.drift()  # what others did meanwhile
         forget()
         checks = [] if rollback.target.everything else _checks(rollback, now)
-        return Undone(commit, checks, tuple(left))
+        return RollbackResult(commit, checks, tuple(left))
 
     def _roll_back(self, rollback: Rollback, facts: Facts, left: list[str]) -> None:
         for stop in rollback.stops:
@@ -297,7 +302,7 @@ class RollbackSession:
             self._head,
         )
 
-    def _undo(self, why: str, before: Facts, head: str) -> Undone:
+    def _undo(self, why: str, before: Facts, head: str) -> RollbackResult:
         undone, not_undone = undo_effects(self.recorder, self.done.effects, head, self.say, self.journal)
         if not not_undone:
             ran = set(running(before))
@@ -308,7 +313,7 @@ class RollbackSession:
                 self.journal.settled()
             except ChangeError as error:
                 not_undone = (str(error),)
-        return Undone(failed=why, undone=undone, not_undone=not_undone)
+        return RollbackResult(failed=why, undone=undone, not_undone=not_undone)
 
 
 def _failed(checks: Sequence[Check]) -> list[str]:

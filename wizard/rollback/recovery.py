@@ -34,7 +34,7 @@ from wizard.model.events import Report
 from wizard.model.plan import Effect
 from wizard.packages.apt import settle
 from wizard.packages.witness import forget
-from wizard.rollback.apply import RollbackSession, Undone, restart_stale
+from wizard.rollback.apply import RollbackResult, RollbackSession, restart_stale
 from wizard.rollback.plan import prepare
 from wizard.system.host import MARK, Host, Say
 
@@ -59,42 +59,42 @@ class Recovery:
     host: Host
     store: Store
     journal: Journal
-    told: Unfinished
+    killed: Unfinished
     report: Report
     say: Say
     interrupt: Callable[[], None]
 
     def __post_init__(self) -> None:
-        self.recorder = Recorder(self.host, self.store, self.told.run, self.report)
-        self.recorder.started_with = self.told.request.get("started_with") is not False
+        self.recorder = Recorder(self.host, self.store, self.killed.run, self.report)
+        self.recorder.started_with = self.killed.request.get("started_with") is not False
 
-    def undo(self) -> Undone:
+    def undo(self) -> RollbackResult:
         """Everything as it was before the run; one commit where steps of it had been recorded."""
         self._begin()
         if self.store.head() is None:
-            return Undone(not_undone=(_GONE,))
+            return RollbackResult(not_undone=(_GONE,))
         return self._ended(self._all_undone())
 
-    def _all_undone(self) -> Undone:
-        done = Undone()
-        if self._in_hand() and self.told.step != AGAIN:
-            done = self._in_hand_undone()
-        if self.told.step == AGAIN:
+    def _all_undone(self) -> RollbackResult:
+        result = RollbackResult()
+        if self._in_hand() and self.killed.step != AGAIN:
+            result = self._in_hand_undone()
+        if self.killed.step == AGAIN:
             self._record_others()
-        elif not done.not_undone:
+        elif not result.not_undone:
             self.recorder.drift()  # what differs now is of others, who were at work meanwhile
         commits = self._recorded()
-        if commits and not done.not_undone:
+        if commits and not result.not_undone:
             later = self._steps_rolled_back(commits)
-            done = dataclasses.replace(later, undone=(*done.undone, *later.undone))
-        if self.told.operation == "rollback" and not (done.not_undone or done.failed):
+            result = dataclasses.replace(later, undone=(*result.undone, *later.undone))
+        if self.killed.operation == "rollback" and not (result.not_undone or result.failed):
             try:
                 restart_stale(
-                    self.host, [str(name) for name in _list(self.told.request["running"])], self.say
+                    self.host, [str(name) for name in _list(self.killed.request["running"])], self.say
                 )
             except ChangeError as error:
-                done = dataclasses.replace(done, not_undone=(*done.not_undone, str(error)))
-        return done
+                result = dataclasses.replace(result, not_undone=(*result.not_undone, str(error)))
+        return result
 
     def accept(self) -> str:
         """The host stays as it is: that is recorded, and the journal closed. Returns the short id of the commit."""
@@ -102,15 +102,15 @@ class Recovery:
         if self.store.head() is None:
             self.recorder.baseline()
         self.recorder.drift()
-        left = self.told.step or "nothing in particular"
-        commit = self.recorder.note(f"Accepted as it is, with {left} half-done", self.told.step, "recover")
+        left = self.killed.step or "nothing in particular"
+        commit = self.recorder.note(f"Accepted as it is, with {left} half-done", self.killed.step, "recover")
         self.journal.close()
         forget()
         return commit
 
-    def finish(self) -> Undone | Run:
+    def finish(self) -> RollbackResult | Run:
         """Go on with it; what was changed for a while is put back, for there is nothing to go on with."""
-        match self.told.operation:
+        match self.killed.operation:
             case "apply":
                 return self.finish_apply()
             case for_a_while.OPERATION:
@@ -123,7 +123,7 @@ class Recovery:
         self._begin()
         engine = self._engine()
         kept: tuple[Effect, ...] = ()
-        if self.told.step == AGAIN:  # that is ended first, and then all of it done again
+        if self.killed.step == AGAIN:  # that is ended first, and then all of it done again
             _must_be_whole(self._all_undone())
         elif self._in_hand():
             kept = self._kept()
@@ -131,8 +131,8 @@ class Recovery:
                 _must_be_whole(self._in_hand_undone())
         if not kept:  # else the journal still knows what was there before the packages
             self.journal.settled()
-        resume = Resume(self.told.run, self.told.step, kept, self.recorder.started_with)
-        wanted = [str(item) for item in _list(self.told.request["wanted"])]
+        resume = Resume(self.killed.run, self.killed.step, kept, self.recorder.started_with)
+        wanted = [str(x) for x in _list(self.killed.request["wanted"])]
         run = engine.apply(
             self.store, self.journal, wanted, lambda _step, _plan: True, self.interrupt, resume
         )
@@ -142,10 +142,10 @@ class Recovery:
 
     def _engine(self) -> Engine:
         """That of the killed run, with its steps. Raises HostError when one of them cannot be made again."""
-        extra_steps = self.told.request.get("extra")
+        extra_steps = self.killed.request.get("extra")
         try:
-            answers = answers_from(self.told.request["answers"])
-            answers = dataclasses.replace(answers, accept=(*answers.accept, *self.told.accepted))
+            answers = answers_from(self.killed.request["answers"])
+            answers = dataclasses.replace(answers, accept=(*answers.accept, *self.killed.accepted))
             if extra_steps is None:
                 return Engine(self.host, answers, self.report)
             steps = [find(name).again(self.host, kept) for name, kept in extra_steps]  # type: ignore[attr-defined]
@@ -159,31 +159,31 @@ class Recovery:
             ) from error
         return Engine(self.host, answers, self.report, steps)
 
-    def finish_rollback(self) -> Undone:
+    def finish_rollback(self) -> RollbackResult:
         """The rollback is done once more from the commit it began at: the same in every detail."""
         self._begin()
-        request = self.told.request
-        done = Undone()
+        request = self.killed.request
+        result = RollbackResult()
         if not self._recorded():
             self._record_others()
             commits = tuple(self.store.find(str(item)) for item in _list(request["commits"]))
             steps, dependents = (tuple(map(str, _list(request[name]))) for name in ("steps", "dependents"))
             target = Target(commits, steps, dependents, bool(request["everything"]))
-            done = self._rolled_back(target, request["choice"], "rollback")
-        return self._ended(done)
+            result = self._rolled_back(target, request["choice"], "rollback")
+        return self._ended(result)
 
     def _begin(self) -> None:
-        if self.told.operation == for_a_while.OPERATION:
+        if self.killed.operation == for_a_while.OPERATION:
             for_a_while.settled(self.host)
         self._survivors()
         with contextlib.suppress(HostError):  # on a host without dpkg there is nothing to settle
             settle(self.host, self.say)
         with contextlib.suppress(HostError):  # a killed recovery may have brought units back, and not said so
             reload_units(self.host, ("etc/systemd/",))
-        self.journal.begin("recover", self.told.run, self.recorder.who, self.told.head, {})
-        for item in self.store.pending():
-            if is_temporary(item.path):
-                self.host.remove(f"/{item.path}")
+        self.journal.begin("recover", self.killed.run, self.recorder.who, self.killed.head, {})
+        for change in self.store.pending():
+            if is_temporary(change.path):
+                self.host.remove(f"/{change.path}")
         for folder in {path.rpartition("/")[0] for path in self.store.declared}:
             for name in self.host.names(folder):
                 if is_temporary(name):
@@ -207,14 +207,14 @@ class Recovery:
 
     def _in_hand(self) -> bool:
         """Whether a step was begun, and not recorded: the line that says so may not have got to the disk."""
-        if self.told.step is None:
+        if self.killed.step is None:
             return False
-        newer = itertools.takewhile(lambda commit: commit.id != self.told.step_head, self.store.history())
+        newer = itertools.takewhile(lambda commit: commit.id != self.killed.step_head, self.store.history())
         # What others did is committed on the way back, too: that records no step.
-        return all(commit.run != self.told.run or commit.operation == "drift" for commit in newer)
+        return all(commit.run != self.killed.run or commit.operation == "drift" for commit in newer)
 
     def _effects(self) -> list[Effect]:
-        records: list[Any] = [change["expected"] for change in self.told.changes]
+        records: list[Any] = [change["expected"] for change in self.killed.changes]
         effects = [effect for record in records if (effect := self._recalled(record)) is not None]
         before = [effect for effect in effects if isinstance(effect, PackagesBefore)]
         others = [effect for effect in effects if not isinstance(effect, PackagesBefore)]
@@ -225,7 +225,7 @@ class Recovery:
         if record["kind"] != "file" or "after" in record:
             return recall(record)
         path = str(record["path"])
-        before = self.store.entry(self.told.step_head, path.lstrip("/"))
+        before = self.store.entry(self.killed.step_head, path.lstrip("/"))
         return FileEffect(path, before, self.host.entry(path))
 
     def _record_others(self) -> None:
@@ -252,16 +252,16 @@ class Recovery:
         others = [effect for effect in self._effects() if not isinstance(effect, PackagesBefore)]
         return (*others, before[0].since(self.host))
 
-    def _in_hand_undone(self) -> Undone:
-        self.say(f"undoing what {self.told.step} had begun")
+    def _in_hand_undone(self) -> RollbackResult:
+        self.say(f"undoing what {self.killed.step} had begun")
         undone, not_undone = undo_effects(
-            self.recorder, self._effects(), self.told.step_head, self.say, self.journal
+            self.recorder, self._effects(), self.killed.step_head, self.say, self.journal
         )
         if not not_undone and any(isinstance(each, RulesEffect) and each.confirm for each in self._effects()):
             self.recorder.note(
-                f"{self.told.step}: rolled back, the run ended before it was confirmed", self.told.step
+                f"{self.killed.step}: rolled back, the run ended before it was confirmed", self.killed.step
             )
-        return Undone(undone=undone, not_undone=not_undone)
+        return RollbackResult(undone=undone, not_undone=not_undone)
 
     def _recorded(self) -> list[Commit]:
         """The commits of the run that are in force, newest first."""
@@ -269,20 +269,20 @@ class Recovery:
         return [
             commit
             for commit in standing(history)
-            if commit.run == self.told.run and commit.operation == self.told.operation
+            if commit.run == self.killed.run and commit.operation == self.killed.operation
         ]
 
-    def _steps_rolled_back(self, commits: list[Commit]) -> Undone:
+    def _steps_rolled_back(self, commits: list[Commit]) -> RollbackResult:
         steps = tuple(dict.fromkeys(commit.step for commit in reversed(commits) if commit.step))
         return self._rolled_back(Target(tuple(commits), steps, (), everything=True), None, AGAIN)
 
-    def _rolled_back(self, target: Target, choice: object, operation: str) -> Undone:
+    def _rolled_back(self, target: Target, choice: object, operation: str) -> RollbackResult:
         from snapshots.merge.three_way import Choice
 
         facts = look(self.host)
-        choice_made = Choice(str(choice)) if choice else None
+        decided = Choice(str(choice)) if choice else None
         as_found = target.everything and operation == "rollback"
-        rollback = prepare(self.host, self.store, facts, target, choice_made, as_found=as_found)
+        rollback = prepare(self.host, self.store, facts, target, decided, as_found=as_found)
         if rollback.reversal.conflicts:
             rollback = prepare(
                 *(self.host, self.store, facts, target, Choice.KEEP), asked_apt=True, as_found=as_found
@@ -296,12 +296,12 @@ class Recovery:
         )
         return session.run(rollback, facts)
 
-    def _ended(self, done: Undone) -> Undone:
+    def _ended(self, result: RollbackResult) -> RollbackResult:
         """The journal is closed, unless something is still half-made: then the next recovery tries again."""
-        if not (done.not_undone or done.failed):
+        if not (result.not_undone or result.failed):
             self.journal.close()
             forget()
-        return done
+        return result
 
 
 def marked(host: Host) -> dict[int, str]:
@@ -321,8 +321,8 @@ def marked(host: Host) -> dict[int, str]:
     return names
 
 
-def _must_be_whole(done: Undone) -> None:
-    wrong = [*done.not_undone, *((done.failed,) if done.failed else ())]
+def _must_be_whole(result: RollbackResult) -> None:
+    wrong = [*result.not_undone, *((result.failed,) if result.failed else ())]
     if wrong:
         raise HostError(f"what the interrupted run had begun could not be undone: {'; '.join(wrong)}")
 

@@ -16,7 +16,7 @@ from wizard.gather.host import look
 from wizard.mends.catalogue import extra
 from wizard.model.events import Report
 from wizard.model.facts import Facts
-from wizard.rollback.apply import RollbackSession, Undone, running
+from wizard.rollback.apply import RollbackResult, RollbackSession, running
 from wizard.rollback.plan import Rollback, prepare
 from wizard.rollback.targets import after, everything, of_commit, of_step
 from wizard.steps import STEPS
@@ -78,7 +78,7 @@ class RollbackRun:
             as_found=target.everything,
         )
 
-    def do(self, rollback: Rollback, say: Say, interrupt: Callable[[], None]) -> Undone:
+    def do(self, rollback: Rollback, say: Say, interrupt: Callable[[], None]) -> RollbackResult:
         """Do what `prepared` said, with the journal open. Raises OSError, Interrupted."""
         assert self._facts is not None, "prepare it first"
         request: dict[str, object] = {
