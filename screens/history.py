@@ -18,7 +18,7 @@ from screens.widgets.diff_text import diff_content
 from screens.widgets.folding import folded
 from snapshots.errors import StoreError
 from wizard.console import clean
-from wizard.engine.in_force import standing
+from wizard.engine.in_force import commits_in_force
 
 if TYPE_CHECKING:
     from snapshots.store import Commit
@@ -90,7 +90,7 @@ maps) in full, or folds them again.
 
     def _show(self, commits: Sequence[Commit]) -> None:
         self._commits = tuple(commits)
-        force = {item.id for item in standing(commits)}
+        force = {item.id for item in commits_in_force(commits)}
         rows, chosen = self._rows, self._rows.cursor_row
         cells = [_row(item, item.id in force) for item in commits]
         rows.clear(columns=True)

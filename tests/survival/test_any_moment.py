@@ -24,7 +24,7 @@ from tests.survival.test_any_sequence import STEPS
 from tests.survival.visitor import Visit, beside_apt, diary, visited
 from tests.survival.visits import FRESH, looks
 from tests.survival.work import Work, prepare
-from wizard.engine.in_force import standing
+from wizard.engine.in_force import commits_in_force
 
 EXAMPLES = 25
 LENGTH = {"apply": 1150, "step": 200, "rollback": 250, "all": 560, "recover": 500, "finish": 600}
@@ -62,7 +62,7 @@ class Running:
             case "step":
                 return ("apply", STEPS[self.which % len(STEPS)], "--yes")
             case "rollback":
-                found = standing(machine.store.history()) if machine.store.head() else []
+                found = commits_in_force(machine.store.history()) if machine.store.head() else []
                 names = [commit.id for commit in found if commit.operation == "apply"] or ["install"]
                 return ("rollback", names[self.which % len(names)], "--yes", "--on-conflict=keep")
             case "all":

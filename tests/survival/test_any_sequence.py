@@ -23,7 +23,7 @@ from tests.survival.admin import Edit, metadata
 from tests.survival.fake_host import FakeHost
 from tests.survival.fake_steps import steps
 from tests.survival.machine import Machine, Wizard, make_machine, not_the_same
-from wizard.engine.in_force import standing
+from wizard.engine.in_force import commits_in_force
 
 DONE, FAILED, USAGE, CANNOT, CONFLICT = 0, 1, 2, 3, 4
 GENERATED = ("etc/mail/sendmail.cf", "etc/mail/access.db", "etc/mail/databases")
@@ -89,7 +89,7 @@ class AnySequence(RuleBasedStateMachine):
     @property
     def stands(self) -> list[str]:
         """The steps that are applied, each once."""
-        found = (commit.step for commit in standing(self.history) if commit.operation == "apply")
+        found = (commit.step for commit in commits_in_force(self.history) if commit.operation == "apply")
         return list(dict.fromkeys(filter(None, found)))
 
     @property

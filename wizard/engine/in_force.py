@@ -28,7 +28,7 @@ class Target:
         return named or " ".join(commit.short for commit in self.commits)
 
 
-def standing(history: Iterable[Commit]) -> list[Commit]:
+def commits_in_force(history: Iterable[Commit]) -> list[Commit]:
     """Of the commits `history` (newest first) those whose change is in force, newest first.
 
     A rollback takes the commits that it names out of force; taking back a rollback brings them into force again."""
@@ -43,4 +43,4 @@ def standing(history: Iterable[Commit]) -> list[Commit]:
 
 def applied(history: Iterable[Commit]) -> list[Commit]:
     """Of the commits that stand those that applied a step, newest first."""
-    return [commit for commit in standing(history) if commit.operation == "apply"]
+    return [commit for commit in commits_in_force(history) if commit.operation == "apply"]

@@ -22,7 +22,7 @@ from wizard.changes.service import reload_units
 from wizard.engine import temporary as for_a_while
 from wizard.engine.apply import Resume, Run
 from wizard.engine.engine import Engine
-from wizard.engine.in_force import Target, standing
+from wizard.engine.in_force import Target, commits_in_force
 from wizard.engine.journal import Journal, Unfinished
 from wizard.engine.recorder import Recorder
 from wizard.engine.undo import undo_effects
@@ -268,7 +268,7 @@ class Recovery:
         history = list(self.store.history())
         return [
             commit
-            for commit in standing(history)
+            for commit in commits_in_force(history)
             if commit.run == self.killed.run and commit.operation == self.killed.operation
         ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from wizard.engine.in_force import Target, applied, standing
+from wizard.engine.in_force import Target, applied, commits_in_force
 from wizard.errors import NothingToRollBack
 from wizard.mends.catalogue import extra
 from wizard.steps import STEPS
@@ -64,7 +64,7 @@ def of_commit(history: Sequence[Commit], commit: Commit) -> Target:
     """One commit; where it applied a step, with the steps applied after it that need that step.
 
     Raises NothingToRollBack."""
-    force = standing(history)
+    force = commits_in_force(history)
     if commit.operation == "baseline":
         raise NothingToRollBack(
             f"{commit.short} is the host as it was found; `rollback --all` goes back to it"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapshots.store import Author, Commit
-from wizard.engine.in_force import standing
+from wizard.engine.in_force import commits_in_force
 from wizard.errors import NothingToRollBack
 from wizard.mends.catalogue import extra
 from wizard.rollback.targets import FOLLOWING, everything, needing, of_commit, of_step
@@ -50,7 +50,7 @@ class History:
         return [self.add("apply", step) for step in steps]
 
     def stands(self) -> list[str | None]:
-        return [each.step for each in standing(self.commits) if each.operation == "apply"]
+        return [each.step for each in commits_in_force(self.commits) if each.operation == "apply"]
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_rollback_of_a_rollback_of_a_rollback(history: History, times: int) ->
     for _ in range(times):
         last = history.add("rollback", None, last)
     assert history.stands() == ([] if times % 2 else ["install"])
-    assert last in standing(history.commits)
+    assert last in commits_in_force(history.commits)
 
 
 def test_a_step_applied_again_stands_once_more_and_goes_with_all_its_commits(history: History) -> None:
@@ -86,7 +86,10 @@ def test_what_was_applied_once_more_stays_when_the_rollback_before_it_is_taken_b
     gone = history.add("rollback", "firewall", first)
     second = history.applied("firewall")[0]
     history.add("rollback", None, gone)
-    assert [each for each in standing(history.commits) if each.operation == "apply"] == [second, first]
+    assert [each for each in commits_in_force(history.commits) if each.operation == "apply"] == [
+        second,
+        first,
+    ]
 
 
 def test_install_takes_every_step_with_it(history: History) -> None:
@@ -159,12 +162,12 @@ def test_what_stands_is_what_a_count_says(moves: list[tuple[bool, int]]) -> None
     """A commit stands while those that take it back and stand themselves are none."""
     history = History()
     for back, number in moves:
-        force = [each for each in standing(history.commits) if each.operation != "baseline"]
+        force = [each for each in commits_in_force(history.commits) if each.operation != "baseline"]
         if back and force:
             history.add("rollback", None, force[number % len(force)])
         else:
             history.applied(ALL[number % len(ALL)])
-    ids = {each.id for each in standing(history.commits)}
+    ids = {each.id for each in commits_in_force(history.commits)}
     for each in history.commits:
         against = [other for other in history.commits if each.id in other.reverts and other.id in ids]
         assert (each.id in ids) == (not against)
