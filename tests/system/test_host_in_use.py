@@ -119,7 +119,7 @@ def test_work_while_packages_go(machine: BootMachine, way: str) -> None:
         way == "apply"
     ):  # before apt has failed Debian's own scripts edit sendmail.mc, and lose what is saved beside them
         debian.put("/etc/apt/apt.conf.d/99hook", f"{FAILS_ONCE}\n")
-        work = f"until [ -e /run/hook ]; do sleep 0.01; done\n{work}"
+        work = f"while kill -0 $pid && [ ! -e /run/hook ]; do sleep 0.01; done\n{work}"
     else:
         apply(debian)
     debian.run(f"setsid {WIZARD} {way} --yes >/root/log 2>&1 & pid=$!\n{work}", timeout=600)
