@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from docs import generate
-from tests.steps.recorded import file, machine
 from tests.unit.named_commands import ANY, complaints, every_file, examples, misused, sentences
+from tests.unit.steps.recorded import file, machine
 from tests.unit.troubleshoot.pictures import CF, picture
 from wizard import errors
 from wizard.changes import FileChange
