@@ -7,6 +7,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+from wizard import __version__
+
 TOP = Path(__file__).resolve().parents[2]
 
 
@@ -21,7 +23,7 @@ def test_the_wheel_holds_the_program_and_its_templates(tmp_path: Path) -> None:
             (checkout / name).write_bytes((TOP / name).read_bytes())
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path), str(checkout)], check=True)
-    wheel = next(tmp_path.glob("msa_wizard-*.whl"))
+    wheel = next(tmp_path.glob(f"msa_wizard-{__version__}-*.whl"))
     with zipfile.ZipFile(wheel) as held:
         names = set(held.namelist())
     for folder, pattern in (
@@ -44,4 +46,4 @@ def test_the_wheel_holds_the_program_and_its_templates(tmp_path: Path) -> None:
     shown = subprocess.run(
         [str(tmp_path / "venv/bin/msa-wizard"), "--version"], capture_output=True, text=True, check=True
     )
-    assert shown.stdout.startswith("msa-wizard 0.")
+    assert shown.stdout == f"msa-wizard {__version__}\n"

@@ -1,4 +1,4 @@
-"""A command that writes files below /etc, run so that exactly what it writes is known (DESIGN.md, Provenance).
+"""A command that writes files below /etc, run so that exactly what it writes is known (docs/provenance.md).
 
 It runs in a private view of the host, in which nobody else's work can be and from which nothing gets out. What it wrote
 there is compared with the host as the command saw it, and then written to the host as any other change is. Where

@@ -39,7 +39,7 @@ ETC_MAIL = (
     "/etc/cron.d/sendmail",
     "/etc/aliases",
 )
-"""What Debian's update_* scripts and sendmailconfig write (DEBIAN.md section sendmail)."""
+"""What Debian's update_* scripts and sendmailconfig write (docs/debian.md section sendmail)."""
 
 
 _MADE = re.compile(

@@ -1,6 +1,6 @@
 """Live rules of a firewall: added beside what others have there, known again by their mark, and taken out alone.
 
-No firewall is reloaded for it: that would flush the rules of fail2ban and docker (DEBIAN.md section Firewalls)."""
+No firewall is reloaded for it: that would flush the rules of fail2ban and docker (docs/debian.md section Firewalls)."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from wizard.system.services import rc_enabled
 from wizard.system.sockets import listeners
 
 DEADLINE = 180.0
-"""Seconds for one service command: a sendmail with an unresolvable name takes 60 (DEBIAN.md trap 8)."""
+"""Seconds for one service command: a sendmail with an unresolvable name takes 60 (docs/debian.md trap 8)."""
 
 _NOT_LOADED = 5
 """systemctl's exit status for a unit that is not there (systemctl(1)): it does not run, either."""
@@ -77,7 +77,7 @@ class ServiceEffect:
 
 @dataclass(frozen=True)
 class ServiceChange:
-    """Restart `name` (which starts it too, DEBIAN.md trap 3) or stop it, and enable it at boot if `enable`."""
+    """Restart `name` (which starts it too, docs/debian.md trap 3) or stop it, and enable it at boot if `enable`."""
 
     name: str
     init: Init

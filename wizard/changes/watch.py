@@ -41,7 +41,7 @@ class WatchEffect:
 @dataclass(frozen=True)
 class WatchChange:
     """For `seconds` every listener of sendmail.cf must greet: sendmail ends 45 s after one that it could not open, and a
-    wedged one shows only when it is asked (DEBIAN.md trap 2)."""
+    wedged one shows only when it is asked (docs/debian.md trap 2)."""
 
     seconds: int
 

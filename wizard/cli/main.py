@@ -1,4 +1,4 @@
-"""The command line: arguments in, engine calls, text or JSON out; no decisions of its own (DESIGN.md section 5)."""
+"""The command line: arguments in, engine calls, text or JSON out; no decisions of its own (docs/manual.md)."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def define_value(text: str, name: str) -> str | None:
     """What the file's own defines make of `name` in the end, quotes taken off.
 
     None where it has no live define, where an undefine comes last, and where the last one stands above the include of
-    Debian's sasl.m4 or starttls.m4 that sets the same name again (DEBIAN.md trap 10)."""
+    Debian's sasl.m4 or starttls.m4 that sets the same name again (docs/debian.md trap 10)."""
     document = read(text)
     setting = _in_force(document, name)
     return None if setting is None or setting.value is None else document.expanded(setting.value)
@@ -71,7 +71,7 @@ def add_include(text: str, path: str, block: str) -> str:
     """`block`, which includes `path`, put in before the MAILER lines, unless a live include of it is anywhere.
 
     What Debian's files set overrides what stands above their include: so they go above the first line by which the file
-    sets the same name itself (DEBIAN.md trap 14)."""
+    sets the same name itself (docs/debian.md trap 14)."""
     wanted = posixpath.normpath(path)
     if wanted in map(posixpath.normpath, includes(text)):
         return text

@@ -1,4 +1,4 @@
-"""Looks for firewalls: what is installed, whether it is at work, and its rules, on disk and live (DEBIAN.md section Firewalls)."""
+"""Looks for firewalls: what is installed, whether it is at work, and its rules, on disk and live (docs/debian.md section Firewalls)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from wizard.system.host import Host
 
 ARCHIVES = "/var/cache/apt/archives"
 WANTED = ("sendmail", "sasl2-bin", "libsasl2-modules")
-"""What howto 2.1 installs, and libsasl2-modules, without which no AUTH is offered (DEBIAN.md trap 4)."""
+"""What howto 2.1 installs, and libsasl2-modules, without which no AUTH is offered (docs/debian.md trap 4)."""
 
 _SHIPPED = {
     "sendmail-cf": {"./usr/share/sendmail/cf/debian/sendmail.mc": f.SENDMAIL_MC},

@@ -1,4 +1,4 @@
-"""Debian's own certificate made anew, and its key closed to others (howto 5.3; DEBIAN.md section sendmail)."""
+"""Debian's own certificate made anew, and its key closed to others (howto 5.3; docs/debian.md section sendmail)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The qualified name of this host in /etc/hosts (DEBIAN.md trap 8)."""
+"""The qualified name of this host in /etc/hosts (docs/debian.md trap 8)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""/etc/pam.d/smtp, which saslauthd asks (DEBIAN.md section saslauthd)."""
+"""/etc/pam.d/smtp, which saslauthd asks (docs/debian.md section saslauthd)."""
 
 from __future__ import annotations
 

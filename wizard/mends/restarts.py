@@ -1,4 +1,4 @@
-"""Restarts of a daemon that is there and does not answer, or has not read what was changed (DEBIAN.md trap 3)."""
+"""Restarts of a daemon that is there and does not answer, or has not read what was changed (docs/debian.md trap 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""saslauthd's socket where sendmail asks, open to sendmail, and no cache of old passwords (DEBIAN.md trap 11)."""
+"""saslauthd's socket where sendmail asks, open to sendmail, and no cache of old passwords (docs/debian.md trap 11)."""
 
 from __future__ import annotations
 

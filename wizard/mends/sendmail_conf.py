@@ -1,4 +1,4 @@
-"""HANDS_OFF in sendmail.conf (DEBIAN.md trap 12)."""
+"""HANDS_OFF in sendmail.conf (docs/debian.md trap 12)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ MECHANISMS = ("pam", "shadow", "getpwent", "sasldb", "ldap", "kerberos5", "rimap
 """What Debian's saslauthd can ask (/etc/default/saslauthd)."""
 
 SERVABLE = ("LOGIN", "PLAIN")
-"""The SASL mechanisms saslauthd can serve: it needs the password itself (DEBIAN.md trap 7)."""
+"""The SASL mechanisms saslauthd can serve: it needs the password itself (docs/debian.md trap 7)."""
 
 MAX_FILE = 64 * 1024
 _MAX_LINE = 4096

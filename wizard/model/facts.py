@@ -72,7 +72,7 @@ READ = (
 """The paths whose entries are part of the facts."""
 
 DECLARED = (SASL_LINK.lstrip("/"), SASLPASSWD_CONF.lstrip("/"))
-"""The paths outside /etc that a step may write (DEBIAN.md section sendmail)."""
+"""The paths outside /etc that a step may write (docs/debian.md section sendmail)."""
 
 MTA_PACKAGES = (
     "postfix",
@@ -103,7 +103,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Service:
-    """A service as the init system sees it. `active` is its word, which DEBIAN.md trap 3 forbids to believe."""
+    """A service as the init system sees it. `active` is its word, which docs/debian.md trap 3 forbids to believe."""
 
     name: str
     exists: bool = False

@@ -1,4 +1,4 @@
-"""The nouns everything else speaks in: Step, Plan, Change, Effect, Check (DESIGN.md sections 1 and 3)."""
+"""The nouns everything else speaks in: Step, Plan, Change, Effect, Check (docs/architecture.md)."""
 
 from __future__ import annotations
 

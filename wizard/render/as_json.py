@@ -1,4 +1,4 @@
-"""Plans, runs and checks as JSON, `"schema": 1` (DESIGN.md section 5)."""
+"""Plans, runs and checks as JSON, `"schema": 1` (docs/json.md)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _UNEXPANDED = re.compile(
 )
 _NAMED = re.compile(r"O\s+[A-Za-z0-9.]+|[DCF](?:\{[^}]*\}|.)|K\S+")
 SMALLEST = 20_000
-"""A sendmail.cf in bytes; about 65 KB is normal, 7 KB is what a failed m4 leaves (DEBIAN.md trap 1)."""
+"""A sendmail.cf in bytes; about 65 KB is normal, 7 KB is what a failed m4 leaves (docs/debian.md trap 1)."""
 
 
 @dataclass(frozen=True)

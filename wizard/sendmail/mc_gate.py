@@ -1,6 +1,6 @@
 """The gate: a new sendmail.mc reaches /etc only after m4 and sendmail itself have accepted a copy of it.
 
-One missing quote in sendmail.mc kills the running MTA while sendmailconfig exits 0 (DEBIAN.md trap 1)."""
+One missing quote in sendmail.mc kills the running MTA while sendmailconfig exits 0 (docs/debian.md trap 1)."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ def served_besides(facts: Facts) -> frozenset[str]:
 
 
 def needs_secret(mechanism: str) -> bool:
-    """Whether the server must have the password itself (DEBIAN.md trap 7)."""
+    """Whether the server must have the password itself (docs/debian.md trap 7)."""
     return mechanism in SHARED_SECRET or mechanism.startswith("SCRAM-")
 
 

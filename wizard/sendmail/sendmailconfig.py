@@ -1,6 +1,6 @@
 """The conversation with sendmailconfig (howto 3.6), held by pexpect.
 
-Its exit status is not believed: it is 0 after m4 has failed (DEBIAN.md trap 1). Whoever calls this reads sendmail.cf
+Its exit status is not believed: it is 0 after m4 has failed (docs/debian.md trap 1). Whoever calls this reads sendmail.cf
 back afterwards."""
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from wizard.smtp.connection import Deadline, Wire, WireError, why
 from wizard.smtp.transcript import Transcript
 
 TIMEOUT = 30.0
-"""Seconds: greet_pause and name look-ups make a healthy server slow (DEBIAN.md section sendmail)."""
+"""Seconds: greet_pause and name look-ups make a healthy server slow (docs/debian.md section sendmail)."""
 
 
 def greeting(address: str, port: int, *, tls: bool = False, timeout: float = TIMEOUT) -> str:

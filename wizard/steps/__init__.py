@@ -1,4 +1,4 @@
-"""The steps of the howto, in its order. The ids are stable: scripts and snapshots use them (DESIGN.md section 4)."""
+"""The steps of the howto, in its order. The ids are stable: scripts and snapshots use them (docs/server.md)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _NEEDED = "py"
 
 
 class AuthOptions(McStep):
-    """Without p LOGIN gets 235 in clear text (DEBIAN.md trap 6)."""
+    """Without p LOGIN gets 235 in clear text (docs/debian.md trap 6)."""
 
     id = "auth-options"
     howto = "3.4"

@@ -46,11 +46,13 @@ class CertificateRenew(CertificateStep):
         }
 
     def again(self, host: Host, request: Mapping[str, object]) -> Step:
-        """The same certificate for the same key. Raises HostError when the key was a new one."""
+        """The same certificate for the same key. Raises HostError when the key was a new one, and TypeError or ValueError
+        for a request that is none."""
         if request["key"] == "is new":
             raise HostError("its new private key was in memory only")
         names = request["names"]
-        assert isinstance(names, list)
+        if not isinstance(names, list):
+            raise TypeError("the names are no list")
         step = _shaped(host, tuple(map(str, names)), int(str(request["days"])))
         key = host.small_file(step.files.key, MOST)[0]
         mended = key if request["key"] == "is put right" else None

@@ -20,7 +20,7 @@ def wanted(
     """One line for each address; without addresses one for all of them, IPv6 included where that was chosen.
 
     Family=inet and Family=inet6 side by side, both without an address, end the MTA after 45 s: inet6 alone serves
-    IPv4 as well (DEBIAN.md trap 2)."""
+    IPv4 as well (docs/debian.md trap 2)."""
     pairs: list[tuple[str, str | None]]
     if addresses:
         pairs = [("inet6" if ":" in item else "inet", item) for item in addresses]

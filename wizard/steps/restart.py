@@ -24,7 +24,7 @@ BEFORE = frozenset({"install", "sendmail-auth", "sendmailconfig"})
 PATIENCE = 90.0
 """Seconds until each port must greet: a name server that does not answer costs sendmail a minute."""
 WEDGED = "problem creating SMTP socket"
-"""The log line that comes at once when a listener cannot be opened; the MTA ends 45 s later (DEBIAN.md trap 2)."""
+"""The log line that comes at once when a listener cannot be opened; the MTA ends 45 s later (docs/debian.md trap 2)."""
 
 
 RETRIES = 50.0

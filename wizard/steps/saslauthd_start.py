@@ -20,7 +20,7 @@ PATIENCE = 10.0
 
 
 class SaslauthdStart(Step):
-    """Always a restart: a plain start does nothing in the `active (exited)` trap (DEBIAN.md trap 3)."""
+    """Always a restart: a plain start does nothing in the `active (exited)` trap (docs/debian.md trap 3)."""
 
     id = "saslauthd-start"
     howto = "2.4"

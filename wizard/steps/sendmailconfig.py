@@ -74,7 +74,7 @@ class Sendmailconfig(Step):
         return Plan.done(self.id, "sendmail.cf is what sendmail.mc gives")
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
-        """Read sendmail.cf back; the exit status says nothing (DEBIAN.md trap 1)."""
+        """Read sendmail.cf back; the exit status says nothing (docs/debian.md trap 1)."""
         cf = facts.text(f.SENDMAIL_CF) or ""
         errors = host.entry(ERRORS)
         made = []

@@ -329,7 +329,7 @@ class Host:
 
     def ask_unix_socket(self, path: str, request: Sequence[bytes], timeout: float = 10.0) -> str:
         """Send length-prefixed strings to the stream socket at `path`, return the answer (saslauthd's protocol,
-        DEBIAN.md section saslauthd). Raises HostError when nothing answers."""
+        docs/debian.md section saslauthd). Raises HostError when nothing answers."""
         message = b"".join(struct.pack(">H", len(part)) + part for part in request)
         try:
             with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:

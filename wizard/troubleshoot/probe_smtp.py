@@ -1,5 +1,5 @@
 """One SMTP connection to one listener, as far as it goes, and what was learnt on the way. Loopback is not counted by
-sendmail's rate limits (DEBIAN.md section sendmail)."""
+sendmail's rate limits (docs/debian.md section sendmail)."""
 
 from __future__ import annotations
 

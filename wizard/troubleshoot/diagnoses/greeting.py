@@ -1,4 +1,4 @@
-"""The greeting: in time, sendmail's own, and a 220 (DEBIAN.md section sendmail)."""
+"""The greeting: in time, sendmail's own, and a 220 (docs/debian.md section sendmail)."""
 
 from __future__ import annotations
 

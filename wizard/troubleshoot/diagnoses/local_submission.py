@@ -1,4 +1,4 @@
-"""Where the programs of this host hand in their mail (submit.cf; DEBIAN.md trap 15)."""
+"""Where the programs of this host hand in their mail (submit.cf; docs/debian.md trap 15)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The host's own name: update_tls, the greeting and the certificate go by it (DEBIAN.md trap 8)."""
+"""The host's own name: update_tls, the greeting and the certificate go by it (docs/debian.md trap 8)."""
 
 from __future__ import annotations
 

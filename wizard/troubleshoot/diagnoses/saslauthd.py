@@ -1,4 +1,4 @@
-"""saslauthd: running, answering where sendmail asks, asking what the users are in (howto 2.3, 2.4; DEBIAN.md)."""
+"""saslauthd: running, answering where sendmail asks, asking what the users are in (howto 2.3, 2.4; docs/debian.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""STARTTLS: included, with a certificate and a key that sendmail takes (howto 3.2, 5.3; DEBIAN.md trap 8)."""
+"""STARTTLS: included, with a certificate and a key that sendmail takes (howto 3.2, 5.3; docs/debian.md trap 8)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,75 @@
+"""Writes docs/reference.md from the parser of the command line: `./tests/tool python -m docs.generate`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from wizard.cli import main
+
+REFERENCE = Path(__file__).with_name("reference.md")
+_HEAD = """# Reference
+
+Every command and option of msa-wizard. Made by docs/generate.py from the program's own parser: do not edit it.
+[manual.md](manual.md) explains the commands with examples, [exit-codes.md](exit-codes.md) what they end with.
+"""
+
+
+def commands(parser: argparse.ArgumentParser | None = None) -> dict[str, argparse.ArgumentParser]:
+    """Each command's parser by its words, such as `certificate renew`, in the parser's order."""
+    found: dict[str, argparse.ArgumentParser] = {}
+    for action in (parser or main._parser())._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, each in action.choices.items():
+                found[name] = each
+                found |= {f"{name} {more}": inner for more, inner in commands(each).items()}
+    return found
+
+
+def reference() -> str:
+    """The whole page."""
+    known = commands()
+    groups = {name.split()[0] for name in known if " " in name}
+    return "\n".join([_HEAD, *(_section(name, each) for name, each in known.items() if name not in groups)])
+
+
+def _section(name: str, parser: argparse.ArgumentParser) -> str:
+    actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
+    positional = [action for action in actions if not action.option_strings]
+    line = " ".join(["msa-wizard", name, *(["[OPTIONS]"] if len(actions) > len(positional) else [])])
+    rows = [f"| {_named(action)} | {_help(action)} |" for action in actions]
+    table = ["", "| | |", "|---|---|", *rows] if rows else []
+    usage = f"`{line}{''.join(_positionals(positional))}`"
+    return "\n".join([f"## {name}", "", usage, "", f"{parser.description}.", *table, ""])
+
+
+def _positionals(actions: list[argparse.Action]) -> Iterator[str]:
+    for action in actions:
+        word = str(action.metavar or action.dest)
+        yield {"*": f" [{word} …]", "+": f" {word} …", "?": f" [{word}]"}.get(str(action.nargs), f" {word}")
+
+
+def _named(action: argparse.Action) -> str:
+    if not action.option_strings:
+        return f"`{action.metavar or action.dest}`".replace("|", "\\|")
+    many = " …" if action.nargs == "+" else ""
+    value = "" if action.nargs == 0 else f" {action.metavar or _choices(action) or action.dest.upper()}{many}"
+    return f"`{', '.join(action.option_strings)}{value}`"
+
+
+def _choices(action: argparse.Action) -> str:
+    return f"{{{','.join(map(str, action.choices))}}}" if action.choices else ""
+
+
+def _help(action: argparse.Action) -> str:
+    words = [action.help] if action.help else []
+    default = action.default if action.choices or type(action.default) is int else None
+    if default and not re.search(rf"\b{re.escape(str(default))}\b", action.help or ""):
+        words.append(f"default: {default}")
+    return "; ".join(words).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    REFERENCE.write_text(reference())
