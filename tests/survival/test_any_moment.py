@@ -176,6 +176,8 @@ class Trial:
 def _goes_over(later: Edit, edit: Edit) -> bool:
     if later.what == "saved":
         return (edit.value in str(later.value).splitlines()) != (edit.what == "line")
+    if {later.what, edit.what} == {"line", "no line"} and later.value == edit.value:
+        return True
     return later.what in ("absent", "link") or (later.what == "line" and later.path in FRESH)
 
 
