@@ -16,7 +16,7 @@ from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
 from screens.backend import Machine
-from screens.ends_once import Dialog
+from screens.base import Dialog
 from screens.jobs import Desk, Reply
 from screens.navigation import PLACES, TOOLS
 from screens.welcome import Welcome
@@ -36,8 +36,8 @@ class WizardApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,f10,ctrl+q,ctrl+c", "leave", "Quit", key_display="f10"),
         Binding("f1,question_mark", "explain", "Help", key_display="f1"),
-        Binding("ctrl+l", "redraw", "Draw anew", show=False),
-        Binding("h,f3", "history", "History", key_display="f3"),
+        Binding("ctrl+l", "redraw", "Redraw", show=False),
+        Binding("h,f3", "go('history')", "History", key_display="f3"),
     ]
 
     def __init__(self, machine: Machine | None = None, *, plain: bool = False) -> None:
@@ -67,10 +67,10 @@ class WizardApp(App[int]):
         self.machine.tell = lambda line: self.call_from_thread(self._warn, line)
         self.push_screen(Welcome())
         self.set_interval(0.5, self._watch)
-        self.run_worker(self._miss_history, thread=True)
+        self.run_worker(self._warn_if_lost, thread=True)
 
-    def _miss_history(self) -> None:
-        """Say at once that the history was wiped; a damaged store is said where it is read."""
+    def _warn_if_lost(self) -> None:
+        """Say at once if the history was wiped; damage to the store is reported where it is read."""
         from wizard.errors import CannotHere
 
         with contextlib.suppress(CannotHere):
@@ -81,15 +81,15 @@ class WizardApp(App[int]):
         self.notify(clean_block(words), severity="warning", timeout=60, markup=False)
 
     def _watch(self) -> None:
-        """A change that waits for a confirmation is shown on top of everything."""
+        """A change that waits for its confirmation is shown on top of everything."""
         if self.desk.changing and (left := self.machine.confirmation()) is not None:
-            from screens.firewall_countdown import Confirming
+            from screens.firewall_countdown import FirewallCountdown
 
-            if not any(isinstance(each, Confirming) and not each.ending for each in self.screen_stack):
-                self.push_screen(Confirming(left))
+            if not any(isinstance(each, FirewallCountdown) and not each.ending for each in self.screen_stack):
+                self.push_screen(FirewallCountdown(left))
 
     def push_screen(self, *args: Any, **kwargs: Any) -> Any:
-        """Show a screen; a dialog that is over makes way for it first, for nothing can end it from below."""
+        """Show a screen; a dialog that is over closes first, for nothing can end it from below."""
         for top in reversed(self.screen_stack):
             if not (isinstance(top, Dialog) and top.over()):
                 break
@@ -109,11 +109,11 @@ class WizardApp(App[int]):
         if not self.desk.changing:
             self.end(0)
             return
-        from screens.confirm_quit import Leaving
+        from screens.confirm_quit import ConfirmQuit
 
-        if not isinstance(self.screen, Leaving):
+        if not isinstance(self.screen, ConfirmQuit):
             self.push_screen(
-                Leaving(self.desk.job), lambda yes: self._signalled(signal.SIGINT) if yes else None
+                ConfirmQuit(self.desk.job), lambda yes: self._signalled(signal.SIGINT) if yes else None
             )
 
     def end(self, code: int) -> None:
@@ -121,12 +121,12 @@ class WizardApp(App[int]):
         self.desk.answer(Reply.STOP)
         self.exit(code, return_code=code)
 
-    def action_history(self) -> None:
-        """Every commit, from everywhere."""
-        self.go("history")
+    def action_go(self, name: str) -> None:
+        """To another screen, from everywhere."""
+        self.go(name)
 
     def go(self, name: str) -> None:
-        """To a screen of PLACES or TOOLS, unless we are there, something is at work or a dialog waits."""
+        """To a screen of PLACES or TOOLS, unless something is at work or a dialog waits."""
         if self.desk.changing or self.screen.is_modal:
             return
         place = (PLACES | TOOLS)[name].make()
@@ -137,7 +137,7 @@ class WizardApp(App[int]):
             self.pop_screen()
 
     def action_explain(self) -> None:
-        """What this screen and what has the focus are for."""
+        """What this screen and the focused widget are for."""
         from screens.help import Help
 
         if not isinstance(self.screen, Help):
@@ -154,19 +154,19 @@ class WizardApp(App[int]):
         yield SystemCommand("Quit", "Leave msa-wizard", self.action_leave)
 
     def _signalled(self, number: int) -> None:
-        """SIGHUP, SIGTERM, SIGINT: finish or undo what is in hand, then end, with the terminal as it was."""
+        """SIGHUP, SIGTERM, SIGINT: finish or undo the change in hand, then end, with the terminal as it was."""
         self.signal = self.signal or number
         if self.desk.busy:
             self.desk.tell(number)
-            self.notify("Ending: what is in hand is finished or undone first.")
+            self.notify("Ending: the change in hand is finished or undone first.")
         self.exit(128 + number, return_code=128 + number)
 
     def on_resize(self) -> None:
-        """Terminals move what they show in their own ways."""
+        """Each terminal moves its content in its own way."""
         self._cells.forget()
 
     def action_redraw(self) -> None:
-        """Draw everything anew, where something else wrote on the terminal."""
+        """Draw everything again, after something else wrote on the terminal."""
         self._cells.forget()
         self.screen.refresh()
         self.refresh(layout=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from screens.jobs import Job, Reply
 from screens.messages import StepWaits
-from wizard.model.plan import Outcome, Plan, Step
+from wizard.model.plan import Plan, Step
 
 if TYPE_CHECKING:
     from wizard.engine.local_edits import OwnEdit
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class ApplyPolicy:
-    """Answers for the admin what was answered already, and asks for the rest. Lives in the worker."""
+    """Repeats the answers that the admin has given already, and asks for the rest. Lives in the worker."""
 
     skipped: set[str] = field(default_factory=set)
     everything: bool = False
@@ -24,31 +24,17 @@ class ApplyPolicy:
     shown: tuple[str, Plan] | None = None
     """The step and plan on which the admin pressed the key that began the run."""
 
-    approved: str | None = None
-    """The step whose plan the admin has said yes to last."""
     own_edits: Callable[[Plan], Sequence[OwnEdit]] = lambda _: ()
-    """What the admin did to the lines that a plan would write again."""
-
-    @classmethod
-    def beginning(
-        cls,
-        step: str,
-        plan: Plan,
-        skipped: Iterable[str],
-        own_edits: Callable[[Plan], Sequence[OwnEdit]],
-        *,
-        everything: bool,
-    ) -> ApplyPolicy:
-        """The admin has seen `plan`, and wants it; or, with `everything`, this and all that follow."""
-        shown = (step, plan) if plan.outcome is Outcome.PENDING else None
-        return cls(set(skipped), everything, shown, own_edits=own_edits)
+    """The admin's edits of the lines that a plan would write again."""
+    approved: str | None = None
+    """The step whose plan the admin has approved last."""
 
     def decide(self, job: Job, step: Step, plan: Plan) -> bool:
         """The engine's question before a step's changes. Raises Stopped, Interrupted."""
         job.interrupt()
         if step.id in self.skipped:
             return False
-        if edits := self.own_edits(plan):  # never by the way
+        if edits := self.own_edits(plan):  # never without a question
             return self._asked(job, StepWaits(step, plan, tuple(edits)))
         if self.everything:
             return True
@@ -65,13 +51,17 @@ class ApplyPolicy:
 
 
 def same(shown: Plan, now: Plan) -> bool:
-    """Whether what would be done is what was shown. Of packages it is the command: apt's own forecast is only asked for
-    while looking round."""
-    return len(shown.changes) == len(now.changes) and all(
-        before == after
-        or (
-            before.kind == after.kind == "packages"
-            and before.describe().commands[:1] == after.describe().commands[:1]
+    """Whether what would be done is what was shown. For packages the command counts: apt's own forecast is only asked for
+    in an overview."""
+    return (
+        shown.outcome is now.outcome
+        and len(shown.changes) == len(now.changes)
+        and all(
+            before == after
+            or (
+                before.kind == after.kind == "packages"
+                and before.describe().commands[:1] == after.describe().commands[:1]
+            )
+            for before, after in zip(shown.changes, now.changes, strict=True)
         )
-        for before, after in zip(shown.changes, now.changes, strict=True)
     )

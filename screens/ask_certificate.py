@@ -1,22 +1,20 @@
-"""A server's certificate is not trusted: whether the password may go there all the same."""
+"""A server's certificate is not trusted: whether to send the password there all the same."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from screens.base import Dialog, keys
 from screens.jobs import Job, Reply
 from screens.messages import CertificateWaits
 
 if TYPE_CHECKING:
-    from screens.base import Wizard
     from wizard.certificates.peer_certificate import Certificate
 
 
@@ -24,16 +22,16 @@ def asking(job: Job) -> Callable[[Certificate, str], bool]:
     """What asks the admin about a certificate, from the job's thread."""
     from wizard.smtp.server_trust import question
 
-    return lambda seen, why: job.ask(CertificateWaits(question(seen, why))) is Reply.YES
+    return lambda certificate, why: job.ask(CertificateWaits(question(certificate, why))) is Reply.YES
 
 
-class Accepting(ModalScreen[None]):
+class AskCertificate(Dialog[None]):
     """Answers the job that waits; everything but y is a no."""
 
     HEADING = "Certificate"
     HELP_TEXT = """
-Whoever holds the key of this certificate gets the password. It is right when its fingerprint is the one that the
-server's admin has told you on another way. y sends the password, n or Enter does not.
+Whoever holds this certificate's key gets the password. It is the right one if its fingerprint is the one that the
+server's admin has given you by other means. y sends the password, n or Enter does not.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "decide(True)", "Send it"),
@@ -48,14 +46,10 @@ server's admin has told you on another way. y sends the password, n or Enter doe
     def compose(self) -> ComposeResult:
         """What is known of it, and the two keys."""
         with Vertical(classes="dialog tall"):
-            yield Static(self._words, markup=False)
-            keys = (
-                *("\n", ("y", "ansi_cyan"), " send the password to this server   "),
-                *(("n", "ansi_cyan"), " do not (Enter, too)"),
-            )
-            yield Static(Content.assemble(*keys), markup=False)
+            yield Static(f"{self._words}\n", markup=False)
+            yield keys(("y", "send the password to this server"), ("n", "do not (Enter, too)"))
 
     def action_decide(self, yes: bool) -> None:
         """To the job that waits."""
-        cast("Wizard", self.app).desk.answer(Reply.YES if yes else Reply.NO)
+        self.wizard.desk.answer(Reply.YES if yes else Reply.NO)
         self.dismiss()

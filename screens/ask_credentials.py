@@ -1,4 +1,4 @@
-"""A user name and a password, for one look; they stay in memory, and nowhere else."""
+"""A user name and a password, for one look; they stay in memory and go nowhere else."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.widgets import Input, Label, Static
+from textual.containers import Vertical
+from textual.widgets import Input, Static
 
-from screens.base import typed
-from screens.ends_once import Dialog
+from screens.base import Dialog, Field
 from wizard.console import clean
 from wizard.smtp.transcript import Credentials
 
@@ -18,6 +17,7 @@ from wizard.smtp.transcript import Credentials
 class AskCredentials(Dialog[Credentials | None]):
     """What was typed, None for nothing."""
 
+    SAYS = "#asked"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "Next", show=False, priority=True),
         Binding("escape", "leave", "Close"),
@@ -26,19 +26,15 @@ class AskCredentials(Dialog[Credentials | None]):
     def compose(self) -> ComposeResult:
         """Two fields; the password is masked."""
         with Vertical(classes="dialog tall"):
-            for name, label in (("user", "User name"), ("password", "Password")):
-                with Horizontal(classes="field"):
-                    yield Label(label, classes="label", markup=False)
-                    field = Input(id=name, password=name == "password")
-                    field.cursor_blink = False
-                    yield field
+            yield Field("user", "User name").line()
+            yield Field("password", "Password").line()
             yield Static(
-                "A login is tried once, as a mail program would. Enter goes on.", id="asked", markup=False
+                "A login is tried once, as a mail program would. Enter continues.", id="asked", markup=False
             )
 
     async def action_enter(self) -> None:
         """To the password, then away."""
-        await typed(self)
+        await self.caught_up()
         user, password = (self.query_one(name, Input) for name in ("#user", "#password"))
         if not user.value.strip():
             self.set_focus(user)
@@ -46,16 +42,16 @@ class AskCredentials(Dialog[Credentials | None]):
             self.set_focus(password)
         else:
             try:
-                given = Credentials(user.value.strip(), password.value)
+                credentials = Credentials(user.value.strip(), password.value)
             except ValueError as problem:
-                self.query_one("#asked", Static).update(clean(str(problem)))
+                self.say(clean(str(problem)))
                 return
-            self._leave(given)
+            self._leave(credentials)
 
     def action_leave(self) -> None:
         """None of it."""
         self._leave(None)
 
-    def _leave(self, given: Credentials | None) -> None:
+    def _leave(self, credentials: Credentials | None) -> None:
         self.query_one("#password", Input).clear()
-        self.dismiss(given)
+        self.dismiss(credentials)

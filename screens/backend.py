@@ -1,4 +1,4 @@
-"""The screens' only door to the engine: look, apply, take back, recover, test. No decisions are made here.
+"""The screens' only door to the engine: look, apply, roll back, recover, test. No decisions are made here.
 
 The engine is imported when it is first asked: the first frame does not wait for it."""
 
@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from screens.jobs import Job
     from snapshots.merge.three_way import Choice
     from snapshots.store import Commit, Store
     from wizard.certificates.peer_certificate import Certificate
     from wizard.debug.login import Talked
     from wizard.debug.saslauthd import Ended
-    from wizard.engine.apply import Consent, Decide, Run
+    from wizard.engine.apply import Decide, Run
     from wizard.engine.in_force import Target
     from wizard.engine.journal import Journal, Unfinished
     from wizard.engine.local_edits import OwnEdit
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from wizard.maillog.correlate import Seen
     from wizard.maillog.read import Logged
     from wizard.model.answers import Answers
-    from wizard.model.events import Report
     from wizard.model.facts import Facts
     from wizard.model.plan import Check, Plan, Step
     from wizard.rehearse.outcome import Rehearsal
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from wizard.rollback.rollback import RollbackRun
     from wizard.smtp.stepwise import Move
     from wizard.smtp.transcript import Credentials
-    from wizard.system.host import Host, Say
+    from wizard.system.host import Host
     from wizard.system.signals import Interrupt
     from wizard.troubleshoot.diagnosis import Fault
     from wizard.troubleshoot.verdict import Verdict
@@ -58,8 +58,8 @@ def _answers() -> Answers:
 
 
 @dataclass(frozen=True)
-class ByHandRequest:
-    """What is asked for: a login over TLS, or without; then for `seconds`, and on loopback alone where wished."""
+class ManualLoginRequest:
+    """A manual login over TLS, or without it: then for `seconds`, and on loopback alone if asked for."""
 
     credentials: Credentials
     port: int = 587
@@ -76,31 +76,38 @@ class Machine:
     host: Host = field(default_factory=_host)
     answers: Answers = field(default_factory=_answers)
     tell: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
-    """Takes what the store was found to be, before anything is done: damaged and healed, or wiped."""
+    """Told before anything is done that the store was damaged and healed, or wiped."""
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The steps of the howto, in their order."""
+        from wizard.steps import STEPS
+
+        return STEPS
 
     def lost(self) -> str:
         """A sentence where the history was wiped. Raises CannotHere."""
-        from wizard.engine import state_dir as state_folder
+        from wizard.engine import state_dir
 
-        return state_folder.lost_history() if os.geteuid() == 0 else ""
+        return state_dir.lost_history() if os.geteuid() == 0 else ""
 
     def at_work(self, interrupt: Interrupt, *, recovering: bool = False) -> AtWork:
         """The host is ours while inside. Raises CannotHere, Locked, InterruptedRun."""
-        from wizard.engine import state_dir as state_folder
+        from wizard.engine import state_dir
 
-        return state_folder.at_work(recovering=recovering, told=interrupt, say=self.tell)
+        return state_dir.at_work(recovering=recovering, told=interrupt, say=self.tell)
 
     def store(self) -> Store | None:
-        """The history for reading alone, None where there is none or where it is not ours to read."""
-        from wizard.engine import state_dir as state_folder
+        """The history, read-only; None where there is none or where it is not ours to read."""
+        from wizard.engine import state_dir
 
-        return state_folder.existing_store() if os.geteuid() == 0 else None
+        return state_dir.existing_store() if os.geteuid() == 0 else None
 
     def killed(self) -> Unfinished | None:
         """A run that was killed, as far as we may know."""
-        from wizard.engine import state_dir as state_folder
+        from wizard.engine import state_dir
 
-        return state_folder.killed_run() if os.geteuid() == 0 else None
+        return state_dir.killed_run() if os.geteuid() == 0 else None
 
     def overview(self) -> Overview:
         """What the first screens show."""
@@ -123,55 +130,41 @@ class Machine:
 
     def apply(
         self,
-        wanted: Sequence[str],
-        report: Report,
+        job: Job,
         decide: Decide,
-        consent: Consent,
-        interrupt: Interrupt,
+        wanted: Sequence[str] = (),
+        make: Callable[[], Sequence[Step]] | None = None,
     ) -> Run:
-        """Apply steps; see Engine.apply."""
+        """Apply the wanted steps of the howto (all when none is named), or those that `make` returns while the host is
+        ours; see Engine.apply."""
         from wizard.engine.engine import Engine
 
-        with self.at_work(interrupt) as (store, journal, _):
-            engine = Engine(self.host, self._guarded(), report)
-            return engine.apply(store, journal, wanted, decide, interrupt, consent=consent)
-
-    def do(
-        self,
-        make: Callable[[], Sequence[Step]],
-        report: Report,
-        decide: Decide,
-        consent: Consent,
-        interrupt: Interrupt,
-    ) -> Run:
-        """Apply the steps that `make` works out while the host is ours; see Engine.apply."""
-        from wizard.engine.engine import Engine
-
-        with self.at_work(interrupt) as (store, journal, _):
-            engine = Engine(self.host, self._guarded(), report, tuple(make()))
-            return engine.apply(store, journal, (), decide, interrupt, consent=consent)
+        with self.at_work(job.interrupt) as (store, journal, _):
+            steps = tuple(make()) if make else self.steps
+            engine = Engine(self.host, self._guarded(), job.report, steps)
+            return engine.apply(store, journal, wanted, decide, job.interrupt, consent=job.consent)
 
     def _guarded(self) -> Answers:
-        """The answers, with a change of the firewall to be confirmed where it could cut the line that we are on."""
+        """The answers; a change of the firewall must be confirmed where it could cut our own connection."""
         from wizard.changes.confirm_or_revert import DEFAULT
         from wizard.gather.firewall import ssh_connection
 
         return dataclasses.replace(self.answers, confirm_within=DEFAULT if ssh_connection() else 0)
 
     def confirmation(self) -> float | None:
-        """Seconds left to confirm a change of the firewall, None where none waits."""
+        """Seconds left to confirm a change of the firewall; None where none waits."""
         from wizard.changes.confirm_or_revert import time_left
 
         return time_left()
 
     def confirm(self, yes: bool) -> None:
-        """Confirm what waits, or take it back. Raises OSError."""
+        """Confirm what waits, or revert it. Raises OSError."""
         from wizard.changes.confirm_or_revert import Decision, decide
 
         decide(Decision.CONFIRMED if yes else Decision.REVERTED)
 
     def certificates(self) -> CertificateReport:
-        """What sendmail's certificates are. Raises HostError."""
+        """Sendmail's certificates. Raises HostError."""
         from wizard.steps.certificate_actions import shown
 
         return shown(self.host)
@@ -183,7 +176,7 @@ class Machine:
         return [renewal(self.host)]
 
     def certificate_installation(self, cert: str, key: str, chain: str) -> Sequence[Step]:
-        """The step that installs one of an authority, checked. Raises HostError, UsageError."""
+        """The step that installs a CA-issued one, after checking it. Raises HostError, UsageError."""
         from wizard.steps.certificate_actions import installation
 
         return [installation(self.host, cert, key, chain)]
@@ -196,37 +189,28 @@ class Machine:
         return judge(take(self.host, self.answers, credentials))
 
     def debug_saslauthd(
-        self,
-        seconds: int,
-        told: Callable[[str], None],
-        say: Say,
-        over: Callable[[], bool],
-        interrupt: Interrupt,
+        self, job: Job, seconds: int, told: Callable[[str], None], over: Callable[[], bool]
     ) -> Ended:
         """saslauthd in debug mode until `over`; see wizard.debug.saslauthd.debug."""
         from wizard.debug.saslauthd import debug
         from wizard.engine.temporary import ForAWhile
 
-        def ends() -> bool:
-            return over() or interrupt.number is not None
+        with self.at_work(job.interrupt) as (store, journal, _):
+            work = ForAWhile(self.host, store, journal, job.interrupt, job.say)
+            return debug(work, self.facts(), seconds, told, lambda: over() or job.stopped)
 
-        with self.at_work(interrupt) as (store, journal, _):
-            work = ForAWhile(self.host, store, journal, interrupt, say)
-            return debug(work, self.facts(), seconds, told, ends)
-
-    def login_by_hand(
+    def manual_login(
         self,
-        request: ByHandRequest,
+        job: Job,
+        request: ManualLoginRequest,
         told: Callable[[Seen], None],
         enter: Callable[[Move, float | None], bool],
-        say: Say,
-        interrupt: Interrupt,
         ask: Callable[[Certificate, str], bool] | None = None,
     ) -> Talked:
-        """A conversation with this host, one command at a time; `enter` says whether the next one goes, before the end;
-        `ask` whether a certificate that is not trusted is accepted.
+        """A conversation with this host, one command at a time; `enter` says whether the next one is sent, before the
+        end; `ask` whether an untrusted certificate is accepted.
 
-        Without TLS AuthOptions is out of sendmail.cf for that while. Raises ValueError, HostError, ChangeError."""
+        Without TLS, AuthOptions is out of sendmail.cf meanwhile. Raises ValueError, HostError, ChangeError."""
         from wizard.debug.login import talk
         from wizard.debug.plaintext_login import held, plain
         from wizard.engine.temporary import ForAWhile
@@ -242,13 +226,13 @@ class Machine:
         asked = target_of(self.host, "", request.port, ask=ask, send_to=request.send_to or None)
         if request.encrypted:
             return converse(asked.host, None)
-        with self.at_work(interrupt) as (store, journal, _):
-            made = plain(self.facts(), request.port, loopback=request.loopback)
-            if made is None:
+        with self.at_work(job.interrupt) as (store, journal, _):
+            plaintext = plain(self.facts(), request.port, loopback=request.loopback)
+            if plaintext is None:
                 return converse(asked.host, None)
-            work = ForAWhile(self.host, store, journal, interrupt, say)
-            with held(work, made, request.port, request.seconds) as end:
-                return converse(made.address, end)
+            work = ForAWhile(self.host, store, journal, job.interrupt, job.say)
+            with held(work, plaintext, request.port, request.seconds) as end:
+                return converse(plaintext.address, end)
 
     def outside_commands(self) -> str:
         """What to run on another machine to test this one."""
@@ -257,13 +241,13 @@ class Machine:
         return commands(self.host)
 
     def from_outside(self, seconds: float, told: Callable[[Logged], None], over: Callable[[], bool]) -> Check:
-        """Wait for a login from another machine; what it proves. Raises CannotHere."""
+        """Wait for a login from another machine; the result. Raises CannotHere."""
         from wizard.maillog.outside_login import verdict, watched
 
         return verdict(watched(self.host, seconds, told, over), seconds)
 
-    def mends(self, faults: Sequence[Fault]) -> Sequence[Step]:
-        """The steps that mend them, in their order."""
+    def fixes(self, faults: Sequence[Fault]) -> Sequence[Step]:
+        """The steps that fix them, in their order."""
         from wizard.troubleshoot.selection import mends
 
         return mends(faults)
@@ -275,47 +259,38 @@ class Machine:
         return rehearsed(self.answers, (), tell, interrupt)
 
     def own_edits(self, plan: Plan) -> tuple[OwnEdit, ...]:
-        """What the admin did to the lines that the plan would write again."""
+        """The admin's edits of the lines that the plan would write again."""
         from wizard.engine.local_edits import own_edits
 
         store = self.store()
         return own_edits(store, plan) if store is not None else ()
 
-    def take_back(
-        self,
-        name: Callable[[RollbackRun], Target],
-        decide: Callable[[Rollback], Choice | bool],
-        report: Report,
-        say: Say,
-        interrupt: Interrupt,
+    def roll_back(
+        self, job: Job, name: Callable[[RollbackRun], Target], decide: Callable[[Rollback], Choice | bool]
     ) -> RollbackResult | None:
-        """Take back what `name` names. `decide` sees what it comes to, and answers with a choice for its conflicts (it
-        is then asked again), True to go, or False: nothing is changed, and None returned."""
+        """Roll back what `name` names. `decide` sees the rollback and answers with a choice for its conflicts (it is
+        then asked again), True to go on, or False: nothing is changed, and None returned."""
         from snapshots.merge.three_way import Choice
         from wizard.rollback.rollback import RollbackRun
 
-        with self.at_work(interrupt) as (store, journal, _):
-            work = RollbackRun(self.host, store, journal, report)
-            made = work.prepared(name(work))
-            while isinstance(answer := decide(made), Choice):
-                made = work.prepared(made.target, answer)
-            return work.do(made, say, interrupt) if answer else None
+        with self.at_work(job.interrupt) as (store, journal, _):
+            work = RollbackRun(self.host, store, journal, job.report)
+            rollback = work.prepared(name(work))
+            while isinstance(answer := decide(rollback), Choice):
+                rollback = work.prepared(rollback.target, answer)
+            return work.do(rollback, job.say, job.interrupt) if answer else None
 
     def recover(
-        self,
-        act: Callable[[Recovery], RollbackResult | Run | str],
-        report: Report,
-        say: Say,
-        interrupt: Interrupt,
+        self, job: Job, act: Callable[[Recovery], RollbackResult | Run | str]
     ) -> RollbackResult | Run | str | None:
-        """Take up a killed run; None where there is none any more."""
+        """Undo or finish a killed run; None where there is none any more."""
         from wizard.rollback.recovery import Recovery
 
-        with self.at_work(interrupt, recovering=True) as (store, journal, _):
-            told = self.killed()
-            if told is None:
+        with self.at_work(job.interrupt, recovering=True) as (store, journal, _):
+            killed = self.killed()
+            if killed is None:
                 return None
-            return act(Recovery(self.host, store, journal, told, report, say, interrupt))
+            return act(Recovery(self.host, store, journal, killed, job.report, job.say, job.interrupt))
 
     def commits(self) -> tuple[Commit, ...]:
         """The history, newest first."""
@@ -323,7 +298,7 @@ class Machine:
         return tuple(store.history()) if store and store.head() else ()
 
     def diff(self, commit: Commit) -> str:
-        """What a commit changed, for people. Raises StoreError."""
+        """What a commit changed, as text. Raises StoreError."""
         from wizard.render.text import effect_lines
 
         store = self.store()

@@ -1,4 +1,4 @@
-"""What every screen has: a title, a body, the same on the command line, and its keys."""
+"""What all screens share: how they end, page and speak; the frame of a full screen; the dialog on top of one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.await_complete import AwaitComplete
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Footer, Input, Label, Static
 
-from screens.ends_once import EndsOnce
+from screens.error_text import sentence
 from screens.terminal_check import SMALLEST
 
 if TYPE_CHECKING:
@@ -21,6 +25,13 @@ if TYPE_CHECKING:
     from screens.jobs import Desk
 
 Result = TypeVar("Result")
+Taken = TypeVar("Taken")
+
+PAGES = (
+    Binding("space", "turn(1)", "Page", key_display="space", show=False),
+    Binding("b", "turn(-1)", "Page back", show=False),
+)
+"""The keys of a screen with something to scroll (`SCROLLED`)."""
 
 
 class Wizard(Protocol):
@@ -34,23 +45,88 @@ class Wizard(Protocol):
         """To a screen of `screens.navigation`."""
 
 
-async def typed(screen: Screen[Any]) -> None:
-    """Wait until the focused field has taken in what was typed before the key at hand."""
-    if screen.focused is not None:
-        caught_up = asyncio.Event()
-        screen.focused.call_later(caught_up.set)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(caught_up.wait(), 1)
+class WizardScreen(Screen[Result]):
+    """A screen that ends once, pages, and reads its fields. Its first end counts, whether a key, a timer or a worker
+    brings it.
 
+    Textual's own `dismiss` removes the topmost screen, whichever that is, and fails when it is called again. Here a
+    screen is open; then it has a result and waits until nothing lies on top of it (`ending`); then it is gone.
+    """
 
-class Frame(EndsOnce[Result]):
-    """A screen of the wizard. `HELP_TEXT` is shown on F1, above what the focused widget says of itself."""
-
-    HELP_TEXT: ClassVar[str] = ""
     HEADING: ClassVar[str] = ""
+    HELP_TEXT: ClassVar[str] = ""
+    """Shown on F1, above the help of the focused widget."""
+    SCROLLED: ClassVar[str] = ""
+    """Selects what PAGES scroll."""
+    SAYS: ClassVar[str] = "#says"
+    """Selects the line of news."""
+
+    _result: tuple[Result | None] | None = None
+    """The result it ends with, once there is one."""
+    _gone = False
+
+    def on_mount(self) -> None:
+        """A blinking cursor would send bytes for ever."""
+        for field in self.query(Input):
+            field.cursor_blink = False
+
+    @property
+    def ending(self) -> bool:
+        """Whether it has ended, or ends as soon as nothing lies on top of it."""
+        return self._result is not None
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """End with `result`: at once, or when what lies on top has gone. Later ends do nothing."""
+        if self._result is None:
+            self._result = (result,)
+        return self._end_here()
+
+    def on_screen_resume(self) -> None:
+        """What lay on top has gone."""
+        self._end_here()
+
+    def _end_here(self) -> AwaitComplete:
+        if self._gone or self._result is None or self.app.screen is not self:
+            return AwaitComplete()
+        self._gone = True
+        return super().dismiss(self._result[0])
+
+    @property
+    def wizard(self) -> Wizard:
+        """The app, as what it is."""
+        return cast("Wizard", self.app)
+
+    def action_turn(self, pages: int) -> None:
+        """Scroll by pages, a line of the old one staying in sight."""
+        pane = self.query_one(self.SCROLLED)
+        pane.scroll_relative(y=pages * max(1, pane.size.height - 1), animate=False)
+
+    def say(self, words: str | Content) -> None:
+        """Show `words`, cleaned, in the line of news."""
+        self.query_one(self.SAYS, Static).update(words)
+
+    def entered(self, field: str) -> str:
+        """What the field holds, without spaces around it."""
+        return self.query_one(f"#{field}", Input).value.strip()
+
+    def about_focused(self) -> str:
+        """What the focused field is for; empty where it does not say."""
+        return str(self.focused.tooltip or "") if self.focused is not None else ""
+
+    async def caught_up(self) -> None:
+        """Wait until the focused field has taken in what was typed before the key at hand."""
+        if self.focused is not None:
+            done = asyncio.Event()
+            self.focused.call_later(done.set)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(done.wait(), 1)
+
+
+class Frame(WizardScreen[Result]):
+    """A full screen: title, body, the same command on the command line, keys."""
 
     def compose(self) -> ComposeResult:
-        """Title, body, command line, keys."""
+        """The frame around `body`."""
         yield Static(f"msa-wizard  {self.HEADING}", id="title", markup=False)
         with Vertical(id="body"):
             yield from self.body()
@@ -63,34 +139,94 @@ class Frame(EndsOnce[Result]):
             markup=False,
         )
 
-    def on_mount(self) -> None:
-        """A cursor that blinks sends bytes for ever."""
-        for field in self.query(Input):
-            field.cursor_blink = False
-
     def body(self) -> ComposeResult:
         """The screen's own widgets."""
         raise NotImplementedError
 
-    def deliver(self, show: Callable[..., None], *found: object) -> None:
-        """From a worker: let the screen show what was found, unless it has gone meanwhile."""
+    def look(self, take: Callable[[], Taken], show: Callable[[Taken], object]) -> None:
+        """Take something in a worker, then show it, unless another look has begun or the screen has gone. What goes
+        wrong on the way is said."""
 
-        def shown() -> None:
+        def work() -> None:
+            try:
+                taken = take()
+            except Exception as error:
+                self.deliver(self.say, sentence(error))
+            else:
+                self.deliver(show, taken)
+
+        self.run_worker(work, thread=True, exclusive=True, group="look")
+
+    def deliver(self, show: Callable[..., object], *shown: object) -> None:
+        """From a worker: let the screen show something, unless it has gone meanwhile."""
+
+        def deliver() -> None:
             if self.is_attached and self.is_running and not self.app._exit:
-                show(*found)
+                show(*shown)
 
         with contextlib.suppress(RuntimeError, CancelledError):  # the app has ended
-            self.app.call_from_thread(shown)
+            self.app.call_from_thread(deliver)
 
     def same(self, command: str) -> None:
-        """Say what does the same on the command line."""
+        """Show the command that does the same on the command line."""
         self.query_one("#same", Static).update(f"$ {command}" if command else "")
 
-    def title_says(self, words: str) -> None:
-        """What stands behind the heading."""
+    def add_to_title(self, words: str) -> None:
+        """Show `words` after the heading."""
         self.query_one("#title", Static).update(f"msa-wizard  {self.HEADING}  {words}".rstrip())
 
-    @property
-    def wizard(self) -> Wizard:
-        """The app, as what it is."""
-        return cast("Wizard", self.app)
+    def attempt(self, act: Callable[[], str]) -> None:
+        """Do it, and show the result as a notification."""
+        try:
+            words = act()
+        except Exception as error:
+            self.notify(sentence(error), severity="error", markup=False)
+        else:
+            self.notify(words, markup=False)
+
+
+class Dialog(ModalScreen[Result], WizardScreen[Result]):
+    """A question, or something to read, on top of a screen."""
+
+    def over(self) -> bool:
+        """Whether something else has answered it, so that it makes way for the next screen."""
+        return False
+
+
+@dataclass(frozen=True)
+class Field:
+    """A line of a form. `about` is said while it has the focus; `empty` is shown while it holds nothing."""
+
+    id: str
+    label: str
+    about: str = ""
+    empty: str = ""
+
+    def line(self, text: str = "") -> Horizontal:
+        """Label and input."""
+        entry = Input(
+            text,
+            id=self.id,
+            password=self.id == "password",
+            placeholder=self.empty,
+            tooltip=self.about or None,
+        )
+        return Horizontal(Label(self.label, classes="label", markup=False), entry, classes="field")
+
+
+def scrolled(content: Content | str, name: str = "content") -> VerticalScroll:
+    """Text of a dialog that may be longer than its place."""
+    return VerticalScroll(Static(content, markup=False), id=name, classes="scrolled")
+
+
+def headline(words: str, style: str = "bold ansi_yellow") -> Static:
+    """The first line of a dialog."""
+    return Static(Content.styled(words, style), markup=False)
+
+
+def keys(*meanings: tuple[str, str]) -> Static:
+    """The last line of a dialog: keys and what they do."""
+    return Static(
+        Content("   ").join([Content.assemble((key, "ansi_cyan"), f" {words}") for key, words in meanings]),
+        markup=False,
+    )

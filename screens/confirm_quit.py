@@ -1,22 +1,19 @@
-"""The question before leaving while a step is at work."""
+"""The question before quitting while a step is at work."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from screens.ends_once import Dialog
-
-if TYPE_CHECKING:
-    from screens.base import Wizard
+from screens.base import Dialog, keys
 
 
-class Leaving(Dialog[bool]):
-    """True: end now, with what is in hand finished or undone."""
+class ConfirmQuit(Dialog[bool]):
+    """True: end now, with the change in hand finished or undone."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss(True)", "Quit"),
@@ -29,7 +26,7 @@ class Leaving(Dialog[bool]):
 
     def over(self) -> bool:
         """Whether what was at work has ended."""
-        return not cast("Wizard", self.app).desk.changing
+        return not self.wizard.desk.changing
 
     def compose(self) -> ComposeResult:
         """The question; staying is the default."""
@@ -37,8 +34,7 @@ class Leaving(Dialog[bool]):
             yield Static(
                 f"{self._job} is at work.\n\n"
                 "If you quit now, the change in hand is finished first, then its step is undone, and msa-wizard ends. "
-                "A package manager is never stopped half-way: that may take a minute. Steps that are done stay.\n\n"
-                "  y      quit\n"
-                "  Enter  stay here (n and Escape too)",
+                "A package manager is never stopped half-way: that may take a minute. Steps that are done stay.\n",
                 markup=False,
             )
+            yield keys(("y", "quit"), ("Enter", "stay here (n and Escape too)"))

@@ -1,4 +1,4 @@
-"""What to say when a job could not begin, or ended otherwise than hoped: one sentence, and the next key or command."""
+"""An error as a sentence for the admin: what went wrong, and the next key or command."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from wizard.engine.state_dir import InterruptedRun
 from wizard.errors import Locked, WizardError
 
 
-def words(error: Exception) -> str | None:
-    """What to say of `error`; None for what is a mistake of ours, and belongs into a crash report."""
+def sentence(error: Exception) -> str:
+    """What to say of `error`, cleaned. Raises `error` itself where it is a mistake of ours: for the crash report."""
     match error:
         case InterruptedRun():
-            text = "An earlier run was interrupted. Roll it back or finish it first (Escape, then the first line)"
+            text = "An earlier run was interrupted. Undo it or finish it first (Escape, then the first line)"
         case WizardError():
             text = error.sentence
         case StoreError() | OSError():
             text = str(error)
         case _:
-            return None
+            raise error
     first = text[:1] if isinstance(error, Locked) else text[:1].upper()  # it begins with somebody's name
     return clean_block(f"{first}{text[1:]}{'' if text.endswith(('.', '!')) else '.'}")

@@ -1,4 +1,4 @@
-"""Help on what is in front of one: the screen, the widget that has the focus, and the keys."""
+"""Help on the screen, the focused widget, and the keys."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Static
 
-from screens.ends_once import Dialog
+from screens.base import Dialog, scrolled
 from wizard.console import clean
 
 USUAL = (
@@ -35,8 +35,7 @@ class Help(Dialog[None]):
     def compose(self) -> ComposeResult:
         """The text, then the keys."""
         with Vertical(classes="dialog tall"):
-            with VerticalScroll(classes="scrolled"):
-                yield Static(self._content(), markup=False)
+            yield scrolled(self._content())
             yield Static("\nEscape closes this.", markup=False)
 
     def _content(self) -> Content:
@@ -53,11 +52,11 @@ class Help(Dialog[None]):
                 keys.setdefault(active.binding.description, []).append(
                     self.app.get_key_display(active.binding) if not active.binding.key_display else key
                 )
-        for what, names in keys.items():
+        for meaning, names in keys.items():
             shown = ", ".join(
                 dict.fromkeys(name.replace("question_mark", "?").replace("slash", "/") for name in names)
             )
-            parts += [(f"  {shown:<22}", "ansi_cyan"), (f"{what}\n", "")]
+            parts += [(f"  {shown:<22}", "ansi_cyan"), (f"{meaning}\n", "")]
         return Content.assemble(*parts)
 
 

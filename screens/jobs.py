@@ -1,4 +1,4 @@
-"""The one worker that may change the host, and the way its questions reach the admin."""
+"""The one worker that may change the host, and how its questions reach the admin."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from textual.app import App
 from textual.message import Message
 from textual.message_pump import MessagePump
 
-from screens.messages import EngineSaid, JobEnded
+from screens.messages import EndingsWait, EngineSaid, JobEnded
 from wizard.console import clean
 from wizard.model.events import Event, Output
 from wizard.system.signals import Interrupt
 
+if TYPE_CHECKING:
+    from wizard.model.plan import Ending, Plan, Step
+
 KEPT = 4000
-"""Lines of live output that wait to be drawn at most."""
+"""At most this many lines of live output wait to be drawn."""
 
 
 class Reply(StrEnum):
-    """What the admin answers a question of the engine."""
+    """The admin's answer to a question of the engine."""
 
     YES = "yes"
     NO = "no"
@@ -36,7 +40,10 @@ class Stopped(Exception):
 
 
 class Job:
-    """One piece of work in a thread: it reports and asks here. All but `answer` and `tell` is for that thread."""
+    """One piece of work in a thread: it reports and asks here. All but `answer` and `tell` is for that thread.
+
+    It waits for the job before it to end; then it is at work, and `waiting` while a question of its own has no answer;
+    then it has `ended`, which its JobEnded message says."""
 
     def __init__(self, name: str, listener: MessagePump, lines: deque[str]) -> None:
         self.name = name
@@ -44,7 +51,7 @@ class Job:
         self.waiting = False
         """Whether it waits for an answer: then nothing is being changed."""
         self.holds = False
-        """Whether it must put something back before anything else may be done, also while it waits."""
+        """Whether it must restore something before anything else may be done, also while it waits."""
         self.ended = threading.Event()
         self._listener = listener
         self._lines = lines
@@ -57,12 +64,12 @@ class Job:
             self._replies.put(reply)
 
     def tell(self, number: int) -> None:
-        """A signal has come: what is in hand is finished or undone, and the work ends."""
+        """A signal has come: the change in hand is finished or undone, and the work ends."""
         self.interrupt.remember(number)
         self._replies.put(None)
 
     def report(self, event: Event) -> None:
-        """The engine's reports; its output is collected, for there may be much of it."""
+        """The engine's events; its output is collected, as there may be much of it."""
         if isinstance(event, Output):
             self.say(event.line)
         else:
@@ -87,6 +94,15 @@ class Job:
         if reply is None or reply is Reply.STOP:
             raise Stopped("ended by the admin")
         return reply
+
+    def consent(self, step: Step, _plan: Plan, ends: tuple[Ending, ...]) -> bool:
+        """Whether what works now may end with the step. Raises Stopped, Interrupted."""
+        return self.ask(EndingsWait(step, ends)) is Reply.YES
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal has come."""
+        return self.interrupt.number is not None
 
     def post(self, message: Message) -> None:
         """Hand a message to the screen that began the work."""
@@ -114,7 +130,7 @@ class Desk:
         self._app = app
         self._job: Job | None = None
         self.lines: deque[str] = deque(maxlen=KEPT)
-        """Live output, cleaned, not drawn yet; the screen takes it out a few times a second."""
+        """Live output, cleaned, not drawn yet; the screen takes it a few times a second."""
 
     @property
     def job(self) -> str:
@@ -133,7 +149,7 @@ class Desk:
 
     @property
     def changing(self) -> bool:
-        """Whether the host may be changing at this moment, or must be put back first."""
+        """Whether the host may be changing at this moment, or must be restored first."""
         return self.busy and (not self.waiting or (self._job is not None and self._job.holds))
 
     def start(self, listener: MessagePump, name: str, work: Callable[[Job], object]) -> None:
@@ -156,8 +172,5 @@ class Desk:
             self._job.tell(number)
 
     def taken(self) -> list[str]:
-        """The lines that were not drawn yet; they are gone then."""
-        found = []
-        while self.lines:
-            found.append(self.lines.popleft())
-        return found
+        """Take out the lines that were not drawn yet."""
+        return [self.lines.popleft() for _ in range(len(self.lines))]

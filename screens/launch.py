@@ -32,7 +32,7 @@ def launch() -> int:
 
 
 def crash_words(crash: BaseException) -> str:
-    """Write the report of a crash, and say where it is. It holds code and messages, never variables."""
+    """Write the report of a crash, and say where it is. It contains code and messages, never variables."""
     folder = Path("/var/lib/msa-wizard") if os.geteuid() == 0 else Path.home() / ".cache/msa-wizard"
     path = folder / time.strftime("crash-%Y%m%d-%H%M%S.txt")
     words = f"msa-wizard: the screens failed ({type(crash).__name__}). "

@@ -1,4 +1,4 @@
-"""What users' mail programs need: the howto's table, files for them, DNS records, and what would make them complain."""
+"""What users' mail programs need: the howto's table, files for them, DNS records, and what they would warn of."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widgets import Input, Label, OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from screens.base import Frame
+from screens.base import Field, Frame
 from screens.widgets.signs import check_content
 from wizard.client_settings import FORMATS, ClientSettings, certificate_warning, check_dns
 from wizard.console import clean
@@ -34,12 +34,13 @@ class MailClients(Frame[None]):
     """Forms on the left, the chosen one on the right."""
 
     HEADING = "Mail client settings"
+    AUTO_FOCUS = "#forms"
     HELP_TEXT = """
 What to enter in a mail program, and the same as files: Thunderbird's autoconfig is served at
 https://autoconfig.DOMAIN/mail/config-v1.1.xml; Apple's profile is mailed or downloaded; the DNS records let
 programs find the server by themselves. The two files describe a whole account: they need the IMAP server too.
 
-d asks the DNS for its records, c looks at the certificate as a careful client would. F2 writes the form to the file.
+d queries the DNS for its records, c checks the certificate as a careful client would. F2 writes the form to the file.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "dns", "Ask DNS"),
@@ -59,25 +60,16 @@ d asks the DNS for its records, c looks at the certificate as a careful client w
                 *(Option(LABELS[name][0], id=name) for name in FORMATS), id="forms", markup=False
             )
             with VerticalScroll(id="shown", can_focus=False):
-                yield Static("Looking at this host ...", id="made", markup=False)
-        with Horizontal(classes="field"):
-            yield Label("IMAP server", classes="label", markup=False)
-            yield Input("", id="imap", placeholder="(needed for Thunderbird and Apple)")
-        with Horizontal(classes="field"):
-            yield Label("File", classes="label", markup=False)
-            yield Input("", id="file", placeholder="(not saved)")
+                yield Static("Looking at this host ...", id="form-text", markup=False)
+        yield Field("imap", "IMAP server", empty="(needed for Thunderbird and Apple)").line()
+        yield Field("file", "File", empty="(not saved)").line()
         yield Static("", id="says", markup=False)
 
     def on_mount(self) -> None:
         """Look at the host."""
-        self.query_one("#forms").focus()
-        self.run_worker(self._look, thread=True, group="look")
+        self.look(self.wizard.machine.facts, self._take)
 
-    def _look(self) -> None:
-        facts = self.wizard.machine.facts()
-        self.deliver(self._looked, facts)
-
-    def _looked(self, facts: Facts) -> None:
+    def _take(self, facts: Facts) -> None:
         self._facts = facts
         self._show()
 
@@ -87,23 +79,22 @@ d asks the DNS for its records, c looks at the certificate as a careful client w
 
     def _settings(self) -> ClientSettings:
         assert self._facts is not None
-        imap = self.query_one("#imap", Input).value.strip()
-        return ClientSettings.of(self._facts, self.wizard.machine.answers, imap)
+        return ClientSettings.of(self._facts, self.wizard.machine.answers, self.entered("imap"))
 
-    def _made(self) -> str | None:
-        """The chosen form; None where it cannot be made, which is said."""
+    def _text(self) -> str | None:
+        """The chosen form; None where it is missing something, which is said."""
         if self._facts is None:
             return None
         try:
             return self._settings().rendered(self._form)
         except ValueError as problem:
             words = str(problem).replace(" (--imap HOST)", " below")
-            self.query_one("#made", Static).update(clean(words[:1].upper() + words[1:] + "."))
+            self.query_one("#form-text", Static).update(clean(words[:1].upper() + words[1:] + "."))
             return None
 
     def _show(self) -> None:
-        if (made := self._made()) is not None:
-            self.query_one("#made", Static).update("\n".join(map(clean, made.splitlines())))
+        if (text := self._text()) is not None:
+            self.query_one("#form-text", Static).update("\n".join(map(clean, text.splitlines())))
         self.same(f"msa-wizard client-settings --format {self._form}")
 
     def on_option_list_option_highlighted(self) -> None:
@@ -118,39 +109,32 @@ d asks the DNS for its records, c looks at the certificate as a careful client w
 
     def action_save(self) -> None:
         """Write it."""
-        name, made = self.query_one("#file", Input).value.strip(), self._made()
-        if made is None or not name:
-            self._say(Content("Name a file first." if made else "There is nothing to write yet."))
+        name, text = self.entered("file"), self._text()
+        if text is None or not name:
+            self.say("Name a file first." if text else "There is nothing to write yet.")
             return
         try:
-            words = save(Path(name).expanduser(), made)
+            self.say(f"✓ {save(Path(name).expanduser(), text)}")
         except AnswersError as problem:
-            self._say(Content(clean(str(problem))))
-        else:
-            self._say(Content(f"✓ {words}"))
+            self.say(clean(str(problem)))
 
     def action_dns(self) -> None:
         """What the DNS says now."""
         if self._facts is not None:
             settings = self._settings()
-            self._say(Content("Asking the DNS ..."))
-            self.run_worker(
-                lambda: self._found(check_dns(settings)), thread=True, exclusive=True, group="ask"
-            )
+            self.say("Querying the DNS ...")
+            self.look(lambda: check_dns(settings), self._show_checks)
 
     def action_certificate(self) -> None:
         """What clients will say of the certificate."""
-        self._say(Content("Looking at the certificate ..."))
+        self.say("Looking at the certificate ...")
+        self.look(_certificate, self._show_checks)
 
-        def work() -> None:
-            warning = certificate_warning()
-            says = warning or "Mail clients will accept the certificate."
-            self._found([Check("certificate", Sign.WARNING if warning else Sign.OK, says)])
+    def _show_checks(self, checks: list[Check]) -> None:
+        self.say(Content("\n").join(map(check_content, checks)))
 
-        self.run_worker(work, thread=True, exclusive=True, group="ask")
 
-    def _found(self, checks: list[Check]) -> None:
-        self.deliver(self._say, Content("\n").join([check_content(check) for check in checks]))
-
-    def _say(self, content: Content) -> None:
-        self.query_one("#says", Static).update(content)
+def _certificate() -> list[Check]:
+    warning = certificate_warning()
+    says = warning or "Mail clients will accept the certificate."
+    return [Check("certificate", Sign.WARNING if warning else Sign.OK, says)]

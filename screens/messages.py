@@ -1,4 +1,4 @@
-"""What the worker tells the screens."""
+"""What the worker sends to the screens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class EngineSaid(Message):
 
 @dataclass
 class StepWaits(Message):
-    """The engine has shown a step's plan and waits for an answer. `edits` are the admin's own that it would undo."""
+    """The engine has planned a step and waits for an answer. `edits` are the admin's own that it would undo."""
 
     step: Step
     plan: Plan
@@ -43,14 +43,14 @@ class EndingsWait(Message):
 
 @dataclass
 class RollbackWaits(Message):
-    """A rollback is worked out, and waits for an answer."""
+    """A rollback is prepared, and waits for an answer."""
 
-    made: Rollback
+    rollback: Rollback
 
 
 @dataclass
 class RehearsalSaid(Message):
-    """How far a rehearsal is, as `wizard.rehearse.messages` tells it."""
+    """How far a rehearsal is, in the words of `wizard.rehearse.messages`."""
 
     said: dict[str, Any]
 
@@ -78,14 +78,14 @@ class LogSaid(Message):
 
 @dataclass
 class About(Message):
-    """What the pane says before any line has come."""
+    """What the pane says before the first line."""
 
     words: str
 
 
 @dataclass
 class MoveWaits(Message):
-    """The next command of a conversation by hand waits for its key; `end` on the monotonic clock, None without one."""
+    """The next command of a manual login waits for its key; `end` on the monotonic clock, None without one."""
 
     move: Move
     end: float | None
@@ -93,7 +93,7 @@ class MoveWaits(Message):
 
 @dataclass
 class CertificateWaits(Message):
-    """A server's certificate is not trusted: what is known of it; whether the password may go there all the same."""
+    """A server's certificate is not trusted: what is known of it, and whether to send the password all the same."""
 
     words: str
 

@@ -1,4 +1,4 @@
-"""Where one can go: the first screen offers it, and the command palette from everywhere."""
+"""Where one can go: offered on the first screen and, everywhere, in the command palette."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.screen import Screen
 
 @dataclass(frozen=True)
 class Place:
-    """A screen, with what does the same on the command line."""
+    """A screen, with the command that does the same."""
 
     title: str
     command: str
@@ -26,7 +26,9 @@ class Place:
 
 
 PLACES: dict[str, Place] = {
-    "continue": Place("Continue the interrupted run", "msa-wizard recover", "screens.recovery:Interrupted"),
+    "continue": Place(
+        "Continue the interrupted run", "msa-wizard recover", "screens.recovery:RecoveryScreen"
+    ),
     "set-up": Place("Set up, step by step", "msa-wizard apply", "screens.steps:Steps"),
     "rehearse": Place("Rehearse first", "msa-wizard rehearse", "screens.rehearse:Rehearse"),
     "settings": Place("Settings", "msa-wizard answers", "screens.settings:Settings"),
@@ -45,9 +47,11 @@ TOOLS: dict[str, Place] = {
     "saslauthd": Place(
         "saslauthd in debug mode", "msa-wizard debug saslauthd", "screens.saslauthd_debug:SaslauthdDebug"
     ),
-    "by-hand": Place("A login by hand", "msa-wizard debug login --user NAME", "screens.manual_login:ByHand"),
+    "by-hand": Place(
+        "A manual login", "msa-wizard debug login --user NAME", "screens.manual_login:ManualLogin"
+    ),
     "from-outside": Place(
-        "A test from outside", "msa-wizard test --from-outside", "screens.remote_login:FromOutside"
+        "A test from outside", "msa-wizard test --from-outside", "screens.remote_login:RemoteLogin"
     ),
     "install": Place(
         "Install a certificate",
@@ -55,4 +59,4 @@ TOOLS: dict[str, Place] = {
         "screens.install_certificate:InstallCertificate",
     ),
 }
-"""The howto's own tools and the like: by the command palette, and from the screens that they belong to."""
+"""The howto's own tools and the like: in the command palette, and on the screens that they belong to."""

@@ -1,175 +1,123 @@
-"""A run was killed: take it back, finish it, or look at what it had done."""
+"""A run was killed: undo it, finish it, or keep the host as it is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Log, Static
 
-from screens import error_text as problems
-from screens.base import Frame
-from screens.jobs import Job
-from screens.messages import EngineSaid, JobEnded
-from screens.widgets.signs import check_content
+from screens.error_text import sentence
+from screens.review_and_run import ReviewAndRun
 from wizard.console import clean
 from wizard.engine.apply import Run
-from wizard.model.events import Checked, Failed, Planned, Recorded
-from wizard.model.plan import Outcome
 from wizard.rollback.apply import RollbackResult
 
 if TYPE_CHECKING:
+    from wizard.engine.journal import Unfinished
     from wizard.rollback.recovery import Recovery
 
+Act = Callable[["Recovery"], "RollbackResult | Run | str"]
 
-Recovering = Callable[["Recovery"], "RollbackResult | Run | str"]
 
-
-class Interrupted(Frame[None]):
-    """Undo is the default; nothing happens before a key is pressed."""
+class RecoveryScreen(ReviewAndRun[None]):
+    """Undoing is the default; nothing happens before a key is pressed."""
 
     HEADING = "An interrupted run"
     HELP_TEXT = """
-A run ended without an end: the power was cut, or the process killed. What it had begun is in the journal, and what
-everything was before is in the snapshot store. u takes the run back: the host is then as it was before. f goes on
-with it where it was. Both can be interrupted too, and begun again. Where something cannot be undone, it is named, and a
-keeps the host as it is now: that is recorded, and the run closed.
+A run did not come to its end: the power was cut, or the process was killed. What it had begun is in the journal, and
+what everything was before is in the snapshot store. u undoes the run: the host is then as it was before. f continues
+it from where it was. Both may be interrupted too, and started again. Anything that cannot be undone is named, and a
+keeps the host as it is now: that is recorded, and the run is closed.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("u,enter", "undo", "Take it back", key_display="u"),
+        Binding("u,enter", "undo", "Undo it", key_display="u"),
         Binding("f", "finish", "Finish it"),
         Binding("a", "accept", "Keep as it is"),
         Binding("escape", "back", "Back"),
     ]
-
-    def body(self) -> ComposeResult:
-        """What is known, then the output."""
-        with VerticalScroll(id="preview", can_focus=False):
-            yield Static("", id="comes-to", markup=False)
-        yield Log(id="output", highlight=False, max_lines=4000)
-        yield Static("", id="says", markup=False)
+    _problem = False
+    """Whether it could not be undone or finished."""
+    _done = ""
+    """What the run is, once it has ended well."""
 
     def on_mount(self) -> None:
-        """Say what is known of it."""
-        self._timer = self.set_interval(0.1, self._draw)
-        self._over = self._failed = False
+        """Show what is known of it."""
         self.same("msa-wizard recover --show")
         try:
-            told = self.wizard.machine.killed()
+            killed = self.wizard.machine.killed()
         except Exception as error:
-            said = problems.words(error)
-            if said is None:
-                raise
-            self._show(Content(said))
-            self._over = True
+            self.over = True
+            self.show(sentence(error))
             return
-        if told is None:
-            self._show(Content("No run is interrupted."))
-            self._over = True
-            return
-        parts: list[str | tuple[str, str]] = [
-            (f"{clean(told.words())}.\n", "bold"), f"Everything as it was before is commit {told.head[:10]}.\n"
-        ]  # fmt: skip
-        if told.step:
-            parts.append(f"In hand: {clean(told.step)}. It may have written:\n")
-            touched = [str(path) for change in told.changes for path in _list(change.get("touches"))]
-            parts += [f"  {clean(path)}\n" for path in dict.fromkeys(touched)] or ["  nothing yet\n"]
-        self._show(Content.assemble(*parts))
-        self._say("u takes it back (the default), f finishes it, Escape leaves it as it is.")
+        self.over = killed is None
+        self.show(_content(killed) if killed else "No run is interrupted.")
+        if killed:
+            self.say("u undoes it (the default), f finishes it, Escape leaves it as it is.")
 
     def action_undo(self) -> None:
         """As before the run."""
-        self._begin("recover", lambda recovery: recovery.undo())
+        self._begin("recover", "undone", lambda recovery: recovery.undo())
 
     def action_finish(self) -> None:
-        """On with it."""
-        self._begin("recover --finish", _finish)
+        """Continue it."""
+        self._begin("recover --finish", "finished", lambda recovery: recovery.finish())
 
     def action_accept(self) -> None:
         """The host stays as it is now."""
-        self._begin("recover --accept", lambda recovery: recovery.accept())
+        self._begin("recover --accept", "accepted as it is", lambda recovery: recovery.accept())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """To keep what is half-done is offered once it could not be undone or finished."""
-        return self._failed if action == "accept" else True
+        return self._problem if action == "accept" else True
 
-    def action_back(self) -> None:
-        """Leave it, unless it is at work."""
-        if not self.wizard.desk.changing:
-            self.dismiss()
-
-    def _begin(self, name: str, act: Recovering) -> None:
-        if self._over:
+    def _begin(self, name: str, done: str, act: Act) -> None:
+        if self.over and not self._problem:
             self.dismiss()
             return
         if self.wizard.desk.busy:
             return
+        self._done = done
         self.same(f"msa-wizard {name}")
-        self._say("At work.")
+        self.go_on()
         machine = self.wizard.machine
+        self.start(name, lambda job: machine.recover(job, act))
 
-        def work(job: Job) -> object:
-            return machine.recover(act, job.report, job.say, job.interrupt)
+    def failed(self, why: str) -> None:
+        """Say why, and what can be tried."""
+        self._problem = True
+        self.say(f"✗ {why.rstrip('.')}. Then press u or f again, or a to keep the host as it is.")
 
-        self.wizard.desk.start(self, name, work)
-
-    def on_engine_said(self, message: EngineSaid) -> None:
-        """What is done, as lines."""
-        self._draw()
-        log = self.query_one("#output", Log)
-        match message.event:
-            case Planned(step, plan, _) if plan.outcome is Outcome.PENDING:
-                log.write_line(f"-- {step.id}")
-            case Recorded(step, commit, seconds):
-                log.write_line(f"{step.id} done in {seconds:.1f} s, recorded as {commit}")
-            case Checked(_, check):
-                log.write_line(check_content(check).plain)
-            case Failed(step, why, _, _, _):
-                log.write_line(f"{step.id} failed: {clean(why)}")
-
-    def on_job_ended(self, message: JobEnded) -> None:
-        """What came of it."""
-        self._draw()
-        result, bad = message.result, ""
-        if message.error is not None:
-            said = problems.words(message.error)
-            if said is None:
-                raise message.error
-            bad = said
-        elif isinstance(result, RollbackResult):
-            bad = "; ".join(map(clean, (*result.not_undone, *((result.failed,) if result.failed else ()))))
-        elif isinstance(result, Run) and result.undecided:
-            bad = f"Stopped before {result.undecided}: something that works would end (the steps, with Enter, ask)."
-        elif isinstance(result, Run) and result.stopped:
-            bad = f"Stopped at {result.stopped}."
-        self._over, self._failed = not bad, bool(bad)
-        self.refresh_bindings()
-        self._say(self._end_words(bad, result))
-
-    def _end_words(self, bad: str, result: object) -> str:
-        if bad:
-            return f"✗ {bad.rstrip('.')}. Then press u or f again, or a to keep the host as it is."
-        if isinstance(result, str):
-            return f"✓ Accepted as it is, recorded as {result}. Enter goes on."
-        return "✓ The host is whole. Enter goes on."
-
-    def _draw(self) -> None:
-        if lines := self.wizard.desk.taken():
-            self.query_one("#output", Log).write_lines(lines)
-
-    def _show(self, content: Content) -> None:
-        self.query_one("#comes-to", Static).update(content)
-
-    def _say(self, words: str) -> None:
-        self.query_one("#says", Static).update(words)
+    def ended(self, result: object) -> None:
+        """Say how it ended."""
+        self._problem = False
+        match result:
+            case RollbackResult() if result.not_undone or result.failed:
+                self.failed("; ".join(map(clean, filter(None, (*result.not_undone, result.failed)))))
+            case Run() if result.undecided:
+                self.failed(
+                    f"Stopped before {result.undecided}: something that works would end (the steps, with Enter, ask)"
+                )
+            case Run() if result.stopped:
+                self.failed(f"Stopped at {result.stopped}")
+            case str():
+                self.say(f"✓ Accepted as it is, recorded as {result}. Enter closes this.")
+            case _:
+                self.say(
+                    f"✓ The interrupted run was {self._done}; the host is consistent again. Enter closes this."
+                )
 
 
-def _finish(recovery: Recovery) -> RollbackResult | Run:
-    return recovery.finish()
+def _content(killed: Unfinished) -> Content:
+    parts: list[str | tuple[str, str]] = [
+        (f"{clean(killed.words())}.\n", "bold"), f"Everything as it was before is commit {killed.head[:10]}.\n"
+    ]  # fmt: skip
+    if killed.step:
+        parts.append(f"In hand: {clean(killed.step)}. It may have written:\n")
+        paths = [str(path) for change in killed.changes for path in _list(change.get("touches"))]
+        parts += [f"  {clean(path)}\n" for path in dict.fromkeys(paths)] or ["  nothing yet\n"]
+    return Content.assemble(*parts)
 
 
 def _list(value: object) -> list[object]:

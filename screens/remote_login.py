@@ -1,4 +1,4 @@
-"""Wait for a mail client on another machine: only its login proves that the firewall lets clients in."""
+"""Wait for a mail client on another machine: only its login proves that no firewall blocks clients."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from screens import error_text as problems
 from screens.base import Frame
+from screens.error_text import sentence
 from screens.jobs import Job
 from screens.messages import About, JobEnded, LogSaid
 from screens.widgets.explained_lines import ExplainedLines
@@ -22,17 +22,18 @@ if TYPE_CHECKING:
     from wizard.maillog.read import Logged
 
 SECONDS = 300
-"""How long is waited."""
+"""How long it waits."""
 
 
-class FromOutside(Frame[None]):
+class RemoteLogin(Frame[None]):
     """Begins by itself; it changes nothing."""
 
     HEADING = "A test from outside"
+    AUTO_FOCUS = "#said"
     HELP_TEXT = """
-A test on the server itself never meets the server's firewall, nor the provider's. So log in from another machine, with
-one of the commands that are shown, or with a mail program. What the server logs of it is shown here; what comes from
-the server's own addresses counts for nothing. It ends well when somebody has logged in.
+A test on the server itself passes neither the server's firewall nor the provider's. So log in from another machine, with
+one of the commands that are shown or with a mail program. What the server logs of it is shown here; logins from
+the server's own addresses do not count. It succeeds when somebody has logged in.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "begin", "Again"),
@@ -49,7 +50,6 @@ the server's own addresses counts for nothing. It ends well when somebody has lo
         self._stop = threading.Event()
         self._end = 0.0
         self.same("msa-wizard test --from-outside")
-        self.query_one("#said").focus()
         self.set_interval(1.0, self._count)
         self.action_begin()
 
@@ -67,13 +67,13 @@ the server's own addresses counts for nothing. It ends well when somebody has lo
             return machine.from_outside(
                 SECONDS,
                 lambda line: job.post(LogSaid(line)),
-                lambda: stop.is_set() or job.interrupt.number is not None,
+                lambda: stop.is_set() or job.stopped,
             )
 
         self.wizard.desk.start(self, "a test from outside", work)
 
     def action_back(self) -> None:
-        """Away; nothing was changed."""
+        """Close; nothing was changed."""
         self._stop.set()
         self.dismiss()
 
@@ -94,16 +94,12 @@ the server's own addresses counts for nothing. It ends well when somebody has lo
         """The verdict."""
         self._end = 0.0
         self.query_one(ExplainedLines).draw()
-        says = self.query_one("#says", Static)
         if message.error is not None:
-            said = problems.words(message.error)
-            if said is None:
-                raise message.error
-            says.update(f"✗ {said}")
+            self.say(f"✗ {sentence(message.error)}")
         elif isinstance(message.result, Check):
-            says.update(check_content(message.result))
+            self.say(check_content(message.result))
 
     def _count(self) -> None:
         if self._end and not self._stop.is_set():
             left = max(0.0, self._end - time.monotonic())
-            self.query_one("#says", Static).update(f"Waiting for a login from outside, {left:.0f} s left.")
+            self.say(f"Waiting for a login from outside, {left:.0f} s left.")

@@ -1,4 +1,4 @@
-"""What was done, what was found, how to undo it; kept as Markdown or HTML where asked for."""
+"""What was done, what was found, how to roll it back; saved as Markdown or HTML on request."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Input, Label, Markdown
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Markdown
 
-from screens import error_text as problems
-from screens.base import Frame
+from screens.base import Field, Frame
 from wizard.console import clean
 from wizard.engine.overview import Overview
 from wizard.render.applied_report import report
@@ -23,10 +23,11 @@ class Report(Frame[None]):
 
     HEADING = "Report"
     AUTO_FOCUS = "#file"
+    SCROLLED = "#shown"
     HELP_TEXT = """
 What was done on this host, for your documentation: each step with its state, what was found, each change with its
-diff, and how to take it back. Files that not everybody on the host may read are named, never shown: no secret is
-in it. The end of the file's name decides: .html is HTML, anything else Markdown.
+diff, and how to roll it back. Files that not everybody on the host may read are named, never shown: it contains no
+secret. The end of the file's name decides: .html is HTML, anything else Markdown.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "save", "Save"),
@@ -42,25 +43,26 @@ in it. The end of the file's name decides: .html is HTML, anything else Markdown
     def body(self) -> ComposeResult:
         """The text, the file."""
         with VerticalScroll(id="shown", can_focus=False):
-            yield Markdown("Looking at this host ...", id="made", open_links=False)
-        with Horizontal(classes="field"):
-            yield Label("File", classes="label", markup=False)
-            yield Input("msa-report.md", id="file")
+            yield Markdown("Looking at this host ...", id="report", open_links=False)
+        yield Field("file", "File").line("msa-report.md")
 
     def on_mount(self) -> None:
-        """Make it."""
+        """Prepare it."""
         self.same("msa-wizard status; msa-wizard history")
-        self.run_worker(self._make, thread=True, group="look")
+        self.look(self._report, self._show)
 
-    def _make(self) -> None:
+    def _report(self) -> tuple[Overview, str]:
         machine = self.wizard.machine
-        found = machine.overview()
-        text = report("md", found, machine.store())
-        self.deliver(self._show, found, text)
+        overview = machine.overview()
+        return overview, report("md", overview, machine.store())
 
-    def _show(self, found: Overview, text: str) -> None:
-        self._overview = found
-        self.query_one("#made", Markdown).update("\n".join(map(clean, text.splitlines())))
+    def _show(self, taken: tuple[Overview, str]) -> None:
+        self._overview, text = taken
+        self.query_one("#report", Markdown).update("\n".join(map(clean, text.splitlines())))
+
+    def say(self, words: str | Content) -> None:
+        """Show it as a notification: there is no line of news."""
+        self.notify(str(words), severity="error", markup=False)
 
     def on_input_submitted(self) -> None:
         """Enter saves."""
@@ -68,22 +70,9 @@ in it. The end of the file's name decides: .html is HTML, anything else Markdown
 
     def action_save(self) -> None:
         """Write the file."""
-        name = self.query_one("#file", Input).value.strip()
-        if self._overview is None or not name:
+        name, overview = self.entered("file"), self._overview
+        if overview is None or not name:
             return
         form = "html" if name.lower().endswith((".html", ".htm")) else "md"
-        try:
-            text = report(form, self._overview, self.wizard.machine.store())
-            words = save(Path(name).expanduser(), text)
-        except Exception as error:
-            said = problems.words(error)
-            if said is None:
-                raise
-            self.notify(said, severity="error", markup=False)
-        else:
-            self.notify(words, markup=False)
-
-    def action_turn(self, pages: int) -> None:
-        """Scroll it."""
-        shown = self.query_one("#shown")
-        shown.scroll_relative(y=pages * max(1, shown.size.height - 2), animate=False)
+        store = self.wizard.machine.store()
+        self.attempt(lambda: save(Path(name).expanduser(), report(form, overview, store)))

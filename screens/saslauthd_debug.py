@@ -1,4 +1,4 @@
-"""saslauthd in the foreground, talking: each line explained, its service put back at the end (howto 5.1)."""
+"""saslauthd in the foreground in debug mode: each line explained, its service restored at the end (howto 5.1)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from screens import error_text as problems
 from screens.base import Frame
-from screens.jobs import Job
+from screens.error_text import sentence
 from screens.messages import DebugSaid, JobEnded
 from screens.widgets.explained_lines import ExplainedLines
 from wizard.console import clean
@@ -27,7 +26,7 @@ SECONDS = 600
 _ABOUT = (
     "y stops saslauthd's service and runs it in the foreground, with this host's own options and -d. Logins are "
     "answered by it meanwhile: try one with a mail program, or in another session: msa-wizard test --user NAME. "
-    f"e, Escape, {SECONDS} s or a dropped line end it; the service is put back whatever happens."
+    f"e, Escape, {SECONDS} s or a dropped connection end it; the service is restored whatever happens."
 )
 
 
@@ -35,13 +34,14 @@ class SaslauthdDebug(Frame[None]):
     """Begun with y, ended with e."""
 
     HEADING = "saslauthd in debug mode"
+    AUTO_FOCUS = "#said"
     HELP_TEXT = """
-sendmail asks saslauthd whether a user name and a password are right, and saslauthd asks PAM. In debug mode it says what
-it is asked and what it answers. Each line stands with a word on what it means; the arrow keys choose one, and the pane
-below says it in full. "auth success" and "response: OK" are a yes, "auth failure" a no, with PAM's reason. Nothing new
-while somebody logs in means that sendmail does not get as far as saslauthd.
+sendmail asks saslauthd whether a user name and a password are right, and saslauthd asks PAM. In debug mode it prints
+what it is asked and what it answers. Each line comes with a short explanation; the arrow keys choose one, and the pane
+below explains it in full. "auth success" and "response: OK" are a yes, "auth failure" a no, with PAM's reason. Nothing
+new while somebody logs in means that sendmail does not get as far as saslauthd.
 
-Passwords are masked. The service is stopped for that while, and put back at the end, also when the line drops or
+Passwords are masked. The service is stopped meanwhile and restored at the end, also if the connection drops or
 msa-wizard is killed.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -51,9 +51,9 @@ msa-wizard is killed.
     ]
 
     def body(self) -> ComposeResult:
-        """The lines, what the chosen one means, where it stands."""
+        """The lines, what the chosen one means, the line of news."""
         yield ExplainedLines(_ABOUT)
-        yield Static("y begins. Nothing is changed before.", id="says", markup=False)
+        yield Static("y begins. Nothing is changed until then.", id="says", markup=False)
 
     def on_mount(self) -> None:
         """Wait for the key."""
@@ -61,17 +61,13 @@ msa-wizard is killed.
         self._begun = 0.0
         self._leave = False
         self.same("msa-wizard debug saslauthd")
-        self.query_one("#said").focus()
         self.set_interval(1.0, self._count)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """It begins once at a time."""
+        """One at a time."""
         if action == "begin":
             return not self.wizard.desk.busy
-        return bool(self._at_work()) if action == "end" else True
-
-    def _at_work(self) -> bool:
-        return self.wizard.desk.changing
+        return self.wizard.desk.changing if action == "end" else True
 
     def action_begin(self) -> None:
         """Stop the service, and listen."""
@@ -79,28 +75,27 @@ msa-wizard is killed.
             return
         self._stop = stop = threading.Event()
         self._begun = time.monotonic()
-        self.query_one(ExplainedLines).clear("Nothing said yet.")
-        self._say("saslauthd is started in the foreground ...")
+        self.query_one(ExplainedLines).clear("No output yet.")
+        self.say("saslauthd is started in the foreground ...")
         machine = self.wizard.machine
-
-        def work(job: Job) -> object:
-            def told(line: str) -> None:
-                job.post(DebugSaid(line))
-
-            return machine.debug_saslauthd(SECONDS, told, job.say, stop.is_set, job.interrupt)
-
-        self.wizard.desk.start(self, "saslauthd in debug mode", work)
+        self.wizard.desk.start(
+            self,
+            "saslauthd in debug mode",
+            lambda job: machine.debug_saslauthd(
+                job, SECONDS, lambda line: job.post(DebugSaid(line)), stop.is_set
+            ),
+        )
         self.refresh_bindings()
 
     def action_end(self) -> None:
-        """Put the service back."""
-        if self._at_work():
+        """Restore the service."""
+        if self.wizard.desk.changing:
             self._stop.set()
-            self._say("saslauthd's service is being put back ...")
+            self.say("saslauthd's service is being restored ...")
 
     def action_back(self) -> None:
-        """Away, once the service is back."""
-        if self._at_work():
+        """Close, once the service is restored."""
+        if self.wizard.desk.changing:
             self._leave = True
             self.action_end()
         else:
@@ -110,37 +105,28 @@ msa-wizard is killed.
         """A line of saslauthd."""
         from wizard.debug.saslauthd import said
 
-        made = said(message.line, clean)
-        where = f"saslauthd[{made.pid}]: " if made.pid else ""
-        self.query_one(ExplainedLines).add(where + made.text, made.explanation, _style(made.text))
+        line = said(message.line, clean)
+        source = f"saslauthd[{line.pid}]: " if line.pid else ""
+        self.query_one(ExplainedLines).add(source + line.text, line.explanation, _style(line.text))
 
     def on_job_ended(self, message: JobEnded) -> None:
-        """The service is back, or why it is not."""
+        """The service is restored, or why it is not."""
         self._begun = 0.0
-        lines = self.query_one(ExplainedLines)
-        for line in self.wizard.desk.taken():
-            lines.add(line, "what msa-wizard did", "ansi_cyan")
-        lines.draw()
+        self.query_one(ExplainedLines).add_output(self.wizard.desk.taken())
         self.refresh_bindings()
-        if message.error is not None:
-            said = (
-                "It was ended." if isinstance(message.error, Interrupted) else problems.words(message.error)
-            )
-            if said is None:
-                raise message.error
-            self._say(f"✗ {said}")
+        if isinstance(message.error, Interrupted):
+            self.say("✗ It was stopped.")
+        elif message.error is not None:
+            self.say(f"✗ {sentence(message.error)}")
         elif message.result is not None:
-            self._say(_ended(message.result))  # type: ignore[arg-type]
+            self.say(_ended(message.result))  # type: ignore[arg-type]
         if self._leave:
             self.dismiss()
 
     def _count(self) -> None:
-        if self._begun and self._at_work() and not self._stop.is_set():
+        if self._begun and self.wizard.desk.changing and not self._stop.is_set():
             left = SECONDS - (time.monotonic() - self._begun)
-            self._say(f"At work, {max(0, left):.0f} s left. e ends it. Log in now, from a mail program.")
-
-    def _say(self, words: str) -> None:
-        self.query_one("#says", Static).update(words)
+            self.say(f"At work, {max(0, left):.0f} s left. e ends it. Log in now, from a mail program.")
 
 
 def _style(text: str) -> str:
@@ -156,6 +142,6 @@ def _ended(ended: Ended) -> str:
         else ""
     )
     if ended.check is None:
-        return f"{words}saslauthd did not run before, and does not now."
+        return f"{words}saslauthd was not running before, nor is it now."
     sign = "✓" if ended.check.sign is Sign.OK else "✗"
-    return f"{words}{sign} The service is put back: {clean(ended.check.says)}"
+    return f"{words}{sign} The service is restored: {clean(ended.check.says)}"

@@ -1,19 +1,17 @@
-"""The answers as a form: each field with its help, checked as one types; loaded from and saved to answers.toml."""
+"""The answers as a form: each field with its help, checked while typing; loaded from and saved to answers.toml."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
-from textual.widgets import Input, Label, Static
+from textual.containers import VerticalScroll
+from textual.widgets import Checkbox, Input, Static
 
-from screens.base import Frame
-from screens.widgets.flag import Flag
+from screens.base import Field, Frame
 from wizard.console import clean
 from wizard.errors import AnswersError
 from wizard.model.answers import (
@@ -30,89 +28,112 @@ from wizard.model.answers import (
 from wizard.render.answers_file import as_toml
 from wizard.system.output_file import save
 
-TEXTS = (
-    (
-        "listen.submission",
+if TYPE_CHECKING:
+    from wizard.model.facts import Facts
+
+TEXTS = (  # id: section and key of the answers
+    Field(
+        "listen-submission",
         "Submission addresses",
-        "Where port 587 listens (howto 3.3), with commas between. Empty: every IPv4 address. "
+        "Where port 587 listens (howto 3.3), separated by commas. Empty: every IPv4 address. "
         "Wrong: users cannot reach the server.",
+        "(every IPv4 address)",
     ),
-    (
-        "listen.smtp",
+    Field(
+        "listen-smtp",
         "SMTP addresses",
-        "Where port 25 listens (howto 3.5). Empty: every IPv4 address. Otherwise it must hold 127.0.0.1, "
-        "or mail of local programs stays lying.",
+        "Where port 25 listens (howto 3.5). Empty: every IPv4 address. Otherwise it must include 127.0.0.1, "
+        "or mail from local programs will be stuck in the queue.",
+        "(every IPv4 address)",
     ),
-    (
-        "auth.saslauthd_mechanism",
+    Field(
+        "auth-saslauthd_mechanism",
         "Passwords from",
-        f"What saslauthd asks (howto 2.3): {', '.join(MECHANISMS)}. pam: the users of this host. Empty: as this host has it.",
+        f"What saslauthd asks (howto 2.3): {', '.join(MECHANISMS)}. pam: the users of this host. Empty: as configured on this host.",
+        "(as configured on this host)",
     ),
-    (
-        "firewall.use",
+    Field(
+        "firewall-use",
         "Firewall",
-        f"The one that 587 and 25 are opened in (howto 3.8): {', '.join(FIREWALL_CHOICES)}. auto: the one that is active.",
+        f"The one in which 587 and 25 are opened (howto 3.8): {', '.join(FIREWALL_CHOICES)}. auto: the one that is active.",
+        "(auto)",
     ),
-    (
-        "firewall.zone",
+    Field(
+        "firewall-zone",
         "Firewall zone",
-        "For Shorewall and firewalld: the zone that leads outside. Empty: it is looked for.",
+        "For Shorewall and firewalld: the zone that leads outside. Empty: it is detected.",
+        "(found by the default route)",
     ),
-    ("test.host", "Test: server", "The server of the login test (howto 5.2). Empty: this host."),
-    (
-        "test.user",
+    Field(
+        "test-host",
+        "Test: server",
+        "The server of the login test (howto 5.2). Empty: this host.",
+        "(this host)",
+    ),
+    Field(
+        "test-user",
         "Test: user",
-        "The user of the login test. The password is asked for there, and kept nowhere.",
+        "The user of the login test. The password is asked for there and stored nowhere.",
+        "(nobody yet)",
     ),
-    ("test.send_to", "Test: send to", "An address to which the login test submits a message. Empty: none."),
+    Field(
+        "test-send_to",
+        "Test: send to",
+        "An address to which the login test submits a message. Empty: none.",
+        "(nobody)",
+    ),
 )
 FLAGS = (
-    (
-        "listen.ipv6",
+    Field(
+        "listen-ipv6",
         "Listen on IPv6 too",
         "Port 587 and 25 on every IPv6 address as well. Wrong: clients that prefer IPv6 wait, or fail.",
     ),
-    (
-        "listen.implicit_tls",
+    Field(
+        "listen-implicit_tls",
         "Port 465 too",
         "TLS from the first byte (RFC 8314), for clients that do not speak STARTTLS. Needs a free port 465.",
     ),
-    (
+    Field(
         "watch_restart",
         "Watch the restart",
-        "After its restart sendmail's listeners are watched for a minute; one that goes, or does not greet, takes the "
-        "restart back (howto 3.7). Not kept in the file.",
+        "Sendmail's listeners are watched for a minute after its restart; if one disappears or does not greet, the "
+        "restart is reverted (howto 3.7). Not stored in the file.",
     ),
-    (
+    Field(
         "replace_mta",
         "Replace another MTA",
-        "Postfix or Exim may be removed for sendmail. Its mail service ends then. Not kept in the file.",
+        "Postfix or Exim may be removed for sendmail. Its mail service ends then. Not stored in the file.",
     ),
 )
+FILE = Field("file", "File", "Where F2 saves and F4 loads; relative to the current directory.")
 WATCHED = 60
 """Seconds that a restart is watched."""
-EMPTY = {
-    "listen.submission": "(every IPv4 address)",
-    "listen.smtp": "(every IPv4 address)",
-    "auth.saslauthd_mechanism": "(as this host has it)",
-    "firewall.use": "(auto)",
-    "firewall.zone": "(found by the default route)",
-    "test.host": "(this host)",
-    "test.user": "(nobody yet)",
-    "test.send_to": "(nobody)",
-}
-"""What an empty field means."""
-NOT_KEPT = ("replace_mta", "watch_restart")
-LISTS = ("listen.submission", "listen.smtp")
+NOT_STORED = ("replace_mta", "watch_restart")
+
+
+class Flag(Checkbox):
+    """A box that says yes or no by its content, not by its colour: [x] or [ ]."""
+
+    BUTTON_LEFT = "["
+    BUTTON_RIGHT = "]"
+    BUTTON_INNER = " "
+
+    def watch_value(self) -> None:
+        """Another content."""
+        self.BUTTON_INNER = "x" if self.value else " "
+        super().watch_value()
 
 
 class Settings(Frame[None]):
     """Enter uses them; Escape leaves all as it was."""
 
     HEADING = "Settings"
+    AUTO_FOCUS = "#listen-submission"
+    SAYS = "#about"
     HELP_TEXT = """
 What you choose here goes into the plans of all steps. The howto's own set-up needs none of it: every field may
-stay as it is. Tab goes to the next field, space changes a box, Enter uses what is there, Escape forgets it.
+stay as it is. Tab goes to the next field, space changes a box, Enter uses the values, Escape discards them.
 F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply --answers FILE` takes the same file.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -126,46 +147,38 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
         """The fields, the file, and help on the one that has the focus."""
         answers = self.wizard.machine.answers
         with VerticalScroll(id="form", can_focus=False):
-            for name, label, _ in TEXTS:
-                with Horizontal(classes="field"):
-                    yield Label(label, classes="label", markup=False)
-                    yield Input(_text(answers, name), id=_id(name), placeholder=EMPTY[name])
-            for name, label, _ in FLAGS:
-                yield Flag(label, bool(_value(answers, name)), id=_id(name))
-            with Horizontal(classes="field"):
-                yield Label("File", classes="label", markup=False)
-                yield Input("answers.toml", id="file")
+            for field in TEXTS:
+                yield field.line(_text(answers, field.id))
+            for field in FLAGS:
+                yield Flag(field.label, bool(_value(answers, field.id)), id=field.id, tooltip=field.about)
+            yield FILE.line("answers.toml")
         yield Static("", id="about", markup=False)
 
     def on_mount(self) -> None:
-        """Begin at the first field."""
+        """Look at the host."""
         self.same("msa-wizard plan --answers answers.toml")
-        self.query_one(f"#{_id(TEXTS[0][0])}").focus()
-        self.run_worker(self._look, thread=True, group="look")
+        self.look(self.wizard.machine.facts, self._show)
 
-    def _look(self) -> None:
+    def _show(self, facts: Facts) -> None:
+        """Show what an empty field means on this very host."""
         from wizard.sendmail.password_source import in_words
 
-        self.deliver(self._looked, in_words(self.wizard.machine.facts()))
-
-    def _looked(self, passwords: str) -> None:
-        """What an empty field means on this very host."""
-        self.query_one(f"#{_id('auth.saslauthd_mechanism')}", Input).placeholder = f"({passwords})"
+        self.query_one("#auth-saslauthd_mechanism", Input).placeholder = f"({in_words(facts)})"
 
     def on_descendant_focus(self) -> None:
         """Help on the field."""
         self._check()
 
     def on_input_changed(self) -> None:
-        """Check as one types."""
+        """Check while typing."""
         self._check()
 
     def on_checkbox_changed(self) -> None:
-        """Boxes belong to the same rules."""
+        """The same for boxes."""
         self._check()
 
     def on_input_submitted(self) -> None:
-        """Enter."""
+        """Enter uses them."""
         self.action_use()
 
     def action_use(self) -> None:
@@ -179,60 +192,48 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
         """Write the file, for the admin alone."""
         answers = self._check()
         if answers is not None:
-            self._tried(lambda path: save(path, as_toml(answers)))
+            self.attempt(lambda: save(self._file(), as_toml(answers)))
 
     def action_load(self) -> None:
         """Fill the form from the file."""
-        self._tried(self._load)
+        self.attempt(self._load)
 
-    def _load(self, path: Path) -> str:
-        answers = load(path)
-        for name, _, _ in TEXTS:
-            self.query_one(f"#{_id(name)}", Input).value = _text(answers, name)
-        for name, _, _ in FLAGS:
-            if name not in NOT_KEPT:
-                self.query_one(f"#{_id(name)}", Flag).value = bool(_value(answers, name))
+    def _load(self) -> str:
+        answers = load(path := self._file())
+        for field in TEXTS:
+            self.query_one(f"#{field.id}", Input).value = _text(answers, field.id)
+        for field in FLAGS:
+            if field.id not in NOT_STORED:
+                self.query_one(f"#{field.id}", Flag).value = bool(_value(answers, field.id))
+        return f"{clean(str(path))} is loaded."
 
-        return f"{clean(str(path))} is read."
-
-    def _tried(self, act: Callable[[Path], str]) -> None:
-        """Do it with the file that is named, and say what came of it."""
-        path = Path(self.query_one("#file", Input).value.strip() or "answers.toml").expanduser()
-        try:
-            words = act(path)
-        except AnswersError as problem:
-            self.notify(clean(str(problem)), severity="error", markup=False)
-        else:
-            self.notify(words, markup=False)
+    def _file(self) -> Path:
+        return Path(self.entered("file") or "answers.toml").expanduser()
 
     def _check(self) -> Answers | None:
         """The answers, None when something is wrong; says which, or helps with the field."""
-        about = self.query_one("#about", Static)
         try:
             answers = self._answers()
         except AnswersError as problem:
-            about.update(f"✗ {clean(str(problem).partition(': ')[2] or str(problem))}")
+            self.say(f"✗ {clean(str(problem).partition(': ')[2] or str(problem))}")
             return None
-        focused = self.focused.id if self.focused is not None else ""
-        texts = {_id(name): words for name, _, words in (*TEXTS, *FLAGS)}
-        about.update(texts.get(focused or "", "Where F2 saves and F4 loads; relative to where you started."))
+        self.say(self.about_focused())
         return answers
 
     def _answers(self) -> Answers:
-        text = {name: self.query_one(f"#{_id(name)}", Input).value.strip() for name, _, _ in TEXTS}
-        flag = {name: self.query_one(f"#{_id(name)}", Flag).value for name, _, _ in FLAGS}
-        lists = {name: tuple(filter(None, text[name].replace(",", " ").split())) for name in LISTS}
+        text = {field.id: self.entered(field.id) for field in TEXTS}
+        flag = {field.id: self.query_one(f"#{field.id}", Flag).value for field in FLAGS}
         raw = Answers(
             Listen(
-                lists["listen.submission"],
-                lists["listen.smtp"],
-                flag["listen.ipv6"],
-                flag["listen.implicit_tls"],
+                _list(text["listen-submission"]),
+                _list(text["listen-smtp"]),
+                flag["listen-ipv6"],
+                flag["listen-implicit_tls"],
                 self.wizard.machine.answers.listen.local_submission,
             ),
-            Auth(text["auth.saslauthd_mechanism"], self.wizard.machine.answers.auth.mechanisms),
-            Test(text["test.host"], text["test.user"], text["test.send_to"]),
-            firewall=Firewall(text["firewall.use"] or "auto", text["firewall.zone"]),
+            Auth(text["auth-saslauthd_mechanism"], self.wizard.machine.answers.auth.mechanisms),
+            Test(text["test-host"], text["test-user"], text["test-send_to"]),
+            firewall=Firewall(text["firewall-use"] or "auto", text["firewall-zone"]),
             accept=self.wizard.machine.answers.accept,
         )
         return replace(
@@ -242,12 +243,12 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
         )
 
 
-def _id(name: str) -> str:
-    return name.replace(".", "-")
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
 
 
 def _value(answers: Answers, name: str) -> object:
-    section, _, key = name.rpartition(".")
+    section, _, key = name.rpartition("-")
     return getattr(getattr(answers, section) if section else answers, key)
 
 

@@ -1,4 +1,4 @@
-"""A step failed: what, the last lines, what was undone, and where to go from here."""
+"""A step failed: why, the last output, what was undone, and where to go from here."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from screens.ends_once import Dialog
+from screens.base import Dialog, headline, keys
 from screens.external_programs import shell
 from wizard.console import clean
 
 
-class Failure(Dialog[str | None]):
+class StepFailed(Dialog[str | None]):
     """The next move: `again`, `settings`, `troubleshoot`, `history`, or None to look around."""
 
     HEADING = "A step failed"
@@ -33,7 +33,12 @@ class Failure(Dialog[str | None]):
     ]
 
     def __init__(
-        self, step: str, why: str, last: Sequence[str], undone: Sequence[str], not_undone: Sequence[str]
+        self,
+        step: str,
+        why: str,
+        last: Sequence[str],
+        undone: Sequence[str] = (),
+        not_undone: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self._step, self._why, self._last = step, why, last
@@ -42,27 +47,24 @@ class Failure(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         """All of it, with the keys below."""
         with VerticalScroll(classes="dialog tall"):
+            yield headline(f"✗ {self._step} failed", "bold ansi_red")
             yield Static(self._content(), markup=False)
+            yield keys(("a", "try again"), ("e", "settings"), ("t", "troubleshoot"))
+            yield keys(("h", "history"), ("!", "a shell"), ("Enter", "look around"))
 
     def _content(self) -> Content:
-        parts: list[tuple[str, str]] = [(f"✗ {self._step} failed\n", "bold ansi_red")]
-        parts += [(f"{clean(line)}\n", "") for line in self._why.splitlines()]
+        parts: list[str | tuple[str, str]] = [f"{clean(line)}\n" for line in self._why.splitlines()]
         if self._last:
-            parts += [("\nThe last it said:\n", "bold")]
-            parts += [(f"  {clean(line)}\n", "") for line in self._last[-6:]]
+            parts += [("\nLast output:\n", "bold")]
+            parts += [f"  {clean(line)}\n" for line in self._last[-6:]]
         undone = ", ".join(map(clean, self._undone))
-        parts += [("\nUndone: ", "bold"), (f"{undone or 'there was nothing to undo'}\n", "")]
+        parts += [("\nUndone: ", "bold"), f"{undone or 'there was nothing to undo'}\n"]
         for line in self._not_undone:
-            parts += [("NOT undone: ", "bold ansi_red"), (f"{clean(line)}\n", "")]
+            parts += [("NOT undone: ", "bold ansi_red"), f"{clean(line)}\n"]
         if self._not_undone:
-            parts += [("Put that right by hand (!), then `msa-wizard recover`.\n", "")]
-        parts += [
-            ("\na", "ansi_cyan"), (" try again   ", ""), ("e", "ansi_cyan"), (" settings   ", ""),
-            ("t", "ansi_cyan"), (" troubleshoot\n", ""), ("h", "ansi_cyan"), (" history   ", ""), ("!", "ansi_cyan"), (" a shell   ", ""),
-            ("Enter", "ansi_cyan"), (" look around", ""),
-        ]  # fmt: skip
+            parts += ["Fix that manually (! opens a shell), then run `msa-wizard recover`.\n"]
         return Content.assemble(*parts)
 
     def action_shell(self) -> None:
-        """A shell on this terminal; the screen is back, as it was, when it ends."""
+        """A shell on this terminal; the screen comes back when it ends."""
         shell(self.app)

@@ -1,42 +1,71 @@
-"""All steps on the left with their state, the step on the right; Enter applies what is shown."""
+"""The set-up: all steps on the left with their state, the step on the right; Enter applies what is shown."""
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from typing import ClassVar
 
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import OptionList
+from textual.containers import Vertical
+from textual.widgets import Input, Label, Static
 
 from screens.apply_policy import ApplyPolicy
-from screens.jobs import Job, Reply
+from screens.base import PAGES, Dialog, Frame
+from screens.error_text import sentence
+from screens.external_programs import edit
+from screens.jobs import Reply, Stopped
 from screens.messages import EndingsWait, EngineSaid, JobEnded, StepWaits
-from screens.step_events import StepNews
-from screens.step_layout import StepBoard
-from screens.widgets.step_panes import PANES
+from screens.review_and_run import event_line
+from screens.widgets.step_board import StepBoard
+from screens.widgets.step_panes import PANES, StepPanes
 from wizard.console import clean
 from wizard.engine.apply import Run
 from wizard.engine.overview import REMAINING, Overview
+from wizard.engine.state_dir import InterruptedRun
+from wizard.errors import Interrupted
+from wizard.model.events import Checked, Failed, Planned, Progress, Recorded
 from wizard.model.plan import Outcome
-from wizard.steps import STEPS
 
 DRAWN = 0.5
 """Seconds between two looks at new output: each draws a pane that has scrolled, and a slow line must carry that."""
+SHOWN = 0.5
+"""Seconds that a step's diff stays in front before the output takes its place."""
+LAST = 12
+"""Lines of output that are kept for a failure."""
 
 
-class Steps(StepBoard):
-    """The set-up itself."""
+class Search(Dialog[str | None]):
+    """The words to look for, None for nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]
+
+    def compose(self) -> ComposeResult:
+        """One field."""
+        with Vertical(classes="dialog tall"):
+            yield Label("Find in the output (Enter; / and Enter finds the next):", markup=False)
+            yield Input(id="words")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Done."""
+        self.dismiss(event.value or None)
+
+
+class Steps(Frame[None]):
+    """The steps, and one run of the engine at a time over them."""
 
     HEADING = "Steps"
     HELP_TEXT = """
-Left: the steps of the howto in their order, each with its state. Right: what the chosen one would do.
-Enter applies the step whose diff you see, and then shows the next one; nothing changes before. a applies
-all that remain, one after the other, each shown as it is done; s leaves a step out.
+On the left are the steps of the howto in their order, each with its state; on the right is what the chosen one would
+do. Enter applies the step whose diff you see and then shows the next one; nothing changes before. a applies all that
+remain, one after the other, each shown as it is done; s skips a step.
 
-A step that fails is undone at once. Everything that is done is a commit in the history (h), and can be taken
-back from there, or here with r.
+A step that fails is undone at once. Everything that is done is a commit in the history (h) and can be rolled
+back there, or here with r.
 
-to do: has something to change. applied: done by msa-wizard. done: was so already. drifted: was applied, and
-is not so any more. later: decided once an earlier step is done. n/a: does not apply to this host.
+to do: has something to change. applied: done by msa-wizard. done: was so already. drifted: was applied and
+has changed since. later: decided once an earlier step is done. n/a: does not apply to this host.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "apply", "Apply", priority=True, key_display="enter"),
@@ -45,14 +74,13 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
         Binding("r", "roll_back", "Roll back"),
         Binding("n", "go(1)", "Next", show=False),
         Binding("p", "go(-1)", "Previous", show=False),
-        Binding("e", "settings", "Edit"),
+        Binding("e", "app.go('settings')", "Edit"),
         Binding("t", "test", "Test a login", show=False),
         *(
             Binding(str(i + 1), f"pane('{name}')", name.capitalize(), show=False)
             for i, name in enumerate(PANES)
         ),
-        Binding("space", "turn(1)", "Page", key_display="space", show=False),
-        Binding("b", "turn(-1)", "Page back", show=False),
+        *PAGES,
         Binding("slash", "search", "Search the output", show=False),
         Binding("z", "fold", "Wide", key_display="z", show=False),
         Binding("escape", "back", "Back"),
@@ -60,116 +88,152 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
 
     def __init__(self) -> None:
         super().__init__()
+        self._known = False
+        """Whether the host has been looked at."""
         self._skipped: set[str] = set()
-        self._news = StepNews(self)
         self._policy = ApplyPolicy()
+        self._current: str | None = None
+        """The step in front of the engine."""
+        self._failure: Failed | None = None
+        self._last: list[str] = []
+        """The last lines of output."""
+        self._problem = ""
+        """Why a run could not begin, until it is said."""
+        self._to_edit = ""
+        """The file that the admin wants to edit once the run has ended."""
+        self._began = 0.0
+        self._second = 0
+        self._progress = ""
+        """How far the command at work says that it is."""
+        self._follow = False
+        """Whether the output comes to the front by itself, once, if the step takes that long."""
+
+    def body(self) -> ComposeResult:
+        """List and panes, one line of news below."""
+        yield StepBoard(self.wizard.machine.steps)
+        yield Static("Looking at this host ...", id="says", markup=False)
+
+    @property
+    def board(self) -> StepBoard:
+        """List and panes."""
+        return self.query_one(StepBoard)
+
+    @property
+    def panes(self) -> StepPanes:
+        """The right side."""
+        return self.board.panes
 
     def on_mount(self) -> None:
         """Look at the host; the timer draws output while something is at work."""
-        self._timer = self.set_interval(DRAWN, self._news.draw, pause=True)
-        self.query_one("#list", OptionList).focus()
+        self._drawing = self.set_interval(DRAWN, self._draw, pause=True)
+        self.query_one("#list").focus()
         self._look(None)
 
     def on_screen_resume(self) -> None:
         """A rollback or other settings may have changed everything."""
-        if self._plans and not self.wizard.desk.busy:
+        if self._known and not self.wizard.desk.busy:
             self._look(None)
 
     # --- what is known ------------------------------------------------------------------------------------
 
     def _look(self, after: Run | None) -> None:
-        def work() -> None:
-            found = self.wizard.machine.overview()
-            self.deliver(self._looked, found, after)
+        self.look(self.wizard.machine.overview, lambda overview: self._looked(overview, after))
 
-        self.run_worker(work, thread=True, exclusive=True, group="look")
-
-    def _looked(self, found: Overview, after: Run | None) -> None:
-        first = not self._plans
-        self._plans, self.states = dict(found.plans), dict(found.states)
-        for name in self._skipped & set(found.remaining):
-            self.states[name] = "skipped"
-        if self._news.failure is not None and self._news.failure.step.id in found.remaining:
-            self.states[self._news.failure.step.id] = "failed"
-        for step in STEPS:
-            self._row(step.id)
-        left = self._left()
-        if first or (after is not None and not after.stopped and left):
-            self.select(left[0] if left else STEPS[0].id)
-        self.show()
-        if after is not None and after.applied and not after.stopped and not left:
+    def _looked(self, overview: Overview, after: Run | None) -> None:
+        board = self.board
+        first, self._known = not self._known, True
+        states = overview.states | dict.fromkeys(self._skipped & set(overview.remaining), "skipped")
+        if self._failure is not None and self._failure.step.id in overview.remaining:
+            states[self._failure.step.id] = "failed"
+        board.fill(overview.plans, states)
+        remaining = board.remaining
+        if first or (after is not None and not after.stopped and remaining):
+            board.select(remaining[0] if remaining else next(iter(board.steps)))
+        self._show()
+        if after is not None and after.applied and not after.stopped and not remaining:
             self.action_test()
-        elif self._news.problem:
-            self.say(self._news.problem)
-            self._news.problem = ""
+        elif self._problem:
+            self.say(self._problem)
+            self._problem = ""
         elif after is None or not after.stopped:
             self.say(self._offer())
 
     def _offer(self) -> str:
-        left = self._left()
-        if self._plans and self._plans[STEPS[0].id].outcome is Outcome.BLOCKED:
-            return "Something is in the way of every step: see preflight."
-        if not left:
+        plans = list(self.board.plans.values())
+        if plans and plans[0].outcome is Outcome.BLOCKED:
+            return "No step can be applied yet: see preflight."
+        if not self.board.remaining:
             return "Nothing is left to do. t tests a login, h shows the history."
-        return f"{len(left)} steps to do. Enter applies the step that is shown, a applies all of them."
+        return f"{len(self.board.remaining)} steps to do. Enter applies the step that is shown, a applies all of them."
+
+    def _show(self) -> None:
+        self.board.show()
+        if self._known:
+            self.same(f"msa-wizard apply {self.board.chosen}")
+
+    def on_option_list_option_highlighted(self) -> None:
+        """Another step is shown."""
+        self._show()
+        if not self.wizard.desk.changing:
+            self.panes.pane("diff")
 
     # --- keys ---------------------------------------------------------------------------------------------
 
     def action_apply(self) -> None:
         """Apply the step that is shown."""
-        desk, name = self.wizard.desk, self.chosen
-        if desk.waiting and self._news.current is not None:
-            if name == self._news.current:
-                self._news.work()
+        desk, board = self.wizard.desk, self.board
+        name, remaining = board.chosen, board.remaining
+        if desk.waiting and self._current is not None:
+            if name == self._current:
+                self._work()
                 desk.answer(Reply.YES)
             else:
-                self.select(self._news.current)
-                self.say(f"{self._news.current} comes first. Enter applies it, s leaves it out.")
-        elif desk.busy or not self._plans:
+                board.select(self._current)
+                self.say(f"{self._current} comes first. Enter applies it, s skips it.")
+        elif desk.busy or not self._known:
             return
-        elif self.states[name] in (*REMAINING, "failed", "skipped"):
+        elif board.states[name] in (*REMAINING, "failed", "skipped"):
             self._skipped.discard(name)
-            left = self._left()
-            self._start(() if not left or name == left[0] else (name,), everything=False)
-        elif left := self._left():
-            self.select(left[0])
+            self._start(() if remaining[:1] in ([], [name]) else (name,), everything=False)
+        elif remaining:
+            board.select(remaining[0])
         else:
             self.action_test()
 
     def action_apply_all(self) -> None:
-        """Apply all that remain, each shown as it goes."""
+        """Apply all that remain, each shown as it is done."""
         desk = self.wizard.desk
         self.same("msa-wizard apply --yes")
         if desk.waiting:
             self._policy.everything = True
-            self._news.work()
+            self._work()
             desk.answer(Reply.YES)
-        elif not desk.busy and self._left():
-            self.select(self._left()[0])
+        elif not desk.busy and self.board.remaining:
+            self.board.select(self.board.remaining[0])
             self._start((), everything=True)
 
     def action_skip(self) -> None:
         """Leave the step out, and say what follows from that."""
-        desk, name = self.wizard.desk, self.chosen
-        if desk.waiting and name == self._news.current:
-            self._skipped.add(name)
-            self.state(name, "skipped")
+        desk, board = self.wizard.desk, self.board
+        name = board.chosen
+        if desk.waiting and name == self._current:
+            self._skip(name)
             desk.answer(Reply.NO)
-        elif not desk.busy and self.states.get(name) in (*REMAINING, "failed"):
-            self._skipped.add(name)
-            self.state(name, "skipped")
-            if left := self._left():
-                self.select(left[0])
+        elif not desk.busy and board.states.get(name) in (*REMAINING, "failed"):
+            self._skip(name)
+            if board.remaining:
+                board.select(board.remaining[0])
         else:
             return
-        self.say(
-            f"{name} is left out; its second pane says what depends on it. Enter on it takes it up again."
-        )
+        self.say(f"{name} is skipped; its second pane shows what depends on it. Enter on it applies it.")
+
+    def _skip(self, name: str) -> None:
+        self._skipped.add(name)
+        self.board.mark(name, "skipped")
 
     def action_go(self, by: int) -> None:
         """The next or previous step."""
-        options = self.query_one("#list", OptionList)
-        options.highlighted = max(0, min(len(STEPS) - 1, (options.highlighted or 0) + by))
+        self.board.move(by)
 
     def action_pane(self, name: str) -> None:
         """Another pane."""
@@ -180,30 +244,23 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
         self.panes.turn(pages)
 
     def action_fold(self) -> None:
-        """Give the step the whole width, or the list its place back."""
-        self.query_one("#list").toggle_class("folded")
+        """The step over the whole width, or not."""
+        self.board.fold()
 
     def action_back(self) -> None:
-        """To the first screen; a run that waits ends, one at work goes on."""
+        """To the first screen; a run that waits ends, one at work continues."""
         if self.wizard.desk.changing:
-            self.say("A step is at work. It goes on here; q quits.")
+            self.say("A step is at work and continues here; q quits.")
             return
         self.wizard.desk.answer(Reply.STOP)
         self.dismiss()
 
     def action_roll_back(self) -> None:
-        """Take the chosen step back; the next screen shows first what that means."""
+        """Roll the chosen step back; the next screen first shows what that means."""
         if not self.wizard.desk.changing:
-            from screens.rollback import RollBack
+            from screens.rollback import RollbackScreen
 
-            self.app.push_screen(RollBack(self.chosen))
-
-    def action_settings(self) -> None:
-        """Other answers, other plans."""
-        if not self.wizard.desk.changing:
-            from screens.settings import Settings
-
-            self.app.push_screen(Settings())
+            self.app.push_screen(RollbackScreen(self.board.chosen))
 
     def action_test(self) -> None:
         """Prove a login."""
@@ -214,89 +271,186 @@ is not so any more. later: decided once an earlier step is done. n/a: does not a
 
     def action_search(self) -> None:
         """Find words in the output."""
-        from screens.search import Search
 
-        def found(words: str | None) -> None:
+        def find(words: str | None) -> None:
             if words:
-                panes = self.panes
-                panes.pane("output")
-                if not panes.find(words):
-                    self.say(f"The output does not hold {clean(words)!r}.")
+                self.panes.pane("output")
+                if not self.panes.find(words):
+                    self.say(f"The output does not contain {clean(words)!r}.")
 
-        self.app.push_screen(Search(), found)
+        self.app.push_screen(Search(), find)
 
     # --- the run ------------------------------------------------------------------------------------------
 
     def _start(self, wanted: tuple[str, ...], *, everything: bool) -> None:
-        name = self.chosen
-        machine = self.wizard.machine
-        policy = ApplyPolicy.beginning(
-            name, self._plans[name], self._skipped, machine.own_edits, everything=everything
+        board, machine = self.board, self.wizard.machine
+        name = board.chosen
+        self._policy = policy = ApplyPolicy(
+            set(self._skipped), everything, (name, board.plans[name]), machine.own_edits
         )
-        self._policy = policy
-        self._news.failure = None
+        self._failure = None
+        self.wizard.desk.start(
+            self, "apply", lambda job: machine.apply(job, partial(policy.decide, job), wanted)
+        )
+        self._drawing.resume()
+        board.mark(name, "working")
+        self._work()
 
-        def work(job: Job) -> Run:
-            return machine.apply(
-                wanted,
-                job.report,
-                lambda step, plan: policy.decide(job, step, plan),
-                lambda step, _plan, ends: job.ask(EndingsWait(step, ends)) is Reply.YES,
-                job.interrupt,
-            )
+    def _work(self) -> None:
+        """A step begins to be applied."""
+        if self._current:
+            self.board.mark(self._current, "working")
+        self._began, self._second, self._follow, self._progress = time.monotonic(), 0, True, ""
+        self.say(f"{self._current or 'The first step'} is at work.")
 
-        self.wizard.desk.start(self, "apply", work)
-        self._timer.resume()
-        self.state(name, "working")
-        self._news.work()
+    def _draw(self) -> None:
+        """New output, and the seconds that pass."""
+        if lines := self.wizard.desk.taken():
+            self._last = [*self._last, *lines][-LAST:]
+            self.panes.write(lines)
+        if not (self._began and self.wizard.desk.changing):
+            return
+        passed = time.monotonic() - self._began
+        if self._follow and passed > SHOWN:
+            self._follow = False
+            self.panes.pane("output")
+        if int(passed) > self._second:
+            self._second = int(passed)
+            self.say(f"{self._current or 'The first step'} is at work, {self._second} s.{self._progress}")
 
-    def approved(self, name: str) -> bool:
-        """Whether the admin has said yes to a plan of this step in this run."""
-        return self._policy.approved == name
+    def _no_progress(self) -> None:
+        self._progress = ""
+        self.panes.progress(None)
 
     def on_engine_said(self, message: EngineSaid) -> None:
         """An event of the run."""
-        self._news.said(message)
+        self._draw()
+        event, board = message.event, self.board
+        match event:
+            case Planned(step, plan, _):
+                board.plans[step.id] = plan
+                if plan.outcome is Outcome.PENDING:
+                    self._current = step.id
+                    board.checks[step.id] = []
+                    board.mark(step.id, "working")
+                    board.select(step.id)
+                    self.panes.pane("diff")
+                    self._work()
+            case Progress(_, percent, doing):
+                self._progress = f" {clean(doing)[:48]}"
+                self.panes.progress(percent)
+            case Checked(step, check):
+                self._no_progress()
+                board.check(step.id, [check])
+                return
+            case Recorded(step, _, _):
+                board.mark(step.id, "applied")
+            case Failed() as failure:
+                self._failure = failure
+                board.mark(failure.step.id, "failed")
+                return
+        if line := event_line(event):
+            self.panes.write([line])
 
     def on_step_waits(self, message: StepWaits) -> None:
-        """The run asks."""
-        self._news.waits(message)
+        """The engine asks whether it may apply the step."""
+        self._draw()
+        name, board = message.step.id, self.board
+        again = (
+            self._current == name and board.states.get(name) == "working" and self._policy.approved == name
+        )
+        self._current = name
+        board.plans[name] = message.plan
+        self._wait_at(name)
+        self.panes.pane("diff")
+        self._show()
+        changed = "The host has changed since this was shown; this is the new plan. " if again else ""
+        self.say(f"{changed}Enter applies {name}, s skips it, a applies all that remain.")
+        if message.edits:
+            from screens.local_edits import LocalEdits
+
+            self.app.push_screen(LocalEdits(name, message.edits), self._decide_edits)
+
+    def _decide_edits(self, choice: str | None) -> None:
+        match choice:
+            case "take":
+                self.action_apply()
+            case "keep":
+                self.action_skip()
+            case path:
+                self._to_edit = path or ""
+                self.wizard.desk.answer(Reply.STOP)
 
     def on_endings_wait(self, message: EndingsWait) -> None:
         """Something that works would end: a question of its own, whatever key was pressed before."""
-        self._news.endings(message)
+        from screens.what_would_end import WhatWouldEnd
+
+        self._draw()
+        self._wait_at(message.step.id)
+
+        def decide(yes: bool | None) -> None:
+            if yes:
+                self._work()
+            self.wizard.desk.answer(Reply.YES if yes else Reply.NO)
+
+        self.app.push_screen(WhatWouldEnd(message.step.id, message.ends), decide)
+
+    def _wait_at(self, name: str) -> None:
+        self.board.mark(name, "waiting")
+        self.board.select(name)
 
     def on_job_ended(self, message: JobEnded) -> None:
-        """The run is over: look at the host again, and say what came of it."""
+        """The run is over: look at the host again, and say how it ended."""
         if self.wizard.signal:
             return  # we are leaving
-        run = self._news.ended(message)
-        self._timer.pause()
+        self._draw()
+        self._drawing.pause()
+        self._no_progress()
+        self._current, self._began = None, 0.0
+        if self._to_edit:
+            path, self._to_edit = self._to_edit, ""
+            edit(self.app, self.wizard.machine.host.path(path))
+        if message.error is not None:
+            self._cannot(message.error)
+        run = message.result if isinstance(message.result, Run) else None
         self._look(run)
-        if run is not None and run.failed:
-            from screens.step_failed import Failure
+        if run is not None and run.stopped:
+            self._stopped(run)
 
-            why, undone = self._news.failed_words(run)
-            failed = self._news.failure
-            self.select(run.failed)
-            self.app.push_screen(
-                Failure(run.failed, why, self._news.last, undone, failed.not_undone if failed else ()),
-                self._after_failure,
-            )
-        elif run is not None and run.blocked:
-            self.select(run.blocked)
-            self.panes.pane("diff")
-            self.say("Stopped: see above what is in the way. Mend it, then press Enter.")
-        elif run is not None and run.undecided:
-            self.select(run.undecided)
-            self.panes.pane("diff")
-            self.say(f"Stopped before {run.undecided}: nothing of it was changed. s leaves it out.")
+    def _cannot(self, error: Exception) -> None:
+        if isinstance(error, InterruptedRun):
+            from screens.recovery import RecoveryScreen
+
+            self.app.push_screen(RecoveryScreen())
+        elif not isinstance(error, Stopped | Interrupted):
+            self._problem = sentence(error)
+
+    def _stopped(self, run: Run) -> None:
+        assert run.stopped
+        self.board.select(run.stopped)
+        if run.failed:
+            self._show_failure(run.failed)
+            return
+        self.panes.pane("diff")
+        if run.blocked:
+            self.say("Stopped: the problem is shown above. Fix it, then press Enter.")
+        else:
+            self.say(f"Stopped before {run.undecided}, which has changed nothing. s skips it.")
+
+    def _show_failure(self, name: str) -> None:
+        from screens.step_failed import StepFailed
+
+        failure = self._failure
+        if failure is None or failure.step.id != name:
+            failed = [check.says for check in self.board.checks.get(name, ()) if check.sign == "failed"]
+            screen = StepFailed(name, "; ".join(failed), self._last)
+        else:
+            screen = StepFailed(name, failure.why, self._last, failure.undone, failure.not_undone)
+        self.app.push_screen(screen, self._after_failure)
 
     def _after_failure(self, next_move: str | None) -> None:
         match next_move:
             case "again":
                 self.action_apply()
-            case "settings":
-                self.action_settings()
-            case "history" | "troubleshoot":
+            case str():
                 self.wizard.go(next_move)

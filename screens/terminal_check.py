@@ -39,11 +39,6 @@ def plain(environ: Mapping[str, str]) -> bool:
     return "utf8" not in chosen.lower().replace("-", "") or environ.get("TERM") == "linux"
 
 
-def is_terminal() -> bool:
-    """Whether there is somebody to look and to type."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
 def window() -> tuple[int, int]:
     """Columns and lines, as the terminal itself says."""
     try:

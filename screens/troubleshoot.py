@@ -1,4 +1,4 @@
-"""Which layer fails, and why: every fault with its evidence, its cause, and what mends it (howto section 5)."""
+"""Which layer fails, and why: every fault with its evidence, its cause, and its fix (howto section 5)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from screens import error_text as problems
-from screens.base import Frame
+from screens.base import PAGES, Frame
 from screens.widgets.signs import CHECKS
 from wizard.console import clean
 from wizard.model.plan import Sign
@@ -29,28 +28,29 @@ class Troubleshoot(Frame[None]):
     """What fails above, the first that is to blame on top; the chosen one explained below."""
 
     HEADING = "Troubleshoot"
+    AUTO_FOCUS = "#rows"
+    SCROLLED = "#explained"
     HELP_TEXT = """
 Mail submission goes through layers: name, firewall, listener, greeting, STARTTLS, certificate, AUTH offer, saslauthd,
-PAM, account, relay, queue. The first that fails is to blame, and stands on top; what else was seen follows, then the
+PAM, account, relay, queue. The first that fails is to blame and is on top; whatever else was seen follows, then the
 layers in which all is well. Below is what the chosen row means: the cause, the very lines that were found and where,
-and what mends it.
+and the fix.
 
-Looking changes nothing. f shows what would mend the chosen fault, and does it when you press y there; a the same for all that
-fails. A mend is a step like any other: the history can take it back. u takes a user name and a password, and tells
-an account that is locked, or a wrong password, from machinery that is broken.
+Looking changes nothing. f shows what would fix the chosen fault and does it when you press y there; a does the same for
+everything that fails. A fix is a step like any other: it can be rolled back in the history. u asks for a user name and
+a password, to distinguish a locked account or a wrong password from broken machinery.
 
-d runs saslauthd in debug mode, t holds a login by hand, o waits for a login from another machine: the howto's own tools.
+d runs saslauthd in debug mode, t makes a manual login, o waits for a login from another machine: the howto's own tools.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "mend", "Mend"),
-        Binding("a", "mend_all", "All"),
+        Binding("f", "fix", "Fix"),
+        Binding("a", "fix_all", "All"),
         Binding("u", "log_in", "Login"),
-        Binding("d", "tool('saslauthd')", "Debug"),
-        Binding("t", "tool('by-hand')", "By hand"),
-        Binding("o", "tool('from-outside')", "From outside", show=False),
+        Binding("d", "app.go('saslauthd')", "Debug"),
+        Binding("t", "app.go('by-hand')", "Manual"),
+        Binding("o", "app.go('from-outside')", "From outside", show=False),
         Binding("f5", "look", "Again"),
-        Binding("space", "turn(1)", "Page", key_display="space", show=False),
-        Binding("b", "turn(-1)", "Page back", show=False),
+        *PAGES,
         Binding("escape", "leave", "Back"),
     ]
 
@@ -68,43 +68,34 @@ d runs saslauthd in debug mode, t holds a login by hand, o waits for a login fro
 
     def on_mount(self) -> None:
         """Look."""
-        self.query_one("#rows").focus()
         self.action_look()
 
     def action_look(self) -> None:
-        """Look at everything anew."""
+        """Look at everything again."""
         if not self.wizard.desk.changing:
-            self._say("Looking; with a firewall or a name that does not answer this takes a few seconds ...")
-            self.run_worker(self._look, thread=True, exclusive=True, group="look")
+            self.say("Looking; with a firewall or a name that does not answer this takes a few seconds ...")
+            credentials = self._credentials
+            self.look(lambda: self.wizard.machine.troubleshoot(credentials), self._show)
 
-    def _look(self) -> None:
-        try:
-            found = self.wizard.machine.troubleshoot(self._credentials)
-        except Exception as error:
-            said = problems.words(error)
-            if said is None:
-                raise
-            self.deliver(self._say, said)
-            return
-        self.deliver(self._show, found)
-
-    def _show(self, found: Verdict) -> None:
+    def _show(self, verdict: Verdict) -> None:
         from wizard.troubleshoot.model import TITLES
 
-        self._verdict = found
-        blamed = found.blamed
-        self._say(
+        self._verdict = verdict
+        blamed = verdict.blamed
+        self.say(
             f"To blame: {TITLES[blamed.layer]}. {clean(blamed.seen.cause)}"
             if blamed
             else "Nothing fails in what was looked at."
         )
         rows = self.query_one("#rows", OptionList)
-        faults = [Option(_row(item.sign, item.id, TITLES[item.layer]), id=item.id) for item in found.faults]
-        seen = {item.layer for item in found.faults}
+        faults = [
+            Option(_row(fault.sign, fault.id, TITLES[fault.layer]), id=fault.id) for fault in verdict.faults
+        ]
+        faulty = {fault.layer for fault in verdict.faults}
         layers = [
             Option(_row(sign, TITLES[layer], ""), id=f"layer:{layer}")
-            for layer, sign in found.signs.items()
-            if layer not in seen
+            for layer, sign in verdict.signs.items()
+            if layer not in faulty
         ]
         rows.set_options([*faults, *layers, Option(_row(Sign.UNKNOWN, "not tested", ""), id="untested")])
         rows.highlighted = 0
@@ -134,65 +125,50 @@ d runs saslauthd in debug mode, t holds a login by hand, o waits for a login fro
         return self._verdict.fault(str(rows.get_option_at_index(rows.highlighted).id))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Mending needs something that steps can mend."""
-        if action == "mend":
+        """Fixing needs something that steps can fix."""
+        if action == "fix":
             fault = self._chosen()
             return fault is not None and bool(fault.seen.mend.steps)
-        if action == "mend_all":
-            return bool(self._failing())
-        return True
+        return bool(self._failing()) if action == "fix_all" else True
 
     def _failing(self) -> list[Fault]:
         faults = self._verdict.faults if self._verdict is not None else ()
-        return [item for item in faults if item.sign is Sign.FAILED and item.seen.mend.steps]
+        return [fault for fault in faults if fault.sign is Sign.FAILED and fault.seen.mend.steps]
 
-    def action_mend(self) -> None:
-        """What would mend the chosen fault; done on a key there."""
+    def action_fix(self) -> None:
+        """What would fix the chosen fault; done on a key there."""
         fault = self._chosen()
         if fault is not None:
-            self._mend([fault], fault.id)
+            self._fix([fault], fault.id)
 
-    def action_mend_all(self) -> None:
-        """The same for all that fails."""
-        self._mend(self._failing(), "all")
+    def action_fix_all(self) -> None:
+        """The same for everything that fails."""
+        self._fix(self._failing(), "all")
 
-    def _mend(self, faults: Sequence[Fault], name: str) -> None:
-        from screens.run_steps import Doing
+    def _fix(self, faults: Sequence[Fault], name: str) -> None:
+        from screens.run_steps import RunSteps
 
         if not self.wizard.desk.changing:
             machine = self.wizard.machine
-            doing = Doing(
-                f"Mend {name}", f"msa-wizard troubleshoot --fix {name}", lambda: machine.mends(faults)
-            )
-            self.app.push_screen(doing, lambda _: self.action_look())
+            command = f"msa-wizard troubleshoot --fix {name}"
+            run = RunSteps(f"Fix {name}", command, lambda: machine.fixes(faults))
+            self.app.push_screen(run, lambda _: self.action_look())
 
     def action_log_in(self) -> None:
-        """Look once more, with a login."""
+        """Look again, with a login."""
         from screens.ask_credentials import AskCredentials
 
-        def given(credentials: Credentials | None) -> None:
+        def look(credentials: Credentials | None) -> None:
             if credentials is not None:
                 self._credentials = credentials
                 self.action_look()
 
-        self.app.push_screen(AskCredentials(), given)
-
-    def action_tool(self, name: str) -> None:
-        """One of the howto's own tools."""
-        self.wizard.go(name)
-
-    def action_turn(self, pages: int) -> None:
-        """Scroll the explanation."""
-        explained = self.query_one("#explained")
-        explained.scroll_relative(y=pages * max(1, explained.size.height - 1), animate=False)
+        self.app.push_screen(AskCredentials(), look)
 
     def action_leave(self) -> None:
         """The password goes with the screen."""
         self._credentials = None
         self.dismiss()
-
-    def _say(self, words: str) -> None:
-        self.query_one("#says", Static).update(words)
 
 
 def _row(sign: Sign, name: str, layer: str) -> Content:
@@ -205,7 +181,7 @@ def _fault(fault: Fault) -> Content:
     parts += [f"Users say: {clean(fault.diagnosis.symptom)}\n"]
     mend = fault.seen.mend
     if mend.steps:
-        parts += [("f mends it", "bold"), f" by: {', '.join(mend.steps)}\n"]
+        parts += [("f fixes it", "bold"), f" by: {', '.join(mend.steps)}\n"]
     if mend.text:
         parts += [("What to do: ", "bold"), f"{clean(mend.text)}\n"]
     if fault.seen.evidence:
@@ -220,5 +196,5 @@ def _fault(fault: Fault) -> Content:
 def _layer(name: str | Layer) -> Content:
     from wizard.troubleshoot.diagnoses import DIAGNOSES
 
-    probes = dict.fromkeys(item.probe for item in DIAGNOSES if item.layer == name)
+    probes = dict.fromkeys(diagnosis.probe for diagnosis in DIAGNOSES if diagnosis.layer == name)
     return Content("\n".join(["Looked at:", *(f"- {clean(probe)}" for probe in probes)]))

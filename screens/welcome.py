@@ -1,4 +1,4 @@
-"""The first screen: what this host is, what stands in the way, and where one can go."""
+"""The first screen: what this host is, what is in the way, and where one can go."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ class Welcome(Frame[None]):
     """Facts with sign and word; offers below."""
 
     HEADING = "Sendmail as a message submission agent"
+    SAYS = "#found"
     HELP_TEXT = """
 msa-wizard makes this host's Sendmail take mail from your users' mail programs: on port 587, with a login
 and TLS. It does so in small steps. Each shows what it will change before it changes it, and each can be
-taken back, today or next year.
+rolled back, today or next year.
 
 Above is what was found on this host. Nothing has been changed, and nothing will be until you press Enter
 on a step whose diff you see.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5", "look", "Look again"),
-        Binding("r", "rehearse", "Rehearse"),
+        Binding("r", "app.go('rehearse')", "Rehearse"),
     ]
 
     def __init__(self) -> None:
@@ -58,38 +59,19 @@ on a step whose diff you see.
         if self._overview is not None and not self.wizard.desk.busy:
             self.action_look()
 
-    def action_rehearse(self) -> None:
-        """Everything on a clone first."""
-        self.wizard.go("rehearse")
-
     def action_look(self) -> None:
-        """Read the facts anew."""
-        self.run_worker(self._look, thread=True, exclusive=True, group="look")
+        """Read the facts again."""
+        self.look(self.wizard.machine.overview, self._show)
 
-    def _look(self) -> None:
-        found = self.wizard.machine.overview()
-        self.deliver(self._show, found)
-
-    def _show(self, found: Overview) -> None:
-        self._overview = found
-        facts = found.facts
-        self.title_says(f"  {clean(facts.fqdn or facts.hostname)}")
-        bad = [item for item in found.checks if item.sign is Sign.FAILED]
-        lines = [check_content(item) for item in (*bad, *(item for item in found.checks if item not in bad))]
-        if found.killed:
-            lines.insert(0, Content.assemble(("! warn ", "bold"), clean(found.killed.words())))
-        left = len(found.remaining)
-        words = (
-            "Something is in the way: mend it as shown, then press F5."
-            if bad
-            else f"{left} of {len(found.plans)} steps have something to do."
-            if left
-            else "Every step is done: this host takes submissions."
-        )
-        self.query_one("#found", Static).update(
-            Content("\n").join([Content.styled(words, "bold"), Content(""), *lines])
-        )
-        self._offer(interrupted=found.killed is not None)
+    def _show(self, overview: Overview) -> None:
+        self._overview = overview
+        self.add_to_title(f"  {clean(overview.facts.fqdn or overview.facts.hostname)}")
+        failed_first = sorted(overview.checks, key=lambda check: check.sign is not Sign.FAILED)
+        lines = [check_content(check) for check in failed_first]
+        if overview.killed:
+            lines.insert(0, Content.assemble(("! warn ", "bold"), clean(overview.killed.words())))
+        self.say(Content("\n").join([Content.styled(_summary(overview), "bold"), Content(""), *lines]))
+        self._offer(interrupted=overview.killed is not None)
 
     def _offer(self, *, interrupted: bool) -> None:
         offers = self.query_one("#offers", OptionList)
@@ -106,3 +88,11 @@ on a step whose diff you see.
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go there."""
         self.wizard.go(str(event.option_id))
+
+
+def _summary(overview: Overview) -> str:
+    if any(check.sign is Sign.FAILED for check in overview.checks):
+        return "A check failed. Fix it as shown, then press F5."
+    if remaining := len(overview.remaining):
+        return f"{remaining} of {len(overview.plans)} steps have something to do."
+    return "Every step is done: this host accepts submissions."

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Static
 
+from screens.base import PAGES, Dialog, headline, keys, scrolled
 from wizard.console import clean
 
 if TYPE_CHECKING:
@@ -27,19 +26,19 @@ def endings_content(ends: Sequence[Ending]) -> Content:
     return Content.assemble(*parts)
 
 
-class Endings(ModalScreen[bool]):
-    """True: it may end. Cancelling is the default, and nothing of the step is done then."""
+class WhatWouldEnd(Dialog[bool]):
+    """True: it may end. Cancelling is the default; then nothing of the step is done."""
 
     HEADING = "Would end"
+    SCROLLED = "#content"
     HELP_TEXT = """
-What is listed works on this host now, and would not any more after this step. y says that it may end. Enter and
-Escape cancel: nothing of this step is changed, and the run stops before it.
+What is listed works on this host now, but would not any more after this step. y says that it may end. Enter and
+Escape cancel: this step changes nothing, and the run stops before it.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss(True)", "It may end"),
         Binding("escape,enter", "dismiss(False)", "Cancel"),
-        Binding("space", "turn(1)", "Page", key_display="space", show=False),
-        Binding("b", "turn(-1)", "Page back", show=False),
+        *PAGES,
     ]
 
     def __init__(self, step: str, ends: Sequence[Ending]) -> None:
@@ -49,24 +48,6 @@ Escape cancel: nothing of this step is changed, and the run stops before it.
     def compose(self) -> ComposeResult:
         """All of it; the keys stay below."""
         with Vertical(classes="dialog tall"):
-            yield Static(
-                Content.styled(f"! With {self._step} something that works would end", "bold ansi_yellow"),
-                markup=False,
-            )
-            with VerticalScroll(id="ends", classes="scrolled"):
-                yield Static(endings_content(self._ends), markup=False)
-            yield Static(
-                Content.assemble(
-                    ("y", "ansi_cyan"), " it may end   ", ("Enter", "ansi_cyan"), " cancel (the default)"
-                ),
-                markup=False,
-            )  # fmt: skip
-
-    def on_mount(self) -> None:
-        """The lines can be scrolled."""
-        self.query_one("#ends").focus()
-
-    def action_turn(self, pages: int) -> None:
-        """Scroll them."""
-        ends = self.query_one("#ends")
-        ends.scroll_relative(y=pages * max(1, ends.size.height - 1), animate=False)
+            yield headline(f"! With {self._step} something that works would end")
+            yield scrolled(endings_content(self._ends))
+            yield keys(("y", "it may end"), ("Enter", "cancel (the default)"))

@@ -16,6 +16,7 @@ _STEPS = (
     "rollback.apply",
     "rollback.rollback",
     "cli.options",
+    "render.applied_report",
 )
 _MUST_BE_ROOT = ("engine.state_dir", "cli.rollback", "cli.status_history")
 _HOST = ("cli.plan_apply", "cli.status_history", "cli.rollback")

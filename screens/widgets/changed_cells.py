@@ -1,6 +1,6 @@
 """Sends only the cells that differ from what the terminal shows already: over a slow line each byte is time.
 
-It stands on Textual's inner classes, which is one reason why its version is pinned exactly."""
+It uses private classes of Textual, which is why its version is pinned exactly (docs/decisions/changed-cells.md)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from textual.strip import Strip
 _Cell = tuple[str, str]
 """A character (empty: the right half of a wide one) and its rendition (SGR parameters)."""
 BRIDGE = 6
-"""So many cells that are right already are sent again rather than jumped over."""
+"""Up to this many cells that are already right are sent again rather than skipped."""
 
 
 class ChangedCells:

@@ -20,12 +20,12 @@ _STYLES = (
 LONGEST = 2000
 """Lines of one diff that are drawn."""
 TWO_COLUMNS = 150
-"""From this width on: then most lines of a sendmail.mc fit into half of it."""
+"""From this width on, most lines of a sendmail.mc fit in half of it."""
 
 
 def diff_content(diff: str, width: int = 0, indent: str = "") -> Content:
-    """The diff, cleaned; whatever is not a line of a diff stays plain. In a wide place (`width` cells) old and new are
-    side by side, and a line that does not fit goes on below. `indent` stands before each line of the diff."""
+    """The diff, cleaned; anything that is not a line of a diff stays plain. In a wide place (`width` cells) old and new are
+    side by side, and a line that does not fit continues below. `indent` precedes each line of the diff."""
     lines = diff.splitlines()
     shown = [clean(line) for line in lines[:LONGEST]]
     parts = list(_split(shown, width)) if width >= TWO_COLUMNS else [_styled(line, indent) for line in shown]

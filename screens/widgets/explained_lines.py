@@ -1,6 +1,8 @@
-"""Lines that come one by one, and below them what the chosen one means. It follows the newest until one is chosen."""
+"""Lines that come one by one, and below them what the chosen one means. The newest is followed until one is chosen."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -29,15 +31,21 @@ class ExplainedLines(Vertical):
         yield Static(self._about, id="word", markup=False)
 
     def on_mount(self) -> None:
-        """Draw what has come some ten times a second."""
+        """Draw new lines some ten times a second."""
         self.set_interval(0.1, self.draw)
 
     def add(self, text: str, word: str, style: str = "") -> None:
-        """A line more, not cleaned yet; `word` says what it means."""
+        """One more line, not cleaned yet; `word` says what it means."""
         self._new.append((clean(text), clean(word), style))
 
+    def add_output(self, lines: Iterable[str]) -> None:
+        """Lines that say what msa-wizard itself has done, drawn at once."""
+        for line in lines:
+            self.add(line, "what msa-wizard did", "ansi_cyan")
+        self.draw()
+
     def clear(self, about: str = "") -> None:
-        """None of them any more."""
+        """Remove all lines; `about` explains what comes."""
         self._about = about or self._about
         self._words.clear()
         self._new.clear()
@@ -67,7 +75,7 @@ class ExplainedLines(Vertical):
         if 0 <= event.option_index < len(self._words):
             text, word = self._words[event.option_index]
             self.query_one("#word", Static).update(
-                Content.assemble((word or "Nobody knows what this line means.", "bold"), f"\n{text}")
+                Content.assemble((word or "There is no explanation of this line.", "bold"), f"\n{text}")
             )
 
 

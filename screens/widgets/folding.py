@@ -1,4 +1,4 @@
-"""A commit's diff with the generated files in one line each: sendmail.cf alone would fill screens."""
+"""A commit's diff with each generated file in one line: sendmail.cf alone would fill screens."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _PATCH = re.compile(r"[ +\-@\\]|index |new file |deleted file |old mode |new mod
 
 
 def folded(diff: str) -> str:
-    """The diff (git's, as `Store.diff` gives it) where each generated file is a count of its lines."""
-    made: list[str] = []
-    inside = ""
-    came = went = 0
+    """The diff of a commit (git's, as `Store.diff` gives it) where each generated file is a count of its lines."""
+    lines: list[str] = []
+    generated = ""
+    added = removed = 0
     for line in [*diff.splitlines(), ""]:
-        if inside and _PATCH.match(line):
-            came += line.startswith("+") and not line.startswith("+++ ")
-            went += line.startswith("-") and not line.startswith("--- ")
+        if generated and _PATCH.match(line):
+            added += line.startswith("+") and not line.startswith("+++ ")
+            removed += line.startswith("-") and not line.startswith("--- ")
             continue
-        if inside:
-            count = f"{came} lines came, {went} went" if came or went else "changed"
-            made.append(f"{inside}: {count}; generated, f shows all of it")
+        if generated:
+            count = f"{added} lines added, {removed} removed" if added or removed else "changed"
+            lines.append(f"{generated}: {count}; generated, f shows all of it")
         begin = _BEGIN.match(line)
-        inside, came, went = (begin[1] if begin and derived(begin[1]) else ""), 0, 0
-        if not inside:
-            made.append(line)
-    return "\n".join(made[:-1])
+        generated, added, removed = (begin[1] if begin and derived(begin[1]) else ""), 0, 0
+        if not generated:
+            lines.append(line)
+    return "\n".join(lines[:-1])

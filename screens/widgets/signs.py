@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.content import Content
 
 from wizard.console import clean
 from wizard.model.plan import Check, Sign
+
+if TYPE_CHECKING:
+    from wizard.maillog.correlate import Seen
 
 STATES: dict[str, tuple[str, str, str]] = {
     "applied": ("✓", "applied", "ansi_green"),
@@ -30,6 +35,9 @@ CHECKS: dict[Sign, tuple[str, str, str]] = {
 }
 """Sign, word and style of each outcome of a check."""
 
+SPEAKERS = {"server": ("<", ""), "client": (">", "bold"), "log": ("|", "ansi_yellow")}
+"""Sign and style of whoever says a line of a conversation; anything else is a remark."""
+
 
 def check_content(check: Check) -> Content:
     """A check on a line; what to do is below it unless all is well."""
@@ -44,3 +52,9 @@ def state_content(state: str, name: str) -> Content:
     """A step's row: sign, word, id."""
     sign, word, style = STATES[state]
     return Content.assemble((f"{sign} {word:<8}", style), (name, ""))
+
+
+def line_shown(line: Seen) -> tuple[str, str]:
+    """A line of a conversation or of the log beside it: sign and text, not cleaned, and the style."""
+    sign, style = SPEAKERS.get(line.who, ("#", "ansi_cyan"))
+    return f"{sign} {line.text}", style

@@ -22,7 +22,7 @@ _WORDS = {
     Outcome.DONE: "Already done",
     Outcome.NOT_APPLICABLE: "Does not apply",
     Outcome.LATER: "Decided later",
-    Outcome.BLOCKED: "In the way",
+    Outcome.BLOCKED: "Blocked",
 }
 
 
@@ -49,7 +49,7 @@ class StepPanes(Vertical):
         howto = f" (howto {step.howto})" if step.howto else ""
         self.query_one("#step-title", Static).update(f"{step.title}{howto}")
         self._plan = plan
-        self._set("diff", _what(plan, self._room))
+        self._set("diff", _actions(plan, self._room))
         self._set("why", _why(step, plan))
         self._set("commands", _commands(plan))
         self.show_checks(checks)
@@ -60,12 +60,12 @@ class StepPanes(Vertical):
         return self.query_one("#diff-scroll").content_size.width
 
     def on_resize(self) -> None:
-        """The diff has one column or two, by the room there is."""
+        """The diff has one column or two, depending on the width."""
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
         if self._plan is not None:
-            self.query_one("#diff-text", Static).update(_what(self._plan, self._room))
+            self.query_one("#diff-text", Static).update(_actions(self._plan, self._room))
 
     def show_checks(self, checks: Iterable[Check]) -> None:
         """The step's checks so far."""
@@ -77,7 +77,7 @@ class StepPanes(Vertical):
         self.query_one("#output-log", Log).write_lines(list(lines))
 
     def progress(self, percent: float | None) -> None:
-        """How far the command at work says that it is; None: it says nothing of it."""
+        """The progress that the command at work reports; None without any."""
         bar = self.query_one("#progress", ProgressBar)
         bar.set_class(percent is None, "hidden")
         if percent is not None and int(percent) != int(bar.progress):  # each step of it is bytes on the line
@@ -95,7 +95,7 @@ class StepPanes(Vertical):
         return self.query_one("#panes", TabbedContent).active
 
     def turn(self, pages: int) -> None:
-        """Scroll the pane in front by pages, keys going to the list of steps meanwhile."""
+        """Scroll the pane in front by pages; the list of steps keeps the keys."""
         front = (
             self.query_one("#output-log", Log)
             if self.active == "output"
@@ -104,7 +104,7 @@ class StepPanes(Vertical):
         front.scroll_relative(y=pages * max(1, front.size.height - 2), animate=False)
 
     def find(self, words: str) -> bool:
-        """Scroll the output to the next line that holds `words`, from the one below the top; False without any."""
+        """Scroll the output to the next line with `words`, from the one below the top; False without any."""
         log = self.query_one("#output-log", Log)
         lines = list(log.lines)
         begin = int(log.scroll_y) + 1
@@ -120,7 +120,7 @@ class StepPanes(Vertical):
         self.query_one(f"#{name}-scroll", VerticalScroll).scroll_home(animate=False)
 
 
-def _what(plan: Plan, width: int) -> Content:
+def _actions(plan: Plan, width: int) -> Content:
     """Everything the step would do, in order: what is shown here is what is done."""
     parts = [Content.assemble((f"{_WORDS[plan.outcome]}: ", "bold"), clean(plan.reason), "\n")]
     for line in plan.remedy:
@@ -142,7 +142,7 @@ def _why(step: Step, plan: Plan) -> Content:
         parts.append(f"\nIt is section {step.howto} of the Sendmail submission howto.\n")
     if step.needs:
         parts.append(f"\nIt needs: {', '.join(step.needs)}.\n")
-    parts += [("\nIf you leave it out", "bold"), f", {_consequence(step)}\n"]
+    parts += [("\nIf you skip it", "bold"), f", {_consequence(step)}\n"]
     for note in plan.notes:
         parts.append(f"\nNote: {clean(note)}\n")
     return Content.assemble(*parts)
@@ -153,8 +153,8 @@ def _consequence(step: Step) -> str:
 
     later = sorted(needing([step.id]))
     if not later:
-        return "no other step stops working, and the host stays as it is in this point."
-    return f"these steps cannot do their work: {', '.join(later)}."
+        return "no other step stops working, and the host stays as it is in this respect."
+    return f"these steps will not work: {', '.join(later)}."
 
 
 def _commands(plan: Plan) -> Content:

@@ -145,7 +145,7 @@ def _bytes(line: Terminal, key: str, words: str, *, gone: bool = False) -> int:
     line.press(key)
     line.until(lambda: (words in line.text) is not gone, 300)
     if gone:
-        line.until(lambda: "s leaves it out" in line.text or "User name" in line.text, 300)
+        line.until(lambda: "s skips it" in line.text or "User name" in line.text, 300)
     while select.select([line.master], [], [], 0.5)[0]:
         line.read()
     return line.received - count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from screens.app import WizardApp
 from screens.backend import Machine
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
+from tests import stand_ins
 from tests.unit.steps.recorded import machine
 from wizard.changes import CommandChange, FileChange
 from wizard.changes.confirm_or_revert import give_up
@@ -28,17 +29,6 @@ from wizard.system.host import Host
 from wizard.system.lock import held
 from wizard.system.signals import Interrupt
 
-STEPS_USERS = (
-    *(
-        "wizard.engine.planner",
-        "wizard.engine.overview",
-        "wizard.rollback.targets",
-        "wizard.rollback.rollback",
-        "wizard.rollback.apply",
-    ),
-    *("screens.steps", "screens.step_layout", "wizard.render.applied_report"),
-)
-"""The modules that go through the list of steps."""
 LOOKING = (
     "wizard.engine.planner",
     "wizard.engine.overview",
@@ -97,6 +87,7 @@ class Bench(Machine):
     """The machine that the screens see."""
 
     root: Path = field(default_factory=Path)
+    steps: Sequence[Step] = ()
 
     def __post_init__(self) -> None:
         """An /etc and a folder for the store."""
@@ -146,10 +137,10 @@ class Bench(Machine):
         return [item.operation for item in self.commits()]
 
 
-def use(monkeypatch: pytest.MonkeyPatch, *steps: Step) -> None:
-    """Let these be all steps there are."""
-    for name in STEPS_USERS:
-        monkeypatch.setattr(f"{name}.STEPS", steps)
+def use(monkeypatch: pytest.MonkeyPatch, bench: Bench, *steps: Step) -> None:
+    """Let these be all steps there are, and every look at the host see a recorded one."""
+    bench.steps = steps
+    stand_ins.use_steps(monkeypatch, steps)
     for name in LOOKING:
         monkeypatch.setattr(f"{name}.look", _look)
 

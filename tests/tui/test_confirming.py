@@ -9,9 +9,9 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.firewall_countdown import Confirming
+from screens.firewall_countdown import FirewallCountdown
 from screens.login_test import LoginTest
-from screens.step_failed import Failure
+from screens.step_failed import StepFailed
 from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.changes import RulesChange
@@ -38,7 +38,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(root=tmp_path)
     monkeypatch.setattr(confirmation, "FOLDER", tmp_path / "run")
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50000 192.0.2.1 22")
-    use(monkeypatch, Guarded("one", made.host, "/etc/a", "new a\n"))
+    use(monkeypatch, made, Guarded("one", made.host, "/etc/a", "new a\n"))
     return made
 
 
@@ -47,7 +47,9 @@ async def at_confirming(pilot: Pilot[int], app: WizardApp) -> None:
     await pilot.press("enter")
     await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Enter applies the step"))
     await pilot.press("enter")
-    await until(pilot, lambda: isinstance(app.screen, Confirming) and shows(app, "s left to confirm them"))
+    await until(
+        pilot, lambda: isinstance(app.screen, FirewallCountdown) and shows(app, "s left to confirm them")
+    )
 
 
 def test_y_keeps_the_rules_and_enter_decides_nothing(bench: Bench) -> None:
@@ -55,9 +57,9 @@ def test_y_keeps_the_rules_and_enter_decides_nothing(bench: Bench) -> None:
         await at_confirming(pilot, app)
         await pilot.press("enter", "enter", "escape", "space")
         await pilot.pause(0.6)
-        assert isinstance(app.screen, Confirming)
+        assert isinstance(app.screen, FirewallCountdown)
         assert bench.text("/etc/a") == "old a\n", "the file is written after the word"
-        await until(pilot, lambda: shows(app, "live: 58 s left") or shows(app, "live: 57 s left"))
+        await until(pilot, lambda: shows(app, "active: 58 s left") or shows(app, "active: 57 s left"))
         await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, LoginTest))
 
@@ -73,7 +75,7 @@ def test_n_takes_them_back_at_once(bench: Bench) -> None:
         await until(
             pilot,
             lambda: (
-                isinstance(app.screen, Failure) and shows(app, "it was taken back before it was confirmed")
+                isinstance(app.screen, StepFailed) and shows(app, "it was taken back before it was confirmed")
             ),
         )
 
@@ -90,7 +92,7 @@ def test_nobody_in_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         await until(
             pilot,
             lambda: (
-                isinstance(app.screen, Failure)
+                isinstance(app.screen, StepFailed)
                 and shows(app, "nobody confirmed the firewall's new rules within 3 s")
             ),
         )
@@ -117,10 +119,10 @@ def test_what_comes_of_it_stays_on_the_screen(bench: Bench, asked: bool) -> None
             await pilot.press("f10")
             await until(pilot, lambda: shows(app, "If you quit now"))
         assert decide(Decision.REVERTED) is Decision.REVERTED
-        await until(pilot, lambda: isinstance(app.screen, Failure))
+        await until(pilot, lambda: isinstance(app.screen, StepFailed))
         await pilot.pause(2.5)
-        assert isinstance(app.screen, Failure), "no timer of a dialog below takes it away"
-        assert not any(isinstance(each, Confirming) for each in app.screen_stack)
+        assert isinstance(app.screen, StepFailed), "no timer of a dialog below takes it away"
+        assert not any(isinstance(each, FirewallCountdown) for each in app.screen_stack)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Steps))
 

@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.run_steps import Doing
+from screens.run_steps import RunSteps
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.errors import HostError
 
@@ -16,24 +16,24 @@ from wizard.errors import HostError
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(root=tmp_path)
-    use(monkeypatch, Writes("one", made.host, "/etc/a", "new a\n"))
+    use(monkeypatch, made, Writes("one", made.host, "/etc/a", "new a\n"))
     return made
 
 
 def begin(app: WizardApp, *steps: Writes) -> None:
-    app.push_screen(Doing("Something else", "msa-wizard something", lambda: steps))
+    app.push_screen(RunSteps("Something else", "msa-wizard something", lambda: steps))
 
 
 def test_it_is_done_on_y_and_is_a_commit(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         begin(app, Writes("other", bench.host, "/etc/b", "new b\n"))
-        await until(pilot, lambda: shows(app, "+new b") and shows(app, "y does other"))
+        await until(pilot, lambda: shows(app, "+new b") and shows(app, "y applies other"))
         assert bench.text("/etc/b") == "old b\n"
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "✓ Done"))
         await until(pilot, lambda: shows(app, "recorded as"))
         await pilot.press("enter")
-        await until(pilot, lambda: not isinstance(app.screen, Doing))
+        await until(pilot, lambda: not isinstance(app.screen, RunSteps))
 
     play(bench, story)
     assert bench.text("/etc/b") == "old b\nnew b\n"
@@ -44,9 +44,9 @@ def test_it_is_done_on_y_and_is_a_commit(bench: Bench) -> None:
 def test_cancelling_is_the_default(bench: Bench, key: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         begin(app, Writes("other", bench.host, "/etc/b", "new b\n"))
-        await until(pilot, lambda: shows(app, "y does other"))
+        await until(pilot, lambda: shows(app, "y applies other"))
         await pilot.press(key)
-        await until(pilot, lambda: not isinstance(app.screen, Doing))
+        await until(pilot, lambda: not isinstance(app.screen, RunSteps))
 
     play(bench, story)
     assert bench.text("/etc/b") == "old b\n"
@@ -56,7 +56,7 @@ def test_cancelling_is_the_default(bench: Bench, key: str) -> None:
 def test_a_failure_says_what_was_undone(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         begin(app, Writes("other", bench.host, "/etc/b", "new b\n", good=lambda: False))
-        await until(pilot, lambda: shows(app, "y does other"))
+        await until(pilot, lambda: shows(app, "y applies other"))
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "✗ other failed: /etc/b is not right"))
         await until(pilot, lambda: shows(app, "undone: /etc/b"))
@@ -70,11 +70,11 @@ def test_what_cannot_be_worked_out_is_a_sentence(bench: Bench) -> None:
         raise HostError("there is no certificate \x1b[2J here")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        app.push_screen(Doing("Something else", "msa-wizard something", make))
+        app.push_screen(RunSteps("Something else", "msa-wizard something", make))
         await until(
             pilot, lambda: shows(app, "There is no certificate") and shows(app, "Nothing was changed")
         )
         await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(app.screen, Doing))
+        await until(pilot, lambda: not isinstance(app.screen, RunSteps))
 
     play(bench, story)

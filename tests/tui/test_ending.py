@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from screens.app import WizardApp
-from screens.ends_once import Dialog, EndsOnce
-from screens.manual_login import ByHand
+from screens.base import Dialog, WizardScreen
+from screens.manual_login import ManualLogin
 from screens.saslauthd_debug import SaslauthdDebug
 from tests.tui.bench import Bench, play, shows, until
 
@@ -23,7 +23,7 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(root=tmp_path)
 
 
-class Lower(EndsOnce[str]):
+class Lower(WizardScreen[str]):
     """Ended by its timer too, a few times."""
 
     def compose(self) -> ComposeResult:
@@ -83,14 +83,14 @@ def test_ended_from_below_it_waits_for_what_lies_on_top() -> None:
     assert played(story) == ["read", "timer"]
 
 
-@pytest.mark.parametrize("tool", [ByHand, SaslauthdDebug])
-def test_escape_twice_leaves_one_screen(bench: Bench, tool: type[EndsOnce[None]]) -> None:
+@pytest.mark.parametrize("tool", [ManualLogin, SaslauthdDebug])
+def test_escape_twice_leaves_one_screen(bench: Bench, tool: type[WizardScreen[None]]) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await until(pilot, lambda: shows(app, "Set up, step by step"))
         below = app.screen
         await app.push_screen(tool())
         on_top = app.screen
-        assert isinstance(on_top, ByHand | SaslauthdDebug)
+        assert isinstance(on_top, ManualLogin | SaslauthdDebug)
         on_top.action_back()
         on_top.action_back()
         await pilot.pause(0.1)

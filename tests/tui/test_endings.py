@@ -10,9 +10,9 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.login_test import LoginTest
-from screens.run_steps import Doing
+from screens.run_steps import RunSteps
 from screens.steps import Steps
-from screens.what_would_end import Endings
+from screens.what_would_end import WhatWouldEnd
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -35,6 +35,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(root=tmp_path)
     use(
         monkeypatch,
+        made,
         Writes("one", made.host, "/etc/a", "new a\n"),
         Ends("two", made.host, "/etc/b", "new b\n"),
     )
@@ -50,7 +51,7 @@ async def at_question(pilot: Pilot[int], app: WizardApp, key: str) -> None:
         await until(pilot, lambda: shows(app, "Enter applies two"))
         assert shows(app, "Would end: lines of your own")
         await pilot.press("enter")
-    await until(pilot, lambda: isinstance(app.screen, Endings))
+    await until(pilot, lambda: isinstance(app.screen, WhatWouldEnd))
 
 
 @pytest.mark.parametrize("key", ["enter", "a"])
@@ -100,14 +101,14 @@ def test_what_the_answers_accept_is_not_asked(bench: Bench) -> None:
 def test_a_step_outside_the_order_asks_too(bench: Bench, key: str, after: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         step = Ends("other", bench.host, "/etc/b", "new b\n")
-        app.push_screen(Doing("Something else", "msa-wizard something", lambda: (step,)))
-        await until(pilot, lambda: shows(app, "y does other"))
+        app.push_screen(RunSteps("Something else", "msa-wizard something", lambda: (step,)))
+        await until(pilot, lambda: shows(app, "y applies other"))
         assert shows(app, "WOULD END [cf-lines]")
         await pilot.press("y")
-        await until(pilot, lambda: isinstance(app.screen, Endings))
+        await until(pilot, lambda: isinstance(app.screen, WhatWouldEnd))
         await pilot.press(key)
         words = "Done" if key == "y" else "Stopped before other"
-        await until(pilot, lambda: isinstance(app.screen, Doing) and shows(app, words))
+        await until(pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, words))
 
     play(bench, story)
     assert bench.text("/etc/b") == after

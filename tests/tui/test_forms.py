@@ -26,6 +26,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(root=tmp_path)
     use(
         monkeypatch,
+        made,
         Writes("one", made.host, "/etc/a", "new a\n"),
         Writes("two", made.host, "/etc/secret", "hidden\n"),
     )

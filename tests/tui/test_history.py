@@ -14,8 +14,8 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.history import History
-from screens.recovery import Interrupted
-from screens.rollback import RollBack
+from screens.recovery import RecoveryScreen
+from screens.rollback import RollbackScreen
 from snapshots.live.entry import Entry, Kind
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.changes.file import FileEffect
@@ -31,6 +31,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(root=tmp_path)
     use(
         monkeypatch,
+        made,
         Writes("one", made.host, "/etc/a", "new a\n"),
         Writes("two", made.host, "/etc/b", "new b\n", needs=("one",)),
         Writes("three", made.host, "/etc/c", "new c\n"),
@@ -82,19 +83,19 @@ def test_a_middle_step_goes_with_what_needs_it_and_comes_back(bench: Bench) -> N
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_history(pilot, app)
         await pilot.press("down", "down", "r")
-        await until(pilot, lambda: isinstance(app.screen, RollBack) and shows(app, "y takes this back"))
+        await until(pilot, lambda: isinstance(app.screen, RollbackScreen) and shows(app, "y rolls this back"))
         await until(pilot, lambda: shows(app, "goes with it, for it needs it: two"))
         await until(pilot, lambda: shows(app, "-new a"))
         assert bench.text("/etc/a") == "old a\nnew a\n"
         await pilot.press("y")
-        await until(pilot, lambda: shows(app, "Taken back, recorded as"))
+        await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
         assert (bench.text("/etc/a"), bench.text("/etc/b")) == ("old a\n", "old b\n")
         await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, History) and shows(app, "taken back"))
+        await until(pilot, lambda: isinstance(app.screen, History) and shows(app, "rolled back"))
         await pilot.press("home", "r")
-        await until(pilot, lambda: shows(app, "y takes this back"))
+        await until(pilot, lambda: shows(app, "y rolls this back"))
         await pilot.press("y")
-        await until(pilot, lambda: shows(app, "Taken back, recorded as"))
+        await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
 
     play(bench, story)
     assert bench.text("/etc/a") == "old a\nnew a\n"
@@ -106,7 +107,7 @@ def test_cancelling_is_the_default(bench: Bench, key: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_history(pilot, app)
         await pilot.press("r")
-        await until(pilot, lambda: shows(app, "y takes this back"))
+        await until(pilot, lambda: shows(app, "y rolls this back"))
         await pilot.press(key)
         await until(pilot, lambda: isinstance(app.screen, History))
 
@@ -118,9 +119,9 @@ def test_back_to_a_row_takes_back_all_that_came_after(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_history(pilot, app)
         await pilot.press("down", "down", "g")
-        await until(pilot, lambda: shows(app, "y takes this back"))
+        await until(pilot, lambda: shows(app, "y rolls this back"))
         await pilot.press("y")
-        await until(pilot, lambda: shows(app, "Taken back, recorded as"))
+        await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
 
     play(bench, story)
     assert (bench.text("/etc/a"), bench.text("/etc/b")) == ("old a\nnew a\n", "old b\n")
@@ -142,9 +143,9 @@ def test_a_conflict_shows_both_and_the_admin_chooses(bench: Bench, key: str, lef
         assert bench.text("/etc/a") == "old a\nnew a, mine\n", "y is no answer to a conflict"
         await pilot.press(key)
         if key != "escape":
-            await until(pilot, lambda: shows(app, "y takes this back"))
+            await until(pilot, lambda: shows(app, "y rolls this back"))
             await pilot.press("y")
-            await until(pilot, lambda: shows(app, "Taken back, recorded as"))
+            await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
         else:
             await until(pilot, lambda: isinstance(app.screen, History))
 
@@ -165,9 +166,9 @@ def test_a_conflict_is_edited_away(bench: Bench, monkeypatch: pytest.MonkeyPatch
         await pilot.press("down", "down", "r")
         await until(pilot, lambda: shows(app, "e edits"))
         await pilot.press("e")
-        await until(pilot, lambda: shows(app, "y takes this back"))
+        await until(pilot, lambda: shows(app, "y rolls this back"))
         await pilot.press("y")
-        await until(pilot, lambda: shows(app, "Taken back, recorded as"))
+        await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
 
     play(bench, story)
     assert bench.text("/etc/a") == "mine\nold a\n"
@@ -192,7 +193,7 @@ async def at_the_interrupted(pilot: Pilot[int], app: WizardApp) -> None:
     await until(pilot, lambda: shows(app, "Continue the interrupted run"))
     await until(pilot, lambda: shows(app, "begun by carol"))
     await pilot.press("home", "enter")
-    await until(pilot, lambda: isinstance(app.screen, Interrupted) and shows(app, "/etc/d"))
+    await until(pilot, lambda: isinstance(app.screen, RecoveryScreen) and shows(app, "/etc/d"))
 
 
 @pytest.mark.parametrize("key", ["u", "f"])
@@ -204,7 +205,7 @@ def test_an_interrupted_run_is_offered_first(bench: Bench, key: str) -> None:
         await at_the_interrupted(pilot, app)
         assert (bench.root / "etc/d").exists()
         await pilot.press(key)
-        await until(pilot, lambda: shows(app, "The host is whole"))
+        await until(pilot, lambda: shows(app, "the host is consistent again"))
 
     play(bench, story)
     assert not (bench.root / "etc/d").exists()

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from screens.app import WizardApp
-from screens.ask_certificate import Accepting
+from screens.ask_certificate import AskCertificate
 from screens.login_test import LoginTest
 from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, play, shows, text, until, use
@@ -22,7 +22,7 @@ SECRET = "Kw4kzalver-77"
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(root=tmp_path)
-    use(monkeypatch, Writes("one", made.host, "/etc/a", "new a\n"))
+    use(monkeypatch, made, Writes("one", made.host, "/etc/a", "new a\n"))
     return made
 
 
@@ -66,7 +66,7 @@ def test_enter_without_a_user_asks_for_one(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_test(pilot, app)
         await pilot.press("enter")
-        await until(pilot, lambda: shows(app, "A user name first"))
+        await until(pilot, lambda: shows(app, "Enter a user name first"))
         assert not app.desk.busy
 
     play(bench, story)
@@ -102,7 +102,7 @@ def test_a_server_that_is_not_trusted_is_asked_about(bench: Bench, tmp_path: Pat
         ):
             app.screen.query_one(f"#{name}", Input).value = value
         await pilot.press("f5")
-        await until(pilot, lambda: isinstance(app.screen, Accepting) and shows(app, "SHA-256"))
+        await until(pilot, lambda: isinstance(app.screen, AskCertificate) and shows(app, "SHA-256"))
         await pilot.press(key)
         await until(pilot, lambda: shows(app, "✓ OK" if key == "y" else "FAILED [certificate]"))
         assert PASSWORD not in "\n".join(text(app))

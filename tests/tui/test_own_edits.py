@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.local_edits import OwnEdits
+from screens.local_edits import LocalEdits
 from screens.login_test import LoginTest
 from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, play, shows, until, use
@@ -21,6 +21,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(root=tmp_path)
     use(
         monkeypatch,
+        made,
         Writes("one", made.host, "/etc/a", "new a\n"),
         Writes("two", made.host, "/etc/b", "new b\n"),
     )
@@ -41,7 +42,7 @@ async def at_own_edits(pilot: Pilot[int], app: WizardApp, key: str) -> None:
     await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "drifted one"))
     await pilot.press(key)
     await until(
-        pilot, lambda: isinstance(app.screen, OwnEdits) and shows(app, "You changed what one had done")
+        pilot, lambda: isinstance(app.screen, LocalEdits) and shows(app, "You changed what one had done")
     )
 
 
@@ -111,9 +112,9 @@ def test_an_edit_elsewhere_in_the_file_is_nobodys_business(bench: Bench) -> None
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "drifted two"))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, OwnEdits) and shows(app, "/etc/b"))
+        await until(pilot, lambda: isinstance(app.screen, LocalEdits) and shows(app, "/etc/b"))
         assert shows(app, "(not there)"), "the line was deleted, and comes again"
-        assert isinstance(app.screen, OwnEdits)
+        assert isinstance(app.screen, LocalEdits)
         assert "  mine" not in app.screen._edits[0].text.splitlines(), "what was added elsewhere is not shown"
 
     play(bench, story)

@@ -51,7 +51,7 @@ class Rehearsed(Bench):
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsed:
     made = Rehearsed(root=tmp_path)
-    use(monkeypatch, Writes("one", made.host, "/etc/b", "new b\n"))
+    use(monkeypatch, made, Writes("one", made.host, "/etc/b", "new b\n"))
     monkeypatch.chdir(tmp_path)
     return made
 

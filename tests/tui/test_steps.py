@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.login_test import LoginTest
-from screens.step_failed import Failure
+from screens.step_failed import StepFailed
 from screens.steps import Steps
 from screens.widgets.diff_text import diff_content
 from tests.tui.bench import Bench, Writes, play, shows, until, use
@@ -24,6 +24,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(root=tmp_path)
     use(
         monkeypatch,
+        made,
         Writes("one", made.host, "/etc/a", "new a\n"),
         Writes("two", made.host, "/etc/b", "new b\n", needs=("one",)),
         Writes("three", made.host, "/etc/c", "new c\n"),
@@ -136,17 +137,18 @@ def test_a_failed_step_says_what_was_undone_and_can_be_tried_again(
     good: list[bool] = []
     use(
         monkeypatch,
+        bench,
         Writes("one", bench.host, "/etc/a", "new a\n", command="echo hello", good=lambda: bool(good)),
     )
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Failure))
+        await until(pilot, lambda: isinstance(app.screen, StepFailed))
         await until(pilot, lambda: shows(app, "one failed"))
         await until(pilot, lambda: shows(app, "/etc/a is not right"))
         await until(pilot, lambda: shows(app, "hello"))
-        await until(pilot, lambda: shows(app, "RollbackResult: /etc/a (as before)"))
+        await until(pilot, lambda: shows(app, "Undone: /etc/a (as before)"))
         assert bench.text("/etc/a") == "old a\n"
         good.append(True)
         await until(pilot, lambda: not app.desk.busy)
@@ -163,6 +165,7 @@ def test_keys_are_answered_while_a_command_floods(tmp_path: Path, monkeypatch: p
     flood = "i=0; while [ $i -lt 40 ]; do seq 1 2000; sleep 0.05; i=$((i+1)); done"
     use(
         monkeypatch,
+        bench,
         Writes("one", bench.host, "/etc/a", "new a\n", command=flood),
         Writes("two", bench.host, "/etc/b", "new b\n"),
     )
@@ -176,9 +179,9 @@ def test_keys_are_answered_while_a_command_floods(tmp_path: Path, monkeypatch: p
             began = time.monotonic()
             steps = app.screen
             assert isinstance(steps, Steps)
-            before = steps.chosen
+            before = steps.board.chosen
             app.simulate_key(key)
-            while steps.chosen == before and time.monotonic() - began < 5:
+            while steps.board.chosen == before and time.monotonic() - began < 5:
                 await asyncio.sleep(0.005)
             took.append(time.monotonic() - began)
         await until(pilot, lambda: app.desk.waiting, 30)
@@ -219,7 +222,7 @@ def test_quitting_while_a_step_is_at_work_asks_and_then_undoes_it(
     bench = Bench(root=tmp_path)
     enough = tmp_path / "enough"
     waits = f"for i in $(seq 600); do test -e {enough} && break; sleep 0.1; done"
-    use(monkeypatch, Writes("one", bench.host, "/etc/a", "new a\n", command=waits))
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n", command=waits))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)

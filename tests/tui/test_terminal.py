@@ -71,7 +71,7 @@ def test_a_window_that_becomes_too_small_says_so_and_comes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = Bench(root=tmp_path)
-    use(monkeypatch, Writes("one", bench.host, "/etc/a", "new a\n"))
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await until(pilot, lambda: shows(app, "1 of 1 steps"))
@@ -95,6 +95,7 @@ def test_escape_sequences_from_outside_never_reach_the_screen(
     say = "printf 'evil \\033[2J \\033]0;title\\007 [red]x[/red]\\n'"
     use(
         monkeypatch,
+        bench,
         Writes("one", bench.host, "/etc/a", "new a\n", command=say),
         Writes("two", bench.host, "/etc/b", "new b\n"),
     )
@@ -151,7 +152,7 @@ def test_no_color_draws_in_the_terminals_own_and_still_shows_what_is_chosen(
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     bench = Bench(root=tmp_path)
-    use(monkeypatch, Writes("one", bench.host, "/etc/a", "new a\n"))
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await until(pilot, lambda: shows(app, "1 of 1 steps"))

@@ -12,12 +12,13 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from screens.app import WizardApp
-from screens.ask_certificate import Accepting
-from screens.backend import ByHandRequest
+from screens.ask_certificate import AskCertificate
+from screens.backend import ManualLoginRequest
 from screens.install_certificate import InstallCertificate
-from screens.manual_login import ByHand
-from screens.remote_login import FromOutside
-from screens.run_steps import Doing
+from screens.jobs import Job
+from screens.manual_login import ManualLogin
+from screens.remote_login import RemoteLogin
+from screens.run_steps import RunSteps
 from screens.saslauthd_debug import SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
 from tests.authority import Authority
@@ -35,8 +36,6 @@ from wizard.smtp.connection import Target
 from wizard.smtp.server_trust import Trust
 from wizard.smtp.stepwise import Move
 from wizard.smtp.transcript import Credentials, encode
-from wizard.system.host import Say
-from wizard.system.signals import Interrupt
 from wizard.troubleshoot.verdict import Verdict, judge
 
 LINES = (
@@ -57,31 +56,25 @@ class Tools(Bench):
     problem: Exception | None = None
 
     def debug_saslauthd(
-        self,
-        seconds: int,
-        told: Callable[[str], None],
-        say: Say,
-        over: Callable[[], bool],
-        interrupt: Interrupt,
+        self, job: Job, seconds: int, told: Callable[[str], None], over: Callable[[], bool]
     ) -> Ended:
         """Its lines, then silence until the end."""
         if self.problem:
             raise self.problem
         for line in LINES:
             told(line)
-        while not over() and interrupt.number is None:
+        while not over() and not job.stopped:
             time.sleep(0.02)
         self.ended.append("put back")
-        say("put back: service saslauthd (as before)")
+        job.say("put back: service saslauthd (as before)")
         return Ended(False, 0, Check("socket", Sign.OK, "saslauthd answers on /run/saslauthd/mux"))
 
-    def login_by_hand(
+    def manual_login(
         self,
-        request: ByHandRequest,
+        job: Job,
+        request: ManualLoginRequest,
         told: Callable[[Seen], None],
         enter: Callable[[Move, float | None], bool],
-        say: Say,
-        interrupt: Interrupt,
         ask: Callable[[Certificate, str], bool] | None = None,
     ) -> Talked:
         """The real conversation, with the scripted server."""
@@ -139,7 +132,7 @@ def certificate(tmp_path: Path) -> Path:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     made = Tools(root=tmp_path)
-    use(monkeypatch, Writes("one", made.host, "/etc/b", "new b\n"))
+    use(monkeypatch, made, Writes("one", made.host, "/etc/b", "new b\n"))
     return made
 
 
@@ -164,7 +157,7 @@ def test_saslauthd_talks_and_each_line_is_explained(bench: Tools) -> None:
         app.go("history")
         assert isinstance(app.screen, SaslauthdDebug), "the host is changed for that while"
         await pilot.press("e")
-        await until(pilot, lambda: shows(app, "✓ The service is put back"))
+        await until(pilot, lambda: shows(app, "✓ The service is restored"))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, SaslauthdDebug))
 
@@ -243,14 +236,16 @@ def test_another_certificate_than_the_own_is_asked_about(bench: Tools, certifica
         for words in ("(connect to", "EHLO", "STARTTLS"):
             await until(pilot, lambda words=words: shows(app, f"Enter sends: {words}"))  # type: ignore[misc]
             await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Accepting) and shows(app, "/etc/mail/x.crt"))
+        await until(pilot, lambda: isinstance(app.screen, AskCertificate) and shows(app, "/etc/mail/x.crt"))
         pairs = print_of(certificate).upper()
         assert shows(app, f"{pairs[:2]}:{pairs[2:4]}:")
         await pilot.press(key)
         if key == "y":
             await until(pilot, lambda: shows(app, "Enter sends: EHLO"))
         else:
-            await until(pilot, lambda: not isinstance(app.screen, Accepting) and shows(app, "no password"))
+            await until(
+                pilot, lambda: not isinstance(app.screen, AskCertificate) and shows(app, "no password")
+            )
 
     with serving(script) as bench.port:
         play(bench, story, (100, 40))
@@ -270,7 +265,7 @@ def test_without_tls_the_time_is_counted_and_ends_it(bench: Tools) -> None:
         for name, value in (("user", USER), ("password", PASSWORD)):
             app.screen.query_one(f"#{name}", Input).value = value
         await pilot.press("f5")
-        await until(pilot, lambda: shows(app, "s left, then all is put back."))
+        await until(pilot, lambda: shows(app, "s left, then all is restored."))
         assert app.desk.changing, "nothing else may be done before it is put back"
         await until(pilot, lambda: shows(app, "✗ It ended before the login was accepted."))
         assert not app.desk.busy
@@ -291,7 +286,7 @@ def test_escape_ends_the_conversation_and_forgets_the_password(bench: Tools) -> 
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "Enter sends: EHLO"))
         await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(app.screen, ByHand))
+        await until(pilot, lambda: not isinstance(app.screen, ManualLogin))
         assert bench.ended == ["put back"]
         assert fields["password"].value == ""
 
@@ -304,7 +299,7 @@ def test_somebody_from_outside(bench: Tools) -> None:
         await at(pilot, app, "from-outside", "alice logged in from 8.8.8.8")
         await until(pilot, lambda: shows(app, "the login is accepted"))
         await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(app.screen, FromOutside))
+        await until(pilot, lambda: not isinstance(app.screen, RemoteLogin))
 
     play(bench, story)
 
@@ -320,19 +315,19 @@ def test_a_certificate_is_asked_for_checked_shown_and_installed(bench: Tools) ->
         await until(pilot, lambda: isinstance(app.screen, InstallCertificate))
         app.screen.query_one("#cert", Input).value = "/x.pem"
         await pilot.press("f5")
-        await until(pilot, lambda: isinstance(app.screen, Doing) and shows(app, "+/x.pem /k.pem"))
+        await until(pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "+/x.pem /k.pem"))
         await until(pilot, lambda: shows(app, "$ msa-wizard certificate install /x.pem /k.pem"))
         assert bench.text("/etc/a") == "old a\n"
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "✓ Done"))
         await pilot.press("escape")
-        await until(pilot, lambda: not isinstance(app.screen, Doing | InstallCertificate))
+        await until(pilot, lambda: not isinstance(app.screen, RunSteps | InstallCertificate))
 
     play(bench, story)
     assert "/x.pem /k.pem" in bench.text("/etc/a")
 
 
-@pytest.mark.parametrize(("key", "screen"), [("d", SaslauthdDebug), ("t", ByHand), ("o", FromOutside)])
+@pytest.mark.parametrize(("key", "screen"), [("d", SaslauthdDebug), ("t", ManualLogin), ("o", RemoteLogin)])
 def test_the_tools_are_a_key_away_from_troubleshooting(bench: Tools, key: str, screen: type) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "troubleshoot", "Nothing fails")

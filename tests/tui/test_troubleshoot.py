@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.login_test import LoginTest
-from screens.run_steps import Doing
+from screens.run_steps import RunSteps
 from screens.troubleshoot import Troubleshoot
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from tests.unit.troubleshoot.pictures import ALICE, SENDMAIL, picture
@@ -34,7 +34,7 @@ class Broken(Bench):
         down = {} if mended else {"facts": {"processes": (SENDMAIL,)}, "mux_problem": "No such file"}
         return judge(picture(**down, **({"account": ALICE} if credentials else {})))
 
-    def mends(self, faults: Sequence[Fault]) -> Sequence[Step]:
+    def fixes(self, faults: Sequence[Fault]) -> Sequence[Step]:
         """One that can be done here."""
         assert [item.id for item in faults]
         return [Writes("mend-it", self.host, "/etc/a", "mended\n")]
@@ -43,7 +43,7 @@ class Broken(Bench):
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Broken:
     made = Broken(root=tmp_path)
-    use(monkeypatch, Writes("one", made.host, "/etc/b", "new b\n"))
+    use(monkeypatch, made, Writes("one", made.host, "/etc/b", "new b\n"))
     return made
 
 
@@ -52,11 +52,11 @@ def test_the_first_layer_that_fails_is_explained_and_mended(bench: Broken) -> No
         await until(pilot, lambda: shows(app, "Set up, step by step"))
         app.go("troubleshoot")
         await until(pilot, lambda: shows(app, "To blame: saslauthd"))
-        await until(pilot, lambda: shows(app, "f mends it"))
+        await until(pilot, lambda: shows(app, "f fixes it"))
         await until(pilot, lambda: shows(app, "msa-wizard troubleshoot --fix "))
         assert bench.text("/etc/a") == "old a\n", "looking changes nothing"
         await pilot.press("f")
-        await until(pilot, lambda: isinstance(app.screen, Doing) and shows(app, "+mended"))
+        await until(pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "+mended"))
         assert bench.text("/etc/a") == "old a\n"
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "✓ Done"))
@@ -107,7 +107,7 @@ def test_rows_of_layers_say_what_was_looked_at_and_what_not(bench: Broken) -> No
         await until(pilot, lambda: shows(app, "Nothing fails"))
         await pilot.press("home")
         await until(pilot, lambda: shows(app, "Looked at:"))
-        assert not shows(app, " Mend")
+        assert not shows(app, " Fix")
         await pilot.press("end")
         await until(pilot, lambda: shows(app, "provider's firewall"))
 

@@ -33,7 +33,7 @@ def test_generated_files_are_counted_and_the_rest_stays() -> None:
     assert folded("\n".join([GENERATED, AUTHORED, BINARY])) == "\n".join(
         [
             "etc/mail/sendmail.cf: mode 0644 -> 0640",
-            "etc/mail/sendmail.cf: 2 lines came, 1 went; generated, f shows all of it",
+            "etc/mail/sendmail.cf: 2 lines added, 1 removed; generated, f shows all of it",
             AUTHORED,
             "etc/mail/access.db: changed; generated, f shows all of it",
         ]

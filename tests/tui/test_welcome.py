@@ -1,0 +1,50 @@
+"""The first screen, where the host cannot be looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from screens.mail_clients import MailClients
+from screens.report import Report
+from screens.settings import Settings
+from screens.steps import Steps
+from tests.tui.bench import Bench, notified, play, shows, until
+from wizard.engine.overview import Overview
+from wizard.errors import HostError
+from wizard.model.facts import Facts
+
+
+@dataclass
+class Unreadable(Bench):
+    """A host on which a command that every look needs is missing."""
+
+    def overview(self) -> Overview:
+        """No look succeeds."""
+        raise HostError("the command ss is \x1b[2J missing: apt install iproute2")
+
+    def facts(self) -> Facts:
+        """No look succeeds."""
+        raise HostError("the command ss is \x1b[2J missing: apt install iproute2")
+
+
+@pytest.mark.parametrize("screen", [Steps, Settings, MailClients, Report])
+def test_a_look_that_fails_is_a_sentence_on_every_screen(
+    tmp_path: Path, screen: type[Steps | Settings | MailClients | Report]
+) -> None:
+    words = "The command ss is  missing: apt install iproute2."
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, words) and shows(app, "Set up, step by step"))
+        app.push_screen(screen())
+        await until(
+            pilot, lambda: isinstance(app.screen, screen) and (shows(app, words) or notified(app, words))
+        )
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+
+    play(Unreadable(root=tmp_path), story)
