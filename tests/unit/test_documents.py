@@ -111,6 +111,19 @@ def test_the_manual_has_every_command() -> None:
     assert {name.split()[0] for name in generate.commands()} <= set(headings)
 
 
+def test_the_keys_on_the_steps_are_bound() -> None:
+    from screens.app import WizardApp
+    from screens.steps import Steps
+
+    names = {"?": "question_mark", "/": "slash"}
+    keys = {key for owner in (WizardApp, Steps) for key in owner._merge_bindings().key_to_bindings}
+    keys.add(WizardApp.COMMAND_PALETTE_BINDING)
+    shown = re.findall(r"^\| ([^|]+) \| (?!does)", (DOCS / "screens.md").read_text(), re.MULTILINE)
+    pressed = [key.lower() for row in shown for key in re.split(r", | to ", row)]
+    assert {"enter", "z", "f10", "/"} <= set(pressed)
+    assert [key for key in pressed if names.get(key, key) not in keys] == []
+
+
 def test_the_steps_are_all_described() -> None:
     described = re.findall(r"^\| `([\w-]+)` \|", (DOCS / "server.md").read_text(), re.MULTILINE)
     assert described == [step.id for step in STEPS]
