@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from snapshots.format.author import Author
 from snapshots.format.message import Commit
@@ -14,6 +18,35 @@ from snapshots.live.entry import Entry, read_entry, remove_entry, write_entry
 from snapshots.store import Store
 
 ALICE = Author("Alice", "alice@mail.example.test")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting and giving files away need root")
+
+HOSTILE = [
+    b"new\nline",
+    b"-leading",
+    b"quo\"te's",
+    b"back\\slash\\x2d",
+    b"tab\t\x01\x7f",
+    b"\xff\xfe not utf8",
+    "ő".encode(),
+    b" ",
+    b"*?[a]",
+    b":(exclude)x",
+    b"%entries",
+    b".record.json",
+    b".metadata",
+    b".git",
+    b".GIT",
+    b"git~1",
+    b".git ",
+    b"a\\.git",
+    b".g\xe2\x80\x8cit",
+    b".gitmodules",
+    b".gitattributes",
+    b".gitignore",
+    b"HEAD",
+    b"n" * 255,
+]
+"""File names that break what does not quote, and those that mean something to git."""
 
 
 @dataclass(frozen=True)
@@ -77,3 +110,32 @@ def live(machine: Machine) -> dict[str, Entry | None]:
             place = Path(folder) / name
             found[str(place.relative_to(machine.root))] = read_entry(place)
     return found
+
+
+def git(machine: Machine, *arguments: str) -> str:
+    """What plain git says of the store, without a configuration of this host."""
+    command = ["git", f"--git-dir={machine.store_path}", *arguments]
+    plain = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
+    done = subprocess.run(command, check=True, capture_output=True, env=plain)
+    return done.stdout.decode("utf-8", "backslashreplace")
+
+
+def fsck(machine: Machine) -> str:
+    """What git finds wrong with the store; an error of the test where it cannot be read."""
+    return git(machine, "fsck", "--strict")
+
+
+def broken(machine: Machine) -> list[str]:
+    """What git finds wrong, but for objects that a killed commit left and nothing leads to."""
+    return [line for line in fsck(machine).splitlines() if not line.startswith("dangling ")]
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """The folder on a file system of its own, of so many bytes."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -12,9 +12,7 @@ import pytest
 from snapshots.live.entry import Kind
 from snapshots.merge.three_way import Choice
 from snapshots.store import Store, StoreError
-from tests.store.machine import Machine, commit, live, put
-from tests.store.test_store import HOSTILE
-from tests.store.test_store_survives import as_root
+from tests.store.machine import HOSTILE, Machine, as_root, commit, live, put
 
 
 def step(store: Store) -> str:

@@ -14,41 +14,9 @@ from snapshots.difference.scan import PathChange, What
 from snapshots.format import layout
 from snapshots.live.entry import Entry, Kind, read_entry
 from snapshots.store import Store, StoreError
-from tests.store.machine import ALICE, Machine, commit
+from tests.store.machine import ALICE, HOSTILE, Machine, commit, git
 
 CONTENT = (stat.S_IFREG, stat.S_IFLNK)
-
-HOSTILE = [
-    b"new\nline",
-    b"-leading",
-    b"quo\"te's",
-    b"back\\slash\\x2d",
-    b"tab\t\x01\x7f",
-    b"\xff\xfe not utf8",
-    "ő".encode(),
-    b" ",
-    b"*?[a]",
-    b":(exclude)x",
-    b"%entries",
-    b".record.json",
-    b".metadata",
-    b".git",
-    b".GIT",
-    b"git~1",
-    b".git ",
-    b"a\\.git",
-    b".g\xe2\x80\x8cit",
-    b".gitmodules",
-    b".gitattributes",
-    b".gitignore",
-    b"HEAD",
-    b"n" * 255,
-]
-
-
-def git(machine: Machine, *arguments: str) -> str:
-    command = ["git", f"--git-dir={machine.store_path}", *arguments]
-    return subprocess.run(command, check=True, capture_output=True).stdout.decode("utf-8", "backslashreplace")
 
 
 def names_in_tree(store: Store) -> list[bytes]:

@@ -13,8 +13,7 @@ from snapshots.git.repository import GitRepository
 from snapshots.repair import healing
 from snapshots.store import Store, StoreError
 from tests.store.hurt import check, everything, grown, killed_in, overwrite, packs, shortened
-from tests.store.machine import Machine, commit, make_machine
-from tests.store.test_store_survives import as_root, small_disk
+from tests.store.machine import Machine, as_root, commit, make_machine, small_disk
 
 LENGTHS = [0, 1, 11, 31, 0.3, 0.9, -21, -20, -1]
 

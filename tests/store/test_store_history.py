@@ -4,46 +4,13 @@ from __future__ import annotations
 
 import datetime
 import os
-import subprocess
 
 import pytest
 
 from snapshots.difference.scan import PathChange, What
 from snapshots.format.author import Author
 from snapshots.store import Store, StoreError
-from tests.store.machine import Machine, commit
-
-HOSTILE = [
-    b"new\nline",
-    b"-leading",
-    b"quo\"te's",
-    b"back\\slash\\x2d",
-    b"tab\t\x01\x7f",
-    b"\xff\xfe not utf8",
-    "ő".encode(),
-    b" ",
-    b"*?[a]",
-    b":(exclude)x",
-    b"%entries",
-    b".record.json",
-    b".metadata",
-    b".git",
-    b".GIT",
-    b"git~1",
-    b".git ",
-    b"a\\.git",
-    b".g\xe2\x80\x8cit",
-    b".gitmodules",
-    b".gitattributes",
-    b".gitignore",
-    b"HEAD",
-    b"n" * 255,
-]
-
-
-def git(machine: Machine, *arguments: str) -> str:
-    command = ["git", f"--git-dir={machine.store_path}", *arguments]
-    return subprocess.run(command, check=True, capture_output=True).stdout.decode("utf-8", "backslashreplace")
+from tests.store.machine import Machine, commit, git
 
 
 def test_a_commit_says_who_what_when_and_why(machine: Machine) -> None:

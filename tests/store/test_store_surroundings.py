@@ -11,15 +11,7 @@ import pytest
 
 from snapshots.difference.scan import PathChange, What
 from snapshots.store import Store, StoreError
-from tests.store.machine import Machine, commit
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting and giving files away need root")
-
-
-def fsck(machine: Machine) -> str:
-    command = ["git", f"--git-dir={machine.store_path}", "fsck", "--strict"]
-    plain = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=plain).stdout
+from tests.store.machine import Machine, commit, fsck
 
 
 @pytest.fixture

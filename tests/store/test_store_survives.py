@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,25 +16,7 @@ from snapshots.git import fast_import
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Entry, capture
 from snapshots.store import StoreError
-from tests.store.machine import Machine, commit, make_machine, make_old
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting and giving files away need root")
-
-
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    folder.mkdir(mode=0o700, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def fsck(machine: Machine) -> str:
-    command = ["git", f"--git-dir={machine.store_path}", "fsck", "--strict"]
-    plain = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=plain).stdout
+from tests.store.machine import Machine, as_root, commit, fsck, make_machine, make_old, small_disk
 
 
 @as_root
