@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tests.survival.admin import Edit
@@ -193,9 +193,19 @@ def _what_daemons_run(found: dict[str, State]) -> dict[str, State]:
     max_examples=EXAMPLES * (20 if settings().max_examples >= 1000 else 1),
     deadline=None,
     phases=[
-        Phase.generate
+        Phase.explicit,
+        Phase.generate,
     ],  # to make a finding smaller takes minutes, and all that was said is printed with it
     suppress_health_check=list(HealthCheck),
+)
+@example(  # in a recovery, between its first look and the purge of the packages
+    start=2,
+    sequence=[
+        Running(
+            "step", 18, (Deed("vim etc/mail/access", 0, 90), Deed("nano etc/mail/access", 0.35, 21)), 0.65
+        ),
+        Running("recover", 0, (Deed("new etc/mail/sasl/mine", 0.45, 8),), None),
+    ],
 )
 @given(start=st.integers(0, 2), sequence=st.lists(runs, min_size=1, max_size=3))
 def test_what_another_admin_does_at_any_moment_is_not_lost(start: int, sequence: list[Running]) -> None:

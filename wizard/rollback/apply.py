@@ -73,6 +73,8 @@ class RollbackSession:
     operation: str = "rollback"
     over: bool = False
     """A killed run was here before: what differs from the snapshot is its doing, and what fails is tried again."""
+    record_others: Callable[[], None] | None = None
+    """Commits what others did, where what differs is of the killed run as well."""
     done: Done = field(default_factory=Done)
     claims: list[Effect] = field(default_factory=list)
     """Packages that went, also in the killed run: what went with them, and was not theirs, comes back."""
@@ -144,9 +146,7 @@ class RollbackSession:
 
     def _record_others(self) -> None:
         """What others have done since the rollback was planned: the packages that go may take it along."""
-        if self.over:  # what differs is of the killed run as well: Recovery has recorded what is not
-            return
-        self.recorder.drift()
+        (self.record_others or self.recorder.drift)()
         if self.recorder.head() != self._head:
             self._head = self.recorder.head()
             paths = [each.path for each in self.store.changed(self.store.find(self._head))]

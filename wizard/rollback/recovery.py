@@ -289,9 +289,11 @@ class Recovery:
             )
             self.say("what was edited since the run was interrupted stays as it is")
         went = [effect for effect in self._effects() if isinstance(effect, PackagesBefore)]
+        half_way = operation == "rollback" or self.killed.step == AGAIN
         session = RollbackSession(
             *(self.host, self.store, self.journal, self.recorder, self.say, self.interrupt, operation),
             over=True,
+            record_others=self._record_others if half_way else None,
             claims=[*went],
         )
         return session.run(rollback, facts)
