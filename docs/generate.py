@@ -1,15 +1,19 @@
-"""Writes docs/reference.md from the parser of the command line: `./tests/tool python -m docs.generate`."""
+"""Writes what is made from the program, `./tests/tool python -m docs.generate`: docs/reference.md from the parser of the
+command line, wizard/render/schema.json from wizard.model.documents."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from wizard.cli import main
+from docs.schema import schema
+from wizard.cli.parser import parser
 
 REFERENCE = Path(__file__).with_name("reference.md")
+SCHEMA = Path(__file__).parents[1] / "wizard/render/schema.json"
 _HEAD = """# Reference
 
 Every command and option of msa-wizard. Made by docs/generate.py from the program's own parser: do not edit it.
@@ -17,10 +21,10 @@ Every command and option of msa-wizard. Made by docs/generate.py from the progra
 """
 
 
-def commands(parser: argparse.ArgumentParser | None = None) -> dict[str, argparse.ArgumentParser]:
+def commands(whole: argparse.ArgumentParser | None = None) -> dict[str, argparse.ArgumentParser]:
     """Each command's parser by its words, such as `certificate renew`, in the parser's order."""
     found: dict[str, argparse.ArgumentParser] = {}
-    for action in (parser or main._parser())._actions:
+    for action in (whole or parser())._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, each in action.choices.items():
                 found[name] = each
@@ -35,14 +39,14 @@ def reference() -> str:
     return "\n".join([_HEAD, *(_section(name, each) for name, each in known.items() if name not in groups)])
 
 
-def _section(name: str, parser: argparse.ArgumentParser) -> str:
-    actions = [action for action in parser._actions if not isinstance(action, argparse._HelpAction)]
+def _section(name: str, command: argparse.ArgumentParser) -> str:
+    actions = [action for action in command._actions if not isinstance(action, argparse._HelpAction)]
     positional = [action for action in actions if not action.option_strings]
     line = " ".join(["msa-wizard", name, *(["[OPTIONS]"] if len(actions) > len(positional) else [])])
     rows = [f"| {_named(action)} | {_help(action)} |" for action in actions]
     table = ["", "| | |", "|---|---|", *rows] if rows else []
     usage = f"`{line}{''.join(_positionals(positional))}`"
-    return "\n".join([f"## {name}", "", usage, "", f"{parser.description}.", *table, ""])
+    return "\n".join([f"## {name}", "", usage, "", f"{command.description}.", *table, ""])
 
 
 def _positionals(actions: list[argparse.Action]) -> Iterator[str]:
@@ -71,5 +75,11 @@ def _help(action: argparse.Action) -> str:
     return "; ".join(words).replace("|", "\\|")
 
 
+def schema_text() -> str:
+    """The whole schema."""
+    return f"{json.dumps(schema(), indent=1)}\n"
+
+
 if __name__ == "__main__":
     REFERENCE.write_text(reference())
+    SCHEMA.write_text(schema_text())

@@ -14,8 +14,10 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from screens.messages import EndingsWait, EngineSaid, JobEnded
+from wizard import log
 from wizard.console import clean
 from wizard.model.events import Event, Output
+from wizard.render.text import log_event
 from wizard.system.signals import Interrupt
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class Job:
         if isinstance(event, Output):
             self.say(event.line)
         else:
+            log_event(event)
             self.post(EngineSaid(event))
 
     def say(self, line: str) -> None:
@@ -90,6 +93,7 @@ class Job:
         except queue.Empty:
             reply = Reply.NO
         self.waiting = False
+        log.note(f"asked: {self.name}, {type(question).__name__}: {reply or 'a signal came'}")
         self.interrupt()
         if reply is None or reply is Reply.STOP:
             raise Stopped("ended by the admin")
@@ -116,6 +120,7 @@ class Job:
                 previous.ended.wait()
             ended.result = work(self)
         except Exception as error:
+            log.exception()
             ended.error = error
         finally:
             self.waiting = False

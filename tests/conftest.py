@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from wizard import log
+
 _SYSTEM = Path(__file__).parent / "system"
 
 
@@ -21,6 +23,11 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("same", derandomize=True, deadline=None)
     settings.register_profile("full", max_examples=1000, deadline=None)
     settings.load_profile("full" if config.getoption("--full") else "same")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_log_of_this_machine() -> None:
+    log.PATH = Path(os.devnull)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

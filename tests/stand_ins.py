@@ -16,6 +16,7 @@ _STEPS = (
     "rollback.apply",
     "rollback.rollback",
     "cli.options",
+    "cli.plan_apply",
     "render.applied_report",
 )
 _MUST_BE_ROOT = ("engine.state_dir", "cli.rollback", "cli.status_history")

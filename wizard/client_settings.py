@@ -57,6 +57,17 @@ class ClientSettings:
             made.append((f"_submissions._tcp.{self.domain}.", 465, f"{self.host}."))
         return tuple(made)
 
+    def to_json(self) -> dict[str, object]:
+        """Plain values, without the checks of the DNS."""
+        ports = [(587, "STARTTLS"), *([(465, "SSL/TLS")] if self.implicit_tls else [])]
+        return {
+            "domain": self.domain,
+            "servers": [{"host": self.host, "port": port, "security": security} for port, security in ports],
+            "authentication": "password",
+            "imap": self.imap or None,
+            "records": [dict(zip(("name", "port", "target"), row, strict=True)) for row in self.records],
+        }
+
     def rendered(self, form: str) -> str:
         """One of FORMATS. Raises ValueError where it needs the IMAP server and has none."""
         if form == "mobileconfig":

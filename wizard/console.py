@@ -9,8 +9,9 @@ from typing import TextIO
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)")
 
-
 LONGEST = 400
+"""Characters of a line that are shown."""
+_quiet = False
 
 
 def clean(line: str) -> str:
@@ -19,8 +20,20 @@ def clean(line: str) -> str:
     return shown if len(shown) <= LONGEST else shown[:LONGEST] + " [cut]"
 
 
+def set_quiet(quiet: bool) -> None:
+    """Whether from now on only errors are shown, and data that was asked for."""
+    global _quiet
+    _quiet = quiet
+
+
 def out(text: str = "") -> None:
-    """A line of the result, at once (a pipe must not hold back progress)."""
+    """A line for people, at once (a pipe must not hold back progress)."""
+    if not _quiet:
+        _write(sys.stdout, text)
+
+
+def data(text: str) -> None:
+    """What a program or a file is to get: JSON, TOML and the like."""
     _write(sys.stdout, text)
 
 

@@ -6,8 +6,18 @@ import signal
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
-DONE, FAILED, USAGE, CANNOT, CONFLICT, LOCKED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6
-"""The exit codes; `plan --exit-code` has 10 as well."""
+DONE, FAILED, USAGE, CANNOT, CONFLICT, LOCKED, INTERRUPTED, PENDING = 0, 1, 2, 3, 4, 5, 6, 10
+EXIT_CODES = {
+    DONE: "done, or nothing to do",
+    FAILED: "failed and undone, or a test failed",
+    USAGE: "bad usage or answers",
+    CANNOT: "this host cannot",
+    CONFLICT: "a decision is needed (a conflict, or something that works would end)",
+    LOCKED: "another msa-wizard is running",
+    INTERRUPTED: "an interrupted run waits for recover",
+    PENDING: "plan --exit-code: changes are pending",
+}
+"""What each exit code means; a signal's is 128 and its number."""
 
 
 class WizardError(Exception):

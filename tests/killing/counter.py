@@ -2,7 +2,7 @@
 
 Counted are the functions of os that write, make, remove, rename or dress files, sync them or send signals; writes to
 file objects (`open` gives those of _pyio, which write by os.write); the start and the end of each command. Not counted
-are standard output and error, and what is below /dev and /proc. What changes the machine by any other way is written
+are standard output and error, what is below /dev and /proc, and the program's log. What changes the machine by any other way is written
 to the log as MISSED.
 
 As a script, with the program's own Python, it does so to one run of the command line, in a machine:
@@ -50,6 +50,7 @@ _AUDITED = frozenset(
         *("os.fork", "os.forkpty", "os.posix_spawn", "subprocess.Popen"),
     )
 )
+_UNCOUNTED = ("/dev/", "/proc/", "/var/log/msa-wizard.log")
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _RANDOM = re.compile(r"[0-9a-f]{8,}|(?<=:\[)\d+(?=\])|(?<=tmp)[a-z0-9_]{8}|(?<=-)[a-z0-9_]{8}(?=/)")
 """What is another word in the next run: temporary names, ids, the numbers of pipes."""
@@ -212,11 +213,13 @@ class Counter:
 
     def _changes(self, name: str, args: Sequence[Any]) -> bool:
         if name in _TO_DESCRIPTOR:
-            return args[0] not in (1, 2, self._log) and not _place(args[0]).startswith("/dev/null")
+            return args[0] not in (1, 2, self._log) and not _place(args[0]).startswith(
+                ("/dev/null", _UNCOUNTED[-1])
+            )
         if name in ("kill", "killpg"):
             return bool(args[1])
         if name == "open":
-            return bool(args[1] & _WRITING) and not _place(args[0]).startswith(("/dev/", "/proc/"))
+            return bool(args[1] & _WRITING) and not _place(args[0]).startswith(_UNCOUNTED)
         return True
 
     def _words(self, name: str, args: Sequence[Any], kwargs: dict[str, Any]) -> str:

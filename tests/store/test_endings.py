@@ -263,7 +263,7 @@ def test_plan_and_status_name_them(place: Place, capsys: pytest.CaptureFixture[s
     assert place.main("plan", "--accept", "local-mail", "--accept", "other") == 0
     said = capsys.readouterr().out
     assert "stops before" not in said
-    assert "accepted is other, and nothing of that name would end" in said
+    assert "other is accepted, but nothing of that name would end" in said
     assert place.main("status") == 0
     assert "differs (WOULD END: local-mail)" in capsys.readouterr().out
 

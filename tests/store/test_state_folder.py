@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.unit.test_journal_lines import WRONG, lines_of, places, written
 from wizard.engine.journal import Journal, unfinished
 from wizard.engine.state_dir import must_be_root
 from wizard.errors import CannotHere
+from wizard.model.answers import Answers
 
 CHANGING = (("apply", "--yes"), ("rollback", "--all", "--yes"), ("rollback", "firewall", "--yes"))
 CANNOT, INTERRUPTED = 3, 6
@@ -95,11 +97,11 @@ def test_a_store_of_someone_else_is_refused(
     assert "its mode 0755 lets other users in" in capfd.readouterr().err
 
 
-def _interrupt(machine: Machine) -> Journal:
+def interrupt(machine: Machine) -> Journal:
     head = machine.store.head()
     assert head is not None
     journal = Journal(machine.journal)
-    journal.begin("apply", "r1", "alice", head.id, {"wanted": [], "answers": {}})
+    journal.begin("apply", "r1", "alice", head.id, {"wanted": ["firewall"], "answers": asdict(Answers())})
     journal.step("firewall", head.id)
     journal.change(("/etc/firewall/rules.v4",), {"kind": "file", "path": "/etc/firewall/rules.v4"})
     return journal
@@ -111,7 +113,7 @@ def test_a_killed_run_stops_whatever_changes_things(
 ) -> None:
     """Exit code 6 and one sentence; looking on works, and recover is the way out."""
     assert wizard.run(machine, "apply", "firewall", "--yes") == 0
-    _interrupt(machine)
+    interrupt(machine)
     before = machine.picture()
     capfd.readouterr()
     assert wizard.run(machine, *command) == INTERRUPTED
@@ -128,7 +130,7 @@ def test_a_killed_run_stops_whatever_changes_things(
     assert machine.picture() == before
     assert wizard.run(machine, "recover", "--show") == 0
     said = capfd.readouterr()
-    assert "In hand: firewall" in said.out
+    assert "In progress: firewall" in said.out
     assert "file /etc/firewall/rules.v4" in said.out
     assert machine.interrupted()
     assert wizard.run(machine, "recover") == 0
@@ -191,7 +193,7 @@ def test_a_history_that_was_wiped_is_missed_before_anything_is_done(
     assert wizard.run(machine, "rollback", "--all", "--yes") == 0
     said = capfd.readouterr()
     assert "is gone: somebody has wiped it" in said.err
-    assert "Nothing to take back" in said.out
+    assert "Nothing to roll back" in said.out
     assert wizard.run(machine, "history") == CANNOT  # rollback has begun none
     assert wizard.run(machine, "apply", "--yes", "--json") == 0
     assert "begins a new history" in capfd.readouterr().err
@@ -238,7 +240,7 @@ def test_a_daemon_that_cannot_be_restarted_is_named_and_the_journal_stays(
     machine.journal.write_bytes(written([first]))
     assert wizard.run(machine, "recover") == 1
     said = capfd.readouterr().err
-    assert "NOT taken back: " in said
+    assert "NOT undone: " in said
     assert "`systemctl restart sendmail` failed" in said
     assert machine.journal.exists()
 

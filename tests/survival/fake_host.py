@@ -51,6 +51,7 @@ class FakeHost(Host):
         told: Callable[[int], Sequence[str]] | None = None,
         over: Callable[[], bool] | None = None,
         inherited: Sequence[int] = (),
+        secret: bool = False,
     ) -> Completed:
         """Play the command."""
         try:

@@ -32,6 +32,7 @@ def test_the_wheel_holds_the_program_and_its_templates(tmp_path: Path) -> None:
         ("snapshots", "**/*.py"),
         ("screens", "**/*.py"),
         ("screens", "*.tcss"),
+        ("wizard", "render/*.json"),
     ):
         expected = {str(path.relative_to(TOP)) for path in (TOP / folder).glob(pattern)}
         assert expected

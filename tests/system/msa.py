@@ -7,6 +7,7 @@ import re
 import subprocess
 from typing import Any
 
+from tests.json_documents import document
 from tests.system.machine import PROJECT, Machine
 
 PASSWORD = "Kw4kzalver-Ölfaß 77"
@@ -16,8 +17,11 @@ STORE = "/var/lib/msa-wizard/etc.git"
 
 
 def wizard(machine: Machine, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run `./msa-wizard ARGUMENTS`; its exit status is the caller's to look at."""
-    return machine.run([WIZARD, *arguments], **({"check": False, "timeout": 600} | options))
+    """Run `./msa-wizard ARGUMENTS`; its exit status is the caller's to look at. JSON must be as the schema says."""
+    done = machine.run([WIZARD, *arguments], **({"check": False, "timeout": 600} | options))
+    if "--json" in arguments and done.stdout:
+        document("-".join(arguments[: 2 if arguments[0] in ("certificate", "debug") else 1]), done.stdout)
+    return done
 
 
 def apply(machine: Machine, *arguments: str) -> subprocess.CompletedProcess[str]:

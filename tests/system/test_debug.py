@@ -108,7 +108,7 @@ def test_after_a_kill_the_guard_puts_it_back_and_recover_closes_the_journal(debi
     assert login(debian)["exit"] == 0
     refused = wizard(debian, "apply", "--yes")
     assert (refused.returncode, "was interrupted in debug-saslauthd" in refused.stderr) == (6, True)
-    assert "puts back what was changed for a while" in wizard(debian, "recover", "--show").stdout
+    assert "restores what was changed for a limited time" in wizard(debian, "recover", "--show").stdout
     assert wizard(debian, "recover").returncode == 0
     assert state(debian) == before
     assert wizard(debian, "status").returncode == 0

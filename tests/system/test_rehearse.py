@@ -135,7 +135,7 @@ def test_nothing_is_left_by_any_end(machine: BootMachine) -> None:
     untouched(debian, before, PATIENCE, files=False, but="cgroups")
     assert wizard(debian, "rehearse", "mc-includes").returncode == 2  # it sweeps all the same
     untouched(debian, before, PATIENCE, files=False)
-    for step in ("preflight", "install", "sendmail-auth", "restart", "take back everything"):
+    for step in ("preflight", "install", "sendmail-auth", "restart", "roll back everything"):
         debian.run(["kill", "-KILL", str(begun(debian, step))])
         untouched(debian, before, PATIENCE, files=False)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -164,7 +164,7 @@ def test_every_pair(machine: BootMachine, first: str) -> None:
     debian = started(machine)
     before = picture(debian, "/etc")
     if first not in applied(debian):  # nothing to do for it on this release
-        assert "Nothing to take back" in wizard(debian, "rollback", "--yes", first).stdout
+        assert "Nothing to roll back" in wizard(debian, "rollback", "--yes", first).stdout
         return
     for second in (step for step in STEPS if step != first):
         assert rollback(debian, first)["exit"] == 0, (first, second)

@@ -84,7 +84,7 @@ def test_a_middle_step_goes_with_what_needs_it_and_comes_back(bench: Bench) -> N
         await at_history(pilot, app)
         await pilot.press("down", "down", "r")
         await until(pilot, lambda: isinstance(app.screen, RollbackScreen) and shows(app, "y rolls this back"))
-        await until(pilot, lambda: shows(app, "goes with it, for it needs it: two"))
+        await until(pilot, lambda: shows(app, "rolled back too, because they need it: two"))
         await until(pilot, lambda: shows(app, "-new a"))
         assert bench.text("/etc/a") == "old a\nnew a\n"
         await pilot.press("y")

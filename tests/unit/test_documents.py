@@ -16,6 +16,7 @@ from tests.unit.steps.recorded import file, machine
 from tests.unit.troubleshoot.pictures import CF, picture
 from wizard import errors
 from wizard.changes import FileChange
+from wizard.cli.parser import parser
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -104,6 +105,7 @@ def test_the_readme_is_short() -> None:
 def test_the_reference_is_current() -> None:
     """Else: ./tests/tool python -m docs.generate"""
     assert generate.REFERENCE.read_text() == generate.reference()
+    assert generate.SCHEMA.read_text() == generate.schema_text()
 
 
 def test_the_manual_has_every_command() -> None:
@@ -130,14 +132,14 @@ def test_the_steps_are_all_described() -> None:
 
 
 def test_the_exit_codes_are_those_of_the_errors() -> None:
-    rows = re.findall(r"^\| (\d+) \|", (DOCS / "exit-codes.md").read_text(), re.MULTILINE)
-    constants = {value for name, value in vars(errors).items() if name.isupper() and isinstance(value, int)}
-    assert {int(row) for row in rows} == constants | {10}
+    rows = re.findall(r"^\| (\d+) \| ([^|]*) \|", (DOCS / "exit-codes.md").read_text(), re.MULTILINE)
+    assert {int(code): words for code, words in rows} == errors.EXIT_CODES
+    assert all(f"{code} {words}" in (parser().epilog or "") for code, words in errors.EXIT_CODES.items())
 
     def codes(kind: type[errors.WizardError]) -> set[int]:
         return {kind.exit_code}.union(*map(codes, kind.__subclasses__()))
 
-    assert codes(errors.WizardError) <= constants
+    assert codes(errors.WizardError) <= set(errors.EXIT_CODES)
 
 
 def test_every_dependency_has_its_reason() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wizard.cli.options import answers_of
 from wizard.client_settings import ClientSettings, check_dns
-from wizard.console import error, out
-from wizard.errors import AnswersError
+from wizard.console import data, error, out
+from wizard.errors import AnswersError, UsageError
 from wizard.gather.host import look
-from wizard.model.answers import Answers, load
 from wizard.model.plan import Sign
+from wizard.render import as_json
 from wizard.render.text import check_text
 from wizard.system.host import Host
 from wizard.system.output_file import save
@@ -21,19 +22,22 @@ if TYPE_CHECKING:
 
 def client_settings(arguments: argparse.Namespace) -> int:
     """`client-settings`: 0; with --check-dns 1 where the DNS says otherwise."""
-    answers = load(Path(arguments.answers)) if arguments.answers else Answers()
+    if arguments.json and (arguments.output or arguments.format != "table"):
+        raise UsageError("--json goes with neither --format nor --output")
     try:
-        settings = ClientSettings.of(look(Host()), answers, arguments.imap)
-        made = settings.rendered(arguments.format)
+        settings = ClientSettings.of(look(Host()), answers_of(arguments), arguments.imap)
+        text = settings.rendered(arguments.format)
     except ValueError as problem:
         raise AnswersError(str(problem)) from problem
     if arguments.output:
-        error(save(Path(arguments.output), made))
+        error(save(Path(arguments.output), text))
+    elif not arguments.json:
+        data(text.rstrip("\n"))
+    checks = check_dns(settings) if arguments.check_dns else []
+    if arguments.json:
+        shown = as_json.checks(checks) if arguments.check_dns else None
+        as_json.show(**settings.to_json(), checks=shown)
     else:
-        out(made.rstrip("\n"))
-    if not arguments.check_dns:
-        return 0
-    checks = check_dns(settings)
-    for check in checks:
-        out(check_text(check))
+        for check in checks:
+            out(check_text(check))
     return int(any(check.sign is not Sign.OK for check in checks))

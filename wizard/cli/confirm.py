@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wizard import log
 from wizard.changes.confirm_or_revert import Decision, decide, decision, time_left
 from wizard.console import error, out
 from wizard.engine.state_dir import must_be_root
+from wizard.errors import DONE, FAILED
+from wizard.render import as_json
 
 if TYPE_CHECKING:
     import argparse
@@ -15,14 +18,15 @@ if TYPE_CHECKING:
 def confirm(arguments: argparse.Namespace) -> int:
     """`confirm`: 0 confirmed, or nothing waits; 1 when it came too late."""
     must_be_root()
-    if time_left() is None:
-        if decision() is Decision.REVERTED:
-            error("msa-wizard: too late: the last change of the firewall was taken back. Apply it again")
-            return 1
-        out("Nothing waits for a confirmation.")
-        return 0
-    if decide(Decision.CONFIRMED) is not Decision.CONFIRMED:
-        error("msa-wizard: too late: the change of the firewall was just taken back. Apply it again")
-        return 1
-    out("Confirmed: the firewall's new rules stay.")
-    return 0
+    late, waits = decision() is Decision.REVERTED, time_left() is not None
+    if waits:
+        late = decide(Decision.CONFIRMED) is not Decision.CONFIRMED
+    outcome = "late" if late else "confirmed" if waits else "nothing"
+    log.note(f"confirm: {outcome}")
+    if arguments.json:
+        as_json.show(outcome=outcome)
+    elif late:
+        error("msa-wizard: too late: the firewall change was already reverted. Apply it again")
+    else:
+        out("Confirmed: the new firewall rules stay." if waits else "Nothing is waiting for a confirmation.")
+    return FAILED if late else DONE

@@ -1,27 +1,28 @@
-"""The command `debug`: the howto's own tools (5.1 and 5.2), under the wizard."""
+"""`debug saslauthd`: saslauthd in the foreground, each line explained (howto 5.1)."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from wizard.changes.confirm_or_revert import SHORTEST
-from wizard.cli.options import agreed, must_be_asked, password, say, within
+from wizard.cli.options import agreed, credentials, must_be_asked, say, within
 from wizard.cli.test import tell
 from wizard.console import clean, error, out
-from wizard.debug.saslauthd import WITHIN, debug, said
+from wizard.debug.saslauthd import WITHIN, Said, debug, said
 from wizard.engine.state_dir import at_work, must_be_root
 from wizard.engine.temporary import ForAWhile
-from wizard.errors import Interrupted, UsageError
+from wizard.errors import Interrupted
 from wizard.gather.host import look
 from wizard.maillog.correlate import Seen
 from wizard.maillog.watched_login import held, target_of
 from wizard.model.plan import Sign
+from wizard.render import as_json
 from wizard.render.text import check_text
-from wizard.smtp.login_test import Credentials
-from wizard.smtp.transcript import Transcript
+from wizard.smtp.transcript import Credentials, Transcript
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -32,40 +33,24 @@ _SETTLE = 1.0
 """Seconds after a login for saslauthd's last words on it."""
 
 
-def debug_command(arguments: argparse.Namespace) -> int:
-    """`debug`: what was asked for decides the exit code."""
-    must_be_root()
-    return {"saslauthd": _saslauthd, "login": _login}[arguments.what](arguments)
-
-
-def _login(arguments: argparse.Namespace) -> int:
-    from wizard.cli.debug_login import by_hand
-
-    return by_hand(arguments)
-
-
-def _saslauthd(arguments: argparse.Namespace) -> int:
+def saslauthd(arguments: argparse.Namespace) -> int:
     """0 when it was ended in order, 1 when it ended by itself, or the login that was asked for was refused."""
+    must_be_root()
     must_be_asked(arguments, "debug saslauthd")
     seconds = int(within(arguments, WITHIN, SHORTEST))
-    try:
-        credentials = Credentials(arguments.user, password(arguments)) if arguments.user else None
-    except ValueError as problem:
-        raise UsageError(str(problem)) from problem
-    host = Host()
+    login = Login(credentials(arguments.user, arguments) if arguments.user else None, arguments.json)
     with at_work() as (store, journal, interrupt):
-        out(
-            f"saslauthd is stopped, and runs in the foreground for {seconds} s at most; logins are answered by it then. "
-            "Ctrl-C ends it; its service is put back whatever happens."
-        )
-        if not agreed(interrupt, arguments, "Go on? [y/N] "):
+        if not arguments.json:
+            out(
+                f"saslauthd is stopped and runs in the foreground for {seconds} s at most; meanwhile it answers logins. "
+                "Ctrl-C ends it; its service is restored whatever happens."
+            )
+        if not agreed(arguments, "Go on? [y/N] ", interrupt):
             out("Nothing was changed.")
             return 0
-        login = Login(credentials)
-        work = ForAWhile(host, store, journal, interrupt, say)
         ended = debug(
-            work,
-            look(host),
+            ForAWhile(Host(), store, journal, interrupt, (lambda _: None) if arguments.json else say),
+            look(Host()),
             seconds,
             login.heard,
             lambda: login.over or interrupt.number is not None,
@@ -73,38 +58,55 @@ def _saslauthd(arguments: argparse.Namespace) -> int:
         )
     if interrupt.number not in (None, _SIGINT):
         raise Interrupted(interrupt.number or 0)
+    bad = ended.by_itself or login.refused or (ended.check is not None and ended.check.sign is Sign.FAILED)
+    if arguments.json:
+        as_json.show(
+            ok=not bad,
+            lines=[vars(line) for line in login.lines],
+            ended_by_itself=ended.by_itself,
+            code=ended.code,
+            check=as_json.checks([ended.check])[0] if ended.check is not None else None,
+            logged_in=login.over and not login.refused if login.credentials else None,
+        )
+        return int(bad)
     if ended.by_itself:
         error(f"msa-wizard: saslauthd ended by itself with status {ended.code}: see its last lines")
     if ended.check is not None:
         out(check_text(ended.check))
-    bad = ended.by_itself or (ended.check is not None and ended.check.sign is Sign.FAILED)
-    return int(bad or login.refused)
+    return int(bad)
 
 
+@dataclass
 class Login:
     """One login of our own, once saslauthd is ready; without credentials only its lines are shown."""
 
-    def __init__(self, credentials: Credentials | None) -> None:
-        self._credentials = credentials
-        self._mask = Transcript(credentials, None).shown
-        self._thread: threading.Thread | None = None
-        self.over = False
-        self.refused = False
+    credentials: Credentials | None
+    silent: bool
+    """The lines are only collected."""
+    lines: list[Said] = field(default_factory=list)
+    over: bool = False
+    refused: bool = False
 
-    def heard(self, line: str) -> None:
+    def __post_init__(self) -> None:
+        self._mask = Transcript(self.credentials, None).shown
+        self._thread: threading.Thread | None = None
+
+    def heard(self, text: str) -> None:
         """A line of saslauthd."""
-        made = said(line, self._mask)
-        where = f"saslauthd[{made.pid}]: " if made.pid else ""
-        out(f"| {clean(where + made.text):<60}  {made.explanation}".rstrip())
-        sys.stdout.flush()
-        if "listening on socket" in made.text and self._credentials and self._thread is None:
+        line = said(text, self._mask)
+        self.lines.append(line)
+        if not self.silent:
+            where = f"saslauthd[{line.pid}]: " if line.pid else ""
+            out(f"| {clean(where + line.text):<60}  {line.explanation}".rstrip())
+            sys.stdout.flush()
+        if "listening on socket" in line.text and self.credentials and self._thread is None:
             self._thread = threading.Thread(target=self._try, daemon=True)
             self._thread.start()
 
     def _try(self) -> None:
         try:
             target = target_of(Host(), "", 587, smtp_port=None)
-            self.refused = not held(Host(), target, self._credentials, 1.0, False, self._tell).result.ok
+            self.refused = not held(Host(), target, self.credentials, 1.0, False, self._tell).result.ok
         except (ValueError, OSError) as problem:
             self.refused = True
             error(f"msa-wizard: {clean(str(problem))}")
@@ -112,4 +114,5 @@ class Login:
         self.over = True
 
     def _tell(self, line: Seen) -> None:
-        tell(line)
+        if not self.silent:
+            tell(line)

@@ -6,20 +6,22 @@ import os
 import select
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wizard.changes.confirm_or_revert import SHORTEST
-from wizard.cli.options import accept, agreed, must_be_asked, password, say, within
+from wizard.cli.options import accept, agreed, asks, credentials, must_be_asked, say, within
 from wizard.cli.test import tell
 from wizard.console import clean, error, out
 from wizard.debug.login import talk
 from wizard.debug.plaintext_login import WITHIN, held, plain
-from wizard.engine.state_dir import at_work
+from wizard.engine.state_dir import at_work, must_be_root
 from wizard.engine.temporary import ForAWhile
-from wizard.errors import AnswersError
+from wizard.errors import DONE, AnswersError
 from wizard.gather.host import look
+from wizard.maillog.correlate import Seen
 from wizard.maillog.watched_login import target_of
+from wizard.render import as_json
 from wizard.smtp.login_test import Credentials, Target
 from wizard.smtp.stepwise import Move
 from wizard.system.host import Host
@@ -29,8 +31,9 @@ if TYPE_CHECKING:
     import argparse
 
 
-def by_hand(arguments: argparse.Namespace) -> int:
+def login(arguments: argparse.Namespace) -> int:
     """0 when the login was accepted (and the message taken, where one was to be sent), else 1."""
+    must_be_root()
     must_be_asked(arguments, "debug login")
     seconds = int(within(arguments, WITHIN, SHORTEST))
     if arguments.loopback_only and not arguments.plaintext:
@@ -41,86 +44,101 @@ def by_hand(arguments: argparse.Namespace) -> int:
             "",
             arguments.port,
             accepted=arguments.accept_certificate,
-            ask=accept if sys.stdin.isatty() and not arguments.yes else None,
+            ask=accept if asks(arguments) and not arguments.yes else None,
             send_to=arguments.send_to,
         )
-        credentials = Credentials(arguments.user, password(arguments))
     except ValueError as problem:
         raise AnswersError(str(problem)) from problem
+    user = credentials(arguments.user, arguments)
     if not arguments.plaintext:
-        return _Terminal(arguments, target, credentials, None).converse(encrypted=True)
-    return _plaintext(arguments, target, credentials, seconds)
+        return _Terminal(arguments, target, user).converse(encrypted=True)
+    return _plaintext(arguments, target, user, seconds)
 
 
-def _plaintext(arguments: argparse.Namespace, target: Target, credentials: Credentials, seconds: int) -> int:
+def _plaintext(arguments: argparse.Namespace, target: Target, user: Credentials, seconds: int) -> int:
+    show = (lambda _: None) if arguments.json else out
     host = Host()
     with at_work() as (store, journal, interrupt):
-        made = plain(look(host), target.port, loopback=arguments.loopback_only)
-        if made is None:
-            out(
+        plain_login = plain(look(host), target.port, loopback=arguments.loopback_only)
+        if plain_login is None:
+            show(
                 "AuthOptions in sendmail.cf has no p: a login without TLS is offered as it is. Nothing is changed."
             )
-            return _Terminal(arguments, target, credentials, interrupt).converse(encrypted=False)
-        where = (
-            f"port {target.port} answers on loopback alone meanwhile: mail clients cannot submit"
+            return _Terminal(arguments, target, user, interrupt).converse(encrypted=False)
+        meanwhile = (
+            f"port {target.port} answers only on loopback: mail clients cannot submit"
             if arguments.loopback_only
-            else "a mail client that is set up without TLS may send its password in clear meanwhile"
+            else "a mail client that is set up without TLS may send its password in clear"
         )
-        out(
-            f"AuthOptions is commented out in sendmail.cf for {seconds} s at most, and sendmail restarted, twice;"
+        show(
+            f"AuthOptions is commented out in sendmail.cf for {seconds} s at most, and sendmail is restarted twice.\n"
+            f"Meanwhile {meanwhile}. It is restored at the end, whatever happens."
         )
-        out(f"{where}. It is put back at the end, whatever happens.")
-        out(made.changes[0].describe().diff)
-        if not agreed(interrupt, arguments, "Go on? [y/N] "):
+        show(plain_login.changes[0].describe().diff)
+        if not agreed(arguments, "Go on? [y/N] ", interrupt):
             out("Nothing was changed.")
-            return 0
-        with held(ForAWhile(host, store, journal, interrupt, say), made, target.port, seconds) as end:
-            moved = replace(target, host=made.address)
-            code = _Terminal(arguments, moved, credentials, interrupt, end).converse(encrypted=False)
+            return DONE
+        tell_change = (lambda _: None) if arguments.json else say
+        with held(
+            ForAWhile(host, store, journal, interrupt, tell_change), plain_login, target.port, seconds
+        ) as end:
+            moved = replace(target, host=plain_login.address)
+            code = _Terminal(arguments, moved, user, interrupt, end).converse(encrypted=False)
         interrupt()
     return code
 
 
+@dataclass
 class _Terminal:
     """Shows each move, waits for Enter, and counts down where the time is limited."""
 
-    def __init__(
-        self,
-        arguments: argparse.Namespace,
-        target: Target,
-        credentials: Credentials,
-        interrupt: Interrupt | None,
-        end: float | None = None,
-    ) -> None:
-        self._all = arguments.yes
-        self._target, self._credentials = target, credentials
-        self._interrupt = interrupt
-        self._end = end
+    arguments: argparse.Namespace
+    target: Target
+    credentials: Credentials
+    interrupt: Interrupt | None = None
+    end: float | None = None
+    """When the time is over, as time.monotonic has it."""
+    lines: list[Seen] = field(default_factory=list)
 
     def converse(self, *, encrypted: bool) -> int:
         """Hold the conversation; the exit code."""
         try:
-            made = talk(Host(), self._target, self._credentials, tell, self._enter, encrypted=encrypted)
+            result = talk(Host(), self.target, self.credentials, self._tell, self._enter, encrypted=encrypted)
         except ValueError as problem:
             raise AnswersError(str(problem)) from problem
-        if made.delivery is not None:
-            out(clean(made.delivery.says))
-        if made.problem:
-            error(f"msa-wizard: {clean(made.problem)}")
-        elif made.accepted:
+        ok = result.accepted and not result.problem
+        if self.arguments.json:
+            as_json.show(
+                ok=ok,
+                accepted=result.accepted,
+                problem=result.problem,
+                lines=[vars(line) for line in self.lines],
+                delivery=result.delivery.to_json() if result.delivery is not None else None,
+            )
+            return int(not ok)
+        if result.delivery is not None:
+            out(clean(result.delivery.says))
+        if result.problem:
+            error(f"msa-wizard: {clean(result.problem)}")
+        elif ok:
             out("OK: The login was accepted (235).")
-        return int(not made.accepted or bool(made.problem))
+        return int(not ok)
+
+    def _tell(self, line: Seen) -> None:
+        self.lines.append(line)
+        if not self.arguments.json:
+            tell(line)
 
     def _enter(self, move: Move) -> bool:
         """Whether it is to be sent; not when the admin ends it, or the time is over."""
-        if self._all:
+        if self.arguments.yes:
             return self._left() > 0
         while True:
             left = self._left()
             if left <= 0:
-                out("\nThe time is over: it is put back now.")
+                out("\nThe time is over: it is restored now.")
                 return False
-            counted = f"; {left:.0f} s left" if self._end is not None else ""
+            counted = f"; {left:.0f} s left" if self.end is not None else ""
             sys.stdout.write(
                 f"\r\x1b[K>> {clean(move.shown)}  ({move.why})  Enter sends it, q ends{counted} "
             )
@@ -130,13 +148,13 @@ class _Terminal:
                 return word != "" and word.strip().lower() not in ("q", "quit")
 
     def _left(self) -> float:
-        return 1e9 if self._end is None else self._end - time.monotonic()
+        return 1e9 if self.end is None else self.end - time.monotonic()
 
     def _typed(self) -> str | None:
         """A line of the terminal, None after a second without one, empty when the terminal has gone."""
-        if self._interrupt is None:
+        if self.interrupt is None:
             return _line()
-        with self._interrupt.at_once():
+        with self.interrupt.at_once():
             return _line()
 
 

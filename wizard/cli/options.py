@@ -6,11 +6,12 @@ import dataclasses
 import difflib
 import getpass
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.certificates.peer_certificate import Certificate
+from wizard import log
 from wizard.changes.confirm_or_revert import LONGEST
 from wizard.console import clean, out
 from wizard.engine.apply import Consent, nobody
@@ -20,14 +21,15 @@ from wizard.model.answers import Answers, ending_id, load
 from wizard.model.plan import Ending, Plan, Step
 from wizard.render.text import endings_text
 from wizard.smtp.server_trust import question
+from wizard.smtp.transcript import Credentials
 from wizard.steps import STEPS
-from wizard.system.signals import Interrupt
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
     from snapshots.store import Store
+    from wizard.certificates.peer_certificate import Certificate
+    from wizard.system.signals import Interrupt
 
 
 def between(option: str, seconds: float, shortest: int, *, zero: bool = False) -> None:
@@ -45,38 +47,17 @@ def within(arguments: argparse.Namespace, default: float, shortest: int = 1) -> 
     return float(arguments.within)
 
 
-def password(arguments: argparse.Namespace) -> str:
-    """From standard input, or asked for on the terminal; never from an argument or the environment."""
-    if arguments.password_stdin:
-        return sys.stdin.readline(4096).rstrip("\r\n")
-    if not sys.stdin.isatty():
+def credentials(user: str, arguments: argparse.Namespace) -> Credentials:
+    """The login of `user`: the password from standard input, or asked for on the terminal; never from an argument or
+    the environment. Raises AnswersError."""
+    if not arguments.password_stdin and not sys.stdin.isatty():
         raise AnswersError("--user needs a password: give --password-stdin, or run it on a terminal")
-    return getpass.getpass("Password: ")
-
-
-def accept(seen: Certificate, why: str) -> bool:
-    """Ask on the terminal whether the server with this certificate may have the password; no is the default."""
-    out("\n" + question(seen, why))
     try:
-        return input("Send the password to this server? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
-
-
-def agreed(interrupt: Interrupt, arguments: argparse.Namespace, question: str) -> bool:
-    """Whether the admin wants it."""
-    if arguments.yes:
-        return True
-    try:
-        with interrupt.at_once():
-            return input(question).strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
-
-
-def say(line: str) -> None:
-    """A line of what is being changed."""
-    out(f"   | {clean(line)}")
+        if arguments.password_stdin:
+            return Credentials(user, sys.stdin.readline(4096).rstrip("\r\n"))
+        return Credentials(user, getpass.getpass("Password: "))
+    except ValueError as error:
+        raise AnswersError(str(error)) from error
 
 
 def answers_of(arguments: argparse.Namespace) -> Answers:
@@ -84,77 +65,106 @@ def answers_of(arguments: argparse.Namespace) -> Answers:
     answers = load(Path(arguments.answers)) if arguments.answers else Answers()
     try:
         more = [ending_id(name) for name in getattr(arguments, "accept", [])]
-    except ValueError as problem:
-        raise AnswersError(f"--accept: {problem}") from problem
+    except ValueError as error:
+        raise AnswersError(f"--accept: {error}") from error
     accept = tuple(dict.fromkeys((*answers.accept, *more)))
     return dataclasses.replace(answers, replace_mta=getattr(arguments, "replace_mta", False), accept=accept)
 
 
+def known(kind: str, names: Sequence[str], all_names: Iterable[str], hint: str) -> list[str]:
+    """These names, each once. Raises UsageError for one that is not among `all_names`."""
+    choices = list(all_names)
+    for name in names:
+        if name not in choices:
+            near = difflib.get_close_matches(name, choices, n=1)
+            guess = f"; did you mean {near[0]}?" if near else "."
+            raise UsageError(f"there is no {kind} {clean(name)[:60]!r}{guess} {hint}")
+    return list(dict.fromkeys(names))
+
+
 def steps_of(names: list[str]) -> list[str]:
     """These step ids. Raises UsageError for one that does not exist."""
-    known = [step.id for step in STEPS]
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            raise UsageError(
-                f"there is no step {clean(name)[:60]!r}{f'; did you mean {near[0]}?' if near else ''} Steps: {', '.join(known)}"
-            )
-    return names
+    ids = [step.id for step in STEPS]
+    return known("step", names, ids, f"Steps: {', '.join(ids)}")
 
 
-def consent(arguments: argparse.Namespace, interrupt: Interrupt) -> Consent:
-    """Whom to ask about what would end: the terminal, unless there is none or `--yes` says not to ask."""
-    if arguments.yes or not _asks(arguments):
-        return nobody
-
-    def ask(step: Step, plan: Plan, ends: tuple[Ending, ...]) -> bool:
-        for ending in ends:
-            out(endings_text((ending,)))
-            try:
-                with interrupt.at_once():
-                    reply = input(f"   may this end ({ending.id})? [y]es, [n]o (the default): ")
-            except EOFError:
-                return False
-            if reply.strip().lower() not in ("y", "yes"):
-                return False
-        return True
-
-    return ask
+def asks(arguments: argparse.Namespace) -> bool:
+    """Whether somebody is there who can be asked, and sees what about."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json and not arguments.quiet
 
 
 def must_be_asked(arguments: argparse.Namespace, command: str, instead: str = "") -> None:
     """Raises UsageError where nobody can be asked, and `--yes` was not given."""
-    if not arguments.yes and not _asks(arguments):
+    if not arguments.yes and not asks(arguments):
         raise UsageError(f"nothing was changed: without a terminal, {command} needs --yes{instead}")
 
 
-def _asks(arguments: argparse.Namespace) -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty() and not arguments.json
+def ask(words: str, interrupt: Interrupt | None = None) -> str:
+    """What the admin answers, in small letters; `no` once the terminal has gone. While nothing is changed a signal
+    raises Interrupted there and then."""
+    try:
+        with interrupt.at_once() if interrupt is not None else nullcontext():
+            reply = input(words).strip().lower()
+    except EOFError:
+        reply = "no"
+    log.note(f"asked: {words.strip()} {reply}")
+    return reply
 
 
-def decide(yes: bool, store: Store, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
-    """Whom to ask before a step's changes: nobody with `yes`, else the terminal."""
-    if yes:
+def agreed(arguments: argparse.Namespace, words: str, interrupt: Interrupt | None = None) -> bool:
+    """Whether the admin wants it: by --yes, or because he says so now. No is the default."""
+    return bool(getattr(arguments, "yes", False)) or ask(words, interrupt) in ("y", "yes")
+
+
+def accept(certificate: Certificate, why: str) -> bool:
+    """Ask on the terminal whether the server with this certificate may have the password; no is the default."""
+    out("\n" + question(certificate, why))
+    return ask("Send the password to this server? [y/N] ") in ("y", "yes")
+
+
+def say(line: str) -> None:
+    """A line of what is being changed."""
+    out(f"   | {clean(line)}")
+
+
+def consent(arguments: argparse.Namespace, interrupt: Interrupt) -> Consent:
+    """Whom to ask about what would end: the terminal, unless there is none or `--yes` says not to ask."""
+    if arguments.yes or not asks(arguments):
+        return nobody
+
+    def agrees(_step: Step, _plan: Plan, ends: tuple[Ending, ...]) -> bool:
+        for ending in ends:
+            out(endings_text((ending,)))
+            if ask(f"   may this end ({ending.id})? [y]es, [n]o (the default): ", interrupt) not in (
+                "y",
+                "yes",
+            ):
+                return False
+        return True
+
+    return agrees
+
+
+def decide(arguments: argparse.Namespace, store: Store, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
+    """Whom to ask before a step's changes: nobody with `--yes`, else the terminal."""
+    if arguments.yes:
         return lambda _step, _plan: True
     rest = False
 
-    def ask(step: Step, plan: Plan) -> bool:
+    def wants(step: Step, plan: Plan) -> bool:
         nonlocal rest
         edits = own_edits(store, plan)
         for edit in edits:
-            out(f"   you have changed {clean(edit.path)} since, where this step would write again:")
+            out(f"   you have changed {clean(edit.path)} since, and this step would write the same lines:")
             out("\n".join(f"   | {clean(line)}" for line in edit.text.splitlines()))
         if rest and not edits:
             return True
         while True:
-            try:
-                with interrupt.at_once():
-                    reply = input(f"   apply {step.id}? [y]es, [n]o, [a]ll that remain: ").strip().lower()
-            except EOFError:
+            reply = ask(f"   apply {step.id}? [y]es, [n]o, [a]ll that remain: ", interrupt)
+            rest = rest or reply in ("a", "all")
+            if reply in ("y", "yes", "a", "all"):
+                return True
+            if reply in ("n", "no"):
                 return False
-            if reply in ("a", "all"):
-                rest = True
-            if reply in ("y", "yes", "a", "all", "n", "no"):
-                return reply[0] != "n"
 
-    return ask
+    return wants

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from wizard import log
 from wizard.cli.options import answers_of, steps_of
-from wizard.console import clean, error, out
+from wizard.console import clean, data, error, out
 from wizard.engine.state_dir import must_be_root
 from wizard.errors import Interrupted, UsageError
 from wizard.rehearse.clone import Clone
@@ -29,18 +30,18 @@ if TYPE_CHECKING:
 
 PHASES = {
     "fetch": "packages are fetched for the clone; this host's apt does not notice",
-    "boot": "a clone of this host begins to live, cut off from the network",
+    "boot": "a clone of this host boots, cut off from the network",
     "apply": "the set-up, for real, in the clone",
     "login": "a made-up user logs in",
-    "rollback": "everything is taken back",
+    "rollback": "everything is rolled back",
 }
 
 
 def rehearse(arguments: argparse.Namespace) -> int:
-    """`rehearse`: 0 the login got its 235 and the way back was clean, 1 it did not, 3 this host cannot."""
+    """`rehearse`: 0 the login got its 235 and the rollback was clean, 1 it did not, 3 this host cannot."""
     steps, answers = steps_of(arguments.steps), answers_of(arguments)
-    if arguments.json and (arguments.keep or arguments.format != "text"):
-        raise UsageError("--json goes with neither --keep nor --format")
+    if arguments.json and (arguments.keep or arguments.end or arguments.format != "text"):
+        raise UsageError("--json goes with neither --keep nor --end nor --format")
     if arguments.end:
         must_be_root()
         ended = end_kept()
@@ -48,52 +49,61 @@ def rehearse(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.output:
         check_output(Path(arguments.output))
-    quiet = arguments.json or (arguments.format != "text" and not arguments.output)
-
-    def tell(said: dict[str, Any]) -> None:
-        if not quiet:
-            _print(said)
-
+    silent = arguments.json or (arguments.format != "text" and not arguments.output)
     with _at_once():
-        made = rehearsed(answers, steps, tell, keep=_keep if arguments.keep else None)
-    if made.refused:
-        raise UsageError(made.refused)
+        rehearsal = rehearsed(
+            answers, steps, _log if silent else _tell, keep=_keep if arguments.keep else None
+        )
+    log.note(f"rehearsal: {rehearsal.verdict}")
+    if rehearsal.refused:
+        raise UsageError(rehearsal.refused)
     if arguments.json:
-        out(as_json.dumps(**made.to_json()))
+        text = as_json.dumps(**rehearsal.to_json())
+    else:
+        text = shown(rehearsal, arguments.format).rstrip("\n")
+    if arguments.json or (arguments.format != "text" and not arguments.output):
+        data(text)
     elif arguments.format == "text":
-        out(shown(made, "text").rstrip("\n"))
+        out(text)
     if arguments.output:
-        text = as_json.dumps(**made.to_json()) if arguments.json else shown(made, arguments.format)
-        error(save(Path(arguments.output), text))
-    elif arguments.format != "text":
-        out(shown(made, arguments.format).rstrip("\n"))
-    return int(not made.ok)
+        error(save(Path(arguments.output), f"{text}\n"))
+    return int(not rehearsal.ok)
 
 
-def _print(said: dict[str, Any]) -> None:
-    match said["event"]:
+def _tell(message: dict[str, Any]) -> None:
+    _log(message)
+    match message["event"]:
         case "phase":
-            out(f"\n#### {PHASES[said['phase']]}")
+            out(f"\n#### {PHASES[message['phase']]}")
         case "settled":
-            for note in said["notes"]:
+            for note in message["notes"]:
                 out(f"   note: {clean(note)}")
-            if said["expected"]:
-                error(f"   `apply` would stop at preflight on this host: {clean(said['expected'])}")
+            if message["expected"]:
+                error(f"   `apply` would stop at preflight on this host: {clean(message['expected'])}")
         case "text":
-            out(clean(said["line"]))
+            out(clean(message["line"]))
         case "error":
-            error(clean(said["line"]))
+            error(clean(message["line"]))
+
+
+def _log(message: dict[str, Any]) -> None:
+    """What happens in the clone is of no use later; how far it came, and what failed, is."""
+    match message["event"]:
+        case "phase":
+            log.note(f"rehearsal: {PHASES[message['phase']]}")
+        case "error":
+            log.note(f"rehearsal: error: {message['line']}")
 
 
 def _keep(clone: Clone) -> None:
-    """Leave it up: with a shell where there is a terminal, and with the words that end it."""
+    """Leave it running: with a shell where there is a terminal, and with the command that ends it."""
     entering = " ".join([*clone.entering(), "bash -l"])
-    out("\nThe clone stays up, cut off from the network, as the rollback left it.")
+    out("\nThe clone keeps running, cut off from the network, as the rollback left it.")
     out(f"   a shell in it:  {entering}")
     out("   end it:         msa-wizard rehearse --end")
     clone.keep()
     if sys.stdin.isatty() and sys.stdout.isatty():
-        out("A shell in the clone; `exit` leaves it, and the clone stays up.")
+        out("A shell in the clone; `exit` leaves it, and the clone keeps running.")
         signal.signal(signal.SIGINT, lambda *_: None)  # it is for the shell
         subprocess.run(
             [*clone.entering(), "bash", "-l"],

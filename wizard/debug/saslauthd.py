@@ -132,6 +132,7 @@ def debug(
             timeout=seconds + 60,
             say=told,
             over=lambda: over() or time.monotonic() >= end,
+            secret=True,
         )
     by_itself = not over() and time.monotonic() < end
     return Ended(by_itself, done.code, answers_on_socket(host) if running else None)

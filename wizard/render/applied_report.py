@@ -32,8 +32,8 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Done:
-    """An applied step that stands."""
+class AppliedStep:
+    """A step that is in force."""
 
     commit: Commit
     changes: tuple[Change, ...]
@@ -41,9 +41,7 @@ class Done:
 
 def report(form: str, overview: Overview, store: Store | None, checks: tuple[Check, ...] = ()) -> str:
     """The report in one of FORMATS. Raises StoreError."""
-    done = (
-        [Done(item, _changes(store, item)) for item in reversed(applied(overview.commits))] if store else []
-    )
+    commits = reversed(applied(overview.commits)) if store else ()
     states = overview.states
     return render(
         f"report.{form}.j2",
@@ -51,8 +49,8 @@ def report(form: str, overview: Overview, store: Store | None, checks: tuple[Che
         release=overview.facts.release.name,
         when=_now(),
         steps=[(step, states[step.id], overview.plans[step.id].reason) for step in STEPS],
-        done=done,
-        checks=[(_WORDS[item.sign], item.says) for item in (*overview.checks, *checks)],
+        done=[AppliedStep(commit, _changes(store, commit)) for commit in commits] if store else [],
+        checks=[(_WORDS[check.sign], check.says) for check in (*overview.checks, *checks)],
     )
 
 
@@ -70,5 +68,5 @@ def _diff(path: str, before: Entry | None, after: Entry | None) -> str:
     ):
         return ""
     lines = file_diff(f"/{path}", before, after).splitlines()
-    more = [f"... {len(lines) - LONGEST} lines more"] if len(lines) > LONGEST else []
+    more = [f"... {len(lines) - LONGEST} more lines"] if len(lines) > LONGEST else []
     return "\n".join([*lines[:LONGEST], *more])

@@ -1,110 +1,162 @@
-"""Plans, runs and checks as JSON, `"schema": 1` (docs/json.md)."""
+"""What `--json` prints, `"schema": 1` (wizard.model.documents, schema.json)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
+from wizard.console import data
 from wizard.engine.apply import Run
 from wizard.mends.catalogue import find
 from wizard.model.events import Event, Failed
-from wizard.model.plan import Check, Ending, Plan
+from wizard.model.plan import Change, Check, Ending, Plan
 
 if TYPE_CHECKING:
+    from snapshots.store import Commit
+    from wizard.model import documents
     from wizard.rollback.apply import RollbackResult
     from wizard.rollback.plan import Rollback
 
 SCHEMA = 1
 
 
-def dumps(**values: object) -> str:
+def dumps(**values: Any) -> str:
     """One JSON document, ASCII only."""
     return json.dumps({"schema": SCHEMA, **values}, indent=2)
 
 
-def plan(made: Plan) -> dict[str, object]:
+def show(**values: Any) -> None:
+    """Print one document."""
+    data(dumps(**values))
+
+
+def plan(plan: Plan) -> documents.Plan:
     """A step's plan with its diffs and commands."""
-    step = find(made.step)
+    step = find(plan.step)
     return {
         "step": step.id,
         "howto": step.howto,
         "title": step.title,
         "why": step.why,
-        "outcome": made.outcome,
-        "reason": made.reason,
-        "changes": [{"kind": item.kind, **vars(item.describe())} for item in made.changes],
-        "notes": list(made.notes),
-        "remedy": list(made.remedy),
-        "ends": endings(made.ends),
+        "outcome": plan.outcome.value,
+        "reason": plan.reason,
+        "changes": changes(plan.changes),
+        "notes": list(plan.notes),
+        "remedy": list(plan.remedy),
+        "ends": endings(plan.ends),
     }
 
 
-def endings(made: Sequence[Ending]) -> list[dict[str, object]]:
+def changes(changes: Iterable[Change]) -> list[documents.Change]:
+    """What each change shows before it is made."""
+    return [{"kind": change.kind, **vars(change.describe())} for change in changes]  # type: ignore[typeddict-item]
+
+
+def endings(endings: Iterable[Ending]) -> list[documents.Ending]:
     """What works now and would end."""
-    return [{"id": item.id, "says": item.says, "lines": list(item.lines)} for item in made]
+    return [{"id": ending.id, "says": ending.says, "lines": list(ending.lines)} for ending in endings]
 
 
-def checks(made: Sequence[Check]) -> list[dict[str, str]]:
+def checks(checks: Iterable[Check]) -> list[documents.Check]:
     """Checks in order."""
-    return [vars(item) for item in made]
+    return [{**vars(check), "state": check.sign.value} for check in checks]  # type: ignore[typeddict-item]
 
 
-def run(made: Run, events: Sequence[Event]) -> dict[str, object]:
+def run(run: Run, events: Sequence[Event]) -> documents.Run:
     """What one apply came to."""
-    failures = [
-        {
-            "step": item.step.id,
-            "why": item.why,
-            "undone": list(item.undone),
-            "not_undone": list(item.not_undone),
-        }
-        for item in events
-        if isinstance(item, Failed)
-    ]
     return {
-        "run": made.id,
+        "outcome": run_outcome(run),
+        "run": run.id,
         "steps": [
             {
-                **plan(item),
-                "commit": made.applied.get(name),
-                "skipped": name in made.skipped,
-                "checks": checks(made.checks.get(name, [])),
+                **plan(each),
+                "commit": run.applied.get(name),
+                "skipped": name in run.skipped,
+                "checks": checks(run.checks.get(name, [])),
             }
-            for name, item in made.plans.items()
+            for name, each in run.plans.items()
         ],
-        "failed": made.failed,
-        "blocked": made.blocked,
-        "undecided": made.undecided,
-        "ends": endings(made.ends),
-        "failures": failures,
+        "failed": run.failed,
+        "blocked": run.blocked,
+        "undecided": run.undecided,
+        "ends": endings(run.ends),
+        "failures": [
+            {
+                "step": event.step.id,
+                "why": event.why,
+                "undone": list(event.undone),
+                "not_undone": list(event.not_undone),
+            }
+            for event in events
+            if isinstance(event, Failed)
+        ],
     }
 
 
-def rollback(made: Rollback, done: RollbackResult | None) -> dict[str, object]:
-    """What taking back comes to, and (unless it was only asked for) what came of it."""
-    target = made.target
+def run_outcome(run: Run) -> documents.RunOutcome:
+    """What one apply came to, in a word."""
+    if run.blocked:
+        return "blocked"
+    if run.undecided:
+        return "undecided"
+    if run.failed:
+        return "failed"
+    return "done" if run.applied else "nothing"
+
+
+def rollback(
+    rollback: Rollback, result: RollbackResult | None, *, conflict: bool = False
+) -> documents.Rollback:
+    """What a rollback would do, and (unless it was only asked for) what came of it."""
+    target = rollback.target
+    came_to = undone(result)
     return {
+        "outcome": "conflict" if conflict else rollback_outcome(result) if result else "planned",
         "steps": list(target.steps),
         "dependents": list(target.dependents),
         "everything": target.everything,
         "commits": [commit.id for commit in target.commits],
-        "changes": [{"kind": item.kind, **vars(item.describe())} for item in made.changes],
+        "changes": changes(rollback.changes),
         "conflicts": [
-            {"path": f"/{item.path}", "what": item.what, "text": item.text}
-            for item in made.reversal.conflicts
+            {"path": f"/{conflict.path}", "what": conflict.what, "text": conflict.text}
+            for conflict in rollback.reversal.conflicts
         ],
-        "notes": [*made.reversal.notes, *made.follows()],
-        "done": done is not None and done.failed is None,
-        "commit": done.commit if done else None,
-        "checks": checks(done.checks) if done else [],
-        "left": list(done.left if done else made.left),
-        "failed": done.failed if done else None,
-        "undone": list(done.undone) if done else [],
-        "not_undone": list(done.not_undone) if done else [],
+        "notes": [*rollback.reversal.notes, *rollback.follows()],
+        **came_to,
+        "left": came_to["left"] if result else list(rollback.left),
     }
 
 
-def plans(made: Mapping[str, Plan]) -> list[dict[str, object]]:
-    """Plans in the howto's order."""
-    return [plan(item) for item in made.values()]
+def rollback_outcome(result: RollbackResult) -> documents.UndoOutcome:
+    """What came of a rollback, in a word."""
+    if result.failed:
+        return "failed"
+    return "incomplete" if result.left or result.not_undone else "done"
+
+
+def undone(result: RollbackResult | None) -> documents.RollbackResult:
+    """What came of a rollback; None: it was not done."""
+    return {
+        "done": result is not None and result.failed is None,
+        "commit": result.commit if result else None,
+        "checks": checks(result.checks) if result else [],
+        "left": list(result.left) if result else [],
+        "failed": result.failed if result else None,
+        "undone": list(result.undone) if result else [],
+        "not_undone": list(result.not_undone) if result else [],
+    }
+
+
+def commit(commit: Commit) -> documents.Commit:
+    """A commit of the snapshot store."""
+    return {
+        "commit": commit.id,
+        "time": commit.time.isoformat(),
+        "operation": commit.operation,
+        "step": commit.step,
+        "howto": commit.howto,
+        "run": commit.run,
+        "subject": commit.subject,
+        "author": {"name": commit.author.name, "email": commit.author.email},
+    }

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from wizard import log
 from wizard.console import clean, clean_block, error, out
-from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned, Recorded
+from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.model.plan import Change, Check, Ending, Outcome, Plan, Sign, Step
 
 if TYPE_CHECKING:
     from snapshots.merge.three_way import Conflict
+    from wizard.model import documents
     from wizard.rollback.plan import Rollback
 
 DIFF_INDENT = "     "
@@ -77,29 +79,31 @@ def _wrap(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent="   ", subsequent_indent="     ", break_long_words=False)
 
 
-def rollback_text(made: Rollback) -> str:
-    """What taking back comes to: what goes together, each change, what follows, what stays."""
-    target = made.target
-    lines = [f"== take back {target.words}"]
+def rollback_text(rollback: Rollback) -> str:
+    """What a rollback would do: what goes together, each change, what follows, what stays."""
+    target = rollback.target
+    lines = [f"== roll back {target.words}"]
     lines += [f"   {commit.short}  {commit.subject}" for commit in target.commits]
     if target.dependents:
-        lines += _wrap(f"goes with it, for it needs it: {', '.join(target.dependents)}")
-    for change in made.changes:
-        if not (made.packages and change.kind == "file"):
+        lines += _wrap(f"rolled back too, because they need it: {', '.join(target.dependents)}")
+    for change in rollback.changes:
+        if not (rollback.packages and change.kind == "file"):
             lines += _change(change)
-    lines += _many_files(made) if made.packages else []
-    lines += [line for note in (*made.reversal.notes, *made.follows()) for line in _wrap(f"note: {note}")]
-    lines += [line for each in made.left for line in _wrap(f"STAYS: {each}")]
+    lines += _many_files(rollback) if rollback.packages else []
+    lines += [
+        line for note in (*rollback.reversal.notes, *rollback.follows()) for line in _wrap(f"note: {note}")
+    ]
+    lines += [line for each in rollback.left for line in _wrap(f"STAYS: {each}")]
     return "\n".join(clean(line) for line in lines)
 
 
-def _many_files(made: Rollback) -> list[str]:
-    """The paths alone where packages go: there are some hundred of them, and most go with the packages."""
-    sides = [(change.path, change.before, change.after) for change in made.files]
+def _many_files(rollback: Rollback) -> list[str]:
+    """Only the paths where packages are removed: there are some hundred of them, and most go with the packages."""
+    sides = [(change.path, change.before, change.after) for change in rollback.files]
     goes = [path for path, _, after in sides if after is None]
     comes = [path for path, before, after in sides if before is None and after is not None]
     changes = [path for path, before, after in sides if before is not None and after is not None]
-    titles = (("remove", goes), ("bring back", comes), ("take back what was changed in", changes))
+    titles = (("remove", goes), ("bring back", comes), ("roll back the changes in", changes))
     return [
         line for words, paths in titles if paths for line in _wrap(f"* {words} {', '.join(sorted(paths))}")
     ]
@@ -116,46 +120,70 @@ def conflict_text(conflict: Conflict) -> str:
 
 
 def check_text(check: Check) -> str:
-    """A check as a line with its sign; what to do stands below it unless all is well."""
+    """A check as a line with its sign; what to do is below it unless all is well."""
     line = f"   {SIGNS[check.sign]} {clean(check.says)}"
     if check.remedy and check.sign is not Sign.OK:
-        line += "".join(f"\n            -> {clean(item)}" for item in check.remedy.splitlines())
+        line += "".join(f"\n            -> {clean(each)}" for each in check.remedy.splitlines())
     return line
 
 
 def show(event: Event) -> None:
-    """Print one event of a run."""
+    """Print one event of a run, and note it in the log."""
+    log_event(event)
+    text = event_text(event)
+    if isinstance(event, Failed) or (isinstance(event, Planned) and event.plan.outcome is Outcome.BLOCKED):
+        error(text)
+    elif text:
+        out(text)
+
+
+def log_event(event: Event) -> None:
+    """Note one event of a run in the log, which has the output of commands already."""
+    if not isinstance(event, Output | Progress):
+        log.note(event_text(event))
+
+
+def collector(events: list[Event]) -> Report:
+    """Takes the events of a run that nobody watches: into the list, and the log."""
+
+    def collect(event: Event) -> None:
+        log_event(event)
+        events.append(event)
+
+    return collect
+
+
+def event_text(event: Event) -> str:
+    """One event of a run, empty where there is nothing to say of it."""
     match event:
         case Planned(step, plan, again):
-            if again:
-                out("   the machine has changed since this was shown; now it is:")
-            if plan.outcome is Outcome.BLOCKED:
-                error(plan_text(step, plan))
-            else:
-                out(plan_text(step, plan))
+            lead = "   the machine has changed since this was shown; now it is:\n" if again else ""
+            return lead + plan_text(step, plan)
         case Output(_, line):
-            if line.strip():
-                out(f"   | {clean(line)}")
+            return f"   | {clean(line)}" if line.strip() else ""
+        case Progress():
+            return ""
         case Checked(_, check):
-            out(check_text(check))
+            return check_text(check)
         case Recorded(step, commit, seconds):
-            out(f"   {step.id} done in {seconds:.1f} s, recorded as {commit}")
+            return f"   {step.id} done in {seconds:.1f} s, recorded as {commit}"
         case Drifted(commit, paths):
-            some = ", ".join(clean(path) for path in paths[:3]) + (
-                f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-            )
-            out(f"   changes made outside msa-wizard were recorded first as {commit}: {some}")
+            more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+            some = ", ".join(clean(path) for path in paths[:3]) + more
+            return f"   changes made outside msa-wizard were recorded first as {commit}: {some}"
         case Failed(step, why, undone, not_undone, then):
-            error(f"step {step.id} failed: {clean_block(why)}")
-            error(f"  undone: {', '.join(map(clean, undone)) or 'there was nothing to undo'}")
-            if not_undone:
-                error(f"  NOT undone: {'; '.join(map(clean, not_undone))}")
-            error(f"  next: {then}")
+            lines = [
+                f"step {step.id} failed: {clean_block(why)}",
+                f"  undone: {', '.join(map(clean, undone)) or 'there was nothing to undo'}",
+                *([f"  NOT undone: {'; '.join(map(clean, not_undone))}"] if not_undone else []),
+                f"  next: {then}",
+            ]
+            return "\n".join(lines)
 
 
-def status_lines(rows: Mapping[str, tuple[str, str]]) -> str:
+def status_lines(rows: Iterable[documents.StatusRow]) -> str:
     """Step, state, reason in columns."""
-    return "\n".join(f"{name:<17} {state:<15} {clean(reason)}" for name, (state, reason) in rows.items())
+    return "\n".join(f"{row['step']:<17} {row['state']:<15} {clean(row['reason'])}" for row in rows)
 
 
 def effect_lines(record: bytes) -> list[str]:
@@ -174,7 +202,7 @@ def effect_lines(record: bytes) -> list[str]:
                     f"service {effect['name']}: {_was(enabled, 'enabled')}; {_was(running, 'running')}"
                 )
             case "rules":
-                word = "taken out" if effect["removed"] else "added"
+                word = "removed" if effect["removed"] else "added"
                 lines += [
                     f"live rule {word}: {rule['tool']} {rule['chain']}, IPv{rule['family']}, port {rule['port']}"
                     for rule in effect["rules"]

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from wizard import log
 from wizard.errors import HostError
 from wizard.model.facts import SENDMAIL_MC
 from wizard.system.host import Host, Say
@@ -78,7 +79,7 @@ def converse(host: Host, say: Say) -> str:
             "Reinstall it with `cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/`"
         )
     say("$ " + " ".join(ARGV))
-    child = host.spawn(ARGV, timeout=PROMPT_DEADLINE)
+    child, ended = host.spawn(ARGV, timeout=PROMPT_DEADLINE), log.started(ARGV)
     # pexpect's pauses are for programs that empty their input; sendmailconfig reads with the shell's `read`.
     child.delaybeforesend = None
     child.ptyproc.delayafterclose = 0.0  # type: ignore[attr-defined]
@@ -113,6 +114,7 @@ def converse(host: Host, say: Say) -> str:
         child.wait()
     finally:
         child.close(force=True)
+        ended(child.exitstatus, transcript.text)
     if child.exitstatus != 0:
         raise HostError(f"sendmailconfig ended with status {child.exitstatus}:\n{transcript.tail()}")
     return transcript.text

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from wizard import log
 from wizard.errors import WizardError
 from wizard.smtp import server_words
 
@@ -30,7 +31,7 @@ _MAILBOX = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{HOST_NAME}|\[[0-9A-Za-z.:]+\]
 
 @dataclass(frozen=True)
 class Credentials:
-    """A user name and its password, as typed (both are sent as UTF-8). The password is in no repr.
+    """A user name and its password, as typed (both are sent as UTF-8). The password is in no repr, and in no log.
 
     Raises ValueError for what cannot be a login; the sentence never holds the value itself.
     """
@@ -51,6 +52,7 @@ class Credentials:
                 )
             if any(unicodedata.category(c) == "Cs" for c in value):
                 raise ValueError(f"The {what} is not valid UTF-8: type it in a UTF-8 terminal.")
+        log.hide(self, Mask(self))
 
 
 @dataclass(frozen=True)

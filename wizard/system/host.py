@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from snapshots.live.entry import Entry, EntryError, read_entry, remove_entry, write_entry
 from snapshots.merge.held import HeldFile, hold
+from wizard import log
 from wizard.errors import HostError
 from wizard.system.private_view import PrivateView
 
@@ -115,9 +116,11 @@ class Host:
         Where that was not the file `over`, but another that somebody has put there since: returns that one. Raises
         HostError, then nothing was changed."""
         try:
-            return write_entry(self.path(path), entry, over.descriptor if over else None, dated)
+            other = write_entry(self.path(path), entry, over.descriptor if over else None, dated)
         except EntryError as error:
             raise HostError(str(error).rstrip(".")) from error
+        log.note(f"wrote {path}: {entry.kind}, mode {entry.mode:04o}, {len(entry.content)} bytes")
+        return other
 
     def remove(self, path: str) -> None:
         """Remove the file, symlink or empty folder at `path`; raises HostError."""
@@ -125,6 +128,7 @@ class Host:
             remove_entry(self.path(path))
         except EntryError as error:
             raise HostError(str(error).rstrip(".")) from error
+        log.note(f"removed {path}")
 
     def hold(self, path: str) -> HeldFile | None:
         """The regular file at `path`, held open while it is replaced; None where there is none. Raises HostError."""
@@ -227,15 +231,17 @@ class Host:
         told: Callable[[int], Sequence[str]] | None = None,
         over: Callable[[], bool] | None = None,
         inherited: Sequence[int] = (),
+        secret: bool = False,
     ) -> Completed:
         """Run `argv` without a shell, without input, in its own session, and wait `timeout` seconds at most.
 
         `say` gets each line of its output as it comes; `encoding` latin-1 keeps every byte; `told` gives more
         arguments that tell the command of another descriptor of its output; once `over` says so, asked some twenty
-        times a second, the command is ended; it keeps the descriptors `inherited`, should we be killed. Raises HostError when it cannot be started or hangs; a hanging command's
-        whole process group is ended (TERM, then KILL)."""
+        times a second, the command is ended; it keeps the descriptors `inherited`, should we be killed; what is `secret`
+        is in no log. Raises HostError when it cannot be started or hangs; a hanging command's whole process group is
+        ended (TERM, then KILL)."""
         started = time.monotonic()
-        with _Output(say, encoding) as out, _Output(say, encoding) as err:
+        with log.command(argv) as ended, _Output(say, encoding) as out, _Output(say, encoding) as err:
             try:
                 process = subprocess.Popen(
                     [*self.prefix, *argv, *(told(out.descriptor) if told else ())],
@@ -261,23 +267,27 @@ class Host:
                 end_group(process)
                 raise
             shown = out.text(), err.text()
+            ended(code, "(not shown)" if secret else "\n".join(shown))
         return Completed(tuple(argv), code, *shown, time.monotonic() - started)
 
     def output(self, argv: Sequence[str], *, timeout: float = 60.0) -> bytes:
         """The raw bytes `argv` writes; raises HostError when it fails or hangs."""
-        try:
-            done = subprocess.run(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                env=environment(),
-                timeout=timeout,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise HostError(f"{argv[0]} could not be run: {error}") from error
+        with log.command(argv) as ended:
+            try:
+                done = subprocess.run(
+                    list(argv),
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    env=environment(),
+                    timeout=timeout,
+                    check=False,
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                raise HostError(f"{argv[0]} could not be run: {error}") from error
+            stderr = done.stderr.decode("utf-8", "replace").strip()
+            ended(done.returncode, f"{len(done.stdout)} bytes\n{stderr}")
         if done.returncode != 0:
-            raise HostError(f"{shlex.join(argv)} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
+            raise HostError(f"{shlex.join(argv)} failed: {stderr}")
         return done.stdout
 
     def spawn(self, argv: Sequence[str], *, timeout: float) -> pexpect.spawn[str]:

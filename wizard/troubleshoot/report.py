@@ -83,6 +83,7 @@ def _fault_json(item: Fault) -> dict[str, object]:
     return {
         "id": item.id,
         "layer": item.layer,
+        "state": item.sign,
         "sign": item.sign,
         "symptom": item.diagnosis.symptom,
         "howto": item.diagnosis.howto,

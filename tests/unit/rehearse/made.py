@@ -24,7 +24,11 @@ def step(name: str, **values: object) -> dict[str, Any]:
     return {
         **{"step": name, "title": f"Do {name}", "howto": "3.5", "why": "", "outcome": "pending"},
         **{"reason": "sendmail.mc differs", "changes": [], "notes": [], "remedy": [], "commit": "1" * 10},
-        **{"skipped": False, "checks": [{"id": "x", "sign": "ok", "says": "it is right", "remedy": ""}]},
+        **{
+            "skipped": False,
+            "checks": [{"id": "x", "sign": "ok", "state": "ok", "says": "it is right", "remedy": ""}],
+        },
+        "ends": [],
         **values,
     }
 
@@ -40,6 +44,7 @@ def good() -> Rehearsal:
         {
             "event": "applied",
             "run": {
+                **{"outcome": "done", "run": "r1", "undecided": None, "ends": []},
                 "steps": [step("smtp-port", changes=[change])],
                 "failed": None,
                 "blocked": None,
@@ -51,13 +56,16 @@ def good() -> Rehearsal:
         {
             "event": "login",
             "tried": True,
-            "code": 235,
+            **{"user": "rehearsal-1", "ok": True, "layer": None, "findings": [], "certificate": None},
+            **{"code": 235, "tls": "TLSv1.3", "queue_id": None},
             "verdict": "The login was accepted (235).",
             "lines": LINES,
         },
         {
             **{"event": "rollback", "nothing": False, "took": 1.6, "done": True, "failed": None},
-            **{"left": [], "not_undone": [], "conflicts": []},
+            **{"left": [], "not_undone": [], "conflicts": [], "undone": [], "checks": [], "notes": []},
+            **{"outcome": "done", "commit": "2" * 10, "steps": ["smtp-port"], "dependents": []},
+            **{"everything": True, "commits": ["1" * 40], "changes": []},
         },
         {"event": "over", "after": STATE},
     )

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from tests.json_documents import document
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, queue_id, serving
+from wizard.render import as_json
 from wizard.smtp.login_test import Credentials, Finding, Layer, Line, Result, Target, converse
 from wizard.smtp.server_trust import Trust
 
@@ -53,9 +55,9 @@ def attempt(
         assert tuple(live) == result.lines
         assert script.connections <= 3
         output = capfd.readouterr()
-        everything = "\n".join(
-            [repr(result), str(result), json.dumps(result.to_json()), repr(live), caplog.text, *output]
-        )
+        shown = as_json.dumps(**result.to_json(), watched=None, delivery=None)
+        document("test", shown)
+        everything = "\n".join([repr(result), str(result), shown, repr(live), caplog.text, *output])
         for form in FORMS:
             assert form not in everything
         assert all(c.isprintable() or c == "\n" for c in everything)

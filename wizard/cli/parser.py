@@ -1,0 +1,330 @@
+"""The options of every command."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, NoReturn
+
+from wizard.errors import EXIT_CODES, UsageError
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction["Parser"]
+
+_ACCEPT = "accept the server's certificate by its SHA-256 fingerprint, whoever issued it"
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong arguments end like any other error: as a sentence, or as JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UsageError."""
+        raise UsageError(f"{message}. Run `{self.prog} --help`")
+
+
+def parser() -> Parser:
+    """The parser of the whole command line; `run` of what it returns names the file and the function of the command."""
+    whole = Parser(
+        prog="msa-wizard",
+        description="Makes Debian's Sendmail a message submission agent: SASL2, STARTTLS, port 587.",
+        epilog="Exit codes: " + ", ".join(f"{code} {words}" for code, words in EXIT_CODES.items()) + ".",
+        allow_abbrev=False,
+    )
+    whole.add_argument("--version", action="store_true", help="print the version")
+    commands = whole.add_subparsers(metavar="COMMAND", required=True)
+    _set_up(commands)
+    _history(commands)
+    _client_settings(commands)
+    _command(
+        commands,
+        "answers",
+        "status_history:answers",
+        "print a commented answers.toml with this host's defaults",
+    )
+    _certificate(commands)
+    _troubleshoot(commands)
+    _debug(commands)
+    _test(commands)
+    return whole
+
+
+def _command(commands: Commands, name: str, run: str, words: str) -> Parser:
+    """A command with what all of them take. `run`: a file of this folder, and a function that returns the exit code."""
+    command = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
+    command.set_defaults(run=run, json=False)
+    if name != "answers":
+        command.add_argument("--json", action="store_true", help="JSON on standard output")
+    command.add_argument(
+        "--verbose", action="store_true", help="show each command that is run, on standard error"
+    )
+    command.add_argument("--quiet", action="store_true", help="show only errors, and data that was asked for")
+    return command
+
+
+def _group(commands: Commands, name: str, words: str) -> Commands:
+    """A command that has commands of its own."""
+    return commands.add_parser(name, help=words, description=words, allow_abbrev=False).add_subparsers(
+        metavar="COMMAND", required=True
+    )
+
+
+def _yes(command: Parser, words: str = "do not ask") -> None:
+    command.add_argument("--yes", action="store_true", help=words)
+
+
+def _answers(command: Parser, words: str = "answers in TOML") -> None:
+    command.add_argument("--answers", metavar="FILE", help=words)
+
+
+def _accept(command: Parser) -> None:
+    command.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="this may end, though it works now (`plan` names what would end); may be repeated",
+    )
+
+
+def _user(command: Parser, words: str, *, required: bool = False) -> None:
+    command.add_argument("--user", required=required, help=words)
+    command.add_argument(
+        "--password-stdin", action="store_true", help="read the password from standard input"
+    )
+
+
+def _seconds(command: Parser, option: str, words: str, default: int | None = None) -> None:
+    command.add_argument(option, type=int, metavar="SECONDS", default=default, help=words)
+
+
+def _set_up(commands: Commands) -> None:
+    plan = _command(
+        commands, "plan", "plan_apply:plan", "show what would be done, as diffs and commands; changes nothing"
+    )
+    plan.add_argument("--exit-code", action="store_true", help="exit with 10 when changes are pending")
+    apply = _command(commands, "apply", "plan_apply:apply", "do it, step by step, each step one commit")
+    _yes(apply, "do not ask before each step")
+    _seconds(
+        apply,
+        "--confirm-within",
+        "revert a firewall change unless `confirm` is run within SECONDS (60 over SSH on a terminal; 0: never)",
+    )
+    _seconds(
+        apply,
+        "--watch-restart",
+        "watch sendmail's listeners for SECONDS after the restart; if one disappears, revert",
+        0,
+    )
+    _command(commands, "confirm", "confirm:confirm", "keep the new firewall rules (from any session)")
+    rehearse = _command(
+        commands,
+        "rehearse",
+        "rehearse:rehearse",
+        "do everything, for real, on a throwaway clone of this machine",
+    )
+    rehearse.add_argument(
+        "--format",
+        choices=("text", "md", "html"),
+        default="text",
+        help="the report as text, Markdown or HTML",
+    )
+    rehearse.add_argument("--output", metavar="FILE", help="write the report to FILE, readable only by you")
+    rehearse.add_argument("--keep", action="store_true", help="keep the clone running, with a shell in it")
+    rehearse.add_argument("--end", action="store_true", help="end clones that were kept")
+    for command in (plan, apply, rehearse):
+        command.add_argument(
+            "steps", nargs="*", metavar="STEP", help="only these steps (see `status` for their names)"
+        )
+        _answers(command, "answers in TOML; `msa-wizard answers` prints a commented example")
+        command.add_argument(
+            "--replace-mta", action="store_true", help="let apt remove another MTA (Postfix, Exim)"
+        )
+        _accept(command)
+
+
+def _history(commands: Commands) -> None:
+    status = _command(
+        commands,
+        "status",
+        "status_history:status",
+        "each step: applied, pending, drifted, not applicable, and why",
+    )
+    _answers(status)
+    _command(commands, "history", "status_history:history", "the commits of the snapshot store, newest first")
+    diff = _command(commands, "diff", "status_history:diff", "what a step or a commit changed")
+    diff.add_argument("ref", metavar="STEP|COMMIT")
+    rollback = _command(
+        commands,
+        "rollback",
+        "rollback:rollback",
+        "roll back a step, a commit or everything, whatever was done since",
+    )
+    rollback.add_argument("ref", nargs="?", metavar="STEP|COMMIT")
+    rollback.add_argument("--all", action="store_true", help="leave the host as it was found")
+    _yes(rollback)
+    rollback.add_argument("--dry-run", action="store_true", help="only show what would be done")
+    rollback.add_argument(
+        "--on-conflict",
+        choices=("ask", "keep", "restore", "abort"),
+        default="ask",
+        help="where you and the step changed the same lines: keep yours, restore the earlier ones, or change nothing",
+    )
+    recover = _command(
+        commands,
+        "recover",
+        "rollback:recover",
+        "after a run was killed: undo it, finish it, or show what it had done",
+    )
+    which = recover.add_mutually_exclusive_group()
+    which.add_argument("--undo", action="store_true", help="undo the interrupted run (the default)")
+    which.add_argument("--finish", action="store_true", help="finish the interrupted run")
+    which.add_argument(
+        "--accept",
+        action="store_true",
+        help="leave the host as it is, and record that: for what cannot be undone",
+    )
+    which.add_argument("--show", action="store_true", help="only show what it had done")
+
+
+def _client_settings(commands: Commands) -> None:
+    clients = _command(
+        commands,
+        "client-settings",
+        "client_settings:client_settings",
+        "what a mail client needs, for people and as files",
+    )
+    clients.add_argument(
+        "--format",
+        choices=("table", "text", "autoconfig", "mobileconfig", "srv"),
+        default="table",
+        help="a table; a text for users; Thunderbird's autoconfig; Apple's profile; DNS SRV records",
+    )
+    clients.add_argument(
+        "--imap", default="", metavar="HOST", help="where users read mail; the two files need it"
+    )
+    clients.add_argument("--output", metavar="FILE", help="write to FILE, readable only by you")
+    clients.add_argument(
+        "--check-dns", action="store_true", help="ask the DNS for the SRV records; 1 unless they are right"
+    )
+    _answers(clients)
+
+
+def _certificate(commands: Commands) -> None:
+    own = _group(commands, "certificate", "show, renew or install the server's certificate")
+    _command(
+        own,
+        "show",
+        "certificate:show",
+        "names, dates, key, chain, and what a mail client will think of it; 1 when one refuses it",
+    )
+    renew = _command(
+        own,
+        "renew",
+        "certificate:renew",
+        "make a new self-signed certificate, with the subjectAltName that Debian's script leaves out",
+    )
+    renew.add_argument("--days", type=int, default=825, help="validity in days (default 825)")
+    renew.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="FQDN",
+        help="a name that clients know this host by; may be repeated",
+    )
+    renew.add_argument("--self-signed", action="store_true", help="also replace a CA-issued certificate")
+    install = _command(
+        own,
+        "install",
+        "certificate:install",
+        "install a CA-issued certificate after checking it (with a renewal hook for certbot)",
+    )
+    install.add_argument("cert", metavar="CERT", help="the certificate in PEM format, with its chain")
+    install.add_argument("key", metavar="KEY", help="its private key in PEM format, not encrypted")
+    install.add_argument("--chain", default="", metavar="FILE", help="the intermediate certificates")
+    install.add_argument("--name", default="", metavar="FQDN", help="the name that clients know this host by")
+    _yes(renew)
+    _yes(install)
+
+
+def _troubleshoot(commands: Commands) -> None:
+    command = _command(
+        commands,
+        "troubleshoot",
+        "troubleshoot:troubleshoot",
+        "which layer fails, why, and what fixes it; --fix fixes it",
+    )
+    command.add_argument(
+        "--fix",
+        nargs="+",
+        metavar="ID",
+        help="fix these, as recorded steps; `all`: whatever fails; then look again",
+    )
+    _yes(command, "do not ask before each step of a fix")
+    _accept(command)
+    _user(command, "log in as this user, to tell an account or password problem from the rest")
+    _answers(command, "answers in TOML: what you have chosen is not a fault")
+
+
+def _debug(commands: Commands) -> None:
+    own = _group(commands, "debug", "debugging tools: saslauthd in debug mode, a manual login")
+    saslauthd = _command(
+        own,
+        "saslauthd",
+        "debug:saslauthd",
+        "saslauthd in the foreground, each line explained (howto 5.1); its service is restored whatever happens",
+    )
+    saslauthd.add_argument(
+        "--restart-sendmail", action="store_true", help="restart sendmail too, as the howto does"
+    )
+    _user(saslauthd, "log in as this user meanwhile, then end")
+    login = _command(
+        own,
+        "login",
+        "debug_login:login",
+        "AUTH LOGIN by hand, as with telnet: Enter sends each command (howto 5.2)",
+    )
+    _user(login, "login name", required=True)
+    login.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")
+    login.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
+    login.add_argument("--accept-certificate", metavar="FINGERPRINT", help=_ACCEPT)
+    login.add_argument(
+        "--plaintext",
+        action="store_true",
+        help="without TLS: AuthOptions is commented out in sendmail.cf for a limited time, then restored",
+    )
+    login.add_argument(
+        "--loopback-only", action="store_true", help="close the port to other machines during that time"
+    )
+    for command, seconds in ((saslauthd, 600), (login, 120)):
+        _seconds(command, "--within", f"end after SECONDS (default {seconds})")
+        _yes(command, "do not ask, and wait for no key")
+
+
+def _test(commands: Commands) -> None:
+    test = _command(
+        commands, "test", "test:test", "log in as a mail client does, and show the whole conversation"
+    )
+    _answers(test, "answers in TOML; their [test] part is used")
+    test.add_argument("--host", help="the mail server (this host)")
+    test.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")
+    _user(test, "login name; without it the conversation ends before the login")
+    test.add_argument("--mechanism", choices=("LOGIN", "PLAIN"), default="LOGIN")
+    test.add_argument("--family", choices=("any", "ipv4", "ipv6"), default="any")
+    test.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
+    test.add_argument("--sender", metavar="ADDRESS", help="its sender (USER@HOST)")
+    test.add_argument(
+        "--verify",
+        action="store_true",
+        help="fail on an untrusted certificate, also this host's own, and without a login",
+    )
+    test.add_argument("--accept-certificate", metavar="FINGERPRINT", help=_ACCEPT)
+    test.add_argument(
+        "--watch", action="store_true", help="show the lines of the mail log beside the conversation"
+    )
+    test.add_argument(
+        "--from-outside",
+        action="store_true",
+        help="wait until a client on another machine has logged in: only that proves the firewall",
+    )
+    _seconds(
+        test, "--within", "how long to follow a message (30), or to wait for a client from outside (300)"
+    )

@@ -1,0 +1,572 @@
+"""What `--json` prints: the one source of its types, and of wizard/render/schema.json (docs/schema.py).
+
+`outcome` is what a plan or a command came to, `state` how something is. Keys are added, never renamed."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypedDict
+
+State = Literal["ok", "warning", "failed", "unknown"]
+"""Of a check, a finding, a fault, a layer."""
+StepState = Literal["applied", "drifted", "pending", "done", "not-applicable", "later", "blocked"]
+PlanOutcome = Literal["pending", "done", "not-applicable", "later", "blocked"]
+RunOutcome = Literal["done", "nothing", "failed", "blocked", "undecided"]
+"""`nothing`: there was nothing to do, or nobody wanted it; `undecided`: something that works would end."""
+
+UndoOutcome = Literal["done", "incomplete", "failed"]
+"""`incomplete`: done, but something had to stay, or could not be undone."""
+
+
+class Error(TypedDict):
+    """Why a command ended, with its exit code."""
+
+    message: str
+    exit_code: int
+
+
+class ErrorDocument(TypedDict):
+    """What any command can print instead."""
+
+    error: Error
+
+
+class Check(TypedDict):
+    """One look at reality. `sign` is the older word for `state`."""
+
+    id: str
+    state: State
+    sign: State
+    says: str
+    remedy: str
+
+
+class Finding(TypedDict):
+    """What a conversation showed."""
+
+    id: str
+    state: State
+    says: str
+
+
+class Ending(TypedDict):
+    """Something that works now and would end; `id` is what --accept takes."""
+
+    id: str
+    says: str
+    lines: list[str]
+
+
+class Change(TypedDict):
+    """One thing that is done to the host: a title, a unified diff, the commands."""
+
+    kind: Literal["file", "command", "dialogue", "service", "packages", "rules"]
+    title: str
+    diff: str
+    commands: list[str]
+
+
+class Plan(TypedDict):
+    """What a step would do now."""
+
+    step: str
+    howto: str
+    title: str
+    why: str
+    outcome: PlanOutcome
+    reason: str
+    changes: list[Change]
+    notes: list[str]
+    remedy: list[str]
+    ends: list[Ending]
+
+
+class AppliedPlan(Plan):
+    """What a step would do, or did: `commit` when it was recorded, `skipped` when somebody said no."""
+
+    commit: str | None
+    skipped: bool
+    checks: list[Check]
+
+
+class Failure(TypedDict):
+    """A step that failed, and what was undone of it."""
+
+    step: str
+    why: str
+    undone: list[str]
+    not_undone: list[str]
+
+
+class Run(TypedDict):
+    """What a run of steps came to. `failed`, `blocked` and `undecided` name the step that ended it."""
+
+    outcome: RunOutcome
+    run: str
+    steps: list[AppliedPlan]
+    failed: str | None
+    blocked: str | None
+    undecided: str | None
+    ends: list[Ending]
+    failures: list[Failure]
+
+
+class Plans(TypedDict):
+    """`plan`"""
+
+    steps: list[Plan]
+
+
+class StatusRow(TypedDict):
+    """A step, how it is, and what its plan comes to."""
+
+    step: str
+    state: StepState
+    outcome: PlanOutcome
+    reason: str
+
+
+class Status(TypedDict):
+    """`status`; `interrupted` says what a killed run waits for."""
+
+    steps: list[StatusRow]
+    interrupted: str | None
+
+
+class Author(TypedDict):
+    """Who did it."""
+
+    name: str
+    email: str
+
+
+class Commit(TypedDict):
+    """A commit of the snapshot store."""
+
+    commit: str
+    time: str
+    operation: str
+    step: str | None
+    howto: str | None
+    run: str | None
+    subject: str
+    author: Author
+
+
+class History(TypedDict):
+    """`history`, newest first."""
+
+    commits: list[Commit]
+
+
+class Diff(TypedDict):
+    """`diff`: what is not in a file (packages, services, commands) in `effects`, the files in `diff`."""
+
+    commit: Commit
+    effects: list[str]
+    diff: str
+
+
+class Conflict(TypedDict):
+    """Where somebody and a step changed the same."""
+
+    path: str
+    what: str
+    text: str
+
+
+class Nothing(TypedDict):
+    """There was nothing to roll back, or to recover: why."""
+
+    outcome: Literal["nothing"]
+    done: Literal[False]
+    nothing: str
+
+
+class RollbackResult(TypedDict):
+    """What a rollback came to."""
+
+    done: bool
+    commit: str | None
+    checks: list[Check]
+    left: list[str]
+    failed: str | None
+    undone: list[str]
+    not_undone: list[str]
+
+
+class Rollback(RollbackResult):
+    """`rollback`. `planned`: nothing was changed, for --dry-run or because somebody said no; `conflict`: nothing was
+    changed, and a decision is needed."""
+
+    outcome: Literal["planned", "conflict"] | UndoOutcome
+    steps: list[str]
+    dependents: list[str]
+    everything: bool
+    commits: list[str]
+    changes: list[Change]
+    conflicts: list[Conflict]
+    notes: list[str]
+
+
+class Interrupted(TypedDict):
+    """A run that was killed, and what it had begun."""
+
+    operation: str
+    run: str
+    who: str
+    since: float
+    commit: str
+    step: str | None
+    changes: list[str]
+    says: str
+
+
+class Recovery(TypedDict):
+    """`recover`. `shown`: nothing was changed; `accepted`: the host stays as it is, recorded as `commit`."""
+
+    outcome: Literal["shown", "accepted"] | UndoOutcome | RunOutcome
+    interrupted: Interrupted
+    commit: str | None
+    finished: Run | None
+    undone: RollbackResult | None
+
+
+class Confirmation(TypedDict):
+    """`confirm`. `nothing`: no change of the firewall waits; `late`: it was reverted before."""
+
+    outcome: Literal["confirmed", "nothing", "late"]
+
+
+class Server(TypedDict):
+    """Where a client submits mail."""
+
+    host: str
+    port: int
+    security: Literal["STARTTLS", "SSL/TLS"]
+
+
+class Record(TypedDict):
+    """A DNS SRV record of RFC 6186 and RFC 8314."""
+
+    name: str
+    port: int
+    target: str
+
+
+class ClientSettings(TypedDict):
+    """`client-settings`; `checks` is null unless --check-dns was given."""
+
+    domain: str
+    servers: list[Server]
+    authentication: Literal["password"]
+    imap: str | None
+    records: list[Record]
+    checks: list[Check] | None
+
+
+class Certificate(TypedDict):
+    """A certificate; dates in ISO 8601."""
+
+    subject: str
+    issuer: str
+    names: list[str]
+    not_before: str
+    not_after: str
+    self_signed: bool
+    key: str
+    fingerprint_sha256: str
+    trusted: bool
+    problem: str | None
+    chain: list[str]
+
+
+class NamedCertificate(TypedDict):
+    """A certificate file that sendmail.cf names by `option`, and its key."""
+
+    option: str
+    path: str
+    key_path: str
+    certificate: Certificate | None
+    key: str
+    key_mode: str
+    problem: str
+    days_left: int | None
+
+
+class Certificates(TypedDict):
+    """`certificate show`"""
+
+    name: str
+    certificates: list[NamedCertificate]
+    dh: str
+    checks: list[Check]
+    ok: bool
+
+
+class Line(TypedDict):
+    """A line of a conversation."""
+
+    who: Literal["server", "client", "note"]
+    text: str
+    explanation: str
+
+
+class TimedLine(TypedDict):
+    """A line of a conversation or of the mail log; `time` in seconds since the epoch."""
+
+    time: float
+    who: Literal["server", "client", "note", "log"]
+    text: str
+    explanation: str
+
+
+class Attempt(TypedDict):
+    """A delivery to one recipient."""
+
+    to: str
+    state: Literal["delivered", "deferred", "failed", "unknown"]
+    says: str
+    relay: str
+
+
+class Delivery(TypedDict):
+    """What became of a message; `state` is the worst of its recipients'."""
+
+    queue_id: str
+    state: Literal["delivered", "deferred", "failed", "unknown"]
+    says: str
+    attempts: list[Attempt]
+    accepted: bool
+    file: str
+
+
+class Login(TypedDict):
+    """A conversation with a submission server."""
+
+    ok: bool
+    layer: str | None
+    verdict: str
+    code: int | None
+    lines: list[Line]
+    findings: list[Finding]
+    certificate: Certificate | None
+    tls: str | None
+    queue_id: str | None
+
+
+class Test(Login):
+    """`test`"""
+
+    watched: list[TimedLine] | None
+    delivery: Delivery | None
+
+
+class LoggedIn(TypedDict):
+    """A client from outside."""
+
+    address: str
+    user: str
+
+
+class OutsideTest(TypedDict):
+    """`test --from-outside`"""
+
+    ok: bool
+    verdict: str
+    logged_in: LoggedIn | None
+    addresses: list[str]
+
+
+class DebugLogin(TypedDict):
+    """`debug login`"""
+
+    ok: bool
+    accepted: bool
+    problem: str
+    lines: list[TimedLine]
+    delivery: Delivery | None
+
+
+class DebugLine(TypedDict):
+    """A line of saslauthd."""
+
+    pid: int
+    text: str
+    explanation: str
+
+
+class DebugSaslauthd(TypedDict):
+    """`debug saslauthd`; `logged_in` is null where nobody was to log in."""
+
+    ok: bool
+    lines: list[DebugLine]
+    ended_by_itself: bool
+    code: int
+    check: Check | None
+    logged_in: bool | None
+
+
+class Evidence(TypedDict):
+    """What was seen, and where."""
+
+    says: str
+    source: str
+
+
+class Mend(TypedDict):
+    """A fix: steps that --fix applies, or what a person must do."""
+
+    steps: list[str]
+    text: str
+
+
+class Fault(TypedDict):
+    """A diagnosis that holds. `sign` is the older word for `state`."""
+
+    id: str
+    layer: str
+    state: State
+    sign: State
+    symptom: str
+    howto: str
+    probe: str
+    cause: str
+    evidence: list[Evidence]
+    mend: Mend
+
+
+class Seconds(TypedDict):
+    """How long it took, and how much of that was waiting for the ports."""
+
+    all: float
+    waited: float
+
+
+class Verdict(TypedDict):
+    """What troubleshooting found."""
+
+    ok: bool
+    summary: str
+    blamed: str | None
+    layer: str | None
+    layers: dict[str, State]
+    faults: list[Fault]
+    untested: list[str]
+    seconds: Seconds
+
+
+class Troubleshoot(Verdict):
+    """`troubleshoot`; after --fix with what was found `before`, and the `run` that fixed it."""
+
+    interrupted: NotRequired[str | None]
+    before: NotRequired[Verdict]
+    run: NotRequired[Run | None]
+
+
+class Clone(TypedDict):
+    """The clone of a rehearsal; memory in bytes."""
+
+    systemd: bool
+    memory: int
+    memory_limit: int
+    seconds: float
+
+
+class WrittenPath(TypedDict):
+    """A path that is not as it was."""
+
+    path: str
+    how: Literal["new", "changed", "removed"]
+
+
+class ExplainedPath(WrittenPath):
+    """A path that was written, and by whom; `by` is empty where no plan knew of it."""
+
+    by: str
+
+
+class Took(TypedDict):
+    """How long the steps of a rehearsal took; nothing else where it broke off before they ended."""
+
+    seconds: float
+    step_seconds: dict[str, float]
+
+
+class RehearsedRun(Run, Took):
+    """What a rehearsal applied."""
+
+
+class Empty(TypedDict):
+    """The rehearsal did not come that far."""
+
+
+class NoLogin(TypedDict):
+    """Why the made-up user did not log in; `remaining`: because not all steps were done."""
+
+    tried: Literal[False]
+    why: str
+    remaining: bool
+
+
+class RehearsedLogin(Login):
+    """The login of the made-up user."""
+
+    tried: Literal[True]
+    user: str
+
+
+class WayBack(TypedDict):
+    """What was left after the rollback; `clean` when the clone was as before. Nothing else where it was not reached."""
+
+    clean: bool
+    left_paths: list[WrittenPath]
+    different: list[str]
+    nothing: NotRequired[bool]
+    took: NotRequired[float]
+
+
+class RehearsedRollback(Rollback, WayBack):
+    """The rollback of a rehearsal."""
+
+
+class Rehearsal(TypedDict):
+    """`rehearse`"""
+
+    ok: bool
+    verdict: str
+    host: str
+    release: str
+    clone: Clone
+    notes: list[str]
+    stopped_at: str | None
+    why: str | None
+    ends: list[Ending]
+    apply: RehearsedRun | Took
+    paths: list[ExplainedPath]
+    unknown_paths: list[str]
+    login: RehearsedLogin | NoLogin | Empty
+    rollback: RehearsedRollback | WayBack
+    log: list[str]
+    errors: list[str]
+
+
+DOCUMENTS: dict[str, tuple[type, ...]] = {
+    "plan": (Plans,),
+    "apply": (Run,),
+    "certificate-renew": (Run,),
+    "certificate-install": (Run,),
+    "certificate-show": (Certificates,),
+    "status": (Status,),
+    "history": (History,),
+    "diff": (Diff,),
+    "rollback": (Rollback, Nothing),
+    "recover": (Recovery, Nothing),
+    "confirm": (Confirmation,),
+    "client-settings": (ClientSettings,),
+    "troubleshoot": (Troubleshoot,),
+    "test": (Test, OutsideTest),
+    "debug-login": (DebugLogin,),
+    "debug-saslauthd": (DebugSaslauthd,),
+    "rehearse": (Rehearsal,),
+}
+"""By command: what its document can be."""
