@@ -1,7 +1,7 @@
 """A picture of every screen, and of those that use the room of a wide terminal one more; on a recorded Debian 13.
 
 After an intended change: MSA_WIZARD_PICTURES=write ./tests/run unit -- -k pictures, then look at each of them. The
-README shows copies, in docs/pictures. (Not pytest-textual-snapshot: its 1.1.0 needs syrupy 4.8.0, which refuses pytest 9.)
+documents show copies, in docs/pictures.
 """
 
 from __future__ import annotations
