@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from snapshots.errors import StoreError
 from wizard.console import clean_block
-from wizard.engine.state_dir import InterruptedRun
 from wizard.errors import Locked, WizardError
 
 
 def sentence(error: Exception) -> str:
     """What to say of `error`, cleaned. Raises `error` itself where it is a mistake of ours: for the crash report."""
+    from snapshots.errors import StoreError  # here, for every screen imports this file and the first must not wait
+    from wizard.engine.state_dir import InterruptedRun
+
     match error:
         case InterruptedRun():
             text = "An earlier run was interrupted. Undo it or finish it first (Escape, then the first line)"

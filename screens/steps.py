@@ -162,9 +162,12 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         plans = list(self.board.plans.values())
         if plans and plans[0].outcome is Outcome.BLOCKED:
             return "No step can be applied yet: see preflight."
-        if not self.board.remaining:
+        left = len(self.board.remaining)
+        if not left:
             return "Nothing is left to do. t tests a login, h shows the history."
-        return f"{len(self.board.remaining)} steps to do. Enter applies the step that is shown, a applies all of them."
+        if left == 1:
+            return "1 step to do. Enter applies the step that is shown."
+        return f"{left} steps to do. Enter applies the step that is shown, a applies all of them."
 
     def _show(self) -> None:
         self.board.show()

@@ -104,12 +104,12 @@ def test_on_the_screens_a_countdown_waits_for_a_key(guarded: tuple[Machine, SetU
     with Terminal(ssh.argv(WIZARD, terminal=True, term="xterm-256color")) as terminal:
         terminal.until("have something to do", 120)
         terminal.press("enter")
-        terminal.until("1 steps to do. Enter applies", 60)
+        terminal.until("1 step to do. Enter applies", 60)
         terminal.press("enter")
         terminal.until("s left to confirm them", 60)
         assert connects(debian.client(), 587)
         terminal.press("enter")
-        terminal.until("live: 57 s left", 10)
+        terminal.until("active: 57 s left", 10)
         assert kept(debian, firewall) == before[1], "the files are written after the word"
         terminal.press("n")
         terminal.until("it was taken back before it was confirmed", 60)

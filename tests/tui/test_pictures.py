@@ -1,7 +1,7 @@
 """A picture of every screen, and of those that use the room of a wide terminal one more; on a recorded Debian 13.
 
 After an intended change: MSA_WIZARD_PICTURES=write ./tests/run unit -- -k pictures, then look at each of them. The
-README shows copies, in docs/pictures. (Not pytest-textual-snapshot: its 1.1.0 needs syrupy 4.8.0, which refuses pytest 9.)
+documents show copies, in docs/pictures.
 """
 
 from __future__ import annotations
@@ -298,22 +298,22 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "recovery": (RecoveryScreen, "u undoes it"),
     "rollback": (rollback_waits, "y rolls this back"),
     "rollback-conflict": (rollback_conflict, "e edits"),
-    "own-edits": (own_edits, "cancel (the default)"),
+    "local-edits": (own_edits, "cancel (the default)"),
     "troubleshoot": (Troubleshoot, "f fixes it"),
     "certificate": (CertificateScreen, "What a mail client"),
     "saslauthd-debug": (saslauthd_talks, "response: OK"),
-    "by-hand": (asks_for_the_next, "Enter sends: ********"),
+    "manual-login": (asks_for_the_next, "Enter sends: ********"),
     "install-certificate": (InstallCertificate, "The certificate in PEM format"),
     "mail-clients": (MailClients, "STARTTLS"),
     "report": (Report, "Mail submission on"),
-    "failure": (lambda: StepFailed("restart", "port 587 does not greet", ["Restarting sendmail"], ["service sendmail"], []), "failed"),
-    "confirming": (Stopped, "52 s left to confirm them"),
-    "leaving": (lambda: ConfirmQuit("apply"), "If you quit now"),
+    "step-failed": (lambda: StepFailed("restart", "port 587 does not greet", ["Restarting sendmail"], ["service sendmail"], []), "failed"),
+    "firewall-countdown": (Stopped, "52 s left to confirm them"),
+    "confirm-quit": (lambda: ConfirmQuit("apply"), "If you quit now"),
     "help": (lambda: Help(Steps()), "Escape closes this"),
 }  # fmt: skip
 
 
-WIDE = ("steps", "rollback", "history", "own-edits", "troubleshoot", "report")
+WIDE = ("steps", "rollback", "history", "local-edits", "troubleshoot", "report")
 PICTURED = [(name, (80, 24)) for name in SCREENS] + [(name, (120, 40)) for name in WIDE]
 
 

@@ -1,7 +1,9 @@
-"""The first screen, where the host cannot be looked at."""
+"""The first screen: what its first frame waits for, and a host that cannot be looked at."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,3 +50,17 @@ def test_a_look_that_fails_is_a_sentence_on_every_screen(
         await until(pilot, lambda: shows(app, "Set up, step by step"))
 
     play(Unreadable(root=tmp_path), story)
+
+
+def test_the_first_frame_waits_for_no_engine() -> None:
+    script = "import sys, screens.app; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "screens.welcome" in modules
+    late = ("wizard.engine", "wizard.steps", "wizard.changes", "wizard.gather", "snapshots.store", "git")
+    assert not [name for name in modules if name.startswith(late)]
