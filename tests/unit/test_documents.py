@@ -96,6 +96,16 @@ def test_a_wrong_command_in_a_sentence_is_noticed(sentence: str, right: bool) ->
     assert (list(complaints(sentence, prose=True)) == []) is right
 
 
+@pytest.mark.parametrize("page", named([README, DOCS / "manual.md"]))
+def test_the_output_that_is_shown_is_in_the_programs_words(page: Path) -> None:
+    said = " ".join(" ".join(text.split()) for path in every_file(TOP, PRODUCT) for text in sentences(path))
+    output = "\n".join(re.findall(r"^    (?!(?:\$ )?\./)(.*)$", page.read_text(), re.MULTILINE))
+    words = r"[A-Za-z](?:[A-Za-z',]| (?! )|(?<=[a-z])-(?=[a-z]))*[a-z]"
+    phrases = [each for each in re.findall(words, output.replace("alice", ANY)) if len(each.split()) > 3]
+    assert len(phrases) > 4
+    assert [each for each in phrases if each not in said] == []
+
+
 def test_the_readme_is_short() -> None:
     lines = README.read_text().splitlines()
     assert len(lines) <= 150
@@ -153,6 +163,12 @@ def test_every_dependency_has_its_reason() -> None:
     for group in project["dependency-groups"].values():
         for name in group:
             assert re.search(rf"\| (.*, )?{re.escape(name)}(, .*)? \|", text), name
+
+
+def test_every_room_is_in_the_architecture() -> None:
+    rows = re.findall(r"^\| `([\w/.]+)` \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)
+    rooms = {f"wizard/{path.parent.name}" for path in (TOP / "wizard").glob("*/__init__.py")}
+    assert rooms | {"screens", "snapshots", "templates"} == {row for row in rows if not row.endswith(".py")}
 
 
 def test_every_decision_is_in_the_index() -> None:
