@@ -27,6 +27,7 @@ def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
         yield made
 
 
+@pytest.mark.on_both
 def test_both_sides_in_the_order_of_time_and_the_message_to_its_mailbox(debian: Machine) -> None:
     made = login(debian, "--watch", "--send-to", "alice@mail.example.test")
     assert (made["exit"], made["delivery"]["state"]) == (0, "delivered"), made["delivery"]
