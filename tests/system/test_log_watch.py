@@ -5,26 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
-from tests.system.images import PYTHON_OF, layers
 from tests.system.machine import Machine
-from tests.system.msa import PASSWORD, WIZARD, add_alice, apply, login, wizard
-from tests.system.room import why_no_machines
-
-
-@pytest.fixture(scope="module", params=sorted(PYTHON_OF))
-def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """A machine with an MSA and alice, and a client's network beside it."""
-    if why := why_no_machines():
-        pytest.skip(why)
-    with Machine(layers(request.param, "mail")) as made:
-        made.client()
-        apply(made)
-        add_alice(made)
-        yield made
+from tests.system.msa import PASSWORD, WIZARD, login, wizard
 
 
 @pytest.mark.on_both
