@@ -75,12 +75,14 @@ def test_a_shorter_name_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
         pass
 
 
-def test_a_link_in_its_place_is_not_followed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["precious", "nowhere"])
+def test_a_link_in_its_place_is_not_followed(tmp_path: Path, target: str) -> None:
     (tmp_path / "precious").write_text("precious")
-    (tmp_path / "lock").symlink_to("precious")
-    with pytest.raises(OSError, match="Too many levels"), held(tmp_path / "lock", "bob"):
+    (tmp_path / "lock").symlink_to(target)
+    with pytest.raises(OSError, match="Too many levels of symbolic links"), held(tmp_path / "lock", "bob"):
         pass
     assert (tmp_path / "precious").read_text() == "precious"
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_nobody_holds_what_is_not_there(tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ from tests.killing.operations import kill_at, operations
 from tests.survival.fake_files import State
 from tests.survival.machine import Machine, Wizard, not_the_same
 
+RUNS = {"apply": ("apply", "--yes"), "rollback": ("rollback", "--all", "--yes")}
+KEEP_EDITS = ("rollback", "--all", "--yes", "--on-conflict=keep")
+"""Everything back but what others have changed since."""
 UNDO, FINISH = ("recover",), ("recover", "--finish")
 End = tuple[str, ...]
 

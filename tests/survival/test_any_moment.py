@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from tests.survival.admin import Edit
 from tests.survival.fake_files import State
 from tests.survival.machine import Machine, Wizard, make_machine, not_the_same
+from tests.survival.sweep import KEEP_EDITS
 from tests.survival.test_any_sequence import STEPS
 from tests.survival.visitor import Visit, beside_apt, diary, visited
 from tests.survival.visits import FRESH, looks
@@ -29,7 +30,6 @@ from wizard.engine.in_force import commits_in_force
 EXAMPLES = 25
 LENGTH = {"apply": 1150, "step": 200, "rollback": 250, "all": 560, "recover": 500, "finish": 600}
 """How many operations each run has, at most or so; what is due later is done after it."""
-ALL = ("rollback", "--all", "--yes", "--on-conflict=keep")
 PURGED = ("etc/mail/", "etc/nullmailer/", "etc/default/saslauthd")
 """What apt itself removes: what comes into it while apt is at that goes with it (docs/provenance.md)."""
 LATER = (0, 1, 2, 3, 5, 8, 13, 21, 40, 90)
@@ -66,7 +66,7 @@ class Running:
                 names = [commit.id for commit in found if commit.operation == "apply"] or ["install"]
                 return ("rollback", names[self.which % len(names)], "--yes", "--on-conflict=keep")
             case "all":
-                return ALL
+                return KEEP_EDITS
             case "recover":
                 return ("recover",)
         return ("recover", "--finish")
@@ -122,8 +122,8 @@ class Trial:
 
     def end(self) -> None:
         """Recovered, accepted where that is asked for, and all rolled back."""
-        for command in (("recover",), ("recover", "--accept"), ALL):
-            if (command[0] == "recover") == self.machine.interrupted() or command == ALL:
+        for command in (("recover",), ("recover", "--accept"), KEEP_EDITS):
+            if (command[0] == "recover") == self.machine.interrupted() or command == KEEP_EDITS:
                 self._plain(*command)
         if self.machine.interrupted():
             self._plain("recover", "--accept")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from snapshots.live.entry import LARGEST
 from tests.survival.machine import Wizard, make_machine, not_the_same
 
 
@@ -57,16 +58,16 @@ def test_a_file_too_large_to_be_kept_stays_where_it_is(
 ) -> None:
     wizard, machine = Wizard(monkeypatch), make_machine(tmp_path / "machine")
     elsewhere, among = machine.root / "etc/elsewhere.img", machine.root / "etc/mail/among.img"
-    large(elsewhere, 3 << 30)
+    large(elsewhere, 2 * LARGEST)
     assert wizard.run(machine, "apply", "--yes") == 0
-    large(among, 3 << 30)
+    large(among, 2 * LARGEST)
     assert wizard.run(machine, "rollback", "smtp-port", "--yes") == 0
-    large(elsewhere, 2 << 30)
+    large(elsewhere, LARGEST + 1)
     assert wizard.run(machine, "rollback", "install", "--yes") != 0
     assert "/etc/mail/among.img lies in a folder that the packages brought" in capsys.readouterr().err
     assert wizard.run(machine, "rollback", "--all", "--yes") == 1
     assert "the packages stay" in capsys.readouterr().out
-    assert (elsewhere.stat().st_size, among.stat().st_size) == (2 << 30, 3 << 30)
+    assert (elsewhere.stat().st_size, among.stat().st_size) == (LARGEST + 1, 2 * LARGEST)
 
 
 def test_it_is_no_matter_where_no_package_put_anything(
@@ -74,11 +75,11 @@ def test_it_is_no_matter_where_no_package_put_anything(
 ) -> None:
     wizard, machine = Wizard(monkeypatch), make_machine(tmp_path / "machine")
     image = machine.root / "etc/image"
-    large(image, 3 << 30)
+    large(image, 2 * LARGEST)
     assert wizard.run(machine, "apply", "--yes") == 0
-    large(image, 2 << 30)
+    large(image, LARGEST + 1)
     assert wizard.run(machine, "rollback", "--all", "--yes") == 0
-    assert image.stat().st_size == 2 << 30
+    assert image.stat().st_size == LARGEST + 1
     image.unlink()
     assert not (machine.root / "etc/mail").exists()
 

@@ -17,10 +17,10 @@ from tests.killing.operations import operations
 from tests.survival.fake_files import State
 from tests.survival.faults import can_be_refused, run_refused
 from tests.survival.machine import Machine, Wizard, make_machine, not_the_same
+from tests.survival.sweep import RUNS
 from tests.survival.test_any_sequence import STEPS
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS)
-RUNS = {"apply": ("apply", "--yes"), "rollback": ("rollback", "--all", "--yes")}
 POINTS, CHUNKS = 9, 4
 
 each_run = pytest.mark.parametrize("run", RUNS)

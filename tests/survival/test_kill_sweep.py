@@ -14,9 +14,8 @@ import pytest
 
 from tests.survival.admin import rewrite_with
 from tests.survival.machine import Wizard, make_machine
-from tests.survival.sweep import FINISH, UNDO, End, Sweep
+from tests.survival.sweep import FINISH, RUNS, UNDO, End, Sweep
 
-RUNS = {"apply": ("apply", "--yes"), "rollback": ("rollback", "--all", "--yes")}
 ENDS: dict[str, End] = {"undo": UNDO, "finish": FINISH}
 POINTS, RECOVERIES = 30, 10
 CHUNKS = 6

@@ -12,13 +12,11 @@ import pytest
 
 from tests.survival.fake_files import State
 from tests.survival.machine import Wizard, make_machine, not_the_same
-from tests.survival.sweep import FINISH, UNDO, End, Sweep
+from tests.survival.sweep import FINISH, KEEP_EDITS, RUNS, UNDO, End, Sweep
 from tests.survival.work import BESIDE, WITHIN, Deed, Work, prepare
 
-RUNS = {"apply": ("apply", "--yes"), "rollback": ("rollback", "--all", "--yes")}
 ENDS: dict[str, End] = {"undo": UNDO, "finish": FINISH}
 DEEDS = {"beside": BESIDE, "within": WITHIN}
-ALL = ("rollback", "--all", "--yes", "--on-conflict=keep")
 UNKNOWN = ("etc/mail/access", "etc/mail/sendmail.mc")
 """What scripts of packages make, and no list of dpkg's has the bytes of: until the step is recorded an edit in it cannot
 be told from what they wrote where nobody watched apt, as on this root (docs/provenance.md)."""
@@ -75,7 +73,7 @@ class Trial:
             found += self._rest(work, self.sweep.before if end == UNDO else self.sweep.after)
         lost = work.lost
         if machine.store.head() and not found:
-            code = wizard.run(machine, *ALL)
+            code = wizard.run(machine, *KEEP_EDITS)
             found += [] if code in (0, 2) else [f"rollback --all: exit code {code}"]
             found += [f"rollback --all: {line}" for line in machine.whole()]
             lost += [f"{each} (rollback --all)" for each in work.lost]

@@ -10,6 +10,7 @@ import pytest
 
 from tests.system.images import PYTHON_OF, Layer, Release, layers
 from tests.system.machine import Machine
+from tests.system.msa import add_alice, apply
 from tests.system.room import why_no_machines
 
 _BOOTED = pytest.StashKey[list[Machine]]()
@@ -58,6 +59,18 @@ def machine(request: pytest.FixtureRequest, release: Release) -> Iterator[BootMa
             return made
 
         yield boot
+
+
+@pytest.fixture(scope="module", params=sorted(PYTHON_OF))
+def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """A machine with an MSA and alice, and a client's network beside it; the tests of a file share it."""
+    if why := why_no_machines():
+        pytest.skip(why)
+    with Machine(layers(request.param, "mail")) as made:
+        made.client()
+        apply(made)
+        add_alice(made)
+        yield made
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,6 +14,18 @@ PASSWORD = "Kw4kzalver-Ölfaß 77"
 """Alice's: not ASCII, with a space, and found nowhere by accident."""
 WIZARD = f"{PROJECT}/msa-wizard"
 STORE = "/var/lib/msa-wizard/etc.git"
+STEPS = (
+    "saslauthd-config",
+    "saslauthd-start",
+    "sendmail-auth",
+    "mc-includes",
+    "submission-port",
+    "auth-options",
+    "smtp-port",
+    "sendmailconfig",
+    "restart",
+)
+"""What a machine with the packages has to do, in the howto's order."""
 
 
 def wizard(machine: Machine, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -7,9 +7,12 @@ import json
 import re
 import time
 
+import pytest
+
 from tests.system.conftest import BootMachine
 from tests.system.msa import (
     PASSWORD,
+    STEPS,
     STORE,
     WIZARD,
     add_alice,
@@ -22,20 +25,8 @@ from tests.system.msa import (
     wizard,
 )
 
-ALL = [
-    "install",
-    "saslauthd-config",
-    "saslauthd-start",
-    "sendmail-auth",
-    "mc-includes",
-    "submission-port",
-    "auth-options",
-    "smtp-port",
-    "sendmailconfig",
-    "restart",
-]
 
-
+@pytest.mark.on_both
 def test_from_a_bare_machine_to_235(machine: BootMachine, release: str) -> None:
     debian = machine("ready")
     add_alice(debian)
@@ -45,7 +36,9 @@ def test_from_a_bare_machine_to_235(machine: BootMachine, release: str) -> None:
 
     # Every step was one commit, and git reads it.
     steps = [item["step"] for item in reversed(history(debian)) if item["operation"] == "apply"]
-    expected = [step for step in ALL if not (release == "trixie" and step == "saslauthd-config")]
+    expected = [
+        step for step in ("install", *STEPS) if not (release == "trixie" and step == "saslauthd-config")
+    ]
     assert steps == expected
     log = debian.run(["git", "--git-dir", STORE, "log", "-p", "--", "etc/mail/sendmail.mc"]).stdout
     assert "+DAEMON_OPTIONS(`Family=inet,  Name=MSP-v4, Port=submission, M=Ea')dnl" in log
@@ -168,7 +161,9 @@ def test_the_options_beyond_the_howto(machine: BootMachine) -> None:
     for address in ("198.51.100.1", "2001:db8::1"):
         said = outside.run(["bash", "-c", f"exec 3<>/dev/tcp/{address}/587; timeout 5 head -1 <&3"]).stdout
         assert said.startswith("220 "), address
-    time.sleep(62)
+    # A listener that cannot open its port complains every 5 s, until the daemon gives up after some 50 s (trap 2).
+    time.sleep(7)
+    assert "problem creating SMTP socket" not in mail_log(debian)
     assert listening(debian) >= {"*:25", "*:587", "*:465"}
 
 

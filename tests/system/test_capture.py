@@ -128,6 +128,7 @@ def test_no_map_counts_as_made_of_lines_that_are_not_in_it(machine: BootMachine)
     assert [one for one in range(1, number + 1) if f"somebody-{one}" not in mapped] == []
 
 
+@pytest.mark.on_both
 def test_captured_files_are_those_that_the_commands_write_by_themselves(machine: BootMachine) -> None:
     """Kinds, modes, owners, links and contents, on two machines of the same image; keys and dates differ each time."""
     one, other = machine("mail"), machine("mail")

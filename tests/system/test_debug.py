@@ -9,26 +9,13 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.system.images import PYTHON_OF, layers
 from tests.system.machine import Machine
-from tests.system.msa import PASSWORD, WIZARD, add_alice, apply, history, login, sendmail_pid, wizard
-from tests.system.room import why_no_machines
+from tests.system.msa import PASSWORD, WIZARD, history, login, sendmail_pid, wizard
 
 OURS = "[d]ebug saslauthd"
 
 
 pytestmark = pytest.mark.default_on("trixie")
-
-
-@pytest.fixture(scope="module", params=sorted(PYTHON_OF))
-def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """A machine with an MSA and alice."""
-    if why := why_no_machines():
-        pytest.skip(why)
-    with Machine(layers(request.param, "mail")) as made:
-        apply(made)
-        add_alice(made)
-        yield made
 
 
 @contextmanager

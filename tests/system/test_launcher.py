@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import time
 
+import pytest
+
 from tests.system.conftest import BootMachine
 from tests.system.machine import PROJECT, Machine
 
@@ -26,6 +28,7 @@ def _seconds(machine: Machine, user: str = "root", cwd: str = PROJECT) -> float:
     return best("./msa-wizard --version") - best("true")
 
 
+@pytest.mark.on_both
 def test_first_run_installs_what_is_missing_and_says_so_first(machine: BootMachine) -> None:
     booted = machine("minimal")
     began = time.monotonic()

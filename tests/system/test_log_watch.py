@@ -5,28 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
-from tests.system.images import PYTHON_OF, layers
 from tests.system.machine import Machine
-from tests.system.msa import PASSWORD, WIZARD, add_alice, apply, login, wizard
-from tests.system.room import why_no_machines
+from tests.system.msa import PASSWORD, WIZARD, login, wizard
 
 
-@pytest.fixture(scope="module", params=sorted(PYTHON_OF))
-def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """A machine with an MSA and alice, and a client's network beside it."""
-    if why := why_no_machines():
-        pytest.skip(why)
-    with Machine(layers(request.param, "mail")) as made:
-        made.client()
-        apply(made)
-        add_alice(made)
-        yield made
-
-
+@pytest.mark.on_both
 def test_both_sides_in_the_order_of_time_and_the_message_to_its_mailbox(debian: Machine) -> None:
     made = login(debian, "--watch", "--send-to", "alice@mail.example.test")
     assert (made["exit"], made["delivery"]["state"]) == (0, "delivered"), made["delivery"]

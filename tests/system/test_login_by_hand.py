@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 
 from tests.system.firewalls import connects
-from tests.system.images import PYTHON_OF, layers
 from tests.system.machine import Machine
-from tests.system.msa import PASSWORD, WIZARD, add_alice, apply, history, login, wizard
-from tests.system.room import why_no_machines
+from tests.system.msa import PASSWORD, WIZARD, history, login, wizard
 from tests.system.terminal import Terminal
 
 OURS = "[d]ebug login"
@@ -23,18 +21,6 @@ ENCODED = base64.b64encode(PASSWORD.encode()).decode()
 
 
 pytestmark = pytest.mark.default_on("trixie")
-
-
-@pytest.fixture(scope="module", params=sorted(PYTHON_OF))
-def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """A machine with an MSA and alice, and a client's network beside it."""
-    if why := why_no_machines():
-        pytest.skip(why)
-    with Machine(layers(request.param, "mail")) as made:
-        made.client()
-        apply(made)
-        add_alice(made)
-        yield made
 
 
 def cf(debian: Machine) -> str:

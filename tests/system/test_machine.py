@@ -26,6 +26,7 @@ while True:
 _GREETED = "import socket, sys; print(socket.create_connection((sys.argv[1], 2525), 5).recv(99).decode())"
 
 
+@pytest.mark.on_both
 def test_it_is_a_whole_debian(machine: BootMachine, release: Release) -> None:
     booted = machine("minimal")
     assert booted.run("systemctl is-system-running").stdout == "running\n"
@@ -154,6 +155,7 @@ def test_nothing_is_fetched_from_outside(machine: BootMachine) -> None:
     booted.run("systemctl is-active rsyslog")
 
 
+@pytest.mark.on_both
 def test_mail_layer_is_as_apt_leaves_it(machine: BootMachine, release: Release) -> None:
     booted = machine("mail")
     enabled = booted.run("systemctl is-enabled sendmail", check=False).stdout

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
-from tests.system.images import PYTHON_OF, layers
 from tests.system.machine import Machine
-from tests.system.msa import add_alice, apply, login, sendmail_pid, wizard
-from tests.system.room import why_no_machines
+from tests.system.msa import apply, login, sendmail_pid, wizard
 from tests.system.test_login_by_hand import OURS, PLAINTEXT, asks, cf, encrypted_again, typed, wait_for
 
 pytestmark = pytest.mark.default_on("trixie")
@@ -36,17 +33,6 @@ BY_HAND = [
     ),
 ]
 STEP = {"sendmail": "restart", "saslauthd": "saslauthd-start"}
-
-
-@pytest.fixture(scope="module", params=sorted(PYTHON_OF))
-def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """A machine with an MSA and alice."""
-    if why := why_no_machines():
-        pytest.skip(why)
-    with Machine(layers(request.param, "mail")) as made:
-        apply(made)
-        add_alice(made)
-        yield made
 
 
 def pending(debian: Machine, step: str) -> bool:

@@ -11,21 +11,8 @@ import pytest
 
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
-from tests.system.msa import STORE, add_alice, apply, history, listening, login, wizard
+from tests.system.msa import STEPS, STORE, add_alice, apply, history, listening, login, wizard
 from tests.system.picture import differences, picture
-
-STEPS = (
-    "saslauthd-config",
-    "saslauthd-start",
-    "sendmail-auth",
-    "mc-includes",
-    "submission-port",
-    "auth-options",
-    "smtp-port",
-    "sendmailconfig",
-    "restart",
-)
-"""What a machine with the packages has to do, in the howto's order."""
 
 MAY_DIFFER = {
     "/var/log/": "logs go on",
@@ -104,6 +91,7 @@ def same_etc(debian: Machine, before: dict[str, Any]) -> list[str]:
     ]
 
 
+@pytest.mark.on_both
 def test_everything_back_leaves_the_machine_as_it_was(machine: BootMachine) -> None:
     """From a bare machine: the whole file system, packages and services; /etc byte for byte, with mode and owner."""
     debian = machine("ready")

@@ -13,10 +13,8 @@ import pytest
 
 from tests.authority import Authority
 from tests.system.client import CLIENT_ADDRESSES
-from tests.system.images import PYTHON_OF, layers
 from tests.system.machine import Machine
-from tests.system.msa import PASSWORD, WIZARD, add_alice, apply, login, wizard
-from tests.system.room import why_no_machines
+from tests.system.msa import PASSWORD, WIZARD, login, wizard
 from tests.system.terminal import Terminal
 from tests.unit.smtp.server import print_of
 
@@ -27,17 +25,11 @@ NAME = "mx.other.test"
 CRT = "/etc/mail/tls/sendmail-server.crt"
 
 
-@pytest.fixture(scope="module", params=sorted(PYTHON_OF))
-def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
-    """A machine with an MSA and alice, and a client's network beside it with a name."""
-    if why := why_no_machines():
-        pytest.skip(why)
-    with Machine(layers(request.param, "mail")) as made:
-        made.client()
-        apply(made)
-        add_alice(made)
-        made.run(f"echo '{OTHER} {NAME} wrong.other.test' >>/etc/hosts")
-        yield made
+@pytest.fixture(scope="module")
+def debian(debian: Machine) -> Machine:
+    """The network beside it has a name."""
+    debian.run(f"echo '{OTHER} {NAME} wrong.other.test' >>/etc/hosts")
+    return debian
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.system.faults_inside import ACCOUNT, AUTH, SASLAUTHD
 from tests.system.faults_limits import LIMITS
 from tests.system.images import PYTHON_OF, Release
 from tests.system.machine import Machine
-from tests.system.msa import PASSWORD, add_alice, apply, history, login, wizard
+from tests.system.msa import PASSWORD, STORE, add_alice, apply, history, login, wizard
 
 GROUPS = {
     "listener": LISTENER,
@@ -92,16 +92,14 @@ def _wrong(debian: Machine, fault: Fault) -> list[str]:
         return [f"the mend is {mend}"]
     if not fault.fix:
         return wrong
-    before = len(history(debian))
+    before = int(debian.run(["git", "--git-dir", STORE, "rev-list", "--count", "main"]).stdout)
     fixed = look("--fix", fault.id, "--yes")
     if fault.id in {item["id"] for item in fixed["faults"]}:
         return [f"--fix left it: {short(fixed)}; {json.dumps(fixed['run'])[:3000]}"]
     got = login(debian, password="changed-since-77") if fault.id == "saslauthd-cache" else login(debian)
     if got["code"] != 235:
         wrong.append(f"after --fix no login: {got['verdict']}; {short(fixed)}")
-    commits = [
-        item for item in history(debian)[: len(history(debian)) - before] if item["operation"] == "apply"
-    ]
+    commits = [commit for commit in history(debian)[:-before] if commit["operation"] == "apply"]
     if not commits:
         return [*wrong, "--fix left no commit"]
     if fault.back == "no":

@@ -95,6 +95,7 @@ def _told(debian: Machine, cases: dict[str, tuple[str, bool]], *arguments: str) 
     return wrong
 
 
+@pytest.mark.on_both
 def test_no_false_alarm(machine: BootMachine) -> None:
     debian = machine("mail")
     add_alice(debian)

@@ -36,7 +36,7 @@ def test_a_listener_that_just_ended_is_not_one_that_nobody_holds() -> None:
         try:
             assert child.stdout is not None
             child.stdout.readline()
-            seen = [item for _ in range(200) for item in listeners(Host()) if item.port == port]
+            seen = [item for _ in range(60) for item in listeners(Host()) if item.port == port]
         finally:
             child.kill()
     assert seen

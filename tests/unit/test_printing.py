@@ -1,19 +1,13 @@
-"""What reaches the terminal is clean; the lock says who holds it."""
+"""What reaches the terminal is clean."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from snapshots.live.entry import Entry, Kind
 from wizard.changes.file import file_diff
 from wizard.console import LONGEST, clean
-from wizard.errors import Locked
-from wizard.system.lock import held
 
 
 @given(st.text())
@@ -44,19 +38,3 @@ def test_a_change_of_mode_alone_is_shown() -> None:
 
 def test_escape_sequences_in_a_file_are_spelt_out() -> None:
     assert "\x1b" not in file_diff("/etc/x", None, entry(b"\x1b[2Jgone\n"))
-
-
-def test_the_second_is_told_who_and_since_when(tmp_path: Path) -> None:
-    path = tmp_path / "lock"
-    words = rf"alice runs msa-wizard \(pid {os.getpid()}\) since \d{{4}}-"
-    with held(path, "alice"), pytest.raises(Locked, match=words), held(path, "bob"):
-        pass
-    with held(path, "bob"):
-        pass
-
-
-def test_the_lock_is_not_taken_through_a_link(tmp_path: Path) -> None:
-    (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="symbolic"), held(tmp_path / "lock", "x"):
-        pass
-    assert not (tmp_path / "elsewhere").exists()
