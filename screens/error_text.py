@@ -8,7 +8,9 @@ from wizard.errors import Locked, WizardError
 
 def sentence(error: Exception) -> str:
     """What to say of `error`, cleaned. Raises `error` itself where it is a mistake of ours: for the crash report."""
-    from snapshots.errors import StoreError  # here, for every screen imports this file and the first must not wait
+    from snapshots.errors import (
+        StoreError,  # here, for every screen imports this file and the first must not wait
+    )
     from wizard.engine.state_dir import InterruptedRun
 
     match error:
