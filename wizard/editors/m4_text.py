@@ -25,6 +25,8 @@ _QUOTE = re.compile("[`']")
 _DOLLAR = re.compile(r"\$(\d+|[#*@])")
 _LARGEST = 512 * 1024
 _MOST_COPIED = 100_000_000
+_MOST_EXPANSIONS = 4_000
+"""At one place of the file: a macro that calls itself has no end, and m4 itself would fill the memory."""
 _DEEPEST = 120
 
 
@@ -112,6 +114,7 @@ class Machine:
         self._pushed = 0
         self._outer = 0
         self._copied = 0
+        self._expanded_at, self._expansions = -1, 0
         self._depth = 0
 
     def fail(self, offset: int, why: str, remedy: str) -> EditError:
@@ -182,7 +185,10 @@ class Machine:
             return
         rest = len(self._buffer) - self._at
         self._copied += len(text.chars) + rest
-        if self._copied > _MOST_COPIED or len(text.chars) > 2 * _LARGEST:
+        self._expansions = self._expansions + 1 if self._outer == self._expanded_at else 1
+        self._expanded_at = self._outer
+        endless = self._expansions > _MOST_EXPANSIONS or self._copied > _MOST_COPIED
+        if endless or len(text.chars) > 2 * _LARGEST:
             raise self.fail(
                 self._outer, "macros here expand without end", "look for a macro that calls itself"
             )

@@ -216,11 +216,26 @@ def _balanced(chars: str) -> bool:
     return depth == 0
 
 
-@lru_cache(maxsize=64)
 def read(text: str) -> Document:
     """The document. A file that does not include cf.m4 itself is read as m4 reads it after cf.m4.
 
     Raises EditError, with the line, where m4 or sendmail could not do with the file or nobody can know what it says."""
+    document = _read(text)
+    if isinstance(document, EditError):
+        raise document.with_traceback(None)
+    return document
+
+
+@lru_cache(maxsize=64)
+def _read(text: str) -> Document | EditError:
+    """Either end is remembered: each step asks again."""
+    try:
+        return _document(text)
+    except EditError as error:
+        return error
+
+
+def _document(text: str) -> Document:
     failed: EditError | None = None
     try:
         document = Document(text, preloaded=False)

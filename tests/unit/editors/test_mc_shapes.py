@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import time
 
 import pytest
 
-from tests.unit.editors.mc_collection import REFUSED, UNDERSTOOD, Shape
+from tests.unit.editors.mc_collection import HEAD, REFUSED, TAIL, UNDERSTOOD, Shape
 from wizard.editors import EditError, sendmail_mc
 
 SASL, TLS = "/etc/mail/sasl/sasl.m4", "/etc/mail/tls/starttls.m4"
@@ -51,6 +52,18 @@ def test_refused_with_the_line(shape: Shape) -> None:
     assert error.remedy
     assert len(str(error)) < 400
     assert str(error).isprintable()
+
+
+def test_a_macro_that_calls_itself_is_refused_at_once_and_only_once() -> None:
+    text = HEAD + "define(`again', `x again once')dnl\nagain\n" + TAIL
+    began = time.process_time()
+    with pytest.raises(EditError, match="expand without end"):
+        sendmail_mc.check(text)
+    first = time.process_time() - began
+    with pytest.raises(EditError, match="expand without end"):
+        sendmail_mc.check(text)
+    assert first < 2
+    assert time.process_time() - began - first < 0.05
 
 
 @every
