@@ -45,19 +45,21 @@ def look_at_firewalls(host: Host) -> FirewallLook:
         host, [path for name, paths in n.FILES.items() if there[name] for path in paths]
     )
     if os.geteuid() != 0 or host.root != Path("/"):
-        seen = tuple(
+        firewalls = tuple(
             Firewall(name, active=_by_files(name, files), says="only root can see whether its rules are live")
             for name in there
             if there[name]
         )
-        return FirewallLook(seen, None, outside(host), files, unreadable)
+        return FirewallLook(firewalls, None, outside(host), files, unreadable)
     rules: dict[str, str] = {}
     troubles: dict[str, str] = {}
     for key, argv in _ASKS.items():
         if any(there[name] for name in _ASKED_FOR[key]):
             _ask(host, key, argv, rules, troubles)
-    made = [_FOUND[name](_Seen(host, files, rules, troubles)) for name in there if there[name]]
-    return FirewallLook(tuple(item for item in made if item), rules, outside(host), files, unreadable)
+    judged = [JUDGES[name](Evidence(host, files, rules, troubles)) for name in there if there[name]]
+    return FirewallLook(
+        tuple(firewall for firewall in judged if firewall), rules, outside(host), files, unreadable
+    )
 
 
 def ssh_port() -> int | None:
@@ -91,15 +93,17 @@ def ssh_connection() -> str:
 
 def outside(host: Host) -> frozenset[str]:
     """Devices of the default routes, else all that do not lead to containers of this host (proc(5))."""
-    routes = _text(host, "/proc/net/route").splitlines()[1:]
-    found = {row.split()[0] for row in routes if row.split()[1:2] == ["00000000"]}
-    for row in _text(host, "/proc/net/ipv6_route").splitlines():
-        words = row.split()
-        if len(words) > 9 and words[0] == "0" * 32 and words[1] == "00" and words[9] != "lo":
-            found.add(words[9])
-    return frozenset(found) or frozenset(
-        name for name in host.names("/sys/class/net") if not _INSIDE.match(name)
-    )
+    devices = default_devices(_text(host, "/proc/net/route"), _text(host, "/proc/net/ipv6_route"))
+    return devices or frozenset(name for name in host.names("/sys/class/net") if not _INSIDE.match(name))
+
+
+def default_devices(route: str, ipv6_route: str) -> frozenset[str]:
+    """The devices of the default routes, out of /proc/net/route and /proc/net/ipv6_route."""
+    rows = [row.split() for row in route.splitlines()[1:]]
+    rows6 = [row.split() for row in ipv6_route.splitlines()]
+    devices = {row[0] for row in rows if row[1:2] == ["00000000"]}
+    devices |= {row[9] for row in rows6 if len(row) > 9 and row[0] == "0" * 32 and row[1] == "00"}
+    return frozenset(devices - {"lo"})
 
 
 _INSTALLED: dict[str, tuple[str, ...]] = {
@@ -151,7 +155,9 @@ def _runs(host: Host, name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Evidence:
+    """What is judged: files by path, what each tool of _ASKS printed, and why one of them printed nothing."""
+
     host: Host
     files: Mapping[str, Entry | None]
     rules: Mapping[str, str]
@@ -168,47 +174,47 @@ class _Seen:
         return frozenset(filter_table(self.rules.get(key, "")).declared)
 
 
-def _shorewall(seen: _Seen) -> Firewall:
+def _shorewall(evidence: Evidence) -> Firewall:
     live = [
         name
         for name, key in (("shorewall", "iptables"), ("shorewall6", "ip6tables"))
-        if "shorewall" in seen.chains(key)
+        if "shorewall" in evidence.chains(key)
     ]
-    trouble = seen.trouble("iptables", "ip6tables")
+    trouble = evidence.trouble("iptables", "ip6tables")
     if live:
         return Firewall(n.SHOREWALL, True, f"the chains of {' and '.join(live)} are live", trouble)
     return Firewall(n.SHOREWALL, False, "installed, but its chains are not live")
 
 
-def _ufw(seen: _Seen) -> Firewall:
-    enabled = "ENABLED=yes" in seen.text(n.UFW_CONF).replace('"', "")
-    trouble = seen.trouble("iptables", "ip6tables")
-    if enabled and (trouble or "ufw-user-input" in seen.chains("iptables")):
+def _ufw(evidence: Evidence) -> Firewall:
+    enabled = "ENABLED=yes" in evidence.text(n.UFW_CONF).replace('"', "")
+    trouble = evidence.trouble("iptables", "ip6tables")
+    if enabled and (trouble or "ufw-user-input" in evidence.chains("iptables")):
         return Firewall(n.UFW, True, f"ENABLED=yes in {n.UFW_CONF}, and its chains are live", trouble)
     if enabled:
         return Firewall(n.UFW, False, f"ENABLED=yes in {n.UFW_CONF}, but its chains are not live")
     return Firewall(n.UFW, False, "installed, but not enabled")
 
 
-def _firewalld(seen: _Seen) -> Firewall:
-    if "firewalld" in seen.rules or "firewalld" in seen.troubles:
-        return Firewall(n.FIREWALLD, True, "firewalld runs", seen.trouble("firewalld"))
+def _firewalld(evidence: Evidence) -> Firewall:
+    if "firewalld" in evidence.rules or "firewalld" in evidence.troubles:
+        return Firewall(n.FIREWALLD, True, "firewalld runs", evidence.trouble("firewalld"))
     return Firewall(n.FIREWALLD, False, "installed, but it does not run")
 
 
-def _nftables(seen: _Seen) -> Firewall:
-    trouble = seen.trouble("nft")
+def _nftables(evidence: Evidence) -> Firewall:
+    trouble = evidence.trouble("nft")
     enabled = any(
-        seen.host.exists(f"/etc/systemd/system/{target}.wants/nftables.service")
+        evidence.host.exists(f"/etc/systemd/system/{target}.wants/nftables.service")
         for target in ("sysinit.target", "multi-user.target")
     )
-    named = nft_conf.tables(seen.text(n.NFT_CONF))
+    named = nft_conf.tables(evidence.text(n.NFT_CONF))
     if trouble:
         return Firewall(
             n.NFTABLES, enabled, f"nftables.service is {'' if enabled else 'not '}enabled", trouble
         )
     try:
-        live = ruleset(seen.rules.get("nft", ""))
+        live = ruleset(evidence.rules.get("nft", ""))
     except (ValueError, KeyError, TypeError) as error:
         return Firewall(n.NFTABLES, enabled, "nft was asked", f"what nft printed is not understood: {error}")
     ours = [base for base in live.inputs if f"{base.family} {base.table}" in named]
@@ -220,17 +226,17 @@ def _nftables(seen: _Seen) -> Firewall:
     )
 
 
-def _iptables(seen: _Seen) -> Firewall | None:
-    trouble = seen.trouble("iptables", "ip6tables")
+def _iptables(evidence: Evidence) -> Firewall | None:
+    trouble = evidence.trouble("iptables", "ip6tables")
     if trouble:
-        return Firewall(n.IPTABLES, seen.host.exists(n.RULES_V4), f"{n.RULES_V4} is there", trouble)
+        return Firewall(n.IPTABLES, evidence.host.exists(n.RULES_V4), f"{n.RULES_V4} is there", trouble)
     others = {"shorewall", "ufw-user-input", "ufw6-user-input", "INPUT_ZONES"}
     live = [
         key
         for key in ("iptables", "ip6tables")
-        if not others & seen.chains(key) and _filters(seen.rules[key])
+        if not others & evidence.chains(key) and _filters(evidence.rules[key])
     ]
-    kept = [path for path in (n.RULES_V4, n.RULES_V6) if seen.files.get(path) is not None]
+    kept = [path for path in (n.RULES_V4, n.RULES_V6) if evidence.files.get(path) is not None]
     if live and kept:
         return Firewall(
             n.IPTABLES,
@@ -247,13 +253,14 @@ def _filters(saved: str) -> bool:
     return chain is not None and (chain.policy is Verdict.DROP or bool(chain.rules))
 
 
-_FOUND: dict[str, Callable[[_Seen], Firewall | None]] = {
+JUDGES: dict[str, Callable[[Evidence], Firewall | None]] = {
     n.SHOREWALL: _shorewall,
     n.UFW: _ufw,
     n.FIREWALLD: _firewalld,
     n.NFTABLES: _nftables,
     n.IPTABLES: _iptables,
 }
+"""What is to be said of each firewall that is installed; None where it is another one's."""
 
 
 def _by_files(name: str, files: Mapping[str, Entry | None]) -> bool:

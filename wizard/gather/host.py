@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from snapshots.live.entry import Entry, Kind
 from wizard.editors import EditError, sendmail_mc
@@ -45,6 +46,10 @@ SERVICES = ("sendmail", "saslauthd")
 DAEMONS = ("sendmail-mta", "saslauthd")
 TOOLS = ("apt-get", "dpkg-query", "m4", "sendmail", "sendmailconfig", "openssl", "saslauthd")
 GROUPS = ("sasl", "smmsp", "smmta")
+ASK_DPKG = ("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\n")
+ASK_SYSTEMD = ("systemctl", "show", "-p", "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath")
+_UNIT_FILE_STATES = ("enabled", "disabled", "static", "masked", "indirect", "linked")
+"""Of a unit of systemd's own; of one that is made of an init script it says none of these."""
 READ_AT_START = (f.SENDMAIL_CF, f.SASL_CONF, f.SERVER_CERT, f.COMMON_KEY, f.SASL_LINK)
 
 
@@ -72,7 +77,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
     made, submit = m4.result() if m4 else (None, None)
     return Facts(
         euid=os.geteuid(),
-        release=_release(host),
+        release=release(_read(host, "/etc/os-release", "utf-8")),
         init="systemd" if host.exists("/run/systemd/system") else "sysv",
         hostname=os.uname().nodename,
         fqdn=fqdn,
@@ -88,7 +93,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         unreadable=unreadable,
         shipped=shipped_files(host) if ask_apt and missing else {},
         apt_plan=apt.result() if apt else None,
-        groups=_groups(host),
+        groups=groups(_read(host, "/etc/group")),
         sasl_conf=conf,
         sasl_place=place,
         sasl_plugins=plugins(host),
@@ -131,24 +136,29 @@ def _files(host: Host, also: Sequence[str]) -> tuple[dict[str, Entry | None], fr
     return files, frozenset(unreadable)
 
 
-def _release(host: Host) -> Release:
-    entry = host.path("/etc/os-release")
-    text = entry.read_text("utf-8", "replace") if entry.exists() else ""
-    values = dict(re.findall(r"^([A-Z_]+)=[\"']?([^\"'\n]*)", text, re.MULTILINE))
+def release(os_release: str) -> Release:
+    """What /etc/os-release says (os-release(5))."""
+    values = dict(re.findall(r"^([A-Z_]+)=[\"']?([^\"'\n]*)", os_release, re.MULTILINE))
     return Release(
         values.get("ID", ""), values.get("VERSION_ID", ""), values.get("PRETTY_NAME", "an unknown system")
     )
 
 
+def _read(host: Host, path: str, encoding: str = "latin-1") -> str:
+    return host.path(path).read_text(encoding, "replace") if host.exists(path) else ""
+
+
 def _packages(host: Host) -> Mapping[str, str]:
     """Installed packages among PACKAGES. dpkg's database is read as dpkg-query prints it."""
     try:
-        done = host.run(
-            ["dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}\n", *PACKAGES], timeout=30
-        )
+        return installed(host.run([*ASK_DPKG, *PACKAGES], timeout=30).stdout)
     except HostError:
         return {}
-    rows = (line.split() for line in done.stdout.splitlines())
+
+
+def installed(dpkg_query: str) -> dict[str, str]:
+    """Version by name of what is installed, out of the rows that ASK_DPKG prints."""
+    rows = (line.split() for line in dpkg_query.splitlines())
     return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
 
 
@@ -163,57 +173,64 @@ def _services(host: Host) -> dict[str, Service]:
 
 
 def _systemd_services(host: Host) -> dict[str, Service]:
-    fields = "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath"
-    done = host.run(
-        ["systemctl", "show", "-p", fields, *(f"{name}.service" for name in SERVICES)], timeout=30
+    asked = host.run([*ASK_SYSTEMD, *(f"{name}.service" for name in SERVICES)], timeout=30)
+    return {
+        name: service if service.native else replace(service, enabled=rc_enabled(host, name))
+        for name, service in services(SERVICES, asked.stdout).items()
+    }
+
+
+def services(names: Sequence[str], systemctl_show: str) -> dict[str, Service]:
+    """The services with these names, in the order in which ASK_SYSTEMD shows them. Whether one that has only an init
+    script is enabled systemd does not say: then it is not `native`."""
+    blocks = systemctl_show.strip().split("\n\n")
+    return {name: _service(name, block) for name, block in zip(names, blocks, strict=False)}
+
+
+def _service(name: str, block: str) -> Service:
+    fields = dict(line.partition("=")[::2] for line in block.splitlines())
+    return Service(
+        name,
+        exists=fields.get("LoadState") in ("loaded", "masked"),
+        enabled=fields.get("UnitFileState") == "enabled",
+        active=f"{fields.get('ActiveState', 'unknown')} ({fields.get('SubState', '')})",
+        native=fields.get("UnitFileState") in _UNIT_FILE_STATES,
+        masked=fields.get("LoadState") == "masked",
     )
-    found = {}
-    for name, block in zip(SERVICES, done.stdout.strip().split("\n\n"), strict=False):
-        shown = dict(line.partition("=")[::2] for line in block.splitlines())
-        native = shown.get("UnitFileState") in (
-            "enabled",
-            "disabled",
-            "static",
-            "masked",
-            "indirect",
-            "linked",
-        )
-        found[name] = Service(
-            name,
-            exists=shown.get("LoadState") in ("loaded", "masked"),
-            enabled=shown.get("UnitFileState") == "enabled" if native else rc_enabled(host, name),
-            active=f"{shown.get('ActiveState', 'unknown')} ({shown.get('SubState', '')})",
-            native=native,
-            masked=shown.get("LoadState") == "masked",
-        )
-    return found
 
 
 def running(host: Host) -> tuple[Process, ...]:
     """The daemons among the running processes; a process that ends while we look is left out."""
-    booted = (
-        time.time() - float(host.path("/proc/uptime").read_text().split()[0])
-        if host.exists("/proc/uptime")
-        else 0
-    )
-    ticks = os.sysconf("SC_CLK_TCK")
-    found = []
+    booted = time.time() - float(_read(host, "/proc/uptime").split()[0]) if host.exists("/proc/uptime") else 0
+    daemons = []
     for pid, folder in host.processes():
         try:
             stat = (folder / "stat").read_text("latin-1")
-            called = stat[stat.index("(") + 1 : stat.rindex(")")]
-            if called not in DAEMONS and called not in OTHER_NAMES:
-                continue
-            argv = tuple((folder / "cmdline").read_text("latin-1").rstrip("\0").split("\0"))
-            if called in OTHER_NAMES and not _SERVES.match(" ".join(argv)):
-                continue
-            name = OTHER_NAMES.get(called, called)
-            state, *numbers = stat[stat.rindex(")") + 2 :].split()
-            started = booted + int(numbers[18]) / ticks
+            cmdline = (folder / "cmdline").read_text("latin-1") if may_be_daemon(stat) else ""
+            process = daemon(pid, stat, cmdline, booted)
         except (OSError, ValueError):
             continue
-        found.append(Process(pid, name, argv, started, state, unit_of(host, folder)))
-    return tuple(found)
+        if process is not None:
+            daemons.append(replace(process, unit=unit_of(host, folder)))
+    return tuple(daemons)
+
+
+def may_be_daemon(stat: str) -> bool:
+    """Whether a process of this /proc/PID/stat may be one of the daemons; its command line says so for good."""
+    called = stat[stat.index("(") + 1 : stat.rindex(")")]
+    return called in DAEMONS or called in OTHER_NAMES
+
+
+def daemon(pid: int, stat: str, cmdline: str, booted: float) -> Process | None:
+    """One of the daemons, out of /proc/PID/stat and /proc/PID/cmdline (proc(5)) and the time of the boot in seconds since
+    the epoch; None for any other process. Raises ValueError for what is no such text."""
+    called = stat[stat.index("(") + 1 : stat.rindex(")")]
+    argv = tuple(cmdline.rstrip("\0").split("\0"))
+    if not may_be_daemon(stat) or (called in OTHER_NAMES and not _SERVES.match(" ".join(argv))):
+        return None
+    state, *numbers = stat[stat.rindex(")") + 2 :].split()
+    started = booted + int(numbers[18]) / os.sysconf("SC_CLK_TCK")
+    return Process(pid, OTHER_NAMES.get(called, called), argv, started, state)
 
 
 def _saslauthd(host: Host, processes: tuple[Process, ...]) -> str | None:
@@ -227,9 +244,9 @@ def _saslauthd(host: Host, processes: tuple[Process, ...]) -> str | None:
         return None
 
 
-def _groups(host: Host) -> dict[str, frozenset[str]]:
-    path = host.path("/etc/group")
-    rows = (line.split(":") for line in path.read_text("latin-1").splitlines()) if path.exists() else ()
+def groups(group: str) -> dict[str, frozenset[str]]:
+    """The members of GROUPS, out of /etc/group (group(5))."""
+    rows = (line.split(":") for line in group.splitlines())
     return {
         row[0]: frozenset(filter(None, row[3].split(",")))
         for row in rows
