@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from typing import TextIO
 
-_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|.)")
+from snapshots.visible import visible
 
 LONGEST = 400
 """Characters of a line that are shown."""
@@ -15,9 +14,8 @@ _quiet = False
 
 
 def clean(line: str) -> str:
-    """A line that cannot move the cursor, colour the terminal or flood it."""
-    shown = "".join(ch if ch == "\t" or ch.isprintable() else " " for ch in _ESCAPE.sub("", line)).rstrip()
-    return shown if len(shown) <= LONGEST else shown[:LONGEST] + " [cut]"
+    """`line` as one line that cannot move the cursor, colour the terminal or flood it."""
+    return visible(line.rstrip().replace("\n", " "), LONGEST, keep="\t")
 
 
 def set_quiet(quiet: bool) -> None:

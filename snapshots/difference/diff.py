@@ -11,10 +11,10 @@ from snapshots.format import layout
 from snapshots.format.metadata import Metadata
 from snapshots.format.private_key import may_be_of_a_key
 from snapshots.format.secret_text import PasswordMask, hidden
-from snapshots.format.visible import visible_bytes, visible_path
 from snapshots.git.object_reader import ObjectReader
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Kind, is_large
+from snapshots.visible import visible, visible_bytes
 
 _HUGE = "1m"
 """Files larger than this are named, not shown."""
@@ -28,7 +28,7 @@ def difference_text(repository: GitRepository, compared: Comparison) -> str:
     patches = _patches(repository, compared.raw, compared.before, compared.after) if compared.before else {}
     lines: list[str] = []
     for one in compared.found:
-        name = visible_path(os.fsdecode(one.path))
+        name = visible(os.fsdecode(one.path))
         lines += [f"{name}: {line}" for line in metadata_lines(one)]
         lines += map(visible_bytes, patches.get(one.path, ()))
     return "".join(line + "\n" for line in lines)

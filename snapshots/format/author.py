@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from snapshots.format.visible import one_line
+from snapshots.visible import one_line
 
 _NAME_LIMIT = 64
 _EMAIL_LIMIT = 320

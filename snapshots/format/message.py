@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from snapshots.errors import StoreError
 from snapshots.format.author import Author
-from snapshots.format.visible import one_line, visible
+from snapshots.visible import one_line, visible
 
 OPERATIONS = ("baseline", "drift", "apply", "rollback", "recover")
 """What a commit may be the record of."""
@@ -62,7 +62,7 @@ def compose(
     for identity in reverts:
         if not _WHOLE_ID.match(identity):
             raise StoreError(f"{identity!r} is not the whole id of a commit, so no commit can take it back.")
-    text = visible(body.replace("\r\n", "\n")).strip("\n")
+    text = visible(body.replace("\r\n", "\n"), keep="\n\t").strip("\n")
     parts = [one_line(subject, _SUBJECT_LIMIT) or operation]
     if text.strip():
         parts.append(_TRAILER.sub("  ", text))
@@ -95,7 +95,7 @@ def parse_commit(identity: str, author: Author, time: datetime.datetime, message
         howto=trailers.get("Howto"),
         run=trailers.get("Run", ""),
         subject=visible(paragraphs[0]),
-        body=visible("\n\n".join(paragraphs[1:])),
+        body=visible("\n\n".join(paragraphs[1:]), keep="\n\t"),
         reverts=tuple(filter(_WHOLE_ID.match, trailers.get("Reverts", "").split(" "))),
     )
 

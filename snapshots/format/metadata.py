@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapshots.format.visible import visible
 from snapshots.live.entry import Entry, Kind
 from snapshots.live.xattrs import Xattrs
 
@@ -139,7 +138,7 @@ def escape(name: bytes) -> bytes:
     if _PLAIN.match(name):
         return name
     text = _text(name)
-    if "\\" not in text and " " not in text and visible(text) == text and text.isprintable():
+    if "\\" not in text and " " not in text and text.isprintable():
         return name
     return b"".join(
         bytes((one,)) if 0x21 <= one <= 0x7E and one != 0x5C else b"\\x%02x" % one for one in name

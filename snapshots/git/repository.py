@@ -20,8 +20,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from snapshots.errors import StoreError
-from snapshots.format.visible import visible_bytes
 from snapshots.git.frame import CONFIG, FORMAT, read_regular
+from snapshots.visible import visible_bytes
 
 if TYPE_CHECKING:
     from snapshots.git.confined import ConfinedRepo

@@ -11,12 +11,12 @@ from snapshots.difference.tree import Link, changed_entries, compare, read_entri
 from snapshots.errors import StoreError
 from snapshots.format.message import Commit
 from snapshots.format.metadata import Owners
-from snapshots.format.visible import visible_path
 from snapshots.git.object_reader import ObjectReader
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Entry, Kind
 from snapshots.merge.path_merge import merge_path
 from snapshots.merge.three_way import Choice, Conflict
+from snapshots.visible import visible
 
 _LARGE = "is or was larger than what is kept of a file"
 _Chain = list[list[Entry | None]]
@@ -147,7 +147,7 @@ class _Work:
             staying = sorted(one for one in self._children(path) if self._stays(one))
             if not staying:
                 continue
-            holds = f"still holds {visible_path(staying[0])}"
+            holds = f"still holds {visible(staying[0])}"
             if len(staying) > 1:
                 holds += f" and {len(staying) - 1} more"
             entry = self._wanted[path]
@@ -176,21 +176,21 @@ class _Work:
                 if _is_folder(there):
                     continue
                 if there is not None and self._choice is not Choice.RESTORE:
-                    name = visible_path(path)
+                    name = visible(path)
                     self._undecided(folder, f"kind: a {there.kind} now, and {name} was in it before")
                     self._leave(path)
                     break
                 if _is_folder(self._ours[folder]):
                     self._leave(folder)
-                    self._notes[folder] = f"stays, for {visible_path(path)} is to be in it"
+                    self._notes[folder] = f"stays, for {visible(path)} is to be in it"
                 else:
                     self._wanted[folder] = self._newest_folder(folder)
-                    self._notes[folder] = f"is a folder again, for {visible_path(path)} is to be in it"
+                    self._notes[folder] = f"is a folder again, for {visible(path)} is to be in it"
 
     def reversal(self, commits: tuple[Commit, ...], gone: tuple[Commit, ...]) -> Reversal:
         """All that came out."""
         notes = [f"{one.short} ({one.subject}) was taken back already." for one in gone]
-        notes += [f"{visible_path(path)} {note}." for path, note in sorted(self._notes.items())]
+        notes += [f"{visible(path)} {note}." for path, note in sorted(self._notes.items())]
         targets = {
             path: (self._ours[path], self._wanted[path])
             for path in sorted(self._wanted, key=os.fsencode)

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from snapshots.errors import StoreError
 from snapshots.format.private_key import HIDDEN, encoded, holds_private_key
-from snapshots.format.visible import visible_bytes
 from snapshots.merge.three_way import LABELS, Choice, ContentMerge, three_way
+from snapshots.visible import visible_bytes
 
 _MANY_LINES = 400
 """How many lines of conflicting hunks are shown."""

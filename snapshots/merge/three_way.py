@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from snapshots.format.metadata import Owners
 from snapshots.format.secret_text import PasswordMask, hidden
-from snapshots.format.visible import visible_bytes
 from snapshots.live.entry import Entry, Kind
+from snapshots.visible import visible_bytes
 
 _T = TypeVar("_T")
 _ACL = "system.posix_acl_access"

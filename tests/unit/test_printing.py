@@ -1,24 +1,9 @@
-"""What reaches the terminal is clean."""
+"""The diff of a file."""
 
 from __future__ import annotations
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from snapshots.live.entry import Entry, Kind
 from wizard.changes.file import file_diff
-from wizard.console import LONGEST, clean
-
-
-@given(st.text())
-def test_no_line_moves_the_cursor_or_floods(text: str) -> None:
-    shown = clean(text)
-    assert all(ch == "\t" or ch.isprintable() for ch in shown)
-    assert len(shown) <= LONGEST + 6
-
-
-def test_colours_are_taken_out_whole() -> None:
-    assert clean("\x1b[31mred\x1b[0m \x1b]0;title\x07plain") == "red plain"
 
 
 def entry(content: bytes, mode: int = 0o644) -> Entry:

@@ -16,6 +16,7 @@ from snapshots.merge.accounts import database
 from snapshots.merge.held import HeldFile
 from snapshots.merge.path_merge import merge_path
 from snapshots.merge.three_way import Choice, EntryMerge
+from snapshots.visible import visible
 from wizard.changes.gate import FileGate
 from wizard.errors import ChangeError, GateError, HostError, StaleError
 from wizard.model.claim import Claim
@@ -333,7 +334,7 @@ def file_diff(path: str, before: Entry | None, after: Entry | None) -> str:
         return f"{heading}\n{instead}"
     mask = PasswordMask(path)
     lines = difflib.unified_diff(_lines(before, mask), _lines(after, mask), *names, lineterm="")
-    text = "\n".join(_visible(line) for line in lines)
+    text = "\n".join(visible(line, keep="\t") for line in lines)
     return text or (heading if before != after else "")
 
 
@@ -347,11 +348,6 @@ def _lines(entry: Entry | None, mask: PasswordMask) -> list[str]:
     if lines and lines[-1] == "":
         return lines[:-1]
     return [*lines[:-1], lines[-1] + "\N{SYMBOL FOR END OF TEXT}"] if lines else lines
-
-
-def _visible(line: str) -> str:
-    """Escape sequences in a file must not reach the admin's terminal; tabs stay."""
-    return "".join(ch if ch == "\t" or ch.isprintable() else f"\\x{ord(ch):02x}" for ch in line)
 
 
 def _metadata(entry: Entry | None) -> str:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
+from snapshots.visible import visible
 from wizard.errors import WizardError
 
 _LONGEST = 120
-
-
-def printable(text: str) -> str:
-    """`text` on one line, without control characters (they could drive a terminal), cut at 120 characters."""
-    cleaned = "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text.strip())
-    return cleaned if len(cleaned) <= _LONGEST else cleaned[: _LONGEST - 3] + "..."
 
 
 def line_number(text: str, offset: int) -> int:
@@ -47,5 +42,5 @@ class EditError(WizardError):
 
     def __str__(self) -> str:
         where = "" if self.line is None else f"line {self.line}: "
-        shown = printable(self.text)
-        return f"{where}{printable(shown)}: {self.why}" if shown else f"{where}{self.why}"
+        shown = visible(self.text.strip(), _LONGEST)
+        return f"{where}{shown}: {self.why}" if shown else f"{where}{self.why}"

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from snapshots.format.secret_text import PasswordMask, hidden
-from snapshots.format.visible import visible_bytes
+from snapshots.visible import visible_bytes
 from wizard.changes.file import FileChange
 from wizard.engine.in_force import applied
 from wizard.model.plan import Plan

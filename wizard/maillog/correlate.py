@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
+from snapshots.visible import visible
 from wizard.maillog.delivery import Delivery, delivery
 from wizard.maillog.explain import word
 from wizard.maillog.follow import LogFollower
 from wizard.maillog.read import Logged
-from wizard.smtp.transcript import Line, clean
+from wizard.smtp.transcript import Line
 from wizard.system.host import Host
 from wizard.system.sockets import addresses, server_process
 
@@ -51,7 +52,7 @@ _USER = ("user=", "login=")
 class Matching:
     """Which lines of the log belong to the test. Pure."""
 
-    def __init__(self, user: str | None, shown: Callable[[str], str] = clean) -> None:
+    def __init__(self, user: str | None, shown: Callable[[str], str] = visible) -> None:
         self._user = user
         self._shown = shown
         self.pids: set[int] = set()
@@ -84,7 +85,7 @@ class Watch:
         host: Host,
         user: str | None,
         tell: Callable[[Seen], None],
-        shown: Callable[[str], str] = clean,
+        shown: Callable[[str], str] = visible,
     ) -> None:
         self._host = host
         self._tell = tell

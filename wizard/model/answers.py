@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from snapshots.visible import visible
 from wizard.errors import AnswersError
 from wizard.model.firewall_names import NAMES
 
@@ -120,7 +121,7 @@ def load(path: Path) -> Answers:
         ) from None
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise AnswersError(f"{_clean(str(path), 4096)}: cannot be read: {why}.") from error
+        raise AnswersError(f"{visible(str(path))}: cannot be read: {why}.") from error
     return parse(text, str(path))
 
 
@@ -206,7 +207,7 @@ def ending_id(value: str) -> str:
 class _Wrong(AnswersError):
     def __init__(self, name: str, text: str, section: str, key: str, why: str) -> None:
         where = f"{section}.{key}" if key else section
-        super().__init__(f"{name}, line {_line(text, section, key)}: {_clean(where)}: {why}.")
+        super().__init__(f"{name}, line {_line(text, section, key)}: {visible(where, 80)}: {why}.")
 
 
 def _section(name: str, text: str, section: str, values: dict[str, object]) -> _Section:
@@ -399,14 +400,10 @@ def _line(text: str, section: str, key: str) -> int:
     return 1
 
 
-def _clean(text: str, most: int = 80) -> str:
-    return "".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text)[:most]
-
-
 def _shown(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 200:
         return "so large a number"
-    return _clean(repr(value))
+    return visible(repr(value), 80)
 
 
 _Made = TypeVar("_Made", Answers, Listen, Auth, Test, Firewall)

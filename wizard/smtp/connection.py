@@ -14,10 +14,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from snapshots.visible import visible
 from wizard.certificates.peer_certificate import Certificate
 from wizard.errors import WizardError
 from wizard.smtp.server_trust import Trust
-from wizard.smtp.transcript import HOST_NAME, MASK, Layer, Transcript, clean, failure, mailbox
+from wizard.smtp.transcript import HOST_NAME, MASK, SHOWN_CHARACTERS, Layer, Transcript, failure, mailbox
 
 LINE_OCTETS = 8192  # a longer reply line is an attack or not SMTP at all (RFC 5321 section 4.5.3.1.5: 512)
 REPLY_LINES = 100  # sendmail's longest reply (EHLO, HELP) stays under 30
@@ -58,11 +59,11 @@ class Target:
                 raise ValueError(f"The {what} {port} is not between 1 and 65535.")
         if self.mechanism not in ("LOGIN", "PLAIN"):
             raise ValueError(
-                f"The mechanism {clean(self.mechanism, 40)} cannot be tested: use LOGIN or PLAIN, "
+                f"The mechanism {visible(self.mechanism, 40)} cannot be tested: use LOGIN or PLAIN, "
                 "saslauthd serves no other."
             )
         if self.family not in _FAMILIES:
-            raise ValueError(f"The address family {clean(self.family, 40)} is not any, ipv4 or ipv6.")
+            raise ValueError(f"The address family {visible(self.family, 40)} is not any, ipv4 or ipv6.")
         if not 0 < self.timeout <= 600 or not 0 < self.deadline <= 3600:
             raise ValueError("The timeout must be within 0 to 600 seconds, the deadline within 0 to 3600.")
         for address in filter(None, (self.send_to, self.sender)):
@@ -96,7 +97,7 @@ def _host(host: str) -> str:
     except UnicodeError:
         name = ""
     if len(name) > 253 or not re.fullmatch(HOST_NAME, name):
-        raise ValueError(f"{clean(host, 80)!r} is neither a host name nor an IP address.")
+        raise ValueError(f"{visible(host, 80)!r} is neither a host name nor an IP address.")
     return name
 
 
@@ -298,7 +299,7 @@ class Wire(smtplib.SMTP):
                 break
             if len(texts) >= REPLY_LINES:
                 raise self._broken(f"the server sent a reply of more than {REPLY_LINES} lines")
-        self.reply = Reply(codes.pop(), clean(" / ".join(shown)))
+        self.reply = Reply(codes.pop(), visible(" / ".join(shown), SHOWN_CHARACTERS))
         return self.reply.code, b"\n".join(texts)
 
     def finish(self) -> None:
@@ -330,7 +331,7 @@ class Wire(smtplib.SMTP):
                 raise self._broken("the server fell silent, no whole answer came in time") from None
             except OSError as error:
                 raise self._broken(
-                    f"the server broke the connection ({clean(error.strerror or 'reset')})"
+                    f"the server broke the connection ({visible(error.strerror or 'reset')})"
                 ) from None
             if not chunk:
                 if self._pending:
@@ -346,5 +347,5 @@ def why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, ssl.SSLError):
-        return f"no usable TLS was spoken ({clean(error.reason or 'broken off')})"
-    return clean((error.strerror if isinstance(error, OSError) else None) or str(error))
+        return f"no usable TLS was spoken ({visible(error.reason or 'broken off')})"
+    return visible((error.strerror if isinstance(error, OSError) else None) or str(error), SHOWN_CHARACTERS)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from snapshots.visible import visible
 from wizard.certificates.peer_certificate import Certificate, client_context, read, sent_chain, verdict
 from wizard.smtp import submission
 from wizard.smtp.connection import Deadline, Target, Wire, WireError, lookup, why
@@ -23,7 +24,6 @@ from wizard.smtp.transcript import (
     Layer,
     Line,
     Transcript,
-    clean,
     default_sender,
     failure,
     mailbox,
@@ -239,7 +239,7 @@ class _Conversation:
             self.addresses = found[:_ADDRESSES]
         self.layer = Layer.TCP
         for family, address in self.addresses:
-            where = f"{clean(str(address[0]))} port {address[1]}"
+            where = f"{visible(str(address[0]))} port {address[1]}"
             wire = Wire(self.transcript, self.deadline, target.timeout)
             try:
                 wire.dial(family, address)
@@ -294,7 +294,7 @@ class _Conversation:
             tls = wire.encrypt(client_context(verify=verify), self.target.name.split("%")[0])
         except ssl.SSLCertVerificationError as error:
             self.refusal, self.verified, self.certificate = error, False, None
-            self._note(f"A client that verifies stops here: {clean(error.verify_message.rstrip('.'))}.")
+            self._note(f"A client that verifies stops here: {visible(error.verify_message.rstrip('.'))}.")
             return False
         except (OSError, ValueError) as error:
             plain = ", perhaps the port speaks plain SMTP (no M=s)" if self.target.tls_on_connect else ""
@@ -317,7 +317,7 @@ class _Conversation:
     def _mistrust(self) -> str:
         if self.certificate and self.certificate.problem:
             return self.certificate.problem
-        return clean(self.refusal.verify_message.rstrip(".")) if self.refusal else "it was not verified"
+        return visible(self.refusal.verify_message.rstrip(".")) if self.refusal else "it was not verified"
 
     def _names(self, mechanisms: list[str]) -> str:
         return self.transcript.shown(" ".join(dict.fromkeys(mechanisms)))

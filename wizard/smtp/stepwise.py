@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from snapshots.visible import visible
 from wizard.certificates.peer_certificate import client_context, read, sent_chain
 from wizard.smtp.connection import Deadline, Target, Wire, WireError, lookup, why
 from wizard.smtp.login_test import Ends
@@ -18,7 +19,6 @@ from wizard.smtp.transcript import (
     Layer,
     Line,
     Transcript,
-    clean,
     default_sender,
     encode,
     failure,
@@ -164,7 +164,7 @@ class ByHand:
         try:
             tls = self._wire.encrypt(client_context(verify=verify), name.split("%")[0])
         except ssl.SSLCertVerificationError as error:
-            raise failure(Layer.CERTIFICATE, clean(error.verify_message)) from None
+            raise failure(Layer.CERTIFICATE, visible(error.verify_message)) from None
         except (ssl.SSLError, OSError) as error:
             raise WireError(f"the TLS handshake failed: {why(error)}") from None
         cipher, _, bits = tls.cipher() or ("?", "", 0)

@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Literal
 
 from wizard import log
+from snapshots.visible import visible
 from wizard.errors import WizardError
 from wizard.smtp import server_words
 
@@ -64,16 +65,6 @@ class Line:
     explanation: str = ""
 
 
-def clean(text: str, limit: int = SHOWN_CHARACTERS) -> str:
-    """`text` on one harmless line: unprintable characters as escapes (also bidi marks), cut after `limit`."""
-    shown = "".join(
-        c if c.isprintable() else f"\\x{ord(c):02x}" if ord(c) < 256 else f"\\u{ord(c):04x}" for c in text
-    )
-    return (
-        shown if len(shown) <= limit else f"{shown[:limit]} [... cut, {len(shown) - limit} characters more]"
-    )
-
-
 def encode(text: str) -> str:
     """Base64 of the UTF-8 of `text`, as AUTH wants it (howto 5.2.1)."""
     return base64.b64encode(text.encode()).decode()
@@ -93,7 +84,7 @@ def mailbox(address: str) -> str:
         hint = (
             "" if address.isascii() else " Non-ASCII addresses need SMTPUTF8, which sendmail on Debian lacks."
         )
-        raise ValueError(f"{clean(address, 80)} is not a mail address: write user@domain.{hint}")
+        raise ValueError(f"{visible(address, 80)} is not a mail address: write user@domain.{hint}")
     return address
 
 
@@ -161,7 +152,7 @@ class Transcript:
     def shown(self, said: bytes | str, cut: bool = False) -> str:
         """What came from the wire or the caller, masked and cleaned: the only way into any output."""
         raw = said.encode(errors="backslashreplace") if isinstance(said, str) else said
-        return clean(self._mask(raw, cut).decode(errors="backslashreplace"))
+        return visible(self._mask(raw, cut).decode(errors="backslashreplace"), SHOWN_CHARACTERS)
 
     def heard(self, raw: bytes, verb: str = "", cut: bool = False) -> str:
         """Record a line of the server, answering `verb`; `cut`: its end is missing. What may be shown of it."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wizard.certificates.peer_certificate import covers
 from wizard.smtp.login_test import Credentials, Target, converse
 from wizard.smtp.submission import message
-from wizard.smtp.transcript import Mask, Transcript, clean, default_sender, mailbox
+from wizard.smtp.transcript import Mask, Transcript, default_sender, mailbox
 
 PASSWORDS = st.text(string.ascii_letters + string.digits + "+/-é", min_size=8, max_size=30)
 
@@ -87,15 +87,6 @@ def test_default_sender(host: str, address: str) -> None:
 
 def test_message_lines_hold_no_line_ends() -> None:
     assert not any("\n" in line or "\r" in line for line in message("a@mx.test", "b@mx.test"))
-
-
-@given(st.text())
-def test_clean_leaves_only_printable_text_of_bounded_length(text: str) -> None:
-    shown = clean(text)
-    assert shown.isprintable()
-    assert len(shown) < 600
-    if text.isprintable() and len(text) <= 512:
-        assert shown == text
 
 
 @given(PASSWORDS, st.binary(max_size=40), st.binary(max_size=40))

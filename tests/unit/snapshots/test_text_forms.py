@@ -12,7 +12,6 @@ from snapshots.format import layout
 from snapshots.format.author import Author, author_from_environment
 from snapshots.format.message import compose, parse_commit
 from snapshots.format.metadata import Owners, parse_fields, parse_listing, render_fields, render_listing
-from snapshots.format.visible import one_line, visible, visible_bytes
 from snapshots.git.fast_import import raw_date
 from snapshots.live.entry import Entry, Kind
 
@@ -123,13 +122,6 @@ def test_the_author_is_the_admin_behind_the_login(environ: dict[str, str], name:
     assert author.email == f"{name.replace(' ', '')}@mail.example.test"
     assert author.name == name
     assert author.signature().count(b"<") == author.signature().count(b">") == 1
-
-
-def test_control_characters_are_shown_not_sent() -> None:
-    assert visible("a\tb\nc\x1b[2J\r\x9b\u202e") == "a\tb\nc\\x1b[2J\\x0d\\x9b\\u202e"
-    assert visible_bytes(b"\xff\x07") == "\\xff\\x07"
-    assert visible("\udcff") == "\\xff"
-    assert one_line("  a\n\tb\u2028c ", 4) == "a b "
 
 
 def test_dates_are_what_git_takes() -> None:
