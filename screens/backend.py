@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from snapshots.merge.three_way import Choice
     from snapshots.store import Commit, Store
     from wizard.certificates.peer_certificate import Certificate
-    from wizard.debug.login import Talked
+    from wizard.debug.login import ConversationResult
     from wizard.debug.saslauthd import Ended
     from wizard.engine.apply import Decide, Run
     from wizard.engine.in_force import Target
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from wizard.rollback.plan import Rollback
     from wizard.rollback.recovery import Recovery
     from wizard.rollback.rollback import RollbackRun
-    from wizard.smtp.stepwise import Move
+    from wizard.smtp.connection import Move
     from wizard.smtp.transcript import Credentials
     from wizard.system.host import Host
     from wizard.system.signals import Interrupt
@@ -206,7 +206,7 @@ class Machine:
         told: Callable[[Seen], None],
         enter: Callable[[Move, float | None], bool],
         ask: Callable[[Certificate, str], bool] | None = None,
-    ) -> Talked:
+    ) -> ConversationResult:
         """A conversation with this host, one command at a time; `enter` says whether the next one is sent, before the
         end; `ask` whether an untrusted certificate is accepted.
 
@@ -216,7 +216,7 @@ class Machine:
         from wizard.engine.temporary import ForAWhile
         from wizard.maillog.watched_login import target_of
 
-        def converse(address: str, end: float | None) -> Talked:
+        def converse(address: str, end: float | None) -> ConversationResult:
             target = replace(asked, host=address)
             return talk(
                 *(self.host, target, request.credentials, told, lambda move: enter(move, end)),

@@ -161,7 +161,7 @@ connection drops or msa-wizard is killed, everything is restored.
 
     def on_job_ended(self, message: JobEnded) -> None:
         """The result; everything is restored by now."""
-        from wizard.debug.login import Talked
+        from wizard.debug.login import ConversationResult
 
         self._waits = None
         self.query_one(ExplainedLines).add_output(self.wizard.desk.taken())
@@ -172,10 +172,10 @@ connection drops or msa-wizard is killed, everything is restored.
                 self.say(f"✗ {clean(str(error))}")
             case JobEnded(error=Exception() as error):
                 self.say(f"✗ {sentence(error)}")
-            case JobEnded(result=Talked() as result) if result.accepted and not result.problem:
+            case JobEnded(result=ConversationResult() as result) if result.accepted and not result.problem:
                 delivery = f" {clean(result.delivery.says)}" if result.delivery else ""
                 self.say(f"✓ The login was accepted (235).{delivery}")
-            case JobEnded(result=Talked() as result):
+            case JobEnded(result=ConversationResult() as result):
                 self.say(f"✗ {clean(result.problem) or 'It ended before the login was accepted.'}")
         if self._leave:
             self.query_one("#password", Input).clear()

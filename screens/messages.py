@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from wizard.model.events import Event
     from wizard.model.plan import Ending, Plan, Step
     from wizard.rollback.plan import Rollback
-    from wizard.smtp.stepwise import Move
+    from wizard.smtp.connection import Move
 
 
 @dataclass

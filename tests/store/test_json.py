@@ -21,7 +21,7 @@ from wizard.changes import FileChange
 from wizard.cli import debug_login
 from wizard.cli.debug import Login
 from wizard.client_settings import ClientSettings
-from wizard.debug.login import Talked
+from wizard.debug.login import ConversationResult
 from wizard.maillog.correlate import Seen
 from wizard.maillog.delivery import delivery
 from wizard.maillog.read import Logged
@@ -158,7 +158,9 @@ def test_saslauthd_in_debug_mode() -> None:
 
 def test_a_login_by_hand(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [Logged(0.0, "sm-mta", 1, f"{ID}: to=<bob@mx.test>, stat=Sent (ok)")]
-    monkeypatch.setattr(debug_login, "talk", lambda *_args, **_more: Talked(True, "", delivery(ID, lines)))
+    monkeypatch.setattr(
+        debug_login, "talk", lambda *_args, **_more: ConversationResult(True, "", delivery(ID, lines))
+    )
     arguments = generate.commands()["debug login"].parse_args(["--user", "alice", "--json", "--yes"])
     terminal = debug_login._Terminal(arguments, None, None)  # type: ignore[arg-type]
     terminal._tell(Seen(1.5, "log", "a line", "what it means"))

@@ -62,8 +62,8 @@ from wizard.maillog.correlate import Seen
 from wizard.model.facts import COMMON_KEY, SERVER_CERT, Facts
 from wizard.model.plan import Check, Sign
 from wizard.rollback.plan import Rollback, Wanted
+from wizard.smtp.connection import Move
 from wizard.smtp.login_test import Finding, Result
-from wizard.smtp.stepwise import Move
 from wizard.smtp.transcript import Credentials
 from wizard.steps import STEPS
 from wizard.steps.preflight import checks

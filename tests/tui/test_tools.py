@@ -25,16 +25,15 @@ from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
 from wizard.certificates.peer_certificate import Certificate
-from wizard.debug.login import Talked, talk
+from wizard.debug.login import ConversationResult, talk
 from wizard.debug.saslauthd import Ended
 from wizard.errors import HostError
 from wizard.maillog.correlate import Seen
 from wizard.maillog.outside_login import Outside, verdict
 from wizard.maillog.read import Logged
 from wizard.model.plan import Check, Sign, Step
-from wizard.smtp.connection import Target
+from wizard.smtp.connection import Move, Target
 from wizard.smtp.server_trust import Trust
-from wizard.smtp.stepwise import Move
 from wizard.smtp.transcript import Credentials, encode
 from wizard.troubleshoot.verdict import Verdict, judge
 
@@ -76,7 +75,7 @@ class Tools(Bench):
         told: Callable[[Seen], None],
         enter: Callable[[Move, float | None], bool],
         ask: Callable[[Certificate, str], bool] | None = None,
-    ) -> Talked:
+    ) -> ConversationResult:
         """The real conversation, with the scripted server."""
         end = None if request.encrypted else time.monotonic() + self.seconds
         target = Target(

@@ -22,8 +22,8 @@ from wizard.gather.host import look
 from wizard.maillog.correlate import Seen
 from wizard.maillog.watched_login import target_of
 from wizard.render import as_json
+from wizard.smtp.connection import Move
 from wizard.smtp.login_test import Credentials, Target
-from wizard.smtp.stepwise import Move
 from wizard.system.host import Host
 from wizard.system.signals import Interrupt
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wizard.maillog.correlate import WITHIN as FOLLOWED
 from wizard.maillog.correlate import Seen, Watch
 from wizard.maillog.delivery import Delivery
-from wizard.smtp.login_test import Credentials, Line, Target
-from wizard.smtp.stepwise import ByHand, Move
-from wizard.smtp.transcript import Transcript
+from wizard.smtp.connection import Move, Target
+from wizard.smtp.stepwise import converse
+from wizard.smtp.transcript import Credentials, Line, Transcript
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ _LOG_WAIT = 0.6
 
 
 @dataclass(frozen=True)
-class Talked:
+class ConversationResult:
     """What came of a conversation by hand."""
 
     accepted: bool
@@ -42,26 +41,30 @@ def talk(
     enter: Callable[[Move], bool],
     *,
     encrypted: bool,
-) -> Talked:
+) -> ConversationResult:
     """Hold the conversation, each move once `enter` lets it; the mail log's lines of it come to `told`, too.
 
     Raises ValueError for a sender that is none."""
-    made: Delivery | None = None
+    delivery: Delivery | None = None
     shown = Transcript(credentials, None).shown
-    with ExitStack() as stack:
-        watch = stack.enter_context(
-            Watch(host, credentials.user, lambda item: told(item) if item.who == "log" else None, shown)
-        )
+
+    def log_alone(item: Seen) -> None:
+        if item.who == "log":
+            told(item)
+
+    with Watch(host, credentials.user, log_alone, shown) as watch:
 
         def line(item: Line) -> None:
             watch.line(item)
             told(Seen(time.time(), item.who, item.text, item.explanation))
 
-        hand = ByHand(target, credentials, line, watch.connected, encrypted=encrypted)
-        stack.callback(hand.close)
-        while hand.next is not None and enter(hand.next):
-            hand.go()
+        def before(move: Move) -> bool:
             time.sleep(_LOG_WAIT)
-        if hand.queue_id:
-            made = watch.delivery(hand.queue_id, FOLLOWED)
-    return Talked(hand.accepted, hand.problem, made)
+            return enter(move)
+
+        result = converse(target, credentials, before, line, watch.connected, encrypted=encrypted)
+        if result.queue_id:
+            delivery = watch.delivery(result.queue_id, FOLLOWED)
+        else:
+            time.sleep(_LOG_WAIT)
+    return ConversationResult(result.accepted, result.problem, delivery)

@@ -15,7 +15,7 @@ from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Change
 from wizard.sendmail import cf as sendmail_cf
-from wizard.smtp.greeting import greeting
+from wizard.smtp.own_listener import greeting
 from wizard.system import delayed_script as timer
 
 NAME = "debug-plain-login"

@@ -31,7 +31,7 @@ FRESH = 0.5
 ROUNDS = 3
 """How often a step may find more to do after its changes: update_auth first makes the file that is then edited."""
 
-AHEAD = ("pexpect", "wizard.smtp.submission", "wizard.smtp.login_test")
+AHEAD = ("pexpect", "wizard.smtp.session", "wizard.smtp.login_test")
 """Loaded while the first change's commands run, for the last steps: a fifth of a second."""
 
 Decide = Callable[[Step, Plan], bool]

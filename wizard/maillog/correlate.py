@@ -23,7 +23,7 @@ from wizard.system.sockets import addresses, server_process
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from wizard.smtp.login_test import Ends
+    from wizard.smtp.connection import Ends
 
 WITHIN = 30.0
 """Seconds that a message is followed, unless the admin says otherwise."""

@@ -11,6 +11,8 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -112,6 +114,22 @@ class Reply:
         return f"{self.code} {self.text}".strip()
 
 
+@dataclass(frozen=True)
+class Move:
+    """What is sent next, as it may be shown, and what for."""
+
+    shown: str
+    why: str
+
+
+Ends = tuple[tuple[str, int], tuple[str, int]]
+"""Address and port of a connection's two ends, the client's first."""
+
+
+class Stopped(WizardError):
+    """Somebody ended the conversation before its next move."""
+
+
 class WireError(WizardError):
     """The connection broke, fell silent, or carries no SMTP; the message is a clause: "the server ..."."""
 
@@ -164,26 +182,38 @@ class Wire(smtplib.SMTP):
 
     ehlo_msg = "EHLO"
 
-    def __init__(self, transcript: Transcript, deadline: Deadline, patience: float) -> None:
+    def __init__(
+        self,
+        transcript: Transcript,
+        deadline: Deadline,
+        patience: float,
+        before: Callable[[Move], bool] = lambda _: True,
+    ) -> None:
         super().__init__(local_hostname="localhost", timeout=patience)
         self._transcript, self._deadline, self._patience = transcript, deadline, patience
         self._pending, self._verb = b"", ""
+        self._before = before
         self._admitted = False
         self.reply = Reply(0, "")
+        self.peer = ""
+        """The address of the server, as the kernel knows it."""
 
-    def dial(self, family: int, address: tuple[Any, ...]) -> None:
-        """Opens the TCP connection. Raises OSError."""
+    def dial(self, family: int, address: tuple[Any, ...]) -> Ends:
+        """Open the TCP connection. Raises OSError."""
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.settimeout(self._deadline.within(self._patience).left())
             sock.connect(address)
+            near, far = sock.getsockname(), sock.getpeername()
         except BaseException:
             sock.close()
             raise
         self.sock = sock
         # An address literal (RFC 5321 section 4.1.3) is always true and costs no look-up.
-        own = str(sock.getsockname()[0]).split("%")[0]
+        own = str(near[0]).split("%")[0]
         self.local_hostname = f"[IPv6:{own}]" if ":" in own else f"[{own}]"
+        self.peer = str(far[0])
+        return (near[0], near[1]), (far[0], far[1])
 
     def encrypt(self, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
         """The TLS handshake; what was said in clear is forgotten (RFC 3207). Raises OSError, WireError."""
@@ -203,11 +233,6 @@ class Wire(smtplib.SMTP):
             self.close()
             raise
         return tls
-
-    @property
-    def peer(self) -> str:
-        """The address of the server, as the kernel knows it."""
-        return str(self.sock.getpeername()[0]) if self.sock is not None else ""
 
     @property
     def fingerprint(self) -> str:
@@ -245,15 +270,24 @@ class Wire(smtplib.SMTP):
         a server alone that was admitted. Raises WireError."""
         if re.search(r"[\r\n\0]", text):
             raise ValueError("An SMTP command cannot hold a line end or NUL.")
-        if shown is not None and MASK in shown:
-            if not self._admitted:
-                raise WireError("the password is kept back: nobody has looked whether the server may have it")
+        secret = shown is not None and MASK in shown
+        if secret and not self._admitted:
+            raise WireError("the password is kept back: nobody has looked whether the server may have it")
+        shown = self._transcript.shown(text) if shown is None else shown
+        self.announce(shown, explanation)
+        if secret:
             self._transcript.password_sent = True
-        self._verb = (shown or text).split(" ")[0].upper()
-        self._transcript.add("client", self._transcript.shown(text) if shown is None else shown, explanation)
+        self._verb = shown.split(" ")[0].upper()
+        self._transcript.add("client", shown, explanation)
         self.send(f"{text}\r\n")
         self.getreply()
         return self.reply
+
+    def announce(self, shown: str, explanation: str) -> None:
+        """Say what comes next. Raises Stopped where it is not to come: the connection is closed then."""
+        if not self._before(Move(shown, explanation)):
+            self.close()
+            raise Stopped("it was ended here")
 
     def hello(self) -> Reply:
         """EHLO; what it offers is in `esmtp_features`. Raises WireError."""
@@ -265,10 +299,12 @@ class Wire(smtplib.SMTP):
         return str(self.esmtp_features.get("auth", "")).upper().split()
 
     def putcmd(self, cmd: str, args: str = "") -> None:
-        """smtplib's own commands (EHLO), recorded."""
+        """EHLO, which smtplib itself sends: announced and recorded."""
+        text, explanation = f"{cmd} {args}".strip(), "who we are; the answer is what is offered"
+        self.announce(text, explanation)
         self._verb = cmd.upper()
-        self._transcript.add("client", f"{cmd} {args}".strip())
-        self.send(f"{cmd} {args}".strip() + "\r\n")
+        self._transcript.add("client", text, explanation)
+        self.send(f"{text}\r\n")
 
     def send(self, s: Any) -> None:
         """Sends octets; nothing is recorded or audited here, for they may be secret. Raises WireError."""
@@ -303,11 +339,12 @@ class Wire(smtplib.SMTP):
         return self.reply.code, b"\n".join(texts)
 
     def finish(self) -> None:
-        """QUIT where the connection still stands, then closes it."""
+        """QUIT where the connection is still open, then close it."""
         self._patience = min(self._patience, 5.0)
         try:
-            if self.sock is not None and self.reply.code != 421:
-                self.ask("QUIT")
+            with suppress(Stopped):
+                if self.sock is not None and self.reply.code != 421:
+                    self.ask("QUIT", explanation="the end")
         except WireError as error:
             self._transcript.add("note", f"No goodbye: {error}.")
         finally:

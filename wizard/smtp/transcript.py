@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from wizard import log
 from snapshots.visible import visible
+from wizard import log
 from wizard.errors import WizardError
 from wizard.smtp import server_words
 
@@ -243,11 +243,12 @@ class Layer(StrEnum):
 
 
 class Failure(WizardError):
-    """A conversation that ends here: the layer, the verdict, the SMTP code if there was one."""
+    """A conversation that ends here: the layer, a clause on what happened, the SMTP code if there was one. As text: a
+    sentence with the probable causes, and what to do."""
 
-    def __init__(self, layer: Layer, says: str, code: int | None = None) -> None:
+    def __init__(self, layer: Layer, clause: str, code: int | None, says: str) -> None:
         super().__init__(says)
-        self.layer, self.says, self.code = layer, says, code
+        self.layer, self.clause, self.code = layer, clause, code
 
 
 _RATE_LIMIT = (
@@ -307,10 +308,8 @@ _HEADLINES = {
 }
 
 
-def failure(layer: Layer, what: str, code: int | None = None) -> Failure:
-    """The failure of a layer: what happened (safe to show), the probable causes, what to do."""
-    return Failure(
-        layer,
-        f"{_HEADLINES[layer]}: {what.rstrip('.')}. {_RATE_LIMIT if code == 421 else _CAUSES[layer]}",
-        code,
-    )
+def failure(layer: Layer, clause: str, code: int | None = None) -> Failure:
+    """The failure of a layer; `clause` says what happened, safe to show."""
+    clause = clause.rstrip(".")
+    causes = _RATE_LIMIT if code == 421 else _CAUSES[layer]
+    return Failure(layer, clause, code, f"{_HEADLINES[layer]}: {clause}. {causes}")

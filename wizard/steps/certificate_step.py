@@ -22,7 +22,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail.tls_files import TlsFiles
-from wizard.smtp.presented import presented
+from wizard.smtp.own_listener import presented
 from wizard.steps.restart import Restart
 from wizard.system.host import Host
 

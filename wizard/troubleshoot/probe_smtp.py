@@ -3,15 +3,14 @@ sendmail's rate limits (docs/debian.md section sendmail)."""
 
 from __future__ import annotations
 
-import socket
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from wizard.certificates.peer_certificate import Certificate, client_context, read, sent_chain
+from wizard.certificates.peer_certificate import Certificate
 from wizard.sendmail.cf import Daemon
-from wizard.smtp import submission
-from wizard.smtp.connection import Deadline, Wire, WireError, why
+from wizard.smtp.connection import Deadline
 from wizard.smtp.server_trust import Trust
+from wizard.smtp.session import Address, SubmissionSession, literal
 from wizard.smtp.transcript import Credentials, Failure, Transcript
 from wizard.smtp.transcript import Layer as SmtpLayer
 from wizard.troubleshoot.model import Layer
@@ -20,6 +19,14 @@ TIMEOUT = 30.0
 """Seconds for one answer: greet_pause and name look-ups make a healthy server slow."""
 DEADLINE = 60.0
 """Seconds for the whole conversation."""
+_LAYERS = {
+    SmtpLayer.TCP: Layer.LISTENER,
+    SmtpLayer.GREETING: Layer.GREETING,
+    SmtpLayer.STARTTLS: Layer.STARTTLS,
+    SmtpLayer.AUTH_OFFER: Layer.AUTH_OFFER,
+    SmtpLayer.CERTIFICATE: Layer.CERTIFICATE,
+}
+"""Where a session failed before a login; after that it is the account."""
 
 
 @dataclass(frozen=True)
@@ -75,111 +82,61 @@ def converse(
     lets the password go."""
     began = time.monotonic()
     transcript = Transcript(credentials, None)
-    talk = _Talk(daemon, name, credentials, transcript, timeout)
-    talk.trust = trust or Trust()
+    session = SubmissionSession(transcript, Deadline(DEADLINE), timeout)
+    offered, mail_before_auth = list[str](), ""
+    stopped: Layer | None = None
+    clause, judged = "", True
     try:
-        talk.hold()
-    except (OSError, ValueError, WireError) as error:
-        talk.so_far = replace(talk.so_far, stopped=talk.layer, why=why(error))
+        with session:
+            session.connect(_addresses(daemon))
+            session.open(daemon.tls_on_connect, lambda: session.encrypt(name))
+            offered = session.wire.mechanisms()
+            if is_submission(daemon):
+                finding = session.mail_before_auth()
+                mail_before_auth = finding.state if finding else ""
+                mechanism = session.mechanism(("LOGIN", "PLAIN"))
+                if credentials is not None:
+                    unknown = "it is not this host's own, as far as can be told"
+                    session.wire.admit(trust or Trust(), unknown, None)
+                    session.authenticate(credentials, mechanism)
     except Failure as stop:
-        judged = stop.layer is not SmtpLayer.LOGIN
-        talk.so_far = replace(talk.so_far, stopped=talk.layer, why=str(stop), judged=judged)
-    finally:
-        talk.wire.finish()
+        stopped = _LAYERS[stop.layer] if session.accepted is None else Layer.ACCOUNT
+        clause, judged = stop.clause, stop.layer is not SmtpLayer.LOGIN
+    certificate, unreadable = _certificate(session, name)
     signs = {"server": "<", "client": ">"}
-    lines = tuple(f"{signs.get(line.who, '#')} {line.text}" for line in transcript.lines)
-    return replace(talk.so_far, transcript=lines, seconds=time.monotonic() - began)
+    return Conversation(
+        daemon,
+        str(session.address[1][0]) if session.address else daemon.reachable_at,
+        stopped,
+        clause,
+        str(session.greeting) if session.greeting.code else "",
+        session.greeting.code,
+        session.features,
+        tuple(session.clear),
+        tuple(offered),
+        session.tls,
+        certificate,
+        unreadable,
+        mail_before_auth,
+        session.accepted,
+        judged,
+        tuple(f"{signs.get(line.who, '#')} {line.text}" for line in transcript.lines),
+        time.monotonic() - began,
+    )
 
 
-class _Talk:
-    def __init__(
-        self,
-        daemon: Daemon,
-        name: str,
-        credentials: Credentials | None,
-        transcript: Transcript,
-        timeout: float,
-    ) -> None:
-        self.daemon, self.name, self.credentials = daemon, name, credentials
-        self.transcript = transcript
-        self.wire = Wire(transcript, Deadline(DEADLINE), timeout)
-        self.layer = Layer.LISTENER
-        self.trust = Trust()
-        self.so_far = Conversation(daemon, daemon.reachable_at)
+def _addresses(daemon: Daemon) -> list[Address]:
+    """Where the daemon is reached: `inet6` alone serves IPv4 as well, unless net.ipv6.bindv6only says otherwise."""
+    both = daemon.family == "inet6" and daemon.reachable_at == "127.0.0.1"
+    return [literal(host, daemon.port) for host in (daemon.reachable_at, *(["::1"] if both else []))]
 
-    def hold(self) -> None:
-        """All of it, in order. Raises OSError, ValueError, WireError, Failure."""
-        self._dial()
-        if self.daemon.tls_on_connect:
-            self.layer = Layer.STARTTLS
-            self._encrypt()
-            self._greeted()
-        else:
-            self._greeted()
-            self._clear()
-            self.layer = Layer.STARTTLS
-            if "starttls" not in self.so_far.features:
-                raise WireError("STARTTLS is not offered")
-            if self.wire.ask("STARTTLS").code != 220:
-                raise WireError(f"STARTTLS got {self.wire.reply}")
-            self._encrypt()
-            if self.wire.hello().code != 250:
-                raise WireError(f"EHLO under TLS got {self.wire.reply}")
-        self.so_far = replace(self.so_far, offered=tuple(self.wire.mechanisms()))
-        self._submission()
 
-    def _dial(self) -> None:
-        family = socket.AF_INET6 if ":" in self.daemon.reachable_at else socket.AF_INET
-        try:
-            self.wire.dial(family, (self.daemon.reachable_at, self.daemon.port))
-        except OSError:
-            # `inet6` alone serves IPv4 as well, unless net.ipv6.bindv6only says otherwise.
-            if self.daemon.family != "inet6" or self.daemon.reachable_at != "127.0.0.1":
-                raise
-            self.wire.dial(socket.AF_INET6, ("::1", self.daemon.port))
-            self.so_far = replace(self.so_far, address="::1")
-
-    def _greeted(self) -> None:
-        self.layer = Layer.GREETING
-        code, _ = self.wire.getreply()
-        self.so_far = replace(self.so_far, code=code, greeting=str(self.wire.reply))
-        if code != 220:
-            raise WireError(f"it greets with {self.wire.reply}")
-        if self.wire.hello().code != 250:
-            raise WireError(f"EHLO got {self.wire.reply}")
-        self.so_far = replace(self.so_far, features=frozenset(self.wire.esmtp_features))
-
-    def _clear(self) -> None:
-        self.so_far = replace(self.so_far, clear=tuple(self.wire.mechanisms()))
-
-    def _encrypt(self) -> None:
-        tls = self.wire.encrypt(client_context(verify=False), self.name)
-        cipher, _, bits = tls.cipher() or ("?", "", 0)
-        self.so_far = replace(self.so_far, tls=f"{tls.version()} {cipher} {bits} bits")
-        try:
-            seen = read(sent_chain(tls), self.name, None, False, self.transcript.shown)
-            self.so_far = replace(self.so_far, certificate=seen)
-        except ValueError as error:
-            self.so_far = replace(self.so_far, unreadable=str(error))
-
-    def _submission(self) -> None:
-        if not is_submission(self.daemon):
-            return
-        self.layer = Layer.AUTH_OFFER
-        finding = submission.mail_before_auth(self.wire, encrypted=True)
-        self.so_far = replace(self.so_far, mail_before_auth=finding.state if finding else "")
-        mechanism = next((name for name in ("LOGIN", "PLAIN") if name in self.so_far.offered), None)
-        if mechanism is None:
-            raise WireError(f"under TLS it offers {' '.join(self.so_far.offered) or 'no AUTH at all'}")
-        if self.credentials is None:
-            return
-        self.layer = Layer.CERTIFICATE
-        self.wire.admit(self.trust, "it is not this host's own, as far as can be told", None)
-        self.layer = Layer.ACCOUNT
-        self.so_far = replace(self.so_far, login=False)
-        shown = self.transcript.shown(self.credentials.user)
-        submission.authenticate(self.wire, self.credentials, mechanism, shown)
-        self.so_far = replace(self.so_far, login=True)
+def _certificate(session: SubmissionSession, name: str) -> tuple[Certificate | None, str]:
+    """What was presented, or why it cannot be read."""
+    try:
+        return (session.certificate(name) if session.chain else None), ""
+    except ValueError as error:
+        return None, str(error)
 
 
 def is_submission(daemon: Daemon) -> bool:

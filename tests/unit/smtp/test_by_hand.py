@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
-from wizard.smtp.connection import Target
+from wizard.smtp.connection import Move, Target
 from wizard.smtp.server_trust import Trust
-from wizard.smtp.stepwise import ByHand
+from wizard.smtp.stepwise import StepwiseResult, converse
 from wizard.smtp.transcript import Credentials, Line, encode
 
 
 def held(
-    script: Script, *, encrypted: bool = True, send_to: str | None = None, trust: Trust | None = None
-) -> tuple[ByHand, list[Line], list[str]]:
-    """A conversation to its end: it, what was told, and each move as it was shown."""
+    script: Script,
+    *,
+    encrypted: bool = True,
+    send_to: str | None = None,
+    trust: Trust | None = None,
+    moves: int = 99,
+) -> tuple[StepwiseResult, list[Line], list[str]]:
+    """A conversation to its end, or of so many moves: its result, the lines, and each move as it was shown."""
     lines: list[Line] = []
+    shown: list[str] = []
     with serving(script) as port:
         own = Trust(accepted=print_of(script.certificate)) if script.certificate else Trust()
         target = Target(
             host="127.0.0.1", server_name="mx.test", port=port, send_to=send_to, trust=trust or own
         )
-        hand = ByHand(target, Credentials(USER, PASSWORD), lines.append, encrypted=encrypted)
-        shown = []
-        assert script.connections == 0
-        while hand.next is not None:
-            shown.append(hand.next.shown)
-            hand.go()
-        hand.close()
-    return hand, lines, shown
+
+        def enter(move: Move) -> bool:
+            assert script.connections == min(len(shown), 1)
+            shown.append(move.shown)
+            return len(shown) <= moves
+
+        result = converse(target, Credentials(USER, PASSWORD), enter, lines.append, encrypted=encrypted)
+    return result, lines, shown
 
 
 def test_each_command_is_shown_before_it_is_sent(bare_certificate: Path) -> None:
-    hand, lines, shown = held(Script(bare_certificate), send_to="bob@x.test")
-    assert hand.accepted
-    assert hand.problem == ""
+    result, lines, shown = held(Script(bare_certificate), send_to="bob@x.test")
+    assert result.accepted
+    assert result.problem == ""
     assert [item.split(" ")[0] for item in shown] == [
         "(connect", "EHLO", "STARTTLS", "EHLO", "AUTH", encode(USER), "********", "MAIL", "RCPT", "DATA", "(the", "QUIT",
     ]  # fmt: skip
@@ -48,16 +55,16 @@ def test_each_command_is_shown_before_it_is_sent(bare_certificate: Path) -> None
 
 def test_without_tls_where_it_is_offered() -> None:
     script = Script(clear_auth="LOGIN PLAIN", offers_starttls=False)
-    hand, _, shown = held(script, encrypted=False)
-    assert hand.accepted
+    result, _, shown = held(script, encrypted=False)
+    assert result.accepted
     assert "STARTTLS" not in shown
     assert encode(PASSWORD) not in shown
 
 
 def test_a_refused_login_ends_with_quit(bare_certificate: Path) -> None:
-    hand, lines, shown = held(Script(bare_certificate, login=(USER, "another")), send_to="bob@x.test")
-    assert not hand.accepted
-    assert "the password got 535" in hand.problem
+    result, lines, shown = held(Script(bare_certificate, login=(USER, "another")), send_to="bob@x.test")
+    assert not result.accepted
+    assert "AUTH LOGIN got 535" in result.problem
     assert shown[-1] == "QUIT"
     assert not any(item.text.startswith("MAIL") for item in lines)
 
@@ -66,23 +73,49 @@ def test_a_server_that_offers_no_login_in_clear() -> None:
     script = Script(
         offers_starttls=False, replies={"AUTH": b"504 5.3.3 AUTH mechanism LOGIN not available\r\n"}
     )
-    hand, _, shown = held(script, encrypted=False)
-    assert "AUTH LOGIN got 504" in hand.problem
+    result, _, shown = held(script, encrypted=False)
+    assert "AUTH LOGIN got 504" in result.problem
     assert encode(USER) not in shown
 
 
 def test_nothing_listens() -> None:
-    hand = ByHand(Target(host="127.0.0.1", port=1), Credentials(USER, PASSWORD), lambda _: None)
-    hand.go()
-    assert hand.next is None
-    assert "no connection to 127.0.0.1 port 1" in hand.problem
+    result = converse(
+        Target(host="127.0.0.1", port=1), Credentials(USER, PASSWORD), lambda _: True, lambda _: None
+    )
+    assert "No connection: 127.0.0.1 port 1" in result.problem
+
+
+def test_every_address_of_a_name_is_tried(bare_certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 1, 0, 0)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1)),
+    ]
+
+    def getaddrinfo(_host: str, port: int, *_: object) -> list[tuple[object, ...]]:
+        return [(*item[:4], (item[4][0], port, *item[4][2:])) for item in both]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    result, lines, _ = held(Script(bare_certificate))
+    assert result.accepted
+    assert any(item.text.startswith("No connection to ::1") for item in lines)
+
+
+@pytest.mark.parametrize(("moves", "last"), [(0, "(connect"), (2, "STARTTLS"), (6, "********")])
+def test_it_ends_where_the_admin_ends_it(moves: int, last: str, bare_certificate: Path) -> None:
+    script = Script(bare_certificate)
+    result, _, shown = held(script, moves=moves)
+    assert (result.accepted, result.problem) == (False, "")
+    assert shown[-1].startswith(last)
+    assert len(shown) == moves + 1
+    assert encode(PASSWORD) not in script.said
+    assert "QUIT" not in script.said
 
 
 @pytest.mark.parametrize("greeting", [b"554 no\r\n", None])
 def test_a_greeting_that_is_none(greeting: bytes | None, bare_certificate: Path) -> None:
-    hand, _, _ = held(Script(bare_certificate, greeting=greeting))
-    assert not hand.accepted
-    assert hand.problem
+    result, _, _ = held(Script(bare_certificate, greeting=greeting))
+    assert not result.accepted
+    assert result.problem
 
 
 def test_no_password_to_a_server_that_is_not_trusted(bare_certificate: Path) -> None:
@@ -92,26 +125,26 @@ def test_no_password_to_a_server_that_is_not_trusted(bare_certificate: Path) -> 
         (pinned, "systemctl restart sendmail"),
     ):
         script = Script(bare_certificate)
-        hand, _, _ = held(script, trust=trust)
-        assert not hand.accepted
-        assert words in hand.problem
-        assert "no password was sent" in hand.problem
+        result, _, _ = held(script, trust=trust)
+        assert not result.accepted
+        assert words in result.problem
+        assert "no password was sent" in result.problem
         assert not any(said.startswith("AUTH") for said in script.said)
     script = Script(bare_certificate)
-    hand, _, _ = held(script, trust=Trust(store_alone=True))
-    assert "not trusted" in hand.problem
+    result, _, _ = held(script, trust=Trust(store_alone=True))
+    assert "not trusted" in result.problem
     assert not any(said.startswith("AUTH") for said in script.said)
 
 
 def test_this_hosts_own_certificate_is_enough(bare_certificate: Path) -> None:
-    hand, _, _ = held(
+    result, _, _ = held(
         Script(bare_certificate), trust=Trust(pins=frozenset({print_of(bare_certificate)}), file="x")
     )
-    assert hand.accepted
+    assert result.accepted
 
 
 def test_stripped_starttls_gets_no_password() -> None:
     script = Script(offers_starttls=False, clear_auth="LOGIN PLAIN", starttls=b"502 no\r\n")
-    hand, _, _ = held(script)
-    assert not hand.accepted
+    result, _, _ = held(script)
+    assert not result.accepted
     assert not any(said.startswith("AUTH") for said in script.said)

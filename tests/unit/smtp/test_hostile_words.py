@@ -23,7 +23,7 @@ from wizard.smtp.connection import Target
 from wizard.smtp.login_test import Line, converse
 from wizard.smtp.server_trust import Trust
 from wizard.smtp.server_words import HIDDEN, words
-from wizard.smtp.stepwise import ByHand
+from wizard.smtp.stepwise import converse as by_hand
 from wizard.smtp.transcript import Credentials
 from wizard.troubleshoot.probe_smtp import converse as troubleshoot
 
@@ -121,16 +121,12 @@ def test_by_hand_and_troubleshoot(name: str, bare_certificate: Path) -> None:
         live: list[Line] = []
         trust = Trust(accepted=print_of(bare_certificate))
         with serving(script) as port:
-            hand = ByHand(
-                Target("127.0.0.1", port, timeout=5, trust=trust), Credentials(USER, PASSWORD), live.append
-            )
-            while hand.next is not None:
-                hand.go()
-            hand.close()
+            target = Target("127.0.0.1", port, timeout=5, trust=trust)
+            result = by_hand(target, Credentials(USER, PASSWORD), lambda _: True, live.append)
             daemon = Daemon("MSP", "inet", "", port, "a")
             talk = troubleshoot(daemon, "mx.test", Credentials(USER, PASSWORD), 5, trust)
         own_words_alone(live)
-        no_trace(repr(live) + hand.problem)
+        no_trace(repr(live) + result.problem)
         assert talk.login is not None
         no_trace(repr(talk))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wizard.certificates.peer_certificate import covers
 from wizard.smtp.login_test import Credentials, Target, converse
-from wizard.smtp.submission import message
+from wizard.smtp.session import message
 from wizard.smtp.transcript import Mask, Transcript, default_sender, mailbox
 
 PASSWORDS = st.text(string.ascii_letters + string.digits + "+/-é", min_size=8, max_size=30)

@@ -1,0 +1,296 @@
+"""One session with a submission server, the same for all who hold one: `test`, `debug login`, troubleshooting, and the
+questions that are put to this host's own sendmail (howto 5.2.2 and 5.2.4)."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from email.utils import formatdate, make_msgid
+from typing import TYPE_CHECKING, Any, Self
+
+from snapshots.visible import visible
+from templates import render
+from wizard.certificates.peer_certificate import Certificate, client_context, read, sent_chain
+from wizard.smtp.connection import (
+    Deadline,
+    Ends,
+    Move,
+    Reply,
+    Target,
+    Wire,
+    WireError,
+    lookup,
+    why,
+)
+from wizard.smtp.transcript import (
+    MASK,
+    Credentials,
+    Finding,
+    Layer,
+    Transcript,
+    default_sender,
+    encode,
+    failure,
+    mailbox,
+)
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+Address = tuple[int, tuple[Any, ...]]
+"""Family and socket address."""
+_ADDRESSES = 4  # tried of one name
+_NOT_OFFERED = (500, 502, 503, 504, 534)  # RFC 4954 section 6; sendmail says 504 and 503
+_WANTS_TLS = (530, 538)
+_BEFORE = "before it had the password"
+_AFTER = "and did not judge the password"
+_COMMAND_CHARACTERS = 500  # RFC 4954 section 4: a longer initial response must wait for the 334
+
+
+def addresses(target: Target, deadline: Deadline) -> list[Address]:
+    """The addresses of the target's name that are tried. Raises Failure."""
+    try:
+        within = deadline.within(target.timeout)
+        return lookup(target.host, target.port, target.family_number, within)[:_ADDRESSES]
+    except (OSError, UnicodeError, WireError) as error:
+        raise failure(Layer.NAME, why(error)) from None
+
+
+def literal(address: str, port: int) -> Address:
+    """What an IP address stands for."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET, (address, port)
+
+
+def sender_of(target: Target, credentials: Credentials) -> str:
+    """Whom the test message is from. Raises ValueError where that is no mailbox."""
+    return mailbox(target.sender or default_sender(credentials.user, target.name))
+
+
+class SubmissionSession:
+    """A context manager around one connection: connect, then `open` (or greet, start_tls, encrypt, hello), authenticate,
+    deliver; it leaves with QUIT. Whatever the server does ends in a Failure of the layer that the session has come to.
+    `before` gets each move first, and says whether it may be made."""
+
+    def __init__(
+        self,
+        transcript: Transcript,
+        deadline: Deadline,
+        patience: float,
+        *,
+        before: Callable[[Move], bool] = lambda _: True,
+        on_connection: Callable[[Ends], None] | None = None,
+    ) -> None:
+        self.transcript = transcript
+        self.wire = Wire(transcript, deadline, patience, before)
+        self._on_connection = on_connection
+        self.layer = Layer.TCP
+        self.address: Address | None = None
+        """Where it is connected to."""
+        self.greeting = Reply(0, "")
+        self.features: frozenset[str] = frozenset()
+        """What the first EHLO offered, lower case."""
+        self.clear: list[str] = []
+        """The mechanisms that were offered before TLS."""
+        self.tls = ""
+        self.chain: list[bytes] = []
+        """The certificates that the server sent, in DER."""
+        self.accepted: bool | None = None
+        """Whether the login got its 235; None where none was tried."""
+        self.queue_id: str | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self.wire.close()
+        self.wire.finish()
+        if isinstance(error, WireError):
+            raise failure(self.layer, str(error)) from None
+
+    def connect(self, addresses: Iterable[Address]) -> None:
+        """To the first address that answers. Raises Failure."""
+        refused = []
+        for family, address in addresses:
+            where = f"{visible(str(address[0]))} port {address[1]}"
+            try:
+                ends = self.wire.dial(family, address)
+            except OSError as error:
+                refused.append(f"{where}: {why(error)}")
+                self._note(f"No connection to {refused[-1]}.")
+                continue
+            self._note(f"Connected to {where}.")
+            self.address = family, address
+            if self._on_connection:
+                self._on_connection(ends)
+            return
+        raise failure(Layer.TCP, "; ".join(refused))
+
+    def open(self, tls_on_connect: bool, handshake: Callable[[], None]) -> None:
+        """Everything up to the offer of a login under TLS; `handshake` encrypts. Raises Failure, WireError."""
+        if tls_on_connect:
+            handshake()
+            self.greet()
+            return
+        self.greet()
+        self.start_tls()
+        handshake()
+        self.hello()
+
+    def greet(self) -> None:
+        """Wait for the greeting before a word is said (sendmail's greet_pause answers haste with 554), then EHLO."""
+        self.layer = Layer.GREETING
+        self.wire.getreply()
+        self.greeting = self.wire.reply
+        if self.greeting.code != 220:
+            raise failure(self.layer, f"it greets with {self.greeting}", self.greeting.code)
+        self.hello()
+        self.features = frozenset(self.wire.esmtp_features)
+        if not self.tls:
+            self.clear = self.wire.mechanisms()
+
+    def hello(self) -> None:
+        """EHLO. Raises Failure, WireError."""
+        reply = self.wire.hello()
+        if reply.code != 250:
+            raise failure(self.layer, f"EHLO{' under TLS' if self.tls else ''} got {reply}", reply.code)
+
+    def start_tls(self) -> None:
+        """Ask for TLS: the handshake comes next. Raises Failure, WireError."""
+        self.layer = Layer.STARTTLS
+        if "starttls" not in self.wire.esmtp_features:
+            raise failure(self.layer, "STARTTLS is not offered")
+        reply = self.wire.ask("STARTTLS", explanation="from here on nobody can listen in")
+        if reply.code != 220:
+            raise failure(self.layer, f"STARTTLS got {reply}", reply.code)
+
+    def encrypt(self, name: str, *, verify: bool = False) -> None:
+        """The TLS handshake, with the name that the certificate must be for where `verify`. Raises Failure, WireError,
+        and ssl.SSLCertVerificationError where the trust store does not vouch for the server."""
+        self.layer = Layer.STARTTLS
+        try:
+            tls = self.wire.encrypt(client_context(verify=verify), name.split("%")[0])
+            self.chain = sent_chain(tls)
+        except ssl.SSLCertVerificationError:
+            raise
+        except (OSError, ValueError) as error:
+            plain = "" if self.greeting.code else ", perhaps the port speaks plain SMTP (no M=s)"
+            raise failure(self.layer, f"the TLS handshake failed: {why(error)}{plain}") from None
+        cipher, _, bits = tls.cipher() or ("?", "", 0)
+        self.tls = f"{tls.version()} {cipher} {bits} bits"
+        self._note(f"Encrypted: {self.tls}.")
+
+    def certificate(
+        self, name: str, refusal: ssl.SSLCertVerificationError | None = None, verified: bool = False
+    ) -> Certificate:
+        """The server's certificate, judged for `name`. Raises ValueError where it cannot be read."""
+        return read(self.chain, name, refusal, verified, self.transcript.shown)
+
+    def mechanism(self, wanted: Iterable[str]) -> str:
+        """The first of `wanted` that is offered under TLS. Raises Failure."""
+        self.layer, offered = Layer.AUTH_OFFER, self.wire.mechanisms()
+        for name in wanted:
+            if name in offered:
+                return name
+        raise failure(self.layer, f"under TLS it offers {self.names(offered) or 'no AUTH at all'}")
+
+    def names(self, mechanisms: Iterable[str]) -> str:
+        """Mechanisms as they may be shown."""
+        return self.transcript.shown(" ".join(dict.fromkeys(mechanisms)))
+
+    def mail_before_auth(self) -> Finding | None:
+        """MAIL before AUTH must get 530 (howto 3.3). None: a 530 that asks for STARTTLS first proves nothing."""
+        try:
+            reply = self.wire.ask("MAIL FROM:<>", explanation="must be refused before a login")
+            if 200 <= reply.code < 300:
+                self.wire.ask("RSET", explanation="cancels it")
+        except WireError as error:
+            return Finding("mail-before-auth", "unknown", f"MAIL before a login: {error}.")
+        if reply.code == 530:
+            if "STARTTLS" in reply.text.upper() and not self.tls:
+                return None
+            return Finding("mail-before-auth", "ok", "MAIL before a login is refused (530).")
+        if reply.code < 300:
+            says = f"MAIL is taken before a login ({reply.code}). Add M=a to the DAEMON_OPTIONS of this port (howto 3.3)."
+            return Finding("mail-before-auth", "failed", says)
+        return Finding("mail-before-auth", "unknown", f"MAIL before a login got {reply}, not 530.")
+
+    def authenticate(self, credentials: Credentials, mechanism: str) -> None:
+        """AUTH LOGIN or AUTH PLAIN, nothing else is tried. Raises Failure unless it ends in 235."""
+        self.layer, self.accepted = Layer.LOGIN, False
+        sent, reply = False, Reply(334, "")
+        for text, shown, explanation in self._exchange(credentials, mechanism):
+            sent = sent or shown is not None
+            try:
+                reply = self.wire.ask(text, shown, explanation)
+            except WireError as error:
+                raise failure(self.layer, f"{error}, {_AFTER if sent else _BEFORE}") from None
+            if reply.code != 334:
+                break
+        if reply.code == 235 and sent:
+            self.accepted = True
+            return
+        layer, when = Layer.CREDENTIALS, ""
+        if reply.code in _NOT_OFFERED:
+            layer = Layer.AUTH_OFFER
+        elif reply.code in _WANTS_TLS:
+            layer = Layer.STARTTLS
+        elif not sent or 400 <= reply.code < 500:
+            layer, when = Layer.LOGIN, f", {_AFTER if sent else _BEFORE}"
+        raise failure(layer, f"AUTH {mechanism} got {reply}{when}", reply.code)
+
+    def _exchange(self, credentials: Credentials, mechanism: str) -> list[tuple[str, str | None, str]]:
+        """What is sent, what is shown of it (None: all), and what it is."""
+        if mechanism == "PLAIN":
+            token = encode(f"\0{credentials.user}\0{credentials.password}")
+            parts = "base64 of NUL, user name, NUL, password; masked"
+            if len(token) <= _COMMAND_CHARACTERS:
+                return [(f"AUTH PLAIN {token}", f"AUTH PLAIN {MASK}", parts)]
+            return [("AUTH PLAIN", None, "log in"), (token, MASK, parts)]
+        user = self.transcript.shown(credentials.user)
+        return [
+            ("AUTH LOGIN", None, "log in, name and password asked for one by one"),
+            (encode(credentials.user), None, f"base64 of the user name {user}"),
+            (encode(credentials.password), MASK, "base64 of the password, masked"),
+        ]
+
+    def deliver(self, sender: str, recipient: str) -> None:
+        """Submit a test message; sendmail's queue id is kept where the server tells one. Raises Failure, WireError."""
+        self.layer = Layer.RELAY
+        for command, explanation, wanted in (
+            (f"MAIL FROM:<{sender}>", "who sends", (250,)),
+            (f"RCPT TO:<{recipient}>", "to whom", (250, 251)),
+            ("DATA", "the message comes", (354,)),
+        ):
+            reply = self.wire.ask(command, explanation=explanation)
+            if reply.code not in wanted:
+                raise failure(self.layer, f"{command.split(':')[0]} got {reply}", reply.code)
+        self.wire.announce("(the test message, and a line with a dot alone)", "the dot ends it")
+        lines = message(sender, recipient)
+        for line in lines:
+            self.transcript.add("client", self.transcript.shown(line))
+        self.transcript.add("client", ".", "the end of the message")
+        stuffed = [f".{line}" if line.startswith(".") else line for line in lines]  # RFC 5321 section 4.5.2
+        self.wire.send("\r\n".join([*stuffed, ".", ""]))
+        code, raw = self.wire.getreply()
+        if code != 250:
+            raise failure(self.layer, f"the message got {self.wire.reply}", code)
+        self.queue_id = self.transcript.queue_id(raw)
+
+    def _note(self, text: str) -> None:
+        self.transcript.add("note", text)
+
+
+def message(sender: str, recipient: str) -> list[str]:
+    """The lines of a minimal message (RFC 5322); both addresses must be valid mailboxes."""
+    text = render(
+        "test_message.txt.j2",
+        date=formatdate(localtime=True),
+        message_id=make_msgid(domain=sender.rpartition("@")[2]),
+        sender=sender,
+        recipient=recipient,
+    )
+    return text.splitlines()
