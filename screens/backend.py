@@ -248,7 +248,7 @@ class Machine:
 
     def fixes(self, faults: Sequence[Fault]) -> Sequence[Step]:
         """The steps that fix them, in their order."""
-        from wizard.troubleshoot.selection import mends
+        from wizard.troubleshoot.verdict import mends
 
         return mends(faults)
 

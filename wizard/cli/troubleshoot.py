@@ -25,8 +25,7 @@ from wizard.troubleshoot import report
 from wizard.troubleshoot.collect import take
 from wizard.troubleshoot.diagnoses import DIAGNOSES
 from wizard.troubleshoot.diagnosis import Fault
-from wizard.troubleshoot.selection import mends
-from wizard.troubleshoot.verdict import Verdict, judge
+from wizard.troubleshoot.verdict import Verdict, judge, mends
 
 if TYPE_CHECKING:
     import argparse

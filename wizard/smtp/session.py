@@ -252,7 +252,7 @@ class SubmissionSession:
             return [("AUTH PLAIN", None, "log in"), (token, MASK, parts)]
         user = self.transcript.shown(credentials.user)
         return [
-            ("AUTH LOGIN", None, "log in, name and password asked for one by one"),
+            ("AUTH LOGIN", None, "log in: name and password are asked for one by one"),
             (encode(credentials.user), None, f"base64 of the user name {user}"),
             (encode(credentials.password), MASK, "base64 of the password, masked"),
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from wizard.gather.certificate_files import CertificateFiles
@@ -16,7 +16,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.password_source import PAM, PasswordSource, mechanisms, wanted
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account
-from wizard.troubleshoot.model import Evidence
+from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import Conversation, is_submission
 from wizard.troubleshoot.storage import Storage
@@ -46,6 +46,12 @@ TEXTS = (
     UFW_DEFAULT,
 )
 DAEMON = "sendmail-mta"
+
+
+def daemon_lines(daemons: Iterable[sendmail_cf.Daemon]) -> tuple[Evidence, ...]:
+    """Listeners as sendmail.cf has them."""
+    texts = (f"Name={item.name}, Port={item.port}, M={item.modifiers}" for item in daemons)
+    return tuple(Evidence(text, "sendmail.cf") for text in texts)
 
 
 @dataclass(frozen=True)
@@ -209,6 +215,17 @@ class Picture:
         ]
         last = {item.text: item.source for item in found}  # the same is often said twice
         return tuple(Evidence(text, source) for text, source in last.items())[-limit:]
+
+    def unexplained(self, layer: Layer, words: str, mend: str, *logged: Evidence) -> Seen | None:
+        """A conversation that ended in this layer for no known cause; `words` has {source} for where."""
+        stopped = [item for item in self.broken if item.stopped is layer and item not in self.no_room]
+        if not stopped:
+            return None
+        cause = (
+            f"{words.format(source=stopped[0].source)}: {stopped[0].why}; none of the known causes was found"
+        )
+        said = (line for item in stopped for line in self.conversation_evidence(item))
+        return Seen(cause, (*said, *logged), Mend(text=mend))
 
     def conversation_evidence(self, item: Conversation) -> tuple[Evidence, ...]:
         """What was said last, and the clause on which it ended."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from wizard.model.plan import Sign
+from wizard.mends import in_order
+from wizard.model.plan import Sign, Step
 from wizard.troubleshoot.diagnoses import DIAGNOSES
 from wizard.troubleshoot.diagnosis import Diagnosis, Fault
 from wizard.troubleshoot.host_state import Picture
@@ -86,6 +87,12 @@ def judge(picture: Picture, diagnoses: Sequence[Diagnosis] = DIAGNOSES) -> Verdi
         picture.waited,
         () if picture.account is not None else (Layer.ACCOUNT,),
     )
+
+
+def mends(faults: Sequence[Fault]) -> tuple[Step, ...]:
+    """The steps that fix them all, in the order in which they are applied. What is broken waits for no other step."""
+    ids = {name for fault in faults for name in fault.seen.mend.steps}
+    return tuple(step for step in in_order() if step.id in ids)
 
 
 def _all(found: Sequence[Fault]) -> Iterable[tuple[Fault, bool]]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
+from wizard.debug.login import ConversationResult, converse
 from wizard.smtp.connection import Move, Target
 from wizard.smtp.server_trust import Trust
-from wizard.smtp.stepwise import StepwiseResult, converse
 from wizard.smtp.transcript import Credentials, Line, encode
 
 
@@ -21,7 +21,7 @@ def held(
     send_to: str | None = None,
     trust: Trust | None = None,
     moves: int = 99,
-) -> tuple[StepwiseResult, list[Line], list[str]]:
+) -> tuple[ConversationResult, list[Line], list[str]]:
     """A conversation to its end, or of so many moves: its result, the lines, and each move as it was shown."""
     lines: list[Line] = []
     shown: list[str] = []
@@ -36,8 +36,10 @@ def held(
             shown.append(move.shown)
             return len(shown) <= moves
 
-        result = converse(target, Credentials(USER, PASSWORD), enter, lines.append, encrypted=encrypted)
-    return result, lines, shown
+        session, problem = converse(
+            target, Credentials(USER, PASSWORD), enter, lines.append, encrypted=encrypted
+        )
+    return ConversationResult(bool(session.accepted), problem), lines, shown
 
 
 def test_each_command_is_shown_before_it_is_sent(bare_certificate: Path) -> None:
@@ -79,10 +81,10 @@ def test_a_server_that_offers_no_login_in_clear() -> None:
 
 
 def test_nothing_listens() -> None:
-    result = converse(
+    _, problem = converse(
         Target(host="127.0.0.1", port=1), Credentials(USER, PASSWORD), lambda _: True, lambda _: None
     )
-    assert "No connection: 127.0.0.1 port 1" in result.problem
+    assert "No connection: 127.0.0.1 port 1" in problem
 
 
 def test_every_address_of_a_name_is_tried(bare_certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,13 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, queue_id, serving
+from wizard.debug.login import converse as by_hand
 from wizard.sendmail.cf import Daemon
 from wizard.smtp import server_words
 from wizard.smtp.connection import Target
 from wizard.smtp.login_test import Line, converse
 from wizard.smtp.server_trust import Trust
 from wizard.smtp.server_words import HIDDEN, words
-from wizard.smtp.stepwise import converse as by_hand
 from wizard.smtp.transcript import Credentials
 from wizard.troubleshoot.probe_smtp import converse as troubleshoot
 
@@ -122,11 +122,11 @@ def test_by_hand_and_troubleshoot(name: str, bare_certificate: Path) -> None:
         trust = Trust(accepted=print_of(bare_certificate))
         with serving(script) as port:
             target = Target("127.0.0.1", port, timeout=5, trust=trust)
-            result = by_hand(target, Credentials(USER, PASSWORD), lambda _: True, live.append)
+            _, problem = by_hand(target, Credentials(USER, PASSWORD), lambda _: True, live.append)
             daemon = Daemon("MSP", "inet", "", port, "a")
             talk = troubleshoot(daemon, "mx.test", Credentials(USER, PASSWORD), 5, trust)
         own_words_alone(live)
-        no_trace(repr(live) + result.problem)
+        no_trace(repr(live) + problem)
         assert talk.login is not None
         no_trace(repr(talk))
 

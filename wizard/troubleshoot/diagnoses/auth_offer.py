@@ -14,7 +14,7 @@ from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnoses.starttls import included
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.host_state import Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 from wizard.troubleshoot.probe_smtp import is_submission
 
@@ -71,9 +71,7 @@ def _switched_off(picture: Picture) -> Seen | None:
     return Seen(
         "AUTH is switched off on the port for mail clients (modifier A)"
         + (", and required as well (modifier a)" if both else ""),
-        tuple(
-            Evidence(f"Name={item.name}, Port={item.port}, M={item.modifiers}", "sendmail.cf") for item in off
-        ),
+        daemon_lines(off),
         Mend(_submission_mend(picture, lambda item: "A" in item.modifiers)),
     )
 
@@ -193,15 +191,10 @@ def _smtp(picture: Picture) -> Seen | None:
 
 
 def _unknown(picture: Picture) -> Seen | None:
-    stopped = [
-        item for item in picture.broken if item not in picture.no_room and item.stopped is Layer.AUTH_OFFER
-    ]
-    if not stopped:
-        return None
-    return Seen(
-        f"no login is offered on {stopped[0].source}: {stopped[0].why}; none of the known causes was found",
-        tuple(line for item in stopped for line in picture.conversation_evidence(item)),
-        Mend(text="`msa-wizard apply sendmail-auth`, then restart sendmail; `journalctl -t sm-mta -n 30`"),
+    return picture.unexplained(
+        Layer.AUTH_OFFER,
+        "no login is offered on {source}",
+        "`msa-wizard apply sendmail-auth`, then restart sendmail; `journalctl -t sm-mta -n 30`",
     )
 
 

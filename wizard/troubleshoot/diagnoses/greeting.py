@@ -130,15 +130,8 @@ def _slow(picture: Picture) -> Seen | None:
 
 
 def _unknown(picture: Picture) -> Seen | None:
-    stopped = [
-        item for item in picture.broken if item not in picture.no_room and item.stopped is Layer.GREETING
-    ]
-    if not stopped:
-        return None
-    return Seen(
-        f"{stopped[0].source} does not greet as a mail server: {stopped[0].why}; none of the known causes was found",
-        tuple(line for item in stopped for line in picture.conversation_evidence(item)),
-        Mend(text="`journalctl -t sm-mta -n 30`"),
+    return picture.unexplained(
+        Layer.GREETING, "{source} does not greet as a mail server", "`journalctl -t sm-mta -n 30`"
     )
 
 

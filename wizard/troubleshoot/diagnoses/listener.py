@@ -7,7 +7,7 @@ from wizard.sendmail.cf import listeners
 from wizard.steps.restart import WEDGED
 from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import DAEMON, Picture
+from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 from wizard.troubleshoot.probe_smtp import is_submission
 
@@ -101,10 +101,7 @@ def _wrong_port(picture: Picture) -> Seen | None:
     shown = ", ".join(str(item.port) for item in wanted)
     return Seen(
         f"mail clients are awaited on port {shown}, and neither on 587 nor on 465, where they come",
-        tuple(
-            Evidence(f"Name={item.name}, Port={item.port}, M={item.modifiers}", "sendmail.cf")
-            for item in wanted
-        ),
+        daemon_lines(wanted),
         Mend(SUBMISSION),
     )
 
@@ -186,13 +183,8 @@ def _unknown(picture: Picture) -> Seen | None:
             ),
             Mend(text="`journalctl -t sm-mta`; `ss -ltnp`; or set it up: `msa-wizard apply`"),
         )
-    stopped = [item for item in picture.broken if item.stopped is Layer.LISTENER]
-    if not stopped:
-        return None
-    return Seen(
-        f"no connection to {stopped[0].source}: {stopped[0].why}; none of the known causes was found",
-        tuple(line for item in stopped for line in picture.conversation_evidence(item)),
-        Mend(text="`journalctl -t sm-mta`; `ss -ltnp`"),
+    return picture.unexplained(
+        Layer.LISTENER, "no connection to {source}", "`journalctl -t sm-mta`; `ss -ltnp`"
     )
 
 

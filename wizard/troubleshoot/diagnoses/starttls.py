@@ -9,7 +9,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.host_state import Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 from wizard.troubleshoot.probe_smtp import is_submission
 
@@ -120,9 +120,7 @@ def _switched_off(picture: Picture) -> Seen | None:
         return None
     return Seen(
         "STARTTLS is switched off (modifier S) on the port for mail clients",
-        tuple(
-            Evidence(f"Name={item.name}, Port={item.port}, M={item.modifiers}", "sendmail.cf") for item in off
-        ),
+        daemon_lines(off),
         Mend(SUBMISSION if any("S" in item.modifiers for item in picture.from_mc) else MADE_ANEW),
     )
 
@@ -143,10 +141,7 @@ def _not_on_connect(picture: Picture) -> Seen | None:
     )
     return Seen(
         f"sendmail {what}, where mail clients await the other",
-        tuple(
-            Evidence(f"Name={item.name}, Port={item.port}, M={item.modifiers}", "sendmail.cf")
-            for item in wrong
-        ),
+        daemon_lines(wrong),
         Mend(("submission-port", *MADE_ANEW))
         if first.port == 587
         else Mend(text="give that DAEMON_OPTIONS line M=Eas"),
@@ -154,18 +149,9 @@ def _not_on_connect(picture: Picture) -> Seen | None:
 
 
 def _unknown(picture: Picture) -> Seen | None:
-    stopped = [
-        item for item in picture.broken if item not in picture.no_room and item.stopped is Layer.STARTTLS
-    ]
-    if not stopped:
-        return None
-    return Seen(
-        f"no encryption on {stopped[0].source}: {stopped[0].why}; none of the known causes was found",
-        (
-            *(line for item in stopped for line in picture.conversation_evidence(item)),
-            *picture.logged("STARTTLS", "TLS", since=picture.began - 60),
-        ),
-        Mend(text="`journalctl -t sm-mta -n 30`"),
+    logged = picture.logged("STARTTLS", "TLS", since=picture.began - 60)
+    return picture.unexplained(
+        Layer.STARTTLS, "no encryption on {source}", "`journalctl -t sm-mta -n 30`", *logged
     )
 
 
