@@ -44,11 +44,11 @@ def lines(*texts: str) -> list[Logged]:
         ((FROM, SENT), "delivered", "Delivered to <alice@mail.example.test> by way of local: Sent."),
         ((FROM, QUEUED), "deferred", "<bob@nowhere.example.org> by way of esmtp: queued"),
         ((FROM, REFUSED), "deferred", "Connection refused by x.test., at last"),
-        ((FROM, REFUSED, UNKNOWN), "failed", "goes back to its sender"),
+        ((FROM, REFUSED, UNKNOWN), "failed", "is returned to its sender"),
         ((FROM, UNKNOWN, SENT), "failed", "User unknown"),
         ((FROM, ALIASED), "unknown", "not tried to deliver"),
         ((FROM,), "unknown", "not tried to deliver"),
-        ((SENT.replace(ID, "6AN5cMqL009999"),), "unknown", "nothing is logged of it"),
+        ((SENT.replace(ID, "6AN5cMqL009999"),), "unknown", "nothing is logged about it"),
     ],
 )
 def test_what_became_of_a_message(texts: tuple[str, ...], state: str, words: str) -> None:
@@ -81,7 +81,7 @@ def test_the_latest_word_on_a_recipient_counts() -> None:
         ("sm-mta", SENT, "delivered"),
         ("sm-mta", QUEUED, "it waits in the queue"),
         ("sm-mta", UNKNOWN, "it cannot be delivered"),
-        ("saslauthd", "auth success (cached): [user=alice] [service=smtp]", "yes, out of its cache: PAM was not asked"),
+        ("saslauthd", "auth success (cached): [user=alice] [service=smtp]", "yes, from its cache: PAM was not asked"),
         ("saslauthd", "auth failure: [user=alice] [reason=PAM auth error]", "no, and the reason"),
         ("saslauthd", "something new", ""),
     ],

@@ -1,4 +1,4 @@
-"""AuthOptions out of sendmail.cf for a while (howto 5.2), so that a login can be tried without TLS; then all as before."""
+"""AuthOptions temporarily removed from sendmail.cf (howto 5.2), so that a login can be tried without TLS; then all as before."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def plain(facts: Facts, port: int, *, loopback: bool) -> Plain | None:
     """What there is to change; None where a login without TLS is offered as it is. Raises HostError."""
     entry = facts.files.get(f.SENDMAIL_CF)
     if entry is None or not entry.content:
-        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets sendmail up")
+        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
     text = entry.content.decode("latin-1")
     listeners = [item for item in sendmail_cf.daemons(text) if item.port == port]
     if not listeners:
         raise HostError(f"{f.SENDMAIL_CF} has no listener on port {port}: msa-wizard troubleshoot")
     if listeners[0].tls_on_connect:
-        raise HostError(f"port {port} has TLS from the first byte: there is no login without it there")
+        raise HostError(f"port {port} has TLS from the first byte: a login without it is impossible there")
     if facts.process("sendmail-mta") is None:
         raise HostError("sendmail does not run: msa-wizard troubleshoot")
     flags = sendmail_cf.auth_flags(sendmail_cf.option(text, "AuthOptions") or "")
@@ -55,7 +55,7 @@ def plain(facts: Facts, port: int, *, loopback: bool) -> Plain | None:
     after = replace(entry, content=new.encode("latin-1"))
     where = [item.reachable_at for item in sendmail_cf.daemons(new) if item.port == port]
     changes: tuple[Change, ...] = (
-        FileChange(f.SENDMAIL_CF, entry, after, "AuthOptions out of sendmail.cf for a while"),
+        FileChange(f.SENDMAIL_CF, entry, after, "AuthOptions temporarily removed from sendmail.cf"),
         ServiceChange("sendmail", facts.init, enable=False, was_running=True),
     )
     kept = ((_BEFORE, entry.content), (_MEANWHILE, after.content))

@@ -57,9 +57,9 @@ def delivery(queue_id: str, lines: Sequence[Logged]) -> Delivery:
     attempts = tuple(latest.values())
     if not attempts:
         says = (
-            "sendmail has taken it, and has not tried to deliver it yet"
+            "sendmail has accepted it, but not tried to deliver it yet"
             if accepted
-            else "nothing is logged of it"
+            else "nothing is logged about it"
         )
         return Delivery(queue_id, "unknown", f"{says}.{_doubt(file)}", (), accepted, file)
     worst = max(attempts, key=lambda item: _RANK[item.state])
@@ -93,8 +93,8 @@ def _sentence(item: Attempt) -> str:
         case "delivered":
             return f"Delivered to {item.to}{via}: {item.says}."
         case "deferred":
-            return f"It waits in the queue, and is tried again: {item.to}{via}: {item.says}."
+            return f"It waits in the queue and will be tried again: {item.to}{via}: {item.says}."
         case "failed":
-            return f"It cannot be delivered, and goes back to its sender: {item.to}{via}: {item.says}."
+            return f"It cannot be delivered, and is returned to its sender: {item.to}{via}: {item.says}."
         case _:
             return f"{item.to}{via}: {item.says}."

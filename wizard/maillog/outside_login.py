@@ -108,7 +108,7 @@ def watched(host: Host, within: float, told: Callable[[Logged], None], over: Cal
     found = Outside(frozenset(addresses(host)))
     with LogFollower(host) as log:
         if log.source is None:
-            raise CannotHere("this host keeps no mail log, so nothing can be seen of a client that comes in")
+            raise CannotHere("this host keeps no mail log, so a client's connection cannot be seen")
         end = time.monotonic() + within
         while found.logged_in is None and time.monotonic() < end and not over():
             for line in log.taken():
@@ -122,7 +122,7 @@ def verdict(found: Outside, within: float) -> Check:
     """What it proves, and what it does not. Any user of this host can write to a log file, so that proves nothing."""
     if found.file:
         address, user = found.logged_in or (sorted(found.came)[0], "")
-        said = f"{user} logged in from {address}" if user else f"{address} came in, and did not log in"
+        said = f"{user} logged in from {address}" if user else f"{address} connected, but did not log in"
         return Check(
             "from-outside",
             Sign.UNKNOWN,
@@ -131,23 +131,27 @@ def verdict(found: Outside, within: float) -> Check:
         )
     if found.logged_in is not None:
         address, user = map(clean, found.logged_in)
-        says = f"{user} logged in from {address}: clients there come through the firewall, and can log in."
+        says = f"{user} logged in from {address}: clients there get through the firewall and can log in."
         if ipaddress.ip_address(found.logged_in[0]).is_private:
-            says += " It is a private address: whether clients on the Internet come through is not proven."
+            says += " It is a private address: whether clients on the Internet get through is not proven."
         return Check("from-outside", Sign.OK, says)
     if found.came:
         return Check(
             "from-outside",
             Sign.FAILED,
-            f"{', '.join(map(clean, sorted(found.came)))} came in, so the firewall lets it through, but did not log in "
+            f"{', '.join(map(clean, sorted(found.came)))} connected, so the firewall lets it through, but did not log in "
             f"within {within:.0f} s.",
             "msa-wizard troubleshoot --user NAME says why",
         )
-    own = " Tests on this host itself were seen, and prove nothing of its firewall." if found.loopback else ""
+    own = (
+        " Tests on this host itself were seen, but prove nothing about its firewall."
+        if found.loopback
+        else ""
+    )
     return Check(
         "from-outside",
         Sign.FAILED,
-        f"Nobody came in from outside within {within:.0f} s.{own}",
+        f"Nobody connected from outside within {within:.0f} s.{own}",
         "see that the firewall here, and the provider's, let port 587 through: msa-wizard troubleshoot",
     )
 

@@ -98,11 +98,9 @@ def _untimed(told: Callable[[Seen], None]) -> Callable[[Line], None]:
 def _silent(watch: Watch, target: Target) -> str:
     """Why the log tells nothing, "" where it can."""
     if watch.elsewhere:
-        return f"The mail log of {target.host} is on that machine: nothing of it can be seen here."
+        return f"The mail log of {target.host} is on that machine: it cannot be seen here."
     if watch.source is None:
-        return (
-            "This host keeps no mail log, or you may not read it: nothing can be seen of the server's side."
-        )
+        return "This host keeps no mail log, or you may not read it: the server's side cannot be shown."
     return ""
 
 

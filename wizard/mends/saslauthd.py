@@ -105,7 +105,7 @@ class MendSaslauthdSocket(Step):
         argv = ("install", "-d", "-o", "root", "-g", "sasl", "-m", "0710", FOLDER)
         return Plan.pending(
             self.id,
-            "group sasl may not enter it",
+            "group sasl cannot enter it",
             CommandChange(argv, f"{FOLDER} as Debian has it", footprint=()),
         )
 

@@ -122,7 +122,7 @@ def _conf_value(facts: Facts, key: str) -> str | None:
 
 
 def offered(facts: Facts) -> tuple[str, ...]:
-    """The mechanisms that sendmail.cf has, of which libsasl2 offers some; none where sendmail knows nothing of a login."""
+    """The mechanisms that sendmail.cf has, of which libsasl2 offers some; none where sendmail offers no login."""
     cf = facts.text(f.SENDMAIL_CF) or ""
     return tuple((sendmail_cf.option(cf, "AuthMechanisms") or "").upper().split())
 

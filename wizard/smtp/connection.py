@@ -222,8 +222,8 @@ class Wire(smtplib.SMTP):
         if self._pending:
             self._transcript.add(
                 "note",
-                "The server sent more after its go-ahead, in clear; it was thrown away.",
-                "anyone on the way could have put it there",
+                "The server sent more after its go-ahead, in clear; it was discarded.",
+                "anyone in between could have put it there",
             )
         self._pending, self.esmtp_features, self.ehlo_resp = b"", {}, None
         self.sock.settimeout(self._deadline.within(self._patience).left())
@@ -272,7 +272,7 @@ class Wire(smtplib.SMTP):
             raise ValueError("An SMTP command cannot hold a line end or NUL.")
         secret = shown is not None and MASK in shown
         if secret and not self._admitted:
-            raise WireError("the password is kept back: nobody has looked whether the server may have it")
+            raise WireError("the password is withheld: nobody has checked whether the server may have it")
         shown = self._transcript.shown(text) if shown is None else shown
         self.announce(shown, explanation)
         if secret:
@@ -315,7 +315,7 @@ class Wire(smtplib.SMTP):
             self.sock.sendall(s.encode() if isinstance(s, str) else s)
         except OSError:
             self.close()
-            raise WireError("the server closed the connection, or takes nothing any more") from None
+            raise WireError("the server closed the connection, or accepts no more data") from None
 
     def getreply(self) -> tuple[int, bytes]:
         """Reads one reply, all its lines within one time-out. Raises WireError."""

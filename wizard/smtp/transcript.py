@@ -252,7 +252,7 @@ class Failure(WizardError):
 
 
 _RATE_LIMIT = (
-    "The server turns connections away with 421: more than about 10 in a minute, or too many at once, "
+    "The server rejects connections with 421: more than about 10 in a minute, or too many at once, "
     "from this address (sendmail's ratecontrol, conncontrol). Wait a minute, then try again."
 )
 _CAUSES = {
@@ -267,26 +267,26 @@ _CAUSES = {
         "sm-mta`."
     ),
     Layer.STARTTLS: (
-        "Probable causes: starttls.m4 is not included in sendmail.mc, no certificate was made because the "
+        "Probable causes: starttls.m4 is not included in sendmail.mc, no certificate was created because the "
         "host has no FQDN, or the key is readable by others (log: `key unsafe`, `crt unsafe: No such "
         "file`). Look in `journalctl -t sm-mta`, run update_tls, restart sendmail."
     ),
     Layer.CERTIFICATE: (
-        "Install a certificate that an authority issued for this very name, or test with the name "
+        "Install a certificate that an authority issued for exactly this name, or test with the name "
         "it has; where you know from elsewhere that this fingerprint is the server's: --accept-certificate FINGERPRINT."
     ),
     Layer.AUTH_OFFER: (
         "Probable causes: libsasl2-modules is not installed (nothing is logged then), sasl.m4 is not "
-        "included in sendmail.mc, or the daemon has M=A. Mend it, run update_auth, restart sendmail."
+        "included in sendmail.mc, or the daemon has M=A. Fix it, run update_auth, restart sendmail."
     ),
     Layer.LOGIN: (
-        "That says nothing of the user name or the password. Probable causes: saslauthd or the server is overloaded or "
-        "just starting, a rule or a milter turns this client away, or the connection is bad. Look in `journalctl -t "
+        "That says nothing about the user name or the password. Probable causes: saslauthd or the server is overloaded or "
+        "just starting, a rule or a milter rejects this client, or the connection is bad. Look in `journalctl -t "
         "sm-mta -t saslauthd`, then try again."
     ),
     Layer.CREDENTIALS: (
         "Probable causes: the user name or password is wrong, or the account is locked or expired (log: "
-        "`authentication failure (-13)`); saslauthd is down or its socket out of reach (`generic failure "
+        "`authentication failure (-13)`); saslauthd is down or its socket is out of reach (`generic failure "
         "(-1)`); Sendmail.conf is missing, so sasldb is asked (`user not found (-20)`). Look in `journalctl "
         "-t sm-mta -t saslauthd`; after a change of password restart saslauthd, which caches logins."
     ),
@@ -302,7 +302,7 @@ _HEADLINES = {
     Layer.STARTTLS: "No encryption",
     Layer.CERTIFICATE: "The certificate is not trusted, and no password was sent",
     Layer.AUTH_OFFER: "The login is not offered",
-    Layer.LOGIN: "The login was broken off",
+    Layer.LOGIN: "The login was interrupted",
     Layer.CREDENTIALS: "The login was refused",
     Layer.RELAY: "The message was refused",
 }

@@ -21,7 +21,7 @@ def shown(host: Host) -> CertificateReport:
     """The report on this host's certificates. Raises HostError."""
     cf = host.entry(f.SENDMAIL_CF)
     if cf is None:
-        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets sendmail up")
+        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
     name, resolves = qualified_name(host)
     return report(host, cf.content.decode("latin-1"), name if resolves else "")
 

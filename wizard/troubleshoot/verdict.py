@@ -130,7 +130,7 @@ def _untested(picture: Picture) -> Iterable[str]:
     if picture.account is None:
         yield "no login was tried: give --user NAME (and --password-stdin) to test account, password and PAM"
     elif picture.login is None:
-        yield "no login was tried on the port: what is known of it already stands in the way"
+        yield "no login was tried on the port: a problem found there already prevents it"
     if picture.ruleset is None and any(item.active for item in picture.facts.firewalls):
         yield "the packet filter could not be read (there is no nft): try from another machine"
     if not [item for item in picture.facts.addresses if not item.startswith("127.") and item != "::1"]:

@@ -250,7 +250,7 @@ def test_escape_sequences_become_visible(attempt: Try) -> None:
             Script(replies={"AUTH": b"454 4.7.0 temporary\r\n"}),
             Layer.LOGIN,
             454,
-            "before it had the password.*nothing of",
+            "before it had the password.*nothing about",
         ),
         (Script(replies={"AUTH": b"235 2.0.0 anyone\r\n"}), Layer.LOGIN, 235, "before it had"),
         (
@@ -263,7 +263,7 @@ def test_escape_sequences_become_visible(attempt: Try) -> None:
             Script(replies={"AUTH": b"535 5.7.0 not you\r\n"}),
             Layer.LOGIN,
             535,
-            "before it had the.*nothing of the user",
+            "before it had the.*nothing about the user",
         ),
         (
             Script(replies={"AUTH": None}),
@@ -497,4 +497,4 @@ def test_injected_text_before_tls_is_thrown_away(attempt: Try) -> None:
     script = Script(starttls=b"220 go\r\n250-injected\r\n250 AUTH EVIL\r\n")
     result = attempt(script)
     assert not any("EVIL" in text for text in texts(result, "server"))
-    assert any("thrown away" in text for text in texts(result, "note"))
+    assert any("discarded" in text for text in texts(result, "note"))

@@ -37,4 +37,4 @@ def test_who_is_let_in(rules: str, active: bool, sign: Sign | None) -> None:
     assert (seen.sign if seen else None) == sign
     if seen:
         assert "msa-wizard apply firewall" in seen.mend.text
-        assert [item.says for item in seen.evidence][:1] == ["IPv4, port 587: not let by"]
+        assert [item.says for item in seen.evidence][:1] == ["IPv4, port 587: blocked"]

@@ -40,7 +40,7 @@ def _include(picture: Picture) -> Seen | None:
     if sendmail_cf.option(picture.facts.cf_from_mc or "", "AuthMechanisms"):
         return None  # settings of the admin's own
     return Seen(
-        "sendmail.mc does not include sasl.m4: sendmail knows nothing of a login",
+        "sendmail.mc does not include sasl.m4: sendmail offers no login",
         (Evidence("no include of sasl.m4", f.SENDMAIL_MC),),
         Mend(("sendmail-auth", "mc-includes", *MADE_ANEW)),
         picture.latent,
@@ -56,7 +56,7 @@ def _m4_gone(picture: Picture) -> Seen | None:
     ):
         return None
     return Seen(
-        "sasl.m4 is missing or spoilt: sendmail.mc includes it, and it gives no mechanisms",
+        "sasl.m4 is missing or damaged: sendmail.mc includes it, but it gives no mechanisms",
         (Evidence("it sets no confAUTH_MECHANISMS" if there else "no such file", f.SASL_M4),),
         Mend(("mend-sasl-m4", *MADE_ANEW)),
         picture.latent,
@@ -91,7 +91,7 @@ def _open(picture: Picture) -> Seen | None:
     if not taken:
         return None
     return Seen(
-        "port 587 takes mail without a login (no modifier a): spam of any program inside comes through it",
+        "port 587 takes mail without a login (no modifier a): any program inside can send spam through it",
         tuple(
             Evidence(f"MAIL before AUTH is taken; M={item.daemon.modifiers or '(none)'}", item.source)
             for item in taken
@@ -118,7 +118,7 @@ def _clear(picture: Picture) -> Seen | None:
         return None
     made = sendmail_cf.auth_flags(sendmail_cf.option(picture.facts.cf_from_mc or "", "AuthOptions") or "")
     return Seen(
-        "LOGIN and PLAIN are taken before STARTTLS: passwords cross the network in clear text",
+        "LOGIN and PLAIN are accepted before STARTTLS: passwords cross the network in clear text",
         (
             Evidence(
                 f"AuthOptions={sendmail_cf.option(picture.cf, 'AuthOptions') or '(nothing)'}", "sendmail.cf"
@@ -149,14 +149,14 @@ def _list(picture: Picture) -> Seen | None:
         return None
     if not known & set(SERVABLE) and picture.cf and named & set(SERVABLE):
         return Seen(
-            "confAUTH_MECHANISMS leaves LOGIN and PLAIN out, which are all that saslauthd can serve",
+            "confAUTH_MECHANISMS lacks LOGIN and PLAIN, which are all that saslauthd can serve",
             (Evidence(f"AuthMechanisms={' '.join(sorted(known)) or '(nothing)'}", "sendmail.cf"),),
             Mend(text="put LOGIN PLAIN into confAUTH_MECHANISMS of sendmail.mc, then `sendmailconfig`"),
         )
     what = (
         f"offers {' '.join(sorted(extra))}, which saslauthd cannot serve"
         if extra
-        else "leaves LOGIN and PLAIN out"
+        else "lacks LOGIN and PLAIN"
     )
     return Seen(
         f"mech_list of Sendmail.conf {what}: clients that prefer these are refused",
@@ -181,7 +181,7 @@ def _smtp(picture: Picture) -> Seen | None:
         return None
     made = [item for item in picture.from_mc if item.port == 25]
     return Seen(
-        "a login is offered on port 25 as well, where passwords are guessed all day",
+        "a login is also offered on port 25, where passwords are guessed all day",
         tuple(Evidence(f"AUTH {' '.join(item.offered)}", item.source) for item in there),
         Mend(
             MADE_ANEW if made and all("A" in item.modifiers for item in made) else ("smtp-port", *MADE_ANEW)

@@ -10,7 +10,7 @@ from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
 
-_INSTALL = "`msa-wizard certificate install CERTIFICATE KEY`, or renew it where you had it from"
+_INSTALL = "`msa-wizard certificate install CERTIFICATE KEY`, or renew it with its authority"
 SOON = 14
 """Days before its end at which a certificate is spoken of."""
 
@@ -33,7 +33,7 @@ def _expired(picture: Picture) -> Seen | None:
     if seen is None or seen.not_after > now:
         return None
     return Seen(
-        f"the certificate has expired on {seen.not_after:%Y-%m-%d}: mail clients refuse it",
+        f"the certificate expired on {seen.not_after:%Y-%m-%d}: mail clients refuse it",
         (Evidence(f"{seen.subject}: until {seen.not_after:%F %R} UTC", source),),
         _anew(picture, seen),
     )
@@ -98,7 +98,7 @@ def _no_alternative(picture: Picture) -> Seen | None:
     if seen is None or seen.names:
         return None
     return Seen(
-        "the certificate has no subjectAltName, as Debian makes it: today's clients find no name in it, and ask the user",
+        "the certificate has no subjectAltName, as Debian makes it: today's clients find no name in it and ask the user",
         (Evidence(seen.subject, source),),
         Mend(text="`msa-wizard certificate renew` makes one with it"),
         Sign.WARNING,

@@ -45,7 +45,7 @@ def _mc_broken(picture: Picture) -> Seen | None:
     return Seen(
         "m4 does not accept sendmail.mc: the next sendmailconfig would end the running MTA and report success",
         tuple(Evidence(line, f"m4 {f.SENDMAIL_MC}") for line in picture.m4_said.splitlines()[:3]),
-        Mend(text="take your last edit of it back; `msa-wizard history` has earlier ones"),
+        Mend(text="undo your last edit of it; `msa-wizard history` has earlier ones"),
         picture.latent,
     )
 
@@ -56,7 +56,7 @@ def _typo(picture: Picture) -> Seen | None:
         return None
     line, text = found[0]
     return Seen(
-        "sendmail.mc has a macro that m4 does not know, and so copies into sendmail.cf as it stands",
+        "sendmail.mc has a macro that m4 does not know, and so copies unchanged into sendmail.cf",
         (Evidence(text, f"line {line} of what m4 makes"),),
         Mend(text="look for a misspelt word in sendmail.mc, then `sendmailconfig`"),
         picture.latent,
@@ -79,9 +79,9 @@ def _cf_broken(picture: Picture) -> Seen | None:
     evidence += [Evidence(line, CF_ERRORS) for line in errors.splitlines()[:2]]
     made = picture.facts.cf_from_mc
     if made is None:
-        mend = Mend(text="mend sendmail.mc first: m4 does not accept it")
+        mend = Mend(text="fix sendmail.mc first: m4 does not accept it")
     elif sendmail_cf.same(made, picture.cf):
-        mend = Mend(text="mend sendmail.mc first: m4 takes it, and sendmail does not take what comes of it")
+        mend = Mend(text="fix sendmail.mc first: m4 takes it, and sendmail does not take what comes of it")
     else:
         mend = Mend(MADE_ANEW)
     return Seen("sendmail.cf is broken: sendmail cannot start with it", tuple(evidence), mend)

@@ -23,7 +23,7 @@ def _trust(picture: Picture) -> Seen | None:
         return None
     made = picture.facts.cf_from_mc or ""
     return Seen(
-        f"{' and '.join(sorted(offered - trusted))} is offered and not trusted: users log in, and then may not relay",
+        f"{' and '.join(sorted(offered - trusted))} is offered but not trusted: users can log in but not relay",
         (Evidence(f"TrustAuthMech: {' '.join(sorted(trusted)) or 'none'}", "sendmail.cf"),),
         Mend(MADE_ANEW if "C{TrustAuthMech}" in made else ("mend-sasl-m4", "mc-includes", *MADE_ANEW)),
     )
@@ -47,7 +47,7 @@ def _aliases(picture: Picture) -> Seen | None:
     if not wanted or picture.aliases_db or not picture.runs:
         return None
     return Seen(
-        "the alias database is missing: mail for users of this host waits",
+        "the alias database is missing: mail for users of this host is stuck",
         (Evidence("no such file", f"{wanted}.db"), *logged),
         Mend(("mend-aliases",)),
     )
@@ -61,7 +61,7 @@ def _waiting(picture: Picture) -> Seen | None:
     dns = [item for item in reasons if re.search(r"[Nn]ame server|host name lookup", item)]
     cause = "the name servers do not answer" if dns else "see why below"
     return Seen(
-        f"{sum(item.count for item in full)} messages wait, the oldest for {max(item.oldest for item in full) / 3600:.0f} h: "
+        f"{sum(item.count for item in full)} messages are waiting, the oldest for {max(item.oldest for item in full) / 3600:.0f} h: "
         f"{cause}",
         tuple(Evidence(reason, "the queue") for reason in reasons[:3]),
         Mend(text="`mailq` shows them; `sendmail -q -v` tries them now"),

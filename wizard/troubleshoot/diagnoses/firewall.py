@@ -38,7 +38,7 @@ def _closed(picture: Picture) -> Seen | None:
     active = [item.name for item in picture.facts.firewalls if item.active]
     words = next((_OPEN[name] for name in active if name in _OPEN), _NFT).format(port=port)
     return Seen(
-        f"the firewall of this host lets nobody in on port {', '.join(str(item) for item, _ in closed)}",
+        f"this host's firewall blocks port {', '.join(str(item) for item, _ in closed)}",
         tuple(Evidence(f"port {item}: {why}", "nft list ruleset") for item, why in closed),
         Mend(text=f"open it: `msa-wizard apply firewall`; by hand: {words}"),
     )
@@ -61,9 +61,9 @@ def _not_open(picture: Picture) -> Seen | None:
     limited = all(re.search(rf"\b{port}\b", said) for port in closed)
     ports = ", ".join(map(str, closed))
     return Seen(
-        f"{kind.name} lets {'not everybody' if limited else 'nobody'} in on port {ports}",
+        f"{kind.name} {'restricts' if limited else 'blocks'} port {ports}",
         tuple(
-            Evidence(f"IPv{family}, port {port}: not let by", f"live rules of {kind.name}")
+            Evidence(f"IPv{family}, port {port}: blocked", f"live rules of {kind.name}")
             for family, port in found
         ),
         Mend(
@@ -84,7 +84,7 @@ def _ufw(picture: Picture) -> Seen | None:
     if not closed:
         return None
     return Seen(
-        f"ufw lets nobody in on port {', '.join(map(str, closed))}",
+        f"ufw blocks port {', '.join(map(str, closed))}",
         (
             Evidence(f'DEFAULT_INPUT_POLICY="{policy.group(1)}"', UFW_DEFAULT),
             Evidence(f"no rule allows {', '.join(map(str, closed))}", UFW_RULES),
@@ -113,7 +113,7 @@ def _banned(picture: Picture) -> Seen | None:
     if not banned:
         return None
     return Seen(
-        "fail2ban keeps some addresses out: their users see a time-out or a refused connection",
+        "fail2ban bans some addresses: their users see a time-out or a refused connection",
         tuple(Evidence(" ".join(addresses[:8]), f"nft, {name}") for name, addresses in banned),
         Mend(text="let one in again: `fail2ban-client unban ADDRESS`"),
         Sign.WARNING,

@@ -27,7 +27,9 @@ def _hung(picture: Picture) -> Seen | None:
     silent = [item for item in picture.broken if item.stopped is Layer.GREETING and item.code == 0]
     if not stopped and not silent:
         return None
-    why = "it is stopped, by SIGSTOP or a debugger" if stopped else "it takes the connection and says nothing"
+    why = (
+        "it is stopped, by SIGSTOP or a debugger" if stopped else "it accepts the connection but says nothing"
+    )
     return Seen(
         f"sendmail is wedged: {why}",
         (
@@ -49,7 +51,7 @@ def _wrappers(picture: Picture) -> Seen | None:
     if not refused and allowed and not explicit:
         return None
     return Seen(
-        "hosts.deny turns sendmail's clients away" if denied else "hosts.allow turns sendmail's clients away",
+        "hosts.deny rejects sendmail's clients" if denied else "hosts.allow rejects sendmail's clients",
         (
             *(Evidence(line, HOSTS_DENY) for line in denied[:2]),
             *(Evidence(line, HOSTS_ALLOW) for line in (explicit or allowed)[:2]),
@@ -94,7 +96,7 @@ def _limit(picture: Picture) -> Seen | None:
         return None
     logged = picture.logged("rejecting connections", "Connection rate", "too many", since=picture.began - 60)
     return Seen(
-        "sendmail turns connections away with 421: too many at once, or in a minute, or the load is too high",
+        "sendmail rejects connections with 421: too many at once or per minute, or too high a load",
         (*(line for item in limited for line in picture.conversation_evidence(item)), *logged),
         Mend(
             text=f"wait a minute; the limits are ClientRate and ClientConn in {ACCESS}, and confREFUSE_LA in sendmail.mc"
@@ -111,7 +113,7 @@ def _other(picture: Picture) -> Seen | None:
     if not others:
         return None
     return Seen(
-        f"what answers is not sendmail but {held[others[0].daemon.port]}",
+        f"not sendmail answers but {held[others[0].daemon.port]}",
         tuple(Evidence(item.greeting, item.source) for item in others),
         Mend(text="stop and disable the other server, then `msa-wizard troubleshoot --fix listener-missing`"),
     )

@@ -47,7 +47,7 @@ def _collide(picture: Picture) -> Seen | None:
     logged = picture.logged(WEDGED, since=process.started if process else 0.0)
     again = collisions(listeners(picture.facts.cf_from_mc or ""))
     return Seen(
-        "two lines of sendmail.cf want the same port: sendmail ends, with every port, 45 s after its start",
+        "two lines of sendmail.cf want the same port: sendmail exits, closing every port, 45 s after its start",
         (*(Evidence(line, "sendmail.cf") for line in found), *logged),
         Mend(
             text="switch one of the two DAEMON_OPTIONS lines of sendmail.mc off with dnl, then `sendmailconfig`"
@@ -64,7 +64,7 @@ def _default_msa(picture: Picture) -> Seen | None:
     if not own or not others:
         return None
     return Seen(
-        "FEATURE(`no_default_msa') is gone from sendmail.mc: sendmail adds a listener of its own on port 587, without M=a",
+        "FEATURE(`no_default_msa') is missing in sendmail.mc: sendmail adds a listener of its own on port 587, without M=a",
         (Evidence("Port=587, Name=MSA", "sendmail.cf"),),
         Mend(SUBMISSION),
     )
@@ -100,7 +100,7 @@ def _wrong_port(picture: Picture) -> Seen | None:
         return None
     shown = ", ".join(str(item.port) for item in wanted)
     return Seen(
-        f"mail clients are awaited on port {shown}, and neither on 587 nor on 465, where they come",
+        f"submission listens on port {shown}, but clients connect to 587 or 465",
         daemon_lines(wanted),
         Mend(SUBMISSION),
     )
@@ -113,7 +113,7 @@ def _loopback(picture: Picture) -> Seen | None:
     made = [item for item in picture.from_mc if item.port in (587, 465)]
     mc_too = not made or all(is_loopback(item.address) for item in made)
     return Seen(
-        "the port for mail clients is open on this host alone, as Debian ships it",
+        "the port for mail clients is open only to this host itself, as Debian ships it",
         tuple(
             Evidence(f"Name={item.name}, Port={item.port}, Addr={item.address}", "sendmail.cf")
             for item in wanted
@@ -124,7 +124,7 @@ def _loopback(picture: Picture) -> Seen | None:
     )
 
 
-_LOOPBACK = "the answers name loopback addresses alone for submission: name others, or none"
+_LOOPBACK = "the answers name only loopback addresses for submission: name others, or none"
 
 
 def _listener_missing(picture: Picture) -> Seen | None:
@@ -138,12 +138,12 @@ def _listener_missing(picture: Picture) -> Seen | None:
     busy = picture.logged("rejecting connections", since=since, proved=True)
     if busy:
         return Seen(
-            "sendmail has closed its ports, for the load is over the limit that its configuration sets (RefuseLA)",
+            "sendmail has closed its ports because the load is over its limit (RefuseLA)",
             busy,
             Mend(text="find what loads this host (`uptime`, `top`), or raise confREFUSE_LA in sendmail.mc"),
         )
     return Seen(
-        f"sendmail runs, and does not listen on port {', '.join(map(str, missing))}, which its sendmail.cf names",
+        f"sendmail runs, but does not listen on port {', '.join(map(str, missing))}, which its sendmail.cf names",
         (Evidence(f"no listener on {', '.join(map(str, missing))}", "/proc/net/tcp"), *logged),
         Mend(("restart",)),
     )

@@ -16,7 +16,7 @@ def _none(picture: Picture) -> Seen | None:
     return Seen(
         "this host keeps no mail log: neither a journal nor /var/log/mail.log was found",
         (Evidence("absent", "/run/systemd/journal, /var/log/mail.log"),),
-        Mend(text="for one: apt-get install rsyslog"),
+        Mend(text="to have one: apt-get install rsyslog"),
         Sign.UNKNOWN,
     )
 
@@ -27,9 +27,7 @@ def _complaints(picture: Picture) -> Seen | None:
     found = picture.logged(*_WORDS, since=max(since, picture.began - 3600), limit=4, proved=True)
     if not found:
         return None
-    return Seen(
-        "the mail log complains", found, Mend(text="read on there: `journalctl -t sm-mta`"), Sign.WARNING
-    )
+    return Seen("the mail log complains", found, Mend(text="see `journalctl -t sm-mta`"), Sign.WARNING)
 
 
 DIAGNOSES = (

@@ -26,7 +26,7 @@ def _unqualified(picture: Picture) -> Seen | None:
     if not facts.fqdn or facts.fqdn_resolves:
         return None
     return Seen(
-        "this host has no qualified name: update_tls makes no certificate for it, and other servers refuse its mail",
+        "this host has no qualified name: update_tls makes no certificate for it, and other servers reject its mail",
         (Evidence(facts.fqdn, "hostname -f"),),
         Mend(("mend-host-name",)) if certified_name(picture) else Mend(text=_HOSTS),
         picture.latent,
@@ -46,7 +46,7 @@ def _clock(picture: Picture) -> Seen | None:
     if picture.now >= BUILT:
         return None
     return Seen(
-        "the clock of this host is wrong: every certificate looks as if it were not valid yet",
+        "the clock of this host is wrong: every certificate seems not to be valid yet",
         (Evidence(f"{picture.now:.0f} seconds since 1970", "the clock"),),
         Mend(text="set it: `timedatectl set-ntp true`, or `date --set`"),
     )

@@ -81,7 +81,7 @@ def _unknown(picture: Picture) -> Seen | None:
     if kept is None or kept.locked or kept.expired(owner.today) or kept.password_expired(owner.today):
         return None
     return Seen(
-        "the password is right, and PAM refuses it all the same; none of the known causes was found",
+        "the password is right, but PAM refuses it; none of the known causes was found",
         (
             Evidence(said, f.MUX),
             Evidence(owner.line, "/etc/shadow"),

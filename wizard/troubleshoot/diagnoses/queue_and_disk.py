@@ -33,7 +33,8 @@ def _full(picture: Picture) -> Seen | None:
     queue = bool(picture.no_room) or any(item.path == MTA_QUEUE for item in full)
     first = full[0].path if full else MTA_QUEUE
     return Seen(
-        f"the disk below {first} is full" + (": sendmail answers 452, and takes no message" if queue else ""),
+        f"the disk below {first} is full"
+        + (": sendmail answers 452 and accepts no message" if queue else ""),
         (
             *(Evidence(f"{item.free_kib} KiB free", item.path) for item in full),
             *(line for item in picture.no_room for line in picture.conversation_evidence(item)),
@@ -50,7 +51,7 @@ def _inodes(picture: Picture) -> Seen | None:
     if not out:
         return None
     return Seen(
-        f"the file system below {out[0].path} has no inodes left: no file can be made, though there may be room",
+        f"the file system below {out[0].path} has no inodes left: no file can be created, even with free space",
         tuple(Evidence(f"{item.free_inodes} inodes free", item.path) for item in out),
         Mend(text=f"remove many small files: `df -i {out[0].path}`"),
     )
@@ -81,7 +82,7 @@ def _folder(picture: Picture) -> Seen | None:
     if not bad:
         return None
     return Seen(
-        "a queue folder is missing, or not as sendmail wants it: it takes no message",
+        "a queue folder is missing or has the wrong owner or mode: sendmail accepts no message",
         (*bad, *picture.logged("mqueue", "queue directory", since=picture.began - 3600, limit=2)),
         Mend(("mend-queue-folder",)),
     )
@@ -100,7 +101,7 @@ def _not_run(picture: Picture) -> Seen | None:
     except (EditError, PermissionError):
         told = None
     return Seen(
-        "nobody runs the queue: a message that cannot be delivered at once stays for ever",
+        "nothing runs the queue: a message that cannot be delivered at once stays forever",
         (
             Evidence(" ".join(argv), PID_FILE),
             Evidence(f"QUEUE_INTERVAL={told or '(nothing)'}", f.SENDMAIL_CONF),

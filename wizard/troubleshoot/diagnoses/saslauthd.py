@@ -92,7 +92,7 @@ def _elsewhere(picture: Picture) -> Seen | None:
     if not bad_now and not bad_next:
         return None
     return Seen(
-        f"saslauthd has its socket in {runs or told}, and sendmail asks at {PLACES[0]}",
+        f"saslauthd has its socket in {runs or told}, but sendmail asks at {PLACES[0]}",
         (
             Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
             *((Evidence(f"-m {runs}", "the running saslauthd"),) if runs else ()),
@@ -116,7 +116,7 @@ def _hung(picture: Picture) -> Seen | None:
     ):
         return None
     return Seen(
-        "saslauthd is there and does not answer: it hangs, or is stopped",
+        "saslauthd runs but does not answer: it hangs, or is stopped",
         (
             Evidence(picture.mux_problem, f.MUX),
             *(Evidence(f"pid {pid} is stopped (state T)", "/proc") for pid in stopped[:3]),
@@ -133,7 +133,7 @@ def _socket_gone(picture: Picture) -> Seen | None:
     if _elsewhere(picture) or _hung(picture):
         return None
     return Seen(
-        "saslauthd runs, and its socket is gone",
+        "saslauthd runs, but its socket is gone",
         (Evidence(picture.mux_problem, f.MUX),),
         Mend(("mend-saslauthd-restart",)),
     )
@@ -146,7 +146,7 @@ def _mechanism(picture: Picture) -> Seen | None:
     wanted = picture.source.asks
     if runs and told and runs != told.split()[0]:
         return Seen(
-            f"saslauthd runs with -a {runs}, and its configuration says {told}: it was not restarted since",
+            f"saslauthd runs with -a {runs}, but its configuration says {told}: it was not restarted after the change",
             (
                 Evidence(f"-a {runs}", "the running saslauthd"),
                 Evidence(f'MECHANISMS="{told}"', f.SASLAUTHD_DEFAULT),
@@ -162,7 +162,7 @@ def _mechanism(picture: Picture) -> Seen | None:
         return None
     ours = picture.account is not None and picture.account.known and not picture.login
     return Seen(
-        f"saslauthd asks {now}, and not the users of this host",
+        f"saslauthd asks {now}, not the users of this host",
         (
             Evidence(f'MECHANISMS="{told}"', f.SASLAUTHD_DEFAULT),
             *((Evidence(picture.socket_login, f.MUX),) if picture.socket_login else ()),
@@ -210,10 +210,10 @@ def _closed(picture: Picture) -> Seen | None:
     why = (
         f"smmta and smmsp are not in group sasl ({', '.join(outside)} missing)"
         if mode & 0o010
-        else "group sasl may not enter it"
+        else "group sasl cannot enter it"
     )
     return Seen(
-        f"the folder of saslauthd's socket is closed to sendmail's users: {why}",
+        f"the directory of saslauthd's socket is closed to sendmail's users: {why}",
         (
             Evidence(f"mode {mode:04o}", f.MUX.rpartition("/")[0]),
             Evidence(f"sasl: {' '.join(sorted(members)) or 'nobody'}", "/etc/group"),
@@ -247,7 +247,7 @@ def _cache(picture: Picture) -> Seen | None:
     else:
         return None
     return Seen(
-        "saslauthd accepts out of its cache (-c) what is not right any more, for up to 8 hours after a change",
+        "saslauthd accepts from its cache (-c) what is no longer right, for up to 8 hours after a change",
         (
             Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
             Evidence(picture.socket_login or "accepted", f.MUX),

@@ -21,7 +21,7 @@ def _conf(picture: Picture) -> Seen | None:
             return None  # sasldb is asked, and has the users
         gone = path if text is None else f.SASL_LINK
         return Seen(
-            "Sendmail.conf is missing, so sasldb is asked instead of saslauthd, and knows nobody",
+            "Sendmail.conf is missing, so sasldb, which knows nobody, is asked instead of saslauthd",
             (Evidence("no such file", gone), *picture.logged("user not found", since=picture.began)),
             Mend(("sendmail-auth", "mend-sendmail-restart")),
         )
@@ -29,9 +29,9 @@ def _conf(picture: Picture) -> Seen | None:
         method = sasl_conf.value(text, "pwcheck_method")
     except EditError as error:
         return Seen(
-            "libsasl2 drops the whole of Sendmail.conf at a line that it does not understand, and asks sasldb",
+            "libsasl2 ignores all of Sendmail.conf because of a line that it does not understand, and asks sasldb",
             (Evidence(str(error), path),),
-            Mend(text=f"mend that line of {path}, then restart sendmail"),
+            Mend(text=f"fix that line of {path}, then restart sendmail"),
         )
     if method and "saslauthd" in method.lower().split():
         return None
@@ -45,7 +45,7 @@ def _conf(picture: Picture) -> Seen | None:
 
 def _nobody(picture: Picture, path: str, method: str | None) -> Seen:
     knows = (
-        f", which knows {len(picture.sasldb)} users, and not this one"
+        f", which knows {len(picture.sasldb)} users, but not this one"
         if picture.sasldb
         else ", which knows nobody"
     )
@@ -59,7 +59,7 @@ def _nobody(picture: Picture, path: str, method: str | None) -> Seen:
 def _another(picture: Picture, path: str, method: str | None) -> Seen:
     """The host's logins come from sasldb, and this user is not in it."""
     return Seen(
-        f"logins come from sasldb on this host, which knows {len(picture.facts.sasldb or ())} users, and not this one",
+        f"logins come from sasldb on this host, which knows {len(picture.facts.sasldb or ())} users, but not this one",
         _asked(picture, path, method),
         Mend(text="add the user, with a password of its own: saslpasswd2 -c -u REALM NAME"),
     )

@@ -31,7 +31,7 @@ def _include(picture: Picture) -> Seen | None:
     if picture.files.certificate or not picture.cf or included(picture, f.STARTTLS_M4) is not False:
         return None
     return Seen(
-        "sendmail.mc does not include starttls.m4: without it there is no encryption, and so no login",
+        "sendmail.mc does not include starttls.m4: without it there is no encryption and no login",
         (Evidence("no ServerCertFile", "sendmail.cf"), Evidence("no include of starttls.m4", f.SENDMAIL_MC)),
         Mend(("mc-includes", *MADE_ANEW)),
     )
@@ -46,7 +46,7 @@ def _spoilt(picture: Picture) -> Seen | None:
     text = picture.facts.files.get(f.STARTTLS_M4)
     state = "no such file" if text is None else "it does not set confSERVER_CERT"
     return Seen(
-        "starttls.m4 is spoilt: it is included, and yet gives no certificate",
+        "starttls.m4 is damaged: it is included, but gives no certificate",
         (Evidence(state, f.STARTTLS_M4),),
         Mend(("mend-starttls-m4", *MADE_ANEW)),
     )
@@ -85,9 +85,9 @@ def _unsafe(picture: Picture) -> Seen | None:
     evidence = []
     if entry is not None and bad:
         evidence.append(Evidence(f"mode {entry.mode:04o}, owner {entry.uid}:{entry.gid}", files.key))
-    evidence += [Evidence("anybody may put files into it", folder) for folder in files.writable]
+    evidence += [Evidence("anybody can write to it", folder) for folder in files.writable]
     return Seen(
-        f"{files.key} is not safe from others, so sendmail offers no STARTTLS",
+        f"{files.key} can be read or changed by others, so sendmail offers no STARTTLS",
         (*evidence, *picture.logged("unsafe", since=picture.began - 3600, limit=2)),
         Mend(("mend-key-mode",))
         if bad and not files.writable
@@ -101,16 +101,14 @@ def _pair(picture: Picture) -> Seen | None:
     if not files.pair:
         return None
     return Seen(
-        "certificate and key do not belong together, or one of them is spoilt",
+        "certificate and key do not match, or one of them is damaged",
         (
             Evidence(files.pair, f"OpenSSL, of {files.certificate} and {files.key}"),
             *picture.logged("STARTTLS=server, error", since=picture.began - 3600, limit=2),
         ),
         Mend(("mend-certificate",))
         if files.debian and (files.seen is None or files.seen.self_signed)
-        else Mend(
-            text="`msa-wizard certificate install CERTIFICATE KEY` puts a pair there that belongs together"
-        ),
+        else Mend(text="`msa-wizard certificate install CERTIFICATE KEY` installs a matching pair"),
     )
 
 
@@ -140,7 +138,7 @@ def _not_on_connect(picture: Picture) -> Seen | None:
         else "wants TLS on connect on port 587 (modifier s)"
     )
     return Seen(
-        f"sendmail {what}, where mail clients await the other",
+        f"sendmail {what}, but mail clients expect the opposite",
         daemon_lines(wrong),
         Mend(("submission-port", *MADE_ANEW))
         if first.port == 587
