@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from snapshots.store import Commit, Store
     from wizard.certificates.peer_certificate import Certificate
     from wizard.debug.login import ConversationResult
-    from wizard.debug.saslauthd import Ended
+    from wizard.debug.saslauthd import DebugResult
     from wizard.engine.apply import Decide, Run
     from wizard.engine.in_force import Target
     from wizard.engine.journal import Journal, Unfinished
     from wizard.engine.local_edits import OwnEdit
     from wizard.engine.overview import Overview
     from wizard.gather.certificates import CertificateReport
-    from wizard.maillog.correlate import Seen
-    from wizard.maillog.read import Logged
+    from wizard.maillog.correlate import ConversationLine
+    from wizard.maillog.read import LogLine
     from wizard.model.answers import Answers
     from wizard.model.facts import Facts
     from wizard.model.plan import Check, Plan, Step
@@ -190,7 +190,7 @@ class Machine:
 
     def debug_saslauthd(
         self, job: Job, seconds: int, told: Callable[[str], None], over: Callable[[], bool]
-    ) -> Ended:
+    ) -> DebugResult:
         """saslauthd in debug mode until `over`; see wizard.debug.saslauthd.debug."""
         from wizard.debug.saslauthd import debug
         from wizard.engine.temporary import ForAWhile
@@ -203,7 +203,7 @@ class Machine:
         self,
         job: Job,
         request: ManualLoginRequest,
-        told: Callable[[Seen], None],
+        told: Callable[[ConversationLine], None],
         enter: Callable[[Move, float | None], bool],
         ask: Callable[[Certificate, str], bool] | None = None,
     ) -> ConversationResult:
@@ -212,7 +212,7 @@ class Machine:
 
         Without TLS, AuthOptions is out of sendmail.cf meanwhile. Raises ValueError, HostError, ChangeError."""
         from wizard.debug.login import talk
-        from wizard.debug.plaintext_login import held, plain
+        from wizard.debug.plaintext_login import plaintext_offer, plaintext_offered
         from wizard.engine.temporary import ForAWhile
         from wizard.maillog.watched_login import target_of
 
@@ -227,11 +227,11 @@ class Machine:
         if request.encrypted:
             return converse(asked.host, None)
         with self.at_work(job.interrupt) as (store, journal, _):
-            plaintext = plain(self.facts(), request.port, loopback=request.loopback)
+            plaintext = plaintext_offer(self.facts(), request.port, loopback=request.loopback)
             if plaintext is None:
                 return converse(asked.host, None)
             work = ForAWhile(self.host, store, journal, job.interrupt, job.say)
-            with held(work, plaintext, request.port, request.seconds) as end:
+            with plaintext_offered(work, plaintext, request.port, request.seconds) as end:
                 return converse(plaintext.address, end)
 
     def outside_commands(self) -> str:
@@ -240,11 +240,13 @@ class Machine:
 
         return commands(self.host)
 
-    def from_outside(self, seconds: float, told: Callable[[Logged], None], over: Callable[[], bool]) -> Check:
+    def from_outside(
+        self, seconds: float, told: Callable[[LogLine], None], over: Callable[[], bool]
+    ) -> Check:
         """Wait for a login from another machine; the result. Raises CannotHere."""
-        from wizard.maillog.outside_login import verdict, watched
+        from wizard.maillog.outside_login import verdict, wait_for_login
 
-        return verdict(watched(self.host, seconds, told, over), seconds)
+        return verdict(wait_for_login(self.host, seconds, told, over), seconds)
 
     def fixes(self, faults: Sequence[Fault]) -> Sequence[Step]:
         """The steps that fix them, in their order."""

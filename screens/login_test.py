@@ -22,7 +22,7 @@ from wizard.model.plan import Check, Sign
 from wizard.smtp.login_test import Credentials, Result
 
 if TYPE_CHECKING:
-    from wizard.maillog.correlate import Seen
+    from wizard.maillog.correlate import ConversationLine
 
 FIELDS = (
     Field(
@@ -132,10 +132,10 @@ Enter in any field begins the test.
 
         def work(job: Job) -> Result:
             from wizard.maillog.correlate import WITHIN
-            from wizard.maillog.watched_login import held, target_of
+            from wizard.maillog.watched_login import hold_conversation, target_of
 
             target = target_of(machine.host, host, port, ask=asking(job), send_to=send_to or None)
-            return held(
+            return hold_conversation(
                 machine.host, target, credentials, WITHIN, True, lambda line: job.post(SmtpLine(line))
             ).result
 
@@ -197,7 +197,7 @@ Enter in any field begins the test.
             self.query_one("#talk").scroll_end(animate=False)
 
 
-def _content(line: Seen) -> Content:
+def _content(line: ConversationLine) -> Content:
     text, style = line_shown(line)
     explanation = f"  - {clean(line.explanation)}" if line.explanation else ""
     return Content.assemble((clean(text), style), (explanation, "ansi_cyan"))

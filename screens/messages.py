@@ -9,8 +9,8 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from wizard.engine.local_edits import OwnEdit
-    from wizard.maillog.correlate import Seen
-    from wizard.maillog.read import Logged
+    from wizard.maillog.correlate import ConversationLine
+    from wizard.maillog.read import LogLine
     from wizard.model.events import Event
     from wizard.model.plan import Ending, Plan, Step
     from wizard.rollback.plan import Rollback
@@ -59,7 +59,7 @@ class RehearsalSaid(Message):
 class SmtpLine(Message):
     """A line of the AUTH LOGIN conversation, or of the mail log beside it."""
 
-    line: Seen
+    line: ConversationLine
 
 
 @dataclass
@@ -73,7 +73,7 @@ class DebugSaid(Message):
 class LogSaid(Message):
     """A line of the mail log, not cleaned."""
 
-    line: Logged
+    line: LogLine
 
 
 @dataclass

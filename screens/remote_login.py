@@ -19,7 +19,7 @@ from screens.widgets.signs import check_content
 from wizard.model.plan import Check
 
 if TYPE_CHECKING:
-    from wizard.maillog.read import Logged
+    from wizard.maillog.read import LogLine
 
 SECONDS = 300
 """How long it waits."""
@@ -85,7 +85,7 @@ the server's own addresses do not count. It succeeds when somebody has logged in
         """A line of the log on somebody from outside."""
         from wizard.maillog.explain import word
 
-        line: Logged = message.line
+        line: LogLine = message.line
         self.query_one(ExplainedLines).add(
             f"{line.name}[{line.pid}]: {line.text}", word(line.name, line.text)
         )

@@ -19,7 +19,7 @@ from wizard.errors import Interrupted
 from wizard.model.plan import Sign
 
 if TYPE_CHECKING:
-    from wizard.debug.saslauthd import Ended
+    from wizard.debug.saslauthd import DebugResult
 
 SECONDS = 600
 """How long it runs at most."""
@@ -103,9 +103,9 @@ msa-wizard is killed.
 
     def on_debug_said(self, message: DebugSaid) -> None:
         """A line of saslauthd."""
-        from wizard.debug.saslauthd import said
+        from wizard.debug.saslauthd import debug_line
 
-        line = said(message.line, clean)
+        line = debug_line(message.line, clean)
         source = f"saslauthd[{line.pid}]: " if line.pid else ""
         self.query_one(ExplainedLines).add(source + line.text, line.explanation, _style(line.text))
 
@@ -135,7 +135,7 @@ def _style(text: str) -> str:
     return "ansi_red" if "auth failure" in text or "response: NO" in text else ""
 
 
-def _ended(ended: Ended) -> str:
+def _ended(ended: DebugResult) -> str:
     words = (
         f"✗ saslauthd ended by itself with status {ended.code}: see its last lines. "
         if ended.by_itself

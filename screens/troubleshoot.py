@@ -83,7 +83,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         self._verdict = verdict
         blamed = verdict.blamed
         self.say(
-            f"To blame: {TITLES[blamed.layer]}. {clean(blamed.seen.cause)}"
+            f"To blame: {TITLES[blamed.layer]}. {clean(blamed.finding.cause)}"
             if blamed
             else "Nothing fails in what was looked at."
         )
@@ -109,7 +109,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
             self.refresh_bindings()
             fault = self._chosen()
             user = f" --user {self._credentials.user}" if self._credentials else ""
-            fix = f" --fix {fault.id}" if fault is not None and fault.seen.mend.steps else ""
+            fix = f" --fix {fault.id}" if fault is not None and fault.finding.mend.steps else ""
             self.same(f"msa-wizard troubleshoot{user}{fix}")
 
     def _explained(self, verdict: Verdict, row: str) -> Content:
@@ -128,12 +128,12 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         """Fixing needs something that steps can fix."""
         if action == "fix":
             fault = self._chosen()
-            return fault is not None and bool(fault.seen.mend.steps)
+            return fault is not None and bool(fault.finding.mend.steps)
         return bool(self._failing()) if action == "fix_all" else True
 
     def _failing(self) -> list[Fault]:
         faults = self._verdict.faults if self._verdict is not None else ()
-        return [fault for fault in faults if fault.sign is Sign.FAILED and fault.seen.mend.steps]
+        return [fault for fault in faults if fault.sign is Sign.FAILED and fault.finding.mend.steps]
 
     def action_fix(self) -> None:
         """What would fix the chosen fault; done on a key there."""
@@ -177,16 +177,16 @@ def _row(sign: Sign, name: str, layer: str) -> Content:
 
 
 def _fault(fault: Fault) -> Content:
-    parts: list[str | tuple[str, str]] = [(f"{clean(fault.seen.cause)}\n", "bold")]
+    parts: list[str | tuple[str, str]] = [(f"{clean(fault.finding.cause)}\n", "bold")]
     parts += [f"Users say: {clean(fault.diagnosis.symptom)}\n"]
-    mend = fault.seen.mend
+    mend = fault.finding.mend
     if mend.steps:
         parts += [("f fixes it", "bold"), f" by: {', '.join(mend.steps)}\n"]
     if mend.text:
         parts += [("What to do: ", "bold"), f"{clean(mend.text)}\n"]
-    if fault.seen.evidence:
+    if fault.finding.evidence:
         parts += [("\nFound:\n", "bold")]
-        for piece in fault.seen.evidence:
+        for piece in fault.finding.evidence:
             parts += [f"  {clean(piece.says)}\n", (f"    {clean(piece.source)}\n", "ansi_cyan")]
     parts += [f"\nLooked at: {clean(fault.diagnosis.probe)}"]
     parts += [f" (howto {fault.diagnosis.howto})" if fault.diagnosis.howto else ""]

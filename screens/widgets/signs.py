@@ -10,7 +10,7 @@ from wizard.console import clean
 from wizard.model.plan import Check, Sign
 
 if TYPE_CHECKING:
-    from wizard.maillog.correlate import Seen
+    from wizard.maillog.correlate import ConversationLine
 
 STATES: dict[str, tuple[str, str, str]] = {
     "applied": ("✓", "applied", "ansi_green"),
@@ -54,7 +54,7 @@ def state_content(state: str, name: str) -> Content:
     return Content.assemble((f"{sign} {word:<8}", style), (name, ""))
 
 
-def line_shown(line: Seen) -> tuple[str, str]:
+def line_shown(line: ConversationLine) -> tuple[str, str]:
     """A line of a conversation or of the log beside it: sign and text, not cleaned, and the style."""
     sign, style = SPEAKERS.get(line.who, ("#", "ansi_cyan"))
     return f"{sign} {line.text}", style

@@ -22,9 +22,9 @@ from wizard.cli import debug_login
 from wizard.cli.debug import Login
 from wizard.client_settings import ClientSettings
 from wizard.debug.login import ConversationResult
-from wizard.maillog.correlate import Seen
+from wizard.maillog.correlate import ConversationLine
 from wizard.maillog.delivery import delivery
-from wizard.maillog.read import Logged
+from wizard.maillog.read import LogLine
 from wizard.model import documents
 from wizard.model.plan import Check, Ending, Plan, Sign
 from wizard.render import as_json
@@ -157,12 +157,12 @@ def test_saslauthd_in_debug_mode() -> None:
 
 
 def test_a_login_by_hand(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [Logged(0.0, "sm-mta", 1, f"{ID}: to=<bob@mx.test>, stat=Sent (ok)")]
+    lines = [LogLine(0.0, "sm-mta", 1, f"{ID}: to=<bob@mx.test>, stat=Sent (ok)")]
     monkeypatch.setattr(
         debug_login, "talk", lambda *_args, **_more: ConversationResult(True, "", delivery(ID, lines))
     )
     arguments = generate.commands()["debug login"].parse_args(["--user", "alice", "--json", "--yes"])
     terminal = debug_login._Terminal(arguments, None, None)  # type: ignore[arg-type]
-    terminal._tell(Seen(1.5, "log", "a line", "what it means"))
+    terminal._tell(ConversationLine(1.5, "log", "a line", "what it means"))
     assert terminal.converse(encrypted=True) == 0
     assert document("debug login", capsys.readouterr().out)["delivery"]["attempts"][0]["to"]

@@ -58,7 +58,7 @@ from wizard.engine.journal import Unfinished
 from wizard.engine.local_edits import OwnEdit
 from wizard.engine.overview import Overview, found, plans
 from wizard.gather.certificates import CertificateReport, Named
-from wizard.maillog.correlate import Seen
+from wizard.maillog.correlate import ConversationLine
 from wizard.model.facts import COMMON_KEY, SERVER_CERT, Facts
 from wizard.model.plan import Check, Sign
 from wizard.rollback.plan import Rollback, Wanted
@@ -166,7 +166,7 @@ def just_tested() -> Screen[None]:
                 ),
                 ("server", "235 2.0.0 OK Authenticated", "logged in"),
             ):
-                self.on_smtp_line(SmtpLine(Seen(0.0, who, text, beside)))  # type: ignore[arg-type]
+                self.on_smtp_line(SmtpLine(ConversationLine(0.0, who, text, beside)))  # type: ignore[arg-type]
             good = Finding("smtp-auth", "ok", "Port 25 offers no AUTH.")
             said = "The login was accepted (235)."
             self.on_job_ended(JobEnded("test", Result(True, None, said, 235, (), (good,), None, None, None)))
@@ -210,7 +210,7 @@ def asks_for_the_next() -> Screen[None]:
                 ("client", "YWxpY2U=", "base64 of the user name alice"),
                 ("server", "334 UGFzc3dvcmQ6", "base64 of: Password:"),
             ):
-                self.on_smtp_line(SmtpLine(Seen(0.0, who, words, beside)))  # type: ignore[arg-type]
+                self.on_smtp_line(SmtpLine(ConversationLine(0.0, who, words, beside)))  # type: ignore[arg-type]
             self.query_one("#said").focus()
             self.on_move_waits(
                 MoveWaits(Move("********", "base64 of the password, masked here"), time.monotonic() + 97.4)

@@ -26,11 +26,11 @@ from tests.tui.bench import Bench, Writes, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
 from wizard.certificates.peer_certificate import Certificate
 from wizard.debug.login import ConversationResult, talk
-from wizard.debug.saslauthd import Ended
+from wizard.debug.saslauthd import DebugResult
 from wizard.errors import HostError
-from wizard.maillog.correlate import Seen
-from wizard.maillog.outside_login import Outside, verdict
-from wizard.maillog.read import Logged
+from wizard.maillog.correlate import ConversationLine
+from wizard.maillog.outside_login import OutsideLogin, verdict
+from wizard.maillog.read import LogLine
 from wizard.model.plan import Check, Sign, Step
 from wizard.smtp.connection import Move, Target
 from wizard.smtp.server_trust import Trust
@@ -56,7 +56,7 @@ class Tools(Bench):
 
     def debug_saslauthd(
         self, job: Job, seconds: int, told: Callable[[str], None], over: Callable[[], bool]
-    ) -> Ended:
+    ) -> DebugResult:
         """Its lines, then silence until the end."""
         if self.problem:
             raise self.problem
@@ -66,13 +66,13 @@ class Tools(Bench):
             time.sleep(0.02)
         self.ended.append("put back")
         job.say("put back: service saslauthd (as before)")
-        return Ended(False, 0, Check("socket", Sign.OK, "saslauthd answers on /run/saslauthd/mux"))
+        return DebugResult(False, 0, Check("socket", Sign.OK, "saslauthd answers on /run/saslauthd/mux"))
 
     def manual_login(
         self,
         job: Job,
         request: ManualLoginRequest,
-        told: Callable[[Seen], None],
+        told: Callable[[ConversationLine], None],
         enter: Callable[[Move, float | None], bool],
         ask: Callable[[Certificate, str], bool] | None = None,
     ) -> ConversationResult:
@@ -97,10 +97,12 @@ class Tools(Bench):
         """As for a host with this name."""
         return "from another machine, outside: msa-wizard test --host mail.example.test --user NAME"
 
-    def from_outside(self, seconds: float, told: Callable[[Logged], None], over: Callable[[], bool]) -> Check:
+    def from_outside(
+        self, seconds: float, told: Callable[[LogLine], None], over: Callable[[], bool]
+    ) -> Check:
         """A client that logs in."""
-        found = Outside(frozenset({"192.0.2.1"}))
-        line = Logged(0.0, "sm-mta", 7, "AUTH=server, relay=[8.8.8.8], authid=alice, mech=LOGIN, bits=0")
+        found = OutsideLogin(frozenset({"192.0.2.1"}))
+        line = LogLine(0.0, "sm-mta", 7, "AUTH=server, relay=[8.8.8.8], authid=alice, mech=LOGIN, bits=0")
         assert found.takes(line)
         told(line)
         return verdict(found, seconds)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from wizard.maillog.correlate import Matching, Seen, Watch
+from wizard.maillog.correlate import ConversationLine, Matching, Watch
 from wizard.maillog.delivery import delivery
 from wizard.maillog.explain import word
 from wizard.maillog.follow import LogFollower, Tail
-from wizard.maillog.read import LOG, UNPROVED, Logged, where
+from wizard.maillog.read import LOG, UNPROVED, LogLine, where
 from wizard.smtp.transcript import Line
 from wizard.system.host import Host
 from wizard.system.sockets import server_process
@@ -34,8 +34,8 @@ UNKNOWN = f"{ID}: to=<bob@x.test>, relay=x.test. [192.0.2.1], dsn=5.1.1, stat=Us
 ALIASED = f"{ID}: to=staff, ctladdr=<a@b.c> (1/1), dsn=2.0.0, stat=aliased"
 
 
-def lines(*texts: str) -> list[Logged]:
-    return [Logged(float(at), "sm-mta", 1097, text) for at, text in enumerate(texts)]
+def lines(*texts: str) -> list[LogLine]:
+    return [LogLine(float(at), "sm-mta", 1097, text) for at, text in enumerate(texts)]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_what_became_of_a_message(texts: tuple[str, ...], state: str, words: str
 
 
 def test_what_a_file_says_of_a_message_is_not_proved() -> None:
-    made = delivery(ID, [Logged(0.0, "sm-mta", 1, FROM, LOG), Logged(0.0, "sm-mta", 1, SENT, LOG)])
+    made = delivery(ID, [LogLine(0.0, "sm-mta", 1, FROM, LOG), LogLine(0.0, "sm-mta", 1, SENT, LOG)])
     assert (made.state, made.file, UNPROVED in made.says) == ("delivered", LOG, True)
     assert UNPROVED not in delivery(ID, lines(FROM, SENT)).says
 
@@ -93,18 +93,18 @@ def test_a_line_in_a_word(name: str, text: str, said: str) -> None:
 def test_lines_belong_by_process_by_message_and_by_user() -> None:
     match = Matching("alice")
     match.pids.add(1097)
-    assert match.takes(Logged(0, "sm-mta", 1097, FROM))
-    assert match.takes(Logged(0, "sm-mta", 2000, SENT)), "another process delivers it: the queue id tells"
-    assert not match.takes(Logged(0, "sm-mta", 2000, "STARTTLS=server, relay=localhost [127.0.0.1]"))
-    assert not match.takes(Logged(0, "sm-mta", 2001, FROM.replace(ID, "6AN5cMqL002001")))
-    assert match.takes(Logged(0, "saslauthd", 5, "auth failure: [user=alice] [service=smtp]"))
-    assert match.takes(Logged(0, "saslauthd", 5, "pam_unix(smtp:auth): authentication failure;  user=alice"))
-    assert not match.takes(Logged(0, "saslauthd", 5, "auth failure: [user=alicette] [service=smtp]"))
-    assert not Matching(None).takes(Logged(0, "saslauthd", 5, "auth failure: [user=] [service=smtp]"))
+    assert match.takes(LogLine(0, "sm-mta", 1097, FROM))
+    assert match.takes(LogLine(0, "sm-mta", 2000, SENT)), "another process delivers it: the queue id tells"
+    assert not match.takes(LogLine(0, "sm-mta", 2000, "STARTTLS=server, relay=localhost [127.0.0.1]"))
+    assert not match.takes(LogLine(0, "sm-mta", 2001, FROM.replace(ID, "6AN5cMqL002001")))
+    assert match.takes(LogLine(0, "saslauthd", 5, "auth failure: [user=alice] [service=smtp]"))
+    assert match.takes(LogLine(0, "saslauthd", 5, "pam_unix(smtp:auth): authentication failure;  user=alice"))
+    assert not match.takes(LogLine(0, "saslauthd", 5, "auth failure: [user=alicette] [service=smtp]"))
+    assert not Matching(None).takes(LogLine(0, "saslauthd", 5, "auth failure: [user=] [service=smtp]"))
 
 
 def test_hostile_lines_cannot_reach_the_terminal() -> None:
-    seen = Matching("alice").seen(Logged(0, "sm-mta", 1, "evil\x1b[2J\u202e"))
+    seen = Matching("alice").seen(LogLine(0, "sm-mta", 1, "evil\x1b[2J\u202e"))
     assert seen.text == "sm-mta[1]: evil\\x1b[2J\\u202e"
 
 
@@ -150,7 +150,7 @@ def test_both_sides_are_told_in_the_order_of_time(tmp_path: Path) -> None:
     log = tmp_path / "var/log/mail.log"
     log.parent.mkdir(parents=True)
     log.write_text("")
-    told: list[Seen] = []
+    told: list[ConversationLine] = []
     with Watch(Host(tmp_path), "alice", told.append) as watch:
         for number in range(3):
             watch.line(Line("client", f"said {number}"))

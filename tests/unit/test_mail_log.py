@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wizard.maillog.read import LOG, UNPROVED, Journal, Logged, file_line, lines
+from wizard.maillog.read import LOG, UNPROVED, Journal, LogLine, file_line, lines
 from wizard.steps.restart import since_start
 from wizard.system.host import Host
 
@@ -38,15 +38,15 @@ def journal(tmp_path: Path) -> Journal:
     return Journal(Host(tmp_path))
 
 
-def read(journal: Journal, **changes: Any) -> Logged | None:
+def read(journal: Journal, **changes: Any) -> LogLine | None:
     """The line with fields changed, or taken out where they are None."""
     entry = {name: value for name, value in (REAL | changes).items() if value is not None}
     return journal.line(json.dumps(entry))
 
 
 def test_the_daemons_own_line_counts_with_the_journals_pid_and_time(journal: Journal) -> None:
-    assert read(journal) == Logged(1795412303.340699, "sm-mta", 1097, LOGIN)
-    assert read(journal, _SOURCE_REALTIME_TIMESTAMP=None) == Logged(1795412303.3407, "sm-mta", 1097, LOGIN)
+    assert read(journal) == LogLine(1795412303.340699, "sm-mta", 1097, LOGIN)
+    assert read(journal, _SOURCE_REALTIME_TIMESTAMP=None) == LogLine(1795412303.3407, "sm-mta", 1097, LOGIN)
 
 
 @pytest.mark.parametrize(
@@ -136,5 +136,5 @@ def test_dates_of_files() -> None:
     assert made is not None
     assert made.time == pytest.approx(1795412302.297452)
     old = file_line("Nov 23 05:38:22 mail sm-mta[1097]: AUTH=server", 5.0)
-    assert old == Logged(5.0, "sm-mta", 1097, "AUTH=server", LOG)
+    assert old == LogLine(5.0, "sm-mta", 1097, "AUTH=server", LOG)
     assert file_line("nonsense", 5.0) is None

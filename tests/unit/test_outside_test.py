@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.maillog.outside_login import Outside, peer, verdict
-from wizard.maillog.read import LOG, UNPROVED, Logged
+from wizard.maillog.outside_login import OutsideLogin, peer, verdict
+from wizard.maillog.read import LOG, UNPROVED, LogLine
 from wizard.model.plan import Sign
 
 OWN = frozenset({"127.0.0.1", "::1", "198.51.100.1", "2001:db8::1"})
 
 
-def line(text: str, name: str = "sm-mta") -> Logged:
-    return Logged(0.0, name, 7, text)
+def line(text: str, name: str = "sm-mta") -> LogLine:
+    return LogLine(0.0, name, 7, text)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_address_of_the_client(text: str, address: str | None) -> None:
 
 
 def test_loopback_and_own_addresses_are_no_proof() -> None:
-    found = Outside(OWN)
+    found = OutsideLogin(OWN)
     for own in ("127.0.0.1", "127.0.0.5", "198.51.100.1", "IPv6:2001:db8:0:0:0:0:0:1"):
         assert not found.takes(
             line(f"AUTH=server, relay=localhost [{own}], authid=alice, mech=LOGIN, bits=0")
@@ -50,7 +50,7 @@ def test_loopback_and_own_addresses_are_no_proof() -> None:
 
 
 def test_coming_in_without_a_login_is_half_the_way() -> None:
-    found = Outside(OWN)
+    found = OutsideLogin(OWN)
     assert found.takes(line("STARTTLS=server, relay=[203.0.113.9], version=TLSv1.3"))
     made = verdict(found, 5)
     assert (made.sign, "did not log in" in made.says) == (Sign.FAILED, True)
@@ -60,7 +60,7 @@ def test_coming_in_without_a_login_is_half_the_way() -> None:
     ("address", "private"), [("203.0.113.9", False), ("192.168.1.7", True), ("8.8.8.8", False)]
 )
 def test_a_login_from_outside_is_the_proof(address: str, private: bool) -> None:
-    found = Outside(OWN)
+    found = OutsideLogin(OWN)
     assert found.takes(line(f"AUTH=server, relay=[{address}], authid=alice, mech=LOGIN, bits=0"))
     made = verdict(found, 5)
     assert made.sign is Sign.OK
@@ -82,7 +82,7 @@ def test_saslauthd_is_not_asked_where_somebody_came_from() -> None:
 )
 def test_a_file_proves_nothing(text: str) -> None:
     """Any user of the host can have such a line written: `logger -t sm-mta`."""
-    found = Outside(OWN)
-    assert found.takes(Logged(0.0, "sm-mta", 7, text, LOG))
+    found = OutsideLogin(OWN)
+    assert found.takes(LogLine(0.0, "sm-mta", 7, text, LOG))
     made = verdict(found, 5)
     assert (made.sign, UNPROVED in made.says, LOG in made.says) == (Sign.UNKNOWN, True, True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.debug.saslauthd import command, said
+from wizard.debug.saslauthd import command, debug_line
 from wizard.editors import EditError
 from wizard.smtp.transcript import Credentials, Transcript
 
@@ -48,7 +48,7 @@ def test_a_file_that_only_a_shell_can_read_is_refused() -> None:
     ],
 )  # fmt: skip
 def test_its_lines(line: str, pid: int, text: str, explanation: str) -> None:
-    made = said(line, plain)
+    made = debug_line(line, plain)
     assert (made.pid, made.text, made.explanation) == (pid, text, explanation)
 
 
@@ -65,11 +65,11 @@ def test_its_lines(line: str, pid: int, text: str, explanation: str) -> None:
     ],
 )
 def test_passwords_are_masked_whatever_prints_them(line: str) -> None:
-    made = said(f"saslauthd[9] :{line}", plain)
+    made = debug_line(f"saslauthd[9] :{line}", plain)
     assert "S3cr3t-77" not in made.text
     assert "********" in made.text
 
 
 def test_the_password_of_our_own_login_is_masked_wherever_it_stands() -> None:
     mask = Transcript(Credentials("alice", "S3cr3t-77"), None).shown
-    assert "S3cr3t-77" not in said("saslauthd[9] :strange S3cr3t-77 place", mask).text
+    assert "S3cr3t-77" not in debug_line("saslauthd[9] :strange S3cr3t-77 place", mask).text

@@ -12,13 +12,13 @@ from wizard.changes.confirm_or_revert import SHORTEST
 from wizard.cli.options import agreed, credentials, must_be_asked, say, within
 from wizard.cli.test import tell
 from wizard.console import clean, error, out
-from wizard.debug.saslauthd import WITHIN, Said, debug, said
+from wizard.debug.saslauthd import WITHIN, DebugLine, debug, debug_line
 from wizard.engine.state_dir import at_work, must_be_root
 from wizard.engine.temporary import ForAWhile
 from wizard.errors import Interrupted
 from wizard.gather.host import look
-from wizard.maillog.correlate import Seen
-from wizard.maillog.watched_login import held, target_of
+from wizard.maillog.correlate import ConversationLine
+from wizard.maillog.watched_login import hold_conversation, target_of
 from wizard.model.plan import Sign
 from wizard.render import as_json
 from wizard.render.text import check_text
@@ -83,7 +83,7 @@ class Login:
     credentials: Credentials | None
     silent: bool
     """The lines are only collected."""
-    lines: list[Said] = field(default_factory=list)
+    lines: list[DebugLine] = field(default_factory=list)
     over: bool = False
     refused: bool = False
 
@@ -93,7 +93,7 @@ class Login:
 
     def heard(self, text: str) -> None:
         """A line of saslauthd."""
-        line = said(text, self._mask)
+        line = debug_line(text, self._mask)
         self.lines.append(line)
         if not self.silent:
             where = f"saslauthd[{line.pid}]: " if line.pid else ""
@@ -106,13 +106,15 @@ class Login:
     def _try(self) -> None:
         try:
             target = target_of(Host(), "", 587, smtp_port=None)
-            self.refused = not held(Host(), target, self.credentials, 1.0, False, self._tell).result.ok
+            self.refused = not hold_conversation(
+                Host(), target, self.credentials, 1.0, False, self._tell
+            ).result.ok
         except (ValueError, OSError) as problem:
             self.refused = True
             error(f"msa-wizard: {clean(str(problem))}")
         time.sleep(_SETTLE)
         self.over = True
 
-    def _tell(self, line: Seen) -> None:
+    def _tell(self, line: ConversationLine) -> None:
         if not self.silent:
             tell(line)

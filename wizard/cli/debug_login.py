@@ -14,12 +14,12 @@ from wizard.cli.options import accept, agreed, asks, credentials, must_be_asked,
 from wizard.cli.test import tell
 from wizard.console import clean, error, out
 from wizard.debug.login import talk
-from wizard.debug.plaintext_login import WITHIN, held, plain
+from wizard.debug.plaintext_login import WITHIN, plaintext_offer, plaintext_offered
 from wizard.engine.state_dir import at_work, must_be_root
 from wizard.engine.temporary import ForAWhile
 from wizard.errors import DONE, AnswersError
 from wizard.gather.host import look
-from wizard.maillog.correlate import Seen
+from wizard.maillog.correlate import ConversationLine
 from wizard.maillog.watched_login import target_of
 from wizard.render import as_json
 from wizard.smtp.connection import Move
@@ -59,7 +59,7 @@ def _plaintext(arguments: argparse.Namespace, target: Target, user: Credentials,
     show = (lambda _: None) if arguments.json else out
     host = Host()
     with at_work() as (store, journal, interrupt):
-        plain_login = plain(look(host), target.port, loopback=arguments.loopback_only)
+        plain_login = plaintext_offer(look(host), target.port, loopback=arguments.loopback_only)
         if plain_login is None:
             show(
                 "AuthOptions in sendmail.cf has no p: a login without TLS is offered as it is. Nothing is changed."
@@ -79,7 +79,7 @@ def _plaintext(arguments: argparse.Namespace, target: Target, user: Credentials,
             out("Nothing was changed.")
             return DONE
         tell_change = (lambda _: None) if arguments.json else say
-        with held(
+        with plaintext_offered(
             ForAWhile(host, store, journal, interrupt, tell_change), plain_login, target.port, seconds
         ) as end:
             moved = replace(target, host=plain_login.address)
@@ -98,7 +98,7 @@ class _Terminal:
     interrupt: Interrupt | None = None
     end: float | None = None
     """When the time is over, as time.monotonic has it."""
-    lines: list[Seen] = field(default_factory=list)
+    lines: list[ConversationLine] = field(default_factory=list)
 
     def converse(self, *, encrypted: bool) -> int:
         """Hold the conversation; the exit code."""
@@ -124,7 +124,7 @@ class _Terminal:
             out("OK: The login was accepted (235).")
         return int(not ok)
 
-    def _tell(self, line: Seen) -> None:
+    def _tell(self, line: ConversationLine) -> None:
         self.lines.append(line)
         if not self.arguments.json:
             tell(line)

@@ -10,10 +10,10 @@ from wizard.console import clean, out
 from wizard.engine.state_dir import must_be_root
 from wizard.errors import AnswersError
 from wizard.maillog import outside_login
-from wizard.maillog.correlate import WITHIN, Seen
+from wizard.maillog.correlate import WITHIN, ConversationLine
 from wizard.maillog.explain import word
-from wizard.maillog.read import Logged
-from wizard.maillog.watched_login import _saslauthd_options, held, target_of
+from wizard.maillog.read import LogLine
+from wizard.maillog.watched_login import hold_conversation, saslauthd_options, target_of
 from wizard.model.plan import Check, Sign
 from wizard.render import as_json
 from wizard.render.text import check_text
@@ -48,7 +48,9 @@ def test(arguments: argparse.Namespace) -> int:
         )
         limit = within(arguments, WITHIN)
         login = credentials(user, arguments) if user else None
-        watched = held(host, target, login, limit, arguments.watch, _nobody if arguments.json else tell)
+        watched = hold_conversation(
+            host, target, login, limit, arguments.watch, _nobody if arguments.json else tell
+        )
     except ValueError as error:
         raise AnswersError(str(error)) from error
     result = watched.result
@@ -60,7 +62,7 @@ def test(arguments: argparse.Namespace) -> int:
     for finding in result.findings:
         out(check_text(Check(finding.id, Sign(finding.state), finding.says)))
     out(f"\n{'FAILED' if bad else 'OK'}: {clean(result.verdict)}")
-    if login and target.server_name and "-c" in _saslauthd_options():
+    if login and target.server_name and "-c" in saslauthd_options():
         out(
             "Note: saslauthd caches logins (-c): a password that was changed, or an account that was locked, is still\n"
             "accepted for up to 8 hours, unless saslauthd is restarted."
@@ -68,7 +70,7 @@ def test(arguments: argparse.Namespace) -> int:
     return int(bad)
 
 
-def tell(line: Seen) -> None:
+def tell(line: ConversationLine) -> None:
     """A line for the terminal."""
     beside = f"  {clean(line.explanation)}" if line.explanation else ""
     out(f"{SIGNS.get(line.who, '#')} {clean(line.text):<60}{beside}")
@@ -89,11 +91,11 @@ def _from_outside(arguments: argparse.Namespace) -> int:
         out(outside_login.commands(host))
         out(f"\nWaiting for it, {limit:.0f} s at most (Ctrl-C ends it) ...")
 
-    def logged(line: Logged) -> None:
+    def logged(line: LogLine) -> None:
         where = clean(f"{line.name}[{line.pid}]: {line.text}")
         out(f"| {where:<60}  {word(line.name, line.text)}".rstrip())
 
-    seen = outside_login.watched(host, limit, _nobody if arguments.json else logged, lambda: False)
+    seen = outside_login.wait_for_login(host, limit, _nobody if arguments.json else logged, lambda: False)
     check = outside_login.verdict(seen, limit)
     ok = check.sign is Sign.OK
     if arguments.json:

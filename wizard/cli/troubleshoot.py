@@ -110,8 +110,8 @@ def _fixed(
 def _not_ours(faults: Sequence[Fault], before: Verdict, wanted: Sequence[str]) -> None:
     """Say what no step fixes: what a person must do, and what is not there."""
     for fault in faults:
-        if fault.seen.mend.text:
-            error(f"{fault.id}: a person must act: {clean(fault.seen.mend.text)}")
+        if fault.finding.mend.text:
+            error(f"{fault.id}: a person must act: {clean(fault.finding.mend.text)}")
     for name in wanted:
         if name != ALL and before.fault(name) is None:
             out(f"{name}: does not hold here now, so there is nothing to fix.")
@@ -119,7 +119,7 @@ def _not_ours(faults: Sequence[Fault], before: Verdict, wanted: Sequence[str]) -
 
 def _accepting(answers: Answers, faults: Sequence[Fault]) -> Answers:
     """Whoever names a fault that is fixed by making sendmail.cf again wants its wrong lines to go; they are listed."""
-    again = any("sendmailconfig" in fault.seen.mend.steps for fault in faults)
+    again = any("sendmailconfig" in fault.finding.mend.steps for fault in faults)
     return dataclasses.replace(answers, accept=(*answers.accept, CF_LINES)) if again else answers
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from snapshots.visible import visible
 from wizard.maillog.correlate import WITHIN as FOLLOWED
-from wizard.maillog.correlate import Seen, Watch
+from wizard.maillog.correlate import ConversationLine, Watch
 from wizard.maillog.delivery import Delivery
 from wizard.smtp.connection import Deadline, Ends, Move, Stopped, Target
 from wizard.smtp.session import SubmissionSession, addresses, sender_of
@@ -42,7 +42,7 @@ def talk(
     host: Host,
     target: Target,
     credentials: Credentials,
-    tell: Callable[[Seen], None],
+    tell: Callable[[ConversationLine], None],
     enter: Callable[[Move], bool],
     *,
     encrypted: bool,
@@ -52,7 +52,7 @@ def talk(
     Raises ValueError where the sender is no mailbox."""
     delivery: Delivery | None = None
 
-    def tell_log(item: Seen) -> None:
+    def tell_log(item: ConversationLine) -> None:
         if item.who == "log":
             tell(item)
 
@@ -60,7 +60,7 @@ def talk(
 
         def line(item: Line) -> None:
             watch.line(item)
-            tell(Seen(time.time(), item.who, item.text, item.explanation))
+            tell(ConversationLine(time.time(), item.who, item.text, item.explanation))
 
         def before(move: Move) -> bool:
             time.sleep(_LOG_WAIT)

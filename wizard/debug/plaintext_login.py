@@ -26,7 +26,7 @@ _BEFORE, _MEANWHILE = "while-sendmail.cf.before", "while-sendmail.cf"
 
 
 @dataclass(frozen=True)
-class Plain:
+class PlaintextOffer:
     """What is changed for a while: sendmail.cf, and the daemon that must read it."""
 
     changes: tuple[Change, ...]
@@ -35,7 +35,7 @@ class Plain:
     """Where the listener answers meanwhile."""
 
 
-def plain(facts: Facts, port: int, *, loopback: bool) -> Plain | None:
+def plaintext_offer(facts: Facts, port: int, *, loopback: bool) -> PlaintextOffer | None:
     """What there is to change; None where a login without TLS is offered as it is. Raises HostError."""
     entry = facts.files.get(f.SENDMAIL_CF)
     if entry is None or not entry.content:
@@ -59,7 +59,7 @@ def plain(facts: Facts, port: int, *, loopback: bool) -> Plain | None:
         ServiceChange("sendmail", facts.init, enable=False, was_running=True),
     )
     kept = ((_BEFORE, entry.content), (_MEANWHILE, after.content))
-    return Plain(changes, Guard(_commands(facts.init), kept), where[0])
+    return PlaintextOffer(changes, Guard(_commands(facts.init), kept), where[0])
 
 
 def _commands(init: str) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ def _commands(init: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def held(work: ForAWhile, made: Plain, port: int, seconds: int) -> Iterator[float]:
+def plaintext_offered(work: ForAWhile, made: PlaintextOffer, port: int, seconds: int) -> Iterator[float]:
     """While inside it holds; gives the moment of its end, on the monotonic clock.
 
     Raises HostError when sendmail does not come up with it, and what ForAWhile raises."""

@@ -34,7 +34,7 @@ _SECRETS = (
 
 
 @dataclass(frozen=True)
-class Said:
+class DebugLine:
     """A line of it, safe to show: of which process, what, what it means."""
 
     pid: int
@@ -43,7 +43,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Ended:
+class DebugResult:
     """How it ended: `by_itself` with this status, which it must not; and whether the service answers again."""
 
     by_itself: bool
@@ -75,13 +75,13 @@ def _quiet(word: str) -> list[str]:
     return [letters] if letters != "-" else []
 
 
-def said(line: str, mask: Callable[[str], str]) -> Said:
+def debug_line(line: str, mask: Callable[[str], str]) -> DebugLine:
     """A line that saslauthd printed; passwords in it are masked, and what `mask` knows besides."""
     found = _PREFIX.match(line)
     text = found[2] if found else line
     for pattern in _SECRETS:
         text = pattern.sub(lambda part: f"{part[1]}{MASK}", text)
-    return Said(int(found[1]) if found else 0, mask(text), word("saslauthd", text))
+    return DebugLine(int(found[1]) if found else 0, mask(text), word("saslauthd", text))
 
 
 def changes(facts: Facts, *, restart_sendmail: bool) -> tuple[Change, ...]:
@@ -116,7 +116,7 @@ def debug(
     over: Callable[[], bool],
     *,
     restart_sendmail: bool = False,
-) -> Ended:
+) -> DebugResult:
     """Run it for `seconds` at most, until `over` says so; `told` gets each line as it is printed, secrets and all.
 
     Raises HostError where it cannot be done here, ChangeError, NotPutBackError."""
@@ -135,7 +135,7 @@ def debug(
             secret=True,
         )
     by_itself = not over() and time.monotonic() < end
-    return Ended(by_itself, done.code, answers_on_socket(host) if running else None)
+    return DebugResult(by_itself, done.code, answers_on_socket(host) if running else None)
 
 
 def _ready(host: Host, facts: Facts) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from snapshots.visible import visible
 from wizard.maillog.delivery import Delivery, delivery
 from wizard.maillog.explain import word
 from wizard.maillog.follow import LogFollower
-from wizard.maillog.read import Logged
+from wizard.maillog.read import LogLine
 from wizard.smtp.transcript import Line
 from wizard.system.host import Host
 from wizard.system.sockets import addresses, server_process
@@ -37,7 +37,7 @@ _AFTER = 2.0
 
 
 @dataclass(frozen=True)
-class Seen:
+class ConversationLine:
     """One line of either side, safe to show: when (seconds since the epoch), who, what, what it means."""
 
     time: float
@@ -58,7 +58,7 @@ class Matching:
         self.pids: set[int] = set()
         self.ids: set[str] = set()
 
-    def takes(self, line: Logged) -> bool:
+    def takes(self, line: LogLine) -> bool:
         """Whether it does; what it tells of the message counts for the lines after it."""
         if line.name == "saslauthd":
             user = self._user
@@ -71,10 +71,12 @@ class Matching:
             return True
         return False
 
-    def seen(self, line: Logged) -> Seen:
+    def seen(self, line: LogLine) -> ConversationLine:
         """The line as it may be shown."""
         where = f"{line.name}[{line.pid}]" if line.pid else line.name
-        return Seen(line.time, "log", self._shown(f"{where}: {line.text}"), word(line.name, line.text))
+        return ConversationLine(
+            line.time, "log", self._shown(f"{where}: {line.text}"), word(line.name, line.text)
+        )
 
 
 class Watch:
@@ -84,23 +86,23 @@ class Watch:
         self,
         host: Host,
         user: str | None,
-        tell: Callable[[Seen], None],
+        tell: Callable[[ConversationLine], None],
         shown: Callable[[str], str] = visible,
     ) -> None:
         self._host = host
         self._tell = tell
         self._match = Matching(user, shown)
         self._follower = LogFollower(host)
-        self._waiting: list[tuple[float, int, Seen]] = []
+        self._waiting: list[tuple[float, int, ConversationLine]] = []
         self._serial = itertools.count()
-        self._unmatched: list[Logged] = []
+        self._unmatched: list[LogLine] = []
         self._ends: Ends | None = None
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._tick, daemon=True)
         self.elsewhere = False
         """Whether the server is another machine: then its log is there, too."""
-        self.logged: list[Logged] = []
+        self.logged: list[LogLine] = []
         """The lines of the log that belong to it."""
 
     @property
@@ -136,7 +138,7 @@ class Watch:
             if pid is not None:
                 with self._lock:
                     self._match.pids.add(pid)
-        self._add(Seen(time.time(), line.who, line.text, line.explanation))
+        self._add(ConversationLine(time.time(), line.who, line.text, line.explanation))
 
     def settled(self) -> None:
         """Wait a moment for the last lines of the conversation."""
@@ -163,11 +165,11 @@ class Watch:
             time.sleep(_TICK)
         return delivery(queue_id, self._lines())
 
-    def _lines(self) -> Sequence[Logged]:
+    def _lines(self) -> Sequence[LogLine]:
         with self._lock:
             return list(self.logged)
 
-    def _add(self, seen: Seen) -> None:
+    def _add(self, seen: ConversationLine) -> None:
         with self._lock:
             heapq.heappush(self._waiting, (seen.time, next(self._serial), seen))
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from wizard.maillog.read import UNPROVED, Logged
+from wizard.maillog.read import UNPROVED, LogLine
 
 State = Literal["delivered", "deferred", "failed", "unknown"]
 _FIELD = re.compile(r"(?:^|[ ,])(to|relay|mailer|dsn)=([^,]*)")
@@ -44,7 +44,7 @@ class Delivery:
         return {**vars(self), "attempts": [vars(item) for item in self.attempts]}
 
 
-def delivery(queue_id: str, lines: Sequence[Logged]) -> Delivery:
+def delivery(queue_id: str, lines: Sequence[LogLine]) -> Delivery:
     """What the lines of this message, oldest first, say."""
     about = [line for line in lines if line.queue_id == queue_id]
     own, file = [line.text.partition(": ")[2] for line in about], about[0].file if about else ""

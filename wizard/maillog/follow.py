@@ -11,7 +11,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Self
 
 from wizard.errors import HostError
-from wizard.maillog.read import FILES, NAMES, Journal, Logged, file_line, where
+from wizard.maillog.read import FILES, NAMES, Journal, LogLine, file_line, where
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class LogFollower:
     def __init__(self, host: Host) -> None:
         self._host = host
         self.source = where(host)
-        self._lines: deque[Logged] = deque(maxlen=_KEPT)
+        self._lines: deque[LogLine] = deque(maxlen=_KEPT)
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -51,7 +51,7 @@ class LogFollower:
         for thread in self._threads:
             thread.join(10)
 
-    def taken(self) -> list[Logged]:
+    def taken(self) -> list[LogLine]:
         """The lines that were not taken yet."""
         found = []
         while self._lines:
@@ -63,7 +63,7 @@ class LogFollower:
         self._threads.append(thread)
         thread.start()
 
-    def _add(self, line: Logged) -> None:
+    def _add(self, line: LogLine) -> None:
         if line.name in NAMES:
             self._lines.append(line)
 
@@ -93,7 +93,7 @@ class Tail:
         if self._file is not None:
             self._file.seek(0, os.SEEK_END)
 
-    def follow(self, over: threading.Event, add: Callable[[Logged], None]) -> None:
+    def follow(self, over: threading.Event, add: Callable[[LogLine], None]) -> None:
         """Until `over`; each whole line goes to `add`."""
         while not over.wait(_POLL):
             for line in self.lines():
@@ -101,7 +101,7 @@ class Tail:
         if self._file is not None:
             self._file.close()
 
-    def lines(self) -> list[Logged]:
+    def lines(self) -> list[LogLine]:
         """The whole lines that came since the last time."""
         self._file = self._file or self._opened()
         if self._file is None:
@@ -119,7 +119,7 @@ class Tail:
         except OSError:
             return None
 
-    def _read(self, file: IO[bytes]) -> list[Logged]:
+    def _read(self, file: IO[bytes]) -> list[LogLine]:
         *whole, self._half = (self._half + file.read()).split(b"\n")
         self._half = self._half[-_LINE:]
         texts = (line[:_LINE].decode("utf-8", "replace") for line in whole)

@@ -12,7 +12,7 @@ from templates import render
 from wizard.console import clean
 from wizard.errors import CannotHere
 from wizard.maillog.follow import LogFollower
-from wizard.maillog.read import UNPROVED, Logged
+from wizard.maillog.read import UNPROVED, LogLine
 from wizard.model.plan import Check, Sign
 from wizard.smtp.server_trust import trust_of, with_colons
 from wizard.system.host import Host
@@ -48,12 +48,12 @@ _LOGIN = re.compile(r"^AUTH=server, relay=.*authid=([^,]*), mech=")
 
 
 @dataclass
-class Outside:
+class OutsideLogin:
     """What came from outside so far. Pure."""
 
     own: frozenset[str]
     """The addresses of this host."""
-    came: dict[str, list[Logged]] = field(default_factory=dict)
+    came: dict[str, list[LogLine]] = field(default_factory=dict)
     """The lines of each address that is not ours."""
     loopback: int = 0
     """Lines that came from this host itself."""
@@ -62,7 +62,7 @@ class Outside:
     file: str = ""
     """Where the lines stand that cannot be proved; "" where the daemon's own are read."""
 
-    def takes(self, line: Logged) -> bool:
+    def takes(self, line: LogLine) -> bool:
         """Whether the line is of a connection from outside."""
         address = peer(line)
         if address is None:
@@ -78,7 +78,7 @@ class Outside:
         return True
 
 
-def peer(line: Logged) -> str | None:
+def peer(line: LogLine) -> str | None:
     """The address of the client that a line of sendmail speaks of, None where it speaks of none."""
     if line.name != "sm-mta":
         return None
@@ -101,11 +101,13 @@ def commands(host: Host) -> str:
     )
 
 
-def watched(host: Host, within: float, told: Callable[[Logged], None], over: Callable[[], bool]) -> Outside:
+def wait_for_login(
+    host: Host, within: float, told: Callable[[LogLine], None], over: Callable[[], bool]
+) -> OutsideLogin:
     """Wait `within` seconds for a login from outside; `told` gets the lines on whoever comes from there.
 
     Raises CannotHere where there is no log to see it in."""
-    found = Outside(frozenset(addresses(host)))
+    found = OutsideLogin(frozenset(addresses(host)))
     with LogFollower(host) as log:
         if log.source is None:
             raise CannotHere("this host keeps no mail log, so a client's connection cannot be seen")
@@ -118,7 +120,7 @@ def watched(host: Host, within: float, told: Callable[[Logged], None], over: Cal
     return found
 
 
-def verdict(found: Outside, within: float) -> Check:
+def verdict(found: OutsideLogin, within: float) -> Check:
     """What it proves, and what it does not. Any user of this host can write to a log file, so that proves nothing."""
     if found.file:
         address, user = found.logged_in or (sorted(found.came)[0], "")

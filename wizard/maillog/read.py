@@ -46,7 +46,7 @@ _FILE = re.compile(r"(\S+ +\d+ [\d:]+|\d{4}-\d\d-\d\dT\S+) \S+ ([^\s:\[]+)(?:\[(
 
 
 @dataclass(frozen=True)
-class Logged:
+class LogLine:
     """One line: when (seconds since the epoch, 0.0: not known), whose, of which process (0: not said), what. Not
     cleaned. `file` is where it stands, "" for a line of the journal: that the daemon itself wrote."""
 
@@ -82,7 +82,7 @@ def where(host: Host) -> str | None:
     return LOG if os.access(host.path(LOG), os.R_OK) else None
 
 
-def lines(host: Host, since: float, names: Sequence[str] = NAMES) -> tuple[Logged, ...] | None:
+def lines(host: Host, since: float, names: Sequence[str] = NAMES) -> tuple[LogLine, ...] | None:
     """The last lines since the second `since` (since the epoch), oldest first; None where this host keeps no log of mail.
 
     Of the files the last 256 KiB: a line whose date has no year may be of any time, and has the time 0.0."""
@@ -121,7 +121,7 @@ class Journal:
         argv = ["journalctl", "-q", "--no-pager", "--all", "-o", "json", f"--output-fields={_FIELDS}"]
         return [*argv, f"--since=@{int(since)}", *options, *wanted]
 
-    def line(self, text: str) -> Logged | None:
+    def line(self, text: str) -> LogLine | None:
         """What a line of that output says; None where it is not the daemon's, or none at all."""
         try:
             entry = json.loads(text)
@@ -136,7 +136,7 @@ class Journal:
         pid = str(entry.get("_PID"))
         if not (isinstance(message, str) and _NUMBER.fullmatch(stamp) and _NUMBER.fullmatch(pid)):
             return None
-        return Logged(int(stamp) / 1e6, entry["SYSLOG_IDENTIFIER"], int(pid), message)
+        return LogLine(int(stamp) / 1e6, entry["SYSLOG_IDENTIFIER"], int(pid), message)
 
     def _own(self, entry: dict[str, object]) -> bool:
         """Whether the daemon wrote it, by the fields that the journal itself puts there."""
@@ -150,7 +150,7 @@ class Journal:
         )
 
 
-def file_line(text: str, now: float, path: str = LOG) -> Logged | None:
+def file_line(text: str, now: float, path: str = LOG) -> LogLine | None:
     """A line of a log file, None for what is none. The old kind of date has neither year nor fraction: that line
     counts as of `now`, when it was read."""
     found = _FILE.match(text)
@@ -160,10 +160,10 @@ def file_line(text: str, now: float, path: str = LOG) -> Logged | None:
         when = datetime.fromisoformat(found[1]).timestamp()
     except (ValueError, OverflowError):
         when = now
-    return Logged(when, found[2], int(found[3] or 0), found[4], path)
+    return LogLine(when, found[2], int(found[3] or 0), found[4], path)
 
 
-def _end_of(host: Host, path: str) -> list[Logged]:
+def _end_of(host: Host, path: str) -> list[LogLine]:
     real = host.path(path)
     try:
         with real.open("rb") as log:

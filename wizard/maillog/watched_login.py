@@ -11,7 +11,7 @@ from wizard.console import clean
 from wizard.editors import EditError, shell_defaults
 from wizard.errors import HostError
 from wizard.gather.host import look
-from wizard.maillog.correlate import Seen, Watch
+from wizard.maillog.correlate import ConversationLine, Watch
 from wizard.maillog.delivery import Delivery
 from wizard.maillog.read import UNPROVED
 from wizard.model.facts import SASLAUTHD_DEFAULT
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Held:
+class WatchedLogin:
     """A conversation with what the server logged meanwhile, and what became of its message."""
 
     result: Result
-    seen: tuple[Seen, ...] | None
+    seen: tuple[ConversationLine, ...] | None
     """Both sides in the order of time; None where nobody watched."""
     delivery: Delivery | None
 
@@ -43,24 +43,24 @@ class Held:
         }
 
 
-def held(
+def hold_conversation(
     host: Host,
     target: Target,
     credentials: Credentials | None,
     within: float,
     watched: bool,
-    told: Callable[[Seen], None],
-) -> Held:
+    told: Callable[[ConversationLine], None],
+) -> WatchedLogin:
     """Hold the conversation, `watched` with the mail log beside it; a message is followed `within` seconds.
 
     Raises ValueError for wrong input."""
     if not watched and not target.send_to:
         at = _untimed(told)
-        return Held(converse(target, credentials, at), None, None)
-    seen: list[Seen] = []
+        return WatchedLogin(converse(target, credentials, at), None, None)
+    seen: list[ConversationLine] = []
     shown = Transcript(credentials, None).shown
 
-    def take(item: Seen) -> None:
+    def take(item: ConversationLine) -> None:
         if watched or item.who != "log" or following:
             seen.append(item)
             told(item)
@@ -80,19 +80,19 @@ def held(
                 Line("note", f"Following {result.queue_id} in the mail log, for {within:.0f} s at most.")
             )
             made = watch.delivery(result.queue_id, within)
-            return Held(_with_delivery(result, made), _in_order(seen) if watched else None, made)
+            return WatchedLogin(_with_delivery(result, made), _in_order(seen) if watched else None, made)
         elif watched:
             watch.settled()
-    return Held(result, _in_order(seen) if watched else None, None)
+    return WatchedLogin(result, _in_order(seen) if watched else None, None)
 
 
-def _in_order(seen: Sequence[Seen]) -> tuple[Seen, ...]:
+def _in_order(seen: Sequence[ConversationLine]) -> tuple[ConversationLine, ...]:
     """A line of the log is read a moment after it was written."""
     return tuple(sorted(seen, key=lambda item: item.time))
 
 
-def _untimed(told: Callable[[Seen], None]) -> Callable[[Line], None]:
-    return lambda line: told(Seen(0.0, line.who, line.text, line.explanation))
+def _untimed(told: Callable[[ConversationLine], None]) -> Callable[[Line], None]:
+    return lambda line: told(ConversationLine(0.0, line.who, line.text, line.explanation))
 
 
 def _silent(watch: Watch, target: Target) -> str:
@@ -141,7 +141,8 @@ def served_here() -> frozenset[str]:
         return frozenset()
 
 
-def _saslauthd_options() -> list[str]:
+def saslauthd_options() -> list[str]:
+    """The options of saslauthd in this host's /etc/default/saslauthd; none where they cannot be read."""
     entry = Host().entry(SASLAUTHD_DEFAULT)
     try:
         return (

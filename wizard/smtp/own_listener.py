@@ -20,7 +20,7 @@ TIMEOUT = 30.0
 
 
 @dataclass(frozen=True)
-class Presented:
+class PresentedCertificate:
     """The certificate that a listener presents: its `fingerprint` (SHA-256), or None and a clause that says why."""
 
     where: str
@@ -57,11 +57,11 @@ def greeting(address: str, port: int, *, tls: bool = False, timeout: float = TIM
         return stop.clause
 
 
-def presented(cf: str, timeout: float = TIMEOUT) -> Presented:
+def presented(cf: str, timeout: float = TIMEOUT) -> PresentedCertificate:
     """Ask the listener that mail clients use: 587, else 465, else another that offers TLS."""
     daemons = [item for item in sendmail_cf.daemons(cf) if item.port and "S" not in item.modifiers]
     if not daemons:
-        return Presented("sendmail", None, "sendmail.cf has no listener that offers TLS")
+        return PresentedCertificate("sendmail", None, "sendmail.cf has no listener that offers TLS")
     ports = (587, 465)
     best = min(daemons, key=lambda item: (ports.index(item.port) if item.port in ports else 2, item.port))
     where = f"{best.reachable_at} port {best.port}"
@@ -72,6 +72,6 @@ def presented(cf: str, timeout: float = TIMEOUT) -> Presented:
                 session.greet()
                 session.start_tls()
             session.encrypt(best.reachable_at)
-            return Presented(where, session.wire.fingerprint)
+            return PresentedCertificate(where, session.wire.fingerprint)
     except Failure as stop:
-        return Presented(where, None, stop.clause)
+        return PresentedCertificate(where, None, stop.clause)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from wizard.changes import ServiceChange, WatchChange
 from wizard.editors.daemon_options import collisions
-from wizard.maillog.read import Logged, lines
+from wizard.maillog.read import LogLine, lines
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -145,7 +145,7 @@ def _opened_later(host: Host, cf: str) -> bool:
         time.sleep(0.5)
 
 
-def since_start(logged: tuple[Logged, ...]) -> tuple[Logged, ...]:
+def since_start(logged: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
     """Of the lines of a file, whose dates have no year, those since the daemon's last start."""
     starts = [at for at, line in enumerate(logged) if line.file and "starting daemon" in line.text]
     return logged[starts[-1] :] if starts else logged

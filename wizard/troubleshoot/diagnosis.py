@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wizard.model.plan import Sign
-from wizard.troubleshoot.model import Layer, Seen
+from wizard.troubleshoot.model import Finding, Layer
 
 if TYPE_CHECKING:
     from wizard.troubleshoot.host_state import Picture
@@ -24,7 +24,7 @@ class Diagnosis:
     howto: str
     probe: str
     """What is looked at."""
-    look: Callable[[Picture], Seen | None]
+    look: Callable[[Picture], Finding | None]
     unknown: bool = False
     """It speaks only where nothing else in its layer explains the failure."""
     late: bool = False
@@ -36,7 +36,7 @@ class Fault:
     """A diagnosis that holds on this host now."""
 
     diagnosis: Diagnosis
-    seen: Seen
+    finding: Finding
 
     @property
     def id(self) -> str:
@@ -46,9 +46,9 @@ class Fault:
     @property
     def layer(self) -> Layer:
         """The layer it is in."""
-        return self.seen.layer or self.diagnosis.layer
+        return self.finding.layer or self.diagnosis.layer
 
     @property
     def sign(self) -> Sign:
         """Failed, warning or unknown."""
-        return self.seen.sign
+        return self.finding.sign

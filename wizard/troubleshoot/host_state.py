@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from wizard.gather.certificate_files import CertificateFiles
-from wizard.maillog.read import Logged
+from wizard.maillog.read import LogLine
 from wizard.model import facts as f
 from wizard.model.answers import SERVABLE, Answers
 from wizard.model.facts import Facts
@@ -16,7 +16,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.password_source import PAM, PasswordSource, mechanisms, wanted
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import Conversation, is_submission
 from wizard.troubleshoot.storage import Storage
@@ -71,7 +71,7 @@ class Picture:
     """None where no user was given."""
     socket_login: str | None = None
     """saslauthd's own answer to the login, None where it was not asked."""
-    log: tuple[Logged, ...] | None = None
+    log: tuple[LogLine, ...] | None = None
     """Oldest first, None where this host keeps none."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """Those of TEXTS that are there."""
@@ -216,7 +216,7 @@ class Picture:
         last = {item.text: item.source for item in found}  # the same is often said twice
         return tuple(Evidence(text, source) for text, source in last.items())[-limit:]
 
-    def unexplained(self, layer: Layer, words: str, mend: str, *logged: Evidence) -> Seen | None:
+    def unexplained(self, layer: Layer, words: str, mend: str, *logged: Evidence) -> Finding | None:
         """A conversation that ended in this layer for no known cause; `words` has {source} for where."""
         stopped = [item for item in self.broken if item.stopped is layer and item not in self.no_room]
         if not stopped:
@@ -225,7 +225,7 @@ class Picture:
             f"{words.format(source=stopped[0].source)}: {stopped[0].why}; none of the known causes was found"
         )
         said = (line for item in stopped for line in self.conversation_evidence(item))
-        return Seen(cause, (*said, *logged), Mend(text=mend))
+        return Finding(cause, (*said, *logged), Mend(text=mend))
 
     def conversation_evidence(self, item: Conversation) -> tuple[Evidence, ...]:
         """What was said last, and the clause on which it ended."""

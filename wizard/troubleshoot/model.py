@@ -1,4 +1,4 @@
-"""The nouns of troubleshooting: Layer, Evidence, Mend, Seen, Diagnosis, Fault (howto section 5)."""
+"""The nouns of troubleshooting: Layer, Evidence, Mend, Finding, Diagnosis, Fault (howto section 5)."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Mend:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Finding:
     """What a diagnosis saw. `layer` where it is not the diagnosis' own."""
 
     cause: str

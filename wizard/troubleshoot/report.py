@@ -43,10 +43,10 @@ def text(verdict: Verdict) -> str:
 
 
 def _fault(item: Fault) -> Iterator[str]:
-    yield from _wrap(f"{SIGNS[item.sign]} {item.id}: {item.seen.cause}", "   ", "          ")
-    for piece in item.seen.evidence:
+    yield from _wrap(f"{SIGNS[item.sign]} {item.id}: {item.finding.cause}", "   ", "          ")
+    for piece in item.finding.evidence:
         yield f"          | {clean(piece.says)}  ({clean(piece.source)})"
-    mend = item.seen.mend
+    mend = item.finding.mend
     if mend.text:
         yield from _wrap(f"-> {mend.text}", "          ", "             ")
     if mend.steps:
@@ -88,7 +88,7 @@ def _fault_json(item: Fault) -> dict[str, object]:
         "symptom": item.diagnosis.symptom,
         "howto": item.diagnosis.howto,
         "probe": item.diagnosis.probe,
-        "cause": item.seen.cause,
-        "evidence": [{"says": piece.says, "source": piece.source} for piece in item.seen.evidence],
-        "mend": {"steps": list(item.seen.mend.steps), "text": item.seen.mend.text},
+        "cause": item.finding.cause,
+        "evidence": [{"says": piece.says, "source": piece.source} for piece in item.finding.evidence],
+        "mend": {"steps": list(item.finding.mend.steps), "text": item.finding.mend.text},
     }

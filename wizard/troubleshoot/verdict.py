@@ -61,7 +61,7 @@ class Verdict:
         failed = [item for item in self.faults if item.sign is Sign.FAILED]
         warned = [item for item in self.faults if item.sign is Sign.WARNING]
         if self.blamed is not None:
-            word = f"CRITICAL - {TITLES[self.blamed.layer]}: {self.blamed.seen.cause}"
+            word = f"CRITICAL - {TITLES[self.blamed.layer]}: {self.blamed.finding.cause}"
         elif warned:
             word = f"OK - mail clients can submit; noted: {', '.join(item.id for item in warned)}"
         else:
@@ -91,7 +91,7 @@ def judge(picture: Picture, diagnoses: Sequence[Diagnosis] = DIAGNOSES) -> Verdi
 
 def mends(faults: Sequence[Fault]) -> tuple[Step, ...]:
     """The steps that fix them all, in the order in which they are applied. What is broken waits for no other step."""
-    ids = {name for fault in faults for name in fault.seen.mend.steps}
+    ids = {name for fault in faults for name in fault.finding.mend.steps}
     return tuple(step for step in in_order() if step.id in ids)
 
 
@@ -103,10 +103,12 @@ def _all(found: Sequence[Fault]) -> Iterable[tuple[Fault, bool]]:
 def _with_hands(pair: tuple[Fault, bool]) -> Fault:
     """Where sendmail.conf forbids Debian's scripts to work, a mend by them begins with allowing it."""
     item, held = pair
-    steps = item.seen.mend.steps
+    steps = item.finding.mend.steps
     if not held or not _NEED_HANDS & set(steps) or HANDS_OFF in steps:
         return item
-    return replace(item, seen=replace(item.seen, mend=replace(item.seen.mend, steps=(HANDS_OFF, *steps))))
+    return replace(
+        item, finding=replace(item.finding, mend=replace(item.finding.mend, steps=(HANDS_OFF, *steps)))
+    )
 
 
 def _consequence(item: Diagnosis, explained: set[Layer]) -> bool:

@@ -19,7 +19,7 @@ from tests.unit.troubleshoot.pictures import (
     facts,
     picture,
 )
-from wizard.maillog.read import LOG, UNPROVED, Logged
+from wizard.maillog.read import LOG, UNPROVED, LogLine
 from wizard.mends.catalogue import find
 from wizard.model import facts as f
 from wizard.model.facts import Service
@@ -118,8 +118,8 @@ def test_the_fault_is_blamed_in_its_layer(name: str, layer: Layer, changes: dict
     blamed = judge(picture(**changes)).blamed
     assert blamed is not None
     assert (blamed.id, blamed.layer) == (name, layer)
-    assert blamed.seen.evidence
-    assert blamed.seen.mend.steps or blamed.seen.mend.text
+    assert blamed.finding.evidence
+    assert blamed.finding.mend.steps or blamed.finding.mend.text
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_the_fault_is_blamed_in_its_layer(name: str, layer: Layer, changes: dict
         ("auth-on-smtp", {"conversations": (conversation(25, offered=("LOGIN",)), conversation(587))}),
         ("messages-wait", {"storage": Storage((), (Queue(MTA_QUEUE, 3, 7200.0, ("Deferred",)),)), "facts": {"packages": {}}}),
         ("hands-off", {"facts": {"files": {f.SENDMAIL_CONF: file('HANDS_OFF="Yes"\n')}}}),
-        ("log-complaints", {"log": (Logged(2e9, "sm-mta", 1, "SYSERR(root): x"),)}),
+        ("log-complaints", {"log": (LogLine(2e9, "sm-mta", 1, "SYSERR(root): x"),)}),
     ],
 )  # fmt: skip
 def test_what_works_and_may_bite_is_a_warning(name: str, changes: dict[str, Any]) -> None:
@@ -145,7 +145,7 @@ def test_what_nobody_knows_ends_in_the_right_layer_with_the_words(layer: Layer) 
     verdict = judge(picture(**_stopped(layer, "the moon is full")))
     assert verdict.blamed is not None
     assert verdict.blamed.layer is layer
-    assert any("the moon is full" in item.says for item in verdict.blamed.seen.evidence)
+    assert any("the moon is full" in item.says for item in verdict.blamed.finding.evidence)
 
 
 def test_a_login_that_nobody_can_explain_is_never_well() -> None:
@@ -183,7 +183,7 @@ def test_hands_off_is_mended_before_what_debians_scripts_must_do() -> None:
     hands = {f.SENDMAIL_CONF: file('HANDS_OFF="Yes"\n'), f.SASL_CONF: None}
     found = judge(picture(facts={"files": hands})).fault("sasl-conf")
     assert found is not None
-    assert found.seen.mend.steps[0] == "mend-hands-off"
+    assert found.finding.mend.steps[0] == "mend-hands-off"
 
 
 def test_a_summary_is_one_line_with_one_bar() -> None:
@@ -203,7 +203,7 @@ def test_ids_are_their_own_and_layers_in_order() -> None:
 def test_every_mend_is_a_step_that_exists() -> None:
     named = set()
     for _, _, changes in CASES:
-        named |= {name for item in judge(picture(**changes)).faults for name in item.seen.mend.steps}
+        named |= {name for item in judge(picture(**changes)).faults for name in item.finding.mend.steps}
     assert len(named) > 10
     for name in named:
         assert find(name).id == name
@@ -222,19 +222,19 @@ def test_a_picture_of_nothing_at_all_can_be_judged() -> None:
 def test_a_line_of_a_file_decides_nothing() -> None:
     """Any user of the host can have it written; it stands beside what was seen otherwise, with that word."""
     forged = tuple(
-        Logged(2e9, "sm-mta", 1, text, LOG)
+        LogLine(2e9, "sm-mta", 1, text, LOG)
         for text in ("SYSERR(root): x", "rejecting connections on daemon MSP-v4: load average: 99", WEDGED)
     )
     assert judge(picture(log=forged)).fault("log-complaints") is None
     only_25 = (Listener("0.0.0.0", 25, "sendmail-mta", 1),)
     found = judge(picture(log=forged, facts={"listeners": only_25})).fault("listener-missing")
     assert found is not None
-    assert "does not listen on port 587" in found.seen.cause
-    assert any(UNPROVED in item.source for item in found.seen.evidence)
-    real = (Logged(2e9, "sm-mta", 1, "rejecting connections on daemon MSP-v4: load average: 99"),)
+    assert "does not listen on port 587" in found.finding.cause
+    assert any(UNPROVED in item.source for item in found.finding.evidence)
+    real = (LogLine(2e9, "sm-mta", 1, "rejecting connections on daemon MSP-v4: load average: 99"),)
     found = judge(picture(log=real, facts={"listeners": only_25})).fault("listener-missing")
     assert found is not None
-    assert "RefuseLA" in found.seen.cause
+    assert "RefuseLA" in found.finding.cause
 
 
 @pytest.mark.parametrize(
@@ -246,5 +246,5 @@ def test_a_line_of_a_file_decides_nothing() -> None:
     ],
 )
 def test_what_a_client_chose_is_no_complaint_of_the_daemon(text: str) -> None:
-    logged = (Logged(2e9, "sm-mta", 1, f"6AN5cMnp001108: {text}"),)
+    logged = (LogLine(2e9, "sm-mta", 1, f"6AN5cMnp001108: {text}"),)
     assert judge(picture(log=logged)).fault("log-complaints") is None

@@ -7,18 +7,18 @@ from collections.abc import Callable
 from wizard.troubleshoot.account import SHADOW, Account, Shadow
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import NOLOGIN, SHELLS, Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
-_Look = Callable[[Picture], Seen | None]
+_Look = Callable[[Picture], Finding | None]
 
 
-def _unknown_user(picture: Picture) -> Seen | None:
+def _unknown_user(picture: Picture) -> Finding | None:
     owner = picture.account
     if owner is None or owner.known or picture.login or owner.user in picture.sasldb:
         return None
     bare, _, realm = owner.user.partition("@")
     hint = f"; without @{realm} it is {bare}" if realm else ""
-    return Seen(
+    return Finding(
         f"there is no user {owner.user} on this host{hint}",
         (Evidence(f"{owner.user}: not found", "getent passwd"),),
         Mend(text="look at the spelling (`getent passwd`), or make the account: `adduser NAME`"),
@@ -28,11 +28,11 @@ def _unknown_user(picture: Picture) -> Seen | None:
 def _of_shadow(test: Callable[[Account, Shadow], bool], cause: str, text: str) -> _Look:
     """A diagnosis of one state of the line in shadow."""
 
-    def look(picture: Picture) -> Seen | None:
+    def look(picture: Picture) -> Finding | None:
         owner = picture.account
         if owner is None or owner.shadow is None or picture.login or not test(owner, owner.shadow):
             return None
-        return Seen(
+        return Finding(
             cause.format(user=owner.user),
             (Evidence(owner.line, SHADOW),),
             Mend(text=text.format(user=owner.user)),
@@ -63,7 +63,7 @@ _password_expired = _of_shadow(
 )
 
 
-def _wrong(picture: Picture) -> Seen | None:
+def _wrong(picture: Picture) -> Finding | None:
     owner = picture.account
     if (
         owner is None
@@ -72,7 +72,7 @@ def _wrong(picture: Picture) -> Seen | None:
         or (picture.socket_login or "").startswith("OK")
     ):
         return None
-    return Seen(
+    return Finding(
         f"the password of {owner.user} is wrong; everything before it is looked at above",
         (
             Evidence("this is not the password whose hash is there", SHADOW),
@@ -82,25 +82,25 @@ def _wrong(picture: Picture) -> Seen | None:
     )
 
 
-def _nologin(picture: Picture) -> Seen | None:
+def _nologin(picture: Picture) -> Finding | None:
     line = picture.pam.has("pam_nologin.so")
     if picture.login or line is None or NOLOGIN not in picture.texts:
         return None
-    return Seen(
+    return Finding(
         "nobody but root may log in now: /etc/nologin is there, and PAM looks at it",
         (Evidence(picture.texts[NOLOGIN].strip() or "(empty)", NOLOGIN), Evidence(line.text, line.source)),
         Mend(text="when the maintenance is over: rm /etc/nologin"),
     )
 
 
-def _shell(picture: Picture) -> Seen | None:
+def _shell(picture: Picture) -> Finding | None:
     owner, line = picture.account, picture.pam.has("pam_shells.so")
     if owner is None or owner.shell is None or picture.login or line is None:
         return None
     allowed = [item.strip() for item in picture.texts.get(SHELLS, "").splitlines() if item.startswith("/")]
     if owner.shell in allowed:
         return None
-    return Seen(
+    return Finding(
         f"the shell of {owner.user}, {owner.shell or 'none'}, is not in /etc/shells, and PAM wants it there",
         (Evidence(f"{owner.user}: {owner.shell}", "getent passwd"), Evidence(line.text, line.source)),
         Mend(text=f"take that line out of PAM, or give another shell: `chsh {owner.user}`"),
@@ -110,13 +110,13 @@ def _shell(picture: Picture) -> Seen | None:
 _WHAT = {True: "is refused", False: "was broken off without a word on the password"}
 
 
-def _login(picture: Picture) -> Seen | None:
+def _login(picture: Picture) -> Finding | None:
     """The conversation's own last word, where nothing explains it."""
     refused = [item for item in picture.conversations if item.login is False]
     if picture.login is not False or not refused:
         return None
     item = refused[0]
-    return Seen(
+    return Finding(
         f"the login on {item.source} {_WHAT[item.judged]}, and none of the known causes was found",
         (
             *picture.conversation_evidence(item),

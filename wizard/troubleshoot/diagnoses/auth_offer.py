@@ -15,16 +15,16 @@ from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnoses.starttls import included
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, daemon_lines
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
 
 SERVABLE = ("LOGIN", "PLAIN")
 
 
-def _modules(picture: Picture) -> Seen | None:
+def _modules(picture: Picture) -> Finding | None:
     if "libsasl2-modules" in picture.facts.packages or "sendmail-bin" not in picture.facts.packages:
         return None
-    return Seen(
+    return Finding(
         "libsasl2-modules is not installed: no AUTH is offered, and nothing is logged",
         (Evidence("libsasl2-modules: not installed", "dpkg-query"),),
         Mend(("install", "mend-sendmail-restart")),
@@ -32,14 +32,14 @@ def _modules(picture: Picture) -> Seen | None:
     )
 
 
-def _include(picture: Picture) -> Seen | None:
+def _include(picture: Picture) -> Finding | None:
     if not picture.cf or included(picture, f.SASL_M4) is not False:
         return None
     if sendmail_cf.option(picture.cf, "AuthMechanisms") and picture.works:
         return None
     if sendmail_cf.option(picture.facts.cf_from_mc or "", "AuthMechanisms"):
         return None  # settings of the admin's own
-    return Seen(
+    return Finding(
         "sendmail.mc does not include sasl.m4: sendmail offers no login",
         (Evidence("no include of sasl.m4", f.SENDMAIL_MC),),
         Mend(("sendmail-auth", "mc-includes", *MADE_ANEW)),
@@ -47,7 +47,7 @@ def _include(picture: Picture) -> Seen | None:
     )
 
 
-def _m4_gone(picture: Picture) -> Seen | None:
+def _m4_gone(picture: Picture) -> Finding | None:
     if included(picture, f.SASL_M4) is not True:
         return None
     there = picture.facts.files.get(f.SASL_M4) is not None
@@ -55,7 +55,7 @@ def _m4_gone(picture: Picture) -> Seen | None:
         picture.facts.cf_from_mc is None or sendmail_cf.option(picture.facts.cf_from_mc, "AuthMechanisms")
     ):
         return None
-    return Seen(
+    return Finding(
         "sasl.m4 is missing or damaged: sendmail.mc includes it, but it gives no mechanisms",
         (Evidence("it sets no confAUTH_MECHANISMS" if there else "no such file", f.SASL_M4),),
         Mend(("mend-sasl-m4", *MADE_ANEW)),
@@ -63,12 +63,12 @@ def _m4_gone(picture: Picture) -> Seen | None:
     )
 
 
-def _switched_off(picture: Picture) -> Seen | None:
+def _switched_off(picture: Picture) -> Finding | None:
     off = [item for item in picture.daemons if is_submission(item) and "A" in item.modifiers]
     if not off:
         return None
     both = any("a" in item.modifiers for item in off)
-    return Seen(
+    return Finding(
         "AUTH is switched off on the port for mail clients (modifier A)"
         + (", and required as well (modifier a)" if both else ""),
         daemon_lines(off),
@@ -82,7 +82,7 @@ def _submission_mend(picture: Picture, bad: object) -> tuple[str, ...]:
     return SUBMISSION if wrong or not picture.from_mc else MADE_ANEW
 
 
-def _open(picture: Picture) -> Seen | None:
+def _open(picture: Picture) -> Finding | None:
     taken = [
         item
         for item in picture.submissions
@@ -90,7 +90,7 @@ def _open(picture: Picture) -> Seen | None:
     ]
     if not taken:
         return None
-    return Seen(
+    return Finding(
         "port 587 takes mail without a login (no modifier a): any program inside can send spam through it",
         tuple(
             Evidence(f"MAIL before AUTH is taken; M={item.daemon.modifiers or '(none)'}", item.source)
@@ -109,7 +109,7 @@ def _for_local_mail(picture: Picture, daemon: Daemon) -> bool:
     return to is not None and to.port == daemon.port and is_loopback(daemon.address) and is_loopback(to.host)
 
 
-def _clear(picture: Picture) -> Seen | None:
+def _clear(picture: Picture) -> Finding | None:
     bare = [item for item in picture.conversations if set(item.clear) & set(SERVABLE)]
     flags = sendmail_cf.auth_flags(sendmail_cf.option(picture.cf, "AuthOptions") or "")
     if not bare and ("p" in flags or not picture.cf):
@@ -117,7 +117,7 @@ def _clear(picture: Picture) -> Seen | None:
     if not bare and not picture.submissions:
         return None
     made = sendmail_cf.auth_flags(sendmail_cf.option(picture.facts.cf_from_mc or "", "AuthOptions") or "")
-    return Seen(
+    return Finding(
         "LOGIN and PLAIN are accepted before STARTTLS: passwords cross the network in clear text",
         (
             Evidence(
@@ -129,7 +129,7 @@ def _clear(picture: Picture) -> Seen | None:
     )
 
 
-def _list(picture: Picture) -> Seen | None:
+def _list(picture: Picture) -> Finding | None:
     """mech_list of Sendmail.conf, and AuthMechanisms of sendmail.cf."""
     if not any(item.stopped is Layer.AUTH_OFFER for item in picture.broken) and not _unservable(picture):
         return None
@@ -148,7 +148,7 @@ def _list(picture: Picture) -> Seen | None:
     if named & set(SERVABLE) and not extra and known & set(SERVABLE):
         return None
     if not known & set(SERVABLE) and picture.cf and named & set(SERVABLE):
-        return Seen(
+        return Finding(
             "confAUTH_MECHANISMS lacks LOGIN and PLAIN, which are all that saslauthd can serve",
             (Evidence(f"AuthMechanisms={' '.join(sorted(known)) or '(nothing)'}", "sendmail.cf"),),
             Mend(text="put LOGIN PLAIN into confAUTH_MECHANISMS of sendmail.mc, then `sendmailconfig`"),
@@ -158,7 +158,7 @@ def _list(picture: Picture) -> Seen | None:
         if extra
         else "lacks LOGIN and PLAIN"
     )
-    return Seen(
+    return Finding(
         f"mech_list of Sendmail.conf {what}: clients that prefer these are refused",
         (
             Evidence(f"mech_list: {listed or '(nothing)'}", f.SASL_CONF),
@@ -175,12 +175,12 @@ def _unservable(picture: Picture) -> set[str]:
     return {name for name in offered - picture.mechanisms if needs_secret(name)}
 
 
-def _smtp(picture: Picture) -> Seen | None:
+def _smtp(picture: Picture) -> Finding | None:
     there = [item for item in picture.conversations if item.daemon.port == 25 and item.offered]
     if not there:
         return None
     made = [item for item in picture.from_mc if item.port == 25]
-    return Seen(
+    return Finding(
         "a login is also offered on port 25, where passwords are guessed all day",
         tuple(Evidence(f"AUTH {' '.join(item.offered)}", item.source) for item in there),
         Mend(
@@ -190,7 +190,7 @@ def _smtp(picture: Picture) -> Seen | None:
     )
 
 
-def _unknown(picture: Picture) -> Seen | None:
+def _unknown(picture: Picture) -> Finding | None:
     return picture.unexplained(
         Layer.AUTH_OFFER,
         "no login is offered on {source}",

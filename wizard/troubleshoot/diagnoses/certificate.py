@@ -8,7 +8,7 @@ from wizard.certificates.peer_certificate import Certificate, covers
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _INSTALL = "`msa-wizard certificate install CERTIFICATE KEY`, or renew it with its authority"
 SOON = 14
@@ -27,24 +27,24 @@ def _anew(picture: Picture, seen: Certificate) -> Mend:
     return Mend(("mend-certificate",)) if seen.self_signed and picture.files.debian else Mend(text=_INSTALL)
 
 
-def _expired(picture: Picture) -> Seen | None:
+def _expired(picture: Picture) -> Finding | None:
     seen, source = _certificate(picture)
     now = datetime.fromtimestamp(picture.now, UTC)
     if seen is None or seen.not_after > now:
         return None
-    return Seen(
+    return Finding(
         f"the certificate expired on {seen.not_after:%Y-%m-%d}: mail clients refuse it",
         (Evidence(f"{seen.subject}: until {seen.not_after:%F %R} UTC", source),),
         _anew(picture, seen),
     )
 
 
-def _not_yet(picture: Picture) -> Seen | None:
+def _not_yet(picture: Picture) -> Finding | None:
     seen, source = _certificate(picture)
     now = datetime.fromtimestamp(picture.now, UTC)
     if seen is None or seen.not_before <= now:
         return None
-    return Seen(
+    return Finding(
         f"the certificate is not valid before {seen.not_before:%Y-%m-%d}: either it is wrong, or this host's clock",
         (
             Evidence(f"{seen.subject}: from {seen.not_before:%F %R} UTC", source),
@@ -54,12 +54,12 @@ def _not_yet(picture: Picture) -> Seen | None:
     )
 
 
-def _soon(picture: Picture) -> Seen | None:
+def _soon(picture: Picture) -> Finding | None:
     seen, source = _certificate(picture)
     now = datetime.fromtimestamp(picture.now, UTC)
     if seen is None or not now < seen.not_after or (seen.not_after - now).days >= SOON:
         return None
-    return Seen(
+    return Finding(
         f"the certificate expires in {(seen.not_after - now).days} days",
         (Evidence(f"{seen.subject}: until {seen.not_after:%F %R} UTC", source),),
         _anew(picture, seen),
@@ -75,12 +75,12 @@ def _names(seen: Certificate) -> tuple[str, ...]:
     return seen.names or tuple(common)
 
 
-def _other_name(picture: Picture) -> Seen | None:
+def _other_name(picture: Picture) -> Finding | None:
     seen, source = _certificate(picture)
     wanted = picture.answers.test.host or picture.facts.fqdn
     if seen is None or not wanted or covers(_names(seen), wanted):
         return None
-    return Seen(
+    return Finding(
         f"the certificate is for {', '.join(_names(seen)[:3]) or 'no name'}, and this host is {wanted}: clients that use "
         "this name refuse it",
         (Evidence(seen.subject, source),),
@@ -93,11 +93,11 @@ def _other_name(picture: Picture) -> Seen | None:
     )
 
 
-def _no_alternative(picture: Picture) -> Seen | None:
+def _no_alternative(picture: Picture) -> Finding | None:
     seen, source = _certificate(picture)
     if seen is None or seen.names:
         return None
-    return Seen(
+    return Finding(
         "the certificate has no subjectAltName, as Debian makes it: today's clients find no name in it and ask the user",
         (Evidence(seen.subject, source),),
         Mend(text="`msa-wizard certificate renew` makes one with it"),
@@ -105,11 +105,11 @@ def _no_alternative(picture: Picture) -> Seen | None:
     )
 
 
-def _unreadable(picture: Picture) -> Seen | None:
+def _unreadable(picture: Picture) -> Finding | None:
     bad = [item for item in picture.submissions if item.unreadable]
     if not bad:
         return None
-    return Seen(
+    return Finding(
         "the server sends a certificate that cannot be read",
         tuple(Evidence(item.unreadable, item.source) for item in bad),
         Mend(text=_INSTALL),
@@ -117,12 +117,12 @@ def _unreadable(picture: Picture) -> Seen | None:
     )
 
 
-def _not_own(picture: Picture) -> Seen | None:
+def _not_own(picture: Picture) -> Finding | None:
     """The password was kept back."""
     bad = [item for item in picture.broken if item.stopped is Layer.CERTIFICATE]
     if not bad:
         return None
-    return Seen(
+    return Finding(
         f"what answers on {bad[0].source} does not present the certificate that sendmail.cf names: no password was sent there",
         tuple(Evidence(item.why, item.source) for item in bad),
         Mend(("mend-sendmail-restart",)),

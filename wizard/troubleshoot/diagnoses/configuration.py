@@ -8,28 +8,28 @@ from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import CF_ERRORS, Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 MADE_ANEW = ("sendmailconfig", "restart")
 
 
-def _missing(picture: Picture) -> Seen | None:
+def _missing(picture: Picture) -> Finding | None:
     gone = [name for name in ("sendmail-bin", "sendmail-cf") if name not in picture.facts.packages]
     if not gone:
         return None
     others = [name for name in f.MTA_PACKAGES if name in picture.facts.packages]
     instead = f", and {', '.join(others)} is" if others else ""
-    return Seen(
+    return Finding(
         f"Sendmail is not installed on this host{instead}",
         tuple(Evidence(f"{name}: not installed", "dpkg-query") for name in gone),
         Mend(text="set it up: `msa-wizard apply`" + (" --replace-mta" if others else "")),
     )
 
 
-def _mc_missing(picture: Picture) -> Seen | None:
+def _mc_missing(picture: Picture) -> Finding | None:
     if "sendmail-cf" not in picture.facts.packages or picture.facts.files.get(f.SENDMAIL_MC) is not None:
         return None
-    return Seen(
+    return Finding(
         f"{f.SENDMAIL_MC} is missing: the next sendmailconfig would write one of its own",
         (Evidence("no such file", f.SENDMAIL_MC),),
         Mend(
@@ -39,10 +39,10 @@ def _mc_missing(picture: Picture) -> Seen | None:
     )
 
 
-def _mc_broken(picture: Picture) -> Seen | None:
+def _mc_broken(picture: Picture) -> Finding | None:
     if not picture.m4_said:
         return None
-    return Seen(
+    return Finding(
         "m4 does not accept sendmail.mc: the next sendmailconfig would end the running MTA and report success",
         tuple(Evidence(line, f"m4 {f.SENDMAIL_MC}") for line in picture.m4_said.splitlines()[:3]),
         Mend(text="undo your last edit of it; `msa-wizard history` has earlier ones"),
@@ -50,12 +50,12 @@ def _mc_broken(picture: Picture) -> Seen | None:
     )
 
 
-def _typo(picture: Picture) -> Seen | None:
+def _typo(picture: Picture) -> Finding | None:
     found = sendmail_cf.unexpanded(picture.facts.cf_from_mc or "")
     if not found:
         return None
     line, text = found[0]
-    return Seen(
+    return Finding(
         "sendmail.mc has a macro that m4 does not know, and so copies unchanged into sendmail.cf",
         (Evidence(text, f"line {line} of what m4 makes"),),
         Mend(text="look for a misspelt word in sendmail.mc, then `sendmailconfig`"),
@@ -63,7 +63,7 @@ def _typo(picture: Picture) -> Seen | None:
     )
 
 
-def _cf_broken(picture: Picture) -> Seen | None:
+def _cf_broken(picture: Picture) -> Finding | None:
     if "sendmail-bin" not in picture.facts.packages or f.SENDMAIL_CF in picture.facts.unreadable:
         return None
     errors = picture.texts.get(CF_ERRORS, "").strip()
@@ -84,10 +84,10 @@ def _cf_broken(picture: Picture) -> Seen | None:
         mend = Mend(text="fix sendmail.mc first: m4 takes it, and sendmail does not take what comes of it")
     else:
         mend = Mend(MADE_ANEW)
-    return Seen("sendmail.cf is broken: sendmail cannot start with it", tuple(evidence), mend)
+    return Finding("sendmail.cf is broken: sendmail cannot start with it", tuple(evidence), mend)
 
 
-def _differs(picture: Picture) -> Seen | None:
+def _differs(picture: Picture) -> Finding | None:
     made = picture.facts.cf_from_mc
     if made is None or not picture.cf or sendmail_cf.same(made, picture.cf):
         return None
@@ -96,7 +96,7 @@ def _differs(picture: Picture) -> Seen | None:
     evidence = [Evidence(line, "sendmail.cf, not from sendmail.mc") for line in lost[:2]]
     evidence += [Evidence(line, "sendmail.mc gives it, sendmail.cf lacks it") for line in new[:2]]
     stopped = next((item.stopped for item in picture.broken), None)
-    return Seen(
+    return Finding(
         "sendmail.cf is not what sendmail.mc gives: it was edited by hand, or sendmailconfig has not run since",
         tuple(evidence),
         Mend(MADE_ANEW),
@@ -105,14 +105,14 @@ def _differs(picture: Picture) -> Seen | None:
     )
 
 
-def _hands_off(picture: Picture) -> Seen | None:
+def _hands_off(picture: Picture) -> Finding | None:
     try:
         value = shell_defaults.value(picture.facts.text(f.SENDMAIL_CONF) or "", "HANDS_OFF")
     except (EditError, PermissionError):
         return None
     if value in (None, "", "No"):
         return None
-    return Seen(
+    return Finding(
         "sendmailconfig and update_auth do nothing and report success, for sendmail.conf forbids them",
         (Evidence(f'HANDS_OFF="{value}"', f.SENDMAIL_CONF),),
         Mend(("mend-hands-off",)),

@@ -9,31 +9,31 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _LOCAL = ("127.0.0.1", "0.0.0.0", "::", "::1")
 OLD = 3600.0
 """Seconds that a message may wait in the queue before that is spoken of."""
 
 
-def _trust(picture: Picture) -> Seen | None:
+def _trust(picture: Picture) -> Finding | None:
     trusted = {name.upper() for name in sendmail_cf.trusted(picture.cf)}
     offered = {name for item in picture.submissions for name in item.offered if name in ("LOGIN", "PLAIN")}
     if not offered - trusted or not picture.cf:
         return None
     made = picture.facts.cf_from_mc or ""
-    return Seen(
+    return Finding(
         f"{' and '.join(sorted(offered - trusted))} is offered but not trusted: users can log in but not relay",
         (Evidence(f"TrustAuthMech: {' '.join(sorted(trusted)) or 'none'}", "sendmail.cf"),),
         Mend(MADE_ANEW if "C{TrustAuthMech}" in made else ("mend-sasl-m4", "mc-includes", *MADE_ANEW)),
     )
 
 
-def _local(picture: Picture) -> Seen | None:
+def _local(picture: Picture) -> Finding | None:
     held = [item for item in picture.mine if item.port == 25]
     if not picture.runs or any(item.address in _LOCAL for item in held):
         return None
-    return Seen(
+    return Finding(
         "sendmail does not listen on 127.0.0.1 port 25: mail of programs on this host (cron) goes nowhere",
         (Evidence("no listener on 127.0.0.1 port 25", "/proc/net/tcp"),),
         Mend(("restart",) if any(item.port == 25 for item in picture.daemons) else ("smtp-port", *MADE_ANEW)),
@@ -41,26 +41,26 @@ def _local(picture: Picture) -> Seen | None:
     )
 
 
-def _aliases(picture: Picture) -> Seen | None:
+def _aliases(picture: Picture) -> Finding | None:
     logged = picture.logged("alias database unavailable", "Alias file", since=picture.began - 3600, limit=2)
     wanted = sendmail_cf.option(picture.cf, "AliasFile")
     if not wanted or picture.aliases_db or not picture.runs:
         return None
-    return Seen(
+    return Finding(
         "the alias database is missing: mail for users of this host is stuck",
         (Evidence("no such file", f"{wanted}.db"), *logged),
         Mend(("mend-aliases",)),
     )
 
 
-def _waiting(picture: Picture) -> Seen | None:
+def _waiting(picture: Picture) -> Finding | None:
     full = [item for item in picture.storage.queues if item.count and item.oldest > OLD]
     if not full:
         return None
     reasons = [reason for item in full for reason in item.reasons]
     dns = [item for item in reasons if re.search(r"[Nn]ame server|host name lookup", item)]
     cause = "the name servers do not answer" if dns else "see why below"
-    return Seen(
+    return Finding(
         f"{sum(item.count for item in full)} messages are waiting, the oldest for {max(item.oldest for item in full) / 3600:.0f} h: "
         f"{cause}",
         tuple(Evidence(reason, "the queue") for reason in reasons[:3]),

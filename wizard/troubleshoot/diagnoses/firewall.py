@@ -10,7 +10,7 @@ from wizard.model.plan import Sign
 from wizard.packet_filter.nftables import Ruleset
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import UFW_DEFAULT, UFW_RULES, Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _OPEN = {
     "ufw": "ufw allow {port}/tcp",
@@ -28,7 +28,7 @@ def _ports(picture: Picture) -> list[int]:
     return sorted({item.daemon.port for item in picture.submissions} or {587})
 
 
-def _closed(picture: Picture) -> Seen | None:
+def _closed(picture: Picture) -> Finding | None:
     rules = picture.ruleset or Ruleset()
     found = [(port, *rules.verdict(port)) for port in _ports(picture)]
     closed = [(port, why) for port, verdict, why in found if verdict == "closed"]
@@ -37,14 +37,14 @@ def _closed(picture: Picture) -> Seen | None:
     port = closed[0][0]
     active = [item.name for item in picture.facts.firewalls if item.active]
     words = next((_OPEN[name] for name in active if name in _OPEN), _NFT).format(port=port)
-    return Seen(
+    return Finding(
         f"this host's firewall blocks port {', '.join(str(item) for item, _ in closed)}",
         tuple(Evidence(f"port {item}: {why}", "nft list ruleset") for item, why in closed),
         Mend(text=f"open it: `msa-wizard apply firewall`; by hand: {words}"),
     )
 
 
-def _not_open(picture: Picture) -> Seen | None:
+def _not_open(picture: Picture) -> Finding | None:
     """By the firewall's own rules, for those whose chains nft alone cannot follow to an end."""
     active = [item for item in picture.facts.firewalls if item.active and not item.trouble]
     if len(active) != 1 or active[0].name not in _OWN_WAY or picture.facts.rules is None:
@@ -60,7 +60,7 @@ def _not_open(picture: Picture) -> Seen | None:
     said = "\n".join(picture.facts.rules.values())
     limited = all(re.search(rf"\b{port}\b", said) for port in closed)
     ports = ", ".join(map(str, closed))
-    return Seen(
+    return Finding(
         f"{kind.name} {'restricts' if limited else 'blocks'} port {ports}",
         tuple(
             Evidence(f"IPv{family}, port {port}: blocked", f"live rules of {kind.name}")
@@ -73,7 +73,7 @@ def _not_open(picture: Picture) -> Seen | None:
     )
 
 
-def _ufw(picture: Picture) -> Seen | None:
+def _ufw(picture: Picture) -> Finding | None:
     """By ufw's own list: nft cannot tell what all of ufw's rules look at."""
     active = any(item.name == "ufw" and item.active for item in picture.facts.firewalls)
     policy = re.search(r"^DEFAULT_INPUT_POLICY=\"?(\w+)", picture.texts.get(UFW_DEFAULT, ""), re.MULTILINE)
@@ -83,7 +83,7 @@ def _ufw(picture: Picture) -> Seen | None:
     closed = [port for port in _ports(picture) if not any(low <= port <= high for low, high in allowed)]
     if not closed:
         return None
-    return Seen(
+    return Finding(
         f"ufw blocks port {', '.join(map(str, closed))}",
         (
             Evidence(f'DEFAULT_INPUT_POLICY="{policy.group(1)}"', UFW_DEFAULT),
@@ -108,11 +108,11 @@ def ufw_allows(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def _banned(picture: Picture) -> Seen | None:
+def _banned(picture: Picture) -> Finding | None:
     banned = picture.ruleset.banned if picture.ruleset else ()
     if not banned:
         return None
-    return Seen(
+    return Finding(
         "fail2ban bans some addresses: their users see a time-out or a refused connection",
         tuple(Evidence(" ".join(addresses[:8]), f"nft, {name}") for name, addresses in banned),
         Mend(text="let one in again: `fail2ban-client unban ADDRESS`"),

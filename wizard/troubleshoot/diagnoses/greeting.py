@@ -7,7 +7,7 @@ import re
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import ACCESS, DAEMON, HOSTS_ALLOW, HOSTS_DENY, Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _DENY = re.compile(r"^\s*(?:[^#:]*[\s,])?(?:ALL|sendmail|sm-mta)\b[^:]*:", re.IGNORECASE | re.MULTILINE)
 _REFUSALS = ("REJECT", "DISCARD", "ERROR", "5")
@@ -19,7 +19,7 @@ def _stopped(picture: Picture) -> Picture | None:
     return picture if any(item.stopped is Layer.GREETING for item in picture.broken) else None
 
 
-def _hung(picture: Picture) -> Seen | None:
+def _hung(picture: Picture) -> Finding | None:
     process = picture.facts.process(DAEMON)
     if process is None:
         return None
@@ -30,7 +30,7 @@ def _hung(picture: Picture) -> Seen | None:
     why = (
         "it is stopped, by SIGSTOP or a debugger" if stopped else "it accepts the connection but says nothing"
     )
-    return Seen(
+    return Finding(
         f"sendmail is wedged: {why}",
         (
             Evidence(f"pid {process.pid}: state {picture.states.get(process.pid, '?')}", "/proc"),
@@ -40,7 +40,7 @@ def _hung(picture: Picture) -> Seen | None:
     )
 
 
-def _wrappers(picture: Picture) -> Seen | None:
+def _wrappers(picture: Picture) -> Finding | None:
     deny, allow = picture.texts.get(HOSTS_DENY, ""), picture.texts.get(HOSTS_ALLOW, "")
     denied = _lines(deny, _DENY)
     explicit = [line for line in _lines(allow, _DENY) if line.lower().rstrip().endswith("deny")]
@@ -50,7 +50,7 @@ def _wrappers(picture: Picture) -> Seen | None:
     allowed = [line for line in _lines(allow, _DENY) if line not in explicit]
     if not refused and allowed and not explicit:
         return None
-    return Seen(
+    return Finding(
         "hosts.deny rejects sendmail's clients" if denied else "hosts.allow rejects sendmail's clients",
         (
             *(Evidence(line, HOSTS_DENY) for line in denied[:2]),
@@ -78,11 +78,11 @@ def access_refusals(text: str) -> list[str]:
     return found
 
 
-def _access(picture: Picture) -> Seen | None:
+def _access(picture: Picture) -> Finding | None:
     lines = access_refusals(picture.texts.get(ACCESS, ""))
     if not lines:
         return None
-    return Seen(
+    return Finding(
         "the access map refuses connections from this host itself: local mail stops, and so do tests on it",
         tuple(Evidence(line, ACCESS) for line in lines),
         Mend(("mend-access",)),
@@ -90,12 +90,12 @@ def _access(picture: Picture) -> Seen | None:
     )
 
 
-def _limit(picture: Picture) -> Seen | None:
+def _limit(picture: Picture) -> Finding | None:
     limited = [item for item in picture.broken if item.code == 421]
     if not limited:
         return None
     logged = picture.logged("rejecting connections", "Connection rate", "too many", since=picture.began - 60)
-    return Seen(
+    return Finding(
         "sendmail rejects connections with 421: too many at once or per minute, or too high a load",
         (*(line for item in limited for line in picture.conversation_evidence(item)), *logged),
         Mend(
@@ -104,7 +104,7 @@ def _limit(picture: Picture) -> Seen | None:
     )
 
 
-def _other(picture: Picture) -> Seen | None:
+def _other(picture: Picture) -> Finding | None:
     others = [
         item for item in picture.submissions if item.code == 220 and "sendmail" not in item.greeting.lower()
     ]
@@ -112,18 +112,18 @@ def _other(picture: Picture) -> Seen | None:
     others = [item for item in others if item.daemon.port in held]
     if not others:
         return None
-    return Seen(
+    return Finding(
         f"not sendmail answers but {held[others[0].daemon.port]}",
         tuple(Evidence(item.greeting, item.source) for item in others),
         Mend(text="stop and disable the other server, then `msa-wizard troubleshoot --fix listener-missing`"),
     )
 
 
-def _slow(picture: Picture) -> Seen | None:
+def _slow(picture: Picture) -> Finding | None:
     slow = [item for item in picture.conversations if item.seconds > SLOW and item.stopped is None]
     if not slow:
         return None
-    return Seen(
+    return Finding(
         f"the conversation took {slow[0].seconds:.0f} s: mail clients may give up. Name look-ups that time out, or greet_pause",
         tuple(Evidence(f"{item.seconds:.1f} s", item.source) for item in slow),
         Mend(text="try `getent hosts ADDRESS-OF-A-CLIENT`; look for GreetPause in /etc/mail/access"),
@@ -131,7 +131,7 @@ def _slow(picture: Picture) -> Seen | None:
     )
 
 
-def _unknown(picture: Picture) -> Seen | None:
+def _unknown(picture: Picture) -> Finding | None:
     return picture.unexplained(
         Layer.GREETING, "{source} does not greet as a mail server", "`journalctl -t sm-mta -n 30`"
     )

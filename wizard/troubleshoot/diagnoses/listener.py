@@ -8,7 +8,7 @@ from wizard.steps.restart import WEDGED
 from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
 
 SUBMISSION = ("submission-port", *MADE_ANEW)
@@ -18,7 +18,7 @@ def _wanted(picture: Picture) -> set[int]:
     return {item.port for item in picture.daemons}
 
 
-def _taken(picture: Picture) -> Seen | None:
+def _taken(picture: Picture) -> Finding | None:
     others = [
         item
         for item in picture.facts.listeners
@@ -27,7 +27,7 @@ def _taken(picture: Picture) -> Seen | None:
     if not others:
         return None
     first = others[0]
-    return Seen(
+    return Finding(
         f"port {first.port} is held by another program, {first.process}, so sendmail cannot listen there",
         tuple(
             Evidence(f"{item.address} port {item.port}: {item.process} (pid {item.pid})", "/proc/net/tcp")
@@ -39,14 +39,14 @@ def _taken(picture: Picture) -> Seen | None:
     )
 
 
-def _collide(picture: Picture) -> Seen | None:
+def _collide(picture: Picture) -> Finding | None:
     found = collisions(listeners(picture.cf))
     if not found:
         return None
     process = picture.facts.process(DAEMON)
     logged = picture.logged(WEDGED, since=process.started if process else 0.0)
     again = collisions(listeners(picture.facts.cf_from_mc or ""))
-    return Seen(
+    return Finding(
         "two lines of sendmail.cf want the same port: sendmail exits, closing every port, 45 s after its start",
         (*(Evidence(line, "sendmail.cf") for line in found), *logged),
         Mend(
@@ -57,62 +57,62 @@ def _collide(picture: Picture) -> Seen | None:
     )
 
 
-def _default_msa(picture: Picture) -> Seen | None:
+def _default_msa(picture: Picture) -> Finding | None:
     """Without FEATURE no_default_msa sendmail adds an MSA of its own to those that are written."""
     own = [item for item in picture.daemons if item.name == "MSA" and item.port == 587]
     others = [item for item in picture.daemons if item.name != "MSA" and item.port == 587]
     if not own or not others:
         return None
-    return Seen(
+    return Finding(
         "FEATURE(`no_default_msa') is missing in sendmail.mc: sendmail adds a listener of its own on port 587, without M=a",
         (Evidence("Port=587, Name=MSA", "sendmail.cf"),),
         Mend(SUBMISSION),
     )
 
 
-def _dead(picture: Picture) -> Seen | None:
+def _dead(picture: Picture) -> Finding | None:
     if picture.runs or "sendmail-bin" not in picture.facts.packages:
         return None
     word = picture.facts.services["sendmail"].active if "sendmail" in picture.facts.services else "unknown"
     lie = ", although systemd calls it active" if word.startswith("active") else ""
     logged = picture.logged("SYSERR", "wedged", "problem creating", "unable to qualify", limit=2)
-    return Seen(
+    return Finding(
         f"sendmail does not run{lie}",
         (Evidence(f"sendmail.service is {word}", "systemctl"), Evidence(f"no {DAEMON}", "/proc"), *logged),
         Mend(("restart",)),
     )
 
 
-def _no_submission(picture: Picture) -> Seen | None:
+def _no_submission(picture: Picture) -> Finding | None:
     if not picture.cf or any(map(is_submission, picture.daemons)):
         return None
     ports = ", ".join(str(item.port) for item in picture.daemons) or "none but the built-in one"
-    return Seen(
+    return Finding(
         "sendmail.cf has no listener for mail clients: neither port 587 nor 465",
         (Evidence(f"ports: {ports}", "sendmail.cf"),),
         Mend(SUBMISSION if not any(map(is_submission, picture.from_mc)) else MADE_ANEW),
     )
 
 
-def _wrong_port(picture: Picture) -> Seen | None:
+def _wrong_port(picture: Picture) -> Finding | None:
     wanted = [item for item in picture.daemons if is_submission(item)]
     if not wanted or any(item.port in (587, 465) for item in wanted):
         return None
     shown = ", ".join(str(item.port) for item in wanted)
-    return Seen(
+    return Finding(
         f"submission listens on port {shown}, but clients connect to 587 or 465",
         daemon_lines(wanted),
         Mend(SUBMISSION),
     )
 
 
-def _loopback(picture: Picture) -> Seen | None:
+def _loopback(picture: Picture) -> Finding | None:
     wanted = [item for item in picture.daemons if item.port in (587, 465)]
     if not wanted or not all(is_loopback(item.address) for item in wanted):
         return None
     made = [item for item in picture.from_mc if item.port in (587, 465)]
     mc_too = not made or all(is_loopback(item.address) for item in made)
-    return Seen(
+    return Finding(
         "the port for mail clients is open only to this host itself, as Debian ships it",
         tuple(
             Evidence(f"Name={item.name}, Port={item.port}, Addr={item.address}", "sendmail.cf")
@@ -127,7 +127,7 @@ def _loopback(picture: Picture) -> Seen | None:
 _LOOPBACK = "the answers name only loopback addresses for submission: name others, or none"
 
 
-def _listener_missing(picture: Picture) -> Seen | None:
+def _listener_missing(picture: Picture) -> Finding | None:
     held = {item.port for item in picture.mine}
     missing = sorted(_wanted(picture) - held - {0})
     if not picture.runs or not missing:
@@ -137,23 +137,23 @@ def _listener_missing(picture: Picture) -> Seen | None:
     logged = picture.logged(WEDGED, "rejecting connections", since=since)
     busy = picture.logged("rejecting connections", since=since, proved=True)
     if busy:
-        return Seen(
+        return Finding(
             "sendmail has closed its ports because the load is over its limit (RefuseLA)",
             busy,
             Mend(text="find what loads this host (`uptime`, `top`), or raise confREFUSE_LA in sendmail.mc"),
         )
-    return Seen(
+    return Finding(
         f"sendmail runs, but does not listen on port {', '.join(map(str, missing))}, which its sendmail.cf names",
         (Evidence(f"no listener on {', '.join(map(str, missing))}", "/proc/net/tcp"), *logged),
         Mend(("restart",)),
     )
 
 
-def _stale(picture: Picture) -> Seen | None:
+def _stale(picture: Picture) -> Finding | None:
     process = picture.facts.process(DAEMON)
     if process is None or process.started >= picture.facts.cf_changed:
         return None
-    return Seen(
+    return Finding(
         "sendmail has not read what was changed since it started",
         (Evidence(f"pid {process.pid} is older than its configuration, certificate or SASL files", "/proc"),),
         Mend(("restart",)),
@@ -162,20 +162,20 @@ def _stale(picture: Picture) -> Seen | None:
     )
 
 
-def _boot(picture: Picture) -> Seen | None:
+def _boot(picture: Picture) -> Finding | None:
     service = picture.facts.services.get("sendmail")
     if service is None or not service.exists or service.enabled:
         return None
-    return Seen(
+    return Finding(
         "sendmail is not enabled at boot: it is gone after the next restart of this host",
         (Evidence("sendmail: not enabled", "systemctl is-enabled, /etc/rc?.d"),),
         Mend(("restart",)),
     )
 
 
-def _unknown(picture: Picture) -> Seen | None:
+def _unknown(picture: Picture) -> Finding | None:
     if not picture.submissions:
-        return Seen(
+        return Finding(
             "there is no port for mail clients on this host, and none of the known causes was found",
             tuple(
                 Evidence(f"{item.address} port {item.port}: {item.process}", "/proc/net/tcp")

@@ -7,10 +7,10 @@ from wizard.sendmail.local_mail import destination, refused_by
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 
-def _refused(picture: Picture) -> Seen | None:
+def _refused(picture: Picture) -> Finding | None:
     try:
         to = destination(picture.facts.text(f.SUBMIT_CF))
     except PermissionError:
@@ -18,7 +18,7 @@ def _refused(picture: Picture) -> Seen | None:
     daemon = refused_by(picture.facts, to, picture.daemons)
     if daemon is None:
         return None
-    return Seen(
+    return Finding(
         f"submit.cf hands local mail to {to}, where a login is wanted: what cron and other programs send is refused (530), "
         "and ends in dead.letter",
         (

@@ -5,15 +5,15 @@ from __future__ import annotations
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _WORDS = ("SYSERR", "exiting", "unsafe", "cannot open", "Permission denied", "out of memory")
 
 
-def _none(picture: Picture) -> Seen | None:
+def _none(picture: Picture) -> Finding | None:
     if picture.log is not None:
         return None
-    return Seen(
+    return Finding(
         "this host keeps no mail log: neither a journal nor /var/log/mail.log was found",
         (Evidence("absent", "/run/systemd/journal, /var/log/mail.log"),),
         Mend(text="to have one: apt-get install rsyslog"),
@@ -21,13 +21,13 @@ def _none(picture: Picture) -> Seen | None:
     )
 
 
-def _complaints(picture: Picture) -> Seen | None:
+def _complaints(picture: Picture) -> Finding | None:
     process = picture.facts.process(DAEMON)
     since = process.started if process else picture.began - 600
     found = picture.logged(*_WORDS, since=max(since, picture.began - 3600), limit=4, proved=True)
     if not found:
         return None
-    return Seen("the mail log complains", found, Mend(text="see `journalctl -t sm-mta`"), Sign.WARNING)
+    return Finding("the mail log complains", found, Mend(text="see `journalctl -t sm-mta`"), Sign.WARNING)
 
 
 DIAGNOSES = (

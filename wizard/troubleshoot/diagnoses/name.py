@@ -5,27 +5,27 @@ from __future__ import annotations
 from wizard.steps.preflight import BUILT
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _HOSTS = "put `127.0.1.1 NAME.YOUR.DOMAIN NAME` into /etc/hosts, then try `hostname -f`"
 
 
-def _unresolved(picture: Picture) -> Seen | None:
+def _unresolved(picture: Picture) -> Finding | None:
     facts = picture.facts
     if facts.fqdn:
         return None
-    return Seen(
+    return Finding(
         "this host cannot find its own name, so sendmail waits a minute at each start, and no certificate is made",
         (Evidence(f"{facts.hostname}: no answer", "hostname -f"),),
         Mend(("mend-host-name",)) if certified_name(picture) else Mend(text=_HOSTS),
     )
 
 
-def _unqualified(picture: Picture) -> Seen | None:
+def _unqualified(picture: Picture) -> Finding | None:
     facts = picture.facts
     if not facts.fqdn or facts.fqdn_resolves:
         return None
-    return Seen(
+    return Finding(
         "this host has no qualified name: update_tls makes no certificate for it, and other servers reject its mail",
         (Evidence(facts.fqdn, "hostname -f"),),
         Mend(("mend-host-name",)) if certified_name(picture) else Mend(text=_HOSTS),
@@ -42,10 +42,10 @@ def certified_name(picture: Picture) -> str:
     return found[0] if found and found[0].startswith(f"{host}.") else ""
 
 
-def _clock(picture: Picture) -> Seen | None:
+def _clock(picture: Picture) -> Finding | None:
     if picture.now >= BUILT:
         return None
-    return Seen(
+    return Finding(
         "the clock of this host is wrong: every certificate seems not to be valid yet",
         (Evidence(f"{picture.now:.0f} seconds since 1970", "the clock"),),
         Mend(text="set it: `timedatectl set-ntp true`, or `date --set`"),

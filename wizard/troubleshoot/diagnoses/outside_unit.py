@@ -5,14 +5,14 @@ from __future__ import annotations
 from wizard.sendmail.strays import stray_sentence, strays
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 
-def _outside(picture: Picture, name: str, step: str) -> Seen | None:
+def _outside(picture: Picture, name: str, step: str) -> Finding | None:
     found = strays(picture.facts, name)
     if not found:
         return None
-    return Seen(
+    return Finding(
         stray_sentence(picture.facts, name),
         (
             Evidence(f"{name}.service is {picture.facts.services[name].active}", "systemctl"),
@@ -23,11 +23,11 @@ def _outside(picture: Picture, name: str, step: str) -> Seen | None:
     )
 
 
-def _sendmail(picture: Picture) -> Seen | None:
+def _sendmail(picture: Picture) -> Finding | None:
     return _outside(picture, "sendmail", "restart")
 
 
-def _saslauthd(picture: Picture) -> Seen | None:
+def _saslauthd(picture: Picture) -> Finding | None:
     return _outside(picture, "saslauthd", "saslauthd-start")
 
 

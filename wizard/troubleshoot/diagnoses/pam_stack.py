@@ -7,7 +7,7 @@ from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnoses.saslauthd import default
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.pam import FOLDER, OTHER
 
 
@@ -29,11 +29,11 @@ def _denies(picture: Picture) -> bool:
     return not lines
 
 
-def _missing(picture: Picture) -> Seen | None:
+def _missing(picture: Picture) -> Finding | None:
     if not _asked(picture) or picture.pam.path == f.PAM_SMTP:
         return None
     denies = picture.pam.path is None or _denies(picture)
-    return Seen(
+    return Finding(
         "/etc/pam.d/smtp is missing, so PAM's `other` answers"
         + (", which refuses everybody" if denies else ""),
         (Evidence("no such file", f.PAM_SMTP), Evidence(f"{picture.pam.path or 'nothing'} is asked", FOLDER)),
@@ -42,12 +42,12 @@ def _missing(picture: Picture) -> Seen | None:
     )
 
 
-def _broken(picture: Picture) -> Seen | None:
+def _broken(picture: Picture) -> Finding | None:
     pam = picture.pam
     if not _asked(picture) or pam.path is None or not pam.wrong:
         return None
     own = any(where.startswith((f.PAM_SMTP, OTHER)) for _, _, where in pam.wrong)
-    return Seen(
+    return Finding(
         f"PAM's service smtp is broken: {pam.wrong[0][0]}",
         (
             *(Evidence(line, where) for _, line, where in pam.wrong[:3]),
@@ -59,11 +59,11 @@ def _broken(picture: Picture) -> Seen | None:
     )
 
 
-def _refuses(picture: Picture) -> Seen | None:
+def _refuses(picture: Picture) -> Finding | None:
     if not _asked(picture) or picture.pam.path != f.PAM_SMTP or picture.pam.wrong or not _denies(picture):
         return None
     lines = picture.pam.of("auth")
-    return Seen(
+    return Finding(
         "PAM's service smtp refuses everybody",
         tuple(Evidence(item.text, item.source) for item in lines[:3])
         or (Evidence("no line for auth", f.PAM_SMTP),),
@@ -71,7 +71,7 @@ def _refuses(picture: Picture) -> Seen | None:
     )
 
 
-def _unknown(picture: Picture) -> Seen | None:
+def _unknown(picture: Picture) -> Finding | None:
     """The password is right, the account good, saslauthd answers, and says no."""
     owner = picture.account
     said = picture.socket_login or ""
@@ -80,7 +80,7 @@ def _unknown(picture: Picture) -> Seen | None:
     kept = owner.shadow
     if kept is None or kept.locked or kept.expired(owner.today) or kept.password_expired(owner.today):
         return None
-    return Seen(
+    return Finding(
         "the password is right, but PAM refuses it; none of the known causes was found",
         (
             Evidence(said, f.MUX),

@@ -8,7 +8,7 @@ from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import PID_FILE, Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.storage import CLIENT_QUEUE, MTA_QUEUE
 
 ROOM = 10 * 1024
@@ -21,7 +21,7 @@ def _least(picture: Picture) -> int:
     return max(ROOM, int(value) * 4 if value.isdigit() else 0)
 
 
-def _full(picture: Picture) -> Seen | None:
+def _full(picture: Picture) -> Finding | None:
     least = _least(picture)
     full = [
         item
@@ -32,7 +32,7 @@ def _full(picture: Picture) -> Seen | None:
         return None
     queue = bool(picture.no_room) or any(item.path == MTA_QUEUE for item in full)
     first = full[0].path if full else MTA_QUEUE
-    return Seen(
+    return Finding(
         f"the disk below {first} is full"
         + (": sendmail answers 452 and accepts no message" if queue else ""),
         (
@@ -44,24 +44,24 @@ def _full(picture: Picture) -> Seen | None:
     )
 
 
-def _inodes(picture: Picture) -> Seen | None:
+def _inodes(picture: Picture) -> Finding | None:
     out = [
         item for item in picture.storage.folders if item.free_inodes is not None and item.free_inodes < 100
     ]
     if not out:
         return None
-    return Seen(
+    return Finding(
         f"the file system below {out[0].path} has no inodes left: no file can be created, even with free space",
         tuple(Evidence(f"{item.free_inodes} inodes free", item.path) for item in out),
         Mend(text=f"remove many small files: `df -i {out[0].path}`"),
     )
 
 
-def _read_only(picture: Picture) -> Seen | None:
+def _read_only(picture: Picture) -> Finding | None:
     bad = [item for item in picture.storage.folders if item.there and item.read_only]
     if not bad:
         return None
-    return Seen(
+    return Finding(
         f"the file system below {bad[0].path} is mounted read-only, perhaps after a disk error",
         tuple(Evidence("read-only", item.path) for item in bad),
         Mend(text="look for disk errors: `dmesg | tail -50`"),
@@ -69,7 +69,7 @@ def _read_only(picture: Picture) -> Seen | None:
     )
 
 
-def _folder(picture: Picture) -> Seen | None:
+def _folder(picture: Picture) -> Finding | None:
     if "sendmail-bin" not in picture.facts.packages:
         return None
     bad = []
@@ -81,14 +81,14 @@ def _folder(picture: Picture) -> Seen | None:
             bad.append(Evidence(f"mode {folder.mode:04o}", path))
     if not bad:
         return None
-    return Seen(
+    return Finding(
         "a queue folder is missing or has the wrong owner or mode: sendmail accepts no message",
         (*bad, *picture.logged("mqueue", "queue directory", since=picture.began - 3600, limit=2)),
         Mend(("mend-queue-folder",)),
     )
 
 
-def _not_run(picture: Picture) -> Seen | None:
+def _not_run(picture: Picture) -> Finding | None:
     """The daemon's own command line is in its pid file; the interval comes from sendmail.conf."""
     if not picture.runs:
         return None
@@ -100,7 +100,7 @@ def _not_run(picture: Picture) -> Seen | None:
         told = shell_defaults.value(picture.facts.text(f.SENDMAIL_CONF) or "", "QUEUE_INTERVAL")
     except (EditError, PermissionError):
         told = None
-    return Seen(
+    return Finding(
         "nothing runs the queue: a message that cannot be delivered at once stays forever",
         (
             Evidence(" ".join(argv), PID_FILE),

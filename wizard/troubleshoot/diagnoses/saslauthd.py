@@ -9,7 +9,7 @@ from wizard.sendmail.password_source import argument, configured_mechanism, serv
 from wizard.steps.saslauthd_config import asks_start
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import KRB5_CONF, SASLAUTHD_CONF, Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 RESTART = ("saslauthd-config", "saslauthd-start")
 PLACES = ("/var/run/saslauthd", "/run/saslauthd")
@@ -31,23 +31,23 @@ def _argument(picture: Picture, letter: str) -> str:
     return argument(process, letter) if process is not None else ""
 
 
-def _missing(picture: Picture) -> Seen | None:
+def _missing(picture: Picture) -> Finding | None:
     if "sasl2-bin" in picture.facts.packages or not picture.asks_saslauthd:
         return None
     if "sendmail-bin" not in picture.facts.packages:
         return None
-    return Seen(
+    return Finding(
         "sasl2-bin is not installed: there is no saslauthd that could check a password",
         (Evidence("sasl2-bin: not installed", "dpkg-query"),),
         Mend(("install", *RESTART)),
     )
 
 
-def _no_start(picture: Picture) -> Seen | None:
+def _no_start(picture: Picture) -> Finding | None:
     if not _wanted(picture) or not asks_start(picture.facts) or default(picture, "START") == "yes":
         return None
     runs = not picture.mux_problem
-    return Seen(
+    return Finding(
         "/etc/default/saslauthd does not say START=yes, and this release's init script demands it"
         + (": it will not come up at the next start" if runs else ""),
         (Evidence(f"START={default(picture, 'START') or '(nothing)'}", f.SASLAUTHD_DEFAULT), *_word(picture)),
@@ -64,13 +64,13 @@ def _word(picture: Picture) -> tuple[Evidence, ...]:
     return (Evidence(f"saslauthd.service is {service.active}", "systemctl"),) if service else ()
 
 
-def _dead(picture: Picture) -> Seen | None:
+def _dead(picture: Picture) -> Finding | None:
     if not _wanted(picture) or picture.facts.process("saslauthd") is not None or not picture.mux_problem:
         return None
     service = picture.facts.services.get("saslauthd")
     trap = service is not None and service.active.startswith("active")
     lie = ", although systemd calls it active, so that `start` does nothing" if trap else ""
-    return Seen(
+    return Finding(
         f"saslauthd does not run{lie}: every login ends in 535",
         (
             *_word(picture),
@@ -82,7 +82,7 @@ def _dead(picture: Picture) -> Seen | None:
     )
 
 
-def _elsewhere(picture: Picture) -> Seen | None:
+def _elsewhere(picture: Picture) -> Finding | None:
     if not _wanted(picture):
         return None
     runs, words = _argument(picture, "-m"), default(picture, "OPTIONS").split()
@@ -91,7 +91,7 @@ def _elsewhere(picture: Picture) -> Seen | None:
     bad_next = bool(told) and told.rstrip("/") not in PLACES
     if not bad_now and not bad_next:
         return None
-    return Seen(
+    return Finding(
         f"saslauthd has its socket in {runs or told}, but sendmail asks at {PLACES[0]}",
         (
             Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
@@ -103,7 +103,7 @@ def _elsewhere(picture: Picture) -> Seen | None:
     )
 
 
-def _hung(picture: Picture) -> Seen | None:
+def _hung(picture: Picture) -> Finding | None:
     process = picture.facts.process("saslauthd")
     if process is None or not picture.mux_problem or not _wanted(picture):
         return None
@@ -115,7 +115,7 @@ def _hung(picture: Picture) -> Seen | None:
         and "without an answer" not in picture.mux_problem
     ):
         return None
-    return Seen(
+    return Finding(
         "saslauthd runs but does not answer: it hangs, or is stopped",
         (
             Evidence(picture.mux_problem, f.MUX),
@@ -125,27 +125,27 @@ def _hung(picture: Picture) -> Seen | None:
     )
 
 
-def _socket_gone(picture: Picture) -> Seen | None:
+def _socket_gone(picture: Picture) -> Finding | None:
     if not _wanted(picture) or picture.facts.process("saslauthd") is None or not picture.mux_problem:
         return None
     if "No such file" not in picture.mux_problem and "refused" not in picture.mux_problem:
         return None
     if _elsewhere(picture) or _hung(picture):
         return None
-    return Seen(
+    return Finding(
         "saslauthd runs, but its socket is gone",
         (Evidence(picture.mux_problem, f.MUX),),
         Mend(("mend-saslauthd-restart",)),
     )
 
 
-def _mechanism(picture: Picture) -> Seen | None:
+def _mechanism(picture: Picture) -> Finding | None:
     if not _wanted(picture):
         return None
     runs, told = _argument(picture, "-a"), default(picture, "MECHANISMS")
     wanted = picture.source.asks
     if runs and told and runs != told.split()[0]:
-        return Seen(
+        return Finding(
             f"saslauthd runs with -a {runs}, but its configuration says {told}: it was not restarted after the change",
             (
                 Evidence(f"-a {runs}", "the running saslauthd"),
@@ -161,7 +161,7 @@ def _mechanism(picture: Picture) -> Seen | None:
     if not now or now == wanted or (now in USERS_OF_THIS_HOST and wanted in USERS_OF_THIS_HOST):
         return None
     ours = picture.account is not None and picture.account.known and not picture.login
-    return Seen(
+    return Finding(
         f"saslauthd asks {now}, not the users of this host",
         (
             Evidence(f'MECHANISMS="{told}"', f.SASLAUTHD_DEFAULT),
@@ -172,9 +172,9 @@ def _mechanism(picture: Picture) -> Seen | None:
     )
 
 
-def _nobody(picture: Picture, mechanism: str) -> Seen:
+def _nobody(picture: Picture, mechanism: str) -> Finding:
     """What this host has chosen, and cannot have anybody in it."""
-    return Seen(
+    return Finding(
         f"saslauthd asks {mechanism}, which is not set up: nobody can log in",
         (
             Evidence(f'MECHANISMS="{default(picture, "MECHANISMS")}"', f.SASLAUTHD_DEFAULT),
@@ -199,7 +199,7 @@ def _knows_nobody(picture: Picture, mechanism: str) -> bool:
     }.get(mechanism, False)
 
 
-def _closed(picture: Picture) -> Seen | None:
+def _closed(picture: Picture) -> Finding | None:
     mode = picture.mux_mode
     if not _wanted(picture) or mode is None:
         return None
@@ -212,7 +212,7 @@ def _closed(picture: Picture) -> Seen | None:
         if mode & 0o010
         else "group sasl cannot enter it"
     )
-    return Seen(
+    return Finding(
         f"the directory of saslauthd's socket is closed to sendmail's users: {why}",
         (
             Evidence(f"mode {mode:04o}", f.MUX.rpartition("/")[0]),
@@ -223,18 +223,18 @@ def _closed(picture: Picture) -> Seen | None:
     )
 
 
-def _boot(picture: Picture) -> Seen | None:
+def _boot(picture: Picture) -> Finding | None:
     service = picture.facts.services.get("saslauthd")
     if not _wanted(picture) or service is None or not service.exists or service.enabled:
         return None
-    return Seen(
+    return Finding(
         "saslauthd is not enabled at boot: logins fail after the next restart of this host",
         (Evidence("saslauthd: not enabled", "systemctl is-enabled, /etc/rc?.d"),),
         Mend(("saslauthd-start",)),
     )
 
 
-def _cache(picture: Picture) -> Seen | None:
+def _cache(picture: Picture) -> Finding | None:
     """What was accepted though shadow says no."""
     owner = picture.account
     accepted = picture.login or (picture.socket_login or "").startswith("OK")
@@ -246,7 +246,7 @@ def _cache(picture: Picture) -> Seen | None:
         what = owner.line
     else:
         return None
-    return Seen(
+    return Finding(
         "saslauthd accepts from its cache (-c) what is no longer right, for up to 8 hours after a change",
         (
             Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
@@ -257,10 +257,10 @@ def _cache(picture: Picture) -> Seen | None:
     )
 
 
-def _unknown(picture: Picture) -> Seen | None:
+def _unknown(picture: Picture) -> Finding | None:
     if not _wanted(picture) or not picture.mux_problem:
         return None
-    return Seen(
+    return Finding(
         "saslauthd does not answer on its socket, and none of the known causes was found",
         (Evidence(picture.mux_problem, f.MUX), *_word(picture)),
         Mend(text="stop the service, then watch it: saslauthd -a pam -d -m /var/run/saslauthd"),

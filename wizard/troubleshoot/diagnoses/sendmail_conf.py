@@ -6,10 +6,10 @@ from wizard.editors import EditError, sasl_conf
 from wizard.model import facts as f
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 
-def _conf(picture: Picture) -> Seen | None:
+def _conf(picture: Picture) -> Finding | None:
     """Sendmail.conf, which says who is asked."""
     path = picture.facts.sasl_conf or f.SASL_CONF
     if path in picture.facts.unreadable or "sendmail-bin" not in picture.facts.packages:
@@ -20,7 +20,7 @@ def _conf(picture: Picture) -> Seen | None:
         if not picture.source.saslauthd:
             return None  # sasldb is asked, and has the users
         gone = path if text is None else f.SASL_LINK
-        return Seen(
+        return Finding(
             "Sendmail.conf is missing, so sasldb, which knows nobody, is asked instead of saslauthd",
             (Evidence("no such file", gone), *picture.logged("user not found", since=picture.began)),
             Mend(("sendmail-auth", "mend-sendmail-restart")),
@@ -28,7 +28,7 @@ def _conf(picture: Picture) -> Seen | None:
     try:
         method = sasl_conf.value(text, "pwcheck_method")
     except EditError as error:
-        return Seen(
+        return Finding(
             "libsasl2 ignores all of Sendmail.conf because of a line that it does not understand, and asks sasldb",
             (Evidence(str(error), path),),
             Mend(text=f"fix that line of {path}, then restart sendmail"),
@@ -43,22 +43,22 @@ def _conf(picture: Picture) -> Seen | None:
     return _another(picture, path, method) if picture.source.name == "sasldb" else None
 
 
-def _nobody(picture: Picture, path: str, method: str | None) -> Seen:
+def _nobody(picture: Picture, path: str, method: str | None) -> Finding:
     knows = (
         f", which knows {len(picture.sasldb)} users, but not this one"
         if picture.sasldb
         else ", which knows nobody"
     )
-    return Seen(
+    return Finding(
         f"Sendmail.conf asks {method or 'auxprop (the default)'}, that is sasldb{knows}",
         _asked(picture, path, method),
         Mend(("sendmail-auth", "mend-sendmail-restart")),
     )
 
 
-def _another(picture: Picture, path: str, method: str | None) -> Seen:
+def _another(picture: Picture, path: str, method: str | None) -> Finding:
     """The host's logins come from sasldb, and this user is not in it."""
-    return Seen(
+    return Finding(
         f"logins come from sasldb on this host, which knows {len(picture.facts.sasldb or ())} users, but not this one",
         _asked(picture, path, method),
         Mend(text="add the user, with a password of its own: saslpasswd2 -c -u REALM NAME"),

@@ -10,7 +10,7 @@ from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, daemon_lines
-from wizard.troubleshoot.model import Evidence, Layer, Mend, Seen
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
 
 SAFE = 0o640
@@ -27,17 +27,17 @@ def included(picture: Picture, path: str) -> bool | None:
         return None
 
 
-def _include(picture: Picture) -> Seen | None:
+def _include(picture: Picture) -> Finding | None:
     if picture.files.certificate or not picture.cf or included(picture, f.STARTTLS_M4) is not False:
         return None
-    return Seen(
+    return Finding(
         "sendmail.mc does not include starttls.m4: without it there is no encryption and no login",
         (Evidence("no ServerCertFile", "sendmail.cf"), Evidence("no include of starttls.m4", f.SENDMAIL_MC)),
         Mend(("mc-includes", *MADE_ANEW)),
     )
 
 
-def _spoilt(picture: Picture) -> Seen | None:
+def _spoilt(picture: Picture) -> Finding | None:
     if included(picture, f.STARTTLS_M4) is not True or (picture.files.certificate and picture.files.key):
         return None
     made = picture.facts.cf_from_mc or ""
@@ -45,14 +45,14 @@ def _spoilt(picture: Picture) -> Seen | None:
         return None
     text = picture.facts.files.get(f.STARTTLS_M4)
     state = "no such file" if text is None else "it does not set confSERVER_CERT"
-    return Seen(
+    return Finding(
         "starttls.m4 is damaged: it is included, but gives no certificate",
         (Evidence(state, f.STARTTLS_M4),),
         Mend(("mend-starttls-m4", *MADE_ANEW)),
     )
 
 
-def _missing(picture: Picture) -> Seen | None:
+def _missing(picture: Picture) -> Finding | None:
     files = picture.files
     gone = [
         path
@@ -61,7 +61,7 @@ def _missing(picture: Picture) -> Seen | None:
     ]
     if not gone:
         return None
-    return Seen(
+    return Finding(
         f"{' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} missing, so sendmail offers no STARTTLS",
         (
             *(Evidence("no such file", path) for path in gone),
@@ -76,7 +76,7 @@ def _missing(picture: Picture) -> Seen | None:
     )
 
 
-def _unsafe(picture: Picture) -> Seen | None:
+def _unsafe(picture: Picture) -> Finding | None:
     files = picture.files
     entry = files.key_entry
     bad = entry is not None and (entry.mode & ~SAFE & 0o777 or entry.uid != 0)
@@ -86,7 +86,7 @@ def _unsafe(picture: Picture) -> Seen | None:
     if entry is not None and bad:
         evidence.append(Evidence(f"mode {entry.mode:04o}, owner {entry.uid}:{entry.gid}", files.key))
     evidence += [Evidence("anybody can write to it", folder) for folder in files.writable]
-    return Seen(
+    return Finding(
         f"{files.key} can be read or changed by others, so sendmail offers no STARTTLS",
         (*evidence, *picture.logged("unsafe", since=picture.began - 3600, limit=2)),
         Mend(("mend-key-mode",))
@@ -96,11 +96,11 @@ def _unsafe(picture: Picture) -> Seen | None:
     )
 
 
-def _pair(picture: Picture) -> Seen | None:
+def _pair(picture: Picture) -> Finding | None:
     files = picture.files
     if not files.pair:
         return None
-    return Seen(
+    return Finding(
         "certificate and key do not match, or one of them is damaged",
         (
             Evidence(files.pair, f"OpenSSL, of {files.certificate} and {files.key}"),
@@ -112,18 +112,18 @@ def _pair(picture: Picture) -> Seen | None:
     )
 
 
-def _switched_off(picture: Picture) -> Seen | None:
+def _switched_off(picture: Picture) -> Finding | None:
     off = [item for item in picture.daemons if is_submission(item) and "S" in item.modifiers]
     if not off:
         return None
-    return Seen(
+    return Finding(
         "STARTTLS is switched off (modifier S) on the port for mail clients",
         daemon_lines(off),
         Mend(SUBMISSION if any("S" in item.modifiers for item in picture.from_mc) else MADE_ANEW),
     )
 
 
-def _not_on_connect(picture: Picture) -> Seen | None:
+def _not_on_connect(picture: Picture) -> Finding | None:
     wrong = [
         item
         for item in picture.daemons
@@ -137,7 +137,7 @@ def _not_on_connect(picture: Picture) -> Seen | None:
         if first.port == 465
         else "wants TLS on connect on port 587 (modifier s)"
     )
-    return Seen(
+    return Finding(
         f"sendmail {what}, but mail clients expect the opposite",
         daemon_lines(wrong),
         Mend(("submission-port", *MADE_ANEW))
@@ -146,7 +146,7 @@ def _not_on_connect(picture: Picture) -> Seen | None:
     )
 
 
-def _unknown(picture: Picture) -> Seen | None:
+def _unknown(picture: Picture) -> Finding | None:
     logged = picture.logged("STARTTLS", "TLS", since=picture.began - 60)
     return picture.unexplained(
         Layer.STARTTLS, "no encryption on {source}", "`journalctl -t sm-mta -n 30`", *logged
