@@ -52,10 +52,10 @@ class ClientSettings:
     @property
     def records(self) -> tuple[tuple[str, int, str], ...]:
         """DNS SRV records of RFC 6186 and RFC 8314: name, port, target."""
-        made = [(f"_submission._tcp.{self.domain}.", 587, f"{self.host}.")]
+        records = [(f"_submission._tcp.{self.domain}.", 587, f"{self.host}.")]
         if self.implicit_tls:
-            made.append((f"_submissions._tcp.{self.domain}.", 465, f"{self.host}."))
-        return tuple(made)
+            records.append((f"_submissions._tcp.{self.domain}.", 465, f"{self.host}."))
+        return tuple(records)
 
     def to_json(self) -> dict[str, object]:
         """Plain values, without the checks of the DNS."""
@@ -107,9 +107,9 @@ class ClientSettings:
         }
         return plistlib.dumps(profile).decode()
 
-    def _needs_imap(self, what: str) -> None:
+    def _needs_imap(self, form: str) -> None:
         if not self.imap:
-            raise ValueError(f"{what} describes a whole account: name the IMAP server too (--imap HOST)")
+            raise ValueError(f"{form} describes a whole account: name the IMAP server too (--imap HOST)")
 
 
 def check_dns(settings: ClientSettings) -> list[Check]:
@@ -117,19 +117,19 @@ def check_dns(settings: ClientSettings) -> list[Check]:
     import dns.exception
     import dns.resolver
 
-    made = []
+    checks = []
     for name, port, target in settings.records:
         try:
             answer = dns.resolver.resolve(name, "SRV", lifetime=PATIENCE)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
-            made.append(Check(name, Sign.WARNING, f"{name} has no SRV record", "add the record shown"))
+            checks.append(Check(name, Sign.WARNING, f"{name} has no SRV record", "add the record shown"))
         except (dns.exception.DNSException, OSError) as error:
-            made.append(Check(name, Sign.UNKNOWN, f"{name} could not be asked for: {error}"))
+            checks.append(Check(name, Sign.UNKNOWN, f"{name} could not be asked for: {error}"))
         else:
-            found = {(int(item.port), str(item.target).lower()) for item in answer}
-            right = (port, target.lower()) in found
-            says = ", ".join(f"{host} port {number}" for number, host in sorted(found))
-            made.append(
+            targets = {(int(item.port), str(item.target).lower()) for item in answer}
+            right = (port, target.lower()) in targets
+            says = ", ".join(f"{host} port {number}" for number, host in sorted(targets))
+            checks.append(
                 Check(
                     name,
                     Sign.OK if right else Sign.FAILED,
@@ -137,7 +137,7 @@ def check_dns(settings: ClientSettings) -> list[Check]:
                     "" if right else "change it",
                 )
             )
-    return made
+    return checks
 
 
 def certificate_warning(host: str = "") -> str | None:

@@ -76,14 +76,14 @@ def _commands(init: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def plaintext_offered(work: ForAWhile, made: PlaintextOffer, port: int, seconds: int) -> Iterator[float]:
+def plaintext_offered(work: ForAWhile, offer: PlaintextOffer, port: int, seconds: int) -> Iterator[float]:
     """While inside it holds; gives the moment of its end, on the monotonic clock.
 
     Raises HostError when sendmail does not come up with it, and what ForAWhile raises."""
-    with work.changed(NAME, made.changes, made.guard, seconds + int(_PATIENCE)):
+    with work.changed(NAME, offer.changes, offer.guard, seconds + int(_PATIENCE)):
         end = time.monotonic() + _PATIENCE
-        while not (said := greeting(made.address, port, timeout=5)).startswith("220"):
+        while not (answer := greeting(offer.address, port, timeout=5)).startswith("220"):
             if time.monotonic() > end:
-                raise HostError(f"sendmail does not greet on {made.address} port {port}: {said[:200]}")
+                raise HostError(f"sendmail does not greet on {offer.address} port {port}: {answer[:200]}")
             time.sleep(0.2)
         yield time.monotonic() + seconds

@@ -77,23 +77,23 @@ def _quiet(word: str) -> list[str]:
 
 def debug_line(line: str, mask: Callable[[str], str]) -> DebugLine:
     """A line that saslauthd printed; passwords in it are masked, and what `mask` knows besides."""
-    found = _PREFIX.match(line)
-    text = found[2] if found else line
+    match = _PREFIX.match(line)
+    text = match[2] if match else line
     for pattern in _SECRETS:
         text = pattern.sub(lambda part: f"{part[1]}{MASK}", text)
-    return DebugLine(int(found[1]) if found else 0, mask(text), word("saslauthd", text))
+    return DebugLine(int(match[1]) if match else 0, mask(text), word("saslauthd", text))
 
 
 def changes(facts: Facts, *, restart_sendmail: bool) -> tuple[Change, ...]:
     """The service is stopped; sendmail is restarted where the admin wants it, as the howto does."""
     running = facts.process("saslauthd") is not None
-    made: list[Change] = [
+    changes: list[Change] = [
         ServiceChange("saslauthd", facts.init, enable=False, was_running=running, verb="stop")
     ]
     if restart_sendmail:
         was = facts.process("sendmail-mta") is not None
-        made.append(ServiceChange("sendmail", facts.init, enable=False, was_running=was))
-    return tuple(made)
+        changes.append(ServiceChange("sendmail", facts.init, enable=False, was_running=was))
+    return tuple(changes)
 
 
 def guard(facts: Facts) -> Guard:
@@ -112,7 +112,7 @@ def debug(
     work: ForAWhile,
     facts: Facts,
     seconds: int,
-    told: Callable[[str], None],
+    tell: Callable[[str], None],
     over: Callable[[], bool],
     *,
     restart_sendmail: bool = False,
@@ -127,15 +127,15 @@ def debug(
     with work.changed(NAME, changes(facts, restart_sendmail=restart_sendmail), guard(facts), seconds):
         work.say("$ " + shlex.join(argv))
         # Should we be killed: the kernel ends it then, so that the service finds its socket free.
-        done = host.run(
+        result = host.run(
             ("setpriv", "--pdeathsig", "TERM", *argv),
             timeout=seconds + 60,
-            say=told,
+            say=tell,
             over=lambda: over() or time.monotonic() >= end,
             secret=True,
         )
     by_itself = not over() and time.monotonic() < end
-    return DebugResult(by_itself, done.code, answers_on_socket(host) if running else None)
+    return DebugResult(by_itself, result.code, answers_on_socket(host) if running else None)
 
 
 def _ready(host: Host, facts: Facts) -> tuple[str, ...]:

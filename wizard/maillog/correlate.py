@@ -157,11 +157,11 @@ class Watch:
         end, since = time.monotonic() + within, time.monotonic()
         last: Delivery | None = None
         while time.monotonic() < end:
-            made = delivery(queue_id, self._lines())
-            if made != last:
-                last, since = made, time.monotonic()
-            if made.state != "unknown" and time.monotonic() - since >= _SETTLE:
-                return made
+            now = delivery(queue_id, self._lines())
+            if now != last:
+                last, since = now, time.monotonic()
+            if now.state != "unknown" and time.monotonic() - since >= _SETTLE:
+                return now
             time.sleep(_TICK)
         return delivery(queue_id, self._lines())
 

@@ -51,9 +51,9 @@ def delivery(queue_id: str, lines: Sequence[LogLine]) -> Delivery:
     accepted = any(text.startswith("from=") for text in own)
     latest: dict[str, Attempt] = {}
     for text in own:
-        made = attempt(text)
-        if made is not None:
-            latest[made.to] = made
+        one = attempt(text)
+        if one is not None:
+            latest[one.to] = one
     attempts = tuple(latest.values())
     if not attempts:
         says = (

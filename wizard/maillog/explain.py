@@ -89,8 +89,8 @@ QUEUE_ID = re.compile(r"^([0-9A-Za-z]{8}\d{6,10}|[0-9A-Za-z]{14,20}): ")
 def word(name: str, text: str) -> str:
     """What the line `text` of the program `name` means, "" where nobody knows."""
     family = "saslauthd" if name.startswith("saslauthd") else "sendmail"
-    said = QUEUE_ID.sub("", text) if family == "sendmail" else text
+    message = QUEUE_ID.sub("", text) if family == "sendmail" else text
     for pattern, words in _TABLES[family]:
-        if pattern.match(said) if family == "sendmail" else pattern.search(said):
+        if pattern.match(message) if family == "sendmail" else pattern.search(message):
             return words
     return ""

@@ -53,10 +53,10 @@ class LogFollower:
 
     def taken(self) -> list[LogLine]:
         """The lines that were not taken yet."""
-        found = []
+        lines = []
         while self._lines:
-            found.append(self._lines.popleft())
-        return found
+            lines.append(self._lines.popleft())
+        return lines
 
     def _start(self, act: Callable[[], None]) -> None:
         thread = threading.Thread(target=act, daemon=True)
@@ -70,7 +70,7 @@ class LogFollower:
     def _journal(self) -> None:
         journal = Journal(self._host)
 
-        def said(text: str) -> None:
+        def add(text: str) -> None:
             line = journal.line(text)
             if line is not None and line.time >= self._began:
                 self._lines.append(line)
@@ -78,7 +78,7 @@ class LogFollower:
         # It writes to no pipe, so it would go on for ever without us: the kernel ends it.
         argv = ["setpriv", "--pdeathsig", "KILL", *journal.argv(self._began, "-f", "-n", "all")]
         try:
-            self._host.run(argv, timeout=LONGEST, say=said, over=self._over.is_set)
+            self._host.run(argv, timeout=LONGEST, say=add, over=self._over.is_set)
         except HostError:
             return  # what was read so far counts
 
@@ -106,12 +106,12 @@ class Tail:
         self._file = self._file or self._opened()
         if self._file is None:
             return []
-        found = self._read(self._file)
+        lines = self._read(self._file)
         if self._rotated(self._file):
-            found += self._read(self._file)
+            lines += self._read(self._file)
             self._file.close()
             self._file = None
-        return found
+        return lines
 
     def _opened(self) -> IO[bytes] | None:
         try:
@@ -123,8 +123,8 @@ class Tail:
         *whole, self._half = (self._half + file.read()).split(b"\n")
         self._half = self._half[-_LINE:]
         texts = (line[:_LINE].decode("utf-8", "replace") for line in whole)
-        made = (file_line(text, time.time(), self._name) for text in texts)
-        return [line for line in made if line is not None]
+        lines = (file_line(text, time.time(), self._name) for text in texts)
+        return [line for line in lines if line is not None]
 
     def _rotated(self, file: IO[bytes]) -> bool:
         try:

@@ -72,9 +72,9 @@ class OutsideLogin:
             return False
         self.file = line.file
         self.came.setdefault(address, []).append(line)
-        found = _LOGIN.match(line.text)
-        if found and self.logged_in is None:
-            self.logged_in = address, found[1]
+        match = _LOGIN.match(line.text)
+        if match and self.logged_in is None:
+            self.logged_in = address, match[1]
         return True
 
 
@@ -82,13 +82,13 @@ def peer(line: LogLine) -> str | None:
     """The address of the client that a line of sendmail speaks of, None where it speaks of none."""
     if line.name != "sm-mta":
         return None
-    found = next((match for pattern in _PEERS if (match := pattern.match(line.text))), None)
+    match = next(filter(None, (pattern.match(line.text) for pattern in _PEERS)), None)
     try:
-        made = ipaddress.ip_address(found[1]) if found else None
+        address = ipaddress.ip_address(match[1]) if match else None
     except ValueError:
         return None
-    mapped = made.ipv4_mapped if isinstance(made, ipaddress.IPv6Address) else None
-    return str(mapped or made) if made else None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address) if address else None
 
 
 def commands(host: Host) -> str:
@@ -102,52 +102,52 @@ def commands(host: Host) -> str:
 
 
 def wait_for_login(
-    host: Host, within: float, told: Callable[[LogLine], None], over: Callable[[], bool]
+    host: Host, within: float, tell: Callable[[LogLine], None], over: Callable[[], bool]
 ) -> OutsideLogin:
     """Wait `within` seconds for a login from outside; `told` gets the lines on whoever comes from there.
 
     Raises CannotHere where there is no log to see it in."""
-    found = OutsideLogin(frozenset(addresses(host)))
+    outside = OutsideLogin(frozenset(addresses(host)))
     with LogFollower(host) as log:
         if log.source is None:
             raise CannotHere("this host keeps no mail log, so a client's connection cannot be seen")
         end = time.monotonic() + within
-        while found.logged_in is None and time.monotonic() < end and not over():
+        while outside.logged_in is None and time.monotonic() < end and not over():
             for line in log.taken():
-                if found.takes(line):
-                    told(line)
+                if outside.takes(line):
+                    tell(line)
             time.sleep(_POLL)
-    return found
+    return outside
 
 
-def verdict(found: OutsideLogin, within: float) -> Check:
+def verdict(outside: OutsideLogin, within: float) -> Check:
     """What it proves, and what it does not. Any user of this host can write to a log file, so that proves nothing."""
-    if found.file:
-        address, user = found.logged_in or (sorted(found.came)[0], "")
-        said = f"{user} logged in from {address}" if user else f"{address} connected, but did not log in"
+    if outside.file:
+        address, user = outside.logged_in or (sorted(outside.came)[0], "")
+        claim = f"{user} logged in from {address}" if user else f"{address} connected, but did not log in"
         return Check(
             "from-outside",
             Sign.UNKNOWN,
-            f"{found.file} says that {clean(said)}; {UNPROVED}.",
+            f"{outside.file} says that {clean(claim)}; {UNPROVED}.",
             "see on the other machine that its login got 235, or keep a journal (systemd-journald)",
         )
-    if found.logged_in is not None:
-        address, user = map(clean, found.logged_in)
+    if outside.logged_in is not None:
+        address, user = map(clean, outside.logged_in)
         says = f"{user} logged in from {address}: clients there get through the firewall and can log in."
-        if ipaddress.ip_address(found.logged_in[0]).is_private:
+        if ipaddress.ip_address(outside.logged_in[0]).is_private:
             says += " It is a private address: whether clients on the Internet get through is not proven."
         return Check("from-outside", Sign.OK, says)
-    if found.came:
+    if outside.came:
         return Check(
             "from-outside",
             Sign.FAILED,
-            f"{', '.join(map(clean, sorted(found.came)))} connected, so the firewall lets it through, but did not log in "
+            f"{', '.join(map(clean, sorted(outside.came)))} connected, so the firewall lets it through, but did not log in "
             f"within {within:.0f} s.",
             "msa-wizard troubleshoot --user NAME says why",
         )
     own = (
         " Tests on this host itself were seen, but prove nothing about its firewall."
-        if found.loopback
+        if outside.loopback
         else ""
     )
     return Check(
@@ -160,5 +160,5 @@ def verdict(found: OutsideLogin, within: float) -> Check:
 
 def _address(own: frozenset[str]) -> str:
     """An address of this host that others may reach, where it has no name."""
-    made = sorted(item for item in own if not ipaddress.ip_address(item).is_loopback)
-    return made[0] if made else "MAIL.EXAMPLE.ORG"
+    addresses = sorted(item for item in own if not ipaddress.ip_address(item).is_loopback)
+    return addresses[0] if addresses else "MAIL.EXAMPLE.ORG"

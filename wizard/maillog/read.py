@@ -59,8 +59,8 @@ class LogLine:
     @property
     def queue_id(self) -> str:
         """The message that it is about, "" for none."""
-        found = QUEUE_ID.match(self.text)
-        return found[1] if found else ""
+        match = QUEUE_ID.match(self.text)
+        return match[1] if match else ""
 
     @property
     def own_words(self) -> bool:
@@ -90,16 +90,16 @@ def lines(host: Host, since: float, names: Sequence[str] = NAMES) -> tuple[LogLi
     if source is None:
         return None
     if source != "journal":
-        found = [line for path in FILES for line in _end_of(host, path)]
-        return tuple(x for x in found if x.name in names and (not x.time or x.time >= int(since)))[-_MOST:]
+        logged = [line for path in FILES for line in _end_of(host, path)]
+        return tuple(x for x in logged if x.name in names and (not x.time or x.time >= int(since)))[-_MOST:]
     journal = Journal(host, names)
     try:
-        done = host.run(journal.argv(since, "-n", str(_MOST)), timeout=30)
+        result = host.run(journal.argv(since, "-n", str(_MOST)), timeout=30)
     except HostError:
         return None
-    if done.code != 0:
+    if result.code != 0:
         return None
-    return tuple(line for line in map(journal.line, done.stdout.splitlines()) if line is not None)
+    return tuple(line for line in map(journal.line, result.stdout.splitlines()) if line is not None)
 
 
 class Journal:
@@ -153,14 +153,14 @@ class Journal:
 def file_line(text: str, now: float, path: str = LOG) -> LogLine | None:
     """A line of a log file, None for what is none. The old kind of date has neither year nor fraction: that line
     counts as of `now`, when it was read."""
-    found = _FILE.match(text)
-    if not found:
+    match = _FILE.match(text)
+    if not match:
         return None
     try:
-        when = datetime.fromisoformat(found[1]).timestamp()
+        when = datetime.fromisoformat(match[1]).timestamp()
     except (ValueError, OverflowError):
         when = now
-    return LogLine(when, found[2], int(found[3] or 0), found[4], path)
+    return LogLine(when, match[2], int(match[3] or 0), match[4], path)
 
 
 def _end_of(host: Host, path: str) -> list[LogLine]:

@@ -49,13 +49,13 @@ def hold_conversation(
     credentials: Credentials | None,
     within: float,
     watched: bool,
-    told: Callable[[ConversationLine], None],
+    tell: Callable[[ConversationLine], None],
 ) -> WatchedLogin:
     """Hold the conversation, `watched` with the mail log beside it; a message is followed `within` seconds.
 
     Raises ValueError for wrong input."""
     if not watched and not target.send_to:
-        at = _untimed(told)
+        at = _untimed(tell)
         return WatchedLogin(converse(target, credentials, at), None, None)
     seen: list[ConversationLine] = []
     shown = Transcript(credentials, None).shown
@@ -63,7 +63,7 @@ def hold_conversation(
     def take(item: ConversationLine) -> None:
         if watched or item.who != "log" or following:
             seen.append(item)
-            told(item)
+            tell(item)
 
     following = False
     with ExitStack() as stack:
@@ -79,8 +79,10 @@ def hold_conversation(
             watch.line(
                 Line("note", f"Following {result.queue_id} in the mail log, for {within:.0f} s at most.")
             )
-            made = watch.delivery(result.queue_id, within)
-            return WatchedLogin(_with_delivery(result, made), _in_order(seen) if watched else None, made)
+            delivery = watch.delivery(result.queue_id, within)
+            return WatchedLogin(
+                _with_delivery(result, delivery), _in_order(seen) if watched else None, delivery
+            )
         elif watched:
             watch.settled()
     return WatchedLogin(result, _in_order(seen) if watched else None, None)
@@ -91,8 +93,8 @@ def _in_order(seen: Sequence[ConversationLine]) -> tuple[ConversationLine, ...]:
     return tuple(sorted(seen, key=lambda item: item.time))
 
 
-def _untimed(told: Callable[[ConversationLine], None]) -> Callable[[Line], None]:
-    return lambda line: told(ConversationLine(0.0, line.who, line.text, line.explanation))
+def _untimed(tell: Callable[[ConversationLine], None]) -> Callable[[Line], None]:
+    return lambda line: tell(ConversationLine(0.0, line.who, line.text, line.explanation))
 
 
 def _silent(watch: Watch, target: Target) -> str:
@@ -104,14 +106,16 @@ def _silent(watch: Watch, target: Target) -> str:
     return ""
 
 
-def _with_delivery(result: Result, made: Delivery) -> Result:
+def _with_delivery(result: Result, delivery: Delivery) -> Result:
     """The result with a finding on the message. One that waits is no failure: the queue is tried again. What stands in
     a file is no finding."""
     states = {"delivered": "ok", "deferred": "warning", "failed": "failed"}
     says = (
-        made.says if made.state != "unknown" else f"What became of the message is not known yet: {made.says}"
+        delivery.says
+        if delivery.state != "unknown"
+        else f"What became of the message is not known yet: {delivery.says}"
     )
-    state = "unknown" if made.file else states.get(made.state, "unknown")
+    state = "unknown" if delivery.file else states.get(delivery.state, "unknown")
     finding = Finding("delivery", state, clean(says))  # type: ignore[arg-type]
     return replace(result, findings=(*result.findings, finding))
 

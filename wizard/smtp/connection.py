@@ -56,9 +56,9 @@ class Target:
         object.__setattr__(self, "host", _host(self.host))
         object.__setattr__(self, "server_name", _host(self.server_name) if self.server_name else None)
         object.__setattr__(self, "mechanism", self.mechanism.upper())
-        for what, port in (("port", self.port), ("SMTP port", self.smtp_port)):
+        for label, port in (("port", self.port), ("SMTP port", self.smtp_port)):
             if port is not None and not 1 <= port <= 65535:
-                raise ValueError(f"The {what} {port} is not between 1 and 65535.")
+                raise ValueError(f"The {label} {port} is not between 1 and 65535.")
         if self.mechanism not in ("LOGIN", "PLAIN"):
             raise ValueError(
                 f"The mechanism {visible(self.mechanism, 40)} cannot be tested: use LOGIN or PLAIN, "
@@ -162,8 +162,8 @@ def lookup(host: str, port: int, family: int, deadline: Deadline) -> list[tuple[
 
     def look() -> None:
         try:
-            found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-            answers.put(list(dict.fromkeys((int(f), tuple(a)) for f, _, _, _, a in found)))
+            infos = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+            answers.put(list(dict.fromkeys((int(f), tuple(a)) for f, _, _, _, a in infos)))
         except (OSError, UnicodeError) as error:
             answers.put(error)
 
@@ -324,14 +324,14 @@ class Wire(smtplib.SMTP):
         while True:
             raw = self._line(until)
             shown.append(self._transcript.heard(raw, self._verb)[4:].strip())
-            found = re.fullmatch(rb"([2-5][0-9]{2})(?:([ -])(.*))?", raw, re.DOTALL)
-            if not found:
+            match = re.fullmatch(rb"([2-5][0-9]{2})(?:([ -])(.*))?", raw, re.DOTALL)
+            if not match:
                 raise self._broken("the server said something that is not SMTP")
-            codes.add(int(found[1]))
-            texts.append((found[3] or b"").strip())
+            codes.add(int(match[1]))
+            texts.append((match[3] or b"").strip())
             if len(codes) > 1:
                 raise self._broken("the server changed the code in the middle of a reply")
-            if found[2] != b"-":
+            if match[2] != b"-":
                 break
             if len(texts) >= REPLY_LINES:
                 raise self._broken(f"the server sent a reply of more than {REPLY_LINES} lines")

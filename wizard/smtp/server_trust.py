@@ -47,8 +47,8 @@ class Trust:
 
     def is_own(self, address: str) -> bool:
         """Whether it is an address of this host."""
-        made = ipaddress.ip_address(address.split("%")[0])
-        plain = (made.ipv4_mapped or made) if isinstance(made, ipaddress.IPv6Address) else made
+        parsed = ipaddress.ip_address(address.split("%")[0])
+        plain = (parsed.ipv4_mapped or parsed) if isinstance(parsed, ipaddress.IPv6Address) else parsed
         return plain.is_loopback or str(plain) in self.own_addresses
 
     def pinned(self, address: str) -> bool:

@@ -73,26 +73,26 @@ _PIECE = 4
 
 def words(raw: bytes, password: str) -> str:
     """The reply line as it may be shown; see above."""
-    found = _REPLY.fullmatch(raw)
-    if not found:
+    match = _REPLY.fullmatch(raw)
+    if not match:
         return NO_SMTP
-    code, mark, text = found[1].decode(), (found[2] or b"").decode(), (found[3] or b"").decode("latin-1")
+    code, mark, text = match[1].decode(), (match[2] or b"").decode(), (match[3] or b"").decode("latin-1")
     status = _ENHANCED.match(text)
     named = queue_id(raw, password)
     phrase = next((phrase for pattern, phrase in _KNOWN if pattern.search(text)), HIDDEN if text else "")
-    said = (status[0] if status and status[1] == code[0] else "", named or "", phrase)
-    return f"{code}{mark}{' '.join(filter(None, said))}"
+    parts = (status[0] if status and status[1] == code[0] else "", named or "", phrase)
+    return f"{code}{mark}{' '.join(filter(None, parts))}"
 
 
 def queue_id(raw: bytes, password: str, now: datetime | None = None) -> str | None:
     """Sendmail's queue id in its answer to a message, None where there is none that may be shown."""
-    found = _QUEUE_ID.search(raw.decode("latin-1"))
-    if not found or not _of_today(found[1], now or datetime.now(UTC)):
+    match = _QUEUE_ID.search(raw.decode("latin-1"))
+    if not match or not _of_today(match[1], now or datetime.now(UTC)):
         return None
     size = min(_PIECE, len(password))
     pieces = {password[at : at + size].casefold() for at in range(len(password) - size + 1)}
-    both = (found[1].casefold(), found[1][::-1].casefold())
-    return None if any(piece in text for piece in pieces for text in both) else found[1]
+    both = (match[1].casefold(), match[1][::-1].casefold())
+    return None if any(piece in text for piece in pieces for text in both) else match[1]
 
 
 def _of_today(name: str, now: datetime) -> bool:

@@ -41,18 +41,18 @@ class Credentials:
     password: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        for what, value in (("user name", self.user), ("password", self.password)):
+        for label, value in (("user name", self.user), ("password", self.password)):
             if not value:
-                raise ValueError(f"The {what} is empty: give one.")
+                raise ValueError(f"The {label} is empty: give one.")
             if len(value) > 1000:
-                raise ValueError(f"The {what} is longer than 1,000 characters: give the real one.")
+                raise ValueError(f"The {label} is longer than 1,000 characters: give the real one.")
             if any(unicodedata.category(c) == "Cc" for c in value):
                 raise ValueError(
-                    f"The {what} holds a control character (NUL, newline, tab, escape): no login "
+                    f"The {label} holds a control character (NUL, newline, tab, escape): no login "
                     "can; look for a stray line end where it was typed or read from."
                 )
             if any(unicodedata.category(c) == "Cs" for c in value):
-                raise ValueError(f"The {what} is not valid UTF-8: type it in a UTF-8 terminal.")
+                raise ValueError(f"The {label} is not valid UTF-8: type it in a UTF-8 terminal.")
         log.hide(self, Mask(self))
 
 
@@ -132,10 +132,10 @@ class Mask:
         raw = re.sub(rb"[A-Za-z0-9+/]{8,}={0,2}", self._token, raw)
         return self._pattern.sub(MASK.encode(), raw)
 
-    def _token(self, found: re.Match[bytes]) -> bytes:
-        bare = found[0].rstrip(b"=")
+    def _token(self, match: re.Match[bytes]) -> bytes:
+        bare = match[0].rstrip(b"=")
         decoded = base64.b64decode(bare[: len(bare) - (len(bare) % 4 == 1)] + b"==")
-        return MASK.encode() if self._password in decoded else found[0]
+        return MASK.encode() if self._password in decoded else match[0]
 
 
 class Transcript:
@@ -149,22 +149,22 @@ class Transcript:
         self.password_sent = False
         """Whether the server has had the password: then none of its own words are shown any more."""
 
-    def shown(self, said: bytes | str, cut: bool = False) -> str:
+    def shown(self, text: bytes | str, cut: bool = False) -> str:
         """What came from the wire or the caller, masked and cleaned: the only way into any output."""
-        raw = said.encode(errors="backslashreplace") if isinstance(said, str) else said
+        raw = text.encode(errors="backslashreplace") if isinstance(text, str) else text
         return visible(self._mask(raw, cut).decode(errors="backslashreplace"), SHOWN_CHARACTERS)
 
     def heard(self, raw: bytes, verb: str = "", cut: bool = False) -> str:
         """Record a line of the server, answering `verb`; `cut`: its end is missing. What may be shown of it."""
-        said = ""
+        explanation = ""
         if self.password_sent:
             shown = server_words.words(raw, self._password)
             code = int(shown[:3]) if shown[:3].isdigit() else 0
-            said = _CODES.get(code, "")
+            explanation = _CODES.get(code, "")
         else:
-            shown, found = self.shown(raw, cut), re.match(rb"([2-5][0-9]{2})(?:[ -]|$)", raw)
-            said = explain(verb, int(found[1]), raw[4:].decode(errors="replace")) if found else ""
-        self.add("server", shown, self.shown(said))
+            shown, match = self.shown(raw, cut), re.match(rb"([2-5][0-9]{2})(?:[ -]|$)", raw)
+            explanation = explain(verb, int(match[1]), raw[4:].decode(errors="replace")) if match else ""
+        self.add("server", shown, self.shown(explanation))
         return shown
 
     def queue_id(self, raw: bytes) -> str | None:

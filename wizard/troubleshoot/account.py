@@ -96,11 +96,11 @@ def look(host: Host, credentials: Credentials) -> Account:
 
 def _shell(host: Host, user: str) -> str | None:
     try:
-        done = host.run(["getent", "passwd", "--", user], timeout=15)
+        result = host.run(["getent", "passwd", "--", user], timeout=15)
     except HostError:
         return None
-    row = done.stdout.strip().split(":")
-    return row[6] if done.code == 0 and len(row) == 7 else None
+    row = result.stdout.strip().split(":")
+    return row[6] if result.code == 0 and len(row) == 7 else None
 
 
 def _row(host: Host, user: str) -> list[str] | None:
@@ -127,7 +127,7 @@ def matches(hashed: str, password: str) -> bool | None:
         return None
     library.crypt.restype = ctypes.c_char_p
     library.crypt.argtypes = (ctypes.c_char_p, ctypes.c_char_p)
-    made: bytes | None = library.crypt(password.encode(), hashed.encode())
-    if not made or made.startswith(b"*"):
+    computed: bytes | None = library.crypt(password.encode(), hashed.encode())
+    if not computed or computed.startswith(b"*"):
         return None
-    return hmac.compare_digest(made, hashed.encode())
+    return hmac.compare_digest(computed, hashed.encode())

@@ -153,12 +153,12 @@ def _for_login(daemons: Sequence[Daemon]) -> Daemon | None:
 def _held(facts: Facts, known: Sequence[Daemon]) -> list[Daemon]:
     """What sendmail listens on though its sendmail.cf does not say so any more."""
     ports = {item.port for item in known}
-    found = {}
+    daemons = {}
     for item in facts.listeners:
         if item.process == DAEMON and item.port not in ports:
             family = "inet6" if ":" in item.address else "inet"
-            found[item.port] = Daemon("?", family, item.address, item.port, "s" if item.port == 465 else "")
-    return list(found.values())
+            daemons[item.port] = Daemon("?", family, item.address, item.port, "s" if item.port == 465 else "")
+    return list(daemons.values())
 
 
 def _text(host: Host, path: str, absent: str | None = "") -> str:
@@ -176,10 +176,10 @@ def _cf_refused(host: Host, cf: str, facts: Facts) -> str:
     if not cf or (process is not None and host.mtime(f.SENDMAIL_CF) < process.started):
         return ""
     try:
-        done = host.run(["sendmail", "-C", f.SENDMAIL_CF, "-bC"], timeout=CHECK_TIMEOUT)
+        result = host.run(["sendmail", "-C", f.SENDMAIL_CF, "-bC"], timeout=CHECK_TIMEOUT)
     except HostError:
         return ""
-    return "" if done.code == 0 else (done.tail(2) or f"exit status {done.code}")
+    return "" if result.code == 0 else (result.tail(2) or f"exit status {result.code}")
 
 
 def _asks_saslauthd(host: Host) -> bool:
@@ -222,10 +222,10 @@ def _socket_login(
 
 def _addresses(name: str) -> tuple[str, ...] | None:
     try:
-        found = lookup(name, 587, 0, Deadline(10.0))
+        addresses = lookup(name, 587, 0, Deadline(10.0))
     except (OSError, UnicodeError, WireError):
         return None
-    return tuple(dict.fromkeys(str(address[0]) for _, address in found))
+    return tuple(dict.fromkeys(str(address[0]) for _, address in addresses))
 
 
 def _m4_said(host: Host, facts: Facts) -> str:
@@ -234,10 +234,10 @@ def _m4_said(host: Host, facts: Facts) -> str:
     if entry is None or entry.kind != "file" or facts.cf_from_mc is not None:
         return ""
     try:
-        made = expand(host, f.SENDMAIL_MC, entry.content)
+        result = expand(host, f.SENDMAIL_MC, entry.content)
     except HostError as error:
         return str(error)
-    return made.said.strip() or f"exit status {made.code}"
+    return result.said.strip() or f"exit status {result.code}"
 
 
 def _sasldb(facts: Facts) -> tuple[str, ...]:

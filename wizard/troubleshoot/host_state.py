@@ -206,14 +206,14 @@ class Picture:
     ) -> tuple[Evidence, ...]:
         """The last log lines that hold one of the words (where their time is not known, they count as new). What is
         decided by them alone takes the `proved` ones: the daemon itself wrote them, and chose their words."""
-        found = [
+        lines = [
             item
             for item in self.log or ()
             if (item.time == 0.0 or item.time >= since)
             and any(word in item.text for word in words)
             and not (proved and (item.file or not item.own_words))
         ]
-        last = {item.text: item.source for item in found}  # the same is often said twice
+        last = {item.text: item.source for item in lines}  # the same is often said twice
         return tuple(Evidence(text, source) for text, source in last.items())[-limit:]
 
     def unexplained(self, layer: Layer, words: str, mend: str, *logged: Evidence) -> Finding | None:
@@ -224,11 +224,11 @@ class Picture:
         cause = (
             f"{words.format(source=stopped[0].source)}: {stopped[0].why}; none of the known causes was found"
         )
-        said = (line for item in stopped for line in self.conversation_evidence(item))
-        return Finding(cause, (*said, *logged), Mend(text=mend))
+        replies = (line for item in stopped for line in self.conversation_evidence(item))
+        return Finding(cause, (*replies, *logged), Mend(text=mend))
 
     def conversation_evidence(self, item: Conversation) -> tuple[Evidence, ...]:
         """What was said last, and the clause on which it ended."""
-        said = item.last or item.greeting
-        lines = ([said] if said else []) + ([item.why] if item.why and item.why not in said else [])
+        reply = item.last or item.greeting
+        lines = ([reply] if reply else []) + ([item.why] if item.why and item.why not in reply else [])
         return tuple(Evidence(line, item.source) for line in lines)

@@ -119,8 +119,8 @@ class _Reader:
             else:
                 self.wrong.append(("it includes a file that is not there", line, where))
             return
-        found = PamLine(path, number, line, kind, control, module)
-        self.lines.append(found)
+        pam_line = PamLine(path, number, line, kind, control, module)
+        self.lines.append(pam_line)
         must = control in ("required", "requisite") or control.startswith("[")
         if must and not line.startswith("-") and not self._there(module):
             self.wrong.append((f"the module {module} is not on this host", line, where))

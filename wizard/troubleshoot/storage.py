@@ -65,15 +65,15 @@ def look(host: Host) -> Storage:
 def _folder(host: Host, path: str) -> Folder:
     real = host.path(path)
     try:
-        found, room = real.stat(), os.statvfs(real)
+        status, room = real.stat(), os.statvfs(real)
     except OSError:
         return Folder(path, there=False)
     return Folder(
         path,
-        stat.S_ISDIR(found.st_mode),
-        stat.S_IMODE(found.st_mode),
-        found.st_uid,
-        found.st_gid,
+        stat.S_ISDIR(status.st_mode),
+        stat.S_IMODE(status.st_mode),
+        status.st_uid,
+        status.st_gid,
         room.f_bavail * room.f_frsize // 1024,
         room.f_favail if room.f_files else None,
         bool(room.f_flag & os.ST_RDONLY),

@@ -72,16 +72,16 @@ class Verdict:
 
 def judge(picture: Picture, diagnoses: Sequence[Diagnosis] = DIAGNOSES) -> Verdict:
     """Ask every diagnosis. One that knows no cause speaks only where nothing else explains its layer's failure."""
-    found = [Fault(item, seen) for item in diagnoses if not item.unknown and (seen := item.look(picture))]
-    explained = {item.layer for item in found if item.sign is Sign.FAILED}
+    faults = [Fault(item, seen) for item in diagnoses if not item.unknown and (seen := item.look(picture))]
+    explained = {item.layer for item in faults if item.sign is Sign.FAILED}
     for item in diagnoses:
         if not item.unknown or item.layer in explained:
             continue
         seen = item.look(picture)
         if seen is not None and not _consequence(item, explained):
-            found.append(Fault(item, seen))
+            faults.append(Fault(item, seen))
     return Verdict(
-        tuple(_in_order(map(_with_hands, _all(found)), diagnoses)),
+        tuple(_in_order(map(_with_hands, _all(faults)), diagnoses)),
         tuple(_untested(picture)),
         picture.seconds,
         picture.waited,
@@ -95,9 +95,9 @@ def mends(faults: Sequence[Fault]) -> tuple[Step, ...]:
     return tuple(step for step in in_order() if step.id in ids)
 
 
-def _all(found: Sequence[Fault]) -> Iterable[tuple[Fault, bool]]:
-    held = any(item.id == "hands-off" for item in found)
-    return ((item, held) for item in found)
+def _all(faults: Sequence[Fault]) -> Iterable[tuple[Fault, bool]]:
+    held = any(item.id == "hands-off" for item in faults)
+    return ((item, held) for item in faults)
 
 
 def _with_hands(pair: tuple[Fault, bool]) -> Fault:
@@ -119,11 +119,11 @@ def _consequence(item: Diagnosis, explained: set[Layer]) -> bool:
     return item.layer in inner and any(layer in explained for layer in inner[: inner.index(item.layer)])
 
 
-def _in_order(found: Iterable[Fault], diagnoses: Sequence[Diagnosis]) -> list[Fault]:
+def _in_order(faults: Iterable[Fault], diagnoses: Sequence[Diagnosis]) -> list[Fault]:
     place = {item.id: number for number, item in enumerate(diagnoses)}
     rank = {Sign.FAILED: 0, Sign.WARNING: 1, Sign.UNKNOWN: 2, Sign.OK: 3}
     return sorted(
-        found,
+        faults,
         key=lambda item: (rank[item.sign], ORDER.index(item.layer), item.diagnosis.late, place[item.id]),
     )
 
