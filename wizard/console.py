@@ -16,7 +16,11 @@ _quiet = False
 
 def clean(line: str) -> str:
     """A line that cannot move the cursor, colour the terminal or flood it."""
-    shown = "".join(ch if ch == "\t" or ch.isprintable() else " " for ch in _ESCAPE.sub("", line)).rstrip()
+    shown = line.rstrip()
+    if not shown.isprintable():
+        shown = "".join(
+            ch if ch == "\t" or ch.isprintable() else " " for ch in _ESCAPE.sub("", line)
+        ).rstrip()
     return shown if len(shown) <= LONGEST else shown[:LONGEST] + " [cut]"
 
 
@@ -43,7 +47,7 @@ def error(text: str) -> None:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """A reader that has gone (a closed pipe, a dropped line) must not end a run half-way: then nothing is said."""
+    """A reader that has gone (a closed pipe, a dropped line) must not end a run half-way: then nothing is written."""
     try:
         print(text, file=stream, flush=True)
     except OSError:
