@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from screens.terminal_check import plain, trouble, window
+from wizard import log
 from wizard.console import clean_block, error
 
 CANNOT = 3
@@ -33,6 +34,7 @@ def launch() -> int:
 
 def crash_words(crash: BaseException) -> str:
     """Write the report of a crash, and say where it is. It contains code and messages, never variables."""
+    log.note("".join(traceback.format_exception(crash)))
     folder = Path("/var/lib/msa-wizard") if os.geteuid() == 0 else Path.home() / ".cache/msa-wizard"
     path = folder / time.strftime("crash-%Y%m%d-%H%M%S.txt")
     words = f"msa-wizard: the screens failed ({type(crash).__name__}). "

@@ -41,7 +41,7 @@ def error(text: str) -> None:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """A reader that has gone (a closed pipe, a dropped line) must not end a run half-way: then nothing is said."""
+    """A reader that has gone (a closed pipe, a dropped line) must not end a run half-way: then nothing is written."""
     try:
         print(text, file=stream, flush=True)
     except OSError:

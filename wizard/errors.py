@@ -21,13 +21,13 @@ EXIT_CODES = {
 
 
 class WizardError(Exception):
-    """The root of all that the program expects to go wrong. Its message is a clause that names what and why.
+    """The root of every failure that the program expects. Its message is a clause that names what and why.
 
-    What is none of these (and no StoreError, no OSError) is a mistake of ours, and ends in a crash report."""
+    Anything else (except StoreError and OSError) is a bug: its traceback is in the log."""
 
     exit_code: ClassVar[int] = FAILED
     next: ClassVar[str] = ""
-    """What holds now, and what to do: goes behind the message, without its full stop."""
+    """How the host is now, and what to do: follows the message, without its full stop."""
 
     @property
     def sentence(self) -> str:
@@ -36,7 +36,7 @@ class WizardError(Exception):
 
 
 class UsageError(WizardError):
-    """Wrong arguments, or none that fit this host: what is in the way, and what to do."""
+    """Wrong arguments, or arguments that do not fit this host: what is wrong, and what to do."""
 
     exit_code = USAGE
 
@@ -75,11 +75,11 @@ class HostError(WizardError):
 
 
 class NotPutBackError(HostError):
-    """What was changed for a while could not all be put back; the journal stays, for `recover`."""
+    """Not everything that was changed for a limited time could be restored; the journal stays, for `recover`."""
 
 
 class Undoable(Protocol):
-    """What a change did: `wizard.model.plan.Effect`, which stands above this file."""
+    """What a change did: `wizard.model.plan.Effect`, which is above this file."""
 
     def undo(self, host: Any, say: Callable[[str], None]) -> None: ...
 
@@ -101,11 +101,11 @@ class StaleError(ChangeError):
 
 
 class UnconfirmedError(ChangeError):
-    """Nobody confirmed it in time, or somebody said no; the live rules are out again."""
+    """Nobody confirmed it in time, or somebody declined; the live rules are removed again."""
 
 
 class GateError(WizardError):
-    """The new sendmail.mc was not let by: what it would have done, and what to do."""
+    """The new sendmail.mc was rejected: what it would have done, and what to do."""
 
 
 class RollbackRefused(WizardError):
@@ -127,4 +127,4 @@ class NewerError(WizardError):
 
 
 class PemError(WizardError, ValueError):
-    """The file holds not what it should: a clause, such as `holds no certificate`. Never a part of the file."""
+    """The file does not hold what it should: a clause, such as `holds no certificate`. Never a part of the file."""

@@ -83,7 +83,7 @@ def test_no_secret_of_any_kind(begun: Path) -> None:
     for secret in (PASSWORD, plain, login, HASH, "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC", "\x1b"):
         assert secret not in text
     assert "[password 1]" in text
-    assert "output of echo 'another one'\"'\"'s'\n    (not shown)" in text
+    assert "s: echo 'another one'\"'\"'s'\n    (not shown)\n" in text
     assert "ValueError: bad: ********" in text
 
 

@@ -1,4 +1,4 @@
-"""The log: what each run did, for whoever comes after a failure. Passwords and keys are masked, hostile text cleaned.
+"""The log: what each run did, for finding out later why something failed. Passwords and keys are masked, hostile text cleaned.
 
 root's runs are in PATH; `--verbose` shows the commands on standard error as they run. Until `begin` nothing is kept:
 `logging` is not even imported. Inside a rehearsal's clone nobody begins one."""
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from snapshots.format.secret_text import PasswordMask
 
 PATH = Path("/var/log/msa-wizard.log")
-_HEAD, _TAIL = 2000, 6000
-"""Characters of one record that are kept, of its beginning and its end."""
+MOST, MOST_OF_SUCCESS = 8000, 3000
+"""Characters of one record, and of the output of a command that ended with 0: a quarter from its beginning, the rest
+from its end. So the log of an `apply` is some 100 KB, and that of a look at the host a tenth."""
 
 _logger: logging.Logger | None = None
 _masks: dict[Hashable, Callable[[bytes], bytes]] = {}
@@ -48,7 +49,7 @@ def end() -> None:
 
 
 def hide(secret: Hashable, mask: Callable[[bytes], bytes]) -> None:
-    """From now on each line goes through `mask` before it is written, which takes the `secret` out."""
+    """From now on each line goes through `mask`, which removes the `secret`, before it is written."""
     _masks[secret] = mask
 
 
@@ -59,7 +60,7 @@ def note(text: str) -> None:
 
 
 def exception() -> None:
-    """The exception at hand: its frames and messages, never variables."""
+    """The exception being handled: its frames and messages, never variables."""
     import traceback
 
     if _logger is not None:
@@ -74,10 +75,8 @@ def started(argv: Sequence[str]) -> Callable[[int | None, str], None]:
     logger.info("$ %s", words, extra={"command": True})
 
     def ended(code: int | None, output: str) -> None:
-        seconds = time.monotonic() - since
-        logger.info("exit %s after %.2f s: %s", code, seconds, words, extra={"command": True})
-        if output.strip():
-            logger.info("output of %s\n%s", words, masked(output))
+        seconds, shown = time.monotonic() - since, masked(output.strip(), MOST if code else MOST_OF_SUCCESS)
+        logger.info("exit %s after %.2f s: %s", code, seconds, words, extra={"command": True, "more": shown})
 
     return ended
 
@@ -92,28 +91,33 @@ def command(argv: Sequence[str]) -> Iterator[Callable[[int | None, str], None]]:
         raise
 
 
-def masked(text: str) -> str:
+def masked(text: str, most: int = MOST) -> str:
     """The lines of `text`, harmless, without the passwords we know, without hashes and keys; the middle of many left out."""
     from snapshots.format.secret_text import PasswordMask, hidden
 
     if instead := hidden("", text.encode("utf-8", "backslashreplace")):
         return instead
     hashes = PasswordMask("")
-    return "\n".join(_line(line, hashes) for line in _shortened(text).splitlines())
+    return "\n".join(_line(line, hashes) for line in _shortened(text, most).splitlines())
 
 
 def _line(line: str, hashes: PasswordMask) -> str:
-    for _ in range(2):  # once more: what was hidden between escape sequences shows when they have gone
+    for _ in range(
+        2
+    ):  # once more where something was cleaned: what was hidden between escape sequences shows then
         raw = hashes.line(line.encode("utf-8", "backslashreplace"))
         for mask in tuple(_masks.values()):
             raw = mask(raw)
-        line = clean(raw.decode("utf-8", "replace"))
+        text = raw.decode("utf-8", "replace")
+        line = clean(text)
+        if line == text:
+            break
     return line
 
 
-def _shortened(text: str) -> str:
+def _shortened(text: str, most: int) -> str:
     """Whole lines of both ends: half a password could not be recognized."""
-    if len(text) <= _HEAD + _TAIL:
+    if len(text) <= most:
         return text
-    head, tail = text[:_HEAD].rpartition("\n")[0], text[-_TAIL:].partition("\n")[2]
+    head, tail = text[: most // 4].rpartition("\n")[0], text[-3 * most // 4 :].partition("\n")[2]
     return f"{head}\n[{len(text) - len(head) - len(tail)} characters left out]\n{tail}"

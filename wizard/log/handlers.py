@@ -45,8 +45,10 @@ class LogFile(logging.Handler):
         self._path = path
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append it, its further lines indented."""
-        line = _FORM.format(record).replace("\n", "\n    ") + "\n"
+        """Append it, its further lines and its output indented."""
+        output = getattr(record, "more", "")
+        text = _FORM.format(record) + (f"\n{output}" if output else "")
+        line = text.replace("\n", "\n    ") + "\n"
         with contextlib.suppress(OSError):
             self._append(line.encode("utf-8", "backslashreplace"))
 
