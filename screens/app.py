@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
-from screens.backend import Machine
+from screens.backend import Backend
 from screens.base import Dialog
 from screens.jobs import Desk, Reply
 from screens.navigation import PLACES, TOOLS
@@ -40,13 +40,13 @@ class WizardApp(App[int]):
         Binding("h,f3", "go('history')", "History", key_display="f3"),
     ]
 
-    def __init__(self, machine: Machine | None = None, *, plain: bool = False) -> None:
+    def __init__(self, backend: Backend | None = None, *, plain: bool = False) -> None:
         super().__init__()
         self.theme = "ansi-dark"  # the terminal's own sixteen colours, dark or light
         if self.no_color:  # chosen by Textual before it knew our theme: it would draw black on black
             self._filters = [NoColor() if isinstance(each, Monochrome) else each for each in self._filters]
         self.animation_level = "none"  # over SSH each frame is bytes
-        self.machine = machine or Machine()
+        self.backend = backend or Backend()
         self.desk = Desk(self)
         self._cells = ChangedCells()
         self.signal = 0
@@ -64,7 +64,7 @@ class WizardApp(App[int]):
             with contextlib.suppress(RuntimeError, ValueError):  # in tests we are not in the main thread
                 loop.add_signal_handler(number, self._signalled, number)
         self.app_resume_signal.subscribe(self, lambda _: self._cells.forget(), immediate=True)
-        self.machine.tell = lambda line: self.call_from_thread(self._warn, line)
+        self.backend.tell = lambda line: self.call_from_thread(self._warn, line)
         self.push_screen(Welcome())
         self.set_interval(0.5, self._watch)
         self.run_worker(self._warn_if_lost, thread=True)
@@ -74,15 +74,15 @@ class WizardApp(App[int]):
         from wizard.errors import CannotHere
 
         with contextlib.suppress(CannotHere):
-            if words := self.machine.lost():
-                self.machine.tell(words)
+            if words := self.backend.lost():
+                self.backend.tell(words)
 
     def _warn(self, words: str) -> None:
         self.notify(clean_block(words), severity="warning", timeout=60, markup=False)
 
     def _watch(self) -> None:
         """A change that waits for its confirmation is shown on top of everything."""
-        if self.desk.changing and (left := self.machine.confirmation()) is not None:
+        if self.desk.changing and (left := self.backend.confirmation()) is not None:
             from screens.firewall_countdown import FirewallCountdown
 
             if not any(isinstance(each, FirewallCountdown) and not each.ending for each in self.screen_stack):
@@ -146,7 +146,7 @@ class WizardApp(App[int]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: where one can go from everywhere."""
         for name, place in PLACES.items():
-            if name != "continue" or self.machine.killed() is not None:
+            if name != "continue" or self.backend.killed() is not None:
                 yield SystemCommand(place.title, f"$ {place.command}", partial(self.go, name))
         for name, place in TOOLS.items():
             yield SystemCommand(place.title, f"$ {place.command}", partial(self.go, name))

@@ -70,7 +70,7 @@ class ManualLoginRequest:
 
 
 @dataclass
-class Machine:
+class Backend:
     """The host we run on, and what the admin chose for it. Every method may take long: call them in a worker."""
 
     host: Host = field(default_factory=_host)

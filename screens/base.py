@@ -21,7 +21,7 @@ from screens.error_text import sentence
 from screens.terminal_check import SMALLEST
 
 if TYPE_CHECKING:
-    from screens.backend import Machine
+    from screens.backend import Backend
     from screens.jobs import Desk
 
 Result = TypeVar("Result")
@@ -37,7 +37,7 @@ PAGES = (
 class Wizard(Protocol):
     """What a screen knows of the app that it is part of."""
 
-    machine: Machine
+    backend: Backend
     desk: Desk
     signal: int
 

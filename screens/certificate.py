@@ -52,14 +52,14 @@ steps that can be rolled back in the history.
 
     def action_look(self) -> None:
         """Read the files, and ask the daemon what it presents."""
-        self.look(self.wizard.machine.certificates, lambda report: self.say(_content(report)))
+        self.look(self.wizard.backend.certificates, lambda report: self.say(_content(report)))
 
     def action_renew(self) -> None:
         """A new self-signed one, once its plan is shown."""
         from screens.run_steps import RunSteps
 
         if not self.wizard.desk.changing:
-            make = self.wizard.machine.certificate_renewal
+            make = self.wizard.backend.certificate_renewal
             run = RunSteps("A new certificate", "msa-wizard certificate renew", make)
             self.app.push_screen(run, lambda _: self.action_look())
 

@@ -55,10 +55,10 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
 
     def over(self) -> bool:
         """Whether somebody, or the timer, has decided, or the step has ended."""
-        return self.ending or self.wizard.machine.confirmation() is None or not self.wizard.desk.changing
+        return self.ending or self.wizard.backend.confirmation() is None or not self.wizard.desk.changing
 
     def _count(self) -> None:
-        left = self.wizard.machine.confirmation()
+        left = self.wizard.backend.confirmation()
         if left is None or self.over():
             self.dismiss()
         else:
@@ -66,7 +66,7 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
 
     def action_decide(self, yes: bool) -> None:
         """Whoever was first has decided; the result is on the screen below."""
-        self.wizard.machine.confirm(yes)
+        self.wizard.backend.confirm(yes)
         self.dismiss()
 
 

@@ -71,7 +71,7 @@ maps) in full, or folds them again.
 
     def on_screen_resume(self) -> None:
         """There may be more by now."""
-        self.look(self.wizard.machine.commits, self._show)
+        self.look(self.wizard.backend.commits, self._show)
 
     def _show(self, commits: Sequence[Commit]) -> None:
         self._commits = tuple(commits)
@@ -112,7 +112,7 @@ maps) in full, or folds them again.
             self.look(lambda: self._diff(commit), lambda content: self._if_chosen(commit, content))
 
     def _diff(self, commit: Commit) -> Content:
-        diff = self.wizard.machine.diff(commit)
+        diff = self.wizard.backend.diff(commit)
         return diff_content(diff if self._unfolded else folded(diff))
 
     def _if_chosen(self, commit: Commit, content: Content) -> None:

@@ -81,11 +81,11 @@ certbot made it, a hook installs each renewal. It can be rolled back in the hist
                 self.set_focus(self.query_one(f"#{name}", Input))
                 return
         if not self.wizard.desk.changing:
-            machine = self.wizard.machine
+            backend = self.wizard.backend
             run = RunSteps(
                 "Install a certificate",
                 self._show_command(),
-                lambda: machine.certificate_installation(cert, key, chain),
+                lambda: backend.certificate_installation(cert, key, chain),
             )
             self.app.push_screen(run, self._after)
 

@@ -76,7 +76,7 @@ Enter in any field begins the test.
 
     def body(self) -> ComposeResult:
         """Form, conversation, verdict."""
-        test = self.wizard.machine.answers.test
+        test = self.wizard.backend.answers.test
         known = {"host": test.host, "port": "587", "user": test.user, "send-to": test.send_to}
         for field in FIELDS:
             yield field.line(known.get(field.id, ""))
@@ -128,15 +128,15 @@ Enter in any field begins the test.
         self.query_one("#lines", Static).update("")
         self.say("Connecting ...")
 
-        machine = self.wizard.machine
+        backend = self.wizard.backend
 
         def work(job: Job) -> Result:
             from wizard.maillog.correlate import WITHIN
             from wizard.maillog.watched_login import hold_conversation, target_of
 
-            target = target_of(machine.host, host, port, ask=asking(job), send_to=send_to or None)
+            target = target_of(backend.host, host, port, ask=asking(job), send_to=send_to or None)
             return hold_conversation(
-                machine.host, target, credentials, WITHIN, True, lambda line: job.post(SmtpLine(line))
+                backend.host, target, credentials, WITHIN, True, lambda line: job.post(SmtpLine(line))
             ).result
 
         self.wizard.desk.start(self, "test", work)

@@ -113,11 +113,11 @@ connection drops or msa-wizard is killed, everything is restored.
         self.query_one(ExplainedLines).clear("Connecting ...")
         self.say("Preparing; sendmail is restarted ..." if self._mode else "Preparing ...")
         self.query_one("#said").focus()
-        machine = self.wizard.machine
+        backend = self.wizard.backend
 
         def work(job: Job) -> object:
             job.holds = not request.encrypted
-            return machine.manual_login(
+            return backend.manual_login(
                 job,
                 request,
                 lambda line: job.post(SmtpLine(line)),

@@ -46,7 +46,7 @@ keeps the host as it is now: that is recorded, and the run is closed.
         """Show what is known of it."""
         self.same("msa-wizard recover --show")
         try:
-            killed = self.wizard.machine.killed()
+            killed = self.wizard.backend.killed()
         except Exception as error:
             self.over = True
             self.show(sentence(error))
@@ -81,8 +81,8 @@ keeps the host as it is now: that is recorded, and the run is closed.
         self._done = done
         self.same(f"msa-wizard {name}")
         self.go_on()
-        machine = self.wizard.machine
-        self.start(name, lambda job: machine.recover(job, act))
+        backend = self.wizard.backend
+        self.start(name, lambda job: backend.recover(job, act))
 
     def failed(self, why: str) -> None:
         """Say why, and what can be tried."""

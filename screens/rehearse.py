@@ -81,7 +81,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
         self.query_one("#output", Log).clear()
         self.go_on("At work, in the clone. x stops it at once.")
         self._show_progress()
-        machine = self.wizard.machine
+        backend = self.wizard.backend
 
         def work(job: Job) -> object:
             def tell(said: dict[str, Any]) -> None:
@@ -90,7 +90,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
                 else:
                     job.post(RehearsalSaid(said))
 
-            return machine.rehearse(tell, job.interrupt)
+            return backend.rehearse(tell, job.interrupt)
 
         self.start("msa-wizard rehearse", work)
 

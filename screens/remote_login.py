@@ -59,12 +59,12 @@ the server's own addresses do not count. It succeeds when somebody has logged in
             return
         self._stop = stop = threading.Event()
         self._end = time.monotonic() + SECONDS
-        machine = self.wizard.machine
+        backend = self.wizard.backend
         self.query_one(ExplainedLines).clear()
 
         def work(job: Job) -> object:
-            job.post(About(machine.outside_commands()))
-            return machine.from_outside(
+            job.post(About(backend.outside_commands()))
+            return backend.from_outside(
                 SECONDS,
                 lambda line: job.post(LogSaid(line)),
                 lambda: stop.is_set() or job.stopped,

@@ -52,9 +52,9 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
         self.look(self._report, self._show)
 
     def _report(self) -> tuple[Overview, str]:
-        machine = self.wizard.machine
-        overview = machine.overview()
-        return overview, report("md", overview, machine.store())
+        backend = self.wizard.backend
+        overview = backend.overview()
+        return overview, report("md", overview, backend.store())
 
     def _show(self, taken: tuple[Overview, str]) -> None:
         self._overview, text = taken
@@ -74,5 +74,5 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
         if overview is None or not name:
             return
         form = "html" if name.lower().endswith((".html", ".htm")) else "md"
-        store = self.wizard.machine.store()
+        store = self.wizard.backend.store()
         self.attempt(lambda: save(Path(name).expanduser(), report(form, overview, store)))

@@ -65,10 +65,10 @@ rollback is a commit too and can itself be rolled back.
         self._begin()
 
     def _begin(self) -> None:
-        machine = self.wizard.machine
+        backend = self.wizard.backend
         self.start(
             "rollback",
-            lambda job: machine.roll_back(
+            lambda job: backend.roll_back(
                 job,
                 lambda work: work.back_to(self._ref) if self._to else work.target(self._ref),
                 partial(_decide, job),
@@ -113,7 +113,7 @@ rollback is a commit too and can itself be rolled back.
     def action_edit(self) -> None:
         """Edit the first of the files, once this job has ended."""
         if self._rollback is not None and self.wizard.desk.waiting:
-            self._to_edit = self.wizard.machine.host.path(f"/{self._rollback.reversal.conflicts[0].path}")
+            self._to_edit = self.wizard.backend.host.path(f"/{self._rollback.reversal.conflicts[0].path}")
             self._rollback = None
             self.answer(Reply.NO)
 

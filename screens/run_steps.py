@@ -48,11 +48,11 @@ done is a commit in the history and can be rolled back from there. If it fails, 
     def on_mount(self) -> None:
         """Begin; the plan comes as a message."""
         self.same(self._command)
-        machine = self.wizard.machine
-        self.start(self._command, lambda job: machine.apply(job, partial(self._decide, job), make=self._make))
+        backend = self.wizard.backend
+        self.start(self._command, lambda job: backend.apply(job, partial(self._decide, job), make=self._make))
 
     def _decide(self, job: Job, step: Step, plan: Plan) -> bool:
-        return job.ask(StepWaits(step, plan, self.wizard.machine.own_edits(plan))) is Reply.YES
+        return job.ask(StepWaits(step, plan, self.wizard.backend.own_edits(plan))) is Reply.YES
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """y only answers a question."""

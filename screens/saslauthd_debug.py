@@ -77,11 +77,11 @@ msa-wizard is killed.
         self._begun = time.monotonic()
         self.query_one(ExplainedLines).clear("No output yet.")
         self.say("saslauthd is started in the foreground ...")
-        machine = self.wizard.machine
+        backend = self.wizard.backend
         self.wizard.desk.start(
             self,
             "saslauthd in debug mode",
-            lambda job: machine.debug_saslauthd(
+            lambda job: backend.debug_saslauthd(
                 job, SECONDS, lambda line: job.post(DebugSaid(line)), stop.is_set
             ),
         )

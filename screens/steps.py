@@ -110,7 +110,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def body(self) -> ComposeResult:
         """List and panes, one line of news below."""
-        yield StepBoard(self.wizard.machine.steps)
+        yield StepBoard(self.wizard.backend.steps)
         yield Static("Looking at this host ...", id="says", markup=False)
 
     @property
@@ -137,7 +137,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
     # --- what is known ------------------------------------------------------------------------------------
 
     def _look(self, after: Run | None) -> None:
-        self.look(self.wizard.machine.overview, lambda overview: self._looked(overview, after))
+        self.look(self.wizard.backend.overview, lambda overview: self._looked(overview, after))
 
     def _looked(self, overview: Overview, after: Run | None) -> None:
         board = self.board
@@ -286,14 +286,14 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
     # --- the run ------------------------------------------------------------------------------------------
 
     def _start(self, wanted: tuple[str, ...], *, everything: bool) -> None:
-        board, machine = self.board, self.wizard.machine
+        board, backend = self.board, self.wizard.backend
         name = board.chosen
         self._policy = policy = ApplyPolicy(
-            set(self._skipped), everything, (name, board.plans[name]), machine.own_edits
+            set(self._skipped), everything, (name, board.plans[name]), backend.own_edits
         )
         self._failure = None
         self.wizard.desk.start(
-            self, "apply", lambda job: machine.apply(job, partial(policy.decide, job), wanted)
+            self, "apply", lambda job: backend.apply(job, partial(policy.decide, job), wanted)
         )
         self._drawing.resume()
         board.mark(name, "working")
@@ -412,7 +412,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         self._current, self._began = None, 0.0
         if self._to_edit:
             path, self._to_edit = self._to_edit, ""
-            edit(self.app, self.wizard.machine.host.path(path))
+            edit(self.app, self.wizard.backend.host.path(path))
         if message.error is not None:
             self._cannot(message.error)
         run = message.result if isinstance(message.result, Run) else None

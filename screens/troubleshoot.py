@@ -75,7 +75,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         if not self.wizard.desk.changing:
             self.say("Looking; with a firewall or a name that does not answer this takes a few seconds ...")
             credentials = self._credentials
-            self.look(lambda: self.wizard.machine.troubleshoot(credentials), self._show)
+            self.look(lambda: self.wizard.backend.troubleshoot(credentials), self._show)
 
     def _show(self, verdict: Verdict) -> None:
         from wizard.troubleshoot.model import TITLES
@@ -149,9 +149,9 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         from screens.run_steps import RunSteps
 
         if not self.wizard.desk.changing:
-            machine = self.wizard.machine
+            backend = self.wizard.backend
             command = f"msa-wizard troubleshoot --fix {name}"
-            run = RunSteps(f"Fix {name}", command, lambda: machine.fixes(faults))
+            run = RunSteps(f"Fix {name}", command, lambda: backend.fixes(faults))
             self.app.push_screen(run, lambda _: self.action_look())
 
     def action_log_in(self) -> None:

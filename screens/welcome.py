@@ -61,7 +61,7 @@ on a step whose diff you see.
 
     def action_look(self) -> None:
         """Read the facts again."""
-        self.look(self.wizard.machine.overview, self._show)
+        self.look(self.wizard.backend.overview, self._show)
 
     def _show(self, overview: Overview) -> None:
         self._overview = overview

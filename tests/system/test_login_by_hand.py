@@ -100,7 +100,14 @@ def test_plaintext_on_loopback_alone_then_all_as_before(debian: Machine) -> None
         assert plaintext_is_offered(debian)
         assert not connects(debian.client(), 587), "closed to the network meanwhile"
         assert connects(debian.client(), 25)
-        for words in ("connect to", "EHLO", "AUTH LOGIN", "YWxpY2U=", "base64 of the password, masked", "QUIT"):
+        for words in (
+            "connect to",
+            "EHLO",
+            "AUTH LOGIN",
+            "YWxpY2U=",
+            "base64 of the password, masked",
+            "QUIT",
+        ):
             terminal.until(partial(asks, terminal, words))
             terminal.press("\r")
         assert terminal.ended(60) == 0, terminal.text

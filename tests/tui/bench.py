@@ -13,7 +13,7 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.backend import Machine
+from screens.backend import Backend
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
 from tests import stand_ins
@@ -83,7 +83,7 @@ class Writes(Step):
 
 
 @dataclass
-class Bench(Machine):
+class Bench(Backend):
     """The machine that the screens see."""
 
     root: Path = field(default_factory=Path)
@@ -153,7 +153,7 @@ def _look(host: Host, **_: object) -> Facts:
 Story = Callable[[Pilot[int], WizardApp], Awaitable[None]]
 
 
-def play(bench: Machine, story: Story, size: tuple[int, int] = (80, 24), *, plain: bool = False) -> WizardApp:
+def play(bench: Backend, story: Story, size: tuple[int, int] = (80, 24), *, plain: bool = False) -> WizardApp:
     """Run the app without a terminal, and the story on it."""
     app = WizardApp(bench, plain=plain)
 
@@ -172,6 +172,13 @@ async def until(pilot: Pilot[int], condition: Callable[[], object], seconds: flo
         if condition():
             return
     raise AssertionError("it did not come about; the screen:\n" + "\n".join(text(pilot.app)))
+
+
+async def at(pilot: Pilot[int], app: WizardApp, name: str, words: str) -> None:
+    """From the first screen to another one, by its name, until it shows the words."""
+    await until(pilot, lambda: shows(app, "Set up, step by step"))
+    app.go(name)
+    await until(pilot, lambda: shows(app, words))
 
 
 def text(app: object) -> list[str]:

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.screen import Screen
 from textual.widgets import Input
 
 from screens.app import WizardApp
 from screens.login_test import LoginTest
 from screens.mail_clients import MailClients
-from screens.report import Report
 from screens.settings import Settings
 from screens.steps import Steps
-from tests.tui.bench import Bench, Writes, play, shows, until, use
+from tests.tui.bench import Bench, Writes, at, play, shows, until, use
 from wizard.engine.engine import Engine
 from wizard.model.answers import load
 from wizard.system.signals import Interrupt
@@ -34,15 +32,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return made
 
 
-async def at(pilot: Pilot[int], app: WizardApp, screen: Screen[None], words: str) -> None:
-    await until(pilot, lambda: shows(app, "Set up, step by step"))
-    app.push_screen(screen)
-    await until(pilot, lambda: shows(app, words))
-
-
 def test_settings_are_checked_as_one_types_and_used_on_enter(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, Settings(), "Where port 587 listens")
+        await at(pilot, app, "settings", "Where port 587 listens")
         await pilot.press(*"192.0.2.")
         await until(pilot, lambda: shows(app, "is not an IP address"))
         await pilot.press("enter")
@@ -63,7 +55,7 @@ def test_settings_come_from_the_file(bench: Bench) -> None:
     (bench.root / "answers.toml").write_text('[listen]\nimplicit_tls = true\n[test]\nuser = "alice"\n')
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, Settings(), "Where port 587 listens")
+        await at(pilot, app, "settings", "Where port 587 listens")
         await pilot.press("f4")
         await until(pilot, lambda: app.screen.query_one("#test-user", Input).value == "alice")
         await until(pilot, lambda: shows(app, "[x] Port 465 too"))
@@ -76,7 +68,7 @@ def test_settings_come_from_the_file(bench: Bench) -> None:
 
 def test_client_settings_as_files(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, MailClients(), "STARTTLS")
+        await at(pilot, app, "clients", "STARTTLS")
         await pilot.press("down", "down")
         await until(pilot, lambda: shows(app, "the IMAP server too below"))
         app.screen.query_one("#imap", Input).value = "imap.example.test"
@@ -98,7 +90,7 @@ def test_the_report_holds_diffs_and_no_file_that_is_not_for_all(bench: Bench, na
         )
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, Report(), "Mail submission on")
+        await at(pilot, app, "report", "Mail submission on")
         app.screen.query_one("#file", Input).value = name
         await pilot.press("f2")
         await until(pilot, lambda: shows(app, f"{name} is written"))

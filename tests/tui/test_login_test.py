@@ -13,7 +13,7 @@ from screens.app import WizardApp
 from screens.ask_certificate import AskCertificate
 from screens.login_test import LoginTest
 from tests.authority import Authority
-from tests.tui.bench import Bench, Writes, play, shows, text, until, use
+from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, serving
 
 SECRET = "Kw4kzalver-77"
@@ -26,18 +26,12 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return made
 
 
-async def at_test(pilot: Pilot[int], app: WizardApp) -> None:
-    await until(pilot, lambda: shows(app, "Test a login"))
-    app.push_screen(LoginTest())
-    await until(pilot, lambda: shows(app, "A shell user of the server"))
-
-
 def test_what_is_typed_ahead_goes_to_its_own_field(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[bool] = []
     monkeypatch.setattr(LoginTest, "action_begin", lambda _: begun.append(True))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at_test(pilot, app)
+        await at(pilot, app, "test", "A shell user of the server")
         for character in f"alice\r{SECRET}\r":  # all at once, as a paste or a slow line brings it
             key = "enter" if character == "\r" else character
             app.post_message(events.Key(key, None if key == "enter" else character))
@@ -52,7 +46,7 @@ def test_what_is_typed_ahead_goes_to_its_own_field(bench: Bench, monkeypatch: py
 
 def test_a_server_that_is_not_there_has_a_verdict_with_its_layer(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at_test(pilot, app)
+        await at(pilot, app, "test", "A shell user of the server")
         app.screen.query_one("#host", Input).value = "127.0.0.1"
         app.screen.query_one("#port", Input).value = "1"
         await pilot.press("f5")
@@ -64,7 +58,7 @@ def test_a_server_that_is_not_there_has_a_verdict_with_its_layer(bench: Bench) -
 
 def test_enter_without_a_user_asks_for_one(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at_test(pilot, app)
+        await at(pilot, app, "test", "A shell user of the server")
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "Enter a user name first"))
         assert not app.desk.busy
@@ -74,7 +68,7 @@ def test_enter_without_a_user_asks_for_one(bench: Bench) -> None:
 
 def test_the_password_goes_with_the_screen(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at_test(pilot, app)
+        await at(pilot, app, "test", "A shell user of the server")
         field = app.screen.query_one("#password", Input)
         field.value = SECRET
         await pilot.press("escape")
@@ -93,7 +87,7 @@ def test_a_server_that_is_not_trusted_is_asked_about(bench: Bench, tmp_path: Pat
     script = Script(certificate)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at_test(pilot, app)
+        await at(pilot, app, "test", "A shell user of the server")
         for name, value in (
             ("host", "127.0.0.1"),
             ("port", str(port)),

@@ -1,6 +1,6 @@
 """A picture of every screen, and of those that use the room of a wide terminal one more; on a recorded Debian 13.
 
-After an intended change: MSA_WIZARD_PICTURES=write ./tests/run unit -- -k pictures, then look at each of them. The
+After an intended change: MSA_WIZARD_PICTURES=write ./tests/run screens -- -k pictures, then look at each of them. The
 documents show copies, in docs/pictures.
 """
 

@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from screens.app import WizardApp
 from screens.rehearse import Rehearse
 from screens.welcome import Welcome
-from tests.tui.bench import Bench, Writes, notified, play, shows, until, use
+from tests.tui.bench import Bench, Writes, at, notified, play, shows, until, use
 from tests.unit.rehearse.made import good
 from wizard.errors import CannotHere
 from wizard.rehearse.outcome import Rehearsal
@@ -82,9 +82,7 @@ def test_from_the_first_screen_to_the_report(bench: Rehearsed) -> None:
 
 def test_it_can_be_stopped_and_begun_anew(bench: Rehearsed) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "Set up, step by step"))
-        app.go("rehearse")
-        await until(pilot, lambda: shows(app, "y begins"))
+        await at(pilot, app, "rehearse", "y begins")
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "working restart"))
         await pilot.press("x")
@@ -101,9 +99,7 @@ def test_where_it_cannot_be_it_says_why(bench: Rehearsed) -> None:
     bench.forbidden = "this host allows no clone of itself: new namespaces"
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "Set up, step by step"))
-        app.go("rehearse")
-        await until(pilot, lambda: shows(app, "y begins"))
+        await at(pilot, app, "rehearse", "y begins")
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "allows no clone of itself"))
 

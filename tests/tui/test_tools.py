@@ -22,7 +22,7 @@ from screens.run_steps import RunSteps
 from screens.saslauthd_debug import SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
 from tests.authority import Authority
-from tests.tui.bench import Bench, Writes, play, shows, text, until, use
+from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
 from wizard.certificates.peer_certificate import Certificate
 from wizard.debug.login import ConversationResult, talk
@@ -135,12 +135,6 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
     made = Tools(root=tmp_path)
     use(monkeypatch, made, Writes("one", made.host, "/etc/b", "new b\n"))
     return made
-
-
-async def at(pilot: Pilot[int], app: WizardApp, name: str, words: str) -> None:
-    await until(pilot, lambda: shows(app, "Set up, step by step"))
-    app.go(name)
-    await until(pilot, lambda: shows(app, words))
 
 
 def test_saslauthd_talks_and_each_line_is_explained(bench: Tools) -> None:

@@ -10,10 +10,9 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.login_test import LoginTest
 from screens.run_steps import RunSteps
 from screens.troubleshoot import Troubleshoot
-from tests.tui.bench import Bench, Writes, play, shows, until, use
+from tests.tui.bench import Bench, Writes, at, play, shows, until, use
 from tests.unit.troubleshoot.pictures import ALICE, SENDMAIL, picture
 from wizard.model.plan import Step
 from wizard.smtp.transcript import Credentials
@@ -49,9 +48,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Broken:
 
 def test_the_first_layer_that_fails_is_explained_and_mended(bench: Broken) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "Set up, step by step"))
-        app.go("troubleshoot")
-        await until(pilot, lambda: shows(app, "To blame: saslauthd"))
+        await at(pilot, app, "troubleshoot", "To blame: saslauthd")
         await until(pilot, lambda: shows(app, "f fixes it"))
         await until(pilot, lambda: shows(app, "msa-wizard troubleshoot --fix "))
         assert bench.text("/etc/a") == "old a\n", "looking changes nothing"
@@ -69,9 +66,7 @@ def test_the_first_layer_that_fails_is_explained_and_mended(bench: Broken) -> No
 
 def test_a_login_is_asked_for_and_forgotten(bench: Broken) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "Set up, step by step"))
-        app.go("troubleshoot")
-        await until(pilot, lambda: shows(app, "To blame: saslauthd"))
+        await at(pilot, app, "troubleshoot", "To blame: saslauthd")
         await pilot.press("u", *"alice", "enter", *"s3cret", "enter")
         await until(pilot, lambda: bench.asked is not None)
         await until(pilot, lambda: shows(app, "troubleshoot --user alice"))
@@ -88,9 +83,7 @@ def test_a_login_is_asked_for_and_forgotten(bench: Broken) -> None:
 
 def test_what_was_typed_for_the_test_serves_to_find_out_why(bench: Broken) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "Set up, step by step"))
-        app.go("test")
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await at(pilot, app, "test", "A shell user of the server")
         await pilot.press(*"alice", "enter", *"s3cret", "f4")
         await until(pilot, lambda: isinstance(app.screen, Troubleshoot) and shows(app, "To blame"))
 
@@ -102,9 +95,7 @@ def test_rows_of_layers_say_what_was_looked_at_and_what_not(bench: Broken) -> No
     (bench.root / "etc/a").write_text("mended\n")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "Set up, step by step"))
-        app.go("troubleshoot")
-        await until(pilot, lambda: shows(app, "Nothing fails"))
+        await at(pilot, app, "troubleshoot", "Nothing fails")
         await pilot.press("home")
         await until(pilot, lambda: shows(app, "Looked at:"))
         assert not shows(app, " Fix")
