@@ -278,8 +278,10 @@ def test_packages_that_cannot_be_had_leave_nothing_half_made(fresh: Checkout) ->
 
 
 def test_interrupted_first_run_leaves_nothing_half_made(fresh: Checkout) -> None:
+    # Tests that run in the background of a shell have SIGINT ignored.
+    argv = ["env", "--default-signal=INT", *fresh.argv("quick")]
     with subprocess.Popen(
-        fresh.argv("quick"), env=fresh.environment(), stderr=subprocess.PIPE, start_new_session=True
+        argv, env=fresh.environment(), stderr=subprocess.PIPE, start_new_session=True
     ) as running:
         assert running.stderr is not None
         running.stderr.readline()
