@@ -219,7 +219,7 @@ def test_later_runs_say_nothing_and_make_nothing(ready: Checkout) -> None:
     assert before == {path: path.stat().st_ctime_ns for path in ready.cache.rglob("*")}
 
 
-def test_half_made_environment_is_made_anew(fresh: Checkout) -> None:
+def test_half_made_environment_is_made_again(fresh: Checkout) -> None:
     fresh.run("quick")
     (venv,) = fresh.venvs()
     (venv / ".complete").unlink()

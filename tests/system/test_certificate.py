@@ -158,7 +158,7 @@ def test_renewed_with_its_name_and_back(machine: BootMachine, tmp_path: Path) ->
     )
 
 
-def test_one_of_an_authority_is_installed_and_taken_back(
+def test_one_of_an_authority_is_installed_and_rolled_back(
     machine: BootMachine, authority: Authority, tmp_path: Path
 ) -> None:
     debian = set_up(machine)

@@ -102,7 +102,7 @@ def of_the_admin(lines: list[str]) -> bool:
     [pytest.param(name, marks=() if name == "nftables" else pytest.mark.full) for name in SET_UPS],
     indirect=True,
 )
-def test_opened_and_taken_back(msa: Machine, firewall: SetUp) -> None:
+def test_opened_and_rolled_back(msa: Machine, firewall: SetUp) -> None:
     client = msa.client()
     msa.run(f"set -e; {firewall.foreign}")
     before, files = live(msa), kept(msa, firewall)

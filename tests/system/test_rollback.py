@@ -289,7 +289,7 @@ def test_everything_back_where_sendmail_had_never_started_with_it(
     ],
     ids=["dead", "unparsable", "no etc-default", "package removed", "no tools"],
 )
-def test_a_broken_machine_is_taken_back_as_far_as_it_can_be(machine: BootMachine, broken: str) -> None:
+def test_a_broken_machine_is_rolled_back_as_far_as_possible(machine: BootMachine, broken: str) -> None:
     debian = started(machine)
     debian.run(broken, check=False)
     made = rollback(debian, "--all")

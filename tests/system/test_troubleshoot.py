@@ -147,7 +147,7 @@ def _table(machine: BootMachine, faults: list[Fault]) -> None:
 @pytest.mark.parametrize(
     "group", [pytest.param(name, marks=pytest.mark.default_on(DEFAULT_ON[name])) for name in GROUPS]
 )
-def test_every_fault_is_named_mended_and_comes_back(
+def test_every_fault_is_named_fixed_and_comes_back(
     machine: BootMachine, release: Release, group: str
 ) -> None:
     """The releases take turns, but for what differs between them."""

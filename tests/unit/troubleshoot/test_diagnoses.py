@@ -179,7 +179,7 @@ def test_the_outermost_layer_is_to_blame_and_the_others_are_told() -> None:
     assert failing == sorted(failing)
 
 
-def test_hands_off_is_mended_before_what_debians_scripts_must_do() -> None:
+def test_hands_off_is_fixed_before_what_debians_scripts_must_do() -> None:
     hands = {f.SENDMAIL_CONF: file('HANDS_OFF="Yes"\n'), f.SASL_CONF: None}
     found = judge(picture(facts={"files": hands})).fault("sasl-conf")
     assert found is not None
@@ -200,7 +200,7 @@ def test_ids_are_their_own_and_layers_in_order() -> None:
     assert all(item.symptom and item.probe for item in DIAGNOSES)
 
 
-def test_every_mend_is_a_step_that_exists() -> None:
+def test_every_fix_is_a_step_that_exists() -> None:
     named = set()
     for _, _, changes in CASES:
         named |= {name for item in judge(picture(**changes)).faults for name in item.seen.mend.steps}
