@@ -328,7 +328,7 @@ def test_a_step_that_only_reports_does_so_when_it_is_named(bench: Bench) -> None
 
 
 def test_a_fix_needs_nothing_that_troubleshooting_did_not_ask_for(bench: Bench) -> None:
-    """What is broken does not wait for the steps before it, and mends are no part of an ordinary run."""
+    """What is broken does not wait for the steps before it, and fixes are no part of an ordinary run."""
     mend, step = (
         Made("mend-x", bench.host, {"/etc/b": "mended\n"}),
         Made("one", bench.host, {"/etc/mail/a": "a\n"}),

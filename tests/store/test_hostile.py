@@ -1,4 +1,4 @@
-"""Content that means harm or is merely odd: held, shown and taken back as it is, or refused by its name."""
+"""Content that means harm or is merely odd: held, shown and rolled back as it is, or refused by its name."""
 
 from __future__ import annotations
 

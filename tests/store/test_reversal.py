@@ -116,7 +116,7 @@ def test_drift_between_two_steps_stays(machine: Machine) -> None:
 
 
 def test_the_same_line_put_there_by_two_commits_goes_once(machine: Machine) -> None:
-    """As a rollback that is taken back after the step was applied again leaves it: both stand."""
+    """As a rollback that is rolled back after the step was applied again leaves it: both are in force."""
     path = machine.etc / "mail/of-a-step"
     store = machine.store()
     path.write_text("made\n")

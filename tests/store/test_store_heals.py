@@ -1,4 +1,4 @@
-"""A store that was damaged: the next start says so, mends it, and the last good state can be restored."""
+"""A store that was damaged: the next start says so, repairs it, and the last good state can be restored."""
 
 from __future__ import annotations
 

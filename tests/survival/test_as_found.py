@@ -1,4 +1,4 @@
-"""`rollback --all` after other rollbacks: what these have made anew goes as well."""
+"""`rollback --all` after other rollbacks: what these have made again goes as well."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def wait_until_open(debian: Machine) -> None:
 def closed_in_time(debian: Machine, began: float) -> None:
     """The rules are out, not long after the time that was left."""
     while connects(debian.client(), 587):
-        assert time.monotonic() - began < WITHIN + 8, "not taken back in time"
+        assert time.monotonic() - began < WITHIN + 8, "not reverted in time"
         time.sleep(0.1)
 
 

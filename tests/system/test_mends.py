@@ -1,4 +1,4 @@
-"""Mends are steps: in the history, taken back, undone when they fail, recovered when they are killed; and in no plan."""
+"""Fixes are steps: in the history, rolled back, undone when they fail, recovered when they are killed; and in no plan."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_fix_is_in_the_history_and_in_no_plan(machine: BootMachine) -> None:
     assert wizard(debian, "rollback", "--yes", "mend-key-mode").returncode == 0
     assert mode(debian) == "644"
     assert troubleshoot(debian)["blamed"] == "key-unsafe"
-    # Taking the rollback back mends it again.
+    # Rolling the rollback back fixes it again.
     assert wizard(debian, "rollback", "--yes", history(debian)[0]["commit"]).returncode == 0
     assert mode(debian) == "640"
     assert login(debian)["code"] == 235
@@ -74,7 +74,7 @@ def test_a_fault_that_is_not_there_now_is_not_fixed(machine: BootMachine) -> Non
 
 
 def test_a_fix_that_fails_is_undone(machine: BootMachine) -> None:
-    """PAM's service cannot be mended while what it includes is gone: then the old file stays."""
+    """PAM's service cannot be repaired while what it includes is gone: then the old file stays."""
     debian = unsafe(machine)
     debian.run("echo 'auth required pam_none.so' > /etc/pam.d/smtp; mv /etc/pam.d/common-auth /root/")
     made = troubleshoot(debian, "--fix", "pam-broken", "--yes")

@@ -60,7 +60,7 @@ def history() -> History:
 
 @pytest.mark.parametrize("times", [1, 2, 3, 4, 5, 6, 300])
 def test_a_rollback_of_a_rollback_of_a_rollback(history: History, times: int) -> None:
-    """What was applied stands again after every second."""
+    """What was applied is in force again after every second."""
     last = history.applied("install")[0]
     for _ in range(times):
         last = history.add("rollback", None, last)
@@ -117,7 +117,7 @@ def test_mc_includes_takes_what_needs_it_and_not_what_is_generated_again(history
 
 
 def test_only_what_was_applied_later_depends_on_it(history: History) -> None:
-    """An older commit of a step that needs it was made without it, and stands without it."""
+    """An older commit of a step that needs it was made without it, and is in force without it."""
     older = history.applied("submission-port")[0]
     includes, newer = history.applied("mc-includes", "submission-port")
     target = of_step(history.commits, "mc-includes")
@@ -161,7 +161,7 @@ def test_everything_is_newest_first_and_without_drift(history: History) -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 50)), max_size=25))
 def test_what_is_in_force_is_what_a_count_says(moves: list[tuple[bool, int]]) -> None:
-    """A commit stands while those that take it back and stand themselves are none."""
+    """A commit is in force unless one that rolls it back is in force itself."""
     history = History()
     for back, number in moves:
         force = [each for each in commits_in_force(history.commits) if each.operation != "baseline"]

@@ -350,7 +350,7 @@ def test_a_certificate_of_ones_own_needs_no_starttls_m4() -> None:
 
 @pytest.mark.parametrize("left_out", ["CACERT_PATH", "CACERT", "SERVER_CERT", "SERVER_KEY"])
 def test_half_a_certificate_wins_over_the_include(left_out: str) -> None:
-    """Without any one of the four there is no STARTTLS: starttls.m4 gives it, and stands above what is there."""
+    """Without any one of the four there is no STARTTLS: starttls.m4 gives it, and is put above what is there."""
     lines = "".join(line for line in OWN_TLS.splitlines(keepends=True) if f"`conf{left_out}'" not in line)
     made = with_own(lines)
     change = made.changes[0]

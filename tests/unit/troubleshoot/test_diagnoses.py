@@ -220,7 +220,7 @@ def test_a_picture_of_nothing_at_all_can_be_judged() -> None:
 
 
 def test_a_line_of_a_file_decides_nothing() -> None:
-    """Any user of the host can have it written; it stands beside what was seen otherwise, with that word."""
+    """Any user of the host can have it written; it is shown beside what was seen otherwise, with that word."""
     forged = tuple(
         Logged(2e9, "sm-mta", 1, text, LOG)
         for text in ("SYSERR(root): x", "rejecting connections on daemon MSP-v4: load average: 99", WEDGED)
