@@ -296,7 +296,7 @@ def test_a_mistake_of_ours_undoes_the_step_and_is_not_hidden(bench: Bench) -> No
     assert bench.operations() == ["baseline"]
 
 
-def test_an_earlier_step_is_taken_back_when_a_later_one_needs_it(bench: Bench) -> None:
+def test_an_earlier_step_is_rolled_back_when_a_later_one_needs_it(bench: Bench) -> None:
     one = Made("one", bench.host, {"/etc/mail/a": "new a\n"})
     two = Made("two", bench.host, {"/etc/b": "new b\n"}, verify=lambda: False)
     two.takes_back = ("one",)  # type: ignore[misc]
@@ -306,7 +306,7 @@ def test_an_earlier_step_is_taken_back_when_a_later_one_needs_it(bench: Bench) -
     assert not bench.store.pending()
 
 
-def test_a_named_step_does_not_go_round_what_stands_in_the_way(bench: Bench) -> None:
+def test_a_named_step_does_not_get_past_an_obstacle(bench: Bench) -> None:
     class Blocked(Made):
         def plan(self, facts: Facts, answers: Answers) -> Plan:
             return Plan.blocked(self.id, "not here", "elsewhere")
@@ -327,8 +327,8 @@ def test_a_step_that_only_reports_does_so_when_it_is_named(bench: Bench) -> None
     assert bench.apply(Made("first", bench.host, {}), reports).failed is None
 
 
-def test_a_mend_needs_nothing_that_troubleshooting_did_not_ask_for(bench: Bench) -> None:
-    """What is broken does not wait for the steps before it, and mends are no part of an ordinary run."""
+def test_a_fix_needs_nothing_that_troubleshooting_did_not_ask_for(bench: Bench) -> None:
+    """What is broken does not wait for the steps before it, and fixes are no part of an ordinary run."""
     mend, step = (
         Made("mend-x", bench.host, {"/etc/b": "mended\n"}),
         Made("one", bench.host, {"/etc/mail/a": "a\n"}),

@@ -1,4 +1,4 @@
-"""Content that means harm or is merely odd: held, shown and taken back as it is, or refused by its name."""
+"""Content that means harm or is merely odd: held, shown and rolled back as it is, or refused by its name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def take_back(machine: Machine, store: Store, identity: str, choice: Choice | No
     return (*reversal.notes, *(one.text for one in reversal.conflicts))
 
 
-def test_any_name_is_shown_on_one_line_and_taken_back(machine: Machine) -> None:
+def test_any_name_is_shown_on_one_line_and_rolled_back(machine: Machine) -> None:
     names = [os.fsdecode(name) for name in HOSTILE]
     folder = machine.etc / "folder"
     folder.mkdir()
@@ -66,7 +66,7 @@ def test_any_name_is_shown_on_one_line_and_taken_back(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("middle", [b"line %d " + b"x" * 200 + b"\n", b"\0%d" + b"\xff" * 200])
-def test_twenty_megabytes_are_held_named_and_taken_back(machine: Machine, middle: bytes) -> None:
+def test_twenty_megabytes_are_held_named_and_rolled_back(machine: Machine, middle: bytes) -> None:
     path = machine.etc / "large"
     large = b"".join(middle % number for number in range(20_000_000 // (len(middle) + 5)))
     path.write_bytes(b"before\n" + large)

@@ -116,7 +116,7 @@ def test_drift_between_two_steps_stays(machine: Machine) -> None:
 
 
 def test_the_same_line_put_there_by_two_commits_goes_once(machine: Machine) -> None:
-    """As a rollback that is taken back after the step was applied again leaves it: both stand."""
+    """As a rollback that is rolled back after the step was applied again leaves it: both are in force."""
     path = machine.etc / "mail/of-a-step"
     store = machine.store()
     path.write_text("made\n")
@@ -133,7 +133,7 @@ def test_the_same_line_put_there_by_two_commits_goes_once(machine: Machine) -> N
     assert not path.exists()
 
 
-def test_what_was_taken_back_is_not_taken_back_twice(machine: Machine) -> None:
+def test_what_was_rolled_back_is_not_rolled_back_twice(machine: Machine) -> None:
     path = machine.root / MC
     store = machine.store()
     path.write_text("step\n")
@@ -335,7 +335,7 @@ def test_declared_paths_go_back_without_their_folders(machine: Machine) -> None:
     assert set(store.reverse([made]).targets) == {"usr/lib/sasl2/Sendmail.conf"}
 
 
-def test_what_is_no_commit_to_take_back_is_said(machine: Machine) -> None:
+def test_a_commit_that_cannot_be_rolled_back_is_named(machine: Machine) -> None:
     with pytest.raises(StoreError, match="empty"):
         machine.open().reverse([])
     store = machine.store()

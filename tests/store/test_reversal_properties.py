@@ -1,4 +1,4 @@
-"""Any changes by steps and by the admin: what taking steps back must hold, whatever they were."""
+"""Any changes by steps and by the admin: what must be true of a rollback, whatever they were."""
 
 from __future__ import annotations
 

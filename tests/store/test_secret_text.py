@@ -56,7 +56,7 @@ def test_a_hash_is_shown_nowhere_in_any_file(hashed: str, form: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_what_stands_behind_a_scheme_is_not_shown(scheme: str) -> None:
+def test_what_follows_a_scheme_is_not_shown(scheme: str) -> None:
     assert masked(ANY, f"alice:{scheme}c2VjcmV0:1000") == f"alice:{scheme}[password 1]:1000"
 
 

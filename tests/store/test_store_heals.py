@@ -1,4 +1,4 @@
-"""A store that was damaged: the next start says so, mends it, and the last good state can be restored."""
+"""A store that was damaged: the next start says so, repairs it, and the last good state can be restored."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_store_of_which_nothing_can_be_read_is_left_as_it_was(machine: Machine
     assert commit(machine.open(), "baseline") is not None
 
 
-def test_a_mending_that_is_killed_is_done_anew(machine: Machine) -> None:
+def test_a_repair_that_is_killed_is_done_again(machine: Machine) -> None:
     held = grown(machine)
     shortened(packs(machine)[3], 0.5)
     shortened(packs(machine)[1].with_suffix(".idx"), 0.5)
@@ -160,7 +160,7 @@ def test_a_mending_that_is_killed_is_done_anew(machine: Machine) -> None:
 
 
 @as_root
-def test_a_store_that_cannot_be_mended_for_want_of_space_says_so(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_repaired_for_lack_of_space_says_so(tmp_path: Path) -> None:
     machine = make_machine(tmp_path)
     with small_disk(machine.store_path.parent, "1m") as disk:
         held = grown(machine)

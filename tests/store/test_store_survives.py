@@ -146,7 +146,7 @@ def test_a_crash_between_the_commit_and_the_cache_costs_only_time(
 
 
 @pytest.mark.parametrize("damage", ["gone", "empty", "cut", "bit", "format", "folder"])
-def test_a_damaged_cache_is_made_anew(machine: Machine, damage: str) -> None:
+def test_a_damaged_cache_is_made_again(machine: Machine, damage: str) -> None:
     machine.store()
     cache = machine.store_path / "stat-cache"
     raw = cache.read_bytes()

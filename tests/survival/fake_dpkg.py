@@ -94,7 +94,7 @@ class Dpkg:
         drop(self.root / INTERRUPTED)
 
     def configure_pending(self) -> Said:
-        """dpkg --configure -a: it ends what can be ended, and passes by what must be unpacked anew."""
+        """dpkg --configure -a: it ends what can be ended, and passes by what must be unpacked again."""
         self.begin()
         for name, known in self.known().items():
             if known.state in ("unpacked", "half-configured"):

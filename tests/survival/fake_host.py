@@ -143,7 +143,7 @@ class FakeHost(Host):
         raise HostError(f"{name} could not be started: No such file or directory")
 
     def _update_auth(self) -> Said:
-        """As Debian's script does: files come, one goes, one is written anew, two users join a group."""
+        """As Debian's script does: files come, one goes, one is written again, two users join a group."""
         make_folders(self.root / SASL)
         put(self.root / SASL / "sasl.m4", "define(AUTH)\n", 0o644)
         if not (self.root / SASL / "Sendmail.conf.2").exists():

@@ -1,4 +1,4 @@
-"""Any sequence of runs and of an admin's own work: nothing of the admin's is lost unsaid, and all can be taken back."""
+"""Any sequence of runs and of an admin's own work: nothing of the admin's is lost without a word, and everything can be rolled back."""
 
 from __future__ import annotations
 

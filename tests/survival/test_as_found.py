@@ -1,4 +1,4 @@
-"""`rollback --all` after other rollbacks: what these have made anew goes as well."""
+"""`rollback --all` after other rollbacks: what these have made again goes as well."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from snapshots.live.entry import LARGEST
 from tests.survival.machine import Wizard, make_machine, not_the_same
 
 
-def test_what_a_rollback_made_anew_goes_with_everything(
+def test_what_a_rollback_made_again_goes_with_everything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wizard, machine = Wizard(monkeypatch), make_machine(tmp_path / "machine")

@@ -1,6 +1,6 @@
 """A file system that refuses: ENOSPC, EIO and EROFS at the operations of a whole apply and of a whole rollback --all.
 
-The run ends with an error, undone as far as it had begun; what cannot be undone is named, and recovery mends it."""
+The run ends with an error, undone as far as it had begun; what cannot be undone is named, and recovery repairs it."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swept]:
 
 @each_end
 @each_run
-def test_a_killed_run_is_taken_back_or_finished(swept: Swept, run: str, end: str) -> None:
+def test_a_killed_run_is_rolled_back_or_finished(swept: Swept, run: str, end: str) -> None:
     sweep = swept(run)
     assert not [line for point in sweep.spread(POINTS) for line in sweep.wrong(point, ENDS[end])]
 
@@ -54,7 +54,7 @@ def test_a_killed_run_is_taken_back_or_finished(swept: Swept, run: str, end: str
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 @each_end
 @each_run
-def test_a_run_killed_anywhere_is_taken_back_or_finished(
+def test_a_run_killed_anywhere_is_rolled_back_or_finished(
     swept: Swept, run: str, end: str, chunk: int
 ) -> None:
     sweep = swept(run)

@@ -219,7 +219,7 @@ def test_later_runs_say_nothing_and_make_nothing(ready: Checkout) -> None:
     assert before == {path: path.stat().st_ctime_ns for path in ready.cache.rglob("*")}
 
 
-def test_half_made_environment_is_made_anew(fresh: Checkout) -> None:
+def test_half_made_environment_is_made_again(fresh: Checkout) -> None:
     fresh.run("quick")
     (venv,) = fresh.venvs()
     (venv / ".complete").unlink()
@@ -278,8 +278,10 @@ def test_packages_that_cannot_be_had_leave_nothing_half_made(fresh: Checkout) ->
 
 
 def test_interrupted_first_run_leaves_nothing_half_made(fresh: Checkout) -> None:
+    # Tests that run in the background of a shell have SIGINT ignored.
+    argv = ["env", "--default-signal=INT", *fresh.argv("quick")]
     with subprocess.Popen(
-        fresh.argv("quick"), env=fresh.environment(), stderr=subprocess.PIPE, start_new_session=True
+        argv, env=fresh.environment(), stderr=subprocess.PIPE, start_new_session=True
     ) as running:
         assert running.stderr is not None
         running.stderr.readline()

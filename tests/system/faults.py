@@ -30,9 +30,9 @@ class Fault:
     sign: str = "failed"
     """`failed` ones must be the one that is blamed."""
     fix: bool = True
-    """Whether --fix mends it; else a text must say what a person has to do."""
+    """Whether --fix repairs it; else a text must say what a person has to do."""
     back: Literal["again", "refused", "either", "no"] = "again"
-    """What taking the mend back does: the fault is there again; it is refused, for it would cost a listener; either of
+    """What rolling the fix back does: the fault is there again; it is refused, for it would cost a listener; either of
     them; nothing that could be seen (a restart)."""
     user: bool = True
     """Whether alice's name and password are given."""

@@ -2,7 +2,7 @@
 
 `minimal` is a bare Debian with systemd, without Python and git, with what tests install in apt's cache;
 `ready` adds the launcher's packages and its Python environment; `mail` adds Sendmail and SASL as apt leaves
-them. A layer is built anew when its recipe, or one below it, changes.
+them. A layer is built again when its recipe, or one below it, changes.
 `python -m tests.system.images` builds all of them.
 """
 

@@ -78,7 +78,7 @@ class Ssh:
 
 
 class Session:
-    """One login with its command. As a context manager: the client is ended on leaving, the cable mended."""
+    """One login with its command. As a context manager: the client is ended on leaving, the cable repaired."""
 
     def __init__(self, ssh: Ssh, command: str, terminal: bool) -> None:
         self._ssh = ssh
@@ -99,7 +99,7 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill_client()
-        self.mend()
+        self.repair()
         assert self._client.stdin is not None
         self._client.stdin.close()
         self._said.close()
@@ -144,7 +144,7 @@ class Session:
         self._ssh.client.run("ip link set to-mail down")
         self._cut = True
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """The cable is in again."""
         if self._cut:
             self._ssh.client.run("ip link set to-mail up")

@@ -9,7 +9,9 @@ import time
 
 import pytest
 
+from tests.system.client import Client
 from tests.system.conftest import BootMachine
+from tests.system.machine import Machine
 from tests.system.msa import (
     PASSWORD,
     STEPS,
@@ -31,14 +33,20 @@ def test_from_a_bare_machine_to_235(machine: BootMachine, release: str) -> None:
     debian = machine("ready")
     add_alice(debian)
     debian.put("/root/answers.toml", wizard(debian, "answers").stdout)
-    said = apply(debian, "--answers", "/root/answers.toml")
-    assert "recorded as" in said.stdout
+    assert "recorded as" in apply(debian, "--answers", "/root/answers.toml").stdout
+    every_step_was_one_commit(debian, release)
+    alice_logs_in_and_gets_a_message(debian)
+    outside_there_is_login_under_tls_alone_and_none_on_25(debian.client())
+    a_second_time_nothing_is_done(debian)
+    the_password_is_nowhere(debian)
+    it_still_listens_after_a_minute(debian)
+    it_works_after_a_reboot(debian)
 
-    # Every step was one commit, and git reads it.
-    steps = [item["step"] for item in reversed(history(debian)) if item["operation"] == "apply"]
-    expected = [
-        step for step in ("install", *STEPS) if not (release == "trixie" and step == "saslauthd-config")
-    ]
+
+def every_step_was_one_commit(debian: Machine, release: str) -> None:
+    """And git reads it."""
+    steps = [commit["step"] for commit in reversed(history(debian)) if commit["operation"] == "apply"]
+    expected = [step for step in ("install", *STEPS) if (release, step) != ("trixie", "saslauthd-config")]
     assert steps == expected
     log = debian.run(["git", "--git-dir", STORE, "log", "-p", "--", "etc/mail/sendmail.mc"]).stdout
     assert "+DAEMON_OPTIONS(`Family=inet,  Name=MSP-v4, Port=submission, M=Ea')dnl" in log
@@ -46,47 +54,48 @@ def test_from_a_bare_machine_to_235(machine: BootMachine, release: str) -> None:
     assert debian.run(["git", "--git-dir", STORE, "fsck", "--strict"]).returncode == 0
     assert debian.run(["stat", "-c", "%a", STORE, "/var/lib/msa-wizard"]).stdout.split() == ["700", "700"]
 
-    # The login, the wrong password, the message.
+
+def alice_logs_in_and_gets_a_message(debian: Machine) -> None:
+    """With her own password alone."""
     right = login(debian, "--send-to", "alice@mail.example.test")
     assert (right["exit"], right["ok"], right["layer"]) == (0, True, None), right["verdict"]
     assert any(line["text"].startswith("235 ") for line in right["lines"])
-    states = {item["id"]: item["state"] for item in right["findings"]}
+    states = {finding["id"]: finding["state"] for finding in right["findings"]}
     assert "failed" not in states.values(), right["findings"]
     wrong = login(debian, password="not hers")
     assert (wrong["exit"], wrong["layer"]) == (1, "credentials")
-    for _ in range(100):
-        if debian.run(["test", "-s", "/var/mail/alice"], check=False).returncode == 0:
-            break
-        time.sleep(0.1)
+    debian.run("until [ -s /var/mail/alice ]; do sleep 0.1; done", timeout=10)
     assert right["queue_id"] in debian.read("/var/mail/alice").decode()
     accepted = [
         line for line in mail_log(debian).splitlines() if right["queue_id"] in line and "from=" in line
     ]
     assert re.search(r"proto=ESMTPSA, daemon=MSP-v4", accepted[0]), accepted
 
-    # LOGIN and PLAIN alone, from outside, under TLS alone; nothing on 25.
-    outside = debian.client()
+
+def outside_there_is_login_under_tls_alone_and_none_on_25(outside: Client) -> None:
+    """LOGIN and PLAIN."""
     speak = "sleep 3; printf 'EHLO client\\r\\n'; sleep 1; printf 'QUIT\\r\\n'; sleep 1"
-    plain = outside.run(
-        ["bash", "-c", f"exec 3<>/dev/tcp/198.51.100.1/587; ({speak}) >&3 & timeout 8 cat <&3"]
-    ).stdout
-    assert "STARTTLS" in plain
-    assert "AUTH" not in plain
+
+    def offered(port: int) -> str:
+        script = f"exec 3<>/dev/tcp/198.51.100.1/{port}; ({speak}) >&3 & timeout 8 cat <&3"
+        return outside.run(["bash", "-c", script]).stdout
+
+    submission, smtp = offered(587), offered(25)
+    assert "STARTTLS" in submission
+    assert "AUTH" not in submission
+    assert "250" in smtp
+    assert "AUTH" not in smtp
     tls = outside.run(
         f"({speak}) | timeout 20 openssl s_client -starttls smtp -quiet -connect 198.51.100.1:587 2>/dev/null",
         check=False,
     ).stdout
     assert re.findall(r"250[- ]AUTH (.*)", tls.replace("\r", "")) == ["LOGIN PLAIN"]
-    smtp = outside.run(
-        ["bash", "-c", f"exec 3<>/dev/tcp/198.51.100.1/25; ({speak}) >&3 & timeout 8 cat <&3"]
-    ).stdout
-    assert "250" in smtp
-    assert "AUTH" not in smtp
 
-    # A second time there is nothing to do, and nothing is done.
+
+def a_second_time_nothing_is_done(debian: Machine) -> None:
+    """No commit, no restart, no file."""
     before, commits, pid = debian.mark(), len(history(debian)), sendmail_pid(debian)
-    again = apply(debian, "--answers", "/root/answers.toml")
-    assert "Nothing to do" in again.stdout
+    assert "Nothing to do" in apply(debian, "--answers", "/root/answers.toml").stdout
     assert (len(history(debian)), sendmail_pid(debian)) == (commits, pid)
     changed = {
         path
@@ -95,41 +104,31 @@ def test_from_a_bare_machine_to_235(machine: BootMachine, release: str) -> None:
     }
     assert changed <= {"/var/lib/msa-wizard/lock", "/var/lib/sendmail"}, changed
 
-    # A password is nowhere on the machine but in /etc/shadow's hash.
-    for secret in (PASSWORD, base64.b64encode(PASSWORD.encode()).decode().rstrip("=")[:20]):
-        found = debian.run(
-            [
-                "grep",
-                "-rlaF",
-                "--exclude-dir=proc",
-                "--exclude-dir=sys",
-                "--exclude-dir=tests",
-                secret,
-                "/etc",
-                "/var",
-                "/run",
-                "/root",
-                "/tmp",
-            ],
-            check=False,
-        ).stdout
-        assert found == ""
-    everything = debian.run(["git", "--git-dir", STORE, "log", "-p", "--all"]).stdout
-    assert PASSWORD not in everything
 
-    # After 60 s, and after a reboot.
+def the_password_is_nowhere(debian: Machine) -> None:
+    """But in the hash of /etc/shadow."""
+    places = ["/etc", "/var", "/run", "/root", "/tmp"]
+    for secret in (PASSWORD, base64.b64encode(PASSWORD.encode()).decode().rstrip("=")[:20]):
+        looking = ["grep", "-rlaF", *(f"--exclude-dir={name}" for name in ("proc", "sys", "tests")), secret]
+        assert debian.run([*looking, *places], check=False).stdout == ""
+    assert PASSWORD not in debian.run(["git", "--git-dir", STORE, "log", "-p", "--all"]).stdout
+
+
+def it_still_listens_after_a_minute(debian: Machine) -> None:
+    """A daemon that cannot open all its listeners gives up after some 50 s (trap 2)."""
     started = float(debian.run(["stat", "-c", "%Y", "/run/sendmail/mta/sendmail.pid"]).stdout)
     time.sleep(max(0.0, started + 62 - time.time()))
     assert {"0.0.0.0:25", "0.0.0.0:587"} <= listening(debian)
+
+
+def it_works_after_a_reboot(debian: Machine) -> None:
+    """By itself, and nothing has drifted."""
     debian.reboot()
-    for _ in range(300):
-        if "0.0.0.0:587" in listening(debian):
-            break
-        time.sleep(0.1)
+    debian.run("until ss -ltn | grep -q 0.0.0.0:587; do sleep 0.1; done", timeout=30)
     after = login(debian)
     assert after["ok"], after["verdict"]
     status = json.loads(wizard(debian, "status", "--json").stdout)["steps"]
-    assert {item["state"] for item in status} <= {"applied", "done", "not-applicable"}, status
+    assert {step["state"] for step in status} <= {"applied", "done", "not-applicable"}, status
 
 
 def test_a_machine_whose_pid_1_is_not_systemd(machine: BootMachine) -> None:

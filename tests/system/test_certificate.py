@@ -141,7 +141,7 @@ def test_renewed_with_its_name_and_back(machine: BootMachine, tmp_path: Path) ->
     assert (contents(debian), modes(debian)) == (before, dressed)
     assert first_of(presented(debian)) == first_of(before[0])
 
-    # A key that is gone is made anew, and the client's certificate with it.
+    # A key that is gone is made again, and the client's certificate with it.
     debian.run(["rm", KEY])
     assert show(debian)["signs"]["key"] == "failed"
     again = wizard(debian, "certificate", "renew", "--yes")
@@ -158,7 +158,7 @@ def test_renewed_with_its_name_and_back(machine: BootMachine, tmp_path: Path) ->
     )
 
 
-def test_one_of_an_authority_is_installed_and_taken_back(
+def test_one_of_an_authority_is_installed_and_rolled_back(
     machine: BootMachine, authority: Authority, tmp_path: Path
 ) -> None:
     debian = set_up(machine)
@@ -205,14 +205,14 @@ def test_one_of_an_authority_is_installed_and_taken_back(
     for choice, wanted in (("--undo", before), ("--finish", now)):
         assert kill_at(debian, at, *install)
         assert wizard(debian, "certificate", "renew", "--yes").returncode == 6
-        mended = wizard(debian, "recover", choice)
-        assert mended.returncode == 0, mended.stdout + mended.stderr
+        recovered = wizard(debian, "recover", choice)
+        assert recovered.returncode == 0, recovered.stdout + recovered.stderr
         assert contents(debian) == wanted
     assert first_of(presented(debian)) == first_of(leaf.certificate)
     no_key_anywhere(
         debian,
         [leaf.key_lines, key_lines(before[1])],
-        *(text for each in (done, back, mended) for text in (each.stdout, each.stderr)),
+        *(text for each in (done, back, recovered) for text in (each.stdout, each.stderr)),
     )
 
 

@@ -59,7 +59,7 @@ def wait_until_open(debian: Machine) -> None:
 def closed_in_time(debian: Machine, began: float) -> None:
     """The rules are out, not long after the time that was left."""
     while connects(debian.client(), 587):
-        assert time.monotonic() - began < WITHIN + 8, "not taken back in time"
+        assert time.monotonic() - began < WITHIN + 8, "not reverted in time"
         time.sleep(0.1)
 
 
@@ -125,7 +125,7 @@ def test_on_the_screens_a_countdown_waits_for_a_key(guarded: tuple[Machine, SetU
     assert (live(debian), kept(debian, firewall)) == before
 
 
-def test_no_word_takes_it_back_and_history_tells(guarded: tuple[Machine, SetUp, Ssh]) -> None:
+def test_unconfirmed_rules_are_reverted_and_history_tells(guarded: tuple[Machine, SetUp, Ssh]) -> None:
     debian, firewall, _ = guarded
     before = live(debian), kept(debian, firewall)
     done = wizard(debian, *APPLY[1:])
@@ -139,7 +139,7 @@ def test_no_word_takes_it_back_and_history_tells(guarded: tuple[Machine, SetUp, 
 
 
 @pytest.mark.parametrize("how", ["wizard", "cable", "interrupted", "reboot"])
-def test_a_lost_run_takes_it_back(guarded: tuple[Machine, SetUp, Ssh], how: str) -> None:
+def test_rules_of_a_lost_run_are_reverted(guarded: tuple[Machine, SetUp, Ssh], how: str) -> None:
     debian, firewall, ssh = guarded
     if how == "reboot":  # what a boot makes of the files may be put otherwise than what the admin has typed
         debian.reboot()
@@ -199,7 +199,7 @@ _NFT = """table inet filter {
 
 
 @pytest.mark.full
-def test_without_systemd_a_detached_process_takes_it_back() -> None:
+def test_without_systemd_a_detached_process_reverts_them() -> None:
     if why := why_no_machines():
         pytest.skip(why)
     with Machine(layers("bookworm", "mail"), systemd=False) as debian:

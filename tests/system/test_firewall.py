@@ -102,7 +102,7 @@ def of_the_admin(lines: list[str]) -> bool:
     [pytest.param(name, marks=() if name == "nftables" else pytest.mark.full) for name in SET_UPS],
     indirect=True,
 )
-def test_opened_and_taken_back(msa: Machine, firewall: SetUp) -> None:
+def test_opened_and_rolled_back(msa: Machine, firewall: SetUp) -> None:
     client = msa.client()
     msa.run(f"set -e; {firewall.foreign}")
     before, files = live(msa), kept(msa, firewall)
@@ -121,7 +121,7 @@ def test_opened_and_taken_back(msa: Machine, firewall: SetUp) -> None:
         assert of_the_admin(unlike(now[path].decode("latin-1"), text.decode("latin-1"))), path
     assert is_open(client) == [False, False]
 
-    # For good: what a boot makes of the files; and taken back after it.
+    # For good: what a boot makes of the files; and rolled back after it.
     assert step(msa)["exit"] == 0
     boot(msa)
     assert is_open(client) == [True, True]

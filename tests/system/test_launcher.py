@@ -78,7 +78,7 @@ def test_as_another_user_with_spaces_in_the_path_and_through_a_link(machine: Boo
     assert booted.run(open_to_others).stdout == ""
 
 
-def test_half_made_environment_is_made_anew(machine: BootMachine) -> None:
+def test_half_made_environment_is_made_again(machine: BootMachine) -> None:
     booted = machine("ready")
     booted.run(f"cd {_BASE}/venv-* && rm -r .complete lib/python3*/site-packages/jinja2")
     healed = booted.run(["./msa-wizard", "--version"], cwd=PROJECT)
@@ -86,7 +86,7 @@ def test_half_made_environment_is_made_anew(machine: BootMachine) -> None:
     booted.run(f"{_BASE}/venv-*/bin/python -c 'import git, jinja2, pexpect, asn1crypto'")
 
 
-def test_environment_of_another_python_is_made_anew(machine: BootMachine) -> None:
+def test_environment_of_another_python_is_made_again(machine: BootMachine) -> None:
     booted = machine("ready")
     booted.run(f"cd {_BASE} && mv venv-*-* kept && mv kept $(cd kept; echo venv-0123456789abcdef-3.8)")
     assert _VERSION.fullmatch(booted.run(["./msa-wizard", "--version"], cwd=PROJECT).stdout)

@@ -29,7 +29,7 @@ def test_both_sides_in_the_order_of_time_and_the_message_to_its_mailbox(debian: 
         assert [item["explanation"] for item in found] == [explained], (words, log)
     texts = [item["text"] for item in seen]
     at = next(number for number, text in enumerate(texts) if "AUTH=server" in text)
-    assert "AUTH LOGIN" in texts[:at], "the log's line stands behind what it answers"
+    assert "AUTH LOGIN" in texts[:at], "the log's line comes after what it answers"
     assert {item["id"]: item["state"] for item in made["findings"]}["delivery"] == "ok"
     assert PASSWORD not in json.dumps(made, ensure_ascii=False)
     debian.run("grep -q 'Test of the submission service' /var/mail/alice")

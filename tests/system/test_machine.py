@@ -42,7 +42,7 @@ def test_names_are_as_asked(machine: BootMachine) -> None:
     assert booted.run("hostname -f").stdout == "bare\n"
 
 
-def test_reboot_keeps_files_and_starts_anew(machine: BootMachine) -> None:
+def test_reboot_keeps_files_and_starts_again(machine: BootMachine) -> None:
     booted = machine()
     booted.put("/etc/kept", b"\xff kept\n", 0o640)
     booted.run(": >/run/lost")

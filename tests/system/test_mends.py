@@ -1,4 +1,4 @@
-"""Mends are steps: in the history, taken back, undone when they fail, recovered when they are killed; and in no plan."""
+"""Fixes are steps: in the history, rolled back, undone when they fail, recovered when they are killed; and in no plan."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def mode(debian: Machine) -> str:
     return debian.run(["stat", "-c", "%a", KEY]).stdout.strip()
 
 
-def test_a_mend_is_in_the_history_and_in_no_plan(machine: BootMachine) -> None:
+def test_a_fix_is_in_the_history_and_in_no_plan(machine: BootMachine) -> None:
     debian = unsafe(machine)
     assert troubleshoot(debian, "--fix", "key-unsafe", "--yes")["exit"] == 0
     assert history(debian)[0]["step"] == "mend-key-mode"
@@ -44,14 +44,14 @@ def test_a_mend_is_in_the_history_and_in_no_plan(machine: BootMachine) -> None:
     assert wizard(debian, "rollback", "--yes", "mend-key-mode").returncode == 0
     assert mode(debian) == "644"
     assert troubleshoot(debian)["blamed"] == "key-unsafe"
-    # Taking the rollback back mends it again.
+    # Rolling the rollback back fixes it again.
     assert wizard(debian, "rollback", "--yes", history(debian)[0]["commit"]).returncode == 0
     assert mode(debian) == "640"
     assert login(debian)["code"] == 235
     assert wizard(debian, "rollback", "--yes", "--all").returncode == 0
 
 
-def test_what_does_not_hold_is_not_mended(machine: BootMachine) -> None:
+def test_a_fault_that_is_not_there_now_is_not_fixed(machine: BootMachine) -> None:
     debian = unsafe(machine)
     before = len(history(debian))
     done = wizard(debian, "troubleshoot", "--fix", "saslauthd-dead", "--yes")
@@ -73,8 +73,8 @@ def test_what_does_not_hold_is_not_mended(machine: BootMachine) -> None:
     assert len(history(debian)) == before
 
 
-def test_a_mend_that_fails_is_undone(machine: BootMachine) -> None:
-    """PAM's service cannot be mended while what it includes is gone: then the old file stays."""
+def test_a_fix_that_fails_is_undone(machine: BootMachine) -> None:
+    """PAM's service cannot be repaired while what it includes is gone: then the old file stays."""
     debian = unsafe(machine)
     debian.run("echo 'auth required pam_none.so' > /etc/pam.d/smtp; mv /etc/pam.d/common-auth /root/")
     made = troubleshoot(debian, "--fix", "pam-broken", "--yes")
@@ -84,7 +84,7 @@ def test_a_mend_that_fails_is_undone(machine: BootMachine) -> None:
 
 
 @pytest.mark.parametrize("way", ["--undo", "--finish"])
-def test_a_mend_that_is_killed_is_recovered(machine: BootMachine, way: str) -> None:
+def test_a_fix_that_is_killed_is_recovered(machine: BootMachine, way: str) -> None:
     debian = unsafe(machine)
     debian.run(
         f"{FIX} >/dev/null 2>&1 & until grep -qs '\"change\"' {JOURNAL}; do sleep 0.01; done; kill -9 $!",

@@ -57,7 +57,7 @@ def assert_well(debian: Machine, name: str) -> None:
     assert login(debian)["exit"] == 0
 
 
-def test_two_restarts_that_met_are_seen_and_put_right(debian: Machine) -> None:
+def test_two_restarts_at_once_are_seen_and_fixed(debian: Machine) -> None:
     assert_well(debian, "sendmail")
     debian.run(COLLIDE, timeout=120)
     left = sendmail_pid(debian)
@@ -70,7 +70,7 @@ def test_two_restarts_that_met_are_seen_and_put_right(debian: Machine) -> None:
 
 
 @pytest.mark.parametrize(("name", "how"), BY_HAND, ids=["sendmail", "sendmail -bd", "saslauthd"])
-def test_a_daemon_started_by_hand_is_seen_and_put_right(debian: Machine, name: str, how: str) -> None:
+def test_a_daemon_started_by_hand_is_seen_and_fixed(debian: Machine, name: str, how: str) -> None:
     debian.run(how)
     wait_for(lambda: login(debian)["exit"] == 0)
     assert (noted(debian), pending(debian, STEP[name])) == ([f"{name}-outside"], True)

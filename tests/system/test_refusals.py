@@ -131,7 +131,7 @@ def test_wrong_answers(machine: BootMachine) -> None:
     unchanged(debian, "no-such-step", code=2, said="there is no step")
 
 
-def test_who_may_not(machine: BootMachine) -> None:
+def test_users_other_than_root(machine: BootMachine) -> None:
     debian = machine("mail")
     debian.run(["useradd", "--create-home", "bob"])
     debian.run("cp -a /root/msa-wizard /home/bob/w && chown -R bob /home/bob")

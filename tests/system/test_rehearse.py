@@ -265,7 +265,7 @@ def test_on_the_screen(machine: BootMachine) -> None:
 
 @pytest.mark.full
 def test_without_a_cgroup_init_scripts_do(machine: BootMachine) -> None:
-    """As in a container whose cgroups are full, or for reading alone."""
+    """As in a container whose cgroups are full, or read-only."""
     debian = machine("mail")
     debian.run("cd /sys/fs/cgroup; [ ! -d unified ] || cd unified; echo 0 >cgroup.max.descendants")
     made = rehearsed(debian)

@@ -1,4 +1,4 @@
-"""Taking back, on real machines: each step, everything, what the admin did in between, and what stands in the way."""
+"""Rollback on real machines: each step, everything, what the admin did in between, and obstacles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAY_DIFFER = {
     "/etc/.updated": "systemd's own stamp",
     "/var/.updated": "systemd's own stamp",
 }
-"""What may differ on the whole file system after everything was taken back, and why."""
+"""What may differ on the whole file system after everything was rolled back, and why."""
 
 
 def rollback(debian: Machine, *arguments: str) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def same_etc(debian: Machine, before: dict[str, Any]) -> list[str]:
         line
         for line in differences(before, picture(debian, "/etc"))
         if not (line.startswith(dated) and ": content" in line)
-        and not line.startswith("/etc/mail/databases: owner")  # sendmail's own start writes it anew
+        and not line.startswith("/etc/mail/databases: owner")  # sendmail's own start writes it again
     ]
 
 
@@ -116,7 +116,7 @@ def test_everything_back_leaves_the_machine_as_it_was(machine: BootMachine) -> N
 
 
 def test_everything_back_where_sendmail_was_there(machine: BootMachine) -> None:
-    """/etc byte for byte, also after the next start, when sendmail makes anew what is older than its source."""
+    """/etc byte for byte, also after the next start, when sendmail makes again what is older than its source."""
     debian = machine("mail")
     debian.run(["systemctl", "restart", "sendmail"])
     before = picture(debian, "/etc")
@@ -131,7 +131,7 @@ def test_everything_back_where_sendmail_was_there(machine: BootMachine) -> None:
 
 @pytest.mark.default_on("trixie")
 def test_each_step_alone_and_back_again(machine: BootMachine) -> None:
-    """A step goes, the daemon listens where its sendmail.cf says; then the rollback itself is taken back."""
+    """A step goes, the daemon listens where its sendmail.cf says; then the rollback itself is rolled back."""
     debian = started(machine)
     before = picture(debian, "/etc")
     for step in applied(debian):
@@ -217,7 +217,7 @@ def test_the_packages_stay_when_something_needs_them_by_now(machine: BootMachine
     assert debian.run([*state, "sasl2-bin"], check=False).stdout != "installed"
     assert held_by_sendmail(debian)
     assert "0.0.0.0:587" not in listening(debian)
-    assert rollback(debian, "--all")["exit"] == 0, "nothing that was applied stands any more"
+    assert rollback(debian, "--all")["exit"] == 0, "nothing that was applied is still in force"
 
 
 @pytest.mark.default_on("trixie")
@@ -269,7 +269,7 @@ def test_everything_back_where_sendmail_had_never_started_with_it(
     assert made["exit"] == 1 or way_back == "failed step", made
     assert differences(before, picture(debian, "/etc")) == []
     assert "No run was interrupted" in wizard(debian, "recover", "--show").stdout
-    assert wizard(debian, "rollback", "--all", "--yes").returncode == 0, "nothing is left to take back"
+    assert wizard(debian, "rollback", "--all", "--yes").returncode == 0, "nothing is left to roll back"
     if way_back == "rollback":
         assert "systemctl restart sendmail" in made["left"][0], made
     debian.run(
@@ -289,7 +289,7 @@ def test_everything_back_where_sendmail_had_never_started_with_it(
     ],
     ids=["dead", "unparsable", "no etc-default", "package removed", "no tools"],
 )
-def test_a_broken_machine_is_taken_back_as_far_as_it_can_be(machine: BootMachine, broken: str) -> None:
+def test_a_broken_machine_is_rolled_back_as_far_as_possible(machine: BootMachine, broken: str) -> None:
     debian = started(machine)
     debian.run(broken, check=False)
     made = rollback(debian, "--all")
@@ -299,7 +299,7 @@ def test_a_broken_machine_is_taken_back_as_far_as_it_can_be(machine: BootMachine
     mc = debian.read("/etc/mail/sendmail.mc").decode()
     assert "sasl.m4" not in mc
     assert "Port=submission, M=Ea, Addr=127.0.0.1" in mc
-    assert wizard(debian, "rollback", "--all", "--yes").returncode == 0, "nothing is left to take back"
+    assert wizard(debian, "rollback", "--all", "--yes").returncode == 0, "nothing is left to roll back"
 
 
 def test_etckeeper_beside_it(machine: BootMachine) -> None:

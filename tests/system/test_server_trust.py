@@ -43,7 +43,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory, debian: Machine) -> Auth
 
 @contextmanager
 def other_server(debian: Machine, certificate: Path, *options: str) -> Iterator[list[str]]:
-    """A server on another machine; what it was told stands in the list at the end."""
+    """A server on another machine; what it was told is in the list at the end."""
     argv = debian.client().argv(
         [sys.executable, "-m", "tests.system.other_server", str(certificate), OTHER, *options]
     )

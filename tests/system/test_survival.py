@@ -113,7 +113,7 @@ def test_killed_all_over(machine: BootMachine, run: tuple[str, ...], end: str, s
 
 
 def test_the_power_goes(machine: BootMachine) -> None:
-    """All processes end at once, in the middle of apt; after the next boot the run waits, and is taken back."""
+    """All processes end at once, in the middle of apt; after the next boot the run waits, and is undone."""
     debian = machine("ready")
     debian.run([WIZARD, "status"])
     before = state(debian)
@@ -247,7 +247,7 @@ def test_strange_things_in_etc(machine: BootMachine) -> None:
 
 @pytest.mark.parametrize("where", ["/var/lib/msa-wizard", "/etc"])
 def test_a_full_disk_in_a_rollback(machine: BootMachine, where: str) -> None:
-    """At many sizes of what is left: a clear error, and all as it was, or all taken back."""
+    """At many sizes of what is left: a clear error, and all as it was, or all rolled back."""
     debian = machine("mail")
     debian.run(["systemctl", "start", "sendmail"])
     apply(debian)

@@ -1,4 +1,4 @@
-"""Faults made for real: troubleshoot names each, --fix mends it, taking the mend back brings it back."""
+"""Faults made for real: troubleshoot names each, --fix repairs it, and rolling the fix back brings it back."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _wrong(debian: Machine, fault: Fault) -> list[str]:
         elif fault.sign != "failed" and made["exit"] != 0:
             wrong.append(f"{when}: a warning ends with exit {made['exit']}. It says: {short(made)}")
         elif not found["evidence"] or not (found["mend"]["steps"] or found["mend"]["text"]):
-            wrong.append(f"{when}: no evidence, or no mend: {found}")
+            wrong.append(f"{when}: no evidence, or no fix: {found}")
 
     if fault.id == "saslauthd-cache":
         login(debian)  # so that saslauthd has it
@@ -87,9 +87,9 @@ def _wrong(debian: Machine, fault: Fault) -> list[str]:
     named(made, "made")
     if wrong:
         return wrong
-    mend = {item["id"]: item["mend"] for item in made["faults"]}[fault.id]
-    if bool(mend["steps"]) != fault.fix:
-        return [f"the mend is {mend}"]
+    fix = {item["id"]: item["mend"] for item in made["faults"]}[fault.id]
+    if bool(fix["steps"]) != fault.fix:
+        return [f"the fix is {fix}"]
     if not fault.fix:
         return wrong
     before = int(debian.run(["git", "--git-dir", STORE, "rev-list", "--count", "main"]).stdout)
@@ -109,12 +109,12 @@ def _wrong(debian: Machine, fault: Fault) -> list[str]:
     if fault.back == "refused" or (fault.back == "either" and done.returncode == 1):
         if done.returncode != 1 or fault.id in {item["id"] for item in look()["faults"]}:
             wrong.append(
-                f"taking {first['step']} back should be refused: {done.returncode} {done.stderr[-600:]}"
+                f"the rollback of {first['step']} should be refused: {done.returncode} {done.stderr[-600:]}"
             )
     elif done.returncode != 0:
-        wrong.append(f"taking {first['step']} back: exit {done.returncode}: {done.stderr[-900:]}")
+        wrong.append(f"the rollback of {first['step']}: exit {done.returncode}: {done.stderr[-900:]}")
     else:
-        named(look(), f"after {first['step']} was taken back")
+        named(look(), f"after {first['step']} was rolled back")
     return wrong
 
 
@@ -124,7 +124,7 @@ def _sound(debian: Machine) -> list[str]:
 
 
 def _table(machine: BootMachine, faults: list[Fault]) -> None:
-    """Each fault of the list on one machine: made, named, mended, taken back, repaired by hand."""
+    """Each fault of the list on one machine: made, named, fixed, rolled back, repaired by hand."""
     debian = machine("mail")
     add_alice(debian)
     apply(debian)
@@ -147,7 +147,7 @@ def _table(machine: BootMachine, faults: list[Fault]) -> None:
 @pytest.mark.parametrize(
     "group", [pytest.param(name, marks=pytest.mark.default_on(DEFAULT_ON[name])) for name in GROUPS]
 )
-def test_every_fault_is_named_mended_and_comes_back(
+def test_every_fault_is_named_fixed_and_comes_back(
     machine: BootMachine, release: Release, group: str
 ) -> None:
     """The releases take turns, but for what differs between them."""

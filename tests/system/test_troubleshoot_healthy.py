@@ -192,10 +192,10 @@ def test_usage_and_what_it_needs(machine: BootMachine) -> None:
 
 
 def test_fix_all_takes_a_machine_that_nobody_set_up_to_a_login(machine: BootMachine) -> None:
-    """As apt leaves it: several mends in one run, in the right order, and the password nowhere."""
+    """As apt leaves it: several fixes in one run, in the right order, and the password nowhere."""
     debian = machine("mail")
     add_alice(debian)
-    for _ in range(3):  # what lies behind the first layer shows when that is mended
+    for _ in range(3):  # what lies behind the first layer shows when that is fixed
         made = troubleshoot(debian, "--fix", "all", "--yes")
         if made["exit"] == 0:
             break

@@ -1,4 +1,4 @@
-"""The parser and what stands behind it."""
+"""The parser and the functions behind it."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def history() -> History:
 
 @pytest.mark.parametrize("times", [1, 2, 3, 4, 5, 6, 300])
 def test_a_rollback_of_a_rollback_of_a_rollback(history: History, times: int) -> None:
-    """What was applied stands again after every second."""
+    """What was applied is in force again after every second."""
     last = history.applied("install")[0]
     for _ in range(times):
         last = history.add("rollback", None, last)
@@ -68,7 +68,7 @@ def test_a_rollback_of_a_rollback_of_a_rollback(history: History, times: int) ->
     assert last in commits_in_force(history.commits)
 
 
-def test_a_step_applied_again_stands_once_more_and_goes_with_all_its_commits(history: History) -> None:
+def test_a_step_applied_again_is_in_force_again_and_goes_with_all_its_commits(history: History) -> None:
     first, other, second = history.applied("saslauthd-config", "firewall", "saslauthd-config")
     target = of_step(history.commits, "saslauthd-config")
     assert target.commits == (second, first)
@@ -81,7 +81,9 @@ def test_a_step_applied_again_stands_once_more_and_goes_with_all_its_commits(his
     assert everything(history.commits).commits == (third, other)
 
 
-def test_what_was_applied_once_more_stays_when_the_rollback_before_it_is_taken_back(history: History) -> None:
+def test_what_was_applied_once_more_stays_when_the_rollback_before_it_is_rolled_back(
+    history: History,
+) -> None:
     first = history.applied("firewall")[0]
     gone = history.add("rollback", "firewall", first)
     second = history.applied("firewall")[0]
@@ -105,7 +107,7 @@ def test_install_takes_every_step_with_it(history: History) -> None:
     )
 
 
-def test_mc_includes_takes_what_needs_it_and_not_what_is_made_anew(history: History) -> None:
+def test_mc_includes_takes_what_needs_it_and_not_what_is_generated_again(history: History) -> None:
     history.applied(*ALL[1:])
     target = of_step(history.commits, "mc-includes")
     assert target.steps == ("mc-includes",)
@@ -115,7 +117,7 @@ def test_mc_includes_takes_what_needs_it_and_not_what_is_made_anew(history: Hist
 
 
 def test_only_what_was_applied_later_depends_on_it(history: History) -> None:
-    """An older commit of a step that needs it was made without it, and stands without it."""
+    """An older commit of a step that needs it was made without it, and is in force without it."""
     older = history.applied("submission-port")[0]
     includes, newer = history.applied("mc-includes", "submission-port")
     target = of_step(history.commits, "mc-includes")
@@ -158,8 +160,8 @@ def test_everything_is_newest_first_and_without_drift(history: History) -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 50)), max_size=25))
-def test_what_stands_is_what_a_count_says(moves: list[tuple[bool, int]]) -> None:
-    """A commit stands while those that take it back and stand themselves are none."""
+def test_what_is_in_force_is_what_a_count_says(moves: list[tuple[bool, int]]) -> None:
+    """A commit is in force unless one that rolls it back is in force itself."""
     history = History()
     for back, number in moves:
         force = [each for each in commits_in_force(history.commits) if each.operation != "baseline"]

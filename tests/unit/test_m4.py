@@ -76,7 +76,7 @@ def test_a_change_anywhere_is_seen(host: Counting, change: Callable[[Path], obje
     assert host.ran == ["m4", "m4"]
 
 
-def test_another_text_is_expanded_anew(host: Counting) -> None:
+def test_another_text_is_expanded_again(host: Counting) -> None:
     text = source(host)
     expand(host, write(host, text), text)
     other = text + b"x\n"

@@ -60,7 +60,7 @@ effects: st.SearchStrategy[Effect] = st.one_of(
 
 
 @given(effects)
-def test_what_was_written_down_takes_back_the_same(effect: Effect) -> None:
+def test_what_was_written_down_rolls_back_the_same(effect: Effect) -> None:
     found = recall(json.loads(json.dumps(effect.record())))
     assert found is not None
     assert found.record() == effect.record()

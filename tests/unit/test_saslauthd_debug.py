@@ -70,6 +70,6 @@ def test_passwords_are_masked_whatever_prints_them(line: str) -> None:
     assert "********" in made.text
 
 
-def test_the_password_of_our_own_login_is_masked_wherever_it_stands() -> None:
+def test_the_password_of_our_own_login_is_masked_everywhere() -> None:
     mask = Transcript(Credentials("alice", "S3cr3t-77"), None).shown
     assert "S3cr3t-77" not in debug_line("saslauthd[9] :strange S3cr3t-77 place", mask).text

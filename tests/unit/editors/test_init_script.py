@@ -26,10 +26,10 @@ NAME = "_SYSTEMCTL_SKIP_REDIRECT"
 def test_the_defect(line: str, defect: bool) -> None:
     text = HEAD + line + VARS
     assert has_defect(text) == defect
-    mended = add_slash(text)
-    assert not has_defect(mended)
-    assert (mended == text) == (not defect)
-    assert mended.replace("/etc/default/ ", "/etc/default ").replace(
+    fixed = add_slash(text)
+    assert not has_defect(fixed)
+    assert (fixed == text) == (not defect)
+    assert fixed.replace("/etc/default/ ", "/etc/default ").replace(
         "/etc/default/'", "/etc/default'"
     ).replace('/etc/default/"', '/etc/default"') == text.replace("/etc/default/ ", "/etc/default ")
 

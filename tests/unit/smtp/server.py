@@ -81,6 +81,7 @@ def serving(
             except TimeoutError:
                 continue
             connection.settimeout(10)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             script.connections += 1
             threading.Thread(target=_serve, args=(connection, script, done), daemon=True).start()
 

@@ -102,7 +102,7 @@ def test_renew_keeps_a_good_key(host: Host) -> None:
     assert "key stays" in " ".join(made.notes)
 
 
-def test_renew_makes_a_key_anew_that_cannot_serve(host: Host) -> None:
+def test_renew_replaces_a_key_that_cannot_serve(host: Host) -> None:
     host.path(f.COMMON_KEY).write_text("spoilt\n")
     made = plan(host, step := renewed(host, [NAME], DAYS, replace_authority=False))
     assert written(made)[:3] == [f.SERVER_CERT, f.COMMON_KEY, CLIENT]

@@ -350,7 +350,7 @@ def test_a_certificate_of_ones_own_needs_no_starttls_m4() -> None:
 
 @pytest.mark.parametrize("left_out", ["CACERT_PATH", "CACERT", "SERVER_CERT", "SERVER_KEY"])
 def test_half_a_certificate_wins_over_the_include(left_out: str) -> None:
-    """Without any one of the four there is no STARTTLS: starttls.m4 gives it, and stands above what is there."""
+    """Without any one of the four there is no STARTTLS: starttls.m4 gives it, and is put above what is there."""
     lines = "".join(line for line in OWN_TLS.splitlines(keepends=True) if f"`conf{left_out}'" not in line)
     made = with_own(lines)
     change = made.changes[0]
@@ -381,7 +381,7 @@ def test_mechanisms_for_a_smart_host_are_kept_and_ours_are_added() -> None:
 @pytest.mark.parametrize(
     "name", ["confAUTH_REALM", "confTO_AUTH", "confCRL", "confTLS_SRV_OPTIONS", "confDH_PARAMETERS"]
 )
-def test_any_setting_of_ones_own_stands_below_the_include(name: str) -> None:
+def test_any_setting_of_ones_own_is_below_the_include(name: str) -> None:
     line = f"define(`{name}', `mine')dnl\n"
     change = with_own(line).changes[0]
     assert isinstance(change, FileChange)
@@ -476,7 +476,7 @@ def test_debian_13_leaves_sendmail_disabled() -> None:
         ({"usr_readonly": True}, "usr"),
     ],
 )
-def test_what_stands_in_the_way_is_named(overrides: dict[str, object], check_id: str) -> None:
+def test_obstacles_are_named(overrides: dict[str, object], check_id: str) -> None:
     facts = bare("12", **overrides)
     failed = [item for item in checks(facts, HOWTO) if item.sign is Sign.FAILED]
     assert [item.id for item in failed] == [check_id]
@@ -496,7 +496,7 @@ def test_a_masked_service_is_not_to_run() -> None:
     assert plan("preflight", facts).outcome is Outcome.DONE
 
 
-def test_nothing_stands_in_the_way_of_a_bare_machine() -> None:
+def test_a_bare_machine_has_no_obstacles() -> None:
     assert plan("preflight", bare("12")).outcome is Outcome.DONE
 
 
@@ -554,13 +554,13 @@ def test_flags_that_sendmail_would_not_take_are_written_apart() -> None:
     assert added(made) == ["define(`confAUTH_OPTIONS', `A p y')dnl"]
 
 
-def test_who_may_not_ask_saslauthd_is_told_so() -> None:
+def test_users_who_may_not_ask_saslauthd_are_told_so() -> None:
     made = plan("saslauthd-start", machine("12", euid=1000))
     assert made.outcome is Outcome.LATER
     assert "root" in made.reason
 
 
-def test_who_may_not_read_is_told_so() -> None:
+def test_users_who_may_not_read_are_told_so() -> None:
     made = plan("sendmail-auth", machine("12", euid=1000, unreadable=frozenset({f.SASL_CONF})))
     assert made.outcome is Outcome.LATER
     assert "root" in made.reason

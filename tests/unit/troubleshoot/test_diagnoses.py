@@ -179,7 +179,7 @@ def test_the_outermost_layer_is_to_blame_and_the_others_are_told() -> None:
     assert failing == sorted(failing)
 
 
-def test_hands_off_is_mended_before_what_debians_scripts_must_do() -> None:
+def test_hands_off_is_fixed_before_what_debians_scripts_must_do() -> None:
     hands = {f.SENDMAIL_CONF: file('HANDS_OFF="Yes"\n'), f.SASL_CONF: None}
     found = judge(picture(facts={"files": hands})).fault("sasl-conf")
     assert found is not None
@@ -200,7 +200,7 @@ def test_ids_are_their_own_and_layers_in_order() -> None:
     assert all(item.symptom and item.probe for item in DIAGNOSES)
 
 
-def test_every_mend_is_a_step_that_exists() -> None:
+def test_every_fix_is_a_step_that_exists() -> None:
     named = set()
     for _, _, changes in CASES:
         named |= {name for item in judge(picture(**changes)).faults for name in item.finding.mend.steps}
@@ -220,7 +220,7 @@ def test_a_picture_of_nothing_at_all_can_be_judged() -> None:
 
 
 def test_a_line_of_a_file_decides_nothing() -> None:
-    """Any user of the host can have it written; it stands beside what was seen otherwise, with that word."""
+    """Any user of the host can have it written; it is shown beside what was seen otherwise, with that word."""
     forged = tuple(
         LogLine(2e9, "sm-mta", 1, text, LOG)
         for text in ("SYSERR(root): x", "rejecting connections on daemon MSP-v4: load average: 99", WEDGED)
