@@ -11,7 +11,6 @@ from wizard.troubleshoot.diagnoses import (
     firewall,
     greeting,
     listener,
-    local_submission,
     logs,
     name,
     outside_unit,
@@ -39,7 +38,6 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
     *pam_stack.DIAGNOSES,
     *account_state.DIAGNOSES,
     *delivery.DIAGNOSES,
-    *local_submission.DIAGNOSES,
     *queue_and_disk.DIAGNOSES,
     *logs.DIAGNOSES,
 )

@@ -10,7 +10,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf import Daemon
 from wizard.sendmail.local_mail import destination
 from wizard.sendmail.password_source import needs_secret
-from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
+from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnoses.starttls import included
 from wizard.troubleshoot.diagnosis import Diagnosis
@@ -42,7 +42,7 @@ def _include(picture: Picture) -> Finding | None:
     return Finding(
         "sendmail.mc does not include sasl.m4: sendmail offers no login",
         (Evidence("no include of sasl.m4", f.SENDMAIL_MC),),
-        Mend(("sendmail-auth", "mc-includes", *MADE_ANEW)),
+        Mend(("sendmail-auth", "mc-includes", *REGENERATED)),
         picture.latent,
     )
 
@@ -58,7 +58,7 @@ def _m4_gone(picture: Picture) -> Finding | None:
     return Finding(
         "sasl.m4 is missing or damaged: sendmail.mc includes it, but it gives no mechanisms",
         (Evidence("it sets no confAUTH_MECHANISMS" if there else "no such file", f.SASL_M4),),
-        Mend(("mend-sasl-m4", *MADE_ANEW)),
+        Mend(("mend-sasl-m4", *REGENERATED)),
         picture.latent,
     )
 
@@ -79,7 +79,7 @@ def _switched_off(picture: Picture) -> Finding | None:
 def _submission_mend(picture: Picture, bad: object) -> tuple[str, ...]:
     assert callable(bad)
     wrong = any(is_submission(item) and bad(item) for item in picture.from_mc)
-    return SUBMISSION if wrong or not picture.from_mc else MADE_ANEW
+    return SUBMISSION if wrong or not picture.from_mc else REGENERATED
 
 
 def _open(picture: Picture) -> Finding | None:
@@ -125,7 +125,7 @@ def _clear(picture: Picture) -> Finding | None:
             ),
             *(Evidence(f"AUTH {' '.join(item.clear)} before TLS", item.source) for item in bare),
         ),
-        Mend(MADE_ANEW if "p" in made else ("auth-options", *MADE_ANEW)),
+        Mend(REGENERATED if "p" in made else ("auth-options", *REGENERATED)),
     )
 
 
@@ -184,7 +184,9 @@ def _smtp(picture: Picture) -> Finding | None:
         "a login is also offered on port 25, where passwords are guessed all day",
         tuple(Evidence(f"AUTH {' '.join(item.offered)}", item.source) for item in there),
         Mend(
-            MADE_ANEW if made and all("A" in item.modifiers for item in made) else ("smtp-port", *MADE_ANEW)
+            REGENERATED
+            if made and all("A" in item.modifiers for item in made)
+            else ("smtp-port", *REGENERATED)
         ),
         Sign.WARNING,
     )

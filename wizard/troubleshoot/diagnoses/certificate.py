@@ -23,7 +23,7 @@ def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
     return picture.files.seen, picture.files.certificate
 
 
-def _anew(picture: Picture, seen: Certificate) -> Mend:
+def _renewal(picture: Picture, seen: Certificate) -> Mend:
     return Mend(("mend-certificate",)) if seen.self_signed and picture.files.debian else Mend(text=_INSTALL)
 
 
@@ -35,7 +35,7 @@ def _expired(picture: Picture) -> Finding | None:
     return Finding(
         f"the certificate expired on {seen.not_after:%Y-%m-%d}: mail clients refuse it",
         (Evidence(f"{seen.subject}: until {seen.not_after:%F %R} UTC", source),),
-        _anew(picture, seen),
+        _renewal(picture, seen),
     )
 
 
@@ -50,7 +50,7 @@ def _not_yet(picture: Picture) -> Finding | None:
             Evidence(f"{seen.subject}: from {seen.not_before:%F %R} UTC", source),
             Evidence(f"{now:%F %R} UTC", "the clock"),
         ),
-        _anew(picture, seen),
+        _renewal(picture, seen),
     )
 
 
@@ -62,7 +62,7 @@ def _soon(picture: Picture) -> Finding | None:
     return Finding(
         f"the certificate expires in {(seen.not_after - now).days} days",
         (Evidence(f"{seen.subject}: until {seen.not_after:%F %R} UTC", source),),
-        _anew(picture, seen),
+        _renewal(picture, seen),
         Sign.WARNING,
     )
 

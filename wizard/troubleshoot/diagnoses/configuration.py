@@ -10,7 +10,7 @@ from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import CF_ERRORS, Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
-MADE_ANEW = ("sendmailconfig", "restart")
+REGENERATED = ("sendmailconfig", "restart")
 
 
 def _missing(picture: Picture) -> Finding | None:
@@ -83,7 +83,7 @@ def _cf_broken(picture: Picture) -> Finding | None:
     elif sendmail_cf.same(made, picture.cf):
         mend = Mend(text="fix sendmail.mc first: m4 takes it, and sendmail does not take what comes of it")
     else:
-        mend = Mend(MADE_ANEW)
+        mend = Mend(REGENERATED)
     return Finding("sendmail.cf is broken: sendmail cannot start with it", tuple(evidence), mend)
 
 
@@ -99,7 +99,7 @@ def _differs(picture: Picture) -> Finding | None:
     return Finding(
         "sendmail.cf is not what sendmail.mc gives: it was edited by hand, or sendmailconfig has not run since",
         tuple(evidence),
-        Mend(MADE_ANEW),
+        Mend(REGENERATED),
         picture.latent,
         stopped,
     )

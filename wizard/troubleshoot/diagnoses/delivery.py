@@ -1,14 +1,18 @@
-"""What becomes of a message after the login: relaying, local mail, deliveries that wait (howto 5.2.4)."""
+"""What becomes of a message after the login: relaying, local mail (submit.cf; docs/debian.md trap 15), deliveries that wait
+(howto 5.2.4)."""
 
 from __future__ import annotations
 
 import re
 
+from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
-from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
+from wizard.sendmail.local_mail import destination, refused_by
+from wizard.troubleshoot.diagnoses.configuration import REGENERATED
+from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.host_state import Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _LOCAL = ("127.0.0.1", "0.0.0.0", "::", "::1")
@@ -25,7 +29,7 @@ def _trust(picture: Picture) -> Finding | None:
     return Finding(
         f"{' and '.join(sorted(offered - trusted))} is offered but not trusted: users can log in but not relay",
         (Evidence(f"TrustAuthMech: {' '.join(sorted(trusted)) or 'none'}", "sendmail.cf"),),
-        Mend(MADE_ANEW if "C{TrustAuthMech}" in made else ("mend-sasl-m4", "mc-includes", *MADE_ANEW)),
+        Mend(REGENERATED if "C{TrustAuthMech}" in made else ("mend-sasl-m4", "mc-includes", *REGENERATED)),
     )
 
 
@@ -36,7 +40,9 @@ def _local(picture: Picture) -> Finding | None:
     return Finding(
         "sendmail does not listen on 127.0.0.1 port 25: mail of programs on this host (cron) goes nowhere",
         (Evidence("no listener on 127.0.0.1 port 25", "/proc/net/tcp"),),
-        Mend(("restart",) if any(item.port == 25 for item in picture.daemons) else ("smtp-port", *MADE_ANEW)),
+        Mend(
+            ("restart",) if any(item.port == 25 for item in picture.daemons) else ("smtp-port", *REGENERATED)
+        ),
         Sign.WARNING,
     )
 
@@ -69,6 +75,27 @@ def _waiting(picture: Picture) -> Finding | None:
     )
 
 
+def _refused(picture: Picture) -> Finding | None:
+    """What the programs of this host hand in by submit.cf."""
+    try:
+        to = destination(picture.facts.text(f.SUBMIT_CF))
+    except PermissionError:
+        return None
+    daemon = refused_by(picture.facts, to, picture.daemons)
+    if daemon is None:
+        return None
+    return Finding(
+        f"submit.cf hands local mail to {to}, which demands a login: what cron and other programs send is refused (530), "
+        "and ends in dead.letter",
+        (
+            Evidence(f"local mail goes to {to}", f.SUBMIT_CF),
+            *daemon_lines([daemon]),
+            *picture.logged("530 5.7.0", "Authentication required", since=picture.began - 3600),
+        ),
+        Mend(SUBMISSION),
+    )
+
+
 _R = Layer.RELAY
 DIAGNOSES = (
     Diagnosis(
@@ -83,5 +110,13 @@ DIAGNOSES = (
     Diagnosis("local-mail", _R, "mail of cron does not arrive", "3.5", "/proc/net/tcp", _local),
     Diagnosis(
         "messages-wait", _R, "mail is taken and does not arrive", "5.2.4", "the queue's files", _waiting
+    ),
+    Diagnosis(
+        "local-submission",
+        _R,
+        "mail of cron and of programs is lost in dead.letter",
+        "3.3",
+        "submit.cf against sendmail.cf",
+        _refused,
     ),
 )

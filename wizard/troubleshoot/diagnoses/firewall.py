@@ -120,35 +120,30 @@ def _banned(picture: Picture) -> Finding | None:
     )
 
 
+_F = Layer.FIREWALL
+_OUTSIDE = "the connection times out from outside, but works on the server"
 DIAGNOSES = (
     Diagnosis(
         "firewall-closed",
-        Layer.FIREWALL,
-        "the connection times out from outside, and works on the server",
+        _F,
+        _OUTSIDE,
         "3.8",
         "nft list ruleset, followed for a new packet to each port",
         _closed,
     ),
     Diagnosis(
         "firewall-not-open",
-        Layer.FIREWALL,
-        "the connection times out from outside, and works on the server",
+        _F,
+        _OUTSIDE,
         "3.8",
         "the live rules of Shorewall, firewalld or iptables, followed for a new packet to each port",
         _not_open,
     ),
-    Diagnosis(
-        "firewall-ufw",
-        Layer.FIREWALL,
-        "the connection times out from outside, and works on the server",
-        "3.8",
-        "ufw's own rules",
-        _ufw,
-    ),
+    Diagnosis("firewall-ufw", _F, _OUTSIDE, "3.8", "ufw's own rules", _ufw),
     Diagnosis(
         "firewall-banned",
-        Layer.FIREWALL,
-        "one user cannot connect any more, others can",
+        _F,
+        "one user can no longer connect, others can",
         "3.8",
         "fail2ban's sets in the packet filter",
         _banned,

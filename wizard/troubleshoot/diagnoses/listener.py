@@ -5,13 +5,13 @@ from __future__ import annotations
 from wizard.editors.daemon_options import collisions, is_loopback
 from wizard.sendmail.cf import listeners
 from wizard.steps.restart import WEDGED
-from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
+from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
 
-SUBMISSION = ("submission-port", *MADE_ANEW)
+SUBMISSION = ("submission-port", *REGENERATED)
 
 
 def _wanted(picture: Picture) -> set[int]:
@@ -53,7 +53,7 @@ def _collide(picture: Picture) -> Finding | None:
             text="switch one of the two DAEMON_OPTIONS lines of sendmail.mc off with dnl, then `sendmailconfig`"
         )
         if again
-        else Mend(MADE_ANEW),
+        else Mend(REGENERATED),
     )
 
 
@@ -90,7 +90,7 @@ def _no_submission(picture: Picture) -> Finding | None:
     return Finding(
         "sendmail.cf has no listener for mail clients: neither port 587 nor 465",
         (Evidence(f"ports: {ports}", "sendmail.cf"),),
-        Mend(SUBMISSION if not any(map(is_submission, picture.from_mc)) else MADE_ANEW),
+        Mend(SUBMISSION if not any(map(is_submission, picture.from_mc)) else REGENERATED),
     )
 
 
@@ -120,7 +120,7 @@ def _loopback(picture: Picture) -> Finding | None:
         ),
         Mend(text=_LOOPBACK)
         if mc_too and picture.answers.listen.submission
-        else Mend(SUBMISSION if mc_too else MADE_ANEW),
+        else Mend(SUBMISSION if mc_too else REGENERATED),
     )
 
 

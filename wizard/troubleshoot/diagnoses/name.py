@@ -52,24 +52,11 @@ def _clock(picture: Picture) -> Finding | None:
     )
 
 
+_N, _PROBE = Layer.NAME, "hostname -f"
 DIAGNOSES = (
+    Diagnosis("clock-wrong", _N, "the certificate is said not to be valid yet", "", "the clock", _clock),
+    Diagnosis("hostname-unresolved", _N, "sendmail takes a minute to start", "", _PROBE, _unresolved),
     Diagnosis(
-        "clock-wrong", Layer.NAME, "the certificate is said not to be valid yet", "", "the clock", _clock
-    ),
-    Diagnosis(
-        "hostname-unresolved",
-        Layer.NAME,
-        "sendmail takes a minute to start",
-        "",
-        "hostname -f",
-        _unresolved,
-    ),
-    Diagnosis(
-        "hostname-unqualified",
-        Layer.NAME,
-        "no STARTTLS, or mail is refused elsewhere",
-        "",
-        "hostname -f",
-        _unqualified,
+        "hostname-unqualified", _N, "no STARTTLS, or mail is refused elsewhere", "", _PROBE, _unqualified
     ),
 )

@@ -6,7 +6,7 @@ from wizard.editors import EditError, sendmail_mc
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
-from wizard.troubleshoot.diagnoses.configuration import MADE_ANEW
+from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, daemon_lines
@@ -33,7 +33,7 @@ def _include(picture: Picture) -> Finding | None:
     return Finding(
         "sendmail.mc does not include starttls.m4: without it there is no encryption and no login",
         (Evidence("no ServerCertFile", "sendmail.cf"), Evidence("no include of starttls.m4", f.SENDMAIL_MC)),
-        Mend(("mc-includes", *MADE_ANEW)),
+        Mend(("mc-includes", *REGENERATED)),
     )
 
 
@@ -48,7 +48,7 @@ def _spoilt(picture: Picture) -> Finding | None:
     return Finding(
         "starttls.m4 is damaged: it is included, but gives no certificate",
         (Evidence(state, f.STARTTLS_M4),),
-        Mend(("mend-starttls-m4", *MADE_ANEW)),
+        Mend(("mend-starttls-m4", *REGENERATED)),
     )
 
 
@@ -119,7 +119,7 @@ def _switched_off(picture: Picture) -> Finding | None:
     return Finding(
         "STARTTLS is switched off (modifier S) on the port for mail clients",
         daemon_lines(off),
-        Mend(SUBMISSION if any("S" in item.modifiers for item in picture.from_mc) else MADE_ANEW),
+        Mend(SUBMISSION if any("S" in item.modifiers for item in picture.from_mc) else REGENERATED),
     )
 
 
@@ -140,7 +140,7 @@ def _not_on_connect(picture: Picture) -> Finding | None:
     return Finding(
         f"sendmail {what}, but mail clients expect the opposite",
         daemon_lines(wrong),
-        Mend(("submission-port", *MADE_ANEW))
+        Mend(("submission-port", *REGENERATED))
         if first.port == 587
         else Mend(text="give that DAEMON_OPTIONS line M=Eas"),
     )
