@@ -338,9 +338,11 @@ class Wire(smtplib.SMTP):
         self.reply = Reply(codes.pop(), visible(" / ".join(shown), SHOWN_CHARACTERS))
         return self.reply.code, b"\n".join(texts)
 
-    def finish(self) -> None:
-        """QUIT where the connection is still open, then close it."""
+    def finish(self, *, failed: bool = False) -> None:
+        """QUIT where the connection is still open, then close it; after a failure QUIT waits for nobody."""
         self._patience = min(self._patience, 5.0)
+        if failed:
+            self._before = lambda _: True
         try:
             with suppress(Stopped):
                 if self.sock is not None and self.reply.code != 421:

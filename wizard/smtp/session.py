@@ -107,7 +107,7 @@ class SubmissionSession:
     ) -> None:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             self.wire.close()
-        self.wire.finish()
+        self.wire.finish(failed=error is not None)
         if isinstance(error, WireError):
             raise failure(self.layer, str(error)) from None
 

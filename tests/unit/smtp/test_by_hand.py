@@ -64,10 +64,12 @@ def test_without_tls_where_it_is_offered() -> None:
 
 
 def test_a_refused_login_ends_with_quit(bare_certificate: Path) -> None:
-    result, lines, shown = held(Script(bare_certificate, login=(USER, "another")), send_to="bob@x.test")
+    script = Script(bare_certificate, login=(USER, "another"))
+    result, lines, shown = held(script, send_to="bob@x.test")
     assert not result.accepted
     assert "AUTH LOGIN got 535" in result.problem
-    assert shown[-1] == "QUIT"
+    assert shown[-1] == "********", "nothing is waited for before the reason is shown"
+    assert script.said[-1] == "QUIT"
     assert not any(item.text.startswith("MAIL") for item in lines)
 
 

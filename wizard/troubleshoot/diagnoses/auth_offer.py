@@ -116,7 +116,9 @@ def _clear(picture: Picture) -> Finding | None:
         return None
     if not bare and not picture.submissions:
         return None
-    made = sendmail_cf.auth_flags(sendmail_cf.option(picture.facts.cf_from_mc or "", "AuthOptions") or "")
+    generated = sendmail_cf.auth_flags(
+        sendmail_cf.option(picture.facts.cf_from_mc or "", "AuthOptions") or ""
+    )
     return Finding(
         "LOGIN and PLAIN are accepted before STARTTLS: passwords cross the network in clear text",
         (
@@ -125,7 +127,7 @@ def _clear(picture: Picture) -> Finding | None:
             ),
             *(Evidence(f"AUTH {' '.join(item.clear)} before TLS", item.source) for item in bare),
         ),
-        Mend(REGENERATED if "p" in made else ("auth-options", *REGENERATED)),
+        Mend(REGENERATED if "p" in generated else ("auth-options", *REGENERATED)),
     )
 
 
@@ -153,13 +155,13 @@ def _list(picture: Picture) -> Finding | None:
             (Evidence(f"AuthMechanisms={' '.join(sorted(known)) or '(nothing)'}", "sendmail.cf"),),
             Mend(text="put LOGIN PLAIN into confAUTH_MECHANISMS of sendmail.mc, then `sendmailconfig`"),
         )
-    what = (
+    problem = (
         f"offers {' '.join(sorted(extra))}, which saslauthd cannot serve"
         if extra
         else "lacks LOGIN and PLAIN"
     )
     return Finding(
-        f"mech_list of Sendmail.conf {what}: clients that prefer these are refused",
+        f"mech_list of Sendmail.conf {problem}: clients that prefer these are refused",
         (
             Evidence(f"mech_list: {listed or '(nothing)'}", f.SASL_CONF),
             *(Evidence(f"AUTH {' '.join(item.offered)}", item.source) for item in picture.submissions),
@@ -179,13 +181,13 @@ def _smtp(picture: Picture) -> Finding | None:
     there = [item for item in picture.conversations if item.daemon.port == 25 and item.offered]
     if not there:
         return None
-    made = [item for item in picture.from_mc if item.port == 25]
+    generated = [item for item in picture.from_mc if item.port == 25]
     return Finding(
         "a login is also offered on port 25, where passwords are guessed all day",
         tuple(Evidence(f"AUTH {' '.join(item.offered)}", item.source) for item in there),
         Mend(
             REGENERATED
-            if made and all("A" in item.modifiers for item in made)
+            if generated and all("A" in item.modifiers for item in generated)
             else ("smtp-port", *REGENERATED)
         ),
         Sign.WARNING,

@@ -51,10 +51,10 @@ def _mc_broken(picture: Picture) -> Finding | None:
 
 
 def _typo(picture: Picture) -> Finding | None:
-    found = sendmail_cf.unexpanded(picture.facts.cf_from_mc or "")
-    if not found:
+    typos = sendmail_cf.unexpanded(picture.facts.cf_from_mc or "")
+    if not typos:
         return None
-    line, text = found[0]
+    line, text = typos[0]
     return Finding(
         "sendmail.mc has a macro that m4 does not know, and so copies unchanged into sendmail.cf",
         (Evidence(text, f"line {line} of what m4 makes"),),
@@ -77,22 +77,22 @@ def _cf_broken(picture: Picture) -> Finding | None:
     if not evidence:
         return None
     evidence += [Evidence(line, CF_ERRORS) for line in errors.splitlines()[:2]]
-    made = picture.facts.cf_from_mc
-    if made is None:
+    generated = picture.facts.cf_from_mc
+    if generated is None:
         mend = Mend(text="fix sendmail.mc first: m4 does not accept it")
-    elif sendmail_cf.same(made, picture.cf):
-        mend = Mend(text="fix sendmail.mc first: m4 takes it, and sendmail does not take what comes of it")
+    elif sendmail_cf.same(generated, picture.cf):
+        mend = Mend(text="fix sendmail.mc first: m4 accepts it, but sendmail rejects the result")
     else:
         mend = Mend(REGENERATED)
     return Finding("sendmail.cf is broken: sendmail cannot start with it", tuple(evidence), mend)
 
 
 def _differs(picture: Picture) -> Finding | None:
-    made = picture.facts.cf_from_mc
-    if made is None or not picture.cf or sendmail_cf.same(made, picture.cf):
+    generated = picture.facts.cf_from_mc
+    if generated is None or not picture.cf or sendmail_cf.same(generated, picture.cf):
         return None
-    lost = sendmail_cf.only_in(picture.cf, made)
-    new = sendmail_cf.only_in(made, picture.cf)
+    lost = sendmail_cf.only_in(picture.cf, generated)
+    new = sendmail_cf.only_in(generated, picture.cf)
     evidence = [Evidence(line, "sendmail.cf, not from sendmail.mc") for line in lost[:2]]
     evidence += [Evidence(line, "sendmail.mc gives it, sendmail.cf lacks it") for line in new[:2]]
     stopped = next((item.stopped for item in picture.broken), None)

@@ -25,11 +25,13 @@ def _trust(picture: Picture) -> Finding | None:
     offered = {name for item in picture.submissions for name in item.offered if name in ("LOGIN", "PLAIN")}
     if not offered - trusted or not picture.cf:
         return None
-    made = picture.facts.cf_from_mc or ""
+    generated = picture.facts.cf_from_mc or ""
     return Finding(
         f"{' and '.join(sorted(offered - trusted))} is offered but not trusted: users can log in but not relay",
         (Evidence(f"TrustAuthMech: {' '.join(sorted(trusted)) or 'none'}", "sendmail.cf"),),
-        Mend(REGENERATED if "C{TrustAuthMech}" in made else ("mend-sasl-m4", "mc-includes", *REGENERATED)),
+        Mend(
+            REGENERATED if "C{TrustAuthMech}" in generated else ("mend-sasl-m4", "mc-includes", *REGENERATED)
+        ),
     )
 
 

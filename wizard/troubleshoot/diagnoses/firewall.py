@@ -30,8 +30,8 @@ def _ports(picture: Picture) -> list[int]:
 
 def _closed(picture: Picture) -> Finding | None:
     rules = picture.ruleset or Ruleset()
-    found = [(port, *rules.verdict(port)) for port in _ports(picture)]
-    closed = [(port, why) for port, verdict, why in found if verdict == "closed"]
+    verdicts = [(port, *rules.verdict(port)) for port in _ports(picture)]
+    closed = [(port, why) for port, verdict, why in verdicts if verdict == "closed"]
     if not closed:
         return None
     port = closed[0][0]
@@ -51,20 +51,20 @@ def _not_open(picture: Picture) -> Finding | None:
         return None
     kind = FIREWALLS[active[0].name]
     try:
-        found = kind.closed(picture.facts, Wanted(tuple(_ports(picture)), picture.answers.firewall.zone))
+        blocked = kind.closed(picture.facts, Wanted(tuple(_ports(picture)), picture.answers.firewall.zone))
     except CannotOpenError:
         return None
-    closed = [port for family, port in found if family == 4]
+    closed = [port for family, port in blocked if family == 4]
     if not closed or _closed(picture) is not None:
         return None
-    said = "\n".join(picture.facts.rules.values())
-    limited = all(re.search(rf"\b{port}\b", said) for port in closed)
+    rules = "\n".join(picture.facts.rules.values())
+    limited = all(re.search(rf"\b{port}\b", rules) for port in closed)
     ports = ", ".join(map(str, closed))
     return Finding(
         f"{kind.name} {'restricts' if limited else 'blocks'} port {ports}",
         tuple(
             Evidence(f"IPv{family}, port {port}: blocked", f"live rules of {kind.name}")
-            for family, port in found
+            for family, port in blocked
         ),
         Mend(
             text=f"open it: `msa-wizard apply firewall`; by hand: {_OPEN[kind.name].format(port=closed[0])}"
@@ -95,17 +95,17 @@ def _ufw(picture: Picture) -> Finding | None:
 
 def ufw_allows(text: str) -> list[tuple[int, int]]:
     """The ranges of TCP ports that a user.rules of ufw lets in, from wherever."""
-    found = []
+    ranges = []
     for words in (line.split() for line in text.splitlines() if line.startswith("### tuple ###")):
         if len(words) < 6 or not words[3].startswith(("allow", "limit")) or words[4] not in ("tcp", "any"):
             continue
         for item in words[5].split(","):
             low, _, high = item.partition(":")
             if item == "any":
-                found.append((1, 65535))
+                ranges.append((1, 65535))
             elif low.isdigit():
-                found.append((int(low), int(high) if high.isdigit() else int(low)))
-    return found
+                ranges.append((int(low), int(high) if high.isdigit() else int(low)))
+    return ranges
 
 
 def _banned(picture: Picture) -> Finding | None:

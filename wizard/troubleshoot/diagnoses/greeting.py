@@ -68,14 +68,14 @@ def _lines(text: str, pattern: re.Pattern[str]) -> list[str]:
 
 def access_refusals(text: str) -> list[str]:
     """The lines of an access map that turn loopback, where we ask, and local mail comes from, away."""
-    found = []
+    refusals = []
     for line in text.splitlines():
         key, _, value = line.strip().partition("\t") if "\t" in line else line.strip().partition(" ")
         bare = key.removeprefix("Connect:").removeprefix("connect:")
         mine = bare in ("127", "127.0", "127.0.0", "127.0.0.1", "localhost", "IPv6:::1", "")
         if line.strip() and not line.startswith("#") and mine and value.strip().upper().startswith(_REFUSALS):
-            found.append(line.strip())
-    return found
+            refusals.append(line.strip())
+    return refusals
 
 
 def _access(picture: Picture) -> Finding | None:

@@ -40,15 +40,15 @@ def _taken(picture: Picture) -> Finding | None:
 
 
 def _collide(picture: Picture) -> Finding | None:
-    found = collisions(listeners(picture.cf))
-    if not found:
+    pairs = collisions(listeners(picture.cf))
+    if not pairs:
         return None
     process = picture.facts.process(DAEMON)
     logged = picture.logged(WEDGED, since=process.started if process else 0.0)
     again = collisions(listeners(picture.facts.cf_from_mc or ""))
     return Finding(
         "two lines of sendmail.cf want the same port: sendmail exits, closing every port, 45 s after its start",
-        (*(Evidence(line, "sendmail.cf") for line in found), *logged),
+        (*(Evidence(line, "sendmail.cf") for line in pairs), *logged),
         Mend(
             text="switch one of the two DAEMON_OPTIONS lines of sendmail.mc off with dnl, then `sendmailconfig`"
         )
@@ -110,8 +110,8 @@ def _loopback(picture: Picture) -> Finding | None:
     wanted = [item for item in picture.daemons if item.port in (587, 465)]
     if not wanted or not all(is_loopback(item.address) for item in wanted):
         return None
-    made = [item for item in picture.from_mc if item.port in (587, 465)]
-    mc_too = not made or all(is_loopback(item.address) for item in made)
+    generated = [item for item in picture.from_mc if item.port in (587, 465)]
+    mc_too = not generated or all(is_loopback(item.address) for item in generated)
     return Finding(
         "the port for mail clients is open only to this host itself, as Debian ships it",
         tuple(

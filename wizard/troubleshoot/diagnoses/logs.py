@@ -24,10 +24,12 @@ def _none(picture: Picture) -> Finding | None:
 def _complaints(picture: Picture) -> Finding | None:
     process = picture.facts.process(DAEMON)
     since = process.started if process else picture.began - 600
-    found = picture.logged(*_WORDS, since=max(since, picture.began - 3600), limit=4, proved=True)
-    if not found:
+    complaints = picture.logged(*_WORDS, since=max(since, picture.began - 3600), limit=4, proved=True)
+    if not complaints:
         return None
-    return Finding("the mail log complains", found, Mend(text="see `journalctl -t sm-mta`"), Sign.WARNING)
+    return Finding(
+        "the mail log complains", complaints, Mend(text="see `journalctl -t sm-mta`"), Sign.WARNING
+    )
 
 
 DIAGNOSES = (

@@ -37,9 +37,9 @@ def certified_name(picture: Picture) -> str:
     """The qualified name that the certificate was made for, where its first label is this host's."""
     seen = picture.files.seen
     words = seen.subject if seen else ""
-    found = [item.partition(": ")[2] for item in words.split(", ") if item.startswith("Common Name: ")]
+    names = [item.partition(": ")[2] for item in words.split(", ") if item.startswith("Common Name: ")]
     host = picture.facts.hostname.partition(".")[0]
-    return found[0] if found and found[0].startswith(f"{host}.") else ""
+    return names[0] if names and names[0].startswith(f"{host}.") else ""
 
 
 def _clock(picture: Picture) -> Finding | None:

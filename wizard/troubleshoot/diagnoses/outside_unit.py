@@ -9,14 +9,14 @@ from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 
 def _outside(picture: Picture, name: str, step: str) -> Finding | None:
-    found = strays(picture.facts, name)
-    if not found:
+    processes = strays(picture.facts, name)
+    if not processes:
         return None
     return Finding(
         stray_sentence(picture.facts, name),
         (
             Evidence(f"{name}.service is {picture.facts.services[name].active}", "systemctl"),
-            *(Evidence(f"pid {item.pid} is in {item.unit or 'no unit'}", "/proc") for item in found[:1]),
+            *(Evidence(f"pid {item.pid} is in {item.unit or 'no unit'}", "/proc") for item in processes[:1]),
         ),
         Mend((step,)),
         picture.latent,

@@ -74,8 +74,8 @@ def _refuses(picture: Picture) -> Finding | None:
 def _unknown(picture: Picture) -> Finding | None:
     """The password is right, the account good, saslauthd answers, and says no."""
     owner = picture.account
-    said = picture.socket_login or ""
-    if not _asked(picture) or owner is None or owner.right is not True or not said.startswith("NO"):
+    answer = picture.socket_login or ""
+    if not _asked(picture) or owner is None or owner.right is not True or not answer.startswith("NO"):
         return None
     kept = owner.shadow
     if kept is None or kept.locked or kept.expired(owner.today) or kept.password_expired(owner.today):
@@ -83,7 +83,7 @@ def _unknown(picture: Picture) -> Finding | None:
     return Finding(
         "the password is right, but PAM refuses it; none of the known causes was found",
         (
-            Evidence(said, f.MUX),
+            Evidence(answer, f.MUX),
             Evidence(owner.line, "/etc/shadow"),
             *(Evidence(item.text, item.source) for item in picture.pam.lines[:4]),
             *picture.logged("pam", "PAM", since=picture.began),

@@ -97,14 +97,14 @@ def _not_run(picture: Picture) -> Finding | None:
     if not argv or runs:
         return None
     try:
-        told = shell_defaults.value(picture.facts.text(f.SENDMAIL_CONF) or "", "QUEUE_INTERVAL")
+        interval = shell_defaults.value(picture.facts.text(f.SENDMAIL_CONF) or "", "QUEUE_INTERVAL")
     except (EditError, PermissionError):
-        told = None
+        interval = None
     return Finding(
         "nothing runs the queue: a message that cannot be delivered at once stays forever",
         (
             Evidence(" ".join(argv), PID_FILE),
-            Evidence(f"QUEUE_INTERVAL={told or '(nothing)'}", f.SENDMAIL_CONF),
+            Evidence(f"QUEUE_INTERVAL={interval or '(nothing)'}", f.SENDMAIL_CONF),
         ),
         Mend(("mend-queue-run",)),
     )

@@ -86,13 +86,13 @@ def _elsewhere(picture: Picture) -> Finding | None:
     if not _wanted(picture):
         return None
     runs, words = _argument(picture, "-m"), default(picture, "OPTIONS").split()
-    told = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    configured = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
     bad_now = bool(runs) and runs.rstrip("/") not in PLACES
-    bad_next = bool(told) and told.rstrip("/") not in PLACES
+    bad_next = bool(configured) and configured.rstrip("/") not in PLACES
     if not bad_now and not bad_next:
         return None
     return Finding(
-        f"saslauthd has its socket in {runs or told}, but sendmail asks at {PLACES[0]}",
+        f"saslauthd has its socket in {runs or configured}, but sendmail asks at {PLACES[0]}",
         (
             Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
             *((Evidence(f"-m {runs}", "the running saslauthd"),) if runs else ()),
@@ -142,20 +142,20 @@ def _socket_gone(picture: Picture) -> Finding | None:
 def _mechanism(picture: Picture) -> Finding | None:
     if not _wanted(picture):
         return None
-    runs, told = _argument(picture, "-a"), default(picture, "MECHANISMS")
+    runs, configured = _argument(picture, "-a"), default(picture, "MECHANISMS")
     wanted = picture.source.asks
-    if runs and told and runs != told.split()[0]:
+    if runs and configured and runs != configured.split()[0]:
         return Finding(
-            f"saslauthd runs with -a {runs}, but its configuration says {told}: it was not restarted after the change",
+            f"saslauthd runs with -a {runs}, but its configuration says {configured}: it was not restarted after the change",
             (
                 Evidence(f"-a {runs}", "the running saslauthd"),
-                Evidence(f'MECHANISMS="{told}"', f.SASLAUTHD_DEFAULT),
+                Evidence(f'MECHANISMS="{configured}"', f.SASLAUTHD_DEFAULT),
             ),
             Mend(("mend-saslauthd-restart",))
             if configured_mechanism(picture.facts) == wanted
             else Mend(RESTART),
         )
-    now = runs or told
+    now = runs or configured
     if now and now == wanted and _knows_nobody(picture, now):
         return _nobody(picture, now)
     if not now or now == wanted or (now in USERS_OF_THIS_HOST and wanted in USERS_OF_THIS_HOST):
@@ -164,7 +164,7 @@ def _mechanism(picture: Picture) -> Finding | None:
     return Finding(
         f"saslauthd asks {now}, not the users of this host",
         (
-            Evidence(f'MECHANISMS="{told}"', f.SASLAUTHD_DEFAULT),
+            Evidence(f'MECHANISMS="{configured}"', f.SASLAUTHD_DEFAULT),
             *((Evidence(picture.socket_login, f.MUX),) if picture.socket_login else ()),
         ),
         Mend(RESTART),
@@ -241,9 +241,9 @@ def _cache(picture: Picture) -> Finding | None:
     if owner is None or owner.shadow is None or not accepted or not _wanted(picture):
         return None
     if owner.right is False:
-        what = "this is not the password"
+        evidence = "this is not the password"
     elif owner.shadow.expired(owner.today) or owner.shadow.password_expired(owner.today):
-        what = owner.line
+        evidence = owner.line
     else:
         return None
     return Finding(
@@ -251,7 +251,7 @@ def _cache(picture: Picture) -> Finding | None:
         (
             Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
             Evidence(picture.socket_login or "accepted", f.MUX),
-            Evidence(what, "/etc/shadow"),
+            Evidence(evidence, "/etc/shadow"),
         ),
         Mend(("mend-saslauthd-cache",)),
     )

@@ -40,8 +40,8 @@ def _include(picture: Picture) -> Finding | None:
 def _spoilt(picture: Picture) -> Finding | None:
     if included(picture, f.STARTTLS_M4) is not True or (picture.files.certificate and picture.files.key):
         return None
-    made = picture.facts.cf_from_mc or ""
-    if sendmail_cf.option(made, "ServerCertFile"):
+    generated = picture.facts.cf_from_mc or ""
+    if sendmail_cf.option(generated, "ServerCertFile"):
         return None
     text = picture.facts.files.get(f.STARTTLS_M4)
     state = "no such file" if text is None else "it does not set confSERVER_CERT"
@@ -132,13 +132,13 @@ def _not_on_connect(picture: Picture) -> Finding | None:
     if not wrong:
         return None
     first = wrong[0]
-    what = (
+    behaviour = (
         "speaks plain SMTP on port 465 (no modifier s)"
         if first.port == 465
         else "wants TLS on connect on port 587 (modifier s)"
     )
     return Finding(
-        f"sendmail {what}, but mail clients expect the opposite",
+        f"sendmail {behaviour}, but mail clients expect the opposite",
         daemon_lines(wrong),
         Mend(("submission-port", *REGENERATED))
         if first.port == 587
