@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.maillog.outside_login import OutsideLogin, peer, verdict
+from wizard.maillog.outside_login import OutsideLogin, verdict
 from wizard.maillog.read import LOG, UNPROVED, LogLine
 from wizard.model.plan import Sign
 
@@ -35,7 +35,7 @@ def line(text: str, name: str = "sm-mta") -> LogLine:
     ],
 )  # fmt: skip
 def test_the_address_of_the_client(text: str, address: str | None) -> None:
-    assert peer(line(text)) == address
+    assert line(text).peer == address
 
 
 def test_loopback_and_own_addresses_are_no_proof() -> None:
@@ -70,7 +70,7 @@ def test_a_login_from_outside_is_the_proof(address: str, private: bool) -> None:
 
 
 def test_saslauthd_is_not_asked_where_somebody_came_from() -> None:
-    assert peer(line("AUTH=server, relay=[203.0.113.9], authid=a", "saslauthd")) is None
+    assert line("AUTH=server, relay=[203.0.113.9], authid=a", "saslauthd").peer is None
 
 
 @pytest.mark.parametrize(

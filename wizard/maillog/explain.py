@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from wizard.maillog.read import QUEUE_ID
+
 _SENDMAIL = (
     (
         r"STARTTLS=server, error:.*(bad certificate|unknown ca|certificate unknown)",
@@ -82,8 +84,6 @@ _TABLES = {
     "sendmail": [(re.compile(pattern), words) for pattern, words in _SENDMAIL],
     "saslauthd": [(re.compile(pattern), words) for pattern, words in _SASLAUTHD],
 }
-QUEUE_ID = re.compile(r"^([0-9A-Za-z]{8}\d{6,10}|[0-9A-Za-z]{14,20}): ")
-"""At the start of what sendmail logs of one message (op.me, section 2.1.1)."""
 
 
 def word(name: str, text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,26 +24,7 @@ if TYPE_CHECKING:
 
 WITHIN = 300.0
 """Seconds that are waited, unless the admin says otherwise."""
-
-
 _POLL = 0.1
-
-
-# The client itself fills sender, message id and recipients, so an address counts only where sendmail puts its own.
-_HOST = r"(?:[^\s,\[\]]+ )?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\](?: \(may be forged\))?"
-
-
-_PEERS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"(?:STARTTLS|AUTH)=server, (?:error: .*, )?relay={_HOST}(?:,|$)",
-        rf"[0-9A-Za-z]+: {_HOST} did not issue MAIL",
-        rf"[0-9A-Za-z]+: from=.*, relay={_HOST}$",
-    )
-)
-
-
-_LOGIN = re.compile(r"^AUTH=server, relay=.*authid=([^,]*), mech=")
 
 
 @dataclass
@@ -64,7 +44,7 @@ class OutsideLogin:
 
     def takes(self, line: LogLine) -> bool:
         """Whether the line is of a connection from outside."""
-        address = peer(line)
+        address = line.peer
         if address is None:
             return False
         if address in self.own or ipaddress.ip_address(address).is_loopback:
@@ -72,23 +52,9 @@ class OutsideLogin:
             return False
         self.file = line.file
         self.came.setdefault(address, []).append(line)
-        match = _LOGIN.match(line.text)
-        if match and self.logged_in is None:
-            self.logged_in = address, match[1]
+        if self.logged_in is None and line.authid is not None:
+            self.logged_in = address, line.authid
         return True
-
-
-def peer(line: LogLine) -> str | None:
-    """The address of the client that a line of sendmail speaks of, None where it speaks of none."""
-    if line.name != "sm-mta":
-        return None
-    match = next(filter(None, (pattern.match(line.text) for pattern in _PEERS)), None)
-    try:
-        address = ipaddress.ip_address(match[1]) if match else None
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address) if address else None
 
 
 def commands(host: Host) -> str:

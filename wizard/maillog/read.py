@@ -16,6 +16,7 @@ A file holds none of this: any user can have a line written into it, so a line t
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -24,7 +25,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from wizard.errors import HostError
-from wizard.maillog.explain import QUEUE_ID
 from wizard.system.host import Host
 
 LOG = "/var/log/mail.log"
@@ -43,6 +43,16 @@ _PROGRAMS = {
 _CLIENTS_WORDS = re.compile(r"(?:from|to|msgid|ruleset|arg1)=|<|\S+: (?:DSN|return to sender)|clone")
 _NUMBER = re.compile(r"[0-9]{1,19}")
 _FILE = re.compile(r"(\S+ +\d+ [\d:]+|\d{4}-\d\d-\d\dT\S+) \S+ ([^\s:\[]+)(?:\[(\d+)\])?: ?(.*)")
+QUEUE_ID = re.compile(r"^([0-9A-Za-z]{8}\d{6,10}|[0-9A-Za-z]{14,20}): ")
+"""At the start of what sendmail logs of one message (op.me, section 2.1.1)."""
+# The client itself fills sender, message id and recipients, so an address counts only where sendmail puts its own.
+_HOST = r"(?:[^\s,\[\]]+ )?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\](?: \(may be forged\))?"
+_PEER = re.compile(
+    rf"(?:STARTTLS|AUTH)=server, (?:error: .*, )?relay={_HOST}(?:,|$)"
+    rf"|[0-9A-Za-z]+: {_HOST} did not issue MAIL"
+    rf"|[0-9A-Za-z]+: from=.*, relay={_HOST}$"
+)
+_LOGIN = re.compile(r"AUTH=server, relay=.*authid=([^,]*), mech=")
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,23 @@ class LogLine:
     def own_words(self) -> bool:
         """Whether nobody but the daemon itself chose the words: senders, recipients and message ids are the client's."""
         return not _CLIENTS_WORDS.match(QUEUE_ID.sub("", self.text).removeprefix("NOQUEUE: "))
+
+    @property
+    def peer(self) -> str | None:
+        """The address of the client that a line of sendmail speaks of, None where it speaks of none."""
+        match = _PEER.match(self.text) if self.name == "sm-mta" else None
+        try:
+            address = ipaddress.ip_address(next(filter(None, match.groups()))) if match else None
+        except ValueError:
+            return None
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return str(mapped or address) if address else None
+
+    @property
+    def authid(self) -> str | None:
+        """Who logged in, None where the line does not say that somebody did."""
+        match = _LOGIN.match(self.text)
+        return match[1] if match else None
 
     @property
     def source(self) -> str:
