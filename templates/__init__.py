@@ -9,16 +9,20 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+_ESCAPED = ("html.j2", "xml.j2")
+"""Endings of the templates in which every value is escaped; the others are plain text."""
+
+
 @cache
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
     return Environment(
         loader=PackageLoader("templates", "."),
         undefined=StrictUndefined,
         trim_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # nothing here is HTML
+        autoescape=select_autoescape(_ESCAPED, default=False),
     )
 
 
@@ -27,3 +31,17 @@ def render(template: str, **values: object) -> str:
 
     Raises jinja2.UndefinedError when the template asks for a value that was not given."""
     return _environment().get_template(template).render(values)
+
+
+def html_page(markdown: str) -> str:
+    """A report in Markdown, which begins with its title, as a page of HTML.
+
+    Reports hold text from outside: HTML, links, images and entities in it are shown as they are written."""
+    from markdown_it import MarkdownIt
+
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable(_NOT_READ)
+    title = markdown.partition("\n")[0].removeprefix("# ")
+    return render("page.html.j2", title=title, body=reader.render(markdown))
+
+
+_NOT_READ = ["html_block", "html_inline", "link", "image", "autolink", "reference", "entity", "escape"]

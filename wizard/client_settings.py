@@ -74,7 +74,8 @@ class ClientSettings:
             return self._mobileconfig()
         if form == "autoconfig":
             self._needs_imap("Thunderbird's autoconfig")
-        return render(f"client_{form}.j2", settings=self)
+        kind = ".xml" if form == "autoconfig" else ""
+        return render(f"client_{form}{kind}.j2", settings=self)
 
     def _mobileconfig(self) -> str:
         self._needs_imap("Apple's profile")

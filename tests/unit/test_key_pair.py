@@ -27,27 +27,25 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 def signs(chain: str, key: str, name: str = NAME, root: str = "") -> dict[str, Sign]:
-    seen = judged(
-        HOST, chain.encode(), key.encode(), name, str, certificates(root.encode())[0] if root else None
-    )
+    seen = judged(chain.encode(), key.encode(), name, str, certificates(root.encode())[0] if root else None)
     days = (seen.certificate.not_after - datetime.now(UTC)).days
     return {check.id: check.sign for check in judgement(seen, name, days)}
 
 
 def test_the_key_of_another_does_not_fit(authority: Authority) -> None:
     leaf, other, rsa = authority.leaf(), authority.leaf(), authority.leaf(rsa=True)
-    assert fits(HOST, leaf.certificate.encode(), leaf.key.encode()) is None
+    assert fits(leaf.certificate.encode(), leaf.key.encode()) is None
     for key in (other.key, rsa.key):
-        why = fits(HOST, leaf.certificate.encode(), key.encode())
+        why = fits(leaf.certificate.encode(), key.encode())
         assert why == "the key is not the key of this certificate"
-    locked = fits(HOST, leaf.certificate.encode(), authority.encrypted(leaf.key).encode())
+    locked = fits(leaf.certificate.encode(), authority.encrypted(leaf.key).encode())
     assert locked is not None
     assert "encrypted" in locked
     garbage = fits(
-        HOST, leaf.certificate.encode(), b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
+        leaf.certificate.encode(), b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
     )
     assert garbage == "OpenSSL does not take this certificate and key"
-    assert fits(HOST, b"nothing", leaf.key.encode()) is not None
+    assert fits(b"nothing", leaf.key.encode()) is not None
 
 
 def test_what_a_client_thinks(authority: Authority) -> None:
@@ -70,7 +68,7 @@ def test_a_self_signed_one_has_the_names_and_is_a_warning() -> None:
     key = new_key(HOST)
     long = "a" * 40 + ".b" * 40 + ".example.test"
     made = self_signed(HOST, key, [NAME, long], DAYS)
-    seen = judged(HOST, made, key, NAME, str)
+    seen = judged(made, key, NAME, str)
     assert seen.certificate.names == (NAME, long)
     assert seen.certificate.self_signed
     assert (seen.certificate.not_after - seen.certificate.not_before).days == DAYS
@@ -92,7 +90,7 @@ def test_openssl_is_told_of_a_bad_key_in_words_without_it() -> None:
 def test_a_short_key_is_said_to_be_short(authority: Authority) -> None:
     key = HOST.run(["openssl", "genrsa", "1024"]).stdout.encode()
     with pytest.raises(PemError, match=r"too short|does not take"):
-        judged(HOST, self_signed(HOST, key, [NAME], 1), key, NAME, str)
+        judged(self_signed(HOST, key, [NAME], 1), key, NAME, str)
 
 
 def test_a_file_in_memory_is_gone_afterwards() -> None:

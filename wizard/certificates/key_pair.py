@@ -32,10 +32,10 @@ class Judged:
     says: str = ""
 
 
-def server_context(host: Host, chain: bytes, key: bytes) -> ssl.SSLContext:
+def server_context(chain: bytes, key: bytes) -> ssl.SSLContext:
     """A server's TLS with this certificate chain and key (PEM). Raises PemError when they cannot be used together."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with host.in_memory(chain) as chain_path, host.in_memory(key) as key_path:
+    with Host.in_memory(chain) as chain_path, Host.in_memory(key) as key_path:
         try:
             context.load_cert_chain(chain_path, key_path, password=_asked)
         except ssl.SSLError as error:
@@ -45,7 +45,6 @@ def server_context(host: Host, chain: bytes, key: bytes) -> ssl.SSLContext:
 
 
 def judged(
-    host: Host,
     chain: bytes,
     key: bytes,
     name: str,
@@ -55,7 +54,7 @@ def judged(
     """What a client that knows the server as `name` thinks of it; with `root` (DER), one that trusts that one too.
 
     Raises PemError."""
-    server_side = server_context(host, chain, key)
+    server_side = server_context(chain, key)
     context = client_context(verify=True)
     if root is not None:
         context.load_verify_locations(cadata=root)
@@ -69,11 +68,13 @@ def judged(
     except ssl.SSLError as error:
         raise PemError(f"a TLS handshake with it fails ({error.reason or 'broken off'})") from None
     try:
-        made = read(certificates(chain), name, refusal, refusal is None, shown)
+        certificate = read(certificates(chain), name, refusal, refusal is None, shown)
     except ValueError as error:
         raise PemError("cannot be read") from error
     return Judged(
-        made, refusal.verify_code if refusal else None, shown(refusal.verify_message) if refusal else ""
+        certificate,
+        refusal.verify_code if refusal else None,
+        shown(refusal.verify_message) if refusal else "",
     )
 
 
@@ -93,10 +94,10 @@ def _shake(client_side: ssl.SSLContext, server_side: ssl.SSLContext, name: str) 
     raise ssl.SSLError("the handshake does not end")
 
 
-def fits(host: Host, chain: bytes, key: bytes) -> str | None:
-    """Why the key does not go with the first of the certificates (PEM), None when it does."""
+def fits(chain: bytes, key: bytes) -> str | None:
+    """Why OpenSSL does not use the key with the first of the certificates (PEM), None when it does."""
     try:
-        server_context(host, as_pem(certificates(chain)), key)
+        server_context(as_pem(certificates(chain)), key)
     except PemError as error:
         return str(error)
     return None

@@ -93,6 +93,12 @@ def chain_error(ders: Sequence[bytes]) -> str | None:
     return None
 
 
+def common_name(content: bytes) -> str:
+    """That of the first certificate, empty where it has none. Raises PemError."""
+    (leaf,) = _parsed(certificates(content)[:1])
+    return str(leaf.subject.native.get("common_name", ""))
+
+
 def self_issued(der: bytes) -> bool:
     """Whether it is a root: issued by itself."""
     (one,) = _parsed([der])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
 
 from snapshots.live.entry import Entry, Kind
+from wizard.certificates.key_pair import fits
 from wizard.certificates.peer_certificate import Certificate, read
+from wizard.certificates.pem import certificates
 from wizard.console import clean
 from wizard.errors import HostError
 from wizard.model import facts as f
@@ -37,21 +38,10 @@ def look(host: Host, cf: str, name: str) -> CertificateFiles:
     """Read both, symbolic links followed. Raises nothing."""
     named = TlsFiles.of(cf)
     certificate, key = named.certificate, named.key
-    made = CertificateFiles(
-        certificate, key, _entry(host, certificate), _entry(host, key), writable=_writable(host, key)
-    )
-    if made.certificate_entry is None:
-        return made
-    pair = _pair(host, certificate, key) if made.key_entry is not None else ""
-    return CertificateFiles(
-        certificate,
-        key,
-        made.certificate_entry,
-        made.key_entry,
-        pair,
-        _parsed(made.certificate_entry.content, name),
-        made.writable,
-    )
+    crt, private = _entry(host, certificate), _entry(host, key)
+    misfit = fits(crt.content, private.content) if crt is not None and private is not None else None
+    seen = _parsed(crt.content, name) if crt is not None else None
+    return CertificateFiles(certificate, key, crt, private, misfit or "", seen, _writable(host, key))
 
 
 def _entry(host: Host, path: str) -> Entry | None:
@@ -67,24 +57,9 @@ def _entry(host: Host, path: str) -> Entry | None:
         return None
 
 
-def _pair(host: Host, certificate: str, key: str) -> str:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        # An encrypted key must not ask for its password on the terminal.
-        context.load_cert_chain(host.path(certificate), host.path(key), password=lambda: "")
-    except (ssl.SSLError, OSError, ValueError) as error:
-        return clean(str(getattr(error, "reason", None) or error))
-    return ""
-
-
 def _parsed(content: bytes, name: str) -> Certificate | None:
-    text = content.decode("latin-1")
-    begin, end = text.find("-----BEGIN CERTIFICATE-----"), text.find("-----END CERTIFICATE-----")
-    if begin < 0 or end < 0:
-        return None
     try:
-        der = ssl.PEM_cert_to_DER_cert(text[begin : end + len("-----END CERTIFICATE-----")])
-        return read([der], name, None, False, clean)
+        return read(certificates(content)[:1], name, None, False, clean)
     except ValueError:
         return None
 

@@ -171,7 +171,7 @@ def _server(host: Host, files: TlsFiles, made: CertificateReport) -> None:
     if named.certificate is None:
         return
     try:
-        seen = judged(host, as_pem(certificates(chain)), key, made.name or "localhost", clean)
+        seen = judged(as_pem(certificates(chain)), key, made.name or "localhost", clean)
     except PemError as error:
         made.checks.append(Check("key", Sign.FAILED, f"{files.certificate}: {error}", _RENEW))
         made.checks += [_dates(named.certificate, named.days_left or 0), _names(named.certificate, made.name)]
@@ -199,7 +199,7 @@ def _client(host: Host, files: TlsFiles, made: CertificateReport) -> None:
     if not problem:
         try:
             chain = host.small_file(files.client_certificate, MOST)[0]
-            why = fits(host, chain, private_key(host.small_file(files.client_key, MOST)[0]))
+            why = fits(chain, private_key(host.small_file(files.client_key, MOST)[0]))
             problem = f"{named.path}: {why}" if why else ""
         except (HostError, PemError) as error:
             problem = f"{files.client_key}: {error}"

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 
 from snapshots.live.entry import Entry, Kind
+from wizard.certificates.key_pair import fits
+from wizard.certificates.peer_certificate import Certificate, read
+from wizard.certificates.pem import certificates, private_key
 from wizard.changes import CommandChange, FileChange
-from wizard.mends import pem
+from wizard.console import clean
+from wizard.errors import PemError
 from wizard.mends.daemons import restart
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -42,7 +47,8 @@ class MendCertificate(Step):
                     f"{path} is a symbolic link: it is not Debian's own",
                     "renew it where it comes from",
                 )
-        if crt is not None and not pem.self_signed(crt):
+        certificate = _certificate(crt)
+        if certificate is not None and not certificate.self_signed:
             return Plan.blocked(
                 self.id,
                 f"{wrong}, and an authority issued the certificate: it must issue the next one",
@@ -50,10 +56,10 @@ class MendCertificate(Step):
             )
         if not facts.fqdn_resolves:
             return Plan.blocked(
-                self.id, "this host has no qualified name, so update_tls makes nothing", "mend that first"
+                self.id, "this host has no qualified name, so update_tls makes nothing", "fix that first"
             )
         goes: list[Change] = [FileChange(f.SERVER_CERT, crt, None, "the old certificate goes")] if crt else []
-        if not pem.belong(crt, key) and not (crt is None and key is not None and pem.readable_key(key)):
+        if _misfit(crt, key) and not (crt is None and _readable_key(key)):
             goes += [FileChange(f.COMMON_KEY, key, None, "its key goes")] if key else []
             client = facts.files.get(f.CLIENT_CERT)
             goes += (
@@ -79,9 +85,36 @@ class MendCertificate(Step):
 def _wrong(crt: Entry | None, key: Entry | None) -> str:
     if crt is None or key is None:
         return f"{f.SERVER_CERT if crt is None else f.COMMON_KEY} is missing"
-    if not pem.valid_now(crt):
+    certificate = _certificate(crt)
+    if certificate is None or not certificate.not_before <= datetime.now(UTC) <= certificate.not_after:
         return "the certificate has expired, is not valid yet, or cannot be read"
-    return "" if pem.belong(crt, key) else "the key is not the certificate's"
+    return _misfit(crt, key)
+
+
+def _certificate(entry: Entry | None) -> Certificate | None:
+    """The first certificate of the file, None where there is none that can be read."""
+    if entry is None or entry.kind is not Kind.FILE:
+        return None
+    try:
+        return read(certificates(entry.content)[:1], "", None, False, clean)
+    except ValueError:
+        return None
+
+
+def _misfit(crt: Entry | None, key: Entry | None) -> str:
+    """Why the two cannot be used together, empty where they can."""
+    if any(entry is None or entry.kind is not Kind.FILE for entry in (crt, key)):
+        return "the certificate or its key is not a regular file"
+    assert crt is not None
+    assert key is not None
+    return fits(crt.content, key.content) or ""
+
+
+def _readable_key(entry: Entry | None) -> bool:
+    try:
+        return bool(entry and entry.kind is Kind.FILE and private_key(entry.content))
+    except PemError:
+        return False
 
 
 class MendKeyMode(Step):

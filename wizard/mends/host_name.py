@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from snapshots.live.entry import Entry, Kind
 from templates import render
+from wizard.certificates.pem import common_name
 from wizard.changes import FileChange
-from wizard.mends.pem import common_name
+from wizard.errors import PemError
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -27,7 +29,7 @@ class MendHostName(Step):
         """One line of /etc/hosts."""
         if facts.fqdn_resolves:
             return Plan.done(self.id, f"`hostname -f` says {facts.fqdn}")
-        name, short = common_name(facts.files.get(f.SERVER_CERT)), facts.hostname.partition(".")[0]
+        name, short = _certified(facts.files.get(f.SERVER_CERT)), facts.hostname.partition(".")[0]
         if not name.startswith(f"{short}."):
             return Plan.blocked(
                 self.id,
@@ -50,6 +52,14 @@ class MendHostName(Step):
         """hostname -f."""
         sign = Sign.OK if facts.fqdn_resolves else Sign.FAILED
         return [Check("fqdn", sign, f"`hostname -f` says {facts.fqdn or 'nothing'}")]
+
+
+def _certified(entry: Entry | None) -> str:
+    """The name that the certificate was made for, empty where it cannot be read."""
+    try:
+        return common_name(entry.content) if entry is not None and entry.kind is Kind.FILE else ""
+    except PemError:
+        return ""
 
 
 def _with_line(text: str, short: str, line: str) -> str:

@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from templates import render
+from templates import html_page, render
 from wizard.console import clean
 from wizard.rehearse.attribution import PACKAGES, Explained
 from wizard.rehearse.outcome import Rehearsal
 from wizard.steps import STEPS
 
-_FILES = {"text": "txt", "md": "md", "html": "html", "screen": "screen"}
+_FILES = {"text": "txt", "md": "md", "html": "md", "screen": "screen"}
 _LISTED = 40
 """Paths of one group that are named one by one; more than that, and they are counted."""
 _LONGEST = 200
@@ -37,7 +37,7 @@ def shown(made: Rehearsal, form: str) -> str:
             groups.setdefault(item.by, []).append(Explained(clean(item.path), item.how, item.by))
     order = [step.id for step in STEPS]
     names = sorted(groups, key=lambda name: (order.index(name) if name in steps else len(order), name))
-    return render(
+    report = render(
         f"rehearsal.{_FILES[form]}.j2",
         ok=made.ok,
         verdict=_words(made.verdict),
@@ -70,6 +70,7 @@ def shown(made: Rehearsal, form: str) -> str:
             for item in made.ends
         ],
     )
+    return html_page(report) if form == "html" else report
 
 
 def _words(text: str) -> str:

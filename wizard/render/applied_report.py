@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from templates import render
+from templates import html_page, render
 from wizard.changes.file import file_diff
 from wizard.engine.in_force import applied
 from wizard.engine.overview import Overview
@@ -43,8 +43,8 @@ def report(form: str, overview: Overview, store: Store | None, checks: tuple[Che
     """The report in one of FORMATS. Raises StoreError."""
     commits = reversed(applied(overview.commits)) if store else ()
     states = overview.states
-    return render(
-        f"report.{form}.j2",
+    markdown = render(
+        "report.md.j2",
         host=overview.facts.fqdn or overview.facts.hostname,
         release=overview.facts.release.name,
         when=_now(),
@@ -52,6 +52,7 @@ def report(form: str, overview: Overview, store: Store | None, checks: tuple[Che
         done=[AppliedStep(commit, _changes(store, commit)) for commit in commits] if store else [],
         checks=[(_WORDS[check.sign], check.says) for check in (*overview.checks, *checks)],
     )
+    return html_page(markdown) if form == "html" else markdown
 
 
 def _now() -> str:

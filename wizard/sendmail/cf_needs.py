@@ -66,7 +66,7 @@ def _unfit(host: Host, cf: str) -> tuple[str, ...]:
         if not all(path and host.exists(path) for path in paths) or _OF_DEBIAN.issuperset(paths):
             continue
         chain, secret = (host.small_file(path, MOST)[0] for path in paths)
-        if why := fits(host, chain, secret):
+        if why := fits(chain, secret):
             found.append(f"confSERVER_CERT is {paths[0]} and confSERVER_KEY is {paths[1]} ({why})")
     return tuple(found)
 

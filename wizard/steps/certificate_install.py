@@ -123,9 +123,9 @@ def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list
     if why := chain_error(ders):
         raise _refused(f"the chain is not in order: {why}", _WRONG_ORDER)
     try:
-        seen = judged(host, as_pem(ders), key, source.name, clean)
+        seen = judged(as_pem(ders), key, source.name, clean)
         if self_issued(ders[-1]) and len(ders) > 1:
-            own = judged(host, as_pem(ders), key, source.name, clean, root=ders[-1])
+            own = judged(as_pem(ders), key, source.name, clean, root=ders[-1])
         else:
             own = seen
     except PemError as error:

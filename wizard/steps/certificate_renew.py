@@ -57,7 +57,7 @@ class CertificateRenew(CertificateStep):
         key = host.small_file(step.files.key, MOST)[0]
         mended = key if request["key"] == "is put right" else None
         pair = Pair(str(request["certificate"]).encode(), mended)
-        if why := fits(host, pair.certificate, private_key(key)):
+        if why := fits(pair.certificate, private_key(key)):
             raise HostError(why)
         return _linked(host, replace(step, pair=pair, key_before=key))
 
@@ -122,7 +122,7 @@ def _usable_key(host: Host, files: TlsFiles) -> tuple[bytes | None, str]:
         content = host.small_file(files.key, MOST)[0]
         key = private_key(content)
         why = unsafe(host, files.key, files, key=True)
-        unusable = fits(host, maker.self_signed(host, key, ("localhost",), 1), key)
+        unusable = fits(maker.self_signed(host, key, ("localhost",), 1), key)
     except HostError as error:
         return None, str(error)
     except PemError as error:

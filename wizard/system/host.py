@@ -206,8 +206,9 @@ class Host:
             raise HostError(f"{path} is larger than {most // 1024} KiB")
         return content, found
 
+    @staticmethod
     @contextlib.contextmanager
-    def in_memory(self, content: bytes) -> Iterator[str]:
+    def in_memory(content: bytes) -> Iterator[str]:
         """The path of a file with this content that is on no disk: for us, and for the commands we run meanwhile."""
         descriptor = os.memfd_create("msa-wizard", os.MFD_CLOEXEC)
         try:

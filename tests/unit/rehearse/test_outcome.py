@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import json
 from typing import Any
 
 import pytest
 
+from templates import render
 from tests.unit.rehearse.made import STATE, good, step
+from wizard.client_settings import ClientSettings
 from wizard.rehearse.attribution import Explained
 from wizard.rehearse.outcome import Rehearsal
 from wizard.rehearse.overlay_changes import Written
@@ -119,6 +122,27 @@ def test_every_form_tells_it(form: str, holds: list[str]) -> None:
     text = shown(good(), form)
     for words in holds:
         assert words in text
+
+
+def test_a_page_shows_markup_from_outside_as_it_is_written() -> None:
+    made = good()
+    hostile = (
+        "<script>x</script> ![i](http://evil.test/i.png) [l](http://evil.test) <http://evil.test> &lt; \\*"
+    )
+    made.notes.append(hostile)
+    made.run["steps"][0]["changes"][0]["diff"] = "+```\n+</pre><b>"
+    page = shown(made, "html")
+    assert html.escape(hostile) in page
+    assert "+```\n  +&lt;/pre&gt;&lt;b&gt;" in page
+    assert not any(tag in page for tag in ("<script", "<img", "<a "))
+
+
+@pytest.mark.parametrize("name", ["page.html.j2", "client_autoconfig.xml.j2"])
+def test_templates_escape_by_their_name(name: str) -> None:
+    settings = ClientSettings("mail.example.test", "example.test", imap="imap.example.test")
+    object.__setattr__(settings, "domain", "<&")
+    assert "&lt;&amp;" in render(name, settings=settings, title="<&", body="")
+    assert render("hosts_line.j2", name="<&", short="a") == "127.0.1.1\t<& a\n"
 
 
 def test_what_comes_from_outside_is_cleaned() -> None:

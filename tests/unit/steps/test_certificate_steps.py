@@ -14,8 +14,10 @@ from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.unit.steps.recorded import machine
 from wizard.certificates.self_signed import DAYS, new_key, self_signed
+from wizard.changes import FileChange
 from wizard.errors import HostError
 from wizard.mends.catalogue import extra
+from wizard.mends.certificate import MendCertificate
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -247,3 +249,28 @@ def test_a_link_of_debians_is_made_once(host: Host) -> None:
     host.path(path).parent.mkdir(parents=True)
     host.path(path).symlink_to("anything")
     assert renewed(host, [NAME], DAYS, replace_authority=False).beside == ()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1",
+        "ecparam -genkey -noout -name prime256v1",
+    ],
+)
+def test_the_fix_of_a_pair_knows_whose_an_ec_key_is(host: Host, kind: str) -> None:
+    key, other = (host.run(["openssl", *kind.split()]).stdout.encode() for _ in range(2))
+    host.path(f.SERVER_CERT).write_bytes(self_signed(host, key, [NAME], 9))
+
+    def plan(key: bytes) -> Plan:
+        host.path(f.COMMON_KEY).write_bytes(key)
+        files = {path: host.entry(path) for path in (f.SERVER_CERT, f.COMMON_KEY, CLIENT)}
+        return MendCertificate().plan(replace(machine("13"), files=files), Answers())
+
+    assert plan(key).outcome is Outcome.DONE
+    misfit = plan(other)
+    assert misfit.reason == "the key is not the key of this certificate"
+    removed = [
+        change.path for change in misfit.changes if isinstance(change, FileChange) and not change.after
+    ]
+    assert removed == [f.SERVER_CERT, f.COMMON_KEY, CLIENT]
