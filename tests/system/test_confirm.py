@@ -65,7 +65,7 @@ def closed_in_time(debian: Machine, began: float) -> None:
 
 def test_a_word_from_another_session_keeps_it(guarded: tuple[Machine, SetUp, Ssh]) -> None:
     debian, _, ssh = guarded
-    assert "Nothing waits" in wizard(debian, "confirm").stdout
+    assert "Nothing is waiting" in wizard(debian, "confirm").stdout
     before = live(debian)
     with ssh.session(APPLY) as session:
         session.wait_for("msa-wizard confirm")
@@ -75,7 +75,7 @@ def test_a_word_from_another_session_keeps_it(guarded: tuple[Machine, SetUp, Ssh
         assert session.wait() == 0, session.said
     time.sleep(WITHIN + 1)
     assert connects(debian.client(), 587)
-    assert "Nothing waits" in wizard(debian, "confirm").stdout
+    assert "Nothing is waiting" in wizard(debian, "confirm").stdout
     assert wizard(debian, "rollback", "firewall", "--yes").returncode == 0
     assert live(debian) == before
 
@@ -152,7 +152,7 @@ def test_rules_of_a_lost_run_are_reverted(guarded: tuple[Machine, SetUp, Ssh], h
         if how == "wizard":
             debian.run("pkill -KILL -f '[a]pply --yes --confirm-within'", check=False)
             killed = wizard(debian, "confirm")
-            assert "Nothing waits" in killed.stdout, killed.stdout + killed.stderr
+            assert "Nothing is waiting" in killed.stdout, killed.stdout + killed.stderr
         elif how == "cable":
             session.kill_client()
         elif how == "interrupted":

@@ -127,7 +127,7 @@ def test_plaintext_on_loopback_alone_then_all_as_before(debian: Machine) -> None
 def test_the_time_ends_it_and_q_does(debian: Machine) -> None:
     before = cf(debian)
     with typed(debian, *PLAINTEXT, "--within", "5") as terminal:
-        terminal.until("may send its password in clear meanwhile")
+        terminal.until("may send its password in clear")
         terminal.press("y\r")
         terminal.until("The time is over")
         assert terminal.ended(60) == 1
