@@ -19,6 +19,7 @@ from wizard.console import clean
 from wizard.errors import Interrupted
 from wizard.model.events import Checked, Drifted, Event, Failed, Planned, Recorded
 from wizard.model.plan import Outcome
+from wizard.render.text import event_text
 
 DRAWN = 0.3
 """Seconds between two looks at new output."""
@@ -132,13 +133,10 @@ def event_line(event: Event) -> str:
     match event:
         case Planned(step, plan, again) if plan.outcome is Outcome.PENDING:
             return f"-- {step.id}" + (", planned again" if again else "")
-        case Drifted(commit, paths):
-            some = ", ".join(map(clean, paths[:3]))
-            return f"changed outside msa-wizard, recorded first as {commit}: {some}"
-        case Recorded(step, commit, seconds):
-            return f"{step.id} done in {seconds:.1f} s, recorded as {commit}"
         case Checked(_, check):
             return check_content(check).plain
         case Failed(step, why, _, _, _):
             return f"{step.id} failed: {clean(why)}"
+        case Recorded() | Drifted():
+            return event_text(event).strip()
     return ""

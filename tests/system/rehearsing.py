@@ -11,8 +11,8 @@ from tests.system.machine import Machine
 from tests.system.msa import wizard
 from tests.system.picture import differences, picture
 
-OWN = ("/var/lib/msa-wizard/venv-", "/var/log/journal/", "/root/")
-"""The program's compiled code, what the machine's own daemons log meanwhile, and the tests' own files."""
+OWN = ("/var/lib/msa-wizard/venv-", "/var/log/msa-wizard.log", "/var/log/journal/", "/root/")
+"""The program's compiled code and its log, what the machine's own daemons log meanwhile, and the tests' own files."""
 
 
 def rehearsed(debian: Machine, *arguments: str, **options: Any) -> dict[str, Any]:

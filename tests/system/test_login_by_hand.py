@@ -219,6 +219,6 @@ def test_the_tools_on_the_screen(debian: Machine) -> None:
         assert plaintext_is_offered(debian)
     # leaving hangs up the line
     wait_for(lambda: cf(debian) == before)
-    wait_for(lambda: encrypted_again(debian))
-    debian.run("while pgrep -f '[w]izard.cli import main' >/dev/null; do sleep 0.1; done", timeout=60)
+    debian.run("while pgrep -f '[w]izard.cli.main import main' >/dev/null; do sleep 0.1; done", timeout=60)
+    assert encrypted_again(debian), "the restart is done before the program ends"
     assert "nothing to recover" in wizard(debian, "recover").stdout

@@ -140,7 +140,7 @@ def test_a_line_that_drops_leaves_a_clean_machine(machine: BootMachine) -> None:
         terminal.press("a")
         terminal.until("install is at work")
         terminal.process.kill()
-    debian.run("while pgrep -f '[w]izard.cli import main' >/dev/null; do sleep 0.1; done", timeout=120)
+    debian.run("while pgrep -f '[w]izard.cli.main import main' >/dev/null; do sleep 0.1; done", timeout=120)
     assert "dpkg" not in debian.run("ps -e -o comm=").stdout
     assert debian.run("dpkg --audit").stdout == ""
     assert not debian.run("ls /var/lib/msa-wizard/journal", check=False).stdout

@@ -146,8 +146,8 @@ def use(monkeypatch: pytest.MonkeyPatch, bench: Bench, *steps: Step) -> None:
 
 
 def _look(host: Host, **_: object) -> Facts:
-    made: Facts = machine("13", taken=time.monotonic())
-    return made
+    facts: Facts = machine("13", taken=time.monotonic())
+    return facts
 
 
 Story = Callable[[Pilot[int], WizardApp], Awaitable[None]]

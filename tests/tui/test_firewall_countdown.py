@@ -1,4 +1,4 @@
-"""A change of the firewall over SSH waits for a word: y keeps it; n, the clock and quitting take it back."""
+"""A change of the firewall over SSH must be confirmed: y keeps it; n, the clock and quitting revert it."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ class Guarded(Writes):
     """First live rules with a guard, then the file, as the firewall's step has it."""
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        made = super().plan(facts, answers)
-        if not made.changes:
-            return made
+        plan = super().plan(facts, answers)
+        if not plan.changes:
+            return plan
         guard = Confirmation(answers.confirm_within) if answers.confirm_within else None
-        return Plan.pending(self.id, made.reason, RulesChange((), guard=guard), *made.changes)
+        return Plan.pending(self.id, plan.reason, RulesChange((), guard=guard), *plan.changes)
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    made = Bench(root=tmp_path)
+    bench = Bench(root=tmp_path)
     monkeypatch.setattr(confirmation, "FOLDER", tmp_path / "run")
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50000 192.0.2.1 22")
-    use(monkeypatch, made, Guarded("one", made.host, "/etc/a", "new a\n"))
-    return made
+    use(monkeypatch, bench, Guarded("one", bench.host, "/etc/a", "new a\n"))
+    return bench
 
 
 async def at_confirming(pilot: Pilot[int], app: WizardApp) -> None:
@@ -68,7 +68,7 @@ def test_y_keeps_the_rules_and_enter_decides_nothing(bench: Bench) -> None:
     assert bench.operations() == ["apply", "baseline"]
 
 
-def test_n_takes_them_back_at_once(bench: Bench) -> None:
+def test_n_reverts_them_at_once(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_confirming(pilot, app)
         await pilot.press("n")
@@ -129,7 +129,7 @@ def test_what_comes_of_it_stays_on_the_screen(bench: Bench, asked: bool) -> None
     play(bench, story)
 
 
-def test_quitting_takes_them_back_and_does_not_wait_for_the_clock(bench: Bench) -> None:
+def test_quitting_reverts_them_and_does_not_wait_for_the_clock(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_confirming(pilot, app)
         await pilot.press("f10")

@@ -21,15 +21,15 @@ from wizard.system.signals import Interrupt
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    made = Bench(root=tmp_path)
+    bench = Bench(root=tmp_path)
     use(
         monkeypatch,
-        made,
-        Writes("one", made.host, "/etc/a", "new a\n"),
-        Writes("two", made.host, "/etc/secret", "hidden\n"),
+        bench,
+        Writes("one", bench.host, "/etc/a", "new a\n"),
+        Writes("two", bench.host, "/etc/secret", "hidden\n"),
     )
     monkeypatch.chdir(tmp_path)
-    return made
+    return bench
 
 
 def test_settings_are_checked_as_one_types_and_used_on_enter(bench: Bench) -> None:
@@ -96,11 +96,11 @@ def test_the_report_holds_diffs_and_no_file_that_is_not_for_all(bench: Bench, na
         await until(pilot, lambda: shows(app, f"{name} is written"))
 
     play(bench, story)
-    made = (bench.root / name).read_text()
-    assert "+new a" in made
-    assert "/etc/secret (not shown)" in made
-    assert "hidden" not in made
-    assert "msa-wizard rollback one" in made
+    report = (bench.root / name).read_text()
+    assert "+new a" in report
+    assert "/etc/secret (not shown)" in report
+    assert "hidden" not in report
+    assert "msa-wizard rollback one" in report
 
 
 def test_the_palette_goes_to_every_screen_and_back_to_one_that_is_open(bench: Bench) -> None:

@@ -28,19 +28,19 @@ from wizard.system.signals import Interrupt
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A host on which all three steps were applied."""
-    made = Bench(root=tmp_path)
+    bench = Bench(root=tmp_path)
     use(
         monkeypatch,
-        made,
-        Writes("one", made.host, "/etc/a", "new a\n"),
-        Writes("two", made.host, "/etc/b", "new b\n", needs=("one",)),
-        Writes("three", made.host, "/etc/c", "new c\n"),
+        bench,
+        Writes("one", bench.host, "/etc/a", "new a\n"),
+        Writes("two", bench.host, "/etc/b", "new b\n", needs=("one",)),
+        Writes("three", bench.host, "/etc/c", "new c\n"),
     )
-    with made.at_work(Interrupt()) as (store, journal, _):
-        Engine(made.host, Answers(), lambda _: None).apply(
+    with bench.at_work(Interrupt()) as (store, journal, _):
+        Engine(bench.host, Answers(), lambda _: None).apply(
             store, journal, (), lambda _s, _p: True, lambda: None
         )
-    return made
+    return bench
 
 
 async def at_history(pilot: Pilot[int], app: WizardApp) -> None:
@@ -60,7 +60,7 @@ def test_the_diff_of_each_row(bench: Bench) -> None:
     play(bench, story)
 
 
-def test_a_history_that_was_wiped_is_missed_at_once(bench: Bench) -> None:
+def test_a_wiped_history_is_reported_at_once(bench: Bench) -> None:
     shutil.rmtree(bench.root / "state/etc.git")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
@@ -69,7 +69,7 @@ def test_a_history_that_was_wiped_is_missed_at_once(bench: Bench) -> None:
     play(bench, story, size=(120, 40))
 
 
-def test_a_damaged_store_is_said_when_it_is_healed(bench: Bench) -> None:
+def test_a_damaged_store_is_reported_when_it_is_repaired(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_history(pilot, app)
         (bench.root / "state/etc.git/config").write_text("[core")
@@ -115,7 +115,7 @@ def test_cancelling_is_the_default(bench: Bench, key: str) -> None:
     assert bench.text("/etc/c") == "new c\n"
 
 
-def test_back_to_a_row_takes_back_all_that_came_after(bench: Bench) -> None:
+def test_back_to_a_row_rolls_back_all_that_came_after(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_history(pilot, app)
         await pilot.press("down", "down", "g")

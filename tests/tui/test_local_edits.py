@@ -1,4 +1,4 @@
-"""Applying meets the admin's own edit: three versions, and nobody's work is undone by the way."""
+"""Applying meets the admin's own edit: three versions, and no work is undone without a question."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.tui.bench import Bench, Writes, play, shows, until, use
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Both steps applied; then the admin changed a line of the first."""
-    made = Bench(root=tmp_path)
+    bench = Bench(root=tmp_path)
     use(
         monkeypatch,
-        made,
-        Writes("one", made.host, "/etc/a", "new a\n"),
-        Writes("two", made.host, "/etc/b", "new b\n"),
+        bench,
+        Writes("one", bench.host, "/etc/a", "new a\n"),
+        Writes("two", bench.host, "/etc/b", "new b\n"),
     )
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
@@ -31,9 +31,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         await pilot.press("enter", "a")
         await until(pilot, lambda: isinstance(app.screen, LoginTest))
 
-    play(made, story)
+    play(bench, story)
     (tmp_path / "etc/a").write_text("old a\nnew a, mine\n")
-    return made
+    return bench
 
 
 async def at_own_edits(pilot: Pilot[int], app: WizardApp, key: str) -> None:
@@ -61,7 +61,7 @@ def test_cancelling_is_the_default_and_changes_nothing(bench: Bench, key: str, c
     assert bench.operations() == ["apply", "apply", "baseline"]
 
 
-def test_taking_the_steps_leaves_the_admins_in_the_history(bench: Bench) -> None:
+def test_taking_the_steps_version_leaves_the_admins_in_the_history(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_own_edits(pilot, app, "enter")
         await pilot.press("t")
@@ -74,7 +74,7 @@ def test_taking_the_steps_leaves_the_admins_in_the_history(bench: Bench) -> None
     assert "+new a, mine" in bench.diff(drift)
 
 
-def test_keeping_mine_leaves_the_step_out(bench: Bench) -> None:
+def test_keeping_mine_skips_the_step(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_own_edits(pilot, app, "a")
         await pilot.press("k")
@@ -85,7 +85,7 @@ def test_keeping_mine_leaves_the_step_out(bench: Bench) -> None:
     assert bench.operations() == ["apply", "apply", "baseline"]
 
 
-def test_editing_comes_back_to_the_step_worked_out_anew(
+def test_after_an_edit_the_step_is_planned_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     editor = tmp_path / "editor"
@@ -103,7 +103,7 @@ def test_editing_comes_back_to_the_step_worked_out_anew(
     assert bench.text("/etc/a") == "mine\nold a\nnew a\n"
 
 
-def test_an_edit_elsewhere_in_the_file_is_nobodys_business(bench: Bench) -> None:
+def test_an_edit_elsewhere_in_the_file_is_not_asked_about(bench: Bench) -> None:
     (bench.root / "etc/a").write_text("mine\nold a\nnew a\n")
     (bench.root / "etc/b").write_text("mine\nold b\n")
 

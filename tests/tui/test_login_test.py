@@ -21,9 +21,9 @@ SECRET = "Kw4kzalver-77"
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    made = Bench(root=tmp_path)
-    use(monkeypatch, made, Writes("one", made.host, "/etc/a", "new a\n"))
-    return made
+    bench = Bench(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
+    return bench
 
 
 def test_what_is_typed_ahead_goes_to_its_own_field(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,10 +50,10 @@ class Rehearsed(Bench):
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rehearsed:
-    made = Rehearsed(root=tmp_path)
-    use(monkeypatch, made, Writes("one", made.host, "/etc/b", "new b\n"))
+    bench = Rehearsed(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/b", "new b\n"))
     monkeypatch.chdir(tmp_path)
-    return made
+    return bench
 
 
 def test_from_the_first_screen_to_the_report(bench: Rehearsed) -> None:
@@ -80,7 +80,7 @@ def test_from_the_first_screen_to_the_report(bench: Rehearsed) -> None:
     assert bench.text("/etc/b") == "old b\n"
 
 
-def test_it_can_be_stopped_and_begun_anew(bench: Rehearsed) -> None:
+def test_it_can_be_stopped_and_started_again(bench: Rehearsed) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "rehearse", "y begins")
         await pilot.press("y")
@@ -95,7 +95,7 @@ def test_it_can_be_stopped_and_begun_anew(bench: Rehearsed) -> None:
     assert bench.begun == 2
 
 
-def test_where_it_cannot_be_it_says_why(bench: Rehearsed) -> None:
+def test_where_it_is_impossible_it_says_why(bench: Rehearsed) -> None:
     bench.forbidden = "this host allows no clone of itself: new namespaces"
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:

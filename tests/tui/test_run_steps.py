@@ -1,4 +1,4 @@
-"""Steps outside the order: shown first, done on y, undone when they fail."""
+"""Steps outside the order: shown first, applied on y, undone when they fail."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from wizard.errors import HostError
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    made = Bench(root=tmp_path)
-    use(monkeypatch, made, Writes("one", made.host, "/etc/a", "new a\n"))
-    return made
+    bench = Bench(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
+    return bench
 
 
 def begin(app: WizardApp, *steps: Writes) -> None:
@@ -65,7 +65,7 @@ def test_a_failure_says_what_was_undone(bench: Bench) -> None:
     assert bench.text("/etc/b") == "old b\n"
 
 
-def test_what_cannot_be_worked_out_is_a_sentence(bench: Bench) -> None:
+def test_a_plan_that_fails_is_a_sentence(bench: Bench) -> None:
     def make() -> list[Writes]:
         raise HostError("there is no certificate \x1b[2J here")
 

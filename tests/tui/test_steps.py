@@ -21,15 +21,15 @@ from wizard.system.lock import held
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    made = Bench(root=tmp_path)
+    bench = Bench(root=tmp_path)
     use(
         monkeypatch,
-        made,
-        Writes("one", made.host, "/etc/a", "new a\n"),
-        Writes("two", made.host, "/etc/b", "new b\n", needs=("one",)),
-        Writes("three", made.host, "/etc/c", "new c\n"),
+        bench,
+        Writes("one", bench.host, "/etc/a", "new a\n"),
+        Writes("two", bench.host, "/etc/b", "new b\n", needs=("one",)),
+        Writes("three", bench.host, "/etc/c", "new c\n"),
     )
-    return made
+    return bench
 
 
 async def at_steps(pilot: Pilot[int], app: WizardApp) -> None:
@@ -86,7 +86,7 @@ def test_apply_all_shows_each_and_asks_no_more(bench: Bench) -> None:
     assert bench.text("/etc/c") == "new c\n"
 
 
-def test_a_step_left_out_stays_undone_and_can_be_taken_up(bench: Bench) -> None:
+def test_a_skipped_step_stays_undone_and_can_be_applied_later(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
         await pilot.press("enter")

@@ -63,8 +63,8 @@ def test_ascii_where_there_is_no_utf8(environ: dict[str, str], expected: bool) -
 def test_every_cell_becomes_one_ascii_cell() -> None:
     drawn = "✓ ✗ │ ─ ┌ ▃ ├ 日 ü \N{COMBINING ACUTE ACCENT}"
     line = AsciiOnly().apply([Segment(drawn)], Color(0, 0, 0))
-    made = "".join(segment.text for segment in line)
-    assert made == "+ x | - +   + ?? ? "
+    ascii_line = "".join(segment.text for segment in line)
+    assert ascii_line == "+ x | - +   + ?? ? "
 
 
 def test_a_window_that_becomes_too_small_says_so_and_comes_back(

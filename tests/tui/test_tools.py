@@ -124,17 +124,17 @@ class Tools(Bench):
 def certificate(tmp_path: Path) -> Path:
     """A certificate and its key, in one file."""
     (tmp_path / "ca").mkdir()
-    made = Authority(tmp_path / "ca").leaf("mx.test")
+    leaf = Authority(tmp_path / "ca").leaf("mx.test")
     path = tmp_path / "mx.pem"
-    path.write_text(made.key + made.certificate)
+    path.write_text(leaf.key + leaf.certificate)
     return path
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tools:
-    made = Tools(root=tmp_path)
-    use(monkeypatch, made, Writes("one", made.host, "/etc/b", "new b\n"))
-    return made
+    bench = Tools(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/b", "new b\n"))
+    return bench
 
 
 def test_saslauthd_talks_and_each_line_is_explained(bench: Tools) -> None:
@@ -160,7 +160,7 @@ def test_saslauthd_talks_and_each_line_is_explained(bench: Tools) -> None:
     assert bench.ended == ["put back"]
 
 
-def test_leaving_puts_saslauthd_back_first(bench: Tools) -> None:
+def test_leaving_restores_saslauthd_first(bench: Tools) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "saslauthd", "y begins")
         await pilot.press("y")
@@ -172,7 +172,7 @@ def test_leaving_puts_saslauthd_back_first(bench: Tools) -> None:
     play(bench, story)
 
 
-def test_what_hinders_saslauthd_is_said(bench: Tools) -> None:
+def test_what_prevents_saslauthd_is_said(bench: Tools) -> None:
     bench.problem = HostError("there is no saslauthd service on this host")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:

@@ -1,4 +1,4 @@
-"""What fails, why, and mending it, by keys; on a picture of a host changed in what is given."""
+"""What fails, why, and fixing it, by keys; on a recorded host with what is given changed."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ class Broken(Bench):
     def troubleshoot(self, credentials: Credentials | None) -> Verdict:
         """The real diagnoses, on a picture."""
         self.asked = credentials
-        mended = "mended" in self.text("/etc/a")
-        down = {} if mended else {"facts": {"processes": (SENDMAIL,)}, "mux_problem": "No such file"}
+        fixed = "fixed" in self.text("/etc/a")
+        down = {} if fixed else {"facts": {"processes": (SENDMAIL,)}, "mux_problem": "No such file"}
         return judge(picture(**down, **({"account": ALICE} if credentials else {})))
 
     def fixes(self, faults: Sequence[Fault]) -> Sequence[Step]:
         """One that can be done here."""
         assert [item.id for item in faults]
-        return [Writes("mend-it", self.host, "/etc/a", "mended\n")]
+        return [Writes("mend-it", self.host, "/etc/a", "fixed\n")]
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Broken:
-    made = Broken(root=tmp_path)
-    use(monkeypatch, made, Writes("one", made.host, "/etc/b", "new b\n"))
-    return made
+    bench = Broken(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/b", "new b\n"))
+    return bench
 
 
-def test_the_first_layer_that_fails_is_explained_and_mended(bench: Broken) -> None:
+def test_the_first_layer_that_fails_is_explained_and_fixed(bench: Broken) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "troubleshoot", "To blame: saslauthd")
         await until(pilot, lambda: shows(app, "f fixes it"))
         await until(pilot, lambda: shows(app, "msa-wizard troubleshoot --fix "))
         assert bench.text("/etc/a") == "old a\n", "looking changes nothing"
         await pilot.press("f")
-        await until(pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "+mended"))
+        await until(pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "+fixed"))
         assert bench.text("/etc/a") == "old a\n"
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "✓ Done"))
@@ -92,7 +92,7 @@ def test_what_was_typed_for_the_test_serves_to_find_out_why(bench: Broken) -> No
 
 
 def test_rows_of_layers_say_what_was_looked_at_and_what_not(bench: Broken) -> None:
-    (bench.root / "etc/a").write_text("mended\n")
+    (bench.root / "etc/a").write_text("fixed\n")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "troubleshoot", "Nothing fails")
