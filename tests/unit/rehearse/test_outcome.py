@@ -153,7 +153,7 @@ def test_what_comes_from_outside_is_cleaned() -> None:
     made.notes.append("a\x1b[2Jnote")
     for form in ("text", "md", "html", "screen"):
         assert "\x1b" not in shown(made, form)
-    assert "no plan knew of this path: /etc/red line (new)" in shown(made, "text")
+    assert r"no plan knew of this path: /etc/\x1b[31mred line (new)" in shown(made, "text")
 
 
 @pytest.mark.parametrize("form", ["text", "screen", "md", "html"])
