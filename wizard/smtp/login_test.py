@@ -24,7 +24,7 @@ __all__ = ["Certificate", "Credentials", "Finding", "Layer", "Line", "Result", "
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it. `ok` is the conversation alone, the checks are in `findings`. Holds no secret."""
+    """The result. `ok` is about the conversation alone, the checks are in `findings`. Holds no secret."""
 
     ok: bool
     layer: Layer | None
@@ -52,7 +52,7 @@ def converse(
     on_line: Callable[[Line], None] | None = None,
     on_connection: Callable[[Ends], None] | None = None,
 ) -> Result:
-    """Holds the conversation; with credentials None everything up to the AUTH offer.
+    """Hold the conversation; with credentials None everything up to the AUTH offer.
 
     `on_line` is called with each transcript line as it happens, `on_connection` before the first one of each
     connection. Raises ValueError when `send_to` is asked for
@@ -113,7 +113,7 @@ class _Conversation:
         )
 
     def _checks(self) -> None:
-        """What must hold before a login, and a handshake that verifies the certificate."""
+        """The checks before a login, and a handshake that verifies the certificate."""
         self._note("First connection: the checks before a login.")
         with self._connected() as session:
             if self.target.tls_on_connect:
@@ -131,7 +131,7 @@ class _Conversation:
                 self._handshake(session, verify=True)
 
     def _smtp_port(self) -> None:
-        """Port 25 of the same host must offer no AUTH (howto 3.5). Whatever hinders the look is "unknown"."""
+        """Port 25 of the same host must offer no AUTH (howto 3.5). Whatever prevents the check makes it "unknown"."""
         port = self.target.smtp_port
         if port is None or port == self.target.port:
             return
@@ -214,7 +214,7 @@ class _Conversation:
         )
 
     def _handshake(self, session: SubmissionSession, *, verify: bool) -> bool:
-        """Whether it was made with a certificate that the trust store vouches for; `verify`: else it is broken off."""
+        """Whether the trust store vouches for the certificate; with `verify` the handshake fails otherwise."""
         try:
             session.encrypt(self.target.name, verify=verify)
         except ssl.SSLCertVerificationError as error:
@@ -237,7 +237,7 @@ class _Conversation:
         return visible(self.refusal.verify_message.rstrip(".")) if self.refusal else "it was not verified"
 
     def _md5_mechanisms(self, session: SubmissionSession) -> None:
-        """A warning where mechanisms are offered that need the password in clear, which saslauthd has not, and which are
+        """A warning where mechanisms are offered that need the password in clear, which saslauthd lacks, and which are
         not known to be served here (by sasldb, say)."""
         offered = [name for name in ("DIGEST-MD5", "CRAM-MD5") if name in session.wire.mechanisms()]
         if md5 := " ".join(name for name in offered if name not in self.target.served):
