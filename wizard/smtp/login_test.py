@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from snapshots.visible import visible
@@ -55,38 +55,36 @@ def converse(
     """Hold the conversation; with credentials None everything up to the AUTH offer.
 
     `on_line` is called with each transcript line as it happens, `on_connection` before the first one of each
-    connection. Raises ValueError when `send_to` is asked for
-    without credentials, or when the default sender user@host is no mailbox.
+    connection. Raises ValueError when `send_to` is asked for without credentials, or when the default sender user@host
+    is no mailbox.
     """
     sender = ""
     if target.send_to:
         if credentials is None:
             raise ValueError("A test message needs a login: give a user and a password.")
         sender = sender_of(target, credentials)
-    return _Conversation(target, credentials, sender, on_line, on_connection).result()
+    transcript = Transcript(credentials, on_line)
+    return _Conversation(target, credentials, sender, transcript, on_connection).result()
 
 
+@dataclass
 class _Conversation:
-    def __init__(
-        self,
-        target: Target,
-        credentials: Credentials | None,
-        sender: str,
-        on_line: Callable[[Line], None] | None,
-        on_connection: Callable[[Ends], None] | None,
-    ) -> None:
-        self.on_connection = on_connection
-        self.target, self.credentials, self.sender = target, credentials, sender
-        self.transcript = Transcript(credentials, on_line)
-        self.deadline = Deadline(target.deadline)
-        self.addresses: list[Address] = []
-        self.findings: dict[str, Finding] = {}
-        self.refusal: ssl.SSLCertVerificationError | None = None
-        self.verified = False
-        self.certificate: Certificate | None = None
-        self.code: int | None = None
-        self.tls: str | None = None
-        self.queue_id: str | None = None
+    target: Target
+    credentials: Credentials | None
+    sender: str
+    transcript: Transcript
+    on_connection: Callable[[Ends], None] | None
+    addresses: list[Address] = field(default_factory=list)
+    findings: dict[str, Finding] = field(default_factory=dict)
+    refusal: ssl.SSLCertVerificationError | None = None
+    verified: bool = False
+    certificate: Certificate | None = None
+    code: int | None = None
+    tls: str | None = None
+    queue_id: str | None = None
+
+    def __post_init__(self) -> None:
+        self.deadline = Deadline(self.target.deadline)
 
     def result(self) -> Result:
         layer, code = None, None
@@ -141,8 +139,7 @@ class _Conversation:
             with self._session(min(self.target.timeout, 10.0)) as session:
                 session.connect([(family, (address[0], port, *address[2:]))])
                 session.greet()
-                if "starttls" in session.features:
-                    session.start_tls()
+                if "starttls" in session.features and session.wire.ask("STARTTLS").code == 220:
                     session.encrypt(self.target.name)
                     session.hello()
                 offered = session.names([*session.clear, *session.wire.mechanisms()])
