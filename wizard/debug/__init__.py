@@ -1,1 +1,1 @@
-"""The howto's own tools: saslauthd that talks, a login by hand, AUTH without TLS for a while (sections 5.1 and 5.2)."""
+"""The howto's own tools: saslauthd in debug mode, a manual login, AUTH without TLS for a while (sections 5.1 and 5.2)."""

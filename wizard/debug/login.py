@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 LONGEST = 3600.0
 """Seconds for a whole conversation."""
 _LOG_WAIT = 0.6
-"""Seconds after an answer in which the log's lines on it are waited for."""
+"""Seconds to wait after an answer for the log's lines about it."""
 
 
 @dataclass(frozen=True)
 class ConversationResult:
-    """The end of a conversation by hand."""
+    """The result of a manual login."""
 
     accepted: bool
     """Whether the login got its 235."""

@@ -1,4 +1,4 @@
-"""AuthOptions temporarily removed from sendmail.cf (howto 5.2), so that a login can be tried without TLS; then all as before."""
+"""AuthOptions temporarily removed from sendmail.cf (howto 5.2), so that a login can be tried without TLS; restored afterwards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wizard.system import delayed_script as timer
 
 NAME = "debug-plain-login"
 WITHIN = 120
-"""Seconds that it holds at most, unless the admin says otherwise."""
+"""Seconds that it lasts at most by default."""
 _PATIENCE = 30.0
 _BEFORE, _MEANWHILE = "while-sendmail.cf.before", "while-sendmail.cf"
 
@@ -32,11 +32,11 @@ class PlaintextOffer:
     changes: tuple[Change, ...]
     guard: Guard
     address: str
-    """Where the listener answers meanwhile."""
+    """Where the listener answers during that time."""
 
 
 def plaintext_offer(facts: Facts, port: int, *, loopback: bool) -> PlaintextOffer | None:
-    """What there is to change; None where a login without TLS is offered as it is. Raises HostError."""
+    """What to change; None where a login without TLS is already offered. Raises HostError."""
     entry = facts.files.get(f.SENDMAIL_CF)
     if entry is None or not entry.content:
         raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
@@ -63,7 +63,7 @@ def plaintext_offer(facts: Facts, port: int, *, loopback: bool) -> PlaintextOffe
 
 
 def _commands(init: str) -> tuple[str, ...]:
-    """Put the old one in its place, if the one in between is still there; and let the daemon read it."""
+    """Restore the old file if the temporary one is still there, and restart the daemon."""
     cf, new = f.SENDMAIL_CF, "/etc/mail/.msa-wizard-sendmail.cf"
     before, meanwhile = timer.FOLDER / _BEFORE, timer.FOLDER / _MEANWHILE
     restart = "systemctl restart sendmail" if init == "systemd" else "/etc/init.d/sendmail restart"
@@ -77,7 +77,7 @@ def _commands(init: str) -> tuple[str, ...]:
 
 @contextmanager
 def plaintext_offered(work: ForAWhile, offer: PlaintextOffer, port: int, seconds: int) -> Iterator[float]:
-    """While inside it holds; gives the moment of its end, on the monotonic clock.
+    """A login without TLS is offered inside; yields when that ends, on the monotonic clock.
 
     Raises HostError when sendmail does not come up with it, and what ForAWhile raises."""
     with work.changed(NAME, offer.changes, offer.guard, seconds + int(_PATIENCE)):

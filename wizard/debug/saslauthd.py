@@ -1,4 +1,4 @@
-"""saslauthd in the foreground, talking (howto 5.1): its own service stopped for a while, and put back whatever happens."""
+"""saslauthd in debug mode in the foreground (howto 5.1): its service is stopped meanwhile, and restarted whatever happens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wizard.system.host import Host
 
 NAME = "debug-saslauthd"
 WITHIN = 600
-"""Seconds that it runs at most, unless the admin says otherwise."""
+"""Seconds that it runs at most by default."""
 _OPTIONS = "-c -m /var/run/saslauthd"
 """What Debian's init script takes where OPTIONS is empty."""
 _PREFIX = re.compile(r"saslauthd\[(\d+)\] :(?:[\w ]{16,17}: )?(.*)")
@@ -35,7 +35,7 @@ _SECRETS = (
 
 @dataclass(frozen=True)
 class DebugLine:
-    """A line of it, safe to show: of which process, what, what it means."""
+    """One of its lines, safe to show: the process, the text, what it means."""
 
     pid: int
     text: str
@@ -44,12 +44,12 @@ class DebugLine:
 
 @dataclass(frozen=True)
 class DebugResult:
-    """How it ended: `by_itself` with this status, which it must not; and whether the service answers again."""
+    """How it ended: `by_itself` (which is a failure) with this status; and whether the service answers again."""
 
     by_itself: bool
     code: int
     check: Check | None
-    """None where the service did not run before, either."""
+    """None where the service did not run before."""
 
 
 def command(defaults: str) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ def command(defaults: str) -> tuple[str, ...]:
 
 
 def _quiet(word: str) -> list[str]:
-    """An option without d, which we give ourselves, and without V: that has rimap print passwords."""
+    """An option without d, which is added anyway, and without V, which makes rimap print passwords."""
     if not re.fullmatch(r"-[cdlrtvV]+", word):
         return [word]
     letters = re.sub("[dV]", "", word)
@@ -76,7 +76,7 @@ def _quiet(word: str) -> list[str]:
 
 
 def debug_line(line: str, mask: Callable[[str], str]) -> DebugLine:
-    """A line that saslauthd printed; passwords in it are masked, and what `mask` knows besides."""
+    """A line that saslauthd printed; passwords in it are masked, and whatever else `mask` knows."""
     match = _PREFIX.match(line)
     text = match[2] if match else line
     for pattern in _SECRETS:
@@ -97,7 +97,7 @@ def changes(facts: Facts, *, restart_sendmail: bool) -> tuple[Change, ...]:
 
 
 def guard(facts: Facts) -> Guard:
-    """What brings the service back when we are gone. The saslauthd that we had started is ended by the kernel."""
+    """What restarts the service if this process is killed. The kernel then ends the saslauthd that it had started."""
     if facts.process("saslauthd") is None:
         return Guard(())
     # The service is stopped, so whatever is left of saslauthd is ours.
@@ -117,7 +117,7 @@ def debug(
     *,
     restart_sendmail: bool = False,
 ) -> DebugResult:
-    """Run it for `seconds` at most, until `over` says so; `told` gets each line as it is printed, secrets and all.
+    """Run it for `seconds` at most, until `over` says so; `tell` gets each line as printed, secrets included.
 
     Raises HostError where it cannot be done here, ChangeError, NotPutBackError."""
     host = work.host

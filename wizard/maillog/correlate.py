@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from wizard.smtp.connection import Ends
 
 WITHIN = 30.0
-"""Seconds that a message is followed, unless the admin says otherwise."""
+"""Seconds that a message is followed by default."""
 LAG = 0.4
-"""Seconds that a line is held back, so that one of the log that comes late still finds its place."""
+"""Seconds that a line is held back, so that a late line of the log still finds its place."""
 _TICK = 0.1
 _SETTLE = 0.5
-"""Seconds after the last word on a message in which another recipient's may come."""
+"""Seconds to wait after news of a message for news of another recipient."""
 _AFTER = 2.0
-"""Seconds after the conversation's end that its last lines are waited for."""
+"""Seconds to wait for the last lines after the conversation's end."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Matching:
         self.ids: set[str] = set()
 
     def takes(self, line: LogLine) -> bool:
-        """Whether it does; what it tells of the message counts for the lines after it."""
+        """Whether this line does; what it says about the message counts for later lines."""
         if line.name == "saslauthd":
             user = self._user
             return bool(user) and any(
@@ -80,7 +80,7 @@ class Matching:
 
 
 class Watch:
-    """Both sides of a test; `tell` gets each line once its place is certain. Lines are told by one thread at a time."""
+    """Both sides of a test; `tell` gets each line once its place is certain, from one thread at a time."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Watch:
         self._over = threading.Event()
         self._ticker = threading.Thread(target=self._tick, daemon=True)
         self.elsewhere = False
-        """Whether the server is another machine: then its log is there, too."""
+        """Whether the server is another machine, and so its log is elsewhere."""
         self.logged: list[LogLine] = []
         """The lines of the log that belong to it."""
 
@@ -131,7 +131,7 @@ class Watch:
         )
 
     def line(self, line: Line) -> None:
-        """A line of the conversation. At the server's first one the process that serves us is there to be found."""
+        """A line of the conversation. At the server's first line its process can be found."""
         if line.who == "server" and self._ends is not None:
             (client, server), self._ends = self._ends, None
             pid = server_process(self._host, client, server)
@@ -178,7 +178,7 @@ class Watch:
             self._move(time.time() - LAG)
 
     def _move(self, until: float) -> None:
-        """Take in what was logged; tell what is older than `until`. A line whose process was not known yet when it came
+        """Take in what was logged; tell what is older than `until`. A line whose process was not yet known when it came
         gets a second chance."""
         with self._lock:
             lines, self._unmatched = self._unmatched + self._follower.taken(), []

@@ -1,4 +1,4 @@
-"""What became of a submitted message, by the lines that sendmail logged of it (howto 5.2.4). Pure."""
+"""What became of a submitted message, from the lines that sendmail logged (howto 5.2.4). Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RANK: dict[State, int] = {"delivered": 0, "unknown": 1, "deferred": 2, "failed"
 
 @dataclass(frozen=True)
 class Attempt:
-    """One line of a delivery: to whom, what came of it, in sendmail's own words, and where it went."""
+    """One delivery attempt: the recipient, the state, sendmail's own words, and the relay."""
 
     to: str
     state: State
@@ -28,16 +28,16 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of the message by now; `state` is the worst of its recipients'. `says` is a sentence."""
+    """What has become of the message so far; `state` is the worst of its recipients'. `says` is a sentence."""
 
     queue_id: str
     state: State
     says: str
     attempts: tuple[Attempt, ...] = ()
     accepted: bool = False
-    """Whether sendmail's log says, too, that it took the message."""
+    """Whether sendmail's log also says that it accepted the message."""
     file: str = ""
-    """Where it stands, which cannot be proved; "" where sendmail itself wrote it into the journal."""
+    """The log file that says so, which proves nothing; "" where sendmail itself wrote it into the journal."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for json.dumps."""
@@ -71,7 +71,7 @@ def _doubt(file: str) -> str:
 
 
 def attempt(text: str) -> Attempt | None:
-    """What a line behind its queue id says of a delivery; None for other lines, and for aliases on the way."""
+    """What a line, after its queue id, says about a delivery; None for other lines and for aliases."""
     stat = _STAT.search(text)
     if not text.startswith("to=") or stat is None or _ON_THE_WAY.match(stat[1]):
         return None

@@ -52,7 +52,7 @@ class LogFollower:
             thread.join(10)
 
     def taken(self) -> list[LogLine]:
-        """The lines that were not taken yet."""
+        """The lines that have not been taken yet."""
         lines = []
         while self._lines:
             lines.append(self._lines.popleft())
@@ -84,7 +84,7 @@ class LogFollower:
 
 
 class Tail:
-    """A log file from its present end on; one that is rotated away is read to its end, and the new one after it."""
+    """A log file from its present end on; a rotated one is read to its end, then the new one."""
 
     def __init__(self, host: Host, path: str) -> None:
         self._path, self._name = host.path(path), path

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 WITHIN = 300.0
-"""Seconds that are waited, unless the admin says otherwise."""
+"""Seconds to wait by default."""
 _POLL = 0.1
 
 
@@ -38,9 +38,9 @@ class OutsideLogin:
     loopback: int = 0
     """Lines that came from this host itself."""
     logged_in: tuple[str, str] | None = None
-    """Address and user of the first that was let in."""
+    """Address and user of the first login."""
     file: str = ""
-    """Where the lines stand that cannot be proved; "" where the daemon's own are read."""
+    """The file whose lines prove nothing; "" where the daemon's own lines are read."""
 
     def takes(self, line: LogLine) -> bool:
         """Whether the line is of a connection from outside."""
@@ -70,9 +70,9 @@ def commands(host: Host) -> str:
 def wait_for_login(
     host: Host, within: float, tell: Callable[[LogLine], None], over: Callable[[], bool]
 ) -> OutsideLogin:
-    """Wait `within` seconds for a login from outside; `told` gets the lines on whoever comes from there.
+    """Wait `within` seconds for a login from outside; `tell` gets the lines about such clients.
 
-    Raises CannotHere where there is no log to see it in."""
+    Raises CannotHere where there is no log."""
     outside = OutsideLogin(frozenset(addresses(host)))
     with LogFollower(host) as log:
         if log.source is None:

@@ -58,7 +58,7 @@ _LOGIN = re.compile(r"AUTH=server, relay=.*authid=([^,]*), mech=")
 @dataclass(frozen=True)
 class LogLine:
     """One line: when (seconds since the epoch, 0.0: not known), whose, of which process (0: not said), what. Not
-    cleaned. `file` is where it stands, "" for a line of the journal: that the daemon itself wrote."""
+    cleaned. `file` is the log file, "" for a line of the journal, which the daemon itself wrote."""
 
     time: float
     name: str
@@ -74,12 +74,12 @@ class LogLine:
 
     @property
     def own_words(self) -> bool:
-        """Whether nobody but the daemon itself chose the words: senders, recipients and message ids are the client's."""
+        """Whether only the daemon chose the words: senders, recipients and message ids are the client's."""
         return not _CLIENTS_WORDS.match(QUEUE_ID.sub("", self.text).removeprefix("NOQUEUE: "))
 
     @property
     def peer(self) -> str | None:
-        """The address of the client that a line of sendmail speaks of, None where it speaks of none."""
+        """The address of the client that a line of sendmail names, None where it names none."""
         match = _PEER.match(self.text) if self.name == "sm-mta" else None
         try:
             address = ipaddress.ip_address(next(filter(None, match.groups()))) if match else None
@@ -96,12 +96,12 @@ class LogLine:
 
     @property
     def source(self) -> str:
-        """Where it stands, and what that proves."""
+        """Where the line is, and what that proves."""
         return f"{self.file}; {UNPROVED}" if self.file else f"journal, {self.name}"
 
 
 def where(host: Host) -> str | None:
-    """`journal`, or the path of the mail log; None where this host keeps neither, or we may not read it."""
+    """`journal`, or the path of the mail log; None where this host keeps neither, or it cannot be read."""
     listening = host.exists("/run/systemd/journal/socket")
     for folder in ("/run/log/journal", "/var/log/journal") if listening else ():
         if any(host.names(f"{folder}/{name}") for name in host.names(folder)):
@@ -178,7 +178,7 @@ class Journal:
 
 
 def file_line(text: str, now: float, path: str = LOG) -> LogLine | None:
-    """A line of a log file, None for what is none. The old kind of date has neither year nor fraction: that line
+    """A line of a log file, None if it is none. The old kind of date has neither year nor fraction: such a line
     counts as of `now`, when it was read."""
     match = _FILE.match(text)
     if not match:

@@ -1,4 +1,4 @@
-"""A test login, and what the mail log says of it meanwhile."""
+"""A test login, and what the mail log says about it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WatchedLogin:
-    """A conversation with what the server logged meanwhile, and what became of its message."""
+    """A conversation, what the server logged meanwhile, and what became of its message."""
 
     result: Result
     seen: tuple[ConversationLine, ...] | None
@@ -89,7 +89,7 @@ def hold_conversation(
 
 
 def _in_order(seen: Sequence[ConversationLine]) -> tuple[ConversationLine, ...]:
-    """A line of the log is read a moment after it was written."""
+    """By time: a line of the log is read a moment after it was written."""
     return tuple(sorted(seen, key=lambda item: item.time))
 
 
@@ -98,7 +98,7 @@ def _untimed(tell: Callable[[ConversationLine], None]) -> Callable[[Line], None]
 
 
 def _silent(watch: Watch, target: Target) -> str:
-    """Why the log tells nothing, "" where it can."""
+    """Why the log says nothing, "" where it can."""
     if watch.elsewhere:
         return f"The mail log of {target.host} is on that machine: it cannot be seen here."
     if watch.source is None:
@@ -107,7 +107,7 @@ def _silent(watch: Watch, target: Target) -> str:
 
 
 def _with_delivery(result: Result, delivery: Delivery) -> Result:
-    """The result with a finding on the message. One that waits is no failure: the queue is tried again. What stands in
+    """The result with a finding on the message. A deferred one is no failure: the queue is tried again. What is only in
     a file is no finding."""
     states = {"delivered": "ok", "deferred": "warning", "failed": "failed"}
     says = (

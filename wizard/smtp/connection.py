@@ -135,14 +135,14 @@ class WireError(WizardError):
 
 
 class Deadline:
-    """A moment after which nothing waits any more."""
+    """A moment after which nothing waits any longer."""
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
         self._seconds = seconds
 
     def extend(self, seconds: float) -> None:
-        """Give back what was waited for somebody else than the server."""
+        """Add the time spent waiting for anybody but the server."""
         self._end += seconds
 
     def within(self, seconds: float) -> Deadline:
@@ -241,7 +241,7 @@ class Wire(smtplib.SMTP):
         return hashlib.sha256(own).hexdigest() if own else ""
 
     def admit(self, trust: Trust, refusal: str, seen: Certificate | None) -> None:
-        """Let the password go to this server, if it is trusted, or the admin says so. `refusal` is what the trust store
+        """Allow the password for this server if it is trusted, or the admin says so. `refusal` is what the trust store
         has against it, "" for nothing; `seen` its certificate. Raises Failure otherwise, and without TLS."""
         if not isinstance(self.sock, ssl.SSLSocket):
             raise failure(Layer.STARTTLS, "the connection is not encrypted, and no password goes there")
@@ -260,13 +260,13 @@ class Wire(smtplib.SMTP):
         self._admitted = True
 
     def admit_in_clear(self, trust: Trust) -> None:
-        """Let the password go without TLS, to this host itself alone. Raises Failure otherwise."""
+        """Allow the password without TLS, for this host itself only. Raises Failure otherwise."""
         if not trust.is_own(self.peer):
             raise failure(Layer.STARTTLS, "without TLS a password goes to this host alone")
         self._admitted = True
 
     def ask(self, text: str, shown: str | None = None, explanation: str = "") -> Reply:
-        """Sends a command, reads its reply; `shown` stands for a secret text, with MASK for the password, which goes to
+        """Send a command, read its reply; `shown` stands for a secret text, with MASK for the password, which goes to
         a server alone that was admitted. Raises WireError."""
         if re.search(r"[\r\n\0]", text):
             raise ValueError("An SMTP command cannot hold a line end or NUL.")
@@ -284,7 +284,7 @@ class Wire(smtplib.SMTP):
         return self.reply
 
     def announce(self, shown: str, explanation: str) -> None:
-        """Say what comes next. Raises Stopped where it is not to come: the connection is closed then."""
+        """Announce the next move. Raises Stopped, with the connection closed, where it is refused."""
         if not self._before(Move(shown, explanation)):
             self.close()
             raise Stopped("it was ended here")
@@ -307,7 +307,7 @@ class Wire(smtplib.SMTP):
         self.send(f"{text}\r\n")
 
     def send(self, s: Any) -> None:
-        """Sends octets; nothing is recorded or audited here, for they may be secret. Raises WireError."""
+        """Send octets; nothing is recorded here, as they may be secret. Raises WireError."""
         if self.sock is None:
             raise WireError("the server closed the connection")
         try:
@@ -318,7 +318,7 @@ class Wire(smtplib.SMTP):
             raise WireError("the server closed the connection, or accepts no more data") from None
 
     def getreply(self) -> tuple[int, bytes]:
-        """Reads one reply, all its lines within one time-out. Raises WireError."""
+        """Read one reply, all its lines within one time-out. Raises WireError."""
         until, texts, codes = self._deadline.within(self._patience), list[bytes](), set[int]()
         shown: list[str] = []
         while True:

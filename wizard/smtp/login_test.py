@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from snapshots.visible import visible
@@ -24,7 +24,7 @@ __all__ = ["Certificate", "Credentials", "Finding", "Layer", "Line", "Result", "
 
 @dataclass(frozen=True)
 class Result:
-    """What came of it. `ok` is the conversation alone, the checks are in `findings`. Holds no secret."""
+    """The result. `ok` is about the conversation alone, the checks are in `findings`. Holds no secret."""
 
     ok: bool
     layer: Layer | None
@@ -52,41 +52,39 @@ def converse(
     on_line: Callable[[Line], None] | None = None,
     on_connection: Callable[[Ends], None] | None = None,
 ) -> Result:
-    """Holds the conversation; with credentials None everything up to the AUTH offer.
+    """Hold the conversation; with credentials None everything up to the AUTH offer.
 
     `on_line` is called with each transcript line as it happens, `on_connection` before the first one of each
-    connection. Raises ValueError when `send_to` is asked for
-    without credentials, or when the default sender user@host is no mailbox.
+    connection. Raises ValueError when `send_to` is asked for without credentials, or when the default sender user@host
+    is no mailbox.
     """
     sender = ""
     if target.send_to:
         if credentials is None:
             raise ValueError("A test message needs a login: give a user and a password.")
         sender = sender_of(target, credentials)
-    return _Conversation(target, credentials, sender, on_line, on_connection).result()
+    transcript = Transcript(credentials, on_line)
+    return _Conversation(target, credentials, sender, transcript, on_connection).result()
 
 
+@dataclass
 class _Conversation:
-    def __init__(
-        self,
-        target: Target,
-        credentials: Credentials | None,
-        sender: str,
-        on_line: Callable[[Line], None] | None,
-        on_connection: Callable[[Ends], None] | None,
-    ) -> None:
-        self.on_connection = on_connection
-        self.target, self.credentials, self.sender = target, credentials, sender
-        self.transcript = Transcript(credentials, on_line)
-        self.deadline = Deadline(target.deadline)
-        self.addresses: list[Address] = []
-        self.findings: dict[str, Finding] = {}
-        self.refusal: ssl.SSLCertVerificationError | None = None
-        self.verified = False
-        self.certificate: Certificate | None = None
-        self.code: int | None = None
-        self.tls: str | None = None
-        self.queue_id: str | None = None
+    target: Target
+    credentials: Credentials | None
+    sender: str
+    transcript: Transcript
+    on_connection: Callable[[Ends], None] | None
+    addresses: list[Address] = field(default_factory=list)
+    findings: dict[str, Finding] = field(default_factory=dict)
+    refusal: ssl.SSLCertVerificationError | None = None
+    verified: bool = False
+    certificate: Certificate | None = None
+    code: int | None = None
+    tls: str | None = None
+    queue_id: str | None = None
+
+    def __post_init__(self) -> None:
+        self.deadline = Deadline(self.target.deadline)
 
     def result(self) -> Result:
         layer, code = None, None
@@ -113,7 +111,7 @@ class _Conversation:
         )
 
     def _checks(self) -> None:
-        """What must hold before a login, and a handshake that verifies the certificate."""
+        """The checks before a login, and a handshake that verifies the certificate."""
         self._note("First connection: the checks before a login.")
         with self._connected() as session:
             if self.target.tls_on_connect:
@@ -131,7 +129,7 @@ class _Conversation:
                 self._handshake(session, verify=True)
 
     def _smtp_port(self) -> None:
-        """Port 25 of the same host must offer no AUTH (howto 3.5). Whatever hinders the look is "unknown"."""
+        """Port 25 of the same host must offer no AUTH (howto 3.5). Whatever prevents the check makes it "unknown"."""
         port = self.target.smtp_port
         if port is None or port == self.target.port:
             return
@@ -141,8 +139,7 @@ class _Conversation:
             with self._session(min(self.target.timeout, 10.0)) as session:
                 session.connect([(family, (address[0], port, *address[2:]))])
                 session.greet()
-                if "starttls" in session.features:
-                    session.start_tls()
+                if "starttls" in session.features and session.wire.ask("STARTTLS").code == 220:
                     session.encrypt(self.target.name)
                     session.hello()
                 offered = session.names([*session.clear, *session.wire.mechanisms()])
@@ -214,7 +211,7 @@ class _Conversation:
         )
 
     def _handshake(self, session: SubmissionSession, *, verify: bool) -> bool:
-        """Whether it was made with a certificate that the trust store vouches for; `verify`: else it is broken off."""
+        """Whether the trust store vouches for the certificate; with `verify` the handshake fails otherwise."""
         try:
             session.encrypt(self.target.name, verify=verify)
         except ssl.SSLCertVerificationError as error:
@@ -237,7 +234,7 @@ class _Conversation:
         return visible(self.refusal.verify_message.rstrip(".")) if self.refusal else "it was not verified"
 
     def _md5_mechanisms(self, session: SubmissionSession) -> None:
-        """A warning where mechanisms are offered that need the password in clear, which saslauthd has not, and which are
+        """A warning where mechanisms are offered that need the password in clear, which saslauthd lacks, and which are
         not known to be served here (by sasldb, say)."""
         offered = [name for name in ("DIGEST-MD5", "CRAM-MD5") if name in session.wire.mechanisms()]
         if md5 := " ".join(name for name in offered if name not in self.target.served):

@@ -1,4 +1,4 @@
-"""Whom a password may be sent to: this host's own sendmail by the certificate file that sendmail.cf names, any other
+"""Who may be sent a password: this host's own sendmail by the certificate file that sendmail.cf names, any other
 server by the system's trust store, its name and dates, or a certificate that the admin accepts by its fingerprint."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}|[0-9a-f]{2}(?::[0-9a-f]{2}){31}")
 
 @dataclass(frozen=True)
 class Trust:
-    """What is trusted; without anything the system's trust store alone. Fingerprints are SHA-256, as 64 hex digits."""
+    """What is trusted: by default only the system's trust store. Fingerprints are SHA-256, as 64 hex digits."""
 
     own_addresses: frozenset[str] = frozenset()
     """Addresses of this host; loopback counts in any case."""
@@ -118,7 +118,7 @@ def _first(host: Host, path: str) -> str:
 
 
 def question(seen: Certificate, why: str) -> str:
-    """What the admin has to know for that answer: the certificate, and what is against it."""
+    """What the admin has to know to answer: the certificate, and the objection to it."""
     shown = with_colons(seen.fingerprint_sha256)
     return render(
         "accept_certificate.txt.j2",

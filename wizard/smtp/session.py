@@ -58,18 +58,18 @@ def addresses(target: Target, deadline: Deadline) -> list[Address]:
 
 
 def literal(address: str, port: int) -> Address:
-    """What an IP address stands for."""
+    """The socket address of an IP address."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET, (address, port)
 
 
 def sender_of(target: Target, credentials: Credentials) -> str:
-    """Whom the test message is from. Raises ValueError where that is no mailbox."""
+    """The sender of the test message. Raises ValueError where that is no mailbox."""
     return mailbox(target.sender or default_sender(credentials.user, target.name))
 
 
 class SubmissionSession:
     """A context manager around one connection: connect, then `open` (or greet, start_tls, encrypt, hello), authenticate,
-    deliver; it leaves with QUIT. Whatever the server does ends in a Failure of the layer that the session has come to.
+    deliver; it leaves with QUIT. Any trouble ends in a Failure of the layer that the session has reached.
     `before` gets each move first, and says whether it may be made."""
 
     def __init__(
@@ -130,7 +130,7 @@ class SubmissionSession:
         raise failure(Layer.TCP, "; ".join(refused))
 
     def open(self, tls_on_connect: bool, handshake: Callable[[], None]) -> None:
-        """Everything up to the offer of a login under TLS; `handshake` encrypts. Raises Failure, WireError."""
+        """Everything up to the offer of a login; `handshake` encrypts. Raises Failure, WireError."""
         if tls_on_connect:
             handshake()
             self.greet()
@@ -141,7 +141,7 @@ class SubmissionSession:
         self.hello()
 
     def greet(self) -> None:
-        """Wait for the greeting before a word is said (sendmail's greet_pause answers haste with 554), then EHLO."""
+        """Wait for the greeting before sending anything (sendmail's greet_pause answers haste with 554), then EHLO."""
         self.layer = Layer.GREETING
         self.wire.getreply()
         self.greeting = self.wire.reply

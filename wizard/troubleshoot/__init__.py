@@ -1,2 +1,2 @@
 """Guided troubleshooting (howto section 5): a picture of the host, taken without changing anything; diagnoses, each a
-pure function of that picture; a verdict; and mends, which are steps like any other."""
+pure function of that picture; a verdict; and fixes, which are steps like any other."""

@@ -1,4 +1,4 @@
-"""Takes the picture: the probes side by side, each with a deadline. Nothing is changed; one connection a port."""
+"""Takes the picture: the probes in parallel, each with a deadline. Nothing is changed; one connection per port."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LOGIN_TIMEOUT = 30.0
 CHECK_TIMEOUT = 10.0
 """Seconds for sendmail's own check of its sendmail.cf."""
 STOPPED = 2.0
-"""Seconds that a daemon which was stopped (SIGSTOP) is given: it will say nothing."""
+"""Seconds given to a daemon that was stopped (SIGSTOP): it will say nothing."""
 _LONGEST = 64 * 1024
 _COUNTERS = ("pam_faillock.so", "pam_tally2.so", "pam_tally.so")
 """Modules that lock an account after some failures."""
@@ -125,7 +125,7 @@ def _login(
 
 
 def hopeless(owner: Account | None) -> bool:
-    """Whether a login could only fail: then none is tried, for it costs time, and may count against the account."""
+    """Whether a login could only fail: then none is tried, as it costs time and may count against the account."""
     kept = owner.shadow if owner else None
     if owner is None or kept is None:
         return False
@@ -133,7 +133,7 @@ def hopeless(owner: Account | None) -> bool:
 
 
 def _warm() -> None:
-    """What a conversation needs, and is slow to import: 30 ms, while others wait for commands."""
+    """Import what a conversation needs (30 ms) while others wait for commands."""
     import asn1crypto.x509  # type: ignore[import-untyped]  # noqa: F401
 
 
@@ -151,7 +151,7 @@ def _for_login(daemons: Sequence[Daemon]) -> Daemon | None:
 
 
 def _held(facts: Facts, known: Sequence[Daemon]) -> list[Daemon]:
-    """What sendmail listens on though its sendmail.cf does not say so any more."""
+    """What sendmail still listens on although its sendmail.cf no longer says so."""
     ports = {item.port for item in known}
     daemons = {}
     for item in facts.listeners:
@@ -170,8 +170,8 @@ def _text(host: Host, path: str, absent: str | None = "") -> str:
 
 
 def _cf_refused(host: Host, cf: str, facts: Facts) -> str:
-    """What sendmail says of a sendmail.cf that it does not take (EX_CONFIG and others). A daemon that started with it
-    has proved it, and is not asked: without a qualified host name each start of sendmail waits a minute."""
+    """What sendmail says about a sendmail.cf that it rejects (EX_CONFIG and others). A daemon that started with it
+    has accepted it, and is not asked: without a qualified host name each start of sendmail waits a minute."""
     process = facts.process(DAEMON)
     if not cf or (process is not None and host.mtime(f.SENDMAIL_CF) < process.started):
         return ""
@@ -205,7 +205,7 @@ def _socket_login(
     stack: Pam,
     talks: Sequence[Conversation],
 ) -> str | None:
-    """saslauthd's own answer, where sendmail's was no, or was not asked since the password is wrong: a cached one may
+    """saslauthd's own answer where sendmail's was no, or was not asked because the password is wrong: a cached one may
     be accepted all the same. Never where failures are counted."""
     if credentials is None or owner is None or any(map(stack.has, _COUNTERS)):
         return None
@@ -229,7 +229,7 @@ def _addresses(name: str) -> tuple[str, ...] | None:
 
 
 def _m4_said(host: Host, facts: Facts) -> str:
-    """What m4 says where it makes no sendmail.cf."""
+    """What m4 says where it produces no sendmail.cf."""
     entry = facts.files.get(f.SENDMAIL_MC)
     if entry is None or entry.kind != "file" or facts.cf_from_mc is not None:
         return ""
@@ -255,7 +255,7 @@ def _served(facts: Facts) -> frozenset[str]:
 
 
 def _with_own_offer(talk: Conversation, served: frozenset[str]) -> Conversation:
-    """A site that offers neither LOGIN nor PLAIN, and what it can serve, is sound: only no login can be tried."""
+    """A site that offers neither LOGIN nor PLAIN but what it can serve is sound: only no login can be tried."""
     if talk.stopped is not Layer.AUTH_OFFER or not served & set(talk.offered):
         return talk
     return dataclasses.replace(talk, stopped=None, why="")

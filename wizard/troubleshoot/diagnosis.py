@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One way in which submission fails. `look` is a pure function of the picture: None where it is not so."""
+    """One way in which submission fails. `look` is a pure function of the picture, None where the host is fine."""
 
     id: str
     layer: Layer
     symptom: str
-    """As the user says it."""
+    """In the user's words."""
     howto: str
     probe: str
     """What is looked at."""
@@ -28,12 +28,12 @@ class Diagnosis:
     unknown: bool = False
     """It speaks only where nothing else in its layer explains the failure."""
     late: bool = False
-    """It is to blame only where nothing else in the layer fails: a restart alone would not help."""
+    """It is to blame only where nothing else in the layer fails, because a restart alone would not help."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A diagnosis that holds on this host now."""
+    """A diagnosis that applies to this host now."""
 
     diagnosis: Diagnosis
     finding: Finding

@@ -1,4 +1,4 @@
-"""The picture of the host that the diagnoses judge: the steps' facts, and what troubleshooting needs besides."""
+"""The picture of the host that the diagnoses judge: the steps' facts, and what else troubleshooting needs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Picture:
     now: float = 0.0
     """Seconds since the epoch."""
     name_addresses: tuple[str, ...] | None = None
-    """What the host's own qualified name leads to, None where it leads nowhere."""
+    """The addresses of the host's own qualified name, None where it has none."""
     conversations: tuple[Conversation, ...] = ()
     mux_problem: str = ""
     """Why saslauthd's socket did not answer."""
@@ -95,9 +95,9 @@ class Picture:
     began: float = 0.0
     """When it was begun, in seconds since the epoch."""
     seconds: float = 0.0
-    """What it took in all."""
+    """How long everything took."""
     waited: float = 0.0
-    """Of these, what the slowest probe spent waiting for an answer."""
+    """How long the slowest conversation took."""
 
     @property
     def cf(self) -> str:
@@ -153,12 +153,12 @@ class Picture:
 
     @property
     def no_room(self) -> tuple[Conversation, ...]:
-        """Those that sendmail ended since its queue's disk is full: it says so as early as at STARTTLS."""
+        """Those that sendmail ended because its queue's disk is full: it says so as early as STARTTLS."""
         return tuple(item for item in self.broken if "disk space" in item.why)
 
     @property
     def works(self) -> bool:
-        """Whether there is a port for mail clients, and each goes through to the offer of a login."""
+        """Whether there is a port for mail clients, and each gets as far as the offer of a login."""
         return bool(self.submissions) and all(
             item.stopped is None or item.login is not None for item in self.submissions
         )
@@ -176,7 +176,7 @@ class Picture:
 
     @property
     def source(self) -> PasswordSource:
-        """Where passwords are to come from: by the answers, else as this host has it."""
+        """Where passwords should come from: as answered, else as configured on this host."""
         try:
             return wanted(self.facts, self.answers)
         except PermissionError:

@@ -1,4 +1,4 @@
-"""The nouns of troubleshooting: Layer, Evidence, Mend, Finding, Diagnosis, Fault (howto section 5)."""
+"""The nouns of troubleshooting: Layer, Evidence, Mend, Finding (howto section 5)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Evidence:
-    """The very words found, without the passwords in them, and where. Not cleaned: whoever shows it does that."""
+    """The exact words found, passwords masked, and where. Not cleaned: whoever shows them does that."""
 
     says: str
     source: str
@@ -61,7 +61,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Mend:
-    """What mends it: ids of steps, in the order of doing; or, where a person must act, a sentence."""
+    """The fix: ids of steps in order; or, where a person must act, a sentence."""
 
     steps: tuple[str, ...] = ()
     text: str = ""
@@ -69,7 +69,7 @@ class Mend:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a diagnosis saw. `layer` where it is not the diagnosis' own."""
+    """What a diagnosis found. `layer` where it differs from the diagnosis' own."""
 
     cause: str
     evidence: tuple[Evidence, ...] = ()

@@ -20,7 +20,7 @@ _DEEPEST = 16
 
 @dataclass(frozen=True)
 class PamLine:
-    """One line in force, with where it stands."""
+    """One line in force, and its place."""
 
     path: str
     number: int
@@ -43,7 +43,7 @@ class Pam:
     """None where neither smtp nor other is there."""
     lines: tuple[PamLine, ...] = ()
     wrong: tuple[tuple[str, str, str], ...] = ()
-    """What is wrong in words, the line, and where it stands."""
+    """What is wrong, the line, and its place."""
 
     def of(self, kind: str) -> tuple[PamLine, ...]:
         """The lines of `auth` or `account`."""

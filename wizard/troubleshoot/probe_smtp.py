@@ -31,7 +31,7 @@ _LAYERS = {
 
 @dataclass(frozen=True)
 class Conversation:
-    """What one listener said. `stopped` is the layer at which it ended early, `why` the clause; None where it went
+    """What one listener said. `stopped` is the layer at which it ended early, `why` the reason; None where it went
     through to the end."""
 
     daemon: Daemon
@@ -56,7 +56,7 @@ class Conversation:
     login: bool | None = None
     """Whether the login got 235; None where none was tried."""
     judged: bool = True
-    """False where the login was broken off, and the server said nothing of the password."""
+    """False where the login was interrupted before the server judged the password."""
     transcript: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -78,7 +78,7 @@ def converse(
     timeout: float = TIMEOUT,
     trust: Trust | None = None,
 ) -> Conversation:
-    """Speak with a listener; whatever happens ends in a Conversation. With credentials one login is tried, where `trust`
+    """Talk to a listener; whatever happens ends in a Conversation. With credentials one login is tried, where `trust`
     lets the password go."""
     began = time.monotonic()
     transcript = Transcript(credentials, None)

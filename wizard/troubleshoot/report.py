@@ -16,7 +16,7 @@ _WORDS = {Sign.OK: "ok", Sign.WARNING: "warning", Sign.FAILED: "FAILED", Sign.UN
 
 
 def text(verdict: Verdict) -> str:
-    """Summary, layers, the fault that is to blame, what else was seen, what could not be tested."""
+    """Summary, layers, the fault to blame, what else was found, what could not be tested."""
     lines = [clean(verdict.summary), ""]
     signs = verdict.signs
     for layer in ORDER:
@@ -65,7 +65,7 @@ def _wrap(words: str, first: str, then: str) -> list[str]:
 
 
 def to_json(verdict: Verdict) -> dict[str, object]:
-    """Plain values for json.dumps; texts as they were found, for JSON escapes what a terminal must not see."""
+    """Plain values for json.dumps; texts as they were found, as JSON escapes what a terminal must not get."""
     blamed = verdict.blamed
     return {
         "ok": blamed is None,

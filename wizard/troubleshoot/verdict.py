@@ -1,4 +1,4 @@
-"""From the picture to the verdict: the first layer that fails is to blame, and everything else seen is told, too."""
+"""From the picture to the verdict: the first layer that fails is to blame; everything else found is reported too."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _all(faults: Sequence[Fault]) -> Iterable[tuple[Fault, bool]]:
 
 
 def _with_hands(pair: tuple[Fault, bool]) -> Fault:
-    """Where sendmail.conf forbids Debian's scripts to work, a mend by them begins with allowing it."""
+    """Where sendmail.conf forbids Debian's scripts to work, a fix that uses them begins with allowing it."""
     item, held = pair
     steps = item.finding.mend.steps
     if not held or not _NEED_HANDS & set(steps) or HANDS_OFF in steps:

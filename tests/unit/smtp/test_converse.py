@@ -360,6 +360,13 @@ def test_auth_on_the_smtp_port(
     assert other.said[-1] == "QUIT"
 
 
+@pytest.mark.parametrize(("clear", "state"), [("LOGIN", "failed"), ("", "ok")])
+def test_a_broken_starttls_on_the_smtp_port_hides_no_auth(attempt: Try, clear: str, state: str) -> None:
+    with serving(Script(clear_auth=clear, starttls=b"454 4.3.3 TLS not available\r\n")) as port:
+        result = attempt(Script(), smtp_port=port)
+    assert finding(result, "smtp-auth").state == state
+
+
 @pytest.mark.parametrize("greeting", [b"421 4.3.2 slow down\r\n", b"\x1b junk\r\n", None])
 def test_smtp_port_that_cannot_be_looked_at_is_unknown(attempt: Try, greeting: bytes | None) -> None:
     with serving(Script(greeting=greeting)) as port:
