@@ -1,4 +1,4 @@
-"""look -> plan -> show -> do + check -> record. Nothing goes round these five moves (DESIGN.md section 1)."""
+"""look -> plan -> show -> do + check -> record. Nothing goes round these five moves (docs/architecture.md)."""
 
 from __future__ import annotations
 

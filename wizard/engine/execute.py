@@ -1,4 +1,4 @@
-"""Changes carried out one by one, each in the journal before it is made (DESIGN.md section 3, Engine)."""
+"""Changes made one by one, each in the journal before it is made (docs/recovery.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""look -> plan: what each step would do now (DESIGN.md section 1)."""
+"""look -> plan: what each step would do now (docs/architecture.md)."""
 
 from __future__ import annotations
 

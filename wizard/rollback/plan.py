@@ -1,4 +1,4 @@
-"""Taking steps back: what will be done, worked out before anything is (DESIGN.md section 3).
+"""Rolling steps back: what will be done, worked out before anything is (docs/recovery.md).
 
 Bytes and metadata come from the snapshot store, packages and services from the records of the commits; what Debian
 makes out of other files (sendmail.cf, the maps) is made again where those have changed."""

@@ -1,4 +1,4 @@
-"""After a run was killed: roll it back, finish it, or say what it had done (DESIGN.md section 3, Engine).
+"""After a run was killed: roll it back, finish it, or say what it had done (docs/recovery.md).
 
 All of it can itself be killed, and repeated: the journal stays until the host is as one of the two ends."""
 
