@@ -155,7 +155,7 @@ class Recovery:
             ) from error
         except HostError as error:
             raise HostError(
-                f"the interrupted run cannot be finished: {error}. `msa-wizard recover` takes it back"
+                f"the interrupted run cannot be finished: {error}. `msa-wizard recover` rolls it back"
             ) from error
         return Engine(self.host, answers, self.report, steps)
 
