@@ -147,7 +147,7 @@ class Session:
             return self._undecided(work)
         except Exception as error:
             # Whatever it was, also a mistake of ours: a step is whole, or it is not there.
-            self._roll_back_failed(work, error)
+            self._undo_failed_step(work, error)
             if isinstance(error, ChangeError | HostError | StoreError | OSError):
                 return False
             raise
@@ -262,7 +262,7 @@ class Session:
             self.engine.report(Checked(step, check))
         return checks
 
-    def _roll_back_failed(self, work: Work, error: Exception) -> None:
+    def _undo_failed_step(self, work: Work, error: Exception) -> None:
         step = work.step
         earlier = [
             earlier_step
