@@ -68,7 +68,7 @@ class Line:
     def __call__(self, host: FakeHost, facts: Facts) -> list[Change]:
         now = host.entry(self.path)
         if now is None or now.kind is not Kind.FILE:
-            raise Missing(f"{self.path} is no plain file")
+            raise Missing(f"{self.path} is not a regular file")
         lines = now.content.decode("latin-1").splitlines(keepends=True)
         if f"{self.line}\n" in lines:
             return []
@@ -124,7 +124,7 @@ def _sendmail_auth(host: FakeHost, facts: Facts) -> list[Change]:
             raise Missing("/etc/mail/access is not there")
         return [CommandChange(UPDATE_AUTH, "makes what is missing")]
     if now.kind is not Kind.FILE:
-        raise Missing(f"{conf} is no plain file")
+        raise Missing(f"{conf} is not a regular file")
     wanted = now.content.replace(b"DIGEST-MD5 ", b"")
     return [FileChange(conf, now, replace(now, content=wanted))] if wanted != now.content else []
 
@@ -132,7 +132,7 @@ def _sendmail_auth(host: FakeHost, facts: Facts) -> list[Change]:
 def _sendmailconfig(host: FakeHost, facts: Facts) -> list[Change]:
     mc, cf = host.entry(MC), host.entry(CF)
     if mc is None or mc.kind is not Kind.FILE:
-        raise Missing(f"{MC} is no plain file")
+        raise Missing(f"{MC} is not a regular file")
     made = expanded(mc.content.decode("latin-1"))
     has = cf.content.decode("latin-1") if cf and cf.kind is Kind.FILE else ""
     return [] if sendmail_cf.same(made, has) else [DialogueChange()]

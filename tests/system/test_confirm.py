@@ -112,7 +112,7 @@ def test_on_the_screens_a_countdown_waits_for_a_key(guarded: tuple[Machine, SetU
         terminal.until("active: 57 s left", 10)
         assert kept(debian, firewall) == before[1], "the files are written after the word"
         terminal.press("n")
-        terminal.until("it was taken back before it was confirmed", 60)
+        terminal.until("it was reverted before anyone confirmed it", 60)
         assert (live(debian), kept(debian, firewall)) == before
         terminal.press("a")
         terminal.until("s left to confirm them", 60)

@@ -194,7 +194,7 @@ def test_it_is_kept_where_asked_and_ended(machine: BootMachine) -> None:
     before = begin_to_watch(debian)
     done = wizard(debian, "rehearse", "--keep")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    assert "there was nothing to take back" in done.stdout
+    assert "there was nothing to roll back" in done.stdout
     entering = re.search(r"a shell in it:  (.*) bash -l", done.stdout)
     assert entering, done.stdout
     inside = debian.run(f"{entering[1]} sh -c 'touch /etc/only-here; ss -ltn; ip -o link'").stdout

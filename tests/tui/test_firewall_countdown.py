@@ -75,7 +75,8 @@ def test_n_reverts_them_at_once(bench: Bench) -> None:
         await until(
             pilot,
             lambda: (
-                isinstance(app.screen, StepFailed) and shows(app, "it was taken back before it was confirmed")
+                isinstance(app.screen, StepFailed)
+                and shows(app, "it was reverted before anyone confirmed it")
             ),
         )
 

@@ -96,11 +96,11 @@ def test_it_can_be_stopped_and_started_again(bench: Rehearsed) -> None:
 
 
 def test_where_it_is_impossible_it_says_why(bench: Rehearsed) -> None:
-    bench.forbidden = "this host allows no clone of itself: new namespaces"
+    bench.forbidden = "this host cannot be cloned: new namespaces"
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "rehearse", "y begins")
         await pilot.press("y")
-        await until(pilot, lambda: shows(app, "allows no clone of itself"))
+        await until(pilot, lambda: shows(app, "cannot be cloned"))
 
     play(bench, story)

@@ -254,7 +254,7 @@ def test_a_stop_leaves_none_in_the_unit_and_takes_no_other(tmp_path: Path) -> No
 def test_a_restart_that_fails_for_another_reason_names_the_command(tmp_path: Path) -> None:
     host = made(tmp_path, "", broken=True)
     with pytest.raises(
-        ChangeError, match=r"refused\nby hand, once its cause is put right: systemctl restart sendmail"
+        ChangeError, match=r"refused\nby hand, once its cause is fixed: systemctl restart sendmail"
     ):
         ServiceEffect("sendmail", "systemd", True, True, False, True).undo(host, lambda _: None)
     assert host.said == [RESTART]

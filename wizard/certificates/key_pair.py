@@ -39,7 +39,7 @@ def server_context(chain: bytes, key: bytes) -> ssl.SSLContext:
         try:
             context.load_cert_chain(chain_path, key_path, password=_asked)
         except ssl.SSLError as error:
-            reason = _REASONS.get(error.reason or "", "OpenSSL does not take this certificate and key")
+            reason = _REASONS.get(error.reason or "", "OpenSSL refuses this certificate and key")
             raise PemError(reason) from None
     return context
 

@@ -145,7 +145,7 @@ def verdict(
 
 
 def covers(names: tuple[str, ...], host: str) -> bool:
-    """Whether one of the names stands for `host` (RFC 6125 section 6.4: a wildcard is one whole label)."""
+    """Whether one of the names matches `host` (RFC 6125 section 6.4: a wildcard is one whole label)."""
     try:
         address = ipaddress.ip_address(host.split("%")[0])
     except ValueError:

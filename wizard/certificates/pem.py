@@ -82,7 +82,7 @@ def dh_bits(content: bytes) -> int | None:
 
 
 def chain_error(ders: Sequence[bytes]) -> str | None:
-    """Where the certificates do not stand one behind the other, each issued by the next."""
+    """Where the certificates are not in order, each issued by the next; None where they are."""
     parsed = _parsed(ders)
     for number, (one, by) in enumerate(pairwise(parsed), 1):
         if one.issuer != by.subject:

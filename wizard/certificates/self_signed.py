@@ -15,9 +15,9 @@ from wizard.system.host import Host
 BITS = 2048
 """Of a new RSA key: as Debian's."""
 DAYS = 825
-"""How long it holds: Apple's clients refuse a certificate that holds longer."""
+"""The default validity: Apple's clients refuse a certificate that is valid for longer."""
 MOST_DAYS = 3650
-"""As Debian's holds."""
+"""The validity of Debian's own."""
 
 
 def new_key(host: Host) -> bytes:

@@ -216,7 +216,7 @@ def _captured(
 
 
 def _with_attributes(before: Entry | None, after: Entry | None) -> Pair:
-    """A script that writes a file anew and renames it drops access lists and attributes, which somebody gave to the file."""
+    """A script that writes a new file and renames it drops access lists and attributes, which somebody gave to the file."""
     files = before is not None and after is not None and before.kind is after.kind is Kind.FILE
     if files and before and after and not after.xattrs:
         return before, replace(after, xattrs=before.xattrs)
@@ -225,7 +225,7 @@ def _with_attributes(before: Entry | None, after: Entry | None) -> Pair:
 
 def _kept(before: Entry | None, after: Entry | None) -> Pair:
     """What was there, written once more, where what came out differs by its date alone: so it is newer than its source,
-    and the next start of sendmail lets it be."""
+    and the next start of sendmail does not make it again."""
     files = before is not None and after is not None and before.kind is after.kind is Kind.FILE
     same = files and before and after and same_but_dated(before.content, after.content)
     return (before, before) if same else (before, after)

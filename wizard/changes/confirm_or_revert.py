@@ -1,6 +1,6 @@
-"""Confirm or revert: live firewall rules that nobody confirms in time are taken out by a timer of the system's own.
+"""Confirm or revert: live firewall rules that nobody confirms in time are removed by a system timer.
 
-The rules files are written only after the confirmation: so a reboot takes the change back, too."""
+The rules files are written only after the confirmation: so a reboot reverts the change, too."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ DEFAULT = 60
 LONGEST = 3600
 SHORTEST = 5
 _GRACE = 15.0
-"""Seconds for the timer to fire late, before the program itself takes the rules out."""
+"""Seconds for the timer to fire late, before the program itself removes the rules."""
 _TOLD = 15
-"""Seconds between two words on how long is left."""
+"""Seconds between two messages on how long is left."""
 
 
 class Decision(StrEnum):
@@ -46,7 +46,7 @@ class Confirmation:
     typed: bool = False
 
     def arm(self, host: Host, rules: tuple[LiveRule, ...], say: Say) -> None:
-        """Start the timer with the script that takes `rules` out. Raises ChangeError; then nothing was started."""
+        """Start the timer with the script that removes `rules`. Raises ChangeError; then nothing was started."""
         try:
             make_private_folder(FOLDER)
             for old in FOLDER.iterdir():  # a timer of an earlier change finds no script any more
@@ -58,19 +58,19 @@ class Confirmation:
             told = {"pid": os.getpid(), "started": started(os.getpid()), "until": time.time() + self.seconds}
             new_file(FOLDER / "waiting", json.dumps(told))
         except (OSError, StoreError) as error:
-            raise ChangeError(f"the timer that takes the rules back could not be made: {error}") from error
+            raise ChangeError(f"the timer that reverts the rules could not be created: {error}") from error
         start_timer(host, UNIT, str(path), self.seconds)
-        say(f"armed: in {self.seconds} s they are taken out again, unless somebody confirms")
+        say(f"armed: in {self.seconds} s they are removed again unless somebody confirms")
 
     def wait(self, host: Host, say: Say) -> None:
         """Until somebody has decided. Raises UnconfirmedError unless it was confirmed."""
         end = time.monotonic() + (time_left() or 0.0)  # making the rules live has taken some of it
         say(
-            f"the new rules are live for {end - time.monotonic():.0f} s. See that you still get in, best by a new SSH session, and "
+            f"the new rules are active for {end - time.monotonic():.0f} s. Check that you can still log in, ideally from a new SSH session, and "
             "confirm there with: msa-wizard confirm"
         )
         if self.typed:
-            say("or type yes here and press Enter; no takes them back at once")
+            say("or type yes here and press Enter; no reverts them at once")
         try:
             found = self._decided(end, say)
         finally:
@@ -78,7 +78,7 @@ class Confirmation:
             stop_timer(host, UNIT)
         if found is not Decision.CONFIRMED:
             if time.monotonic() < end - 1:
-                raise UnconfirmedError("it was taken back before it was confirmed")
+                raise UnconfirmedError("it was reverted before anyone confirmed it")
             raise UnconfirmedError(f"nobody confirmed the firewall's new rules within {self.seconds} s")
         say("confirmed")
 
@@ -135,7 +135,7 @@ def time_left() -> float | None:
 
 
 def give_up() -> None:
-    """Take back what waits for a confirmation, if anything does: the run is told to end. Raises OSError."""
+    """Revert what waits for a confirmation, if anything does, and end the run. Raises OSError."""
     if time_left() is not None:
         decide(Decision.REVERTED)
 

@@ -32,7 +32,7 @@ GATED = 2
 
 
 _WRITERS_END_WITHIN = 1.0
-"""Seconds at most that are waited for somebody who has a replaced file open for writing."""
+"""The longest wait, in seconds, for somebody who has a replaced file open for writing."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class FileEffect:
         Raises ChangeError where both wrote the same lines."""
         for held in self.held:
             end = time.monotonic() + _WRITERS_END_WITHIN
-            while not held.quiet() and time.monotonic() < end:  # he has opened it, and not written yet
+            while not held.quiet() and time.monotonic() < end:  # opened, but not written yet
                 time.sleep(0.005)
             seen = held.content
             if (late := held.late()) is not None:
@@ -76,7 +76,7 @@ class FileEffect:
 
 @dataclass(frozen=True)
 class FileChange:
-    """`path` goes from `before` to `after` (None: is removed), with a gate only if that lets it by.
+    """`path` goes from `before` to `after` (None: is removed), with a gate only if that accepts it.
 
     Where the path is no longer `before`: with `over` the change is merged into what is there, and account databases
     are always written so, record by record and under the system's lock; else nothing is written (StaleError)."""
@@ -297,7 +297,7 @@ def _bring_over(host: Host, path: str, seen: bytes, late: bytes, say: Say) -> No
     """Do to the file at `path` what others did to the one that it replaced. Raises ChangeError."""
     now = host.entry(path)
     if now is None or now.kind is not Kind.FILE:
-        # Removed by us, and written to by somebody who had it open: it is his file now.
+        # Removed by us, and written to by somebody who had it open: it is their file now.
         raise ChangeError(f"{path} was written to while it was removed")
     base, theirs = replace(now, content=seen), replace(now, content=late)
     merge = merged(host, path, base, theirs, now, Choice.BOTH)  # where both changed the same theirs stays
@@ -319,11 +319,11 @@ def _still_there(wrote: Entry | None, now: Entry | None) -> bool:
 def kept_sentence(path: str, merge: EntryMerge) -> str:
     """What is to be said of a path where both changed the same, and nobody could be asked."""
     what = ", ".join(dict.fromkeys(each.what for each in merge.conflicts))
-    return f"{path} stays as it is where you have changed the same ({what}): put it right by hand"
+    return f"{path} stays as it is where you have changed the same ({what}): fix it by hand"
 
 
 def file_diff(path: str, before: Entry | None, after: Entry | None) -> str:
-    """A unified diff of two entries of one path; mode and owner stand behind the names. Nothing secret is in it."""
+    """A unified diff of two entries of one path; mode and owner follow the names. Nothing secret is in it."""
     names = f"{path}  {_metadata(before)}", f"{path}  {_metadata(after)}"
     heading = f"--- {names[0]}\n+++ {names[1]}"
     contents = [side.content for side in (before, after) if side]

@@ -1,4 +1,4 @@
-"""One live rule: how it is added, where it belongs, how it is found again, and how it alone is taken out."""
+"""One live rule: how it is added, where it belongs, how it is found again, and how only it is removed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class LiveRule:
     shared: bool = False
     """Whether the firewall may merge it with others when it starts, as shorewall does."""
     at: int | None = None
-    """The handle or position before which it goes, as planned; None: the end. Looked for anew when it is added."""
+    """The handle or position before which it goes, as planned; None: the end. Looked up again when it is added."""
 
     def record(self) -> dict[str, object]:
         """For the journal and the commit."""

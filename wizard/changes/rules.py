@@ -1,4 +1,4 @@
-"""Live rules of a firewall: added beside what others have there, known again by their mark, and taken out alone.
+"""Live rules of a firewall: added beside what others have there, recognised by their mark, and removed without touching the rest.
 
 No firewall is reloaded for it: that would flush the rules of fail2ban and docker (docs/debian.md section Firewalls)."""
 
@@ -23,7 +23,7 @@ DEADLINE = 30.0
 
 @dataclass(frozen=True)
 class RulesEffect:
-    """Live rules that were added, or with `removed` taken out."""
+    """Live rules that were added, or with `removed`, removed."""
 
     rules: tuple[LiveRule, ...]
     removed: bool = False
@@ -52,23 +52,23 @@ class RulesEffect:
 
 @dataclass(frozen=True)
 class RulesChange:
-    """Add `rules` to what is live, or with `remove` take them out."""
+    """Add `rules` to what is live, or with `remove`, remove them."""
 
     rules: tuple[LiveRule, ...]
     remove: bool = False
     first: tuple[FileChange, ...] = field(default=(), compare=False)
     """Files that are written afterwards: their own tools must accept them before anything is done."""
     guard: Confirmation | None = None
-    """What takes them out again unless somebody confirms that the line still holds."""
+    """What removes them again unless somebody confirms that the connection still works."""
 
     kind = "rules"
     touches: tuple[str, ...] = ()
 
     def describe(self) -> Description:
-        """The commands; where in its chain a rule goes stands behind it."""
-        what = "take the live rules out" if self.remove else "add live rules, beside what is there"
+        """The commands; the place of a rule in its chain is part of it."""
+        what = "remove the live rules" if self.remove else "add live rules, beside what is there"
         if self.guard is not None:
-            what += f"; they are taken out again unless confirmed within {self.guard.seconds} s"
+            what += f"; they are removed again unless confirmed within {self.guard.seconds} s"
         return Description(what, commands=tuple(rule.words(remove=self.remove) for rule in self.rules))
 
     def expect(self, host: Host) -> RulesEffect:

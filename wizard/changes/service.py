@@ -26,7 +26,7 @@ _NOT_LOADED = 5
 _ENDS_WITHIN = 10.0
 """Seconds until a daemon that got a signal must have ended."""
 _BUSY_FOR = 30.0
-"""Seconds that somebody else's start or stop is waited for: a hanging one is not worth more."""
+"""How long to wait, in seconds, for somebody else's start or stop: a hanging one is not worth more."""
 _UNITS = ("etc/systemd/", "etc/init.d/", "etc/rc")
 Init = Literal["systemd", "sysv"]
 Verb = Literal["restart", "stop"]
@@ -58,7 +58,7 @@ class ServiceEffect:
             act(host, self.init, self.name, verb, say)
         except ChangeError as error:
             by_hand = " ".join(command_of(self.init, self.name, verb))
-            raise ChangeError(f"{error}\nby hand, once its cause is put right: {by_hand}") from error
+            raise ChangeError(f"{error}\nby hand, once its cause is fixed: {by_hand}") from error
 
     def claim(self, host: Host) -> Claim:
         """The links that enable it, and what its start makes."""
@@ -194,18 +194,18 @@ def stays_down(init: Init, error: Exception) -> str:
     log = "journalctl -u sendmail -n 20" if init == "systemd" else "tail /var/log/mail.log"
     return (
         f"sendmail does not run: it does not start with the files of before ({why}), and nothing shows that it ever did. "
-        f"See why: {log}. Once that is put right: {' '.join(command_of(init, 'sendmail', 'restart'))}"
+        f"See why: {log}. Once that is fixed: {' '.join(command_of(init, 'sendmail', 'restart'))}"
     )
 
 
 def is_there(host: Host, name: str) -> bool:
-    """Whether there is a unit, or an init script, of that name: what a package took along cannot be started."""
+    """Whether there is a unit, or an init script, of that name: what went with its package cannot be started."""
     units = (f"{folder}/systemd/system/{name}.service" for folder in ("/etc", "/lib", "/usr/lib"))
     return any(map(host.exists, (f"/etc/init.d/{name}", *units)))
 
 
 def reload_units(host: Host, paths: Iterable[str]) -> None:
-    """Let systemd read again what lies at `paths` (relative to /), where that is units or what enables them."""
+    """Have systemd read again what is at `paths` (relative to /), where that is units or what enables them."""
     if host.exists("/run/systemd/system") and any(path.startswith(_UNITS) for path in paths):
         host.run(["systemctl", "daemon-reload"], timeout=60)
 

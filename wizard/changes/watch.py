@@ -1,4 +1,4 @@
-"""The listeners of a daemon that was just restarted, watched for a while: one that goes takes the step back with it."""
+"""The listeners of a daemon that was just restarted, watched for a while: if one disappears, the step is undone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PATIENCE = TIMEOUT
 """Seconds for a listener to greet."""
 _PAUSE = 5.0
 _TOLD = 15.0
-"""Seconds between two words on how long is left."""
+"""Seconds between two messages on how long is left."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class WatchChange:
     def describe(self) -> Description:
         """What ends it."""
         return Description(
-            f"watch the listeners for {self.seconds} s: if one is gone or does not greet, this step is taken back"
+            f"watch the listeners for {self.seconds} s: if one is gone or does not greet, this step is undone"
         )
 
     def expect(self, host: Host) -> WatchEffect:

@@ -99,7 +99,7 @@ def _zone(facts: Facts, wanted: Wanted) -> _Zone:
     if len(names) != 1 or not names <= zones.keys():
         raise CannotOpenError(
             f"the devices that lead outside are in more than one zone of firewalld: {', '.join(sorted(names))}",
-            'say which one mail comes in by, in the answers file: [firewall] zone = "..."',
+            'set the one that mail comes in through, in the answers file: [firewall] zone = "..."',
         )
     return zones[names.pop()]
 

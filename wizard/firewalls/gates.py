@@ -33,7 +33,7 @@ class TriedAlone:
 
 @dataclass(frozen=True)
 class TriedInFolder:
-    """A copy of `folder` with the new file as `name` in it must please `argv`, in which {} stands for the copy."""
+    """`argv`, in which {} is replaced by a copy of `folder` with the new file as `name` in it, must end with 0."""
 
     folder: str
     name: str

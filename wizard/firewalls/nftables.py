@@ -27,7 +27,7 @@ _PORT_NAMES = {25: "smtp", 465: "submissions", 587: "submission"}
 
 
 class Nftables:
-    """Every chain of the file that sees what comes in, and lets a port not by, gets a rule."""
+    """Every chain of the file that sees incoming packets and blocks a port gets a rule."""
 
     name = NFTABLES
 
@@ -45,9 +45,9 @@ class Nftables:
             blocked = _once((packet, found) for packet, found in ways if found.verdict is Verdict.DROP)
             if blocked and not own:
                 raise CannotOpenError(
-                    f"the live chain {base.words} lets port {blocked[0][0].port} not by, and {NFT_CONF} does not make "
+                    f"the live chain {base.words} blocks port {blocked[0][0].port}, but {NFT_CONF} does not create "
                     "that chain: something else does",
-                    "look who made it: nft list chain " + base.words,
+                    "find out what created it: nft list chain " + base.words,
                     f"open the ports there by hand: {', '.join(map(str, wanted.ports))}",
                 )
             rules += [_rule(base, packet, found) for packet, found in blocked]
@@ -130,7 +130,7 @@ def _accepts(words: str, port: int) -> bool:
 
 
 def _blocking(live: Ruleset, base: BaseChain, ways: Sequence[tuple[Packet, Fate]]) -> list[str]:
-    """Chains of the same table that let nothing by: a jump to one of them ends the chain."""
+    """Chains of the same table that let nothing through: a jump to one of them ends the chain."""
     start = f"{base.family} {base.table} "
     return [
         key.removeprefix(start)

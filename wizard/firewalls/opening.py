@@ -38,7 +38,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What shall be open: the ports, and the zone that the admin named (empty: find it)."""
+    """What is to be open: the ports, and the zone that the admin named (empty: find it)."""
 
     ports: tuple[int, ...]
     zone: str = ""
@@ -55,7 +55,7 @@ class FirewallKind(Protocol):
         """What opens the ports. Raises CannotOpenError."""
 
     def closed(self, facts: Facts, wanted: Wanted) -> list[tuple[int, int]]:
-        """Family and port of each that the live rules do not let by. Raises CannotOpenError."""
+        """Family and port of each that the live rules block. Raises CannotOpenError."""
 
 
 def packets(facts: Facts, ports: Sequence[int], families: Sequence[int] = FAMILIES) -> Iterator[Packet]:
@@ -70,7 +70,7 @@ def text_of(facts: Facts, path: str) -> str | None:
     entry = facts.files.get(path)
     if entry is not None and entry.kind != "file":
         raise CannotOpenError(
-            f"{path} is no regular file, but a {entry.kind}",
+            f"{path} is not a regular file but a {entry.kind}",
             f"put the rules themselves at {path}, then run this again",
         )
     return facts.text(path)
@@ -85,5 +85,5 @@ def edited(facts: Facts, path: str, text: str, gate: FileGate, *, like: Entry | 
 
 
 def not_understood(path: str, error: EditError) -> CannotOpenError:
-    """For a file that its editor leaves alone."""
+    """For a file that its editor does not edit."""
     return CannotOpenError(f"{path} is not edited: {error}", error.remedy)

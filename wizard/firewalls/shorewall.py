@@ -87,7 +87,7 @@ def _live(facts: Facts, wanted: Wanted, family: int, zone: str, own: str) -> lis
 
 
 def _chain(facts: Facts, found: Fate, zone: str, own: str) -> tuple[str, int | None]:
-    """Of the chains on the way to where it is dropped the one that is for this zone alone."""
+    """Of the chains on the way to where it is dropped, the one that is for this zone only."""
     names = {f"{zone}-{own}", f"{zone}2{own}", *(f"{device}_in" for device in facts.outside)}
     for chain, place in found.way:
         if chain in names:
@@ -117,6 +117,6 @@ def _zones(facts: Facts, wanted: Wanted, folder: str) -> tuple[str, str]:
         if len(choice) == 1:
             return choice[0], own
     raise CannotOpenError(
-        f"which zone of {folder}/zones is the world outside cannot be told: {', '.join(others) or 'there is none'}",
-        'say it in the answers file: [firewall] zone = "..."',
+        f"it is not clear which zone of {folder}/zones is the world outside: {', '.join(others) or 'there is none'}",
+        'set it in the answers file: [firewall] zone = "..."',
     )

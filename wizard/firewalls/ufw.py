@@ -82,7 +82,7 @@ def _missing(text: str, packet: Packet, where: str) -> bool:
         raise CannotOpenError(
             f"a rule of yours in ufw ({where}) denies port {packet.port} to everybody",
             "see it: ufw status numbered",
-            f"take it away, then run this again: ufw delete deny {packet.port}/tcp",
+            f"delete it, then run this again: ufw delete deny {packet.port}/tcp",
         )
     return found.verdict is not Verdict.ACCEPT
 

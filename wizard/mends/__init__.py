@@ -1,4 +1,4 @@
-"""Mends: steps that put one broken thing right. Troubleshooting applies them, with the ordinary engine; `apply`, `plan`
+"""Fixes: steps that repair one broken thing. Troubleshooting applies them, with the ordinary engine; `apply`, `plan`
 and `status` know nothing of them, `history`, `diff`, `rollback` and `recover` treat them as any other step."""
 
 from __future__ import annotations
@@ -41,5 +41,5 @@ MENDS = (*BEFORE, *AFTER)
 
 
 def in_order() -> tuple[Step, ...]:
-    """Mends and the howto's steps, in the order in which they are applied together."""
+    """Fixes and the howto's steps, in the order in which they are applied together."""
     return (*BEFORE, *STEPS, *AFTER)

@@ -1,4 +1,4 @@
-"""TCP wrappers and the access map, where they turn away whom they must not."""
+"""TCP wrappers and the access map, where they refuse clients that they must accept."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class MendHostsAccess(Step):
     id = "mend-hosts-access"
     howto = ""
     title = "Let mail clients past TCP wrappers"
-    why = "sendmail asks hosts.allow and hosts.deny, and answers 550 to whom they refuse. It has rules of its own."
+    why = "sendmail asks hosts.allow and hosts.deny, and answers 550 to clients that they refuse. It has rules of its own."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """A first line in hosts.allow."""
         entry, text = facts.files.get(f.HOSTS_ALLOW), facts.text(f.HOSTS_ALLOW) or ""
         if entry is not None and entry.kind is not Kind.FILE:
             return Plan.blocked(
-                self.id, f"{f.HOSTS_ALLOW} is no plain file", f"look at it: ls -l {f.HOSTS_ALLOW}"
+                self.id, f"{f.HOSTS_ALLOW} is not a regular file", f"look at it: ls -l {f.HOSTS_ALLOW}"
             )
         rules = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
         if rules and _ALLOWED.match(rules[0]):
@@ -53,7 +53,7 @@ class MendHostsAccess(Step):
 
 
 def refuses_us(line: str) -> bool:
-    """Whether a line of the access map turns loopback away."""
+    """Whether a line of the access map refuses loopback."""
     words = line.split(None, 1)
     if len(words) < 2 or line.startswith("#"):
         return False
@@ -71,7 +71,7 @@ class MendAccess(Step):
     why = "The access map refuses connections from loopback: mail of programs on this host stops."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """The lines become comments, the map is made anew, sendmail is restarted."""
+        """The lines become comments, the map is made again, sendmail is restarted."""
         entry, text = facts.files.get(f.ACCESS), facts.text(f.ACCESS)
         if entry is None or text is None:
             return Plan.done(self.id, f"there is no {f.ACCESS}")

@@ -1,6 +1,6 @@
 """Steps beyond the howto's order: done when a command of their own asks for them, never by `plan`, `apply`, `status`.
 
-They are recorded, taken back and recovered as those of the order; whoever must know them by their id looks here."""
+They are recorded, rolled back and recovered like those of the order; they are looked up here by their id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Debian's own certificate made anew, and its key closed to others (howto 5.3; docs/debian.md section sendmail)."""
+"""Debian's own certificate made again, and its key closed to others (howto 5.3; docs/debian.md section sendmail)."""
 
 from __future__ import annotations
 
@@ -24,22 +24,20 @@ SAFE = 0o640
 
 
 class MendCertificate(Step):
-    """As the howto does it: the old file goes, and Debian's script makes another. A key that fits stays."""
+    """As the howto does it: the old file is removed, and Debian's script makes another. A key that fits stays."""
 
     id = "mend-certificate"
     howto = "5.3"
     needs = ("install",)
     title = "Make a certificate"
-    why = (
-        "Without a certificate that holds, and a key that is its own, there is no STARTTLS, and so no login."
-    )
+    why = "Without a valid certificate and its own key there is no STARTTLS, and so no login."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """What must go, update_tls, a restart. Never touches a certificate that an authority issued."""
         crt, key = facts.files.get(f.SERVER_CERT), facts.files.get(f.COMMON_KEY)
         wrong = _wrong(crt, key)
         if not wrong:
-            return Plan.done(self.id, "certificate and key are there, belong together, and the dates hold")
+            return Plan.done(self.id, "certificate and key are there, belong together, and are valid now")
         for path, entry in ((f.SERVER_CERT, crt), (f.COMMON_KEY, key)):
             if entry is not None and entry.kind is not Kind.FILE:
                 return Plan.blocked(
@@ -51,19 +49,21 @@ class MendCertificate(Step):
         if certificate is not None and not certificate.self_signed:
             return Plan.blocked(
                 self.id,
-                f"{wrong}, and an authority issued the certificate: it must issue the next one",
+                f"{wrong}, but an authority issued the certificate and must issue the next one",
                 "renew it there, then: msa-wizard certificate install CERTIFICATE KEY",
             )
         if not facts.fqdn_resolves:
             return Plan.blocked(
                 self.id, "this host has no qualified name, so update_tls makes nothing", "fix that first"
             )
-        goes: list[Change] = [FileChange(f.SERVER_CERT, crt, None, "the old certificate goes")] if crt else []
+        goes: list[Change] = (
+            [FileChange(f.SERVER_CERT, crt, None, "remove the old certificate")] if crt else []
+        )
         if _misfit(crt, key) and not (crt is None and _readable_key(key)):
-            goes += [FileChange(f.COMMON_KEY, key, None, "its key goes")] if key else []
+            goes += [FileChange(f.COMMON_KEY, key, None, "remove its key")] if key else []
             client = facts.files.get(f.CLIENT_CERT)
             goes += (
-                [FileChange(f.CLIENT_CERT, client, None, "the client's goes, it has the same key")]
+                [FileChange(f.CLIENT_CERT, client, None, "remove the client's, which has the same key")]
                 if client
                 else []
             )
@@ -118,7 +118,7 @@ def _readable_key(entry: Entry | None) -> bool:
 
 
 class MendKeyMode(Step):
-    """root alone, and sendmail's group, may read it."""
+    """Only root and sendmail's group may read it."""
 
     id = "mend-key-mode"
     howto = "5.3"
@@ -131,7 +131,7 @@ class MendKeyMode(Step):
         entry = facts.files.get(f.COMMON_KEY)
         if entry is None or entry.kind is not Kind.FILE:
             return Plan.blocked(
-                self.id, f"{f.COMMON_KEY} is missing, or no plain file", f"ls -l {f.COMMON_KEY}"
+                self.id, f"{f.COMMON_KEY} is missing or not a regular file", f"ls -l {f.COMMON_KEY}"
             )
         after = dataclasses.replace(entry, mode=entry.mode & SAFE, uid=0)
         if after == entry:

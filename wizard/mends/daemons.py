@@ -1,4 +1,4 @@
-"""The restart that follows a mend of what a daemon reads at its start."""
+"""The restart that follows a fix of what a daemon reads at its start."""
 
 from __future__ import annotations
 

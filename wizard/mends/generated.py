@@ -1,4 +1,4 @@
-"""sasl.m4 and starttls.m4, made anew by Debian's scripts where they are spoilt (howto 3.1, 3.2)."""
+"""sasl.m4 and starttls.m4, made again by Debian's scripts where they are damaged (howto 3.1, 3.2)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wizard.system.host import Host
 
 
 class _Generated(Step):
-    """A file that a script writes, and writes anew only where it is gone."""
+    """A file that a script writes, but only where there is none."""
 
     needs = ("install",)
     path: ClassVar[str]
@@ -25,18 +25,20 @@ class _Generated(Step):
     script: ClassVar[str]
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """The spoilt one goes, the script makes another."""
+        """The damaged one is removed, the script makes another."""
         entry = facts.files.get(self.path)
         if entry is not None and entry.kind is not Kind.FILE:
-            return Plan.blocked(self.id, f"{self.path} is no plain file", f"look at it: ls -l {self.path}")
+            return Plan.blocked(
+                self.id, f"{self.path} is not a regular file", f"look at it: ls -l {self.path}"
+            )
         if self._good(facts):
             return Plan.done(self.id, f"{self.path} sets {self.holds}")
         stopped = hands_off(facts, self.id) if "mend-hands-off" not in facts.planned else None
         if stopped is not None:
             return stopped
-        goes: list[Change] = [FileChange(self.path, entry, None, "the spoilt file goes")] if entry else []
+        goes: list[Change] = [FileChange(self.path, entry, None, "remove the damaged file")] if entry else []
         made = CommandChange((self.script,), f"makes {self.path}")
-        return Plan.pending(self.id, "it is missing" if entry is None else "it is spoilt", *goes, made)
+        return Plan.pending(self.id, "it is missing" if entry is None else "it is damaged", *goes, made)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """It holds what it must."""
@@ -54,7 +56,7 @@ class MendSaslM4(_Generated):
 
     id = "mend-sasl-m4"
     howto = "3.1"
-    title = "Make sasl.m4 anew"
+    title = "Make sasl.m4 again"
     why = "sendmail.mc includes it; without what it defines no login is offered."
     path = f.SASL_M4
     holds = "confAUTH_MECHANISMS"
@@ -66,7 +68,7 @@ class MendStarttlsM4(_Generated):
 
     id = "mend-starttls-m4"
     howto = "3.2"
-    title = "Make starttls.m4 anew"
+    title = "Make starttls.m4 again"
     why = "sendmail.mc includes it; without what it defines there is no encryption."
     path = f.STARTTLS_M4
     holds = "confSERVER_CERT"

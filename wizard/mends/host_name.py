@@ -33,13 +33,13 @@ class MendHostName(Step):
         if not name.startswith(f"{short}."):
             return Plan.blocked(
                 self.id,
-                "what this host is called is not known: its certificate does not say it either",
+                "the name of this host is not known: its certificate does not give it either",
                 f"put `127.0.1.1 {short}.YOUR.DOMAIN {short}` into {f.HOSTS}",
             )
         entry, text = facts.files.get(f.HOSTS), facts.text(f.HOSTS)
         if entry is None or text is None:
             return Plan.blocked(
-                self.id, f"{f.HOSTS} is missing, or no plain file", f"look at it: ls -l {f.HOSTS}"
+                self.id, f"{f.HOSTS} is missing or not a regular file", f"look at it: ls -l {f.HOSTS}"
             )
         line = render("hosts_line.j2", name=name, short=short)
         new = _with_line(text, short, line)

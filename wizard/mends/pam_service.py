@@ -26,7 +26,9 @@ class MendPamService(Step):
         """Debian's two includes in place of what is there."""
         entry = facts.files.get(f.PAM_SMTP)
         if entry is not None and entry.kind is not Kind.FILE:
-            return Plan.blocked(self.id, f"{f.PAM_SMTP} is no plain file", f"look at it: ls -l {f.PAM_SMTP}")
+            return Plan.blocked(
+                self.id, f"{f.PAM_SMTP} is not a regular file", f"look at it: ls -l {f.PAM_SMTP}"
+            )
         content = render("pam_smtp.j2").encode()
         if entry is not None and entry.content == content:
             return Plan.done(self.id, f"{f.PAM_SMTP} includes common-auth and common-account")

@@ -40,7 +40,7 @@ class MendQueueFolder(Step):
     id = "mend-queue-folder"
     howto = ""
     needs = ("install",)
-    title = "Put the queue folders right"
+    title = "Fix the queue folders"
     why = "sendmail takes no message where the folder for it is missing, or open to others."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

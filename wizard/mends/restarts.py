@@ -18,7 +18,7 @@ class MendSaslauthdRestart(Step):
     howto = "2.4"
     needs = ("install",)
     title = "Restart saslauthd"
-    why = "It is there and does not answer as it is configured to."
+    why = "It runs but does not answer as configured."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The restart."""
@@ -42,7 +42,7 @@ class MendSendmailRestart(Step):
     howto = "3.7"
     needs = ("install",)
     title = "Restart Sendmail"
-    why = "It is there and does not answer, or does not know yet what was mended."
+    why = "It runs but does not answer, or has not read yet what was fixed."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The restart, unless another program holds one of the ports."""

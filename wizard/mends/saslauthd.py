@@ -75,7 +75,7 @@ class MendSaslauthdFolder(_Options):
 
 
 class MendSaslauthdCache(_Options):
-    """Logins take a little longer, and are true."""
+    """Logins take a little longer, but are always checked."""
 
     id = "mend-saslauthd-cache"
     howto = "2.3"
@@ -95,7 +95,7 @@ class MendSaslauthdSocket(Step):
     needs = ("install",)
     title = "Open the folder of saslauthd's socket to sendmail"
     why = (
-        "Only who may enter the folder can ask saslauthd: root and group sasl, in which sendmail's users are."
+        "Only root and group sasl can enter the folder and ask saslauthd; sendmail's users are in that group."
     )
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

@@ -25,7 +25,7 @@ _NAMES = {"smtp": 25, "submission": 587, "submissions": 465, "smtps": 465, "urd"
 
 @dataclass(frozen=True)
 class Line:
-    """A line `-A CHAIN ...`: where it stands in the text (0-based), its chain and its options."""
+    """A line `-A CHAIN ...`: its line in the text (0-based), its chain and its options."""
 
     number: int
     chain: str
@@ -49,7 +49,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Table:
-    """The filter table of a text: lines in their order, the policies of the base chains, and where COMMIT stands."""
+    """The filter table of a text: lines in their order, the policies of the base chains, and the line of COMMIT."""
 
     lines: tuple[Line, ...] = ()
     policies: Mapping[str, str] = field(default_factory=dict)
@@ -156,7 +156,7 @@ def _conditions(options: Sequence[str], packet: Packet) -> Iterator[tuple[Match,
 
 
 def _options(options: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
-    """Each option with its values joined by a blank, and whether a `!` stands before it."""
+    """Each option with its values joined by a blank, and whether a `!` precedes it."""
     index, inverse = 0, False
     while index < len(options):
         word = options[index]

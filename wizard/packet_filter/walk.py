@@ -42,7 +42,7 @@ class Packet:
     """Network devices that lead outside, empty where that is not known."""
 
     def by(self, device: str) -> Match:
-        """Whether it came in by `device`; a trailing `+` or `*` stands for any ending."""
+        """Whether it came in by `device`; a trailing `+` or `*` matches any ending."""
         stem = device.rstrip("+*")
         same = (lambda name: name.startswith(stem)) if stem != device else (lambda name: name == device)
         if any(map(same, self.outside)):
@@ -81,7 +81,7 @@ class Fate:
 
 
 def fate(chains: Mapping[str, Chain], start: str, packet: Packet) -> Fate:
-    """Walk from `start`. A rule that takes the packet only perhaps is passed by: nobody may count on it.
+    """Walk from `start`. A rule that only perhaps takes the packet is skipped: nobody may count on it.
 
     Where no rule decides, and the chain has no policy, the verdict is RETURN."""
     return _walk(chains, start, packet, 0)

@@ -1,4 +1,4 @@
-"""Whose doing a written path is: a step's plan said it, a package brought it, or a daemon and apt keep their books there.
+"""Whose doing a written path is: a step's plan said it, a package brought it, or a daemon or apt keeps its records there.
 
 A path that none of these explains is a finding: the plan did not know it."""
 
@@ -13,14 +13,14 @@ from wizard.rehearse.overlay_changes import Written
 PACKAGES = "packages"
 UNKNOWN = ""
 
-BOOKS = {
-    "/var/lib/dpkg/": "dpkg's books",
-    "/var/lib/apt/": "apt's books",
+RECORDS = {
+    "/var/lib/dpkg/": "dpkg's records",
+    "/var/lib/apt/": "apt's records",
     "/var/cache/": "caches of apt, debconf, man and ldconfig",
     "/var/log/": "logs",
     "/var/lib/msa-wizard": "msa-wizard's own history and lock",
-    "/var/lib/systemd/": "systemd's books",
-    "/var/lib/ucf/": "ucf's books of configuration files",
+    "/var/lib/systemd/": "systemd's records",
+    "/var/lib/ucf/": "ucf's records of configuration files",
     "/var/lib/python": "Python's list of byte-compiled packages",
     "/var/backups/": "Debian's own copies",
     "/var/tmp/systemd-private-": "systemd's private folders of services",
@@ -45,7 +45,7 @@ DAEMONS = {
 """What the daemons write while they run."""
 
 TRIGGERS = ("/usr/share/info/dir", "/usr/share/mime/", "/usr/lib/python3/dist-packages/", "/usr/share/man/")
-"""What packages' triggers make anew."""
+"""What packages' triggers make again."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _by(item: Written, touches: Mapping[str, Iterable[str]], packaged: frozenset
         return exact[0]
     if path in packaged or (packaged and path.startswith(TRIGGERS)):
         return PACKAGES
-    return _words(BOOKS, path) or (below[0] if below else _words(DAEMONS, path))
+    return _words(RECORDS, path) or (below[0] if below else _words(DAEMONS, path))
 
 
 def _words(table: Mapping[str, str], path: str) -> str:
@@ -82,8 +82,8 @@ def _words(table: Mapping[str, str], path: str) -> str:
 
 
 def may_stay(path: str) -> bool:
-    """Whether a path may differ after everything was taken back: books and logs, not the set-up."""
-    return path.startswith(tuple(BOOKS))
+    """Whether a path may differ after everything was rolled back: records and logs, not the set-up."""
+    return path.startswith(tuple(RECORDS))
 
 
 def packaged_files(root: Path, names: Iterable[str]) -> frozenset[str]:

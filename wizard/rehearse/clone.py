@@ -18,7 +18,7 @@ from wizard.rehearse import mounts
 from wizard.system.host import PATH, environment
 
 TOP = Path(__file__).resolve().parents[2]
-"""Where the program lies: it is at the same path in the clone."""
+"""Where the program is: it is at the same path in the clone."""
 
 _ENTRY = "import sys; sys.path.insert(0, sys.argv.pop(1)); from wizard.rehearse.{module} import main; sys.exit(main())"
 _START_SECONDS = 30
@@ -30,7 +30,7 @@ class CloneError(WizardError):
 
 @dataclass(frozen=True)
 class Wish:
-    """What a clone shall be. `limit` is the most bytes that it may write in all."""
+    """What a clone is to be. `limit` is the most bytes that it may write in all."""
 
     limit: int
     hostname: str
@@ -134,13 +134,13 @@ class Clone:
 
     def entering(self, *, network: bool = False) -> list[str]:
         """The start of a command line that runs the rest in the clone; with `network` in the host's network, for
-        fetching alone."""
+        fetching only."""
         spaces = ["--mount", "--uts", "--ipc", "--pid", "--cgroup", *([] if network else ["--net"])]
         found = shutil.which("nsenter", path=PATH) or "nsenter"
         return [found, "--target", str(self.init), *spaces, "--root", "--wd", "--"]
 
     def path(self, path: str) -> Path:
-        """Where `path` of the clone lies for us."""
+        """Where `path` of the clone is for us."""
         return Path(f"/proc/{self.init}/root", path.lstrip("/"))
 
     def uppers(self) -> list[tuple[str, Path]]:

@@ -20,7 +20,7 @@ _LINKS = {
     "stderr": "/proc/self/fd/2",
 }
 _GUARDED = ("sys", "sysrq-trigger", "irq", "bus", "acpi", "fs", "scsi")
-"""Of /proc: what would reach the host's kernel is for reading alone."""
+"""Of /proc: what would reach the host's kernel is read-only."""
 _PLAIN = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 
 

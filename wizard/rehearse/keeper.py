@@ -1,5 +1,5 @@
-"""The process that holds a clone: it makes the namespaces and the overlays, starts the clone's first process, and takes
-it all away when it is told so, or when nobody is left to tell it (its standard input ends).
+"""The process that holds a clone: it makes the namespaces and the overlays, starts the clone's first process, and removes
+it all when it is told to, or when nobody is left to tell it (its standard input ends).
 
 It is a Python of its own, for threads and open files of its caller must not get into the clone. All mounts are in its
 own mount namespace, below /run, which it has covered: on the host not one folder is made. The clone's first process
@@ -220,7 +220,7 @@ def _overlay(layer: dict[str, Any], memory: Path, target: Path, flags: int, chan
 
 
 def _layer_of(path: str, layer: dict[str, Any]) -> bool:
-    """Whether `path` lies on this layer: on the deepest mount that it is below."""
+    """Whether `path` is on this layer: on the deepest mount that it is below."""
     return (
         bool(path.startswith(layer["path"].rstrip("/") + "/"))
         and os.path.realpath(path) == path
@@ -278,7 +278,7 @@ def _fresh(root: Path, spec: dict[str, Any], programs: dict[str, int]) -> None:
         link.symlink_to(target)
     for path, descriptor in programs.items():
         place = root / path.lstrip("/")
-        if not place.exists():  # it lies in what the clone has of its own, such as /tmp
+        if not place.exists():  # it is in what the clone has of its own, such as /tmp
             place.mkdir(parents=True)
             kernel.bind(f"/proc/self/fd/{descriptor}", str(place))
         os.close(descriptor)

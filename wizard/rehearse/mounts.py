@@ -1,4 +1,4 @@
-"""Which of the host's mounts the clone gets, and how: copy on write, for reading alone, or not at all."""
+"""Which of the host's mounts the clone gets, and how: copy on write, read-only, or not at all."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _REMOTE = frozenset(("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "
 
 @dataclass(frozen=True)
 class Mount:
-    """A line of mountinfo (proc(5)): number, mount point, type, and whether it is for reading alone."""
+    """A line of mountinfo (proc(5)): number, mount point, type, and whether it is read-only."""
 
     number: int
     path: str
@@ -115,7 +115,7 @@ def layers(limit: int, mountinfo: str | None = None) -> list[Layer]:
 
 
 def _on_top(mount: Mount) -> bool:
-    """Whether it is what one sees at its mount point: no other mount lies over it."""
+    """Whether it is what one sees at its mount point: no other mount covers it."""
     try:
         descriptor = os.open(mount.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

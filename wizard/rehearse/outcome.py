@@ -146,17 +146,17 @@ class Rehearsal:
             back = "What had" if self.clean else "NOT all that had"
             return (
                 f"`msa-wizard apply` would stop at {self.stopped_at} on this host: {self.why.rstrip('.')}. "
-                f"{back} been done could be taken back."
+                f"{back} been done could be rolled back."
             )
         if not self.logged_in and not self.login.get("remaining"):
             why = self.login.get("verdict") or self.login.get("why") or "it was not tried"
-            return f"All steps went through, and no login was accepted: {why}"
+            return f"All steps went through, but no login was accepted: {why}"
         if not self.clean:
             return (
-                "It would work, and not everything could be taken back: see what differs after the rollback."
+                "It would work, but not everything could be rolled back: see what differs after the rollback."
             )
         if not self.logged_in:
-            return f"These steps would go through, and can be taken back. No login was tried: {self.login['why']}."
+            return f"These steps would go through, and can be rolled back. No login was tried: {self.login['why']}."
         return (
             "It would work: the login was accepted (235), and the rollback left the clone as it was before."
         )

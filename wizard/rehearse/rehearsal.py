@@ -98,7 +98,7 @@ class Rehearsing:
         made.memory, made.seconds = max(made.memory, clone.memory()), time.monotonic() - began
         if made.memory > made.limit * _FULL:
             made.notes.append(
-                f"the clone had {made.limit >> 20} MiB, and used them up: this host has more room on its disks"
+                f"the clone had {made.limit >> 20} MiB, and used them up; this host's disks have more room"
             )
         return made
 
@@ -258,7 +258,7 @@ def rehearsed(
                 keep(clone)
             return made
     except (CloneError, MemoryError) as problem:
-        raise CannotHere(f"this host allows no clone of itself: {problem}. {INSTEAD}") from problem
+        raise CannotHere(f"this host cannot be cloned: {problem}. {INSTEAD}") from problem
     except NoNetwork as problem:
         raise CannotHere(
             f"packages are missing, and cannot be fetched for the clone: {problem}. Fetch them where there is a network "

@@ -115,11 +115,11 @@ def rollback_lines(made: Rehearsal) -> list[str]:
     """What the rollback proved, a sentence each."""
     back = made.rollback
     if not back:
-        return ["nothing was taken back: the rehearsal ended before it"]
+        return ["nothing was rolled back: the rehearsal ended before it"]
     if back.get("nothing"):
-        said = ["there was nothing to take back: no step had anything to do"]
+        said = ["there was nothing to roll back: no step had anything to do"]
     else:
-        said = [f"all steps were taken back in {back.get('took', 0):.1f} s"]
+        said = [f"all steps were rolled back in {back.get('took', 0):.1f} s"]
     if back.get("failed"):
         said = [f"FAILED: {back['failed']}"]
     said += [f"FAILED: not undone: {line}" for line in back.get("not_undone") or ()]
@@ -128,7 +128,7 @@ def rollback_lines(made: Rehearsal) -> list[str]:
     said += [f"FAILED: {item.path} is not as it was before ({item.how})" for item in made.left]
     if made.clean:
         said += [
-            "every file is as it was before, with mode, owner and attributes; logs and the books of apt and dpkg apart",
+            "every file is as it was before, with mode, owner and attributes, except logs and the records of apt and dpkg",
             "packages, listeners and what starts at boot are as before",
         ]
     return said

@@ -60,7 +60,7 @@ class Inside:
     _since: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
-        """Settle, apply, log in, take back."""
+        """Settle, apply, log in, roll back."""
         user = self._settled()
         before = settling.running(self.host)
         self.teller.pause("ready", before=before)

@@ -125,7 +125,7 @@ def test_a_file_that_is_a_link_blocks() -> None:
     found = iptables()
     link = Entry(Kind.SYMLINK, 0o777, 0, 0, b"/srv/rules")
     made = plan(dataclasses.replace(found, files={**found.files, n.RULES_V4: link}))
-    assert (made.outcome, "no regular file" in made.reason) == (Outcome.BLOCKED, True)
+    assert (made.outcome, "not a regular file" in made.reason) == (Outcome.BLOCKED, True)
 
 
 UFW = "*filter\n:ufw-user-input - [0:0]\n### RULES ###\n\n{}### END RULES ###\nCOMMIT\n"
