@@ -164,27 +164,27 @@ def _problem(
     now: datetime,
     own: bool,
 ) -> str:
-    said = []
+    problems = []
     if refusal is not None:  # OpenSSL stops at the first thing it dislikes, so the rest is looked up here
-        said.append(
+        problems.append(
             _CHAIN_ERRORS.get(
                 refusal.verify_code, f"it is not trusted ({refusal.verify_message.rstrip('.')})"
             )
         )
     else:
-        said.append(_NOT_VERIFIED)
+        problems.append(_NOT_VERIFIED)
     if own and (refusal is None or refusal.verify_code != 18):
-        said.append(_SELF_SIGNED_HERE)
+        problems.append(_SELF_SIGNED_HERE)
     if after < now:
-        said.append(f"it has expired on {after:%Y-%m-%d}")
+        problems.append(f"it has expired on {after:%Y-%m-%d}")
     if before > now:
-        said.append(f"it is not valid before {before:%Y-%m-%d}")
+        problems.append(f"it is not valid before {before:%Y-%m-%d}")
     if not names:
-        said.append("it has no subjectAltName, so today's clients find no name in it")
+        problems.append("it has no subjectAltName, so today's clients find no name in it")
     elif not covers(names, host):
-        said.append(f"none of its names is {host}")
+        problems.append(f"none of its names is {host}")
     drop = {"it has expired", "it is not valid yet", "it is for another name", "it is for another address"}
-    return "; ".join(said if len(said) == 1 else [s for s in said if s not in drop])
+    return "; ".join(problems if len(problems) == 1 else [s for s in problems if s not in drop])
 
 
 def _key(public: Any) -> str:

@@ -19,27 +19,27 @@ def certificates(content: bytes) -> list[bytes]:
     """The DER of each certificate, in the order of the file. Raises PemError."""
     from asn1crypto import x509  # type: ignore[import-untyped]  # slow to import, seldom needed
 
-    found = [_der(body) for kind, body in _BLOCK.findall(content) if kind.endswith(b"CERTIFICATE")]
-    if not found:
+    ders = [_der(body) for kind, body in _BLOCK.findall(content) if kind.endswith(b"CERTIFICATE")]
+    if not ders:
         raise PemError("holds no certificate in PEM format (-----BEGIN CERTIFICATE-----)")
-    for number, der in enumerate(found, 1):
+    for number, der in enumerate(ders, 1):
         try:
             x509.Certificate.load(der, strict=True)["tbs_certificate"].native  # noqa: B018  # it parses all of it
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise PemError(f"holds a certificate that cannot be read (number {number})") from error
-    return found
+    return ders
 
 
 def private_key(content: bytes) -> bytes:
     """The one private key of a file, as PEM without anything else. Raises PemError."""
-    found = [match for match in _BLOCK.finditer(content) if match[1].endswith(_KEY)]
-    if not found:
+    keys = [match for match in _BLOCK.finditer(content) if match[1].endswith(_KEY)]
+    if not keys:
         raise PemError("holds no private key in PEM format (-----BEGIN PRIVATE KEY-----)")
-    if len(found) > 1:
-        raise PemError(f"holds {len(found)} private keys; one is needed")
-    if found[0][1].startswith(b"ENCRYPTED") or b"ENCRYPTED" in found[0][2][:200]:
+    if len(keys) > 1:
+        raise PemError(f"holds {len(keys)} private keys; one is needed")
+    if keys[0][1].startswith(b"ENCRYPTED") or b"ENCRYPTED" in keys[0][2][:200]:
         raise PemError("is encrypted with a passphrase, and sendmail cannot ask for it")
-    return found[0].group() + b"\n"
+    return keys[0].group() + b"\n"
 
 
 def as_pem(ders: Sequence[bytes]) -> bytes:

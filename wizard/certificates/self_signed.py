@@ -38,13 +38,13 @@ def self_signed(host: Host, key: bytes, names: Sequence[str], days: int, *, clie
 def link_name(host: Host, certificate: bytes) -> str:
     """Where update_tls links it, so that programs of this host trust it (openssl-rehash(1)). Raises HostError."""
     with host.in_memory(certificate) as path:
-        found = _openssl(host, ["x509", "-noout", "-subject_hash", "-in", path]).decode("ascii", "replace")
-    return f"/etc/ssl/certs/{found.strip()}.0"
+        digest = _openssl(host, ["x509", "-noout", "-subject_hash", "-in", path]).decode("ascii", "replace")
+    return f"/etc/ssl/certs/{digest.strip()}.0"
 
 
 def _openssl(host: Host, arguments: Sequence[str]) -> bytes:
-    done = host.run(["openssl", *arguments], timeout=60)
-    if done.code != 0 or not done.stdout:
-        said = done.stderr.strip().splitlines()  # never its output, which may be a key
-        raise HostError(f"openssl {arguments[0]} failed: {said[-1] if said else f'status {done.code}'}")
-    return done.stdout.encode()
+    result = host.run(["openssl", *arguments], timeout=60)
+    if result.code != 0 or not result.stdout:
+        errors = result.stderr.strip().splitlines()  # never its output, which may be a key
+        raise HostError(f"openssl {arguments[0]} failed: {errors[-1] if errors else f'status {result.code}'}")
+    return result.stdout.encode()

@@ -82,8 +82,8 @@ def captured(host: Host, act: Callable[[Host], str], say: Say) -> Capture:
 
 def picture(host: Host) -> Seen:
     """What the files of READ are now."""
-    found = {path: _signature(host.path(path)) for top in READ for path in _walked(host, top)}
-    return {path: signature for path, signature in found.items() if signature}
+    signatures = {path: _signature(host.path(path)) for top in READ for path in _walked(host, top)}
+    return {path: signature for path, signature in signatures.items() if signature}
 
 
 def _round(host: Host, act: Callable[[Host], str]) -> tuple[Capture, list[str]]:
@@ -191,13 +191,13 @@ def _since(host: Host, path: str, began: int) -> bool:
 
 def _signature(path: Path) -> tuple[int, ...]:
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return ()
-    whose = (found.st_mode, found.st_uid, found.st_gid)
-    if stat.S_ISDIR(found.st_mode):  # what is in it is told by itself
+    whose = (status.st_mode, status.st_uid, status.st_gid)
+    if stat.S_ISDIR(status.st_mode):  # what is in it is told by itself
         return whose
-    return (*whose, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return (*whose, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _walked(host: Host, top: str) -> Iterator[str]:

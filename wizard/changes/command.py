@@ -115,12 +115,12 @@ class CommandChange:
         """Run it on the host that is given; what it said. Raises ChangeError."""
         say("$ " + shlex.join(self.argv))
         try:
-            done = host.run(self.argv, timeout=self.deadline, say=say)
+            result = host.run(self.argv, timeout=self.deadline, say=say)
         except HostError as error:
             raise ChangeError(str(error)) from error
-        if done.code != 0:
-            raise ChangeError(f"`{shlex.join(self.argv)}` failed with status {done.code}:\n{done.tail()}")
-        return done.stdout + done.stderr
+        if result.code != 0:
+            raise ChangeError(f"`{shlex.join(self.argv)}` failed with status {result.code}:\n{result.tail()}")
+        return result.stdout + result.stderr
 
 
 @dataclass(frozen=True)
@@ -233,8 +233,8 @@ def _kept(before: Entry | None, after: Entry | None) -> Pair:
 
 def _footprint(host: Host, paths: Iterable[str]) -> dict[str, Entry]:
     """What is at the paths and below them."""
-    found = {path: host.entry(path) for top in paths for path in (top, *below(host, top))}
-    return {path: entry for path, entry in found.items() if entry is not None}
+    entries = {path: host.entry(path) for top in paths for path in (top, *below(host, top))}
+    return {path: entry for path, entry in entries.items() if entry is not None}
 
 
 def _written(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterator[FileEffect]:

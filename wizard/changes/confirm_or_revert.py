@@ -55,8 +55,12 @@ class Confirmation:
             commands = [rule.shell_removal() for rule in reversed(rules)]
             script = render("firewall_revert.sh.j2", decision=FOLDER / "decision", commands=commands)
             new_file(path, script)
-            told = {"pid": os.getpid(), "started": started(os.getpid()), "until": time.time() + self.seconds}
-            new_file(FOLDER / "waiting", json.dumps(told))
+            waiting = {
+                "pid": os.getpid(),
+                "started": started(os.getpid()),
+                "until": time.time() + self.seconds,
+            }
+            new_file(FOLDER / "waiting", json.dumps(waiting))
         except (OSError, StoreError) as error:
             raise ChangeError(f"the timer that reverts the rules could not be created: {error}") from error
         start_timer(host, UNIT, str(path), self.seconds)
@@ -72,43 +76,43 @@ class Confirmation:
         if self.typed:
             say("or type yes here and press Enter; no reverts them at once")
         try:
-            found = self._decided(end, say)
+            verdict = self._decided(end, say)
         finally:
             (FOLDER / "waiting").unlink(missing_ok=True)
             stop_timer(host, UNIT)
-        if found is not Decision.CONFIRMED:
+        if verdict is not Decision.CONFIRMED:
             if time.monotonic() < end - 1:
                 raise UnconfirmedError("it was reverted before anyone confirmed it")
             raise UnconfirmedError(f"nobody confirmed the firewall's new rules within {self.seconds} s")
         say("confirmed")
 
     def _decided(self, end: float, say: Say) -> Decision:
-        told, listening = time.monotonic(), self.typed
-        while (found := decision()) is None:
+        reported, listening = time.monotonic(), self.typed
+        while (verdict := decision()) is None:
             now = time.monotonic()
             if now > end + _GRACE:
                 return decide(Decision.REVERTED)
-            if now - told >= _TOLD and now < end:
+            if now - reported >= _TOLD and now < end:
                 say(f"{end - now:.0f} s left to confirm")
-                told = now
-            word = _typed() if listening else None
-            listening = listening and word != ""
-            if word is not None and word.strip().lower() in ("y", "yes"):
+                reported = now
+            typed = _typed() if listening else None
+            listening = listening and typed != ""
+            if typed is not None and typed.strip().lower() in ("y", "yes"):
                 return decide(Decision.CONFIRMED)
-            if word is not None and word.strip().lower() in ("n", "no"):
+            if typed is not None and typed.strip().lower() in ("n", "no"):
                 return decide(Decision.REVERTED)
             if not listening:
                 time.sleep(0.1)
-        return found
+        return verdict
 
 
 def decision() -> Decision | None:
     """What was decided, None while nobody has."""
     try:
-        said = (FOLDER / "decision").read_text().strip()
+        text = (FOLDER / "decision").read_text().strip()
     except OSError:
         return None
-    return Decision(said) if said else None
+    return Decision(text) if text else None
 
 
 def decide(word: Decision) -> Decision:
@@ -117,19 +121,19 @@ def decide(word: Decision) -> Decision:
         with (FOLDER / "decision").open("x") as file:
             file.write(f"{word}\n")
     except FileExistsError:
-        while (found := decision()) is None:  # just being written
+        while (verdict := decision()) is None:  # just being written
             time.sleep(0.01)
-        return found
+        return verdict
     return word
 
 
 def time_left() -> float | None:
     """Seconds left to confirm the change of a run at work, never below 0; None where none waits."""
     try:
-        told = json.loads((FOLDER / "waiting").read_text())
-        if started(told["pid"]) != told["started"] or decision() is not None:
+        waiting = json.loads((FOLDER / "waiting").read_text())
+        if started(waiting["pid"]) != waiting["started"] or decision() is not None:
             return None
-        return max(0.0, float(told["until"]) - time.time())
+        return max(0.0, float(waiting["until"]) - time.time())
     except (OSError, ValueError, KeyError):
         return None
 

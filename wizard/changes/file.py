@@ -146,9 +146,9 @@ class FileChange:
                 except HostError as error:  # nobody knows whether the rename was before it
                     raise ChangeError(str(error), FileEffect(self.path, live, wanted, dated=dated)) from error
             # What is there already came by what we did before: apt removed it, or a killed run wrote it.
-            found = self.before if live == self.after else live
-            date = dated if found == live else None
-            effect = FileEffect(self.path, found, wanted, (old,) if old else (), date)
+            replaced = self.before if live == self.after else live
+            date = dated if replaced == live else None
+            effect = FileEffect(self.path, replaced, wanted, (old,) if old else (), date)
             if met is None:
                 self._look_again(host, effect, say)
             else:
@@ -318,8 +318,8 @@ def _still_there(wrote: Entry | None, now: Entry | None) -> bool:
 
 def kept_sentence(path: str, merge: EntryMerge) -> str:
     """What is to be said of a path where both changed the same, and nobody could be asked."""
-    what = ", ".join(dict.fromkeys(each.what for each in merge.conflicts))
-    return f"{path} stays as it is where you have changed the same ({what}): fix it by hand"
+    places = ", ".join(dict.fromkeys(each.what for each in merge.conflicts))
+    return f"{path} stays as it is where you have changed the same ({places}): fix it by hand"
 
 
 def file_diff(path: str, before: Entry | None, after: Entry | None) -> str:

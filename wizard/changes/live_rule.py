@@ -88,9 +88,9 @@ class LiveRule:
         if self.tool != "nft":
             return shlex.join(self._removal(0))
         rule = f'tcp dport {self.port} accept comment "{MARK}" # handle '
-        found = shlex.quote(f"s/^[[:space:]]*{rule}\\([0-9]*\\)$/\\1/p")
+        expression = shlex.quote(f"s/^[[:space:]]*{rule}\\([0-9]*\\)$/\\1/p")
         return (
-            f"nft -a -n list chain {self.chain} | sed -n {found} | "
+            f"nft -a -n list chain {self.chain} | sed -n {expression} | "
             f'while read -r handle; do nft delete rule {self.chain} handle "$handle"; done'
         )
 
@@ -115,17 +115,17 @@ def look(host: Host, rule: LiveRule, deadline: float) -> Found | None:
         return None
     packet = Packet(rule.family, rule.port, outside(host))
     if rule.tool == "firewalld":
-        done = host.run(["firewall-cmd", f"--zone={rule.chain}", "--list-ports"], timeout=deadline)
-        if done.code != 0:
+        result = host.run(["firewall-cmd", f"--zone={rule.chain}", "--list-ports"], timeout=deadline)
+        if result.code != 0:
             return None
-        return Found((1,) if f"{rule.port}/tcp" in done.stdout.split() else ())
+        return Found((1,) if f"{rule.port}/tcp" in result.stdout.split() else ())
     argv = ["nft", "-j", "list", "ruleset"] if rule.tool == "nft" else [f"{rule.tool}-save", "-t", "filter"]
-    done = host.run(argv, timeout=deadline, encoding="latin-1")
-    if done.code != 0:
-        raise HostError(f"`{done.command}` failed with status {done.code}: {done.tail(3)}")
+    result = host.run(argv, timeout=deadline, encoding="latin-1")
+    if result.code != 0:
+        raise HostError(f"`{result.command}` failed with status {result.code}: {result.tail(3)}")
     if rule.tool == "nft":
-        return in_nft(ruleset(done.stdout), rule, packet)
-    return in_xtables(done.stdout, rule, packet)
+        return in_nft(ruleset(result.stdout), rule, packet)
+    return in_xtables(result.stdout, rule, packet)
 
 
 def in_nft(live: Ruleset, rule: LiveRule, packet: Packet) -> Found | None:

@@ -66,10 +66,10 @@ class RulesChange:
 
     def describe(self) -> Description:
         """The commands; the place of a rule in its chain is part of it."""
-        what = "remove the live rules" if self.remove else "add live rules, beside what is there"
+        title = "remove the live rules" if self.remove else "add live rules, beside what is there"
         if self.guard is not None:
-            what += f"; they are removed again unless confirmed within {self.guard.seconds} s"
-        return Description(what, commands=tuple(rule.words(remove=self.remove) for rule in self.rules))
+            title += f"; they are removed again unless confirmed within {self.guard.seconds} s"
+        return Description(title, commands=tuple(rule.words(remove=self.remove) for rule in self.rules))
 
     def expect(self, host: Host) -> RulesEffect:
         """The rules."""
@@ -82,17 +82,17 @@ class RulesChange:
         """Check the files, then do it rule by rule. Raises ChangeError with what was done by then."""
         for change in self.first:
             _accepted(host, change, say)
-        done: list[LiveRule] = []
+        changed: list[LiveRule] = []
         if self.guard is not None:
             self.guard.arm(host, self.rules, say)
         try:
             for rule in self.rules:
                 (_remove if self.remove else _add)(host, rule, say)
-                done.append(rule)
+                changed.append(rule)
             if self.guard is not None:
                 self.guard.wait(host, say)
         except ChangeError as error:
-            error.effect = RulesEffect(tuple(done), self.remove, self._seconds())
+            error.effect = RulesEffect(tuple(changed), self.remove, self._seconds())
             raise
         return self.expect(host)
 
@@ -107,17 +107,17 @@ def _accepted(host: Host, change: FileChange, say: Say) -> None:
 
 
 def _add(host: Host, rule: LiveRule, say: Say) -> None:
-    found = _look(host, rule)
-    if found is None:
+    place = _look(host, rule)
+    if place is None:
         raise ChangeError(f"{rule.tool} has no {rule.chain} any more: the firewall was changed or stopped")
-    if not found.places:
-        _run(host, rule.adding(found), say)
+    if not place.places:
+        _run(host, rule.adding(place), say)
 
 
 def _remove(host: Host, rule: LiveRule, say: Say) -> None:
     """What is not there any more, with its chain or its program, need not go."""
-    found = _look(host, rule)
-    for argv in rule.removing(found) if found is not None else ():
+    place = _look(host, rule)
+    for argv in rule.removing(place) if place is not None else ():
         _run(host, argv, say)
 
 
@@ -131,8 +131,8 @@ def _look(host: Host, rule: LiveRule) -> Found | None:
 def _run(host: Host, argv: Sequence[str], say: Say) -> None:
     say("$ " + shlex.join(argv))
     try:
-        done = host.run(argv, timeout=DEADLINE)
+        result = host.run(argv, timeout=DEADLINE)
     except HostError as error:
         raise ChangeError(str(error)) from error
-    if done.code != 0:
-        raise ChangeError(f"`{done.command}` failed with status {done.code}: {done.tail(4)}")
+    if result.code != 0:
+        raise ChangeError(f"`{result.command}` failed with status {result.code}: {result.tail(4)}")

@@ -104,9 +104,9 @@ class ServiceChange:
 
     def describe(self) -> Description:
         """The commands."""
-        what = " and ".join(word for word in ("enable at boot" if self.enable else "", self.verb) if word)
+        title = " and ".join(word for word in ("enable at boot" if self.enable else "", self.verb) if word)
         commands = [*self._before(), *([command_of(self.init, self.name, self.verb)] if self.verb else [])]
-        return Description(f"{self.name}: {what}", commands=tuple(" ".join(argv) for argv in commands))
+        return Description(f"{self.name}: {title}", commands=tuple(" ".join(argv) for argv in commands))
 
     def expect(self, host: Host) -> ServiceEffect:
         """What it is now, and what is asked for. Raises HostError."""
@@ -238,13 +238,13 @@ class _FailedError(ChangeError):
 def _run(host: Host, argv: list[str], say: Say, inherited: Sequence[int] = ()) -> None:
     say("$ " + " ".join(argv))
     try:
-        done = host.run(argv, timeout=DEADLINE, say=say, inherited=inherited)
-        if done.code != 0 and _TOO_OFTEN in done.stderr:
+        result = host.run(argv, timeout=DEADLINE, say=say, inherited=inherited)
+        if result.code != 0 and _TOO_OFTEN in result.stderr:
             host.run(["systemctl", "reset-failed", argv[-1]], timeout=30)
-            done = host.run(argv, timeout=DEADLINE, say=say, inherited=inherited)
+            result = host.run(argv, timeout=DEADLINE, say=say, inherited=inherited)
     except HostError as error:
         raise ChangeError(str(error)) from error
-    if done.code == _NOT_LOADED and "stop" in argv:
+    if result.code == _NOT_LOADED and "stop" in argv:
         return
-    if done.code != 0:
-        raise _FailedError(f"`{done.command}` failed with status {done.code}:\n{done.tail()}")
+    if result.code != 0:
+        raise _FailedError(f"`{result.command}` failed with status {result.code}:\n{result.tail()}")

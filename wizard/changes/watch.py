@@ -65,14 +65,14 @@ class WatchChange:
             raise ChangeError(f"{f.SENDMAIL_CF} has gone: there is nothing to watch")
         daemons = sendmail_cf.daemons(cf.content.decode("utf-8", "replace"))
         say(f"watching port {', '.join(str(each.port) for each in daemons)} for {self.seconds} s")
-        end = told = time.monotonic()
+        end = reported = time.monotonic()
         end += self.seconds
         while (now := time.monotonic()) < end:
             for daemon in daemons:
                 _must_greet(daemon)
-            if now - told >= _TOLD:
+            if now - reported >= _TOLD:
                 say(f"every listener greets; {end - now:.0f} s left to watch")
-                told = now
+                reported = now
             time.sleep(_PAUSE)
         say(f"every listener greeted for {self.seconds} s")
         return WatchEffect(self.seconds)
@@ -82,11 +82,11 @@ def _must_greet(daemon: sendmail_cf.Daemon) -> None:
     end = time.monotonic() + _PATIENCE
     while True:
         left = max(1.0, end - time.monotonic())
-        said = greeting(daemon.reachable_at, daemon.port, tls=daemon.tls_on_connect, timeout=left)
-        if said.startswith("220"):
+        answer = greeting(daemon.reachable_at, daemon.port, tls=daemon.tls_on_connect, timeout=left)
+        if answer.startswith("220"):
             return
         if time.monotonic() > end:
             raise ChangeError(
-                f"{daemon.reachable_at} port {daemon.port} does not greet any more: {said[:200]}"
+                f"{daemon.reachable_at} port {daemon.port} does not greet any more: {answer[:200]}"
             )
         time.sleep(0.5)

@@ -105,12 +105,12 @@ def _zone(facts: Facts, wanted: Wanted) -> _Zone:
 
 
 def _zones(text: str) -> list[_Zone]:
-    found = []
+    zones = []
     for block in re.split(r"\n(?=\S)", text.strip("\n")):
         head, *lines = block.split("\n")
         kept = {key.strip(): value.split() for key, _, value in (line.partition(":") for line in lines)}
         if head.split():
-            found.append(
+            zones.append(
                 _Zone(
                     head.split()[0],
                     " ".join(kept.get("target", [])),
@@ -119,7 +119,7 @@ def _zones(text: str) -> list[_Zone]:
                     frozenset(kept.get("services", [])),
                 )
             )
-    return found
+    return zones
 
 
 def _range(word: str) -> tuple[int, int]:
@@ -128,8 +128,8 @@ def _range(word: str) -> tuple[int, int]:
 
 
 def _target(text: str) -> str:
-    found = re.search(r"<zone\b[^>]*\btarget=[\"']([^\"']*)", text)
-    return found.group(1) if found else ""
+    target = re.search(r"<zone\b[^>]*\btarget=[\"']([^\"']*)", text)
+    return target.group(1) if target else ""
 
 
 def _services(text: str) -> frozenset[str]:

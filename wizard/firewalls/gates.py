@@ -41,8 +41,8 @@ class TriedInFolder:
 
     def check(self, host: Host, content: bytes, say: Say) -> None:
         """Raises GateError with what the tool said."""
-        with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as made:
-            copy = Path(made) / Path(self.folder).name
+        with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as folder:
+            copy = Path(folder) / Path(self.folder).name
             try:
                 shutil.copytree(host.path(self.folder), copy, symlinks=True)
             except (OSError, shutil.Error) as error:
@@ -67,11 +67,11 @@ class TriedByUfw:
     def check(self, host: Host, content: bytes, say: Say) -> None:
         """Raises GateError with what the tool said."""
         for port in self.ports:
-            done = _run(host, ["ufw", "--dry-run", "allow", f"{port}/tcp"])
-            _must(done, "")
+            result = _run(host, ["ufw", "--dry-run", "allow", f"{port}/tcp"])
+            _must(result, "")
             rule = f"-A {self.chain} -p tcp --dport {port} -j ACCEPT"
-            if rule not in done.stdout.splitlines() or rule.encode() not in content.splitlines():
-                raise GateError(f"`{done.command}` would not write `{rule}` as this does: {done.tail(3)}")
+            if rule not in result.stdout.splitlines() or rule.encode() not in content.splitlines():
+                raise GateError(f"`{result.command}` would not write `{rule}` as this does: {result.tail(3)}")
         say(
             f"the gate: `ufw --dry-run allow` of {', '.join(f'{port}/tcp' for port in self.ports)} says the same"
         )
@@ -107,10 +107,10 @@ def _run(host: Host, argv: Sequence[str]) -> Completed:
         raise GateError(str(error)) from error
 
 
-def _must(done: Completed, copy: str) -> None:
-    said = done.tail(6)
+def _must(result: Completed, copy: str) -> None:
+    output = result.tail(6)
     if copy:
-        said = said.replace(copy, "COPY")
-    if done.code != 0:
-        command = done.command.replace(copy, "COPY") if copy else done.command
-        raise GateError(f"`{command}` refuses it (status {done.code}): {said}")
+        output = output.replace(copy, "COPY")
+    if result.code != 0:
+        command = result.command.replace(copy, "COPY") if copy else result.command
+        raise GateError(f"`{command}` refuses it (status {result.code}): {output}")

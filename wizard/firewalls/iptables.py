@@ -60,9 +60,9 @@ def _blocked(facts: Facts, wanted: Wanted, family: int, saved: str) -> list[Live
     chains = filter_table(saved).chains()
     rules: list[LiveRule] = []
     for packet in packets(facts, wanted.ports, (family,)):
-        found = fate(chains, _CHAIN, packet)
-        if found.verdict is Verdict.DROP:
-            place = found.way[0][1]
+        outcome = fate(chains, _CHAIN, packet)
+        if outcome.verdict is Verdict.DROP:
+            place = outcome.way[0][1]
             at = None if place is None else place + len(rules)
             rules.append(LiveRule(TOOLS[family], _CHAIN, packet.port, family, at=at))
     return rules

@@ -42,7 +42,7 @@ class Nftables:
                 (packet, fate(live.chains, base.words, packet))
                 for packet in packets(facts, wanted.ports, base.families)
             ]
-            blocked = _once((packet, found) for packet, found in ways if found.verdict is Verdict.DROP)
+            blocked = _once((packet, outcome) for packet, outcome in ways if outcome.verdict is Verdict.DROP)
             if blocked and not own:
                 raise CannotOpenError(
                     f"the live chain {base.words} blocks port {blocked[0][0].port}, but {NFT_CONF} does not create "
@@ -50,7 +50,7 @@ class Nftables:
                     "find out what created it: nft list chain " + base.words,
                     f"open the ports there by hand: {', '.join(map(str, wanted.ports))}",
                 )
-            rules += [_rule(base, packet, found) for packet, found in blocked]
+            rules += [_rule(base, packet, outcome) for packet, outcome in blocked]
             if own:
                 new = _in_file(new, base, [packet.port for packet, _ in blocked], ways, live)
         files = (edited(facts, NFT_CONF, new, gates.nft()),) if new != text else ()
@@ -81,14 +81,14 @@ def _live(facts: Facts) -> Ruleset:
 
 def _once(ways: Iterable[tuple[Packet, Fate]]) -> list[tuple[Packet, Fate]]:
     """One for each port: a chain of the family inet sees both IPv4 and IPv6."""
-    found: dict[int, tuple[Packet, Fate]] = {}
+    first: dict[int, tuple[Packet, Fate]] = {}
     for packet, way in ways:
-        found.setdefault(packet.port, (packet, way))
-    return list(found.values())
+        first.setdefault(packet.port, (packet, way))
+    return list(first.values())
 
 
-def _rule(base: BaseChain, packet: Packet, found: Fate) -> LiveRule:
-    return LiveRule("nft", base.words, packet.port, packet.family, at=found.way[0][1])
+def _rule(base: BaseChain, packet: Packet, outcome: Fate) -> LiveRule:
+    return LiveRule("nft", base.words, packet.port, packet.family, at=outcome.way[0][1])
 
 
 def _in_file(
@@ -96,10 +96,10 @@ def _in_file(
 ) -> str:
     """The text with what its chain lacks. A port that is open by a live rule, of which the file knows nothing, would be
     closed after the next boot."""
-    asked = {packet.port for packet, found in ways if found.way and found.way[0][1] is not None}
+    asked = {packet.port for packet, outcome in ways if outcome.way and outcome.way[0][1] is not None}
     try:
-        chain = next((item for item in nft_conf.chain_bodies(text) if item.key == base.words), None)
-        named = [item.words for item in chain.statements] if chain else []
+        chain = next((body for body in nft_conf.chain_bodies(text) if body.key == base.words), None)
+        named = [body.words for body in chain.statements] if chain else []
         ports = [
             port
             for port in dict.fromkeys(packet.port for packet, _ in ways)
@@ -115,12 +115,12 @@ def _in_file(
 
 def _accepts(words: str, port: int) -> bool:
     """Whether a statement of the file speaks of accepting the port; a set or a variable may hold it."""
-    found = re.search(r"\bdport (\{[^}]*\}|\S+)", words)
-    if not found or not re.search(r"\b(accept|vmap|jump|goto)\b", words) or "saddr" in words:
+    ports = re.search(r"\bdport (\{[^}]*\}|\S+)", words)
+    if not ports or not re.search(r"\b(accept|vmap|jump|goto)\b", words) or "saddr" in words:
         return False
-    if "@" in found[1] or "$" in found[1]:
+    if "@" in ports[1] or "$" in ports[1]:
         return True
-    for part in re.findall(r"[\w-]+", found[1]):
+    for part in re.findall(r"[\w-]+", ports[1]):
         low, _, high = part.partition("-")
         if part == _PORT_NAMES.get(port) or (
             low.isdigit() and int(low) <= port <= int(high if high.isdigit() else low)

@@ -58,8 +58,8 @@ class Shorewall:
         return [
             (family, packet.port)
             for family in _families(facts)
-            for packet, found in _fates(facts, wanted, family)
-            if found.verdict is not Verdict.ACCEPT
+            for packet, outcome in _fates(facts, wanted, family)
+            if outcome.verdict is not Verdict.ACCEPT
         ]
 
 
@@ -77,19 +77,19 @@ def _fates(facts: Facts, wanted: Wanted, family: int) -> list[tuple[Packet, Fate
 
 def _live(facts: Facts, wanted: Wanted, family: int, zone: str, own: str) -> list[LiveRule]:
     rules: list[LiveRule] = []
-    for packet, found in _fates(facts, wanted, family):
-        if found.verdict is Verdict.ACCEPT:
+    for packet, outcome in _fates(facts, wanted, family):
+        if outcome.verdict is Verdict.ACCEPT:
             continue
-        chain, place = _chain(facts, found, zone, own)
+        chain, place = _chain(facts, outcome, zone, own)
         at = None if place is None else place + len(rules)
         rules.append(LiveRule(TOOLS[family], chain, packet.port, family, shared=True, at=at))
     return rules
 
 
-def _chain(facts: Facts, found: Fate, zone: str, own: str) -> tuple[str, int | None]:
+def _chain(facts: Facts, outcome: Fate, zone: str, own: str) -> tuple[str, int | None]:
     """Of the chains on the way to where it is dropped, the one that is for this zone only."""
     names = {f"{zone}-{own}", f"{zone}2{own}", *(f"{device}_in" for device in facts.outside)}
-    for chain, place in found.way:
+    for chain, place in outcome.way:
         if chain in names:
             return chain, place
     raise CannotOpenError(

@@ -77,14 +77,14 @@ def _families(facts: Facts) -> tuple[int, ...]:
 
 def _missing(text: str, packet: Packet, where: str) -> bool:
     """Whether the admin's rules say nothing of the port. Raises CannotOpenError where they deny it."""
-    found = fate(filter_table(text).chains(), _CHAINS[packet.family], packet)
-    if found.verdict is Verdict.DROP:
+    outcome = fate(filter_table(text).chains(), _CHAINS[packet.family], packet)
+    if outcome.verdict is Verdict.DROP:
         raise CannotOpenError(
             f"a rule of yours in ufw ({where}) denies port {packet.port} to everybody",
             "see it: ufw status numbered",
             f"delete it, then run this again: ufw delete deny {packet.port}/tcp",
         )
-    return found.verdict is not Verdict.ACCEPT
+    return outcome.verdict is not Verdict.ACCEPT
 
 
 def _accepted(saved: str, packet: Packet) -> bool:

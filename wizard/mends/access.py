@@ -80,10 +80,10 @@ class MendAccess(Step):
             return Plan.done(self.id, "no line of it refuses this host itself")
         new = "".join(f"#{line}" if refuses_us(line) else line for line in lines)
         after = dataclasses.replace(entry, content=new.encode("latin-1"))
-        made = CommandChange(("make", "-C", "/etc/mail", "access.db"), "makes the map out of it")
+        make_map = CommandChange(("make", "-C", "/etc/mail", "access.db"), "makes the map out of it")
         change = FileChange(f.ACCESS, entry, after, self.title)
         return Plan.pending(
-            self.id, "a line of it refuses this host itself", change, made, restart(facts, "sendmail")
+            self.id, "a line of it refuses this host itself", change, make_map, restart(facts, "sendmail")
         )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:

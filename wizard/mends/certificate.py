@@ -56,19 +56,21 @@ class MendCertificate(Step):
             return Plan.blocked(
                 self.id, "this host has no qualified name, so update_tls makes nothing", "fix that first"
             )
-        goes: list[Change] = (
+        removals: list[Change] = (
             [FileChange(f.SERVER_CERT, crt, None, "remove the old certificate")] if crt else []
         )
         if _misfit(crt, key) and not (crt is None and _readable_key(key)):
-            goes += [FileChange(f.COMMON_KEY, key, None, "remove its key")] if key else []
+            removals += [FileChange(f.COMMON_KEY, key, None, "remove its key")] if key else []
             client = facts.files.get(f.CLIENT_CERT)
-            goes += (
+            removals += (
                 [FileChange(f.CLIENT_CERT, client, None, "remove the client's, which has the same key")]
                 if client
                 else []
             )
-        made = CommandChange((UPDATE_TLS,), "makes a self-signed certificate, and a key where there is none")
-        return Plan.pending(self.id, wrong, *goes, made, restart(facts, "sendmail"))
+        script = CommandChange(
+            (UPDATE_TLS,), "makes a self-signed certificate, and a key where there is none"
+        )
+        return Plan.pending(self.id, wrong, *removals, script, restart(facts, "sendmail"))
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """They are there, and belong together."""

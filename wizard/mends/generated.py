@@ -36,9 +36,11 @@ class _Generated(Step):
         stopped = hands_off(facts, self.id) if "mend-hands-off" not in facts.planned else None
         if stopped is not None:
             return stopped
-        goes: list[Change] = [FileChange(self.path, entry, None, "remove the damaged file")] if entry else []
-        made = CommandChange((self.script,), f"makes {self.path}")
-        return Plan.pending(self.id, "it is missing" if entry is None else "it is damaged", *goes, made)
+        removals: list[Change] = (
+            [FileChange(self.path, entry, None, "remove the damaged file")] if entry else []
+        )
+        script = CommandChange((self.script,), f"makes {self.path}")
+        return Plan.pending(self.id, "it is missing" if entry is None else "it is damaged", *removals, script)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """It holds what it must."""

@@ -27,10 +27,10 @@ FOLDERS = (_Folder(f.MTA_QUEUE, 0o2750, "smmta"), _Folder(f.CLIENT_QUEUE, 0o2770
 
 def _bad(facts: Facts) -> list[_Folder]:
     bad = []
-    for item in FOLDERS:
-        entry = facts.files.get(item.path)
+    for folder in FOLDERS:
+        entry = facts.files.get(folder.path)
         if entry is None or entry.kind != "directory" or entry.mode & 0o007 or entry.mode & 0o700 != 0o700:
-            bad.append(item)
+            bad.append(folder)
     return bad
 
 
@@ -48,20 +48,20 @@ class MendQueueFolder(Step):
         bad = _bad(facts)
         if not bad:
             return Plan.done(self.id, "both folders are there, closed to others")
-        made = [
+        commands = [
             CommandChange(
-                ("install", "-d", "-o", item.user, "-g", "smmsp", "-m", f"{item.mode:04o}", item.path),
-                f"{item.path} as Debian makes it",
+                ("install", "-d", "-o", folder.user, "-g", "smmsp", "-m", f"{folder.mode:04o}", folder.path),
+                f"{folder.path} as Debian makes it",
                 footprint=(),
             )
-            for item in bad
+            for folder in bad
         ]
-        return Plan.pending(self.id, f"not right: {', '.join(item.path for item in bad)}", *made)
+        return Plan.pending(self.id, f"not right: {', '.join(folder.path for folder in bad)}", *commands)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Both are right."""
         bad = _bad(facts)
-        says = f"not right: {', '.join(item.path for item in bad)}" if bad else "both folders are right"
+        says = f"not right: {', '.join(folder.path for folder in bad)}" if bad else "both folders are right"
         return [Check("folders", Sign.FAILED if bad else Sign.OK, says)]
 
 

@@ -88,14 +88,14 @@ def may_stay(path: str) -> bool:
 
 def packaged_files(root: Path, names: Iterable[str]) -> frozenset[str]:
     """The files of these packages, as dpkg lists them, with the folders of /usr merged or not."""
-    found: set[str] = set()
+    paths: set[str] = set()
     for name in names:
         for listed in (root / "var/lib/dpkg/info").glob(f"{name.partition(':')[0]}*.list"):
             for line in listed.read_text("utf-8", "surrogateescape").splitlines():
-                found.add(line)
+                paths.add(line)
                 if line.startswith(("/bin/", "/sbin/", "/lib")):
-                    found.add(f"/usr{line}")
+                    paths.add(f"/usr{line}")
     for file in (root / "var/lib/dpkg/alternatives").glob("*"):
         # update-alternatives(1): the links of a group, each on a line of its own, among the files they lead to.
-        found.update(line for line in file.read_text("utf-8", "replace").splitlines() if line.startswith("/"))
-    return frozenset(found)
+        paths.update(line for line in file.read_text("utf-8", "replace").splitlines() if line.startswith("/"))
+    return frozenset(paths)

@@ -58,10 +58,10 @@ def running_services(host: Host) -> tuple[str, ...]:
     if host.exists("/run/systemd/system"):
         names = [f"{name}.service" for name in RELEVANT]
         try:
-            done = host.run(["systemctl", "is-active", *names], timeout=30)
+            result = host.run(["systemctl", "is-active", *names], timeout=30)
         except HostError:
             return ()
-        words = done.stdout.split()
+        words = result.stdout.split()
         return tuple(name for name, word in zip(RELEVANT, words, strict=False) if word == "active")
     daemons = {
         "sendmail-mta": "sendmail",
@@ -70,8 +70,8 @@ def running_services(host: Host) -> tuple[str, ...]:
         "exim4": "exim4",
         "master": "postfix",
     }
-    found = {daemons[name] for name in _names(host) if name in daemons}
-    return tuple(name for name in RELEVANT if name in found and host.exists(f"/etc/init.d/{name}"))
+    running = {daemons[name] for name in _names(host) if name in daemons}
+    return tuple(name for name in RELEVANT if name in running and host.exists(f"/etc/init.d/{name}"))
 
 
 def _names(host: Host) -> Iterable[str]:
@@ -106,7 +106,7 @@ def units(services: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _wanted_at_boot() -> set[str]:
-    found = {
+    units = {
         "systemd-networkd-wait-online.service",
         "NetworkManager-wait-online.service",
         "ifupdown-wait-online.service",
@@ -115,8 +115,8 @@ def _wanted_at_boot() -> set[str]:
         for folder in _listed(place):
             target, _, kind = folder.rpartition(".")
             if kind in ("wants", "requires") and target.endswith(".target") and target not in _OURS:
-                found.update(_listed(f"{place}/{folder}"))
-    return {name for name in found if not name.endswith(".target")}
+                units.update(_listed(f"{place}/{folder}"))
+    return {name for name in units if not name.endswith(".target")}
 
 
 def _listed(folder: str) -> list[str]:
@@ -128,10 +128,10 @@ def _listed(folder: str) -> list[str]:
 
 def run_folders() -> list[tuple[str, int, int, int]]:
     """The folders of the host's /run with mode and owner, for a clone whose init makes none."""
-    made = [("/run/lock", 0o1777, 0, 0)]
+    folders = [("/run/lock", 0o1777, 0, 0)]
     for path in sorted(Path("/run").glob("*")) + sorted(Path("/run").glob("*/*")):
-        found = path.lstat()
-        if stat.S_ISDIR(found.st_mode) and path.parts[2] not in (
+        status = path.lstat()
+        if stat.S_ISDIR(status.st_mode) and path.parts[2] not in (
             "systemd",
             "user",
             "host",
@@ -139,5 +139,5 @@ def run_folders() -> list[tuple[str, int, int, int]]:
             "lock",
             "netns",
         ):
-            made.append((str(path), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid))
-    return made
+            folders.append((str(path), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid))
+    return folders

@@ -81,10 +81,10 @@ class Clone:
             start_new_session=True,  # no signal of the terminal reaches it: it ends when we say so, or are gone
         )
         try:
-            told = self._asked(spec)
-            if not told.get("ready"):
-                raise CloneError(str(told.get("why", "it ended before it began")))
-            self.init, self.systemd = told["init"], told["systemd"]
+            answer = self._asked(spec)
+            if not answer.get("ready"):
+                raise CloneError(str(answer.get("why", "it ended before it began")))
+            self.init, self.systemd = answer["init"], answer["systemd"]
         except BaseException:
             self.end()
             raise
@@ -97,8 +97,8 @@ class Clone:
         with contextlib.suppress(BrokenPipeError):
             print(json.dumps(spec), file=self.keeper.stdin, flush=True)
         answer = self.keeper.stdout.readline()
-        told: dict[str, Any] = json.loads(answer) if answer else {}
-        return told
+        values: dict[str, Any] = json.loads(answer) if answer else {}
+        return values
 
     def __exit__(self, *_: object) -> None:
         self.end()
@@ -136,8 +136,8 @@ class Clone:
         """The start of a command line that runs the rest in the clone; with `network` in the host's network, for
         fetching only."""
         spaces = ["--mount", "--uts", "--ipc", "--pid", "--cgroup", *([] if network else ["--net"])]
-        found = shutil.which("nsenter", path=PATH) or "nsenter"
-        return [found, "--target", str(self.init), *spaces, "--root", "--wd", "--"]
+        nsenter = shutil.which("nsenter", path=PATH) or "nsenter"
+        return [nsenter, "--target", str(self.init), *spaces, "--root", "--wd", "--"]
 
     def path(self, path: str) -> Path:
         """Where `path` of the clone is for us."""

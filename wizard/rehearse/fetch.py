@@ -69,15 +69,15 @@ def fetch(
 
     Raises NoNetwork, HostError, and what `interrupt` raises."""
     fetching = Fetching(clone, interrupt)
-    done = fetching.install(names, may_remove=bool(goes))
-    if done.code != 0 and wants_update(done.stdout + done.stderr):
+    result = fetching.install(names, may_remove=bool(goes))
+    if result.code != 0 and wants_update(result.stdout + result.stderr):
         fetching.apt(["update", "-q"])
-        done = fetching.install(names, may_remove=bool(goes))
-    if done.code == 0:
+        result = fetching.install(names, may_remove=bool(goes))
+    if result.code == 0:
         if goes:
             fetching.again(goes)
         return ""
-    said = done.stdout + done.stderr
-    if any(mark in said for mark in _NO_NETWORK):
-        raise NoNetwork(done.tail(3))
-    return done.tail(3)
+    output = result.stdout + result.stderr
+    if any(mark in output for mark in _NO_NETWORK):
+        raise NoNetwork(result.tail(3))
+    return result.tail(3)

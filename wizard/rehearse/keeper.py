@@ -125,18 +125,18 @@ def _cgroup(spec: dict[str, Any]) -> Path | None:
             line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")
         )
         below = CGROUP if own.startswith("/..") else CGROUP / own.lstrip("/")
-        made = below / f"{NAME}-{os.getpid()}"
-        made.mkdir()
+        cgroup = below / f"{NAME}-{os.getpid()}"
+        cgroup.mkdir()
     except (OSError, StopIteration):
         return None
     try:
         # Tried with ourselves: a container may show cgroups, and forbid to enter them.
-        (made / "cgroup.procs").write_text(str(os.getpid()))
+        (cgroup / "cgroup.procs").write_text(str(os.getpid()))
         (below / "cgroup.procs").write_text(str(os.getpid()))
     except OSError:
-        remove_cgroup(made, 0)
+        remove_cgroup(cgroup, 0)
         return None
-    return made
+    return cgroup
 
 
 def _file_systems(spec: dict[str, Any]) -> None:
@@ -153,8 +153,8 @@ def _file_systems(spec: dict[str, Any]) -> None:
         elif layer["kind"] == "copy":
             copy = shared / f"{number}"
             shutil.copy2(layer["path"], copy)
-            found = Path(layer["path"]).stat()
-            os.chown(copy, found.st_uid, found.st_gid)
+            status = Path(layer["path"]).stat()
+            os.chown(copy, status.st_uid, status.st_gid)
             kernel.bind(str(copy), str(target), flags)
         else:
             memory = shared
@@ -232,9 +232,9 @@ def _layer_of(path: str, layer: dict[str, Any]) -> bool:
 
 def _same(lower: Path, upper: Path) -> None:
     """Mode, owner and extended attributes of a folder or file of the host."""
-    found = lower.stat()
-    os.chown(upper, found.st_uid, found.st_gid)
-    upper.chmod(found.st_mode & 0o7777)
+    status = lower.stat()
+    os.chown(upper, status.st_uid, status.st_gid)
+    upper.chmod(status.st_mode & 0o7777)
     for name in os.listxattr(lower):
         with contextlib.suppress(OSError):
             os.setxattr(upper, name, os.getxattr(lower, name))

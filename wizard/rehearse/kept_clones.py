@@ -30,14 +30,14 @@ def keepers() -> Iterator[int]:
 
 def end_kept() -> int:
     """End all clones that are up, and wait until they are gone; how many there were."""
-    found = list(keepers())
-    for pid in found:
+    pids = list(keepers())
+    for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
     end = time.monotonic() + PATIENCE
-    while set(keepers()) & set(found) and time.monotonic() < end:
+    while set(keepers()) & set(pids) and time.monotonic() < end:
         time.sleep(0.05)
-    return len(found)
+    return len(pids)
 
 
 def sweep() -> int:

@@ -50,7 +50,7 @@ class _Lines(io.TextIOBase):
 def heard(line: str) -> dict[str, Any]:
     """One line of the other half; what is no JSON is an error that it could not catch."""
     try:
-        said = json.loads(line)
+        message = json.loads(line)
     except ValueError:
         return {"event": "error", "line": line.rstrip("\n")}
-    return said if isinstance(said, dict) else {"event": "error", "line": line.rstrip("\n")}
+    return message if isinstance(message, dict) else {"event": "error", "line": line.rstrip("\n")}

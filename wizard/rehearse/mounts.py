@@ -66,13 +66,13 @@ class Layer:
 
 def parse(mountinfo: str) -> list[Mount]:
     """The lines of /proc/self/mountinfo."""
-    found = []
+    mounts = []
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
         fields, behind = left.split(), right.split()
         readonly = "ro" in fields[5].split(",") or "ro" in behind[-1].split(",")
-        found.append(Mount(int(fields[0]), _unescaped(fields[4]), behind[0], readonly))
-    return found
+        mounts.append(Mount(int(fields[0]), _unescaped(fields[4]), behind[0], readonly))
+    return mounts
 
 
 def _unescaped(path: str) -> str:
@@ -102,7 +102,7 @@ def layers(limit: int, mountinfo: str | None = None) -> list[Layer]:
     text = (
         Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape") if mountinfo is None else mountinfo
     )
-    made = []
+    stack = []
     for mount in sorted(parse(text), key=lambda item: item.path.count("/") if item.path != "/" else 0):
         if kind_of(mount, is_file=False) is None or not _on_top(mount):
             continue
@@ -110,8 +110,8 @@ def layers(limit: int, mountinfo: str | None = None) -> list[Layer]:
         room = os.statvfs(mount.path)
         size = min(limit, room.f_bfree * room.f_frsize) if kind == "overlay" else 0
         assert kind is not None
-        made.append(Layer(mount.path, kind, mount.readonly, size))
-    return made
+        stack.append(Layer(mount.path, kind, mount.readonly, size))
+    return stack
 
 
 def _on_top(mount: Mount) -> bool:
@@ -121,8 +121,8 @@ def _on_top(mount: Mount) -> bool:
     except OSError:
         return False
     try:
-        told = Path(f"/proc/self/fdinfo/{descriptor}").read_text()
+        information = Path(f"/proc/self/fdinfo/{descriptor}").read_text()
     finally:
         os.close(descriptor)
-    number = re.search(r"^mnt_id:\s*(\d+)$", told, re.MULTILINE)
+    number = re.search(r"^mnt_id:\s*(\d+)$", information, re.MULTILINE)
     return number is not None and int(number[1]) == mount.number

@@ -104,22 +104,22 @@ class Rehearsal:
         """Packages, services and listeners that are not as they were after the rollback, a sentence each."""
         if not self.after:
             return ["the rehearsal did not come to its end"] if not self.refused else []
-        said = []
+        differences = []
         old, new = self.before["packages"], self.after["packages"]
-        said += [f"the package {name} stayed" for name in sorted(new.keys() - old.keys())]
-        said += [f"the package {name} is gone" for name in sorted(old.keys() - new.keys())]
-        said += [
+        differences += [f"the package {name} stayed" for name in sorted(new.keys() - old.keys())]
+        differences += [f"the package {name} is gone" for name in sorted(old.keys() - new.keys())]
+        differences += [
             f"the package {name} is another version"
             for name in sorted(old.keys() & new.keys())
             if old[name] != new[name]
         ]
         for name in sorted(old_services := self.before["enabled"]):
             if old_services[name] != self.after["enabled"].get(name, False):
-                said.append(f"{name} is {'not ' if old_services[name] else ''}enabled at boot")
+                differences.append(f"{name} is {'not ' if old_services[name] else ''}enabled at boot")
         was, now = set(self.before["listeners"]), set(self.after["listeners"])
-        said += [f"nothing listens on {item} any more" for item in sorted(was - now)]
-        said += [f"something still listens on {item}" for item in sorted(now - was)]
-        return said
+        differences += [f"nothing listens on {item} any more" for item in sorted(was - now)]
+        differences += [f"something still listens on {item}" for item in sorted(now - was)]
+        return differences
 
     @property
     def clean(self) -> bool:

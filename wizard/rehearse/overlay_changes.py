@@ -36,17 +36,17 @@ Tree = Mapping[str, Row]
 
 def scan(uppers: Iterable[tuple[str, Path]]) -> dict[str, Row]:
     """Every path in the upper folders, by its name in the clone; what an opaque folder hides is gone."""
-    found: dict[str, Row] = {}
+    tree: dict[str, Row] = {}
     for mount, upper in uppers:
         for path in _walk(upper):
             inside = os.path.join(mount, path.relative_to(upper))  # noqa: PTH118
             row = read(path, digest=os.path.lexists(inside))
             if row is None:
                 continue
-            found[inside] = row
+            tree[inside] = row
             if stat.S_ISDIR(row.kind) and _is_opaque(path):
-                found.update(_hidden(inside, path))
-    return found
+                tree.update(_hidden(inside, path))
+    return tree
 
 
 def _walk(top: Path) -> Iterator[Path]:
@@ -74,20 +74,20 @@ def read(path: Path, *, digest: bool = True) -> Row | None:
     """What is at `path`; None when nothing is. Without `digest` a file is not read through: it is compared with nothing
     but itself."""
     try:
-        found = path.lstat()
-        kind = stat.S_IFMT(found.st_mode)
-        if stat.S_ISCHR(kind) and found.st_rdev == 0:
+        status = path.lstat()
+        kind = stat.S_IFMT(status.st_mode)
+        if stat.S_ISCHR(kind) and status.st_rdev == 0:
             return GONE
         content = ""
         if stat.S_ISREG(kind) and not digest:
-            content = f"{found.st_size} bytes, {found.st_mtime_ns}"
+            content = f"{status.st_size} bytes, {status.st_mtime_ns}"
         elif stat.S_ISREG(kind):
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()
         elif stat.S_ISLNK(kind):
             content = str(path.readlink())
         elif stat.S_ISCHR(kind) or stat.S_ISBLK(kind):
-            content = f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
+            content = f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
         xattrs = tuple(
             (name, os.getxattr(path, name, follow_symlinks=False))
             for name in sorted(os.listxattr(path, follow_symlinks=False))
@@ -95,7 +95,7 @@ def read(path: Path, *, digest: bool = True) -> Row | None:
         )
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return Row(kind, stat.S_IMODE(found.st_mode), (found.st_uid, found.st_gid), content, xattrs)
+    return Row(kind, stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid), content, xattrs)
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,15 @@ def changes(before: Tree, after: Tree) -> list[Written]:
     """What differs between two scans, sorted by path; what only the second has is compared with the host's own.
 
     A file that was written again as it was is no change."""
-    made = []
+    differences = []
     for path in sorted(before.keys() | after.keys()):
         old = before[path] if path in before else read(Path(path))
         new = after[path] if path in after else read(Path(path))
         was, now = old is not None and not old.gone, new is not None and not new.gone
         if was and now and old != new:
-            made.append(Written(path, "changed"))
+            differences.append(Written(path, "changed"))
         elif now and not was:
-            made.append(Written(path, "new"))
+            differences.append(Written(path, "new"))
         elif was and not now:
-            made.append(Written(path, "removed"))
-    return made
+            differences.append(Written(path, "removed"))
+    return differences

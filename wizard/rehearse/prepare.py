@@ -73,10 +73,12 @@ def _only_sendmail_starts(host: Host, ports: Sequence[int]) -> bool:
 def last_log(host: Host) -> list[str]:
     """The last lines of the clone's log, since nobody can look at it afterwards; none where there is no journal."""
     try:
-        done = host.run(["journalctl", "--no-pager", "-q", "-o", "short", "-n", str(_LOG_LINES)], timeout=30)
+        result = host.run(
+            ["journalctl", "--no-pager", "-q", "-o", "short", "-n", str(_LOG_LINES)], timeout=30
+        )
     except HostError:
         return []
-    return done.stdout.splitlines() if done.code == 0 else []
+    return result.stdout.splitlines() if result.code == 0 else []
 
 
 def cut_waits() -> None:
@@ -100,12 +102,12 @@ def started(host: Host, services: Sequence[str]) -> list[str]:
     notes = []
     for name in services:
         try:
-            done = host.run([f"/etc/init.d/{name}", "start"], timeout=180)
+            result = host.run([f"/etc/init.d/{name}", "start"], timeout=180)
         except HostError as problem:
             notes.append(f"{name} runs on the host and did not start in the clone: {problem}")
             continue
-        if done.code != 0:
-            notes.append(f"{name} runs on the host and did not start in the clone: {done.tail(1)}")
+        if result.code != 0:
+            notes.append(f"{name} runs on the host and did not start in the clone: {result.tail(1)}")
     return notes
 
 
@@ -186,14 +188,14 @@ def made_up_user(host: Host, answers: Answers) -> Credentials | None:
         return Credentials(f"{name}@{realm}", password)
     if source not in LOCAL:
         return None
-    done = host.run(["useradd", "--no-create-home", "--shell", "/bin/sh", name], timeout=30)
-    if done.code != 0:
-        raise HostError(f"useradd failed: {done.tail(1)}")
+    result = host.run(["useradd", "--no-create-home", "--shell", "/bin/sh", name], timeout=30)
+    if result.code != 0:
+        raise HostError(f"useradd failed: {result.tail(1)}")
     _set_password(["chpasswd"], f"{name}:{password}\n")
     return Credentials(name, password)
 
 
 def _set_password(command: list[str], text: str) -> None:
-    done = subprocess.run(command, input=text.encode(), capture_output=True, env=environment(), check=False)
-    if done.returncode != 0:
+    result = subprocess.run(command, input=text.encode(), capture_output=True, env=environment(), check=False)
+    if result.returncode != 0:
         raise HostError(f"{command[0]} failed")  # what it says could repeat its input

@@ -154,14 +154,14 @@ class Rehearsing:
 
     def _applied(self, clone: Clone, said: dict[str, Any], before: Any, after: Any) -> None:
         self.made.memory = clone.memory()
-        came = [
+        packages = [
             name
             for step in said["run"]["steps"]
             for change in step["changes"]
             if change["kind"] == "packages"
             for name in self._came(clone)
         ]
-        packaged = packaged_files(clone.path("/"), came) if came else frozenset()
+        packaged = packaged_files(clone.path("/"), packages) if packages else frozenset()
         self.made.paths = explain(changes(before, after), said["touches"], packaged)
 
     def _came(self, clone: Clone) -> list[str]:
@@ -224,13 +224,13 @@ def _name_servers() -> dict[str, str]:
 
 def _changed() -> list[tuple[str, str]]:
     """What is empty or gone in the clone; a large log, too, since one line more would copy all of it."""
-    made = [(path, "gone") for path in mounts.GONE]
-    made += [(os.path.realpath(path), "empty") for path in mounts.EMPTIED]
+    paths = [(path, "gone") for path in mounts.GONE]
+    paths += [(os.path.realpath(path), "empty") for path in mounts.EMPTIED]
     for folder, _, names in os.walk("/var/log"):
         for path in (Path(folder, name) for name in names):
             if "journal" not in path.parts and path.is_file() and path.stat().st_size > _BIG_LOG:
-                made.append((str(path), "empty"))
-    return [(path, how) for path, how in made if os.path.lexists(path)]
+                paths.append((str(path), "empty"))
+    return [(path, how) for path, how in paths if os.path.lexists(path)]
 
 
 def rehearsed(
@@ -253,10 +253,10 @@ def rehearsed(
     try:
         facts = look(host)
         with Clone(wish(host, facts)) as clone:
-            made = Rehearsing(answers, steps, tell, interrupt).run(clone, facts)
+            rehearsal = Rehearsing(answers, steps, tell, interrupt).run(clone, facts)
             if keep is not None:
                 keep(clone)
-            return made
+            return rehearsal
     except (CloneError, MemoryError) as problem:
         raise CannotHere(f"this host cannot be cloned: {problem}. {INSTEAD}") from problem
     except NoNetwork as problem:

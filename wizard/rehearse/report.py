@@ -28,29 +28,29 @@ class Group:
     listed: bool
 
 
-def shown(made: Rehearsal, form: str) -> str:
+def shown(rehearsal: Rehearsal, form: str) -> str:
     """The outcome as `md`, `html`, `text` (what follows the live output) or `screen` (without diffs)."""
     steps = {step.id for step in STEPS}
     groups: dict[str, list[Explained]] = {}
-    for item in made.paths:
+    for item in rehearsal.paths:
         if item.by:
             groups.setdefault(item.by, []).append(Explained(clean(item.path), item.how, item.by))
     order = [step.id for step in STEPS]
     names = sorted(groups, key=lambda name: (order.index(name) if name in steps else len(order), name))
     report = render(
         f"rehearsal.{_FILES[form]}.j2",
-        ok=made.ok,
-        verdict=_words(made.verdict),
-        host=clean(made.host),
-        release=clean(made.release),
+        ok=rehearsal.ok,
+        verdict=_words(rehearsal.verdict),
+        host=clean(rehearsal.host),
+        release=clean(rehearsal.release),
         when=time.strftime("%F %R %Z"),
-        notes=[_words(note) for note in made.notes],
-        init="systemd" if made.systemd else "init scripts, as this host does",
-        memory=-(-made.memory >> 20),
-        limit=made.limit >> 20,
-        seconds=f"{made.seconds:.1f}",
-        apply_seconds=f"{made.apply_seconds:.1f}",
-        total=len(made.paths),
+        notes=[_words(note) for note in rehearsal.notes],
+        init="systemd" if rehearsal.systemd else "init scripts, as this host does",
+        memory=-(-rehearsal.memory >> 20),
+        limit=rehearsal.limit >> 20,
+        seconds=f"{rehearsal.seconds:.1f}",
+        apply_seconds=f"{rehearsal.apply_seconds:.1f}",
+        total=len(rehearsal.paths),
         groups=[
             Group(
                 "files of the packages" if name == PACKAGES else name,
@@ -59,15 +59,15 @@ def shown(made: Rehearsal, form: str) -> str:
             )
             for name in names
         ],
-        unknown=[Explained(clean(item.path), item.how, "") for item in made.unknown],
-        rollback_lines=[_words(line) for line in rollback_lines(made)],
-        conversation=[_line(item) for item in made.login.get("lines", ())],
-        login_why=_words(str(made.login.get("why") or "the rehearsal ended before it")),
-        log=[clean(line) for line in made.log],
-        steps=[_step(made, item) for item in made.run.get("steps", ())],
+        unknown=[Explained(clean(item.path), item.how, "") for item in rehearsal.unknown],
+        rollback_lines=[_words(line) for line in rollback_lines(rehearsal)],
+        conversation=[_line(item) for item in rehearsal.login.get("lines", ())],
+        login_why=_words(str(rehearsal.login.get("why") or "the rehearsal ended before it")),
+        log=[clean(line) for line in rehearsal.log],
+        steps=[_step(rehearsal, item) for item in rehearsal.run.get("steps", ())],
         ends=[
             {"id": item["id"], "says": _words(item["says"]), "lines": [clean(line) for line in item["lines"]]}
-            for item in made.ends
+            for item in rehearsal.ends
         ],
     )
     return html_page(report) if form == "html" else report
@@ -82,17 +82,19 @@ def _line(item: dict[str, Any]) -> str:
     return f"{sign} {clean(item['text']):<60}" + (f"  {item['explanation']}" if item["explanation"] else "")
 
 
-def _step(made: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
+def _step(rehearsal: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
     name = step["step"]
     stops = {"failed": "FAILED", "undecided": "STOPS HERE"}
-    stopped = next((word for key, word in stops.items() if made.run.get(key) == name), str(step["outcome"]))
+    stopped = next(
+        (word for key, word in stops.items() if rehearsal.run.get(key) == name), str(step["outcome"])
+    )
     state = "done" if step["commit"] else stopped
     return {
         "step": name,
         "title": step["title"],
         "reason": _words(step["reason"]),
         "state": state,
-        "seconds": f"{made.step_seconds[name]:.1f}" if name in made.step_seconds else "",
+        "seconds": f"{rehearsal.step_seconds[name]:.1f}" if name in rehearsal.step_seconds else "",
         "changes": [
             {
                 "title": _words(change["title"]),
@@ -111,24 +113,24 @@ def _diff(diff: str) -> str:
     return "\n".join([*lines[:_LONGEST], *more])
 
 
-def rollback_lines(made: Rehearsal) -> list[str]:
+def rollback_lines(rehearsal: Rehearsal) -> list[str]:
     """What the rollback proved, a sentence each."""
-    back = made.rollback
-    if not back:
+    rollback = rehearsal.rollback
+    if not rollback:
         return ["nothing was rolled back: the rehearsal ended before it"]
-    if back.get("nothing"):
-        said = ["there was nothing to roll back: no step had anything to do"]
+    if rollback.get("nothing"):
+        lines = ["there was nothing to roll back: no step had anything to do"]
     else:
-        said = [f"all steps were rolled back in {back.get('took', 0):.1f} s"]
-    if back.get("failed"):
-        said = [f"FAILED: {back['failed']}"]
-    said += [f"FAILED: not undone: {line}" for line in back.get("not_undone") or ()]
-    said += [f"left: {line}" for line in back.get("left") or ()]
-    said += [f"FAILED: {line}" for line in made.different]
-    said += [f"FAILED: {item.path} is not as it was before ({item.how})" for item in made.left]
-    if made.clean:
-        said += [
+        lines = [f"all steps were rolled back in {rollback.get('took', 0):.1f} s"]
+    if rollback.get("failed"):
+        lines = [f"FAILED: {rollback['failed']}"]
+    lines += [f"FAILED: not undone: {line}" for line in rollback.get("not_undone") or ()]
+    lines += [f"left: {line}" for line in rollback.get("left") or ()]
+    lines += [f"FAILED: {line}" for line in rehearsal.different]
+    lines += [f"FAILED: {item.path} is not as it was before ({item.how})" for item in rehearsal.left]
+    if rehearsal.clean:
+        lines += [
             "every file is as it was before, with mode, owner and attributes, except logs and the records of apt and dpkg",
             "packages, listeners and what starts at boot are as before",
         ]
-    return said
+    return lines

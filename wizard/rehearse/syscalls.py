@@ -46,10 +46,10 @@ def unshare(flags: int) -> None:
 
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, data: str = "") -> None:
     """mount(2). Raises OSError that names the target."""
-    made = _libc.mount(
+    result = _libc.mount(
         os.fsencode(source), os.fsencode(target), kind.encode() if kind else None, flags, os.fsencode(data)
     )
-    _checked(made, f"mount {kind or 'of ' + source} on {target}")
+    _checked(result, f"mount {kind or 'of ' + source} on {target}")
 
 
 def bind(source: str, target: str, flags: int = 0) -> None:
@@ -105,10 +105,10 @@ _ARCHITECTURES = {
 def no_audit() -> None:
     """Let nobody in the clone speak to the kernel's audit: it has no namespaces, and PAM and systemd would write into
     the host's audit log. As in systemd-nspawn, such a socket is an unknown kind. Raises OSError."""
-    found = _ARCHITECTURES.get(platform.machine())
-    if found is None:
+    known = _ARCHITECTURES.get(platform.machine())
+    if known is None:
         return
-    architecture, call = found
+    architecture, call = known
     low = 4 if sys.byteorder == "big" else 0
     load, equal, result = 0x20, 0x15, 0x06
     program = (

@@ -122,23 +122,23 @@ class Inside:
         began = time.monotonic()
         engine = Engine(self.host, self.answers, self._report)
         run = engine.apply(store, journal, self.request["steps"], lambda _step, _plan: True, interrupt)
-        made = as_json.run(run, self.events)
+        document = as_json.run(run, self.events)
         touched = {
             name: sorted({path for change in plan.changes for path in _may_write(change)})
             for name, plan in self._planned().items()
         }
         self.teller.pause(
-            "applied", run=made, seconds=self.seconds, took=time.monotonic() - began, touches=touched
+            "applied", run=document, seconds=self.seconds, took=time.monotonic() - began, touches=touched
         )
         return run
 
     def _planned(self) -> dict[str, Any]:
         """The plans that were shown, by step; a step that was planned again with all that it said."""
-        found: dict[str, Any] = {}
+        planned: dict[str, Any] = {}
         for event in self.events:
             if isinstance(event, Planned) and event.plan.changes:
-                found[event.step.id] = event.plan
-        return found
+                planned[event.step.id] = event.plan
+        return planned
 
     def _login(self, user: Credentials | None, run: Run) -> None:
         self.teller.tell("phase", phase="login")
@@ -182,11 +182,11 @@ class Inside:
         except NothingToRollBack:
             self.teller.tell("rollback", nothing=True, took=time.monotonic() - began)
             return
-        made = work.prepared(target)
-        print(rollback_text(made))
-        done = work.do(made, lambda line: print(f"   | {clean(line)}"), interrupt)
+        rollback = work.prepared(target)
+        print(rollback_text(rollback))
+        result = work.do(rollback, lambda line: print(f"   | {clean(line)}"), interrupt)
         self.teller.tell(
-            "rollback", nothing=False, took=time.monotonic() - began, **as_json.rollback(made, done)
+            "rollback", nothing=False, took=time.monotonic() - began, **as_json.rollback(rollback, result)
         )
 
 
