@@ -24,7 +24,7 @@ _ROUNDS = 10
 
 
 @dataclass(frozen=True)
-class Judged:
+class ClientVerdict:
     """What a client on this machine thinks of it. `code` is OpenSSL's X509_V_ERR_* number, None when it accepts."""
 
     certificate: Certificate
@@ -50,7 +50,7 @@ def judged(
     name: str,
     shown: Callable[[str], str],
     root: bytes | None = None,
-) -> Judged:
+) -> ClientVerdict:
     """What a client that knows the server as `name` thinks of it; with `root` (DER), one that trusts that one too.
 
     Raises PemError."""
@@ -71,7 +71,7 @@ def judged(
         certificate = read(certificates(chain), name, refusal, refusal is None, shown)
     except ValueError as error:
         raise PemError("cannot be read") from error
-    return Judged(
+    return ClientVerdict(
         certificate,
         refusal.verify_code if refusal else None,
         shown(refusal.verify_message) if refusal else "",

@@ -19,7 +19,7 @@ Tool = Literal["nft", "iptables", "ip6tables", "firewalld"]
 
 
 @dataclass(frozen=True)
-class Found:
+class LivePlaces:
     """What is live of a rule: its places (handles, positions), and the place before which it belongs (None: the end)."""
 
     places: tuple[int, ...] = ()
@@ -60,10 +60,10 @@ class LiveRule:
 
     def words(self, *, remove: bool = False) -> str:
         """The command, for people."""
-        argv = self._removal(0) if remove else self.adding(Found(before=self.at))
+        argv = self._removal(0) if remove else self.adding(LivePlaces(before=self.at))
         return shlex.join(argv).replace("handle 0", "handle N").replace("'\"", '"').replace("\"'", '"')
 
-    def adding(self, found: Found) -> tuple[str, ...]:
+    def adding(self, found: LivePlaces) -> tuple[str, ...]:
         """The command that adds it."""
         if self.tool == "firewalld":
             return ("firewall-cmd", f"--zone={self.chain}", f"--add-port={self.port}/tcp")
@@ -76,7 +76,7 @@ class LiveRule:
             return (self.tool, "-w", "10", "-A", self.chain, *self.options)
         return (self.tool, "-w", "10", "-I", self.chain, str(found.before), *self.options)
 
-    def removing(self, found: Found) -> tuple[tuple[str, ...], ...]:
+    def removing(self, found: LivePlaces) -> tuple[tuple[str, ...], ...]:
         """The commands that take it out, the last place first."""
         replaced = tuple(
             (self.tool, "-w", "10", "-R", self.chain, str(place), *options) for place, options in found.merged
@@ -104,7 +104,7 @@ class LiveRule:
         return (self.tool, "-w", "10", "-D", self.chain, str(place))
 
 
-def look(host: Host, rule: LiveRule, deadline: float) -> Found | None:
+def look(host: Host, rule: LiveRule, deadline: float) -> LivePlaces | None:
     """What is live of it, None where its chain or its program is not there. Raises HostError, ValueError."""
     from wizard.errors import HostError
     from wizard.gather.firewall import outside
@@ -118,7 +118,7 @@ def look(host: Host, rule: LiveRule, deadline: float) -> Found | None:
         result = host.run(["firewall-cmd", f"--zone={rule.chain}", "--list-ports"], timeout=deadline)
         if result.code != 0:
             return None
-        return Found((1,) if f"{rule.port}/tcp" in result.stdout.split() else ())
+        return LivePlaces((1,) if f"{rule.port}/tcp" in result.stdout.split() else ())
     argv = ["nft", "-j", "list", "ruleset"] if rule.tool == "nft" else [f"{rule.tool}-save", "-t", "filter"]
     result = host.run(argv, timeout=deadline, encoding="latin-1")
     if result.code != 0:
@@ -128,14 +128,14 @@ def look(host: Host, rule: LiveRule, deadline: float) -> Found | None:
     return in_xtables(result.stdout, rule, packet)
 
 
-def in_nft(live: Ruleset, rule: LiveRule, packet: Packet) -> Found | None:
+def in_nft(live: Ruleset, rule: LiveRule, packet: Packet) -> LivePlaces | None:
     """As `look`, in the ruleset."""
     chain = live.chains.get(rule.chain)
     if chain is None:
         return None
     ours = (item for item in chain.rules if item.comment == MARK)
     places = tuple(item.place for item in ours if _takes(item.judge(packet)[0], rule, item, packet))
-    return Found(places, _before(fate(live.chains, rule.chain, packet).way))
+    return LivePlaces(places, _before(fate(live.chains, rule.chain, packet).way))
 
 
 def _takes(match: str, rule: LiveRule, item: Any, packet: Packet) -> bool:
@@ -144,7 +144,7 @@ def _takes(match: str, rule: LiveRule, item: Any, packet: Packet) -> bool:
     return match == "always" and item.judge(other)[0] == "never"
 
 
-def in_xtables(saved: str, rule: LiveRule, packet: Packet) -> Found | None:
+def in_xtables(saved: str, rule: LiveRule, packet: Packet) -> LivePlaces | None:
     """As `look`, in what iptables-save printed."""
     table = filter_table(saved)
     if rule.chain not in table.declared:
@@ -158,7 +158,7 @@ def in_xtables(saved: str, rule: LiveRule, packet: Packet) -> Found | None:
             merged.append((place, rest)) if rest else places.append(place)
     found = fate(table.chains(), rule.chain, packet)
     before = _before(found.way) if found.verdict is Verdict.DROP else None
-    return Found(tuple(places), before, tuple(merged))
+    return LivePlaces(tuple(places), before, tuple(merged))
 
 
 def _before(way: Sequence[tuple[str, int | None]]) -> int | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from wizard.changes.confirm_or_revert import Confirmation
 from wizard.changes.file import FileChange
-from wizard.changes.live_rule import Found, LiveRule
+from wizard.changes.live_rule import LivePlaces, LiveRule
 from wizard.changes.live_rule import look as look_for
 from wizard.errors import ChangeError, GateError, HostError
 from wizard.model.claim import Claim
@@ -121,7 +121,7 @@ def _remove(host: Host, rule: LiveRule, say: Say) -> None:
         _run(host, argv, say)
 
 
-def _look(host: Host, rule: LiveRule) -> Found | None:
+def _look(host: Host, rule: LiveRule) -> LivePlaces | None:
     try:
         return look_for(host, rule, DEADLINE)
     except (HostError, ValueError, KeyError) as error:

@@ -15,7 +15,7 @@ from wizard.firewalls.opening import (
     FAMILIES,
     CannotOpenError,
     Opening,
-    Wanted,
+    PortRequest,
     edited,
     not_understood,
     text_of,
@@ -47,7 +47,7 @@ class Firewalld:
 
     name = FIREWALLD
 
-    def opening(self, facts: Facts, wanted: Wanted) -> Opening:
+    def opening(self, facts: Facts, wanted: PortRequest) -> Opening:
         """The ports that the zone does not open. Raises CannotOpenError."""
         zone = _zone(facts, wanted)
         rules = tuple(
@@ -76,13 +76,13 @@ class Firewalld:
             raise not_understood(path, error) from error
         return Opening(rules, (edited(facts, path, new, gates.firewalld(zone.name), like=shipped),))
 
-    def closed(self, facts: Facts, wanted: Wanted) -> list[tuple[int, int]]:
+    def closed(self, facts: Facts, wanted: PortRequest) -> list[tuple[int, int]]:
         """What the zone does not open at run time. Raises CannotOpenError."""
         zone = _zone(facts, wanted)
         return [(family, port) for family in FAMILIES for port in wanted.ports if not zone.opens(port)]
 
 
-def _zone(facts: Facts, wanted: Wanted) -> _Zone:
+def _zone(facts: Facts, wanted: PortRequest) -> _Zone:
     zones = {zone.name: zone for zone in _zones((facts.rules or {}).get("firewalld", ""))}
     if wanted.zone:
         if wanted.zone not in zones:

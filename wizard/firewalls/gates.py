@@ -17,7 +17,7 @@ DEADLINE = 90.0
 
 
 @dataclass(frozen=True)
-class TriedAlone:
+class FileTrial:
     """`argv` with the name of the copy behind it must end with 0."""
 
     argv: tuple[str, ...]
@@ -32,7 +32,7 @@ class TriedAlone:
 
 
 @dataclass(frozen=True)
-class TriedInFolder:
+class FolderTrial:
     """`argv`, in which {} is replaced by a copy of `folder` with the new file as `name` in it, must end with 0."""
 
     folder: str
@@ -57,7 +57,7 @@ class TriedInFolder:
 
 
 @dataclass(frozen=True)
-class TriedByUfw:
+class UfwTrial:
     """`ufw --dry-run allow PORT/tcp` must end with 0 and would write the same rule; and iptables-restore takes the file."""
 
     ports: tuple[int, ...]
@@ -75,29 +75,29 @@ class TriedByUfw:
         say(
             f"the gate: `ufw --dry-run allow` of {', '.join(f'{port}/tcp' for port in self.ports)} says the same"
         )
-        TriedAlone((f"{self.tool}-restore", "--noflush", "--test")).check(host, content, say)
+        FileTrial((f"{self.tool}-restore", "--noflush", "--test")).check(host, content, say)
 
 
-def nft() -> TriedAlone:
+def nft() -> FileTrial:
     """nft's own check (nft(8))."""
-    return TriedAlone(("nft", "-c", "-f"))
+    return FileTrial(("nft", "-c", "-f"))
 
 
-def xtables(tool: str) -> TriedAlone:
+def xtables(tool: str) -> FileTrial:
     """That of iptables-restore(8)."""
-    return TriedAlone((f"{tool}-restore", "--test"))
+    return FileTrial((f"{tool}-restore", "--test"))
 
 
-def firewalld(zone: str) -> TriedInFolder:
+def firewalld(zone: str) -> FolderTrial:
     """That of firewalld (firewall-offline-cmd(1))."""
     folder = str(Path(FIREWALLD_CONF).parent)
     argv = ("firewall-offline-cmd", "--system-config={}", "--check-config")
-    return TriedInFolder(folder, f"zones/{zone}.xml", argv)
+    return FolderTrial(folder, f"zones/{zone}.xml", argv)
 
 
-def shorewall(folder: str) -> TriedInFolder:
+def shorewall(folder: str) -> FolderTrial:
     """`shorewall check` (shorewall(8)); shorewall6 is separate."""
-    return TriedInFolder(folder, "rules", (Path(folder).name, "check", "{}"))
+    return FolderTrial(folder, "rules", (Path(folder).name, "check", "{}"))
 
 
 def _run(host: Host, argv: Sequence[str]) -> Completed:

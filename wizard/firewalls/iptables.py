@@ -9,7 +9,7 @@ from wizard.firewalls import gates
 from wizard.firewalls.opening import (
     FAMILIES,
     Opening,
-    Wanted,
+    PortRequest,
     edited,
     not_understood,
     packets,
@@ -28,7 +28,7 @@ class Iptables:
 
     name = IPTABLES
 
-    def opening(self, facts: Facts, wanted: Wanted) -> Opening:
+    def opening(self, facts: Facts, wanted: PortRequest) -> Opening:
         """For IPv4 and IPv6 apart. Raises CannotOpenError."""
         rules: list[LiveRule] = []
         files, notes = [], []
@@ -47,7 +47,7 @@ class Iptables:
                 files.append(edited(facts, path, new, gates.xtables(TOOLS[family])))
         return Opening(tuple(rules), tuple(files), tuple(notes))
 
-    def closed(self, facts: Facts, wanted: Wanted) -> list[tuple[int, int]]:
+    def closed(self, facts: Facts, wanted: PortRequest) -> list[tuple[int, int]]:
         """Where INPUT drops it."""
         return [
             (family, rule.port)
@@ -56,7 +56,7 @@ class Iptables:
         ]
 
 
-def _blocked(facts: Facts, wanted: Wanted, family: int, saved: str) -> list[LiveRule]:
+def _blocked(facts: Facts, wanted: PortRequest, family: int, saved: str) -> list[LiveRule]:
     chains = filter_table(saved).chains()
     rules: list[LiveRule] = []
     for packet in packets(facts, wanted.ports, (family,)):

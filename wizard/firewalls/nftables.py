@@ -12,7 +12,7 @@ from wizard.firewalls import gates
 from wizard.firewalls.opening import (
     CannotOpenError,
     Opening,
-    Wanted,
+    PortRequest,
     edited,
     not_understood,
     packets,
@@ -31,7 +31,7 @@ class Nftables:
 
     name = NFTABLES
 
-    def opening(self, facts: Facts, wanted: Wanted) -> Opening:
+    def opening(self, facts: Facts, wanted: PortRequest) -> Opening:
         """Rules before the one that blocks. Raises CannotOpenError."""
         live, text = _live(facts), text_of(facts, NFT_CONF) or ""
         rules: list[LiveRule] = []
@@ -56,7 +56,7 @@ class Nftables:
         files = (edited(facts, NFT_CONF, new, gates.nft()),) if new != text else ()
         return Opening(tuple(rules), files)
 
-    def closed(self, facts: Facts, wanted: Wanted) -> list[tuple[int, int]]:
+    def closed(self, facts: Facts, wanted: PortRequest) -> list[tuple[int, int]]:
         """Where any chain drops it. Raises CannotOpenError."""
         live = _live(facts)
         return [

@@ -37,7 +37,7 @@ class Opening:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PortRequest:
     """What is to be open: the ports, and the zone that the admin named (empty: find it)."""
 
     ports: tuple[int, ...]
@@ -51,10 +51,10 @@ class FirewallKind(Protocol):
     def name(self) -> str:
         """As in `wizard.model.firewall_names`."""
 
-    def opening(self, facts: Facts, wanted: Wanted) -> Opening:
+    def opening(self, facts: Facts, wanted: PortRequest) -> Opening:
         """What opens the ports. Raises CannotOpenError."""
 
-    def closed(self, facts: Facts, wanted: Wanted) -> list[tuple[int, int]]:
+    def closed(self, facts: Facts, wanted: PortRequest) -> list[tuple[int, int]]:
         """Family and port of each that the live rules block. Raises CannotOpenError."""
 
 

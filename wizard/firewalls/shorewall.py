@@ -12,7 +12,7 @@ from wizard.firewalls.opening import (
     PORT_NAMES,
     CannotOpenError,
     Opening,
-    Wanted,
+    PortRequest,
     edited,
     not_understood,
     packets,
@@ -29,7 +29,7 @@ class Shorewall:
 
     name = SHOREWALL
 
-    def opening(self, facts: Facts, wanted: Wanted) -> Opening:
+    def opening(self, facts: Facts, wanted: PortRequest) -> Opening:
         """For each of the two that is active. Raises CannotOpenError."""
         rules: list[LiveRule] = []
         files, notes = [], []
@@ -53,7 +53,7 @@ class Shorewall:
                 files.append(edited(facts, path, new, gates.shorewall(folder), like=like))
         return Opening(tuple(rules), tuple(files), tuple(notes))
 
-    def closed(self, facts: Facts, wanted: Wanted) -> list[tuple[int, int]]:
+    def closed(self, facts: Facts, wanted: PortRequest) -> list[tuple[int, int]]:
         """Where INPUT drops it."""
         return [
             (family, packet.port)
@@ -70,12 +70,12 @@ def _families(facts: Facts) -> list[int]:
     ]
 
 
-def _fates(facts: Facts, wanted: Wanted, family: int) -> list[tuple[Packet, Fate]]:
+def _fates(facts: Facts, wanted: PortRequest, family: int) -> list[tuple[Packet, Fate]]:
     chains = filter_table((facts.rules or {}).get(TOOLS[family], "")).chains()
     return [(packet, fate(chains, "INPUT", packet)) for packet in packets(facts, wanted.ports, (family,))]
 
 
-def _live(facts: Facts, wanted: Wanted, family: int, zone: str, own: str) -> list[LiveRule]:
+def _live(facts: Facts, wanted: PortRequest, family: int, zone: str, own: str) -> list[LiveRule]:
     rules: list[LiveRule] = []
     for packet, outcome in _fates(facts, wanted, family):
         if outcome.verdict is Verdict.ACCEPT:
@@ -99,7 +99,7 @@ def _chain(facts: Facts, outcome: Fate, zone: str, own: str) -> tuple[str, int |
     )
 
 
-def _zones(facts: Facts, wanted: Wanted, folder: str) -> tuple[str, str]:
+def _zones(facts: Facts, wanted: PortRequest, folder: str) -> tuple[str, str]:
     """The zone outside, and that of the firewall itself. Raises CannotOpenError."""
     known = shorewall_rules.zones(text_of(facts, f"{folder}/zones") or "")
     own = next((name for name, kind in known.items() if kind == "firewall"), "fw")

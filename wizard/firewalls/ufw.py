@@ -11,7 +11,7 @@ from wizard.firewalls import gates
 from wizard.firewalls.opening import (
     CannotOpenError,
     Opening,
-    Wanted,
+    PortRequest,
     edited,
     not_understood,
     packets,
@@ -31,7 +31,7 @@ class Ufw:
 
     name = UFW
 
-    def opening(self, facts: Facts, wanted: Wanted) -> Opening:
+    def opening(self, facts: Facts, wanted: PortRequest) -> Opening:
         """For IPv4, and for IPv6 where ufw sees to it. Raises CannotOpenError, also where a rule of the admin denies it."""
         rules: list[LiveRule] = []
         files, notes = [], []
@@ -55,11 +55,11 @@ class Ufw:
                 if _missing(text, packet, path)
             )
             if ports:
-                gate = gates.TriedByUfw(ports, TOOLS[family], _CHAINS[family])
+                gate = gates.UfwTrial(ports, TOOLS[family], _CHAINS[family])
                 files.append(edited(facts, path, _with(path, text, family, ports), gate))
         return Opening(tuple(rules), tuple(files), tuple(notes))
 
-    def closed(self, facts: Facts, wanted: Wanted) -> list[tuple[int, int]]:
+    def closed(self, facts: Facts, wanted: PortRequest) -> list[tuple[int, int]]:
         """Where INPUT drops it."""
         return [
             (packet.family, packet.port)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from wizard.certificates.key_pair import Judged, fits, judged
+from wizard.certificates.key_pair import ClientVerdict, fits, judged
 from wizard.certificates.peer_certificate import Certificate, covers, read
 from wizard.certificates.pem import as_pem, certificates, dh_bits, key_words, private_key
 from wizard.console import clean
@@ -99,7 +99,7 @@ def report(host: Host, cf: str, name: str) -> CertificateReport:
     return made
 
 
-def judgement(seen: Judged, name: str, days: int) -> list[Check]:
+def judgement(seen: ClientVerdict, name: str, days: int) -> list[Check]:
     """What a client will think of it: dates, names, trust."""
     made = [_dates(seen.certificate, days), _names(seen.certificate, name)]
     if seen.code is None and not seen.certificate.self_signed:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wizard.rehearse.overlay_changes import Written
+from wizard.rehearse.overlay_changes import PathChange
 
 PACKAGES = "packages"
 UNKNOWN = ""
@@ -49,7 +49,7 @@ TRIGGERS = ("/usr/share/info/dir", "/usr/share/mime/", "/usr/lib/python3/dist-pa
 
 
 @dataclass(frozen=True)
-class Explained:
+class AttributedPath:
     """A path with what wrote it: a step's id, or words; empty where nothing says so."""
 
     path: str
@@ -58,13 +58,13 @@ class Explained:
 
 
 def explain(
-    written: Iterable[Written], touches: Mapping[str, Iterable[str]], packaged: frozenset[str]
-) -> list[Explained]:
+    written: Iterable[PathChange], touches: Mapping[str, Iterable[str]], packaged: frozenset[str]
+) -> list[AttributedPath]:
     """Each written path with who said that it would be."""
-    return [Explained(item.path, item.how, _by(item, touches, packaged)) for item in written]
+    return [AttributedPath(item.path, item.how, _by(item, touches, packaged)) for item in written]
 
 
-def _by(item: Written, touches: Mapping[str, Iterable[str]], packaged: frozenset[str]) -> str:
+def _by(item: PathChange, touches: Mapping[str, Iterable[str]], packaged: frozenset[str]) -> str:
     path = item.path
     exact = [step for step, paths in touches.items() for each in paths if path == each]
     below = [

@@ -29,7 +29,7 @@ class CloneError(WizardError):
 
 
 @dataclass(frozen=True)
-class Wish:
+class CloneSpec:
     """What a clone is to be. `limit` is the most bytes that it may write in all."""
 
     limit: int
@@ -60,7 +60,7 @@ def python(module: str) -> list[str]:
 class Clone:
     """One clone, from `__enter__` to `__exit__`; then nothing of it is left. Raises CloneError."""
 
-    def __init__(self, wish: Wish) -> None:
+    def __init__(self, wish: CloneSpec) -> None:
         self.wish = wish
         self.layers = mounts.layers(wish.limit)
         self.init = 0

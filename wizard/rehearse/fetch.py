@@ -33,7 +33,7 @@ class NoNetwork(WizardError):
 
 
 @dataclass(frozen=True)
-class Fetching:
+class CloneApt:
     """apt-get in a clone, with the host's network. `interrupt` is asked at each line that it says."""
 
     clone: Clone
@@ -68,7 +68,7 @@ def fetch(
     why apt would not, where it is not the network: then the rehearsal meets the same, as the real set-up would.
 
     Raises NoNetwork, HostError, and what `interrupt` raises."""
-    fetching = Fetching(clone, interrupt)
+    fetching = CloneApt(clone, interrupt)
     result = fetching.install(names, may_remove=bool(goes))
     if result.code != 0 and wants_update(result.stdout + result.stderr):
         fetching.apt(["update", "-q"])

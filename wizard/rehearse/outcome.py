@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from wizard.rehearse.attribution import UNKNOWN, Explained
-from wizard.rehearse.overlay_changes import Written
+from wizard.rehearse.attribution import UNKNOWN, AttributedPath
+from wizard.rehearse.overlay_changes import PathChange
 
 
 @dataclass
@@ -24,12 +24,12 @@ class Rehearsal:
     run: dict[str, Any] = field(default_factory=dict)
     step_seconds: dict[str, float] = field(default_factory=dict)
     apply_seconds: float = 0.0
-    paths: list[Explained] = field(default_factory=list)
+    paths: list[AttributedPath] = field(default_factory=list)
     login: dict[str, Any] = field(default_factory=dict)
     rollback: dict[str, Any] = field(default_factory=dict)
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
-    left: list[Written] = field(default_factory=list)
+    left: list[PathChange] = field(default_factory=list)
     """What is not as it was after the rollback."""
     log: list[str] = field(default_factory=list)
     """The last lines of the clone's log, where a step failed."""
@@ -90,7 +90,7 @@ class Rehearsal:
         return ""
 
     @property
-    def unknown(self) -> list[Explained]:
+    def unknown(self) -> list[AttributedPath]:
         """The paths that no plan knew of."""
         return [item for item in self.paths if item.by == UNKNOWN]
 

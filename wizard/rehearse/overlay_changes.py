@@ -99,14 +99,14 @@ def read(path: Path, *, digest: bool = True) -> Row | None:
 
 
 @dataclass(frozen=True)
-class Written:
+class PathChange:
     """A path that is not as it was: `new`, `changed` or `removed`."""
 
     path: str
     how: str
 
 
-def changes(before: Tree, after: Tree) -> list[Written]:
+def changes(before: Tree, after: Tree) -> list[PathChange]:
     """What differs between two scans, sorted by path; what only the second has is compared with the host's own.
 
     A file that was written again as it was is no change."""
@@ -116,9 +116,9 @@ def changes(before: Tree, after: Tree) -> list[Written]:
         new = after[path] if path in after else read(Path(path))
         was, now = old is not None and not old.gone, new is not None and not new.gone
         if was and now and old != new:
-            differences.append(Written(path, "changed"))
+            differences.append(PathChange(path, "changed"))
         elif now and not was:
-            differences.append(Written(path, "new"))
+            differences.append(PathChange(path, "new"))
         elif was and not now:
-            differences.append(Written(path, "removed"))
+            differences.append(PathChange(path, "removed"))
     return differences

@@ -21,7 +21,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Outcome
 from wizard.rehearse import boot, mounts
 from wizard.rehearse.attribution import explain, may_stay, packaged_files
-from wizard.rehearse.clone import Clone, CloneError, Wish
+from wizard.rehearse.clone import Clone, CloneError, CloneSpec
 from wizard.rehearse.fetch import NoNetwork, fetch
 from wizard.rehearse.kept_clones import sweep
 from wizard.rehearse.messages import heard
@@ -49,7 +49,7 @@ Tell = Callable[[dict[str, Any]], None]
 
 
 @dataclass
-class Rehearsing:
+class RehearsalRun:
     """What a rehearsal needs, and what it comes to in `made`."""
 
     answers: Answers
@@ -180,7 +180,7 @@ def _install() -> Any:
     return next(step for step in STEPS if step.id == "install")
 
 
-def wish(host: Host, facts: Facts) -> Wish:
+def wish(host: Host, facts: Facts) -> CloneSpec:
     """The clone that this host needs. Raises MemoryError where there is too little."""
     free = _free_memory()
     if free < NEEDED:
@@ -188,7 +188,7 @@ def wish(host: Host, facts: Facts) -> Wish:
     systemd = boot.has_systemd(host)
     services = boot.running_services(host)
     units, links = boot.units(services) if systemd else ({}, {})
-    return Wish(
+    return CloneSpec(
         limit=max(LEAST, min(MOST, free * 3 // 4)),
         hostname=os.uname().nodename,
         init=tuple(boot.arguments(os.uname().nodename)),
@@ -253,7 +253,7 @@ def rehearsed(
     try:
         facts = look(host)
         with Clone(wish(host, facts)) as clone:
-            rehearsal = Rehearsing(answers, steps, tell, interrupt).run(clone, facts)
+            rehearsal = RehearsalRun(answers, steps, tell, interrupt).run(clone, facts)
             if keep is not None:
                 keep(clone)
             return rehearsal

@@ -8,7 +8,7 @@ from typing import Any
 
 from templates import html_page, render
 from wizard.console import clean
-from wizard.rehearse.attribution import PACKAGES, Explained
+from wizard.rehearse.attribution import PACKAGES, AttributedPath
 from wizard.rehearse.outcome import Rehearsal
 from wizard.steps import STEPS
 
@@ -24,17 +24,17 @@ class Group:
     """The paths that one step, or one daemon, wrote."""
 
     by: str
-    paths: tuple[Explained, ...]
+    paths: tuple[AttributedPath, ...]
     listed: bool
 
 
 def shown(rehearsal: Rehearsal, form: str) -> str:
     """The outcome as `md`, `html`, `text` (what follows the live output) or `screen` (without diffs)."""
     steps = {step.id for step in STEPS}
-    groups: dict[str, list[Explained]] = {}
+    groups: dict[str, list[AttributedPath]] = {}
     for item in rehearsal.paths:
         if item.by:
-            groups.setdefault(item.by, []).append(Explained(clean(item.path), item.how, item.by))
+            groups.setdefault(item.by, []).append(AttributedPath(clean(item.path), item.how, item.by))
     order = [step.id for step in STEPS]
     names = sorted(groups, key=lambda name: (order.index(name) if name in steps else len(order), name))
     report = render(
@@ -59,7 +59,7 @@ def shown(rehearsal: Rehearsal, form: str) -> str:
             )
             for name in names
         ],
-        unknown=[Explained(clean(item.path), item.how, "") for item in rehearsal.unknown],
+        unknown=[AttributedPath(clean(item.path), item.how, "") for item in rehearsal.unknown],
         rollback_lines=[_words(line) for line in rollback_lines(rehearsal)],
         conversation=[_line(item) for item in rehearsal.login.get("lines", ())],
         login_why=_words(str(rehearsal.login.get("why") or "the rehearsal ended before it")),

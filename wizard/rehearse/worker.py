@@ -43,12 +43,12 @@ def main() -> int:
     kernel.no_audit()
     kernel.drop_kernel_capabilities()
     request = json.loads(sys.stdin.readline())
-    Inside(Teller(), answers_from(request["answers"]), request).run()
+    CloneRun(Teller(), answers_from(request["answers"]), request).run()
     return 0
 
 
 @dataclass
-class Inside:
+class CloneRun:
     """One rehearsal in the clone."""
 
     teller: Teller

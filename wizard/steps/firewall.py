@@ -7,7 +7,7 @@ from dataclasses import replace
 from templates import render
 from wizard.changes import RulesChange
 from wizard.changes.confirm_or_revert import Confirmation
-from wizard.firewalls.opening import CannotOpenError, FirewallKind, Wanted
+from wizard.firewalls.opening import CannotOpenError, FirewallKind, PortRequest
 from wizard.firewalls.registry import FIREWALLS
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts, Firewall
@@ -122,8 +122,8 @@ def _proof(facts: Facts, answers: Answers) -> Check:
     )
 
 
-def _wanted(answers: Answers) -> Wanted:
-    return Wanted((25, 587, 465) if answers.listen.implicit_tls else (25, 587), answers.firewall.zone)
+def _wanted(answers: Answers) -> PortRequest:
+    return PortRequest((25, 587, 465) if answers.listen.implicit_tls else (25, 587), answers.firewall.zone)
 
 
 def _ports(answers: Answers) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wizard.rehearse.attribution import Explained
+from wizard.rehearse.attribution import AttributedPath
 from wizard.rehearse.outcome import Rehearsal
 
 STATE: dict[str, Any] = {
@@ -72,9 +72,9 @@ def good() -> Rehearsal:
     for said in heard:
         made.hear(said)
     made.paths = [
-        Explained("/etc/mail/sendmail.mc", "changed", "smtp-port"),
-        Explained("/usr/sbin/sasl", "new", "packages"),
-        Explained("/var/log/dpkg.log", "changed", "logs"),
+        AttributedPath("/etc/mail/sendmail.mc", "changed", "smtp-port"),
+        AttributedPath("/usr/sbin/sasl", "new", "packages"),
+        AttributedPath("/var/log/dpkg.log", "changed", "logs"),
     ]
     made.memory, made.limit, made.seconds = 9 << 20, 1 << 30, 8.8
     return made

@@ -11,9 +11,9 @@ import pytest
 from templates import render
 from tests.unit.rehearse.made import STATE, good, step
 from wizard.client_settings import ClientSettings
-from wizard.rehearse.attribution import Explained
+from wizard.rehearse.attribution import AttributedPath
 from wizard.rehearse.outcome import Rehearsal
-from wizard.rehearse.overlay_changes import Written
+from wizard.rehearse.overlay_changes import PathChange
 from wizard.rehearse.report import shown
 
 
@@ -50,7 +50,7 @@ def spoilt(made: Rehearsal, how: str) -> None:
         case "rollback":
             made.rollback["failed"] = "apt refused"
         case "left":
-            made.left = [Written("/etc/x", "new")]
+            made.left = [PathChange("/etc/x", "new")]
         case "package":
             made.after = {**STATE, "packages": {**STATE["packages"], "m4": "1"}}
         case "listener":
@@ -147,7 +147,7 @@ def test_templates_escape_by_their_name(name: str) -> None:
 
 def test_what_comes_from_outside_is_cleaned() -> None:
     made = good()
-    made.paths.append(Explained("/etc/\x1b[31mred\nline", "new", ""))
+    made.paths.append(AttributedPath("/etc/\x1b[31mred\nline", "new", ""))
     hostile: dict[str, Any] = {"who": "server", "text": "\x1b]0;title\x07235", "explanation": ""}
     made.login["lines"] = [hostile]
     made.notes.append("a\x1b[2Jnote")

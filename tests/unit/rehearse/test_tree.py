@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wizard.rehearse.attribution import PACKAGES, explain, may_stay
-from wizard.rehearse.overlay_changes import GONE, Row, Written, changes, read, scan
+from wizard.rehearse.overlay_changes import GONE, PathChange, Row, changes, read, scan
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="whiteouts need root")
 
@@ -36,11 +36,11 @@ def test_differences(tmp_path: Path) -> None:
     assert now is not None
     assert changes({}, {same: now}) == [], "written again as it was on the host"
     changed = Row(now.kind, now.mode, now.owner, "another digest")
-    assert changes({}, {same: changed}) == [Written(same, "changed")]
-    assert changes({}, {same: GONE}) == [Written(same, "removed")]
-    assert changes({}, {other: now}) == [Written(other, "new")]
+    assert changes({}, {same: changed}) == [PathChange(same, "changed")]
+    assert changes({}, {same: GONE}) == [PathChange(same, "removed")]
+    assert changes({}, {other: now}) == [PathChange(other, "new")]
     assert changes({}, {other: GONE}) == [], "made and removed"
-    assert changes({same: changed}, {same: now}) == [Written(same, "changed")], (
+    assert changes({same: changed}, {same: now}) == [PathChange(same, "changed")], (
         "the clone's own before counts"
     )
     assert changes({same: changed}, {same: changed}) == []
@@ -56,7 +56,7 @@ def test_who_wrote_it() -> None:
         "/opt/what",
         "/etc/.pwd.lock",
     ]
-    said = explain([Written(path, "new") for path in paths], touches, frozenset({"/usr/bin/m4"}))
+    said = explain([PathChange(path, "new") for path in paths], touches, frozenset({"/usr/bin/m4"}))
     assert [item.by for item in said] == [
         *("smtp-port", "install", PACKAGES, "logs", "", "the lock file of useradd"),
     ]

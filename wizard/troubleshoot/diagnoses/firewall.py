@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wizard.firewalls.opening import CannotOpenError, Wanted
+from wizard.firewalls.opening import CannotOpenError, PortRequest
 from wizard.firewalls.registry import FIREWALLS
 from wizard.model.plan import Sign
 from wizard.packet_filter.nftables import Ruleset
@@ -51,7 +51,9 @@ def _not_open(picture: Picture) -> Finding | None:
         return None
     kind = FIREWALLS[active[0].name]
     try:
-        blocked = kind.closed(picture.facts, Wanted(tuple(_ports(picture)), picture.answers.firewall.zone))
+        blocked = kind.closed(
+            picture.facts, PortRequest(tuple(_ports(picture)), picture.answers.firewall.zone)
+        )
     except CannotOpenError:
         return None
     closed = [port for family, port in blocked if family == 4]
