@@ -216,7 +216,7 @@ def merged(
     """What the change from `base` to `wanted` makes of what is there; where both changed the same, and `first` does not
     say what is to be, that stays.
 
-    With its conflicts, for whoever is to be told. Raises ChangeError when it cannot be merged."""
+    With its conflicts, to be reported. Raises ChangeError when it cannot be merged."""
     try:
         merge, kept = (
             merge_path(path.lstrip("/"), base, live, wanted, choice=choice, owners=Owners(host.root))
@@ -237,7 +237,7 @@ def in_turn(
     """One change a path (relative to the root), from what it is to what it is to be, merged into what is there then:
     what goes first, deepest first, then what comes or changes, folders before what is in them, and what is made out of
     other files last. What becomes what it was gets the date of it, too; what is made of another file only where that one
-    does, for else the next start of sendmail would make it again."""
+    does, since otherwise the next start of sendmail would make it again."""
     known = {
         path: date
         for path, (was, date) in (dates or {}).items()

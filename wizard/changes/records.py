@@ -32,8 +32,8 @@ def intent(effect: Effect) -> dict[str, object]:
 def recall(record: Mapping[str, Any]) -> Effect | None:
     """The effect that `record` tells of; None for a file in the record of a commit, which has it.
 
-    What older versions of this program did not write down counts as nothing. Raises KeyError or ValueError for a
-    record that is none."""
+    What older versions of this program did not write down counts as nothing. Raises KeyError or ValueError for an
+    invalid record."""
     match record["kind"]:
         case "packages" if "before" in record:
             return PackagesBefore(

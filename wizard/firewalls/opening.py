@@ -66,7 +66,7 @@ def packets(facts: Facts, ports: Sequence[int], families: Sequence[int] = FAMILI
 
 
 def text_of(facts: Facts, path: str) -> str | None:
-    """The file's text, None where it is absent. Raises CannotOpenError where it is no regular file."""
+    """The file's text, None where it is absent. Raises CannotOpenError where it is not a regular file."""
     entry = facts.files.get(path)
     if entry is not None and entry.kind != "file":
         raise CannotOpenError(

@@ -117,6 +117,6 @@ def _zones(facts: Facts, wanted: PortRequest, folder: str) -> tuple[str, str]:
         if len(choice) == 1:
             return choice[0], own
     raise CannotOpenError(
-        f"it is not clear which zone of {folder}/zones is the world outside: {', '.join(others) or 'there is none'}",
+        f"it is not clear which zone of {folder}/zones is the outside world: {', '.join(others) or 'there is none'}",
         'set it in the answers file: [firewall] zone = "..."',
     )

@@ -9,7 +9,7 @@ from wizard.steps import STEPS
 
 
 def extra() -> tuple[Step, ...]:
-    """One of each, for its id, its `needs` and `again`; imported here, for they are seldom needed."""
+    """One of each, for its id, its `needs` and `again`; imported here, since they are seldom needed."""
     from wizard.mends import MENDS
     from wizard.steps.certificate_install import CertificateInstall
     from wizard.steps.certificate_renew import CertificateRenew

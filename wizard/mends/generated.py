@@ -21,7 +21,7 @@ class _Generated(Step):
     needs = ("install",)
     path: ClassVar[str]
     holds: ClassVar[str]
-    """What a good one holds in a line that is no comment."""
+    """What a good one holds in a line that is not a comment."""
     script: ClassVar[str]
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

@@ -57,7 +57,7 @@ class Ruleset:
 
 
 def ruleset(text: str) -> Ruleset:
-    """The rules in the JSON `text`. Raises ValueError for what is none."""
+    """The rules in the JSON `text`. Raises ValueError where it is not valid."""
     items = json.loads(text)["nftables"] if text.strip() else []
     sets = {
         _key(item[kind]): item[kind].get("elem", [])

@@ -29,7 +29,7 @@ PATIENCE = 1800.0
 
 
 class NoNetwork(WizardError):
-    """The packages are neither here nor can be fetched."""
+    """The packages are not here and cannot be fetched."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class CloneApt:
 def fetch(
     clone: Clone, names: Sequence[str], goes: Sequence[str], interrupt: Callable[[], None] = lambda: None
 ) -> str:
-    """Fetch what is missing of these packages and what they need, and what `goes` for them, for it shall come back;
-    why apt would not, where it is not the network: then the rehearsal meets the same, as the real set-up would.
+    """Fetch what is missing of these packages and what they need, and what `goes` for them, since it is to come back.
+    Returns why apt refused, where it is not the network: the rehearsal will then meet the same as the real set-up.
 
     Raises NoNetwork, HostError, and what `interrupt` raises."""
     fetching = CloneApt(clone, interrupt)

@@ -48,7 +48,7 @@ class _Lines(io.TextIOBase):
 
 
 def heard(line: str) -> dict[str, Any]:
-    """One line of the other half; what is no JSON is an error that it could not catch."""
+    """One line of the other half; what is not JSON is an error that it could not catch."""
     try:
         message = json.loads(line)
     except ValueError:

@@ -125,7 +125,7 @@ class Rehearsal:
     def clean(self) -> bool:
         """Whether the clone was after the rollback as it had been before."""
         back = self.rollback
-        # What `left` tells of (a sendmail.cf that was broken before) is no difference by itself.
+        # What `left` tells of (a sendmail.cf that was broken before) is not a difference by itself.
         wrong = back.get("failed") or back.get("not_undone") or back.get("conflicts")
         return bool(back) and not (wrong or self.left or self.different)
 

@@ -109,7 +109,7 @@ class PathChange:
 def changes(before: Tree, after: Tree) -> list[PathChange]:
     """What differs between two scans, sorted by path; what only the second has is compared with the host's own.
 
-    A file that was written again as it was is no change."""
+    A file that was written again as it was is not a change."""
     differences = []
     for path in sorted(before.keys() | after.keys()):
         old = before[path] if path in before else read(Path(path))
