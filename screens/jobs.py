@@ -55,12 +55,14 @@ class Job:
         self.holds = False
         """Whether it must restore something before anything else may be done, also while it waits."""
         self.ended = threading.Event()
+        self._stop = False
         self._listener = listener
         self._lines = lines
         self._replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
 
     def answer(self, reply: Reply) -> None:
-        """Answer the question that waits; without one nothing happens."""
+        """Answer the question that waits; without one only a STOP does anything: whatever is asked later ends the job."""
+        self._stop = self._stop or reply is Reply.STOP
         if self.waiting:
             self.waiting = False
             self._replies.put(reply)
@@ -86,6 +88,8 @@ class Job:
     def ask(self, question: Message, within: float | None = None) -> Reply:
         """Show `question` and wait for the answer; none in `within` seconds is a no. Raises Stopped, Interrupted."""
         self.interrupt()
+        if self._stop:
+            raise Stopped("ended by the admin")
         self.waiting = True
         self.post(question)
         try:
