@@ -206,11 +206,6 @@ class PackagesEffect:
 
         return replace(claim, owns=owns, accounts=claim.accounts | set(self.accounts))
 
-    def kept(self, host: Host) -> Claim:
-        """What belongs to those of them that would stay if it were undone now. Raises HostError."""
-        reversal = self.reversal(host)
-        return reversal.kept(host) if reversal is not None else Claim()
-
     def record(self) -> dict[str, object]:
         """Names and versions."""
         return {
@@ -305,9 +300,9 @@ class PackagesBefore:
         """What the packages own that came and went since. Raises HostError."""
         return self.since(host).claim(host)
 
-    def kept(self, host: Host) -> Claim:
-        """As PackagesEffect.kept. Raises HostError."""
-        return self.since(host).kept(host)
+    def reversal(self, host: Host) -> PackagesReversal | None:
+        """As PackagesEffect.reversal. Raises HostError."""
+        return self.since(host).reversal(host)
 
     def record(self) -> dict[str, object]:
         """Names and versions."""

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from snapshots.errors import StoreError
 from snapshots.live.entry import Entry
 from wizard.changes.file import Dates, FileEffect, dates_of, in_turn, kept_sentence
-from wizard.changes.packages import PackagesBefore, PackagesEffect
+from wizard.changes.packages import EVERYWHERE, PackagesBefore, PackagesEffect, PackagesReversal
 from wizard.changes.records import intent
 from wizard.changes.service import ServiceEffect, reload_units, stays_down
 from wizard.engine.journal import Journal
 from wizard.engine.provenance import Provenance, States
 from wizard.engine.recorder import Recorder
 from wizard.errors import ChangeError, HostError
-from wizard.model.claim import Claim
+from wizard.model.claim import Owns, below
 from wizard.model.generated_files import DATED, derived
 from wizard.model.plan import Effect, Step
 from wizard.packages.apt import settle
@@ -38,8 +38,8 @@ class Undo:
     recorder: Recorder
     before: str
     say: Say
-    expect: Callable[[FileEffect], None]
-    """Puts a file's effect into the journal: once packages are gone nobody can tell any more what was theirs."""
+    expect: Callable[[Effect], None]
+    """Puts an effect into the journal: once packages are gone nobody can tell any more what was theirs."""
     undone: list[str] = field(default_factory=list)
     """What was undone, in words."""
     failed: list[str] = field(default_factory=list)
@@ -55,7 +55,8 @@ class Undo:
 
     def _run(self, effects: Sequence[Effect], roll_back: Sequence[Step]) -> None:
         packages = [effect for effect in effects if isinstance(effect, (PackagesEffect, PackagesBefore))]
-        kept = self._kept(packages)
+        reversals = self._reversals(packages)
+        kept = [reversal.kept(self.recorder.host) for reversal in reversals]
         provenance = (
             self.recorder.provenance(effects).without(kept).written(self.recorder.as_brought(packages))
         )
@@ -75,6 +76,10 @@ class Undo:
                 self.recorder.note("Nothing was changed outside msa-wizard before packages go", None, "drift")
         for path, target in targets.items() if packages else ():
             self.expect(FileEffect(f"/{path}", target, live.get(path)))
+        going = [reversal.expect(self.recorder.host) for reversal in reversals]
+        for expected in going:
+            self.expect(expected)
+        tops = below(*(top for effect in (*packages, *going) for top in effect.tops))
         before = runs(self.recorder.host)
         if self._effects(packages):
             taken = self.recorder.taken_along(runs(self.recorder.host) - before, live if packages else {})
@@ -83,7 +88,7 @@ class Undo:
             wanted = {path: live[path] for path in provenance.paths if path in live} | targets
             if packages:
                 claims = provenance.and_of(self.recorder.provenance(packages).without(kept))
-                wanted = self._left_by_packages(claims, leave, wanted) | wanted
+                wanted = self._left_by_packages(claims, tops, leave, wanted) | wanted
             for path, (_, whole) in taken.items():
                 merge = self.recorder.merge(path, live.get(path), whole, wanted.get(path, whole))
                 wanted[path] = merge.entry
@@ -105,17 +110,18 @@ class Undo:
         for step, entries in earlier.items() if not self.failed else ():  # else recovery rolls them back
             self.recorder.record_rolled_back(step, entries)
 
-    def _kept(self, packages: Sequence[PackagesEffect | PackagesBefore]) -> list[Claim]:
-        """What belongs to packages that stay, since somebody needs or wants them by now."""
+    def _reversals(self, packages: Sequence[PackagesEffect | PackagesBefore]) -> list[PackagesReversal]:
+        """What undoing them comes to now; what somebody needs or wants by now stays."""
         host = self.recorder.host
         if packages:
             with contextlib.suppress(HostError):  # apt says what is still wrong
                 settle(host, self.say)
         try:
-            return [effect.kept(host) for effect in packages]
+            reversals = [effect.reversal(host) for effect in packages]
         except HostError as error:  # then they all stay, or go: what undoes them says so
             self.say(f"apt cannot be asked what would stay: {error}")
             return []
+        return [reversal for reversal in reversals if reversal is not None]
 
     def _effects(self, effects: Sequence[Effect] | Sequence[PackagesEffect | PackagesBefore]) -> bool:
         """False when packages could not be undone: their files must stay, then."""
@@ -139,13 +145,17 @@ class Undo:
         return whole
 
     def _left_by_packages(
-        self, claims: Provenance, leave: Set[str], wanted: States
+        self, claims: Provenance, tops: Owns, leave: Set[str], wanted: States
     ) -> dict[str, Entry | None]:
-        """What packages did to files when they went or came again, as the newest commit has these: it holds everything
-        that is to stay."""
+        """What packages did to files when they went or came again, and what went with `tops`, their files and folders, as
+        the newest commit has these: it holds everything that is to stay. What is missing elsewhere others have removed."""
         then, live = self.recorder.states(claims, self.recorder.head(), leave)
         targets, _ = claims.of_commands().undone(then, live)
-        gone = {path: entry for path, entry in then.items() if entry is not None and live[path] is None}
+        gone = {
+            path: entry
+            for path, entry in then.items()
+            if entry is not None and live[path] is None and tops(path, entry, None)
+        }
         return {path: entry for path, entry in (gone | targets).items() if path not in wanted}
 
     def _roll_back(self, step: Step) -> States:
@@ -202,8 +212,8 @@ def undo_effects(
     if not effects and not roll_back:
         return (), ()
 
-    def expect(effect: FileEffect) -> None:
-        journal.change((effect.path,), intent(effect))
+    def expect(effect: Effect) -> None:
+        journal.change((effect.path,) if isinstance(effect, FileEffect) else EVERYWHERE, intent(effect))
 
     undo = Undo(recorder, before, say, expect)
     undo.run(effects, roll_back)
