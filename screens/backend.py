@@ -159,7 +159,8 @@ class Backend:
 
     def confirm(self, yes: bool) -> None:
         """Confirm what waits, or revert it. Raises OSError."""
-        from wizard.changes.confirm_or_revert import Decision, decide
+        from wizard.changes.confirm_or_revert import decide
+        from wizard.system.guard import Decision
 
         decide(Decision.CONFIRMED if yes else Decision.REVERTED)
 

@@ -18,8 +18,9 @@ from snapshots.store import Store
 from templates import render
 from wizard.changes import FileChange
 from wizard.engine.journal import Journal, unfinished
-from wizard.engine.temporary import ForAWhile, Guard, clear, settled
-from wizard.system import delayed_script as timer
+from wizard.engine.temporary import ForAWhile, settled
+from wizard.system import guard as guards
+from wizard.system.guard import Revert, clear_guards, started
 from wizard.system.host import Host
 
 
@@ -30,8 +31,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "etc/a").write_text("old\n")
     (tmp_path / "state").mkdir(mode=0o700)
     (tmp_path / "run").mkdir(mode=0o700)
-    monkeypatch.setattr(timer, "FOLDER", tmp_path / "run")
-    monkeypatch.setattr(timer, "start_timer", lambda *_: None)
+    monkeypatch.setattr(guards, "FOLDER", tmp_path / "run")
+    monkeypatch.setattr(guards, "_start", lambda *_: None)
     return tmp_path
 
 
@@ -48,7 +49,7 @@ def change(root: Path) -> FileChange:
 
 def test_it_holds_inside_and_goes_back_after(root: Path) -> None:
     work = made(root)
-    with work.changed("debug-it", [change(root)], Guard(("true",), (("while-kept", b"x"),)), 60):
+    with work.changed("debug-it", [change(root)], Revert(("true",), (("while-kept", b"x"),)), 60):
         assert (root / "etc/a").read_text() == "for a while\n"
         told = unfinished(root / "state/journal")
         assert told is not None
@@ -61,7 +62,7 @@ def test_it_holds_inside_and_goes_back_after(root: Path) -> None:
 
 
 def test_an_error_inside_puts_it_back(root: Path) -> None:
-    with pytest.raises(ZeroDivisionError), made(root).changed("debug-it", [change(root)], Guard(()), 60):
+    with pytest.raises(ZeroDivisionError), made(root).changed("debug-it", [change(root)], Revert(()), 60):
         1 / 0  # noqa: B018
     assert (root / "etc/a").read_text() == "old\n"
     assert unfinished(root / "state/journal") is None
@@ -71,7 +72,7 @@ def test_a_change_that_cannot_be_made_puts_back_those_before_it(root: Path) -> N
     stale = FileChange("/etc/a", Entry(Kind.FILE, 0o644, 0, 0, b"never\n"), None, "stale")
     with (
         pytest.raises(Exception, match="changed"),
-        made(root).changed("x", [change(root), stale], Guard(()), 60),
+        made(root).changed("x", [change(root), stale], Revert(()), 60),
     ):
         raise AssertionError("not reached")
     assert (root / "etc/a").read_text() == "old\n"
@@ -81,13 +82,11 @@ def test_a_change_that_cannot_be_made_puts_back_those_before_it(root: Path) -> N
 def script(root: Path, pid: int, *commands: str, until: int | None = None) -> subprocess.Popen[bytes]:
     up = int(float(Path("/proc/uptime").read_text().split()[0]))
     text = render(
-        "for_a_while_revert.sh.j2",
+        "guard.sh.j2",
         decision=root / "run/while-1.decision",
         lock=root / "run/service.lock",
         commands=commands,
-        pid=pid,
-        started=timer.started(pid),
-        until=up + 600 if until is None else up + until,
+        watched={"pid": pid, "started": started(pid), "until": up + (600 if until is None else until)},
     )
     (root / "run/while-1.sh").write_text(text)
     return subprocess.Popen(["sh", str(root / "run/while-1.sh")])
@@ -118,7 +117,7 @@ def test_the_guard_acts_when_the_time_is_over(root: Path) -> None:
 def test_the_guard_does_nothing_once_it_is_decided(root: Path) -> None:
     guard = script(root, os.getpid(), f"touch {root}/done")
     time.sleep(0.3)
-    clear()
+    clear_guards(Host(root), "while")
     assert guard.wait(10) == 0
     assert not (root / "done").exists()
 

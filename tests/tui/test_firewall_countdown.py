@@ -15,11 +15,12 @@ from screens.step_failed import StepFailed
 from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.changes import RulesChange
-from wizard.changes import confirm_or_revert as confirmation
-from wizard.changes.confirm_or_revert import Confirmation, Decision, decide
+from wizard.changes.confirm_or_revert import Confirmation, decide
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
+from wizard.system import guard
+from wizard.system.guard import Decision
 
 
 class Guarded(Writes):
@@ -36,7 +37,7 @@ class Guarded(Writes):
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench(root=tmp_path)
-    monkeypatch.setattr(confirmation, "FOLDER", tmp_path / "run")
+    monkeypatch.setattr(guard, "FOLDER", tmp_path / "run")
     monkeypatch.setenv("SSH_CONNECTION", "192.0.2.7 50000 192.0.2.1 22")
     use(monkeypatch, bench, Guarded("one", bench.host, "/etc/a", "new a\n"))
     return bench
@@ -86,7 +87,7 @@ def test_n_reverts_them_at_once(bench: Bench) -> None:
 
 
 def test_nobody_in_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confirmation, "DEFAULT", 3)
+    monkeypatch.setattr("wizard.changes.confirm_or_revert.DEFAULT", 3)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_confirming(pilot, app)

@@ -83,14 +83,13 @@ class RulesChange:
         for change in self.first:
             _accepted(host, change, say)
         changed: list[LiveRule] = []
-        if self.guard is not None:
-            self.guard.arm(host, self.rules, say)
+        guard = self.guard.arm(host, self.rules, say) if self.guard is not None else None
         try:
             for rule in self.rules:
                 (_remove if self.remove else _add)(host, rule, say)
                 changed.append(rule)
-            if self.guard is not None:
-                self.guard.wait(host, say)
+            if self.guard is not None and guard is not None:
+                self.guard.wait(guard, host, say)
         except ChangeError as error:
             error.effect = RulesEffect(tuple(changed), self.remove, self._seconds())
             raise

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wizard import log
-from wizard.changes.confirm_or_revert import Decision, decide, decision, time_left
+from wizard.changes.confirm_or_revert import decide, decision, time_left
 from wizard.console import error, out
 from wizard.engine.state_dir import must_be_root
 from wizard.errors import DONE, FAILED
 from wizard.render import as_json
+from wizard.system.guard import Decision
 
 if TYPE_CHECKING:
     import argparse

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 
 from wizard.changes import FileChange, ServiceChange
 from wizard.editors.plaintext_cf import plain_login
-from wizard.engine.temporary import ForAWhile, Guard
+from wizard.engine.temporary import ForAWhile
 from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Change
 from wizard.sendmail import cf as sendmail_cf
 from wizard.smtp.own_listener import greeting
-from wizard.system import delayed_script as timer
+from wizard.system.guard import FOLDER, Revert
 
 NAME = "debug-plain-login"
 WITHIN = 120
@@ -30,7 +30,7 @@ class PlaintextOffer:
     """What is changed for a while: sendmail.cf, and the daemon that must read it."""
 
     changes: tuple[Change, ...]
-    guard: Guard
+    guard: Revert
     address: str
     """Where the listener answers during that time."""
 
@@ -59,13 +59,13 @@ def plaintext_offer(facts: Facts, port: int, *, loopback: bool) -> PlaintextOffe
         ServiceChange("sendmail", facts.init, enable=False, was_running=True),
     )
     kept = ((_BEFORE, entry.content), (_MEANWHILE, after.content))
-    return PlaintextOffer(changes, Guard(_commands(facts.init), kept), where[0])
+    return PlaintextOffer(changes, Revert(_commands(facts.init), kept), where[0])
 
 
 def _commands(init: str) -> tuple[str, ...]:
     """Restore the old file if the temporary one is still there, and restart the daemon."""
     cf, new = f.SENDMAIL_CF, "/etc/mail/.msa-wizard-sendmail.cf"
-    before, meanwhile = timer.FOLDER / _BEFORE, timer.FOLDER / _MEANWHILE
+    before, meanwhile = FOLDER / _BEFORE, FOLDER / _MEANWHILE
     restart = "systemctl restart sendmail" if init == "systemd" else "/etc/init.d/sendmail restart"
     return (
         f"if cmp -s {cf} {meanwhile}; then",

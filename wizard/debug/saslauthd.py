@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from wizard.changes import ServiceChange
 from wizard.editors import EditError, shell_defaults
-from wizard.engine.temporary import ForAWhile, Guard
+from wizard.engine.temporary import ForAWhile
 from wizard.errors import HostError
 from wizard.maillog.explain import word
 from wizard.model import facts as f
@@ -18,6 +18,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check
 from wizard.smtp.transcript import MASK
 from wizard.steps.saslauthd_start import answers_on_socket
+from wizard.system.guard import Revert
 from wizard.system.host import Host
 
 NAME = "debug-saslauthd"
@@ -96,16 +97,16 @@ def changes(facts: Facts, *, restart_sendmail: bool) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def guard(facts: Facts) -> Guard:
+def guard(facts: Facts) -> Revert:
     """What restarts the service if this process is killed. The kernel then ends the saslauthd that it had started."""
     if facts.process("saslauthd") is None:
-        return Guard(())
+        return Revert(())
     # The service is stopped, so whatever is left of saslauthd is ours.
     ended = ("sleep 1", "kill -KILL $(pidof saslauthd) 2>/dev/null")
     if facts.init != "systemd":
-        return Guard((*ended, "/etc/init.d/saslauthd restart"))
+        return Revert((*ended, "/etc/init.d/saslauthd restart"))
     # systemd refuses the sixth start within ten seconds, unless its counter is set back.
-    return Guard((*ended, "systemctl reset-failed saslauthd 2>/dev/null", "systemctl restart saslauthd"))
+    return Revert((*ended, "systemctl reset-failed saslauthd 2>/dev/null", "systemctl restart saslauthd"))
 
 
 def debug(

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from snapshots.errors import StoreError
 from snapshots.git.private_folder import make_private_folder
 from wizard.errors import ChangeError
-from wizard.system import delayed_script as timer
+from wizard.system.guard import FOLDER
 from wizard.system.host import Host
 
-LOCK = timer.FOLDER / "service.lock"
+LOCK = FOLDER / "service.lock"
 _PATIENCE = 300.0
 """Seconds, as in the guard's script: longer than a service command may take."""
 
