@@ -44,3 +44,7 @@ class EditError(WizardError):
         where = "" if self.line is None else f"line {self.line}: "
         shown = visible(self.text.strip(), _LONGEST)
         return f"{where}{shown}: {self.why}" if shown else f"{where}{self.why}"
+
+
+class EndlessError(EditError):
+    """A file on which m4 would never end."""

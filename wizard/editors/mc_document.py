@@ -219,30 +219,25 @@ def _balanced(chars: str) -> bool:
 def read(text: str) -> Document:
     """The document. A file that does not include cf.m4 itself is read as m4 reads it after cf.m4.
 
-    Raises EditError, with the line, where m4 or sendmail could not do with the file or nobody can know what it says."""
-    document = _read(text)
-    if isinstance(document, EditError):
-        raise document.with_traceback(None)
-    return document
+    Raises EditError, with the line, where m4 or sendmail could not do with the file or nobody can know what it says.
+    """
+    outcome = _read(text)
+    if isinstance(outcome, EditError):
+        raise outcome.with_traceback(None)
+    return outcome
 
 
 @lru_cache(maxsize=64)
 def _read(text: str) -> Document | EditError:
-    """Either end is remembered: each step asks again."""
-    try:
-        return _document(text)
-    except EditError as error:
-        return error
-
-
-def _document(text: str) -> Document:
-    failed: EditError | None = None
+    """The error is an outcome like the document, so that a file is refused as quickly the next time."""
     try:
         document = Document(text, preloaded=False)
         if document.loaded:
             return document
     except EditError as error:
-        failed = error
-    if failed is not None and re.search(r"^[^#\n]*\binclude\(.*cf\.m4", text, re.M):
-        raise failed
-    return Document(text, preloaded=True)
+        if re.search(r"^[^#\n]*\binclude\(.*cf\.m4", text, re.M):
+            return error
+    try:
+        return Document(text, preloaded=True)
+    except EditError as error:
+        return error
