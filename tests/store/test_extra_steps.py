@@ -51,7 +51,7 @@ class Pair(Step):
     def request(self) -> dict[str, object]:
         return {"text": self.text, "gone": self.gone}
 
-    def again(self, host: Host, request: Mapping[str, object]) -> Step:
+    def rebuild(self, host: Host, request: Mapping[str, object]) -> Step:
         if request["gone"]:
             raise HostError("/root/pair is gone")
         return Pair(str(request["text"]))

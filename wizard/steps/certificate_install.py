@@ -67,7 +67,7 @@ class CertificateInstall(CertificateStep):
         """The paths, and the hashes of what they held."""
         return {**vars(self.source), "digests": list(self.digests)}
 
-    def again(self, host: Host, request: Mapping[str, object]) -> Step:
+    def rebuild(self, host: Host, request: Mapping[str, object]) -> Step:
         """From the same files. Raises HostError when they are gone, or hold something else."""
         source = Source(*(str(request[name]) for name in ("certificate", "key", "chain", "name")))
         step = chosen(host, source)

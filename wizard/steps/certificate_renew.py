@@ -45,7 +45,7 @@ class CertificateRenew(CertificateStep):
             "key": "stays" if self.pair.key is None else "is new" if self.pair.client else "is put right",
         }
 
-    def again(self, host: Host, request: Mapping[str, object]) -> Step:
+    def rebuild(self, host: Host, request: Mapping[str, object]) -> Step:
         """The same certificate for the same key. Raises HostError when the key was a new one, and TypeError or ValueError
         for a request that is none."""
         if request["key"] == "is new":

@@ -24,7 +24,7 @@ class OpenFirewall(Step):
     howto = "3.8"
     title = "Firewall"
     why = "Mail clients come to port 587, other servers to 25: a firewall that drops them makes all the rest useless."
-    tells = True
+    always_reports = True
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Blocked where two firewalls are active and none was chosen, or where its rules cannot be edited safely."""
