@@ -1,6 +1,6 @@
 """A damaged store put together again: from what is sound, what can still be read, and what lies in /etc.
 
-All is first made in a folder of its own, so that a store that cannot be mended is left as it was found.
+All is first made in a folder of its own, so that a store that cannot be repaired is left as it was found.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def heal(
     """Moves the branch to the newest commit that is whole and says what was done, in sentences.
 
     `store_again` puts the live paths into a repository: what was damaged and has not changed since comes
-    back so. What was damaged goes to the folder `damaged` in the store. Cut short, it is done anew by the
+    back so. What was damaged goes to the folder `damaged` in the store. Cut short, it is done again by the
     next start. Raises StoreError when no commit is left, and nothing was changed then.
     """
     store = repository.path
@@ -59,7 +59,7 @@ def heal(
     except (OSError, EntryError, StoreError) as cause:
         raise StoreError(
             f"The store {str(store)!r} is damaged: {' '.join(damage.sentences())} "
-            f"It could not be mended: {cause}"
+            f"It could not be repaired: {cause}"
         ) from cause
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -77,9 +77,7 @@ def heal_frame(store: Path) -> tuple[str, ...]:
         GitRepository.create(draft)
         put_back(store, faults, draft)
     except OSError as cause:
-        raise StoreError(
-            f"The store {str(store)!r} is damaged and could not be put right: {cause}"
-        ) from cause
+        raise StoreError(f"The store {str(store)!r} is damaged and could not be repaired: {cause}") from cause
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     kept = store / _DAMAGED

@@ -1,4 +1,4 @@
-"""m4 as sendmail's .mc files use it, each character remembering where in the file it stood.
+"""m4 as sendmail's .mc files use it, each character remembering where in the file it was.
 
 Not a search for look-alike lines: the file is expanded as GNU m4 expands it (quotes that nest, dnl anywhere, comments
 that end with cf.m4's changecom(), arguments expanded while they are collected, results scanned again), so what is live
@@ -46,7 +46,7 @@ class Text:
 
 
 def made(chars: str) -> Text:
-    """Text that stands nowhere in the file."""
+    """Text that is nowhere in the file."""
     return Text(chars, [NOWHERE] * len(chars))
 
 

@@ -1,4 +1,4 @@
-"""A sendmail.mc as m4 and cf.m4 understand it: which calls are live, where each stands, what each define comes to."""
+"""A sendmail.mc as m4 and cf.m4 understand it: which calls are live, where each is, what each define comes to."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Document:
                 yield whole.offsets[match.start()], match.group(1)
 
     def fail(self, call: Call, why: str, remedy: str) -> EditError:
-        """The error for the line where `call` stands."""
+        """The error for the line of `call`."""
         return EditError.at(self.text, call.offset, why, remedy)
 
     def _load(self) -> None:
@@ -170,7 +170,7 @@ class Document:
         if not _balanced(argument.chars):
             raise self.fail(
                 call,
-                "an apostrophe (') stands where the backquote (`) belongs; m4 then garbles or loses all DAEMON_OPTIONS",
+                "an apostrophe (') is where the backquote (`) belongs; m4 then garbles or loses all DAEMON_OPTIONS",
                 "open with a backquote and close with an apostrophe: DAEMON_OPTIONS(`Port=smtp, Name=MTA')dnl",
             )
         mark = Text("O", [NOWHERE - 1 - len(self._options)])

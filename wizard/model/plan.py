@@ -57,7 +57,7 @@ class Description:
 
 
 class Effect(Protocol):
-    """What an applied change left behind that is not a file: it can be taken back, and it can be recorded."""
+    """What an applied change left behind that is not a file: it can be rolled back, and it can be recorded."""
 
     def undo(self, host: Host, say: Say) -> None:
         """Bring back the state recorded before the change. Raises ChangeError when it cannot."""

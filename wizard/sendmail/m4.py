@@ -1,4 +1,4 @@
-"""m4's run over a sendmail.mc: what it made, and what it said."""
+"""m4's run over a sendmail.mc: what it made, and what it printed."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def _judged_m4(new: Expansion, old: Expansion | None) -> tuple[str, ...]:
 
 
 def _judged_words(new: str, live: str) -> tuple[str, ...]:
-    """What m4 does not know, and stands in the live .cf as well. Raises GateError for what does not: a typo of today
+    """What m4 does not know, and is in the live .cf as well. Raises GateError for what does not: a typo of today
     has not been tried by any daemon."""
     known = Counter(text for _, text in sendmail_cf.unexpanded(live))
     notes = []
@@ -174,7 +174,7 @@ def _judged_words(new: str, live: str) -> tuple[str, ...]:
         if known[text] < 0:
             raise GateError(
                 f"m4 does not know {text[:80]!r} (line {line} of the resulting sendmail.cf). It would have been copied into "
-                "sendmail.cf as it stands. Look for a misspelt macro in sendmail.mc"
+                "sendmail.cf as it is. Look for a misspelt macro in sendmail.mc"
             )
         notes.append(f"sendmail.cf holds, as it does now, what m4 does not know: {text[:80]}")
     return tuple(dict.fromkeys(notes))

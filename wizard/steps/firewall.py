@@ -58,7 +58,7 @@ class OpenFirewall(Step):
             return Plan.blocked(
                 self.id,
                 f"{found.name} is active ({found.says}), and its rules cannot be read: {found.trouble}",
-                f"mend {found.name}, then run this again",
+                f"fix {found.name}, then run this again",
                 '[firewall] use = "none" in the answers leaves it alone',
             )
         kind, wanted = FIREWALLS[found.name], _wanted(answers)
