@@ -26,7 +26,7 @@ _LINE = re.compile(r"\bline \d+")
 
 
 @dataclass(frozen=True)
-class Judged:
+class GateResult:
     """What the gate saw of a text that it lets by."""
 
     cf: str
@@ -60,7 +60,7 @@ class Gate:
         say("the gate: m4 and `sendmail -bC` accept it, and the options are as planned")
         return judged.cf
 
-    def judge(self, host: Host, mc: bytes) -> Judged:
+    def judge(self, host: Host, mc: bytes) -> GateResult:
         """Try `mc` out. Raises GateError where it must not be written."""
         with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as folder:
             old = _expanded(host, self.before) if self.before is not None else None
@@ -74,7 +74,7 @@ class Gate:
             if self.serves:
                 self._serve(host, new.text)
             effects = unplanned(old.text, new.text, self.planned) if old else ()
-        return Judged(new.text, effects, notes)
+        return GateResult(new.text, effects, notes)
 
     def _serve(self, host: Host, cf: str) -> None:
         """Raises GateError where sendmail could not start with it on this host, or would offer no STARTTLS."""
