@@ -239,7 +239,7 @@ class Machine:
         raise self.fail(
             offset if offset >= 0 else self._outer,
             "this quote (`) is never closed (')",
-            "close it; in running text write no backquote",
+            "close it; use no backquote in running text",
         )
 
     def _call(self, name: str, macro: Macro) -> None:

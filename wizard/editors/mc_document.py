@@ -139,7 +139,7 @@ class Document:
             raise self.fail(
                 call,
                 f"m4 takes the word {call.name} as a macro here, looks for a file without a name, and ends",
-                f"write {call.name}(`...') without a blank before the parenthesis; in running text, begin the line with dnl",
+                f"write {call.name}(`...') without a space before the parenthesis; in running text, begin the line with dnl",
             )
         elif call.name in cf_macros.EAT_LINE:
             machine.discard_line()
@@ -159,12 +159,12 @@ class Document:
             raise self.fail(
                 call,
                 "m4 takes the word DAEMON_OPTIONS as a macro here, and makes a listener without options",
-                "write DAEMON_OPTIONS(`...') without a blank before the parenthesis; in running text, begin the line with dnl",
+                "write DAEMON_OPTIONS(`...') without a space before the parenthesis; in running text, begin the line with dnl",
             )
         if UNKNOWN in argument.chars:
             raise self.fail(
                 call,
-                "a part of these options is made by a command or by what another file defines",
+                "part of these options comes from a command or from another file",
                 "write the options out",
             )
         if not _balanced(argument.chars):
@@ -201,7 +201,7 @@ class Document:
             if line.end() < end and text.chars[line.end() : end].strip(SPACE):
                 raise self.fail(
                     call,
-                    "these options go over a line end, and the next line does not begin with a blank",
+                    "these options continue on the next line, which does not begin with a blank",
                     "write the options on one line",
                 )
             yield Listener(call, text[first : line.end()])

@@ -158,7 +158,7 @@ def _above_own(document: Document, own: list[Call], place: int) -> int:
     if not usable:
         raise document.fail(
             own[0],
-            "Debian's file of settings has to stand above this line, which it would override, and cannot: cf.m4 is included "
+            "Debian's file of settings would have to be above this line, which it would override, but cannot be: cf.m4 is included "
             "below it, or a divert(-1) is above it",
             "move the line below OSTYPE",
         )

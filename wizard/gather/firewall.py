@@ -242,7 +242,7 @@ def _iptables(evidence: Evidence) -> Firewall | None:
             True,
             f"chain INPUT of {' and '.join(live)} has rules, and netfilter-persistent keeps {' and '.join(kept)}",
         )
-    return Firewall(n.IPTABLES, False, "netfilter-persistent is there, but chain INPUT lets everything by")
+    return Firewall(n.IPTABLES, False, "netfilter-persistent is there, but chain INPUT accepts everything")
 
 
 def _filters(saved: str) -> bool:
