@@ -54,7 +54,7 @@ class History:
             return
         try:
             commits = self._log(head, None, path)
-        except StoreError:  # a mended store may lack what an old commit held
+        except StoreError:  # a repaired store may lack what an old commit held
             commits = self._log(head, None, None)
         with ObjectReader(self._repository) as reader:
             # The listing is of the whole folder: see whether the line of this path is among what changed.

@@ -54,7 +54,7 @@ class Store:
 
     Paths are relative to the root, as text with surrogate escapes for what is not UTF-8:
     `etc/mail/sendmail.mc`. A `ref` is a commit, its id or the beginning of it (four digits or more), `HEAD`,
-    or the id of a step, which stands for the newest commit that applied it.
+    or the id of a step, which means the newest commit that applied it.
     """
 
     def __init__(self, path: Path, root: Path, *, writable: bool) -> None:
@@ -73,7 +73,7 @@ class Store:
 
         The folder and the one it is in are made with mode 0700, and refused when they are a symbolic
         link, someone else's, or open to others. For one writer at a time: what a killed one left is removed,
-        and a damaged store is mended; `healed` tells. Raises StoreError, also when nothing can be mended.
+        and a damaged store is repaired; `healed` says so. Raises StoreError, also when nothing can be repaired.
         """
         path = path.absolute()
         if path.is_relative_to(root.absolute() / "etc"):
@@ -104,7 +104,7 @@ class Store:
     def open_existing(cls, path: Path, *, root: Path = Path("/")) -> Store | None:
         """The store at `path`, read-only, None where there is none; makes and changes nothing.
 
-        Raises StoreError as `open` does, and for a damaged store, which only `open` mends.
+        Raises StoreError as `open` does, and for a damaged store, which only `open` repairs.
         """
         path = path.absolute()
         if not check_private_folder(path.parent) or not check_private_folder(path) or not any(path.iterdir()):
@@ -121,7 +121,7 @@ class Store:
             if damage := find_damage(store._repository):
                 raise StoreError(
                     f"The store {str(path)!r} is damaged: {' '.join(damage.sentences())} It was only looked at; "
-                    f"the next `apply`, `rollback` or `recover` mends it."
+                    f"the next `apply`, `rollback` or `recover` repairs it."
                 )
         return store
 
@@ -190,7 +190,7 @@ class Store:
         what one writer did, while others were at work.
 
         `record` is kept with this commit alone (`record()` gives it back): effects that are not files.
-        `reverts` are the whole ids of the commits that this one takes back. The first commit is a baseline,
+        `reverts` are the whole ids of the commits that this one rolls back. The first commit is a baseline,
         and only the first. Raises StoreError; the history is then as it was.
         """
         self._must_be_writable()
@@ -285,7 +285,7 @@ class Store:
         """
         head = self._repository.head()
         if head is None:
-            raise StoreError("The store is empty: there is nothing to take back.")
+            raise StoreError("The store is empty: there is nothing to roll back.")
         return reverse(
             self._repository, head, commits, tops=("etc", *self._declared), owners=Owners(self._root),
             choice=choice, derived=derived, dated=dated,
@@ -316,11 +316,11 @@ class Store:
         try:
             stat_cache.save(self._path / _CACHE, self._recorded)
         except OSError:
-            return  # The commit stands. A cache of another commit is not believed: the next run reads anew.
+            return  # The commit stands. A cache of another commit is not believed: the next run reads again.
 
     def _must_be_writable(self) -> None:
         if not self._writable:
-            raise StoreError(f"The store {str(self._path)!r} was opened for reading alone.")
+            raise StoreError(f"The store {str(self._path)!r} was opened read-only.")
 
 
 def _now() -> datetime.datetime:

@@ -1,7 +1,7 @@
 """What the last commit holds of each path, with the stat under which the path was seen to be that.
 
 A path whose stat is still the same need not be read again. The file is a cache: missing, damaged, of
-another format or of another commit it is made anew from the commit, and only time is lost.
+another format or of another commit it is made again from the commit, and only time is lost.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Recorded:
             yield from (folder + b"/" + name for name, row in rows.items() if row.fields in numbers)
 
     def number_of(self, fields: bytes) -> int:
-        """The number that stands for this metadata in a row."""
+        """The number of this metadata in a row."""
         if not self._numbers:
             self._numbers = {known: number for number, known in enumerate(self.fields)}
         number = self._numbers.get(fields)
@@ -119,7 +119,7 @@ def _parsed(body: bytes, commit: str) -> Recorded | None:
 def save(path: Path, recorded: Recorded) -> None:
     """Writes the cache, in one rename. Raises OSError.
 
-    Not synced to the disk: a cache that a power cut damaged is known by its digest and made anew.
+    Not synced to the disk: a cache that a power cut damaged is known by its digest and made again.
     """
     folders = {folder: rows for folder, rows in recorded.folders.items() if rows}
     fields = b"\n".join(recorded.fields)

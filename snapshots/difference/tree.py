@@ -65,7 +65,7 @@ class Link:
 
     commit: Commit
     parent: str | None
-    """None at the beginning, also where a mended history begins."""
+    """None at the beginning, also where a repaired history begins."""
     tree: bytes
 
 

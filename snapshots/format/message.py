@@ -37,7 +37,7 @@ class Commit:
     subject: str
     body: str
     reverts: tuple[str, ...] = ()
-    """The ids of the commits that this one takes back."""
+    """The ids of the commits that this one rolls back."""
 
     @property
     def short(self) -> str:

@@ -9,7 +9,7 @@ _BLOCK = re.compile(rb"^-----BEGIN [A-Z0-9. ]+-----\s*$", re.MULTILINE)
 _ENCODED = re.compile(rb"^[-+ ]*[A-Za-z0-9+/=]{16,}[-\r]*$", re.MULTILINE)
 
 HIDDEN = "(holds a private key: its text is not shown)"
-"""What stands in the place of the text."""
+"""What is shown in place of the text."""
 
 
 def holds_private_key(*contents: bytes | None) -> bool:

@@ -9,7 +9,7 @@ import re
 from snapshots.format.private_key import HIDDEN, holds_private_key
 
 HIDDEN_PASSWORDS = "(holds passwords: its content is not shown)"
-"""What stands in the place of the content."""
+"""What is shown in place of the content."""
 
 _DATABASE = re.compile(r"(?:^|/)\.?sasldb[^/]*\Z")
 """The databases of the Cyrus SASL library: they hold the passwords themselves."""
@@ -48,7 +48,7 @@ _HASHES = re.compile(
 
 
 def hidden(path: str, *contents: bytes | None) -> str:
-    """What stands in the place of the whole content of `path`, in brackets; empty where its lines may be shown masked."""
+    """What is shown in place of the whole content of `path`, in brackets; empty where its lines may be shown masked."""
     if _DATABASE.search(path):
         return HIDDEN_PASSWORDS
     return HIDDEN if holds_private_key(*contents) else ""

@@ -21,7 +21,7 @@ CONFIG: tuple[tuple[str, str, str], ...] = (
     ("fastimport", "unpackLimit", "1"),
     ("msa-wizard", "format", str(FORMAT)),
 )
-"""What stands in config beside what `git init` writes: section, option, value."""
+"""What is in config beside what `git init` writes: section, option, value."""
 
 _LARGEST = 64 * 1024
 _DAMAGED = "damaged"

@@ -35,7 +35,7 @@ class ObjectReader:
 
     @functools.cached_property
     def cut(self) -> frozenset[str]:
-        """The commits at which a mended history begins: what they name as their parent cannot be read."""
+        """The commits at which a repaired history begins: what they name as their parent cannot be read."""
         try:
             return frozenset((self._repository.path / SHALLOW).read_text().split())
         except FileNotFoundError:

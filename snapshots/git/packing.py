@@ -20,7 +20,7 @@ def join_many_packs(repository: GitRepository) -> None:
 def join_packs(repository: GitRepository) -> None:
     """Joins small packs, and objects that are files of their own.
 
-    What fails here fails again, and is said, at the next commit that needs the space; the history stands.
+    What fails here fails again, and is said, at the next commit that needs the space; the history is unharmed.
     """
     with contextlib.suppress(StoreError), writer_mark(repository.path) as mark:
         repository.run("repack", "--geometric=2", "-d", "-q", keep=[mark])

@@ -40,5 +40,5 @@ def check_private_folder(path: Path) -> bool:
         return True
     raise StoreError(
         f"The folder {str(path)!r} is refused: {why}. Nothing was changed. "
-        f"Find out who did this; then move it away or mend it (a folder of its owner, mode 0700)."
+        f"Find out who did this; then move it away or fix it (a folder of its owner, mode 0700)."
     )

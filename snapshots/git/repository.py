@@ -88,7 +88,7 @@ class GitRepository:
                 (found,) = _config(module, path, [("msa-wizard", "format")])
         except (module.GitError, configparser.Error, OSError, ValueError) as cause:
             raise StoreError(
-                f"{str(path)!r} is no usable git repository ({visible_bytes(str(cause).encode())[:300]}). Bring it back "
+                f"{str(path)!r} is not a usable git repository ({visible_bytes(str(cause).encode())[:300]}). Bring it back "
                 f"from a backup, or move it away to begin a new history."
             ) from cause
         if found != str(FORMAT):
@@ -179,7 +179,7 @@ class GitRepository:
     def failure(self, command: str, status: int, said: bytes) -> StoreError:
         """The error for a git command that ended with `status` (negative: killed by that signal)."""
         how = f"was killed by signal {-status}" if status < 0 else f"failed with status {status}"
-        text = visible_bytes(said).strip()[-2000:] or "it said nothing"
+        text = visible_bytes(said).strip()[-2000:] or "it printed nothing"
         todo = ""
         if any(words in text for words in ("No space left", "Out of diskspace", "Disk quota exceeded")):
             todo = f" No space left: free some on the file system of {str(self.path)!r}, then do it again."

@@ -22,7 +22,7 @@ from snapshots.live import exchange
 from snapshots.live.xattrs import Xattrs, apply_xattrs, read_xattrs
 
 _ATTEMPTS = 5
-"""How often a file that changes while it is read is read anew before the last reading is taken."""
+"""How often a file that changes while it is read is read again before the last reading is taken."""
 
 LARGEST = 32 * 1024 * 1024
 """Bytes of the largest regular file whose content is read and kept: no configuration is larger, and a disk image in

@@ -28,7 +28,7 @@ def database(path: str) -> str | None:
 def merge_accounts(name: str, base: bytes, ours: bytes, theirs: bytes, choice: Choice | None) -> ContentMerge:
     """What `theirs` changed in `base`, done to `ours`: records by their first field (subuid, subgid: lines).
 
-    The order is that of `ours`; a record that comes back stands behind the one before it in `theirs`. A
+    The order is that of `ours`; a record that comes back goes behind the one before it in `theirs`. A
     record that both changed differently goes as `choice` says, or is a conflict.
     """
     by_line = name.startswith("sub")

@@ -31,7 +31,7 @@ class Reversal:
     head: str
     """The id of the newest commit."""
     commits: tuple[Commit, ...]
-    """What is taken back, newest first: of those asked for, the ones that no later commit takes back."""
+    """What is rolled back, newest first: of those asked for, the ones that no later commit rolls back."""
     targets: Mapping[str, tuple[Entry | None, Entry | None]]
     """By path, sorted: what it is in `head`, and what it is to be. Only where these differ."""
     merged: tuple[str, ...]
@@ -117,7 +117,7 @@ class _Work:
         kept = False
         conflicts: list[Conflict] = []
         for states in chain:
-            # It may be part of the way back already: a rollback of one of them, taken back, did nothing any more.
+            # It may be part of the way back already: a rollback of one of them, itself rolled back, did nothing any more.
             *passed, theirs = states
             newest, *older = (_dated_as(state, entry, self._dated) for state in passed)
             base = entry if entry in older else newest
@@ -189,7 +189,7 @@ class _Work:
 
     def reversal(self, commits: tuple[Commit, ...], gone: tuple[Commit, ...]) -> Reversal:
         """All that came out."""
-        notes = [f"{one.short} ({one.subject}) was taken back already." for one in gone]
+        notes = [f"{one.short} ({one.subject}) was rolled back already." for one in gone]
         notes += [f"{visible(path)} {note}." for path, note in sorted(self._notes.items())]
         targets = {
             path: (self._ours[path], self._wanted[path])
@@ -286,7 +286,7 @@ def _history(reader: ObjectReader, head: str) -> Iterator[Link]:
 def _split(
     reader: ObjectReader, head: str, commits: Sequence[Commit]
 ) -> tuple[tuple[Commit, ...], tuple[Commit, ...]]:
-    """The commits newest first: those that hold, and those that were taken back since."""
+    """The commits newest first: those that hold, and those that were rolled back since."""
     asked = {commit.id: commit for commit in commits}
     holding: list[Commit] = []
     gone: list[Commit] = []
@@ -301,7 +301,7 @@ def _split(
                 break
     if asked:
         strange = ", ".join(one.short for one in asked.values())
-        raise StoreError(f"There is nothing to take back: {strange} is not in the history.")
+        raise StoreError(f"There is nothing to roll back: {strange} is not in the history.")
     return tuple(holding), tuple(gone)
 
 
@@ -310,7 +310,7 @@ def _chains(reader: ObjectReader, commits: Iterable[Commit]) -> dict[str, _Chain
     for commit in commits:
         compared = compare(reader, commit.id)
         if compared.before is None:
-            raise StoreError("The baseline is the beginning: it cannot be taken back.")
+            raise StoreError("The baseline is the beginning: it cannot be rolled back.")
         for path, (before, after) in changed_entries(reader, compared).items():
             chain = chains.setdefault(os.fsdecode(path), [])
             if chain and chain[-1][-1] == after:

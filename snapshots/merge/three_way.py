@@ -30,7 +30,7 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """What both the admin and the change to be taken back did to one path, each differently."""
+    """What both the admin and the change to be rolled back did to one path, each differently."""
 
     path: str
     what: str
@@ -102,7 +102,7 @@ def _created_or_deleted(
     path: str, base: Entry | None, ours: Entry, theirs: Entry | None, choice: Choice | None
 ) -> EntryMerge:
     if base is None:
-        other, words = theirs, "the step deleted it; it was made anew since, and not as it was before"
+        other, words = theirs, "the step deleted it; it was made again since, but not as it was before"
     else:
         other, words = base, "the step made it; it was changed since"
     differing = ", ".join(_differing(ours, other)) if other else ""

@@ -1,8 +1,13 @@
-"""What is wrong with a store, as far as a quick look tells; nothing is changed."""
+"""What is wrong with a store, as far as a quick look tells; nothing is changed.
+
+The format of packs is that of gitformat-pack(5), version 2 of both the pack and its index.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +17,12 @@ from snapshots.errors import StoreError
 from snapshots.git.frame import read_regular
 from snapshots.git.object_reader import ObjectReader
 from snapshots.git.repository import BRANCH, SHALLOW, GitRepository
-from snapshots.repair.pack_file import fault_of_loose, fault_of_pack
+
+_SUM = 20
+_INDEX_MAGIC = b"\xfftOc\0\0\0\2"
+_HEADER = 12
+_TRUST = 16_000_000
+"""Bytes: a pack larger than this is known by its last bytes alone, so that opening the store stays quick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +48,8 @@ def find_damage(repository: GitRepository) -> Damage:
     """Looks at every pack, every loose object and the newest commit. Raises StoreError where it cannot look."""
     path = repository.path
     try:
-        packs = {pack: fault for pack in _packs(path) if (fault := fault_of_pack(pack))}
-        loose = {one: fault for one in loose_objects(path) if (fault := fault_of_loose(one))}
+        packs = {pack: fault for pack in _packs(path) if (fault := _fault_of_pack(pack))}
+        loose = {one: fault for one in loose_objects(path) if (fault := _fault_of_loose(one))}
     except OSError as cause:
         raise StoreError(f"The store {str(path)!r} could not be looked at: {cause}.") from cause
     return Damage(packs, loose, _fault_of_head(repository))
@@ -56,6 +66,50 @@ def _packs(path: Path) -> Iterator[Path]:
     yield from sorted(
         {one.with_suffix(".pack") for one in folder.glob("pack-*") if one.suffix in (".pack", ".idx")}
     )
+
+
+def _fault_of_pack(pack: Path) -> str | None:
+    """What is wrong with a pack or its index, in words; None where both are sound. Raises OSError."""
+    try:
+        known = pack.with_suffix(".idx").read_bytes()
+    except FileNotFoundError:
+        return "has no index"
+    if not _is_sound_index(known):
+        return "has a damaged index"
+    try:
+        file = pack.open("rb")
+    except FileNotFoundError:
+        return "is missing"
+    with file:
+        size = file.seek(0, 2)
+        if size < _HEADER + _SUM:
+            return "is cut short"
+        file.seek(size - _SUM)
+        if file.read(_SUM) != known[-2 * _SUM : -_SUM]:
+            return "is cut short or overwritten at its end"
+        file.seek(0)
+        if size <= _TRUST and not _is_summed(file.read()):
+            return "is damaged inside"
+    return None
+
+
+def _fault_of_loose(path: Path) -> str | None:
+    """What is wrong with the file of one object, in words; None where it is sound. Raises OSError."""
+    try:
+        raw = zlib.decompress(path.read_bytes())
+    except zlib.error:
+        return "is damaged"
+    if hashlib.sha1(raw, usedforsecurity=False).hexdigest() != path.parent.name + path.name:
+        return "is not what its name says"
+    return None
+
+
+def _is_summed(content: bytes) -> bool:
+    return hashlib.sha1(memoryview(content)[:-_SUM], usedforsecurity=False).digest() == content[-_SUM:]
+
+
+def _is_sound_index(content: bytes) -> bool:
+    return content.startswith(_INDEX_MAGIC) and _is_summed(content)
 
 
 def _fault_of_head(repository: GitRepository) -> str:

@@ -1,16 +1,19 @@
 """A damaged store put together again: from what is sound, what can still be read, and what lies in /etc.
 
-All is first made in a folder of its own, so that a store that cannot be mended is left as it was found.
+All is first made in a folder of its own, so that a store that cannot be repaired is left as it was found.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from snapshots.errors import StoreError
@@ -21,10 +24,12 @@ from snapshots.git.private_folder import make_private_folder
 from snapshots.git.repository import BRANCH, SHALLOW, GitRepository
 from snapshots.live.entry import Entry, EntryError, Kind, write_entry
 from snapshots.repair.damage import Damage, loose_objects
-from snapshots.repair.pack_file import readable_objects
 from snapshots.repair.whole_commit import Whole, newest_whole
 
 _DAMAGED = "damaged"
+_TOGETHER = 256
+"""How many objects git is asked for at a time."""
+
 _SHOWN = 20
 """How many commits a sentence names."""
 
@@ -35,7 +40,7 @@ def heal(
     """Moves the branch to the newest commit that is whole and says what was done, in sentences.
 
     `store_again` puts the live paths into a repository: what was damaged and has not changed since comes
-    back so. What was damaged goes to the folder `damaged` in the store. Cut short, it is done anew by the
+    back so. What was damaged goes to the folder `damaged` in the store. Cut short, it is done again by the
     next start. Raises StoreError when no commit is left, and nothing was changed then.
     """
     store = repository.path
@@ -54,7 +59,7 @@ def heal(
     except (OSError, EntryError, StoreError) as cause:
         raise StoreError(
             f"The store {str(store)!r} is damaged: {' '.join(damage.sentences())} "
-            f"It could not be mended: {cause}"
+            f"It could not be repaired: {cause}"
         ) from cause
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -72,9 +77,7 @@ def heal_frame(store: Path) -> tuple[str, ...]:
         GitRepository.create(draft)
         put_back(store, faults, draft)
     except OSError as cause:
-        raise StoreError(
-            f"The store {str(store)!r} is damaged and could not be put right: {cause}"
-        ) from cause
+        raise StoreError(f"The store {str(store)!r} is damaged and could not be repaired: {cause}") from cause
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     kept = store / _DAMAGED
@@ -115,12 +118,52 @@ def _gather(store: Path, fresh: GitRepository, damage: Damage) -> None:
         try:
             fresh.run("index-pack", str(packs / pack.name))
         except StoreError:  # not only its index
-            (packs / pack.name).unlink()
-            for one in readable_objects(pack):
-                _keep_loose(fresh.path, one.id.hex(), one.loose())
+            _salvage(fresh, packs / pack.name, pack.with_suffix(".idx"))
     for path in loose_objects(store):
         if path not in damage.loose:
             _keep_loose(fresh.path, path.parent.name + path.name, path.read_bytes())
+
+
+def _salvage(fresh: GitRepository, pack: Path, index: Path) -> None:
+    """What git can still read of a damaged pack becomes loose objects: all up to the first fault, and what its index
+    leads to behind it. The pack is removed. Raises StoreError where they cannot be written, and OSError."""
+    try:
+        fresh.run("unpack-objects", "-q", "-r", stdin=pack.read_bytes())
+    except StoreError as error:  # there is a fault in it
+        if any(words in str(error) for words in ("to write", "to create", "No space", "Read-only")):
+            raise
+    if index.exists():
+        pack.with_suffix(".idx").hardlink_to(index)
+        objects = dict(_indexed_objects(fresh, index.read_bytes()))
+        pack.with_suffix(".idx").unlink()
+        for identity, raw in objects.items():
+            _keep_loose(fresh.path, identity, zlib.compress(raw, 1))
+    pack.unlink()
+
+
+def _indexed_objects(fresh: GitRepository, index: bytes) -> Iterator[tuple[str, bytes]]:
+    """Id and content, with git's header before it, of the objects in an index that can be read."""
+    try:
+        rows = fresh.run("show-index", stdin=index).decode().splitlines()
+    except StoreError:  # the index is damaged, too
+        return
+    ids = [row.split()[1] for row in rows]
+    pending = [ids[at : at + _TOGETHER] for at in range(0, len(ids), _TOGETHER)]
+    while pending:
+        asked = pending.pop()
+        try:
+            answers = io.BytesIO(fresh.run("cat-file", "--batch", stdin="\n".join(asked).encode()))
+        except StoreError:  # git ends at the first that it cannot read: that one is found by halves
+            half = len(asked) // 2
+            pending += [asked[:half], asked[half:]] if half else []
+            continue
+        for answer in answers:
+            if answer.endswith(b" missing\n"):
+                continue
+            identity, kind, size = answer.split()
+            raw = b"%s %s\0" % (kind, size) + answers.read(int(size) + 1)[:-1]
+            if hashlib.sha1(raw, usedforsecurity=False).hexdigest() == identity.decode():
+                yield identity.decode(), raw
 
 
 def _keep_loose(repository: Path, identity: str, content: bytes) -> None:

@@ -299,7 +299,7 @@ def test_a_mistake_of_ours_undoes_the_step_and_is_not_hidden(bench: Bench) -> No
 def test_an_earlier_step_is_rolled_back_when_a_later_one_needs_it(bench: Bench) -> None:
     one = Made("one", bench.host, {"/etc/mail/a": "new a\n"})
     two = Made("two", bench.host, {"/etc/b": "new b\n"}, verify=lambda: False)
-    two.takes_back = ("one",)  # type: ignore[misc]
+    two.also_reverts = ("one",)  # type: ignore[misc]
     bench.apply(one, two)
     assert (bench.text("/etc/mail/a"), bench.text("/etc/b")) == ("old a\n", "old b\n")
     assert bench.operations() == ["rollback", "apply", "baseline"]

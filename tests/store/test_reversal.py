@@ -144,7 +144,7 @@ def test_what_was_rolled_back_is_not_rolled_back_twice(machine: Machine) -> None
     assert back.reverts == store.find("HEAD").reverts == (made.id,)
     again = store.reverse([made])
     assert (again.commits, again.targets) == ((), {})
-    assert again.notes == (f"{made.short} (a change) was taken back already.",)
+    assert again.notes == (f"{made.short} (a change) was rolled back already.",)
     put(machine, store.reverse([back]).targets)
     assert path.read_text() == "step\n"
     commit(store, "rollback", reverts=[back.id])

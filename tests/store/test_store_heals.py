@@ -51,7 +51,7 @@ def test_a_pack_that_was_cut_short(machine: Machine, which: int, length: float) 
 
 def reader_says_it_and_changes_nothing(machine: Machine, words: str) -> None:
     before = everything(machine)
-    with pytest.raises(StoreError, match="the next `apply`, `rollback` or `recover` mends it") as raised:
+    with pytest.raises(StoreError, match="the next `apply`, `rollback` or `recover` repairs it") as raised:
         Store.open_existing(machine.store_path, root=machine.root)
     assert words in str(raised.value)
     assert everything(machine) == before
@@ -137,7 +137,7 @@ def test_a_store_of_which_nothing_can_be_read_is_left_as_it_was(machine: Machine
     (machine.etc / "mail/sendmail.mc").write_text("later\n")
     before = everything(machine)
     with pytest.raises(
-        StoreError, match="could not be mended: no commit in it can be read as a whole"
+        StoreError, match="could not be repaired: no commit in it can be read as a whole"
     ) as raised:
         machine.open()
     assert "Nothing was changed. Move" in str(raised.value)
@@ -184,6 +184,6 @@ def test_a_disk_that_fails_is_said(machine: Machine, monkeypatch: pytest.MonkeyP
 
     with monkeypatch.context() as patch:
         patch.setattr(healing, "_put_back", fail)
-        with pytest.raises(StoreError, match=r"could not be mended: .*Input/output error"):
+        with pytest.raises(StoreError, match=r"could not be repaired: .*Input/output error"):
             machine.open()
     assert machine.open().healed

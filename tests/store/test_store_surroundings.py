@@ -136,7 +136,7 @@ def test_a_store_that_others_have_a_hand_in_is_refused(machine: Machine, which: 
 def test_a_folder_that_is_no_store_and_a_store_inside_etc_are_refused(machine: Machine) -> None:
     machine.store_path.mkdir(mode=0o700)
     (machine.store_path / "something").write_text("precious")
-    with pytest.raises(StoreError, match="no usable git repository"):
+    with pytest.raises(StoreError, match="not a usable git repository"):
         machine.open()
     assert (machine.store_path / "something").read_text() == "precious"
     with pytest.raises(StoreError, match="inside the /etc"):

@@ -35,7 +35,7 @@ class Made(Step):
     ) -> None:
         genuine = real.step(step_id)
         self.id, self.howto, self.title = step_id, genuine.howto, genuine.title  # type: ignore[misc]
-        self.needs, self.takes_back = genuine.needs, genuine.takes_back  # type: ignore[misc]
+        self.needs, self.also_reverts = genuine.needs, genuine.also_reverts  # type: ignore[misc]
         self.host, self.changes = host, changes
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

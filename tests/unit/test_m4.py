@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from wizard.errors import HostError
 from wizard.sendmail.m4 import expand
 from wizard.system.host import Completed, Host
 
@@ -46,6 +47,13 @@ def write(host: Counting, text: bytes) -> str:
     path = host.root / "etc/mail/sendmail.mc"
     path.write_bytes(text)
     return str(path)
+
+
+def test_m4_does_not_begin_on_a_macro_that_calls_itself(host: Counting) -> None:
+    text = b"define(`again', `x again')dnl\nagain\n"
+    with pytest.raises(HostError, match="line 2: again: macros here expand without end"):
+        expand(host, write(host, text), text)
+    assert host.ran == []
 
 
 def test_an_unchanged_file_is_expanded_once_under_whatever_name(host: Counting) -> None:

@@ -62,7 +62,7 @@ def test_the_questionnaire_is_stopped(speak) -> None:  # type: ignore[no-untyped
 
 def test_silence_meets_a_deadline(speak, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(sendmailconfig, "PROMPT_DEADLINE", 0.5)
-    with pytest.raises(HostError, match="said nothing"):
+    with pytest.raises(HostError, match="printed nothing"):
         converse(speak("echo begun; sleep 60"), lambda _: None)
 
 

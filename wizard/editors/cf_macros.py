@@ -102,7 +102,7 @@ DEFAULTS = {
     "confCR_FILE": "-o MAIL_SETTINGS_DIR`'relay-domains",
 }
 
-# What Debian's own includes set: a define of these that stands above the include is overridden by it.
+# What Debian's own includes set: a define of these above the include is overridden by it.
 SET_BY_INCLUDE = {
     "sasl.m4": frozenset(["confTO_AUTH", "confAUTH_REALM", "confAUTH_MECHANISMS"]),
     "starttls.m4": frozenset(

@@ -180,7 +180,7 @@ def with_letters(modifiers: str, require: str, forbid: str) -> str:
 
 
 def collide(first: DaemonOption, second: DaemonOption) -> bool:
-    """Whether `second` cannot have its socket once `first`, which stands above it, has its own.
+    """Whether `second` cannot have its socket once `first`, which is above it, has its own.
 
     A wildcard of inet6 takes IPv4 as well. Modifier O on the later one makes sendmail go on without it."""
     if first.port_number is None or first.port_number != second.port_number or second.optional:

@@ -22,7 +22,7 @@ def line_at(text: str, offset: int) -> str:
 class EditError(WizardError):
     """A file that an editor leaves alone, because it does not understand it or because the edit would break it.
 
-    `line` counts from 1 and is None where no single line is to blame; `text` is that line as it stands in the file;
+    `line` counts from 1 and is None where no single line is to blame; `text` is that line as it is in the file;
     `why` is what is wrong with it; `remedy` is what the admin can do. The message names no file: the caller knows it.
     """
 
@@ -44,3 +44,7 @@ class EditError(WizardError):
         where = "" if self.line is None else f"line {self.line}: "
         shown = visible(self.text.strip(), _LONGEST)
         return f"{where}{shown}: {self.why}" if shown else f"{where}{self.why}"
+
+
+class EndlessError(EditError):
+    """A file on which m4 would never end."""

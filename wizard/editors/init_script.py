@@ -21,7 +21,7 @@ def has_defect(text: str) -> bool:
 
 
 def add_slash(text: str) -> str:
-    """The find itself mended; a script without the defect comes back as it is."""
+    """The find itself fixed; a script without the defect comes back as it is."""
     while _FIND.search(text):  # one of each line a round: the pattern begins at the line
         text = _FIND.sub(lambda match: f"{match['head']}/{match['quote']}", text)
     return text
@@ -29,7 +29,7 @@ def add_slash(text: str) -> str:
 
 def skip_redirect(text: str, variable: str, block: str) -> str:
     """`block`, which sets `variable`, put below the line that reads /lib/init/vars.sh (and the blank line there), so
-    that it stands above the line that reads init-functions. A script that sets it there already comes back as it is.
+    that it is above the line that reads init-functions. A script that sets it there already comes back as it is.
 
     Raises EditError for a script that never reads init-functions: the variable would have no effect."""
     hook = _HOOK.search(text)

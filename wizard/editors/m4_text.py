@@ -1,4 +1,4 @@
-"""m4 as sendmail's .mc files use it, each character remembering where in the file it stood.
+"""m4 as sendmail's .mc files use it, each character remembering where in the file it was.
 
 Not a search for look-alike lines: the file is expanded as GNU m4 expands it (quotes that nest, dnl anywhere, comments
 that end with cf.m4's changecom(), arguments expanded while they are collected, results scanned again), so what is live
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from wizard.editors.edit_error import EditError
+from wizard.editors.edit_error import EditError, EndlessError
 
 NOWHERE = -1
 UNKNOWN = "\ue000"  # stands for what only a running m4 can know (a command's output); no latin-1 text has it
@@ -24,9 +24,10 @@ _NAME_START = frozenset("_" + string.ascii_letters)
 _QUOTE = re.compile("[`']")
 _DOLLAR = re.compile(r"\$(\d+|[#*@])")
 _LARGEST = 512 * 1024
-_MOST_COPIED = 100_000_000
-_MOST_EXPANSIONS = 4_000
-"""At one place of the file: a macro that calls itself has no end, and m4 itself would fill the memory."""
+_MOST_COPIED = 20_000_000
+_MOST_CALLS = 10_000
+"""How many macros one place of the file may expand to: by then one calls itself."""
+
 _DEEPEST = 120
 
 
@@ -45,7 +46,7 @@ class Text:
 
 
 def made(chars: str) -> Text:
-    """Text that stands nowhere in the file."""
+    """Text that is nowhere in the file."""
     return Text(chars, [NOWHERE] * len(chars))
 
 
@@ -109,12 +110,15 @@ class Machine:
         self.output: list[tuple[int, Text]] = []
         self.words: list[tuple[str, int, int, bool]] = []
         self._buffer = source
-        self._offsets: Sequence[int] = range(len(source))
+        self._offsets: Sequence[
+            int
+        ] = ()  # of the first `_pushed` characters; the others are those of the file
+        self._shift = 0  # from a place in the buffer to one in the file, behind what was pushed
         self._at = 0
         self._pushed = 0
         self._outer = 0
         self._copied = 0
-        self._expanded_at, self._expansions = -1, 0
+        self._calls = 0
         self._depth = 0
 
     def fail(self, offset: int, why: str, remedy: str) -> EditError:
@@ -125,8 +129,9 @@ class Machine:
         """Expands the whole text. Raises EditError at what m4 would not survive."""
         while self._at < len(self._buffer):
             if self._at >= self._pushed:
-                here = self._offsets[self._at]
+                here = self._offset(self._at)
                 self._outer = here
+                self._calls = 0
                 if here == 0 or self.source[here - 1] == "\n":
                     self.line_starts.append(LineStart(here, self.diversion, self.loaded))
             self._step(lambda text: self.output.append((self.diversion, text)))
@@ -134,14 +139,15 @@ class Machine:
 
     def expand(self, text: Text) -> Text:
         """What `text` becomes when m4 reads it now."""
-        saved = self._buffer, self._offsets, self._at, self._pushed
+        saved = self._buffer, self._offsets, self._shift, self._at, self._pushed
         self._buffer, self._offsets, self._at, self._pushed = text.chars, text.offsets, 0, len(text.chars)
+        self._calls = self._copied = 0
         pieces: list[Text] = []
         try:
             while self._at < len(self._buffer):
                 self._step(pieces.append)
         finally:
-            self._buffer, self._offsets, self._at, self._pushed = saved
+            self._buffer, self._offsets, self._shift, self._at, self._pushed = saved
         return joined(pieces)
 
     def _step(self, emit: Callable[[Text], None]) -> bool:
@@ -164,10 +170,10 @@ class Machine:
                 self._call(token, macro)
                 return False
             start, self._at = self._at, match.end()
-            emit(Text(token, self._offsets[start : self._at]))
+            emit(self._text(start, self._at))
             if char in _NAME_START:
                 if self.recording:
-                    self.words.append((token, self._offsets[start], self.diversion, self._next() == "("))
+                    self.words.append((token, self._offset(start), self.diversion, self._next() == "("))
                 return True
         return False
 
@@ -180,21 +186,36 @@ class Machine:
     def _next(self) -> str:
         return self._buffer[self._at : self._at + 1]
 
+    def _offset(self, at: int) -> int:
+        """Where in the file the character at a place of the buffer is."""
+        return self._offsets[at] if at < self._pushed else at + self._shift
+
+    def _text(self, start: int, end: int) -> Text:
+        chars, pushed = self._buffer[start:end], self._pushed
+        end = start + len(chars)
+        if start >= pushed:
+            return Text(chars, range(start + self._shift, end + self._shift))
+        if end <= pushed:
+            return Text(chars, self._offsets[start:end])
+        return Text(chars, [*self._offsets[start:], *range(pushed + self._shift, end + self._shift)])
+
     def _push(self, text: Text) -> None:
         if not text.chars:
             return
-        rest = len(self._buffer) - self._at
-        self._copied += len(text.chars) + rest
-        self._expansions = self._expansions + 1 if self._outer == self._expanded_at else 1
-        self._expanded_at = self._outer
-        endless = self._expansions > _MOST_EXPANSIONS or self._copied > _MOST_COPIED
-        if endless or len(text.chars) > 2 * _LARGEST:
-            raise self.fail(
-                self._outer, "macros here expand without end", "look for a macro that calls itself"
+        left = self._offsets[self._at : self._pushed]
+        self._calls += 1
+        self._copied += len(text.chars) + len(left)
+        if self._calls > _MOST_CALLS or self._copied > _MOST_COPIED or len(text.chars) > 2 * _LARGEST:
+            raise EndlessError.at(
+                self.source,
+                self._outer,
+                "macros here expand without end",
+                "look for a macro that calls itself",
             )
-        self._pushed = len(text.chars) + max(0, self._pushed - self._at)
+        self._offsets = [*text.offsets, *left]
+        self._shift += self._at - len(text.chars)
+        self._pushed = len(self._offsets)
         self._buffer = text.chars + self._buffer[self._at :]
-        self._offsets = [*text.offsets, *self._offsets[self._at :]]
         self._at = 0
 
     def discard_line(self) -> None:
@@ -204,7 +225,7 @@ class Machine:
     def _rest_of_line(self) -> Text:
         start, newline = self._at, self._buffer.find("\n", self._at)
         self._at = newline + 1 if newline >= 0 else len(self._buffer)
-        return Text(self._buffer[start : self._at], self._offsets[start : self._at])
+        return self._text(start, self._at)
 
     def _quoted(self) -> Text:
         depth = 0
@@ -213,16 +234,16 @@ class Machine:
             depth += 1 if match.group() == "`" else -1
             if depth == 0:
                 self._at = match.end()
-                return Text(self._buffer[start + 1 : match.start()], self._offsets[start + 1 : match.start()])
-        offset = self._offsets[start]
+                return self._text(start + 1, match.start())
+        offset = self._offset(start)
         raise self.fail(
             offset if offset >= 0 else self._outer,
             "this quote (`) is never closed (')",
-            "close it; in running text write no backquote",
+            "close it; use no backquote in running text",
         )
 
     def _call(self, name: str, macro: Macro) -> None:
-        first, last = self._offsets[self._at], self._offsets[self._at + len(name) - 1]
+        first, last = self._offset(self._at), self._offset(self._at + len(name) - 1)
         whole = first >= 0 and last - first == len(name) - 1
         self._at += len(name)
         args: list[Text] = []
@@ -254,7 +275,7 @@ class Machine:
         return substituted(macro.body, call)
 
     def _collect(self, name: str, args: list[Text], loose: list[bool], marks: list[int]) -> None:
-        opened = self._offsets[self._at]
+        opened = self._offset(self._at)
         marks.append(opened)
         self._at += 1
         while True:
@@ -277,7 +298,7 @@ class Machine:
                 free = self._step(pieces.append) or free
             args.append(joined(pieces))
             loose.append(free)
-            marks.append(self._offsets[self._at])
+            marks.append(self._offset(self._at))
             self._at += 1
             if char == ")":
                 return

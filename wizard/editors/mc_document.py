@@ -1,4 +1,4 @@
-"""A sendmail.mc as m4 and cf.m4 understand it: which calls are live, where each stands, what each define comes to."""
+"""A sendmail.mc as m4 and cf.m4 understand it: which calls are live, where each is, what each define comes to."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Document:
                 yield whole.offsets[match.start()], match.group(1)
 
     def fail(self, call: Call, why: str, remedy: str) -> EditError:
-        """The error for the line where `call` stands."""
+        """The error for the line of `call`."""
         return EditError.at(self.text, call.offset, why, remedy)
 
     def _load(self) -> None:
@@ -139,7 +139,7 @@ class Document:
             raise self.fail(
                 call,
                 f"m4 takes the word {call.name} as a macro here, looks for a file without a name, and ends",
-                f"write {call.name}(`...') without a blank before the parenthesis; in running text, begin the line with dnl",
+                f"write {call.name}(`...') without a space before the parenthesis; in running text, begin the line with dnl",
             )
         elif call.name in cf_macros.EAT_LINE:
             machine.discard_line()
@@ -159,18 +159,18 @@ class Document:
             raise self.fail(
                 call,
                 "m4 takes the word DAEMON_OPTIONS as a macro here, and makes a listener without options",
-                "write DAEMON_OPTIONS(`...') without a blank before the parenthesis; in running text, begin the line with dnl",
+                "write DAEMON_OPTIONS(`...') without a space before the parenthesis; in running text, begin the line with dnl",
             )
         if UNKNOWN in argument.chars:
             raise self.fail(
                 call,
-                "a part of these options is made by a command or by what another file defines",
+                "part of these options comes from a command or from another file",
                 "write the options out",
             )
         if not _balanced(argument.chars):
             raise self.fail(
                 call,
-                "an apostrophe (') stands where the backquote (`) belongs; m4 then garbles or loses all DAEMON_OPTIONS",
+                "an apostrophe (') is where the backquote (`) belongs; m4 then garbles or loses all DAEMON_OPTIONS",
                 "open with a backquote and close with an apostrophe: DAEMON_OPTIONS(`Port=smtp, Name=MTA')dnl",
             )
         mark = Text("O", [NOWHERE - 1 - len(self._options)])
@@ -201,7 +201,7 @@ class Document:
             if line.end() < end and text.chars[line.end() : end].strip(SPACE):
                 raise self.fail(
                     call,
-                    "these options go over a line end, and the next line does not begin with a blank",
+                    "these options continue on the next line, which does not begin with a blank",
                     "write the options on one line",
                 )
             yield Listener(call, text[first : line.end()])
@@ -219,30 +219,25 @@ def _balanced(chars: str) -> bool:
 def read(text: str) -> Document:
     """The document. A file that does not include cf.m4 itself is read as m4 reads it after cf.m4.
 
-    Raises EditError, with the line, where m4 or sendmail could not do with the file or nobody can know what it says."""
-    document = _read(text)
-    if isinstance(document, EditError):
-        raise document.with_traceback(None)
-    return document
+    Raises EditError, with the line, where m4 or sendmail could not do with the file or nobody can know what it says.
+    """
+    outcome = _read(text)
+    if isinstance(outcome, EditError):
+        raise outcome.with_traceback(None)
+    return outcome
 
 
 @lru_cache(maxsize=64)
 def _read(text: str) -> Document | EditError:
-    """Either end is remembered: each step asks again."""
-    try:
-        return _document(text)
-    except EditError as error:
-        return error
-
-
-def _document(text: str) -> Document:
-    failed: EditError | None = None
+    """The error is an outcome like the document, so that a file is refused as quickly the next time."""
     try:
         document = Document(text, preloaded=False)
         if document.loaded:
             return document
     except EditError as error:
-        failed = error
-    if failed is not None and re.search(r"^[^#\n]*\binclude\(.*cf\.m4", text, re.M):
-        raise failed
-    return Document(text, preloaded=True)
+        if re.search(r"^[^#\n]*\binclude\(.*cf\.m4", text, re.M):
+            return error
+    try:
+        return Document(text, preloaded=True)
+    except EditError as error:
+        return error

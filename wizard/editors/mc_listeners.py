@@ -134,6 +134,6 @@ def _verify(text: str, service: str, wanted: Sequence[Wanted], missing: Sequence
         place = (want.family, plain_address(want.address))
         if place not in [(item.family, plain_address(item.address)) for item in mine]:
             raise EditError(None, "", f"the new line for {service} on {want.family} is not read as a live listener",
-                            "mend the template, or what stands around the other DAEMON_OPTIONS")  # fmt: skip
+                            "fix the template, or what is around the other DAEMON_OPTIONS")  # fmt: skip
     for sentence in collisions(mine):
         raise EditError(mine[0].line, mine[0].raw, sentence, "switch one of the lines off with dnl")

@@ -1,4 +1,4 @@
-"""Edits of one live DAEMON_OPTIONS where it stands: its address, family, modifiers, or switching it off with dnl.
+"""Edits of one live DAEMON_OPTIONS in its place: its address, family, modifiers, or switching it off with dnl.
 
 Each takes the text and the number of the listener (in the order of the file, from 0) and returns the new text. Keys,
 their spelling, order and spacing stay. An argument that is put together by other macros is refused with its line.
@@ -60,7 +60,7 @@ def with_modifiers(text: str, number: int, require: str, forbid: str) -> str:
 
 
 def switched_off(text: str, number: int) -> str:
-    """The line commented out with a leading `dnl `. What else stands on it stays live, on a line of its own."""
+    """The line commented out with a leading `dnl `. What else is on it stays live, on a line of its own."""
     call = read(text).listeners[number].call
     if call.start < 0:
         raise _fail(text, number, "this listener is put together by other macros")

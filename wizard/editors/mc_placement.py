@@ -53,7 +53,7 @@ def place_before(document: Document, calls: Iterable[Call]) -> int:
 
 
 def after_call(document: Document, call: Call) -> int:
-    """The first line start that lies wholly behind `call` and whatever stands around it."""
+    """The first line start wholly behind `call` and whatever is around it."""
     behind = max(call.end, call.outer + 1)
     return next(start.offset for start in document.line_starts if start.offset >= behind)
 

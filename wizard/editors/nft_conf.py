@@ -33,7 +33,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class ChainBody:
-    """A `chain` in the text: family, table, name, its statements, and where its closing brace stands."""
+    """A `chain` in the text: family, table, name, its statements, and where its closing brace is."""
 
     family: str
     table: str

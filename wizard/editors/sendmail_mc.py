@@ -60,7 +60,7 @@ def trusted_mechanisms(text: str) -> tuple[str, ...]:
 def define_value(text: str, name: str) -> str | None:
     """What the file's own defines make of `name` in the end, quotes taken off.
 
-    None where it has no live define, where an undefine comes last, and where the last one stands above the include of
+    None where it has no live define, where an undefine comes last, and where the last one is above the include of
     Debian's sasl.m4 or starttls.m4 that sets the same name again (docs/debian.md trap 10)."""
     document = read(text)
     setting = _in_force(document, name)
@@ -70,7 +70,7 @@ def define_value(text: str, name: str) -> str | None:
 def add_include(text: str, path: str, block: str) -> str:
     """`block`, which includes `path`, put in before the MAILER lines, unless a live include of it is anywhere.
 
-    What Debian's files set overrides what stands above their include: so they go above the first line by which the file
+    What Debian's files set overrides what is above their include: so they go above the first line by which the file
     sets the same name itself (docs/debian.md trap 14)."""
     wanted = posixpath.normpath(path)
     if wanted in map(posixpath.normpath, includes(text)):
@@ -80,7 +80,7 @@ def add_include(text: str, path: str, block: str) -> str:
     own = [setting.call for setting in document.settings if setting.name in names]
     new = insert(text, _above_own(document, own, macro_part_end(document)), block)
     if wanted not in map(posixpath.normpath, includes(new)):
-        raise EditError(None, block, f"these lines do not include {path}", "mend the template")
+        raise EditError(None, block, f"these lines do not include {path}", "fix the template")
     return new
 
 
@@ -101,7 +101,7 @@ def add_feature(text: str, name: str, block: str) -> str:
             place = min(place, place_before(document, calls))
     new = insert(text, place, block)
     if name not in features(new):
-        raise EditError(None, block, f"these lines do not turn the feature {name} on", "mend the template")
+        raise EditError(None, block, f"these lines do not turn on the feature {name}", "fix the template")
     return new
 
 
@@ -158,7 +158,7 @@ def _above_own(document: Document, own: list[Call], place: int) -> int:
     if not usable:
         raise document.fail(
             own[0],
-            "Debian's file of settings has to stand above this line, which it would override, and cannot: cf.m4 is included "
+            "Debian's file of settings would have to be above this line, which it would override, but cannot be: cf.m4 is included "
             "below it, or a divert(-1) is above it",
             "move the line below OSTYPE",
         )

@@ -21,7 +21,7 @@ def insert(text: str, chain: str, place: int | None, lines: Sequence[str]) -> st
             None,
             "",
             f"there is no chain {chain} with its COMMIT in a table *filter",
-            "save the rules anew with `netfilter-persistent save`",
+            "save the rules again with `netfilter-persistent save`",
         )
     rules = table.of(chain)
     if place is not None and not 1 <= place <= len(rules):
@@ -29,7 +29,7 @@ def insert(text: str, chain: str, place: int | None, lines: Sequence[str]) -> st
             None,
             "",
             f"chain {chain} has no rule {place}",
-            "save the rules anew with `netfilter-persistent save`",
+            "save the rules again with `netfilter-persistent save`",
         )
     end = rules[-1].number + 1 if rules else table.commit
     return _insert_at(text, end if place is None else rules[place - 1].number, lines)

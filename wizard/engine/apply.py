@@ -246,7 +246,7 @@ class Session:
     def _reported(self, step: Step) -> bool:
         """A step that changes nothing reports its checks, where there is something new to report."""
         wanted = self.run.applied or step.id == "preflight" or step.id in self.named
-        if not (step.reports or step.tells) or not wanted:
+        if not (step.reports or step.always_reports) or not wanted:
             return True
         if any(check.sign is Sign.FAILED for check in self._verify(step)):
             self.run.failed = step.id
@@ -267,7 +267,7 @@ class Session:
         earlier = [
             earlier_step
             for earlier_step in self.steps
-            if earlier_step.id in step.takes_back and earlier_step.id in self.run.applied and work.effects
+            if earlier_step.id in step.also_reverts and earlier_step.id in self.run.applied and work.effects
         ]
         undone, not_undone = self._settle(
             undo_effects(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,9 +41,8 @@ def look_at_firewalls(host: Host) -> FirewallLook:
     there = {name: any(map(host.exists, (program, *signs))) for name, (program, *signs) in _INSTALLED.items()}
     if not any(there.values()):
         return FirewallLook(rules={}, outside=outside(host))
-    files, unreadable = _files(
-        host, [path for name, paths in n.FILES.items() if there[name] for path in paths]
-    )
+    patterns = [path for name, paths in n.FILES.items() if there[name] for path in paths]
+    files, unreadable = read_entries(host, _paths(host, patterns))
     if os.geteuid() != 0 or host.root != Path("/"):
         firewalls = tuple(
             Firewall(name, active=_by_files(name, files), says="only root can see whether its rules are live")
@@ -243,7 +242,7 @@ def _iptables(evidence: Evidence) -> Firewall | None:
             True,
             f"chain INPUT of {' and '.join(live)} has rules, and netfilter-persistent keeps {' and '.join(kept)}",
         )
-    return Firewall(n.IPTABLES, False, "netfilter-persistent is there, but chain INPUT lets everything by")
+    return Firewall(n.IPTABLES, False, "netfilter-persistent is there, but chain INPUT accepts everything")
 
 
 def _filters(saved: str) -> bool:
@@ -268,22 +267,25 @@ def _by_files(name: str, files: Mapping[str, Entry | None]) -> bool:
     return name == n.UFW and entry is not None and b"ENABLED=yes" in entry.content
 
 
-def _files(host: Host, patterns: Sequence[str]) -> tuple[dict[str, Entry | None], frozenset[str]]:
-    files: dict[str, Entry | None] = {}
-    unreadable = set()
+def _paths(host: Host, patterns: Sequence[str]) -> Iterator[str]:
     for pattern in patterns:
         folder, _, name = pattern.rpartition("/")
-        ending = name.removeprefix("*")
-        paths = (
-            [f"{folder}/{each}" for each in host.names(folder) if each.endswith(ending)]
-            if "*" in name
-            else [pattern]
-        )
-        for path in paths:
-            try:
-                files[path] = host.entry(path)
-            except PermissionError:
-                unreadable.add(path)
+        if "*" in name:
+            ending = name.removeprefix("*")
+            yield from (f"{folder}/{each}" for each in host.names(folder) if each.endswith(ending))
+        else:
+            yield pattern
+
+
+def read_entries(host: Host, paths: Iterable[str]) -> tuple[dict[str, Entry | None], frozenset[str]]:
+    """What is at each path, and the paths that may not be read."""
+    files: dict[str, Entry | None] = {}
+    unreadable = set()
+    for path in paths:
+        try:
+            files[path] = host.entry(path)
+        except PermissionError:
+            unreadable.add(path)
     return files, frozenset(unreadable)
 
 

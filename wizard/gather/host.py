@@ -13,7 +13,7 @@ from dataclasses import replace
 from snapshots.live.entry import Entry, Kind
 from wizard.editors import EditError, sendmail_mc
 from wizard.errors import HostError
-from wizard.gather.firewall import look_at_firewalls, ssh_port
+from wizard.gather.firewall import look_at_firewalls, read_entries, ssh_port
 from wizard.gather.package_preview import WANTED, apt_simulation, shipped_files
 from wizard.model import facts as f
 from wizard.model.facts import Facts, Process, Release, Service
@@ -59,7 +59,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
     paths to read beyond `facts.READ`."""
     taken = time.monotonic()
     place, conf = conf_place(host)
-    files, unreadable = _files(host, (*also, *([conf] if conf else [])))
+    files, unreadable = read_entries(host, (*f.READ, *also, *([conf] if conf else [])))
     firewall = look_at_firewalls(host)
     files |= firewall.files
     unreadable |= firewall.unreadable
@@ -123,17 +123,6 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
 
 def _search_path(host: Host) -> str:
     return ":".join(str(host.path(folder)) for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
-
-
-def _files(host: Host, also: Sequence[str]) -> tuple[dict[str, Entry | None], frozenset[str]]:
-    files: dict[str, Entry | None] = {}
-    unreadable = set()
-    for path in (*f.READ, *also):
-        try:
-            files[path] = host.entry(path)
-        except PermissionError:
-            unreadable.add(path)
-    return files, frozenset(unreadable)
 
 
 def release(os_release: str) -> Release:

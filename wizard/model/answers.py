@@ -138,7 +138,7 @@ def _content(path: Path) -> bytes:
 
 
 def parse(text: str, name: str = "answers.toml") -> Answers:
-    """The answers in `text`; `name` stands in the error messages. Raises AnswersError."""
+    """The answers in `text`; `name` is used in the error messages. Raises AnswersError."""
     _check_shape(text, name)
     try:
         return _parsed(text, name)
@@ -252,7 +252,7 @@ def _addresses(value: object) -> object:
             raise ValueError(f"{_shown(item)} has a scope, which sendmail cannot listen on")
     normal = tuple(str(ipaddress.ip_address(item)) for item in value)
     if len(set(normal)) != len(normal):
-        raise ValueError("an address stands twice; sendmail would stop serving its port within a minute")
+        raise ValueError("duplicate address; sendmail would stop serving its port within a minute")
     return normal
 
 
@@ -385,7 +385,7 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 
 
 def _line(text: str, section: str, key: str) -> int:
-    """The line on which `section.key` stands, for messages; tomllib does not keep it."""
+    """The line of `section.key`, for messages; tomllib does not keep it."""
     inside = not key
     for number, line in enumerate(text.splitlines(), 1):
         head = re.match(r"\s*\[\s*[\"']?([^\"'\]]+?)[\"']?\s*\]", line)

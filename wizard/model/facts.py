@@ -210,7 +210,7 @@ class Facts:
     disk_free: int = 0
     """Bytes free below /var."""
     usr_readonly: bool = False
-    """Whether /usr is mounted for reading alone."""
+    """Whether /usr is mounted read-only."""
     taken: float = 0.0
     """When the picture was taken, on the monotonic clock, in seconds."""
     planned: frozenset[str] = frozenset()

@@ -33,7 +33,7 @@ FILES: dict[str, tuple[str, ...]] = {
     NFTABLES: (NFT_CONF,),
     IPTABLES: (RULES_V4, RULES_V6),
 }
-"""A name with a star stands for all files of the folder with that ending."""
+"""A name with a star means all files of the folder with that ending."""
 
 MARK = "msa-wizard"
 """The comment on each rule of ours: by it they are known again."""

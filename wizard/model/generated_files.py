@@ -16,7 +16,7 @@ _DERIVED = (
         r"etc/mail/(?:[^/]+\.(?:db|cf|cf\.errors|cf\.old)|Makefile)\Z|etc/aliases\.db\Z|etc/cron\.d/sendmail\Z"
     ),
 )
-"""What sendmailconfig writes, with a fresh date each time; what is made first stands first."""
+"""What sendmailconfig writes, with a fresh date each time; what is made first comes first."""
 
 _FILE_ID = slice(52, 72)
 """Where a Berkeley DB has the number by which it is told from all others (db_page.h, DBMETA.uid)."""
@@ -32,7 +32,7 @@ def derived(path: str) -> bool:
 
 def in_order(paths: Iterable[str]) -> list[str]:
     """The paths in the order in which to write them: folders before what is in them, sources before what is made of
-    them. Each start of sendmail makes anew what is older than its source."""
+    them. Each start of sendmail makes again what is older than its source."""
 
     def rank(path: str) -> int:
         return next((number for number, pattern in enumerate(_DERIVED, 1) if pattern.match(path)), 0)

@@ -57,7 +57,7 @@ class Description:
 
 
 class Effect(Protocol):
-    """What an applied change left behind that is not a file: it can be taken back, and it can be recorded."""
+    """What an applied change left behind that is not a file: it can be rolled back, and it can be recorded."""
 
     def undo(self, host: Host, say: Say) -> None:
         """Bring back the state recorded before the change. Raises ChangeError when it cannot."""
@@ -164,24 +164,24 @@ class Step(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     reports: ClassVar[bool] = False
     """It never changes anything, and its checks are the result."""
-    tells: ClassVar[bool] = False
-    """Its checks are told also when it has nothing to do."""
-    takes_back: ClassVar[tuple[str, ...]] = ()
-    """Earlier steps of the same run that are taken back too when this one fails: the daemon must come up again."""
+    always_reports: ClassVar[bool] = False
+    """Its checks are reported also when it has nothing to do."""
+    also_reverts: ClassVar[tuple[str, ...]] = ()
+    """Earlier steps of the same run that are reverted too when this one fails: the daemon must come up again."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Paths that its plan looks at beyond those that every picture of the host has (`facts.READ`)."""
+        """Paths that its plan reads beyond those that are always gathered (`facts.READ`)."""
         return ()
 
     def request(self) -> dict[str, object]:
-        """What `again` needs, as JSON-ready values without secrets: the journal keeps it."""
+        """What `rebuild` needs, as JSON-ready values without secrets: the journal keeps it."""
         return {}
 
-    def again(self, host: Host, request: Mapping[str, object]) -> Step:
-        """This step as `request` tells of it, after a run was killed.
+    def rebuild(self, host: Host, request: Mapping[str, object]) -> Step:
+        """This step from its `request`, after a run was killed.
 
-        Raises HostError when it cannot be made again; it can only be undone then."""
+        Raises HostError when it cannot be rebuilt: then it can only be undone."""
         return self
 
     @abstractmethod

@@ -24,7 +24,7 @@ from wizard.model.generated_files import derived, same_but_dated, source_of
 from wizard.model.plan import Change, Check, Effect, Outcome, Sign
 from wizard.packages.witness import forget
 from wizard.rollback.plan import FROM_MC, Rollback, newer_sources, old_maps
-from wizard.rollback.targets import FOLLOWING
+from wizard.rollback.targets import REGENERATING_STEPS
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.sendmailconfig import no_room
 from wizard.steps import STEPS
@@ -360,7 +360,7 @@ def _running(facts: Facts, name: str) -> bool:
 
 def _checks(rollback: Rollback, now: Facts) -> list[Check]:
     """What each step that went would do now, and what follows from it: so one sees what is off, and why."""
-    gone = {*rollback.target.steps, *rollback.target.dependents, *FOLLOWING}
+    gone = {*rollback.target.steps, *rollback.target.dependents, *REGENERATING_STEPS}
     plans = [(step.id, step.plan(now, Answers())) for step in STEPS if step.id in gone]
     return [
         Check(name, Sign.WARNING, f"{name} is off now: {plan.reason}")

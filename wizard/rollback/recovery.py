@@ -148,7 +148,7 @@ class Recovery:
             answers = dataclasses.replace(answers, accept=(*answers.accept, *self.killed.accepted))
             if extra_steps is None:
                 return Engine(self.host, answers, self.report)
-            steps = [find(name).again(self.host, kept) for name, kept in extra_steps]  # type: ignore[attr-defined]
+            steps = [find(name).rebuild(self.host, kept) for name, kept in extra_steps]  # type: ignore[attr-defined]
         except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise StoreError(
                 f"The journal is damaged, or another version wrote it: {error!r}. `msa-wizard recover` undoes the run."

@@ -13,7 +13,7 @@ from wizard.steps import STEPS
 if TYPE_CHECKING:
     from snapshots.store import Commit
 
-FOLLOWING = frozenset({"sendmailconfig", "restart"})
+REGENERATING_STEPS = frozenset({"sendmailconfig", "restart"})
 """Steps that make things out of what others wrote: when those go, these are done again, not rolled back."""
 
 
@@ -83,7 +83,7 @@ def _with_dependents(force: Sequence[Commit], own: Sequence[Commit]) -> Target:
     steps = set(_steps(own))
     needing_them = needing(steps)
     if "install" not in steps:
-        needing_them -= FOLLOWING
+        needing_them -= REGENERATING_STEPS
     later = [commit for commit in force[: force.index(own[-1])] if commit.step in needing_them]
     commits = tuple(commit for commit in force if commit in own or commit in later)
     return Target(commits, _steps(own), _steps(later))

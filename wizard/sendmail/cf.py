@@ -118,7 +118,7 @@ def same(left: str, right: str) -> bool:
 
 
 def only_in(cf: str, *given: str) -> tuple[str, ...]:
-    """The lines that `cf` says and none of `given` does, in order; a line that stands there more often, too."""
+    """The lines that `cf` says and none of `given` does, in order; a line that is there more often, too."""
     there = Counter[str]()
     for other in given:
         there |= Counter(statements(other))

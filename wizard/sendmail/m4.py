@@ -1,4 +1,4 @@
-"""m4's run over a sendmail.mc: what it made, and what it said."""
+"""m4's run over a sendmail.mc: what it made, and what it printed."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
+from wizard.editors.edit_error import EditError, EndlessError
+from wizard.editors.mc_document import read
+from wizard.errors import HostError
 from wizard.system.host import Host
 
 _READ = "m4debug: input read from "
@@ -56,11 +59,12 @@ ms each time."""
 def expand(host: Host, path: str, source: bytes) -> Expansion:
     """Let m4 expand the .mc file at `path`, whose content is `source`, in /etc/mail as sendmailconfig does.
 
-    Raises HostError."""
+    Raises HostError, also where m4 would never end."""
     known = _runs.get((host.root, source))
     if known is not None and known.holds():
         _runs.move_to_end((host.root, source))
         return known.made
+    _refuse_endless(path, source)
     began = time.time_ns()
     # m4's own `input read from` lines (-di) name every include, also those that macros make.
     done = host.run(["m4", "-di", path], timeout=30, cwd="/etc/mail", encoding="latin-1")
@@ -69,16 +73,25 @@ def expand(host: Host, path: str, source: bytes) -> Expansion:
     said = "".join(line for line in lines if not line.startswith(_DEBUG))
     made = Expansion(done.code, done.stdout, said)
     names = {line[len(_READ) :].rstrip("\n") for line in lines if line.startswith(_READ)} - {path}
-    read = [host.path("/etc/mail") / name for name in sorted(names) if not _OWN.fullmatch(name)]
-    files = tuple((item, _stamp(item)) for item in read)
+    inputs = [host.path("/etc/mail") / name for name in sorted(names) if not _OWN.fullmatch(name)]
+    files = tuple((item, _stamp(item)) for item in inputs)
     # What is so new could change again without a new time.
     if all(stamp is not None and stamp[0] < began - _TICK for _, stamp in files):
-        folders = sorted({host.path("/etc/mail"), *(item.parent for item in read)})
+        folders = sorted({host.path("/etc/mail"), *(item.parent for item in inputs)})
         _runs[host.root, source] = _Run(files, tuple((item, _names(item)) for item in folders), made)
         _runs.move_to_end((host.root, source))
         while len(_runs) > _KEPT:
             _runs.popitem(last=False)
     return made
+
+
+def _refuse_endless(path: str, source: bytes) -> None:
+    try:
+        read(source.decode("latin-1"))
+    except EndlessError as error:
+        raise HostError(f"m4 would never end on {path}: {error}") from error
+    except EditError:
+        pass  # m4 says better what it does not accept
 
 
 def expand_text(host: Host, source: bytes) -> Expansion:

@@ -26,7 +26,7 @@ _LINE = re.compile(r"\bline \d+")
 
 
 @dataclass(frozen=True)
-class Judged:
+class GateResult:
     """What the gate saw of a text that it lets by."""
 
     cf: str
@@ -60,7 +60,7 @@ class Gate:
         say("the gate: m4 and `sendmail -bC` accept it, and the options are as planned")
         return judged.cf
 
-    def judge(self, host: Host, mc: bytes) -> Judged:
+    def judge(self, host: Host, mc: bytes) -> GateResult:
         """Try `mc` out. Raises GateError where it must not be written."""
         with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as folder:
             old = _expanded(host, self.before) if self.before is not None else None
@@ -74,7 +74,7 @@ class Gate:
             if self.serves:
                 self._serve(host, new.text)
             effects = unplanned(old.text, new.text, self.planned) if old else ()
-        return Judged(new.text, effects, notes)
+        return GateResult(new.text, effects, notes)
 
     def _serve(self, host: Host, cf: str) -> None:
         """Raises GateError where sendmail could not start with it on this host, or would offer no STARTTLS."""
@@ -165,7 +165,7 @@ def _judged_m4(new: Expansion, old: Expansion | None) -> tuple[str, ...]:
 
 
 def _judged_words(new: str, live: str) -> tuple[str, ...]:
-    """What m4 does not know, and stands in the live .cf as well. Raises GateError for what does not: a typo of today
+    """What m4 does not know, and is in the live .cf as well. Raises GateError for what does not: a typo of today
     has not been tried by any daemon."""
     known = Counter(text for _, text in sendmail_cf.unexpanded(live))
     notes = []
@@ -174,7 +174,7 @@ def _judged_words(new: str, live: str) -> tuple[str, ...]:
         if known[text] < 0:
             raise GateError(
                 f"m4 does not know {text[:80]!r} (line {line} of the resulting sendmail.cf). It would have been copied into "
-                "sendmail.cf as it stands. Look for a misspelt macro in sendmail.mc"
+                "sendmail.cf as it is. Look for a misspelt macro in sendmail.mc"
             )
         notes.append(f"sendmail.cf holds, as it does now, what m4 does not know: {text[:80]}")
     return tuple(dict.fromkeys(notes))

@@ -48,7 +48,7 @@ QUESTIONS = (
         r"Configure sendmail with the existing /etc/mail/sendmail\.mc\? \[[YN]\] ",
         "Configure sendmail with the existing /etc/mail/sendmail.mc?",
         "Y",
-        "N would write it anew and lose the edits",
+        "N would write it again and lose the edits",
     ),
     Question(
         r"Reload the running sendmail now with the new configuration\? \[[YN]\] ",
@@ -99,7 +99,7 @@ def converse(host: Host, say: Say) -> str:
             except pexpect.TIMEOUT as error:
                 transcript.add(child.before or "")
                 raise HostError(
-                    f"sendmailconfig said nothing for {PROMPT_DEADLINE:.0f} s and was stopped:\n{transcript.tail()}"
+                    f"sendmailconfig printed nothing for {PROMPT_DEADLINE:.0f} s and was stopped:\n{transcript.tail()}"
                 ) from error
             transcript.add((child.before or "") + (child.after if isinstance(child.after, str) else ""))
             if which == len(QUESTIONS) + 1:

@@ -1,4 +1,4 @@
-"""What a step says of a file that is not there, or not to be read, or not a plain file."""
+"""What a step says of a file that is not there, or not to be read, or not a regular file."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def not_there_yet(facts: Facts, step: str, path: str, *shown: str) -> Plan | Non
         target = entry.content.decode("utf-8", "replace")
         return Plan.blocked(
             step,
-            f"{path} is a symbolic link (to {target!r}); msa-wizard writes to plain files only",
+            f"{path} is a symbolic link (to {target!r}); msa-wizard writes to regular files only",
             f"put the file itself there: cp --remove-destination $(readlink -f {path}) {path}",
         )
     if entry.kind != "file":
-        return Plan.blocked(step, f"{path} is not a plain file", f"look at it: ls -ld {path}")
+        return Plan.blocked(step, f"{path} is not a regular file", f"look at it: ls -ld {path}")
     return None
 
 

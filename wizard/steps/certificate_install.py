@@ -67,7 +67,7 @@ class CertificateInstall(CertificateStep):
         """The paths, and the hashes of what they held."""
         return {**vars(self.source), "digests": list(self.digests)}
 
-    def again(self, host: Host, request: Mapping[str, object]) -> Step:
+    def rebuild(self, host: Host, request: Mapping[str, object]) -> Step:
         """From the same files. Raises HostError when they are gone, or hold something else."""
         source = Source(*(str(request[name]) for name in ("certificate", "key", "chain", "name")))
         step = chosen(host, source)
@@ -102,10 +102,12 @@ def chosen(host: Host, source: Source) -> CertificateInstall:
     )
     if source.lineage:
         step = replace(step, beside=tuple(_hook(step)))
-        notes.append(f"certbot runs {HOOK} after each renewal: it brings the new pair, and restarts sendmail")
+        notes.append(
+            f"certbot runs {HOOK} after each renewal: it installs the new pair and restarts sendmail"
+        )
     elif source.certificate.startswith(f"{CERTBOT}/"):
         notes.append(
-            "certificate and key are not both in one folder of /etc/letsencrypt/live: renewals do not come by themselves"
+            "certificate and key are not both in one folder of /etc/letsencrypt/live: renewals are not installed automatically"
         )
     return replace(step, notes=tuple(notes))
 
@@ -150,7 +152,7 @@ def _open_source(host: Host, source: Source) -> list[str]:
     _, found = host.small_file(source.key, MOST)
     if found.st_mode & 0o004:
         return [
-            f"everybody on this host may read {source.key} (mode {found.st_mode & 0o7777:04o}): is it a secret still?"
+            f"everybody on this host can read {source.key} (mode {found.st_mode & 0o7777:04o}): is it still a secret?"
         ]
     return []
 

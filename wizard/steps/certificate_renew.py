@@ -20,7 +20,7 @@ from wizard.system.host import Host
 @dataclass(frozen=True)
 class CertificateRenew(CertificateStep):
     """The howto removes the certificate and runs sendmailconfig, which makes a new one for the same key: so does this,
-    but for sendmailconfig, which would change more. A key that cannot serve any more is made anew."""
+    but for sendmailconfig, which would change more. A key that can no longer serve is made again."""
 
     names: tuple[str, ...] = ()
     days: int = maker.DAYS
@@ -45,7 +45,7 @@ class CertificateRenew(CertificateStep):
             "key": "stays" if self.pair.key is None else "is new" if self.pair.client else "is put right",
         }
 
-    def again(self, host: Host, request: Mapping[str, object]) -> Step:
+    def rebuild(self, host: Host, request: Mapping[str, object]) -> Step:
         """The same certificate for the same key. Raises HostError when the key was a new one, and TypeError or ValueError
         for a request that is none."""
         if request["key"] == "is new":
@@ -76,7 +76,7 @@ def renewed(host: Host, names: Sequence[str], days: int, *, replace_authority: b
         key = maker.new_key(host)
         client = maker.self_signed(host, key, names, days, client=True)
         pair = Pair(maker.self_signed(host, key, names, days), key, client)
-        step = replace(step, pair=pair, notes=(f"the private key is made anew: {why}",))
+        step = replace(step, pair=pair, notes=(f"the private key is made again: {why}",))
     else:
         pair = Pair(maker.self_signed(host, private_key(kept), names, days), kept if why else None)
         note = f"the private key stays; its owner and mode are put right: {why}" if why else _STAYS

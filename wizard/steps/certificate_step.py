@@ -70,7 +70,7 @@ class CertificateStep(Step):
             return Plan.blocked(self.id, *why)
         changes = list(self._changes(facts))
         if not changes:
-            return Plan.done(self.id, f"{self.files.certificate} is this certificate already")
+            return Plan.done(self.id, f"{self.files.certificate} is already this certificate")
         running = facts.process("sendmail-mta") is not None
         notes = (*described(self.pair.certificate), *self.notes)
         if running:
@@ -90,7 +90,7 @@ class CertificateStep(Step):
                 Check(
                     "presented",
                     Sign.UNKNOWN,
-                    "sendmail does not run, so nobody presents the certificate",
+                    "sendmail is not running, so nothing presents the certificate",
                     "msa-wizard apply restart",
                 )
             ]

@@ -24,7 +24,7 @@ class OpenFirewall(Step):
     howto = "3.8"
     title = "Firewall"
     why = "Mail clients come to port 587, other servers to 25: a firewall that drops them makes all the rest useless."
-    tells = True
+    always_reports = True
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Blocked where two firewalls are active and none was chosen, or where its rules cannot be edited safely."""
@@ -38,7 +38,7 @@ class OpenFirewall(Step):
             if not active:
                 return Plan.blocked(
                     self.id,
-                    f"{answers.firewall.use} is chosen in the answers, and is not active. {_found(facts)}",
+                    f"{answers.firewall.use} is chosen in the answers but is not active. {_found(facts)}",
                     "choose one that is active, or start it yourself: this program enables no firewall",
                 )
         if not active:
@@ -57,8 +57,8 @@ class OpenFirewall(Step):
         if found.trouble:
             return Plan.blocked(
                 self.id,
-                f"{found.name} is active ({found.says}), and its rules cannot be read: {found.trouble}",
-                f"mend {found.name}, then run this again",
+                f"{found.name} is active ({found.says}), but its rules cannot be read: {found.trouble}",
+                f"fix {found.name}, then run this again",
                 '[firewall] use = "none" in the answers leaves it alone',
             )
         kind, wanted = FIREWALLS[found.name], _wanted(answers)
@@ -99,12 +99,12 @@ def _live_checks(kind: FirewallKind, facts: Facts, answers: Answers) -> list[Che
     except CannotOpenError as error:
         return [Check("firewall", Sign.FAILED, str(error), "\n".join(error.remedy))]
     if not closed:
-        return [Check("firewall", Sign.OK, f"the live rules of {kind.name} let {_ports(answers)} by")]
+        return [Check("firewall", Sign.OK, f"the live rules of {kind.name} accept {_ports(answers)}")]
     return [
         Check(
             "firewall",
             Sign.FAILED,
-            f"the live rules of {kind.name} do not let port {port} by over IPv{family}",
+            f"the live rules of {kind.name} block port {port} over IPv{family}",
             "look for a rule before it that drops it",
         )
         for family, port in closed
@@ -117,7 +117,7 @@ def _proof(facts: Facts, answers: Answers) -> Check:
     return Check(
         "outside",
         Sign.UNKNOWN,
-        f"that clients get through is not proved yet: a test on this machine does not meet the firewall. {_provider(answers)}",
+        f"this does not yet prove that clients get through: a test on this machine does not pass the firewall. {_provider(answers)}",
         lines,
     )
 

@@ -60,7 +60,7 @@ def not_here(step: str, addresses: tuple[str, ...], facts: Facts, answers: Answe
     if (answers.listen.ipv6 or any(":" in item for item in addresses)) and not facts.ipv6:
         return Plan.blocked(
             step,
-            "IPv6 was chosen, and this host has none (or net.ipv6.bindv6only is 1): sendmail would end",
+            "IPv6 was chosen, but this host has none (or net.ipv6.bindv6only is 1): sendmail would end",
             "set ipv6 = false in the answers, or enable IPv6",
         )
     return None

@@ -130,7 +130,7 @@ def _typos(mc: str, cf: str) -> tuple[str, ...]:
     notes = []
     for line, word, near in sendmail_mc.unknown_macros(mc):
         remedy = f"{f'write {near}, or ' if near else ''}take the line out with dnl"
-        why = "sendmail knows no such macro, and m4 would copy the line into sendmail.cf as it stands"
+        why = "sendmail knows no such macro, and m4 would copy the line into sendmail.cf as it is"
         if not any(each.lstrip().startswith(word) for each in sendmail_cf.statements(cf)):
             raise EditError(line, word, why, remedy)
         notes.append(f"line {line} of sendmail.mc, {word}: {why}, where it is already: {remedy}")

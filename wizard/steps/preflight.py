@@ -34,7 +34,7 @@ class Preflight(Step):
         for check in checks(facts, answers):
             if check.sign is Sign.FAILED:
                 return Plan.blocked(self.id, check.says, *check.remedy.splitlines())
-        return Plan.done(self.id, f"nothing stands in the way on {facts.release.name}")
+        return Plan.done(self.id, f"no obstacles found on {facts.release.name}")
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Each thing looked at, with its sign."""
@@ -209,7 +209,7 @@ def _usr(facts: Facts) -> list[Check]:
         Check(
             "usr",
             Sign.FAILED,
-            "/usr is mounted for reading alone: no package can be installed, and update_auth cannot write "
+            "/usr is mounted read-only: no package can be installed, and update_auth cannot write "
             "/usr/lib/sasl2/Sendmail.conf",
             "mount -o remount,rw /usr",
         )

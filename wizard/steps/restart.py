@@ -39,7 +39,7 @@ class Restart(Step):
     title = "Restart Sendmail"
     why = "The running daemon knows only what it read at its start. On Debian 13 it is not even enabled at boot."
     needs = ("sendmailconfig",)
-    takes_back = ("sendmailconfig",)
+    also_reverts = ("sendmailconfig",)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Pending when the daemon is older than what it reads, misses a listener, is not enabled, or outside its unit."""

@@ -18,7 +18,7 @@ from wizard.system.host import Host
 
 
 class SaslauthdInit(Step):
-    """The workaround, in the variable that this host's hook reads, and the mend of the cause."""
+    """The workaround, in the variable that this host's hook reads, and the fix of the cause."""
 
     id = "saslauthd-init"
     howto = "2.2"

@@ -1,4 +1,4 @@
-"""Howto 3.6: sendmail.cf and the databases are made anew, and sendmail.cf is read back."""
+"""Howto 3.6: sendmail.cf and the databases are made again, and sendmail.cf is read back."""
 
 from __future__ import annotations
 

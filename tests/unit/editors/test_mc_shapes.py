@@ -54,16 +54,21 @@ def test_refused_with_the_line(shape: Shape) -> None:
     assert str(error).isprintable()
 
 
-def test_a_macro_that_calls_itself_is_refused_at_once_and_only_once() -> None:
-    text = HEAD + "define(`again', `x again once')dnl\nagain\n" + TAIL
-    began = time.process_time()
-    with pytest.raises(EditError, match="expand without end"):
-        sendmail_mc.check(text)
-    first = time.process_time() - began
-    with pytest.raises(EditError, match="expand without end"):
-        sendmail_mc.check(text)
-    assert first < 2
-    assert time.process_time() - began - first < 0.05
+@pytest.mark.parametrize(
+    "body",
+    ["x again", "x again again", "again(again)", "again(`$1$1')", "again", "ifelse(`a', `a', `again again')"],
+)
+def test_a_macro_that_calls_itself_is_refused_quickly_and_only_once(body: str) -> None:
+    text = f"{HEAD}define(`again', `{body}')dnl\nagain(x)\n{'dnl a long file' * 20_000}\n{TAIL}"
+    seconds = []
+    for _ in range(2):
+        started = time.process_time()
+        with pytest.raises(EditError, match=r"expand without end|nested too deep") as caught:
+            sendmail_mc.check(text)
+        seconds.append(time.process_time() - started)
+        assert caught.value.line == 4
+    assert seconds[0] < 2
+    assert seconds[1] < 0.02
 
 
 @every

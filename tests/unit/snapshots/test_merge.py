@@ -103,7 +103,7 @@ def test_link_targets_that_both_sides_changed_are_a_conflict() -> None:
         (FOLDER, LINK, None, "deletion", "the step made it; it was changed since (kind, content, mode)"),
         (
             None, replace(FILE, content=b""), FILE, "deletion",
-            "the step deleted it; it was made anew since, and not as it was before (content)",
+            "the step deleted it; it was made again since, but not as it was before (content)",
         ),
         (FILE, LINK, replace(FILE, mode=0o600), "kind", "kind: symlink now, file as the step left it, file before"),
         (LINK, replace(LINK, uid=5), FILE, "kind", "kind: symlink now, symlink as the step left it, file before"),

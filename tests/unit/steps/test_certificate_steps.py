@@ -113,7 +113,7 @@ def test_renew_replaces_a_key_that_cannot_serve(host: Host) -> None:
     shown = json.dumps(as_json.plan(made)) + repr(step) + json.dumps(step.request())
     assert not any(line in shown for line in key_lines)
     with pytest.raises(HostError, match="in memory only"):
-        step.again(host, json.loads(json.dumps(step.request())))
+        step.rebuild(host, json.loads(json.dumps(step.request())))
 
 
 def test_renew_puts_the_mode_of_a_key_right(host: Host) -> None:
@@ -123,19 +123,19 @@ def test_renew_puts_the_mode_of_a_key_right(host: Host) -> None:
     assert f.COMMON_KEY in written(made)
     assert CLIENT not in written(made)
     assert step.pair.key == before
-    again = step.again(host, json.loads(json.dumps(step.request())))
-    assert isinstance(again, CertificateRenew)
-    assert again.pair == step.pair
+    rebuilt = step.rebuild(host, json.loads(json.dumps(step.request())))
+    assert isinstance(rebuilt, CertificateRenew)
+    assert rebuilt.pair == step.pair
 
 
 def test_a_killed_renewal_is_the_same_one_again(host: Host) -> None:
     step = renewed(host, [NAME, "smtp.example.test"], 7, replace_authority=False)
-    again = step.again(host, json.loads(json.dumps(step.request())))
-    assert isinstance(again, CertificateRenew)
-    assert replace(again, notes=step.notes) == step
+    rebuilt = step.rebuild(host, json.loads(json.dumps(step.request())))
+    assert isinstance(rebuilt, CertificateRenew)
+    assert replace(rebuilt, notes=step.notes) == step
     host.path(f.COMMON_KEY).write_bytes(new_key(host))
     with pytest.raises(HostError, match="not the key"):
-        step.again(host, step.request())
+        step.rebuild(host, step.request())
 
 
 def test_a_key_that_changed_meanwhile_blocks(host: Host) -> None:
@@ -193,17 +193,17 @@ def test_install_writes_three_files_and_then_has_nothing_to_do(host: Host, autho
     known = facts(host, step)
     there = {change.path: change.after for change in made.changes if change.kind == "file"}  # type: ignore[attr-defined]
     assert step.plan(replace(known, files={**known.files, **there}), Answers()).outcome is Outcome.DONE
-    assert step.again(host, json.loads(json.dumps(step.request()))) == step
+    assert step.rebuild(host, json.loads(json.dumps(step.request()))) == step
     host.path("/root/privkey.pem").unlink()
     with pytest.raises(HostError, match=r"privkey\.pem"):
-        step.again(host, step.request())
+        step.rebuild(host, step.request())
 
 
 def test_other_files_behind_the_names_are_not_taken_for_the_same(host: Host, authority: Authority) -> None:
     step = install(host, authority)
     install(host, authority)
     with pytest.raises(HostError, match="something else by now"):
-        step.again(host, step.request())
+        step.rebuild(host, step.request())
 
 
 def test_certbots_gets_a_hook_that_a_shell_takes(host: Host, authority: Authority) -> None:
