@@ -38,7 +38,7 @@ class Unreadable(Bench):
 def test_a_look_that_fails_is_a_sentence_on_every_screen(
     tmp_path: Path, screen: type[Steps | Settings | MailClients | Report]
 ) -> None:
-    words = "The command ss is  missing: apt install iproute2."
+    words = r"The command ss is \x1b[2J missing: apt install iproute2."
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await until(pilot, lambda: shows(app, words) and shows(app, "Set up, step by step"))

@@ -101,8 +101,7 @@ def test_a_step_outside_the_order_asks_too(bench: Bench, key: str, after: str) -
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         step = Ends("other", bench.host, "/etc/b", "new b\n")
         app.push_screen(RunSteps("Something else", "msa-wizard something", lambda: (step,)))
-        await until(pilot, lambda: shows(app, "y applies other"))
-        assert shows(app, "WOULD END [cf-lines]")
+        await until(pilot, lambda: shows(app, "y applies other") and shows(app, "WOULD END [cf-lines]"))
         await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, WhatWouldEnd))
         await pilot.press(key)
