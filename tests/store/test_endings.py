@@ -207,7 +207,8 @@ def test_apply_stops_with_4_and_says_how_to_go_on(place: Place, capsys: pytest.C
     said = capsys.readouterr().err
     assert "Stopped before two: something that works on this host would end with it." in said
     assert "WOULD END [local-mail]: mail of local programs" in said
-    assert "| a line of it" in said, "the terminal is not cleared by it"
+    assert r"| a line\x1b[2J of it" in said, "the terminal is not cleared by it"
+    assert "\x1b" not in said
     assert "Nothing of two was changed. 1 steps applied (one)." in said
     assert "msa-wizard apply --yes two one --accept logins --accept local-mail" in said
     assert (place.there("one"), place.there("two")) == (True, False)

@@ -203,7 +203,7 @@ def test_a_command_that_is_stopped(at: Path) -> None:
 
 
 def test_a_dialogue_on_a_terminal(at: Path) -> None:
-    script = f"read -p 'well? ' x; echo $x >{at}/said"
+    script = f"read -p 'well? ' x && echo $x >{at}/said"
 
     def run() -> None:
         child: pexpect.spawn[str] = pexpect.spawn("bash", ["-c", script], encoding="utf-8", timeout=10)
