@@ -27,6 +27,7 @@ KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END P
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the log is."""
+    log.end()  # of passwords that other tests have made up
     monkeypatch.setattr(log, "PATH", tmp_path / "msa-wizard.log")
     yield tmp_path / "msa-wizard.log"
     log.end()
