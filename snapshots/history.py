@@ -101,15 +101,15 @@ class History:
     def changed(self, ref: str | Commit) -> tuple[PathChange, ...]:
         """The paths that a commit changed."""
         with ObjectReader(self._repository) as reader:
-            found = compare(reader, self._id(ref)).found
-        return tuple(PathChange(os.fsdecode(one.path), one.what) for one in found)
+            differences = compare(reader, self._id(ref)).found
+        return tuple(PathChange(os.fsdecode(one.path), one.what) for one in differences)
 
     def changes(self, ref: str | Commit) -> dict[str, tuple[Entry | None, Entry | None]]:
         """What each path that a commit changed was before and after it."""
         with ObjectReader(self._repository) as reader:
             one = compare(reader, self._id(ref))
-            found = changed_entries(reader, one)
-        return {os.fsdecode(path): pair for path, pair in found.items()}
+            pairs = changed_entries(reader, one)
+        return {os.fsdecode(path): pair for path, pair in pairs.items()}
 
     def entries(self, ref: str | Commit, paths: Iterable[str]) -> dict[str, Entry | None]:
         """What each path was in a commit."""
@@ -170,10 +170,10 @@ def _keep(answers: dict[Key, Answer], key: Key, answer: Answer) -> Answer:
 def _may_change(reader: ObjectReader, commit: Commit, path: bytes) -> bool:
     """Whether a commit changed `path` or what is below it; True where that cannot be read any more."""
     try:
-        found = compare(reader, commit.id).found
+        differences = compare(reader, commit.id).found
     except StoreError:
         return True
-    return any(_covers(path, one.path) for one in found)
+    return any(_covers(path, one.path) for one in differences)
 
 
 def _covers(path: bytes, changed: bytes) -> bool:

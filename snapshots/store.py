@@ -316,7 +316,7 @@ class Store:
         try:
             stat_cache.save(self._path / _CACHE, self._recorded)
         except OSError:
-            return  # The commit stands. A cache of another commit is not believed: the next run reads again.
+            return  # The commit is made. A cache of another commit is not believed: the next run reads again.
 
     def _must_be_writable(self) -> None:
         if not self._writable:

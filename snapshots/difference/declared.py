@@ -16,8 +16,8 @@ _FILE = "declared-paths.json"
 def read_declared(store: Path) -> tuple[str, ...]:
     """The declared paths. Raises StoreError when they cannot be told."""
     try:
-        found = read_entry(store / _FILE)
-        paths = json.loads(found.content) if found else []
+        entry = read_entry(store / _FILE)
+        paths = json.loads(entry.content) if entry else []
     except (EntryError, RecursionError, ValueError) as cause:
         raise _damaged(store, f" ({cause})") from cause
     if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
@@ -39,12 +39,12 @@ def with_declared(known: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]
 
     Raises StoreError for what is no plain path below the root.
     """
-    found = [*known]
+    declared = [*known]
     for path in paths:
         _check_declarable(path)
-        if not any(path == one or path.startswith(one + "/") for one in ("etc", *found)):
-            found.append(path)
-    return tuple(found)
+        if not any(path == one or path.startswith(one + "/") for one in ("etc", *declared)):
+            declared.append(path)
+    return tuple(declared)
 
 
 def _check_declarable(path: str) -> None:

@@ -72,12 +72,12 @@ class Link:
 def read_link(reader: ObjectReader, commit: str) -> Link:
     """The commit of this id. Raises StoreError."""
     (text,) = reader.read([commit.encode()])
-    found = _COMMIT.match(text or b"")
-    if text is None or found is None:
+    match = _COMMIT.match(text or b"")
+    if text is None or match is None:
         raise StoreError(f"There is no commit {commit}.")
-    parent = found[2].decode() if found[2] and commit not in reader.cut else None
+    parent = match[2].decode() if match[2] and commit not in reader.cut else None
     try:
-        return Link(parse_raw(commit, text), parent, found[1])
+        return Link(parse_raw(commit, text), parent, match[1])
     except ValueError as cause:
         raise StoreError(f"The commit {commit} is damaged: {cause}.") from cause
 
@@ -156,18 +156,18 @@ def changed_entries(
     reader: ObjectReader, compared: Comparison
 ) -> dict[bytes, tuple[Entry | None, Entry | None]]:
     """What each path that differs was before and after. Raises StoreError."""
-    found = compared.found
-    old = _with_contents(reader, compared.before or "", {one.path: one.before for one in found})
-    new = _with_contents(reader, compared.after, {one.path: one.after for one in found})
-    return {one.path: (old[one.path], new[one.path]) for one in found}
+    differences = compared.found
+    old = _with_contents(reader, compared.before or "", {one.path: one.before for one in differences})
+    new = _with_contents(reader, compared.after, {one.path: one.after for one in differences})
+    return {one.path: (old[one.path], new[one.path]) for one in differences}
 
 
 def read_entries(reader: ObjectReader, commit: str, paths: Iterable[bytes]) -> dict[bytes, Entry | None]:
     """What each of `paths` was in `commit`, None where it was not. Raises StoreError."""
     wanted = list(dict.fromkeys(paths))
     folders = read_folders(reader, commit, {layout.split(path)[0] for path in wanted})
-    found = {path: folders[layout.split(path)[0]].get(layout.split(path)[1]) for path in wanted}
-    return _with_contents(reader, commit, found)
+    metadata = {path: folders[layout.split(path)[0]].get(layout.split(path)[1]) for path in wanted}
+    return _with_contents(reader, commit, metadata)
 
 
 def read_folders(

@@ -61,7 +61,7 @@ def compose(
     """
     for identity in reverts:
         if not _WHOLE_ID.match(identity):
-            raise StoreError(f"{identity!r} is not the whole id of a commit, so no commit can take it back.")
+            raise StoreError(f"{identity!r} is not the whole id of a commit, so no commit can revert it.")
     text = visible(body.replace("\r\n", "\n"), keep="\n\t").strip("\n")
     parts = [one_line(subject, _SUBJECT_LIMIT) or operation]
     if text.strip():
@@ -103,10 +103,10 @@ def parse_commit(identity: str, author: Author, time: datetime.datetime, message
 def parse_raw(identity: str, text: bytes) -> Commit:
     """The commit that git keeps as `text`. Raises ValueError where that is none."""
     head, _, message = text.decode("utf-8", "replace").partition("\n\n")
-    found = _AUTHOR.search(head)
-    if found is None:
+    author = _AUTHOR.search(head)
+    if author is None:
         raise ValueError("a commit without an author")
-    name, email, seconds, zone = found.groups()
+    name, email, seconds, zone = author.groups()
     return parse_commit(identity, Author(visible(name), visible(email)), _time(seconds, zone), message)
 
 

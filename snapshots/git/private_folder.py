@@ -23,19 +23,19 @@ def make_private_folder(path: Path) -> None:
 def check_private_folder(path: Path) -> bool:
     """Whether the folder is there. Raises StoreError when it is and cannot be trusted."""
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         return False
     except OSError as cause:
         raise StoreError(f"The folder {str(path)!r} could not be looked at: {cause.strerror}.") from cause
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         why = "it is a symbolic link, so someone else may decide where the history of /etc is kept"
-    elif not stat.S_ISDIR(found.st_mode):
+    elif not stat.S_ISDIR(status.st_mode):
         why = "it is not a folder"
-    elif found.st_uid != os.geteuid():
-        why = f"it belongs to user {found.st_uid}, not to user {os.geteuid()} who runs this"
-    elif found.st_mode & 0o077:
-        why = f"its mode {stat.S_IMODE(found.st_mode):04o} lets other users in, and it must be 0700"
+    elif status.st_uid != os.geteuid():
+        why = f"it belongs to user {status.st_uid}, not to user {os.geteuid()} who runs this"
+    elif status.st_mode & 0o077:
+        why = f"its mode {stat.S_IMODE(status.st_mode):04o} lets other users in, and it must be 0700"
     else:
         return True
     raise StoreError(

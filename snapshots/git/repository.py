@@ -131,15 +131,15 @@ class GitRepository:
     def head(self) -> str | None:
         """The id of the newest commit, None before the first. Raises StoreError when it cannot be told."""
         try:
-            found = read_regular(self.path / BRANCH)
+            identity = read_regular(self.path / BRANCH)
         except FileNotFoundError:
             return self._packed_head()
         except (OSError, ValueError) as cause:
             raise self._damaged(str(cause)) from cause
-        if not _ID.fullmatch(found):
+        if not _ID.fullmatch(identity):
             # Never taken for an empty store: a new baseline would hide the whole history.
-            raise self._damaged(f"it says {found[:60]!r}")
-        return found.decode().strip()
+            raise self._damaged(f"it says {identity[:60]!r}")
+        return identity.decode().strip()
 
     def _packed_head(self) -> str | None:
         try:

@@ -12,8 +12,8 @@ from pathlib import Path
 class HeldFile:
     """The regular file that was at a path, open for reading, with the content that was seen.
 
-    Held from just before the rename that puts another in its place: who had opened the path before writes into the old
-    one, which nobody would look at again. `late` tells what came; `close` lets it go."""
+    Held from just before the rename that puts another in its place: a process that had opened the path before writes into
+    the old one, which nobody would look at again. `late` gives what came; `close` lets it go."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -36,7 +36,7 @@ class HeldFile:
         """Whether nobody has it open for writing any more: then a read lease is given (fcntl(2), F_SETLEASE). True also
         where the file system knows no leases."""
         try:
-            # One that is broken tells by SIGIO, which would end us; nobody can open by name what has none any more.
+            # One that is broken tells by SIGIO, which would end us; a file without a name can be opened by nobody.
             fcntl.fcntl(self._descriptor, fcntl.F_SETSIG, signal.SIGURG)
             fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
             fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)

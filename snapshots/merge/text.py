@@ -63,7 +63,7 @@ def _merge_file(arguments: Sequence[str], files: Sequence[int]) -> tuple[int, by
         "GIT_ATTR_NOSYSTEM": "1",
     }
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", "merge-file", *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -75,7 +75,7 @@ def _merge_file(arguments: Sequence[str], files: Sequence[int]) -> tuple[int, by
         )
     except OSError as cause:
         raise StoreError(f"git could not be started: {cause}. Install the package git.") from cause
-    return done.returncode, done.stdout, done.stderr
+    return process.returncode, process.stdout, process.stderr
 
 
 def _ended(merged: bytes, sides: tuple[bytes, bytes, bytes], choice: Choice | None) -> bytes:

@@ -39,9 +39,11 @@ class Damage:
 
     def sentences(self) -> tuple[str, ...]:
         """One for each fault."""
-        found = [f"The pack {path.name} {fault}." for path, fault in self.packs.items()]
-        found += [f"The object {path.parent.name}{path.name} {fault}." for path, fault in self.loose.items()]
-        return (*found, self.head) if self.head else tuple(found)
+        sentences = [f"The pack {path.name} {fault}." for path, fault in self.packs.items()]
+        sentences += [
+            f"The object {path.parent.name}{path.name} {fault}." for path, fault in self.loose.items()
+        ]
+        return (*sentences, self.head) if self.head else tuple(sentences)
 
 
 def find_damage(repository: GitRepository) -> Damage:

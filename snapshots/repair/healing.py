@@ -215,17 +215,17 @@ def _write(path: Path, text: str) -> None:
 def _sentences(whole: Whole, kept: Path) -> list[str]:
     newest = f"{whole.id[:10]} ({whole.subject})"
     if whole.lost:
-        found = [
+        sentences = [
             f"The history goes on from {newest}, the newest commit that can be read as a whole.",
             f"Lost is {_named(whole.lost)}; what the files still have of it, the next commit records.",
         ]
     else:
-        found = [f"The newest commit is {newest}, and none after it is lost."]
+        sentences = [f"The newest commit is {newest}, and none after it is lost."]
     if whole.cut:
-        found.append(f"All that was before {whole.cut[0][:10]} is lost: the history begins there now.")
+        sentences.append(f"All that was before {whole.cut[0][:10]} is lost: the history begins there now.")
     if whole.lacking:
-        found.append(f"Some of the content cannot be read any more in {_named(whole.lacking)}.")
-    return [*found, f"What was damaged is kept in {kept}."]
+        sentences.append(f"Some of the content cannot be read any more in {_named(whole.lacking)}.")
+    return [*sentences, f"What was damaged is kept in {kept}."]
 
 
 def _named(commits: Sequence[str]) -> str:

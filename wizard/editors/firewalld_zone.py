@@ -37,7 +37,7 @@ def add(text: str, elements: Sequence[str]) -> str:
             "`firewall-cmd --check-config` says what is wrong with the file",
         )
     newline, at = newline_of(text), ends[0].start()
-    # Ports inside <rule> belong to that rule: only those that stand directly in the zone count.
+    # Ports inside <rule> belong to that rule: only those directly in the zone count.
     outside = re.sub(r"<rule\b.*?</rule\s*>", lambda found: " " * len(found.group()), shown, flags=re.DOTALL)
     last = [found for found in _PORT.finditer(outside) if found.end() <= at]
     if last:

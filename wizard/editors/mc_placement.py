@@ -64,7 +64,7 @@ def line_start(text: str, offset: int) -> int:
 
 
 def _above_heading(document: Document, offset: int) -> int:
-    """Above the `dnl # Default Mailer setup` that stands directly on top of the line, if one does."""
+    """Above the `dnl # Default Mailer setup` directly before the line, if there is one."""
     starts = {start.offset for start in document.line_starts if start.diversion == 0 and start.loaded}
     top, heading = offset, False
     while top > 0:

@@ -1,4 +1,4 @@
-"""Misspelt macro names. m4 copies them into sendmail.cf as they stand, and `sendmail -bC` does not mind (trap 1)."""
+"""Misspelt macro names. m4 copies them into sendmail.cf unchanged, and `sendmail -bC` does not mind (trap 1)."""
 
 from __future__ import annotations
 

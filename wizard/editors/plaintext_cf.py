@@ -17,7 +17,7 @@ def plain_login(cf: str, port: int, *, loopback: bool) -> str:
     """`cf` without AuthOptions. With `loopback` the listener of `port` is taken from the network for that while, and no
     other one offers AUTH in clear.
 
-    A key that is there twice counts the last time (`daemon_options`): so what is to hold stands behind."""
+    A key that is there twice counts the last time (`daemon_options`): so ours is put last."""
     families: set[str] = set()
     made = []
     for number, line in enumerate(cf.split("\n"), 1):

@@ -68,7 +68,7 @@ def opens(text: str, zone: str, port: int) -> bool:
 def add(text: str, block: str) -> str:
     """`block` at the end of the section NEW; a file without sections has one in front of it.
 
-    Raises EditError where a section follows that may only stand before it."""
+    Raises EditError where a section follows that is only allowed before it."""
     newline = newline_of(text)
     sections = [found.group(1).upper() for line in text.split("\n") if (found := _SECTION.match(line))]
     if sections and sections[-1] != "NEW" and "NEW" in sections:

@@ -87,7 +87,7 @@ class Answers:
     firewall: Firewall = field(default_factory=Firewall)
     confirm_within: int = 0
     """Only on the command line (--confirm-within): seconds in which a change of the firewall must be confirmed, or it
-    is taken back; 0 when it need not be."""
+    is reverted; 0 when it need not be."""
     confirm_typed: bool = False
     """Whether the terminal may confirm it, too."""
     watch_restart: int = 0

@@ -144,7 +144,7 @@ def without_folders(host: Host, cf: str) -> str:
 
 
 def _is_missing(host: Host, path: str) -> bool:
-    """Whether there is no folder of that name; who may not look does not know."""
+    """Whether there is no folder of that name. False where we may not look."""
     try:
         return not stat.S_ISDIR(host.path(path).stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

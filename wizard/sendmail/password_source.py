@@ -71,7 +71,7 @@ class PasswordSource:
 
 
 PAM = PasswordSource("saslauthd", "pam")
-"""The howto's own: who has an account on this host."""
+"""The howto's own: everybody with an account on this host."""
 
 
 def of_host(facts: Facts) -> PasswordSource:

@@ -52,11 +52,11 @@ class CertificateRenew(CertificateStep):
             raise HostError("its new private key was in memory only")
         names = request["names"]
         if not isinstance(names, list):
-            raise TypeError("the names are no list")
+            raise TypeError("the names are not a list")
         step = _shaped(host, tuple(map(str, names)), int(str(request["days"])))
         key = host.small_file(step.files.key, MOST)[0]
-        mended = key if request["key"] == "is put right" else None
-        pair = Pair(str(request["certificate"]).encode(), mended)
+        repaired = key if request["key"] == "is put right" else None
+        pair = Pair(str(request["certificate"]).encode(), repaired)
         if why := fits(pair.certificate, private_key(key)):
             raise HostError(why)
         return _linked(host, replace(step, pair=pair, key_before=key))
@@ -84,7 +84,7 @@ def renewed(host: Host, names: Sequence[str], days: int, *, replace_authority: b
     return _linked(host, step)
 
 
-_STAYS = "the private key stays: who has accepted the certificate by its key need not do so again"
+_STAYS = "the private key stays: clients that accepted the certificate by its key need not do so again"
 
 
 def _shaped(host: Host, names: tuple[str, ...], days: int) -> CertificateRenew:

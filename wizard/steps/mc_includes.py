@@ -115,7 +115,7 @@ class McIncludes(McStep):
 
 
 def _own_tls(mc: str, cf: str) -> bool:
-    """Whether sendmail serves STARTTLS by the admin's own settings, wherever they stand: nothing of Debian's is needed."""
+    """Whether sendmail serves STARTTLS by the admin's own settings, wherever they are: nothing of Debian's is needed."""
     return all(
         sendmail_cf.option(cf, option) or sendmail_mc.define_value(mc, name) for name, option in _TLS.items()
     )

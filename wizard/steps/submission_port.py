@@ -29,7 +29,9 @@ class SubmissionPort(McStep):
     id = "submission-port"
     howto = "3.3"
     title = "Require AUTH on port 587"
-    why = "Mail clients submit on port 587, and only who has logged in may. Debian listens there on 127.0.0.1 only."
+    why = (
+        "Mail clients submit on port 587, and only after logging in. Debian listens there on 127.0.0.1 only."
+    )
     needs = ("install", "sendmail-auth", "mc-includes")
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
