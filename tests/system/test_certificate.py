@@ -179,7 +179,7 @@ def test_one_of_an_authority_is_installed_and_rolled_back(
     )
     names, done = operations(debian, *install)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "everybody on this host may read /root/leaf.key" in " ".join(done.stdout.split())
+    assert "everybody on this host can read /root/leaf.key" in " ".join(done.stdout.split())
     assert modes(debian) == dressed
     assert contents(debian)[1].decode() == leaf.key
     assert verified_login(debian, tmp_path, authority.root) == "logged in"
@@ -246,7 +246,7 @@ def test_what_is_wrong_is_refused_and_changes_nothing(machine: BootMachine, auth
         ("good.crt", "locked.key", "encrypted"),
         ("other.crt", "other.key", "not for mail.example.test"),
         ("garbage", "good.key", "cannot be read"),
-        ("good.crt", "garbage.key", "does not take"),
+        ("good.crt", "garbage.key", "refuses this certificate and key"),
         ("good.crt", "two.key", "2 private keys"),
         ("good.key", "good.key", "no certificate"),
         ("good.crt", "good.crt", "no private key"),
