@@ -139,7 +139,7 @@ def _opened(msa: Machine, before: str) -> None:
     client = msa.client()
     made = step(msa)
     assert made["exit"] == 0, made["text"]
-    assert "a test on this machine does not meet the firewall" in made["text"]
+    assert "a test on this machine does not pass the firewall" in made["text"]
     for family in (4, 6):
         login = login_outside(msa, family)
         assert any(item["text"].startswith("235 ") for item in login["lines"]), login["verdict"]

@@ -188,7 +188,7 @@ def _on_this_host(tmp_path: Path, command: str, before: str = "") -> tuple[Evide
     script = Path(__file__).resolve().parents[2] / "wizard/packages/witness_process.py"
     inside = f'mount -t tmpfs tmpfs /run; mkdir -p /run/systemd/system; {before}\nexec "$@"'
     argv = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", inside, "sh"]
-    argv += ["python3", "-I", "-S", "-B", str(script), str(out), str(watched), "--"]
+    argv += ["python3", "-I", "-S", "-B", str(script), str(out), "0", str(watched), "--"]
     argv += ["sh", "-euc", f"{command}\ncp {out}/witness {tmp_path}/copy", "sh", str(watched)]
     assert subprocess.run(argv, check=False, timeout=60).returncode == 0
     return evidence(out), watched
