@@ -216,10 +216,13 @@ def test_a_process_that_is_not_the_commands_child_is_not_seen(tmp_path: Path) ->
     )
     folder.mkdir()
     with subprocess.Popen(["sh", "-euc", beside]) as other:
-        read, _ = _on_this_host(
-            tmp_path, 'cd "$1"; echo ours >ours; until [ -s his ]; do sleep 0.02; done; sleep 1'
-        )
-        assert other.wait(30) == 0
+        try:
+            read, _ = _on_this_host(
+                tmp_path, 'cd "$1"; echo ours >ours; until [ -s his ]; do sleep 0.02; done; sleep 1'
+            )
+            assert other.wait(30) == 0
+        finally:
+            other.kill()
     assert read.complete, read.why
     assert {Path(path).name: entry.content for path, entry in read.files.items()} == {"ours": b"ours\n"}
     assert (folder / "ours").read_text() == "ours\nhis\n"

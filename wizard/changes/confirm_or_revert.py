@@ -9,10 +9,11 @@ import select
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from wizard.changes.live_rule import LiveRule
 from wizard.errors import UnconfirmedError
-from wizard.system.guard import Decision, Guard, Revert
+from wizard.system.guard import Decision, Guard, Revert, settle_guards
 from wizard.system.host import Host, Say
 
 _KIND = "revert"
@@ -102,6 +103,13 @@ def give_up() -> None:
     """Revert what waits for a confirmation, if anything does: the run is told to end. Raises OSError."""
     if time_left() is not None:
         decide(Decision.REVERTED)
+
+
+def settled(host: Host) -> None:
+    """Rules of a killed run that wait for a confirmation are recovery's from now on: their timer must not remove what
+    somebody accepts, or a later run adds again."""
+    if host.root == Path("/"):  # the timers are of this machine
+        settle_guards(host, _KIND)
 
 
 def _typed() -> str | None:

@@ -94,7 +94,7 @@ class Undo:
                 wanted[path] = merge.entry
                 if merge.conflicts:
                     met = {**met, path: merge}
-            now = {path: (self.recorder.host.entry(f"/{path}"), wanted[path]) for path in wanted}
+            now = {path: (self._base(path, live, packages), wanted[path]) for path in wanted}
             now |= {path: (there, wanted[path]) for path, (there, _) in taken.items()}
             self._write(now, dates_of(provenance.files))
             self.failed += [kept_sentence(f"/{path}", merge) for path, merge in met.items()]
@@ -109,6 +109,11 @@ class Undo:
         self._effects(others)
         for step, entries in earlier.items() if not self.failed else ():  # else recovery rolls them back
             self.recorder.record_rolled_back(step, entries)
+
+    def _base(self, path: str, live: States, packages: Sequence[Effect]) -> Entry | None:
+        """What a write to the path is to be merged against: what was there when `wanted` was worked out, or what packages
+        have left there since."""
+        return self.recorder.host.entry(f"/{path}") if packages else live.get(path)
 
     def _reversals(self, packages: Sequence[PackagesEffect | PackagesBefore]) -> list[PackagesReversal]:
         """What undoing them comes to now; what somebody needs or wants by now stays."""

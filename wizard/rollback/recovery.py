@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from snapshots.errors import StoreError
 from snapshots.live.entry import is_temporary
+from wizard.changes import confirm_or_revert
 from wizard.changes.file import FileEffect
 from wizard.changes.packages import PackagesBefore, as_one
 from wizard.changes.records import recall
@@ -175,6 +176,7 @@ class Recovery:
     def _begin(self) -> None:
         if self.killed.operation == for_a_while.OPERATION:
             for_a_while.settled(self.host)
+        confirm_or_revert.settled(self.host)
         self._survivors()
         with contextlib.suppress(HostError):  # on a host without dpkg there is nothing to settle
             settle(self.host, self.say)

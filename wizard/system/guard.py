@@ -21,8 +21,8 @@ from wizard.system.host import Host
 
 FOLDER = Path("/run/msa-wizard")
 """For the scripts, and for what they need to know; gone after a reboot, as the timers are."""
-_PATIENCE = 180.0
-"""Seconds for a guard at work to end: as long as a restart may take."""
+_PATIENCE = 400.0
+"""Seconds for a guard at work to end: it waits for the lock of the services, and then restarts one."""
 _SOON = 1
 """Seconds until a guard that watches begins to."""
 _WRITING = 1.0
