@@ -177,6 +177,25 @@ def test_rules_of_a_lost_run_are_reverted(guarded: tuple[Machine, SetUp, Ssh], h
     assert not connects(debian.client(), 587)
 
 
+def test_the_timer_of_a_killed_run_does_not_remove_what_a_later_one_adds(
+    guarded: tuple[Machine, SetUp, Ssh],
+) -> None:
+    debian, firewall, _ = guarded
+    before = live(debian), kept(debian, firewall)
+    began = time.monotonic()
+    debian.run(f"{WIZARD} apply --yes --confirm-within 30 firewall >/root/said 2>&1 &")
+    wait_until_open(debian)
+    debian.run("pkill -KILL -f '[a]pply --yes --confirm-within'", check=False)
+    assert wizard(debian, "recover").returncode == 0
+    assert debian.run("systemctl list-timers --all --no-legend 'msa-wizard-revert*'").stdout == ""
+    assert (live(debian), kept(debian, firewall)) == before
+    assert wizard(debian, "apply", "--yes", "firewall").returncode == 0
+    time.sleep(max(0.0, began + 33 - time.monotonic()))
+    assert connects(debian.client(), 587)
+    assert wizard(debian, "rollback", "firewall", "--yes").returncode == 0
+    assert (live(debian), kept(debian, firewall)) == before
+
+
 def test_a_time_that_is_none_is_refused(guarded: tuple[Machine, SetUp, Ssh]) -> None:
     debian, firewall, _ = guarded
     before: tuple[str, dict[str, bytes]] = live(debian), kept(debian, firewall)
