@@ -64,16 +64,17 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
     files |= firewall.files
     unreadable |= firewall.unreadable
     tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
-    with ThreadPoolExecutor(max_workers=4) as pool:  # each waits for a command
+    with ThreadPoolExecutor(max_workers=6) as pool:  # each waits for a command, or for the kernel
         m4 = pool.submit(_expanded, host, files) if "m4" in tools else None
         asked_services = pool.submit(_services, host)
         asked_packages = pool.submit(_packages, host)
         asked_name = pool.submit(qualified_name, host)
+        asked_listeners = pool.submit(listeners, host)
         asked_sasldb = pool.submit(users, host, _text(files, conf))
+        processes = running(host)
         packages, (fqdn, resolves) = asked_packages.result(), asked_name.result()
         missing = any(name not in packages for name in WANTED)
         apt = pool.submit(apt_simulation, host) if ask_apt and missing else None
-    processes = running(host)
     made, submit = m4.result() if m4 else (None, None)
     return Facts(
         euid=os.geteuid(),
@@ -87,7 +88,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         packages=packages,
         services=asked_services.result(),
         processes=processes,
-        listeners=listeners(host),
+        listeners=asked_listeners.result(),
         saslauthd_says=_saslauthd(host, processes),
         files=files,
         unreadable=unreadable,
