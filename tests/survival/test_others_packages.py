@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tests.survival.machine import Machine, Wizard, make_machine
 from tests.survival.sweep import Sweep
+from wizard.engine.journal import unfinished
 
 POINTS = 12
 BEFORE = {"adduser", "nullmailer"}
@@ -64,3 +66,35 @@ def test_a_rollback_leaves_what_is_needed_with_its_files(
     assert here(machine) == BEFORE | {"swaks", "logins", "sasl2-bin"}
     assert (machine.root / DEFAULTS).read_text() == "# see README\nMECHANISMS=pam\nOPTIONS=-c\n"
     assert not (machine.root / "etc/mail").exists()
+
+
+def test_an_undo_that_is_killed_leaves_no_run_in_the_journal_that_nobody_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes along with packages is in the journal before they go, under the marks of the step's own runs."""
+    wizard = Wizard(monkeypatch)
+    sweep = Sweep(wizard, make_machine(tmp_path / "machine"), ("apply", "--yes"), tmp_path)
+    at_install = (machine for point in sweep.spread(POINTS) if _brought(machine := sweep.killed(point)[0]))
+    machine = next(at_install)
+    marks, tops = _brought(machine), set[str]()
+    (tmp_path / "undo").mkdir()
+    undo = Sweep(wizard, machine, ("recover",), tmp_path / "undo")
+    for point in undo.spread(POINTS):
+        killed = undo.killed(point)[0]
+        assert _brought(killed) <= marks
+        tops |= _told(killed, "tops")
+        killed.forget()
+    assert "/etc/mail" in tops
+
+
+def _brought(machine: Machine) -> set[str]:
+    """The marks of the runs of apt that the journal of a killed run has."""
+    return _told(machine, "transactions")
+
+
+def _told(machine: Machine, name: str) -> set[str]:
+    killed = unfinished(machine.journal)
+    records = [cast("dict[str, object]", change["expected"]) for change in killed.changes] if killed else []
+    return {
+        each for record in records if record["kind"] == "packages" for each in cast("list[str]", record[name])
+    }

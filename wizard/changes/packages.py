@@ -333,7 +333,7 @@ def _is_ours(table: Mapping[str, tuple[object, str]], path: str, now: object, ou
 def as_one(befores: Sequence[PackagesBefore]) -> PackagesBefore:
     """Several changes of one step, oldest first, as one: they are undone together, or one would need the other's
     packages still."""
-    marks = tuple(mark for each in befores for mark in each.transactions)
+    marks = tuple(dict.fromkeys(mark for each in befores for mark in each.transactions))
     return replace(
         befores[0],
         transactions=marks if all(each.transactions for each in befores) else (),

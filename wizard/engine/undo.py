@@ -68,17 +68,7 @@ class Undo:
         others = [
             each for each in effects if not isinstance(each, FileEffect | PackagesEffect | PackagesBefore)
         ]
-        if packages and self.recorder.head() == self.before:
-            self.recorder.drift({path: targets.get(path, entry) for path, entry in live.items()})
-            if (
-                self.recorder.head() == self.before
-            ):  # also then the next attempt must know that this one has begun
-                self.recorder.note("Nothing was changed outside msa-wizard before packages go", None, "drift")
-        for path, target in targets.items() if packages else ():
-            self.expect(FileEffect(f"/{path}", target, live.get(path)))
-        going = [reversal.expect(self.recorder.host) for reversal in reversals]
-        for expected in going:
-            self.expect(expected)
+        going = self._announced(packages, reversals, targets, live) if packages else []
         tops = below(*(top for effect in (*packages, *going) for top in effect.tops))
         before = runs(self.recorder.host)
         if self._effects(packages):
@@ -109,6 +99,29 @@ class Undo:
         self._effects(others)
         for step, entries in earlier.items() if not self.failed else ():  # else recovery rolls them back
             self.recorder.record_rolled_back(step, entries)
+
+    def _announced(
+        self,
+        packages: Sequence[PackagesEffect | PackagesBefore],
+        reversals: Sequence[PackagesReversal],
+        targets: States,
+        live: States,
+    ) -> list[PackagesBefore]:
+        """Before packages go: the work of others is committed, and the journal gets what is to be, and what goes along.
+        Returns the latter."""
+        if self.recorder.head() == self.before:
+            self.recorder.drift({path: targets.get(path, entry) for path, entry in live.items()})
+        if self.recorder.head() == self.before:  # the next attempt must know that this one has begun
+            self.recorder.note("Nothing was changed outside msa-wizard before packages go", None, "drift")
+        # It tells what goes along, and has no run of apt of its own: one that nobody watched would make the evidence of
+        # the step's own runs incomplete.
+        marks = tuple(mark for effect in packages for mark in effect.transactions)
+        going = [replace(reversal.expect(self.recorder.host), transactions=marks) for reversal in reversals]
+        for path, target in targets.items():
+            self.expect(FileEffect(f"/{path}", target, live.get(path)))
+        for expected in going:
+            self.expect(expected)
+        return going
 
     def _base(self, path: str, live: States, packages: Sequence[Effect]) -> Entry | None:
         """What a write to the path is to be merged against: what was there when `wanted` was worked out, or what packages
