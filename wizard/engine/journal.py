@@ -189,11 +189,9 @@ def _read(lines: list[bytes]) -> Unfinished | None:
         fields = later_line(line, number)
         if "step" in fields:
             unfinished.accepted += [str(ending) for ending in fields.get("accepted", ())]
-            if (unfinished.step, unfinished.step_head) != (
-                fields["step"],
-                fields["head"],
-            ):  # else it was taken up again
-                unfinished.step, unfinished.step_head, unfinished.changes = fields["step"], fields["head"], []
+            step = fields["step"], fields["head"]
+            if step != (unfinished.step, unfinished.step_head):  # else it was taken up again
+                (unfinished.step, unfinished.step_head), unfinished.changes = step, []
         elif "change" in fields:
             unfinished.changes.append(fields["change"])
         else:

@@ -69,9 +69,8 @@ class ForAWhile:
                 yield
             finally:
                 self._put_back(recorder, done, before)
-                if guard.claim(
-                    Decision.REVERTED
-                ):  # only now: if we are killed on the way, the guard takes over
+                # Only now: if we are killed on the way, the guard takes over.
+                if guard.claim(Decision.REVERTED):
                     guard.stop_timer(self.host)
                     with contextlib.suppress(OSError):
                         clear_guards(self.host, _KIND)

@@ -102,9 +102,8 @@ def masked(text: str, most: int = MOST) -> str:
 
 
 def _line(line: str, hashes: PasswordMask) -> str:
-    for _ in range(
-        2
-    ):  # once more where something was cleaned: what was hidden between escape sequences shows then
+    # Once more where something was cleaned: what was hidden between escape sequences shows then.
+    for _ in range(2):
         raw = hashes.line(line.encode("utf-8", "backslashreplace"))
         for mask in tuple(_masks.values()):
             raw = mask(raw)
