@@ -126,6 +126,20 @@ def test_what_changed_outside_is_a_commit_of_its_own(bench: Bench) -> None:
     assert [item.path for item in bench.store.changed("one")] == ["etc/mail/a"]
 
 
+def test_what_is_written_late_into_a_replaced_file_stays_when_the_step_is_undone(bench: Bench) -> None:
+    path = bench.root / "etc/mail/a"
+    with path.open("a") as opened_before:
+
+        def wrong() -> bool:
+            opened_before.write("his\n")
+            opened_before.close()
+            return False
+
+        run = bench.apply(Made("one", bench.host, {"/etc/mail/a": "new\nold a\n"}, verify=wrong))
+    assert run.failed == "one"
+    assert bench.text("/etc/mail/a") == "old a\nhis\n"
+
+
 def test_a_failed_check_undoes_the_step(bench: Bench) -> None:
     run = bench.apply(
         Made("one", bench.host, {"/etc/mail/a": "new a\n", "/etc/new": "x"}, verify=lambda: False)

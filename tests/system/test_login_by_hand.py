@@ -32,17 +32,16 @@ def cf(debian: Machine) -> str:
 
 def plaintext_is_offered(debian: Machine) -> bool:
     """What the daemon at work offers in clear, asked as anybody may."""
-    script = "import smtplib; s = smtplib.SMTP('127.0.0.1', 587, timeout=30); s.ehlo(); print(s.esmtp_features.get('auth', ''))"
-    return "LOGIN" in debian.run(["python3", "-c", script]).stdout
+    return "LOGIN" in debian.run(["python3", "-c", _OFFERED]).stdout
 
 
 def encrypted_again(debian: Machine) -> bool:
     """Whether the daemon is up, and offers no login in clear; it is down for a moment while it restarts."""
-    up = debian.run(["python3", "-c", _UP], check=False).returncode == 0
-    return up and not plaintext_is_offered(debian)
+    offered = debian.run(["python3", "-c", _OFFERED], check=False)
+    return offered.returncode == 0 and "LOGIN" not in offered.stdout
 
 
-_UP = "import smtplib; smtplib.SMTP('127.0.0.1', 587, timeout=30)"
+_OFFERED = "import smtplib; s = smtplib.SMTP('127.0.0.1', 587, timeout=30); s.ehlo(); print(s.esmtp_features.get('auth', ''))"
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 40) -> None:

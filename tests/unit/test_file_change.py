@@ -7,12 +7,16 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import wizard.changes.file
 from snapshots.format.private_key import HIDDEN
 from snapshots.live.entry import Entry, Kind
+from snapshots.merge.three_way import EntryMerge
 from wizard.changes import FileChange
+from wizard.changes.file import merged
 from wizard.system.host import Host
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvgIBADANBgkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----\n"
@@ -59,6 +63,41 @@ def test_lines_that_come_into_the_old_file_and_into_the_new_one_all_stay(tmp_pat
     effect.settle(host, said.append)
     assert path.read_text() == "ours\nfirst\nold\nhis 1\nhis 2\n"
     assert "/etc/a was written to at the same time: that is kept" in said
+
+
+def test_lines_that_come_while_others_lines_are_brought_over_all_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody appends during each merge, and has each file open that is replaced, to write to it later."""
+    (tmp_path / "etc").mkdir()
+    path = tmp_path / "etc/a"
+    path.write_text("old\n")
+    host, writers, wrote = Host(tmp_path), list[int](), set[str]()
+    before = host.entry("/etc/a")
+    assert before is not None
+
+    def append(descriptor: int) -> None:
+        wrote.add(f"his {len(wrote)}")
+        os.write(descriptor, f"his {len(wrote) - 1}\n".encode())
+
+    def meanwhile(*arguments: Any) -> EntryMerge:
+        if len(writers) < 3:
+            writers.append(os.open(path, os.O_WRONLY | os.O_APPEND))
+            append(writers[-1])
+        return merged(*arguments)
+
+    monkeypatch.setattr(wizard.changes.file, "merged", meanwhile)
+    early = os.open(path, os.O_WRONLY | os.O_APPEND)
+    append(early)
+    change = FileChange("/etc/a", before, replace(before, content=b"ours\nold\n"), over=True)
+    effect = change.apply(host, lambda _: None)
+    for descriptor in (early, *writers):
+        append(descriptor)
+        os.close(descriptor)
+    effect.settle(host, lambda _: None)
+    assert len(wrote) == 8
+    assert path.read_text().startswith("ours\nold\n")
+    assert sorted(path.read_text().splitlines()[2:]) == sorted(wrote)
 
 
 def test_one_who_has_opened_the_old_file_and_not_written_yet_is_waited_for(tmp_path: Path) -> None:

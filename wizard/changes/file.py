@@ -59,13 +59,15 @@ class FileEffect:
         """Bring what others have written into the replaced file since into the one that is there now.
 
         Raises ChangeError where both wrote the same lines."""
-        for held in self.held:
+        waiting = list(self.held)
+        while waiting:
+            held = waiting.pop(0)
             end = time.monotonic() + _WRITERS_END_WITHIN
             while not held.quiet() and time.monotonic() < end:  # opened, but not written yet
                 time.sleep(0.005)
             seen = held.content
             if (late := held.late()) is not None:
-                _bring_over(host, self.path, seen, late, say)
+                waiting += _bring_over(host, self.path, seen, late, say)
             held.close()
 
     def record(self) -> dict[str, object]:
@@ -87,6 +89,8 @@ class FileChange:
     why: str = ""
     gate: FileGate | None = field(default=None, compare=False)
     over: bool = field(default=False, compare=False)
+    beside: bool = field(default=False, compare=False)
+    """Of a merge: lines that were added in the same place stay beside those of the change."""
     gives: str | None = field(default=None, compare=False, repr=False)
     """Of sendmail.mc or submit.mc: the .cf that its gate saw come out of it, None where it was not asked yet."""
     dated: int | None = field(default=None, compare=False)
@@ -150,9 +154,9 @@ class FileChange:
             date = dated if replaced == live else None
             effect = FileEffect(self.path, replaced, wanted, (old,) if old else (), date)
             if met is None:
-                self._look_again(host, effect, say)
+                effect = self._look_again(host, effect, say)
             else:
-                self._bring_back(host, effect, met, say)
+                effect = self._bring_back(host, effect, met, say)
             if self._must_pass(wanted, passed):  # it was written to faster than the gate can look
                 try:
                     self._let_by(host, host.entry(self.path), say)
@@ -179,9 +183,9 @@ class FileChange:
             return EntryMerge(self.after)
         if not over:
             raise StaleError(f"{self.path} has changed since its diff was shown; nothing was written")
-        return merged(host, self.path, self.before, live, self.after)
+        return merged(host, self.path, self.before, live, self.after, Choice.BOTH if self.beside else None)
 
-    def _bring_back(self, host: Host, effect: FileEffect, met: Entry, say: Say) -> None:
+    def _bring_back(self, host: Host, effect: FileEffect, met: Entry, say: Say) -> FileEffect:
         """Somebody saved another file under this name between our last look and the rename: it is merged, too."""
         seen = next((held.content for held in effect.held), b"")
         if met.kind is not Kind.FILE:
@@ -189,20 +193,20 @@ class FileChange:
             raise ChangeError(
                 f"{self.path} was replaced by something else at the same time; that stays", effect
             )
-        _into(host, effect, seen, met.content, say)
+        return _into(host, effect, seen, met.content, say)
 
-    def _look_again(self, host: Host, effect: FileEffect, say: Say) -> None:
+    def _look_again(self, host: Host, effect: FileEffect, say: Say) -> FileEffect:
         """What came into the old file while it was replaced goes into the new one, at once."""
         now = host.entry(self.path)
         for held in effect.held:
             seen = held.content
             if (late := held.late()) is not None:
-                _into(host, effect, seen, late, say)
-                return
+                return _into(host, effect, seen, late, say)
         if now != effect.after and not (derived(self.path[1:]) or _still_there(effect.after, now)):
             raise ChangeError(
                 f"{self.path} does not hold what was written; see `dmesg` for file system errors", effect
             )
+        return effect
 
 
 def merged(
@@ -285,16 +289,18 @@ def _put(
     return met
 
 
-def _into(host: Host, effect: FileEffect, seen: bytes, late: bytes, say: Say) -> None:
-    """As `_bring_over`, for what was just written. Raises ChangeError, which says what that was."""
+def _into(host: Host, effect: FileEffect, seen: bytes, late: bytes, say: Say) -> FileEffect:
+    """As `_bring_over`, for what was just written: the effect with all that was replaced. Raises ChangeError, which says
+    what was written."""
     try:
-        _bring_over(host, effect.path, seen, late, say)
+        return replace(effect, held=(*effect.held, *_bring_over(host, effect.path, seen, late, say)))
     except ChangeError as error:
         raise ChangeError(str(error), effect) from error
 
 
-def _bring_over(host: Host, path: str, seen: bytes, late: bytes, say: Say) -> None:
-    """Do to the file at `path` what others did to the one that it replaced. Raises ChangeError."""
+def _bring_over(host: Host, path: str, seen: bytes, late: bytes, say: Say) -> tuple[HeldFile, ...]:
+    """Do to the file at `path` what others did to the one that it replaced. Returns what was replaced now: to that, too,
+    somebody may still be writing. Raises ChangeError."""
     now = host.entry(path)
     if now is None or now.kind is not Kind.FILE:
         # Removed by us, and written to by somebody who had it open: it is their file now.
@@ -302,9 +308,10 @@ def _bring_over(host: Host, path: str, seen: bytes, late: bytes, say: Say) -> No
     base, theirs = replace(now, content=seen), replace(now, content=late)
     merge = merged(host, path, base, theirs, now, Choice.BOTH)  # where both changed the same theirs stays
     say(f"{path} was written to at the same time: that is kept")
-    FileChange(path, now, merge.entry, over=True).apply(host, say)
+    effect = FileChange(path, now, merge.entry, over=True, beside=True).apply(host, say)
     if merge.conflicts:
         raise ChangeError(kept_sentence(path, merge))
+    return effect.held
 
 
 def _still_there(wrote: Entry | None, now: Entry | None) -> bool:

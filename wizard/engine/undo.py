@@ -54,6 +54,7 @@ class Undo:
             self.failed.append(f"files below /etc: {error}")
 
     def _run(self, effects: Sequence[Effect], roll_back: Sequence[Step]) -> None:
+        self._settle(effects)
         packages = [effect for effect in effects if isinstance(effect, (PackagesEffect, PackagesBefore))]
         reversals = self._reversals(packages)
         kept = [reversal.kept(self.recorder.host) for reversal in reversals]
@@ -197,6 +198,10 @@ class Undo:
                 self.undone.append(f"{change.path} ({'removed' if change.after is None else 'as before'})")
             except ChangeError as error:
                 self.failed.append(str(error))
+        self._settle(effects)
+
+    def _settle(self, effects: Sequence[Effect]) -> None:
+        """What others have written into files while these were replaced comes into the new ones."""
         try:
             self.recorder.settle(effects, self.say)
         except ChangeError as error:
