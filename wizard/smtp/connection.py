@@ -365,6 +365,8 @@ class Wire(smtplib.SMTP):
                 raise WireError("the server closed the connection")
             try:
                 self.sock.settimeout(until.left())
+                # A reply in several packets would wait 40 ms for our acknowledgement of the first (tcp(7)).
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 chunk = self.sock.recv(4096)
             except (TimeoutError, WireError):
                 raise self._broken("the server fell silent, no whole answer came in time") from None
