@@ -58,24 +58,27 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
     second, and the files that packages in its cache ship are read, where sendmail is not installed yet. `also` are
     paths to read beyond `facts.READ`."""
     taken = time.monotonic()
-    place, conf = conf_place(host)
-    files, unreadable = read_entries(host, (*f.READ, *also, *([conf] if conf else [])))
-    firewall = look_at_firewalls(host)
-    files |= firewall.files
-    unreadable |= firewall.unreadable
-    tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
-    with ThreadPoolExecutor(max_workers=6) as pool:  # each waits for a command, or for the kernel
-        m4 = pool.submit(_expanded, host, files) if "m4" in tools else None
+    with ThreadPoolExecutor(max_workers=8) as pool:  # each waits for a command, or for the kernel
         asked_services = pool.submit(_services, host)
         asked_packages = pool.submit(_packages, host)
         asked_name = pool.submit(qualified_name, host)
         asked_listeners = pool.submit(listeners, host)
+        place, conf = conf_place(host)
+        files, unreadable = read_entries(host, (*f.READ, *also, *([conf] if conf else [])))
+        tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
         asked_sasldb = pool.submit(users, host, _text(files, conf))
+        mc, submit_mc = (
+            pool.submit(_m4, host, files, path) if "m4" in tools else None
+            for path in (f.SENDMAIL_MC, f.SUBMIT_MC)
+        )
+        firewall = look_at_firewalls(host)
+        files |= firewall.files
+        unreadable |= firewall.unreadable
         processes = running(host)
         packages, (fqdn, resolves) = asked_packages.result(), asked_name.result()
         missing = any(name not in packages for name in WANTED)
         apt = pool.submit(apt_simulation, host) if ask_apt and missing else None
-    made, submit = m4.result() if m4 else (None, None)
+    made, submit = (each.result() if each else None for each in (mc, submit_mc))
     return Facts(
         euid=os.geteuid(),
         release=release(_read(host, "/etc/os-release", "utf-8")),
@@ -244,12 +247,8 @@ def groups(group: str) -> dict[str, frozenset[str]]:
     }
 
 
-def _expanded(host: Host, files: Mapping[str, Entry | None]) -> tuple[str | None, str | None]:
-    """What m4 makes of sendmail.mc and of submit.mc."""
-    return _m4(host, files, f.SENDMAIL_MC), _m4(host, files, f.SUBMIT_MC)
-
-
 def _m4(host: Host, files: Mapping[str, Entry | None], path: str) -> str | None:
+    """What m4 makes of the sendmail.mc or submit.mc at the path."""
     mc = files.get(path)
     if mc is None or mc.kind is not Kind.FILE:
         return None
