@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,32 @@ def test_one_who_has_opened_the_old_file_and_not_written_yet_is_waited_for(tmp_p
     effect.settle(host, lambda _: None)
     writer.join()
     assert path.read_text() == "ours\nold\nhis\n"
+
+
+@dataclass
+class Counting:
+    """A gate that lets everything by, and knows what it was asked."""
+
+    asked: list[bytes] = field(default_factory=list)
+
+    def check(self, _host: Host, content: bytes, _say: Callable[[str], None]) -> None:
+        """Remember it."""
+        self.asked.append(content)
+
+
+def test_what_its_gate_let_by_when_it_was_planned_is_not_tried_again_and_a_merge_is(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    path = tmp_path / "etc/a"
+    path.write_text("old\n")
+    host, gate = Host(tmp_path), Counting()
+    before = host.entry("/etc/a")
+    assert before is not None
+    planned = FileChange("/etc/a", before, replace(before, content=b"ours\nold\n"), gate=gate, gives="a .cf")
+    planned.apply(host, lambda _: None)
+    assert gate.asked == []
+    path.write_text("old\nhis\n")
+    replace(planned, over=True).apply(host, lambda _: None)
+    assert gate.asked == [b"ours\nold\nhis\n"]
+    path.write_text("old\n")
+    replace(planned, gives=None).apply(host, lambda _: None)
+    assert gate.asked == [b"ours\nold\nhis\n", b"ours\nold\n"]

@@ -92,7 +92,8 @@ class FileChange:
     beside: bool = field(default=False, compare=False)
     """Of a merge: lines that were added in the same place stay beside those of the change."""
     gives: str | None = field(default=None, compare=False, repr=False)
-    """Of sendmail.mc or submit.mc: the .cf that its gate saw come out of it, None where it was not asked yet."""
+    """Of sendmail.mc or submit.mc: the .cf that its gate saw come out of it when it was planned just now: it is not asked
+    again. None where it was not asked yet."""
     dated: int | None = field(default=None, compare=False)
     """The date that `after` is to have (FileEffect.dated), None: of now."""
 
@@ -130,7 +131,9 @@ class FileChange:
             raise ChangeError(f"{error}. Nothing was written") from error
 
     def _written(self, host: Host, say: Say, over: bool) -> FileEffect:
-        passed: Entry | None = None
+        passed = self.after if self.gives is not None else None
+        if passed is not None:
+            say("the gate: it let this by when it was planned")
         met: Entry | None = None
         for attempt in range(ATTEMPTS):
             old = host.hold(self.path)
