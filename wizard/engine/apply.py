@@ -31,8 +31,10 @@ FRESH = 0.5
 ROUNDS = 3
 """How often a step may find more to do after its changes: update_auth first makes the file that is then edited."""
 
-AHEAD = ("pexpect", "wizard.smtp.session", "wizard.smtp.login_test")
+AHEAD = ("pexpect", "jinja2", "wizard.smtp.session", "wizard.smtp.login_test", "asn1crypto.x509")
 """Loaded while the first change's commands run, for the last steps: a fifth of a second."""
+AHEAD_AFTER = 0.5
+"""Seconds until then: by that time apt is at work, and loading is in nobody's way."""
 
 Decide = Callable[[Step, Plan], bool]
 """Asked before a step's changes, after they were shown; False leaves the step as it is."""
@@ -123,7 +125,8 @@ class Session:
             return True
         if not self._agreed(step, plan):
             return self._undecided(work)
-        threading.Thread(target=lambda: list(map(importlib.import_module, AHEAD)), daemon=True).start()
+        if not self.run.applied:
+            self._load_ahead()
         try:
             if not work.effects:
                 self.recorder.drift()
@@ -154,6 +157,12 @@ class Session:
         self.run.applied[step.id] = commit
         self.engine.report(Recorded(step, commit, time.monotonic() - started))
         return True
+
+    @staticmethod
+    def _load_ahead() -> None:
+        timer = threading.Timer(AHEAD_AFTER, lambda: list(map(importlib.import_module, AHEAD)))
+        timer.daemon = True
+        timer.start()
 
     def _agreed(self, step: Step, plan: Plan) -> bool:
         """Whether all that would end may: by the answers, or because somebody says so now."""
