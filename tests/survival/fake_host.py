@@ -121,10 +121,10 @@ class FakeHost(Host):
                 return self.apt.get(*arguments)
             case "apt-cache", ("rdepends", *rest):
                 return self.apt.rdepends(*rest)
-            case "apt-config", ("shell", name, "Dir::Log::History/f"):
-                return 0, f"{name}='/{HISTORY}'\n"
-            case "apt-config", ("shell", name, "Dir::Log::Terminal/f"):
-                return 0, f"{name}='/{TERMINAL}'\n"
+            case "apt-config", ("shell", *asked):
+                paths = {"Dir::Log::History/f": HISTORY, "Dir::Log::Terminal/f": TERMINAL}
+                pairs = zip(asked[::2], asked[1::2], strict=True)
+                return 0, "".join(f"{name}='/{paths[item]}'\n" for name, item in pairs)
             case "apt-mark", (verb, *names):
                 return self.apt.mark(verb, *names)
             case "systemctl", (verb, *rest):

@@ -145,8 +145,8 @@ class Logs(Host):
     """A host whose apt writes to /var/log/apt/history.log."""
 
     def run(self, argv, **options):  # type: ignore[no-untyped-def]
-        assert argv == ["apt-config", "shell", "LOG", "Dir::Log::History/f"]
-        return Completed(tuple(argv), 0, "LOG='/var/log/apt/history.log'\n", "", 0.0)
+        assert argv == ["apt-config", "shell", "History", "Dir::Log::History/f"]
+        return Completed(tuple(argv), 0, "History='/var/log/apt/history.log'\n", "", 0.0)
 
 
 def _run(name: str) -> bytes:

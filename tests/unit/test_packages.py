@@ -40,7 +40,7 @@ class Dpkg(Host):
         if argv[0] == "dpkg-query":
             out = "".join(f"{name} {version} installed\n" for name, version in self.state.items())
         elif argv[0] == "apt-config":
-            out = f"LOG='/{LOG}'\n"
+            out = f"History='/{LOG}'\nTerminal='/{LOG}'\n"
         elif argv[0] == "apt-get" and "-s" in argv:
             pass
         elif argv[0] == "apt-get" and "purge" in argv:

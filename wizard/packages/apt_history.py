@@ -205,21 +205,24 @@ def _by_others(lists: Iterable[tuple[frozenset[str], Transaction]]) -> dict[str,
 
 def configured_log(host: Host) -> str | None:
     """Where this host's apt writes its history; None where it is told to write none."""
-    return _configured(host, "History")
+    return _configured(host, "History")[0]
 
 
-def _configured(host: Host, log: str) -> str | None:
+def _configured(host: Host, *logs: str) -> tuple[str | None, ...]:
+    """The paths of these logs of apt's."""
+    names = [word for log in logs for word in (log, f"Dir::Log::{log}/f")]
     try:
-        output = host.run(["apt-config", "shell", "LOG", f"Dir::Log::{log}/f"]).stdout
-        path = dict(word.partition("=")[::2] for word in shlex.split(output)).get("LOG", "")
+        output = host.run(["apt-config", "shell", *names]).stdout
+        paths = dict(word.partition("=")[::2] for word in shlex.split(output))
     except (HostError, ValueError):
-        return None
-    return path if path.startswith("/") and path != "/dev/null" else None
+        return (None,) * len(logs)
+    given = (paths.get(log, "") for log in logs)
+    return tuple(path if path.startswith("/") and path != "/dev/null" else None for path in given)
 
 
 def logging_options(host: Host) -> tuple[str, ...]:
     """Options of apt for a run that must be on record: none where apt will write it down by itself."""
-    path, terminal = configured_log(host), _configured(host, "Terminal")
+    path, terminal = _configured(host, "History", "Terminal")
     # Where apt cannot open the log of its output it does not open its history either.
     output = () if not terminal or _writable(host, terminal) else ("-o", "Dir::Log::Terminal=/dev/null")
     history = () if path and _writable(host, path) else ("-o", f"Dir::Log::History={OWN_LOG}")

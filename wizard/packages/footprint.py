@@ -25,6 +25,7 @@ _LARGEST = 512 * 1024
 """Bytes of a program that is searched for names; longer ones are no scripts."""
 
 _PATH = re.compile(r"(?<![\w.$}~/-])/(?:etc|usr|bin|sbin|lib)/[\w.+@:/-]*\w")
+_BELOW_ETC = re.compile(rb"^/etc/[^\n]+", re.MULTILINE)
 _NAME = re.compile(r"/([\w.+@:-]*\w)")
 _SUFFIX = re.compile(r"\.(?:dpkg|ucf)-(?:new|old|dist|tmp|bak|backup|remove)\Z")
 _MERGED = re.compile(r"/(?=(?:bin|sbin|lib|lib32|lib64|libx32)/)")
@@ -141,9 +142,7 @@ def footprint(host: Host, packages: Iterable[str]) -> Footprint:
     shipped: dict[str, str] = {}
     for name, package, kind in files:
         if kind == "list" and not _names(package, wanted):
-            others |= {
-                line for line in _text(host, f"{INFO}/{name}").splitlines() if line.startswith("/etc/")
-            }
+            others |= _below_etc(host, name)
         elif kind in ("list", "conffiles") and _names(package, wanted):
             lines = _text(host, f"{INFO}/{name}").splitlines()
             paths = {line.removeprefix("remove-on-upgrade ") for line in lines}
@@ -280,6 +279,15 @@ def _text(host: Host, path: str) -> str:
         return ""
 
 
+def _below_etc(host: Host, name: str) -> set[str]:
+    """The paths below /etc in one of dpkg's lists. There are as many lists as packages: they are read as bytes."""
+    try:
+        found = _BELOW_ETC.findall(host.path(f"{INFO}/{name}").read_bytes())
+    except FileNotFoundError:
+        return set()
+    return {path.decode("utf-8", "surrogateescape") for path in found}
+
+
 def _with_called(host: Host, scripts: list[str], listed: set[str]) -> list[str]:
     """The scripts, and the scripts of the same packages that these call, and so on."""
     commands = {posixpath.basename(path): path for path in listed if re.fullmatch(r"/usr/s?bin/[^/]+", path)}
@@ -363,24 +371,27 @@ def _alternatives(host: Host, listed: set[str]) -> Iterator[str]:
 
 def _links(host: Host, folder: str) -> dict[str, str]:
     """Where each link in a folder leads."""
-    paths = [f"{folder}/{name}" for name in host.names(folder)]
-    return {
-        path: _target(path, str(host.path(path).readlink())) for path in paths if host.path(path).is_symlink()
-    }
+    try:
+        with os.scandir(host.path(folder)) as entries:
+            names = [entry.name for entry in entries if entry.is_symlink()]
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    root = str(host.path(folder))
+    return {f"{folder}/{name}": _target(f"{folder}/{name}", os.readlink(f"{root}/{name}")) for name in names}  # noqa: PTH115 - hundreds of certificates
 
 
 def own_tops(host: Host, packages: Iterable[str]) -> tuple[str, ...]:
     """The paths below /etc that these packages list and no other does, as absolute paths: what is below a folder of
     them goes with it. Raises HostError."""
     going = {name.partition(":")[0] for name in packages}
+    if not going:
+        return ()
     own: set[str] = set()
     others: set[str] = set()
     for file in host.names(INFO):
         stem, _, kind = file.rpartition(".")
         if kind == "list":
-            lines = host.path(f"{INFO}/{file}").read_text("utf-8", "surrogateescape").splitlines()
-            paths = {line for line in lines if line.startswith("/etc/")}
-            (own if stem.partition(":")[0] in going else others).update(paths)
+            (own if stem.partition(":")[0] in going else others).update(_below_etc(host, file))
     return tuple(sorted(own - others))
 
 
