@@ -51,7 +51,7 @@ class Undo:
         try:
             self._run(effects, roll_back)
         except (StoreError, HostError, ChangeError, OSError) as error:
-            self.failed.append(f"files below /etc: {error}")
+            self.failed.append(str(error))
 
     def _run(self, effects: Sequence[Effect], roll_back: Sequence[Step]) -> None:
         self._settle(effects)
