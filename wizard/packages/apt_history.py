@@ -216,8 +216,8 @@ def _configured(host: Host, *logs: str) -> tuple[str | None, ...]:
         paths = dict(word.partition("=")[::2] for word in shlex.split(output))
     except (HostError, ValueError):
         return (None,) * len(logs)
-    given = (paths.get(log, "") for log in logs)
-    return tuple(path if path.startswith("/") and path != "/dev/null" else None for path in given)
+    configured = (paths.get(log, "") for log in logs)
+    return tuple(path if path.startswith("/") and path != "/dev/null" else None for path in configured)
 
 
 def logging_options(host: Host) -> tuple[str, ...]:

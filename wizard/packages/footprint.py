@@ -282,10 +282,10 @@ def _text(host: Host, path: str) -> str:
 def _below_etc(host: Host, name: str) -> set[str]:
     """The paths below /etc in one of dpkg's lists. There are as many lists as packages: they are read as bytes."""
     try:
-        found = _BELOW_ETC.findall(host.path(f"{INFO}/{name}").read_bytes())
+        paths = _BELOW_ETC.findall(host.path(f"{INFO}/{name}").read_bytes())
     except FileNotFoundError:
         return set()
-    return {path.decode("utf-8", "surrogateescape") for path in found}
+    return {path.decode("utf-8", "surrogateescape") for path in paths}
 
 
 def _with_called(host: Host, scripts: list[str], listed: set[str]) -> list[str]:
