@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from snapshots.live import exchange
+from snapshots.live.lease import wait_until_quiet
 from snapshots.live.xattrs import Xattrs, apply_xattrs, read_xattrs
 
 _ATTEMPTS = 5
@@ -27,6 +28,9 @@ _ATTEMPTS = 5
 LARGEST = 32 * 1024 * 1024
 """Bytes of the largest regular file whose content is read and kept: no configuration is larger, and a disk image in
 /etc is not to be read, held in memory and stored."""
+
+_SAVED_WITHIN = 1.0
+"""The longest wait, in seconds, for somebody who is about to save a file."""
 
 TEMPORARY_PREFIX = ".msa-wizard-"
 """How the name of every temporary file begins that a killed run may leave in a folder."""
@@ -293,8 +297,16 @@ def _replace(
 def _displaced(folder: int, temporary: bytes, path: Path, over: int) -> Entry | None:
     """What is under the temporary name by now, where it is not the file that was to be replaced; it goes."""
     there, expected = os.stat(temporary, dir_fd=folder, follow_symlinks=False), os.fstat(over)
-    other = (there.st_dev, there.st_ino) != (expected.st_dev, expected.st_ino)
-    met = read_entry(path.with_name(os.fsdecode(temporary))) if other else None
+    if (there.st_dev, there.st_ino) == (expected.st_dev, expected.st_ino):
+        _discard(folder, temporary)
+        return None
+    if stat.S_ISREG(there.st_mode):  # vim moves the old file away, and writes a new one under its name
+        descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            wait_until_quiet(descriptor, _SAVED_WITHIN)
+        finally:
+            os.close(descriptor)
+    met = read_entry(path.with_name(os.fsdecode(temporary)))
     _discard(folder, temporary)
     return met
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import signal
 import stat
 from pathlib import Path
+
+from snapshots.live.lease import wait_until_quiet
 
 
 class HeldFile:
@@ -32,19 +32,9 @@ class HeldFile:
         self.content = content
         return content
 
-    def quiet(self) -> bool:
-        """Whether nobody has it open for writing any more: then a read lease is given (fcntl(2), F_SETLEASE). True also
-        where the file system knows no leases."""
-        try:
-            # One that is broken tells by SIGIO, which would end us; a file without a name can be opened by nobody.
-            fcntl.fcntl(self._descriptor, fcntl.F_SETSIG, signal.SIGURG)
-            fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-            fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        return True
+    def wait(self, seconds: float) -> None:
+        """Return once nobody has it open for writing any more, or after that many seconds."""
+        wait_until_quiet(self._descriptor, seconds)
 
     def close(self) -> None:
         """It is needed no more; twice does no harm."""

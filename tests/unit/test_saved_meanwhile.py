@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,10 +36,36 @@ class Editor(Host):
         return super().write(path, entry, over, dated)
 
 
-def written(root: Path, saved: str) -> str:
+@dataclass(frozen=True)
+class Slow(Editor):
+    """One on which it has only begun to, when our rename comes: it moves the old file away and writes a new one."""
+
+    def write(
+        self, path: str, entry: Entry, over: HeldFile | None = None, dated: int | None = None
+    ) -> Entry | None:
+        if over is None or self.path(path).read_text() != OLD:
+            return Host.write(self, path, entry, over, dated)
+        self.path(path).rename(self.path(f"{path}~"))
+        file = self.path(path).open("w")
+
+        def save() -> None:
+            time.sleep(0.2)
+            with file:
+                file.write(self.saved)
+            self.path(f"{path}~").unlink()
+
+        saving = threading.Thread(target=save)
+        saving.start()
+        try:
+            return Host.write(self, path, entry, over, dated)
+        finally:
+            saving.join()
+
+
+def written(root: Path, saved: str, kind: type[Editor] = Editor) -> str:
     (root / "etc").mkdir()
     (root / PATH[1:]).write_text(OLD)
-    host = Editor(root, saved=saved)
+    host = kind(root, saved=saved)
     before = host.entry(PATH)
     assert before is not None
     change = FileChange(PATH, before, replace(before, content=OLD.replace("two", "ours").encode()))
@@ -48,8 +76,9 @@ def written(root: Path, saved: str) -> str:
     return (root / PATH[1:]).read_text()
 
 
-def test_what_an_editor_saved_in_that_instant_is_merged(tmp_path: Path) -> None:
-    assert written(tmp_path, f"{OLD}five\n") == "one\nours\nthree\nfour\nfive\n"
+@pytest.mark.parametrize("kind", [Editor, Slow])
+def test_what_an_editor_saved_in_that_instant_is_merged(tmp_path: Path, kind: type[Editor]) -> None:
+    assert written(tmp_path, f"{OLD}five\n", kind) == "one\nours\nthree\nfour\nfive\n"
 
 
 def test_where_both_changed_the_same_line_that_of_the_editor_stays_and_it_is_said(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -62,9 +61,7 @@ class FileEffect:
         waiting = list(self.held)
         while waiting:
             held = waiting.pop(0)
-            end = time.monotonic() + _WRITERS_END_WITHIN
-            while not held.quiet() and time.monotonic() < end:  # opened, but not written yet
-                time.sleep(0.005)
+            held.wait(_WRITERS_END_WITHIN)  # for those who have opened it, and not written yet
             seen = held.content
             if (late := held.late()) is not None:
                 waiting += _bring_over(host, self.path, seen, late, say)
