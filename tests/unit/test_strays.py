@@ -30,11 +30,12 @@ OWN = "/system.slice/sendmail.service"
 ROOT = "Uid:\t0\t0\t0\t0\nNSpid:\t7\n"
 
 
-def process(root: Path, pid: int, cgroup: str, status: str = ROOT) -> Path:
+def process(root: Path, pid: int, cgroup: str, status: str = ROOT, flags: int = 0x400100) -> Path:
     folder = root / "proc" / str(pid)
     folder.mkdir(parents=True)
     (folder / "cgroup").write_text(cgroup)
     (folder / "status").write_text(status)
+    (folder / "stat").write_text(f"{pid} (a (b) S 1 {pid} {pid} 0 -1 {flags} 0 0\n")
     return folder
 
 
@@ -65,6 +66,14 @@ def test_the_unit_of_a_process(
 def test_a_process_that_ends_meanwhile_has_no_unit(tmp_path: Path) -> None:
     process(tmp_path, 1, SYSTEMD)
     assert unit_of(Host(tmp_path), tmp_path / "proc/7") is None
+
+
+def test_one_that_is_about_to_end_is_in_no_unit_by_the_older_control_groups_and_that_says_nothing(
+    tmp_path: Path,
+) -> None:
+    process(tmp_path, 1, "1:name=systemd:/init.scope\n")
+    assert unit_of(Host(tmp_path), process(tmp_path, 7, "1:name=systemd:/\n")) == ""
+    assert unit_of(Host(tmp_path), process(tmp_path, 8, "1:name=systemd:/\n", flags=0x40010C)) is None
 
 
 def with_sendmail(unit: str | None, active: str = "active (running)", **more: Any) -> Facts:

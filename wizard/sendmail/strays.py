@@ -22,16 +22,20 @@ _DEAD = ("failed", "inactive")
 _FIRST = "/init.scope"
 """Where systemd keeps itself: where PID 1 is elsewhere, control groups say nothing of units here."""
 _LOGINS = "/user.slice/"
+_PF_EXITING = 0x4
+"""Of the flags in /proc/PID/stat."""
 
 
 def unit_of(host: Host, folder: Path) -> str | None:
     """The unit whose control group the process at `folder` (below /proc) is in, empty where it is in none.
 
     None where that is not known, or not ours to judge: no systemd, another user's process, one of a container or a
-    virtual machine (proc(5), cgroups(7))."""
+    virtual machine, one that is about to end (proc(5), cgroups(7))."""
     try:
         first, path = _control_group(host.path("/proc") / "1"), _control_group(folder)
         status = (folder / "status").read_text("latin-1").splitlines()
+        if _ends(folder):
+            return None
     except OSError:
         return None
     values = dict(line.partition(":")[::2] for line in status)
@@ -42,6 +46,13 @@ def unit_of(host: Host, folder: Path) -> str | None:
     if units and units[-1].endswith(".scope") and _LOGINS not in path:
         return None
     return units[-1] if units else ""
+
+
+def _ends(folder: Path) -> bool:
+    """Whether the process is on its way out: kernels with the older control groups count it to none by then. The parent
+    of a daemon that has just begun is such a one. Raises OSError once it is gone."""
+    _, _, numbers = (folder / "stat").read_text("latin-1").rpartition(")")
+    return bool(int(numbers.split()[6]) & _PF_EXITING)
 
 
 def _control_group(folder: Path) -> str:
