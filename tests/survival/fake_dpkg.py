@@ -232,4 +232,5 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _next_number(lines: Iterable[str]) -> int:
-    return max([100, *(int(line.split(":")[2]) for line in lines if line.count(":") > 2)]) + 1
+    used = {int(line.split(":")[2]) for line in lines if line.count(":") > 2}
+    return next(number for number in range(101, 1000) if number not in used)
