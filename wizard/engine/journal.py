@@ -26,7 +26,7 @@ class Unfinished:
     """What the journal of a killed run says."""
 
     operation: str
-    """`apply` or `rollback`."""
+    """`apply`, `rollback`, or that of a temporary change (`wizard.engine.temporary`)."""
     run: str
     who: str
     since: float
