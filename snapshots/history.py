@@ -79,12 +79,12 @@ class History:
         for commit in commits:
             if commit.step == ref and commit.operation == "apply":
                 return commit
-        found = [one for one in commits if _ID.match(ref.lower()) and one.id.startswith(ref.lower())]
-        if len(found) == 1:
-            return found[0]
-        if found:
+        matches = [one for one in commits if _ID.match(ref.lower()) and one.id.startswith(ref.lower())]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
             raise StoreError(
-                f"{ref!r} is the beginning of {len(found)} commits: {_names(found)}. Give more digits."
+                f"{ref!r} is the beginning of {len(matches)} commits: {_names(matches)}. Give more digits."
             )
         steps = sorted({one.step for one in commits if one.step and one.operation == "apply"})
         raise StoreError(
@@ -101,7 +101,7 @@ class History:
     def changed(self, ref: str | Commit) -> tuple[PathChange, ...]:
         """The paths that a commit changed."""
         with ObjectReader(self._repository) as reader:
-            differences = compare(reader, self._id(ref)).found
+            differences = compare(reader, self._id(ref)).differences
         return tuple(PathChange(os.fsdecode(one.path), one.what) for one in differences)
 
     def changes(self, ref: str | Commit) -> dict[str, tuple[Entry | None, Entry | None]]:
@@ -170,7 +170,7 @@ def _keep(answers: dict[Key, Answer], key: Key, answer: Answer) -> Answer:
 def _may_change(reader: ObjectReader, commit: Commit, path: bytes) -> bool:
     """Whether a commit changed `path` or what is below it; True where that cannot be read any more."""
     try:
-        differences = compare(reader, commit.id).found
+        differences = compare(reader, commit.id).differences
     except StoreError:
         return True
     return any(_covers(path, one.path) for one in differences)

@@ -85,12 +85,15 @@ class Store:
         if not check_private_folder(path) or not any(path.iterdir()):
             GitRepository.create(path)
         wait_for_writers(path)
-        gone = remove_leftovers(path)
-        said = heal_frame(path)
+        removed = remove_leftovers(path)
+        sentences = heal_frame(path)
         store = cls(path, root, writable=True)
-        if gone:
-            said = (f"An earlier run was cut short; what it left is removed: {', '.join(gone)}.", *said)
-        store._healed = said
+        if removed:
+            sentences = (
+                f"An earlier run was cut short; what it left is removed: {', '.join(removed)}.",
+                *sentences,
+            )
+        store._healed = sentences
         if damage := find_damage(store._repository):
             store._heal(damage)
         if store._repository.head() is not None:
@@ -163,10 +166,10 @@ class Store:
         """What differs between the live paths and the newest commit, sorted by path. Raises StoreError."""
         head = self._repository.head()
         recorded = self._recorded_by(head)
-        found = scan(self._root, self._tops(), recorded)
-        if found.refreshed and not found.changes:
-            self._remember(recorded, found, head)
-        changes = (PathChange(os.fsdecode(one.path), what(recorded, one)) for one in found.changes)
+        outcome = scan(self._root, self._tops(), recorded)
+        if outcome.refreshed and not outcome.changes:
+            self._remember(recorded, outcome, head)
+        changes = (PathChange(os.fsdecode(one.path), what(recorded, one)) for one in outcome.changes)
         return tuple(sorted(changes, key=lambda one: os.fsencode(one.path)))
 
     def commit(
@@ -203,24 +206,24 @@ class Store:
         )
         draft = Draft(head, author, when, text, record)
         if entries is None:
-            found = record_live(self._repository, self._root, self._tops(), recorded, draft)
+            outcome = record_live(self._repository, self._root, self._tops(), recorded, draft)
         else:
             named = {os.fsencode(path): entry for path, entry in entries.items()}
-            found = record_given(self._repository, self._root, named, recorded, draft)
-        if not found.changes and record is None and head is not None:
-            if found.refreshed:
-                self._remember(recorded, found, head)
+            outcome = record_given(self._repository, self._root, named, recorded, draft)
+        if not outcome.changes and record is None and head is not None:
+            if outcome.refreshed:
+                self._remember(recorded, outcome, head)
             return None
         new_head = self._repository.head()
         if new_head is None or new_head == head:
             raise StoreError(f"git made no commit in {str(self._path)!r}, and did not say why.")
-        self._remember(recorded, found, new_head)
+        self._remember(recorded, outcome, new_head)
         if head is None:
             history_mark.mark(self._path)
         join_many_packs(self._repository)
         commit = parse_commit(new_head, author.cleaned(), when, text)
         if head is not None:
-            self._history.added(head, commit, [one.path for one in found.changes])
+            self._history.added(head, commit, [one.path for one in outcome.changes])
         return commit
 
     def head(self) -> Commit | None:
@@ -309,8 +312,8 @@ class Store:
             self._recorded = cached or read_recorded(self._repository, head or "")
         return self._recorded
 
-    def _remember(self, recorded: Recorded, found: Scan, head: str | None) -> None:
-        self._recorded = Recorded(head, found.folders, recorded.fields)
+    def _remember(self, recorded: Recorded, outcome: Scan, head: str | None) -> None:
+        self._recorded = Recorded(head, outcome.folders, recorded.fields)
         if not self._writable:
             return
         try:

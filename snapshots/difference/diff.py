@@ -27,7 +27,7 @@ def difference_text(repository: GitRepository, compared: Comparison) -> str:
     """
     patches = _patches(repository, compared.raw, compared.before, compared.after) if compared.before else {}
     lines: list[str] = []
-    for one in compared.found:
+    for one in compared.differences:
         name = visible(os.fsdecode(one.path))
         lines += [f"{name}: {line}" for line in metadata_lines(one)]
         lines += map(visible_bytes, patches.get(one.path, ()))

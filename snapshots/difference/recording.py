@@ -57,11 +57,11 @@ def _record(
     look: Callable[[Callable[[bytes], None]], Scan],
 ) -> Scan:
     with FastImport(repository) as stream:
-        seen = look(stream.blob)
-        if not seen.changes and draft.record is None and draft.parent is not None:
-            return seen
-        deleted, blobs = content_changes(recorded, seen.changes)
-        empty, texts = listing_changes(recorded, seen)
+        outcome = look(stream.blob)
+        if not outcome.changes and draft.record is None and draft.parent is not None:
+            return outcome
+        deleted, blobs = content_changes(recorded, outcome.changes)
+        empty, texts = listing_changes(recorded, outcome)
         if draft.record is None:
             empty.append(layout.RECORD)
         else:
@@ -76,4 +76,4 @@ def _record(
             blobs=blobs,
             texts=texts,
         )
-    return seen
+    return outcome

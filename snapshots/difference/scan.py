@@ -100,7 +100,7 @@ def scan(
     for top in tops:
         walk.top(top)
     walk.find_deleted()
-    return walk.found
+    return walk.outcome
 
 
 def given(
@@ -114,10 +114,10 @@ def given(
     A folder that is to go and holds what is not among them stays. Their rows are read again by the next scan.
     """
     walk = _Walk(os.fsencode(root), recorded, Owners(root), keep)
-    walk.found.folders = dict(recorded.folders)
+    walk.outcome.folders = dict(recorded.folders)
     for path in sorted(entries, reverse=True):  # what is in a folder before the folder
         walk.give(path, entries[path])
-    return walk.found
+    return walk.outcome
 
 
 class _Walk:
@@ -128,7 +128,7 @@ class _Walk:
         self._recorded = recorded
         self._owners = owners
         self._keep = keep
-        self.found = Scan()
+        self.outcome = Scan()
 
     def top(self, path: bytes) -> None:
         folder, name = layout.split(path)
@@ -144,18 +144,18 @@ class _Walk:
             row = self._look(path, row)
         if row is None:
             return
-        self.found.folders.setdefault(folder, {})[name] = row
+        self.outcome.folders.setdefault(folder, {})[name] = row
         if stat.S_ISDIR(row.mode):
             self._below(path)
 
     def _below(self, top: bytes) -> None:
         pending = [top]
         folders = self._recorded.folders
-        found = self.found.folders
+        current = self.outcome.folders
         while pending:
             folder = pending.pop()
             old = folders.get(folder, {})
-            new = found.setdefault(folder, {})
+            new = current.setdefault(folder, {})
             try:
                 listing = os.scandir(self._root + b"/" + folder)
             except (FileNotFoundError, NotADirectoryError):
@@ -163,10 +163,10 @@ class _Walk:
             except OSError as cause:
                 raise _unreadable(folder, cause) from cause
             with listing:
-                for item in listing:
-                    name = item.name
+                for child in listing:
+                    name = child.name
                     try:
-                        there = item.stat(follow_symlinks=False)
+                        there = child.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue
                     except OSError as cause:
@@ -198,24 +198,24 @@ class _Walk:
         if before is None or before.blob != blob or before.fields != fields:
             if self._keep and blob != NO_BLOB and (before is None or before.blob != blob):
                 self._keep(entry.content)
-            self.found.changes.append(Change(path, before, after))
+            self.outcome.changes.append(Change(path, before, after))
         elif after != before:
-            self.found.refreshed = True
+            self.outcome.refreshed = True
         return after
 
     def give(self, path: bytes, entry: Entry | None) -> None:
         """Notes a path as `entry`, whatever it is on the disk."""
         folder, name = layout.split(path)
-        rows = dict(self.found.folders.get(folder, {}))
+        rows = dict(self.outcome.folders.get(folder, {}))
         before = rows.get(name)
-        if self.found.folders.get(path) and (entry is None or entry.kind is not Kind.DIRECTORY):
+        if self.outcome.folders.get(path) and (entry is None or entry.kind is not Kind.DIRECTORY):
             return
         if entry is None:
             if before is None:
                 return
             del rows[name]
-            self.found.folders.pop(path, None)
-            self.found.changes.append(Change(path, before, None))
+            self.outcome.folders.pop(path, None)
+            self.outcome.changes.append(Change(path, before, None))
         else:
             row = self._given_row(entry, before)
             if before is not None and (before.blob, before.fields) == (row.blob, row.fields):
@@ -223,8 +223,8 @@ class _Walk:
             rows[name] = row
             if self._keep and row.blob != NO_BLOB:
                 self._keep(entry.content)
-            self.found.changes.append(Change(path, before, row))
-        self.found.folders[folder] = rows
+            self.outcome.changes.append(Change(path, before, row))
+        self.outcome.folders[folder] = rows
 
     def _given_row(self, entry: Entry, before: Row | None) -> Row:
         blob = NO_BLOB if entry.kind in (Kind.DIRECTORY, Kind.SPECIAL) else blob_id(entry.content)
@@ -240,12 +240,12 @@ class _Walk:
 
     def find_deleted(self) -> None:
         for folder, old in self._recorded.folders.items():
-            new = self.found.folders.get(folder, {})
+            new = self.outcome.folders.get(folder, {})
             if old.keys() <= new.keys():
                 continue
             for name in old.keys() - new.keys():
                 path = folder + b"/" + name if folder else name
-                self.found.changes.append(Change(path, old[name], None))
+                self.outcome.changes.append(Change(path, old[name], None))
 
 
 def _unchanged(row: Row, there: os.stat_result) -> bool:

@@ -37,11 +37,11 @@ def content_changes(
     return deleted, written
 
 
-def listing_changes(recorded: Recorded, found: Scan) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
+def listing_changes(recorded: Recorded, outcome: Scan) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
     """The metadata listings that go, their folder being empty or gone, and the text of those that change."""
     gone, texts = [], []
-    for folder in sorted({layout.split(change.path)[0] for change in found.changes}):
-        rows = found.folders.get(folder)
+    for folder in sorted({layout.split(change.path)[0] for change in outcome.changes}):
+        rows = outcome.folders.get(folder)
         name = layout.listing_of(folder)
         if rows:
             text = render_listing((entry, recorded.fields[row.fields]) for entry, row in rows.items())

@@ -79,11 +79,11 @@ class PasswordMask:
                 line = b":".join(fields)
         return _HASHES.sub(self._masked, line)
 
-    def _masked(self, found: re.Match[bytes]) -> bytes:
+    def _masked(self, match: re.Match[bytes]) -> bytes:
         for lead, secret in (("lead", "scheme"), ("info", "given"), ("name", "value")):
-            if found[secret] is not None:
-                return bytes(found[lead]) + self._number(found[secret])
-        return self._number(found["crypt"])
+            if match[secret] is not None:
+                return bytes(match[lead]) + self._number(match[secret])
+        return self._number(match["crypt"])
 
     def _number(self, secret: bytes) -> bytes:
         return b"[password %d]" % self._numbers.setdefault(secret, len(self._numbers) + 1)

@@ -105,7 +105,7 @@ class FastImport:
     def _end(self) -> None:
         process = self._process
         try:
-            _, said = process.communicate()
+            _, errors = process.communicate()
         except BaseException:
             process.kill()
             raise
@@ -113,4 +113,4 @@ class FastImport:
             self._process = None
         if process.returncode:
             remove_leftovers(self._repository.path)
-            raise self._repository.failure("fast-import", process.returncode, said)
+            raise self._repository.failure("fast-import", process.returncode, errors)

@@ -118,7 +118,7 @@ def _fault_of_config(path: Path) -> str:
 
 def _options(text: str) -> dict[str, str]:
     """The options by section and name, both in lower case. Raises ValueError for a line that is none."""
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     section = ""
     for line in text.split("\n"):
         if not line.strip() or line.lstrip()[0] in "#;":
@@ -126,10 +126,10 @@ def _options(text: str) -> dict[str, str]:
         if head := _SECTION.match(line):
             section = head[1].lower()
         elif section and (option := _OPTION.match(line)):
-            found[f"{section}.{option[1].lower()}"] = option[2]
+            options[f"{section}.{option[1].lower()}"] = option[2]
         else:
             raise ValueError("is damaged")
-    return found
+    return options
 
 
 def _is(path: Path) -> bool:

@@ -46,11 +46,11 @@ class ObjectReader:
 
         Raises StoreError.
         """
-        found: list[bytes | None] = []
+        contents: list[bytes | None] = []
         for chunk in _chunks(names):
             self._ask(chunk)
-            found += map(self._answer, chunk)
-        return found
+            contents += map(self._answer, chunk)
+        return contents
 
     def _ask(self, names: Sequence[bytes]) -> None:
         if self._process is None:
@@ -78,8 +78,8 @@ class ObjectReader:
     def _fail(self) -> None:
         process, self._process = self._process, None
         process.kill()
-        _, said = process.communicate()
-        raise self._repository.failure("cat-file", process.returncode, said)
+        _, errors = process.communicate()
+        raise self._repository.failure("cat-file", process.returncode, errors)
 
 
 def _chunks(names: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -85,15 +85,15 @@ class GitRepository:
         try:
             with _without_git_variables():
                 self._repo = repo_class(path, expand_vars=False)
-                (found,) = _config(module, path, [("msa-wizard", "format")])
+                (number,) = _config(module, path, [("msa-wizard", "format")])
         except (module.GitError, configparser.Error, OSError, ValueError) as cause:
             raise StoreError(
                 f"{str(path)!r} is not a usable git repository ({visible_bytes(str(cause).encode())[:300]}). Bring it back "
                 f"from a backup, or move it away to begin a new history."
             ) from cause
-        if found != str(FORMAT):
+        if number != str(FORMAT):
             raise StoreError(
-                f"{str(path)!r} has the format {found!r} and this program knows format {FORMAT}: "
+                f"{str(path)!r} has the format {number!r} and this program knows format {FORMAT}: "
                 f"use the program that made it, or a newer one."
             )
 
@@ -176,10 +176,10 @@ class GitRepository:
         except (module.GitError, OSError) as cause:
             raise StoreError(f"git could not be started: {cause}. Install the package git.") from cause
 
-    def failure(self, command: str, status: int, said: bytes) -> StoreError:
+    def failure(self, command: str, status: int, errors: bytes) -> StoreError:
         """The error for a git command that ended with `status` (negative: killed by that signal)."""
         how = f"was killed by signal {-status}" if status < 0 else f"failed with status {status}"
-        text = visible_bytes(said).strip()[-2000:] or "it printed nothing"
+        text = visible_bytes(errors).strip()[-2000:] or "it printed nothing"
         todo = ""
         if any(words in text for words in ("No space left", "Out of diskspace", "Disk quota exceeded")):
             todo = f" No space left: free some on the file system of {str(self.path)!r}, then do it again."

@@ -28,14 +28,14 @@ def read_xattrs(target: bytes | int) -> Xattrs:
     names = _names(target)
     if not names:
         return ()
-    found = []
+    pairs = []
     for name in sorted(names):
         try:
-            found.append((name, _get(target, name)))
+            pairs.append((name, _get(target, name)))
         except OSError as cause:
             if cause.errno != errno.ENODATA:  # gone since it was listed
                 raise
-    return tuple(found)
+    return tuple(pairs)
 
 
 def apply_xattrs(target: bytes | int, xattrs: Xattrs) -> None:

@@ -223,8 +223,8 @@ class _Work:
     def _children(self, folder: str) -> set[str]:
         """What is in a folder of the newest commit, and what is to be in it."""
         name = os.fsencode(folder)
-        found = read_folders(self._reader, self._head, [name])[name]
-        children = {f"{folder}/{os.fsdecode(one)}" for one in found}
+        entries = read_folders(self._reader, self._head, [name])[name]
+        children = {f"{folder}/{os.fsdecode(one)}" for one in entries}
         return children | {path for path in self._wanted if path.rpartition("/")[0] == folder}
 
     def _stays(self, path: str) -> bool:
@@ -271,8 +271,8 @@ def _folders_of(path: str, tops: Sequence[str]) -> list[str]:
 
 
 def _entries(reader: ObjectReader, commit: str, paths: Iterable[str]) -> dict[str, Entry | None]:
-    found = read_entries(reader, commit, map(os.fsencode, paths))
-    return {os.fsdecode(path): entry for path, entry in found.items()}
+    entries = read_entries(reader, commit, map(os.fsencode, paths))
+    return {os.fsdecode(path): entry for path, entry in entries.items()}
 
 
 def _history(reader: ObjectReader, head: str) -> Iterator[Link]:

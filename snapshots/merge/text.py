@@ -40,15 +40,15 @@ def merge_text(base: bytes, ours: bytes, theirs: bytes, choice: Choice | None) -
         # Never on a disk, and under no name: it may be /etc/shadow.
         names = [f"/proc/self/fd/{file}" for file in files]
         arguments = ("-p", "-q", "--diff3", f"--marker-size={size}", *labels, *names)
-        status, merged, said = _merge_file(arguments, files)
+        status, merged, errors = _merge_file(arguments, files)
     if status == 0:
         return ContentMerge(_ended(merged, sides, choice))
     if 0 < status <= _CONFLICTS_AT_MOST:
-        made = _decided(merged, size, ours, choice)
-        return made if made.conflict else ContentMerge(_ended(made.content, sides, choice))
+        decided = _decided(merged, size, ours, choice)
+        return decided if decided.conflict else ContentMerge(_ended(decided.content, sides, choice))
     if status == _REFUSED:
         return _whole("which git does not merge", sides, choice)
-    raise StoreError(f"git merge-file failed with status {status}: {visible_bytes(said).strip()[-500:]}")
+    raise StoreError(f"git merge-file failed with status {status}: {visible_bytes(errors).strip()[-500:]}")
 
 
 def _merge_file(arguments: Sequence[str], files: Sequence[int]) -> tuple[int, bytes, bytes]:
@@ -157,10 +157,10 @@ def _in_memory(contents: tuple[bytes, ...]) -> Iterator[list[int]]:
 
 def _marker_size(contents: tuple[bytes, ...]) -> int:
     """Longer than anything in the contents that looks like a marker."""
-    found = (
+    markers = (
         run for content in contents for run in re.findall(rb"^(?:<{7,}|\|{7,}|={7,}|>{7,})", content, re.M)
     )
-    return max((len(run) + 1 for run in found), default=7)
+    return max((len(run) + 1 for run in markers), default=7)
 
 
 def shown(lines: list[bytes]) -> str:

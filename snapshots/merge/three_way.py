@@ -94,7 +94,7 @@ def merge_entry(
             return EntryMerge(None, note="goes, though its mode, owner or attributes were changed since")
         return _created_or_deleted(path, base, ours, theirs, choice)
     if not _kind(base) == _kind(ours) == _kind(theirs):
-        return _settle(path, "kind", base, ours, theirs, choice, _told("kind", _kind, ours, base, theirs))
+        return _settle(path, "kind", base, ours, theirs, choice, _in_words("kind", _kind, ours, base, theirs))
     return _Fields(path, base, ours, theirs, choice, owners).merged(contents)
 
 
@@ -152,7 +152,7 @@ class _Fields:
         base, ours, theirs = map(of, self._sides)
         value, settled = three_way(base, ours, theirs, self._choice)
         if not settled:
-            self._conflicts.append(Conflict(self._path, what, _told(word, text, ours, base, theirs)))
+            self._conflicts.append(Conflict(self._path, what, _in_words(word, text, ours, base, theirs)))
         return value
 
     def _content(self, contents: ContentMerger) -> bytes:
@@ -174,12 +174,12 @@ class _Fields:
 
     def _xattrs(self) -> list[tuple[str, bytes]]:
         names = sorted({name for one in self._sides for name, _ in one.xattrs} - {_ACL})
-        found = []
+        pairs = []
         for name in names:
             value = self._field("xattrs", f"attribute {name}", lambda one: dict(one.xattrs).get(name), _size)  # noqa: B023
             if value is not None:
-                found.append((name, value))
-        return found
+                pairs.append((name, value))
+        return pairs
 
 
 def _permissions(entry: Entry) -> tuple[int, tuple[tuple[str, bytes], ...]]:
@@ -216,5 +216,5 @@ def _differing(one: Entry, other: Entry) -> list[str]:
     return [word for word, (mine, its) in pairs.items() if mine != its]
 
 
-def _told(word: str, text: Callable[[_T], str], ours: _T, base: _T, theirs: _T) -> str:
+def _in_words(word: str, text: Callable[[_T], str], ours: _T, base: _T, theirs: _T) -> str:
     return f"{word}: {text(ours)} now, {text(base)} as the step left it, {text(theirs)} before"

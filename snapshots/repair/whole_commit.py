@@ -62,10 +62,10 @@ class _Search:
                     continue
                 for identity in chain:
                     if self._is_whole(identity):
-                        return self._found(identity, wanted, tips[0])
+                        return self._described(identity, wanted, tips[0])
         return None
 
-    def _found(self, identity: str, wanted: str | None, tip: str) -> Whole:
+    def _described(self, identity: str, wanted: str | None, tip: str) -> Whole:
         history = list(self._chain(identity))
         lost = [one for one in self._chain(tip) if one not in history]
         first = self._commits[history[-1]]
@@ -87,21 +87,21 @@ class _Search:
             identity = self._commits[identity].parent
 
     def _is_whole(self, identity: str) -> bool:
-        seen = {self._commits[identity].tree}
-        pending = seen - self._whole_trees
+        trees = {self._commits[identity].tree}
+        pending = trees - self._whole_trees
         while pending:
             if any(self._kinds.get(tree.decode()) != "tree" for tree in pending):
                 return False
             below = set()
             for text in self._reader.read(sorted(pending)):
-                for mode, item in parse_tree(text).values():
+                for mode, child in parse_tree(text).values():
                     if mode == FOLDER:
-                        below.add(item)
-                    elif item.decode() not in self._kinds:
+                        below.add(child)
+                    elif child.decode() not in self._kinds:
                         return False
-            pending = below - seen - self._whole_trees
-            seen |= below
-        self._whole_trees |= seen
+            pending = below - trees - self._whole_trees
+            trees |= below
+        self._whole_trees |= trees
         return True
 
     def _named(self, identity: str) -> str:

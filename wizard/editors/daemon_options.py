@@ -31,9 +31,9 @@ _EXACT_CASE = frozenset("cDdqRrT")
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Pair:
     """One `key=value` of an argument; all numbers are indexes into it. `letter` is the key as sendmail tells keys
-    apart, empty where there is no `=`. `start` and `end` leave out the blanks around the item."""
+    apart, empty where there is no `=`. `start` and `end` leave out the blanks around the pair."""
 
     letter: str
     start: int
@@ -114,9 +114,9 @@ def is_loopback(address: str | None) -> bool:
         return False
 
 
-def items(argument: str) -> tuple[Item, ...]:
+def pairs(argument: str) -> tuple[Pair, ...]:
     """The parts of an argument, empty ones left out."""
-    found = []
+    kept = []
     at = 0
     for part in argument.split(","):
         start = at + len(part) - len(part.lstrip(SPACE))
@@ -126,28 +126,28 @@ def items(argument: str) -> tuple[Item, ...]:
             continue
         equals = argument.find("=", start, end)
         if equals < 0:
-            found.append(Item("", start, end, end))
+            kept.append(Pair("", start, end, end))
             continue
         letter = argument[start]
         value = equals + 1
         while value < end and argument[value] in SPACE:
             value += 1
-        found.append(Item(letter.lower() if letter.lower() in _EITHER_CASE else letter, start, end, value))
-    return tuple(found)
+        kept.append(Pair(letter.lower() if letter.lower() in _EITHER_CASE else letter, start, end, value))
+    return tuple(kept)
 
 
-def last(argument: str, letter: str) -> Item | None:
-    """The item of that key that is in force."""
-    return next((item for item in reversed(items(argument)) if item.letter == letter), None)
+def last(argument: str, letter: str) -> Pair | None:
+    """The pair of that key that is in force."""
+    return next((pair for pair in reversed(pairs(argument)) if pair.letter == letter), None)
 
 
-def unknown_item(argument: str) -> str | None:
+def unknown_pair(argument: str) -> str | None:
     """The first `key=value` that ends sendmail with `PortOptions parameter unknown` (or `Unknown address family`)."""
-    for item in items(argument):
-        if item.letter and item.letter not in _EITHER_CASE and item.letter not in _EXACT_CASE:
-            return argument[item.start : item.end]
-        if item.letter == "f" and _family(item.value(argument)) not in _FAMILY_NAMES:
-            return argument[item.start : item.end]
+    for pair in pairs(argument):
+        if pair.letter and pair.letter not in _EITHER_CASE and pair.letter not in _EXACT_CASE:
+            return argument[pair.start : pair.end]
+        if pair.letter == "f" and _family(pair.value(argument)) not in _FAMILY_NAMES:
+            return argument[pair.start : pair.end]
     return None
 
 
@@ -155,8 +155,8 @@ def parse(argument: str, line: int) -> DaemonOption:
     """What sendmail takes from the argument."""
 
     def value(letter: str) -> str:
-        item = last(argument, letter)
-        return item.value(argument) if item else ""
+        pair = last(argument, letter)
+        return pair.value(argument) if pair else ""
 
     return DaemonOption(
         line=line,
@@ -200,16 +200,16 @@ def collisions(options: Sequence[DaemonOption]) -> tuple[str, ...]:
     """A sentence for each pair of listeners of which sendmail can open only one.
 
     Some 45 s after such a start the whole MTA ends: `server SMTP socket wedged: exiting`."""
-    found = []
+    sentences = []
     for at, first in enumerate(options):
         for second in options[at + 1 :]:
             if collide(first, second):
-                found.append(
+                sentences.append(
                     f"lines {first.line} and {second.line} both listen on port {first.port_number} "
                     f"({_place(first)} and {_place(second)}): sendmail cannot open the second and would end, "
                     "with every port, 45 s after its start"
                 )
-    return tuple(found)
+    return tuple(sentences)
 
 
 def _place(option: DaemonOption) -> str:

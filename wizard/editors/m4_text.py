@@ -45,7 +45,7 @@ class Text:
         return Text(self.chars + other.chars, [*self.offsets, *other.offsets])
 
 
-def made(chars: str) -> Text:
+def generated(chars: str) -> Text:
     """Text that is nowhere in the file."""
     return Text(chars, [NOWHERE] * len(chars))
 
@@ -317,16 +317,16 @@ def substituted(body: Text, call: Call) -> Text:
     pieces: list[Text] = []
     at = 0
     for match in _DOLLAR.finditer(body.chars):
-        pieces.append(made(body.chars[at : match.start()]))
+        pieces.append(generated(body.chars[at : match.start()]))
         at = match.end()
-        what = match.group(1)
-        if what == "#":
-            pieces.append(made(str(len(call.args))))
-        elif what in "*@":
+        parameter = match.group(1)
+        if parameter == "#":
+            pieces.append(generated(str(len(call.args))))
+        elif parameter in "*@":
             for number, arg in enumerate(call.args):
-                pieces.append(made("," if number else ""))
-                pieces.append(arg if what == "*" else joined([made("`"), arg, made("'")]))
+                pieces.append(generated("," if number else ""))
+                pieces.append(arg if parameter == "*" else joined([generated("`"), arg, generated("'")]))
         else:
-            pieces.append(made(call.name) if int(what) == 0 else call.arg(int(what)))
-    pieces.append(made(body.chars[at:]))
+            pieces.append(generated(call.name) if int(parameter) == 0 else call.arg(int(parameter)))
+    pieces.append(generated(body.chars[at:]))
     return joined(pieces)

@@ -20,8 +20,8 @@ from wizard.editors.m4_text import (
     Machine,
     Macro,
     Text,
+    generated,
     joined,
-    made,
 )
 
 _DPO = "_DPO_"
@@ -111,14 +111,14 @@ class Document:
         machine.loaded = True
         machine.macros.pop("format", None)
         for name, value in cf_macros.DEFAULTS.items():
-            machine.macros.setdefault(name, [Macro(body=made(value))])
+            machine.macros.setdefault(name, [Macro(body=generated(value))])
         for name in cf_macros.KNOWN:
             machine.macros[name] = [Macro(code=self._on_call)]
-        machine.macros[_DPO] = [Macro(body=made(""))]
+        machine.macros[_DPO] = [Macro(body=generated(""))]
         machine.macros["DAEMON_OPTIONS"] = [Macro(code=self._on_daemon_options)]
         machine.macros["PUSHDIVERT"] = [Macro(code=self._on_push)]
         machine.macros["POPDIVERT"] = [Macro(code=self._on_pop)]
-        machine.macros["CONCAT"] = [Macro(code=lambda call: joined([*call.args, made("")]))]
+        machine.macros["CONCAT"] = [Macro(code=lambda call: joined([*call.args, generated("")]))]
 
     def _on_include(self, call: Call) -> None:
         path = call.arg(1).chars.strip(SPACE)
@@ -146,7 +146,7 @@ class Document:
 
     def _on_push(self, call: Call) -> Text:
         self._diverted.append(self._machine.diversion)
-        return made(f"divert({call.arg(1).chars})")
+        return generated(f"divert({call.arg(1).chars})")
 
     def _on_pop(self, call: Call) -> None:
         if self._diverted:
@@ -178,11 +178,11 @@ class Document:
         self.calls.append(call)
         return joined(
             [
-                made(f"define(`{_DPO}', defn(`{_DPO}')\n"),
+                generated(f"define(`{_DPO}', defn(`{_DPO}')\n"),
                 mark,
-                made(" DaemonPortOptions=`"),
+                generated(" DaemonPortOptions=`"),
                 argument,
-                made("')"),
+                generated("')"),
             ]
         )
 

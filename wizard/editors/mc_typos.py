@@ -23,7 +23,7 @@ def unknown_macros(text: str) -> tuple[tuple[int, str, str], ...]:
     document = read(text)
     defined = {setting.name for setting in document.settings}
     foreign = {path.rpartition("/")[2] for path, _ in document.included} - cf_macros.DEBIAN_INCLUDES
-    found = []
+    unknown = []
     for word in document.words:
         if word.offset < 0 or word.diversion < 0 or word.name in defined:
             continue
@@ -42,8 +42,8 @@ def unknown_macros(text: str) -> tuple[tuple[int, str, str], ...]:
         ):
             near = _near(word.name, _ALONE, 0.8)
         if near or (word.called and _UPPER.match(word.name)):
-            found.append((line_number(text, word.offset), word.name, near))
-    return tuple(found)
+            unknown.append((line_number(text, word.offset), word.name, near))
+    return tuple(unknown)
 
 
 def _near(name: str, known: tuple[str, ...], cutoff: float) -> str:

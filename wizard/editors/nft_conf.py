@@ -71,11 +71,11 @@ def insert(text: str, key: str, rules: Sequence[str], blocking: Sequence[str] = 
     """`rules`, a line each, in the chain `key`: before the first statement that lets nothing by, else at its end.
 
     `blocking` names chains that let nothing by either. Raises EditError where the chain is not there just once."""
-    found = [chain for chain in chain_bodies(text) if chain.key == key]
-    if len(found) != 1:
-        why = "is not written in this file" if not found else "is written more than once in this file"
+    chains = [chain for chain in chain_bodies(text) if chain.key == key]
+    if len(chains) != 1:
+        why = "is not written in this file" if not chains else "is written more than once in this file"
         raise EditError(None, "", f"chain {key} {why} as `table ... {{ chain ... {{` does", _REMEDY)
-    chain, newline = found[0], newline_of(text)
+    chain, newline = chains[0], newline_of(text)
     before = _place(chain.statements, blocking)
     indent = _indent(text, (chain.statements or (Statement("", chain.close, chain.close),))[-1].start)
     if before is not None and text[text.rfind("\n", 0, before.start) + 1 : before.start].strip() == "":
@@ -94,18 +94,20 @@ def insert(text: str, key: str, rules: Sequence[str], blocking: Sequence[str] = 
 def _place(statements: Sequence[Statement], blocking: Sequence[str]) -> Statement | None:
     """The first that lets nothing by, or at the end, with those just before it that only log."""
     logs: Statement | None = None
-    for item in statements:
-        if _stops(item.words, blocking):
-            return logs or item
-        only = re.search(r"\blog\b", item.words) and not _DECIDES.search(re.sub(r'"[^"]*"', "", item.words))
-        logs = (logs or item) if only else None
+    for statement in statements:
+        if _stops(statement.words, blocking):
+            return logs or statement
+        only = re.search(r"\blog\b", statement.words) and not _DECIDES.search(
+            re.sub(r'"[^"]*"', "", statement.words)
+        )
+        logs = (logs or statement) if only else None
     return logs
 
 
 def _stops(words: str, blocking: Sequence[str]) -> bool:
     rest = words + " "
-    while found := _LEADING.match(rest):
-        rest = rest[found.end() :]
+    while match := _LEADING.match(rest):
+        rest = rest[match.end() :]
     rest = rest.strip()
     if rest.startswith(("jump ", "goto ")):
         return rest.split()[1] in blocking
@@ -120,17 +122,17 @@ def _indent(text: str, at: int) -> str:
 def _tokens(text: str) -> Iterator[re.Match[str]]:
     at = 0
     while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
+        match = _TOKEN.match(text, at)
+        if match is None:
             if not text[at].isspace():
                 raise EditError.at(
                     text, at, "nft would not understand this", "`nft -c -f` says what is wrong"
                 )
             at += 1
             continue
-        at = found.end()
-        if found.lastgroup not in ("comment", "cut"):
-            yield found
+        at = match.end()
+        if match.lastgroup not in ("comment", "cut"):
+            yield match
 
 
 @dataclass(frozen=True)
@@ -201,7 +203,8 @@ def _chains(text: str, blocks: Sequence[_Block]) -> Iterator[ChainBody]:
         for inner in block.inside:
             if inner.words[:1] == ("chain",) and inner.close >= 0 and len(inner.words) == 2:
                 statements = tuple(
-                    Statement(" ".join(item.words), item.start, item.end) for item in inner.inside
+                    Statement(" ".join(statement.words), statement.start, statement.end)
+                    for statement in inner.inside
                 )
                 yield ChainBody(family, table, inner.words[1], statements, inner.close)
 

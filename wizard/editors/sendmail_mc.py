@@ -137,14 +137,14 @@ def starts_over(text: str, name: str, path: str) -> bool:
 
 
 def _in_force(document: Document, name: str) -> Setting | None:
-    found = [setting for setting in document.settings if setting.name == name]
-    if not found:
+    settings = [setting for setting in document.settings if setting.name == name]
+    if not settings:
         return None
     for path, call in document.included:
         overridden = name in cf_macros.SET_BY_INCLUDE.get(path.rpartition("/")[2], ())
-        if overridden and call.offset > found[-1].call.offset:
+        if overridden and call.offset > settings[-1].call.offset:
             return None
-    return found[-1]
+    return settings[-1]
 
 
 def _above_own(document: Document, own: list[Call], place: int) -> int:
@@ -208,7 +208,7 @@ def _closing(text: str, start: int, end: int) -> int:
 
 
 def _not_taken(document: Document, name: str, value: str) -> EditError:
-    found = [setting for setting in document.settings if setting.name == name]
+    settings = [setting for setting in document.settings if setting.name == name]
     why = f"with this line {name} does not become `{value}'"
     remedy = f"take the line out with dnl, or set {name} by hand below it"
-    return document.fail(found[-1].call, why, remedy) if found else EditError(None, name, why, remedy)
+    return document.fail(settings[-1].call, why, remedy) if settings else EditError(None, name, why, remedy)

@@ -63,11 +63,11 @@ def _last(script: Script, text: str, key: str) -> Event | None:
 
 
 def _comment(script: Script, key: str, after: str | None) -> Comment | None:
-    found = [item for item in script.comments if after and after in item.text]
-    if not found:
+    comments = [comment for comment in script.comments if after and after in comment.text]
+    if not comments:
         pattern = re.compile(rf"#[#\s]*(?:export\s+)?{re.escape(key)}=")
-        found = [item for item in script.comments if pattern.match(item.text)]
-    return found[-1] if found else None
+        comments = [comment for comment in script.comments if pattern.match(comment.text)]
+    return comments[-1] if comments else None
 
 
 def _quoted(value: str, old: str) -> str:

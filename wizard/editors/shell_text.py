@@ -266,7 +266,7 @@ class Script:
                 self._at += 2 if char == "\\" else 1
 
     def _find(self, char: str, start: int) -> int:
-        found = self.text.find(char, start)
-        if found < 0:
+        end = self.text.find(char, start)
+        if end < 0:
             raise self._fail(start - 1, f"this {char} is never closed", "close it")
-        return found
+        return end

@@ -24,7 +24,7 @@ class CertificateFiles:
     certificate_entry: Entry | None = None
     key_entry: Entry | None = None
     pair: str = ""
-    seen: Certificate | None = None
+    parsed: Certificate | None = None
     writable: tuple[str, ...] = ()
     """Folders on the way in which anybody may put another file."""
 
@@ -40,8 +40,8 @@ def look(host: Host, cf: str, name: str) -> CertificateFiles:
     certificate, key = named.certificate, named.key
     crt, private = _entry(host, certificate), _entry(host, key)
     misfit = fits(crt.content, private.content) if crt is not None and private is not None else None
-    seen = _parsed(crt.content, name) if crt is not None else None
-    return CertificateFiles(certificate, key, crt, private, misfit or "", seen, _writable(host, key))
+    parsed = _parsed(crt.content, name) if crt is not None else None
+    return CertificateFiles(certificate, key, crt, private, misfit or "", parsed, _writable(host, key))
 
 
 def _entry(host: Host, path: str) -> Entry | None:
@@ -65,14 +65,14 @@ def _parsed(content: bytes, name: str) -> Certificate | None:
 
 
 def _writable(host: Host, path: str) -> tuple[str, ...]:
-    parts = [item for item in path.split("/")[:-1] if item]
+    parts = [part for part in path.split("/")[:-1] if part]
     folders = ["/" + "/".join(parts[: at + 1]) for at in range(len(parts))]
-    found = []
+    writable = []
     for folder in folders:
         try:
             mode = host.path(folder).stat().st_mode
         except OSError:
             continue
         if mode & 0o002 and not mode & 0o1000:
-            found.append(folder)
-    return tuple(found)
+            writable.append(folder)
+    return tuple(writable)

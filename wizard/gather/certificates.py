@@ -69,18 +69,18 @@ class CertificateReport:
         """Plain values."""
         return {
             "name": self.name,
-            "certificates": [item.to_json() for item in self.named],
+            "certificates": [each.to_json() for each in self.named],
             "dh": self.dh,
-            "checks": [vars(item) for item in self.checks],
+            "checks": [vars(each) for each in self.checks],
             "ok": not self.refused,
         }
 
 
 def report(host: Host, cf: str, name: str) -> CertificateReport:
     """Look at every file, and at what the daemon presents. Raises HostError when a file may not be read."""
-    files, made = TlsFiles.of(cf), CertificateReport(name)
+    files, result = TlsFiles.of(cf), CertificateReport(name)
     if not (files.certificate and files.key):
-        made.checks.append(
+        result.checks.append(
             Check(
                 "named",
                 Sign.FAILED,
@@ -88,32 +88,32 @@ def report(host: Host, cf: str, name: str) -> CertificateReport:
                 "msa-wizard apply mc-includes sendmailconfig restart",
             )
         )
-        return made
-    _server(host, files, made)
-    _client(host, files, made)
+        return result
+    _server(host, files, result)
+    _client(host, files, result)
     if files.authorities and files.authorities != files.certificate:
-        made.named.append(_named(host, "CACertFile", files.authorities, "", name))
-    made.dh, check = _dh(host, files)
-    made.checks.append(check)
-    made.checks.append(_presented(cf, made.named[0].certificate))
-    return made
+        result.named.append(_named(host, "CACertFile", files.authorities, "", name))
+    result.dh, check = _dh(host, files)
+    result.checks.append(check)
+    result.checks.append(_presented(cf, result.named[0].certificate))
+    return result
 
 
-def judgement(seen: ClientVerdict, name: str, days: int) -> list[Check]:
+def judgement(verdict: ClientVerdict, name: str, days: int) -> list[Check]:
     """What a client will think of it: dates, names, trust."""
-    made = [_dates(seen.certificate, days), _names(seen.certificate, name)]
-    if seen.code is None and not seen.certificate.self_signed:
-        made.append(Check("trust", Sign.OK, "a client with this system's authorities trusts it"))
-    elif seen.certificate.self_signed or seen.code == _SELF_SIGNED:
+    checks = [_dates(verdict.certificate, days), _names(verdict.certificate, name)]
+    if verdict.code is None and not verdict.certificate.self_signed:
+        checks.append(Check("trust", Sign.OK, "a client with this system's authorities trusts it"))
+    elif verdict.certificate.self_signed or verdict.code == _SELF_SIGNED:
         says = "it is self-signed: each client asks about it once, or has to be given it"
-        made.append(Check("trust", Sign.WARNING, says, "msa-wizard certificate install CERT KEY"))
-    elif seen.code == _OWN_AUTHORITY:
+        checks.append(Check("trust", Sign.WARNING, says, "msa-wizard certificate install CERT KEY"))
+    elif verdict.code == _OWN_AUTHORITY:
         says = "its chain ends in an authority that this system does not know: clients have to know it"
-        made.append(Check("trust", Sign.WARNING, says))
-    elif seen.code not in _NAMES_AND_DATES:
-        says = f"a client cannot trace it to an authority that it knows ({seen.says})"
-        made.append(Check("trust", Sign.FAILED, says, CHAIN))
-    return made
+        checks.append(Check("trust", Sign.WARNING, says))
+    elif verdict.code not in _NAMES_AND_DATES:
+        says = f"a client cannot trace it to an authority that it knows ({verdict.says})"
+        checks.append(Check("trust", Sign.FAILED, says, CHAIN))
+    return checks
 
 
 CHAIN = (
@@ -122,63 +122,70 @@ CHAIN = (
 )
 
 
-def _dates(seen: Certificate, days: int) -> Check:
-    if seen.not_before > datetime.now(UTC):
+def _dates(certificate: Certificate, days: int) -> Check:
+    if certificate.not_before > datetime.now(UTC):
         return Check(
             "dates",
             Sign.FAILED,
-            f"it is not valid before {seen.not_before:%Y-%m-%d %H:%M} UTC",
+            f"it is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC",
             "is the clock of this host right? timedatectl",
         )
     if days < 0:
-        return Check("dates", Sign.FAILED, f"it has expired on {seen.not_after:%Y-%m-%d}", _RENEW)
+        return Check("dates", Sign.FAILED, f"it has expired on {certificate.not_after:%Y-%m-%d}", _RENEW)
     if days < SOON:
-        return Check("dates", Sign.FAILED, f"it expires in {days} days, on {seen.not_after:%Y-%m-%d}", _RENEW)
-    return Check("dates", Sign.OK, f"it is valid for {days} more days, until {seen.not_after:%Y-%m-%d}")
+        return Check(
+            "dates", Sign.FAILED, f"it expires in {days} days, on {certificate.not_after:%Y-%m-%d}", _RENEW
+        )
+    return Check(
+        "dates", Sign.OK, f"it is valid for {days} more days, until {certificate.not_after:%Y-%m-%d}"
+    )
 
 
 _RENEW = "msa-wizard certificate renew, or a new one from its authority: msa-wizard certificate install"
 
 
-def _names(seen: Certificate, name: str) -> Check:
+def _names(certificate: Certificate, name: str) -> Check:
     if not name:
         says = "this host has no qualified name, so nobody can say which name the certificate must have"
         return Check("names", Sign.FAILED, says, "hostname -f must give one; see /etc/hosts")
-    if not seen.names:
+    if not certificate.names:
         says = "it has no subjectAltName: today's clients find no name in it, and refuse it"
         return Check("names", Sign.FAILED, says, "msa-wizard certificate renew")
-    if not covers(seen.names, name):
-        says = f"it is for {', '.join(seen.names)}, not for {name}"
+    if not covers(certificate.names, name):
+        says = f"it is for {', '.join(certificate.names)}, not for {name}"
         return Check("names", Sign.FAILED, says, f"msa-wizard certificate renew --name {name}")
-    return Check("names", Sign.OK, f"it is for {', '.join(seen.names)}")
+    return Check("names", Sign.OK, f"it is for {', '.join(certificate.names)}")
 
 
-def _server(host: Host, files: TlsFiles, made: CertificateReport) -> None:
-    named = _named(host, "ServerCertFile", files.certificate, files.key, made.name)
-    made.named.append(named)
+def _server(host: Host, files: TlsFiles, result: CertificateReport) -> None:
+    named = _named(host, "ServerCertFile", files.certificate, files.key, result.name)
+    result.named.append(named)
     if named.certificate is None:
-        made.checks.append(Check("certificate", Sign.FAILED, f"{named.path} {named.problem}", _RENEW))
+        result.checks.append(Check("certificate", Sign.FAILED, f"{named.path} {named.problem}", _RENEW))
     try:
         chain = host.small_file(files.certificate, MOST)[0]
         key = private_key(host.small_file(files.key, MOST)[0])
     except HostError as error:
-        made.checks.append(Check("key", Sign.FAILED, str(error), _RENEW))
+        result.checks.append(Check("key", Sign.FAILED, str(error), _RENEW))
         return
     except PemError as error:
-        made.checks.append(Check("key", Sign.FAILED, f"{files.key} {error}", _RENEW))
+        result.checks.append(Check("key", Sign.FAILED, f"{files.key} {error}", _RENEW))
         return
-    made.checks += [_safe(host, files, files.certificate), _safe(host, files, files.key)]
+    result.checks += [_safe(host, files, files.certificate), _safe(host, files, files.key)]
     if named.certificate is None:
         return
     try:
-        seen = judged(as_pem(certificates(chain)), key, made.name or "localhost", clean)
+        verdict = judged(as_pem(certificates(chain)), key, result.name or "localhost", clean)
     except PemError as error:
-        made.checks.append(Check("key", Sign.FAILED, f"{files.certificate}: {error}", _RENEW))
-        made.checks += [_dates(named.certificate, named.days_left or 0), _names(named.certificate, made.name)]
+        result.checks.append(Check("key", Sign.FAILED, f"{files.certificate}: {error}", _RENEW))
+        result.checks += [
+            _dates(named.certificate, named.days_left or 0),
+            _names(named.certificate, result.name),
+        ]
         return
-    made.checks.append(Check("key", Sign.OK, f"{files.key} is its key"))
-    made.named[-1] = Named(**{**vars(named), "certificate": seen.certificate})
-    made.checks += judgement(seen, made.name, named.days_left or 0)
+    result.checks.append(Check("key", Sign.OK, f"{files.key} is its key"))
+    result.named[-1] = Named(**{**vars(named), "certificate": verdict.certificate})
+    result.checks += judgement(verdict, result.name, named.days_left or 0)
 
 
 def _safe(host: Host, files: TlsFiles, path: str) -> Check:
@@ -190,11 +197,11 @@ def _safe(host: Host, files: TlsFiles, path: str) -> Check:
     return Check("safe", Sign.OK, f"owner and mode of {path} are as sendmail demands")
 
 
-def _client(host: Host, files: TlsFiles, made: CertificateReport) -> None:
+def _client(host: Host, files: TlsFiles, result: CertificateReport) -> None:
     if not (files.client_certificate and files.client_key):
         return
-    named = _named(host, "ClientCertFile", files.client_certificate, files.client_key, made.name)
-    made.named.append(named)
+    named = _named(host, "ClientCertFile", files.client_certificate, files.client_key, result.name)
+    result.named.append(named)
     problem = named.problem and f"{named.path} {named.problem}"
     if not problem:
         try:
@@ -205,7 +212,7 @@ def _client(host: Host, files: TlsFiles, made: CertificateReport) -> None:
             problem = f"{files.client_key}: {error}"
     if problem:
         says = f"the certificate with which sendmail sends mail on is not usable: {problem}"
-        made.checks.append(Check("client", Sign.WARNING, says, "msa-wizard certificate renew"))
+        result.checks.append(Check("client", Sign.WARNING, says, "msa-wizard certificate renew"))
 
 
 def _named(host: Host, option: str, path: str, key_path: str, name: str) -> Named:
@@ -213,21 +220,21 @@ def _named(host: Host, option: str, path: str, key_path: str, name: str) -> Name
     key = mode = ""
     if key_path:
         try:
-            content, found = host.small_file(key_path, MOST)
+            content, status = host.small_file(key_path, MOST)
             key, mode = (
                 key_words(content),
-                f"{found.st_mode & 0o7777:04o} {user_name(found.st_uid)}:{group_name(found.st_gid)}",
+                f"{status.st_mode & 0o7777:04o} {user_name(status.st_uid)}:{group_name(status.st_gid)}",
             )
         except HostError:
             key = ""
     try:
         chain = certificates(host.small_file(path, MOST)[0])
-        seen = read(chain, name, None, False, clean)
+        certificate = read(chain, name, None, False, clean)
     except HostError as error:
         return Named(option, path, key_path, None, key, mode, f"is not usable: {error}")
     except ValueError as error:
         return Named(option, path, key_path, None, key, mode, str(error))
-    return Named(option, path, key_path, seen, key, mode)
+    return Named(option, path, key_path, certificate, key, mode)
 
 
 def _dh(host: Host, files: TlsFiles) -> tuple[str, Check]:
@@ -247,37 +254,43 @@ def _dh(host: Host, files: TlsFiles) -> tuple[str, Check]:
 _DH = "rm /etc/mail/tls/sendmail-common.prm; /usr/share/sendmail/update_tls; then restart sendmail"
 
 
-def _presented(cf: str, seen: Certificate | None) -> Check:
-    found = presented(cf)
-    if found.fingerprint is None:
+def _presented(cf: str, certificate: Certificate | None) -> Check:
+    answer = presented(cf)
+    if answer.fingerprint is None:
         return Check(
             "presented",
             Sign.FAILED,
-            f"the running sendmail presents no certificate on {found.where}: {clean(found.says)}",
+            f"the running sendmail presents no certificate on {answer.where}: {clean(answer.says)}",
             "journalctl -t sm-mta -n 30",
         )
-    if seen is None or found.fingerprint != seen.fingerprint_sha256:
-        says = f"the running sendmail presents another certificate on {found.where}: it has not read this one yet"
+    if certificate is None or answer.fingerprint != certificate.fingerprint_sha256:
+        says = f"the running sendmail presents another certificate on {answer.where}: it has not read this one yet"
         return Check("presented", Sign.FAILED, says, "systemctl restart sendmail")
-    return Check("presented", Sign.OK, f"the running sendmail presents it on {found.where}")
+    return Check("presented", Sign.OK, f"the running sendmail presents it on {answer.where}")
 
 
-def details(item: Named) -> list[tuple[str, str]]:
+def details(named: Named) -> list[tuple[str, str]]:
     """What a certificate is, as pairs of a word and its value."""
-    seen = item.certificate
-    lines = [("problem", item.problem)] if item.problem else []
-    if seen is not None:
+    certificate = named.certificate
+    lines = [("problem", named.problem)] if named.problem else []
+    if certificate is not None:
         lines += [
-            ("for", seen.subject),
-            ("names", ", ".join(seen.names) or "none (no subjectAltName)"),
-            ("issued by", "itself (self-signed)" if seen.self_signed else seen.issuer),
-            *(("chain", subject) for subject in seen.chain[1:]),
-            ("valid", f"{seen.not_before:%Y-%m-%d} to {seen.not_after:%Y-%m-%d}, {item.days_left} days left"),
-            ("public key", seen.key),
-            ("SHA-256", seen.fingerprint_sha256),
+            ("for", certificate.subject),
+            ("names", ", ".join(certificate.names) or "none (no subjectAltName)"),
+            ("issued by", "itself (self-signed)" if certificate.self_signed else certificate.issuer),
+            *(("chain", subject) for subject in certificate.chain[1:]),
+            (
+                "valid",
+                f"{certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d}, {named.days_left} days left",
+            ),
+            ("public key", certificate.key),
+            ("SHA-256", certificate.fingerprint_sha256),
         ]
-    if item.key_path:
+    if named.key_path:
         lines.append(
-            ("private key", f"{item.key_path} ({item.key or 'not readable'}; mode and owner {item.key_mode})")
+            (
+                "private key",
+                f"{named.key_path} ({named.key or 'not readable'}; mode and owner {named.key_mode})",
+            )
         )
     return lines

@@ -27,9 +27,9 @@ _INSIDE = re.compile(r"lo$|docker|br-|veth|virbr|lxc|lxd|cni|podman|dummy|vnet")
 
 @dataclass
 class FirewallLook:
-    """What was found: see the fields of `Facts` of the same names."""
+    """What there is: see the fields of `Facts` of the same names."""
 
-    found: tuple[Firewall, ...] = ()
+    firewalls: tuple[Firewall, ...] = ()
     rules: dict[str, str] | None = None
     outside: frozenset[str] = frozenset()
     files: dict[str, Entry | None] = field(default_factory=dict)
@@ -70,15 +70,15 @@ def ssh_port() -> int | None:
 def ssh_connection() -> str:
     """SSH_CONNECTION (ssh(1)): client, its port, server, its port; empty where there is none. sudo takes it out of the
     environment: then that of the processes above tells."""
-    found, pid = os.environ.get("SSH_CONNECTION", ""), os.getppid()
-    while not found and pid > 1:
+    connection, pid = os.environ.get("SSH_CONNECTION", ""), os.getppid()
+    while not connection and pid > 1:
         try:
             folder = Path(f"/proc/{pid}")
             entries = (folder / "environ").read_bytes().split(b"\0")
             status = (folder / "stat").read_text("latin-1")
         except OSError:
             break
-        found = next(
+        connection = next(
             (
                 each.partition(b"=")[2].decode("latin-1")
                 for each in entries
@@ -87,7 +87,7 @@ def ssh_connection() -> str:
             "",
         )
         pid = int(status[status.rindex(")") + 2 :].split()[1])
-    return found
+    return connection
 
 
 def outside(host: Host) -> frozenset[str]:
@@ -133,14 +133,14 @@ def _ask(host: Host, key: str, argv: Sequence[str], rules: dict[str, str], troub
     if key == "firewalld" and not _runs(host, "firewalld"):
         return
     try:
-        done = host.run(argv, timeout=DEADLINE, encoding="latin-1")
+        result = host.run(argv, timeout=DEADLINE, encoding="latin-1")
     except HostError as error:
         troubles[key] = str(error)
         return
-    if done.code == 0:
-        rules[key] = done.stdout
+    if result.code == 0:
+        rules[key] = result.stdout
     else:
-        troubles[key] = f"`{done.command}` failed with status {done.code}: {done.tail(3)}"
+        troubles[key] = f"`{result.command}` failed with status {result.code}: {result.tail(3)}"
 
 
 def _runs(host: Host, name: str) -> bool:
@@ -299,7 +299,7 @@ def _text(host: Host, path: str) -> str:
 def live_rules(host: Host) -> Ruleset | None:
     """What nft tells, which knows what ufw, firewalld, shorewall and fail2ban have put there, too; None where it does not."""
     try:
-        done = host.run(["nft", "-j", "list", "ruleset"], timeout=10)
-        return ruleset(done.stdout) if done.code == 0 else None
+        result = host.run(["nft", "-j", "list", "ruleset"], timeout=10)
+        return ruleset(result.stdout) if result.code == 0 else None
     except (HostError, ValueError, KeyError):
         return None

@@ -47,35 +47,35 @@ def without_tls(host: Host, cf: str) -> tuple[str, ...]:
     """Why sendmail would offer no STARTTLS with this .cf on this host: each file that it does not take, and why."""
     files = TlsFiles.of(cf)
     named = {option: path for option in _PATHS if (path := (sendmail_cf.option(cf, option) or "").strip())}
-    found = []
+    refused = []
     for option, path in named.items():
         for each in path.split(",") if option in _SEVERAL else [path]:
             why = _refused(host, option, each.strip(), files)
             if why:
-                found.append(f"{_PATHS[option]} is {each.strip()} ({why})")
-    return tuple(found) or _unfit(host, cf)
+                refused.append(f"{_PATHS[option]} is {each.strip()} ({why})")
+    return tuple(refused) or _unfit(host, cf)
 
 
 def _unfit(host: Host, cf: str) -> tuple[str, ...]:
     """Certificates that do not go with their key; one that is still to be made goes with any, and `troubleshoot` puts
     Debian's own right."""
     pairs = ((sendmail_cf.option(cf, option) or "").split(",") for option in _SEVERAL)
-    found = []
+    misfits = []
     for certificate, key in zip(*pairs, strict=False):
         paths = [path.strip() for path in (certificate, key)]
         if not all(path and host.exists(path) for path in paths) or _OF_DEBIAN.issuperset(paths):
             continue
         chain, secret = (host.small_file(path, MOST)[0] for path in paths)
         if why := fits(chain, secret):
-            found.append(f"confSERVER_CERT is {paths[0]} and confSERVER_KEY is {paths[1]} ({why})")
-    return tuple(found)
+            misfits.append(f"confSERVER_CERT is {paths[0]} and confSERVER_KEY is {paths[1]} ({why})")
+    return tuple(misfits)
 
 
-def tls_sentence(found: tuple[str, ...]) -> str:
+def tls_sentence(faults: tuple[str, ...]) -> str:
     """What follows from what `without_tls` found."""
     return (
         "sendmail.mc, or a file that it includes, names files for TLS that sendmail does not take, so there would be no "
-        f"STARTTLS, and without it no login: {'; '.join(found)}"
+        f"STARTTLS, and without it no login: {'; '.join(faults)}"
     )
 
 

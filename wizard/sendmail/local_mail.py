@@ -55,13 +55,13 @@ def refused_by(facts: Facts, to: Destination | None, daemons: Iterable[Daemon]) 
     if to is None:
         return None
     addresses = _addresses(facts, to.host)
-    found = [item for item in daemons if item.port == to.port and _serves(item, addresses)]
-    return next((item for item in found if "a" in item.modifiers), None)
+    serving = [daemon for daemon in daemons if daemon.port == to.port and _serves(daemon, addresses)]
+    return next((daemon for daemon in serving if "a" in daemon.modifiers), None)
 
 
 def served(daemons: Iterable[Daemon], to: Destination = LOOPBACK) -> bool:
     """Whether one of them takes mail at a loopback destination."""
-    return any(item.port == to.port and _serves(item, {_bare(to.host)}) for item in daemons)
+    return any(daemon.port == to.port and _serves(daemon, {_bare(to.host)}) for daemon in daemons)
 
 
 def through_us(facts: Facts) -> bool:
@@ -91,16 +91,16 @@ def _named(facts: Facts, name: str) -> set[str]:
         return {"127.0.0.1", "::1"}
     rows = [line.partition("#")[0].lower().split() for line in (facts.text(f.HOSTS) or "").split("\n")]
     listed = {row[0] for row in rows if name in row[1:]}
-    own = {item for item in listed if is_loopback(item) or item in facts.addresses}
+    own = {address for address in listed if is_loopback(address) or address in facts.addresses}
     if not own and name in (facts.fqdn.lower(), facts.hostname.lower()):
         return set(facts.addresses)
     return own
 
 
-def _serves(item: Daemon, addresses: set[str]) -> bool:
-    if item.family not in ("inet", "inet6") or not addresses:
+def _serves(daemon: Daemon, addresses: set[str]) -> bool:
+    if daemon.family not in ("inet", "inet6") or not addresses:
         return False
-    if is_wildcard(item.address):
-        return item.family == "inet6" or any(":" not in address for address in addresses)
-    at = plain_address(item.address)
+    if is_wildcard(daemon.address):
+        return daemon.family == "inet6" or any(":" not in address for address in addresses)
+    at = plain_address(daemon.address)
     return at in addresses or (at in _NAMES and bool(addresses & {"127.0.0.1", "::1"}))

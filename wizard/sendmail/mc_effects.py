@@ -51,16 +51,16 @@ def unplanned(old: str, new: str, planned: Planned) -> tuple[str, ...]:
 def _parsed(line: str) -> tuple[str, str] | None:
     if line.startswith(TRUSTED):
         return TRUSTED, line[len(TRUSTED) :]
-    found = _OPTION.match(line)
-    return (found["name"], found["value"] or "") if found else None
+    match = _OPTION.match(line)
+    return (match["name"], match["value"] or "") if match else None
 
 
 def _values(lines: Iterable[str]) -> dict[str, list[str]]:
-    made: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for parsed in map(_parsed, lines):
         if parsed is not None:
-            made.setdefault(parsed[0], []).append(parsed[1])
-    return made
+            values.setdefault(parsed[0], []).append(parsed[1])
+    return values
 
 
 def _words(values: Iterable[str]) -> set[str]:

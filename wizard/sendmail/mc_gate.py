@@ -82,8 +82,8 @@ class Gate:
             raise GateError(maps)
         if folders := without_folders(host, cf):
             raise GateError(folders)
-        if found := without_tls(host, cf):
-            raise GateError(f"{tls_sentence(found)}. What to do: {REMEDY}")
+        if faults := without_tls(host, cf):
+            raise GateError(f"{tls_sentence(faults)}. What to do: {REMEDY}")
 
     def compare(self, cf: str) -> None:
         """Hold `cf` against what it must have. Raises GateError."""
@@ -131,19 +131,19 @@ def _live(host: Host) -> str:
     return entry.content.decode("latin-1") if entry is not None and entry.kind is Kind.FILE else ""
 
 
-def _said(made: Expansion) -> list[str]:
+def _messages(expansion: Expansion) -> list[str]:
     """m4's complaints, without the places: they move when lines are inserted."""
-    return [_PLACE.sub("", line).strip() for line in made.said.splitlines() if line.strip()]
+    return [_PLACE.sub("", line).strip() for line in expansion.messages.splitlines() if line.strip()]
 
 
 def _accepted(host: Host, path: str) -> tuple[int, list[str]]:
     """The exit status of `sendmail -bC` for a .cf, and what it says, a line each. Raises GateError."""
     try:
-        done = host.run(["sendmail", "-C", path, "-bC"], timeout=60)
+        result = host.run(["sendmail", "-C", path, "-bC"], timeout=60)
     except HostError as error:
         raise GateError(str(error)) from error
-    said = (done.stderr + done.stdout).replace(path, "sendmail.cf")
-    return done.code, [_LINE.sub("line N", line).strip() for line in said.splitlines() if line.strip()]
+    output = (result.stderr + result.stdout).replace(path, "sendmail.cf")
+    return result.code, [_LINE.sub("line N", line).strip() for line in output.splitlines() if line.strip()]
 
 
 def _more(new: Iterable[str], old: Iterable[str]) -> list[str]:
@@ -153,15 +153,17 @@ def _more(new: Iterable[str], old: Iterable[str]) -> list[str]:
 
 def _judged_m4(new: Expansion, old: Expansion | None) -> tuple[str, ...]:
     """What m4 said before too. Raises GateError where it says more, or makes less than a whole sendmail.cf."""
-    more = _more(_said(new), _said(old) if old else ())
+    more = _more(_messages(new), _messages(old) if old else ())
     worse = new.code != 0 and (old is None or old.code == 0)
     if worse or len(new.text) < sendmail_cf.SMALLEST or any("ERROR" in line for line in more):
-        said = "; ".join(more or _said(new)) or f"only {len(new.text)} bytes came out"
+        messages = "; ".join(more or _messages(new)) or f"only {len(new.text)} bytes came out"
         raise GateError(
-            f"m4 does not accept the new sendmail.mc: {said[:600]}. With it, "
+            f"m4 does not accept the new sendmail.mc: {messages[:600]}. With it, "
             "sendmailconfig would have replaced sendmail.cf by a broken one and ended the running MTA"
         )
-    return tuple(f"m4 says of sendmail.mc, as it did before: {line}" for line in dict.fromkeys(_said(new)))
+    return tuple(
+        f"m4 says of sendmail.mc, as it did before: {line}" for line in dict.fromkeys(_messages(new))
+    )
 
 
 def _judged_words(new: str, live: str) -> tuple[str, ...]:
@@ -185,19 +187,19 @@ def _judged_sendmail(host: Host, cf: str, folder: Path) -> tuple[str, ...]:
     target = folder / "sendmail.cf"
     target.write_bytes(cf.encode("latin-1"))
     target.chmod(0o644)
-    code, said = _accepted(host, str(target))
+    code, messages = _accepted(host, str(target))
     if code == 0:
         return ()
-    code_now, said_now = _accepted(host, str(host.path(SENDMAIL_CF)))
-    if code_now == 0 or _more(said, said_now):
+    code_now, messages_now = _accepted(host, str(host.path(SENDMAIL_CF)))
+    if code_now == 0 or _more(messages, messages_now):
         raise GateError(
-            f"sendmail does not accept the resulting sendmail.cf (status {code}): {'; '.join(said)[:600]}"
+            f"sendmail does not accept the resulting sendmail.cf (status {code}): {'; '.join(messages)[:600]}"
         )
-    return (f"sendmail does not accept sendmail.cf, as it does not now: {'; '.join(said)[:300]}",)
+    return (f"sendmail does not accept sendmail.cf, as it does not now: {'; '.join(messages)[:300]}",)
 
 
 def _names(daemons: frozenset[sendmail_cf.Daemon]) -> str:
     return "; ".join(
-        f"{item.name} {item.family} {item.address or 'every address'}:{item.port} M={item.modifiers}"
-        for item in sorted(daemons, key=lambda item: (item.port, item.family, item.address))
+        f"{daemon.name} {daemon.family} {daemon.address or 'every address'}:{daemon.port} M={daemon.modifiers}"
+        for daemon in sorted(daemons, key=lambda daemon: (daemon.port, daemon.family, daemon.address))
     )

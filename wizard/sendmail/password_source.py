@@ -129,9 +129,9 @@ def offered(facts: Facts) -> tuple[str, ...]:
 
 def serving(facts: Facts) -> Process | None:
     """The saslauthd that sendmail reaches: others may run for other programs, with a socket elsewhere (-m)."""
-    found = [item for item in facts.processes if item.name == "saslauthd"]
-    ours = [item for item in found if argument(item, "-m").rstrip("/") in SOCKET_FOLDERS]
-    return min(ours, key=lambda item: item.started) if ours else None
+    daemons = [daemon for daemon in facts.processes if daemon.name == "saslauthd"]
+    ours = [daemon for daemon in daemons if argument(daemon, "-m").rstrip("/") in SOCKET_FOLDERS]
+    return min(ours, key=lambda daemon: daemon.started) if ours else None
 
 
 def argument(process: Process, letter: str) -> str:

@@ -20,13 +20,13 @@ class SubmitGate:
     def check(self, host: Host, content: bytes, say: Say) -> str:
         """The submit.cf that `content` gives. Raises GateError; nothing outside a private folder is written."""
         try:
-            made = expand_text(host, content)
+            expansion = expand_text(host, content)
         except HostError as error:
             raise GateError(str(error)) from error
-        if len(made.text) < sendmail_cf.SMALLEST:
-            said = made.said.strip() or f"{len(made.text)} bytes came out"
-            raise GateError(f"m4 does not accept the new submit.mc: {said}")
-        to = destination(made.text)
+        if len(expansion.text) < sendmail_cf.SMALLEST:
+            messages = expansion.messages.strip() or f"{len(expansion.text)} bytes came out"
+            raise GateError(f"m4 does not accept the new submit.mc: {messages}")
+        to = destination(expansion.text)
         if to != LOOPBACK:
             raise GateError(
                 f"local mail would go to {to or 'nowhere that is known here'}, not to {LOOPBACK}. A later line of submit.mc, "
@@ -34,7 +34,7 @@ class SubmitGate:
             )
         others = [
             line
-            for pair in ((made.text, self.before), (self.before, made.text))
+            for pair in ((expansion.text, self.before), (self.before, expansion.text))
             for line in sendmail_cf.only_in(*pair)
             if not line.startswith(DESTINATION)
         ]
@@ -43,4 +43,4 @@ class SubmitGate:
                 f"submit.cf would differ in more than its destination: {others[0].strip()[:80]!r}"
             )
         say(f"the gate: m4 accepts it, and local mail goes to {to}")
-        return made.text
+        return expansion.text

@@ -94,30 +94,30 @@ class CertificateStep(Step):
                     "msa-wizard apply restart",
                 )
             ]
-        greets = [item for item in Restart().verify(host, facts, answers) if item.id != "boot"]
-        if any(item.sign is Sign.FAILED for item in greets):
+        greets = [check for check in Restart().verify(host, facts, answers) if check.id != "boot"]
+        if any(check.sign is Sign.FAILED for check in greets):
             return greets
         return [*greets, self._presented(facts)]
 
     def _presented(self, facts: Facts) -> Check:
         wanted = hashlib.sha256(certificates(self.pair.certificate)[0]).hexdigest()
         end = time.monotonic() + PATIENCE
-        while (found := presented(facts.text(f.SENDMAIL_CF) or "")).fingerprint != wanted:
+        while (answer := presented(facts.text(f.SENDMAIL_CF) or "")).fingerprint != wanted:
             if time.monotonic() > end:
-                why = found.says or "it presents another one"
-                says = f"sendmail does not present the new certificate on {found.where}: {why}"
+                why = answer.says or "it presents another one"
+                says = f"sendmail does not present the new certificate on {answer.where}: {why}"
                 return Check("presented", Sign.FAILED, says, "journalctl -t sm-mta -n 30")
             time.sleep(0.5)
-        return Check("presented", Sign.OK, f"sendmail presents the new certificate on {found.where}")
+        return Check("presented", Sign.OK, f"sendmail presents the new certificate on {answer.where}")
 
     def _targets(self) -> dict[str, tuple[bytes, int]]:
         key_mode = 0o640 if self.files.group_readable else 0o600
-        made = {self.files.certificate: (self.pair.certificate, 0o644)}
+        targets = {self.files.certificate: (self.pair.certificate, 0o644)}
         if self.pair.key is not None:
-            made[self.files.key] = (self.pair.key, key_mode)
+            targets[self.files.key] = (self.pair.key, key_mode)
             if self.files.shared and self.pair.client is not None:
-                made[self.files.client_certificate] = (self.pair.client, 0o644)
-        return made
+                targets[self.files.client_certificate] = (self.pair.client, 0o644)
+        return targets
 
     def _changes(self, facts: Facts) -> Iterator[FileChange]:
         for path, (content, mode) in self._targets().items():
@@ -161,13 +161,13 @@ class CertificateStep(Step):
 def described(pem: bytes) -> tuple[str, ...]:
     """A certificate for people, since its text in a diff says nothing to them."""
     try:
-        seen = read(certificates(pem), "", None, False, clean)
+        certificate = read(certificates(pem), "", None, False, clean)
     except ValueError:
         return ()
-    by = "itself (self-signed)" if seen.self_signed else seen.issuer
+    by = "itself (self-signed)" if certificate.self_signed else certificate.issuer
     return (
-        f"it is for {', '.join(seen.names)}; issued by {by}; valid from {seen.not_before:%Y-%m-%d} to "
-        f"{seen.not_after:%Y-%m-%d}; {seen.key}; SHA-256 {seen.fingerprint_sha256}",
+        f"it is for {', '.join(certificate.names)}; issued by {by}; valid from {certificate.not_before:%Y-%m-%d} to "
+        f"{certificate.not_after:%Y-%m-%d}; {certificate.key}; SHA-256 {certificate.fingerprint_sha256}",
     )
 
 

@@ -23,28 +23,28 @@ def wanted(
     IPv4 as well (docs/debian.md trap 2)."""
     pairs: list[tuple[str, str | None]]
     if addresses:
-        pairs = [("inet6" if ":" in item else "inet", item) for item in addresses]
+        pairs = [("inet6" if ":" in address else "inet", address) for address in addresses]
     else:
         pairs = [("inet6" if answers.listen.ipv6 else "inet", None)]
-    made = []
+    listeners = []
     for at, (family, address) in enumerate(pairs):
         earlier = sum(1 for other, _ in pairs[:at] if other == family)
         name = (
             f"{_NAMES[service]}-{'v6' if family == 'inet6' else 'v4'}{f'-{earlier + 1}' if earlier else ''}"
         )
-        made.append(Wanted(service, family, name, address, require, forbid))
-    return tuple(made)
+        listeners.append(Wanted(service, family, name, address, require, forbid))
+    return tuple(listeners)
 
 
-def line(item: Wanted) -> str:
+def line(listener: Wanted) -> str:
     """The DAEMON_OPTIONS line for a listener that is not there yet."""
     return render(
         "daemon_options.mc.j2",
-        family=item.family,
-        name=item.name,
-        port=_PORTS[item.service],
-        address=item.address,
-        modifiers=item.require,
+        family=listener.family,
+        name=listener.name,
+        port=_PORTS[listener.service],
+        address=listener.address,
+        modifiers=listener.require,
     )
 
 
@@ -57,7 +57,7 @@ def not_here(step: str, addresses: tuple[str, ...], facts: Facts, answers: Answe
                 f"{address} is not an address of this host: sendmail would end within a minute of its restart",
                 f"this host has {', '.join(facts.addresses)}",
             )
-    if (answers.listen.ipv6 or any(":" in item for item in addresses)) and not facts.ipv6:
+    if (answers.listen.ipv6 or any(":" in address for address in addresses)) and not facts.ipv6:
         return Plan.blocked(
             step,
             "IPv6 was chosen, but this host has none (or net.ipv6.bindv6only is 1): sendmail would end",

@@ -140,14 +140,16 @@ def _typos(mc: str, cf: str) -> tuple[str, ...]:
 def _daemons(facts: Facts, old: str, new: str) -> frozenset[sendmail_cf.Daemon]:
     """The listeners that the .cf must have: the file's own, and those that its includes bring already."""
     before = own_daemons(old)
-    made = sendmail_cf.daemons(facts.cf_from_mc) if facts.cf_from_mc else ()
+    from_mc = sendmail_cf.daemons(facts.cf_from_mc) if facts.cf_from_mc else ()
     # Without a DAEMON_OPTIONS of its own the .cf has sendmail's built-in listeners, which go with the first one.
-    elsewhere = frozenset(made) - before if before else frozenset()
+    elsewhere = frozenset(from_mc) - before if before else frozenset()
     if "no_default_msa" in sendmail_mc.features(new):
-        elsewhere = frozenset(item for item in elsewhere if (item.name, item.modifiers) != _DEFAULT_MSA)
-    return own_daemons(new) | elsewhere if own_daemons(new) else frozenset(made)
+        elsewhere = frozenset(
+            daemon for daemon in elsewhere if (daemon.name, daemon.modifiers) != _DEFAULT_MSA
+        )
+    return own_daemons(new) | elsewhere if own_daemons(new) else frozenset(from_mc)
 
 
 def own_daemons(mc: str) -> frozenset[sendmail_cf.Daemon]:
     """The listeners that a sendmail.mc has itself. Raises EditError."""
-    return frozenset(sendmail_cf.daemon(item) for item in sendmail_mc.daemon_options(mc))
+    return frozenset(sendmail_cf.daemon(option) for option in sendmail_mc.daemon_options(mc))

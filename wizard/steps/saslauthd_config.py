@@ -74,11 +74,11 @@ class SaslauthdConfig(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The values as the init script will read them."""
         text = facts.text(f.SASLAUTHD_DEFAULT) or ""
-        made = []
+        checks = []
         for key, value in _wanted(facts, answers):
             is_now = shell_defaults.value(text, key)
-            made.append(Check(key, Sign.OK if is_now == value else Sign.FAILED, f'{key} is "{is_now}"'))
-        return made
+            checks.append(Check(key, Sign.OK if is_now == value else Sign.FAILED, f'{key} is "{is_now}"'))
+        return checks
 
 
 def not_saslauthd(facts: Facts, answers: Answers, step: str) -> Plan | None:

@@ -77,8 +77,8 @@ def answers_on_socket(host: Host) -> Check:
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            said = host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""))
-            return Check("socket", Sign.OK, f"saslauthd answers on {f.MUX}: {said[:60]}")
+            reply = host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""))
+            return Check("socket", Sign.OK, f"saslauthd answers on {f.MUX}: {reply[:60]}")
         except HostError as error:
             if time.monotonic() > end:
                 return Check(

@@ -82,7 +82,7 @@ class SendmailAuth(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The files, the link, the members, the values."""
         missing = _missing(facts)
-        made = [
+        checks = [
             Check(
                 "made",
                 Sign.FAILED if missing else Sign.OK,
@@ -92,11 +92,11 @@ class SendmailAuth(Step):
         text = conf_text(facts) or ""
         for key, value in _lines(facts, answers):
             is_now = sasl_conf.value(text, key)
-            made.append(Check(key, Sign.OK if is_now == value else Sign.FAILED, f"{key}: {is_now}"))
+            checks.append(Check(key, Sign.OK if is_now == value else Sign.FAILED, f"{key}: {is_now}"))
         source = wanted(facts, answers)
         if not source.saslauthd:
-            made.append(Check("source", Sign.OK, f"passwords come from {source.name}, as they did before"))
-        return made
+            checks.append(Check("source", Sign.OK, f"passwords come from {source.name}, as they did before"))
+        return checks
 
 
 def conf_to_edit(facts: Facts) -> str:
@@ -147,17 +147,17 @@ def _lines(facts: Facts, answers: Answers) -> list[tuple[str, str]]:
     """Key and value of the lines of Sendmail.conf that are wanted; none for what is the site's own. Raises EditError."""
     text, source = conf_text(facts), wanted(facts, answers)
     words = (sasl_conf.value(text or "", "pwcheck_method") or "") if text else ""
-    made = []
+    pairs = []
     if source.saslauthd:
-        made.append(("pwcheck_method", words if "saslauthd" in words.lower().split() else "saslauthd"))
+        pairs.append(("pwcheck_method", words if "saslauthd" in words.lower().split() else "saslauthd"))
     elif text is None:
-        made.append(("pwcheck_method", source.method))
+        pairs.append(("pwcheck_method", source.method))
     if answers.auth.mechanisms or source.saslauthd or text is None:
         names = mechanisms(facts, answers)
         listed = (sasl_conf.value(text, "mech_list") or "") if text else ""
         same = tuple(listed.upper().split()) == names
-        made.append(("mech_list", listed if same else " ".join(names)))
-    return made
+        pairs.append(("mech_list", listed if same else " ".join(names)))
+    return pairs
 
 
 def _missing(facts: Facts) -> list[str]:

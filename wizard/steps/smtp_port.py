@@ -42,11 +42,16 @@ class SmtpPort(McStep):
 
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""
-        lines = [f"line {item.line}" for item in sendmail_mc.daemon_options(mc) if item.service == "smtp"]
+        lines = [
+            f"line {listener.line}"
+            for listener in sendmail_mc.daemon_options(mc)
+            if listener.service == "smtp"
+        ]
         return f"port 25 has no AUTH ({', '.join(lines)} of sendmail.mc)"
 
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
         """The howto's line."""
         return tuple(
-            f"will set {line(item).strip()}" for item in wanted("smtp", answers.listen.smtp, answers, "A", "")
+            f"will set {line(listener).strip()}"
+            for listener in wanted("smtp", answers.listen.smtp, answers, "A", "")
         )

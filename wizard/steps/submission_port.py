@@ -59,12 +59,12 @@ class SubmissionPort(McStep):
     def notes(self, before: str, after: str) -> tuple[str, ...]:
         """What was open without a login."""
         return tuple(
-            f"port {item.port_number} on {item.address or 'every address'} (line {item.line} of sendmail.mc) takes mail "
+            f"port {listener.port_number} on {listener.address or 'every address'} (line {listener.line} of sendmail.mc) takes mail "
             "without a login now, also from other machines; from now on who submits there must log in"
-            for item in sendmail_mc.daemon_options(before)
-            if item.service in ("submission", "submissions")
-            and not item.loopback
-            and "a" not in item.modifiers
+            for listener in sendmail_mc.daemon_options(before)
+            if listener.service in ("submission", "submissions")
+            and not listener.loopback
+            and "a" not in listener.modifiers
         )
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
@@ -79,8 +79,8 @@ class SubmissionPort(McStep):
         text = mc.content.decode("latin-1") if mc is not None else facts.text(f.SENDMAIL_MC) or ""
         daemons = own_daemons(text) or frozenset(sendmail_cf.daemons(facts.cf_from_mc or ""))
         entry, submit = facts.files.get(f.SUBMIT_MC), facts.text(f.SUBMIT_MC)
-        made = facts.submit_from_mc
-        to = destination(made if made is not None else facts.text(f.SUBMIT_CF))
+        from_mc = facts.submit_from_mc
+        to = destination(from_mc if from_mc is not None else facts.text(f.SUBMIT_CF))
         refused = refused_by(facts, to, daemons)
         if refused is None or submit is None or entry is None:
             return plan  # without a submit.mc sendmailconfig brings Debian's, which submits to port 25
@@ -92,11 +92,11 @@ class SubmissionPort(McStep):
                 f"{f.SUBMIT_MC} hands local mail to {to}, which wants a login: it would end in dead.letter. {error}",
                 error.remedy,
             )
-        if new == submit or made is None:
+        if new == submit or from_mc is None:
             # It was edited already, when planned in a row; or m4 says nothing of it.
             return (
                 plan
-                if made is not None
+                if from_mc is not None
                 else Plan.blocked(
                     self.id,
                     f"{f.SUBMIT_CF} hands local mail to {to}, which wants a login, and m4 does not accept {f.SUBMIT_MC}",
@@ -108,7 +108,7 @@ class SubmissionPort(McStep):
             entry,
             dataclasses.replace(entry, content=new.encode("latin-1")),
             f"Hand local mail to {LOOPBACK}: at {to} it would be refused without a login",
-            SubmitGate(made),
+            SubmitGate(from_mc),
         )
         reason = plan.reason if plan.outcome is Outcome.PENDING else "local mail goes where a login is wanted"
         return Plan.pending(self.id, reason, change, *plan.changes, notes=plan.notes, ends=plan.ends)
@@ -120,11 +120,13 @@ class SubmissionPort(McStep):
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""
         lines = [
-            f"line {item.line}" for item in sendmail_mc.daemon_options(mc) if item.service == "submission"
+            f"line {listener.line}"
+            for listener in sendmail_mc.daemon_options(mc)
+            if listener.service == "submission"
         ]
         return f"port 587 requires AUTH ({', '.join(lines)} of sendmail.mc)"
 
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
         """The howto's line."""
         items = wanted("submission", answers.listen.submission, answers, require="Ea", forbid="")
-        return tuple(f"will set {line(item).strip()}" for item in items)
+        return tuple(f"will set {line(listener).strip()}" for listener in items)

@@ -237,7 +237,7 @@ def _m4_said(host: Host, facts: Facts) -> str:
         result = expand(host, f.SENDMAIL_MC, entry.content)
     except HostError as error:
         return str(error)
-    return result.said.strip() or f"exit status {result.code}"
+    return result.messages.strip() or f"exit status {result.code}"
 
 
 def _sasldb(facts: Facts) -> tuple[str, ...]:
