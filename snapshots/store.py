@@ -10,11 +10,10 @@ from pathlib import Path
 
 from snapshots.difference import stat_cache
 from snapshots.difference.declared import read_declared, with_declared, write_declared
-from snapshots.difference.recording import Draft, record_given, record_live
+from snapshots.difference.recording import Draft, record_commit, what
 from snapshots.difference.scan import PathChange, Scan, scan
 from snapshots.difference.stat_cache import Recorded
 from snapshots.difference.tree import read_recorded
-from snapshots.difference.tree_changes import what
 from snapshots.errors import StoreError
 from snapshots.format.author import Author, author_from_environment
 from snapshots.format.message import OPERATIONS, Commit, compose, parse_commit
@@ -22,7 +21,6 @@ from snapshots.format.metadata import Owners
 from snapshots.git import history_mark
 from snapshots.git.frame import frame_faults
 from snapshots.git.leftovers import remove_leftovers
-from snapshots.git.packing import join_many_packs
 from snapshots.git.private_folder import check_private_folder, make_private_folder
 from snapshots.git.repository import GitRepository
 from snapshots.git.writers import wait_for_writers
@@ -49,7 +47,7 @@ __all__ = [
 _CACHE = "stat-cache"
 
 
-class Store:
+class Store(History):
     """The store of one machine. One process at a time may commit; any number may read.
 
     Paths are relative to the root, as text with surrogate escapes for what is not UTF-8:
@@ -61,8 +59,7 @@ class Store:
         self._path = path
         self._root = root
         self._writable = writable
-        self._repository = GitRepository(path)
-        self._history = History(self._repository)
+        super().__init__(GitRepository(path))
         self._declared = read_declared(path)
         self._recorded: Recorded | None = None
         self._healed: tuple[str, ...] = ()
@@ -205,11 +202,9 @@ class Store:
             subject=subject, body=body, step=step, howto=howto, operation=operation, run=run, reverts=reverts
         )
         draft = Draft(head, author, when, text, record)
-        if entries is None:
-            outcome = record_live(self._repository, self._root, self._tops(), recorded, draft)
-        else:
-            named = {os.fsencode(path): entry for path, entry in entries.items()}
-            outcome = record_given(self._repository, self._root, named, recorded, draft)
+        given = None if entries is None else {os.fsencode(path): entry for path, entry in entries.items()}
+        source = self._tops() if given is None else given
+        outcome = record_commit(self._repository, self._root, source, recorded, draft)
         if not outcome.changes and record is None and head is not None:
             if outcome.refreshed:
                 self._remember(recorded, outcome, head)
@@ -220,58 +215,24 @@ class Store:
         self._remember(recorded, outcome, new_head)
         if head is None:
             history_mark.mark(self._path)
-        join_many_packs(self._repository)
+        self._repository.join_packs()
         commit = parse_commit(new_head, author.cleaned(), when, text)
         if head is not None:
-            self._history.added(head, commit, [one.path for one in outcome.changes])
+            self._added(head, commit, [one.path for one in outcome.changes])
         return commit
-
-    def head(self) -> Commit | None:
-        """The newest commit, None before the baseline. Raises StoreError."""
-        return self._history.head()
 
     def history(self, limit: int | None = None, path: str | None = None) -> Iterator[Commit]:
         """The commits, newest first, at most `limit`; with `path` those that changed it or what is below it.
 
         Raises StoreError.
         """
-        return self._history.commits(limit, None if path is None else os.fsencode(path))
-
-    def find(self, ref: str) -> Commit:
-        """The commit that `ref` names. Raises StoreError, which says what there is."""
-        return self._history.find(ref)
-
-    def diff(self, ref: str | Commit) -> str:
-        """What a commit changed, for people: metadata in words (`etc/x: mode 0640 -> 0600`), text files as a
-        unified diff, binary and huge files by name; for the baseline a list. Raises StoreError."""
-        return self._history.diff(ref)
-
-    def changed(self, ref: str | Commit) -> tuple[PathChange, ...]:
-        """The paths that a commit changed, sorted. Raises StoreError."""
-        return self._history.changed(ref)
-
-    def changes(self, ref: str | Commit) -> dict[str, tuple[Entry | None, Entry | None]]:
-        """What each path that a commit changed was before and after it, sorted by path; None where there was
-        nothing. Raises StoreError."""
-        return self._history.changes(ref)
-
-    def entry(self, ref: str | Commit, path: str) -> Entry | None:
-        """What `path` was in a commit, None where it was not. Raises StoreError."""
-        return self._history.entries(ref, [path])[path]
-
-    def entries(self, ref: str | Commit, paths: Sequence[str]) -> dict[str, Entry | None]:
-        """What each of the paths was in a commit, None where it was not. Raises StoreError."""
-        return self._history.entries(ref, paths)
+        return self._commits(limit, None if path is None else os.fsencode(path))
 
     def not_kept(self) -> tuple[str, ...]:
         """The files of the newest commit that are too large for their content to be kept (`entry.LARGEST`).
 
         Raises StoreError."""
         return tuple(os.fsdecode(path) for path in self._recorded_by(self._repository.head()).large())
-
-    def record(self, ref: str | Commit) -> bytes | None:
-        """The `record` that was given with a commit, None where there was none. Raises StoreError."""
-        return self._history.record(ref)
 
     def reverse(
         self,
@@ -300,7 +261,7 @@ class Store:
     def _heal(self, damage: Damage) -> None:
         def store_again(repository: GitRepository) -> None:
             draft = Draft(None, Author("root", "root@localhost"), _now(), SCRATCH)
-            record_live(repository, self._root, self._tops(), Recorded(None), draft)
+            record_commit(repository, self._root, self._tops(), Recorded(None), draft)
 
         self._healed += heal(self._repository, damage, store_again)
         (self._path / _CACHE).unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 import stat
 import time
@@ -23,6 +24,8 @@ _TICK = 20_000_000
 _COARSE_TICK = 2_100_000_000
 """Nanoseconds: the same for file systems that keep whole seconds (FAT: two)."""
 
+_STAT = operator.attrgetter("st_ctime_ns", "st_mtime_ns", "st_size", "st_ino", "st_mode", "st_uid", "st_gid")
+"""Of a stat, what a row has of it, in the order of the row."""
 
 _TYPES = {
     Kind.FILE: stat.S_IFREG,
@@ -140,7 +143,7 @@ class _Walk:
             raise _unreadable(path, cause) from cause
         old = self._recorded.folders.get(folder, {})
         row = old.get(name)
-        if row is None or not _unchanged(row, there):
+        if row is None or row[:7] != _STAT(there):
             row = self._look(path, row)
         if row is None:
             return
@@ -172,7 +175,7 @@ class _Walk:
                     except OSError as cause:
                         raise _unreadable(folder + b"/" + name, cause) from cause
                     row = old.get(name)
-                    if row is None or not _unchanged(row, there):
+                    if row is None or row[:7] != _STAT(there):
                         if name == b".git" and stat.S_ISDIR(there.st_mode):
                             continue
                         row = self._look(folder + b"/" + name, row)
@@ -248,34 +251,13 @@ class _Walk:
                 self.outcome.changes.append(Change(path, old[name], None))
 
 
-def _unchanged(row: Row, there: os.stat_result) -> bool:
-    return (
-        row[0] == there.st_ctime_ns
-        and row[1] == there.st_mtime_ns
-        and row[2] == there.st_size
-        and row[3] == there.st_ino
-        and row[4] == there.st_mode
-        and row[5] == there.st_uid
-        and row[6] == there.st_gid
-    )
-
-
 def _row(there: os.stat_result, now: int, fields: int, blob: bytes) -> Row:
     """The row for a reading that began at `now`. A path that changed just before may change again
     without a new time, so it has to be read again."""
     newest = max(there.st_ctime_ns, there.st_mtime_ns)
     tick = _COARSE_TICK if there.st_ctime_ns % 1_000_000_000 == 0 else _TICK
-    return Row(
-        NEVER if newest >= now - tick else there.st_ctime_ns,
-        there.st_mtime_ns,
-        there.st_size,
-        there.st_ino,
-        there.st_mode,
-        there.st_uid,
-        there.st_gid,
-        fields,
-        blob,
-    )
+    row = Row._make((*_STAT(there), fields, blob))
+    return row._replace(ctime=NEVER) if newest >= now - tick else row
 
 
 def _unreadable(path: bytes, cause: OSError) -> StoreError:

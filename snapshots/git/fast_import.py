@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from types import TracebackType
 from typing import Any
 
 from snapshots.errors import StoreError
@@ -42,9 +41,7 @@ class FastImport:
     def __enter__(self) -> FastImport:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._process.kill()
             self._process.communicate()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 FORMAT = 1
@@ -48,9 +49,11 @@ def frame_faults(path: Path) -> dict[str, str]:
     if not _is_folder(path / "objects"):
         return {}
     looks = {
-        "config": _fault_of_config(path / "config"),
-        "HEAD": _fault_of_file(path / "HEAD", _HEAD),
-        "packed-refs": _fault_of_file(path / "packed-refs", _PACKED) if _is(path / "packed-refs") else "",
+        "config": _fault_of_file(path / "config", _is_sound_config),
+        "HEAD": _fault_of_file(path / "HEAD", _HEAD.match),
+        "packed-refs": _fault_of_file(path / "packed-refs", _PACKED.match)
+        if _is(path / "packed-refs")
+        else "",
         "refs": ""
         if _is_folder(path / "refs/heads")
         else "is no folder"
@@ -85,35 +88,30 @@ def read_regular(path: Path) -> bytes:
     return content
 
 
-def _fault_of_file(path: Path, wanted: re.Pattern[bytes]) -> str:
+def _fault_of_file(path: Path, is_sound: Callable[[bytes], object]) -> str:
     try:
-        return "" if wanted.match(read_regular(path)) else "is damaged"
-    except FileNotFoundError:
-        return "is missing"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    except ValueError as error:
-        return str(error)
-
-
-def _fault_of_config(path: Path) -> str:
-    """Of a stricter form than git's, in which we write it; another format than ours is no fault, but not for us."""
-    try:
-        options = _options(read_regular(path).decode("utf-8"))
-    except FileNotFoundError:
-        return "is missing"
+        return "" if is_sound(read_regular(path)) else "is damaged"
     except UnicodeDecodeError:
         return "is damaged"
+    except FileNotFoundError:
+        return "is missing"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     except ValueError as error:
         return str(error)
+
+
+def _is_sound_config(content: bytes) -> bool:
+    """Of a stricter form than git's, in which we write it; another format than ours is no fault, but not for us.
+
+    Raises ValueError for what is no text, and for a line that is no option."""
+    options = _options(content.decode("utf-8"))
     if options.get(_NUMBER, "").isdecimal() and options[_NUMBER] != str(FORMAT):
-        return ""
+        return True
     strange = [name for name in options if name not in _OURS and not name.startswith(_HARMLESS)]
     wrong = [name for name in options if name in _OURS and options[name] not in _OURS[name]]
     lacking = [name for name in (*_NEEDED, _NUMBER) if name not in options]
-    return "is damaged" if strange or wrong or lacking else ""
+    return not (strange or wrong or lacking)
 
 
 def _options(text: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapshots.errors import StoreError
 from snapshots.git.frame import CONFIG, FORMAT, read_regular
+from snapshots.git.writers import writer_mark
 from snapshots.visible import visible_bytes
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ SHALLOW = "shallow"
 """The file with which git, too, takes a commit for the beginning of the history."""
 
 _ID = re.compile(rb"[0-9a-f]{40}\n?")
+_MANY_PACKS = 32
 _environ_lock = threading.Lock()
 
 
@@ -175,6 +177,15 @@ class GitRepository:
             )
         except (module.GitError, OSError) as cause:
             raise StoreError(f"git could not be started: {cause}. Install the package git.") from cause
+
+    def join_packs(self, *, fewest: int = _MANY_PACKS) -> None:
+        """Joins small packs (each commit adds one) and loose objects, once there are `fewest` packs.
+
+        What fails here fails again, and is said, at the next commit that needs the space; the history is unharmed.
+        """
+        if sum(1 for _ in self.path.glob("objects/pack/*.pack")) >= fewest:
+            with contextlib.suppress(StoreError), writer_mark(self.path) as mark:
+                self.run("repack", "--geometric=2", "-d", "-q", keep=[mark])
 
     def failure(self, command: str, status: int, errors: bytes) -> StoreError:
         """The error for a git command that ended with `status` (negative: killed by that signal)."""

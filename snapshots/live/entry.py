@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import operator
 import os
 import secrets
 import stat
@@ -24,6 +25,9 @@ from snapshots.live.xattrs import Xattrs, apply_xattrs, read_xattrs
 
 _ATTEMPTS = 5
 """How often a file that changes while it is read is read again before the last reading is taken."""
+
+_STAMP = operator.attrgetter("st_mode", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+"""What of a stat is the same as long as a file is."""
 
 LARGEST = 32 * 1024 * 1024
 """Bytes of the largest regular file whose content is read and kept: no configuration is larger, and a disk image in
@@ -143,7 +147,7 @@ def _read(path: bytes, status: os.stat_result) -> tuple[tuple[Entry, os.stat_res
         kind, special = Kind.SPECIAL, _special(status)
     xattrs = read_xattrs(path)
     after = os.lstat(path)
-    return (_entry(kind, after, content, xattrs, special), after), _same(status, after)
+    return (_entry(kind, after, content, xattrs, special), after), _STAMP(status) == _STAMP(after)
 
 
 def _read_file(path: bytes) -> tuple[tuple[Entry, os.stat_result] | None, bool]:
@@ -162,24 +166,15 @@ def _read_file(path: bytes) -> tuple[tuple[Entry, os.stat_result] | None, bool]:
         xattrs = read_xattrs(descriptor)
         after = os.fstat(descriptor)
     if before.st_size > LARGEST:
-        special = f"large:{before.st_size}:{before.st_mtime_ns}"
-        return (_entry(Kind.SPECIAL, after, b"", xattrs, special), after), _same(before, after)
-    return (_entry(Kind.FILE, after, content, xattrs, ""), after), _same(before, after)
+        kind, special = Kind.SPECIAL, f"large:{before.st_size}:{before.st_mtime_ns}"
+    else:
+        kind, special = Kind.FILE, ""
+    return (_entry(kind, after, content, xattrs, special), after), _STAMP(before) == _STAMP(after)
 
 
 def _entry(kind: Kind, status: os.stat_result, content: bytes, xattrs: Xattrs, special: str) -> Entry:
     mode = stat.S_IMODE(status.st_mode)
     return Entry(kind, mode, status.st_uid, status.st_gid, content, xattrs, special)
-
-
-def _same(before: os.stat_result, after: os.stat_result) -> bool:
-    return (before.st_mode, before.st_ino, before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (
-        after.st_mode,
-        after.st_ino,
-        after.st_size,
-        after.st_mtime_ns,
-        after.st_ctime_ns,
-    )
 
 
 def _special(status: os.stat_result) -> str:

@@ -19,7 +19,6 @@ from pathlib import Path
 from snapshots.errors import StoreError
 from snapshots.git.frame import frame_faults, put_back
 from snapshots.git.leftovers import HEALING_PREFIX
-from snapshots.git.packing import join_packs
 from snapshots.git.private_folder import make_private_folder
 from snapshots.git.repository import BRANCH, SHALLOW, GitRepository
 from snapshots.live.entry import Entry, EntryError, Kind, write_entry
@@ -63,7 +62,7 @@ def heal(
         ) from cause
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    join_packs(repository)
+    repository.join_packs(fewest=0)
     return (*damage.sentences(), *_sentences(whole, kept))
 
 
