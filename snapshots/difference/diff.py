@@ -9,8 +9,7 @@ from snapshots.difference.scan import What
 from snapshots.difference.tree import Comparison, Difference, RawChange
 from snapshots.format import layout
 from snapshots.format.metadata import Metadata
-from snapshots.format.private_key import may_be_of_a_key
-from snapshots.format.secret_text import PasswordMask, hidden
+from snapshots.format.secret_text import PasswordMask, hidden, may_be_of_a_key
 from snapshots.git.object_reader import ObjectReader
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Kind, is_large

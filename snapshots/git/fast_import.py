@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
 
 from snapshots.errors import StoreError
 from snapshots.git.leftovers import remove_leftovers
-from snapshots.git.repository import BRANCH, GitRepository
+from snapshots.git.repository import BRANCH, GitProcess
 from snapshots.git.writers import writer_mark
 
 _PLAIN = frozenset(range(0x20, 0x7F)) - {0x22, 0x5C}
@@ -28,24 +27,15 @@ def raw_date(time: datetime.datetime) -> bytes:
     return b"%d %s%02d%02d" % (max(0, int(time.timestamp())), sign, *divmod(abs(minutes), 60))
 
 
-class FastImport:
+class FastImport(GitProcess):
     """A `git fast-import` that starts with the first thing given to it and ends with `commit`.
 
     As a context manager: leaving it without `commit` kills the process, and nothing of it stays.
     """
 
-    def __init__(self, repository: GitRepository) -> None:
-        self._repository = repository
-        self._process: Any = None
-
-    def __enter__(self) -> FastImport:
-        return self
-
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+            super().__exit__()
             remove_leftovers(self._repository.path)
 
     def blob(self, content: bytes) -> None:

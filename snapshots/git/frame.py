@@ -44,6 +44,22 @@ _HEAD = re.compile(rb"ref: refs/heads/[A-Za-z0-9._/-]+\n?\Z|[0-9a-f]{40}\n?\Z")
 _PACKED = re.compile(rb"(?:#[^\n]*\n|(?:[0-9a-f]{40} refs/[^\s]+|\^[0-9a-f]{40})\n)*\Z")
 
 
+def environment() -> dict[str, str]:
+    """What every git of ours finds in its environment, and nothing else: no configuration of the user or the machine."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": "/nonexistent",
+        "LC_ALL": "C",
+        "LANGUAGE": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+
+
 def frame_faults(path: Path) -> dict[str, str]:
     """What is wrong with each, in words by its name; nothing for a folder without objects, which is no store."""
     if not _is_folder(path / "objects"):

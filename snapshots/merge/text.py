@@ -9,7 +9,8 @@ import subprocess
 from collections.abc import Iterator, Sequence
 
 from snapshots.errors import StoreError
-from snapshots.format.private_key import HIDDEN, encoded, holds_private_key
+from snapshots.format.secret_text import HIDDEN, encoded, holds_private_key
+from snapshots.git.frame import environment
 from snapshots.merge.three_way import LABELS, Choice, ContentMerge, three_way
 from snapshots.visible import visible_bytes
 
@@ -53,15 +54,6 @@ def merge_text(base: bytes, ours: bytes, theirs: bytes, choice: Choice | None) -
 
 def _merge_file(arguments: Sequence[str], files: Sequence[int]) -> tuple[int, bytes, bytes]:
     """Status, output and error of git merge-file, which needs no repository and reads no configuration here."""
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": "/nonexistent",
-        "LC_ALL": "C",
-        "GIT_CEILING_DIRECTORIES": "/",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_ATTR_NOSYSTEM": "1",
-    }
     try:
         process = subprocess.run(
             ["git", "merge-file", *arguments],
@@ -69,7 +61,7 @@ def _merge_file(arguments: Sequence[str], files: Sequence[int]) -> tuple[int, by
             capture_output=True,
             check=False,
             pass_fds=files,
-            env=environment,
+            env={**environment(), "GIT_CEILING_DIRECTORIES": "/"},
             cwd="/proc",
             start_new_session=True,
         )
