@@ -7,6 +7,7 @@ sendmail looks at the first letter of a key only, takes the last of repeated key
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ _SERVICES = {25: "smtp", 587: "submission", 465: "submissions"}
 _FAMILIES = {"2": "inet", "10": "inet6", "1": "unix", "local": "unix"}
 _FAMILY_NAMES = frozenset(["inet", "inet6", "unix", "iso", "ns", "x.25"])
 _EITHER_CASE = frozenset("afilmnpst")  # A and a are the same key; c, D, d, q, R and r are keys of their own
+LOOPBACK_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 _EXACT_CASE = frozenset("cDdqRrT")
 
 
@@ -106,7 +108,7 @@ def is_wildcard(address: str | None) -> bool:
 def is_loopback(address: str | None) -> bool:
     """127.*, ::1, localhost and Debian's ip6-localhost."""
     plain = plain_address(address)
-    if plain in ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"):
+    if plain in LOOPBACK_NAMES:
         return True
     try:
         return plain is not None and ipaddress.ip_address(plain).is_loopback
@@ -201,14 +203,13 @@ def collisions(options: Sequence[DaemonOption]) -> tuple[str, ...]:
 
     Some 45 s after such a start the whole MTA ends: `server SMTP socket wedged: exiting`."""
     sentences = []
-    for at, first in enumerate(options):
-        for second in options[at + 1 :]:
-            if collide(first, second):
-                sentences.append(
-                    f"lines {first.line} and {second.line} both listen on port {first.port_number} "
-                    f"({_place(first)} and {_place(second)}): sendmail cannot open the second and would end, "
-                    "with every port, 45 s after its start"
-                )
+    for first, second in itertools.combinations(options, 2):
+        if collide(first, second):
+            sentences.append(
+                f"lines {first.line} and {second.line} both listen on port {first.port_number} "
+                f"({_place(first)} and {_place(second)}): sendmail cannot open the second and would end, "
+                "with every port, 45 s after its start"
+            )
     return tuple(sentences)
 
 

@@ -139,13 +139,10 @@ def exactly(lines: Sequence[DaemonOption], wanted: Sequence[Wanted]) -> tuple[li
 
 
 def _without_doubles(wanted: Sequence[Wanted]) -> list[Wanted]:
-    kept: list[Wanted] = []
+    first: dict[tuple[str, str | None], Wanted] = {}
     for listener in wanted:
-        if all(
-            (listener.family, plain_address(listener.address)) != (other.family, plain_address(other.address))
-            for other in kept
-        ):
-            kept.append(listener)
+        first.setdefault((listener.family, plain_address(listener.address)), listener)
+    kept = list(first.values())
     six = any(listener.family == "inet6" and is_wildcard(listener.address) for listener in kept)
     if six:
         kept = [

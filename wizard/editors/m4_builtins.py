@@ -64,21 +64,20 @@ class Builtins:
         self.machine = machine
         self.settings: list[Setting] = []
         self.undefined: set[str] = set()
-        self.on_include = on_include
         table: dict[str, Callable[[Call], Text | None]] = {
             "define": lambda call: self._define(call, False),
             "pushdef": lambda call: self._define(call, True),
             "undefine": lambda call: self._undefine(call, False),
             "popdef": lambda call: self._undefine(call, True),
             "defn": self._defn,
-            "dnl": self._dnl,
+            "dnl": lambda _: machine.discard_line(),
             "ifdef": self._ifdef,
             "ifelse": self._ifelse,
             "divert": self._divert,
             "divnum": lambda _: generated(str(machine.diversion)),
             "shift": self._shift,
-            "include": self._include,
-            "sinclude": self._include,
+            "include": on_include,
+            "sinclude": on_include,
             "changecom": self._changecom,
             "changequote": self._refused,
             "changeword": self._refused,
@@ -130,9 +129,6 @@ class Builtins:
                 )
         return definition
 
-    def _dnl(self, call: Call) -> None:
-        self.machine.discard_line()
-
     def _ifdef(self, call: Call) -> Text:
         name = call.arg(1).chars
         if name in self.machine.macros:
@@ -179,9 +175,6 @@ class Builtins:
         for number, arg in enumerate(call.args[1:]):
             pieces = pieces + generated(",`" if number else "`") + arg + generated("'")
         return pieces
-
-    def _include(self, call: Call) -> None:
-        self.on_include(call)
 
     def _changecom(self, call: Call) -> None:
         start = call.arg(1).chars

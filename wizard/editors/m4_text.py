@@ -92,6 +92,16 @@ class LineStart:
     loaded: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word that m4 copies as it is because no macro has its name."""
+
+    name: str
+    offset: int
+    diversion: int
+    called: bool
+
+
 class Machine:
     """Expands one text. The names it knows are in `macros`; who installs them gives them their meaning."""
 
@@ -108,7 +118,7 @@ class Machine:
         self.recording = True
         self.line_starts: list[LineStart] = []
         self.output: list[tuple[int, Text]] = []
-        self.words: list[tuple[str, int, int, bool]] = []
+        self.words: list[Word] = []
         self._buffer = source
         self._offsets: Sequence[
             int
@@ -173,7 +183,7 @@ class Machine:
             emit(self._text(start, self._at))
             if char in _NAME_START:
                 if self.recording:
-                    self.words.append((token, self._offset(start), self.diversion, self._next() == "("))
+                    self.words.append(Word(token, self._offset(start), self.diversion, self._next() == "("))
                 return True
         return False
 

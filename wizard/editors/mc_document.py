@@ -10,13 +10,12 @@ from itertools import pairwise
 
 from wizard.editors import cf_macros
 from wizard.editors.edit_error import EditError
-from wizard.editors.m4_builtins import Builtins, Setting
+from wizard.editors.m4_builtins import Builtins
 from wizard.editors.m4_text import (
     NOWHERE,
     SPACE,
     UNKNOWN,
     Call,
-    LineStart,
     Machine,
     Macro,
     Text,
@@ -36,16 +35,6 @@ class Listener:
     argument: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word that m4 copies as it is because no macro has its name."""
-
-    name: str
-    offset: int
-    diversion: int
-    called: bool
-
-
 class Document:
     """What one text says. Build it with `read`."""
 
@@ -54,34 +43,30 @@ class Document:
         self.calls: list[Call] = []
         self.included: list[tuple[str, Call]] = []
         self._machine = machine = Machine(text)
-        self._builtins = Builtins(machine, self._on_include)
+        builtins = Builtins(machine, self._on_include)
         self._diverted: list[int] = []
         self._options: list[Call] = []
         if preloaded:
             self._load()
         machine.run()
         machine.recording = False
+        self.loaded = machine.loaded
+        """Whether cf.m4 was read, by the file itself or before it."""
+        self.line_starts = machine.line_starts
+        """Line starts outside every construct, and the end of the file."""
+        self.settings = builtins.settings
+        """Every live define and undefine, in order."""
+        self.words = machine.words
+        """Words that are no macros, in order."""
         self.listeners = tuple(self._listeners())
 
-    @property
-    def loaded(self) -> bool:
-        """Whether cf.m4 was read, by the file itself or before it."""
-        return self._machine.loaded
-
-    @property
-    def line_starts(self) -> list[LineStart]:
-        """Line starts outside every construct, and the end of the file."""
-        return self._machine.line_starts
-
-    @property
-    def settings(self) -> list[Setting]:
-        """Every live define and undefine, in order."""
-        return self._builtins.settings
-
-    @property
-    def words(self) -> Iterator[Word]:
-        """Words that are no macros, in order."""
-        return (Word(*word) for word in self._machine.words)
+    def live_starts(self, most: int) -> list[int]:
+        """The line starts up to `most` at which text reaches sendmail.cf."""
+        return [
+            start.offset
+            for start in self.line_starts
+            if start.offset <= most and start.loaded and start.diversion == 0
+        ]
 
     def named(self, *names: str) -> list[Call]:
         """The live calls of these macros, in order."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wizard.editors.edit_error import EditError
-from wizard.editors.mc_placement import newline_of
+from wizard.editors.mc_placement import line_start, newline_of
 
 _TOKEN = re.compile(
     r'(?P<comment>\#[^\n]*)|(?P<string>"[^"\n]*")|(?P<cut>\\\r?\n)|(?P<end>[;\n])|(?P<open>\{)|(?P<close>\})'
@@ -78,14 +78,12 @@ def insert(text: str, key: str, rules: Sequence[str], blocking: Sequence[str] = 
     chain, newline = chains[0], newline_of(text)
     before = _place(chain.statements, blocking)
     indent = _indent(text, (chain.statements or (Statement("", chain.close, chain.close),))[-1].start)
-    if before is not None and text[text.rfind("\n", 0, before.start) + 1 : before.start].strip() == "":
-        at = text.rfind("\n", 0, before.start) + 1
-        return text[:at] + "".join(f"{indent}{rule}{newline}" for rule in rules) + text[at:]
-    if before is not None:  # in the middle of a line
-        return text[: before.start] + "".join(f"{rule}; " for rule in rules) + text[before.start :]
-    start = text.rfind("\n", 0, chain.close) + 1
-    if text[start : chain.close].strip() == "":
+    at = chain.close if before is None else before.start
+    start = line_start(text, at)
+    if not text[start:at].strip():
         return text[:start] + "".join(f"{indent}{rule}{newline}" for rule in rules) + text[start:]
+    if before is not None:  # in the middle of a line
+        return text[:at] + "".join(f"{rule}; " for rule in rules) + text[at:]
     glue = "" if not chain.statements or text[: chain.close].rstrip().endswith(";") else ";"
     body = text[: chain.close].rstrip(" \t")
     return f"{body}{glue} " + "".join(f"{rule}; " for rule in rules) + text[chain.close :]
@@ -115,7 +113,7 @@ def _stops(words: str, blocking: Sequence[str]) -> bool:
 
 
 def _indent(text: str, at: int) -> str:
-    line = text[text.rfind("\n", 0, at) + 1 : at]
+    line = text[line_start(text, at) : at]
     return line if line.strip() == "" and line else "\t\t"
 
 

@@ -150,11 +150,7 @@ def _in_force(document: Document, name: str) -> Setting | None:
 def _above_own(document: Document, own: list[Call], place: int) -> int:
     """The last place above all of these calls, `place` at most. Raises EditError where none can be an include's."""
     above = min([place, *(line_start(document.text, call.outer) for call in own)])
-    usable = [
-        start.offset
-        for start in document.line_starts
-        if start.offset <= above and start.loaded and start.diversion == 0
-    ]
+    usable = document.live_starts(above)
     if not usable:
         raise document.fail(
             own[0],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -219,14 +220,12 @@ def _named(host: Host, option: str, path: str, key_path: str, name: str) -> Name
     """The file as far as it can be read; what a client thinks of it is not asked here."""
     key = mode = ""
     if key_path:
-        try:
+        with contextlib.suppress(HostError):
             content, status = host.small_file(key_path, MOST)
             key, mode = (
                 key_words(content),
                 f"{status.st_mode & 0o7777:04o} {user_name(status.st_uid)}:{group_name(status.st_gid)}",
             )
-        except HostError:
-            key = ""
     try:
         chain = certificates(host.small_file(path, MOST)[0])
         certificate = read(chain, name, None, False, clean)

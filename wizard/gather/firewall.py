@@ -52,8 +52,8 @@ def look_at_firewalls(host: Host) -> FirewallLook:
         return FirewallLook(firewalls, None, outside(host), files, unreadable)
     rules: dict[str, str] = {}
     troubles: dict[str, str] = {}
-    for key, argv in _ASKS.items():
-        if any(there[name] for name in _ASKED_FOR[key]):
+    for key, (argv, names) in _ASKS.items():
+        if any(there[name] for name in names):
             _ask(host, key, argv, rules, troubles)
     judged = [JUDGES[name](Evidence(host, files, rules, troubles)) for name in there if there[name]]
     return FirewallLook(
@@ -78,14 +78,8 @@ def ssh_connection() -> str:
             status = (folder / "stat").read_text("latin-1")
         except OSError:
             break
-        connection = next(
-            (
-                each.partition(b"=")[2].decode("latin-1")
-                for each in entries
-                if each.startswith(b"SSH_CONNECTION=")
-            ),
-            "",
-        )
+        variables = dict(each.partition(b"=")[::2] for each in reversed(entries))
+        connection = variables.get(b"SSH_CONNECTION", b"").decode("latin-1")
         pid = int(status[status.rindex(")") + 2 :].split()[1])
     return connection
 
@@ -114,19 +108,14 @@ _INSTALLED: dict[str, tuple[str, ...]] = {
 }
 """Programs and files of which one is there where a firewall is installed. nft itself comes with others, too."""
 
-_ASKS: dict[str, tuple[str, ...]] = {
-    "nft": ("nft", "-j", "list", "ruleset"),
-    "iptables": ("iptables-save", "-t", "filter"),
-    "ip6tables": ("ip6tables-save", "-t", "filter"),
-    "firewalld": ("firewall-cmd", "--list-all-zones"),
-}
 _XTABLES = (n.SHOREWALL, n.UFW, n.IPTABLES)
-_ASKED_FOR: dict[str, tuple[str, ...]] = {
-    "nft": (n.NFTABLES,),
-    "iptables": _XTABLES,
-    "ip6tables": _XTABLES,
-    "firewalld": (n.FIREWALLD,),
+_ASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "nft": (("nft", "-j", "list", "ruleset"), (n.NFTABLES,)),
+    "iptables": (("iptables-save", "-t", "filter"), _XTABLES),
+    "ip6tables": (("ip6tables-save", "-t", "filter"), _XTABLES),
+    "firewalld": (("firewall-cmd", "--list-all-zones"), (n.FIREWALLD,)),
 }
+"""Each tool's command, and the firewalls for which it is asked."""
 
 
 def _ask(host: Host, key: str, argv: Sequence[str], rules: dict[str, str], troubles: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The gate: a new sendmail.mc reaches /etc only after m4 and sendmail itself have accepted a copy of it.
+"""The gates: a new sendmail.mc or submit.mc reaches /etc only after m4, and sendmail itself, have accepted a copy of it.
 
 One missing quote in sendmail.mc kills the running MTA while sendmailconfig exits 0 (docs/debian.md trap 1)."""
 
@@ -17,6 +17,7 @@ from wizard.errors import GateError, HostError
 from wizard.model.facts import SENDMAIL_CF
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf_needs import REMEDY, tls_sentence, without_folders, without_maps, without_tls
+from wizard.sendmail.local_mail import DESTINATION, LOOPBACK, destination
 from wizard.sendmail.m4 import Expansion, expand_text
 from wizard.sendmail.mc_effects import Planned, unplanned
 from wizard.system.host import Host, Say
@@ -78,10 +79,8 @@ class Gate:
 
     def _serve(self, host: Host, cf: str) -> None:
         """Raises GateError where sendmail could not start with it on this host, or would offer no STARTTLS."""
-        if maps := without_maps(self.owner, cf):
-            raise GateError(maps)
-        if folders := without_folders(host, cf):
-            raise GateError(folders)
+        if why := without_maps(self.owner, cf) or without_folders(host, cf):
+            raise GateError(why)
         if faults := without_tls(host, cf):
             raise GateError(f"{tls_sentence(faults)}. What to do: {REMEDY}")
 
@@ -113,6 +112,39 @@ class Gate:
                     f"TRUST_AUTH_MECH would lack {' '.join(sorted(self.trusted - trusted))}: "
                     "users would log in, and then be refused to relay. Add them to TRUST_AUTH_MECH in sendmail.mc, then try again"
                 )
+
+
+@dataclass(frozen=True)
+class SubmitGate:
+    """The gate for submit.mc: m4 makes a submit.cf of it that differs by its destination alone. `before` is what m4 makes
+    of the submit.mc that is there."""
+
+    before: str
+
+    def check(self, host: Host, content: bytes, say: Say) -> str:
+        """The submit.cf that `content` gives. Raises GateError; nothing outside a private folder is written."""
+        expansion = _expanded(host, content)
+        if len(expansion.text) < sendmail_cf.SMALLEST:
+            messages = expansion.messages.strip() or f"{len(expansion.text)} bytes came out"
+            raise GateError(f"m4 does not accept the new submit.mc: {messages}")
+        to = destination(expansion.text)
+        if to != LOOPBACK:
+            raise GateError(
+                f"local mail would go to {to or 'nowhere that is known here'}, not to {LOOPBACK}. A later line of submit.mc, "
+                "or a file it includes, says so"
+            )
+        others = [
+            line
+            for pair in ((expansion.text, self.before), (self.before, expansion.text))
+            for line in sendmail_cf.only_in(*pair)
+            if not line.startswith(DESTINATION)
+        ]
+        if others:
+            raise GateError(
+                f"submit.cf would differ in more than its destination: {others[0].strip()[:80]!r}"
+            )
+        say(f"the gate: m4 accepts it, and local mail goes to {to}")
+        return expansion.text
 
 
 def _expanded(host: Host, mc: bytes) -> Expansion:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from wizard.changes import FileChange
 from wizard.editors import EditError, sendmail_mc
 from wizard.errors import GateError
 from wizard.model import facts as f
@@ -17,7 +15,7 @@ from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.mc_effects import Planned
 from wizard.sendmail.mc_gate import Gate
-from wizard.steps.absent import assumed_note, not_there_yet
+from wizard.steps.absent import assumed_note, edited, not_there_yet
 from wizard.system.host import Host
 
 
@@ -81,7 +79,6 @@ class McStep(Step):
             )
         if new == text:
             return Plan.done(self.id, self.done_reason(text), assumed_note(facts, f.SENDMAIL_MC))
-        after = dataclasses.replace(entry, content=new.encode("latin-1"))
         gate = Gate(
             _daemons(facts, text, new),
             self.options(facts, answers),
@@ -91,7 +88,7 @@ class McStep(Step):
             serves=True,
             owner=facts.mail_owner,
         )
-        change = FileChange(f.SENDMAIL_MC, entry, after, self.title, gate)
+        change = edited(facts, f.SENDMAIL_MC, new, self.title, gate)
         notes = (*assumed_note(facts, f.SENDMAIL_MC), *typos, *self.notes(text, new))
         return Plan.pending(self.id, "sendmail.mc differs", change, notes=notes)
 

@@ -30,8 +30,7 @@ class SaslauthdStart(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Pending when it does not answer, asks something else than configured, is outside its unit, or not enabled."""
-        elsewhere = not_saslauthd(facts, answers, self.id)
-        if elsewhere is not None:
+        if elsewhere := not_saslauthd(facts, answers, self.id):
             return elsewhere
         source = wanted(facts, answers)
         service = facts.services["saslauthd"]

@@ -123,18 +123,11 @@ def _edit(facts: Facts, answers: Answers, path: str) -> FileChange | None:
     if new == old:
         return None
     content = new.encode("latin-1")
-    after = dataclasses.replace(entry, content=content) if entry is not None else _fresh(content)
-    return FileChange(path, entry, after, _title(facts, answers))
-
-
-def _fresh(content: bytes) -> Entry:
-    """update_auth, which follows, gives it the owner and the mode that Debian wants."""
-    return Entry(Kind.FILE, 0o640, 0, 0, content)
-
-
-def _title(facts: Facts, answers: Answers) -> str:
+    # To a fresh one update_auth, which follows, gives the owner and the mode that Debian wants.
+    after = dataclasses.replace(entry or Entry(Kind.FILE, 0o640, 0, 0), content=content)
     source = wanted(facts, answers)
-    return f"offer only what {'saslauthd' if source.saslauthd else source.name} can serve"
+    who = "saslauthd" if source.saslauthd else source.name
+    return FileChange(path, entry, after, f"offer only what {who} can serve")
 
 
 def _ends(facts: Facts, answers: Answers) -> tuple[Ending, ...]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from templates import render
-from wizard.changes import FileChange
 from wizard.editors import EditError, sendmail_mc, submit_mc
 from wizard.editors.sendmail_mc import Wanted
 from wizard.model import facts as f
@@ -15,7 +12,8 @@ from wizard.model.plan import Outcome, Plan
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.local_mail import LOOPBACK, destination, refused_by
 from wizard.sendmail.mc_effects import Planned
-from wizard.sendmail.submit_gate import SubmitGate
+from wizard.sendmail.mc_gate import SubmitGate
+from wizard.steps.absent import edited
 from wizard.steps.listeners import line, not_here, wanted
 from wizard.steps.mc_edit import McStep, own_daemons
 
@@ -78,11 +76,11 @@ class SubmissionPort(McStep):
         mc = next((change.after for change in plan.changes if change.kind == "file"), None)  # type: ignore[attr-defined]
         text = mc.content.decode("latin-1") if mc is not None else facts.text(f.SENDMAIL_MC) or ""
         daemons = own_daemons(text) or frozenset(sendmail_cf.daemons(facts.cf_from_mc or ""))
-        entry, submit = facts.files.get(f.SUBMIT_MC), facts.text(f.SUBMIT_MC)
+        submit = facts.text(f.SUBMIT_MC)
         from_mc = facts.submit_from_mc
         to = destination(from_mc if from_mc is not None else facts.text(f.SUBMIT_CF))
         refused = refused_by(facts, to, daemons)
-        if refused is None or submit is None or entry is None:
+        if refused is None or submit is None:
             return plan  # without a submit.mc sendmailconfig brings Debian's, which submits to port 25
         try:
             new = submit_mc.on_loopback(submit)
@@ -92,24 +90,16 @@ class SubmissionPort(McStep):
                 f"{f.SUBMIT_MC} hands local mail to {to}, which wants a login: it would end in dead.letter. {error}",
                 error.remedy,
             )
-        if new == submit or from_mc is None:
-            # It was edited already, when planned in a row; or m4 says nothing of it.
-            return (
-                plan
-                if from_mc is not None
-                else Plan.blocked(
-                    self.id,
-                    f"{f.SUBMIT_CF} hands local mail to {to}, which wants a login, and m4 does not accept {f.SUBMIT_MC}",
-                    f"see where: m4 {f.SUBMIT_MC} > /dev/null",
-                )
+        if from_mc is None:
+            return Plan.blocked(
+                self.id,
+                f"{f.SUBMIT_CF} hands local mail to {to}, which wants a login, and m4 does not accept {f.SUBMIT_MC}",
+                f"see where: m4 {f.SUBMIT_MC} > /dev/null",
             )
-        change = FileChange(
-            f.SUBMIT_MC,
-            entry,
-            dataclasses.replace(entry, content=new.encode("latin-1")),
-            f"Hand local mail to {LOOPBACK}: at {to} it would be refused without a login",
-            SubmitGate(from_mc),
-        )
+        if new == submit:
+            return plan  # it was edited already, when planned in a row
+        title = f"Hand local mail to {LOOPBACK}: at {to} it would be refused without a login"
+        change = edited(facts, f.SUBMIT_MC, new, title, SubmitGate(from_mc))
         reason = plan.reason if plan.outcome is Outcome.PENDING else "local mail goes where a login is wanted"
         return Plan.pending(self.id, reason, change, *plan.changes, notes=plan.notes, ends=plan.ends)
 
