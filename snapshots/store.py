@@ -56,13 +56,15 @@ class Store(History):
     """
 
     def __init__(self, path: Path, root: Path, *, writable: bool) -> None:
-        self._path = path
+        self.path = path
+        """The folder of the store, a bare git repository."""
         self._root = root
         self._writable = writable
         super().__init__(GitRepository(path))
         self._declared = read_declared(path)
         self._recorded: Recorded | None = None
-        self._healed: tuple[str, ...] = ()
+        self.healed: tuple[str, ...] = ()
+        """What `open` found damaged and what it did, in sentences; empty where all was well."""
 
     @classmethod
     def open(cls, path: Path, *, root: Path = Path("/"), extra: Sequence[str] = ()) -> Store:
@@ -90,13 +92,13 @@ class Store(History):
                 f"An earlier run was cut short; what it left is removed: {', '.join(removed)}.",
                 *sentences,
             )
-        store._healed = sentences
+        store.healed = sentences
         if damage := find_damage(store._repository):
             store._heal(damage)
         if store._repository.head() is not None:
             history_mark.mark(path)
         elif sentence := history_mark.lost(path):
-            store._healed += (sentence,)
+            store.healed += (sentence,)
         store.declare(extra)
         return store
 
@@ -133,16 +135,6 @@ class Store(History):
         return "" if store is not None and store.head() is not None else sentence
 
     @property
-    def path(self) -> Path:
-        """The folder of the store, a bare git repository."""
-        return self._path
-
-    @property
-    def healed(self) -> tuple[str, ...]:
-        """What `open` found damaged and what it did, in sentences; empty where all was well."""
-        return self._healed
-
-    @property
     def declared(self) -> tuple[str, ...]:
         """The paths outside /etc that the store holds, too."""
         return self._declared
@@ -156,7 +148,7 @@ class Store(History):
         known = with_declared(self._declared, paths)
         if known != self._declared:
             self._must_be_writable()
-            write_declared(self._path, known)
+            write_declared(self.path, known)
             self._declared = known
 
     def pending(self) -> tuple[PathChange, ...]:
@@ -211,10 +203,10 @@ class Store(History):
             return None
         new_head = self._repository.head()
         if new_head is None or new_head == head:
-            raise StoreError(f"git made no commit in {str(self._path)!r}, and did not say why.")
+            raise StoreError(f"git made no commit in {str(self.path)!r}, and did not say why.")
         self._remember(recorded, outcome, new_head)
         if head is None:
-            history_mark.mark(self._path)
+            history_mark.mark(self.path)
         self._repository.join_packs()
         commit = parse_commit(new_head, author.cleaned(), when, text)
         if head is not None:
@@ -263,13 +255,13 @@ class Store(History):
             draft = Draft(None, Author("root", "root@localhost"), _now(), SCRATCH)
             record_commit(repository, self._root, self._tops(), Recorded(None), draft)
 
-        self._healed += heal(self._repository, damage, store_again)
-        (self._path / _CACHE).unlink(missing_ok=True)
+        self.healed += heal(self._repository, damage, store_again)
+        (self.path / _CACHE).unlink(missing_ok=True)
 
     def _recorded_by(self, head: str | None) -> Recorded:
         """What the commit `head` holds, from memory, from the cache, or from the commit itself."""
         if self._recorded is None or self._recorded.commit != head:
-            cached = stat_cache.load(self._path / _CACHE, head) if head else Recorded(None)
+            cached = stat_cache.load(self.path / _CACHE, head) if head else Recorded(None)
             self._recorded = cached or read_recorded(self._repository, head or "")
         return self._recorded
 
@@ -278,13 +270,13 @@ class Store(History):
         if not self._writable:
             return
         try:
-            stat_cache.save(self._path / _CACHE, self._recorded)
+            stat_cache.save(self.path / _CACHE, self._recorded)
         except OSError:
             return  # The commit is made. A cache of another commit is not believed: the next run reads again.
 
     def _must_be_writable(self) -> None:
         if not self._writable:
-            raise StoreError(f"The store {str(self._path)!r} was opened read-only.")
+            raise StoreError(f"The store {str(self.path)!r} was opened read-only.")
 
 
 def _now() -> datetime.datetime:

@@ -123,15 +123,13 @@ def given(
     return walk.outcome
 
 
+@dataclass(slots=True)
 class _Walk:
-    def __init__(
-        self, root: bytes, recorded: Recorded, owners: Owners, keep: Callable[[bytes], None] | None
-    ) -> None:
-        self._root = root
-        self._recorded = recorded
-        self._owners = owners
-        self._keep = keep
-        self.outcome = Scan()
+    _root: bytes
+    _recorded: Recorded
+    _owners: Owners
+    _keep: Callable[[bytes], None] | None
+    outcome: Scan = field(default_factory=Scan)
 
     def top(self, path: bytes) -> None:
         folder, name = layout.split(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from snapshots.difference.tree import Link, changed_entries, compare, read_entries, read_folders, read_link
 from snapshots.errors import StoreError
@@ -71,28 +71,20 @@ def reverse(
         return work.reversal(holding, gone)
 
 
+@dataclass(slots=True)
 class _Work:
     """The paths on their way from what they are in the newest commit to what they are to be."""
 
-    def __init__(
-        self,
-        reader: ObjectReader,
-        head: str,
-        ours: dict[str, Entry | None],
-        tops: Sequence[str],
-        choice: Choice | None,
-        dated: re.Pattern[bytes] | None,
-    ) -> None:
-        self._dated = dated
-        self._reader = reader
-        self._head = head
-        self._ours = ours
-        self._tops = tops
-        self._choice = choice
-        self._wanted: dict[str, Entry | None] = {}
-        self._kept: list[str] = []
-        self._conflicts: list[Conflict] = []
-        self._notes: dict[str, str] = {}
+    _reader: ObjectReader
+    _head: str
+    _ours: dict[str, Entry | None]
+    _tops: Sequence[str]
+    _choice: Choice | None
+    _dated: re.Pattern[bytes] | None
+    _wanted: dict[str, Entry | None] = field(default_factory=dict)
+    _kept: list[str] = field(default_factory=list)
+    _conflicts: list[Conflict] = field(default_factory=list)
+    _notes: dict[str, str] = field(default_factory=dict)
 
     def large(self, path: str, chain: _Chain) -> bool:
         """Whether it is, or was, a file whose content is not kept."""

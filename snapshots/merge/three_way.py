@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -95,7 +95,7 @@ def merge_entry(
         return _created_or_deleted(path, base, ours, theirs, choice)
     if not _kind(base) == _kind(ours) == _kind(theirs):
         return _settle(path, "kind", base, ours, theirs, choice, _in_words("kind", _kind, ours, base, theirs))
-    return _Fields(path, base, ours, theirs, choice, owners).merged(contents)
+    return _Fields(path, (base, ours, theirs), choice, owners).merged(contents)
 
 
 def _created_or_deleted(
@@ -122,17 +122,15 @@ def _settle(
     return EntryMerge(entry, () if settled else (Conflict(path, what, text),))
 
 
+@dataclass(slots=True)
 class _Fields:
-    """Three entries of one kind, merged field by field."""
+    """Three entries of one kind (base, ours, theirs), merged field by field."""
 
-    def __init__(
-        self, path: str, base: Entry, ours: Entry, theirs: Entry, choice: Choice | None, owners: Owners
-    ) -> None:
-        self._path = path
-        self._sides = base, ours, theirs
-        self._choice = choice
-        self._owners = owners
-        self._conflicts: list[Conflict] = []
+    _path: str
+    _sides: tuple[Entry, Entry, Entry]
+    _choice: Choice | None
+    _owners: Owners
+    _conflicts: list[Conflict] = field(default_factory=list)
 
     def merged(self, contents: ContentMerger) -> EntryMerge:
         _, ours, _ = self._sides

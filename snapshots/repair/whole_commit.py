@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from snapshots.difference.tree import FOLDER, Link, parse_tree, read_link
 from snapshots.git.object_reader import ObjectReader
@@ -41,12 +41,12 @@ def newest_whole(repository: GitRepository, wanted: str | None) -> Whole | None:
         return _Search(reader, kinds, history).newest(wanted)
 
 
+@dataclass(slots=True)
 class _Search:
-    def __init__(self, reader: ObjectReader, kinds: dict[str, str], commits: dict[str, Link]) -> None:
-        self._reader = reader
-        self._kinds = kinds
-        self._commits = commits
-        self._whole_trees: set[bytes] = set()
+    _reader: ObjectReader
+    _kinds: dict[str, str]
+    _commits: dict[str, Link]
+    _whole_trees: set[bytes] = field(default_factory=set)
 
     def newest(self, wanted: str | None) -> Whole | None:
         parents = {one.parent for one in self._commits.values()}

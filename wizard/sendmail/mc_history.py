@@ -17,7 +17,7 @@ from wizard.system.host import Host
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from snapshots.store import Commit, Store
+    from snapshots.store import Store
 
 MOST = 20
 """How many are looked at: m4 takes 25 ms for each."""
@@ -57,7 +57,8 @@ def _beside(store: Store, cf: str) -> bytes | None:
 def _sources(store: Store) -> Iterator[bytes]:
     """The texts of sendmail.mc since sendmail.cf was last made by a run of ours, newest first, each once."""
     path, texts = f.SENDMAIL_MC.lstrip("/"), set[bytes]()
-    last = next((commit for commit in store.history(path=f.SENDMAIL_CF.lstrip("/")) if _makes(commit)), None)
+    of_cf = store.history(path=f.SENDMAIL_CF.lstrip("/"))
+    last = next((commit for commit in of_cf if commit.operation not in ("drift", "baseline")), None)
     later = set[str]()  # several commits may have one second
     for commit in store.history() if last is not None else ():
         if commit == last:
@@ -70,7 +71,3 @@ def _sources(store: Store) -> Iterator[bytes]:
             yield entry.content
         if len(texts) == MOST or (last is not None and commit.id not in later):
             return
-
-
-def _makes(commit: Commit) -> bool:
-    return commit.operation != "drift" and commit.operation != "baseline"

@@ -1,14 +1,18 @@
-"""From the answers to the DAEMON_OPTIONS lines that are wanted (howto 3.3 and 3.5)."""
+"""From the answers to the DAEMON_OPTIONS lines that are wanted, and what the steps that write them share (howto 3.3, 3.5)."""
 
 from __future__ import annotations
 
 import ipaddress
+from typing import ClassVar
 
 from templates import render
+from wizard.editors import sendmail_mc
 from wizard.editors.sendmail_mc import Wanted
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
+from wizard.sendmail.mc_effects import Planned
+from wizard.steps.mc_edit import McStep
 
 _NAMES = {"smtp": "MTA", "submission": "MSP", "submissions": "MSP-TLS"}
 _PORTS = {"smtp": "smtp", "submission": "submission", "submissions": "465"}
@@ -64,3 +68,34 @@ def not_here(step: str, addresses: tuple[str, ...], facts: Facts, answers: Answe
             "set ipv6 = false in the answers, or enable IPv6",
         )
     return None
+
+
+class ListenerStep(McStep):
+    """A step that makes the listeners of one service what the answers want."""
+
+    needs = ("install", "sendmail-auth", "mc-includes")
+    service: ClassVar[str]
+    require: ClassVar[str]
+    """The modifiers that its lines must have."""
+
+    def planned(self, facts: Facts, answers: Answers) -> Planned:
+        """The listeners, which the gate compares by themselves."""
+        return Planned(sets=frozenset({"DaemonPortOptions"}))
+
+    def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
+        """An address that is not here."""
+        return not_here(self.id, self.addresses(answers), facts, answers)
+
+    def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
+        """The howto's line."""
+        listeners = wanted(self.service, self.addresses(answers), answers, self.require, "")
+        return tuple(f"will set {line(listener).strip()}" for listener in listeners)
+
+    def addresses(self, answers: Answers) -> tuple[str, ...]:
+        """The addresses that were chosen for the service, empty for every address."""
+        return answers.listen.smtp if self.service == "smtp" else answers.listen.submission
+
+    def places(self, mc: str) -> str:
+        """Where the lines are in sendmail.mc: `line 3, line 7`."""
+        options = sendmail_mc.daemon_options(mc)
+        return ", ".join(f"line {option.line}" for option in options if option.service == self.service)

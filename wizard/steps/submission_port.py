@@ -11,17 +11,16 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.local_mail import LOOPBACK, destination, refused_by
-from wizard.sendmail.mc_effects import Planned
 from wizard.sendmail.mc_gate import SubmitGate
 from wizard.steps.absent import edited
-from wizard.steps.listeners import line, not_here, wanted
-from wizard.steps.mc_edit import McStep, own_daemons
+from wizard.steps.listeners import ListenerStep, line, wanted
+from wizard.steps.mc_edit import own_daemons
 
 LOCAL = Wanted("submission", "inet", "MSP-local", "127.0.0.1", "E", "aASs")
 """For the programs of this host alone, without a login, as on Debian's port 25."""
 
 
-class SubmissionPort(McStep):
+class SubmissionPort(ListenerStep):
     """AUTH required (a), ETRN off (E); Debian's own line listens on 127.0.0.1 alone."""
 
     id = "submission-port"
@@ -30,7 +29,8 @@ class SubmissionPort(McStep):
     why = (
         "Mail clients submit on port 587, and only after logging in. Debian listens there on 127.0.0.1 only."
     )
-    needs = ("install", "sendmail-auth", "mc-includes")
+    service = "submission"
+    require = "Ea"
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
         """The lines of 587, and of 465 where chosen; the built-in listeners made visible first. Who listens on 465 already,
@@ -40,8 +40,8 @@ class SubmissionPort(McStep):
             builtin = Wanted("smtp", "inet", "MTA-v4", None, "", "")
             mc = sendmail_mc.set_listeners(mc, "smtp", (builtin,), line, keep_addresses=True)
         mc = sendmail_mc.add_feature(mc, "no_default_msa", render("no_default_msa.mc.j2"))
-        addresses = answers.listen.submission
-        items = wanted("submission", addresses, answers, require="Ea", forbid="ASs")
+        addresses = self.addresses(answers)
+        items = wanted("submission", addresses, answers, self.require, forbid="ASs")
         if answers.listen.local_submission:
             items = (*items, LOCAL)
         mc = sendmail_mc.set_listeners(mc, "submission", items, line, keep_addresses=not addresses)
@@ -49,10 +49,6 @@ class SubmissionPort(McStep):
             items = wanted("submissions", addresses, answers, require="Eas", forbid="AS")
             mc = sendmail_mc.set_listeners(mc, "submissions", items, line, keep_addresses=not addresses)
         return sendmail_mc.require_login(mc, "submissions")
-
-    def planned(self, facts: Facts, answers: Answers) -> Planned:
-        """The listeners, which the gate compares by themselves."""
-        return Planned(sets=frozenset({"DaemonPortOptions"}))
 
     def notes(self, before: str, after: str) -> tuple[str, ...]:
         """What was open without a login."""
@@ -103,20 +99,6 @@ class SubmissionPort(McStep):
         reason = plan.reason if plan.outcome is Outcome.PENDING else "local mail goes where a login is wanted"
         return Plan.pending(self.id, reason, change, *plan.changes, notes=plan.notes, ends=plan.ends)
 
-    def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
-        """An address that is not here."""
-        return not_here(self.id, answers.listen.submission, facts, answers)
-
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""
-        lines = [
-            f"line {listener.line}"
-            for listener in sendmail_mc.daemon_options(mc)
-            if listener.service == "submission"
-        ]
-        return f"port 587 requires AUTH ({', '.join(lines)} of sendmail.mc)"
-
-    def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
-        """The howto's line."""
-        items = wanted("submission", answers.listen.submission, answers, require="Ea", forbid="")
-        return tuple(f"will set {line(listener).strip()}" for listener in items)
+        return f"port 587 requires AUTH ({self.places(mc)} of sendmail.mc)"
