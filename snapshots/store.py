@@ -20,10 +20,9 @@ from snapshots.format.message import OPERATIONS, Commit, compose, parse_commit
 from snapshots.format.metadata import Owners
 from snapshots.git import history_mark
 from snapshots.git.frame import frame_faults
-from snapshots.git.leftovers import remove_leftovers
 from snapshots.git.private_folder import check_private_folder, make_private_folder
 from snapshots.git.repository import GitRepository
-from snapshots.git.writers import wait_for_writers
+from snapshots.git.writers import remove_leftovers, wait_for_writers
 from snapshots.history import History
 from snapshots.live.entry import Entry
 from snapshots.merge.reversal import Reversal, reverse

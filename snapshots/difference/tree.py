@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from snapshots.difference.scan import What, what_changed
@@ -208,7 +208,9 @@ def read_recorded(repository: GitRepository, commit: str) -> Recorded:
     recorded = Recorded(commit)
     blobs: dict[bytes, bytes] = {}
     listings: list[tuple[bytes, bytes]] = []
-    for name, identity in _tree(repository, commit):
+    for line in repository.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0")[:-1]:
+        head, _, name = line.partition(b"\t")
+        identity = head.split(b" ")[2]
         folder = layout.folder_of_listing(name)
         if folder is not None:
             listings.append((folder, identity))
@@ -222,13 +224,6 @@ def read_recorded(repository: GitRepository, commit: str) -> Recorded:
             blob = blobs.get(folder + b"/" + name if folder else name, NO_BLOB)
             rows[name] = Row(NEVER, 0, 0, 0, 0, 0, 0, recorded.number_of(fields), blob)
     return recorded
-
-
-def _tree(repository: GitRepository, commit: str) -> Iterator[tuple[bytes, bytes]]:
-    for line in repository.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
-        if line:
-            head, _, name = line.partition(b"\t")
-            yield name, head.split(b" ")[2]
 
 
 def parse_tree(text: bytes | None) -> dict[bytes, tuple[bytes, bytes]]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime
 
 from snapshots.errors import StoreError
-from snapshots.git.leftovers import remove_leftovers
 from snapshots.git.repository import BRANCH, GitProcess
-from snapshots.git.writers import writer_mark
+from snapshots.git.writers import remove_leftovers, writer_mark
 
 _PLAIN = frozenset(range(0x20, 0x7F)) - {0x22, 0x5C}
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from snapshots.errors import StoreError
 from snapshots.git.frame import frame_faults, put_back
-from snapshots.git.leftovers import HEALING_PREFIX
 from snapshots.git.private_folder import make_private_folder
 from snapshots.git.repository import BRANCH, SHALLOW, GitRepository
+from snapshots.git.writers import HEALING_PREFIX
 from snapshots.live.entry import Entry, EntryError, Kind, write_entry
 from snapshots.repair.damage import Damage, loose_objects
 from snapshots.repair.whole_commit import Whole, newest_whole

@@ -1,4 +1,4 @@
-"""All certificates that sendmail.cf names, and what a mail client will think of the server's (howto 5.4)."""
+"""All certificates that sendmail.cf names, as they lie on disk, and what a mail client will think of the server's (howto 5.4)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from snapshots.live.entry import Entry, Kind
 from wizard.certificates.key_pair import ClientVerdict, fits, judged
 from wizard.certificates.peer_certificate import Certificate, covers, read
 from wizard.certificates.pem import as_pem, certificates, dh_bits, key_words, private_key
 from wizard.console import clean
 from wizard.errors import HostError, PemError
+from wizard.model import facts as f
 from wizard.model.plan import Check, Sign
 from wizard.sendmail.tls_files import MOST, TlsFiles, unsafe
 from wizard.smtp.own_listener import presented
@@ -293,3 +295,66 @@ def details(named: Named) -> list[tuple[str, str]]:
             )
         )
     return lines
+
+
+@dataclass(frozen=True)
+class CertificateFiles:
+    """What sendmail.cf names. `pair` is why OpenSSL does not take the two together, empty where it does."""
+
+    certificate: str = ""
+    key: str = ""
+    certificate_entry: Entry | None = None
+    key_entry: Entry | None = None
+    pair: str = ""
+    parsed: Certificate | None = None
+    writable: tuple[str, ...] = ()
+    """Folders on the way in which anybody may put another file."""
+
+    @property
+    def debian(self) -> bool:
+        """Whether these are the files that Debian's update_tls makes."""
+        return (self.certificate, self.key) == (f.SERVER_CERT, f.COMMON_KEY)
+
+
+def certificate_files(host: Host, cf: str, name: str) -> CertificateFiles:
+    """Read both, symbolic links followed (howto 5.3, 5.4). Raises nothing."""
+    named = TlsFiles.of(cf)
+    certificate, key = named.certificate, named.key
+    crt, private = _linked_entry(host, certificate), _linked_entry(host, key)
+    misfit = fits(crt.content, private.content) if crt is not None and private is not None else None
+    parsed = _parsed(crt.content, name) if crt is not None else None
+    return CertificateFiles(certificate, key, crt, private, misfit or "", parsed, _writable(host, key))
+
+
+def _linked_entry(host: Host, path: str) -> Entry | None:
+    if not path.startswith("/"):
+        return None
+    try:
+        entry = host.entry(path)
+        if entry is not None and entry.kind is Kind.SYMLINK:  # certbot's live/ folder is made of them
+            real = host.path(path).resolve()
+            entry = host.entry(f"/{real.relative_to(host.root.resolve())}")
+        return entry if entry is not None and entry.kind is Kind.FILE else None
+    except (HostError, OSError, ValueError):
+        return None
+
+
+def _parsed(content: bytes, name: str) -> Certificate | None:
+    try:
+        return read(certificates(content)[:1], name, None, False, clean)
+    except ValueError:
+        return None
+
+
+def _writable(host: Host, path: str) -> tuple[str, ...]:
+    parts = [part for part in path.split("/")[:-1] if part]
+    folders = ["/" + "/".join(parts[: at + 1]) for at in range(len(parts))]
+    writable = []
+    for folder in folders:
+        try:
+            mode = host.path(folder).stat().st_mode
+        except OSError:
+            continue
+        if mode & 0o002 and not mode & 0o1000:
+            writable.append(folder)
+    return tuple(writable)

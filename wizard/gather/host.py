@@ -158,18 +158,14 @@ def installed(dpkg_query: str) -> dict[str, str]:
 def _services(host: Host) -> dict[str, Service]:
     """Each service, by systemd where that runs, else by the init scripts."""
     if host.exists("/run/systemd/system"):
-        return _systemd_services(host)
+        result = host.run([*ASK_SYSTEMD, *(f"{name}.service" for name in SERVICES)], timeout=30)
+        return {
+            name: service if service.native else replace(service, enabled=rc_enabled(host, name))
+            for name, service in services(SERVICES, result.stdout).items()
+        }
     return {
         name: Service(name, exists=host.exists(f"/etc/init.d/{name}"), enabled=rc_enabled(host, name))
         for name in SERVICES
-    }
-
-
-def _systemd_services(host: Host) -> dict[str, Service]:
-    asked = host.run([*ASK_SYSTEMD, *(f"{name}.service" for name in SERVICES)], timeout=30)
-    return {
-        name: service if service.native else replace(service, enabled=rc_enabled(host, name))
-        for name, service in services(SERVICES, asked.stdout).items()
     }
 
 

@@ -110,22 +110,19 @@ class CertificateStep(Step):
             time.sleep(0.5)
         return Check("presented", Sign.OK, f"sendmail presents the new certificate on {answer.where}")
 
-    def _targets(self) -> dict[str, tuple[bytes, int]]:
+    def _targets(self) -> dict[str, Entry]:
         key_mode = 0o640 if self.files.group_readable else 0o600
-        targets = {self.files.certificate: (self.pair.certificate, 0o644)}
+        contents = {self.files.certificate: (self.pair.certificate, 0o644)}
         if self.pair.key is not None:
-            targets[self.files.key] = (self.pair.key, key_mode)
+            contents[self.files.key] = (self.pair.key, key_mode)
             if self.files.shared and self.pair.client is not None:
-                targets[self.files.client_certificate] = (self.pair.client, 0o644)
-        return targets
+                contents[self.files.client_certificate] = (self.pair.client, 0o644)
+        return {
+            path: Entry(Kind.FILE, mode, 0, self.group, content) for path, (content, mode) in contents.items()
+        }
 
     def _changes(self, facts: Facts) -> Iterator[FileChange]:
-        for path, (content, mode) in self._targets().items():
-            before = facts.files.get(path)
-            after = Entry(Kind.FILE, mode, 0, self.group, content)
-            if before != after:
-                yield FileChange(path, before, after, f"{'replace' if before else 'make'} {path}")
-        for path, entry in self.beside:
+        for path, entry in (*self._targets().items(), *self.beside):
             before = facts.files.get(path)
             if before != entry and not (
                 entry.kind is Kind.DIRECTORY and before and before.kind is entry.kind
