@@ -142,7 +142,7 @@ class Store(History):
         """Holds these paths (a folder: with all below it) from now on, in later runs as well.
 
         Declare before the change, and commit the drift: what a path was before is known only so.
-        Raises StoreError for what is no plain path below the root.
+        Raises StoreError for what is not a plain path below the root.
         """
         known = with_declared(self._declared, paths)
         if known != self._declared:
@@ -233,7 +233,7 @@ class Store(History):
         derived: Callable[[str], bool] = lambda _: False,
         dated: re.Pattern[bytes] | None = None,
     ) -> Reversal:
-        """What taking `commits` back comes to. A path that is as they left it goes back exactly; later work
+        """What rolling `commits` back comes to. A path that is as they left it goes back exactly; later work
         is kept by a merge of three states, and where both changed the same, `choice` decides or it is a
         conflict. A `derived` (generated) path goes back whatever it is now; a line that `dated` finds (with
         the day it was written, say) is no change. Writes nothing. Raises StoreError.

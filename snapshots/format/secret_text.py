@@ -58,7 +58,7 @@ def holds_private_key(*contents: bytes | None) -> bool:
 
 
 def encoded(content: bytes) -> bool:
-    """Whether it holds a certificate, a key or the like in PEM: lines of two of them make no third."""
+    """Whether it holds a certificate, a key or the like in PEM: lines of two of them do not make a third."""
     return _BLOCK.search(content) is not None
 
 

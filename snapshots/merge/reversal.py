@@ -1,4 +1,4 @@
-"""What taking commits back comes to, worked out against the newest commit; nothing is written."""
+"""What rolling commits back comes to, worked out against the newest commit; nothing is written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ A new list begins where something else was at work between two of them."""
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """What taking commits back comes to, worked out against the newest commit, not the live files."""
+    """What rolling commits back comes to, worked out against the newest commit, not the live files."""
 
     head: str
     """The id of the newest commit."""
@@ -63,7 +63,7 @@ def reverse(
             if work.large(path, chain):
                 work.leave_large(path, chain)
             elif derived(path):
-                work.take_back(path, chain)
+                work.put_back(path, chain)
             else:
                 work.merge(path, chain, owners)
         work.empty_folders()
@@ -97,7 +97,7 @@ class _Work:
         if self._ours[path] != chain[-1][-1]:
             self._notes[path] = f"{_LARGE}, so it stays as it is"
 
-    def take_back(self, path: str, chain: _Chain) -> None:
+    def put_back(self, path: str, chain: _Chain) -> None:
         """A generated file: whatever it is now, it goes back."""
         if self._ours[path] not in (chain[0][0], chain[-1][-1]):
             self._notes[path] = "is generated; what it became since is not kept"
@@ -282,13 +282,13 @@ def _split(
     asked = {commit.id: commit for commit in commits}
     holding: list[Commit] = []
     gone: list[Commit] = []
-    taken_back: set[str] = set()
+    reverted: set[str] = set()
     for link in _history(reader, head) if asked else ():
         identity = link.commit.id
-        if identity not in taken_back:
-            taken_back.update(link.commit.reverts)
+        if identity not in reverted:
+            reverted.update(link.commit.reverts)
         if one := asked.pop(identity, None):
-            (gone if identity in taken_back else holding).append(one)
+            (gone if identity in reverted else holding).append(one)
             if not asked:
                 break
     if asked:

@@ -82,7 +82,7 @@ def merge_entry(
     contents: ContentMerger,
     owners: Owners,
 ) -> EntryMerge:
-    """What taking `base` back to `theirs` makes of `ours`. Raises what `contents` raises."""
+    """What rolling `base` back to `theirs` makes of `ours`. Raises what `contents` raises."""
     entry, settled = three_way(base, ours, theirs, None)
     if settled:
         return EntryMerge(entry)

@@ -152,7 +152,7 @@ def _indexed_objects(fresh: GitRepository, index: bytes) -> Iterator[tuple[str, 
         asked = pending.pop()
         try:
             answers = io.BytesIO(fresh.run("cat-file", "--batch", stdin="\n".join(asked).encode()))
-        except StoreError:  # git ends at the first that it cannot read: that one is found by halves
+        except StoreError:  # git ends at the first that it cannot read: that one is found by halving
             half = len(asked) // 2
             pending += [asked[:half], asked[half:]] if half else []
             continue

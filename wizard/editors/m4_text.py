@@ -322,7 +322,7 @@ def joined(pieces: Sequence[Text]) -> Text:
 
 
 def substituted(body: Text, call: Call) -> Text:
-    """A macro body with $0 to $n, $#, $* and $@ filled in. The body's own characters stand nowhere any more: one
+    """A macro body with $0 to $n, $#, $* and $@ filled in. The body's own characters are nowhere in the file any more: one
     definition serves many calls."""
     pieces: list[Text] = []
     at = 0

@@ -14,7 +14,7 @@ MARK = "## "
 
 
 def plain_login(cf: str, port: int, *, loopback: bool) -> str:
-    """`cf` without AuthOptions. With `loopback` the listener of `port` is taken from the network for that while, and no
+    """`cf` without AuthOptions. With `loopback` the listener of `port` listens on loopback alone, and no
     other one offers AUTH in clear.
 
     A key that is there twice counts the last time (`daemon_options`): so ours is put last."""

@@ -63,7 +63,7 @@ def _control_group(folder: Path) -> str:
 
 
 def strays(facts: Facts, name: str) -> tuple[Process, ...]:
-    """The daemons of the service `name` that systemd does not count to it, or holds for ended."""
+    """The daemons of the service `name` that systemd does not count to it, or considers ended."""
     service = facts.services.get(name)
     if service is None or not service.exists:
         return ()
