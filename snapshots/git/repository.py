@@ -17,15 +17,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from snapshots.errors import StoreError
 from snapshots.git.frame import CONFIG, FORMAT, read_regular
 from snapshots.git.writers import writer_mark
 from snapshots.visible import visible_bytes
-
-if TYPE_CHECKING:
-    from snapshots.git.confined import ConfinedRepo
 
 BRANCH = "refs/heads/main"
 SHALLOW = "shallow"
@@ -60,13 +57,6 @@ def _git() -> ModuleType:
         ) from cause
 
 
-def _repo_class() -> type[ConfinedRepo]:
-    _git()
-    from snapshots.git.confined import ConfinedRepo
-
-    return ConfinedRepo
-
-
 def _config(module: ModuleType, path: Path, options: Sequence[tuple[str, str]]) -> list[str]:
     """The values of (section, option) in the repository's own configuration, `none` for one that is not there.
 
@@ -82,11 +72,12 @@ class GitRepository:
     def __init__(self, path: Path) -> None:
         """Opens the repository at `path`. Raises StoreError when it is none, or of a newer program."""
         self.path = path
-        repo_class = _repo_class()
         module = _git()
+        from snapshots.git.confined import ConfinedRepo
+
         try:
             with _without_git_variables():
-                self._repo = repo_class(path, expand_vars=False)
+                self._repo = ConfinedRepo(path, expand_vars=False)
                 (number,) = _config(module, path, [("msa-wizard", "format")])
         except (module.GitError, configparser.Error, OSError, ValueError) as cause:
             raise StoreError(
@@ -102,14 +93,15 @@ class GitRepository:
     @staticmethod
     def create(path: Path) -> None:
         """Makes the repository, whole or not at all. Raises StoreError."""
-        repo_class = _repo_class()
         module = _git()
+        from snapshots.git.confined import ConfinedRepo
+
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
             draft.mkdir(mode=0o700)
             draft.chmod(0o700)
             with _without_git_variables():
-                repo = repo_class.init(
+                repo = ConfinedRepo.init(
                     draft,
                     expand_vars=False,
                     allow_unsafe_options=True,

@@ -161,7 +161,7 @@ def _statements(text: str, tokens: Iterator[re.Match[str]], opened: int | None =
             continue
         if not words:
             start = token.start()
-        if kind == "open" and words and words[0] in ("table", "chain", "add") and _is_block(words):
+        if kind == "open" and (words[1:2] if words[:1] == ["add"] else words[:1]) in (["table"], ["chain"]):
             inside = list(_statements(text, tokens, token.start()))
             yield _Block(tuple(words), start, inside[-1].end, tuple(inside[:-1]), inside[-1].close)
             words = []
@@ -175,10 +175,6 @@ def _statements(text: str, tokens: Iterator[re.Match[str]], opened: int | None =
         yield _Block(tuple(words), start, end)
     if opened is not None:
         raise EditError.at(text, opened, "this brace is not closed", _REMEDY)
-
-
-def _is_block(words: Sequence[str]) -> bool:
-    return words[0] in ("table", "chain") or words[1:2] in (["table"], ["chain"])
 
 
 def _set(text: str, tokens: Iterator[re.Match[str]], opened: int) -> Iterator[str]:

@@ -83,14 +83,9 @@ def report(host: Host, cf: str, name: str) -> CertificateReport:
     """Look at every file, and at what the daemon presents. Raises HostError when a file may not be read."""
     files, result = TlsFiles.of(cf), CertificateReport(name)
     if not (files.certificate and files.key):
-        result.checks.append(
-            Check(
-                "named",
-                Sign.FAILED,
-                "sendmail.cf names no server certificate and key: there is no STARTTLS",
-                "msa-wizard apply mc-includes sendmailconfig restart",
-            )
-        )
+        says = "sendmail.cf names no server certificate and key: there is no STARTTLS"
+        remedy = "msa-wizard apply mc-includes sendmailconfig restart"
+        result.checks.append(Check("named", Sign.FAILED, says, remedy))
         return result
     _server(host, files, result)
     _client(host, files, result)
@@ -322,8 +317,8 @@ def certificate_files(host: Host, cf: str, name: str) -> CertificateFiles:
     certificate, key = named.certificate, named.key
     crt, private = _linked_entry(host, certificate), _linked_entry(host, key)
     misfit = fits(crt.content, private.content) if crt is not None and private is not None else None
-    parsed = _parsed(crt.content, name) if crt is not None else None
-    return CertificateFiles(certificate, key, crt, private, misfit or "", parsed, _writable(host, key))
+    first = parsed(crt.content, name) if crt is not None else None
+    return CertificateFiles(certificate, key, crt, private, misfit or "", first, _writable(host, key))
 
 
 def _linked_entry(host: Host, path: str) -> Entry | None:
@@ -339,7 +334,8 @@ def _linked_entry(host: Host, path: str) -> Entry | None:
         return None
 
 
-def _parsed(content: bytes, name: str) -> Certificate | None:
+def parsed(content: bytes, name: str) -> Certificate | None:
+    """The first certificate in a PEM file, None where there is none; it is not tried out."""
     try:
         return read(certificates(content)[:1], name, None, False, clean)
     except ValueError:

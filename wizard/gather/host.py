@@ -65,7 +65,8 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         asked_listeners = pool.submit(listeners, host)
         place, conf = conf_place(host)
         files, unreadable = read_entries(host, (*f.READ, *also, *([conf] if conf else [])))
-        tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
+        search = ":".join(str(host.path(folder)) for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
+        tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=search))
         asked_sasldb = pool.submit(users, host, _text(files, conf))
         mc, submit_mc = (
             pool.submit(_m4, host, files, path) if "m4" in tools else None
@@ -123,10 +124,6 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,
         usr_readonly=host.exists("/usr") and bool(os.statvfs(host.path("/usr")).f_flag & os.ST_RDONLY),
     )
-
-
-def _search_path(host: Host) -> str:
-    return ":".join(str(host.path(folder)) for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
 
 
 def release(os_release: str) -> Release:
@@ -265,8 +262,7 @@ def _cf_newest(host: Host, files: Mapping[str, Entry | None]) -> bool:
 
 
 def _tls_files(files: Mapping[str, Entry | None]) -> tuple[str, ...]:
-    cf = files.get(f.SENDMAIL_CF)
-    return TlsFiles.of(cf.content.decode("latin-1")).all if cf is not None else ()
+    return TlsFiles.of(_text(files, f.SENDMAIL_CF) or "").all
 
 
 def _text(files: Mapping[str, Entry | None], path: str | None) -> str | None:
@@ -275,6 +271,6 @@ def _text(files: Mapping[str, Entry | None], path: str | None) -> str | None:
 
 
 def _tls_missing(host: Host, files: Mapping[str, Entry | None], from_mc: str | None) -> frozenset[str]:
-    """The files for TLS that are named and are not there; who is not root may not know."""
+    """The files for TLS that are named and are missing; none where only root can tell."""
     named = {*_tls_files(files), *(TlsFiles.of(from_mc).all if from_mc else ())}
     return frozenset(path for path in named if not host.exists(path)) if os.geteuid() == 0 else frozenset()

@@ -52,8 +52,7 @@ def options(cf: str) -> tuple[tuple[str, str], ...]:
 
 def option(cf: str, name: str) -> str | None:
     """The value of the last `O name=`, None when there is none."""
-    values = [value for key, value in options(cf) if key == name]
-    return values[-1] if values else None
+    return next((value for key, value in reversed(options(cf)) if key == name), None)
 
 
 def trusted(cf: str) -> tuple[str, ...]:

@@ -47,7 +47,9 @@ class TlsFiles:
         def value(name: str) -> str:
             return sendmail_cf.option(cf, name) or ""
 
-        certificates, keys = (_several(value(name)) for name in ("ServerCertFile", "ServerKeyFile"))
+        certificates, keys = (
+            [path.strip() for path in value(name).split(",")] for name in ("ServerCertFile", "ServerKeyFile")
+        )
         return cls(
             certificates[0],
             keys[0],
@@ -92,11 +94,6 @@ class TlsFiles:
         )
 
 
-def _several(value: str) -> list[str]:
-    """The paths of an option that takes more than one, with a comma between them."""
-    return [each.strip() for each in value.split(",")]
-
-
 def certificate(facts: Facts) -> str:
     """The server certificate that sendmail.cf names, the one of Debian's scripts where it names none."""
     return TlsFiles.of(facts.text(f.SENDMAIL_CF) or "").certificate or f.SERVER_CERT
@@ -118,7 +115,8 @@ def unsafe(host: Host, path: str, files: TlsFiles, *, key: bool) -> str | None:
     except OSError as error:
         raise HostError(f"the folder of {path} cannot be read: {error.strerror}") from error
     mode = stat.S_IMODE(status.st_mode)
-    if status.st_uid not in (0, _uid(host, files.trusted)):
+    trusted = int(files.trusted) if files.trusted.isdigit() else _number(host, "/etc/passwd", files.trusted)
+    if status.st_uid not in (0, trusted):
         return f"it belongs to the user with number {status.st_uid}, not to root"
     if mode & 0o022:
         return f"others than its owner may write to it (mode {mode:04o})"
@@ -134,10 +132,6 @@ def unsafe(host: Host, path: str, files: TlsFiles, *, key: bool) -> str | None:
 def group(host: Host, name: str) -> int:
     """The number of a group of this host, 0 when there is none of that name."""
     return _number(host, "/etc/group", name) or 0
-
-
-def _uid(host: Host, name: str) -> int | None:
-    return int(name) if name.isdigit() else _number(host, "/etc/passwd", name)
 
 
 def _number(host: Host, path: str, name: str) -> int | None:

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from snapshots.live.entry import Entry, Kind
-from wizard.certificates.peer_certificate import read
 from wizard.certificates.pem import certificates
 from wizard.changes import FileChange, ServiceChange
-from wizard.console import clean
+from wizard.gather.certificates import parsed
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -86,14 +85,8 @@ class CertificateStep(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Every listener greets as before, and the daemon presents this very certificate."""
         if facts.process("sendmail-mta") is None:
-            return [
-                Check(
-                    "presented",
-                    Sign.UNKNOWN,
-                    "sendmail is not running, so nothing presents the certificate",
-                    "msa-wizard apply restart",
-                )
-            ]
+            says = "sendmail is not running, so nothing presents the certificate"
+            return [Check("presented", Sign.UNKNOWN, says, "msa-wizard apply restart")]
         greets = [check for check in Restart().verify(host, facts, answers) if check.id != "boot"]
         if any(check.sign is Sign.FAILED for check in greets):
             return greets
@@ -157,9 +150,8 @@ class CertificateStep(Step):
 
 def described(pem: bytes) -> tuple[str, ...]:
     """A certificate for people, since its text in a diff says nothing to them."""
-    try:
-        certificate = read(certificates(pem), "", None, False, clean)
-    except ValueError:
+    certificate = parsed(pem, "")
+    if certificate is None:
         return ()
     by = "itself (self-signed)" if certificate.self_signed else certificate.issuer
     return (

@@ -34,15 +34,13 @@ class OpenFirewall(Step):
             )
         if facts.rules is None and facts.firewalls:
             raise PermissionError("the live rules of the firewall can only be read by root")
-        active = [firewall for firewall in facts.firewalls if firewall.active]
-        if answers.firewall.use != "auto":
-            active = [firewall for firewall in active if firewall.name == answers.firewall.use]
-            if not active:
-                return Plan.blocked(
-                    self.id,
-                    f"{answers.firewall.use} is chosen in the answers but is not active. {_inventory(facts)}",
-                    "choose one that is active, or start it yourself: this program enables no firewall",
-                )
+        active = _chosen(facts, answers)
+        if not active and answers.firewall.use != "auto":
+            return Plan.blocked(
+                self.id,
+                f"{answers.firewall.use} is chosen in the answers but is not active. {_inventory(facts)}",
+                "choose one that is active, or start it yourself: this program enables no firewall",
+            )
         if not active:
             return Plan.not_applicable(self.id, _inventory(facts), (_provider(answers),))
         if len(active) > 1:
@@ -83,18 +81,17 @@ class OpenFirewall(Step):
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The live rules once more; and that only a test from outside proves it."""
-        checks = []
-        plan = self.plan(facts, answers)
-        chosen = [
-            firewall
-            for firewall in facts.firewalls
-            if firewall.active and answers.firewall.use in ("auto", firewall.name)
-        ]
+        plan, chosen = self.plan(facts, answers), _chosen(facts, answers)
         if len(chosen) == 1 and not chosen[0].trouble:
             checks = _live_checks(FIREWALLS[chosen[0].name], facts, answers)
         else:
             checks = [Check("firewall", Sign.UNKNOWN, plan.reason)]
         return [*checks, _proof(facts, answers)]
+
+
+def _chosen(facts: Facts, answers: Answers) -> list[Firewall]:
+    use = answers.firewall.use
+    return [each for each in facts.firewalls if each.active and use in ("auto", each.name)]
 
 
 def _live_checks(kind: FirewallKind, facts: Facts, answers: Answers) -> list[Check]:

@@ -57,7 +57,7 @@ class McStep(Step):
         stopped = self.refusal(facts, answers) or not_there_yet(
             facts, self.id, f.SENDMAIL_MC, *self.lines(facts, answers)
         )
-        if stopped is not None:
+        if stopped:
             return stopped
         text, entry = facts.text(f.SENDMAIL_MC), facts.files.get(f.SENDMAIL_MC)
         if text is None or entry is None:
@@ -99,23 +99,14 @@ class McStep(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The live file gives what the gate let by: includes may have changed since."""
         if facts.cf_from_mc is None:
-            return [
-                Check(
-                    "m4",
-                    Sign.FAILED,
-                    f"m4 does not accept {f.SENDMAIL_MC}",
-                    f"m4 {f.SENDMAIL_MC} > /dev/null",
-                )
-            ]
+            says = f"m4 does not accept {f.SENDMAIL_MC}"
+            return [Check("m4", Sign.FAILED, says, f"m4 {f.SENDMAIL_MC} > /dev/null")]
         try:
             Gate(None, self.options(facts, answers), self.trusted(facts, answers)).compare(facts.cf_from_mc)
         except GateError as error:
             return [Check("options", Sign.FAILED, str(error))]
-        return [
-            Check(
-                "options", Sign.OK, "m4 accepts the file as it is now, and it gives the options of the plan"
-            )
-        ]
+        says = "m4 accepts the file as it is now, and it gives the options of the plan"
+        return [Check("options", Sign.OK, says)]
 
 
 _DEFAULT_MSA = ("MSA", "E")

@@ -30,13 +30,8 @@ class SaslauthdConfig(Step):
             return elsewhere
         pairs = _wanted(facts, answers)
         ending = ends(facts, answers) if of_host(facts).saslauthd else ()
-        absent = not_there_yet(
-            facts,
-            self.id,
-            f.SASLAUTHD_DEFAULT,
-            *(f'will set {key}="{value}"' for key, value in pairs),
-        )
-        if absent is not None:
+        lines = (f'will set {key}="{value}"' for key, value in pairs)
+        if absent := not_there_yet(facts, self.id, f.SASLAUTHD_DEFAULT, *lines):
             return absent
         text = facts.text(f.SASLAUTHD_DEFAULT)
         if text is None:

@@ -34,23 +34,18 @@ class SendmailAuth(Step):
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """update_auth where something it makes is missing, and the edit of the Sendmail.conf that libsasl2 reads."""
         path = conf_to_edit(facts)
-        stopped = hands_off(facts, self.id)
-        if stopped is not None:
+        if stopped := hands_off(facts, self.id):
             return stopped
         try:
             hidden = path in facts.unreadable
             lines = (
                 () if hidden else tuple(f"will set {key}: {value}" for key, value in _lines(facts, answers))
             )
-            stopped = not_there_yet(facts, self.id, path, *lines)
-            if stopped is not None:
+            if stopped := not_there_yet(facts, self.id, path, *lines):
                 return stopped
             change = _edit(facts, answers, path)
-            source, offered, ending = (
-                wanted(facts, answers),
-                mechanisms(facts, answers),
-                _ends(facts, answers),
-            )
+            source, offered = wanted(facts, answers), mechanisms(facts, answers)
+            ending = _ends(facts, answers)
         except EditError as error:
             return Plan.blocked(self.id, f"{facts.sasl_conf or path}: {error}", error.remedy)
         changes: list[Change] = []

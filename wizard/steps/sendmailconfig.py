@@ -33,15 +33,13 @@ class Sendmailconfig(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Pending when m4 makes something else of sendmail.mc than sendmail.cf is, or the certificate is missing."""
-        stopped = hands_off(facts, self.id)
-        if stopped is not None:
+        if stopped := hands_off(facts, self.id):
             return stopped
         if facts.without_tls:
             return Plan.blocked(self.id, tls_sentence(facts.without_tls), REMEDY)
         if MC_STEPS & facts.planned:
             return Plan.pending(self.id, "sendmail.mc changes", DialogueChange())
-        stopped = not_there_yet(facts, self.id, f.SENDMAIL_MC)
-        if stopped is not None:
+        if stopped := not_there_yet(facts, self.id, f.SENDMAIL_MC):
             return stopped
         if facts.files.get(f.SENDMAIL_MC) is None:
             return Plan.blocked(
@@ -58,12 +56,9 @@ class Sendmailconfig(Step):
         if not sendmail_cf.same(facts.cf_from_mc, facts.text(f.SENDMAIL_CF) or ""):
             reason = "sendmail.cf is not what sendmail.mc gives"
             return Plan.pending(self.id, reason, DialogueChange())
-        refused = refused_by(
-            facts, destination(facts.text(f.SUBMIT_CF)), sendmail_cf.daemons(facts.cf_from_mc)
-        )
-        if refused is not None and not refused_by(
-            facts, destination(facts.submit_from_mc), sendmail_cf.daemons(facts.cf_from_mc)
-        ):
+        daemons = sendmail_cf.daemons(facts.cf_from_mc)
+        refused = refused_by(facts, destination(facts.text(f.SUBMIT_CF)), daemons)
+        if refused is not None and not refused_by(facts, destination(facts.submit_from_mc), daemons):
             return Plan.pending(
                 self.id,
                 f"submit.cf hands local mail to port {refused.port}, where a login is wanted, and submit.mc does not",

@@ -24,8 +24,8 @@ class SmtpPort(ListenerStep):
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
         """The lines of 25; one on loopback besides, where local mail goes there and nothing else would take it."""
         addresses = self.addresses(answers)
-        items = wanted("smtp", addresses, answers, self.require, forbid="as")
-        mc = sendmail_mc.set_listeners(mc, "smtp", items, line, keep_addresses=not addresses)
+        listeners = wanted("smtp", addresses, answers, self.require, forbid="as")
+        mc = sendmail_mc.set_listeners(mc, "smtp", listeners, line, keep_addresses=not addresses)
         if through_us(facts) and not served(own_daemons(mc)):
             local = Wanted("smtp", "inet", "MTA-local", "127.0.0.1", "A", "")
             mc = sendmail_mc.add_listener(mc, local, line)

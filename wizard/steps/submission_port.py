@@ -41,13 +41,13 @@ class SubmissionPort(ListenerStep):
             mc = sendmail_mc.set_listeners(mc, "smtp", (builtin,), line, keep_addresses=True)
         mc = sendmail_mc.add_feature(mc, "no_default_msa", render("no_default_msa.mc.j2"))
         addresses = self.addresses(answers)
-        items = wanted("submission", addresses, answers, self.require, forbid="ASs")
+        listeners = wanted("submission", addresses, answers, self.require, forbid="ASs")
         if answers.listen.local_submission:
-            items = (*items, LOCAL)
-        mc = sendmail_mc.set_listeners(mc, "submission", items, line, keep_addresses=not addresses)
+            listeners = (*listeners, LOCAL)
+        mc = sendmail_mc.set_listeners(mc, "submission", listeners, line, keep_addresses=not addresses)
         if answers.listen.implicit_tls:
-            items = wanted("submissions", addresses, answers, require="Eas", forbid="AS")
-            mc = sendmail_mc.set_listeners(mc, "submissions", items, line, keep_addresses=not addresses)
+            listeners = wanted("submissions", addresses, answers, require="Eas", forbid="AS")
+            mc = sendmail_mc.set_listeners(mc, "submissions", listeners, line, keep_addresses=not addresses)
         return sendmail_mc.require_login(mc, "submissions")
 
     def notes(self, before: str, after: str) -> tuple[str, ...]:
@@ -64,9 +64,7 @@ class SubmissionPort(ListenerStep):
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """And where the programs of this host hand their mail to a listener that wants a login now: to port 25 instead."""
         plan = super().plan(facts, answers)
-        if plan.outcome not in (Outcome.PENDING, Outcome.DONE):
-            return plan
-        return self._with_local_mail(plan, facts)
+        return self._with_local_mail(plan, facts) if plan.outcome in (Outcome.PENDING, Outcome.DONE) else plan
 
     def _with_local_mail(self, plan: Plan, facts: Facts) -> Plan:
         mc = next((change.after for change in plan.changes if change.kind == "file"), None)  # type: ignore[attr-defined]
