@@ -41,10 +41,10 @@ class History:
         self._entries: dict[tuple[str, str], Entry | None] = {}
 
     def head(self) -> Commit | None:
-        """The newest commit, None where there is none."""
-        return next(self.commits(1, None), None)
+        """The newest commit, None before the baseline."""
+        return next(self._commits(1, None), None)
 
-    def commits(self, limit: int | None, path: bytes | None) -> Iterator[Commit]:
+    def _commits(self, limit: int | None, path: bytes | None) -> Iterator[Commit]:
         """The commits, newest first; with `path` those that changed it or what is below it."""
         head = self._repository.head()
         if head is None:
@@ -61,7 +61,7 @@ class History:
             changed = (commit for commit in commits if self._may_change(reader, commit, path))
             yield from itertools.islice(changed, limit)
 
-    def added(self, parent: str, commit: Commit, changed: Collection[bytes]) -> None:
+    def _added(self, parent: str, commit: Commit, changed: Collection[bytes]) -> None:
         """The store has this commit on top of `parent` now, which changed these paths: git need not be asked for it."""
         for (head, limit, path), commits in list(self._logs.items()):
             if head == parent and limit is None:
@@ -71,7 +71,7 @@ class History:
 
     def find(self, ref: str) -> Commit:
         """The commit that `ref` names: `HEAD`, a step (its newest apply), an id or the beginning of one."""
-        commits = list(self.commits(None, None))
+        commits = list(self._commits(None, None))
         if not commits:
             raise StoreError(f"There is no commit {ref!r}: the store is empty, it has no baseline yet.")
         if ref == "HEAD":
@@ -79,12 +79,12 @@ class History:
         for commit in commits:
             if commit.step == ref and commit.operation == "apply":
                 return commit
-        found = [one for one in commits if _ID.match(ref.lower()) and one.id.startswith(ref.lower())]
-        if len(found) == 1:
-            return found[0]
-        if found:
+        matches = [one for one in commits if _ID.match(ref.lower()) and one.id.startswith(ref.lower())]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
             raise StoreError(
-                f"{ref!r} is the beginning of {len(found)} commits: {_names(found)}. Give more digits."
+                f"{ref!r} is the beginning of {len(matches)} commits: {_names(matches)}. Give more digits."
             )
         steps = sorted({one.step for one in commits if one.step and one.operation == "apply"})
         raise StoreError(
@@ -93,26 +93,31 @@ class History:
         )
 
     def diff(self, ref: str | Commit) -> str:
-        """What a commit changed, as text for people."""
+        """What a commit changed, for people: metadata in words (`etc/x: mode 0640 -> 0600`), text files as a
+        unified diff, binary and huge files by name; for the baseline a list."""
         with ObjectReader(self._repository) as reader:
             one = compare(reader, self._id(ref))
         return difference_text(self._repository, one)
 
     def changed(self, ref: str | Commit) -> tuple[PathChange, ...]:
-        """The paths that a commit changed."""
+        """The paths that a commit changed, sorted."""
         with ObjectReader(self._repository) as reader:
-            differences = compare(reader, self._id(ref)).found
+            differences = compare(reader, self._id(ref)).differences
         return tuple(PathChange(os.fsdecode(one.path), one.what) for one in differences)
 
     def changes(self, ref: str | Commit) -> dict[str, tuple[Entry | None, Entry | None]]:
-        """What each path that a commit changed was before and after it."""
+        """What each path that a commit changed was before and after it, sorted by path; None where there was nothing."""
         with ObjectReader(self._repository) as reader:
             one = compare(reader, self._id(ref))
             pairs = changed_entries(reader, one)
         return {os.fsdecode(path): pair for path, pair in pairs.items()}
 
+    def entry(self, ref: str | Commit, path: str) -> Entry | None:
+        """What `path` was in a commit, None where it was not."""
+        return self.entries(ref, [path])[path]
+
     def entries(self, ref: str | Commit, paths: Iterable[str]) -> dict[str, Entry | None]:
-        """What each path was in a commit."""
+        """What each of the paths was in a commit, None where it was not."""
         commit, paths = self._id(ref), list(paths)
         known = {path: self._entries[commit, path] for path in paths if (commit, path) in self._entries}
         unknown = [os.fsencode(path) for path in paths if path not in known]
@@ -126,7 +131,7 @@ class History:
         return {path: known[path] for path in paths}
 
     def record(self, ref: str | Commit) -> bytes | None:
-        """The record that was given with a commit."""
+        """The `record` that was given with a commit, None where there was none."""
         with ObjectReader(self._repository) as reader:
             return reader.read([self._id(ref).encode() + b":" + layout.RECORD])[0]
 
@@ -170,7 +175,7 @@ def _keep(answers: dict[Key, Answer], key: Key, answer: Answer) -> Answer:
 def _may_change(reader: ObjectReader, commit: Commit, path: bytes) -> bool:
     """Whether a commit changed `path` or what is below it; True where that cannot be read any more."""
     try:
-        differences = compare(reader, commit.id).found
+        differences = compare(reader, commit.id).differences
     except StoreError:
         return True
     return any(_covers(path, one.path) for one in differences)

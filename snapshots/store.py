@@ -10,22 +10,19 @@ from pathlib import Path
 
 from snapshots.difference import stat_cache
 from snapshots.difference.declared import read_declared, with_declared, write_declared
-from snapshots.difference.recording import Draft, record_given, record_live
+from snapshots.difference.recording import Draft, record_commit, what
 from snapshots.difference.scan import PathChange, Scan, scan
 from snapshots.difference.stat_cache import Recorded
 from snapshots.difference.tree import read_recorded
-from snapshots.difference.tree_changes import what
 from snapshots.errors import StoreError
 from snapshots.format.author import Author, author_from_environment
 from snapshots.format.message import OPERATIONS, Commit, compose, parse_commit
 from snapshots.format.metadata import Owners
 from snapshots.git import history_mark
 from snapshots.git.frame import frame_faults
-from snapshots.git.leftovers import remove_leftovers
-from snapshots.git.packing import join_many_packs
 from snapshots.git.private_folder import check_private_folder, make_private_folder
 from snapshots.git.repository import GitRepository
-from snapshots.git.writers import wait_for_writers
+from snapshots.git.writers import remove_leftovers, wait_for_writers
 from snapshots.history import History
 from snapshots.live.entry import Entry
 from snapshots.merge.reversal import Reversal, reverse
@@ -49,7 +46,7 @@ __all__ = [
 _CACHE = "stat-cache"
 
 
-class Store:
+class Store(History):
     """The store of one machine. One process at a time may commit; any number may read.
 
     Paths are relative to the root, as text with surrogate escapes for what is not UTF-8:
@@ -58,14 +55,15 @@ class Store:
     """
 
     def __init__(self, path: Path, root: Path, *, writable: bool) -> None:
-        self._path = path
+        self.path = path
+        """The folder of the store, a bare git repository."""
         self._root = root
         self._writable = writable
-        self._repository = GitRepository(path)
-        self._history = History(self._repository)
+        super().__init__(GitRepository(path))
         self._declared = read_declared(path)
         self._recorded: Recorded | None = None
-        self._healed: tuple[str, ...] = ()
+        self.healed: tuple[str, ...] = ()
+        """What `open` found damaged and what it did, in sentences; empty where all was well."""
 
     @classmethod
     def open(cls, path: Path, *, root: Path = Path("/"), extra: Sequence[str] = ()) -> Store:
@@ -85,18 +83,21 @@ class Store:
         if not check_private_folder(path) or not any(path.iterdir()):
             GitRepository.create(path)
         wait_for_writers(path)
-        gone = remove_leftovers(path)
-        said = heal_frame(path)
+        removed = remove_leftovers(path)
+        sentences = heal_frame(path)
         store = cls(path, root, writable=True)
-        if gone:
-            said = (f"An earlier run was cut short; what it left is removed: {', '.join(gone)}.", *said)
-        store._healed = said
+        if removed:
+            sentences = (
+                f"An earlier run was cut short; what it left is removed: {', '.join(removed)}.",
+                *sentences,
+            )
+        store.healed = sentences
         if damage := find_damage(store._repository):
             store._heal(damage)
         if store._repository.head() is not None:
             history_mark.mark(path)
         elif sentence := history_mark.lost(path):
-            store._healed += (sentence,)
+            store.healed += (sentence,)
         store.declare(extra)
         return store
 
@@ -133,16 +134,6 @@ class Store:
         return "" if store is not None and store.head() is not None else sentence
 
     @property
-    def path(self) -> Path:
-        """The folder of the store, a bare git repository."""
-        return self._path
-
-    @property
-    def healed(self) -> tuple[str, ...]:
-        """What `open` found damaged and what it did, in sentences; empty where all was well."""
-        return self._healed
-
-    @property
     def declared(self) -> tuple[str, ...]:
         """The paths outside /etc that the store holds, too."""
         return self._declared
@@ -151,22 +142,22 @@ class Store:
         """Holds these paths (a folder: with all below it) from now on, in later runs as well.
 
         Declare before the change, and commit the drift: what a path was before is known only so.
-        Raises StoreError for what is no plain path below the root.
+        Raises StoreError for what is not a plain path below the root.
         """
         known = with_declared(self._declared, paths)
         if known != self._declared:
             self._must_be_writable()
-            write_declared(self._path, known)
+            write_declared(self.path, known)
             self._declared = known
 
     def pending(self) -> tuple[PathChange, ...]:
         """What differs between the live paths and the newest commit, sorted by path. Raises StoreError."""
         head = self._repository.head()
         recorded = self._recorded_by(head)
-        found = scan(self._root, self._tops(), recorded)
-        if found.refreshed and not found.changes:
-            self._remember(recorded, found, head)
-        changes = (PathChange(os.fsdecode(one.path), what(recorded, one)) for one in found.changes)
+        outcome = scan(self._root, self._tops(), recorded)
+        if outcome.refreshed and not outcome.changes:
+            self._remember(recorded, outcome, head)
+        changes = (PathChange(os.fsdecode(one.path), what(recorded, one)) for one in outcome.changes)
         return tuple(sorted(changes, key=lambda one: os.fsencode(one.path)))
 
     def commit(
@@ -202,73 +193,37 @@ class Store:
             subject=subject, body=body, step=step, howto=howto, operation=operation, run=run, reverts=reverts
         )
         draft = Draft(head, author, when, text, record)
-        if entries is None:
-            found = record_live(self._repository, self._root, self._tops(), recorded, draft)
-        else:
-            named = {os.fsencode(path): entry for path, entry in entries.items()}
-            found = record_given(self._repository, self._root, named, recorded, draft)
-        if not found.changes and record is None and head is not None:
-            if found.refreshed:
-                self._remember(recorded, found, head)
+        given = None if entries is None else {os.fsencode(path): entry for path, entry in entries.items()}
+        source = self._tops() if given is None else given
+        outcome = record_commit(self._repository, self._root, source, recorded, draft)
+        if not outcome.changes and record is None and head is not None:
+            if outcome.refreshed:
+                self._remember(recorded, outcome, head)
             return None
         new_head = self._repository.head()
         if new_head is None or new_head == head:
-            raise StoreError(f"git made no commit in {str(self._path)!r}, and did not say why.")
-        self._remember(recorded, found, new_head)
+            raise StoreError(f"git made no commit in {str(self.path)!r}, and did not say why.")
+        self._remember(recorded, outcome, new_head)
         if head is None:
-            history_mark.mark(self._path)
-        join_many_packs(self._repository)
+            history_mark.mark(self.path)
+        self._repository.join_packs()
         commit = parse_commit(new_head, author.cleaned(), when, text)
         if head is not None:
-            self._history.added(head, commit, [one.path for one in found.changes])
+            self._added(head, commit, [one.path for one in outcome.changes])
         return commit
-
-    def head(self) -> Commit | None:
-        """The newest commit, None before the baseline. Raises StoreError."""
-        return self._history.head()
 
     def history(self, limit: int | None = None, path: str | None = None) -> Iterator[Commit]:
         """The commits, newest first, at most `limit`; with `path` those that changed it or what is below it.
 
         Raises StoreError.
         """
-        return self._history.commits(limit, None if path is None else os.fsencode(path))
-
-    def find(self, ref: str) -> Commit:
-        """The commit that `ref` names. Raises StoreError, which says what there is."""
-        return self._history.find(ref)
-
-    def diff(self, ref: str | Commit) -> str:
-        """What a commit changed, for people: metadata in words (`etc/x: mode 0640 -> 0600`), text files as a
-        unified diff, binary and huge files by name; for the baseline a list. Raises StoreError."""
-        return self._history.diff(ref)
-
-    def changed(self, ref: str | Commit) -> tuple[PathChange, ...]:
-        """The paths that a commit changed, sorted. Raises StoreError."""
-        return self._history.changed(ref)
-
-    def changes(self, ref: str | Commit) -> dict[str, tuple[Entry | None, Entry | None]]:
-        """What each path that a commit changed was before and after it, sorted by path; None where there was
-        nothing. Raises StoreError."""
-        return self._history.changes(ref)
-
-    def entry(self, ref: str | Commit, path: str) -> Entry | None:
-        """What `path` was in a commit, None where it was not. Raises StoreError."""
-        return self._history.entries(ref, [path])[path]
-
-    def entries(self, ref: str | Commit, paths: Sequence[str]) -> dict[str, Entry | None]:
-        """What each of the paths was in a commit, None where it was not. Raises StoreError."""
-        return self._history.entries(ref, paths)
+        return self._commits(limit, None if path is None else os.fsencode(path))
 
     def not_kept(self) -> tuple[str, ...]:
         """The files of the newest commit that are too large for their content to be kept (`entry.LARGEST`).
 
         Raises StoreError."""
         return tuple(os.fsdecode(path) for path in self._recorded_by(self._repository.head()).large())
-
-    def record(self, ref: str | Commit) -> bytes | None:
-        """The `record` that was given with a commit, None where there was none. Raises StoreError."""
-        return self._history.record(ref)
 
     def reverse(
         self,
@@ -278,7 +233,7 @@ class Store:
         derived: Callable[[str], bool] = lambda _: False,
         dated: re.Pattern[bytes] | None = None,
     ) -> Reversal:
-        """What taking `commits` back comes to. A path that is as they left it goes back exactly; later work
+        """What rolling `commits` back comes to. A path that is as they left it goes back exactly; later work
         is kept by a merge of three states, and where both changed the same, `choice` decides or it is a
         conflict. A `derived` (generated) path goes back whatever it is now; a line that `dated` finds (with
         the day it was written, say) is no change. Writes nothing. Raises StoreError.
@@ -297,30 +252,30 @@ class Store:
     def _heal(self, damage: Damage) -> None:
         def store_again(repository: GitRepository) -> None:
             draft = Draft(None, Author("root", "root@localhost"), _now(), SCRATCH)
-            record_live(repository, self._root, self._tops(), Recorded(None), draft)
+            record_commit(repository, self._root, self._tops(), Recorded(None), draft)
 
-        self._healed += heal(self._repository, damage, store_again)
-        (self._path / _CACHE).unlink(missing_ok=True)
+        self.healed += heal(self._repository, damage, store_again)
+        (self.path / _CACHE).unlink(missing_ok=True)
 
     def _recorded_by(self, head: str | None) -> Recorded:
         """What the commit `head` holds, from memory, from the cache, or from the commit itself."""
         if self._recorded is None or self._recorded.commit != head:
-            cached = stat_cache.load(self._path / _CACHE, head) if head else Recorded(None)
+            cached = stat_cache.load(self.path / _CACHE, head) if head else Recorded(None)
             self._recorded = cached or read_recorded(self._repository, head or "")
         return self._recorded
 
-    def _remember(self, recorded: Recorded, found: Scan, head: str | None) -> None:
-        self._recorded = Recorded(head, found.folders, recorded.fields)
+    def _remember(self, recorded: Recorded, outcome: Scan, head: str | None) -> None:
+        self._recorded = Recorded(head, outcome.folders, recorded.fields)
         if not self._writable:
             return
         try:
-            stat_cache.save(self._path / _CACHE, self._recorded)
+            stat_cache.save(self.path / _CACHE, self._recorded)
         except OSError:
             return  # The commit is made. A cache of another commit is not believed: the next run reads again.
 
     def _must_be_writable(self) -> None:
         if not self._writable:
-            raise StoreError(f"The store {str(self._path)!r} was opened read-only.")
+            raise StoreError(f"The store {str(self.path)!r} was opened read-only.")
 
 
 def _now() -> datetime.datetime:

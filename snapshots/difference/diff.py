@@ -9,8 +9,7 @@ from snapshots.difference.scan import What
 from snapshots.difference.tree import Comparison, Difference, RawChange
 from snapshots.format import layout
 from snapshots.format.metadata import Metadata
-from snapshots.format.private_key import may_be_of_a_key
-from snapshots.format.secret_text import PasswordMask, hidden
+from snapshots.format.secret_text import PasswordMask, hidden, may_be_of_a_key
 from snapshots.git.object_reader import ObjectReader
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Kind, is_large
@@ -27,7 +26,7 @@ def difference_text(repository: GitRepository, compared: Comparison) -> str:
     """
     patches = _patches(repository, compared.raw, compared.before, compared.after) if compared.before else {}
     lines: list[str] = []
-    for one in compared.found:
+    for one in compared.differences:
         name = visible(os.fsdecode(one.path))
         lines += [f"{name}: {line}" for line in metadata_lines(one)]
         lines += map(visible_bytes, patches.get(one.path, ()))

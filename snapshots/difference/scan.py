@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import os
 import stat
 import time
@@ -23,6 +24,8 @@ _TICK = 20_000_000
 _COARSE_TICK = 2_100_000_000
 """Nanoseconds: the same for file systems that keep whole seconds (FAT: two)."""
 
+_STAT = operator.attrgetter("st_ctime_ns", "st_mtime_ns", "st_size", "st_ino", "st_mode", "st_uid", "st_gid")
+"""Of a stat, what a row has of it, in the order of the row."""
 
 _TYPES = {
     Kind.FILE: stat.S_IFREG,
@@ -100,7 +103,7 @@ def scan(
     for top in tops:
         walk.top(top)
     walk.find_deleted()
-    return walk.found
+    return walk.outcome
 
 
 def given(
@@ -114,21 +117,19 @@ def given(
     A folder that is to go and holds what is not among them stays. Their rows are read again by the next scan.
     """
     walk = _Walk(os.fsencode(root), recorded, Owners(root), keep)
-    walk.found.folders = dict(recorded.folders)
+    walk.outcome.folders = dict(recorded.folders)
     for path in sorted(entries, reverse=True):  # what is in a folder before the folder
         walk.give(path, entries[path])
-    return walk.found
+    return walk.outcome
 
 
+@dataclass(slots=True)
 class _Walk:
-    def __init__(
-        self, root: bytes, recorded: Recorded, owners: Owners, keep: Callable[[bytes], None] | None
-    ) -> None:
-        self._root = root
-        self._recorded = recorded
-        self._owners = owners
-        self._keep = keep
-        self.found = Scan()
+    _root: bytes
+    _recorded: Recorded
+    _owners: Owners
+    _keep: Callable[[bytes], None] | None
+    outcome: Scan = field(default_factory=Scan)
 
     def top(self, path: bytes) -> None:
         folder, name = layout.split(path)
@@ -140,22 +141,22 @@ class _Walk:
             raise _unreadable(path, cause) from cause
         old = self._recorded.folders.get(folder, {})
         row = old.get(name)
-        if row is None or not _unchanged(row, there):
+        if row is None or row[:7] != _STAT(there):
             row = self._look(path, row)
         if row is None:
             return
-        self.found.folders.setdefault(folder, {})[name] = row
+        self.outcome.folders.setdefault(folder, {})[name] = row
         if stat.S_ISDIR(row.mode):
             self._below(path)
 
     def _below(self, top: bytes) -> None:
         pending = [top]
         folders = self._recorded.folders
-        found = self.found.folders
+        current = self.outcome.folders
         while pending:
             folder = pending.pop()
             old = folders.get(folder, {})
-            new = found.setdefault(folder, {})
+            new = current.setdefault(folder, {})
             try:
                 listing = os.scandir(self._root + b"/" + folder)
             except (FileNotFoundError, NotADirectoryError):
@@ -163,16 +164,16 @@ class _Walk:
             except OSError as cause:
                 raise _unreadable(folder, cause) from cause
             with listing:
-                for item in listing:
-                    name = item.name
+                for child in listing:
+                    name = child.name
                     try:
-                        there = item.stat(follow_symlinks=False)
+                        there = child.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue
                     except OSError as cause:
                         raise _unreadable(folder + b"/" + name, cause) from cause
                     row = old.get(name)
-                    if row is None or not _unchanged(row, there):
+                    if row is None or row[:7] != _STAT(there):
                         if name == b".git" and stat.S_ISDIR(there.st_mode):
                             continue
                         row = self._look(folder + b"/" + name, row)
@@ -198,24 +199,24 @@ class _Walk:
         if before is None or before.blob != blob or before.fields != fields:
             if self._keep and blob != NO_BLOB and (before is None or before.blob != blob):
                 self._keep(entry.content)
-            self.found.changes.append(Change(path, before, after))
+            self.outcome.changes.append(Change(path, before, after))
         elif after != before:
-            self.found.refreshed = True
+            self.outcome.refreshed = True
         return after
 
     def give(self, path: bytes, entry: Entry | None) -> None:
         """Notes a path as `entry`, whatever it is on the disk."""
         folder, name = layout.split(path)
-        rows = dict(self.found.folders.get(folder, {}))
+        rows = dict(self.outcome.folders.get(folder, {}))
         before = rows.get(name)
-        if self.found.folders.get(path) and (entry is None or entry.kind is not Kind.DIRECTORY):
+        if self.outcome.folders.get(path) and (entry is None or entry.kind is not Kind.DIRECTORY):
             return
         if entry is None:
             if before is None:
                 return
             del rows[name]
-            self.found.folders.pop(path, None)
-            self.found.changes.append(Change(path, before, None))
+            self.outcome.folders.pop(path, None)
+            self.outcome.changes.append(Change(path, before, None))
         else:
             row = self._given_row(entry, before)
             if before is not None and (before.blob, before.fields) == (row.blob, row.fields):
@@ -223,8 +224,8 @@ class _Walk:
             rows[name] = row
             if self._keep and row.blob != NO_BLOB:
                 self._keep(entry.content)
-            self.found.changes.append(Change(path, before, row))
-        self.found.folders[folder] = rows
+            self.outcome.changes.append(Change(path, before, row))
+        self.outcome.folders[folder] = rows
 
     def _given_row(self, entry: Entry, before: Row | None) -> Row:
         blob = NO_BLOB if entry.kind in (Kind.DIRECTORY, Kind.SPECIAL) else blob_id(entry.content)
@@ -240,24 +241,12 @@ class _Walk:
 
     def find_deleted(self) -> None:
         for folder, old in self._recorded.folders.items():
-            new = self.found.folders.get(folder, {})
+            new = self.outcome.folders.get(folder, {})
             if old.keys() <= new.keys():
                 continue
             for name in old.keys() - new.keys():
                 path = folder + b"/" + name if folder else name
-                self.found.changes.append(Change(path, old[name], None))
-
-
-def _unchanged(row: Row, there: os.stat_result) -> bool:
-    return (
-        row[0] == there.st_ctime_ns
-        and row[1] == there.st_mtime_ns
-        and row[2] == there.st_size
-        and row[3] == there.st_ino
-        and row[4] == there.st_mode
-        and row[5] == there.st_uid
-        and row[6] == there.st_gid
-    )
+                self.outcome.changes.append(Change(path, old[name], None))
 
 
 def _row(there: os.stat_result, now: int, fields: int, blob: bytes) -> Row:
@@ -265,17 +254,8 @@ def _row(there: os.stat_result, now: int, fields: int, blob: bytes) -> Row:
     without a new time, so it has to be read again."""
     newest = max(there.st_ctime_ns, there.st_mtime_ns)
     tick = _COARSE_TICK if there.st_ctime_ns % 1_000_000_000 == 0 else _TICK
-    return Row(
-        NEVER if newest >= now - tick else there.st_ctime_ns,
-        there.st_mtime_ns,
-        there.st_size,
-        there.st_ino,
-        there.st_mode,
-        there.st_uid,
-        there.st_gid,
-        fields,
-        blob,
-    )
+    row = Row._make((*_STAT(there), fields, blob))
+    return row._replace(ctime=NEVER) if newest >= now - tick else row
 
 
 def _unreadable(path: bytes, cause: OSError) -> StoreError:

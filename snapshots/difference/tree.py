@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from snapshots.difference.scan import What, what_changed
@@ -55,7 +55,7 @@ class Comparison:
     after: str
     raw: list[RawChange]
     """In the order of git."""
-    found: list[Difference]
+    differences: list[Difference]
     """Sorted by path."""
 
 
@@ -87,7 +87,7 @@ def _raw_changes(reader: ObjectReader, before: bytes, after: bytes) -> list[RawC
 
     Raises StoreError.
     """
-    found: list[RawChange] = []
+    changes: list[RawChange] = []
     pending = [(b"", before, after)]
     while pending:
         wanted = sorted({tree for _, *pair in pending for tree in pair if tree})
@@ -100,16 +100,16 @@ def _raw_changes(reader: ObjectReader, before: bytes, after: bytes) -> list[RawC
                 if pair[0] == pair[1]:
                     continue
                 path = folder + name
-                folders = [item if mode == FOLDER else b"" for mode, item in pair]
+                folders = [identity if mode == FOLDER else b"" for mode, identity in pair]
                 if any(folders):
                     below.append((path + b"/", folders[0], folders[1]))
-                items = [b"" if mode == FOLDER else item for mode, item in pair]
-                if any(items):
+                blobs = [b"" if mode == FOLDER else identity for mode, identity in pair]
+                if any(blobs):
                     # Git shows a file that became a link, or the reverse, as two changes.
-                    type_changed = all(items) and pair[0][0][:3] != pair[1][0][:3]
-                    found.append(RawChange(path, items[0], items[1], type_changed))
+                    type_changed = all(blobs) and pair[0][0][:3] != pair[1][0][:3]
+                    changes.append(RawChange(path, blobs[0], blobs[1], type_changed))
         pending = below
-    return sorted(found, key=lambda one: one.name)
+    return sorted(changes, key=lambda one: one.name)
 
 
 def _differences(
@@ -132,7 +132,7 @@ def _differences(
         )
     wanted = sorted({name for pair in listings.values() for name in pair if name})
     texts = dict(zip(wanted, reader.read(wanted), strict=True))
-    found = []
+    differences = []
     for folder, (old_name, new_name) in listings.items():
         old = _parse(texts.get(old_name))
         new = _parse(texts.get(new_name))
@@ -141,8 +141,8 @@ def _differences(
             if old.get(name) == new.get(name) and path not in contents:
                 continue
             pair = [parse_fields(fields) if fields else None for fields in (old.get(name), new.get(name))]
-            found.append(Difference(path, pair[0], pair[1], path in contents))
-    return sorted(found, key=lambda one: one.path)
+            differences.append(Difference(path, pair[0], pair[1], path in contents))
+    return sorted(differences, key=lambda one: one.path)
 
 
 def compare(reader: ObjectReader, commit: str) -> Comparison:
@@ -156,7 +156,7 @@ def changed_entries(
     reader: ObjectReader, compared: Comparison
 ) -> dict[bytes, tuple[Entry | None, Entry | None]]:
     """What each path that differs was before and after. Raises StoreError."""
-    differences = compared.found
+    differences = compared.differences
     old = _with_contents(reader, compared.before or "", {one.path: one.before for one in differences})
     new = _with_contents(reader, compared.after, {one.path: one.after for one in differences})
     return {one.path: (old[one.path], new[one.path]) for one in differences}
@@ -184,13 +184,13 @@ def read_folders(
 
 
 def _with_contents(
-    reader: ObjectReader, commit: str, found: Mapping[bytes, Metadata | None]
+    reader: ObjectReader, commit: str, metadata: Mapping[bytes, Metadata | None]
 ) -> dict[bytes, Entry | None]:
     prefix = commit.encode() + b":"
-    having = [path for path, one in found.items() if one and one.kind in (Kind.FILE, Kind.SYMLINK)]
+    having = [path for path, one in metadata.items() if one and one.kind in (Kind.FILE, Kind.SYMLINK)]
     texts = dict(zip(having, reader.read([prefix + layout.to_tree(path) for path in having]), strict=True))
     entries: dict[bytes, Entry | None] = {}
-    for path, one in found.items():
+    for path, one in metadata.items():
         content = texts.get(path, b"")
         if content is None:
             raise StoreError(
@@ -208,7 +208,9 @@ def read_recorded(repository: GitRepository, commit: str) -> Recorded:
     recorded = Recorded(commit)
     blobs: dict[bytes, bytes] = {}
     listings: list[tuple[bytes, bytes]] = []
-    for name, identity in _tree(repository, commit):
+    for line in repository.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0")[:-1]:
+        head, _, name = line.partition(b"\t")
+        identity = head.split(b" ")[2]
         folder = layout.folder_of_listing(name)
         if folder is not None:
             listings.append((folder, identity))
@@ -224,25 +226,18 @@ def read_recorded(repository: GitRepository, commit: str) -> Recorded:
     return recorded
 
 
-def _tree(repository: GitRepository, commit: str) -> Iterator[tuple[bytes, bytes]]:
-    for line in repository.run("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
-        if line:
-            head, _, name = line.partition(b"\t")
-            yield name, head.split(b" ")[2]
-
-
 def parse_tree(text: bytes | None) -> dict[bytes, tuple[bytes, bytes]]:
     """Git's mode and the id of what a tree holds, by name. Raises StoreError where there is no tree."""
     if text is None:
         raise StoreError("The store is damaged: a tree is missing.")
-    found = {}
+    entries = {}
     at = 0
     while at < len(text):
         end = text.index(b"\0", at)
         mode, _, name = text[at:end].partition(b" ")
         at = end + 21
-        found[name] = mode, text[end + 1 : at].hex().encode()
-    return found
+        entries[name] = mode, text[end + 1 : at].hex().encode()
+    return entries
 
 
 def _parse(listing: bytes | None) -> dict[bytes, bytes]:

@@ -149,7 +149,7 @@ def unescape(word: bytes) -> bytes:
     """The inverse of `escape`."""
     if b"\\" not in word:
         return word
-    return _ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), word)
+    return _ESCAPED.sub(lambda match: bytes.fromhex(match[1].decode()), word)
 
 
 def _who(name: str, number: int) -> bytes:

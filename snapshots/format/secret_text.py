@@ -6,7 +6,12 @@ from __future__ import annotations
 
 import re
 
-from snapshots.format.private_key import HIDDEN, holds_private_key
+_KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
+_BLOCK = re.compile(rb"^-----BEGIN [A-Z0-9. ]+-----\s*$", re.MULTILINE)
+_ENCODED = re.compile(rb"^[-+ ]*[A-Za-z0-9+/=]{16,}[-\r]*$", re.MULTILINE)
+
+HIDDEN = "(holds a private key: its text is not shown)"
+"""What is shown in place of the text."""
 
 HIDDEN_PASSWORDS = "(holds passwords: its content is not shown)"
 """What is shown in place of the content."""
@@ -47,6 +52,21 @@ _HASHES = re.compile(
 )
 
 
+def holds_private_key(*contents: bytes | None) -> bool:
+    """Whether one of the contents has a private key in it, in the PEM format (RFC 7468) or PGP's."""
+    return any(content is not None and _KEY.search(content) for content in contents)
+
+
+def encoded(content: bytes) -> bool:
+    """Whether it holds a certificate, a key or the like in PEM: lines of two of them do not make a third."""
+    return _BLOCK.search(content) is not None
+
+
+def may_be_of_a_key(patch: bytes) -> bool:
+    """Whether a line of the patch could be of a key: a hunk may lie within one, far from the line that says so."""
+    return _ENCODED.search(patch) is not None or holds_private_key(patch)
+
+
 def hidden(path: str, *contents: bytes | None) -> str:
     """What is shown in place of the whole content of `path`, in brackets; empty where its lines may be shown masked."""
     if _DATABASE.search(path):
@@ -79,11 +99,11 @@ class PasswordMask:
                 line = b":".join(fields)
         return _HASHES.sub(self._masked, line)
 
-    def _masked(self, found: re.Match[bytes]) -> bytes:
+    def _masked(self, match: re.Match[bytes]) -> bytes:
         for lead, secret in (("lead", "scheme"), ("info", "given"), ("name", "value")):
-            if found[secret] is not None:
-                return bytes(found[lead]) + self._number(found[secret])
-        return self._number(found["crypt"])
+            if match[secret] is not None:
+                return bytes(match[lead]) + self._number(match[secret])
+        return self._number(match["crypt"])
 
     def _number(self, secret: bytes) -> bytes:
         return b"[password %d]" % self._numbers.setdefault(secret, len(self._numbers) + 1)

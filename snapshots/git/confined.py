@@ -5,11 +5,12 @@ No GIT_* variable, no configuration of the user or the machine, no signal of the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import git
+
+from snapshots.git.frame import environment
 
 
 class ConfinedGit(git.cmd.Git):
@@ -17,7 +18,8 @@ class ConfinedGit(git.cmd.Git):
 
     def execute(self, command: str | Sequence[Any], *args: Any, **kwargs: Any) -> Any:
         """Runs `command` ("git" and its arguments), see GitPython."""
-        confined = [*_environment(str(self.working_dir)), *command[1:]]
+        fixed = {**environment(), "GIT_DIR": str(self.working_dir)}
+        confined = ["env", "-i", *(f"{name}={value}" for name, value in fixed.items()), "git", *command[1:]]
         # An own session: Ctrl-C and a dropped line go to the program, which decides; a commit is not torn.
         return super().execute(confined, *args, start_new_session=True, umask=0o077, **kwargs)
 
@@ -26,20 +28,3 @@ class ConfinedRepo(git.Repo):
     """A repository whose every command is confined."""
 
     GitCommandWrapperType = ConfinedGit
-
-
-def _environment(folder: str) -> list[str]:
-    fixed = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": "/nonexistent",
-        "LC_ALL": "C",
-        "LANGUAGE": "C",
-        "GIT_DIR": folder,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_TERMINAL_PROMPT": "0",
-    }
-    return ["env", "-i", *(f"{name}={value}" for name, value in fixed.items()), "git"]

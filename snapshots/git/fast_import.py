@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from types import TracebackType
-from typing import Any
 
 from snapshots.errors import StoreError
-from snapshots.git.leftovers import remove_leftovers
-from snapshots.git.repository import BRANCH, GitRepository
-from snapshots.git.writers import writer_mark
+from snapshots.git.repository import BRANCH, GitProcess
+from snapshots.git.writers import remove_leftovers, writer_mark
 
 _PLAIN = frozenset(range(0x20, 0x7F)) - {0x22, 0x5C}
 
@@ -29,26 +26,15 @@ def raw_date(time: datetime.datetime) -> bytes:
     return b"%d %s%02d%02d" % (max(0, int(time.timestamp())), sign, *divmod(abs(minutes), 60))
 
 
-class FastImport:
+class FastImport(GitProcess):
     """A `git fast-import` that starts with the first thing given to it and ends with `commit`.
 
     As a context manager: leaving it without `commit` kills the process, and nothing of it stays.
     """
 
-    def __init__(self, repository: GitRepository) -> None:
-        self._repository = repository
-        self._process: Any = None
-
-    def __enter__(self) -> FastImport:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
+            super().__exit__()
             remove_leftovers(self._repository.path)
 
     def blob(self, content: bytes) -> None:
@@ -105,7 +91,7 @@ class FastImport:
     def _end(self) -> None:
         process = self._process
         try:
-            _, said = process.communicate()
+            _, errors = process.communicate()
         except BaseException:
             process.kill()
             raise
@@ -113,4 +99,4 @@ class FastImport:
             self._process = None
         if process.returncode:
             remove_leftovers(self._repository.path)
-            raise self._repository.failure("fast-import", process.returncode, said)
+            raise self._repository.failure("fast-import", process.returncode, errors)

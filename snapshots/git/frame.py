@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 FORMAT = 1
@@ -43,14 +44,32 @@ _HEAD = re.compile(rb"ref: refs/heads/[A-Za-z0-9._/-]+\n?\Z|[0-9a-f]{40}\n?\Z")
 _PACKED = re.compile(rb"(?:#[^\n]*\n|(?:[0-9a-f]{40} refs/[^\s]+|\^[0-9a-f]{40})\n)*\Z")
 
 
+def environment() -> dict[str, str]:
+    """What every git of ours finds in its environment, and nothing else: no configuration of the user or the machine."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": "/nonexistent",
+        "LC_ALL": "C",
+        "LANGUAGE": "C",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+
+
 def frame_faults(path: Path) -> dict[str, str]:
     """What is wrong with each, in words by its name; nothing for a folder without objects, which is no store."""
     if not _is_folder(path / "objects"):
         return {}
     looks = {
-        "config": _fault_of_config(path / "config"),
-        "HEAD": _fault_of_file(path / "HEAD", _HEAD),
-        "packed-refs": _fault_of_file(path / "packed-refs", _PACKED) if _is(path / "packed-refs") else "",
+        "config": _fault_of_file(path / "config", _is_sound_config),
+        "HEAD": _fault_of_file(path / "HEAD", _HEAD.match),
+        "packed-refs": _fault_of_file(path / "packed-refs", _PACKED.match)
+        if _is(path / "packed-refs")
+        else "",
         "refs": ""
         if _is_folder(path / "refs/heads")
         else "is no folder"
@@ -85,40 +104,35 @@ def read_regular(path: Path) -> bytes:
     return content
 
 
-def _fault_of_file(path: Path, wanted: re.Pattern[bytes]) -> str:
+def _fault_of_file(path: Path, is_sound: Callable[[bytes], object]) -> str:
     try:
-        return "" if wanted.match(read_regular(path)) else "is damaged"
-    except FileNotFoundError:
-        return "is missing"
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    except ValueError as error:
-        return str(error)
-
-
-def _fault_of_config(path: Path) -> str:
-    """Of a stricter form than git's, in which we write it; another format than ours is no fault, but not for us."""
-    try:
-        options = _options(read_regular(path).decode("utf-8"))
-    except FileNotFoundError:
-        return "is missing"
+        return "" if is_sound(read_regular(path)) else "is damaged"
     except UnicodeDecodeError:
         return "is damaged"
+    except FileNotFoundError:
+        return "is missing"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     except ValueError as error:
         return str(error)
+
+
+def _is_sound_config(content: bytes) -> bool:
+    """Of a stricter form than git's, in which we write it; another format than ours is no fault, but not for us.
+
+    Raises ValueError for what is no text, and for a line that is no option."""
+    options = _options(content.decode("utf-8"))
     if options.get(_NUMBER, "").isdecimal() and options[_NUMBER] != str(FORMAT):
-        return ""
+        return True
     strange = [name for name in options if name not in _OURS and not name.startswith(_HARMLESS)]
     wrong = [name for name in options if name in _OURS and options[name] not in _OURS[name]]
     lacking = [name for name in (*_NEEDED, _NUMBER) if name not in options]
-    return "is damaged" if strange or wrong or lacking else ""
+    return not (strange or wrong or lacking)
 
 
 def _options(text: str) -> dict[str, str]:
     """The options by section and name, both in lower case. Raises ValueError for a line that is none."""
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     section = ""
     for line in text.split("\n"):
         if not line.strip() or line.lstrip()[0] in "#;":
@@ -126,10 +140,10 @@ def _options(text: str) -> dict[str, str]:
         if head := _SECTION.match(line):
             section = head[1].lower()
         elif section and (option := _OPTION.match(line)):
-            found[f"{section}.{option[1].lower()}"] = option[2]
+            options[f"{section}.{option[1].lower()}"] = option[2]
         else:
             raise ValueError("is damaged")
-    return found
+    return options
 
 
 def _is(path: Path) -> bool:

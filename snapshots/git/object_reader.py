@@ -5,33 +5,16 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Any, Self
 
-from snapshots.git.repository import SHALLOW, GitRepository
+from snapshots.git.repository import SHALLOW, GitProcess
 
 _FOUND = re.compile(rb"[0-9a-f]{40} [a-z]+ ([0-9]+)\n")
 _PIPE_SIZE = 4096
 """No pipe holds less. While git writes an answer that we do not read yet, it must hold the questions."""
 
 
-class ObjectReader:
+class ObjectReader(GitProcess):
     """Reads objects of one repository; git starts with the first question. A context manager."""
-
-    def __init__(self, repository: GitRepository) -> None:
-        self._repository = repository
-        self._process: Any = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
 
     @functools.cached_property
     def cut(self) -> frozenset[str]:
@@ -46,11 +29,11 @@ class ObjectReader:
 
         Raises StoreError.
         """
-        found: list[bytes | None] = []
+        contents: list[bytes | None] = []
         for chunk in _chunks(names):
             self._ask(chunk)
-            found += map(self._answer, chunk)
-        return found
+            contents += map(self._answer, chunk)
+        return contents
 
     def _ask(self, names: Sequence[bytes]) -> None:
         if self._process is None:
@@ -78,8 +61,8 @@ class ObjectReader:
     def _fail(self) -> None:
         process, self._process = self._process, None
         process.kill()
-        _, said = process.communicate()
-        raise self._repository.failure("cat-file", process.returncode, said)
+        _, errors = process.communicate()
+        raise self._repository.failure("cat-file", process.returncode, errors)
 
 
 def _chunks(names: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

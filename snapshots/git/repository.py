@@ -17,20 +17,19 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 from snapshots.errors import StoreError
 from snapshots.git.frame import CONFIG, FORMAT, read_regular
+from snapshots.git.writers import writer_mark
 from snapshots.visible import visible_bytes
-
-if TYPE_CHECKING:
-    from snapshots.git.confined import ConfinedRepo
 
 BRANCH = "refs/heads/main"
 SHALLOW = "shallow"
 """The file with which git, too, takes a commit for the beginning of the history."""
 
 _ID = re.compile(rb"[0-9a-f]{40}\n?")
+_MANY_PACKS = 32
 _environ_lock = threading.Lock()
 
 
@@ -58,13 +57,6 @@ def _git() -> ModuleType:
         ) from cause
 
 
-def _repo_class() -> type[ConfinedRepo]:
-    _git()
-    from snapshots.git.confined import ConfinedRepo
-
-    return ConfinedRepo
-
-
 def _config(module: ModuleType, path: Path, options: Sequence[tuple[str, str]]) -> list[str]:
     """The values of (section, option) in the repository's own configuration, `none` for one that is not there.
 
@@ -80,34 +72,36 @@ class GitRepository:
     def __init__(self, path: Path) -> None:
         """Opens the repository at `path`. Raises StoreError when it is none, or of a newer program."""
         self.path = path
-        repo_class = _repo_class()
         module = _git()
+        from snapshots.git.confined import ConfinedRepo
+
         try:
             with _without_git_variables():
-                self._repo = repo_class(path, expand_vars=False)
-                (found,) = _config(module, path, [("msa-wizard", "format")])
+                self._repo = ConfinedRepo(path, expand_vars=False)
+                (number,) = _config(module, path, [("msa-wizard", "format")])
         except (module.GitError, configparser.Error, OSError, ValueError) as cause:
             raise StoreError(
                 f"{str(path)!r} is not a usable git repository ({visible_bytes(str(cause).encode())[:300]}). Bring it back "
                 f"from a backup, or move it away to begin a new history."
             ) from cause
-        if found != str(FORMAT):
+        if number != str(FORMAT):
             raise StoreError(
-                f"{str(path)!r} has the format {found!r} and this program knows format {FORMAT}: "
+                f"{str(path)!r} has the format {number!r} and this program knows format {FORMAT}: "
                 f"use the program that made it, or a newer one."
             )
 
     @staticmethod
     def create(path: Path) -> None:
         """Makes the repository, whole or not at all. Raises StoreError."""
-        repo_class = _repo_class()
         module = _git()
+        from snapshots.git.confined import ConfinedRepo
+
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
             draft.mkdir(mode=0o700)
             draft.chmod(0o700)
             with _without_git_variables():
-                repo = repo_class.init(
+                repo = ConfinedRepo.init(
                     draft,
                     expand_vars=False,
                     allow_unsafe_options=True,
@@ -176,10 +170,19 @@ class GitRepository:
         except (module.GitError, OSError) as cause:
             raise StoreError(f"git could not be started: {cause}. Install the package git.") from cause
 
-    def failure(self, command: str, status: int, said: bytes) -> StoreError:
+    def join_packs(self, *, fewest: int = _MANY_PACKS) -> None:
+        """Joins small packs (each commit adds one) and loose objects, once there are `fewest` packs.
+
+        What fails here fails again, and is said, at the next commit that needs the space; the history is unharmed.
+        """
+        if sum(1 for _ in self.path.glob("objects/pack/*.pack")) >= fewest:
+            with contextlib.suppress(StoreError), writer_mark(self.path) as mark:
+                self.run("repack", "--geometric=2", "-d", "-q", keep=[mark])
+
+    def failure(self, command: str, status: int, errors: bytes) -> StoreError:
         """The error for a git command that ended with `status` (negative: killed by that signal)."""
         how = f"was killed by signal {-status}" if status < 0 else f"failed with status {status}"
-        text = visible_bytes(said).strip()[-2000:] or "it printed nothing"
+        text = visible_bytes(errors).strip()[-2000:] or "it printed nothing"
         todo = ""
         if any(words in text for words in ("No space left", "Out of diskspace", "Disk quota exceeded")):
             todo = f" No space left: free some on the file system of {str(self.path)!r}, then do it again."
@@ -188,3 +191,20 @@ class GitRepository:
                 f" The file system of {str(self.path)!r} is read-only: mount it writable, then do it again."
             )
         return StoreError(f"git {command} {how} in {str(self.path)!r}: {text}.{todo}")
+
+
+class GitProcess:
+    """A git that one conversation is held with: it starts when it is first needed, and ends with the block."""
+
+    def __init__(self, repository: GitRepository) -> None:
+        self._repository = repository
+        self._process: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import operator
 import os
 import secrets
 import stat
@@ -24,6 +25,9 @@ from snapshots.live.xattrs import Xattrs, apply_xattrs, read_xattrs
 
 _ATTEMPTS = 5
 """How often a file that changes while it is read is read again before the last reading is taken."""
+
+_STAMP = operator.attrgetter("st_mode", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+"""What of a stat is the same as long as a file is."""
 
 LARGEST = 32 * 1024 * 1024
 """Bytes of the largest regular file whose content is read and kept: no configuration is larger, and a disk image in
@@ -113,8 +117,8 @@ def capture(path: bytes) -> tuple[Entry, os.stat_result] | None:
     captured = None
     for _ in range(_ATTEMPTS):
         try:
-            found = os.lstat(path)
-            captured, settled = _read(path, found)
+            status = os.lstat(path)
+            captured, settled = _read(path, status)
         except (FileNotFoundError, NotADirectoryError):
             return None
         if settled and captured is not None:
@@ -124,12 +128,12 @@ def capture(path: bytes) -> tuple[Entry, os.stat_result] | None:
     return captured
 
 
-def _read(path: bytes, found: os.stat_result) -> tuple[tuple[Entry, os.stat_result] | None, bool]:
+def _read(path: bytes, status: os.stat_result) -> tuple[tuple[Entry, os.stat_result] | None, bool]:
     """The entry for a path just found, and whether it stayed the same while it was read."""
-    if stat.S_ISREG(found.st_mode):
+    if stat.S_ISREG(status.st_mode):
         return _read_file(path)
     content, special = b"", ""
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         kind = Kind.SYMLINK
         try:
             content = os.readlink(path)  # noqa: PTH115 - the bytes, not a Path
@@ -137,13 +141,13 @@ def _read(path: bytes, found: os.stat_result) -> tuple[tuple[Entry, os.stat_resu
             if cause.errno == errno.EINVAL:  # no longer a link
                 return None, False
             raise
-    elif stat.S_ISDIR(found.st_mode):
+    elif stat.S_ISDIR(status.st_mode):
         kind = Kind.DIRECTORY
     else:
-        kind, special = Kind.SPECIAL, _special(found)
+        kind, special = Kind.SPECIAL, _special(status)
     xattrs = read_xattrs(path)
     after = os.lstat(path)
-    return (_entry(kind, after, content, xattrs, special), after), _same(found, after)
+    return (_entry(kind, after, content, xattrs, special), after), _STAMP(status) == _STAMP(after)
 
 
 def _read_file(path: bytes) -> tuple[tuple[Entry, os.stat_result] | None, bool]:
@@ -162,33 +166,24 @@ def _read_file(path: bytes) -> tuple[tuple[Entry, os.stat_result] | None, bool]:
         xattrs = read_xattrs(descriptor)
         after = os.fstat(descriptor)
     if before.st_size > LARGEST:
-        special = f"large:{before.st_size}:{before.st_mtime_ns}"
-        return (_entry(Kind.SPECIAL, after, b"", xattrs, special), after), _same(before, after)
-    return (_entry(Kind.FILE, after, content, xattrs, ""), after), _same(before, after)
+        kind, special = Kind.SPECIAL, f"large:{before.st_size}:{before.st_mtime_ns}"
+    else:
+        kind, special = Kind.FILE, ""
+    return (_entry(kind, after, content, xattrs, special), after), _STAMP(before) == _STAMP(after)
 
 
-def _entry(kind: Kind, found: os.stat_result, content: bytes, xattrs: Xattrs, special: str) -> Entry:
-    mode = stat.S_IMODE(found.st_mode)
-    return Entry(kind, mode, found.st_uid, found.st_gid, content, xattrs, special)
+def _entry(kind: Kind, status: os.stat_result, content: bytes, xattrs: Xattrs, special: str) -> Entry:
+    mode = stat.S_IMODE(status.st_mode)
+    return Entry(kind, mode, status.st_uid, status.st_gid, content, xattrs, special)
 
 
-def _same(before: os.stat_result, after: os.stat_result) -> bool:
-    return (before.st_mode, before.st_ino, before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (
-        after.st_mode,
-        after.st_ino,
-        after.st_size,
-        after.st_mtime_ns,
-        after.st_ctime_ns,
-    )
-
-
-def _special(found: os.stat_result) -> str:
-    if stat.S_ISFIFO(found.st_mode):
+def _special(status: os.stat_result) -> str:
+    if stat.S_ISFIFO(status.st_mode):
         return "fifo"
-    if stat.S_ISSOCK(found.st_mode):
+    if stat.S_ISSOCK(status.st_mode):
         return "socket"
-    name = "char" if stat.S_ISCHR(found.st_mode) else "block"
-    return f"{name}:{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}"
+    name = "char" if stat.S_ISCHR(status.st_mode) else "block"
+    return f"{name}:{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
 
 
 def write_entry(path: Path, entry: Entry, over: int | None = None, dated: int | None = None) -> Entry | None:
@@ -255,10 +250,10 @@ def _folder_of(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _refuse_large(folder: int, name: bytes, path: Path) -> None:
     try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
         return
-    if stat.S_ISREG(found.st_mode) and found.st_size > LARGEST:
+    if stat.S_ISREG(status.st_mode) and status.st_size > LARGEST:
         raise EntryError(
             f"{os.fspath(path)!r} is larger than {LARGEST} bytes: its content is in no snapshot, so it is neither "
             "replaced nor removed.",

@@ -25,17 +25,14 @@ def read_xattrs(target: bytes | int) -> Xattrs:
 
     A file system without attributes has none. Raises OSError.
     """
-    names = _names(target)
-    if not names:
-        return ()
-    found = []
-    for name in sorted(names):
+    pairs = []
+    for name in sorted(_names(target)):
         try:
-            found.append((name, _get(target, name)))
+            pairs.append((name, os.getxattr(target, name, follow_symlinks=_is_open(target))))
         except OSError as cause:
             if cause.errno != errno.ENODATA:  # gone since it was listed
                 raise
-    return tuple(found)
+    return tuple(pairs)
 
 
 def apply_xattrs(target: bytes | int, xattrs: Xattrs) -> None:
@@ -44,19 +41,14 @@ def apply_xattrs(target: bytes | int, xattrs: Xattrs) -> None:
     for name in _names(target):
         # A default ACL of the folder gives a new file an ACL of its own.
         if name not in wanted:
-            _remove(target, name)
+            os.removexattr(target, name, follow_symlinks=_is_open(target))
     for name, value in xattrs:
-        if isinstance(target, int):
-            os.setxattr(target, name, value)
-        else:
-            os.setxattr(target, name, value, follow_symlinks=False)
+        os.setxattr(target, name, value, follow_symlinks=_is_open(target))
 
 
 def _names(target: bytes | int) -> list[str]:
     try:
-        listed = (
-            os.listxattr(target) if isinstance(target, int) else os.listxattr(target, follow_symlinks=False)
-        )
+        listed = os.listxattr(target, follow_symlinks=_is_open(target))
     except OSError as cause:
         if cause.errno in _NONE_HERE:
             return []
@@ -64,14 +56,6 @@ def _names(target: bytes | int) -> list[str]:
     return [name for name in listed if kept(name)]
 
 
-def _get(target: bytes | int, name: str) -> bytes:
-    if isinstance(target, int):
-        return os.getxattr(target, name)
-    return os.getxattr(target, name, follow_symlinks=False)
-
-
-def _remove(target: bytes | int, name: str) -> None:
-    if isinstance(target, int):
-        os.removexattr(target, name)
-    else:
-        os.removexattr(target, name, follow_symlinks=False)
+def _is_open(target: bytes | int) -> bool:
+    """Whether it is a descriptor, for which the calls refuse `follow_symlinks=False`."""
+    return isinstance(target, int)

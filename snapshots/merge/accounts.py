@@ -21,8 +21,8 @@ _Record = bytes | None
 
 def database(path: str) -> str | None:
     """Which account database a path is (`shadow` for `etc/shadow` and its backup `etc/shadow-`), if any."""
-    found = _NAMES.match(path)
-    return found[1] if found else None
+    match = _NAMES.match(path)
+    return match[1] if match else None
 
 
 def merge_accounts(name: str, base: bytes, ours: bytes, theirs: bytes, choice: Choice | None) -> ContentMerge:
@@ -82,13 +82,13 @@ def _with_members(old: bytes, new: bytes, lists: tuple[int, ...], names: Set[byt
 
 def _records(content: bytes, by_line: bool) -> dict[_Key, bytes]:
     """Records by name; the second of the same name is another one."""
-    found: dict[_Key, bytes] = {}
-    seen: Counter[bytes] = Counter()
+    records: dict[_Key, bytes] = {}
+    counts: Counter[bytes] = Counter()
     for line in content.removesuffix(b"\n").split(b"\n") if content else ():
         name = line if by_line else line.split(b":", 1)[0]
-        seen[name] += 1
-        found[name, seen[name]] = line
-    return found
+        counts[name] += 1
+        records[name, counts[name]] = line
+    return records
 
 
 def _merged(

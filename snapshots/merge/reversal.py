@@ -1,11 +1,11 @@
-"""What taking commits back comes to, worked out against the newest commit; nothing is written."""
+"""What rolling commits back comes to, worked out against the newest commit; nothing is written."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from snapshots.difference.tree import Link, changed_entries, compare, read_entries, read_folders, read_link
 from snapshots.errors import StoreError
@@ -26,7 +26,7 @@ A new list begins where something else was at work between two of them."""
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """What taking commits back comes to, worked out against the newest commit, not the live files."""
+    """What rolling commits back comes to, worked out against the newest commit, not the live files."""
 
     head: str
     """The id of the newest commit."""
@@ -63,7 +63,7 @@ def reverse(
             if work.large(path, chain):
                 work.leave_large(path, chain)
             elif derived(path):
-                work.take_back(path, chain)
+                work.put_back(path, chain)
             else:
                 work.merge(path, chain, owners)
         work.empty_folders()
@@ -71,28 +71,20 @@ def reverse(
         return work.reversal(holding, gone)
 
 
+@dataclass(slots=True)
 class _Work:
     """The paths on their way from what they are in the newest commit to what they are to be."""
 
-    def __init__(
-        self,
-        reader: ObjectReader,
-        head: str,
-        ours: dict[str, Entry | None],
-        tops: Sequence[str],
-        choice: Choice | None,
-        dated: re.Pattern[bytes] | None,
-    ) -> None:
-        self._dated = dated
-        self._reader = reader
-        self._head = head
-        self._ours = ours
-        self._tops = tops
-        self._choice = choice
-        self._wanted: dict[str, Entry | None] = {}
-        self._kept: list[str] = []
-        self._conflicts: list[Conflict] = []
-        self._notes: dict[str, str] = {}
+    _reader: ObjectReader
+    _head: str
+    _ours: dict[str, Entry | None]
+    _tops: Sequence[str]
+    _choice: Choice | None
+    _dated: re.Pattern[bytes] | None
+    _wanted: dict[str, Entry | None] = field(default_factory=dict)
+    _kept: list[str] = field(default_factory=list)
+    _conflicts: list[Conflict] = field(default_factory=list)
+    _notes: dict[str, str] = field(default_factory=dict)
 
     def large(self, path: str, chain: _Chain) -> bool:
         """Whether it is, or was, a file whose content is not kept."""
@@ -105,7 +97,7 @@ class _Work:
         if self._ours[path] != chain[-1][-1]:
             self._notes[path] = f"{_LARGE}, so it stays as it is"
 
-    def take_back(self, path: str, chain: _Chain) -> None:
+    def put_back(self, path: str, chain: _Chain) -> None:
         """A generated file: whatever it is now, it goes back."""
         if self._ours[path] not in (chain[0][0], chain[-1][-1]):
             self._notes[path] = "is generated; what it became since is not kept"
@@ -223,8 +215,8 @@ class _Work:
     def _children(self, folder: str) -> set[str]:
         """What is in a folder of the newest commit, and what is to be in it."""
         name = os.fsencode(folder)
-        found = read_folders(self._reader, self._head, [name])[name]
-        children = {f"{folder}/{os.fsdecode(one)}" for one in found}
+        entries = read_folders(self._reader, self._head, [name])[name]
+        children = {f"{folder}/{os.fsdecode(one)}" for one in entries}
         return children | {path for path in self._wanted if path.rpartition("/")[0] == folder}
 
     def _stays(self, path: str) -> bool:
@@ -271,8 +263,8 @@ def _folders_of(path: str, tops: Sequence[str]) -> list[str]:
 
 
 def _entries(reader: ObjectReader, commit: str, paths: Iterable[str]) -> dict[str, Entry | None]:
-    found = read_entries(reader, commit, map(os.fsencode, paths))
-    return {os.fsdecode(path): entry for path, entry in found.items()}
+    entries = read_entries(reader, commit, map(os.fsencode, paths))
+    return {os.fsdecode(path): entry for path, entry in entries.items()}
 
 
 def _history(reader: ObjectReader, head: str) -> Iterator[Link]:
@@ -290,13 +282,13 @@ def _split(
     asked = {commit.id: commit for commit in commits}
     holding: list[Commit] = []
     gone: list[Commit] = []
-    taken_back: set[str] = set()
+    reverted: set[str] = set()
     for link in _history(reader, head) if asked else ():
         identity = link.commit.id
-        if identity not in taken_back:
-            taken_back.update(link.commit.reverts)
+        if identity not in reverted:
+            reverted.update(link.commit.reverts)
         if one := asked.pop(identity, None):
-            (gone if identity in taken_back else holding).append(one)
+            (gone if identity in reverted else holding).append(one)
             if not asked:
                 break
     if asked:

@@ -9,7 +9,8 @@ import subprocess
 from collections.abc import Iterator, Sequence
 
 from snapshots.errors import StoreError
-from snapshots.format.private_key import HIDDEN, encoded, holds_private_key
+from snapshots.format.secret_text import HIDDEN, encoded, holds_private_key
+from snapshots.git.frame import environment
 from snapshots.merge.three_way import LABELS, Choice, ContentMerge, three_way
 from snapshots.visible import visible_bytes
 
@@ -40,28 +41,19 @@ def merge_text(base: bytes, ours: bytes, theirs: bytes, choice: Choice | None) -
         # Never on a disk, and under no name: it may be /etc/shadow.
         names = [f"/proc/self/fd/{file}" for file in files]
         arguments = ("-p", "-q", "--diff3", f"--marker-size={size}", *labels, *names)
-        status, merged, said = _merge_file(arguments, files)
+        status, merged, errors = _merge_file(arguments, files)
     if status == 0:
         return ContentMerge(_ended(merged, sides, choice))
     if 0 < status <= _CONFLICTS_AT_MOST:
-        made = _decided(merged, size, ours, choice)
-        return made if made.conflict else ContentMerge(_ended(made.content, sides, choice))
+        decided = _decided(merged, size, ours, choice)
+        return decided if decided.conflict else ContentMerge(_ended(decided.content, sides, choice))
     if status == _REFUSED:
         return _whole("which git does not merge", sides, choice)
-    raise StoreError(f"git merge-file failed with status {status}: {visible_bytes(said).strip()[-500:]}")
+    raise StoreError(f"git merge-file failed with status {status}: {visible_bytes(errors).strip()[-500:]}")
 
 
 def _merge_file(arguments: Sequence[str], files: Sequence[int]) -> tuple[int, bytes, bytes]:
     """Status, output and error of git merge-file, which needs no repository and reads no configuration here."""
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": "/nonexistent",
-        "LC_ALL": "C",
-        "GIT_CEILING_DIRECTORIES": "/",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_ATTR_NOSYSTEM": "1",
-    }
     try:
         process = subprocess.run(
             ["git", "merge-file", *arguments],
@@ -69,7 +61,7 @@ def _merge_file(arguments: Sequence[str], files: Sequence[int]) -> tuple[int, by
             capture_output=True,
             check=False,
             pass_fds=files,
-            env=environment,
+            env={**environment(), "GIT_CEILING_DIRECTORIES": "/"},
             cwd="/proc",
             start_new_session=True,
         )
@@ -157,10 +149,10 @@ def _in_memory(contents: tuple[bytes, ...]) -> Iterator[list[int]]:
 
 def _marker_size(contents: tuple[bytes, ...]) -> int:
     """Longer than anything in the contents that looks like a marker."""
-    found = (
+    markers = (
         run for content in contents for run in re.findall(rb"^(?:<{7,}|\|{7,}|={7,}|>{7,})", content, re.M)
     )
-    return max((len(run) + 1 for run in found), default=7)
+    return max((len(run) + 1 for run in markers), default=7)
 
 
 def shown(lines: list[bytes]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -82,7 +82,7 @@ def merge_entry(
     contents: ContentMerger,
     owners: Owners,
 ) -> EntryMerge:
-    """What taking `base` back to `theirs` makes of `ours`. Raises what `contents` raises."""
+    """What rolling `base` back to `theirs` makes of `ours`. Raises what `contents` raises."""
     entry, settled = three_way(base, ours, theirs, None)
     if settled:
         return EntryMerge(entry)
@@ -94,8 +94,8 @@ def merge_entry(
             return EntryMerge(None, note="goes, though its mode, owner or attributes were changed since")
         return _created_or_deleted(path, base, ours, theirs, choice)
     if not _kind(base) == _kind(ours) == _kind(theirs):
-        return _settle(path, "kind", base, ours, theirs, choice, _told("kind", _kind, ours, base, theirs))
-    return _Fields(path, base, ours, theirs, choice, owners).merged(contents)
+        return _settle(path, "kind", base, ours, theirs, choice, _in_words("kind", _kind, ours, base, theirs))
+    return _Fields(path, (base, ours, theirs), choice, owners).merged(contents)
 
 
 def _created_or_deleted(
@@ -122,17 +122,15 @@ def _settle(
     return EntryMerge(entry, () if settled else (Conflict(path, what, text),))
 
 
+@dataclass(slots=True)
 class _Fields:
-    """Three entries of one kind, merged field by field."""
+    """Three entries of one kind (base, ours, theirs), merged field by field."""
 
-    def __init__(
-        self, path: str, base: Entry, ours: Entry, theirs: Entry, choice: Choice | None, owners: Owners
-    ) -> None:
-        self._path = path
-        self._sides = base, ours, theirs
-        self._choice = choice
-        self._owners = owners
-        self._conflicts: list[Conflict] = []
+    _path: str
+    _sides: tuple[Entry, Entry, Entry]
+    _choice: Choice | None
+    _owners: Owners
+    _conflicts: list[Conflict] = field(default_factory=list)
 
     def merged(self, contents: ContentMerger) -> EntryMerge:
         _, ours, _ = self._sides
@@ -152,7 +150,7 @@ class _Fields:
         base, ours, theirs = map(of, self._sides)
         value, settled = three_way(base, ours, theirs, self._choice)
         if not settled:
-            self._conflicts.append(Conflict(self._path, what, _told(word, text, ours, base, theirs)))
+            self._conflicts.append(Conflict(self._path, what, _in_words(word, text, ours, base, theirs)))
         return value
 
     def _content(self, contents: ContentMerger) -> bytes:
@@ -174,12 +172,12 @@ class _Fields:
 
     def _xattrs(self) -> list[tuple[str, bytes]]:
         names = sorted({name for one in self._sides for name, _ in one.xattrs} - {_ACL})
-        found = []
+        pairs = []
         for name in names:
             value = self._field("xattrs", f"attribute {name}", lambda one: dict(one.xattrs).get(name), _size)  # noqa: B023
             if value is not None:
-                found.append((name, value))
-        return found
+                pairs.append((name, value))
+        return pairs
 
 
 def _permissions(entry: Entry) -> tuple[int, tuple[tuple[str, bytes], ...]]:
@@ -216,5 +214,5 @@ def _differing(one: Entry, other: Entry) -> list[str]:
     return [word for word, (mine, its) in pairs.items() if mine != its]
 
 
-def _told(word: str, text: Callable[[_T], str], ours: _T, base: _T, theirs: _T) -> str:
+def _in_words(word: str, text: Callable[[_T], str], ours: _T, base: _T, theirs: _T) -> str:
     return f"{word}: {text(ours)} now, {text(base)} as the step left it, {text(theirs)} before"

@@ -76,7 +76,7 @@ def _fault_of_pack(pack: Path) -> str | None:
         known = pack.with_suffix(".idx").read_bytes()
     except FileNotFoundError:
         return "has no index"
-    if not _is_sound_index(known):
+    if not (known.startswith(_INDEX_MAGIC) and _is_summed(known)):
         return "has a damaged index"
     try:
         file = pack.open("rb")
@@ -108,10 +108,6 @@ def _fault_of_loose(path: Path) -> str | None:
 
 def _is_summed(content: bytes) -> bool:
     return hashlib.sha1(memoryview(content)[:-_SUM], usedforsecurity=False).digest() == content[-_SUM:]
-
-
-def _is_sound_index(content: bytes) -> bool:
-    return content.startswith(_INDEX_MAGIC) and _is_summed(content)
 
 
 def _fault_of_head(repository: GitRepository) -> str:

@@ -18,10 +18,9 @@ from pathlib import Path
 
 from snapshots.errors import StoreError
 from snapshots.git.frame import frame_faults, put_back
-from snapshots.git.leftovers import HEALING_PREFIX
-from snapshots.git.packing import join_packs
 from snapshots.git.private_folder import make_private_folder
 from snapshots.git.repository import BRANCH, SHALLOW, GitRepository
+from snapshots.git.writers import HEALING_PREFIX
 from snapshots.live.entry import Entry, EntryError, Kind, write_entry
 from snapshots.repair.damage import Damage, loose_objects
 from snapshots.repair.whole_commit import Whole, newest_whole
@@ -63,7 +62,7 @@ def heal(
         ) from cause
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    join_packs(repository)
+    repository.join_packs(fewest=0)
     return (*damage.sentences(), *_sentences(whole, kept))
 
 
@@ -153,7 +152,7 @@ def _indexed_objects(fresh: GitRepository, index: bytes) -> Iterator[tuple[str, 
         asked = pending.pop()
         try:
             answers = io.BytesIO(fresh.run("cat-file", "--batch", stdin="\n".join(asked).encode()))
-        except StoreError:  # git ends at the first that it cannot read: that one is found by halves
+        except StoreError:  # git ends at the first that it cannot read: that one is found by halving
             half = len(asked) // 2
             pending += [asked[:half], asked[half:]] if half else []
             continue

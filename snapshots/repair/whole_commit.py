@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from snapshots.difference.tree import FOLDER, Link, parse_tree, read_link
 from snapshots.git.object_reader import ObjectReader
@@ -41,12 +41,12 @@ def newest_whole(repository: GitRepository, wanted: str | None) -> Whole | None:
         return _Search(reader, kinds, history).newest(wanted)
 
 
+@dataclass(slots=True)
 class _Search:
-    def __init__(self, reader: ObjectReader, kinds: dict[str, str], commits: dict[str, Link]) -> None:
-        self._reader = reader
-        self._kinds = kinds
-        self._commits = commits
-        self._whole_trees: set[bytes] = set()
+    _reader: ObjectReader
+    _kinds: dict[str, str]
+    _commits: dict[str, Link]
+    _whole_trees: set[bytes] = field(default_factory=set)
 
     def newest(self, wanted: str | None) -> Whole | None:
         parents = {one.parent for one in self._commits.values()}
@@ -62,10 +62,10 @@ class _Search:
                     continue
                 for identity in chain:
                     if self._is_whole(identity):
-                        return self._found(identity, wanted, tips[0])
+                        return self._described(identity, wanted, tips[0])
         return None
 
-    def _found(self, identity: str, wanted: str | None, tip: str) -> Whole:
+    def _described(self, identity: str, wanted: str | None, tip: str) -> Whole:
         history = list(self._chain(identity))
         lost = [one for one in self._chain(tip) if one not in history]
         first = self._commits[history[-1]]
@@ -87,21 +87,21 @@ class _Search:
             identity = self._commits[identity].parent
 
     def _is_whole(self, identity: str) -> bool:
-        seen = {self._commits[identity].tree}
-        pending = seen - self._whole_trees
+        trees = {self._commits[identity].tree}
+        pending = trees - self._whole_trees
         while pending:
             if any(self._kinds.get(tree.decode()) != "tree" for tree in pending):
                 return False
             below = set()
             for text in self._reader.read(sorted(pending)):
-                for mode, item in parse_tree(text).values():
+                for mode, child in parse_tree(text).values():
                     if mode == FOLDER:
-                        below.add(item)
-                    elif item.decode() not in self._kinds:
+                        below.add(child)
+                    elif child.decode() not in self._kinds:
                         return False
-            pending = below - seen - self._whole_trees
-            seen |= below
-        self._whole_trees |= seen
+            pending = below - trees - self._whole_trees
+            trees |= below
+        self._whole_trees |= trees
         return True
 
     def _named(self, identity: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snapshots.format.private_key import HIDDEN
+from snapshots.format.secret_text import HIDDEN
 from snapshots.merge.three_way import Choice
 from snapshots.store import Store
 from tests.store.machine import Machine, commit

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import wizard.changes.file
-from snapshots.format.private_key import HIDDEN
+from snapshots.format.secret_text import HIDDEN
 from snapshots.live.entry import Entry, Kind
 from snapshots.merge.three_way import EntryMerge
 from wizard.changes import FileChange

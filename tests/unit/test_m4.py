@@ -64,7 +64,7 @@ def test_an_unchanged_file_is_expanded_once_under_whatever_name(host: Counting) 
     assert first.text == "one\nend\n"
     assert expand(host, str(copy), text) is first
     assert host.ran == ["m4"]
-    assert first.said == ""
+    assert first.messages == ""
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_what_is_said_without_a_newline_ends_where_the_list_of_files_goes_on(hos
     """As sendmail's FEATURE behind a MAILER complains."""
     text = b"errprint(`no newline')" + source(host)
     made = expand(host, write(host, text), text)
-    assert made.said == "no newline\n"
+    assert made.messages == "no newline\n"
     assert expand(host, write(host, text), text) is made
     (host.root / "etc/mail/part.m4").write_text("two\n")
     assert "two" in expand(host, write(host, text), text).text
@@ -105,5 +105,5 @@ def test_what_m4_says_is_kept_apart_from_its_list_of_files(host: Counting) -> No
     text = b"include(`/nowhere.m4')\n"
     made = expand(host, write(host, text), text)
     assert made.code == 1
-    assert "nowhere.m4" in made.said
-    assert "m4debug" not in made.said
+    assert "nowhere.m4" in made.messages
+    assert "m4debug" not in made.messages

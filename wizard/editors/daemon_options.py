@@ -7,6 +7,7 @@ sendmail looks at the first letter of a key only, takes the last of repeated key
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,13 +28,14 @@ _SERVICES = {25: "smtp", 587: "submission", 465: "submissions"}
 _FAMILIES = {"2": "inet", "10": "inet6", "1": "unix", "local": "unix"}
 _FAMILY_NAMES = frozenset(["inet", "inet6", "unix", "iso", "ns", "x.25"])
 _EITHER_CASE = frozenset("afilmnpst")  # A and a are the same key; c, D, d, q, R and r are keys of their own
+LOOPBACK_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 _EXACT_CASE = frozenset("cDdqRrT")
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Pair:
     """One `key=value` of an argument; all numbers are indexes into it. `letter` is the key as sendmail tells keys
-    apart, empty where there is no `=`. `start` and `end` leave out the blanks around the item."""
+    apart, empty where there is no `=`. `start` and `end` leave out the blanks around the pair."""
 
     letter: str
     start: int
@@ -106,7 +108,7 @@ def is_wildcard(address: str | None) -> bool:
 def is_loopback(address: str | None) -> bool:
     """127.*, ::1, localhost and Debian's ip6-localhost."""
     plain = plain_address(address)
-    if plain in ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"):
+    if plain in LOOPBACK_NAMES:
         return True
     try:
         return plain is not None and ipaddress.ip_address(plain).is_loopback
@@ -114,9 +116,9 @@ def is_loopback(address: str | None) -> bool:
         return False
 
 
-def items(argument: str) -> tuple[Item, ...]:
+def pairs(argument: str) -> tuple[Pair, ...]:
     """The parts of an argument, empty ones left out."""
-    found = []
+    kept = []
     at = 0
     for part in argument.split(","):
         start = at + len(part) - len(part.lstrip(SPACE))
@@ -126,28 +128,28 @@ def items(argument: str) -> tuple[Item, ...]:
             continue
         equals = argument.find("=", start, end)
         if equals < 0:
-            found.append(Item("", start, end, end))
+            kept.append(Pair("", start, end, end))
             continue
         letter = argument[start]
         value = equals + 1
         while value < end and argument[value] in SPACE:
             value += 1
-        found.append(Item(letter.lower() if letter.lower() in _EITHER_CASE else letter, start, end, value))
-    return tuple(found)
+        kept.append(Pair(letter.lower() if letter.lower() in _EITHER_CASE else letter, start, end, value))
+    return tuple(kept)
 
 
-def last(argument: str, letter: str) -> Item | None:
-    """The item of that key that is in force."""
-    return next((item for item in reversed(items(argument)) if item.letter == letter), None)
+def last(argument: str, letter: str) -> Pair | None:
+    """The pair of that key that is in force."""
+    return next((pair for pair in reversed(pairs(argument)) if pair.letter == letter), None)
 
 
-def unknown_item(argument: str) -> str | None:
+def unknown_pair(argument: str) -> str | None:
     """The first `key=value` that ends sendmail with `PortOptions parameter unknown` (or `Unknown address family`)."""
-    for item in items(argument):
-        if item.letter and item.letter not in _EITHER_CASE and item.letter not in _EXACT_CASE:
-            return argument[item.start : item.end]
-        if item.letter == "f" and _family(item.value(argument)) not in _FAMILY_NAMES:
-            return argument[item.start : item.end]
+    for pair in pairs(argument):
+        if pair.letter and pair.letter not in _EITHER_CASE and pair.letter not in _EXACT_CASE:
+            return argument[pair.start : pair.end]
+        if pair.letter == "f" and _family(pair.value(argument)) not in _FAMILY_NAMES:
+            return argument[pair.start : pair.end]
     return None
 
 
@@ -155,8 +157,8 @@ def parse(argument: str, line: int) -> DaemonOption:
     """What sendmail takes from the argument."""
 
     def value(letter: str) -> str:
-        item = last(argument, letter)
-        return item.value(argument) if item else ""
+        pair = last(argument, letter)
+        return pair.value(argument) if pair else ""
 
     return DaemonOption(
         line=line,
@@ -200,16 +202,15 @@ def collisions(options: Sequence[DaemonOption]) -> tuple[str, ...]:
     """A sentence for each pair of listeners of which sendmail can open only one.
 
     Some 45 s after such a start the whole MTA ends: `server SMTP socket wedged: exiting`."""
-    found = []
-    for at, first in enumerate(options):
-        for second in options[at + 1 :]:
-            if collide(first, second):
-                found.append(
-                    f"lines {first.line} and {second.line} both listen on port {first.port_number} "
-                    f"({_place(first)} and {_place(second)}): sendmail cannot open the second and would end, "
-                    "with every port, 45 s after its start"
-                )
-    return tuple(found)
+    sentences = []
+    for first, second in itertools.combinations(options, 2):
+        if collide(first, second):
+            sentences.append(
+                f"lines {first.line} and {second.line} both listen on port {first.port_number} "
+                f"({_place(first)} and {_place(second)}): sendmail cannot open the second and would end, "
+                "with every port, 45 s after its start"
+            )
+    return tuple(sentences)
 
 
 def _place(option: DaemonOption) -> str:

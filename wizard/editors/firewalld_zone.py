@@ -15,13 +15,13 @@ _END = re.compile(r"[ \t]*</zone\s*>")
 
 def ports(text: str) -> tuple[tuple[int, int], ...]:
     """The TCP ports that the zone opens by number, as ranges."""
-    found = []
+    ranges = []
     for tag in _PORT.findall(_outside_comments(text)):
         kept = dict(re.findall(r"(\w+)\s*=\s*[\"']([^\"']*)[\"']", tag))
         low, _, high = kept.get("port", "").partition("-")
         if kept.get("protocol") == "tcp" and low.isdigit() and (high or low).isdigit():
-            found.append((int(low), int(high or low)))
-    return tuple(found)
+            ranges.append((int(low), int(high or low)))
+    return tuple(ranges)
 
 
 def add(text: str, elements: Sequence[str]) -> str:
@@ -38,8 +38,8 @@ def add(text: str, elements: Sequence[str]) -> str:
         )
     newline, at = newline_of(text), ends[0].start()
     # Ports inside <rule> belong to that rule: only those directly in the zone count.
-    outside = re.sub(r"<rule\b.*?</rule\s*>", lambda found: " " * len(found.group()), shown, flags=re.DOTALL)
-    last = [found for found in _PORT.finditer(outside) if found.end() <= at]
+    outside = re.sub(r"<rule\b.*?</rule\s*>", lambda match: " " * len(match.group()), shown, flags=re.DOTALL)
+    last = [match for match in _PORT.finditer(outside) if match.end() <= at]
     if last:
         at = last[-1].end()
         return text[:at] + "".join(f"{newline}  {element}" for element in elements) + text[at:]
@@ -49,4 +49,4 @@ def add(text: str, elements: Sequence[str]) -> str:
 
 def _outside_comments(text: str) -> str:
     """The same length, comments blanked."""
-    return _COMMENT.sub(lambda found: " " * len(found.group()), text)
+    return _COMMENT.sub(lambda match: " " * len(match.group()), text)

@@ -38,7 +38,7 @@ def keeping(lines: Sequence[DaemonOption], wanted: Sequence[Wanted]) -> tuple[li
 
     Raises EditError where an address of the admin's and a wildcard would take the port from each other."""
     fates = [Fate(line.family, line.address) for line in lines]
-    families = {item.family for item in wanted}
+    families = {listener.family for listener in wanted}
     for family in families:
         mine = [at for at, line in enumerate(lines) if line.family == family]
         if any(not lines[at].wildcard and not lines[at].loopback for at in mine):
@@ -54,11 +54,11 @@ def keeping(lines: Sequence[DaemonOption], wanted: Sequence[Wanted]) -> tuple[li
         six = _serve_both(lines, fates, six) or six
     _drop_twins(lines, fates)
     missing: list[Wanted] = []
-    for item in sorted(wanted, key=lambda item: item.family != "inet6"):
+    for listener in sorted(wanted, key=lambda listener: listener.family != "inet6"):
         alive = {fate.family for fate in fates if not fate.off} | {other.family for other in missing}
         six = six or any(other.family == "inet6" and is_wildcard(other.address) for other in missing)
-        if item.family not in alive and not (item.family == "inet" and six):
-            missing.append(item)
+        if listener.family not in alive and not (listener.family == "inet" and six):
+            missing.append(listener)
     return fates, missing
 
 
@@ -103,14 +103,14 @@ def _holds(lines: Sequence[DaemonOption], fates: Sequence[Fate], at: int) -> boo
 
 def _drop_twins(lines: Sequence[DaemonOption], fates: list[Fate]) -> None:
     """Of two lines for the same family and address the later one goes, unless it is optional."""
-    seen: set[tuple[str, str | None]] = set()
+    places: set[tuple[str, str | None]] = set()
     for at, fate in enumerate(fates):
         place = (fate.family, plain_address(fate.address))
         if fate.off:
             continue
-        if place in seen and not lines[at].optional:
+        if place in places and not lines[at].optional:
             fates[at] = replace(fate, off=True)
-        seen.add(place)
+        places.add(place)
 
 
 def exactly(lines: Sequence[DaemonOption], wanted: Sequence[Wanted]) -> tuple[list[Fate], list[Wanted]]:
@@ -121,15 +121,17 @@ def exactly(lines: Sequence[DaemonOption], wanted: Sequence[Wanted]) -> tuple[li
         for at, line in enumerate(lines):
             if fates[at] is not None:
                 continue
-            for item in left:
-                if same_family and line.family != item.family:
+            for listener in left:
+                if same_family and line.family != listener.family:
                     continue
-                if same_address and plain_address(line.address) != plain_address(item.address):
+                if same_address and plain_address(line.address) != plain_address(listener.address):
                     continue
-                if not same_family and not (is_wildcard(item.address) and (line.wildcard or line.loopback)):
+                if not same_family and not (
+                    is_wildcard(listener.address) and (line.wildcard or line.loopback)
+                ):
                     continue
-                fates[at] = Fate(item.family, line.address if same_address else item.address)
-                left.remove(item)
+                fates[at] = Fate(listener.family, line.address if same_address else listener.address)
+                left.remove(listener)
                 break
     return [
         fate or Fate(line.family, line.address, off=True) for fate, line in zip(fates, lines, strict=True)
@@ -137,25 +139,24 @@ def exactly(lines: Sequence[DaemonOption], wanted: Sequence[Wanted]) -> tuple[li
 
 
 def _without_doubles(wanted: Sequence[Wanted]) -> list[Wanted]:
-    kept: list[Wanted] = []
-    for item in wanted:
-        if all(
-            (item.family, plain_address(item.address)) != (other.family, plain_address(other.address))
-            for other in kept
-        ):
-            kept.append(item)
-    six = any(item.family == "inet6" and is_wildcard(item.address) for item in kept)
+    first: dict[tuple[str, str | None], Wanted] = {}
+    for listener in wanted:
+        first.setdefault((listener.family, plain_address(listener.address)), listener)
+    kept = list(first.values())
+    six = any(listener.family == "inet6" and is_wildcard(listener.address) for listener in kept)
     if six:
-        kept = [item for item in kept if item.family != "inet" or not is_wildcard(item.address)]
-    for item in kept:
+        kept = [
+            listener for listener in kept if listener.family != "inet" or not is_wildcard(listener.address)
+        ]
+    for listener in kept:
         for other in kept:
             if (
-                is_wildcard(item.address)
+                is_wildcard(listener.address)
                 and not is_wildcard(other.address)
-                and (six or item.family == other.family)
+                and (six or listener.family == other.family)
             ):
                 raise EditError(
-                    None, "", f"{other.address} cannot be chosen for port {item.service} beside every address: "
+                    None, "", f"{other.address} cannot be chosen for port {listener.service} beside every address: "
                     "sendmail cannot open both", "choose either every address or single ones",
                 )  # fmt: skip
     return kept

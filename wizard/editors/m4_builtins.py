@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wizard.editors.m4_text import SPACE, UNKNOWN, Call, Machine, Macro, Text, made
+from wizard.editors.m4_text import SPACE, UNKNOWN, Call, Machine, Macro, Text, generated
 
 _DECIDES = re.compile(
     r"\b(DAEMON_OPTIONS|MAILER|MAILER_DEFINITIONS|LOCAL_(CONFIG|RULE_\d|RULESETS|NET_CONFIG|DNSBL|UUCP)"
@@ -64,21 +64,20 @@ class Builtins:
         self.machine = machine
         self.settings: list[Setting] = []
         self.undefined: set[str] = set()
-        self.on_include = on_include
         table: dict[str, Callable[[Call], Text | None]] = {
             "define": lambda call: self._define(call, False),
             "pushdef": lambda call: self._define(call, True),
             "undefine": lambda call: self._undefine(call, False),
             "popdef": lambda call: self._undefine(call, True),
             "defn": self._defn,
-            "dnl": self._dnl,
+            "dnl": lambda _: machine.discard_line(),
             "ifdef": self._ifdef,
             "ifelse": self._ifelse,
             "divert": self._divert,
-            "divnum": lambda _: made(str(machine.diversion)),
+            "divnum": lambda _: generated(str(machine.diversion)),
             "shift": self._shift,
-            "include": self._include,
-            "sinclude": self._include,
+            "include": on_include,
+            "sinclude": on_include,
             "changecom": self._changecom,
             "changequote": self._refused,
             "changeword": self._refused,
@@ -94,7 +93,7 @@ class Builtins:
             "translit": self._translit,
         }
         table |= dict.fromkeys(_HARMLESS, lambda _: None) | dict.fromkeys(
-            _UNKNOWABLE, lambda _: made(UNKNOWN)
+            _UNKNOWABLE, lambda _: generated(UNKNOWN)
         )
         for name, code in table.items():
             machine.macros[name] = [Macro(code=code, blind=name in _BLIND)]
@@ -121,15 +120,14 @@ class Builtins:
                 self.settings.append(Setting(arg.chars, stack[-1].body if stack else None, call))
 
     def _defn(self, call: Call) -> Text:
-        found = Text("", ())
+        definition = Text("", ())
         for arg in call.args:
             stack = self.machine.macros.get(arg.chars)
             if stack:
-                found = found + made("`") + (stack[-1].body or made(UNKNOWN)) + made("'")
-        return found
-
-    def _dnl(self, call: Call) -> None:
-        self.machine.discard_line()
+                definition = (
+                    definition + generated("`") + (stack[-1].body or generated(UNKNOWN)) + generated("'")
+                )
+        return definition
 
     def _ifdef(self, call: Call) -> Text:
         name = call.arg(1).chars
@@ -155,12 +153,12 @@ class Builtins:
     def _undecided(self, call: Call, first: int) -> None:
         """Taken as not so; refused where that would decide about what this program edits."""
         for number in range(first, len(call.args) + 1):
-            found = _DECIDES.search(call.arg(number).chars)
-            if found:
+            match = _DECIDES.search(call.arg(number).chars)
+            if match:
                 raise self.machine.fail(
                     call.offset,
-                    f"whether the {found.group()} in this {call.name} counts depends on what other files define",
-                    f"take the {found.group()} out of the {call.name}, or switch it off with dnl",
+                    f"whether the {match.group()} in this {call.name} counts depends on what other files define",
+                    f"take the {match.group()} out of the {call.name}, or switch it off with dnl",
                 )
 
     def _divert(self, call: Call) -> None:
@@ -173,13 +171,10 @@ class Builtins:
             )
 
     def _shift(self, call: Call) -> Text:
-        pieces = made("")
+        pieces = generated("")
         for number, arg in enumerate(call.args[1:]):
-            pieces = pieces + made(",`" if number else "`") + arg + made("'")
+            pieces = pieces + generated(",`" if number else "`") + arg + generated("'")
         return pieces
-
-    def _include(self, call: Call) -> None:
-        self.on_include(call)
 
     def _changecom(self, call: Call) -> None:
         start = call.arg(1).chars
@@ -198,29 +193,29 @@ class Builtins:
 
     def _text(self, call: Call, compute: Callable[[str], str]) -> Text:
         chars = call.arg(1).chars
-        return made(UNKNOWN if UNKNOWN in chars else compute(chars))
+        return generated(UNKNOWN if UNKNOWN in chars else compute(chars))
 
     def _eval(self, call: Call) -> Text:
         chars = call.arg(1).chars.strip(SPACE)
         compare = _COMPARE.match(chars)
         if re.fullmatch(r"-?\d{1,9}", chars):
-            return made(str(int(chars) + {"incr": 1, "decr": -1}.get(call.name, 0)))
+            return generated(str(int(chars) + {"incr": 1, "decr": -1}.get(call.name, 0)))
         if compare and call.name == "eval":
             a, sign, b = int(compare.group(1)), compare.group(2), int(compare.group(3))
             holds = {"==": a == b, "!=": a != b, "<": a < b, ">": a > b, "<=": a <= b, ">=": a >= b}[sign]
-            return made(str(int(holds)))
-        return made(UNKNOWN)
+            return generated(str(int(holds)))
+        return generated(UNKNOWN)
 
     def _substr(self, call: Call) -> Text:
         start, count = call.arg(2).chars.strip(SPACE), call.arg(3).chars.strip(SPACE)
         if not re.fullmatch(r"\d{1,9}", start or "0") or not re.fullmatch(r"\d{1,9}|", count):
-            return made(UNKNOWN)
+            return generated(UNKNOWN)
         first = int(start or "0")
         return self._text(call, lambda a: a[first : first + int(count) if count else None])
 
     def _translit(self, call: Call) -> Text:
         old, new = call.arg(2).chars, call.arg(3).chars
         if "-" in old + new:
-            return made(UNKNOWN)
+            return generated(UNKNOWN)
         table = {ord(char): new[at : at + 1] for at, char in reversed(list(enumerate(old)))}
         return self._text(call, lambda a: a.translate(table))

@@ -45,7 +45,7 @@ class Text:
         return Text(self.chars + other.chars, [*self.offsets, *other.offsets])
 
 
-def made(chars: str) -> Text:
+def generated(chars: str) -> Text:
     """Text that is nowhere in the file."""
     return Text(chars, [NOWHERE] * len(chars))
 
@@ -92,6 +92,16 @@ class LineStart:
     loaded: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word that m4 copies as it is because no macro has its name."""
+
+    name: str
+    offset: int
+    diversion: int
+    called: bool
+
+
 class Machine:
     """Expands one text. The names it knows are in `macros`; who installs them gives them their meaning."""
 
@@ -108,7 +118,7 @@ class Machine:
         self.recording = True
         self.line_starts: list[LineStart] = []
         self.output: list[tuple[int, Text]] = []
-        self.words: list[tuple[str, int, int, bool]] = []
+        self.words: list[Word] = []
         self._buffer = source
         self._offsets: Sequence[
             int
@@ -173,7 +183,7 @@ class Machine:
             emit(self._text(start, self._at))
             if char in _NAME_START:
                 if self.recording:
-                    self.words.append((token, self._offset(start), self.diversion, self._next() == "("))
+                    self.words.append(Word(token, self._offset(start), self.diversion, self._next() == "("))
                 return True
         return False
 
@@ -312,21 +322,21 @@ def joined(pieces: Sequence[Text]) -> Text:
 
 
 def substituted(body: Text, call: Call) -> Text:
-    """A macro body with $0 to $n, $#, $* and $@ filled in. The body's own characters stand nowhere any more: one
+    """A macro body with $0 to $n, $#, $* and $@ filled in. The body's own characters are nowhere in the file any more: one
     definition serves many calls."""
     pieces: list[Text] = []
     at = 0
     for match in _DOLLAR.finditer(body.chars):
-        pieces.append(made(body.chars[at : match.start()]))
+        pieces.append(generated(body.chars[at : match.start()]))
         at = match.end()
-        what = match.group(1)
-        if what == "#":
-            pieces.append(made(str(len(call.args))))
-        elif what in "*@":
+        parameter = match.group(1)
+        if parameter == "#":
+            pieces.append(generated(str(len(call.args))))
+        elif parameter in "*@":
             for number, arg in enumerate(call.args):
-                pieces.append(made("," if number else ""))
-                pieces.append(arg if what == "*" else joined([made("`"), arg, made("'")]))
+                pieces.append(generated("," if number else ""))
+                pieces.append(arg if parameter == "*" else joined([generated("`"), arg, generated("'")]))
         else:
-            pieces.append(made(call.name) if int(what) == 0 else call.arg(int(what)))
-    pieces.append(made(body.chars[at:]))
+            pieces.append(generated(call.name) if int(parameter) == 0 else call.arg(int(parameter)))
+    pieces.append(generated(body.chars[at:]))
     return joined(pieces)

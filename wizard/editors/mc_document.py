@@ -10,18 +10,17 @@ from itertools import pairwise
 
 from wizard.editors import cf_macros
 from wizard.editors.edit_error import EditError
-from wizard.editors.m4_builtins import Builtins, Setting
+from wizard.editors.m4_builtins import Builtins
 from wizard.editors.m4_text import (
     NOWHERE,
     SPACE,
     UNKNOWN,
     Call,
-    LineStart,
     Machine,
     Macro,
     Text,
+    generated,
     joined,
-    made,
 )
 
 _DPO = "_DPO_"
@@ -36,16 +35,6 @@ class Listener:
     argument: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word that m4 copies as it is because no macro has its name."""
-
-    name: str
-    offset: int
-    diversion: int
-    called: bool
-
-
 class Document:
     """What one text says. Build it with `read`."""
 
@@ -54,34 +43,30 @@ class Document:
         self.calls: list[Call] = []
         self.included: list[tuple[str, Call]] = []
         self._machine = machine = Machine(text)
-        self._builtins = Builtins(machine, self._on_include)
+        builtins = Builtins(machine, self._on_include)
         self._diverted: list[int] = []
         self._options: list[Call] = []
         if preloaded:
             self._load()
         machine.run()
         machine.recording = False
+        self.loaded = machine.loaded
+        """Whether cf.m4 was read, by the file itself or before it."""
+        self.line_starts = machine.line_starts
+        """Line starts outside every construct, and the end of the file."""
+        self.settings = builtins.settings
+        """Every live define and undefine, in order."""
+        self.words = machine.words
+        """Words that are no macros, in order."""
         self.listeners = tuple(self._listeners())
 
-    @property
-    def loaded(self) -> bool:
-        """Whether cf.m4 was read, by the file itself or before it."""
-        return self._machine.loaded
-
-    @property
-    def line_starts(self) -> list[LineStart]:
-        """Line starts outside every construct, and the end of the file."""
-        return self._machine.line_starts
-
-    @property
-    def settings(self) -> list[Setting]:
-        """Every live define and undefine, in order."""
-        return self._builtins.settings
-
-    @property
-    def words(self) -> Iterator[Word]:
-        """Words that are no macros, in order."""
-        return (Word(*word) for word in self._machine.words)
+    def live_starts(self, most: int) -> list[int]:
+        """The line starts up to `most` at which text reaches sendmail.cf."""
+        return [
+            start.offset
+            for start in self.line_starts
+            if start.offset <= most and start.loaded and start.diversion == 0
+        ]
 
     def named(self, *names: str) -> list[Call]:
         """The live calls of these macros, in order."""
@@ -111,14 +96,14 @@ class Document:
         machine.loaded = True
         machine.macros.pop("format", None)
         for name, value in cf_macros.DEFAULTS.items():
-            machine.macros.setdefault(name, [Macro(body=made(value))])
+            machine.macros.setdefault(name, [Macro(body=generated(value))])
         for name in cf_macros.KNOWN:
             machine.macros[name] = [Macro(code=self._on_call)]
-        machine.macros[_DPO] = [Macro(body=made(""))]
+        machine.macros[_DPO] = [Macro(body=generated(""))]
         machine.macros["DAEMON_OPTIONS"] = [Macro(code=self._on_daemon_options)]
         machine.macros["PUSHDIVERT"] = [Macro(code=self._on_push)]
         machine.macros["POPDIVERT"] = [Macro(code=self._on_pop)]
-        machine.macros["CONCAT"] = [Macro(code=lambda call: joined([*call.args, made("")]))]
+        machine.macros["CONCAT"] = [Macro(code=lambda call: joined([*call.args, generated("")]))]
 
     def _on_include(self, call: Call) -> None:
         path = call.arg(1).chars.strip(SPACE)
@@ -146,7 +131,7 @@ class Document:
 
     def _on_push(self, call: Call) -> Text:
         self._diverted.append(self._machine.diversion)
-        return made(f"divert({call.arg(1).chars})")
+        return generated(f"divert({call.arg(1).chars})")
 
     def _on_pop(self, call: Call) -> None:
         if self._diverted:
@@ -178,11 +163,11 @@ class Document:
         self.calls.append(call)
         return joined(
             [
-                made(f"define(`{_DPO}', defn(`{_DPO}')\n"),
+                generated(f"define(`{_DPO}', defn(`{_DPO}')\n"),
                 mark,
-                made(" DaemonPortOptions=`"),
+                generated(" DaemonPortOptions=`"),
                 argument,
-                made("')"),
+                generated("')"),
             ]
         )
 

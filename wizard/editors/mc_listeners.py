@@ -10,7 +10,7 @@ from wizard.editors.daemon_options import (
     collisions,
     parse,
     plain_address,
-    unknown_item,
+    unknown_pair,
     with_letters,
 )
 from wizard.editors.edit_error import EditError, line_number
@@ -25,15 +25,15 @@ def daemon_options(text: str) -> tuple[DaemonOption, ...]:
     """The live DAEMON_OPTIONS of the file itself, in its order. Those of included files are not among them, nor the
     built-in ones that sendmail has where there is none (25, and 587 unless FEATURE(`no_default_msa'))."""
     document = read(text)
-    found = []
+    options = []
     for listener in document.listeners:
         argument = listener.argument.chars
-        bad = unknown_item(argument)
+        bad = unknown_pair(argument)
         if bad is not None:
             raise document.fail(listener.call, f"sendmail does not know the option {bad!r} and would not start",
                                 "correct it, or switch the line off with dnl")  # fmt: skip
-        found.append(parse(argument, line_number(text, listener.call.offset)))
-    return tuple(found)
+        options.append(parse(argument, line_number(text, listener.call.offset)))
+    return tuple(options)
 
 
 def set_listeners(
@@ -49,14 +49,16 @@ def set_listeners(
     document = read(text)
     _refuse_raw(document, service)
     options = daemon_options(text)
-    numbers = [at for at, item in enumerate(options) if item.service == service and item.family in _TCP]
+    numbers = [
+        at for at, listener in enumerate(options) if listener.service == service and listener.family in _TCP
+    ]
     lines = [options[at] for at in numbers]
     plan = listener_plan.keeping if keep_addresses else listener_plan.exactly
     fates, missing = plan(lines, wanted)
     for number, line, fate in zip(numbers, lines, fates, strict=True):
         if not fate.off:
             text = _edited(text, number, line, fate, _rule(wanted, fate.family, fate.address))
-    added = "".join(_ended(render(item)) for item in missing)
+    added = "".join(_ended(render(listener)) for listener in missing)
     anchor = numbers[-1] if numbers else len(options) - 1
     if added:
         document = read(text)
@@ -69,19 +71,19 @@ def set_listeners(
     return text
 
 
-def add_listener(text: str, item: Wanted, render: Callable[[Wanted], str]) -> str:
+def add_listener(text: str, listener: Wanted, render: Callable[[Wanted], str]) -> str:
     """One more listener, behind the last one that is there. Raises EditError where its port is taken by then."""
     document = read(text)
     at = after_call(document, document.listeners[-1].call) if document.listeners else macro_part_end(document)
-    new = insert(text, at, _ended(render(item)))
-    _verify(new, item.service, (), (item,))
+    new = insert(text, at, _ended(render(listener)))
+    _verify(new, listener.service, (), (listener,))
     return new
 
 
 def require_login(text: str, service: str) -> str:
     """The listeners of `service` that other machines reach, with modifier a; those on loopback alone stay as they are."""
-    for number, item in enumerate(daemon_options(text)):
-        if item.service == service and item.family in _TCP and not item.loopback:
+    for number, listener in enumerate(daemon_options(text)):
+        if listener.service == service and listener.family in _TCP and not listener.loopback:
             text = mc_option_edit.with_modifiers(text, number, "a", "A")
     return text
 
@@ -92,8 +94,8 @@ def _ended(line: str) -> str:
 
 def _rule(wanted: Sequence[Wanted], family: str, address: str | None) -> Wanted:
     """What is wanted of a listener: of its own address, else of its family, else of any."""
-    kin = [item for item in wanted if item.family == family]
-    own = (item for item in kin if plain_address(item.address) == plain_address(address))
+    kin = [listener for listener in wanted if listener.family == family]
+    own = (listener for listener in kin if plain_address(listener.address) == plain_address(address))
     return next(own, (kin or wanted)[0])
 
 
@@ -124,15 +126,19 @@ def _refuse_raw(document: Document, service: str) -> None:
 
 def _verify(text: str, service: str, wanted: Sequence[Wanted], missing: Sequence[Wanted]) -> None:
     """The result read again: everything asked for is there, and nothing collides."""
-    mine = [item for item in daemon_options(text) if item.service == service and item.family in _TCP]
-    for item in mine:
-        rule = _rule(wanted, item.family, item.address) if wanted else None
-        if rule and with_letters(item.modifiers, rule.require, rule.forbid) != item.modifiers:
-            raise EditError(item.line, item.raw, f"this line does not come out with the modifiers {rule.require}",
+    mine = [
+        listener
+        for listener in daemon_options(text)
+        if listener.service == service and listener.family in _TCP
+    ]
+    for listener in mine:
+        rule = _rule(wanted, listener.family, listener.address) if wanted else None
+        if rule and with_letters(listener.modifiers, rule.require, rule.forbid) != listener.modifiers:
+            raise EditError(listener.line, listener.raw, f"this line does not come out with the modifiers {rule.require}",
                             "write its M= by hand")  # fmt: skip
     for want in missing:
         place = (want.family, plain_address(want.address))
-        if place not in [(item.family, plain_address(item.address)) for item in mine]:
+        if place not in [(listener.family, plain_address(listener.address)) for listener in mine]:
             raise EditError(None, "", f"the new line for {service} on {want.family} is not read as a live listener",
                             "fix the template, or what is around the other DAEMON_OPTIONS")  # fmt: skip
     for sentence in collisions(mine):

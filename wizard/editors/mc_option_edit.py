@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from wizard.editors.daemon_options import Item, items, last, parse, plain_address, with_letters
+from wizard.editors.daemon_options import Pair, last, pairs, parse, plain_address, with_letters
 from wizard.editors.edit_error import EditError
 from wizard.editors.m4_text import SPACE
 from wizard.editors.mc_document import Document, Listener, read
@@ -20,8 +20,8 @@ _WORD_DNL = re.compile(r"(?<![A-Za-z0-9_])dnl(?![A-Za-z0-9_])")
 
 def without_address(text: str, number: int) -> str:
     """Every Addr of it taken off."""
-    while (item := _last(text, number, "a")) is not None:
-        text = _without(text, number, item)
+    while (pair := _last(text, number, "a")) is not None:
+        text = _without(text, number, pair)
     return text
 
 
@@ -46,15 +46,15 @@ def with_modifiers(text: str, number: int, require: str, forbid: str) -> str:
     """Its modifiers with the required letters and without the forbidden ones. Of repeated M= the last is in force."""
     for _ in range(64):
         argument = read(text).listeners[number].argument.chars
-        item = last(argument, "m")
-        now = item.value(argument) if item else ""
+        pair = last(argument, "m")
+        now = pair.value(argument) if pair else ""
         wanted = with_letters(now, require, forbid)
         if wanted == now:
             return text
         text = (
             _with(text, number, "m", f"M={wanted}", wanted)
-            if wanted.strip() or item is None
-            else _without(text, number, item)
+            if wanted.strip() or pair is None
+            else _without(text, number, pair)
         )
     raise _fail(text, number, "this line has too many modifiers")
 
@@ -80,7 +80,7 @@ def switched_off(text: str, number: int) -> str:
     return new
 
 
-def _last(text: str, number: int, letter: str) -> Item | None:
+def _last(text: str, number: int, letter: str) -> Pair | None:
     return last(read(text).listeners[number].argument.chars, letter)
 
 
@@ -91,35 +91,35 @@ def _fail(text: str, number: int, why: str) -> EditError:
 
 
 def _with(text: str, number: int, letter: str, whole: str, value: str) -> str:
-    """The last item of that key given a new value, or `whole` added: a family in front, all else behind."""
+    """The last pair of that key given a new value, or `whole` added: a family in front, all else behind."""
     text = _quoted(text, number)
     listener = read(text).listeners[number]
     argument, offsets = listener.argument.chars, listener.argument.offsets
-    item = last(argument, letter)
-    if item is not None:
-        if item.value(argument) == value:
+    pair = last(argument, letter)
+    if pair is not None:
+        if pair.value(argument) == value:
             return text
-        return _spliced(text, number, range(item.value_start, item.end), value, at=item.value_start)
-    found = items(argument)
+        return _spliced(text, number, range(pair.value_start, pair.end), value, at=pair.value_start)
+    there = pairs(argument)
     separator = ", " if ", " in argument or "," not in argument else ","
-    if not found:
+    if not there:
         return _into_empty(text, number, whole)
     if letter == "f":
-        at = offsets[found[0].start]
+        at = offsets[there[0].start]
         return _inserted(text, number, at, whole + separator)
-    return _inserted(text, number, offsets[found[-1].end - 1] + 1, separator + whole)
+    return _inserted(text, number, offsets[there[-1].end - 1] + 1, separator + whole)
 
 
-def _without(text: str, number: int, item: Item) -> str:
-    """One item taken out with one comma."""
+def _without(text: str, number: int, pair: Pair) -> str:
+    """One pair taken out with one comma."""
     argument = read(text).listeners[number].argument.chars
-    found = items(argument)
-    at = found.index(item)
+    there = pairs(argument)
+    at = there.index(pair)
     if at:
-        start = argument.rfind(",", 0, item.start)
-        return _spliced(text, number, range(start, item.end), "", at=start)
-    end = found[1].start if len(found) > 1 else item.end
-    return _spliced(text, number, range(item.start, end), "", at=item.start)
+        start = argument.rfind(",", 0, pair.start)
+        return _spliced(text, number, range(start, pair.end), "", at=start)
+    end = there[1].start if len(there) > 1 else pair.end
+    return _spliced(text, number, range(pair.start, end), "", at=pair.start)
 
 
 def _spliced(text: str, number: int, indexes: Iterable[int], value: str, at: int) -> str:

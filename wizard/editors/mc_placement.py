@@ -40,10 +40,7 @@ def macro_part_end(document: Document) -> int:
 def place_before(document: Document, calls: Iterable[Call]) -> int:
     """The last line start before all of `calls` where text still reaches sendmail.cf."""
     limit = min((line_start(document.text, call.outer) for call in calls), default=len(document.text))
-    usable = [
-        start.offset for start in document.line_starts
-        if start.offset <= limit and start.loaded and start.diversion == 0
-    ]  # fmt: skip
+    usable = document.live_starts(limit)
     if not usable:
         raise EditError.at(
             document.text, max(0, min(limit, len(document.text) - 1)), "divert(-1) above this line is never left",
@@ -65,7 +62,7 @@ def line_start(text: str, offset: int) -> int:
 
 def _above_heading(document: Document, offset: int) -> int:
     """Above the `dnl # Default Mailer setup` directly before the line, if there is one."""
-    starts = {start.offset for start in document.line_starts if start.diversion == 0 and start.loaded}
+    starts = set(document.live_starts(offset))
     top, heading = offset, False
     while top > 0:
         above = line_start(document.text, top - 1)

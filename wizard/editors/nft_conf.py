@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wizard.editors.edit_error import EditError
-from wizard.editors.mc_placement import newline_of
+from wizard.editors.mc_placement import line_start, newline_of
 
 _TOKEN = re.compile(
     r'(?P<comment>\#[^\n]*)|(?P<string>"[^"\n]*")|(?P<cut>\\\r?\n)|(?P<end>[;\n])|(?P<open>\{)|(?P<close>\})'
@@ -71,21 +71,19 @@ def insert(text: str, key: str, rules: Sequence[str], blocking: Sequence[str] = 
     """`rules`, a line each, in the chain `key`: before the first statement that lets nothing by, else at its end.
 
     `blocking` names chains that let nothing by either. Raises EditError where the chain is not there just once."""
-    found = [chain for chain in chain_bodies(text) if chain.key == key]
-    if len(found) != 1:
-        why = "is not written in this file" if not found else "is written more than once in this file"
+    chains = [chain for chain in chain_bodies(text) if chain.key == key]
+    if len(chains) != 1:
+        why = "is not written in this file" if not chains else "is written more than once in this file"
         raise EditError(None, "", f"chain {key} {why} as `table ... {{ chain ... {{` does", _REMEDY)
-    chain, newline = found[0], newline_of(text)
+    chain, newline = chains[0], newline_of(text)
     before = _place(chain.statements, blocking)
     indent = _indent(text, (chain.statements or (Statement("", chain.close, chain.close),))[-1].start)
-    if before is not None and text[text.rfind("\n", 0, before.start) + 1 : before.start].strip() == "":
-        at = text.rfind("\n", 0, before.start) + 1
-        return text[:at] + "".join(f"{indent}{rule}{newline}" for rule in rules) + text[at:]
-    if before is not None:  # in the middle of a line
-        return text[: before.start] + "".join(f"{rule}; " for rule in rules) + text[before.start :]
-    start = text.rfind("\n", 0, chain.close) + 1
-    if text[start : chain.close].strip() == "":
+    at = chain.close if before is None else before.start
+    start = line_start(text, at)
+    if not text[start:at].strip():
         return text[:start] + "".join(f"{indent}{rule}{newline}" for rule in rules) + text[start:]
+    if before is not None:  # in the middle of a line
+        return text[:at] + "".join(f"{rule}; " for rule in rules) + text[at:]
     glue = "" if not chain.statements or text[: chain.close].rstrip().endswith(";") else ";"
     body = text[: chain.close].rstrip(" \t")
     return f"{body}{glue} " + "".join(f"{rule}; " for rule in rules) + text[chain.close :]
@@ -94,18 +92,20 @@ def insert(text: str, key: str, rules: Sequence[str], blocking: Sequence[str] = 
 def _place(statements: Sequence[Statement], blocking: Sequence[str]) -> Statement | None:
     """The first that lets nothing by, or at the end, with those just before it that only log."""
     logs: Statement | None = None
-    for item in statements:
-        if _stops(item.words, blocking):
-            return logs or item
-        only = re.search(r"\blog\b", item.words) and not _DECIDES.search(re.sub(r'"[^"]*"', "", item.words))
-        logs = (logs or item) if only else None
+    for statement in statements:
+        if _stops(statement.words, blocking):
+            return logs or statement
+        only = re.search(r"\blog\b", statement.words) and not _DECIDES.search(
+            re.sub(r'"[^"]*"', "", statement.words)
+        )
+        logs = (logs or statement) if only else None
     return logs
 
 
 def _stops(words: str, blocking: Sequence[str]) -> bool:
     rest = words + " "
-    while found := _LEADING.match(rest):
-        rest = rest[found.end() :]
+    while match := _LEADING.match(rest):
+        rest = rest[match.end() :]
     rest = rest.strip()
     if rest.startswith(("jump ", "goto ")):
         return rest.split()[1] in blocking
@@ -113,24 +113,24 @@ def _stops(words: str, blocking: Sequence[str]) -> bool:
 
 
 def _indent(text: str, at: int) -> str:
-    line = text[text.rfind("\n", 0, at) + 1 : at]
+    line = text[line_start(text, at) : at]
     return line if line.strip() == "" and line else "\t\t"
 
 
 def _tokens(text: str) -> Iterator[re.Match[str]]:
     at = 0
     while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:
+        match = _TOKEN.match(text, at)
+        if match is None:
             if not text[at].isspace():
                 raise EditError.at(
                     text, at, "nft would not understand this", "`nft -c -f` says what is wrong"
                 )
             at += 1
             continue
-        at = found.end()
-        if found.lastgroup not in ("comment", "cut"):
-            yield found
+        at = match.end()
+        if match.lastgroup not in ("comment", "cut"):
+            yield match
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _statements(text: str, tokens: Iterator[re.Match[str]], opened: int | None =
             continue
         if not words:
             start = token.start()
-        if kind == "open" and words and words[0] in ("table", "chain", "add") and _is_block(words):
+        if kind == "open" and (words[1:2] if words[:1] == ["add"] else words[:1]) in (["table"], ["chain"]):
             inside = list(_statements(text, tokens, token.start()))
             yield _Block(tuple(words), start, inside[-1].end, tuple(inside[:-1]), inside[-1].close)
             words = []
@@ -175,10 +175,6 @@ def _statements(text: str, tokens: Iterator[re.Match[str]], opened: int | None =
         yield _Block(tuple(words), start, end)
     if opened is not None:
         raise EditError.at(text, opened, "this brace is not closed", _REMEDY)
-
-
-def _is_block(words: Sequence[str]) -> bool:
-    return words[0] in ("table", "chain") or words[1:2] in (["table"], ["chain"])
 
 
 def _set(text: str, tokens: Iterator[re.Match[str]], opened: int) -> Iterator[str]:
@@ -201,7 +197,8 @@ def _chains(text: str, blocks: Sequence[_Block]) -> Iterator[ChainBody]:
         for inner in block.inside:
             if inner.words[:1] == ("chain",) and inner.close >= 0 and len(inner.words) == 2:
                 statements = tuple(
-                    Statement(" ".join(item.words), item.start, item.end) for item in inner.inside
+                    Statement(" ".join(statement.words), statement.start, statement.end)
+                    for statement in inner.inside
                 )
                 yield ChainBody(family, table, inner.words[1], statements, inner.close)
 

@@ -14,20 +14,20 @@ MARK = "## "
 
 
 def plain_login(cf: str, port: int, *, loopback: bool) -> str:
-    """`cf` without AuthOptions. With `loopback` the listener of `port` is taken from the network for that while, and no
+    """`cf` without AuthOptions. With `loopback` the listener of `port` listens on loopback alone, and no
     other one offers AUTH in clear.
 
     A key that is there twice counts the last time (`daemon_options`): so ours is put last."""
     families: set[str] = set()
-    made = []
+    lines = []
     for number, line in enumerate(cf.split("\n"), 1):
-        found = _LISTENER.match(line)
+        match = _LISTENER.match(line)
         if _AUTH_OPTIONS.match(line):
             line = MARK + line
-        elif found and loopback:
-            line = _on_loopback(line, parse(found[1], number), port, families)
-        made.append(line)
-    return "\n".join(made)
+        elif match and loopback:
+            line = _on_loopback(line, parse(match[1], number), port, families)
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _on_loopback(line: str, listener: DaemonOption, port: int, families: set[str]) -> str:

@@ -42,7 +42,7 @@ def set_value(text: str, key: str, value: str) -> str:
 
 def _entries(text: str) -> Iterator[re.Match[str]]:
     """All entries; the whole file is looked at first, since one bad line makes libsasl2 drop it all."""
-    found = []
+    entries = []
     at = 0
     for line in text.split("\n"):
         if line.strip(_SPACE) and not line.lstrip(_SPACE).startswith("#"):
@@ -50,6 +50,6 @@ def _entries(text: str) -> Iterator[re.Match[str]]:
             if entry is None or len(line) > _LONGEST:
                 raise EditError.at(text, at, "Cyrus SASL does not understand this line, and so ignores the whole file",
                                    "write `key: value`, or make it a comment with #")  # fmt: skip
-            found.append(entry)
+            entries.append(entry)
         at += len(line) + 1
-    return iter(found)
+    return iter(entries)

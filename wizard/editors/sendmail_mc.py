@@ -6,19 +6,19 @@ m4 could not read or whose meaning cannot be known. What an edit would not achie
 
 from __future__ import annotations
 
+import difflib
 import posixpath
 import re
 
 from wizard.editors import cf_macros
 from wizard.editors.daemon_options import DaemonOption, collisions
-from wizard.editors.edit_error import EditError
+from wizard.editors.edit_error import EditError, line_number
 from wizard.editors.listener_plan import Wanted
 from wizard.editors.m4_builtins import Setting
 from wizard.editors.m4_text import SPACE, Call
 from wizard.editors.mc_document import Document, read
 from wizard.editors.mc_listeners import add_listener, daemon_options, require_login, set_listeners
 from wizard.editors.mc_placement import after_call, insert, line_start, macro_part_end, place_before
-from wizard.editors.mc_typos import unknown_macros
 
 __all__ = [
     "DaemonOption", "EditError", "Wanted", "add_feature", "add_include", "add_listener", "check", "collisions", "daemon_options",
@@ -27,6 +27,12 @@ __all__ = [
 
 _BARE_VALUE = re.compile(r"[A-Za-z0-9_.+/:-]+(?: [A-Za-z0-9_.+/:-]+)*\Z")
 _SKIP = re.compile(r"(?:[ \t\r\n\f\v]+|dnl(?![A-Za-z0-9_(])[^\n]*(?:\n|\Z))*")
+
+_UPPER = re.compile(r"[A-Z][A-Z0-9_]{3,}\Z")
+_LOWER = re.compile(r"[a-z]{4,9}\Z")
+_BUILTINS = ("define", "undefine", "include", "sinclude", "divert", "ifdef", "ifelse")
+_ALONE = (*cf_macros.SECTIONS, "MAILER_DEFINITIONS")
+_MACRO_PART = (0, cf_macros.MAILER_DEFINITIONS)
 
 
 def check(text: str) -> None:
@@ -136,25 +142,56 @@ def starts_over(text: str, name: str, path: str) -> bool:
     return setting.call.offset > behind[0] and "defn" not in written
 
 
+def unknown_macros(text: str) -> tuple[tuple[int, str, str], ...]:
+    """Misspelt macro names, which m4 copies into sendmail.cf unchanged and `sendmail -bC` does not mind (docs/debian.md
+    trap 1): calls at line starts that no macro answers, as line, word, and the nearest known name (empty if none is near).
+
+    An upper-case word without a near name is only reported where no other file could have defined it."""
+    document = read(text)
+    defined = {setting.name for setting in document.settings}
+    foreign = {path.rpartition("/")[2] for path, _ in document.included} - cf_macros.DEBIAN_INCLUDES
+    unknown = []
+    for word in document.words:
+        if word.offset < 0 or word.diversion < 0 or word.name in defined:
+            continue
+        start = text.rfind("\n", 0, word.offset) + 1
+        if text[start : word.offset].strip(" \t"):
+            continue
+        near = ""
+        if word.called and _UPPER.match(word.name):
+            near = _near(word.name, (*cf_macros.KNOWN, *defined), 0.75)
+            if not near and (foreign or word.diversion not in _MACRO_PART):
+                continue
+        elif word.called and _LOWER.match(word.name):
+            near = _near(word.name, _BUILTINS, 0.75)
+        elif _UPPER.match(word.name) and re.match(
+            r"[ \t\r]*(dnl\b.*)?$", text[word.offset + len(word.name) :].partition("\n")[0]
+        ):
+            near = _near(word.name, _ALONE, 0.8)
+        if near or (word.called and _UPPER.match(word.name)):
+            unknown.append((line_number(text, word.offset), word.name, near))
+    return tuple(unknown)
+
+
+def _near(name: str, known: tuple[str, ...], cutoff: float) -> str:
+    return next(iter(difflib.get_close_matches(name, sorted(known), 1, cutoff)), "")
+
+
 def _in_force(document: Document, name: str) -> Setting | None:
-    found = [setting for setting in document.settings if setting.name == name]
-    if not found:
+    settings = [setting for setting in document.settings if setting.name == name]
+    if not settings:
         return None
     for path, call in document.included:
         overridden = name in cf_macros.SET_BY_INCLUDE.get(path.rpartition("/")[2], ())
-        if overridden and call.offset > found[-1].call.offset:
+        if overridden and call.offset > settings[-1].call.offset:
             return None
-    return found[-1]
+    return settings[-1]
 
 
 def _above_own(document: Document, own: list[Call], place: int) -> int:
     """The last place above all of these calls, `place` at most. Raises EditError where none can be an include's."""
     above = min([place, *(line_start(document.text, call.outer) for call in own)])
-    usable = [
-        start.offset
-        for start in document.line_starts
-        if start.offset <= above and start.loaded and start.diversion == 0
-    ]
+    usable = document.live_starts(above)
     if not usable:
         raise document.fail(
             own[0],
@@ -208,7 +245,7 @@ def _closing(text: str, start: int, end: int) -> int:
 
 
 def _not_taken(document: Document, name: str, value: str) -> EditError:
-    found = [setting for setting in document.settings if setting.name == name]
+    settings = [setting for setting in document.settings if setting.name == name]
     why = f"with this line {name} does not become `{value}'"
     remedy = f"take the line out with dnl, or set {name} by hand below it"
-    return document.fail(found[-1].call, why, remedy) if found else EditError(None, name, why, remedy)
+    return document.fail(settings[-1].call, why, remedy) if settings else EditError(None, name, why, remedy)

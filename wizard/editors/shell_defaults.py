@@ -20,10 +20,10 @@ def value(text: str, key: str) -> str | None:
     return None if event is None else event.value
 
 
-def set_value(text: str, key: str, value: str, after_comment: str | None = None) -> str:
+def set_value(text: str, key: str, value: str) -> str:
     """`key` set to `value`. The last assignment in force is changed in place, in its own quotes, comment and all;
-    without one a line is added: below the comment that holds `after_comment`, else below a commented-out assignment
-    of `key`, else at the end. Raises EditError like `value`, and for a value of more than one line."""
+    without one a line is added: below a commented-out assignment of `key`, else at the end. Raises EditError like
+    `value`, and for a value of more than one line."""
     if not _KEY.match(key) or re.search(r"[\x00\r\n]", value):
         raise EditError(None, f"{key}={value}", "this is no assignment that fits on one line of shell text",
                         "use a plain name, and a value without line breaks")  # fmt: skip
@@ -35,7 +35,7 @@ def set_value(text: str, key: str, value: str, after_comment: str | None = None)
         written = _quoted(value, text[event.value_start : event.end])
         new = text[: event.value_start] + written + text[event.end :]
     else:
-        comment = None if event is not None else _comment(script, key, after_comment)
+        comment = None if event is not None else _comment(script, key)
         at = len(text) if comment is None else min(comment.end + 1, len(text))
         # LF even in a file of CR LF lines: sh would take the CR for a part of the value.
         before = "\n" if at == len(text) and text and not text.endswith("\n") else ""
@@ -62,12 +62,10 @@ def _last(script: Script, text: str, key: str) -> Event | None:
     return event
 
 
-def _comment(script: Script, key: str, after: str | None) -> Comment | None:
-    found = [item for item in script.comments if after and after in item.text]
-    if not found:
-        pattern = re.compile(rf"#[#\s]*(?:export\s+)?{re.escape(key)}=")
-        found = [item for item in script.comments if pattern.match(item.text)]
-    return found[-1] if found else None
+def _comment(script: Script, key: str) -> Comment | None:
+    """The last comment that is an assignment of `key`, switched off."""
+    pattern = re.compile(rf"#[#\s]*(?:export\s+)?{re.escape(key)}=")
+    return next((comment for comment in reversed(script.comments) if pattern.match(comment.text)), None)
 
 
 def _quoted(value: str, old: str) -> str:

@@ -19,7 +19,7 @@ _DECLARING = frozenset(["export", "readonly", "declare", "typeset", "local"])
 _OPENING = frozenset(["if", "while", "until", "for", "case", "{", "select"])
 _CLOSING = {"fi": "if", "done": "loop", "esac": "case", "}": "{"}
 _PREFIXES = frozenset(["then", "else", "elif", "do", "!"])
-_INDIRECT = frozenset(["eval", "read", "set", ".", "source"])
+_INDIRECT = frozenset(["eval", "read", "set"])
 
 
 @dataclass(slots=True)
@@ -180,7 +180,7 @@ class Script:
         raw = self.text[word.start : word.end]
         for match in re.finditer(r"\$\{(\w+):?=", raw):
             self.events.append(Event(match.group(1), word.start, word.start, word.end, "", False))
-        if command in _INDIRECT and command not in (".", "source"):
+        if command in _INDIRECT:
             for match in _NAME.finditer(raw):
                 self.events.append(Event(match.group(), word.start, word.start, word.end, "", False))
 
@@ -266,7 +266,7 @@ class Script:
                 self._at += 2 if char == "\\" else 1
 
     def _find(self, char: str, start: int) -> int:
-        found = self.text.find(char, start)
-        if found < 0:
+        end = self.text.find(char, start)
+        if end < 0:
             raise self._fail(start - 1, f"this {char} is never closed", "close it")
-        return found
+        return end

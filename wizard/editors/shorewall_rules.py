@@ -38,13 +38,13 @@ def zones(text: str) -> dict[str, str]:
 
 def interfaces(text: str) -> dict[str, str]:
     """The zone of each network device (shorewall-interfaces(5)); physical= tells of a logical name."""
-    found = {}
+    zone_of = {}
     for _, columns in rows(text):
         if columns[0].startswith("?") or len(columns) < 2 or columns[0] == "-":
             continue
         physical = re.search(r"\bphysical=([^,\s]+)", columns[-1])
-        found[physical.group(1) if physical else columns[1].partition(":")[0]] = columns[0]
-    return found
+        zone_of[physical.group(1) if physical else columns[1].partition(":")[0]] = columns[0]
+    return zone_of
 
 
 def opens(text: str, zone: str, port: int) -> bool:
@@ -70,7 +70,7 @@ def add(text: str, block: str) -> str:
 
     Raises EditError where a section follows that is only allowed before it."""
     newline = newline_of(text)
-    sections = [found.group(1).upper() for line in text.split("\n") if (found := _SECTION.match(line))]
+    sections = [match.group(1).upper() for line in text.split("\n") if (match := _SECTION.match(line))]
     if sections and sections[-1] != "NEW" and "NEW" in sections:
         raise EditError(
             None, "", f"section {sections[-1]} follows NEW", "`shorewall check` says what is wrong"

@@ -19,14 +19,14 @@ def on_loopback(text: str) -> str:
     Raises EditError where there is no live msp line, or it is put together by other macros."""
     call = _msp(read(text))
     new = text
-    if _said(call, 3).upper() == "MSA":
+    if _argument(call, 3).upper() == "MSA":
         new = _with_argument(new, 3, "25")
-    if _said(call, 2) != "[127.0.0.1]":
+    if _argument(call, 2) != "[127.0.0.1]":
         new = _with_argument(new, 2, "[127.0.0.1]")
     if define_value(new, RELAY_ARGS) not in (None, "TCP $h"):
         new = set_define(new, RELAY_ARGS, "TCP $h", "")
     again = _msp(read(new))
-    if _said(again, 2) != "[127.0.0.1]" or _said(again, 3).upper() == "MSA":
+    if _argument(again, 2) != "[127.0.0.1]" or _argument(again, 3).upper() == "MSA":
         raise EditError.at(new, again.offset, "the line does not come out as planned", _BY_HAND)
     return new
 
@@ -35,17 +35,17 @@ _BY_HAND = "write it by hand: FEATURE(`msp', `[127.0.0.1]', `25')dnl"
 
 
 def _msp(document: Document) -> Call:
-    found = [
+    calls = [
         call
         for call in document.named("FEATURE")
         if document.expanded(call.arg(1)).strip(SPACE).removesuffix(".m4") == "msp"
     ]
-    if not found:
+    if not calls:
         raise EditError(None, "", "it has no live FEATURE(`msp')", _BY_HAND)
-    return found[-1]
+    return calls[-1]
 
 
-def _said(call: Call, number: int) -> str:
+def _argument(call: Call, number: int) -> str:
     return call.arg(number).chars.strip(SPACE).strip("`'")
 
 

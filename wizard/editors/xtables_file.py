@@ -39,8 +39,8 @@ def insert_ufw(text: str, blocks: Sequence[str]) -> str:
     """ufw's own way to write a rule: a `### tuple ###` with its rules, then an empty line, at the end of the rules.
 
     Raises EditError where the mark of that end is missing."""
-    found = [number for number, line in enumerate(text.split("\n")) if line.strip() == _END_OF_RULES]
-    if len(found) != 1:
+    marks = [number for number, line in enumerate(text.split("\n")) if line.strip() == _END_OF_RULES]
+    if len(marks) != 1:
         raise EditError(
             None,
             "",
@@ -48,7 +48,7 @@ def insert_ufw(text: str, blocks: Sequence[str]) -> str:
             "`ufw reload` says what is wrong with the file",
         )
     return _insert_at(
-        text, found[0], [line for block in blocks for line in (*block.rstrip("\n").split("\n"), "")]
+        text, marks[0], [line for block in blocks for line in (*block.rstrip("\n").split("\n"), "")]
     )
 
 

@@ -1,16 +1,19 @@
-"""All certificates that sendmail.cf names, and what a mail client will think of the server's (howto 5.4)."""
+"""All certificates that sendmail.cf names, as they lie on disk, and what a mail client will think of the server's (howto 5.4)."""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from snapshots.live.entry import Entry, Kind
 from wizard.certificates.key_pair import ClientVerdict, fits, judged
 from wizard.certificates.peer_certificate import Certificate, covers, read
 from wizard.certificates.pem import as_pem, certificates, dh_bits, key_words, private_key
 from wizard.console import clean
 from wizard.errors import HostError, PemError
+from wizard.model import facts as f
 from wizard.model.plan import Check, Sign
 from wizard.sendmail.tls_files import MOST, TlsFiles, unsafe
 from wizard.smtp.own_listener import presented
@@ -69,51 +72,46 @@ class CertificateReport:
         """Plain values."""
         return {
             "name": self.name,
-            "certificates": [item.to_json() for item in self.named],
+            "certificates": [each.to_json() for each in self.named],
             "dh": self.dh,
-            "checks": [vars(item) for item in self.checks],
+            "checks": [vars(each) for each in self.checks],
             "ok": not self.refused,
         }
 
 
 def report(host: Host, cf: str, name: str) -> CertificateReport:
     """Look at every file, and at what the daemon presents. Raises HostError when a file may not be read."""
-    files, made = TlsFiles.of(cf), CertificateReport(name)
+    files, result = TlsFiles.of(cf), CertificateReport(name)
     if not (files.certificate and files.key):
-        made.checks.append(
-            Check(
-                "named",
-                Sign.FAILED,
-                "sendmail.cf names no server certificate and key: there is no STARTTLS",
-                "msa-wizard apply mc-includes sendmailconfig restart",
-            )
-        )
-        return made
-    _server(host, files, made)
-    _client(host, files, made)
+        says = "sendmail.cf names no server certificate and key: there is no STARTTLS"
+        remedy = "msa-wizard apply mc-includes sendmailconfig restart"
+        result.checks.append(Check("named", Sign.FAILED, says, remedy))
+        return result
+    _server(host, files, result)
+    _client(host, files, result)
     if files.authorities and files.authorities != files.certificate:
-        made.named.append(_named(host, "CACertFile", files.authorities, "", name))
-    made.dh, check = _dh(host, files)
-    made.checks.append(check)
-    made.checks.append(_presented(cf, made.named[0].certificate))
-    return made
+        result.named.append(_named(host, "CACertFile", files.authorities, "", name))
+    result.dh, check = _dh(host, files)
+    result.checks.append(check)
+    result.checks.append(_presented(cf, result.named[0].certificate))
+    return result
 
 
-def judgement(seen: ClientVerdict, name: str, days: int) -> list[Check]:
+def judgement(verdict: ClientVerdict, name: str, days: int) -> list[Check]:
     """What a client will think of it: dates, names, trust."""
-    made = [_dates(seen.certificate, days), _names(seen.certificate, name)]
-    if seen.code is None and not seen.certificate.self_signed:
-        made.append(Check("trust", Sign.OK, "a client with this system's authorities trusts it"))
-    elif seen.certificate.self_signed or seen.code == _SELF_SIGNED:
+    checks = [_dates(verdict.certificate, days), _names(verdict.certificate, name)]
+    if verdict.code is None and not verdict.certificate.self_signed:
+        checks.append(Check("trust", Sign.OK, "a client with this system's authorities trusts it"))
+    elif verdict.certificate.self_signed or verdict.code == _SELF_SIGNED:
         says = "it is self-signed: each client asks about it once, or has to be given it"
-        made.append(Check("trust", Sign.WARNING, says, "msa-wizard certificate install CERT KEY"))
-    elif seen.code == _OWN_AUTHORITY:
+        checks.append(Check("trust", Sign.WARNING, says, "msa-wizard certificate install CERT KEY"))
+    elif verdict.code == _OWN_AUTHORITY:
         says = "its chain ends in an authority that this system does not know: clients have to know it"
-        made.append(Check("trust", Sign.WARNING, says))
-    elif seen.code not in _NAMES_AND_DATES:
-        says = f"a client cannot trace it to an authority that it knows ({seen.says})"
-        made.append(Check("trust", Sign.FAILED, says, CHAIN))
-    return made
+        checks.append(Check("trust", Sign.WARNING, says))
+    elif verdict.code not in _NAMES_AND_DATES:
+        says = f"a client cannot trace it to an authority that it knows ({verdict.says})"
+        checks.append(Check("trust", Sign.FAILED, says, CHAIN))
+    return checks
 
 
 CHAIN = (
@@ -122,63 +120,70 @@ CHAIN = (
 )
 
 
-def _dates(seen: Certificate, days: int) -> Check:
-    if seen.not_before > datetime.now(UTC):
+def _dates(certificate: Certificate, days: int) -> Check:
+    if certificate.not_before > datetime.now(UTC):
         return Check(
             "dates",
             Sign.FAILED,
-            f"it is not valid before {seen.not_before:%Y-%m-%d %H:%M} UTC",
+            f"it is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC",
             "is the clock of this host right? timedatectl",
         )
     if days < 0:
-        return Check("dates", Sign.FAILED, f"it has expired on {seen.not_after:%Y-%m-%d}", _RENEW)
+        return Check("dates", Sign.FAILED, f"it has expired on {certificate.not_after:%Y-%m-%d}", _RENEW)
     if days < SOON:
-        return Check("dates", Sign.FAILED, f"it expires in {days} days, on {seen.not_after:%Y-%m-%d}", _RENEW)
-    return Check("dates", Sign.OK, f"it is valid for {days} more days, until {seen.not_after:%Y-%m-%d}")
+        return Check(
+            "dates", Sign.FAILED, f"it expires in {days} days, on {certificate.not_after:%Y-%m-%d}", _RENEW
+        )
+    return Check(
+        "dates", Sign.OK, f"it is valid for {days} more days, until {certificate.not_after:%Y-%m-%d}"
+    )
 
 
 _RENEW = "msa-wizard certificate renew, or a new one from its authority: msa-wizard certificate install"
 
 
-def _names(seen: Certificate, name: str) -> Check:
+def _names(certificate: Certificate, name: str) -> Check:
     if not name:
         says = "this host has no qualified name, so nobody can say which name the certificate must have"
         return Check("names", Sign.FAILED, says, "hostname -f must give one; see /etc/hosts")
-    if not seen.names:
+    if not certificate.names:
         says = "it has no subjectAltName: today's clients find no name in it, and refuse it"
         return Check("names", Sign.FAILED, says, "msa-wizard certificate renew")
-    if not covers(seen.names, name):
-        says = f"it is for {', '.join(seen.names)}, not for {name}"
+    if not covers(certificate.names, name):
+        says = f"it is for {', '.join(certificate.names)}, not for {name}"
         return Check("names", Sign.FAILED, says, f"msa-wizard certificate renew --name {name}")
-    return Check("names", Sign.OK, f"it is for {', '.join(seen.names)}")
+    return Check("names", Sign.OK, f"it is for {', '.join(certificate.names)}")
 
 
-def _server(host: Host, files: TlsFiles, made: CertificateReport) -> None:
-    named = _named(host, "ServerCertFile", files.certificate, files.key, made.name)
-    made.named.append(named)
+def _server(host: Host, files: TlsFiles, result: CertificateReport) -> None:
+    named = _named(host, "ServerCertFile", files.certificate, files.key, result.name)
+    result.named.append(named)
     if named.certificate is None:
-        made.checks.append(Check("certificate", Sign.FAILED, f"{named.path} {named.problem}", _RENEW))
+        result.checks.append(Check("certificate", Sign.FAILED, f"{named.path} {named.problem}", _RENEW))
     try:
         chain = host.small_file(files.certificate, MOST)[0]
         key = private_key(host.small_file(files.key, MOST)[0])
     except HostError as error:
-        made.checks.append(Check("key", Sign.FAILED, str(error), _RENEW))
+        result.checks.append(Check("key", Sign.FAILED, str(error), _RENEW))
         return
     except PemError as error:
-        made.checks.append(Check("key", Sign.FAILED, f"{files.key} {error}", _RENEW))
+        result.checks.append(Check("key", Sign.FAILED, f"{files.key} {error}", _RENEW))
         return
-    made.checks += [_safe(host, files, files.certificate), _safe(host, files, files.key)]
+    result.checks += [_safe(host, files, files.certificate), _safe(host, files, files.key)]
     if named.certificate is None:
         return
     try:
-        seen = judged(as_pem(certificates(chain)), key, made.name or "localhost", clean)
+        verdict = judged(as_pem(certificates(chain)), key, result.name or "localhost", clean)
     except PemError as error:
-        made.checks.append(Check("key", Sign.FAILED, f"{files.certificate}: {error}", _RENEW))
-        made.checks += [_dates(named.certificate, named.days_left or 0), _names(named.certificate, made.name)]
+        result.checks.append(Check("key", Sign.FAILED, f"{files.certificate}: {error}", _RENEW))
+        result.checks += [
+            _dates(named.certificate, named.days_left or 0),
+            _names(named.certificate, result.name),
+        ]
         return
-    made.checks.append(Check("key", Sign.OK, f"{files.key} is its key"))
-    made.named[-1] = Named(**{**vars(named), "certificate": seen.certificate})
-    made.checks += judgement(seen, made.name, named.days_left or 0)
+    result.checks.append(Check("key", Sign.OK, f"{files.key} is its key"))
+    result.named[-1] = Named(**{**vars(named), "certificate": verdict.certificate})
+    result.checks += judgement(verdict, result.name, named.days_left or 0)
 
 
 def _safe(host: Host, files: TlsFiles, path: str) -> Check:
@@ -190,11 +195,11 @@ def _safe(host: Host, files: TlsFiles, path: str) -> Check:
     return Check("safe", Sign.OK, f"owner and mode of {path} are as sendmail demands")
 
 
-def _client(host: Host, files: TlsFiles, made: CertificateReport) -> None:
+def _client(host: Host, files: TlsFiles, result: CertificateReport) -> None:
     if not (files.client_certificate and files.client_key):
         return
-    named = _named(host, "ClientCertFile", files.client_certificate, files.client_key, made.name)
-    made.named.append(named)
+    named = _named(host, "ClientCertFile", files.client_certificate, files.client_key, result.name)
+    result.named.append(named)
     problem = named.problem and f"{named.path} {named.problem}"
     if not problem:
         try:
@@ -205,29 +210,27 @@ def _client(host: Host, files: TlsFiles, made: CertificateReport) -> None:
             problem = f"{files.client_key}: {error}"
     if problem:
         says = f"the certificate with which sendmail sends mail on is not usable: {problem}"
-        made.checks.append(Check("client", Sign.WARNING, says, "msa-wizard certificate renew"))
+        result.checks.append(Check("client", Sign.WARNING, says, "msa-wizard certificate renew"))
 
 
 def _named(host: Host, option: str, path: str, key_path: str, name: str) -> Named:
     """The file as far as it can be read; what a client thinks of it is not asked here."""
     key = mode = ""
     if key_path:
-        try:
-            content, found = host.small_file(key_path, MOST)
+        with contextlib.suppress(HostError):
+            content, status = host.small_file(key_path, MOST)
             key, mode = (
                 key_words(content),
-                f"{found.st_mode & 0o7777:04o} {user_name(found.st_uid)}:{group_name(found.st_gid)}",
+                f"{status.st_mode & 0o7777:04o} {user_name(status.st_uid)}:{group_name(status.st_gid)}",
             )
-        except HostError:
-            key = ""
     try:
         chain = certificates(host.small_file(path, MOST)[0])
-        seen = read(chain, name, None, False, clean)
+        certificate = read(chain, name, None, False, clean)
     except HostError as error:
         return Named(option, path, key_path, None, key, mode, f"is not usable: {error}")
     except ValueError as error:
         return Named(option, path, key_path, None, key, mode, str(error))
-    return Named(option, path, key_path, seen, key, mode)
+    return Named(option, path, key_path, certificate, key, mode)
 
 
 def _dh(host: Host, files: TlsFiles) -> tuple[str, Check]:
@@ -247,37 +250,107 @@ def _dh(host: Host, files: TlsFiles) -> tuple[str, Check]:
 _DH = "rm /etc/mail/tls/sendmail-common.prm; /usr/share/sendmail/update_tls; then restart sendmail"
 
 
-def _presented(cf: str, seen: Certificate | None) -> Check:
-    found = presented(cf)
-    if found.fingerprint is None:
+def _presented(cf: str, certificate: Certificate | None) -> Check:
+    answer = presented(cf)
+    if answer.fingerprint is None:
         return Check(
             "presented",
             Sign.FAILED,
-            f"the running sendmail presents no certificate on {found.where}: {clean(found.says)}",
+            f"the running sendmail presents no certificate on {answer.where}: {clean(answer.says)}",
             "journalctl -t sm-mta -n 30",
         )
-    if seen is None or found.fingerprint != seen.fingerprint_sha256:
-        says = f"the running sendmail presents another certificate on {found.where}: it has not read this one yet"
+    if certificate is None or answer.fingerprint != certificate.fingerprint_sha256:
+        says = f"the running sendmail presents another certificate on {answer.where}: it has not read this one yet"
         return Check("presented", Sign.FAILED, says, "systemctl restart sendmail")
-    return Check("presented", Sign.OK, f"the running sendmail presents it on {found.where}")
+    return Check("presented", Sign.OK, f"the running sendmail presents it on {answer.where}")
 
 
-def details(item: Named) -> list[tuple[str, str]]:
+def details(named: Named) -> list[tuple[str, str]]:
     """What a certificate is, as pairs of a word and its value."""
-    seen = item.certificate
-    lines = [("problem", item.problem)] if item.problem else []
-    if seen is not None:
+    certificate = named.certificate
+    lines = [("problem", named.problem)] if named.problem else []
+    if certificate is not None:
         lines += [
-            ("for", seen.subject),
-            ("names", ", ".join(seen.names) or "none (no subjectAltName)"),
-            ("issued by", "itself (self-signed)" if seen.self_signed else seen.issuer),
-            *(("chain", subject) for subject in seen.chain[1:]),
-            ("valid", f"{seen.not_before:%Y-%m-%d} to {seen.not_after:%Y-%m-%d}, {item.days_left} days left"),
-            ("public key", seen.key),
-            ("SHA-256", seen.fingerprint_sha256),
+            ("for", certificate.subject),
+            ("names", ", ".join(certificate.names) or "none (no subjectAltName)"),
+            ("issued by", "itself (self-signed)" if certificate.self_signed else certificate.issuer),
+            *(("chain", subject) for subject in certificate.chain[1:]),
+            (
+                "valid",
+                f"{certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d}, {named.days_left} days left",
+            ),
+            ("public key", certificate.key),
+            ("SHA-256", certificate.fingerprint_sha256),
         ]
-    if item.key_path:
+    if named.key_path:
         lines.append(
-            ("private key", f"{item.key_path} ({item.key or 'not readable'}; mode and owner {item.key_mode})")
+            (
+                "private key",
+                f"{named.key_path} ({named.key or 'not readable'}; mode and owner {named.key_mode})",
+            )
         )
     return lines
+
+
+@dataclass(frozen=True)
+class CertificateFiles:
+    """What sendmail.cf names. `pair` is why OpenSSL does not take the two together, empty where it does."""
+
+    certificate: str = ""
+    key: str = ""
+    certificate_entry: Entry | None = None
+    key_entry: Entry | None = None
+    pair: str = ""
+    parsed: Certificate | None = None
+    writable: tuple[str, ...] = ()
+    """Folders on the way in which anybody may put another file."""
+
+    @property
+    def debian(self) -> bool:
+        """Whether these are the files that Debian's update_tls makes."""
+        return (self.certificate, self.key) == (f.SERVER_CERT, f.COMMON_KEY)
+
+
+def certificate_files(host: Host, cf: str, name: str) -> CertificateFiles:
+    """Read both, symbolic links followed (howto 5.3, 5.4). Raises nothing."""
+    named = TlsFiles.of(cf)
+    certificate, key = named.certificate, named.key
+    crt, private = _linked_entry(host, certificate), _linked_entry(host, key)
+    misfit = fits(crt.content, private.content) if crt is not None and private is not None else None
+    first = parsed(crt.content, name) if crt is not None else None
+    return CertificateFiles(certificate, key, crt, private, misfit or "", first, _writable(host, key))
+
+
+def _linked_entry(host: Host, path: str) -> Entry | None:
+    if not path.startswith("/"):
+        return None
+    try:
+        entry = host.entry(path)
+        if entry is not None and entry.kind is Kind.SYMLINK:  # certbot's live/ folder is made of them
+            real = host.path(path).resolve()
+            entry = host.entry(f"/{real.relative_to(host.root.resolve())}")
+        return entry if entry is not None and entry.kind is Kind.FILE else None
+    except (HostError, OSError, ValueError):
+        return None
+
+
+def parsed(content: bytes, name: str) -> Certificate | None:
+    """The first certificate in a PEM file, None where there is none; it is not tried out."""
+    try:
+        return read(certificates(content)[:1], name, None, False, clean)
+    except ValueError:
+        return None
+
+
+def _writable(host: Host, path: str) -> tuple[str, ...]:
+    parts = [part for part in path.split("/")[:-1] if part]
+    folders = ["/" + "/".join(parts[: at + 1]) for at in range(len(parts))]
+    writable = []
+    for folder in folders:
+        try:
+            mode = host.path(folder).stat().st_mode
+        except OSError:
+            continue
+        if mode & 0o002 and not mode & 0o1000:
+            writable.append(folder)
+    return tuple(writable)

@@ -27,9 +27,9 @@ _INSIDE = re.compile(r"lo$|docker|br-|veth|virbr|lxc|lxd|cni|podman|dummy|vnet")
 
 @dataclass
 class FirewallLook:
-    """What was found: see the fields of `Facts` of the same names."""
+    """What there is: see the fields of `Facts` of the same names."""
 
-    found: tuple[Firewall, ...] = ()
+    firewalls: tuple[Firewall, ...] = ()
     rules: dict[str, str] | None = None
     outside: frozenset[str] = frozenset()
     files: dict[str, Entry | None] = field(default_factory=dict)
@@ -52,8 +52,8 @@ def look_at_firewalls(host: Host) -> FirewallLook:
         return FirewallLook(firewalls, None, outside(host), files, unreadable)
     rules: dict[str, str] = {}
     troubles: dict[str, str] = {}
-    for key, argv in _ASKS.items():
-        if any(there[name] for name in _ASKED_FOR[key]):
+    for key, (argv, names) in _ASKS.items():
+        if any(there[name] for name in names):
             _ask(host, key, argv, rules, troubles)
     judged = [JUDGES[name](Evidence(host, files, rules, troubles)) for name in there if there[name]]
     return FirewallLook(
@@ -70,24 +70,18 @@ def ssh_port() -> int | None:
 def ssh_connection() -> str:
     """SSH_CONNECTION (ssh(1)): client, its port, server, its port; empty where there is none. sudo takes it out of the
     environment: then that of the processes above tells."""
-    found, pid = os.environ.get("SSH_CONNECTION", ""), os.getppid()
-    while not found and pid > 1:
+    connection, pid = os.environ.get("SSH_CONNECTION", ""), os.getppid()
+    while not connection and pid > 1:
         try:
             folder = Path(f"/proc/{pid}")
             entries = (folder / "environ").read_bytes().split(b"\0")
             status = (folder / "stat").read_text("latin-1")
         except OSError:
             break
-        found = next(
-            (
-                each.partition(b"=")[2].decode("latin-1")
-                for each in entries
-                if each.startswith(b"SSH_CONNECTION=")
-            ),
-            "",
-        )
+        variables = dict(each.partition(b"=")[::2] for each in reversed(entries))
+        connection = variables.get(b"SSH_CONNECTION", b"").decode("latin-1")
         pid = int(status[status.rindex(")") + 2 :].split()[1])
-    return found
+    return connection
 
 
 def outside(host: Host) -> frozenset[str]:
@@ -114,33 +108,28 @@ _INSTALLED: dict[str, tuple[str, ...]] = {
 }
 """Programs and files of which one is there where a firewall is installed. nft itself comes with others, too."""
 
-_ASKS: dict[str, tuple[str, ...]] = {
-    "nft": ("nft", "-j", "list", "ruleset"),
-    "iptables": ("iptables-save", "-t", "filter"),
-    "ip6tables": ("ip6tables-save", "-t", "filter"),
-    "firewalld": ("firewall-cmd", "--list-all-zones"),
-}
 _XTABLES = (n.SHOREWALL, n.UFW, n.IPTABLES)
-_ASKED_FOR: dict[str, tuple[str, ...]] = {
-    "nft": (n.NFTABLES,),
-    "iptables": _XTABLES,
-    "ip6tables": _XTABLES,
-    "firewalld": (n.FIREWALLD,),
+_ASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "nft": (("nft", "-j", "list", "ruleset"), (n.NFTABLES,)),
+    "iptables": (("iptables-save", "-t", "filter"), _XTABLES),
+    "ip6tables": (("ip6tables-save", "-t", "filter"), _XTABLES),
+    "firewalld": (("firewall-cmd", "--list-all-zones"), (n.FIREWALLD,)),
 }
+"""Each tool's command, and the firewalls for which it is asked."""
 
 
 def _ask(host: Host, key: str, argv: Sequence[str], rules: dict[str, str], troubles: dict[str, str]) -> None:
     if key == "firewalld" and not _runs(host, "firewalld"):
         return
     try:
-        done = host.run(argv, timeout=DEADLINE, encoding="latin-1")
+        result = host.run(argv, timeout=DEADLINE, encoding="latin-1")
     except HostError as error:
         troubles[key] = str(error)
         return
-    if done.code == 0:
-        rules[key] = done.stdout
+    if result.code == 0:
+        rules[key] = result.stdout
     else:
-        troubles[key] = f"`{done.command}` failed with status {done.code}: {done.tail(3)}"
+        troubles[key] = f"`{result.command}` failed with status {result.code}: {result.tail(3)}"
 
 
 def _runs(host: Host, name: str) -> bool:
@@ -299,7 +288,7 @@ def _text(host: Host, path: str) -> str:
 def live_rules(host: Host) -> Ruleset | None:
     """What nft tells, which knows what ufw, firewalld, shorewall and fail2ban have put there, too; None where it does not."""
     try:
-        done = host.run(["nft", "-j", "list", "ruleset"], timeout=10)
-        return ruleset(done.stdout) if done.code == 0 else None
+        result = host.run(["nft", "-j", "list", "ruleset"], timeout=10)
+        return ruleset(result.stdout) if result.code == 0 else None
     except (HostError, ValueError, KeyError):
         return None

@@ -65,7 +65,8 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         asked_listeners = pool.submit(listeners, host)
         place, conf = conf_place(host)
         files, unreadable = read_entries(host, (*f.READ, *also, *([conf] if conf else [])))
-        tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=_search_path(host)))
+        search = ":".join(str(host.path(folder)) for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
+        tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=search))
         asked_sasldb = pool.submit(users, host, _text(files, conf))
         mc, submit_mc = (
             pool.submit(_m4, host, files, path) if "m4" in tools else None
@@ -78,7 +79,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         packages, (fqdn, resolves) = asked_packages.result(), asked_name.result()
         missing = any(name not in packages for name in WANTED)
         apt = pool.submit(apt_simulation, host) if ask_apt and missing else None
-    made, submit = (each.result() if each else None for each in (mc, submit_mc))
+    from_mc, submit = (each.result() if each else None for each in (mc, submit_mc))
     return Facts(
         euid=os.geteuid(),
         release=release(_read(host, "/etc/os-release", "utf-8")),
@@ -103,18 +104,18 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         sasl_plugins=plugins(host),
         sasldb=asked_sasldb.result(),
         submit_from_mc=submit,
-        cf_from_mc=made,
+        cf_from_mc=from_mc,
         cf_newest=_cf_newest(host, files),
-        tls_missing=_tls_missing(host, files, made),
+        tls_missing=_tls_missing(host, files, from_mc),
         cf_changed=max(
             host.mtime(path)
             for path in (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
         ),
-        without_tls=without_tls(host, made) if made and os.geteuid() == 0 else (),
-        without_start=without_start(host, made) if made else "",
+        without_tls=without_tls(host, from_mc) if from_mc and os.geteuid() == 0 else (),
+        without_start=without_start(host, from_mc) if from_mc else "",
         mail_owner=mail_owner(host),
         mc_changed=max(host.mtime(f.SENDMAIL_MC), host.mtime(f.SENDMAIL_CF)),
-        firewalls=firewall.found,
+        firewalls=firewall.firewalls,
         rules=firewall.rules,
         outside=firewall.outside,
         ssh_port=ssh_port(),
@@ -123,10 +124,6 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,
         usr_readonly=host.exists("/usr") and bool(os.statvfs(host.path("/usr")).f_flag & os.ST_RDONLY),
     )
-
-
-def _search_path(host: Host) -> str:
-    return ":".join(str(host.path(folder)) for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
 
 
 def release(os_release: str) -> Release:
@@ -158,18 +155,14 @@ def installed(dpkg_query: str) -> dict[str, str]:
 def _services(host: Host) -> dict[str, Service]:
     """Each service, by systemd where that runs, else by the init scripts."""
     if host.exists("/run/systemd/system"):
-        return _systemd_services(host)
+        result = host.run([*ASK_SYSTEMD, *(f"{name}.service" for name in SERVICES)], timeout=30)
+        return {
+            name: service if service.native else replace(service, enabled=rc_enabled(host, name))
+            for name, service in services(SERVICES, result.stdout).items()
+        }
     return {
         name: Service(name, exists=host.exists(f"/etc/init.d/{name}"), enabled=rc_enabled(host, name))
         for name in SERVICES
-    }
-
-
-def _systemd_services(host: Host) -> dict[str, Service]:
-    asked = host.run([*ASK_SYSTEMD, *(f"{name}.service" for name in SERVICES)], timeout=30)
-    return {
-        name: service if service.native else replace(service, enabled=rc_enabled(host, name))
-        for name, service in services(SERVICES, asked.stdout).items()
     }
 
 
@@ -228,7 +221,7 @@ def daemon(pid: int, stat: str, cmdline: str, booted: float) -> Process | None:
 
 def _saslauthd(host: Host, processes: tuple[Process, ...]) -> str | None:
     """What answers on saslauthd's socket to a request without a login: it says NO before it asks PAM."""
-    stopped = any(item.name == "saslauthd" and item.state == "T" for item in processes)
+    stopped = any(process.name == "saslauthd" and process.state == "T" for process in processes)
     if stopped or not host.exists(f.MUX):
         return None
     try:
@@ -253,11 +246,11 @@ def _m4(host: Host, files: Mapping[str, Entry | None], path: str) -> str | None:
     if mc is None or mc.kind is not Kind.FILE:
         return None
     try:
-        made = expand(host, path, mc.content)
+        expansion = expand(host, path, mc.content)
     except HostError:
         return None
     # A missing include is an error to m4, and the rest is whole all the same: sendmailconfig installs that.
-    return made.text if made.code == 0 or len(made.text) >= sendmail_cf.SMALLEST else None
+    return expansion.text if expansion.code == 0 or len(expansion.text) >= sendmail_cf.SMALLEST else None
 
 
 def _cf_newest(host: Host, files: Mapping[str, Entry | None]) -> bool:
@@ -269,8 +262,7 @@ def _cf_newest(host: Host, files: Mapping[str, Entry | None]) -> bool:
 
 
 def _tls_files(files: Mapping[str, Entry | None]) -> tuple[str, ...]:
-    cf = files.get(f.SENDMAIL_CF)
-    return TlsFiles.of(cf.content.decode("latin-1")).all if cf is not None else ()
+    return TlsFiles.of(_text(files, f.SENDMAIL_CF) or "").all
 
 
 def _text(files: Mapping[str, Entry | None], path: str | None) -> str | None:
@@ -278,7 +270,7 @@ def _text(files: Mapping[str, Entry | None], path: str | None) -> str | None:
     return entry.content.decode("latin-1") if entry is not None and entry.kind is Kind.FILE else None
 
 
-def _tls_missing(host: Host, files: Mapping[str, Entry | None], made: str | None) -> frozenset[str]:
-    """The files for TLS that are named and are not there; who is not root may not know."""
-    named = {*_tls_files(files), *(TlsFiles.of(made).all if made else ())}
+def _tls_missing(host: Host, files: Mapping[str, Entry | None], from_mc: str | None) -> frozenset[str]:
+    """The files for TLS that are named and are missing; none where only root can tell."""
+    named = {*_tls_files(files), *(TlsFiles.of(from_mc).all if from_mc else ())}
     return frozenset(path for path in named if not host.exists(path)) if os.geteuid() == 0 else frozenset()

@@ -23,7 +23,7 @@ _SHIPPED = {
 
 def shipped_files(host: Host) -> dict[str, Entry]:
     """The files below /etc as the .deb in apt's cache brings them; packages that are not there are left out."""
-    found: dict[str, Entry] = {}
+    shipped: dict[str, Entry] = {}
     for package, wanted in _SHIPPED.items():
         debs = [
             name for name in host.names(ARCHIVES) if name.startswith(f"{package}_") and name.endswith(".deb")
@@ -32,14 +32,14 @@ def shipped_files(host: Host) -> dict[str, Entry]:
             continue
         try:
             # dpkg-deb's tar can hold any bytes: it must not pass through Host.run's text.
-            found |= _members(host, f"{ARCHIVES}/{debs[-1]}", wanted)
+            shipped |= _members(host, f"{ARCHIVES}/{debs[-1]}", wanted)
         except (HostError, tarfile.TarError):
             continue  # an unreadable package file is apt's to report, when it is installed
-    return found
+    return shipped
 
 
 def _members(host: Host, deb: str, wanted: dict[str, str]) -> dict[str, Entry]:
-    found = {}
+    entries = {}
     data = host.output(["dpkg-deb", "--fsys-tarfile", str(host.path(deb))])
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:
@@ -47,16 +47,16 @@ def _members(host: Host, deb: str, wanted: dict[str, str]) -> dict[str, Entry]:
                 content = archive.extractfile(member)
                 if content is not None:
                     entry = Entry(Kind.FILE, 0o644, 0, 0, content.read())
-                    found[wanted[member.name]] = entry
-    return found
+                    entries[wanted[member.name]] = entry
+    return entries
 
 
 def apt_simulation(host: Host) -> tuple[str, ...] | None:
     """apt's `Inst`, `Remv` lines for the wanted packages; None when apt cannot say (no lists, no such package)."""
     try:
-        done = host.run(["apt-get", "-s", "-q", "install", *WANTED], timeout=60)
+        result = host.run(["apt-get", "-s", "-q", "install", *WANTED], timeout=60)
     except HostError:
         return None
-    if done.code != 0:
+    if result.code != 0:
         return None
-    return tuple(line for line in done.stdout.splitlines() if line.startswith(("Inst ", "Remv ")))
+    return tuple(line for line in result.stdout.splitlines() if line.startswith(("Inst ", "Remv ")))

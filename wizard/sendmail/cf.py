@@ -52,8 +52,7 @@ def options(cf: str) -> tuple[tuple[str, str], ...]:
 
 def option(cf: str, name: str) -> str | None:
     """The value of the last `O name=`, None when there is none."""
-    found = [value for key, value in options(cf) if key == name]
-    return found[-1] if found else None
+    return next((value for key, value in reversed(options(cf)) if key == name), None)
 
 
 def trusted(cf: str) -> tuple[str, ...]:
@@ -69,8 +68,8 @@ def auth_flags(value: str) -> tuple[str, ...]:
     while value:
         if value[0] not in ", \t":
             flags.append(value[0])
-        found = re.search(r"[, \t]", value[1:])
-        value = value[1:][found.end() :] if found else ""
+        match = re.search(r"[, \t]", value[1:])
+        value = value[1:][match.end() :] if match else ""
     return tuple(flags)
 
 
@@ -85,13 +84,13 @@ def listeners(cf: str) -> tuple[DaemonOption, ...]:
 
 def daemons(cf: str) -> tuple[Daemon, ...]:
     """The listeners of a .cf."""
-    return tuple(daemon(item) for item in listeners(cf))
+    return tuple(daemon(listener) for listener in listeners(cf))
 
 
 def for_clients(cf: str, port: int) -> tuple[Daemon, ...]:
     """The listeners on `port`, those first that want a login: another may be there for programs of the host itself."""
-    found = [item for item in daemons(cf) if item.port == port]
-    return tuple(sorted(found, key=lambda item: "a" not in item.modifiers))
+    matching = [listener for listener in daemons(cf) if listener.port == port]
+    return tuple(sorted(matching, key=lambda listener: "a" not in listener.modifiers))
 
 
 def daemon(option: DaemonOption) -> Daemon:
@@ -122,12 +121,12 @@ def only_in(cf: str, *given: str) -> tuple[str, ...]:
     there = Counter[str]()
     for other in given:
         there |= Counter(statements(other))
-    found = []
+    lines = []
     for line in statements(cf):
         there[line] -= 1
         if there[line] < 0:
-            found.append(line)
-    return tuple(found)
+            lines.append(line)
+    return tuple(lines)
 
 
 def lacking(cf: str, *given: str) -> tuple[str, ...]:
@@ -137,12 +136,12 @@ def lacking(cf: str, *given: str) -> tuple[str, ...]:
     for other in given[1:]:
         common &= Counter(statements(other))
     there, instead = Counter(statements(cf)), {_name(line) for line in only_in(cf, *given)}
-    found = []
+    lines = []
     for line in statements(given[0]):
         if common[line] > there[line] and _name(line) not in instead:
-            found.append(line)
+            lines.append(line)
             common[line] -= 1
-    return tuple(found)
+    return tuple(lines)
 
 
 def _name(line: str) -> str:
@@ -157,12 +156,12 @@ def changed(old: str, new: str) -> tuple[str, ...]:
     head = 0
     while head < min(len(before), len(after)) and before[head] == after[head]:
         head += 1
-    found = []
+    lines = []
     for tag, i, j, k, m in SequenceMatcher(None, before[head:], after[head:], autojunk=False).get_opcodes():
         if tag != "equal":
-            found += [f"-{line}" for line in before[head + i : head + j]]
-            found += [f"+{line}" for line in after[head + k : head + m]]
-    return tuple(found)
+            lines += [f"-{line}" for line in before[head + i : head + j]]
+            lines += [f"+{line}" for line in after[head + k : head + m]]
+    return tuple(lines)
 
 
 @functools.lru_cache(maxsize=8)

@@ -13,6 +13,7 @@ import re
 import stat
 from pathlib import PurePosixPath
 
+from snapshots.format.metadata import Owners
 from wizard.certificates.key_pair import fits
 from wizard.errors import HostError
 from wizard.model import facts as f
@@ -26,8 +27,8 @@ _FILES = {
     "ServerKeyFile": "confSERVER_KEY",
     "CACertFile": "confCACERT",
 }
-_PATHS = {**_FILES, "CACertPath": "confCACERT_PATH"}
-"""As sendmail.cf calls it, and as sendmail.mc does."""
+TLS_PATHS = {**_FILES, "CACertPath": "confCACERT_PATH"}
+"""As sendmail.cf calls it, and as sendmail.mc does. Without any one of these sendmail offers no STARTTLS (tried on 8.18)."""
 REMEDY = (
     "bring the files there, for root alone to change (and the key to read), or switch the lines that name them off with "
     "dnl: Debian's own certificate is used then"
@@ -46,36 +47,36 @@ _OF_DEBIAN = frozenset({f.SERVER_CERT, f.COMMON_KEY})
 def without_tls(host: Host, cf: str) -> tuple[str, ...]:
     """Why sendmail would offer no STARTTLS with this .cf on this host: each file that it does not take, and why."""
     files = TlsFiles.of(cf)
-    named = {option: path for option in _PATHS if (path := (sendmail_cf.option(cf, option) or "").strip())}
-    found = []
+    named = {option: path for option in TLS_PATHS if (path := (sendmail_cf.option(cf, option) or "").strip())}
+    refused = []
     for option, path in named.items():
         for each in path.split(",") if option in _SEVERAL else [path]:
             why = _refused(host, option, each.strip(), files)
             if why:
-                found.append(f"{_PATHS[option]} is {each.strip()} ({why})")
-    return tuple(found) or _unfit(host, cf)
+                refused.append(f"{TLS_PATHS[option]} is {each.strip()} ({why})")
+    return tuple(refused) or _unfit(host, cf)
 
 
 def _unfit(host: Host, cf: str) -> tuple[str, ...]:
     """Certificates that do not go with their key; one that is still to be made goes with any, and `troubleshoot` puts
     Debian's own right."""
     pairs = ((sendmail_cf.option(cf, option) or "").split(",") for option in _SEVERAL)
-    found = []
+    misfits = []
     for certificate, key in zip(*pairs, strict=False):
         paths = [path.strip() for path in (certificate, key)]
         if not all(path and host.exists(path) for path in paths) or _OF_DEBIAN.issuperset(paths):
             continue
         chain, secret = (host.small_file(path, MOST)[0] for path in paths)
         if why := fits(chain, secret):
-            found.append(f"confSERVER_CERT is {paths[0]} and confSERVER_KEY is {paths[1]} ({why})")
-    return tuple(found)
+            misfits.append(f"confSERVER_CERT is {paths[0]} and confSERVER_KEY is {paths[1]} ({why})")
+    return tuple(misfits)
 
 
-def tls_sentence(found: tuple[str, ...]) -> str:
+def tls_sentence(faults: tuple[str, ...]) -> str:
     """What follows from what `without_tls` found."""
     return (
         "sendmail.mc, or a file that it includes, names files for TLS that sendmail does not take, so there would be no "
-        f"STARTTLS, and without it no login: {'; '.join(found)}"
+        f"STARTTLS, and without it no login: {'; '.join(faults)}"
     )
 
 
@@ -107,7 +108,7 @@ def mail_owner(host: Host) -> str:
         owner = host.path(MAIL_FOLDER).stat().st_uid
     except OSError:
         return ""
-    return "" if owner == 0 else _name(host, owner)
+    return "" if owner == 0 else Owners(host.root).users.get(owner, str(owner))
 
 
 def without_maps(owner: str, cf: str) -> str:
@@ -151,12 +152,3 @@ def _is_missing(host: Host, path: str) -> bool:
         return True
     except OSError:
         return False
-
-
-def _name(host: Host, uid: int) -> str:
-    """The name of a user of this host, the number where it has none."""
-    try:
-        rows = [line.split(":") for line in host.path("/etc/passwd").read_text("latin-1").splitlines()]
-    except OSError:
-        return str(uid)
-    return next((row[0] for row in rows if len(row) > 2 and row[2] == str(uid)), str(uid))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wizard.editors.daemon_options import is_loopback, is_wildcard, parse, plain_address
+from wizard.editors.daemon_options import LOOPBACK_NAMES, is_loopback, is_wildcard, parse, plain_address
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.sendmail.cf import Daemon
@@ -18,8 +18,6 @@ from wizard.sendmail.cf import Daemon
 _HOST = re.compile(r"^D\{MTAHost\}[ \t]*(\S+)", re.MULTILINE)
 _RELAY = re.compile(r"^Mrelay,.*(?:\n[ \t].*)*", re.MULTILINE)
 _PORT = re.compile(r"\bA=(?:TCP|IPC)[ \t]+\$h(?:[ \t]+([A-Za-z0-9_-]+))?")
-_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
-
 
 DESTINATION = ("D{MTAHost}", "\t\tA=TCP $h", "\t\tA=IPC $h")
 """How the lines of a submit.cf begin that hold it."""
@@ -55,13 +53,14 @@ def refused_by(facts: Facts, to: Destination | None, daemons: Iterable[Daemon]) 
     if to is None:
         return None
     addresses = _addresses(facts, to.host)
-    found = [item for item in daemons if item.port == to.port and _serves(item, addresses)]
-    return next((item for item in found if "a" in item.modifiers), None)
+    serving = [daemon for daemon in daemons if daemon.port == to.port and _serves(daemon, addresses)]
+    return next((daemon for daemon in serving if "a" in daemon.modifiers), None)
 
 
-def served(daemons: Iterable[Daemon], to: Destination = LOOPBACK) -> bool:
-    """Whether one of them takes mail at a loopback destination."""
-    return any(item.port == to.port and _serves(item, {_bare(to.host)}) for item in daemons)
+def served(daemons: Iterable[Daemon]) -> bool:
+    """Whether one of them takes mail at LOOPBACK."""
+    address = _bare(LOOPBACK.host)
+    return any(daemon.port == LOOPBACK.port and _serves(daemon, {address}) for daemon in daemons)
 
 
 def through_us(facts: Facts) -> bool:
@@ -87,20 +86,20 @@ def _addresses(facts: Facts, host: str) -> set[str]:
 
 
 def _named(facts: Facts, name: str) -> set[str]:
-    if name in _NAMES:
+    if name in LOOPBACK_NAMES:
         return {"127.0.0.1", "::1"}
     rows = [line.partition("#")[0].lower().split() for line in (facts.text(f.HOSTS) or "").split("\n")]
     listed = {row[0] for row in rows if name in row[1:]}
-    own = {item for item in listed if is_loopback(item) or item in facts.addresses}
+    own = {address for address in listed if is_loopback(address) or address in facts.addresses}
     if not own and name in (facts.fqdn.lower(), facts.hostname.lower()):
         return set(facts.addresses)
     return own
 
 
-def _serves(item: Daemon, addresses: set[str]) -> bool:
-    if item.family not in ("inet", "inet6") or not addresses:
+def _serves(daemon: Daemon, addresses: set[str]) -> bool:
+    if daemon.family not in ("inet", "inet6") or not addresses:
         return False
-    if is_wildcard(item.address):
-        return item.family == "inet6" or any(":" not in address for address in addresses)
-    at = plain_address(item.address)
-    return at in addresses or (at in _NAMES and bool(addresses & {"127.0.0.1", "::1"}))
+    if is_wildcard(daemon.address):
+        return daemon.family == "inet6" or any(":" not in address for address in addresses)
+    at = plain_address(daemon.address)
+    return at in addresses or (at in LOOPBACK_NAMES and bool(addresses & {"127.0.0.1", "::1"}))

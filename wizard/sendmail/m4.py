@@ -26,11 +26,11 @@ _TICK = 20_000_000
 
 @dataclass(frozen=True)
 class Expansion:
-    """One run of m4: exit code, the text it made, what it said."""
+    """One run of m4: exit code, the text it made, what it printed."""
 
     code: int
     text: str
-    said: str
+    messages: str
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Run:
     files: tuple[tuple[Path, tuple[int, ...] | None], ...]
     folders: tuple[tuple[Path, frozenset[str]], ...]
     """The names in them: a file that an `sinclude` did not find may be there by now."""
-    made: Expansion
+    expansion: Expansion
 
     def holds(self) -> bool:
         """Whether m4 would say the same now."""
@@ -63,26 +63,28 @@ def expand(host: Host, path: str, source: bytes) -> Expansion:
     known = _runs.get((host.root, source))
     if known is not None and known.holds():
         _runs.move_to_end((host.root, source))
-        return known.made
+        return known.expansion
     _refuse_endless(path, source)
     began = time.time_ns()
     # m4's own `input read from` lines (-di) name every include, also those that macros make.
-    done = host.run(["m4", "-di", path], timeout=30, cwd="/etc/mail", encoding="latin-1")
+    result = host.run(["m4", "-di", path], timeout=30, cwd="/etc/mail", encoding="latin-1")
     # sendmail's own macros end what they say without a newline.
-    lines = _MIDDLE.sub("\n" + _DEBUG, done.stderr).splitlines(keepends=True)
-    said = "".join(line for line in lines if not line.startswith(_DEBUG))
-    made = Expansion(done.code, done.stdout, said)
+    lines = _MIDDLE.sub("\n" + _DEBUG, result.stderr).splitlines(keepends=True)
+    messages = "".join(line for line in lines if not line.startswith(_DEBUG))
+    expansion = Expansion(result.code, result.stdout, messages)
     names = {line[len(_READ) :].rstrip("\n") for line in lines if line.startswith(_READ)} - {path}
     inputs = [host.path("/etc/mail") / name for name in sorted(names) if not _OWN.fullmatch(name)]
-    files = tuple((item, _stamp(item)) for item in inputs)
+    files = tuple((file, _stamp(file)) for file in inputs)
     # What is so new could change again without a new time.
     if all(stamp is not None and stamp[0] < began - _TICK for _, stamp in files):
-        folders = sorted({host.path("/etc/mail"), *(item.parent for item in inputs)})
-        _runs[host.root, source] = _Run(files, tuple((item, _names(item)) for item in folders), made)
+        folders = sorted({host.path("/etc/mail"), *(file.parent for file in inputs)})
+        _runs[host.root, source] = _Run(
+            files, tuple((folder, _names(folder)) for folder in folders), expansion
+        )
         _runs.move_to_end((host.root, source))
         while len(_runs) > _KEPT:
             _runs.popitem(last=False)
-    return made
+    return expansion
 
 
 def _refuse_endless(path: str, source: bytes) -> None:
@@ -104,10 +106,10 @@ def expand_text(host: Host, source: bytes) -> Expansion:
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_ctime_ns, found.st_mtime_ns, found.st_size, found.st_ino
+    return status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _names(folder: Path) -> frozenset[str]:

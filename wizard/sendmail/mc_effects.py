@@ -19,7 +19,7 @@ class Planned:
     """The lines of sendmail.cf that a step means to change: options by their names, TRUSTED among them."""
 
     sets: frozenset[str] = frozenset()
-    """Whatever becomes of them: the gate looks at their values by itself."""
+    """They may change in any way: the gate looks at their values by itself."""
     adds: frozenset[str] = frozenset()
     """They come, where there was none."""
     grows: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ def unplanned(old: str, new: str, planned: Planned) -> tuple[str, ...]:
 
     def meant(line: str) -> bool:
         parsed = _parsed(line[1:])
-        if parsed is None:  # the words of a refusal follow from TRUST_AUTH_MECH, wherever they stand
+        if parsed is None:  # the words of a refusal follow from TRUST_AUTH_MECH, wherever they are
             bare = line[1:].replace(_DENIED_WITH_AUTH, _DENIED)
             pair = {f"-{bare}", f"+{bare.replace(_DENIED, _DENIED_WITH_AUTH)}"}
             return trusts and len(pair) == 2 and line in pair <= sides
@@ -51,16 +51,16 @@ def unplanned(old: str, new: str, planned: Planned) -> tuple[str, ...]:
 def _parsed(line: str) -> tuple[str, str] | None:
     if line.startswith(TRUSTED):
         return TRUSTED, line[len(TRUSTED) :]
-    found = _OPTION.match(line)
-    return (found["name"], found["value"] or "") if found else None
+    match = _OPTION.match(line)
+    return (match["name"], match["value"] or "") if match else None
 
 
 def _values(lines: Iterable[str]) -> dict[str, list[str]]:
-    made: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for parsed in map(_parsed, lines):
         if parsed is not None:
-            made.setdefault(parsed[0], []).append(parsed[1])
-    return made
+            values.setdefault(parsed[0], []).append(parsed[1])
+    return values
 
 
 def _words(values: Iterable[str]) -> set[str]:

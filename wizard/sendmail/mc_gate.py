@@ -1,4 +1,4 @@
-"""The gate: a new sendmail.mc reaches /etc only after m4 and sendmail itself have accepted a copy of it.
+"""The gates: a new sendmail.mc or submit.mc reaches /etc only after m4, and sendmail itself, have accepted a copy of it.
 
 One missing quote in sendmail.mc kills the running MTA while sendmailconfig exits 0 (docs/debian.md trap 1)."""
 
@@ -17,6 +17,7 @@ from wizard.errors import GateError, HostError
 from wizard.model.facts import SENDMAIL_CF
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf_needs import REMEDY, tls_sentence, without_folders, without_maps, without_tls
+from wizard.sendmail.local_mail import DESTINATION, LOOPBACK, destination
 from wizard.sendmail.m4 import Expansion, expand_text
 from wizard.sendmail.mc_effects import Planned, unplanned
 from wizard.system.host import Host, Say
@@ -78,12 +79,10 @@ class Gate:
 
     def _serve(self, host: Host, cf: str) -> None:
         """Raises GateError where sendmail could not start with it on this host, or would offer no STARTTLS."""
-        if maps := without_maps(self.owner, cf):
-            raise GateError(maps)
-        if folders := without_folders(host, cf):
-            raise GateError(folders)
-        if found := without_tls(host, cf):
-            raise GateError(f"{tls_sentence(found)}. What to do: {REMEDY}")
+        if why := without_maps(self.owner, cf) or without_folders(host, cf):
+            raise GateError(why)
+        if faults := without_tls(host, cf):
+            raise GateError(f"{tls_sentence(faults)}. What to do: {REMEDY}")
 
     def compare(self, cf: str) -> None:
         """Hold `cf` against what it must have. Raises GateError."""
@@ -115,6 +114,39 @@ class Gate:
                 )
 
 
+@dataclass(frozen=True)
+class SubmitGate:
+    """The gate for submit.mc: m4 makes a submit.cf of it that differs by its destination alone. `before` is what m4 makes
+    of the submit.mc that is there."""
+
+    before: str
+
+    def check(self, host: Host, content: bytes, say: Say) -> str:
+        """The submit.cf that `content` gives. Raises GateError; nothing outside a private folder is written."""
+        expansion = _expanded(host, content)
+        if len(expansion.text) < sendmail_cf.SMALLEST:
+            messages = expansion.messages.strip() or f"{len(expansion.text)} bytes came out"
+            raise GateError(f"m4 does not accept the new submit.mc: {messages}")
+        to = destination(expansion.text)
+        if to != LOOPBACK:
+            raise GateError(
+                f"local mail would go to {to or 'nowhere that is known here'}, not to {LOOPBACK}. A later line of submit.mc, "
+                "or a file it includes, says so"
+            )
+        others = [
+            line
+            for pair in ((expansion.text, self.before), (self.before, expansion.text))
+            for line in sendmail_cf.only_in(*pair)
+            if not line.startswith(DESTINATION)
+        ]
+        if others:
+            raise GateError(
+                f"submit.cf would differ in more than its destination: {others[0].strip()[:80]!r}"
+            )
+        say(f"the gate: m4 accepts it, and local mail goes to {to}")
+        return expansion.text
+
+
 def _expanded(host: Host, mc: bytes) -> Expansion:
     try:
         return expand_text(host, mc)
@@ -131,19 +163,19 @@ def _live(host: Host) -> str:
     return entry.content.decode("latin-1") if entry is not None and entry.kind is Kind.FILE else ""
 
 
-def _said(made: Expansion) -> list[str]:
+def _messages(expansion: Expansion) -> list[str]:
     """m4's complaints, without the places: they move when lines are inserted."""
-    return [_PLACE.sub("", line).strip() for line in made.said.splitlines() if line.strip()]
+    return [_PLACE.sub("", line).strip() for line in expansion.messages.splitlines() if line.strip()]
 
 
 def _accepted(host: Host, path: str) -> tuple[int, list[str]]:
     """The exit status of `sendmail -bC` for a .cf, and what it says, a line each. Raises GateError."""
     try:
-        done = host.run(["sendmail", "-C", path, "-bC"], timeout=60)
+        result = host.run(["sendmail", "-C", path, "-bC"], timeout=60)
     except HostError as error:
         raise GateError(str(error)) from error
-    said = (done.stderr + done.stdout).replace(path, "sendmail.cf")
-    return done.code, [_LINE.sub("line N", line).strip() for line in said.splitlines() if line.strip()]
+    output = (result.stderr + result.stdout).replace(path, "sendmail.cf")
+    return result.code, [_LINE.sub("line N", line).strip() for line in output.splitlines() if line.strip()]
 
 
 def _more(new: Iterable[str], old: Iterable[str]) -> list[str]:
@@ -153,15 +185,17 @@ def _more(new: Iterable[str], old: Iterable[str]) -> list[str]:
 
 def _judged_m4(new: Expansion, old: Expansion | None) -> tuple[str, ...]:
     """What m4 said before too. Raises GateError where it says more, or makes less than a whole sendmail.cf."""
-    more = _more(_said(new), _said(old) if old else ())
+    more = _more(_messages(new), _messages(old) if old else ())
     worse = new.code != 0 and (old is None or old.code == 0)
     if worse or len(new.text) < sendmail_cf.SMALLEST or any("ERROR" in line for line in more):
-        said = "; ".join(more or _said(new)) or f"only {len(new.text)} bytes came out"
+        messages = "; ".join(more or _messages(new)) or f"only {len(new.text)} bytes came out"
         raise GateError(
-            f"m4 does not accept the new sendmail.mc: {said[:600]}. With it, "
+            f"m4 does not accept the new sendmail.mc: {messages[:600]}. With it, "
             "sendmailconfig would have replaced sendmail.cf by a broken one and ended the running MTA"
         )
-    return tuple(f"m4 says of sendmail.mc, as it did before: {line}" for line in dict.fromkeys(_said(new)))
+    return tuple(
+        f"m4 says of sendmail.mc, as it did before: {line}" for line in dict.fromkeys(_messages(new))
+    )
 
 
 def _judged_words(new: str, live: str) -> tuple[str, ...]:
@@ -185,19 +219,19 @@ def _judged_sendmail(host: Host, cf: str, folder: Path) -> tuple[str, ...]:
     target = folder / "sendmail.cf"
     target.write_bytes(cf.encode("latin-1"))
     target.chmod(0o644)
-    code, said = _accepted(host, str(target))
+    code, messages = _accepted(host, str(target))
     if code == 0:
         return ()
-    code_now, said_now = _accepted(host, str(host.path(SENDMAIL_CF)))
-    if code_now == 0 or _more(said, said_now):
+    code_now, messages_now = _accepted(host, str(host.path(SENDMAIL_CF)))
+    if code_now == 0 or _more(messages, messages_now):
         raise GateError(
-            f"sendmail does not accept the resulting sendmail.cf (status {code}): {'; '.join(said)[:600]}"
+            f"sendmail does not accept the resulting sendmail.cf (status {code}): {'; '.join(messages)[:600]}"
         )
-    return (f"sendmail does not accept sendmail.cf, as it does not now: {'; '.join(said)[:300]}",)
+    return (f"sendmail does not accept sendmail.cf, as it does not now: {'; '.join(messages)[:300]}",)
 
 
 def _names(daemons: frozenset[sendmail_cf.Daemon]) -> str:
     return "; ".join(
-        f"{item.name} {item.family} {item.address or 'every address'}:{item.port} M={item.modifiers}"
-        for item in sorted(daemons, key=lambda item: (item.port, item.family, item.address))
+        f"{daemon.name} {daemon.family} {daemon.address or 'every address'}:{daemon.port} M={daemon.modifiers}"
+        for daemon in sorted(daemons, key=lambda daemon: (daemon.port, daemon.family, daemon.address))
     )

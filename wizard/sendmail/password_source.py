@@ -129,9 +129,9 @@ def offered(facts: Facts) -> tuple[str, ...]:
 
 def serving(facts: Facts) -> Process | None:
     """The saslauthd that sendmail reaches: others may run for other programs, with a socket elsewhere (-m)."""
-    found = [item for item in facts.processes if item.name == "saslauthd"]
-    ours = [item for item in found if argument(item, "-m").rstrip("/") in SOCKET_FOLDERS]
-    return min(ours, key=lambda item: item.started) if ours else None
+    daemons = [daemon for daemon in facts.processes if daemon.name == "saslauthd"]
+    ours = [daemon for daemon in daemons if argument(daemon, "-m").rstrip("/") in SOCKET_FOLDERS]
+    return min(ours, key=lambda daemon: daemon.started) if ours else None
 
 
 def argument(process: Process, letter: str) -> str:
@@ -234,7 +234,7 @@ def to_be_offered(facts: Facts, answers: Answers) -> frozenset[str]:
     try:
         listed, now = frozenset(mechanisms(facts, answers)), frozenset(offered(facts))
     except PermissionError:
-        return frozenset(SERVABLE)  # who is not root sees the howto's plan, and cannot apply it
+        return frozenset(SERVABLE)  # without root the howto's plan is shown; it cannot be applied
     if wanted(facts, answers).saslauthd:
         return listed & (now | frozenset(SERVABLE))
     return listed & (now or frozenset(SASL_M4))
@@ -262,7 +262,7 @@ def ends(facts: Facts, answers: Answers) -> tuple[Ending, ...]:
 
 
 def running_ends(facts: Facts, then: PasswordSource) -> tuple[Ending, ...]:
-    """The like, where the saslauthd that runs asks something else than its file says, and is restarted."""
+    """The same, where the saslauthd that runs asks something else than its file says, and is restarted."""
     process = serving(facts)
     now = PasswordSource("saslauthd", argument(process, "-a") or "pam") if process is not None else then
     if process is None or _same_users(now, then) or not _knows_somebody(facts, process):

@@ -30,7 +30,7 @@ def plugin_folders(host: Host) -> tuple[str, ...]:
 def plugins(host: Host) -> frozenset[str]:
     """The plug-ins that are installed, by the names of their libraries."""
     names = (name for folder in (*plugin_folders(host), "/usr/lib/sasl2") for name in host.names(folder))
-    return frozenset(found.group(1) for name in names if (found := _PLUGIN.match(name)))
+    return frozenset(match.group(1) for name in names if (match := _PLUGIN.match(name)))
 
 
 def conf_place(host: Host) -> tuple[str, str | None]:
@@ -48,10 +48,10 @@ def conf_place(host: Host) -> tuple[str, str | None]:
 def _safe(host: Host, path: str) -> bool:
     """Whether sendmail lets libsasl2 read it: a regular file that not everybody may write, nor its folder."""
     try:
-        found, folder = host.path(path).lstat(), host.path(posixpath.dirname(path)).stat()
+        status, folder = host.path(path).lstat(), host.path(posixpath.dirname(path)).stat()
     except OSError:
         return False
-    return stat.S_ISREG(found.st_mode) and not (found.st_mode | folder.st_mode) & stat.S_IWOTH
+    return stat.S_ISREG(status.st_mode) and not (status.st_mode | folder.st_mode) & stat.S_IWOTH
 
 
 def _followed(host: Host, path: str) -> str | None:
@@ -72,22 +72,22 @@ def users(host: Host, conf: str | None) -> tuple[str, ...] | None:
     global _listed
     path = _database(conf)
     try:
-        found = host.path(path).stat()
+        status = host.path(path).stat()
     except OSError:
         return ()
-    stamp = (host.root, path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    stamp = (host.root, path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     if _listed is not None and _listed[0] == stamp:
         return _listed[1]
     try:
-        done = host.run(["sasldblistusers2", "-f", path], timeout=10)
+        result = host.run(["sasldblistusers2", "-f", path], timeout=10)
     except HostError:
         return None
-    lines = [line.rpartition(": ") for line in done.stdout.splitlines()]
+    lines = [line.rpartition(": ") for line in result.stdout.splitlines()]
     names = tuple(dict.fromkeys(name for name, _, kind in lines if name and kind == "userPassword"))
     # It always exits 0.
-    made = None if not names and found.st_size and "listusers failed" in done.stderr else names
-    _listed = (stamp, made)
-    return made
+    answer = None if not names and status.st_size and "listusers failed" in result.stderr else names
+    _listed = (stamp, answer)
+    return answer
 
 
 def _database(conf: str | None) -> str:

@@ -88,7 +88,7 @@ def converse(host: Host, say: Say) -> str:
     transcript = _Transcript(say)
     end = time.monotonic() + DEADLINE
     patterns: list[Any] = [
-        *(re.compile(item.pattern) for item in QUESTIONS),
+        *(re.compile(question.pattern) for question in QUESTIONS),
         re.compile(_OTHER_QUESTION),
         pexpect.EOF,
     ]

@@ -63,47 +63,53 @@ def _control_group(folder: Path) -> str:
 
 
 def strays(facts: Facts, name: str) -> tuple[Process, ...]:
-    """The daemons of the service `name` that systemd does not count to it, or holds for ended."""
+    """The daemons of the service `name` that systemd does not count to it, or considers ended."""
     service = facts.services.get(name)
     if service is None or not service.exists:
         return ()
-    found = outside(name, facts.processes, facts.listeners)
+    stray = outside(name, facts.processes, facts.listeners)
     left = inside(name, facts.processes, facts.listeners) if service.active.startswith(_DEAD) else ()
-    return (*found, *left)
+    return (*stray, *left)
 
 
 def stray_sentence(facts: Facts, name: str) -> str:
     """What is wrong, empty where nothing is."""
-    found = strays(facts, name)
-    if not found:
+    stray = strays(facts, name)
+    if not stray:
         return ""
-    return f"{name} runs outside its unit (pid {found[0].pid}): systemd can neither stop nor watch it"
+    return f"{name} runs outside its unit (pid {stray[0].pid}): systemd can neither stop nor watch it"
 
 
 def outside(name: str, processes: Iterable[Process], listeners: Iterable[Listener]) -> tuple[Process, ...]:
     """The daemons of `name` in no unit, or in that of somebody's login. One in another service is that one's."""
     daemons = _daemons(name, processes, listeners)
-    return tuple(item for item in daemons if item.unit is not None and not item.unit.endswith(".service"))
+    return tuple(
+        process for process in daemons if process.unit is not None and not process.unit.endswith(".service")
+    )
 
 
 def inside(name: str, processes: Iterable[Process], listeners: Iterable[Listener]) -> tuple[Process, ...]:
     """The daemons of `name` in the control group of its unit."""
-    return tuple(item for item in _daemons(name, processes, listeners) if item.unit == f"{name}.service")
+    return tuple(
+        process for process in _daemons(name, processes, listeners) if process.unit == f"{name}.service"
+    )
 
 
 def members(name: str, processes: Iterable[Process]) -> tuple[Process, ...]:
     """All of `name` in the control group of its unit, those too that serve nobody yet, or one connection."""
     return tuple(
-        item for item in processes if item.name == DAEMON_OF.get(name) and item.unit == f"{name}.service"
+        process
+        for process in processes
+        if process.name == DAEMON_OF.get(name) and process.unit == f"{name}.service"
     )
 
 
 def _daemons(name: str, processes: Iterable[Process], listeners: Iterable[Listener]) -> tuple[Process, ...]:
     """Those that serve: not a queue runner or a child at work, not a saslauthd that serves another program, nor one that
     somebody watches in the foreground."""
-    found = [item for item in processes if item.name == DAEMON_OF.get(name)]
+    daemons = [process for process in processes if process.name == DAEMON_OF.get(name)]
     if name == "sendmail":
-        listening = {item.pid for item in listeners}
-        return tuple(item for item in found if item.pid in listening)
-    ours = [item for item in found if argument(item, "-m").rstrip("/") in SOCKET_FOLDERS]
-    return tuple(item for item in ours if "-d" not in item.argv)
+        listening = {listener.pid for listener in listeners}
+        return tuple(process for process in daemons if process.pid in listening)
+    ours = [process for process in daemons if argument(process, "-m").rstrip("/") in SOCKET_FOLDERS]
+    return tuple(process for process in ours if "-d" not in process.argv)

@@ -44,20 +44,22 @@ class TlsFiles:
     def of(cls, cf: str) -> TlsFiles:
         """What this sendmail.cf says."""
 
-        def said(name: str) -> str:
+        def value(name: str) -> str:
             return sendmail_cf.option(cf, name) or ""
 
-        certificates, keys = (_several(said(name)) for name in ("ServerCertFile", "ServerKeyFile"))
+        certificates, keys = (
+            [path.strip() for path in value(name).split(",")] for name in ("ServerCertFile", "ServerKeyFile")
+        )
         return cls(
             certificates[0],
             keys[0],
-            said("ClientCertFile"),
-            said("ClientKeyFile"),
-            said("CACertFile"),
-            said("CACertPath"),
-            said("DHParameters"),
-            said("TrustedUser"),
-            "groupreadablekeyfile" in said("DontBlameSendmail").lower(),
+            value("ClientCertFile"),
+            value("ClientKeyFile"),
+            value("CACertFile"),
+            value("CACertPath"),
+            value("DHParameters"),
+            value("TrustedUser"),
+            "groupreadablekeyfile" in value("DontBlameSendmail").lower(),
             tuple(certificates[1:]),
             tuple(keys[1:]),
         )
@@ -92,11 +94,6 @@ class TlsFiles:
         )
 
 
-def _several(value: str) -> list[str]:
-    """The paths of an option that takes more than one, with a comma between them."""
-    return [each.strip() for each in value.split(",")]
-
-
 def certificate(facts: Facts) -> str:
     """The server certificate that sendmail.cf names, the one of Debian's scripts where it names none."""
     return TlsFiles.of(facts.text(f.SENDMAIL_CF) or "").certificate or f.SERVER_CERT
@@ -112,14 +109,15 @@ def certificate_is_there(facts: Facts) -> bool:
 
 def unsafe(host: Host, path: str, files: TlsFiles, *, key: bool) -> str | None:
     """Why sendmail will not take the file, None when it will. Raises HostError when it cannot be read."""
-    _, found = host.small_file(path, MOST)
+    _, status = host.small_file(path, MOST)
     try:
         folder = host.path(str(PurePosixPath(path).parent)).stat()
     except OSError as error:
         raise HostError(f"the folder of {path} cannot be read: {error.strerror}") from error
-    mode = stat.S_IMODE(found.st_mode)
-    if found.st_uid not in (0, _uid(host, files.trusted)):
-        return f"it belongs to the user with number {found.st_uid}, not to root"
+    mode = stat.S_IMODE(status.st_mode)
+    trusted = int(files.trusted) if files.trusted.isdigit() else _number(host, "/etc/passwd", files.trusted)
+    if status.st_uid not in (0, trusted):
+        return f"it belongs to the user with number {status.st_uid}, not to root"
     if mode & 0o022:
         return f"others than its owner may write to it (mode {mode:04o})"
     if key and mode & 0o004:
@@ -136,14 +134,10 @@ def group(host: Host, name: str) -> int:
     return _number(host, "/etc/group", name) or 0
 
 
-def _uid(host: Host, name: str) -> int | None:
-    return int(name) if name.isdigit() else _number(host, "/etc/passwd", name)
-
-
 def _number(host: Host, path: str, name: str) -> int | None:
     try:
         text = host.path(path).read_text("latin-1")
     except OSError:
         return None
-    found = re.search(rf"^{re.escape(name)}:[^:\n]*:(\d+):", text, re.MULTILINE) if name else None
-    return int(found[1]) if found else None
+    match = re.search(rf"^{re.escape(name)}:[^:\n]*:(\d+):", text, re.MULTILINE) if name else None
+    return int(match[1]) if match else None

@@ -38,4 +38,4 @@ STEPS: tuple[Step, ...] = (
 
 def step(step_id: str) -> Step:
     """The step with this id. Raises KeyError."""
-    return {item.id: item for item in STEPS}[step_id]
+    return {each.id: each for each in STEPS}[step_id]

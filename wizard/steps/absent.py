@@ -1,7 +1,11 @@
-"""What a step says of a file that is not there, or not to be read, or not a regular file."""
+"""A file that a step edits: what is said where it is not there, or is not a regular file; else its change."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from wizard.changes import FileChange
+from wizard.changes.gate import FileGate
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
 
@@ -36,3 +40,10 @@ def assumed_note(facts: Facts, path: str) -> tuple[str, ...]:
             f"planned on {path} as the package ships it; the real file is looked at again before it is written",
         )
     return ()
+
+
+def edited(facts: Facts, path: str, text: str, title: str, gate: FileGate | None = None) -> FileChange:
+    """The regular file at `path` with this text; its mode and owner stay."""
+    entry = facts.files[path]
+    assert entry is not None
+    return FileChange(path, entry, replace(entry, content=text.encode("latin-1")), title, gate)

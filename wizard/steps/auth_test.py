@@ -31,17 +31,17 @@ class AuthTest(Step):
         """STARTTLS, LOGIN only after it, 530 before AUTH, no AUTH on port 25."""
         from wizard.smtp.login_test import Target, converse
 
-        found = sendmail_cf.for_clients(facts.text(f.SENDMAIL_CF) or "", 587)
-        if not found:
+        daemons = sendmail_cf.for_clients(facts.text(f.SENDMAIL_CF) or "", 587)
+        if not daemons:
             return [
                 Check("listener", Sign.FAILED, "sendmail.cf has no listener on port 587", "msa-wizard apply")
             ]
         served = served_besides(facts)
-        target = Target(host=found[0].reachable_at, served=served)
+        target = Target(host=daemons[0].reachable_at, served=served)
         if "LOGIN" not in mechanisms(facts, answers):  # an answer, or the site's own list
             target = replace(target, mechanism="PLAIN")
         result = converse(target, None)
-        made = [Check(item.id, Sign(item.state), item.says) for item in result.findings]
+        checks = [Check(finding.id, Sign(finding.state), finding.says) for finding in result.findings]
         if result.layer is not None:
-            made.append(Check(result.layer, Sign.FAILED, result.verdict))
-        return made
+            checks.append(Check(result.layer, Sign.FAILED, result.verdict))
+        return checks

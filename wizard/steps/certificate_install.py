@@ -44,8 +44,8 @@ class Source:
     @property
     def lineage(self) -> str:
         """The folder in which certbot keeps both, empty when it does not."""
-        found = [_LINEAGE.fullmatch(path) for path in (self.certificate, self.key)]
-        return found[0][1] if found[0] and found[1] and found[0][1] == found[1][1] else ""
+        matches = [_LINEAGE.fullmatch(path) for path in (self.certificate, self.key)]
+        return matches[0][1] if matches[0] and matches[1] and matches[0][1] == matches[1][1] else ""
 
 
 @dataclass(frozen=True)
@@ -125,21 +125,21 @@ def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list
     if why := chain_error(ders):
         raise _refused(f"the chain is not in order: {why}", _WRONG_ORDER)
     try:
-        seen = judged(as_pem(ders), key, source.name, clean)
+        verdict = judged(as_pem(ders), key, source.name, clean)
         if self_issued(ders[-1]) and len(ders) > 1:
             own = judged(as_pem(ders), key, source.name, clean, root=ders[-1])
         else:
-            own = seen
+            own = verdict
     except PemError as error:
         raise _refused(f"{source.certificate} with {source.key}: {error}", "") from error
-    days = (seen.certificate.not_after - datetime.now(UTC)).days
-    checks = judgement(seen if own.code is None else own, source.name, days)
+    days = (verdict.certificate.not_after - datetime.now(UTC)).days
+    checks = judgement(verdict if own.code is None else own, source.name, days)
     for check in checks:
         soon = check.id == "dates" and days >= 0 and "expires" in check.says
         if check.sign is Sign.FAILED and not soon:
             raise _refused(f"{source.certificate}: {check.says}", _remedy(check, source))
-    said = [f"{source.certificate}: {check.says}" for check in checks if check.sign is not Sign.OK]
-    return [*said, *_open_source(host, source)]
+    sentences = [f"{source.certificate}: {check.says}" for check in checks if check.sign is not Sign.OK]
+    return [*sentences, *_open_source(host, source)]
 
 
 def _remedy(check: Check, source: Source) -> str:
@@ -149,10 +149,10 @@ def _remedy(check: Check, source: Source) -> str:
 
 
 def _open_source(host: Host, source: Source) -> list[str]:
-    _, found = host.small_file(source.key, MOST)
-    if found.st_mode & 0o004:
+    _, status = host.small_file(source.key, MOST)
+    if status.st_mode & 0o004:
         return [
-            f"everybody on this host can read {source.key} (mode {found.st_mode & 0o7777:04o}): is it still a secret?"
+            f"everybody on this host can read {source.key} (mode {status.st_mode & 0o7777:04o}): is it still a secret?"
         ]
     return []
 
@@ -173,5 +173,5 @@ def _hook(step: CertificateInstall) -> list[tuple[str, Entry]]:
         key_mode="0640" if step.files.group_readable else "0600",
     )
     folders = (HOOKS, str(PurePosixPath(HOOK).parent))
-    made = [(path, Entry(Kind.DIRECTORY, 0o755, 0, 0)) for path in folders]
-    return [*made, (HOOK, Entry(Kind.FILE, 0o755, 0, 0, text.encode()))]
+    entries = [(path, Entry(Kind.DIRECTORY, 0o755, 0, 0)) for path in folders]
+    return [*entries, (HOOK, Entry(Kind.FILE, 0o755, 0, 0, text.encode()))]

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from snapshots.live.entry import Entry, Kind
-from wizard.certificates.peer_certificate import read
 from wizard.certificates.pem import certificates
 from wizard.changes import FileChange, ServiceChange
-from wizard.console import clean
+from wizard.gather.certificates import parsed
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -86,46 +85,37 @@ class CertificateStep(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Every listener greets as before, and the daemon presents this very certificate."""
         if facts.process("sendmail-mta") is None:
-            return [
-                Check(
-                    "presented",
-                    Sign.UNKNOWN,
-                    "sendmail is not running, so nothing presents the certificate",
-                    "msa-wizard apply restart",
-                )
-            ]
-        greets = [item for item in Restart().verify(host, facts, answers) if item.id != "boot"]
-        if any(item.sign is Sign.FAILED for item in greets):
+            says = "sendmail is not running, so nothing presents the certificate"
+            return [Check("presented", Sign.UNKNOWN, says, "msa-wizard apply restart")]
+        greets = [check for check in Restart().verify(host, facts, answers) if check.id != "boot"]
+        if any(check.sign is Sign.FAILED for check in greets):
             return greets
         return [*greets, self._presented(facts)]
 
     def _presented(self, facts: Facts) -> Check:
         wanted = hashlib.sha256(certificates(self.pair.certificate)[0]).hexdigest()
         end = time.monotonic() + PATIENCE
-        while (found := presented(facts.text(f.SENDMAIL_CF) or "")).fingerprint != wanted:
+        while (answer := presented(facts.text(f.SENDMAIL_CF) or "")).fingerprint != wanted:
             if time.monotonic() > end:
-                why = found.says or "it presents another one"
-                says = f"sendmail does not present the new certificate on {found.where}: {why}"
+                why = answer.says or "it presents another one"
+                says = f"sendmail does not present the new certificate on {answer.where}: {why}"
                 return Check("presented", Sign.FAILED, says, "journalctl -t sm-mta -n 30")
             time.sleep(0.5)
-        return Check("presented", Sign.OK, f"sendmail presents the new certificate on {found.where}")
+        return Check("presented", Sign.OK, f"sendmail presents the new certificate on {answer.where}")
 
-    def _targets(self) -> dict[str, tuple[bytes, int]]:
+    def _targets(self) -> dict[str, Entry]:
         key_mode = 0o640 if self.files.group_readable else 0o600
-        made = {self.files.certificate: (self.pair.certificate, 0o644)}
+        contents = {self.files.certificate: (self.pair.certificate, 0o644)}
         if self.pair.key is not None:
-            made[self.files.key] = (self.pair.key, key_mode)
+            contents[self.files.key] = (self.pair.key, key_mode)
             if self.files.shared and self.pair.client is not None:
-                made[self.files.client_certificate] = (self.pair.client, 0o644)
-        return made
+                contents[self.files.client_certificate] = (self.pair.client, 0o644)
+        return {
+            path: Entry(Kind.FILE, mode, 0, self.group, content) for path, (content, mode) in contents.items()
+        }
 
     def _changes(self, facts: Facts) -> Iterator[FileChange]:
-        for path, (content, mode) in self._targets().items():
-            before = facts.files.get(path)
-            after = Entry(Kind.FILE, mode, 0, self.group, content)
-            if before != after:
-                yield FileChange(path, before, after, f"{'replace' if before else 'make'} {path}")
-        for path, entry in self.beside:
+        for path, entry in (*self._targets().items(), *self.beside):
             before = facts.files.get(path)
             if before != entry and not (
                 entry.kind is Kind.DIRECTORY and before and before.kind is entry.kind
@@ -160,14 +150,13 @@ class CertificateStep(Step):
 
 def described(pem: bytes) -> tuple[str, ...]:
     """A certificate for people, since its text in a diff says nothing to them."""
-    try:
-        seen = read(certificates(pem), "", None, False, clean)
-    except ValueError:
+    certificate = parsed(pem, "")
+    if certificate is None:
         return ()
-    by = "itself (self-signed)" if seen.self_signed else seen.issuer
+    by = "itself (self-signed)" if certificate.self_signed else certificate.issuer
     return (
-        f"it is for {', '.join(seen.names)}; issued by {by}; valid from {seen.not_before:%Y-%m-%d} to "
-        f"{seen.not_after:%Y-%m-%d}; {seen.key}; SHA-256 {seen.fingerprint_sha256}",
+        f"it is for {', '.join(certificate.names)}; issued by {by}; valid from {certificate.not_before:%Y-%m-%d} to "
+        f"{certificate.not_after:%Y-%m-%d}; {certificate.key}; SHA-256 {certificate.fingerprint_sha256}",
     )
 
 

@@ -29,51 +29,51 @@ class OpenFirewall(Step):
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Blocked where two firewalls are active and none was chosen, or where its rules cannot be edited safely."""
         if answers.firewall.use == NONE:
-            return Plan.not_applicable(self.id, '[firewall] use = "none" in the answers. ' + _found(facts))
+            return Plan.not_applicable(
+                self.id, '[firewall] use = "none" in the answers. ' + _inventory(facts)
+            )
         if facts.rules is None and facts.firewalls:
             raise PermissionError("the live rules of the firewall can only be read by root")
-        active = [item for item in facts.firewalls if item.active]
-        if answers.firewall.use != "auto":
-            active = [item for item in active if item.name == answers.firewall.use]
-            if not active:
-                return Plan.blocked(
-                    self.id,
-                    f"{answers.firewall.use} is chosen in the answers but is not active. {_found(facts)}",
-                    "choose one that is active, or start it yourself: this program enables no firewall",
-                )
+        active = _chosen(facts, answers)
+        if not active and answers.firewall.use != "auto":
+            return Plan.blocked(
+                self.id,
+                f"{answers.firewall.use} is chosen in the answers but is not active. {_inventory(facts)}",
+                "choose one that is active, or start it yourself: this program enables no firewall",
+            )
         if not active:
-            return Plan.not_applicable(self.id, _found(facts), (_provider(answers),))
+            return Plan.not_applicable(self.id, _inventory(facts), (_provider(answers),))
         if len(active) > 1:
             return Plan.blocked(
                 self.id,
-                f"more than one firewall is active. {_found(facts)}",
+                f"more than one firewall is active. {_inventory(facts)}",
                 "say in the answers file which one the ports are opened in:",
-                *(f'   [firewall] use = "{item.name}"' for item in active),
+                *(f'   [firewall] use = "{firewall.name}"' for firewall in active),
                 '   [firewall] use = "none" leaves all of them alone',
             )
         return self._opening(active[0], facts, answers)
 
-    def _opening(self, found: Firewall, facts: Facts, answers: Answers) -> Plan:
-        if found.trouble:
+    def _opening(self, firewall: Firewall, facts: Facts, answers: Answers) -> Plan:
+        if firewall.trouble:
             return Plan.blocked(
                 self.id,
-                f"{found.name} is active ({found.says}), but its rules cannot be read: {found.trouble}",
-                f"fix {found.name}, then run this again",
+                f"{firewall.name} is active ({firewall.says}), but its rules cannot be read: {firewall.trouble}",
+                f"fix {firewall.name}, then run this again",
                 '[firewall] use = "none" in the answers leaves it alone',
             )
-        kind, wanted = FIREWALLS[found.name], _wanted(answers)
+        kind, wanted = FIREWALLS[firewall.name], _wanted(answers)
         try:
             opening = kind.opening(facts, wanted)
         except CannotOpenError as error:
             return Plan.blocked(self.id, str(error), *error.remedy)
-        notes = (f"found {found.name}: {found.says}", *_ssh(facts), *opening.notes)
+        notes = (f"found {firewall.name}: {firewall.says}", *_ssh(facts), *opening.notes)
         if not (opening.rules or opening.files):
-            return Plan.done(self.id, f"{_ports(answers)} are open in {found.name}", notes)
-        reason = f"open {_ports(answers)} in {found.name}"
+            return Plan.done(self.id, f"{_ports(answers)} are open in {firewall.name}", notes)
+        reason = f"open {_ports(answers)} in {firewall.name}"
         if not opening.rules:
             return Plan.pending(self.id, reason, *opening.files, notes=notes)
         # What the files have to pass is tried before the live rules; once is enough, shorewall takes a second.
-        tried = (replace(item, gate=None) for item in opening.files)
+        tried = (replace(change, gate=None) for change in opening.files)
         seconds = answers.confirm_within
         guard = Confirmation(seconds, answers.confirm_typed) if seconds else None
         live = RulesChange(opening.rules, first=opening.files, guard=guard)
@@ -81,16 +81,17 @@ class OpenFirewall(Step):
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The live rules once more; and that only a test from outside proves it."""
-        checks = []
-        plan = self.plan(facts, answers)
-        chosen = [
-            item for item in facts.firewalls if item.active and answers.firewall.use in ("auto", item.name)
-        ]
+        plan, chosen = self.plan(facts, answers), _chosen(facts, answers)
         if len(chosen) == 1 and not chosen[0].trouble:
             checks = _live_checks(FIREWALLS[chosen[0].name], facts, answers)
         else:
             checks = [Check("firewall", Sign.UNKNOWN, plan.reason)]
         return [*checks, _proof(facts, answers)]
+
+
+def _chosen(facts: Facts, answers: Answers) -> list[Firewall]:
+    use = answers.firewall.use
+    return [each for each in facts.firewalls if each.active and use in ("auto", each.name)]
 
 
 def _live_checks(kind: FirewallKind, facts: Facts, answers: Answers) -> list[Check]:
@@ -140,13 +141,14 @@ def _ssh(facts: Facts) -> tuple[str, ...]:
     return (f"the rules that carry your SSH connection (port {facts.ssh_port}) are not touched",)
 
 
-def _found(facts: Facts) -> str:
+def _inventory(facts: Facts) -> str:
     if not facts.firewalls:
         return "No firewall program was found on this host."
     return (
         "Found: "
         + "; ".join(
-            f"{item.name} ({'active: ' if item.active else ''}{item.says})" for item in facts.firewalls
+            f"{firewall.name} ({'active: ' if firewall.active else ''}{firewall.says})"
+            for firewall in facts.firewalls
         )
         + "."
     )

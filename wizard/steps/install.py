@@ -41,24 +41,24 @@ class Install(Step):
         stops = tuple(
             ServiceChange(name, facts.init, enable=False, was_running=True, verb="stop")
             for name in dict.fromkeys(map(_service, others))
-            if any(item.port == 25 for item in facts.listeners)
+            if any(listener.port == 25 for listener in facts.listeners)
         )
         change = PackagesChange(tuple(missing), facts.apt_plan, others)
         return Plan.pending(self.id, f"missing: {', '.join(missing)}", *stops, change, notes=notes)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The packages, and the programs they are for."""
-        made = []
+        checks = []
         for name in ("sendmail-bin", "sasl2-bin", "libsasl2-modules"):
             version = facts.packages.get(name)
             says = f"{name} {version} is installed" if version else f"{name} is not installed"
-            made.append(Check(name, Sign.OK if version else Sign.FAILED, says))
+            checks.append(Check(name, Sign.OK if version else Sign.FAILED, says))
         for tool in ("sendmail", "saslauthd", "m4"):
-            found = tool in facts.tools
-            made.append(
-                Check(tool, Sign.OK if found else Sign.FAILED, f"{tool} is {'there' if found else 'missing'}")
+            there = tool in facts.tools
+            checks.append(
+                Check(tool, Sign.OK if there else Sign.FAILED, f"{tool} is {'there' if there else 'missing'}")
             )
-        return made
+        return checks
 
 
 def _service(package: str) -> str:

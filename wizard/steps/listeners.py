@@ -1,14 +1,18 @@
-"""From the answers to the DAEMON_OPTIONS lines that are wanted (howto 3.3 and 3.5)."""
+"""From the answers to the DAEMON_OPTIONS lines that are wanted, and what the steps that write them share (howto 3.3, 3.5)."""
 
 from __future__ import annotations
 
 import ipaddress
+from typing import ClassVar
 
 from templates import render
+from wizard.editors import sendmail_mc
 from wizard.editors.sendmail_mc import Wanted
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
+from wizard.sendmail.mc_effects import Planned
+from wizard.steps.mc_edit import McStep
 
 _NAMES = {"smtp": "MTA", "submission": "MSP", "submissions": "MSP-TLS"}
 _PORTS = {"smtp": "smtp", "submission": "submission", "submissions": "465"}
@@ -23,28 +27,28 @@ def wanted(
     IPv4 as well (docs/debian.md trap 2)."""
     pairs: list[tuple[str, str | None]]
     if addresses:
-        pairs = [("inet6" if ":" in item else "inet", item) for item in addresses]
+        pairs = [("inet6" if ":" in address else "inet", address) for address in addresses]
     else:
         pairs = [("inet6" if answers.listen.ipv6 else "inet", None)]
-    made = []
+    listeners = []
     for at, (family, address) in enumerate(pairs):
         earlier = sum(1 for other, _ in pairs[:at] if other == family)
         name = (
             f"{_NAMES[service]}-{'v6' if family == 'inet6' else 'v4'}{f'-{earlier + 1}' if earlier else ''}"
         )
-        made.append(Wanted(service, family, name, address, require, forbid))
-    return tuple(made)
+        listeners.append(Wanted(service, family, name, address, require, forbid))
+    return tuple(listeners)
 
 
-def line(item: Wanted) -> str:
+def line(listener: Wanted) -> str:
     """The DAEMON_OPTIONS line for a listener that is not there yet."""
     return render(
         "daemon_options.mc.j2",
-        family=item.family,
-        name=item.name,
-        port=_PORTS[item.service],
-        address=item.address,
-        modifiers=item.require,
+        family=listener.family,
+        name=listener.name,
+        port=_PORTS[listener.service],
+        address=listener.address,
+        modifiers=listener.require,
     )
 
 
@@ -57,10 +61,41 @@ def not_here(step: str, addresses: tuple[str, ...], facts: Facts, answers: Answe
                 f"{address} is not an address of this host: sendmail would end within a minute of its restart",
                 f"this host has {', '.join(facts.addresses)}",
             )
-    if (answers.listen.ipv6 or any(":" in item for item in addresses)) and not facts.ipv6:
+    if (answers.listen.ipv6 or any(":" in address for address in addresses)) and not facts.ipv6:
         return Plan.blocked(
             step,
             "IPv6 was chosen, but this host has none (or net.ipv6.bindv6only is 1): sendmail would end",
             "set ipv6 = false in the answers, or enable IPv6",
         )
     return None
+
+
+class ListenerStep(McStep):
+    """A step that makes the listeners of one service what the answers want."""
+
+    needs = ("install", "sendmail-auth", "mc-includes")
+    service: ClassVar[str]
+    require: ClassVar[str]
+    """The modifiers that its lines must have."""
+
+    def planned(self, facts: Facts, answers: Answers) -> Planned:
+        """The listeners, which the gate compares by themselves."""
+        return Planned(sets=frozenset({"DaemonPortOptions"}))
+
+    def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
+        """An address that is not here."""
+        return not_here(self.id, self.addresses(answers), facts, answers)
+
+    def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
+        """The howto's line."""
+        listeners = wanted(self.service, self.addresses(answers), answers, self.require, "")
+        return tuple(f"will set {line(listener).strip()}" for listener in listeners)
+
+    def addresses(self, answers: Answers) -> tuple[str, ...]:
+        """The addresses that were chosen for the service, empty for every address."""
+        return answers.listen.smtp if self.service == "smtp" else answers.listen.submission
+
+    def places(self, mc: str) -> str:
+        """Where the lines are in sendmail.mc: `line 3, line 7`."""
+        options = sendmail_mc.daemon_options(mc)
+        return ", ".join(f"line {option.line}" for option in options if option.service == self.service)

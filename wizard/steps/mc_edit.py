@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from wizard.changes import FileChange
 from wizard.editors import EditError, sendmail_mc
 from wizard.errors import GateError
 from wizard.model import facts as f
@@ -17,7 +15,7 @@ from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.mc_effects import Planned
 from wizard.sendmail.mc_gate import Gate
-from wizard.steps.absent import assumed_note, not_there_yet
+from wizard.steps.absent import assumed_note, edited, not_there_yet
 from wizard.system.host import Host
 
 
@@ -59,7 +57,7 @@ class McStep(Step):
         stopped = self.refusal(facts, answers) or not_there_yet(
             facts, self.id, f.SENDMAIL_MC, *self.lines(facts, answers)
         )
-        if stopped is not None:
+        if stopped:
             return stopped
         text, entry = facts.text(f.SENDMAIL_MC), facts.files.get(f.SENDMAIL_MC)
         if text is None or entry is None:
@@ -81,7 +79,6 @@ class McStep(Step):
             )
         if new == text:
             return Plan.done(self.id, self.done_reason(text), assumed_note(facts, f.SENDMAIL_MC))
-        after = dataclasses.replace(entry, content=new.encode("latin-1"))
         gate = Gate(
             _daemons(facts, text, new),
             self.options(facts, answers),
@@ -91,7 +88,7 @@ class McStep(Step):
             serves=True,
             owner=facts.mail_owner,
         )
-        change = FileChange(f.SENDMAIL_MC, entry, after, self.title, gate)
+        change = edited(facts, f.SENDMAIL_MC, new, self.title, gate)
         notes = (*assumed_note(facts, f.SENDMAIL_MC), *typos, *self.notes(text, new))
         return Plan.pending(self.id, "sendmail.mc differs", change, notes=notes)
 
@@ -102,23 +99,14 @@ class McStep(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The live file gives what the gate let by: includes may have changed since."""
         if facts.cf_from_mc is None:
-            return [
-                Check(
-                    "m4",
-                    Sign.FAILED,
-                    f"m4 does not accept {f.SENDMAIL_MC}",
-                    f"m4 {f.SENDMAIL_MC} > /dev/null",
-                )
-            ]
+            says = f"m4 does not accept {f.SENDMAIL_MC}"
+            return [Check("m4", Sign.FAILED, says, f"m4 {f.SENDMAIL_MC} > /dev/null")]
         try:
             Gate(None, self.options(facts, answers), self.trusted(facts, answers)).compare(facts.cf_from_mc)
         except GateError as error:
             return [Check("options", Sign.FAILED, str(error))]
-        return [
-            Check(
-                "options", Sign.OK, "m4 accepts the file as it is now, and it gives the options of the plan"
-            )
-        ]
+        says = "m4 accepts the file as it is now, and it gives the options of the plan"
+        return [Check("options", Sign.OK, says)]
 
 
 _DEFAULT_MSA = ("MSA", "E")
@@ -140,14 +128,16 @@ def _typos(mc: str, cf: str) -> tuple[str, ...]:
 def _daemons(facts: Facts, old: str, new: str) -> frozenset[sendmail_cf.Daemon]:
     """The listeners that the .cf must have: the file's own, and those that its includes bring already."""
     before = own_daemons(old)
-    made = sendmail_cf.daemons(facts.cf_from_mc) if facts.cf_from_mc else ()
+    from_mc = sendmail_cf.daemons(facts.cf_from_mc) if facts.cf_from_mc else ()
     # Without a DAEMON_OPTIONS of its own the .cf has sendmail's built-in listeners, which go with the first one.
-    elsewhere = frozenset(made) - before if before else frozenset()
+    elsewhere = frozenset(from_mc) - before if before else frozenset()
     if "no_default_msa" in sendmail_mc.features(new):
-        elsewhere = frozenset(item for item in elsewhere if (item.name, item.modifiers) != _DEFAULT_MSA)
-    return own_daemons(new) | elsewhere if own_daemons(new) else frozenset(made)
+        elsewhere = frozenset(
+            daemon for daemon in elsewhere if (daemon.name, daemon.modifiers) != _DEFAULT_MSA
+        )
+    return own_daemons(new) | elsewhere if own_daemons(new) else frozenset(from_mc)
 
 
 def own_daemons(mc: str) -> frozenset[sendmail_cf.Daemon]:
     """The listeners that a sendmail.mc has itself. Raises EditError."""
-    return frozenset(sendmail_cf.daemon(item) for item in sendmail_mc.daemon_options(mc))
+    return frozenset(sendmail_cf.daemon(option) for option in sendmail_mc.daemon_options(mc))

@@ -10,18 +10,12 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan, after
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf_needs import TLS_PATHS
 from wizard.sendmail.mc_effects import TRUSTED, Planned
 from wizard.sendmail.password_source import to_be_offered, to_be_trusted
 from wizard.steps.mc_edit import McStep
 
 UPDATE_TLS = "/usr/share/sendmail/update_tls"
-_TLS = {
-    "confSERVER_CERT": "ServerCertFile",
-    "confSERVER_KEY": "ServerKeyFile",
-    "confCACERT": "CACertFile",
-    "confCACERT_PATH": "CACertPath",
-}
-"""Without any one of these sendmail offers no STARTTLS (tried on 8.18)."""
 _SETS = frozenset(
     {
         *("Timeout.auth", "AuthRealm", "AuthMechanisms", TRUSTED, "DontBlameSendmail", "Timeout.starttls"),
@@ -117,7 +111,8 @@ class McIncludes(McStep):
 def _own_tls(mc: str, cf: str) -> bool:
     """Whether sendmail serves STARTTLS by the admin's own settings, wherever they are: nothing of Debian's is needed."""
     return all(
-        sendmail_cf.option(cf, option) or sendmail_mc.define_value(mc, name) for name, option in _TLS.items()
+        sendmail_cf.option(cf, option) or sendmail_mc.define_value(mc, name)
+        for option, name in TLS_PATHS.items()
     )
 
 

@@ -134,30 +134,34 @@ def _fqdn(facts: Facts) -> Check:
 
 def _named(facts: Facts) -> list[Check]:
     """What sendmail.mc names and is not there: the folder of a map, or files for TLS, of which Debian's are made."""
-    found = facts.without_tls
+    missing = facts.without_tls
     if facts.without_start:
         return [Check("start", Sign.FAILED, facts.without_start)]
-    return [Check("tls-files", Sign.FAILED, tls_sentence(found), REMEDY)] if found else []
+    return [Check("tls-files", Sign.FAILED, tls_sentence(missing), REMEDY)] if missing else []
 
 
 def _ports(facts: Facts, answers: Answers) -> list[Check]:
     ports = (25, 587, 465) if answers.listen.implicit_tls else (25, 587)
     others = set(f.MTA_PACKAGES) & set(facts.packages) if answers.replace_mta else set()
-    made = []
+    checks = []
     for port in ports:
-        holders = {item for item in facts.listeners if item.port == port and item.process != "sendmail-mta"}
-        for holder in sorted(holders, key=lambda item: item.address):
+        holders = {
+            listener
+            for listener in facts.listeners
+            if listener.port == port and listener.process != "sendmail-mta"
+        }
+        for holder in sorted(holders, key=lambda listener: listener.address):
             if holder.process is None and facts.euid != 0:
                 continue  # whose socket it is can be seen by root alone
             who = f"{holder.process or 'a process that cannot be seen'}" + (
                 f" (pid {holder.pid})" if holder.pid else ""
             )
             if others:
-                where = " and ".join(sorted({item.address for item in holders}))
+                where = " and ".join(sorted({listener.address for listener in holders}))
                 says = f"port {port} on {where} is held by {who}, which goes with its MTA"
-                made.append(Check(f"port-{port}", Sign.WARNING, says))
+                checks.append(Check(f"port-{port}", Sign.WARNING, says))
             else:
-                made.append(
+                checks.append(
                     Check(
                         f"port-{port}",
                         Sign.FAILED,
@@ -167,8 +171,8 @@ def _ports(facts: Facts, answers: Answers) -> list[Check]:
                 )
             break
         else:
-            made.append(Check(f"port-{port}", Sign.OK, f"port {port} is free for sendmail"))
-    return made
+            checks.append(Check(f"port-{port}", Sign.OK, f"port {port} is free for sendmail"))
+    return checks
 
 
 def _masked(facts: Facts) -> list[Check]:

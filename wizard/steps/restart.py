@@ -73,18 +73,18 @@ class Restart(Step):
         cf = facts.text(f.SENDMAIL_CF) or ""
         log = _log(host, process.started if process else time.time() - 120, cf)
         end = time.monotonic() + (0.0 if log.sign is Sign.FAILED else PATIENCE)
-        made = [_greets(item, end) for item in sendmail_cf.daemons(cf)]
-        return [*_old(facts), *made, log, enabled("sendmail", facts), *counted("sendmail", facts)]
+        greetings = [_greets(daemon, end) for daemon in sendmail_cf.daemons(cf)]
+        return [*_old(facts), *greetings, log, enabled("sendmail", facts), *counted("sendmail", facts)]
 
 
 def _taken(facts: Facts) -> tuple[str, ...]:
     """What else holds a port of sendmail.cf, and what to do: a restart would end with no listener there."""
-    wanted = {item.port for item in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")}
-    for item in facts.listeners:
-        if item.port in wanted and item.pid is not None and item.process != "sendmail-mta":
+    wanted = {daemon.port for daemon in sendmail_cf.daemons(facts.text(f.SENDMAIL_CF) or "")}
+    for listener in facts.listeners:
+        if listener.port in wanted and listener.pid is not None and listener.process != "sendmail-mta":
             return (
-                f"port {item.port} on {item.address} is held by {item.process} (pid {item.pid}): sendmail could not listen there",
-                f"stop and disable it, then try again: ss -ltnp 'sport = :{item.port}'",
+                f"port {listener.port} on {listener.address} is held by {listener.process} (pid {listener.pid}): sendmail could not listen there",
+                f"stop and disable it, then try again: ss -ltnp 'sport = :{listener.port}'",
             )
     return ()
 
@@ -98,9 +98,13 @@ def stale(facts: Facts) -> list[str]:
         return [f"sendmail does not run (its status word is {facts.services['sendmail'].active})"]
     if process.started < facts.cf_changed:
         return ["it has not read what was changed since it started"]
-    held = {item.port for item in facts.listeners if item.pid is None or item.process == "sendmail-mta"}
+    held = {
+        listener.port
+        for listener in facts.listeners
+        if listener.pid is None or listener.process == "sendmail-mta"
+    }
     cf = facts.text(f.SENDMAIL_CF) or ""
-    missing = sorted({item.port for item in sendmail_cf.daemons(cf)} - held)
+    missing = sorted({daemon.port for daemon in sendmail_cf.daemons(cf)} - held)
     return [f"it does not listen on port {', '.join(map(str, missing))}"] if missing else []
 
 
@@ -123,12 +127,12 @@ def _greets(daemon: sendmail_cf.Daemon, end: float) -> Check:
     where = f"{daemon.reachable_at} port {daemon.port}"
     check_id = f"greeting-{daemon.port}"
     while True:
-        said = greeting(daemon.reachable_at, daemon.port, tls=daemon.tls_on_connect)
-        if said.startswith("220"):
-            return Check(check_id, Sign.OK, f"{where}: {said[:100]}")
+        reply = greeting(daemon.reachable_at, daemon.port, tls=daemon.tls_on_connect)
+        if reply.startswith("220"):
+            return Check(check_id, Sign.OK, f"{where}: {reply[:100]}")
         if time.monotonic() > end:
             return Check(
-                check_id, Sign.FAILED, f"{where} does not greet: {said[:200]}", "journalctl -t sm-mta -n 30"
+                check_id, Sign.FAILED, f"{where} does not greet: {reply[:200]}", "journalctl -t sm-mta -n 30"
             )
         time.sleep(0.2)
 
@@ -136,10 +140,10 @@ def _greets(daemon: sendmail_cf.Daemon, end: float) -> Check:
 def _opened_later(host: Host, cf: str) -> bool:
     """Whether sendmail holds a socket for each line of sendmail.cf, or does before it gives up: a daemon of before that
     is slow to end keeps the port for a moment."""
-    wanted = Counter(item.port for item in sendmail_cf.daemons(cf))
+    wanted = Counter(daemon.port for daemon in sendmail_cf.daemons(cf))
     end = time.monotonic() + (0.0 if collisions(sendmail_cf.listeners(cf)) else RETRIES)
     while True:
-        held = Counter(item.port for item in listeners(host) if item.process == "sendmail-mta")
+        held = Counter(listener.port for listener in listeners(host) if listener.process == "sendmail-mta")
         if wanted <= held or time.monotonic() > end:
             return wanted <= held
         time.sleep(0.5)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from wizard.changes import FileChange
 from wizard.editors import EditError, shell_defaults
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail.password_source import ends, mechanisms_line, of_host, wanted
-from wizard.steps.absent import assumed_note, not_there_yet
+from wizard.steps.absent import assumed_note, edited, not_there_yet
 from wizard.system.host import Host
 
 
@@ -29,18 +26,12 @@ class SaslauthdConfig(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The edit of the defaults file, or why none is needed."""
-        elsewhere = not_saslauthd(facts, answers, self.id)
-        if elsewhere is not None:
+        if elsewhere := not_saslauthd(facts, answers, self.id):
             return elsewhere
         pairs = _wanted(facts, answers)
         ending = ends(facts, answers) if of_host(facts).saslauthd else ()
-        absent = not_there_yet(
-            facts,
-            self.id,
-            f.SASLAUTHD_DEFAULT,
-            *(f'will set {key}="{value}"' for key, value in pairs),
-        )
-        if absent is not None:
+        lines = (f'will set {key}="{value}"' for key, value in pairs)
+        if absent := not_there_yet(facts, self.id, f.SASLAUTHD_DEFAULT, *lines):
             return absent
         text = facts.text(f.SASLAUTHD_DEFAULT)
         if text is None:
@@ -60,13 +51,10 @@ class SaslauthdConfig(Step):
         if new == text:
             named = ", ".join(f'{key}="{value}"' for key, value in pairs)
             return Plan.done(self.id, f"{f.SASLAUTHD_DEFAULT} has {named}", notes)
-        entry = facts.files[f.SASLAUTHD_DEFAULT]
-        assert entry is not None
-        after = dataclasses.replace(entry, content=new.encode("latin-1"))
         return Plan.pending(
             self.id,
             "the settings differ",
-            FileChange(f.SASLAUTHD_DEFAULT, entry, after, self.title),
+            edited(facts, f.SASLAUTHD_DEFAULT, new, self.title),
             notes=notes,
             ends=ending,
         )
@@ -74,11 +62,11 @@ class SaslauthdConfig(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The values as the init script will read them."""
         text = facts.text(f.SASLAUTHD_DEFAULT) or ""
-        made = []
+        checks = []
         for key, value in _wanted(facts, answers):
             is_now = shell_defaults.value(text, key)
-            made.append(Check(key, Sign.OK if is_now == value else Sign.FAILED, f'{key} is "{is_now}"'))
-        return made
+            checks.append(Check(key, Sign.OK if is_now == value else Sign.FAILED, f'{key} is "{is_now}"'))
+        return checks
 
 
 def not_saslauthd(facts: Facts, answers: Answers, step: str) -> Plan | None:

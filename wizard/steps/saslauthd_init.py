@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 from templates import render
-from wizard.changes import FileChange
 from wizard.editors import EditError, init_script
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
-from wizard.steps.absent import not_there_yet
+from wizard.steps.absent import edited, not_there_yet
 from wizard.steps.saslauthd_config import not_saslauthd
 from wizard.system.host import Host
 
@@ -31,8 +29,7 @@ class SaslauthdInit(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Pending only where the defect is in the script; never by release number."""
-        elsewhere = not_saslauthd(facts, answers, self.id)
-        if elsewhere is not None:
+        if elsewhere := not_saslauthd(facts, answers, self.id):
             return elsewhere
         absent = not_there_yet(facts, self.id, f.SASLAUTHD_INIT)
         text = facts.text(f.SASLAUTHD_INIT) if absent is None else None
@@ -61,9 +58,6 @@ class SaslauthdInit(Step):
                 f"{f.SASLAUTHD_INIT}: {error}",
                 "reinstall sasl2-bin: apt-get install --reinstall sasl2-bin",
             )
-        entry = facts.files[f.SASLAUTHD_INIT]
-        assert entry is not None
-        after = dataclasses.replace(entry, content=new.encode("latin-1"))
         why = (
             "/etc/default is a symbolic link here"
             if link and link.kind == "symlink"
@@ -71,8 +65,8 @@ class SaslauthdInit(Step):
         )
         return Plan.pending(
             self.id,
-            f"{why}",
-            FileChange(f.SASLAUTHD_INIT, entry, after, self.title),
+            why,
+            edited(facts, f.SASLAUTHD_INIT, new, self.title),
             notes=("this script is a conffile: dpkg will ask about it at the next upgrade of sasl2-bin",),
         )
 

@@ -30,8 +30,7 @@ class SaslauthdStart(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Pending when it does not answer, asks something else than configured, is outside its unit, or not enabled."""
-        elsewhere = not_saslauthd(facts, answers, self.id)
-        if elsewhere is not None:
+        if elsewhere := not_saslauthd(facts, answers, self.id):
             return elsewhere
         source = wanted(facts, answers)
         service = facts.services["saslauthd"]
@@ -77,8 +76,8 @@ def answers_on_socket(host: Host) -> Check:
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            said = host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""))
-            return Check("socket", Sign.OK, f"saslauthd answers on {f.MUX}: {said[:60]}")
+            reply = host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""))
+            return Check("socket", Sign.OK, f"saslauthd answers on {f.MUX}: {reply[:60]}")
         except HostError as error:
             if time.monotonic() > end:
                 return Check(

@@ -34,23 +34,18 @@ class SendmailAuth(Step):
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """update_auth where something it makes is missing, and the edit of the Sendmail.conf that libsasl2 reads."""
         path = conf_to_edit(facts)
-        stopped = hands_off(facts, self.id)
-        if stopped is not None:
+        if stopped := hands_off(facts, self.id):
             return stopped
         try:
             hidden = path in facts.unreadable
             lines = (
                 () if hidden else tuple(f"will set {key}: {value}" for key, value in _lines(facts, answers))
             )
-            stopped = not_there_yet(facts, self.id, path, *lines)
-            if stopped is not None:
+            if stopped := not_there_yet(facts, self.id, path, *lines):
                 return stopped
             change = _edit(facts, answers, path)
-            source, offered, ending = (
-                wanted(facts, answers),
-                mechanisms(facts, answers),
-                _ends(facts, answers),
-            )
+            source, offered = wanted(facts, answers), mechanisms(facts, answers)
+            ending = _ends(facts, answers)
         except EditError as error:
             return Plan.blocked(self.id, f"{facts.sasl_conf or path}: {error}", error.remedy)
         changes: list[Change] = []
@@ -82,7 +77,7 @@ class SendmailAuth(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The files, the link, the members, the values."""
         missing = _missing(facts)
-        made = [
+        checks = [
             Check(
                 "made",
                 Sign.FAILED if missing else Sign.OK,
@@ -92,11 +87,11 @@ class SendmailAuth(Step):
         text = conf_text(facts) or ""
         for key, value in _lines(facts, answers):
             is_now = sasl_conf.value(text, key)
-            made.append(Check(key, Sign.OK if is_now == value else Sign.FAILED, f"{key}: {is_now}"))
+            checks.append(Check(key, Sign.OK if is_now == value else Sign.FAILED, f"{key}: {is_now}"))
         source = wanted(facts, answers)
         if not source.saslauthd:
-            made.append(Check("source", Sign.OK, f"passwords come from {source.name}, as they did before"))
-        return made
+            checks.append(Check("source", Sign.OK, f"passwords come from {source.name}, as they did before"))
+        return checks
 
 
 def conf_to_edit(facts: Facts) -> str:
@@ -123,18 +118,11 @@ def _edit(facts: Facts, answers: Answers, path: str) -> FileChange | None:
     if new == old:
         return None
     content = new.encode("latin-1")
-    after = dataclasses.replace(entry, content=content) if entry is not None else _fresh(content)
-    return FileChange(path, entry, after, _title(facts, answers))
-
-
-def _fresh(content: bytes) -> Entry:
-    """update_auth, which follows, gives it the owner and the mode that Debian wants."""
-    return Entry(Kind.FILE, 0o640, 0, 0, content)
-
-
-def _title(facts: Facts, answers: Answers) -> str:
+    # To a fresh one update_auth, which follows, gives the owner and the mode that Debian wants.
+    after = dataclasses.replace(entry or Entry(Kind.FILE, 0o640, 0, 0), content=content)
     source = wanted(facts, answers)
-    return f"offer only what {'saslauthd' if source.saslauthd else source.name} can serve"
+    who = "saslauthd" if source.saslauthd else source.name
+    return FileChange(path, entry, after, f"offer only what {who} can serve")
 
 
 def _ends(facts: Facts, answers: Answers) -> tuple[Ending, ...]:
@@ -147,17 +135,17 @@ def _lines(facts: Facts, answers: Answers) -> list[tuple[str, str]]:
     """Key and value of the lines of Sendmail.conf that are wanted; none for what is the site's own. Raises EditError."""
     text, source = conf_text(facts), wanted(facts, answers)
     words = (sasl_conf.value(text or "", "pwcheck_method") or "") if text else ""
-    made = []
+    pairs = []
     if source.saslauthd:
-        made.append(("pwcheck_method", words if "saslauthd" in words.lower().split() else "saslauthd"))
+        pairs.append(("pwcheck_method", words if "saslauthd" in words.lower().split() else "saslauthd"))
     elif text is None:
-        made.append(("pwcheck_method", source.method))
+        pairs.append(("pwcheck_method", source.method))
     if answers.auth.mechanisms or source.saslauthd or text is None:
         names = mechanisms(facts, answers)
         listed = (sasl_conf.value(text, "mech_list") or "") if text else ""
         same = tuple(listed.upper().split()) == names
-        made.append(("mech_list", listed if same else " ".join(names)))
-    return made
+        pairs.append(("mech_list", listed if same else " ".join(names)))
+    return pairs
 
 
 def _missing(facts: Facts) -> list[str]:

@@ -33,15 +33,13 @@ class Sendmailconfig(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Pending when m4 makes something else of sendmail.mc than sendmail.cf is, or the certificate is missing."""
-        stopped = hands_off(facts, self.id)
-        if stopped is not None:
+        if stopped := hands_off(facts, self.id):
             return stopped
         if facts.without_tls:
             return Plan.blocked(self.id, tls_sentence(facts.without_tls), REMEDY)
         if MC_STEPS & facts.planned:
             return Plan.pending(self.id, "sendmail.mc changes", DialogueChange())
-        stopped = not_there_yet(facts, self.id, f.SENDMAIL_MC)
-        if stopped is not None:
+        if stopped := not_there_yet(facts, self.id, f.SENDMAIL_MC):
             return stopped
         if facts.files.get(f.SENDMAIL_MC) is None:
             return Plan.blocked(
@@ -58,12 +56,9 @@ class Sendmailconfig(Step):
         if not sendmail_cf.same(facts.cf_from_mc, facts.text(f.SENDMAIL_CF) or ""):
             reason = "sendmail.cf is not what sendmail.mc gives"
             return Plan.pending(self.id, reason, DialogueChange())
-        refused = refused_by(
-            facts, destination(facts.text(f.SUBMIT_CF)), sendmail_cf.daemons(facts.cf_from_mc)
-        )
-        if refused is not None and not refused_by(
-            facts, destination(facts.submit_from_mc), sendmail_cf.daemons(facts.cf_from_mc)
-        ):
+        daemons = sendmail_cf.daemons(facts.cf_from_mc)
+        refused = refused_by(facts, destination(facts.text(f.SUBMIT_CF)), daemons)
+        if refused is not None and not refused_by(facts, destination(facts.submit_from_mc), daemons):
             return Plan.pending(
                 self.id,
                 f"submit.cf hands local mail to port {refused.port}, where a login is wanted, and submit.mc does not",
@@ -77,14 +72,14 @@ class Sendmailconfig(Step):
         """Read sendmail.cf back; the exit status says nothing (docs/debian.md trap 1)."""
         cf = facts.text(f.SENDMAIL_CF) or ""
         errors = host.entry(ERRORS)
-        made = []
+        checks = []
         if errors is not None and errors.content.strip():
-            said = errors.content.decode("utf-8", "replace").strip().splitlines()[0]
+            message = errors.content.decode("utf-8", "replace").strip().splitlines()[0]
             # What stops m4 leaves no whole file; the rest it says of a file that works, as of a FEATURE behind MAILER.
             sign = Sign.FAILED if facts.cf_from_mc is None else Sign.WARNING
-            made.append(Check("errors", sign, f"{ERRORS} says: {said[:200]}"))
+            checks.append(Check("errors", sign, f"{ERRORS} says: {message[:200]}"))
         if facts.cf_from_mc is None or not sendmail_cf.same(facts.cf_from_mc, cf):
-            made.append(
+            checks.append(
                 Check(
                     "cf",
                     Sign.FAILED,
@@ -93,24 +88,24 @@ class Sendmailconfig(Step):
                 )
             )
         else:
-            made.append(Check("cf", Sign.OK, f"sendmail.cf ({len(cf)} bytes) is what sendmail.mc gives"))
+            checks.append(Check("cf", Sign.OK, f"sendmail.cf ({len(cf)} bytes) is what sendmail.mc gives"))
         to = destination(facts.text(f.SUBMIT_CF))
         refused = refused_by(facts, to, sendmail_cf.daemons(cf))
         if refused is not None:
             says = f"submit.cf hands local mail to {to}, which wants a login ({refused.name}): it would end in dead.letter"
-            made.append(
+            checks.append(
                 Check("local-mail", Sign.FAILED, says, f"put port 25 into the msp line of {f.SUBMIT_MC}")
             )
         elif to is not None:
-            made.append(
+            checks.append(
                 Check("local-mail", Sign.OK, f"submit.cf hands local mail to {to}, where no login is wanted")
             )
         options = sendmail_cf.option(cf, "AuthOptions") or ""
         safe = {"p", "y"} <= set(sendmail_cf.auth_flags(options))
-        made.append(
+        checks.append(
             Check("auth-options", Sign.OK if safe else Sign.FAILED, f"AuthOptions={options or '(nothing)'}")
         )
-        return [*made, _certificate(facts)]
+        return [*checks, _certificate(facts)]
 
 
 def _certificate(facts: Facts) -> Check:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from templates import render
-from wizard.changes import FileChange
 from wizard.editors import EditError, sendmail_mc, submit_mc
 from wizard.editors.sendmail_mc import Wanted
 from wizard.model import facts as f
@@ -14,16 +11,16 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.local_mail import LOOPBACK, destination, refused_by
-from wizard.sendmail.mc_effects import Planned
-from wizard.sendmail.submit_gate import SubmitGate
-from wizard.steps.listeners import line, not_here, wanted
-from wizard.steps.mc_edit import McStep, own_daemons
+from wizard.sendmail.mc_gate import SubmitGate
+from wizard.steps.absent import edited
+from wizard.steps.listeners import ListenerStep, line, wanted
+from wizard.steps.mc_edit import own_daemons
 
 LOCAL = Wanted("submission", "inet", "MSP-local", "127.0.0.1", "E", "aASs")
 """For the programs of this host alone, without a login, as on Debian's port 25."""
 
 
-class SubmissionPort(McStep):
+class SubmissionPort(ListenerStep):
     """AUTH required (a), ETRN off (E); Debian's own line listens on 127.0.0.1 alone."""
 
     id = "submission-port"
@@ -32,7 +29,8 @@ class SubmissionPort(McStep):
     why = (
         "Mail clients submit on port 587, and only after logging in. Debian listens there on 127.0.0.1 only."
     )
-    needs = ("install", "sendmail-auth", "mc-includes")
+    service = "submission"
+    require = "Ea"
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
         """The lines of 587, and of 465 where chosen; the built-in listeners made visible first. Who listens on 465 already,
@@ -42,47 +40,41 @@ class SubmissionPort(McStep):
             builtin = Wanted("smtp", "inet", "MTA-v4", None, "", "")
             mc = sendmail_mc.set_listeners(mc, "smtp", (builtin,), line, keep_addresses=True)
         mc = sendmail_mc.add_feature(mc, "no_default_msa", render("no_default_msa.mc.j2"))
-        addresses = answers.listen.submission
-        items = wanted("submission", addresses, answers, require="Ea", forbid="ASs")
+        addresses = self.addresses(answers)
+        listeners = wanted("submission", addresses, answers, self.require, forbid="ASs")
         if answers.listen.local_submission:
-            items = (*items, LOCAL)
-        mc = sendmail_mc.set_listeners(mc, "submission", items, line, keep_addresses=not addresses)
+            listeners = (*listeners, LOCAL)
+        mc = sendmail_mc.set_listeners(mc, "submission", listeners, line, keep_addresses=not addresses)
         if answers.listen.implicit_tls:
-            items = wanted("submissions", addresses, answers, require="Eas", forbid="AS")
-            mc = sendmail_mc.set_listeners(mc, "submissions", items, line, keep_addresses=not addresses)
+            listeners = wanted("submissions", addresses, answers, require="Eas", forbid="AS")
+            mc = sendmail_mc.set_listeners(mc, "submissions", listeners, line, keep_addresses=not addresses)
         return sendmail_mc.require_login(mc, "submissions")
-
-    def planned(self, facts: Facts, answers: Answers) -> Planned:
-        """The listeners, which the gate compares by themselves."""
-        return Planned(sets=frozenset({"DaemonPortOptions"}))
 
     def notes(self, before: str, after: str) -> tuple[str, ...]:
         """What was open without a login."""
         return tuple(
-            f"port {item.port_number} on {item.address or 'every address'} (line {item.line} of sendmail.mc) takes mail "
+            f"port {listener.port_number} on {listener.address or 'every address'} (line {listener.line} of sendmail.mc) takes mail "
             "without a login now, also from other machines; from now on who submits there must log in"
-            for item in sendmail_mc.daemon_options(before)
-            if item.service in ("submission", "submissions")
-            and not item.loopback
-            and "a" not in item.modifiers
+            for listener in sendmail_mc.daemon_options(before)
+            if listener.service in ("submission", "submissions")
+            and not listener.loopback
+            and "a" not in listener.modifiers
         )
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """And where the programs of this host hand their mail to a listener that wants a login now: to port 25 instead."""
         plan = super().plan(facts, answers)
-        if plan.outcome not in (Outcome.PENDING, Outcome.DONE):
-            return plan
-        return self._with_local_mail(plan, facts)
+        return self._with_local_mail(plan, facts) if plan.outcome in (Outcome.PENDING, Outcome.DONE) else plan
 
     def _with_local_mail(self, plan: Plan, facts: Facts) -> Plan:
         mc = next((change.after for change in plan.changes if change.kind == "file"), None)  # type: ignore[attr-defined]
         text = mc.content.decode("latin-1") if mc is not None else facts.text(f.SENDMAIL_MC) or ""
         daemons = own_daemons(text) or frozenset(sendmail_cf.daemons(facts.cf_from_mc or ""))
-        entry, submit = facts.files.get(f.SUBMIT_MC), facts.text(f.SUBMIT_MC)
-        made = facts.submit_from_mc
-        to = destination(made if made is not None else facts.text(f.SUBMIT_CF))
+        submit = facts.text(f.SUBMIT_MC)
+        from_mc = facts.submit_from_mc
+        to = destination(from_mc if from_mc is not None else facts.text(f.SUBMIT_CF))
         refused = refused_by(facts, to, daemons)
-        if refused is None or submit is None or entry is None:
+        if refused is None or submit is None:
             return plan  # without a submit.mc sendmailconfig brings Debian's, which submits to port 25
         try:
             new = submit_mc.on_loopback(submit)
@@ -92,39 +84,19 @@ class SubmissionPort(McStep):
                 f"{f.SUBMIT_MC} hands local mail to {to}, which wants a login: it would end in dead.letter. {error}",
                 error.remedy,
             )
-        if new == submit or made is None:
-            # It was edited already, when planned in a row; or m4 says nothing of it.
-            return (
-                plan
-                if made is not None
-                else Plan.blocked(
-                    self.id,
-                    f"{f.SUBMIT_CF} hands local mail to {to}, which wants a login, and m4 does not accept {f.SUBMIT_MC}",
-                    f"see where: m4 {f.SUBMIT_MC} > /dev/null",
-                )
+        if from_mc is None:
+            return Plan.blocked(
+                self.id,
+                f"{f.SUBMIT_CF} hands local mail to {to}, which wants a login, and m4 does not accept {f.SUBMIT_MC}",
+                f"see where: m4 {f.SUBMIT_MC} > /dev/null",
             )
-        change = FileChange(
-            f.SUBMIT_MC,
-            entry,
-            dataclasses.replace(entry, content=new.encode("latin-1")),
-            f"Hand local mail to {LOOPBACK}: at {to} it would be refused without a login",
-            SubmitGate(made),
-        )
+        if new == submit:
+            return plan  # it was edited already, when planned in a row
+        title = f"Hand local mail to {LOOPBACK}: at {to} it would be refused without a login"
+        change = edited(facts, f.SUBMIT_MC, new, title, SubmitGate(from_mc))
         reason = plan.reason if plan.outcome is Outcome.PENDING else "local mail goes where a login is wanted"
         return Plan.pending(self.id, reason, change, *plan.changes, notes=plan.notes, ends=plan.ends)
 
-    def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
-        """An address that is not here."""
-        return not_here(self.id, answers.listen.submission, facts, answers)
-
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""
-        lines = [
-            f"line {item.line}" for item in sendmail_mc.daemon_options(mc) if item.service == "submission"
-        ]
-        return f"port 587 requires AUTH ({', '.join(lines)} of sendmail.mc)"
-
-    def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
-        """The howto's line."""
-        items = wanted("submission", answers.listen.submission, answers, require="Ea", forbid="")
-        return tuple(f"will set {line(item).strip()}" for item in items)
+        return f"port 587 requires AUTH ({self.places(mc)} of sendmail.mc)"

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from wizard.errors import HostError
-from wizard.gather import certificate_files
+from wizard.gather.certificates import certificate_files
 from wizard.gather.firewall import live_rules
 from wizard.gather.host import look, running
 from wizard.maillog import read as mail_log
@@ -81,7 +81,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
         addresses = pool.submit(_addresses, name)
         refused = pool.submit(_cf_refused, host, cf, facts)
         said = pool.submit(_m4_said, host, facts)
-        files = pool.submit(certificate_files.look, host, cf, name)
+        files = pool.submit(certificate_files, host, cf, name)
         served = _served(facts)
         talks = tuple(_with_own_offer(item.result(), served) for item in asked)
         answer = _socket_login(host, credentials, owner, stack, talks)
@@ -237,7 +237,7 @@ def _m4_said(host: Host, facts: Facts) -> str:
         result = expand(host, f.SENDMAIL_MC, entry.content)
     except HostError as error:
         return str(error)
-    return result.said.strip() or f"exit status {result.code}"
+    return result.messages.strip() or f"exit status {result.code}"
 
 
 def _sasldb(facts: Facts) -> tuple[str, ...]:

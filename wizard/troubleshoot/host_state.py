@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from wizard.gather.certificate_files import CertificateFiles
+from wizard.gather.certificates import CertificateFiles
 from wizard.maillog.read import LogLine
 from wizard.model import facts as f
 from wizard.model.answers import SERVABLE, Answers

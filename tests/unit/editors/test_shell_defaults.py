@@ -139,15 +139,6 @@ def test_debian_8_as_in_the_howto() -> None:
     assert new == DEBIAN_8.replace("START=no", "START=yes")
 
 
-def test_below_a_chosen_comment() -> None:
-    text = "# one\nA=1\n# two, the place\nB=1\n"
-    assert (
-        set_value(text, "START", "yes", after_comment="two")
-        == "# one\nA=1\n# two, the place\nSTART=yes\nB=1\n"
-    )
-    assert set_value(text, "START", "yes", after_comment="absent") == text + "START=yes\n"
-
-
 @pytest.mark.parametrize(
     ("key", "new"), [("ST ART", "x"), ("START", "a\nb"), ("START", "a\x00"), ("START", "a\r"), ("1X", "y")]
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.unit.steps.recorded import NOW, file, machine
 from wizard.certificates.peer_certificate import Certificate
-from wizard.gather.certificate_files import CertificateFiles
+from wizard.gather.certificates import CertificateFiles
 from wizard.model import facts as f
 from wizard.model.facts import Facts, Process, Service
 from wizard.sendmail.cf import Daemon, daemons

@@ -20,7 +20,7 @@ def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
     for item in picture.submissions:
         if item.certificate is not None:
             return item.certificate, f"the certificate that {item.source} sends"
-    return picture.files.seen, picture.files.certificate
+    return picture.files.parsed, picture.files.certificate
 
 
 def _renewal(picture: Picture, seen: Certificate) -> Mend:

@@ -35,7 +35,7 @@ def _unqualified(picture: Picture) -> Finding | None:
 
 def certified_name(picture: Picture) -> str:
     """The qualified name that the certificate was made for, where its first label is this host's."""
-    seen = picture.files.seen
+    seen = picture.files.parsed
     words = seen.subject if seen else ""
     names = [item.partition(": ")[2] for item in words.split(", ") if item.startswith("Common Name: ")]
     host = picture.facts.hostname.partition(".")[0]

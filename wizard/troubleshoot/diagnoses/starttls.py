@@ -107,7 +107,7 @@ def _pair(picture: Picture) -> Finding | None:
             *picture.logged("STARTTLS=server, error", since=picture.began - 3600, limit=2),
         ),
         Mend(("mend-certificate",))
-        if files.debian and (files.seen is None or files.seen.self_signed)
+        if files.debian and (files.parsed is None or files.parsed.self_signed)
         else Mend(text="`msa-wizard certificate install CERTIFICATE KEY` installs a matching pair"),
     )
 
