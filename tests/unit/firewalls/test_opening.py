@@ -11,7 +11,7 @@ from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import file, machine
 from wizard.changes import FileChange, RulesChange
 from wizard.firewalls.registry import FIREWALLS
-from wizard.gather.firewall import _ASKED_FOR, _INSTALLED, JUDGES
+from wizard.gather.firewall import _ASKS, _INSTALLED, JUDGES
 from wizard.model import firewall_names as n
 from wizard.model.answers import Answers, Listen
 from wizard.model.answers import Firewall as Chosen
@@ -238,4 +238,4 @@ def test_the_ssh_connection_is_named_and_the_proof_is_outside() -> None:
 
 def test_each_firewall_is_in_every_table_without_which_it_is_never_seen_or_opened() -> None:
     assert set(n.NAMES) == FIREWALLS.keys() == n.FILES.keys() == JUDGES.keys() == _INSTALLED.keys()
-    assert set(n.NAMES) == {name for names in _ASKED_FOR.values() for name in names}
+    assert set(n.NAMES) == {name for _, names in _ASKS.values() for name in names}
