@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -172,24 +172,25 @@ def _parsed(text: str, name: str) -> Answers:
         raise AnswersError(f"{name}: not valid TOML: {error}.") from error
     except ValueError as error:  # a number of thousands of digits, which Python does not read
         raise AnswersError(f"{name}: not valid TOML: {str(error).partition(';')[0]}.") from error
-    made: dict[str, _Section] = {}
+    sections: dict[str, _Section] = {}
     accept = _accept(name, text, data.pop("accept", []))
     for section, values in data.items():
         if section not in _SECTIONS:
             raise _Wrong(name, text, section, "", f"unknown section{_nearest(section, _SECTIONS)}")
         if not isinstance(values, dict):
             raise _Wrong(name, text, section, "", f"[{section}] must be a section with keys")
-        made[section] = _section(name, text, section, values)
-    answers = Answers(**made, accept=accept)  # type: ignore[arg-type]
-    _across(name, text, answers)
+        sections[section] = _section(name, text, section, values)
+    answers = Answers(**sections, accept=accept)  # type: ignore[arg-type]
+    for key, why in _across(answers.listen):
+        raise _Wrong(name, text, "listen", key, why)
     return answers
 
 
 def _accept(name: str, text: str, value: object) -> tuple[str, ...]:
     try:
-        found = _typed(value, ())
-        assert isinstance(found, tuple)
-        return tuple(dict.fromkeys(ending_id(item) for item in found))
+        names = _typed(value, ())
+        assert isinstance(names, tuple)
+        return tuple(dict.fromkeys(ending_id(item) for item in names))
     except ValueError as error:
         raise _Wrong(name, text, "accept", "", str(error)) from error
 
@@ -213,16 +214,16 @@ class _Wrong(AnswersError):
 def _section(name: str, text: str, section: str, values: dict[str, object]) -> _Section:
     kind = _SECTIONS[section]
     known = {item.name: item for item in fields(kind)}
-    made: dict[str, object] = {}
+    checked: dict[str, object] = {}
     for key, value in values.items():
         if key not in known:
             raise _Wrong(name, text, section, key, f"unknown key{_nearest(key, known)}")
         default = getattr(kind(), key)
         try:
-            made[key] = _CHECKS[section, key](_typed(value, default))
+            checked[key] = _CHECKS[section, key](_typed(value, default))
         except ValueError as error:
             raise _Wrong(name, text, section, key, str(error)) from error
-    return kind(**made)  # type: ignore[arg-type]
+    return kind(**checked)  # type: ignore[arg-type]
 
 
 def _typed(value: object, default: object) -> object:
@@ -332,47 +333,30 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
 }
 
 
-def _across(name: str, text: str, answers: Answers) -> None:
-    """The rules between answers."""
+def _across(listen: Listen) -> Iterator[tuple[str, str]]:
+    """What is wrong between the answers of [listen]: the key, and why."""
     for key in ("submission", "smtp"):
-        parsed = [ipaddress.ip_address(item) for item in getattr(answers.listen, key)]
-        for version in (4, 6):
-            family = [item for item in parsed if item.version == version]
+        addresses = [ipaddress.ip_address(item) for item in getattr(listen, key)]
+        four, six = ([item for item in addresses if item.version == version] for version in (4, 6))
+        for family in (four, six):
             if len(family) > 1 and any(item.is_unspecified for item in family):
-                raise _Wrong(
-                    name, text, "listen", key, "an address that means all of them leaves room for no other"
-                )
-        if any(item.is_unspecified for item in parsed if item.version == 6) and any(
-            item.version == 4 for item in parsed
-        ):
-            raise _Wrong(
-                name, text, "listen", key, '"::" serves IPv4 as well: name it alone, or each address'
-            )
-        if parsed and answers.listen.ipv6 and all(item.version == 4 for item in parsed):
-            raise _Wrong(
-                name,
-                text,
-                "listen",
-                key,
-                "ipv6 = true, but no IPv6 address is listed; add one, or set it false",
-            )
-    others = [ipaddress.ip_address(item) for item in answers.listen.submission]
-    if answers.listen.local_submission and (
-        not others or any(item.is_unspecified or item.is_loopback for item in others)
+                yield key, "an address that means all of them leaves room for no other"
+        if four and any(item.is_unspecified for item in six):
+            yield key, '"::" serves IPv4 as well: name it alone, or each address'
+        if four and listen.ipv6 and not six:
+            yield key, "ipv6 = true, but no IPv6 address is listed; add one, or set it false"
+    submission, smtp = (
+        [ipaddress.ip_address(item) for item in addresses] for addresses in (listen.submission, listen.smtp)
+    )
+    if listen.local_submission and (
+        not submission or any(item.is_unspecified or item.is_loopback for item in submission)
     ):
-        raise _Wrong(
-            name,
-            text,
-            "listen",
+        yield (
             "local_submission",
             "needs addresses in submission, none of them loopback: a listener on every address has 127.0.0.1 too",
         )
-    smtp = [ipaddress.ip_address(item) for item in answers.listen.smtp]
     if smtp and not any(item.is_unspecified or str(item) == "127.0.0.1" for item in smtp):
-        raise _Wrong(
-            name,
-            text,
-            "listen",
+        yield (
             "smtp",
             'add "127.0.0.1": mail of local programs goes through port 25 there (submit.mc) and would stop',
         )
@@ -406,15 +390,15 @@ def _shown(value: object) -> str:
     return visible(repr(value), 80)
 
 
-_Made = TypeVar("_Made", Answers, Listen, Auth, Test, Firewall)
+_Part = TypeVar("_Part", Answers, Listen, Auth, Test, Firewall)
 
 
 def answers_from(kept: Any) -> Answers:
     """The answers that the journal kept. Raises AttributeError, KeyError or TypeError."""
 
     def section(kind: Any, values: dict[str, Any]) -> Any:
-        made = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return _of_its_types(kind(**made), kind())
+        typed = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return _of_its_types(kind(**typed), kind())
 
     answers = Answers(
         section(Listen, kept["listen"]),
@@ -429,12 +413,12 @@ def answers_from(kept: Any) -> Answers:
     return _of_its_types(answers, Answers())
 
 
-def _of_its_types(made: _Made, default: _Made) -> _Made:
-    """`made`, where each of its fields is of the type that it has in `default`. Raises TypeError."""
+def _of_its_types(part: _Part, default: _Part) -> _Part:
+    """`part`, where each of its fields is of the type that it has in `default`. Raises TypeError."""
     for each in dataclasses.fields(default):
-        if type(getattr(made, each.name)) is not type(getattr(default, each.name)):
+        if type(getattr(part, each.name)) is not type(getattr(default, each.name)):
             raise TypeError(f"{each.name} is of the wrong type")
-    return made
+    return part
 
 
 def _old_auth(kept: dict[str, Any]) -> Auth:
