@@ -12,11 +12,11 @@ from wizard.certificates.pem import certificates, private_key
 from wizard.changes import CommandChange, FileChange
 from wizard.console import clean
 from wizard.errors import PemError
-from wizard.mends.daemons import restart
+from wizard.mends.parts import restart, verdict
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Change, Check, Plan, Sign, Step
+from wizard.model.plan import Change, Check, Plan, Step
 from wizard.steps.mc_includes import UPDATE_TLS
 from wizard.system.host import Host
 
@@ -75,13 +75,7 @@ class MendCertificate(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """They are there, and belong together."""
         wrong = _wrong(facts.files.get(f.SERVER_CERT), facts.files.get(f.COMMON_KEY))
-        return [
-            Check(
-                "certificate",
-                Sign.FAILED if wrong else Sign.OK,
-                wrong or "certificate and key belong together",
-            )
-        ]
+        return verdict("certificate", not wrong, wrong or "certificate and key belong together")
 
 
 def _wrong(crt: Entry | None, key: Entry | None) -> str:
@@ -145,10 +139,4 @@ class MendKeyMode(Step):
         """The mode."""
         entry = facts.files.get(f.COMMON_KEY)
         safe = entry is not None and not entry.mode & ~SAFE & 0o777
-        return [
-            Check(
-                "key",
-                Sign.OK if safe else Sign.FAILED,
-                f"{f.COMMON_KEY}: mode {entry.mode if entry else 0:04o}",
-            )
-        ]
+        return verdict("key", safe, f"{f.COMMON_KEY}: mode {entry.mode if entry else 0:04o}")
