@@ -35,10 +35,7 @@ def parser() -> Parser:
     _history(commands)
     _client_settings(commands)
     _command(
-        commands,
-        "answers",
-        "status_history:answers",
-        "print a commented answers.toml with this host's defaults",
+        commands, "answers", "status_history", "print a commented answers.toml with this host's defaults"
     )
     _certificate(commands)
     _troubleshoot(commands)
@@ -47,10 +44,10 @@ def parser() -> Parser:
     return whole
 
 
-def _command(commands: Commands, name: str, run: str, words: str) -> Parser:
-    """A command with what all of them take. `run`: a file of this folder, and a function that returns the exit code."""
+def _command(commands: Commands, name: str, file: str, words: str) -> Parser:
+    """A command with what all of them take. Its function in this `file` of our folder returns the exit code."""
     command = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
-    command.set_defaults(run=run, json=False)
+    command.set_defaults(run=f"{file}:{name.replace('-', '_')}", json=False)
     if name != "answers":
         _flag(command, "--json", "JSON on standard output")
     _flag(command, "--verbose", "show each command that is run, on standard error")
@@ -98,10 +95,10 @@ def _seconds(command: Parser, option: str, words: str, default: int | None = Non
 
 def _set_up(commands: Commands) -> None:
     plan = _command(
-        commands, "plan", "plan_apply:plan", "show what would be done, as diffs and commands; changes nothing"
+        commands, "plan", "plan_apply", "show what would be done, as diffs and commands; changes nothing"
     )
     _flag(plan, "--exit-code", "exit with 10 when changes are pending")
-    apply = _command(commands, "apply", "plan_apply:apply", "do it, step by step, each step one commit")
+    apply = _command(commands, "apply", "plan_apply", "do it, step by step, each step one commit")
     _yes(apply, "do not ask before each step")
     _seconds(
         apply,
@@ -114,12 +111,9 @@ def _set_up(commands: Commands) -> None:
         "watch sendmail's listeners for SECONDS after the restart; if one disappears, revert",
         0,
     )
-    _command(commands, "confirm", "confirm:confirm", "keep the new firewall rules (from any session)")
+    _command(commands, "confirm", "confirm", "keep the new firewall rules (from any session)")
     rehearse = _command(
-        commands,
-        "rehearse",
-        "rehearse:rehearse",
-        "do everything, for real, on a throwaway clone of this machine",
+        commands, "rehearse", "rehearse", "do everything, for real, on a throwaway clone of this machine"
     )
     rehearse.add_argument(
         "--format",
@@ -141,20 +135,14 @@ def _set_up(commands: Commands) -> None:
 
 def _history(commands: Commands) -> None:
     status = _command(
-        commands,
-        "status",
-        "status_history:status",
-        "each step: applied, pending, drifted, not applicable, and why",
+        commands, "status", "status_history", "each step: applied, pending, drifted, not applicable, and why"
     )
     _answers(status)
-    _command(commands, "history", "status_history:history", "the commits of the snapshot store, newest first")
-    diff = _command(commands, "diff", "status_history:diff", "what a step or a commit changed")
+    _command(commands, "history", "status_history", "the commits of the snapshot store, newest first")
+    diff = _command(commands, "diff", "status_history", "what a step or a commit changed")
     diff.add_argument("ref", metavar="STEP|COMMIT")
     rollback = _command(
-        commands,
-        "rollback",
-        "rollback:rollback",
-        "roll back a step, a commit or everything, whatever was done since",
+        commands, "rollback", "rollback", "roll back a step, a commit or everything, whatever was done since"
     )
     rollback.add_argument("ref", nargs="?", metavar="STEP|COMMIT")
     _flag(rollback, "--all", "leave the host as it was found")
@@ -169,7 +157,7 @@ def _history(commands: Commands) -> None:
     recover = _command(
         commands,
         "recover",
-        "rollback:recover",
+        "rollback",
         "after a run was killed: undo it, finish it, or show what it had done",
     )
     which = recover.add_mutually_exclusive_group()
@@ -181,10 +169,7 @@ def _history(commands: Commands) -> None:
 
 def _client_settings(commands: Commands) -> None:
     clients = _command(
-        commands,
-        "client-settings",
-        "client_settings:client_settings",
-        "what a mail client needs, for people and as files",
+        commands, "client-settings", "client_settings", "what a mail client needs, for people and as files"
     )
     clients.add_argument(
         "--format",
@@ -205,13 +190,13 @@ def _certificate(commands: Commands) -> None:
     _command(
         own,
         "show",
-        "certificate:show",
+        "certificate",
         "names, dates, key, chain, and what a mail client will think of it; 1 when one refuses it",
     )
     renew = _command(
         own,
         "renew",
-        "certificate:renew",
+        "certificate",
         "make a new self-signed certificate, with the subjectAltName that Debian's script leaves out",
     )
     renew.add_argument("--days", type=int, default=825, help="validity in days (default 825)")
@@ -226,7 +211,7 @@ def _certificate(commands: Commands) -> None:
     install = _command(
         own,
         "install",
-        "certificate:install",
+        "certificate",
         "install a CA-issued certificate after checking it (with a renewal hook for certbot)",
     )
     install.add_argument("cert", metavar="CERT", help="the certificate in PEM format, with its chain")
@@ -239,10 +224,7 @@ def _certificate(commands: Commands) -> None:
 
 def _troubleshoot(commands: Commands) -> None:
     command = _command(
-        commands,
-        "troubleshoot",
-        "troubleshoot:troubleshoot",
-        "which layer fails, why, and what fixes it; --fix fixes it",
+        commands, "troubleshoot", "troubleshoot", "which layer fails, why, and what fixes it; --fix fixes it"
     )
     command.add_argument(
         "--fix",
@@ -261,7 +243,7 @@ def _debug(commands: Commands) -> None:
     saslauthd = _command(
         own,
         "saslauthd",
-        "debug:saslauthd",
+        "debug",
         "saslauthd in the foreground, each line explained (howto 5.1); its service is restored whatever happens",
     )
     _flag(saslauthd, "--restart-sendmail", "restart sendmail too, as the howto does")
@@ -269,7 +251,7 @@ def _debug(commands: Commands) -> None:
     login = _command(
         own,
         "login",
-        "debug_login:login",
+        "debug_login",
         "AUTH LOGIN by hand, as with telnet: Enter sends each command (howto 5.2)",
     )
     _user(login, "login name", required=True)
@@ -288,9 +270,7 @@ def _debug(commands: Commands) -> None:
 
 
 def _test(commands: Commands) -> None:
-    test = _command(
-        commands, "test", "test:test", "log in as a mail client does, and show the whole conversation"
-    )
+    test = _command(commands, "test", "test", "log in as a mail client does, and show the whole conversation")
     _answers(test, "answers in TOML; their [test] part is used")
     test.add_argument("--host", help="the mail server (this host)")
     test.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")
