@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from wizard.system.host import Host
+
 _OPAQUE = "trusted.overlay.opaque"
 _OVERLAY = "trusted.overlay."
 
@@ -63,10 +65,7 @@ def _is_opaque(path: Path) -> bool:
 
 
 def _hidden(inside: str, upper: Path) -> dict[str, Row]:
-    try:
-        names = os.listdir(inside)  # noqa: PTH208 - names alone
-    except OSError:
-        return {}
+    names = Host().names(inside)
     return {f"{inside}/{name}": GONE for name in names if not os.path.lexists(upper / name)}
 
 

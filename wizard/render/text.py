@@ -29,10 +29,10 @@ _WORDS = {
 }
 
 
-def plan_text(step: Step, plan: Plan, *, why: bool = True) -> str:
+def plan_text(step: Step, plan: Plan) -> str:
     """One step's plan: why, what, diffs, commands, notes."""
     lines = [f"== {step.id}: {step.title}" + (f"  (howto {step.howto})" if step.howto else "")]
-    if why and plan.outcome in (Outcome.PENDING, Outcome.LATER):
+    if plan.outcome in (Outcome.PENDING, Outcome.LATER):
         lines += _wrap(f"why: {step.why}")
     lines += _wrap(f"{_word(step, plan)} {plan.reason}")
     for change in plan.changes:

@@ -271,7 +271,7 @@ class Host:
             ended(code, "(not shown)" if secret else "\n".join(shown))
         return Completed(tuple(argv), code, *shown, time.monotonic() - started)
 
-    def output(self, argv: Sequence[str], *, timeout: float = 60.0) -> bytes:
+    def output(self, argv: Sequence[str]) -> bytes:
         """The raw bytes `argv` writes; raises HostError when it fails or hangs."""
         with log.command(argv) as ended:
             try:
@@ -280,7 +280,7 @@ class Host:
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
                     env=environment(),
-                    timeout=timeout,
+                    timeout=60,
                     check=False,
                 )
             except (OSError, subprocess.TimeoutExpired) as error:
