@@ -95,13 +95,13 @@ def _from_outside(arguments: argparse.Namespace) -> int:
         where = clean(f"{line.name}[{line.pid}]: {line.text}")
         out(f"| {where:<60}  {word(line.name, line.text)}".rstrip())
 
-    seen = outside_login.wait_for_login(host, limit, _nobody if arguments.json else logged, lambda: False)
-    check = outside_login.verdict(seen, limit)
+    outside = outside_login.wait_for_login(host, limit, _nobody if arguments.json else logged, lambda: False)
+    check = outside_login.verdict(outside, limit)
     ok = check.sign is Sign.OK
     if arguments.json:
-        proved = None if seen.file else seen.logged_in
+        proved = None if outside.file else outside.logged_in
         who = dict(zip(("address", "user"), proved, strict=True)) if proved else None
-        as_json.show(ok=ok, verdict=check.says, logged_in=who, addresses=sorted(seen.came))
+        as_json.show(ok=ok, verdict=check.says, logged_in=who, addresses=sorted(outside.came))
     else:
         out()
         out(check_text(check))

@@ -40,9 +40,9 @@ class MendHostsAccess(Step):
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The rule is the first."""
-        done = self.plan(facts, answers).outcome == "done"
-        says = "the first rule of hosts.allow is sendmail: ALL" if done else "the rule is not there"
-        return verdict("hosts.allow", done, says)
+        first = self.plan(facts, answers).outcome == "done"
+        says = "the first rule of hosts.allow is sendmail: ALL" if first else "the rule is not there"
+        return verdict("hosts.allow", first, says)
 
 
 def refuses_us(line: str) -> bool:

@@ -190,7 +190,7 @@ def _accept(name: str, text: str, value: object) -> tuple[str, ...]:
     try:
         names = _typed(value, ())
         assert isinstance(names, tuple)
-        return tuple(dict.fromkeys(ending_id(item) for item in names))
+        return tuple(dict.fromkeys(ending_id(each) for each in names))
     except ValueError as error:
         raise _Wrong(name, text, "accept", "", str(error)) from error
 
@@ -213,7 +213,7 @@ class _Wrong(AnswersError):
 
 def _section(name: str, text: str, section: str, values: dict[str, object]) -> _Section:
     kind = _SECTIONS[section]
-    known = {item.name: item for item in fields(kind)}
+    known = {each.name: each for each in fields(kind)}
     checked: dict[str, object] = {}
     for key, value in values.items():
         if key not in known:
@@ -232,7 +232,7 @@ def _typed(value: object, default: object) -> object:
             raise ValueError(f"must be true or false, not {_shown(value)}")
         return value
     if isinstance(default, tuple):
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise ValueError(f'must be a list of strings such as ["..."], not {_shown(value)}')
         return tuple(value)
     if not isinstance(value, str):
@@ -242,16 +242,16 @@ def _typed(value: object, default: object) -> object:
 
 def _addresses(value: object) -> object:
     assert isinstance(value, tuple)
-    for item in value:
+    for address in value:
         try:
-            ipaddress.ip_address(item)
+            ipaddress.ip_address(address)
         except ValueError:
             raise ValueError(
-                f"{_shown(item)} is not an IP address such as 192.0.2.25 or 2001:db8::25"
+                f"{_shown(address)} is not an IP address such as 192.0.2.25 or 2001:db8::25"
             ) from None
-        if "%" in item:
-            raise ValueError(f"{_shown(item)} has a scope, which sendmail cannot listen on")
-    normal = tuple(str(ipaddress.ip_address(item)) for item in value)
+        if "%" in address:
+            raise ValueError(f"{_shown(address)} has a scope, which sendmail cannot listen on")
+    normal = tuple(str(ipaddress.ip_address(address)) for address in value)
     if len(set(normal)) != len(normal):
         raise ValueError("duplicate address; sendmail would stop serving its port within a minute")
     return normal
@@ -282,10 +282,10 @@ def _mechanisms(value: object) -> object:
         raise ValueError(
             f"needs at least one of {', '.join(SERVABLE)}; without the line it is as this host has it"
         )
-    for item in value:
-        if item not in SERVABLE:
+    for mechanism in value:
+        if mechanism not in SERVABLE:
             raise ValueError(
-                f"saslauthd cannot serve {_shown(item)}: clients that prefer it would be refused; "
+                f"saslauthd cannot serve {_shown(mechanism)}: clients that prefer it would be refused; "
                 f"allowed: {', '.join(SERVABLE)}"
             )
     return tuple(dict.fromkeys(value))
@@ -336,26 +336,27 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
 def _across(listen: Listen) -> Iterator[tuple[str, str]]:
     """What is wrong between the answers of [listen]: the key, and why."""
     for key in ("submission", "smtp"):
-        addresses = [ipaddress.ip_address(item) for item in getattr(listen, key)]
-        four, six = ([item for item in addresses if item.version == version] for version in (4, 6))
+        addresses = [ipaddress.ip_address(address) for address in getattr(listen, key)]
+        four, six = ([address for address in addresses if address.version == version] for version in (4, 6))
         for family in (four, six):
-            if len(family) > 1 and any(item.is_unspecified for item in family):
+            if len(family) > 1 and any(address.is_unspecified for address in family):
                 yield key, "an address that means all of them leaves room for no other"
-        if four and any(item.is_unspecified for item in six):
+        if four and any(address.is_unspecified for address in six):
             yield key, '"::" serves IPv4 as well: name it alone, or each address'
         if four and listen.ipv6 and not six:
             yield key, "ipv6 = true, but no IPv6 address is listed; add one, or set it false"
     submission, smtp = (
-        [ipaddress.ip_address(item) for item in addresses] for addresses in (listen.submission, listen.smtp)
+        [ipaddress.ip_address(address) for address in addresses]
+        for addresses in (listen.submission, listen.smtp)
     )
     if listen.local_submission and (
-        not submission or any(item.is_unspecified or item.is_loopback for item in submission)
+        not submission or any(address.is_unspecified or address.is_loopback for address in submission)
     ):
         yield (
             "local_submission",
             "needs addresses in submission, none of them loopback: a listener on every address has 127.0.0.1 too",
         )
-    if smtp and not any(item.is_unspecified or str(item) == "127.0.0.1" for item in smtp):
+    if smtp and not any(address.is_unspecified or str(address) == "127.0.0.1" for address in smtp):
         yield (
             "smtp",
             'add "127.0.0.1": mail of local programs goes through port 25 there (submit.mc) and would stop',

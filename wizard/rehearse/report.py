@@ -103,7 +103,7 @@ def _step(rehearsal: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
             }
             for change in step["changes"]
         ],
-        "checks": [{"sign": item["sign"], "says": _words(item["says"])} for item in step["checks"]],
+        "checks": [{"sign": check["sign"], "says": _words(check["says"])} for check in step["checks"]],
     }
 
 

@@ -56,8 +56,8 @@ class Completed:
 
     def tail(self, lines: int = 8) -> str:
         """The last lines it said, for an error message."""
-        said = (self.stdout.rstrip() + "\n" + self.stderr.rstrip()).strip().splitlines()
-        return "\n".join(said[-lines:])
+        output = (self.stdout.rstrip() + "\n" + self.stderr.rstrip()).strip().splitlines()
+        return "\n".join(output[-lines:])
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -164,7 +164,7 @@ class Host:
     def names(self, folder: str) -> tuple[str, ...]:
         """The sorted names in `folder`, empty when there is no such folder."""
         try:
-            return tuple(sorted(item.name for item in self.path(folder).iterdir()))
+            return tuple(sorted(path.name for path in self.path(folder).iterdir()))
         except OSError:
             return ()
 
@@ -183,10 +183,10 @@ class Host:
     def dated(self, path: str) -> int | None:
         """When the regular file at `path` was last changed, in nanoseconds since the epoch; None where there is none."""
         try:
-            found = self.path(path).lstat()
+            status = self.path(path).lstat()
         except OSError:
             return None
-        return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else None
+        return status.st_mtime_ns if stat.S_ISREG(status.st_mode) else None
 
     def small_file(self, path: str, most: int) -> tuple[bytes, os.stat_result]:
         """Bytes and stat of the regular file that `path` leads to, symlinks followed, of at most `most` bytes.
@@ -196,15 +196,15 @@ class Host:
             descriptor = os.open(self.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         except OSError as error:
             raise HostError(f"{path} cannot be read: {error.strerror}") from error
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             raise HostError(f"{path} is not a file")
         with os.fdopen(descriptor, "rb") as file:
             content = file.read(most + 1)
         if len(content) > most:
             raise HostError(f"{path} is larger than {most // 1024} KiB")
-        return content, found
+        return content, status
 
     @staticmethod
     @contextlib.contextmanager
@@ -275,7 +275,7 @@ class Host:
         """The raw bytes `argv` writes; raises HostError when it fails or hangs."""
         with log.command(argv) as ended:
             try:
-                done = subprocess.run(
+                result = subprocess.run(
                     list(argv),
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
@@ -285,11 +285,11 @@ class Host:
                 )
             except (OSError, subprocess.TimeoutExpired) as error:
                 raise HostError(f"{argv[0]} could not be run: {error}") from error
-            stderr = done.stderr.decode("utf-8", "replace").strip()
-            ended(done.returncode, f"{len(done.stdout)} bytes\n{stderr}")
-        if done.returncode != 0:
+            stderr = result.stderr.decode("utf-8", "replace").strip()
+            ended(result.returncode, f"{len(result.stdout)} bytes\n{stderr}")
+        if result.returncode != 0:
             raise HostError(f"{shlex.join(argv)} failed: {stderr}")
-        return done.stdout
+        return result.stdout
 
     def spawn(self, argv: Sequence[str], *, timeout: float) -> pexpect.spawn[str]:
         """Start `argv` on a pseudo-terminal for a dialogue; raises HostError."""
