@@ -22,6 +22,7 @@ from snapshots.live.entry import Entry, EntryError, read_entry, remove_entry, wr
 from snapshots.merge.held import HeldFile, hold
 from wizard import log
 from wizard.errors import HostError
+from wizard.system.lock import taken
 from wizard.system.private_view import PrivateView
 
 if TYPE_CHECKING:
@@ -142,23 +143,16 @@ class Host:
         """The account databases are ours: the lock of lckpwdf(3), which adduser, passwd and the like take too.
 
         Raises HostError when somebody else keeps it for 15 seconds."""
-        end = time.monotonic() + _LOCK_PATIENCE
         try:
             descriptor = os.open(self.path(_ACCOUNTS_LOCK), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise HostError(f"{_ACCOUNTS_LOCK} could not be opened: {error.strerror}") from error
         with os.fdopen(descriptor, "wb", buffering=0):
-            while True:
-                try:
-                    fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError as error:
-                    if time.monotonic() > end:
-                        raise HostError(
-                            f"the account files are locked by another program ({_ACCOUNTS_LOCK}). "
-                            "Nothing was written; try again when it has ended"
-                        ) from error
-                    time.sleep(0.05)
+            if not taken(lambda: fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB), _LOCK_PATIENCE):
+                raise HostError(
+                    f"the account files are locked by another program ({_ACCOUNTS_LOCK}). "
+                    "Nothing was written; try again when it has ended"
+                )
             yield
 
     def names(self, folder: str) -> tuple[str, ...]:
