@@ -16,14 +16,11 @@ from wizard.maillog.read import LogLine
 from wizard.maillog.watched_login import hold_conversation, saslauthd_options, target_of
 from wizard.model.plan import Check, Sign
 from wizard.render import as_json
-from wizard.render.text import check_text
+from wizard.render.text import check_text, line_text
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
     import argparse
-
-SIGNS = {"server": "<", "client": ">", "log": "|"}
-"""Before a line of the server, of ours, of the mail log; a remark has `#`."""
 
 
 def test(arguments: argparse.Namespace) -> int:
@@ -72,8 +69,7 @@ def test(arguments: argparse.Namespace) -> int:
 
 def tell(line: ConversationLine) -> None:
     """A line for the terminal."""
-    beside = f"  {clean(line.explanation)}" if line.explanation else ""
-    out(f"{SIGNS.get(line.who, '#')} {clean(line.text):<60}{beside}")
+    out(line_text(line.who, line.text, line.explanation))
 
 
 def _nobody(_line: object) -> None:

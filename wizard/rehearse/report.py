@@ -10,6 +10,7 @@ from templates import html_page, render
 from wizard.console import clean
 from wizard.rehearse.attribution import PACKAGES, AttributedPath
 from wizard.rehearse.outcome import Rehearsal
+from wizard.render.text import line_text
 from wizard.steps import STEPS
 
 _FILES = {"text": "txt", "md": "md", "html": "md", "screen": "screen"}
@@ -30,13 +31,12 @@ class Group:
 
 def shown(rehearsal: Rehearsal, form: str) -> str:
     """The outcome as `md`, `html`, `text` (what follows the live output) or `screen` (without diffs)."""
-    steps = {step.id for step in STEPS}
+    order = [step.id for step in STEPS]
     groups: dict[str, list[AttributedPath]] = {}
     for item in rehearsal.paths:
         if item.by:
             groups.setdefault(item.by, []).append(AttributedPath(clean(item.path), item.how, item.by))
-    order = [step.id for step in STEPS]
-    names = sorted(groups, key=lambda name: (order.index(name) if name in steps else len(order), name))
+    names = sorted(groups, key=lambda name: (order.index(name) if name in order else len(order), name))
     report = render(
         f"rehearsal.{_FILES[form]}.j2",
         ok=rehearsal.ok,
@@ -55,13 +55,13 @@ def shown(rehearsal: Rehearsal, form: str) -> str:
             Group(
                 "files of the packages" if name == PACKAGES else name,
                 tuple(groups[name]),
-                name in steps and len(groups[name]) <= _LISTED,
+                name in order and len(groups[name]) <= _LISTED,
             )
             for name in names
         ],
         unknown=[AttributedPath(clean(item.path), item.how, "") for item in rehearsal.unknown],
         rollback_lines=[_words(line) for line in rollback_lines(rehearsal)],
-        conversation=[_line(item) for item in rehearsal.login.get("lines", ())],
+        conversation=[line_text(**line) for line in rehearsal.login.get("lines", ())],
         login_why=_words(str(rehearsal.login.get("why") or "the rehearsal ended before it")),
         log=[clean(line) for line in rehearsal.log],
         steps=[_step(rehearsal, item) for item in rehearsal.run.get("steps", ())],
@@ -75,11 +75,6 @@ def shown(rehearsal: Rehearsal, form: str) -> str:
 
 def _words(text: str) -> str:
     return " ".join(clean(line).strip() for line in text.splitlines())
-
-
-def _line(item: dict[str, Any]) -> str:
-    sign = {"server": "<", "client": ">"}.get(item["who"], "#")
-    return f"{sign} {clean(item['text']):<60}" + (f"  {item['explanation']}" if item["explanation"] else "")
 
 
 def _step(rehearsal: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
