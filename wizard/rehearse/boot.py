@@ -14,6 +14,7 @@ from pathlib import Path
 from templates import render
 from wizard.errors import HostError
 from wizard.system.host import Host
+from wizard.system.sockets import process_name
 
 TARGET = "msa-wizard-rehearsal.target"
 SYSTEMD = "/lib/systemd/systemd"
@@ -69,16 +70,8 @@ def running_services(host: Host) -> tuple[str, ...]:
         "exim4": "exim4",
         "master": "postfix",
     }
-    running = {daemons[name] for name in _names(host) if name in daemons}
+    running = {daemons.get(process_name(host, pid) or "") for pid, _ in host.processes()}
     return tuple(name for name in RELEVANT if name in running and host.exists(f"/etc/init.d/{name}"))
-
-
-def _names(host: Host) -> Iterable[str]:
-    for _, folder in host.processes():
-        try:
-            yield (folder / "comm").read_text("utf-8", "replace").strip()
-        except OSError:
-            continue
 
 
 def arguments(host_name: str) -> list[str]:

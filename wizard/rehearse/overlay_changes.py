@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wizard.system.host import Host
+from wizard.system.private_view import is_opaque
 
-_OPAQUE = "trusted.overlay.opaque"
 _OVERLAY = "trusted.overlay."
 
 
@@ -46,7 +46,7 @@ def scan(uppers: Iterable[tuple[str, Path]]) -> dict[str, Row]:
             if row is None:
                 continue
             tree[inside] = row
-            if stat.S_ISDIR(row.kind) and _is_opaque(path):
+            if stat.S_ISDIR(row.kind) and is_opaque(path):
                 tree.update(_hidden(inside, path))
     return tree
 
@@ -55,13 +55,6 @@ def _walk(top: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(top):
         for name in [*folders, *files]:
             yield Path(folder, name)
-
-
-def _is_opaque(path: Path) -> bool:
-    try:
-        return os.getxattr(path, _OPAQUE) == b"y"
-    except OSError:
-        return False
 
 
 def _hidden(inside: str, upper: Path) -> dict[str, Row]:

@@ -16,6 +16,7 @@ from wizard.engine.engine import Engine
 from wizard.engine.state_dir import LOCK, must_not_wait
 from wizard.errors import CannotHere, HostError, Locked
 from wizard.gather.host import look
+from wizard.mends.catalogue import find
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Outcome
@@ -144,7 +145,7 @@ class RehearsalRun:
         """Fetch what the install step would, while the clone boots."""
         if self.steps and "install" not in self.steps:
             return
-        plan = Engine(self.host, self.answers, lambda _: None).plan_step(_install(), facts)
+        plan = Engine(self.host, self.answers, lambda _: None).plan_step(find("install"), facts)
         if plan.outcome is not Outcome.PENDING:
             return
         for change in plan.changes:
@@ -174,12 +175,6 @@ class RehearsalRun:
             name.removesuffix(".list")
             for name in here - {path.name for path in Path("/", folder).glob("*.list")}
         ]
-
-
-def _install() -> Any:
-    from wizard.steps import STEPS
-
-    return next(step for step in STEPS if step.id == "install")
 
 
 def wish(host: Host, facts: Facts) -> CloneSpec:

@@ -265,7 +265,7 @@ def _all(upper: Path, place: str) -> Iterator[tuple[str, Path | None]]:
             path = Path(folder, name)
             relative = path.relative_to(upper)
             yield str(relative), path
-            if path.is_dir() and not path.is_symlink() and _opaque(path):
+            if path.is_dir() and not path.is_symlink() and is_opaque(path):
                 gone = sorted(_names(Path(place, relative)) - _names(path))
                 yield from ((str(relative / name), None) for name in gone)
 
@@ -278,7 +278,7 @@ def _is_whiteout(status: os.stat_result) -> bool:
     return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
-def _opaque(path: Path) -> bool:
+def is_opaque(path: Path) -> bool:
     """Whether nothing of the folder that was at this path before is in it."""
     try:
         return os.getxattr(path, _OPAQUE, follow_symlinks=False) == b"y"

@@ -57,7 +57,7 @@ def server_process(
     holders = [
         pid
         for pid, folder in host.processes()
-        if wanted and (_name(host, pid) or "").startswith(name) and _holds(folder, wanted)
+        if wanted and (process_name(host, pid) or "").startswith(name) and _holds(folder, wanted)
     ]
     children = [pid for pid in holders if _parent(host, pid) in holders]
     return next(iter(children or holders), None)
@@ -120,13 +120,14 @@ def _holders(host: Host, inodes: set[str]) -> dict[str, int]:
     return holders
 
 
-def _name(host: Host, pid: int) -> str | None:
+def process_name(host: Host, pid: int) -> str | None:
+    """The kernel's name for a process, None when it has ended."""
     lines = _lines(host, f"/proc/{pid}/comm")
     return lines[0] if lines else None
 
 
 def _daemon_name(host: Host, pid: int) -> str | None:
-    name = _name(host, pid)
+    name = process_name(host, pid)
     return OTHER_NAMES.get(name, name) if name else None
 
 
