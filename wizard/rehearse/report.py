@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from templates import html_page, render
@@ -18,15 +17,6 @@ _LISTED = 40
 """Paths of one group that are named one by one; more than that, and they are counted."""
 _LONGEST = 200
 """Lines of one diff; generated files have thousands."""
-
-
-@dataclass(frozen=True)
-class Group:
-    """The paths that one step, or one daemon, wrote."""
-
-    by: str
-    paths: tuple[AttributedPath, ...]
-    listed: bool
 
 
 def shown(rehearsal: Rehearsal, form: str) -> str:
@@ -52,11 +42,11 @@ def shown(rehearsal: Rehearsal, form: str) -> str:
         apply_seconds=f"{rehearsal.apply_seconds:.1f}",
         total=len(rehearsal.paths),
         groups=[
-            Group(
-                "files of the packages" if name == PACKAGES else name,
-                tuple(groups[name]),
-                name in order and len(groups[name]) <= _LISTED,
-            )
+            {
+                "by": "files of the packages" if name == PACKAGES else name,
+                "paths": groups[name],
+                "listed": name in order and len(groups[name]) <= _LISTED,
+            }
             for name in names
         ],
         unknown=[AttributedPath(clean(item.path), item.how, "") for item in rehearsal.unknown],
