@@ -22,7 +22,7 @@ def written(path: str, entry: Entry | None, text: str, why: str) -> FileChange:
 
 
 def setting(facts: Facts, path: str, key: str, value: str, why: str) -> FileChange | None:
-    """The change of one setting of a file that sh reads; None where it is so already, or there is no file.
+    """The change of one setting of a file that sh reads; None where it has that value, or there is no file.
 
     Raises EditError."""
     entry, text = facts.files.get(path), facts.text(path)

@@ -1,5 +1,5 @@
-"""The clone's first process: it puts the fresh file systems in their places, and becomes systemd, or stays and buries
-the dead where the host has no systemd either."""
+"""The clone's first process: it puts the fresh file systems in their places, and becomes systemd, or stays and reaps
+children where the host has no systemd either."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Python has no word for: namespaces, mounts, and what a process may still do (unshare(2), mount(2), prctl(2)).
+"""What Python does not offer: namespaces, mounts, and what a process may still do (unshare(2), mount(2), prctl(2)).
 
 No command of the host's is needed for it, so it works the same on every Debian and without systemd.
 """
