@@ -23,7 +23,6 @@ class MendHostsAccess(Step):
     """The first rule that matches wins, and hosts.allow is read first."""
 
     id = "mend-hosts-access"
-    howto = ""
     title = "Let mail clients past TCP wrappers"
     why = "sendmail asks hosts.allow and hosts.deny, and answers 550 to clients that they refuse. It has rules of its own."
 
@@ -58,7 +57,6 @@ class MendAccess(Step):
     """Local mail comes from there, and so do the tests of this program."""
 
     id = "mend-access"
-    howto = ""
     needs = ("install",)
     title = "Let this host itself past the access map"
     why = "The access map refuses connections from loopback: mail of programs on this host stops."

@@ -20,7 +20,6 @@ class MendHostName(Step):
     """The name that the certificate was made for, which is what this host was called when it worked."""
 
     id = "mend-host-name"
-    howto = ""
     title = "Give this host its qualified name"
     why = "Without a name that resolves sendmail waits a minute at each start, and no certificate is made."
 

@@ -37,7 +37,6 @@ class MendQueueFolder(Step):
     """What is in them stays."""
 
     id = "mend-queue-folder"
-    howto = ""
     needs = ("install",)
     title = "Fix the queue folders"
     why = "sendmail takes no message where the folder for it is missing, or open to others."
@@ -68,7 +67,6 @@ class MendQueueRun(Step):
     """Every ten minutes, as Debian has it."""
 
     id = "mend-queue-run"
-    howto = ""
     needs = ("install",)
     title = "Have the queue run"
     why = "A message that cannot be delivered at once is tried again only when somebody runs the queue."
@@ -104,7 +102,6 @@ class MendAliases(Step):
     """newaliases(1)."""
 
     id = "mend-aliases"
-    howto = ""
     needs = ("install",)
     title = "Make the alias database"
     why = "Without it mail for users of this host waits in the queue."

@@ -158,7 +158,8 @@ class Step(ABC):
     """One step of the howto. Stateless: everything it knows comes in as facts and answers."""
 
     id: ClassVar[str]
-    howto: ClassVar[str]
+    howto: ClassVar[str] = ""
+    """The section of the howto, where it has one."""
     title: ClassVar[str]
     why: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
@@ -197,7 +198,7 @@ def after(facts: Facts, plan: Plan) -> Facts:
     """The facts as they will be for the next step's plan, once `plan` has been carried out."""
     if plan.outcome not in (Outcome.PENDING, Outcome.LATER):
         return facts
-    files, groups, assumed = dict(facts.files), dict(facts.groups), set(facts.assumed)
+    files, assumed = dict(facts.files), set(facts.assumed)
     latest, earlier, submit = facts.cf_from_mc, facts.cf_earlier, facts.submit_from_mc
     for change in plan.changes:
         if change.kind == "file":
@@ -215,7 +216,6 @@ def after(facts: Facts, plan: Plan) -> Facts:
     return replace(
         facts,
         files=files,
-        groups=groups,
         cf_from_mc=latest,
         cf_earlier=earlier,
         submit_from_mc=submit,
