@@ -148,7 +148,11 @@ class Host:
         except OSError as error:
             raise HostError(f"{_ACCOUNTS_LOCK} could not be opened: {error.strerror}") from error
         with os.fdopen(descriptor, "wb", buffering=0):
-            if not taken(lambda: fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB), _LOCK_PATIENCE):
+            try:
+                ours = taken(lambda: fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB), _LOCK_PATIENCE)
+            except OSError as error:
+                raise HostError(f"{_ACCOUNTS_LOCK} could not be locked: {error.strerror}") from error
+            if not ours:
                 raise HostError(
                     f"the account files are locked by another program ({_ACCOUNTS_LOCK}). "
                     "Nothing was written; try again when it has ended"
