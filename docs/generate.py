@@ -1,5 +1,5 @@
 """Writes what is made from the program, `./tests/tool python -m docs.generate`: docs/reference.md from the parser of the
-command line, wizard/render/schema.json from wizard.model.documents."""
+command line and the diagnoses, wizard/render/schema.json from wizard.model.documents."""
 
 from __future__ import annotations
 
@@ -11,14 +11,27 @@ from pathlib import Path
 
 from docs.schema import schema
 from wizard.cli.parser import parser
+from wizard.troubleshoot.diagnoses import DIAGNOSES
+from wizard.troubleshoot.model import TITLES
 
 REFERENCE = Path(__file__).with_name("reference.md")
 SCHEMA = Path(__file__).parents[1] / "wizard/render/schema.json"
 _HEAD = """# Reference
 
-Every command and option of msa-wizard. Made by docs/generate.py from the program's own parser: do not edit it.
-[manual.md](manual.md) explains the commands with examples, [exit-codes.md](exit-codes.md) what they end with.
+Every command and option of msa-wizard, [what `--accept` takes](#what---accept-takes), and [the diagnoses](#diagnoses).
+Made by docs/generate.py from the program's own parser and tables: do not edit it. [manual.md](manual.md) explains the
+commands with examples, [exit-codes.md](exit-codes.md) what they end with.
 """
+ENDINGS = {
+    "cf-lines": "lines of sendmail.cf that sendmail.mc does not give: they go when sendmail.cf is made again",
+    "links": "symbolic links that are replaced with regular files",
+    "login-mechanisms": "mechanisms that clients can log in with now, and that would not be offered any more",
+    "logins": "logins of users whose passwords come from another source than the new one",
+    "mc-effects": "lines of sendmail.cf that would change, though the step does not mean them",
+    "mc-rewritten": "lines of sendmail.cf that would change because sendmailconfig itself edits sendmail.mc",
+    "submit-cf-lines": "lines of submit.cf that submit.mc does not give: they go when submit.cf is made again",
+}
+"""What may end by the id that `--accept` takes; a test compares the ids with those in the program."""
 
 
 def commands(whole: argparse.ArgumentParser | None = None) -> dict[str, argparse.ArgumentParser]:
@@ -36,7 +49,32 @@ def reference() -> str:
     """The whole page."""
     known = commands()
     groups = {name.split()[0] for name in known if " " in name}
-    return "\n".join([_HEAD, *(_section(name, each) for name, each in known.items() if name not in groups)])
+    sections = [_section(name, each) for name, each in known.items() if name not in groups]
+    return "\n".join([_HEAD, *sections, _endings(), _diagnoses()])
+
+
+def _endings() -> str:
+    rows = [f"| `{name}` | {what} |" for name, what in ENDINGS.items()]
+    about = (
+        "Something that works now ends only if its id follows `--accept`, or is in `accept` in answers.toml. `plan` lists\n"
+        "what exactly would end on this host."
+    )
+    return "\n".join(["## What --accept takes", "", about, "", "| id | what ends |", "|---|---|", *rows, ""])
+
+
+def _diagnoses() -> str:
+    rows = [
+        f"| `{each.id}` | {TITLES[each.layer]} | {each.symptom} | {each.probe} | {each.howto} |".replace(
+            "|  |", "| |"
+        )
+        for each in DIAGNOSES
+    ]
+    about = (
+        "What `troubleshoot` looks for, from the outside in, by the id that `--fix` takes. The last column is the section of\n"
+        "the [howto](howto.md)."
+    )
+    head = ["| id | layer | symptom | what is looked at | howto |", "|---|---|---|---|---|"]
+    return "\n".join(["## Diagnoses", "", about, "", *head, *rows, ""])
 
 
 def _section(name: str, command: argparse.ArgumentParser) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
@@ -116,6 +117,35 @@ def test_the_reference_is_current() -> None:
     """Else: ./tests/tool python -m docs.generate"""
     assert generate.REFERENCE.read_text() == generate.reference()
     assert generate.SCHEMA.read_text() == generate.schema_text()
+
+
+@pytest.mark.parametrize(("kind", "heading"), [("Ending", "What --accept takes"), ("Diagnosis", "Diagnoses")])
+def test_the_reference_lists_all_ids_that_the_program_has(kind: str, heading: str) -> None:
+    """Those of endings are written down in docs/generate.py, those of diagnoses come from DIAGNOSES."""
+    section = generate.REFERENCE.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `([a-z0-9-]+)` \|", section, re.MULTILINE)
+    assert sorted(listed) == sorted(first_arguments(kind))
+
+
+def first_arguments(kind: str) -> set[str]:
+    """The strings that calls of `kind` begin with, given there or by a constant of the same file."""
+    first: set[str] = set()
+    for path in (TOP / "wizard").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        constants = {
+            target.id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == kind:
+                argument = node.args[0]
+                first.add(
+                    ast.literal_eval(constants[argument.id] if isinstance(argument, ast.Name) else argument)
+                )
+    return first
 
 
 def test_the_manual_has_every_command() -> None:

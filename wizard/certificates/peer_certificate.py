@@ -86,7 +86,6 @@ def read(
     refusal: ssl.SSLCertVerificationError | None,
     verified: bool,
     shown: Callable[[str], str],
-    now: datetime | None = None,
 ) -> Certificate:
     """The certificate chain[0], judged for `host`.
 
@@ -95,7 +94,6 @@ def read(
     """
     from asn1crypto import x509  # type: ignore[import-untyped]  # slow to import, seldom needed
 
-    now = now or datetime.now(UTC)
     try:
         parsed = [x509.Certificate.load(der) for der in chain]
         leaf = parsed[0]
@@ -106,7 +104,7 @@ def read(
         problem = (
             (_SELF_SIGNED_HERE if own else None)
             if verified
-            else _problem(names, before, after, host, refusal, now, own)
+            else _problem(names, before, after, host, refusal, own)
         )
         return Certificate(
             subject=shown(leaf.subject.human_friendly),
@@ -161,10 +159,9 @@ def _problem(
     after: datetime,
     host: str,
     refusal: ssl.SSLCertVerificationError | None,
-    now: datetime,
     own: bool,
 ) -> str:
-    problems = []
+    problems, now = [], datetime.now(UTC)
     if refusal is not None:  # OpenSSL stops at the first thing it dislikes, so the rest is looked up here
         problems.append(
             _CHAIN_ERRORS.get(

@@ -29,16 +29,13 @@ def parser() -> Parser:
         epilog="Exit codes: " + ", ".join(f"{code} {words}" for code, words in EXIT_CODES.items()) + ".",
         allow_abbrev=False,
     )
-    whole.add_argument("--version", action="store_true", help="print the version")
+    _flag(whole, "--version", "print the version")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
     _set_up(commands)
     _history(commands)
     _client_settings(commands)
     _command(
-        commands,
-        "answers",
-        "status_history:answers",
-        "print a commented answers.toml with this host's defaults",
+        commands, "answers", "status_history", "print a commented answers.toml with this host's defaults"
     )
     _certificate(commands)
     _troubleshoot(commands)
@@ -47,16 +44,14 @@ def parser() -> Parser:
     return whole
 
 
-def _command(commands: Commands, name: str, run: str, words: str) -> Parser:
-    """A command with what all of them take. `run`: a file of this folder, and a function that returns the exit code."""
+def _command(commands: Commands, name: str, file: str, words: str) -> Parser:
+    """A command with what all of them take. Its function in this `file` of our folder returns the exit code."""
     command = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
-    command.set_defaults(run=run, json=False)
+    command.set_defaults(run=f"{file}:{name.replace('-', '_')}", json=False)
     if name != "answers":
-        command.add_argument("--json", action="store_true", help="JSON on standard output")
-    command.add_argument(
-        "--verbose", action="store_true", help="show each command that is run, on standard error"
-    )
-    command.add_argument("--quiet", action="store_true", help="show only errors, and data that was asked for")
+        _flag(command, "--json", "JSON on standard output")
+    _flag(command, "--verbose", "show each command that is run, on standard error")
+    _flag(command, "--quiet", "show only errors, and data that was asked for")
     return command
 
 
@@ -67,8 +62,12 @@ def _group(commands: Commands, name: str, words: str) -> Commands:
     )
 
 
+def _flag(command: argparse._ActionsContainer, option: str, words: str) -> None:
+    command.add_argument(option, action="store_true", help=words)
+
+
 def _yes(command: Parser, words: str = "do not ask") -> None:
-    command.add_argument("--yes", action="store_true", help=words)
+    _flag(command, "--yes", words)
 
 
 def _answers(command: Parser, words: str = "answers in TOML") -> None:
@@ -87,9 +86,7 @@ def _accept(command: Parser) -> None:
 
 def _user(command: Parser, words: str, *, required: bool = False) -> None:
     command.add_argument("--user", required=required, help=words)
-    command.add_argument(
-        "--password-stdin", action="store_true", help="read the password from standard input"
-    )
+    _flag(command, "--password-stdin", "read the password from standard input")
 
 
 def _seconds(command: Parser, option: str, words: str, default: int | None = None) -> None:
@@ -98,10 +95,10 @@ def _seconds(command: Parser, option: str, words: str, default: int | None = Non
 
 def _set_up(commands: Commands) -> None:
     plan = _command(
-        commands, "plan", "plan_apply:plan", "show what would be done, as diffs and commands; changes nothing"
+        commands, "plan", "plan_apply", "show what would be done, as diffs and commands; changes nothing"
     )
-    plan.add_argument("--exit-code", action="store_true", help="exit with 10 when changes are pending")
-    apply = _command(commands, "apply", "plan_apply:apply", "do it, step by step, each step one commit")
+    _flag(plan, "--exit-code", "exit with 10 when changes are pending")
+    apply = _command(commands, "apply", "plan_apply", "do it, step by step, each step one commit")
     _yes(apply, "do not ask before each step")
     _seconds(
         apply,
@@ -114,12 +111,9 @@ def _set_up(commands: Commands) -> None:
         "watch sendmail's listeners for SECONDS after the restart; if one disappears, revert",
         0,
     )
-    _command(commands, "confirm", "confirm:confirm", "keep the new firewall rules (from any session)")
+    _command(commands, "confirm", "confirm", "keep the new firewall rules (from any session)")
     rehearse = _command(
-        commands,
-        "rehearse",
-        "rehearse:rehearse",
-        "do everything, for real, on a throwaway clone of this machine",
+        commands, "rehearse", "rehearse", "do everything, for real, on a throwaway clone of this machine"
     )
     rehearse.add_argument(
         "--format",
@@ -128,40 +122,32 @@ def _set_up(commands: Commands) -> None:
         help="the report as text, Markdown or HTML",
     )
     rehearse.add_argument("--output", metavar="FILE", help="write the report to FILE, readable only by you")
-    rehearse.add_argument("--keep", action="store_true", help="keep the clone running, with a shell in it")
-    rehearse.add_argument("--end", action="store_true", help="end clones that were kept")
+    _flag(rehearse, "--keep", "keep the clone running, with a shell in it")
+    _flag(rehearse, "--end", "end clones that were kept")
     for command in (plan, apply, rehearse):
         command.add_argument(
             "steps", nargs="*", metavar="STEP", help="only these steps (see `status` for their names)"
         )
         _answers(command, "answers in TOML; `msa-wizard answers` prints a commented example")
-        command.add_argument(
-            "--replace-mta", action="store_true", help="let apt remove another MTA (Postfix, Exim)"
-        )
+        _flag(command, "--replace-mta", "let apt remove another MTA (Postfix, Exim)")
         _accept(command)
 
 
 def _history(commands: Commands) -> None:
     status = _command(
-        commands,
-        "status",
-        "status_history:status",
-        "each step: applied, pending, drifted, not applicable, and why",
+        commands, "status", "status_history", "each step: applied, pending, drifted, not applicable, and why"
     )
     _answers(status)
-    _command(commands, "history", "status_history:history", "the commits of the snapshot store, newest first")
-    diff = _command(commands, "diff", "status_history:diff", "what a step or a commit changed")
+    _command(commands, "history", "status_history", "the commits of the snapshot store, newest first")
+    diff = _command(commands, "diff", "status_history", "what a step or a commit changed")
     diff.add_argument("ref", metavar="STEP|COMMIT")
     rollback = _command(
-        commands,
-        "rollback",
-        "rollback:rollback",
-        "roll back a step, a commit or everything, whatever was done since",
+        commands, "rollback", "rollback", "roll back a step, a commit or everything, whatever was done since"
     )
     rollback.add_argument("ref", nargs="?", metavar="STEP|COMMIT")
-    rollback.add_argument("--all", action="store_true", help="leave the host as it was found")
+    _flag(rollback, "--all", "leave the host as it was found")
     _yes(rollback)
-    rollback.add_argument("--dry-run", action="store_true", help="only show what would be done")
+    _flag(rollback, "--dry-run", "only show what would be done")
     rollback.add_argument(
         "--on-conflict",
         choices=("ask", "keep", "restore", "abort"),
@@ -171,26 +157,19 @@ def _history(commands: Commands) -> None:
     recover = _command(
         commands,
         "recover",
-        "rollback:recover",
+        "rollback",
         "after a run was killed: undo it, finish it, or show what it had done",
     )
     which = recover.add_mutually_exclusive_group()
-    which.add_argument("--undo", action="store_true", help="undo the interrupted run (the default)")
-    which.add_argument("--finish", action="store_true", help="finish the interrupted run")
-    which.add_argument(
-        "--accept",
-        action="store_true",
-        help="leave the host as it is, and record that: for what cannot be undone",
-    )
-    which.add_argument("--show", action="store_true", help="only show what it had done")
+    _flag(which, "--undo", "undo the interrupted run (the default)")
+    _flag(which, "--finish", "finish the interrupted run")
+    _flag(which, "--accept", "leave the host as it is, and record that: for what cannot be undone")
+    _flag(which, "--show", "only show what it had done")
 
 
 def _client_settings(commands: Commands) -> None:
     clients = _command(
-        commands,
-        "client-settings",
-        "client_settings:client_settings",
-        "what a mail client needs, for people and as files",
+        commands, "client-settings", "client_settings", "what a mail client needs, for people and as files"
     )
     clients.add_argument(
         "--format",
@@ -202,9 +181,7 @@ def _client_settings(commands: Commands) -> None:
         "--imap", default="", metavar="HOST", help="where users read mail; the two files need it"
     )
     clients.add_argument("--output", metavar="FILE", help="write to FILE, readable only by you")
-    clients.add_argument(
-        "--check-dns", action="store_true", help="ask the DNS for the SRV records; 1 unless they are right"
-    )
+    _flag(clients, "--check-dns", "ask the DNS for the SRV records; 1 unless they are right")
     _answers(clients)
 
 
@@ -213,13 +190,13 @@ def _certificate(commands: Commands) -> None:
     _command(
         own,
         "show",
-        "certificate:show",
+        "certificate",
         "names, dates, key, chain, and what a mail client will think of it; 1 when one refuses it",
     )
     renew = _command(
         own,
         "renew",
-        "certificate:renew",
+        "certificate",
         "make a new self-signed certificate, with the subjectAltName that Debian's script leaves out",
     )
     renew.add_argument("--days", type=int, default=825, help="validity in days (default 825)")
@@ -230,11 +207,11 @@ def _certificate(commands: Commands) -> None:
         metavar="FQDN",
         help="a name that clients know this host by; may be repeated",
     )
-    renew.add_argument("--self-signed", action="store_true", help="also replace a CA-issued certificate")
+    _flag(renew, "--self-signed", "also replace a CA-issued certificate")
     install = _command(
         own,
         "install",
-        "certificate:install",
+        "certificate",
         "install a CA-issued certificate after checking it (with a renewal hook for certbot)",
     )
     install.add_argument("cert", metavar="CERT", help="the certificate in PEM format, with its chain")
@@ -247,10 +224,7 @@ def _certificate(commands: Commands) -> None:
 
 def _troubleshoot(commands: Commands) -> None:
     command = _command(
-        commands,
-        "troubleshoot",
-        "troubleshoot:troubleshoot",
-        "which layer fails, why, and what fixes it; --fix fixes it",
+        commands, "troubleshoot", "troubleshoot", "which layer fails, why, and what fixes it; --fix fixes it"
     )
     command.add_argument(
         "--fix",
@@ -269,40 +243,34 @@ def _debug(commands: Commands) -> None:
     saslauthd = _command(
         own,
         "saslauthd",
-        "debug:saslauthd",
+        "debug",
         "saslauthd in the foreground, each line explained (howto 5.1); its service is restored whatever happens",
     )
-    saslauthd.add_argument(
-        "--restart-sendmail", action="store_true", help="restart sendmail too, as the howto does"
-    )
+    _flag(saslauthd, "--restart-sendmail", "restart sendmail too, as the howto does")
     _user(saslauthd, "log in as this user meanwhile, then end")
     login = _command(
         own,
         "login",
-        "debug_login:login",
+        "debug_login",
         "AUTH LOGIN by hand, as with telnet: Enter sends each command (howto 5.2)",
     )
     _user(login, "login name", required=True)
     login.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")
     login.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
     login.add_argument("--accept-certificate", metavar="FINGERPRINT", help=_ACCEPT)
-    login.add_argument(
+    _flag(
+        login,
         "--plaintext",
-        action="store_true",
-        help="without TLS: AuthOptions is commented out in sendmail.cf for a limited time, then restored",
+        "without TLS: AuthOptions is commented out in sendmail.cf for a limited time, then restored",
     )
-    login.add_argument(
-        "--loopback-only", action="store_true", help="close the port to other machines during that time"
-    )
+    _flag(login, "--loopback-only", "close the port to other machines during that time")
     for command, seconds in ((saslauthd, 600), (login, 120)):
         _seconds(command, "--within", f"end after SECONDS (default {seconds})")
         _yes(command, "do not ask, and wait for no key")
 
 
 def _test(commands: Commands) -> None:
-    test = _command(
-        commands, "test", "test:test", "log in as a mail client does, and show the whole conversation"
-    )
+    test = _command(commands, "test", "test", "log in as a mail client does, and show the whole conversation")
     _answers(test, "answers in TOML; their [test] part is used")
     test.add_argument("--host", help="the mail server (this host)")
     test.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")
@@ -311,19 +279,13 @@ def _test(commands: Commands) -> None:
     test.add_argument("--family", choices=("any", "ipv4", "ipv6"), default="any")
     test.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
     test.add_argument("--sender", metavar="ADDRESS", help="its sender (USER@HOST)")
-    test.add_argument(
-        "--verify",
-        action="store_true",
-        help="fail on an untrusted certificate, also this host's own, and without a login",
-    )
+    _flag(test, "--verify", "fail on an untrusted certificate, also this host's own, and without a login")
     test.add_argument("--accept-certificate", metavar="FINGERPRINT", help=_ACCEPT)
-    test.add_argument(
-        "--watch", action="store_true", help="show the lines of the mail log beside the conversation"
-    )
-    test.add_argument(
+    _flag(test, "--watch", "show the lines of the mail log beside the conversation")
+    _flag(
+        test,
         "--from-outside",
-        action="store_true",
-        help="wait until a client on another machine has logged in: only that proves the firewall",
+        "wait until a client on another machine has logged in: only that proves the firewall",
     )
     _seconds(
         test, "--within", "how long to follow a message (30), or to wait for a client from outside (300)"

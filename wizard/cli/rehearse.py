@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -23,7 +21,7 @@ from wizard.rehearse.report import shown
 from wizard.render import as_json
 from wizard.system.host import environment
 from wizard.system.output_file import check_output, save
-from wizard.system.signals import SIGNALS
+from wizard.system.signals import SIGNALS, handled
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +48,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
     if arguments.output:
         check_output(Path(arguments.output))
     silent = arguments.json or (arguments.format != "text" and not arguments.output)
-    with _at_once():
+    with handled(_at_once):
         rehearsal = rehearsed(
             answers, steps, _log if silent else _tell, keep=_keep if arguments.keep else None
         )
@@ -112,18 +110,8 @@ def _keep(clone: Clone) -> None:
         )
 
 
-@contextmanager
-def _at_once() -> Iterator[None]:
-    """While inside, a signal raises Interrupted there and then: the clone is thrown away, and nothing else was begun."""
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
-        raise Interrupted(number)
-
-    before = {number: signal.signal(number, handle) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _at_once(number: int, _frame: FrameType | None) -> None:
+    """A signal raises Interrupted there and then: the clone is thrown away, and nothing else was begun."""
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise Interrupted(number)

@@ -188,16 +188,12 @@ def _finished(arguments: argparse.Namespace, killed: Unfinished, run: Run, event
     if arguments.json:
         _show_recovery(as_json.run_outcome(run), killed, finished=as_json.run(run, events))
     if run.undecided:
-        error(undecided_text(run, ["apply", *_wanted(killed)]))
+        steps = killed.request.get("wanted")
+        error(undecided_text(run, ["apply", *(map(str, steps) if isinstance(steps, list) else ())]))
         return exit_code(run)
     if not arguments.json:
         out(f"Stopped at {run.stopped}." if run.stopped else "Finished.")
     return FAILED if run.stopped else DONE
-
-
-def _wanted(killed: Unfinished) -> list[str]:
-    steps = killed.request.get("wanted")
-    return [str(step) for step in steps] if isinstance(steps, list) else []
 
 
 def _recovered(result: RollbackResult, word: str) -> None:

@@ -16,14 +16,11 @@ from wizard.maillog.read import LogLine
 from wizard.maillog.watched_login import hold_conversation, saslauthd_options, target_of
 from wizard.model.plan import Check, Sign
 from wizard.render import as_json
-from wizard.render.text import check_text
+from wizard.render.text import check_text, line_text
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
     import argparse
-
-SIGNS = {"server": "<", "client": ">", "log": "|"}
-"""Before a line of the server, of ours, of the mail log; a remark has `#`."""
 
 
 def test(arguments: argparse.Namespace) -> int:
@@ -72,8 +69,7 @@ def test(arguments: argparse.Namespace) -> int:
 
 def tell(line: ConversationLine) -> None:
     """A line for the terminal."""
-    beside = f"  {clean(line.explanation)}" if line.explanation else ""
-    out(f"{SIGNS.get(line.who, '#')} {clean(line.text):<60}{beside}")
+    out(line_text(line.who, line.text, line.explanation))
 
 
 def _nobody(_line: object) -> None:
@@ -95,13 +91,13 @@ def _from_outside(arguments: argparse.Namespace) -> int:
         where = clean(f"{line.name}[{line.pid}]: {line.text}")
         out(f"| {where:<60}  {word(line.name, line.text)}".rstrip())
 
-    seen = outside_login.wait_for_login(host, limit, _nobody if arguments.json else logged, lambda: False)
-    check = outside_login.verdict(seen, limit)
+    outside = outside_login.wait_for_login(host, limit, _nobody if arguments.json else logged, lambda: False)
+    check = outside_login.verdict(outside, limit)
     ok = check.sign is Sign.OK
     if arguments.json:
-        proved = None if seen.file else seen.logged_in
+        proved = None if outside.file else outside.logged_in
         who = dict(zip(("address", "user"), proved, strict=True)) if proved else None
-        as_json.show(ok=ok, verdict=check.says, logged_in=who, addresses=sorted(seen.came))
+        as_json.show(ok=ok, verdict=check.says, logged_in=who, addresses=sorted(outside.came))
     else:
         out()
         out(check_text(check))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from templates import render
 from wizard.changes.live_rule import LiveRule
-from wizard.editors import EditError, firewalld_zone
+from wizard.editors import firewalld_zone
 from wizard.firewalls import gates
 from wizard.firewalls.opening import (
     FAMILIES,
@@ -17,7 +17,7 @@ from wizard.firewalls.opening import (
     Opening,
     PortRequest,
     edited,
-    not_understood,
+    editing,
     text_of,
 )
 from wizard.model.facts import Facts
@@ -68,12 +68,10 @@ class Firewalld:
         ports = [port for port in wanted.ports if not kept.opens(port)]
         if not ports:
             return Opening(rules)
-        try:
+        with editing(path):
             new = firewalld_zone.add(
                 old, [render("firewall_firewalld.j2", port=port).strip() for port in ports]
             )
-        except EditError as error:
-            raise not_understood(path, error) from error
         return Opening(rules, (edited(facts, path, new, gates.firewalld(zone.name), like=shipped),))
 
     def closed(self, facts: Facts, wanted: PortRequest) -> list[tuple[int, int]]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from templates import render
 from wizard.changes.live_rule import LiveRule
-from wizard.editors import EditError, xtables_file
+from wizard.editors import xtables_file
 from wizard.firewalls import gates
 from wizard.firewalls.opening import (
     FAMILIES,
     Opening,
     PortRequest,
     edited,
-    not_understood,
+    editing,
+    live_table,
     packets,
     text_of,
 )
 from wizard.model.facts import Facts
 from wizard.model.firewall_names import IPTABLES, MARK, RULES_V4, RULES_V6, TOOLS
-from wizard.packet_filter.iptables import filter_table
+from wizard.packet_filter.iptables import Table, filter_table
 from wizard.packet_filter.walk import Verdict, fate
 
 _CHAIN = "INPUT"
@@ -33,15 +34,14 @@ class Iptables:
         rules: list[LiveRule] = []
         files, notes = [], []
         for family, path in zip(FAMILIES, (RULES_V4, RULES_V6), strict=True):
-            saved = (facts.rules or {}).get(TOOLS[family], "")
-            missing = _blocked(facts, wanted, family, saved)
+            missing = _blocked(facts, wanted, live_table(facts, family), family)
             rules += missing
             text = text_of(facts, path)
             if text is None:
                 notes += [f"there is no {path}: what is live for IPv{family} is not kept"] if missing else []
                 continue
             new = text
-            for rule in _blocked(facts, wanted, family, text):
+            for rule in _blocked(facts, wanted, filter_table(text), family):
                 new = _inserted(facts, path, new, rule)
             if new != text:
                 files.append(edited(facts, path, new, gates.xtables(TOOLS[family])))
@@ -52,12 +52,12 @@ class Iptables:
         return [
             (family, rule.port)
             for family in FAMILIES
-            for rule in _blocked(facts, wanted, family, (facts.rules or {}).get(TOOLS[family], ""))
+            for rule in _blocked(facts, wanted, live_table(facts, family), family)
         ]
 
 
-def _blocked(facts: Facts, wanted: PortRequest, family: int, saved: str) -> list[LiveRule]:
-    chains = filter_table(saved).chains()
+def _blocked(facts: Facts, wanted: PortRequest, table: Table, family: int) -> list[LiveRule]:
+    chains = table.chains()
     rules: list[LiveRule] = []
     for packet in packets(facts, wanted.ports, (family,)):
         outcome = fate(chains, _CHAIN, packet)
@@ -72,7 +72,5 @@ def _inserted(facts: Facts, path: str, text: str, rule: LiveRule) -> str:
     packet = next(packets(facts, (rule.port,), (rule.family,)))
     place = fate(filter_table(text).chains(), _CHAIN, packet).way[0][1]
     line = render("firewall_iptables.j2", chain=_CHAIN, port=rule.port, mark=MARK).rstrip("\n")
-    try:
+    with editing(path):
         return xtables_file.insert(text, _CHAIN, place, [line])
-    except EditError as error:
-        raise not_understood(path, error) from error

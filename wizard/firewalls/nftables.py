@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from templates import render
 from wizard.changes.live_rule import LiveRule
-from wizard.editors import EditError, nft_conf
+from wizard.editors import nft_conf
 from wizard.firewalls import gates
 from wizard.firewalls.opening import (
     CannotOpenError,
     Opening,
     PortRequest,
     edited,
-    not_understood,
+    editing,
     packets,
     text_of,
 )
@@ -97,7 +97,7 @@ def _in_file(
     """The text with what its chain lacks. A port that is open by a live rule, of which the file knows nothing, would be
     closed after the next boot."""
     asked = {packet.port for packet, outcome in ways if outcome.way and outcome.way[0][1] is not None}
-    try:
+    with editing(NFT_CONF):
         chain = next((body for body in nft_conf.chain_bodies(text) if body.key == base.words), None)
         named = [body.words for body in chain.statements] if chain else []
         ports = [
@@ -109,8 +109,6 @@ def _in_file(
             return text
         lines = [render("firewall_nftables.j2", port=port, mark=MARK).strip() for port in ports]
         return nft_conf.insert(text, base.words, lines, _blocking(live, base, ways))
-    except EditError as error:
-        raise not_understood(NFT_CONF, error) from error
 
 
 def _accepts(words: str, port: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -13,6 +14,8 @@ from wizard.changes.live_rule import LiveRule
 from wizard.editors import EditError
 from wizard.errors import WizardError
 from wizard.model.facts import Facts
+from wizard.model.firewall_names import TOOLS
+from wizard.packet_filter.iptables import Table, filter_table
 from wizard.packet_filter.walk import Packet
 
 FAMILIES = (4, 6)
@@ -65,6 +68,11 @@ def packets(facts: Facts, ports: Sequence[int], families: Sequence[int] = FAMILI
             yield Packet(family, port, facts.outside)
 
 
+def live_table(facts: Facts, family: int) -> Table:
+    """The live rules of iptables or ip6tables."""
+    return filter_table((facts.rules or {}).get(TOOLS[family], ""))
+
+
 def text_of(facts: Facts, path: str) -> str | None:
     """The file's text, None where it is absent. Raises CannotOpenError where it is not a regular file."""
     entry = facts.files.get(path)
@@ -84,6 +92,10 @@ def edited(facts: Facts, path: str, text: str, gate: FileGate, *, like: Entry | 
     return FileChange(path, before, replace(entry, content=text.encode("latin-1")), gate=gate)
 
 
-def not_understood(path: str, error: EditError) -> CannotOpenError:
-    """For a file that its editor does not edit."""
-    return CannotOpenError(f"{path} is not edited: {error}", error.remedy)
+@contextmanager
+def editing(path: str) -> Iterator[None]:
+    """While inside, raises CannotOpenError where an editor does not edit the file."""
+    try:
+        yield
+    except EditError as error:
+        raise CannotOpenError(f"{path} is not edited: {error}", error.remedy) from error

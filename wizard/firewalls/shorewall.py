@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from templates import render
 from wizard.changes.live_rule import LiveRule
-from wizard.editors import EditError, shorewall_rules
+from wizard.editors import shorewall_rules
 from wizard.firewalls import gates
 from wizard.firewalls.opening import (
     FAMILIES,
@@ -14,13 +14,13 @@ from wizard.firewalls.opening import (
     Opening,
     PortRequest,
     edited,
-    not_understood,
+    editing,
+    live_table,
     packets,
     text_of,
 )
 from wizard.model.facts import Facts
 from wizard.model.firewall_names import MARK, SHOREWALL, SHOREWALL_FOLDER, TOOLS
-from wizard.packet_filter.iptables import filter_table
 from wizard.packet_filter.walk import Fate, Packet, Verdict, fate
 
 
@@ -45,10 +45,8 @@ class Shorewall:
             ports = [port for port in wanted.ports if not shorewall_rules.opens(text, zone, port)]
             if ports:
                 block = render("firewall_shorewall.j2", ports=ports, zone=zone, mark=MARK, names=PORT_NAMES)
-                try:
+                with editing(path):
                     new = shorewall_rules.add(text, block)
-                except EditError as error:
-                    raise not_understood(path, error) from error
                 like = facts.files.get(f"{folder}/zones")
                 files.append(edited(facts, path, new, gates.shorewall(folder), like=like))
         return Opening(tuple(rules), tuple(files), tuple(notes))
@@ -64,14 +62,11 @@ class Shorewall:
 
 
 def _families(facts: Facts) -> list[int]:
-    rules = facts.rules or {}
-    return [
-        family for family in FAMILIES if "shorewall" in filter_table(rules.get(TOOLS[family], "")).declared
-    ]
+    return [family for family in FAMILIES if "shorewall" in live_table(facts, family).declared]
 
 
 def _fates(facts: Facts, wanted: PortRequest, family: int) -> list[tuple[Packet, Fate]]:
-    chains = filter_table((facts.rules or {}).get(TOOLS[family], "")).chains()
+    chains = live_table(facts, family).chains()
     return [(packet, fate(chains, "INPUT", packet)) for packet in packets(facts, wanted.ports, (family,))]
 
 

@@ -6,20 +6,21 @@ import re
 
 from templates import render
 from wizard.changes.live_rule import LiveRule
-from wizard.editors import EditError, xtables_file
+from wizard.editors import xtables_file
 from wizard.firewalls import gates
 from wizard.firewalls.opening import (
     CannotOpenError,
     Opening,
     PortRequest,
     edited,
-    not_understood,
+    editing,
+    live_table,
     packets,
     text_of,
 )
 from wizard.model.facts import Facts
 from wizard.model.firewall_names import MARK, TOOLS, UFW, UFW_DEFAULT, UFW_RULES
-from wizard.packet_filter.iptables import filter_table
+from wizard.packet_filter.iptables import Table, filter_table
 from wizard.packet_filter.walk import Packet, Verdict, fate
 
 _CHAINS = {4: "ufw-user-input", 6: "ufw6-user-input"}
@@ -43,7 +44,7 @@ class Ufw:
         for family in families:
             path = UFW_RULES[family]
             text = text_of(facts, path) or ""
-            live = (facts.rules or {}).get(TOOLS[family], "")
+            live = live_table(facts, family)
             rules += [
                 LiveRule(TOOLS[family], _CHAINS[family], packet.port, family, marked=False)
                 for packet in packets(facts, wanted.ports, (family,))
@@ -52,7 +53,7 @@ class Ufw:
             ports = tuple(
                 packet.port
                 for packet in packets(facts, wanted.ports, (family,))
-                if _missing(text, packet, path)
+                if _missing(filter_table(text), packet, path)
             )
             if ports:
                 gate = gates.UfwTrial(ports, TOOLS[family], _CHAINS[family])
@@ -64,20 +65,20 @@ class Ufw:
         return [
             (packet.family, packet.port)
             for packet in packets(facts, wanted.ports, _families(facts))
-            if not _accepted((facts.rules or {}).get(TOOLS[packet.family], ""), packet)
+            if not _accepted(live_table(facts, packet.family), packet)
         ]
 
 
 def _families(facts: Facts) -> tuple[int, ...]:
     text = text_of(facts, UFW_DEFAULT) or ""
     ipv6 = re.search(r"^[ \t]*IPV6=[\"']?yes\b", text, re.MULTILINE | re.IGNORECASE)
-    live = _CHAINS[6] in filter_table((facts.rules or {}).get(TOOLS[6], "")).declared
+    live = _CHAINS[6] in live_table(facts, 6).declared
     return (4, 6) if ipv6 and live else (4,)
 
 
-def _missing(text: str, packet: Packet, where: str) -> bool:
+def _missing(table: Table, packet: Packet, where: str) -> bool:
     """Whether the admin's rules say nothing of the port. Raises CannotOpenError where they deny it."""
-    outcome = fate(filter_table(text).chains(), _CHAINS[packet.family], packet)
+    outcome = fate(table.chains(), _CHAINS[packet.family], packet)
     if outcome.verdict is Verdict.DROP:
         raise CannotOpenError(
             f"a rule of yours in ufw ({where}) denies port {packet.port} to everybody",
@@ -87,8 +88,8 @@ def _missing(text: str, packet: Packet, where: str) -> bool:
     return outcome.verdict is not Verdict.ACCEPT
 
 
-def _accepted(saved: str, packet: Packet) -> bool:
-    return fate(filter_table(saved).chains(), "INPUT", packet).verdict is Verdict.ACCEPT
+def _accepted(table: Table, packet: Packet) -> bool:
+    return fate(table.chains(), "INPUT", packet).verdict is Verdict.ACCEPT
 
 
 def _with(path: str, text: str, family: int, ports: tuple[int, ...]) -> str:
@@ -98,7 +99,5 @@ def _with(path: str, text: str, family: int, ports: tuple[int, ...]) -> str:
         )
         for port in ports
     ]
-    try:
+    with editing(path):
         return xtables_file.insert_ufw(text, blocks)
-    except EditError as error:
-        raise not_understood(path, error) from error

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
-from snapshots.live.entry import Entry, Kind
+from snapshots.live.entry import Kind
 from templates import render
-from wizard.changes import CommandChange, FileChange
-from wizard.mends.daemons import restart
+from wizard.changes import CommandChange
+from wizard.mends.parts import not_regular, restart, verdict, written
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.model.plan import Check, Plan, Step
 from wizard.system.host import Host
 
 _ALLOWED = re.compile(r"^sendmail[ \t]*:[ \t]*all[ \t]*$", re.IGNORECASE)
@@ -24,7 +23,6 @@ class MendHostsAccess(Step):
     """The first rule that matches wins, and hosts.allow is read first."""
 
     id = "mend-hosts-access"
-    howto = ""
     title = "Let mail clients past TCP wrappers"
     why = "sendmail asks hosts.allow and hosts.deny, and answers 550 to clients that they refuse. It has rules of its own."
 
@@ -32,24 +30,18 @@ class MendHostsAccess(Step):
         """A first line in hosts.allow."""
         entry, text = facts.files.get(f.HOSTS_ALLOW), facts.text(f.HOSTS_ALLOW) or ""
         if entry is not None and entry.kind is not Kind.FILE:
-            return Plan.blocked(
-                self.id, f"{f.HOSTS_ALLOW} is not a regular file", f"look at it: ls -l {f.HOSTS_ALLOW}"
-            )
+            return not_regular(self.id, f.HOSTS_ALLOW)
         rules = [line for line in text.split("\n") if line.strip() and not line.startswith("#")]
         if rules and _ALLOWED.match(rules[0]):
             return Plan.done(self.id, "the first rule of hosts.allow lets them in")
-        content = (render("hosts_allow.j2") + text).encode("latin-1")
-        new = Entry(Kind.FILE, 0o644, 0, 0, content)
-        after = dataclasses.replace(entry, content=content) if entry is not None else new
-        return Plan.pending(
-            self.id, "no rule lets everybody in first", FileChange(f.HOSTS_ALLOW, entry, after, self.title)
-        )
+        change = written(f.HOSTS_ALLOW, entry, render("hosts_allow.j2") + text, self.title)
+        return Plan.pending(self.id, "no rule lets everybody in first", change)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The rule is the first."""
-        done = self.plan(facts, answers).outcome == "done"
-        says = "the first rule of hosts.allow is sendmail: ALL" if done else "the rule is not there"
-        return [Check("hosts.allow", Sign.OK if done else Sign.FAILED, says)]
+        first = self.plan(facts, answers).outcome == "done"
+        says = "the first rule of hosts.allow is sendmail: ALL" if first else "the rule is not there"
+        return verdict("hosts.allow", first, says)
 
 
 def refuses_us(line: str) -> bool:
@@ -65,7 +57,6 @@ class MendAccess(Step):
     """Local mail comes from there, and so do the tests of this program."""
 
     id = "mend-access"
-    howto = ""
     needs = ("install",)
     title = "Let this host itself past the access map"
     why = "The access map refuses connections from loopback: mail of programs on this host stops."
@@ -79,9 +70,8 @@ class MendAccess(Step):
         if not any(map(refuses_us, lines)):
             return Plan.done(self.id, "no line of it refuses this host itself")
         new = "".join(f"#{line}" if refuses_us(line) else line for line in lines)
-        after = dataclasses.replace(entry, content=new.encode("latin-1"))
         make_map = CommandChange(("make", "-C", "/etc/mail", "access.db"), "makes the map out of it")
-        change = FileChange(f.ACCESS, entry, after, self.title)
+        change = written(f.ACCESS, entry, new, self.title)
         return Plan.pending(
             self.id, "a line of it refuses this host itself", change, make_map, restart(facts, "sendmail")
         )
@@ -91,4 +81,4 @@ class MendAccess(Step):
         bad = any(map(refuses_us, (facts.text(f.ACCESS) or "").split("\n")))
         old = host.mtime(f"{f.ACCESS}.db") < host.mtime(f.ACCESS)
         says = "the map is older than the file" if old else "no line refuses this host itself"
-        return [Check("access", Sign.FAILED if bad or old else Sign.OK, says)]
+        return verdict("access", not (bad or old), says)

@@ -19,5 +19,5 @@ def extra() -> tuple[Step, ...]:
 
 def find(step_id: str) -> Step:
     """The step with this id, in the howto's order or beyond it. Raises KeyError."""
-    of_the_order = {item.id: item for item in STEPS}
-    return of_the_order.get(step_id) or {item.id: item for item in extra()}[step_id]
+    of_the_order = {step.id: step for step in STEPS}
+    return of_the_order.get(step_id) or {step.id: step for step in extra()}[step_id]

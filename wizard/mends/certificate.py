@@ -12,11 +12,11 @@ from wizard.certificates.pem import certificates, private_key
 from wizard.changes import CommandChange, FileChange
 from wizard.console import clean
 from wizard.errors import PemError
-from wizard.mends.daemons import restart
+from wizard.mends.parts import restart, verdict
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Change, Check, Plan, Sign, Step
+from wizard.model.plan import Check, Plan, Step
 from wizard.steps.mc_includes import UPDATE_TLS
 from wizard.system.host import Host
 
@@ -56,17 +56,14 @@ class MendCertificate(Step):
             return Plan.blocked(
                 self.id, "this host has no qualified name, so update_tls makes nothing", "fix that first"
             )
-        removals: list[Change] = (
-            [FileChange(f.SERVER_CERT, crt, None, "remove the old certificate")] if crt else []
-        )
+        old = [(f.SERVER_CERT, crt, "remove the old certificate")]
         if _misfit(crt, key) and not (crt is None and _readable_key(key)):
-            removals += [FileChange(f.COMMON_KEY, key, None, "remove its key")] if key else []
             client = facts.files.get(f.CLIENT_CERT)
-            removals += (
-                [FileChange(f.CLIENT_CERT, client, None, "remove the client's, which has the same key")]
-                if client
-                else []
-            )
+            old += [
+                (f.COMMON_KEY, key, "remove its key"),
+                (f.CLIENT_CERT, client, "remove the client's, which has the same key"),
+            ]
+        removals = [FileChange(path, entry, None, why) for path, entry, why in old if entry]
         script = CommandChange(
             (UPDATE_TLS,), "makes a self-signed certificate, and a key where there is none"
         )
@@ -75,13 +72,7 @@ class MendCertificate(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """They are there, and belong together."""
         wrong = _wrong(facts.files.get(f.SERVER_CERT), facts.files.get(f.COMMON_KEY))
-        return [
-            Check(
-                "certificate",
-                Sign.FAILED if wrong else Sign.OK,
-                wrong or "certificate and key belong together",
-            )
-        ]
+        return verdict("certificate", not wrong, wrong or "certificate and key belong together")
 
 
 def _wrong(crt: Entry | None, key: Entry | None) -> str:
@@ -105,10 +96,8 @@ def _certificate(entry: Entry | None) -> Certificate | None:
 
 def _misfit(crt: Entry | None, key: Entry | None) -> str:
     """Why the two cannot be used together, empty where they can."""
-    if any(entry is None or entry.kind is not Kind.FILE for entry in (crt, key)):
+    if crt is None or key is None or not crt.kind is key.kind is Kind.FILE:
         return "the certificate or its key is not a regular file"
-    assert crt is not None
-    assert key is not None
     return fits(crt.content, key.content) or ""
 
 
@@ -145,10 +134,4 @@ class MendKeyMode(Step):
         """The mode."""
         entry = facts.files.get(f.COMMON_KEY)
         safe = entry is not None and not entry.mode & ~SAFE & 0o777
-        return [
-            Check(
-                "key",
-                Sign.OK if safe else Sign.FAILED,
-                f"{f.COMMON_KEY}: mode {entry.mode if entry else 0:04o}",
-            )
-        ]
+        return verdict("key", safe, f"{f.COMMON_KEY}: mode {entry.mode if entry else 0:04o}")

@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from snapshots.live.entry import Kind
 from wizard.changes import CommandChange, FileChange
+from wizard.mends.parts import not_regular, verdict
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Change, Check, Plan, Sign, Step
+from wizard.model.plan import Change, Check, Plan, Step
 from wizard.steps.mc_includes import UPDATE_TLS
 from wizard.steps.sendmail_auth import UPDATE_AUTH, hands_off
 from wizard.system.host import Host
@@ -28,9 +29,7 @@ class _Generated(Step):
         """The damaged one is removed, the script makes another."""
         entry = facts.files.get(self.path)
         if entry is not None and entry.kind is not Kind.FILE:
-            return Plan.blocked(
-                self.id, f"{self.path} is not a regular file", f"look at it: ls -l {self.path}"
-            )
+            return not_regular(self.id, self.path)
         if self._good(facts):
             return Plan.done(self.id, f"{self.path} sets {self.holds}")
         stopped = hands_off(facts, self.id) if "mend-hands-off" not in facts.planned else None
@@ -46,7 +45,7 @@ class _Generated(Step):
         """It holds what it must."""
         good = self._good(facts)
         says = f"{self.path} {'sets' if good else 'does not set'} {self.holds}"
-        return [Check("made", Sign.OK if good else Sign.FAILED, says)]
+        return verdict("made", good, says)
 
     def _good(self, facts: Facts) -> bool:
         lines = (facts.text(self.path) or "").splitlines()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
 from snapshots.live.entry import Entry, Kind
 from templates import render
 from wizard.certificates.pem import common_name
-from wizard.changes import FileChange
 from wizard.errors import PemError
+from wizard.mends.parts import not_regular, verdict, written
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.model.plan import Check, Plan, Step
 from wizard.system.host import Host
 
 
@@ -21,7 +20,6 @@ class MendHostName(Step):
     """The name that the certificate was made for, which is what this host was called when it worked."""
 
     id = "mend-host-name"
-    howto = ""
     title = "Give this host its qualified name"
     why = "Without a name that resolves sendmail waits a minute at each start, and no certificate is made."
 
@@ -38,20 +36,14 @@ class MendHostName(Step):
             )
         entry, text = facts.files.get(f.HOSTS), facts.text(f.HOSTS)
         if entry is None or text is None:
-            return Plan.blocked(
-                self.id, f"{f.HOSTS} is missing or not a regular file", f"look at it: ls -l {f.HOSTS}"
-            )
-        line = render("hosts_line.j2", name=name, short=short)
-        new = _with_line(text, short, line)
-        after = dataclasses.replace(entry, content=new.encode("latin-1"))
-        return Plan.pending(
-            self.id, "`hostname -f` gives no qualified name", FileChange(f.HOSTS, entry, after, self.title)
-        )
+            return not_regular(self.id, f.HOSTS, "is missing or not a regular file")
+        new = _with_line(text, short, render("hosts_line.j2", name=name, short=short))
+        change = written(f.HOSTS, entry, new, self.title)
+        return Plan.pending(self.id, "`hostname -f` gives no qualified name", change)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """hostname -f."""
-        sign = Sign.OK if facts.fqdn_resolves else Sign.FAILED
-        return [Check("fqdn", sign, f"`hostname -f` says {facts.fqdn or 'nothing'}")]
+        return verdict("fqdn", facts.fqdn_resolves, f"`hostname -f` says {facts.fqdn or 'nothing'}")
 
 
 def _certified(entry: Entry | None) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from snapshots.live.entry import Entry, Kind
+from snapshots.live.entry import Kind
 from templates import render
-from wizard.changes import FileChange
+from wizard.mends.parts import not_regular, verdict, written
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.model.plan import Check, Plan, Step
 from wizard.system.host import Host
 
 
@@ -26,19 +24,15 @@ class MendPamService(Step):
         """Debian's two includes in place of what is there."""
         entry = facts.files.get(f.PAM_SMTP)
         if entry is not None and entry.kind is not Kind.FILE:
-            return Plan.blocked(
-                self.id, f"{f.PAM_SMTP} is not a regular file", f"look at it: ls -l {f.PAM_SMTP}"
-            )
-        content = render("pam_smtp.j2").encode()
-        if entry is not None and entry.content == content:
+            return not_regular(self.id, f.PAM_SMTP)
+        change = written(f.PAM_SMTP, entry, render("pam_smtp.j2"), self.title)
+        if change.after == entry:
             return Plan.done(self.id, f"{f.PAM_SMTP} includes common-auth and common-account")
-        new = Entry(Kind.FILE, 0o644, 0, 0, content)
-        after = dataclasses.replace(entry, content=content) if entry is not None else new
         reason = f"{f.PAM_SMTP} is missing" if entry is None else f"{f.PAM_SMTP} is broken"
-        return Plan.pending(self.id, reason, FileChange(f.PAM_SMTP, entry, after, self.title))
+        return Plan.pending(self.id, reason, change)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """What it includes is there."""
         gone = [name for name in ("common-auth", "common-account") if not host.exists(f"/etc/pam.d/{name}")]
         says = f"missing in /etc/pam.d: {', '.join(gone)}" if gone else "what it includes is there"
-        return [Check("included", Sign.FAILED if gone else Sign.OK, says)]
+        return verdict("included", not gone, says)

@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 from wizard.changes import CommandChange
 from wizard.editors import EditError, shell_defaults
-from wizard.mends.daemons import restart
-from wizard.mends.sendmail_conf import edited
+from wizard.mends.parts import restart, setting, verdict
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Change, Check, Plan, Sign, Step
+from wizard.model.plan import Check, Plan, Step
 from wizard.system.host import Host
 
 
@@ -38,7 +37,6 @@ class MendQueueFolder(Step):
     """What is in them stays."""
 
     id = "mend-queue-folder"
-    howto = ""
     needs = ("install",)
     title = "Fix the queue folders"
     why = "sendmail takes no message where the folder for it is missing, or open to others."
@@ -62,37 +60,34 @@ class MendQueueFolder(Step):
         """Both are right."""
         bad = _bad(facts)
         says = f"not right: {', '.join(folder.path for folder in bad)}" if bad else "both folders are right"
-        return [Check("folders", Sign.FAILED if bad else Sign.OK, says)]
+        return verdict("folders", not bad, says)
 
 
 class MendQueueRun(Step):
     """Every ten minutes, as Debian has it."""
 
     id = "mend-queue-run"
-    howto = ""
     needs = ("install",)
     title = "Have the queue run"
     why = "A message that cannot be delivered at once is tried again only when somebody runs the queue."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """QUEUE_MODE and QUEUE_INTERVAL in sendmail.conf, update_conf's settings, then a restart."""
-        changes: list[Change] = []
         try:
             text = facts.text(f.SENDMAIL_CONF) or ""
             mode = shell_defaults.value(text, "QUEUE_MODE") if "QUEUE_MODE" in text else None
         except EditError:  # Debian's own is "${DAEMON_MODE}", which only sh can read
             mode = "Daemon"
         try:
-            change = edited(facts, f.SENDMAIL_CONF, "QUEUE_INTERVAL", "10m", self.title)
+            change = setting(facts, f.SENDMAIL_CONF, "QUEUE_INTERVAL", "10m", self.title)
             if (mode or "").lower() in ("none", "cron"):
-                change = edited(facts, f.SENDMAIL_CONF, "QUEUE_MODE", "Daemon", self.title) or change
+                change = setting(facts, f.SENDMAIL_CONF, "QUEUE_MODE", "Daemon", self.title) or change
         except EditError as error:
             return Plan.blocked(self.id, f"{f.SENDMAIL_CONF}: {error}", error.remedy)
         if change is None:
             return Plan.done(self.id, "sendmail.conf has a queue interval")
-        changes.append(change)
         return Plan.pending(
-            self.id, "sendmail.conf has no queue interval", *changes, restart(facts, "sendmail")
+            self.id, "sendmail.conf has no queue interval", change, restart(facts, "sendmail")
         )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
@@ -100,18 +95,13 @@ class MendQueueRun(Step):
         path = host.path("/run/sendmail/mta/sendmail.pid")
         words = path.read_text("latin-1").split() if path.exists() else []
         runs = any(word.startswith("-q") for word in words)
-        return [
-            Check(
-                "queue", Sign.OK if runs else Sign.FAILED, f"the daemon was started as {' '.join(words[1:])}"
-            )
-        ]
+        return verdict("queue", runs, f"the daemon was started as {' '.join(words[1:])}")
 
 
 class MendAliases(Step):
     """newaliases(1)."""
 
     id = "mend-aliases"
-    howto = ""
     needs = ("install",)
     title = "Make the alias database"
     why = "Without it mail for users of this host waits in the queue."
@@ -125,10 +115,4 @@ class MendAliases(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """It is there."""
         there = facts.files.get(f.ALIASES_DB) is not None
-        return [
-            Check(
-                "aliases",
-                Sign.OK if there else Sign.FAILED,
-                f"{f.ALIASES_DB} is {'there' if there else 'missing'}",
-            )
-        ]
+        return verdict("aliases", there, f"{f.ALIASES_DB} is {'there' if there else 'missing'}")

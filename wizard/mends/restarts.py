@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wizard.mends.daemons import restart
+from wizard.mends.parts import restart
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step

@@ -7,12 +7,11 @@ import dataclasses
 from snapshots.live.entry import Kind
 from wizard.changes import CommandChange
 from wizard.editors import EditError, shell_defaults
-from wizard.mends.daemons import restart
-from wizard.mends.sendmail_conf import edited
+from wizard.mends.parts import restart, setting, verdict
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.model.plan import Check, Plan, Step
 from wizard.steps.saslauthd_start import answers_on_socket
 from wizard.system.host import Host
 
@@ -36,7 +35,7 @@ class _Options(Step):
             words = (shell_defaults.value(text or "", "OPTIONS") or "").split()
             new = self.wanted(words)
             change = (
-                edited(facts, f.SASLAUTHD_DEFAULT, "OPTIONS", " ".join(new), self.title)
+                setting(facts, f.SASLAUTHD_DEFAULT, "OPTIONS", " ".join(new), self.title)
                 if new != words
                 else None
             )
@@ -112,7 +111,7 @@ class MendSaslauthdSocket(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The mode."""
         says = f"group sasl may {'' if _open(facts) else 'not '}enter {FOLDER}"
-        return [Check("folder", Sign.OK if _open(facts) else Sign.FAILED, says)]
+        return verdict("folder", _open(facts), says)
 
 
 def _open(facts: Facts) -> bool:

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from wizard.changes import FileChange
 from wizard.editors import EditError, shell_defaults
+from wizard.mends.parts import setting, verdict
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.model.plan import Check, Plan, Step
 from wizard.system.host import Host
-
-
-def edited(facts: Facts, path: str, key: str, value: str, why: str) -> FileChange | None:
-    """The change of one setting of a file that sh reads; None where it is so already, or there is no file.
-
-    Raises EditError."""
-    entry, text = facts.files.get(path), facts.text(path)
-    if entry is None or text is None or shell_defaults.value(text, key) == value:
-        return None
-    new = shell_defaults.set_value(text, key, value)
-    return FileChange(path, entry, dataclasses.replace(entry, content=new.encode("latin-1")), why)
 
 
 class MendHandsOff(Step):
@@ -37,7 +24,7 @@ class MendHandsOff(Step):
         """HANDS_OFF="No"."""
         try:
             value = shell_defaults.value(facts.text(f.SENDMAIL_CONF) or "", "HANDS_OFF")
-            change = edited(facts, f.SENDMAIL_CONF, "HANDS_OFF", "No", self.title)
+            change = setting(facts, f.SENDMAIL_CONF, "HANDS_OFF", "No", self.title)
         except EditError as error:
             return Plan.blocked(self.id, f"{f.SENDMAIL_CONF}: {error}", error.remedy)
         if change is None or value in (None, ""):
@@ -47,4 +34,4 @@ class MendHandsOff(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The value as sh reads it."""
         value = shell_defaults.value(facts.text(f.SENDMAIL_CONF) or "", "HANDS_OFF")
-        return [Check("HANDS_OFF", Sign.OK if value == "No" else Sign.FAILED, f'HANDS_OFF is "{value}"')]
+        return verdict("HANDS_OFF", value == "No", f'HANDS_OFF is "{value}"')

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -172,24 +172,25 @@ def _parsed(text: str, name: str) -> Answers:
         raise AnswersError(f"{name}: not valid TOML: {error}.") from error
     except ValueError as error:  # a number of thousands of digits, which Python does not read
         raise AnswersError(f"{name}: not valid TOML: {str(error).partition(';')[0]}.") from error
-    made: dict[str, _Section] = {}
+    sections: dict[str, _Section] = {}
     accept = _accept(name, text, data.pop("accept", []))
     for section, values in data.items():
         if section not in _SECTIONS:
             raise _Wrong(name, text, section, "", f"unknown section{_nearest(section, _SECTIONS)}")
         if not isinstance(values, dict):
             raise _Wrong(name, text, section, "", f"[{section}] must be a section with keys")
-        made[section] = _section(name, text, section, values)
-    answers = Answers(**made, accept=accept)  # type: ignore[arg-type]
-    _across(name, text, answers)
+        sections[section] = _section(name, text, section, values)
+    answers = Answers(**sections, accept=accept)  # type: ignore[arg-type]
+    for key, why in _across(answers.listen):
+        raise _Wrong(name, text, "listen", key, why)
     return answers
 
 
 def _accept(name: str, text: str, value: object) -> tuple[str, ...]:
     try:
-        found = _typed(value, ())
-        assert isinstance(found, tuple)
-        return tuple(dict.fromkeys(ending_id(item) for item in found))
+        names = _typed(value, ())
+        assert isinstance(names, tuple)
+        return tuple(dict.fromkeys(ending_id(each) for each in names))
     except ValueError as error:
         raise _Wrong(name, text, "accept", "", str(error)) from error
 
@@ -212,17 +213,17 @@ class _Wrong(AnswersError):
 
 def _section(name: str, text: str, section: str, values: dict[str, object]) -> _Section:
     kind = _SECTIONS[section]
-    known = {item.name: item for item in fields(kind)}
-    made: dict[str, object] = {}
+    known = {each.name: each for each in fields(kind)}
+    checked: dict[str, object] = {}
     for key, value in values.items():
         if key not in known:
             raise _Wrong(name, text, section, key, f"unknown key{_nearest(key, known)}")
         default = getattr(kind(), key)
         try:
-            made[key] = _CHECKS[section, key](_typed(value, default))
+            checked[key] = _CHECKS[section, key](_typed(value, default))
         except ValueError as error:
             raise _Wrong(name, text, section, key, str(error)) from error
-    return kind(**made)  # type: ignore[arg-type]
+    return kind(**checked)  # type: ignore[arg-type]
 
 
 def _typed(value: object, default: object) -> object:
@@ -231,7 +232,7 @@ def _typed(value: object, default: object) -> object:
             raise ValueError(f"must be true or false, not {_shown(value)}")
         return value
     if isinstance(default, tuple):
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise ValueError(f'must be a list of strings such as ["..."], not {_shown(value)}')
         return tuple(value)
     if not isinstance(value, str):
@@ -241,16 +242,16 @@ def _typed(value: object, default: object) -> object:
 
 def _addresses(value: object) -> object:
     assert isinstance(value, tuple)
-    for item in value:
+    for address in value:
         try:
-            ipaddress.ip_address(item)
+            ipaddress.ip_address(address)
         except ValueError:
             raise ValueError(
-                f"{_shown(item)} is not an IP address such as 192.0.2.25 or 2001:db8::25"
+                f"{_shown(address)} is not an IP address such as 192.0.2.25 or 2001:db8::25"
             ) from None
-        if "%" in item:
-            raise ValueError(f"{_shown(item)} has a scope, which sendmail cannot listen on")
-    normal = tuple(str(ipaddress.ip_address(item)) for item in value)
+        if "%" in address:
+            raise ValueError(f"{_shown(address)} has a scope, which sendmail cannot listen on")
+    normal = tuple(str(ipaddress.ip_address(address)) for address in value)
     if len(set(normal)) != len(normal):
         raise ValueError("duplicate address; sendmail would stop serving its port within a minute")
     return normal
@@ -281,10 +282,10 @@ def _mechanisms(value: object) -> object:
         raise ValueError(
             f"needs at least one of {', '.join(SERVABLE)}; without the line it is as this host has it"
         )
-    for item in value:
-        if item not in SERVABLE:
+    for mechanism in value:
+        if mechanism not in SERVABLE:
             raise ValueError(
-                f"saslauthd cannot serve {_shown(item)}: clients that prefer it would be refused; "
+                f"saslauthd cannot serve {_shown(mechanism)}: clients that prefer it would be refused; "
                 f"allowed: {', '.join(SERVABLE)}"
             )
     return tuple(dict.fromkeys(value))
@@ -332,47 +333,31 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
 }
 
 
-def _across(name: str, text: str, answers: Answers) -> None:
-    """The rules between answers."""
+def _across(listen: Listen) -> Iterator[tuple[str, str]]:
+    """What is wrong between the answers of [listen]: the key, and why."""
     for key in ("submission", "smtp"):
-        parsed = [ipaddress.ip_address(item) for item in getattr(answers.listen, key)]
-        for version in (4, 6):
-            family = [item for item in parsed if item.version == version]
-            if len(family) > 1 and any(item.is_unspecified for item in family):
-                raise _Wrong(
-                    name, text, "listen", key, "an address that means all of them leaves room for no other"
-                )
-        if any(item.is_unspecified for item in parsed if item.version == 6) and any(
-            item.version == 4 for item in parsed
-        ):
-            raise _Wrong(
-                name, text, "listen", key, '"::" serves IPv4 as well: name it alone, or each address'
-            )
-        if parsed and answers.listen.ipv6 and all(item.version == 4 for item in parsed):
-            raise _Wrong(
-                name,
-                text,
-                "listen",
-                key,
-                "ipv6 = true, but no IPv6 address is listed; add one, or set it false",
-            )
-    others = [ipaddress.ip_address(item) for item in answers.listen.submission]
-    if answers.listen.local_submission and (
-        not others or any(item.is_unspecified or item.is_loopback for item in others)
+        addresses = [ipaddress.ip_address(address) for address in getattr(listen, key)]
+        four, six = ([address for address in addresses if address.version == version] for version in (4, 6))
+        for family in (four, six):
+            if len(family) > 1 and any(address.is_unspecified for address in family):
+                yield key, "an address that means all of them leaves room for no other"
+        if four and any(address.is_unspecified for address in six):
+            yield key, '"::" serves IPv4 as well: name it alone, or each address'
+        if four and listen.ipv6 and not six:
+            yield key, "ipv6 = true, but no IPv6 address is listed; add one, or set it false"
+    submission, smtp = (
+        [ipaddress.ip_address(address) for address in addresses]
+        for addresses in (listen.submission, listen.smtp)
+    )
+    if listen.local_submission and (
+        not submission or any(address.is_unspecified or address.is_loopback for address in submission)
     ):
-        raise _Wrong(
-            name,
-            text,
-            "listen",
+        yield (
             "local_submission",
             "needs addresses in submission, none of them loopback: a listener on every address has 127.0.0.1 too",
         )
-    smtp = [ipaddress.ip_address(item) for item in answers.listen.smtp]
-    if smtp and not any(item.is_unspecified or str(item) == "127.0.0.1" for item in smtp):
-        raise _Wrong(
-            name,
-            text,
-            "listen",
+    if smtp and not any(address.is_unspecified or str(address) == "127.0.0.1" for address in smtp):
+        yield (
             "smtp",
             'add "127.0.0.1": mail of local programs goes through port 25 there (submit.mc) and would stop',
         )
@@ -406,15 +391,15 @@ def _shown(value: object) -> str:
     return visible(repr(value), 80)
 
 
-_Made = TypeVar("_Made", Answers, Listen, Auth, Test, Firewall)
+_Part = TypeVar("_Part", Answers, Listen, Auth, Test, Firewall)
 
 
 def answers_from(kept: Any) -> Answers:
     """The answers that the journal kept. Raises AttributeError, KeyError or TypeError."""
 
     def section(kind: Any, values: dict[str, Any]) -> Any:
-        made = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return _of_its_types(kind(**made), kind())
+        typed = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return _of_its_types(kind(**typed), kind())
 
     answers = Answers(
         section(Listen, kept["listen"]),
@@ -429,12 +414,12 @@ def answers_from(kept: Any) -> Answers:
     return _of_its_types(answers, Answers())
 
 
-def _of_its_types(made: _Made, default: _Made) -> _Made:
-    """`made`, where each of its fields is of the type that it has in `default`. Raises TypeError."""
+def _of_its_types(part: _Part, default: _Part) -> _Part:
+    """`part`, where each of its fields is of the type that it has in `default`. Raises TypeError."""
     for each in dataclasses.fields(default):
-        if type(getattr(made, each.name)) is not type(getattr(default, each.name)):
+        if type(getattr(part, each.name)) is not type(getattr(default, each.name)):
             raise TypeError(f"{each.name} is of the wrong type")
-    return made
+    return part
 
 
 def _old_auth(kept: dict[str, Any]) -> Auth:

@@ -229,7 +229,7 @@ class Facts:
 
     def process(self, name: str) -> Process | None:
         """The process called `name` that listens, else the oldest: a child busy with a connection outlives a restart."""
-        found = [item for item in self.processes if item.name == name]
-        listening = {item.pid for item in self.listeners}
-        found = [item for item in found if item.pid in listening] or found
-        return min(found, key=lambda item: item.started) if found else None
+        named = [each for each in self.processes if each.name == name]
+        listening = {each.pid for each in self.listeners}
+        named = [each for each in named if each.pid in listening] or named
+        return min(named, key=lambda each: each.started) if named else None

@@ -158,7 +158,8 @@ class Step(ABC):
     """One step of the howto. Stateless: everything it knows comes in as facts and answers."""
 
     id: ClassVar[str]
-    howto: ClassVar[str]
+    howto: ClassVar[str] = ""
+    """The section of the howto, where it has one."""
     title: ClassVar[str]
     why: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
@@ -197,16 +198,16 @@ def after(facts: Facts, plan: Plan) -> Facts:
     """The facts as they will be for the next step's plan, once `plan` has been carried out."""
     if plan.outcome not in (Outcome.PENDING, Outcome.LATER):
         return facts
-    files, groups, assumed = dict(facts.files), dict(facts.groups), set(facts.assumed)
-    made, earlier, submit = facts.cf_from_mc, facts.cf_earlier, facts.submit_from_mc
+    files, assumed = dict(facts.files), set(facts.assumed)
+    latest, earlier, submit = facts.cf_from_mc, facts.cf_earlier, facts.submit_from_mc
     for change in plan.changes:
         if change.kind == "file":
             files[change.path] = change.after  # type: ignore[attr-defined]
             if change.path == f.SUBMIT_MC:  # type: ignore[attr-defined]
                 submit = change.gives or submit  # type: ignore[attr-defined]
             elif change.gives is not None:  # type: ignore[attr-defined]
-                earlier = (made, *earlier) if made is not None else earlier
-                made = change.gives  # type: ignore[attr-defined]
+                earlier = (latest, *earlier) if latest is not None else earlier
+                latest = change.gives  # type: ignore[attr-defined]
         elif change.kind == "packages":
             for path, entry in facts.shipped.items():
                 if files.get(path) is None:
@@ -215,8 +216,7 @@ def after(facts: Facts, plan: Plan) -> Facts:
     return replace(
         facts,
         files=files,
-        groups=groups,
-        cf_from_mc=made,
+        cf_from_mc=latest,
         cf_earlier=earlier,
         submit_from_mc=submit,
         planned=facts.planned | {plan.step},

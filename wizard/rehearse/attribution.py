@@ -61,11 +61,11 @@ def explain(
     written: Iterable[PathChange], touches: Mapping[str, Iterable[str]], packaged: frozenset[str]
 ) -> list[AttributedPath]:
     """Each written path with who said that it would be."""
-    return [AttributedPath(item.path, item.how, _by(item, touches, packaged)) for item in written]
+    return [AttributedPath(change.path, change.how, _by(change, touches, packaged)) for change in written]
 
 
-def _by(item: PathChange, touches: Mapping[str, Iterable[str]], packaged: frozenset[str]) -> str:
-    path = item.path
+def _by(change: PathChange, touches: Mapping[str, Iterable[str]], packaged: frozenset[str]) -> str:
+    path = change.path
     exact = [step for step, paths in touches.items() for each in paths if path == each]
     below = [
         step for step, paths in touches.items() for each in paths if path.startswith(each.rstrip("/") + "/")

@@ -7,7 +7,6 @@ in /run/systemd/system-generators, which goes before /lib (systemd.generator(7))
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from templates import render
 from wizard.errors import HostError
 from wizard.system.host import Host
+from wizard.system.sockets import process_name
 
 TARGET = "msa-wizard-rehearsal.target"
 SYSTEMD = "/lib/systemd/systemd"
@@ -70,16 +70,8 @@ def running_services(host: Host) -> tuple[str, ...]:
         "exim4": "exim4",
         "master": "postfix",
     }
-    running = {daemons[name] for name in _names(host) if name in daemons}
+    running = {daemons.get(process_name(host, pid) or "") for pid, _ in host.processes()}
     return tuple(name for name in RELEVANT if name in running and host.exists(f"/etc/init.d/{name}"))
-
-
-def _names(host: Host) -> Iterable[str]:
-    for _, folder in host.processes():
-        try:
-            yield (folder / "comm").read_text("utf-8", "replace").strip()
-        except OSError:
-            continue
 
 
 def arguments(host_name: str) -> list[str]:
@@ -100,7 +92,7 @@ def units(services: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     files = {f"/run/systemd/system/{TARGET}": render("rehearsal.target.j2", services=names)}
     masked = sorted(_wanted_at_boot() - _KEPT - set(names))
     links = {f"/run/systemd/system.control/{name}": "/dev/null" for name in masked}
-    for name in sorted({item for folder in _GENERATORS for item in _listed(folder)} - _KEPT_GENERATORS):
+    for name in sorted({item for folder in _GENERATORS for item in Host().names(folder)} - _KEPT_GENERATORS):
         links[f"/run/systemd/system-generators/{name}"] = "/dev/null"
     return files, links
 
@@ -112,18 +104,11 @@ def _wanted_at_boot() -> set[str]:
         "ifupdown-wait-online.service",
     }
     for place in _PLACES:
-        for folder in _listed(place):
+        for folder in Host().names(place):
             target, _, kind = folder.rpartition(".")
             if kind in ("wants", "requires") and target.endswith(".target") and target not in _OURS:
-                units.update(_listed(f"{place}/{folder}"))
+                units.update(Host().names(f"{place}/{folder}"))
     return {name for name in units if not name.endswith(".target")}
-
-
-def _listed(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)  # noqa: PTH208 - names alone
-    except OSError:
-        return []
 
 
 def run_folders() -> list[tuple[str, int, int, int]]:

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,12 +146,12 @@ class Clone:
         """Each copied file system: its mount point, and the folder of all that was written to it."""
         assert self.keeper is not None
         base = Path(f"/proc/{self.keeper.pid}/root/run")
-        made = []
+        folders = []
         for number, layer in enumerate(self.layers):
             if layer.kind == "overlay":
                 memory = f"memory-{number}" if layer.size < self.wish.limit else "memory"
-                made.append((layer.path, base / memory / f"{number}/up"))
-        return made
+                folders.append((layer.path, base / memory / f"{number}/up"))
+        return folders
 
     def memory(self) -> int:
         """Bytes that it has written and that are in memory now."""
@@ -162,10 +161,10 @@ class Clone:
             taken += (room.f_blocks - room.f_bfree) * room.f_frsize
         return taken
 
-    def start(self, module: str, arguments: Sequence[str] = ()) -> subprocess.Popen[str]:
+    def start(self, module: str) -> subprocess.Popen[str]:
         """Run a module of this package in the clone, with pipes."""
         return subprocess.Popen(
-            [*self.entering(), *python(module), *arguments],
+            [*self.entering(), *python(module)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,5 +1,5 @@
-"""The clone's first process: it puts the fresh file systems in their places, and becomes systemd, or stays and buries
-the dead where the host has no systemd either."""
+"""The clone's first process: it puts the fresh file systems in their places, and becomes systemd, or stays and reaps
+children where the host has no systemd either."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _GUARDED = ("sys", "sysrq-trigger", "irq", "bus", "acpi", "fs", "scsi")
 _PLAIN = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 
 
-def live(spec: dict[str, Any], cgroup: Path | None, told: int) -> NoReturn:
-    """Never returns. What hinders it is written to `told`, which is closed when the clone begins to live."""
+def live(spec: dict[str, Any], cgroup: Path | None, channel: int) -> NoReturn:
+    """Never returns. What hinders it is written to `channel`, which is closed when the clone begins to live."""
     try:
         kernel.die_with_parent()
         _settle(spec, cgroup)
@@ -43,13 +43,13 @@ def live(spec: dict[str, Any], cgroup: Path | None, told: int) -> NoReturn:
                 spec["init"],
                 {"container": "msa-wizard", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
             )
-        os.closerange(3, told)
-        os.closerange(told + 1, 1024)
-        os.close(told)
+        os.closerange(3, channel)
+        os.closerange(channel + 1, 1024)
+        os.close(channel)
         _bury()
     except BaseException as error:
         with contextlib.suppress(OSError):
-            os.write(told, (str(error) or type(error).__name__).encode())
+            os.write(channel, (str(error) or type(error).__name__).encode())
         os._exit(1)
 
 

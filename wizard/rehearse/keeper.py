@@ -85,8 +85,8 @@ def _start(spec: dict[str, Any], cgroup: Path | None) -> int:
         os.close(reading)
         live(spec, cgroup, writing)
     os.close(writing)
-    with os.fdopen(reading, "r") as told:
-        why = told.read()
+    with os.fdopen(reading, "r") as pipe:
+        why = pipe.read()
     if why:
         raise OSError(why)
     return first

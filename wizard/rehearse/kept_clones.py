@@ -43,7 +43,7 @@ def end_kept() -> int:
 def sweep() -> int:
     """Remove the empty cgroups of clones whose keeper was killed; how many there were."""
     swept = 0
-    for mount in mounts.parse(Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")):
+    for mount in mounts.seen_here():
         if mount.kind != "cgroup2":
             continue
         for folder, folders, _ in os.walk(mount.path):

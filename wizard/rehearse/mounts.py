@@ -75,6 +75,11 @@ def parse(mountinfo: str) -> list[Mount]:
     return mounts
 
 
+def seen_here() -> list[Mount]:
+    """The mounts of our own namespace."""
+    return parse(Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"))
+
+
 def _unescaped(path: str) -> str:
     """proc(5) writes blanks and backslashes as octal numbers."""
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), path)
@@ -95,15 +100,12 @@ def _below(path: str, folders: Sequence[str]) -> bool:
     return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
 
 
-def layers(limit: int, mountinfo: str | None = None) -> list[Layer]:
+def layers(limit: int) -> list[Layer]:
     """The clone's file systems, parents first; each takes at most `limit` bytes, and no more than its disk has free.
 
     So a disk that would be full is full in the clone. Raises OSError."""
-    text = (
-        Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape") if mountinfo is None else mountinfo
-    )
     stack = []
-    for mount in sorted(parse(text), key=lambda item: item.path.count("/") if item.path != "/" else 0):
+    for mount in sorted(seen_here(), key=lambda item: item.path.count("/") if item.path != "/" else 0):
         if kind_of(mount, is_file=False) is None or not _on_top(mount):
             continue
         kind = kind_of(mount, is_file=not os.path.isdir(mount.path))  # noqa: PTH112

@@ -38,28 +38,32 @@ class Rehearsal:
     limit: int = 0
     seconds: float = 0.0
 
-    def hear(self, said: dict[str, Any]) -> None:
+    def hear(self, message: dict[str, Any]) -> None:
         """Take up one thing that the clone's half said."""
-        match said["event"]:
+        match message["event"]:
             case "settled":
-                self.notes += said["notes"]
-                self.stops = said["expected"]
+                self.notes += message["notes"]
+                self.stops = message["expected"]
             case "ready":
-                self.before = said["before"]
+                self.before = message["before"]
             case "refused":
-                self.refused = said["why"]
+                self.refused = message["why"]
             case "applied":
-                self.run, self.step_seconds, self.apply_seconds = said["run"], said["seconds"], said["took"]
+                self.run, self.step_seconds, self.apply_seconds = (
+                    message["run"],
+                    message["seconds"],
+                    message["took"],
+                )
             case "login":
-                self.login = said
+                self.login = message
             case "rollback":
-                self.rollback = said
+                self.rollback = message
             case "log":
-                self.log = said["lines"]
+                self.log = message["lines"]
             case "over":
-                self.after = said["after"]
+                self.after = message["after"]
             case "error":
-                self.errors.append(said["line"])
+                self.errors.append(message["line"])
 
     @property
     def stopped_at(self) -> str:
@@ -92,7 +96,7 @@ class Rehearsal:
     @property
     def unknown(self) -> list[AttributedPath]:
         """The paths that no plan knew of."""
-        return [item for item in self.paths if item.by == UNKNOWN]
+        return [path for path in self.paths if path.by == UNKNOWN]
 
     @property
     def logged_in(self) -> bool:
@@ -117,8 +121,8 @@ class Rehearsal:
             if old_services[name] != self.after["enabled"].get(name, False):
                 differences.append(f"{name} is {'not ' if old_services[name] else ''}enabled at boot")
         was, now = set(self.before["listeners"]), set(self.after["listeners"])
-        differences += [f"nothing listens on {item} any more" for item in sorted(was - now)]
-        differences += [f"something still listens on {item}" for item in sorted(now - was)]
+        differences += [f"nothing listens on {address} any more" for address in sorted(was - now)]
+        differences += [f"something still listens on {address}" for address in sorted(now - was)]
         return differences
 
     @property

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_OPAQUE = "trusted.overlay.opaque"
+from wizard.system.host import Host
+from wizard.system.private_view import is_opaque
+
 _OVERLAY = "trusted.overlay."
 
 
@@ -44,7 +46,7 @@ def scan(uppers: Iterable[tuple[str, Path]]) -> dict[str, Row]:
             if row is None:
                 continue
             tree[inside] = row
-            if stat.S_ISDIR(row.kind) and _is_opaque(path):
+            if stat.S_ISDIR(row.kind) and is_opaque(path):
                 tree.update(_hidden(inside, path))
     return tree
 
@@ -55,18 +57,8 @@ def _walk(top: Path) -> Iterator[Path]:
             yield Path(folder, name)
 
 
-def _is_opaque(path: Path) -> bool:
-    try:
-        return os.getxattr(path, _OPAQUE) == b"y"
-    except OSError:
-        return False
-
-
 def _hidden(inside: str, upper: Path) -> dict[str, Row]:
-    try:
-        names = os.listdir(inside)  # noqa: PTH208 - names alone
-    except OSError:
-        return {}
+    names = Host().names(inside)
     return {f"{inside}/{name}": GONE for name in names if not os.path.lexists(upper / name)}
 
 

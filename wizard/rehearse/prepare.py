@@ -40,8 +40,8 @@ def running(host: Host) -> dict[str, object]:
     facts = look(host)
     return {
         "packages": installed(host),
-        "enabled": {name: item.enabled for name, item in facts.services.items()},
-        "listeners": sorted({f"{item.address} port {item.port}" for item in facts.listeners}),
+        "enabled": {name: listener.enabled for name, listener in facts.services.items()},
+        "listeners": sorted({f"{listener.address} port {listener.port}" for listener in facts.listeners}),
     }
 
 
@@ -67,7 +67,7 @@ def _only_sendmail_starts(host: Host, ports: Sequence[int]) -> bool:
     rows = [line.split() for line in jobs.stdout.splitlines() if line.strip()]
     if jobs.code != 0 or any(row[1] not in ("sendmail.service", TARGET) for row in rows if len(row) > 1):
         return False
-    return set(ports) <= {item.port for item in listeners(host) if item.process == "sendmail-mta"}
+    return set(ports) <= {listener.port for listener in listeners(host) if listener.process == "sendmail-mta"}
 
 
 def last_log(host: Host) -> list[str]:
@@ -113,7 +113,7 @@ def started(host: Host, services: Sequence[str]) -> list[str]:
 
 def stand_ins(host: Host, wanted: Sequence[Sequence[object]]) -> list[str]:
     """Hold the ports that programs of the host hold and nobody does here, under the same names."""
-    here = {(item.address, item.port) for item in listeners(host)}
+    here = {(listener.address, listener.port) for listener in listeners(host)}
     notes = []
     for address, port, name in wanted:
         if (address, port) not in here:
@@ -149,7 +149,7 @@ def named(host: Host, answers: Answers, fqdn: str) -> tuple[list[str], str]:
     facts = look(host)
     if facts.fqdn_resolves:
         return [], ""
-    failed = next((item for item in checks(facts, answers) if item.id == "fqdn"), None)
+    failed = next((check for check in checks(facts, answers) if check.id == "fqdn"), None)
     short = (fqdn or facts.hostname or "host").split(".")[0]
     name = fqdn or f"{short}.rehearsal.example"
     _hosts_line(host, f"127.0.1.1 {name} {short}")

@@ -16,6 +16,7 @@ from wizard.engine.engine import Engine
 from wizard.engine.state_dir import LOCK, must_not_wait
 from wizard.errors import CannotHere, HostError, Locked
 from wizard.gather.host import look
+from wizard.mends.catalogue import find
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Outcome
@@ -50,22 +51,22 @@ Tell = Callable[[dict[str, Any]], None]
 
 @dataclass
 class RehearsalRun:
-    """What a rehearsal needs, and what it comes to in `made`."""
+    """What a rehearsal needs, and what it comes to."""
 
     answers: Answers
     steps: Sequence[str]
     tell: Tell
     interrupt: Callable[[], None] = lambda: None
     host: Host = field(default_factory=Host)
-    made: Rehearsal = field(default_factory=Rehearsal)
+    rehearsal: Rehearsal = field(default_factory=Rehearsal)
 
     def run(self, clone: Clone, facts: Facts) -> Rehearsal:
         """Rehearse in `clone`. Raises NoNetwork, HostError, and what `interrupt` raises."""
-        made, began = self.made, time.monotonic()
-        made.host, made.release = facts.fqdn or facts.hostname, facts.release.name
-        made.systemd, made.limit = clone.systemd, clone.wish.limit
+        rehearsal, began = self.rehearsal, time.monotonic()
+        rehearsal.host, rehearsal.release = facts.fqdn or facts.hostname, facts.release.name
+        rehearsal.systemd, rehearsal.limit = clone.systemd, clone.wish.limit
         if clone.wish.systemd and not clone.systemd:
-            made.notes.append(
+            rehearsal.notes.append(
                 "there is no cgroup for a clone here, so no systemd: its services were started by init scripts"
             )
         inside = clone.start("worker")
@@ -76,31 +77,33 @@ class RehearsalRun:
             self._packages(clone, facts)
             before = after = {}
             for line in self._lines(inside.stdout.fileno()):
-                said = heard(line)
-                self.tell(said)
-                match said["event"]:
+                message = heard(line)
+                self.tell(message)
+                match message["event"]:
                     case "ready":
                         before = scan(clone.uppers())
                         self._say(inside.stdin, "go")
                     case "applied":
                         after = scan(clone.uppers())
-                        self._applied(clone, said, before, after)
+                        self._applied(clone, message, before, after)
                         self._say(inside.stdin, "go")
-                made.hear(said)
+                rehearsal.hear(message)
             if clone.ended:
                 raise HostError("the process that holds the clone was killed: the rehearsal broke off")
-            made.left = [item for item in changes(before, scan(clone.uppers())) if not may_stay(item.path)]
+            rehearsal.left = [
+                item for item in changes(before, scan(clone.uppers())) if not may_stay(item.path)
+            ]
         finally:
             inside.kill()
             inside.wait()
             inside.stdin.close()
             inside.stdout.close()
-        made.memory, made.seconds = max(made.memory, clone.memory()), time.monotonic() - began
-        if made.memory > made.limit * _FULL:
-            made.notes.append(
-                f"the clone had {made.limit >> 20} MiB, and used them up; this host's disks have more room"
+        rehearsal.memory, rehearsal.seconds = max(rehearsal.memory, clone.memory()), time.monotonic() - began
+        if rehearsal.memory > rehearsal.limit * _FULL:
+            rehearsal.notes.append(
+                f"the clone had {rehearsal.limit >> 20} MiB, and used them up; this host's disks have more room"
             )
-        return made
+        return rehearsal
 
     def _lines(self, descriptor: int) -> Iterator[str]:
         """What the clone's half says, by lines; `interrupt` is asked meanwhile."""
@@ -142,7 +145,7 @@ class RehearsalRun:
         """Fetch what the install step would, while the clone boots."""
         if self.steps and "install" not in self.steps:
             return
-        plan = Engine(self.host, self.answers, lambda _: None).plan_step(_install(), facts)
+        plan = Engine(self.host, self.answers, lambda _: None).plan_step(find("install"), facts)
         if plan.outcome is not Outcome.PENDING:
             return
         for change in plan.changes:
@@ -150,19 +153,19 @@ class RehearsalRun:
                 self.tell({"event": "phase", "phase": "fetch"})
                 why = fetch(clone, change.names, change.may_remove, self.interrupt)  # type: ignore[attr-defined]
                 if why:
-                    self.made.notes.append(f"apt would not fetch the packages: {why}")
+                    self.rehearsal.notes.append(f"apt would not fetch the packages: {why}")
 
-    def _applied(self, clone: Clone, said: dict[str, Any], before: Any, after: Any) -> None:
-        self.made.memory = clone.memory()
+    def _applied(self, clone: Clone, message: dict[str, Any], before: Any, after: Any) -> None:
+        self.rehearsal.memory = clone.memory()
         packages = [
             name
-            for step in said["run"]["steps"]
+            for step in message["run"]["steps"]
             for change in step["changes"]
             if change["kind"] == "packages"
             for name in self._came(clone)
         ]
         packaged = packaged_files(clone.path("/"), packages) if packages else frozenset()
-        self.made.paths = explain(changes(before, after), said["touches"], packaged)
+        self.rehearsal.paths = explain(changes(before, after), message["touches"], packaged)
 
     def _came(self, clone: Clone) -> list[str]:
         """The packages that are in the clone and not on the host."""
@@ -172,12 +175,6 @@ class RehearsalRun:
             name.removesuffix(".list")
             for name in here - {path.name for path in Path("/", folder).glob("*.list")}
         ]
-
-
-def _install() -> Any:
-    from wizard.steps import STEPS
-
-    return next(step for step in STEPS if step.id == "install")
 
 
 def wish(host: Host, facts: Facts) -> CloneSpec:

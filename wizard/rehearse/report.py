@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from templates import html_page, render
 from wizard.console import clean
 from wizard.rehearse.attribution import PACKAGES, AttributedPath
 from wizard.rehearse.outcome import Rehearsal
+from wizard.render.text import line_text
 from wizard.steps import STEPS
 
 _FILES = {"text": "txt", "md": "md", "html": "md", "screen": "screen"}
@@ -19,24 +19,14 @@ _LONGEST = 200
 """Lines of one diff; generated files have thousands."""
 
 
-@dataclass(frozen=True)
-class Group:
-    """The paths that one step, or one daemon, wrote."""
-
-    by: str
-    paths: tuple[AttributedPath, ...]
-    listed: bool
-
-
 def shown(rehearsal: Rehearsal, form: str) -> str:
     """The outcome as `md`, `html`, `text` (what follows the live output) or `screen` (without diffs)."""
-    steps = {step.id for step in STEPS}
+    order = [step.id for step in STEPS]
     groups: dict[str, list[AttributedPath]] = {}
     for item in rehearsal.paths:
         if item.by:
             groups.setdefault(item.by, []).append(AttributedPath(clean(item.path), item.how, item.by))
-    order = [step.id for step in STEPS]
-    names = sorted(groups, key=lambda name: (order.index(name) if name in steps else len(order), name))
+    names = sorted(groups, key=lambda name: (order.index(name) if name in order else len(order), name))
     report = render(
         f"rehearsal.{_FILES[form]}.j2",
         ok=rehearsal.ok,
@@ -52,16 +42,16 @@ def shown(rehearsal: Rehearsal, form: str) -> str:
         apply_seconds=f"{rehearsal.apply_seconds:.1f}",
         total=len(rehearsal.paths),
         groups=[
-            Group(
-                "files of the packages" if name == PACKAGES else name,
-                tuple(groups[name]),
-                name in steps and len(groups[name]) <= _LISTED,
-            )
+            {
+                "by": "files of the packages" if name == PACKAGES else name,
+                "paths": groups[name],
+                "listed": name in order and len(groups[name]) <= _LISTED,
+            }
             for name in names
         ],
         unknown=[AttributedPath(clean(item.path), item.how, "") for item in rehearsal.unknown],
         rollback_lines=[_words(line) for line in rollback_lines(rehearsal)],
-        conversation=[_line(item) for item in rehearsal.login.get("lines", ())],
+        conversation=[line_text(**line) for line in rehearsal.login.get("lines", ())],
         login_why=_words(str(rehearsal.login.get("why") or "the rehearsal ended before it")),
         log=[clean(line) for line in rehearsal.log],
         steps=[_step(rehearsal, item) for item in rehearsal.run.get("steps", ())],
@@ -75,11 +65,6 @@ def shown(rehearsal: Rehearsal, form: str) -> str:
 
 def _words(text: str) -> str:
     return " ".join(clean(line).strip() for line in text.splitlines())
-
-
-def _line(item: dict[str, Any]) -> str:
-    sign = {"server": "<", "client": ">"}.get(item["who"], "#")
-    return f"{sign} {clean(item['text']):<60}" + (f"  {item['explanation']}" if item["explanation"] else "")
 
 
 def _step(rehearsal: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +88,7 @@ def _step(rehearsal: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
             }
             for change in step["changes"]
         ],
-        "checks": [{"sign": item["sign"], "says": _words(item["says"])} for item in step["checks"]],
+        "checks": [{"sign": check["sign"], "says": _words(check["says"])} for check in step["checks"]],
     }
 
 

@@ -1,4 +1,4 @@
-"""What Python has no word for: namespaces, mounts, and what a process may still do (unshare(2), mount(2), prctl(2)).
+"""What Python does not offer: namespaces, mounts, and what a process may still do (unshare(2), mount(2), prctl(2)).
 
 No command of the host's is needed for it, so it works the same on every Debian and without systemd.
 """
@@ -75,9 +75,9 @@ def set_host_name(name: str) -> None:
     socket.sethostname(name)
 
 
-def die_with_parent(number: int = signal.SIGKILL) -> None:
-    """Have the kernel send this signal when the parent (its thread that made us) ends; 0: not any more."""
-    _checked(_libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0), "prctl")
+def die_with_parent() -> None:
+    """Have the kernel kill us when the parent (its thread that made us) ends."""
+    _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
 
 
 def set_process_name(name: str) -> None:

@@ -24,7 +24,7 @@ from wizard.rehearse import prepare as settling
 from wizard.rehearse import syscalls as kernel
 from wizard.rehearse.messages import Teller
 from wizard.render import as_json
-from wizard.render.text import rollback_text, show
+from wizard.render.text import line_text, rollback_text, show
 from wizard.rollback.rollback import EVERYTHING, RollbackRun
 from wizard.sendmail.password_source import wanted
 from wizard.smtp.login_test import Credentials, Line, converse
@@ -150,9 +150,9 @@ class CloneRun:
         result = converse(target_of(self.host, "", 587), user, self._line)
         self.teller.tell("login", tried=True, user=user.user, **result.to_json())
 
-    def _line(self, line: Line) -> None:
-        sign = {"server": "<", "client": ">"}.get(line.who, "#")
-        print(f"{sign} {clean(line.text):<60}" + (f"  {line.explanation}" if line.explanation else ""))
+    @staticmethod
+    def _line(line: Line) -> None:
+        print(line_text(line.who, line.text, line.explanation))
 
     def _no_login(self, user: Credentials | None, run: Run) -> str:
         if run.stopped:

@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from templates import html_page, render
 from wizard.changes.file import file_diff
 from wizard.engine.in_force import applied
 from wizard.engine.overview import Overview
-from wizard.model.plan import Check, Sign
+from wizard.model.plan import Sign
 from wizard.steps import STEPS
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
-    from snapshots.store import Commit, Store
+    from snapshots.store import Store
 
-FORMATS = ("md", "html")
 _WORDS = {Sign.OK: "ok", Sign.WARNING: "warning", Sign.FAILED: "FAILED", Sign.UNKNOWN: "unknown"}
 LONGEST = 200
 """Lines of one diff; generated files have thousands."""
 
 
-@dataclass(frozen=True)
-class Change:
-    """A path that a step changed, with its diff where anybody may read the file."""
-
-    path: str
-    diff: str
-
-
-@dataclass(frozen=True)
-class AppliedStep:
-    """A step that is in force."""
-
-    commit: Commit
-    changes: tuple[Change, ...]
-
-
-def report(form: str, overview: Overview, store: Store | None, checks: tuple[Check, ...] = ()) -> str:
-    """The report in one of FORMATS. Raises StoreError."""
-    commits = reversed(applied(overview.commits)) if store else ()
+def report(form: str, overview: Overview, store: Store | None) -> str:
+    """The report as `md` or `html`. Raises StoreError."""
     states = overview.states
     markdown = render(
         "report.md.j2",
@@ -49,18 +30,19 @@ def report(form: str, overview: Overview, store: Store | None, checks: tuple[Che
         release=overview.facts.release.name,
         when=_now(),
         steps=[(step, states[step.id], overview.plans[step.id].reason) for step in STEPS],
-        done=[AppliedStep(commit, _changes(store, commit)) for commit in commits] if store else [],
-        checks=[(_WORDS[check.sign], check.says) for check in (*overview.checks, *checks)],
+        done=[
+            (commit, [(f"/{path}", _diff(path, *pair)) for path, pair in store.changes(commit).items()])
+            for commit in reversed(applied(overview.commits))
+        ]
+        if store
+        else [],
+        checks=[(_WORDS[check.sign], check.says) for check in overview.checks],
     )
     return html_page(markdown) if form == "html" else markdown
 
 
 def _now() -> str:
     return time.strftime("%F %R %Z")
-
-
-def _changes(store: Store, commit: Commit) -> tuple[Change, ...]:
-    return tuple(Change(f"/{path}", _diff(path, *pair)) for path, pair in store.changes(commit).items())
 
 
 def _diff(path: str, before: Entry | None, after: Entry | None) -> str:

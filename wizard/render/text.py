@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DIFF_INDENT = "     "
 WIDTH = 78
 SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
+SIDES = {"server": "<", "client": ">", "log": "|"}
 _WORDS = {
     Outcome.PENDING: "to do:",
     Outcome.DONE: "already done because",
@@ -29,10 +30,10 @@ _WORDS = {
 }
 
 
-def plan_text(step: Step, plan: Plan, *, why: bool = True) -> str:
+def plan_text(step: Step, plan: Plan) -> str:
     """One step's plan: why, what, diffs, commands, notes."""
     lines = [f"== {step.id}: {step.title}" + (f"  (howto {step.howto})" if step.howto else "")]
-    if why and plan.outcome in (Outcome.PENDING, Outcome.LATER):
+    if plan.outcome in (Outcome.PENDING, Outcome.LATER):
         lines += _wrap(f"why: {step.why}")
     lines += _wrap(f"{_word(step, plan)} {plan.reason}")
     for change in plan.changes:
@@ -125,6 +126,12 @@ def check_text(check: Check) -> str:
     if check.remedy and check.sign is not Sign.OK:
         line += "".join(f"\n            -> {clean(each)}" for each in check.remedy.splitlines())
     return line
+
+
+def line_text(who: str, text: str, explanation: str) -> str:
+    """A line of a conversation, or of the mail log, with what it means beside it; a remark has `#`."""
+    beside = f"  {clean(explanation)}" if explanation else ""
+    return f"{SIDES.get(who, '#')} {clean(text):<60}{beside}"
 
 
 def show(event: Event) -> None:

@@ -22,6 +22,7 @@ from snapshots.live.entry import Entry, EntryError, read_entry, remove_entry, wr
 from snapshots.merge.held import HeldFile, hold
 from wizard import log
 from wizard.errors import HostError
+from wizard.system.lock import taken
 from wizard.system.private_view import PrivateView
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class Completed:
 
     def tail(self, lines: int = 8) -> str:
         """The last lines it said, for an error message."""
-        said = (self.stdout.rstrip() + "\n" + self.stderr.rstrip()).strip().splitlines()
-        return "\n".join(said[-lines:])
+        output = (self.stdout.rstrip() + "\n" + self.stderr.rstrip()).strip().splitlines()
+        return "\n".join(output[-lines:])
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -142,29 +143,26 @@ class Host:
         """The account databases are ours: the lock of lckpwdf(3), which adduser, passwd and the like take too.
 
         Raises HostError when somebody else keeps it for 15 seconds."""
-        end = time.monotonic() + _LOCK_PATIENCE
         try:
             descriptor = os.open(self.path(_ACCOUNTS_LOCK), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise HostError(f"{_ACCOUNTS_LOCK} could not be opened: {error.strerror}") from error
         with os.fdopen(descriptor, "wb", buffering=0):
-            while True:
-                try:
-                    fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError as error:
-                    if time.monotonic() > end:
-                        raise HostError(
-                            f"the account files are locked by another program ({_ACCOUNTS_LOCK}). "
-                            "Nothing was written; try again when it has ended"
-                        ) from error
-                    time.sleep(0.05)
+            try:
+                ours = taken(lambda: fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB), _LOCK_PATIENCE)
+            except OSError as error:
+                raise HostError(f"{_ACCOUNTS_LOCK} could not be locked: {error.strerror}") from error
+            if not ours:
+                raise HostError(
+                    f"the account files are locked by another program ({_ACCOUNTS_LOCK}). "
+                    "Nothing was written; try again when it has ended"
+                )
             yield
 
     def names(self, folder: str) -> tuple[str, ...]:
         """The sorted names in `folder`, empty when there is no such folder."""
         try:
-            return tuple(sorted(item.name for item in self.path(folder).iterdir()))
+            return tuple(sorted(path.name for path in self.path(folder).iterdir()))
         except OSError:
             return ()
 
@@ -183,10 +181,10 @@ class Host:
     def dated(self, path: str) -> int | None:
         """When the regular file at `path` was last changed, in nanoseconds since the epoch; None where there is none."""
         try:
-            found = self.path(path).lstat()
+            status = self.path(path).lstat()
         except OSError:
             return None
-        return found.st_mtime_ns if stat.S_ISREG(found.st_mode) else None
+        return status.st_mtime_ns if stat.S_ISREG(status.st_mode) else None
 
     def small_file(self, path: str, most: int) -> tuple[bytes, os.stat_result]:
         """Bytes and stat of the regular file that `path` leads to, symlinks followed, of at most `most` bytes.
@@ -196,15 +194,15 @@ class Host:
             descriptor = os.open(self.path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         except OSError as error:
             raise HostError(f"{path} cannot be read: {error.strerror}") from error
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
             raise HostError(f"{path} is not a file")
         with os.fdopen(descriptor, "rb") as file:
             content = file.read(most + 1)
         if len(content) > most:
             raise HostError(f"{path} is larger than {most // 1024} KiB")
-        return content, found
+        return content, status
 
     @staticmethod
     @contextlib.contextmanager
@@ -271,25 +269,25 @@ class Host:
             ended(code, "(not shown)" if secret else "\n".join(shown))
         return Completed(tuple(argv), code, *shown, time.monotonic() - started)
 
-    def output(self, argv: Sequence[str], *, timeout: float = 60.0) -> bytes:
+    def output(self, argv: Sequence[str]) -> bytes:
         """The raw bytes `argv` writes; raises HostError when it fails or hangs."""
         with log.command(argv) as ended:
             try:
-                done = subprocess.run(
+                result = subprocess.run(
                     list(argv),
                     stdin=subprocess.DEVNULL,
                     capture_output=True,
                     env=environment(),
-                    timeout=timeout,
+                    timeout=60,
                     check=False,
                 )
             except (OSError, subprocess.TimeoutExpired) as error:
                 raise HostError(f"{argv[0]} could not be run: {error}") from error
-            stderr = done.stderr.decode("utf-8", "replace").strip()
-            ended(done.returncode, f"{len(done.stdout)} bytes\n{stderr}")
-        if done.returncode != 0:
+            stderr = result.stderr.decode("utf-8", "replace").strip()
+            ended(result.returncode, f"{len(result.stdout)} bytes\n{stderr}")
+        if result.returncode != 0:
             raise HostError(f"{shlex.join(argv)} failed: {stderr}")
-        return done.stdout
+        return result.stdout
 
     def spawn(self, argv: Sequence[str], *, timeout: float) -> pexpect.spawn[str]:
         """Start `argv` on a pseudo-terminal for a dialogue; raises HostError."""

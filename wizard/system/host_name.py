@@ -9,8 +9,8 @@ from wizard.system.host import Host
 def qualified_name(host: Host) -> tuple[str, bool]:
     """What `hostname -f` says (update_tls asks the same), and whether it is a qualified name that resolves."""
     try:
-        done = host.run(["hostname", "-f"], timeout=15)
+        result = host.run(["hostname", "-f"], timeout=15)
     except HostError:
         return "", False
-    name = done.stdout.strip() if done.code == 0 else ""
-    return name, "." in name.strip(".") and done.code == 0
+    name = result.stdout.strip() if result.code == 0 else ""
+    return name, "." in name.strip(".") and result.code == 0

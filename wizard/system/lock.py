@@ -6,7 +6,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,6 +42,19 @@ def free(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def taken(take: Callable[[], None], patience: float) -> bool:
+    """Try to take a lock until it is ours; False when `patience` seconds are over."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            take()
+            return True
+        except (BlockingIOError, PermissionError):  # fcntl(2) has both
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.05)
 
 
 def _holder(descriptor: int) -> str:

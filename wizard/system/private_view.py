@@ -131,15 +131,15 @@ class PrivateView:
 
         What a removed folder held is not named one by one; what came on the host since into a folder that was copied is
         named as removed. Raises ViewError when something cannot be read."""
-        found: dict[str, Entry | None] = {}
+        entries: dict[str, Entry | None] = {}
         for number, place in enumerate(self._places, 1):
             upper = self._upper(number)
             if upper.is_dir():
-                found |= {
+                entries |= {
                     f"{place}/{name}": self._written(f"{place}/{name}", path)
                     for name, path in _all(upper, place)
                 }
-        return found
+        return entries
 
     def _written(self, path: str, upper: Path | None) -> Entry | None:
         return None if upper is None or _is_whiteout(upper.lstat()) else self.entry(path)
@@ -185,9 +185,9 @@ class PrivateView:
                     continue
                 for name in ("live", "work", "up"):
                     (upper.parent / name).mkdir(mode=0o700)
-                found = Path(place).stat()
-                os.chown(upper, found.st_uid, found.st_gid)
-                upper.chmod(stat.S_IMODE(found.st_mode))
+                status = Path(place).stat()
+                os.chown(upper, status.st_uid, status.st_gid)
+                upper.chmod(stat.S_IMODE(status.st_mode))
             for number, name in self._inside(self._hidden):
                 os.mknod(self._upper(number) / name, stat.S_IFCHR | 0o600, 0)
         except OSError as error:
@@ -265,7 +265,7 @@ def _all(upper: Path, place: str) -> Iterator[tuple[str, Path | None]]:
             path = Path(folder, name)
             relative = path.relative_to(upper)
             yield str(relative), path
-            if path.is_dir() and not path.is_symlink() and _opaque(path):
+            if path.is_dir() and not path.is_symlink() and is_opaque(path):
                 gone = sorted(_names(Path(place, relative)) - _names(path))
                 yield from ((str(relative / name), None) for name in gone)
 
@@ -274,11 +274,11 @@ def _refuse(error: OSError) -> None:
     raise ViewError(f"what was written in the view cannot be read: {error}")
 
 
-def _is_whiteout(found: os.stat_result) -> bool:
-    return stat.S_ISCHR(found.st_mode) and found.st_rdev == 0
+def _is_whiteout(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
-def _opaque(path: Path) -> bool:
+def is_opaque(path: Path) -> bool:
     """Whether nothing of the folder that was at this path before is in it."""
     try:
         return os.getxattr(path, _OPAQUE, follow_symlinks=False) == b"y"

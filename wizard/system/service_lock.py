@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +15,7 @@ from snapshots.git.private_folder import make_private_folder
 from wizard.errors import ChangeError
 from wizard.system.guard import FOLDER
 from wizard.system.host import Host
+from wizard.system.lock import taken
 
 LOCK = FOLDER / "service.lock"
 _PATIENCE = 300.0
@@ -36,22 +36,11 @@ def service_lock(host: Host) -> Iterator[tuple[int, ...]]:
     except (OSError, StoreError) as error:
         raise ChangeError(f"the lock {LOCK} could not be made: {error}") from error
     try:
-        _take(descriptor)
+        if not taken(lambda: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB), _PATIENCE):
+            raise ChangeError(
+                f"another restart of a service does not end (it holds {LOCK}): see `systemctl list-jobs`. "
+                "Nothing was restarted; try again when it has ended"
+            )
         yield (descriptor,) if host.exists("/run/systemd/system") else ()
     finally:
         os.close(descriptor)
-
-
-def _take(descriptor: int) -> None:
-    end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError as error:
-            if time.monotonic() > end:
-                raise ChangeError(
-                    f"another restart of a service does not end (it holds {LOCK}): see `systemctl list-jobs`. "
-                    "Nothing was restarted; try again when it has ended"
-                ) from error
-            time.sleep(0.05)

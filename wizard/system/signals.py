@@ -48,12 +48,19 @@ class Interrupt:
 
 
 @contextmanager
+def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """While inside, signals are the handler's."""
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
+@contextmanager
 def postponed() -> Iterator[Interrupt]:
     """While inside, signals wait for the next time the Interrupt is called."""
     interrupt = Interrupt()
-    before = {number: signal.signal(number, interrupt._handle) for number in SIGNALS}
-    try:
+    with handled(interrupt._handle):
         yield interrupt
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,19 +23,23 @@ def listeners(host: Host) -> tuple[Listener, ...]:
     Nobody holds a socket that was closed between the two readings: that one counts when a second look finds it so."""
     first = _look(host)
     unseen = {inode for inode, item in first.items() if item.process is None}
-    found = _look(host) if unseen else first
-    return tuple(item for inode, item in found.items() if item.process or inode in unseen)
+    second = _look(host) if unseen else first
+    return tuple(item for inode, item in second.items() if item.process or inode in unseen)
 
 
 def _look(host: Host) -> dict[str, Listener]:
     """The listening sockets by their inode."""
-    rows = [row for name in ("tcp", "tcp6") for row in _rows(host, name)]
-    holders = _holders(host, {inode for _, _, inode in rows})
-    return {
-        inode: Listener(address, port, _daemon_name(host, pid) if pid else None, pid)
-        for address, port, inode in rows
-        for pid in [holders.get(inode)]
+    ends = {
+        fields[9]: fields[1] for fields in _sockets(host) if fields[3] == _LISTEN and fields[9] != _CLOSING
     }
+    holders = _holders(host, set(ends))
+    sockets = {}
+    for inode, end in ends.items():
+        address, port = end.split(":")
+        pid = holders.get(inode)
+        name = _daemon_name(host, pid) if pid else None
+        sockets[inode] = Listener(_address(address), int(port, 16), name, pid)
+    return sockets
 
 
 def server_process(
@@ -44,27 +49,25 @@ def server_process(
     be seen, or has ended. The others are not looked into: there may be thousands.
 
     A daemon that has just handed the connection to its child still holds it, too: the child counts."""
-    wanted = set()
-    for table in ("tcp", "tcp6"):
-        for line in _lines(host, f"/proc/net/{table}")[1:]:
-            fields = line.split()
-            if len(fields) > 9 and (_end(fields[1]), _end(fields[2])) == (server, client):
-                wanted.add(f"socket:[{fields[9]}]")
-    found = [
+    wanted = {
+        f"socket:[{fields[9]}]"
+        for fields in _sockets(host)
+        if (_end(fields[1]), _end(fields[2])) == (server, client)
+    }
+    holders = [
         pid
         for pid, folder in host.processes()
-        if wanted and (_name(host, pid) or "").startswith(name) and _holds(folder, wanted)
+        if wanted and (process_name(host, pid) or "").startswith(name) and _holds(folder, wanted)
     ]
-    children = [pid for pid in found if _parent(host, pid) in found]
-    held = children or found
-    return held[0] if held else None
+    children = [pid for pid in holders if _parent(host, pid) in holders]
+    return next(iter(children or holders), None)
 
 
 def _end(text: str) -> tuple[str, int]:
-    address, port = text.split(":")
-    made = ipaddress.ip_address(_address(address))
-    mapped = made.ipv4_mapped if isinstance(made, ipaddress.IPv6Address) else None
-    return str(mapped or made), int(port, 16)
+    digits, port = text.split(":")
+    address = ipaddress.ip_address(_address(digits))
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address), int(port, 16)
 
 
 def _holds(folder: Path, sockets: set[str]) -> bool:
@@ -86,14 +89,12 @@ def _parent(host: Host, pid: int) -> int:
     return int(stat[stat.rindex(")") + 2 :].split()[1]) if ")" in stat else 0
 
 
-def _rows(host: Host, name: str) -> list[tuple[str, int, str]]:
-    rows = []
-    for line in _lines(host, f"/proc/net/{name}")[1:]:
-        fields = line.split()
-        if len(fields) > 9 and fields[3] == _LISTEN and fields[9] != _CLOSING:
-            address, port = fields[1].split(":")
-            rows.append((_address(address), int(port, 16), fields[9]))
-    return rows
+def _sockets(host: Host) -> Iterator[list[str]]:
+    """The fields of each TCP socket: both ends, state and inode are the second to fourth, and the tenth (proc(5))."""
+    for table in ("tcp", "tcp6"):
+        for line in _lines(host, f"/proc/net/{table}")[1:]:
+            if len(fields := line.split()) > 9:
+                yield fields
 
 
 def _address(text: str) -> str:
@@ -105,27 +106,28 @@ def _address(text: str) -> str:
 
 
 def _holders(host: Host, inodes: set[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    holders: dict[str, int] = {}
     for pid, folder in host.processes():
         try:
             for item in (folder / "fd").iterdir():
                 match = re.match(r"socket:\[(\d+)\]", str(item.readlink()))
                 if match and match.group(1) in inodes:
-                    found.setdefault(match.group(1), pid)
+                    holders.setdefault(match.group(1), pid)
         except OSError:
             continue  # it ended while we looked, or it is not ours to look at
-        if len(found) == len(inodes):
+        if len(holders) == len(inodes):
             break
-    return found
+    return holders
 
 
-def _name(host: Host, pid: int) -> str | None:
+def process_name(host: Host, pid: int) -> str | None:
+    """The kernel's name for a process, None when it has ended."""
     lines = _lines(host, f"/proc/{pid}/comm")
     return lines[0] if lines else None
 
 
 def _daemon_name(host: Host, pid: int) -> str | None:
-    name = _name(host, pid)
+    name = process_name(host, pid)
     return OTHER_NAMES.get(name, name) if name else None
 
 
