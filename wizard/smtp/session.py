@@ -238,6 +238,8 @@ class SubmissionSession:
             layer = Layer.AUTH_OFFER
         elif reply.code in _WANTS_TLS:
             layer = Layer.STARTTLS
+        elif reply.code == 334:
+            layer, when = Layer.LOGIN, f": it asks for more than {mechanism} has, {_AFTER}"
         elif not sent or 400 <= reply.code < 500:
             layer, when = Layer.LOGIN, f", {_AFTER if sent else _BEFORE}"
         raise failure(layer, f"AUTH {mechanism} got {reply}{when}", reply.code)

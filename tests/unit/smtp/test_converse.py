@@ -314,6 +314,16 @@ def test_a_server_that_gives_no_verdict_is_no_wrong_password(
     assert "password is wrong" not in result.verdict
 
 
+@pytest.mark.parametrize("mechanism", ["LOGIN", "PLAIN"])
+def test_a_server_that_asks_for_more_than_the_mechanism_has_refuses_no_login(
+    attempt: Try, mechanism: str
+) -> None:
+    result = attempt(Script(after_password=b"334 Q29kZTo=\r\n"), mechanism=mechanism)
+    assert (result.layer, result.code) == (Layer.LOGIN, 334)
+    assert f"asks for more than {mechanism} has, and did not judge the password" in result.verdict
+    assert "password is wrong" not in result.verdict
+
+
 # -- what the checks find ----------------------------------------
 
 
