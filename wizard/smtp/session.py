@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from email.utils import formatdate, make_msgid
 from typing import TYPE_CHECKING, Any, Self
 
@@ -205,10 +206,11 @@ class SubmissionSession:
         """MAIL before AUTH must get 530 (howto 3.3). None: a 530 that asks for STARTTLS first proves nothing."""
         try:
             reply = self.wire.ask("MAIL FROM:<>", explanation="must be refused before a login")
-            if 200 <= reply.code < 300:
-                self.wire.ask("RSET", explanation="cancels it")
         except WireError as error:
             return Finding("mail-before-auth", "unknown", f"MAIL before a login: {error}.")
+        if 200 <= reply.code < 300:
+            with suppress(WireError):  # that MAIL was taken is known, whatever RSET gets
+                self.wire.ask("RSET", explanation="cancels it")
         if reply.code == 530:
             if "STARTTLS" in reply.text.upper() and not self.tls:
                 return None

@@ -335,6 +335,11 @@ def test_login_offered_in_clear(attempt: Try) -> None:
     assert "login-before-starttls" in result.verdict
 
 
+def test_a_connection_dropped_at_rset_does_not_hide_that_mail_was_taken(attempt: Try) -> None:
+    result = attempt(Script(mail_before_auth=b"250 2.1.0 ok\r\n", replies={"RSET": None}), anonymous=True)
+    assert finding(result, "mail-before-auth").state == "failed"
+
+
 def test_mail_taken_before_login(attempt: Try) -> None:
     script = Script(mail_before_auth=b"250 2.1.0 ok\r\n")
     result = attempt(script)
