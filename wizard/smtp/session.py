@@ -46,7 +46,9 @@ _NOT_OFFERED = (500, 502, 503, 504, 534)  # RFC 4954 section 6; sendmail says 50
 _WANTS_TLS = (530, 538)
 _BEFORE = "before it had the password"
 _AFTER = "and did not judge the password"
-_COMMAND_CHARACTERS = 500  # RFC 4954 section 4: a longer initial response must wait for the 334
+_COMMAND_OCTETS = (
+    512  # with its CRLF (RFC 5321 section 4.5.3.1.4); a longer response waits for the 334 (RFC 4954)
+)
 
 
 def addresses(target: Target, deadline: Deadline) -> list[Address]:
@@ -251,7 +253,7 @@ class SubmissionSession:
         if mechanism == "PLAIN":
             token = encode(f"\0{credentials.user}\0{credentials.password}")
             parts = "base64 of NUL, user name, NUL, password; masked"
-            if len(token) <= _COMMAND_CHARACTERS:
+            if len(f"AUTH PLAIN {token}\r\n") <= _COMMAND_OCTETS:
                 return [(f"AUTH PLAIN {token}", f"AUTH PLAIN {MASK}", parts)]
             return [("AUTH PLAIN", None, "log in"), (token, MASK, parts)]
         user = self.transcript.shown(credentials.user)

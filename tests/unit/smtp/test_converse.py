@@ -303,6 +303,15 @@ def test_what_ends_after_the_user_name_is_not_blamed_on_the_password(
     assert not any(form in said for form in FORMS for said in script.said)
 
 
+@pytest.mark.parametrize(("octets", "at_once"), [(365, True), (366, False)])
+def test_no_command_of_auth_plain_is_longer_than_512_octets(attempt: Try, octets: int, at_once: bool) -> None:
+    password = "x7Qk-" * 73 + "y" * (octets - 365)
+    script = Script(login=(USER, password))
+    assert attempt(script, login=Credentials(USER, password), mechanism="PLAIN").ok
+    assert ("AUTH PLAIN" not in script.said) is at_once
+    assert all(len(f"{said}\r\n") <= 512 for said in script.said if said.startswith("AUTH"))
+
+
 @pytest.mark.parametrize("mechanism", ["LOGIN", "PLAIN"])
 @pytest.mark.parametrize("reply", [None, b"421 4.3.2 shutting down\r\n", b"454 4.3.0 later\r\n"])
 def test_a_server_that_gives_no_verdict_is_no_wrong_password(
