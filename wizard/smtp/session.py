@@ -26,6 +26,7 @@ from wizard.smtp.connection import (
 )
 from wizard.smtp.transcript import (
     MASK,
+    TLS_ON_CONNECT,
     Credentials,
     Finding,
     Layer,
@@ -180,8 +181,11 @@ class SubmissionSession:
         except ssl.SSLCertVerificationError:
             raise
         except (OSError, ValueError) as error:
-            plain = "" if self.greeting.code else ", perhaps the port speaks plain SMTP (no M=s)"
-            raise failure(self.layer, f"the TLS handshake failed: {why(error)}{plain}") from None
+            clause = f"the TLS handshake failed: {why(error)}"
+            if self.greeting.code:
+                raise failure(self.layer, clause) from None
+            clause += ", perhaps the port speaks plain SMTP (no M=s)"
+            raise failure(self.layer, clause, causes=TLS_ON_CONNECT) from None
         cipher, _, bits = tls.cipher() or ("?", "", 0)
         self.tls = f"{tls.version()} {cipher} {bits} bits"
         self._note(f"Encrypted: {self.tls}.")

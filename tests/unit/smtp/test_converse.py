@@ -143,6 +143,8 @@ def test_plain_smtp_where_tls_is_expected(attempt: Try) -> None:
     result = attempt(Script(), implicit_tls=True)
     assert result.layer is Layer.STARTTLS
     assert "plain SMTP" in result.verdict
+    assert "lacks M=s" in result.verdict
+    assert "starttls" not in result.verdict.lower()
 
 
 # -- where it fails ----------------------------------------
