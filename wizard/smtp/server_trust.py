@@ -8,7 +8,6 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from templates import render
 from wizard.certificates.peer_certificate import Certificate
@@ -19,9 +18,6 @@ from wizard.model.facts import SENDMAIL_CF
 from wizard.sendmail.tls_files import MOST, TlsFiles
 from wizard.system.host import Host
 from wizard.system.sockets import addresses
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}|[0-9a-f]{2}(?::[0-9a-f]{2}){31}")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from email.utils import formatdate, make_msgid
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,6 +26,7 @@ from wizard.smtp.connection import (
 )
 from wizard.smtp.transcript import (
     MASK,
+    TLS_ON_CONNECT,
     Credentials,
     Finding,
     Layer,
@@ -45,7 +47,9 @@ _NOT_OFFERED = (500, 502, 503, 504, 534)  # RFC 4954 section 6; sendmail says 50
 _WANTS_TLS = (530, 538)
 _BEFORE = "before it had the password"
 _AFTER = "and did not judge the password"
-_COMMAND_CHARACTERS = 500  # RFC 4954 section 4: a longer initial response must wait for the 334
+_COMMAND_OCTETS = (
+    512  # with its CRLF (RFC 5321 section 4.5.3.1.4); a longer response waits for the 334 (RFC 4954)
+)
 
 
 def addresses(target: Target, deadline: Deadline) -> list[Address]:
@@ -177,8 +181,11 @@ class SubmissionSession:
         except ssl.SSLCertVerificationError:
             raise
         except (OSError, ValueError) as error:
-            plain = "" if self.greeting.code else ", perhaps the port speaks plain SMTP (no M=s)"
-            raise failure(self.layer, f"the TLS handshake failed: {why(error)}{plain}") from None
+            clause = f"the TLS handshake failed: {why(error)}"
+            if self.greeting.code:
+                raise failure(self.layer, clause) from None
+            clause += ", perhaps the port speaks plain SMTP (no M=s)"
+            raise failure(self.layer, clause, causes=TLS_ON_CONNECT) from None
         cipher, _, bits = tls.cipher() or ("?", "", 0)
         self.tls = f"{tls.version()} {cipher} {bits} bits"
         self._note(f"Encrypted: {self.tls}.")
@@ -205,10 +212,11 @@ class SubmissionSession:
         """MAIL before AUTH must get 530 (howto 3.3). None: a 530 that asks for STARTTLS first proves nothing."""
         try:
             reply = self.wire.ask("MAIL FROM:<>", explanation="must be refused before a login")
-            if 200 <= reply.code < 300:
-                self.wire.ask("RSET", explanation="cancels it")
         except WireError as error:
             return Finding("mail-before-auth", "unknown", f"MAIL before a login: {error}.")
+        if 200 <= reply.code < 300:
+            with suppress(WireError):  # that MAIL was taken is known, whatever RSET gets
+                self.wire.ask("RSET", explanation="cancels it")
         if reply.code == 530:
             if "STARTTLS" in reply.text.upper() and not self.tls:
                 return None
@@ -238,6 +246,8 @@ class SubmissionSession:
             layer = Layer.AUTH_OFFER
         elif reply.code in _WANTS_TLS:
             layer = Layer.STARTTLS
+        elif reply.code == 334:
+            layer, when = Layer.LOGIN, f": it asks for more than {mechanism} has, {_AFTER}"
         elif not sent or 400 <= reply.code < 500:
             layer, when = Layer.LOGIN, f", {_AFTER if sent else _BEFORE}"
         raise failure(layer, f"AUTH {mechanism} got {reply}{when}", reply.code)
@@ -247,7 +257,7 @@ class SubmissionSession:
         if mechanism == "PLAIN":
             token = encode(f"\0{credentials.user}\0{credentials.password}")
             parts = "base64 of NUL, user name, NUL, password; masked"
-            if len(token) <= _COMMAND_CHARACTERS:
+            if len(f"AUTH PLAIN {token}\r\n") <= _COMMAND_OCTETS:
                 return [(f"AUTH PLAIN {token}", f"AUTH PLAIN {MASK}", parts)]
             return [("AUTH PLAIN", None, "log in"), (token, MASK, parts)]
         user = self.transcript.shown(credentials.user)

@@ -295,6 +295,11 @@ _CAUSES = {
         "refuses the sender or recipient, or its domain has no address. Look in `journalctl -t sm-mta`."
     ),
 }
+TLS_ON_CONNECT = (
+    "Probable causes: the DAEMON_OPTIONS of this port lacks M=s, or sendmail has no certificate, or its key is readable "
+    "by others (log: `key unsafe`, `crt unsafe: No such file`). Look in `journalctl -t sm-mta`."
+)
+"""The causes of a handshake that fails before anything is said: STARTTLS has no part in it."""
 _HEADLINES = {
     Layer.NAME: "The name cannot be looked up",
     Layer.TCP: "No connection",
@@ -308,8 +313,8 @@ _HEADLINES = {
 }
 
 
-def failure(layer: Layer, clause: str, code: int | None = None) -> Failure:
-    """The failure of a layer; `clause` says what happened, safe to show."""
+def failure(layer: Layer, clause: str, code: int | None = None, causes: str = "") -> Failure:
+    """The failure of a layer; `clause` says what happened, safe to show. `causes` stands for those of the layer."""
     clause = clause.rstrip(".")
-    causes = _RATE_LIMIT if code == 421 else _CAUSES[layer]
+    causes = _RATE_LIMIT if code == 421 else causes or _CAUSES[layer]
     return Failure(layer, clause, code, f"{_HEADLINES[layer]}: {clause}. {causes}")

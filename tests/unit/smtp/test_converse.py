@@ -143,6 +143,8 @@ def test_plain_smtp_where_tls_is_expected(attempt: Try) -> None:
     result = attempt(Script(), implicit_tls=True)
     assert result.layer is Layer.STARTTLS
     assert "plain SMTP" in result.verdict
+    assert "lacks M=s" in result.verdict
+    assert "starttls" not in result.verdict.lower()
 
 
 # -- where it fails ----------------------------------------
@@ -303,6 +305,15 @@ def test_what_ends_after_the_user_name_is_not_blamed_on_the_password(
     assert not any(form in said for form in FORMS for said in script.said)
 
 
+@pytest.mark.parametrize(("octets", "at_once"), [(365, True), (366, False)])
+def test_no_command_of_auth_plain_is_longer_than_512_octets(attempt: Try, octets: int, at_once: bool) -> None:
+    password = "x7Qk-" * 73 + "y" * (octets - 365)
+    script = Script(login=(USER, password))
+    assert attempt(script, login=Credentials(USER, password), mechanism="PLAIN").ok
+    assert ("AUTH PLAIN" not in script.said) is at_once
+    assert all(len(f"{said}\r\n") <= 512 for said in script.said if said.startswith("AUTH"))
+
+
 @pytest.mark.parametrize("mechanism", ["LOGIN", "PLAIN"])
 @pytest.mark.parametrize("reply", [None, b"421 4.3.2 shutting down\r\n", b"454 4.3.0 later\r\n"])
 def test_a_server_that_gives_no_verdict_is_no_wrong_password(
@@ -311,6 +322,16 @@ def test_a_server_that_gives_no_verdict_is_no_wrong_password(
     result = attempt(Script(after_password=reply), mechanism=mechanism)
     assert result.layer is Layer.LOGIN
     assert "did not judge the password" in result.verdict
+    assert "password is wrong" not in result.verdict
+
+
+@pytest.mark.parametrize("mechanism", ["LOGIN", "PLAIN"])
+def test_a_server_that_asks_for_more_than_the_mechanism_has_refuses_no_login(
+    attempt: Try, mechanism: str
+) -> None:
+    result = attempt(Script(after_password=b"334 Q29kZTo=\r\n"), mechanism=mechanism)
+    assert (result.layer, result.code) == (Layer.LOGIN, 334)
+    assert f"asks for more than {mechanism} has, and did not judge the password" in result.verdict
     assert "password is wrong" not in result.verdict
 
 
@@ -323,6 +344,11 @@ def test_login_offered_in_clear(attempt: Try) -> None:
     assert finding(result, "login-before-starttls").state == "failed"
     assert finding(result, "md5-mechanisms").state == "warning"
     assert "login-before-starttls" in result.verdict
+
+
+def test_a_connection_dropped_at_rset_does_not_hide_that_mail_was_taken(attempt: Try) -> None:
+    result = attempt(Script(mail_before_auth=b"250 2.1.0 ok\r\n", replies={"RSET": None}), anonymous=True)
+    assert finding(result, "mail-before-auth").state == "failed"
 
 
 def test_mail_taken_before_login(attempt: Try) -> None:
