@@ -1,6 +1,7 @@
 """Facts out of what the commands of real machines printed: tests/unit/gather/recorded, a folder for each release.
 
-Each was a mail server on which `apply` had just ended; the firewalls were set up as in tests/system/firewalls.py."""
+12 and 13 were mail servers on which `apply` had just ended; their firewalls were set up as in tests/system/firewalls.py.
+11 was a fresh machine with Sendmail and SASL installed, and both services enabled and started by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from wizard.model.facts import Firewall, Release
 from wizard.system.host import Host
 
 RECORDED = Path(__file__).parent / "recorded"
-every = pytest.mark.parametrize("debian", ["debian-12", "debian-13"])
+every = pytest.mark.parametrize("debian", ["debian-11", "debian-12", "debian-13"])
+with_firewalls = pytest.mark.parametrize("debian", ["debian-12", "debian-13"])
 TOOLS = ("nft", "iptables", "ip6tables", "firewalld")
 
 
@@ -43,7 +45,12 @@ def test_packages(debian: str) -> None:
         *("sendmail", "sendmail-bin", "sendmail-base", "sendmail-cf"),
         *("sasl2-bin", "libsasl2-modules", "openssl"),
     }  # and not postfix, which dpkg has heard of
-    assert found["sendmail"] == {"debian-12": "8.17.1.9-2+deb12u2", "debian-13": "8.18.1-6"}[debian]
+    version = {
+        "debian-11": "8.15.2-22+deb11u3",
+        "debian-12": "8.17.1.9-2+deb12u2",
+        "debian-13": "8.18.1-6",
+    }
+    assert found["sendmail"] == version[debian]
 
 
 @every
@@ -52,9 +59,8 @@ def test_services(debian: str) -> None:
     assert [service.name for service in found.values()] == ["sendmail", "saslauthd"]
     assert all(service.exists and service.active == "active (running)" for service in found.values())
     assert not any(service.masked for service in found.values())
-    units = (
-        debian == "debian-13"
-    )  # 12 has init scripts, of which systemd does not say whether they are enabled
+    # 11 and 12 have init scripts, of which systemd does not say whether they are enabled
+    units = debian not in ("debian-11", "debian-12")
     assert [service.native for service in found.values()] == [units, units]
     assert [service.enabled for service in found.values()] == [units, units]
 
@@ -117,7 +123,7 @@ def judged(debian: str, name: str, host: Host) -> Firewall | None:
     return JUDGES[name](Evidence(host, {**files, **(kept if name == n.IPTABLES else {})}, rules, {}))
 
 
-@every
+@with_firewalls
 @pytest.mark.parametrize("name", sorted(JUDGES))
 def test_a_firewall_at_work(debian: str, name: str, tmp_path: Path) -> None:
     firewall = judged(debian, name, Host(tmp_path))
@@ -125,7 +131,7 @@ def test_a_firewall_at_work(debian: str, name: str, tmp_path: Path) -> None:
     assert (firewall.name, firewall.active, firewall.trouble) == (name, True, "")
 
 
-@every
+@with_firewalls
 @pytest.mark.parametrize("name", sorted(JUDGES))
 def test_a_firewall_beside_the_rules_of_another(debian: str, name: str, tmp_path: Path) -> None:
     """Installed, and another one's rules are live: it is not at work."""
