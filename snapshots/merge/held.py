@@ -25,7 +25,10 @@ class HeldFile:
         return self._descriptor
 
     def late(self) -> bytes | None:
-        """What is in it now, where that is not what was seen last time; None while nothing came. Raises OSError."""
+        """What is in it now, where that is not what was seen last time; None while nothing came, and once it was let go.
+        Raises OSError."""
+        if self._descriptor < 0:
+            return None
         content = self._read()
         if content == self.content:
             return None
@@ -34,7 +37,8 @@ class HeldFile:
 
     def wait(self, seconds: float) -> None:
         """Return once nobody has it open for writing any more, or after that many seconds."""
-        wait_until_quiet(self._descriptor, seconds)
+        if self._descriptor >= 0:
+            wait_until_quiet(self._descriptor, seconds)
 
     def close(self) -> None:
         """It is needed no more; twice does no harm."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from snapshots.errors import StoreError
 from snapshots.live.entry import Entry, Kind
 from snapshots.merge.held import HeldFile
 from snapshots.store import Store
@@ -17,7 +18,7 @@ from wizard.engine import planner
 from wizard.engine.apply import FRESH, Run
 from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal
-from wizard.engine.recorder import _whole
+from wizard.engine.recorder import Recorder, _whole
 from wizard.errors import HostError, Interrupted, UsageError
 from wizard.mends.catalogue import extra
 from wizard.model.answers import Answers
@@ -138,6 +139,19 @@ def test_what_is_written_late_into_a_replaced_file_stays_when_the_step_is_undone
         run = bench.apply(Made("one", bench.host, {"/etc/mail/a": "new\nold a\n"}, verify=wrong))
     assert run.failed == "one"
     assert bench.text("/etc/mail/a") == "old a\nhis\n"
+
+
+def test_a_step_that_cannot_be_recorded_is_undone(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By then its files are settled: what they replaced is held no more."""
+
+    def refuse(*_arguments: object) -> None:
+        raise StoreError("no space left")
+
+    monkeypatch.setattr(Recorder, "record", refuse)
+    run = bench.apply(Made("one", bench.host, {"/etc/mail/a": "new a\n"}))
+    assert run.failed == "one"
+    assert bench.text("/etc/mail/a") == "old a\n"
+    assert not bench.failure().not_undone
 
 
 def test_a_failed_check_undoes_the_step(bench: Bench) -> None:
