@@ -18,7 +18,14 @@ def states(debian: Machine) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(("name", "code"), [("TERM", 143), ("HUP", 129), ("INT", 130)])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("TERM", 143),
+        pytest.param("HUP", 129, marks=pytest.mark.full),
+        pytest.param("INT", 130, marks=pytest.mark.full),
+    ],
+)
 def test_a_signal_finishes_or_undoes_the_step_in_hand(machine: BootMachine, name: str, code: int) -> None:
     debian = machine("mail")
     add_alice(debian)

@@ -56,7 +56,7 @@ def test_work_after_a_kill_in_install(machine: BootMachine, way: str) -> None:
 
 
 @pytest.mark.default_on("trixie")
-@pytest.mark.parametrize("all_of_it", [False, True], ids=["apt", "all"])
+@pytest.mark.parametrize("all_of_it", [pytest.param(False, marks=pytest.mark.full), True], ids=["apt", "all"])
 def test_apt_ended_in_the_middle(machine: BootMachine, all_of_it: bool) -> None:
     """`dpkg --configure -a`, by us or by the admin, does the rest of its work, and what that makes goes with the packages."""
     debian = machine("ready")
@@ -199,7 +199,11 @@ def test_work_while_the_restart_is_watched(machine: BootMachine) -> None:
     assert lost(debian) == []
 
 
-@pytest.mark.parametrize("pause", ["1", "0.02"], ids=["a-line-a-second", "fifty-lines-a-second"])
+@pytest.mark.parametrize(
+    "pause",
+    [pytest.param("1", marks=pytest.mark.full), "0.02"],
+    ids=["a-line-a-second", "fifty-lines-a-second"],
+)
 @pytest.mark.default_on("trixie")
 def test_lines_that_come_while_the_file_is_edited(machine: BootMachine, pause: str) -> None:
     debian = machine("mail")
@@ -268,6 +272,7 @@ def moments(machine: BootMachine) -> int:
     return len(names)
 
 
+@pytest.mark.default_on("trixie")
 def test_a_run_killed_in_the_middle_of_somebodys_work(machine: BootMachine) -> None:
     total = moments(machine)
     assert killed_with_work(machine, total, total // 3)
