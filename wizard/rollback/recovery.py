@@ -10,12 +10,13 @@ import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from snapshots.errors import StoreError
-from snapshots.live.entry import is_temporary
+from snapshots.live.entry import Entry, Kind, is_temporary
 from wizard.changes import confirm_or_revert
-from wizard.changes.file import FileEffect
+from wizard.changes.file import FileEffect, in_turn
 from wizard.changes.packages import PackagesBefore, as_one
 from wizard.changes.records import recall
 from wizard.changes.rules import RulesEffect
@@ -78,6 +79,7 @@ class Recovery:
 
     def _all_undone(self) -> RollbackResult:
         result = RollbackResult()
+        self._bring_back()
         if self._in_hand() and self.killed.step != AGAIN:
             result = self._in_hand_undone()
         if self.killed.step == AGAIN:
@@ -165,6 +167,7 @@ class Recovery:
         self._begin()
         request = self.killed.request
         result = RollbackResult()
+        self._bring_back()
         if not self._recorded():
             self._record_others()
             commits = tuple(self.store.find(str(item)) for item in _list(request["commits"]))
@@ -245,6 +248,22 @@ class Recovery:
             )
         }
         self.recorder.drift(others)
+
+    def _bring_back(self) -> None:
+        """What others wrote while packages went in the killed run: apt took it along, and only the witness has it.
+        Raises ChangeError."""
+        if self.killed.operation != "rollback" and self.killed.step != AGAIN:
+            return
+        went = [effect for effect in self._effects() if isinstance(effect, PackagesBefore)]
+        marks = [mark for effect in went for mark in effect.transactions]
+        targets: dict[str, tuple[Entry | None, Entry | None]] = {**self.recorder.taken_along(marks)}
+        folders = {str(folder) for path in targets for folder in PurePosixPath(path).parents}
+        for folder in sorted(folders - {"."}):
+            if not self.host.exists(f"/{folder}"):
+                recorded = self.store.entry(self.recorder.head(), folder)
+                targets[folder] = (None, recorded or Entry(Kind.DIRECTORY, 0o755, 0, 0))
+        for change in in_turn(targets):
+            change.apply(self.host, self.say)
 
     def _kept(self) -> tuple[Effect, ...]:
         """The packages that the step in hand had brought, where it had begun to."""
