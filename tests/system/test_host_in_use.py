@@ -151,6 +151,27 @@ def test_work_while_packages_go_in_a_rollback_that_is_killed(machine: BootMachin
     assert ("installed" in ours_left(debian)) == (way == "recover"), said
 
 
+@pytest.mark.full
+@pytest.mark.parametrize("way", ["recover", "recover --finish"])
+def test_work_while_packages_go_in_a_recovery_that_is_killed(machine: BootMachine, way: str) -> None:
+    """The first one purges what the killed step had brought; the second one finds what that took along."""
+    debian = machine("ready")
+    debian.run([WIZARD, "status"])
+    killed_when(debian, "Setting up sasl2-bin")
+    work = BESIDE_THE_PURGE.replace("kill -0 $pid 2>/dev/null", "[ ! -e /run/over ]")
+    debian.run(
+        f"setsid {WIZARD} recover </dev/null >/root/log 2>&1 & pid=$!\n"
+        "(until grep -q 'Removing sendmail-bin' /root/log; do sleep 0.02; done; kill -KILL $pid\n"
+        f"while pgrep -x 'apt-get|dpkg' >/dev/null; do sleep 0.1; done; touch /run/over) &\n{work}",
+        timeout=600,
+    )
+    ended = debian.run(f"{WIZARD} {way} </dev/null", check=False, timeout=600)
+    said = ended.stdout[-3000:] + ended.stderr
+    assert debian.run(NOT_THERE, check=False).stdout == "", said
+    assert int(debian.run("wc -l < /root/appended").stdout) > 10
+    assert ("installed" in ours_left(debian)) == ("finish" in way), said
+
+
 EDITS_AFTER_A_SIMULATION = """#!/bin/sh
 case " $* " in
 *" -s "*)

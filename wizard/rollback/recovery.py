@@ -35,7 +35,8 @@ from wizard.model.answers import Answers, Auth, Firewall, Listen, Test, answers_
 from wizard.model.events import Report
 from wizard.model.plan import Effect
 from wizard.packages.apt import settle
-from wizard.packages.witness import forget
+from wizard.packages.apt_history import FIX_UP
+from wizard.packages.witness import forget, runs
 from wizard.rollback.apply import RollbackResult, RollbackSession, restart_stale
 from wizard.rollback.plan import prepare
 from wizard.system.host import MARK, Host, Say
@@ -129,6 +130,7 @@ class Recovery:
         if self.killed.step == AGAIN:  # that is ended first, and then all of it done again
             _must_be_whole(self._all_undone())
         elif self._in_hand():
+            self._bring_back()
             kept = self._kept()
             if not kept:
                 _must_be_whole(self._in_hand_undone())
@@ -252,10 +254,11 @@ class Recovery:
     def _bring_back(self) -> None:
         """What others wrote while packages went in the killed run: apt took it along, and only the witness has it.
         Raises ChangeError."""
-        if self.killed.operation != "rollback" and self.killed.step != AGAIN:
-            return
         went = [effect for effect in self._effects() if isinstance(effect, PackagesBefore)]
-        marks = [mark for effect in went for mark in effect.transactions]
+        marks = {mark for effect in went for mark in effect.transactions}
+        if went and self.killed.operation != "rollback" and self.killed.step != AGAIN:
+            # Those of a way back of this step that was killed, too; what the step's own runs met is here, or undone.
+            marks = set(runs(self.host) - marks - {FIX_UP})
         targets: dict[str, tuple[Entry | None, Entry | None]] = {**self.recorder.taken_along(marks)}
         folders = {str(folder) for path in targets for folder in PurePosixPath(path).parents}
         for folder in sorted(folders - {"."}):
