@@ -129,26 +129,31 @@ def test_work_while_packages_go(machine: BootMachine, way: str) -> None:
     assert "installed" not in ours_left(debian), told[-3000:]
 
 
+def killed_while_packages_go(debian: Machine, command: str) -> None:
+    """The command killed in its purge, which apt ends by itself, while somebody writes into the folder that goes."""
+    work = BESIDE_THE_PURGE.replace("kill -0 $pid 2>/dev/null", "[ ! -e /run/over ]")
+    debian.run(
+        f"setsid {WIZARD} {command} </dev/null >/root/log 2>&1 & pid=$!\n"
+        "(until grep -q 'Removing sendmail-bin' /root/log; do sleep 0.02; done; kill -KILL $pid\n"
+        f"while pgrep -x 'apt-get|dpkg' >/dev/null; do sleep 0.1; done; touch /run/over) &\n{work}",
+        timeout=600,
+    )
+
+
 @pytest.mark.default_on("bookworm")
 @pytest.mark.parametrize("way", ["recover --finish", pytest.param("recover", marks=pytest.mark.full)])
 def test_work_while_packages_go_in_a_rollback_that_is_killed(machine: BootMachine, way: str) -> None:
     """apt ends by itself, and takes along what is written meanwhile; nobody of ours looks any more."""
     debian = machine("ready")
     apply(debian)
-    work = BESIDE_THE_PURGE.replace("kill -0 $pid 2>/dev/null", "[ ! -e /run/over ]")
-    debian.run(
-        f"setsid {WIZARD} rollback --all --yes --on-conflict=keep >/root/log 2>&1 & pid=$!\n"
-        "(until grep -q 'Removing sendmail-bin' /root/log; do sleep 0.02; done; kill -KILL $pid\n"
-        f"while pgrep -x 'apt-get|dpkg' >/dev/null; do sleep 0.1; done; touch /run/over) &\n{work}",
-        timeout=600,
-    )
+    killed_while_packages_go(debian, "rollback --all --yes --on-conflict=keep")
     assert debian.run("ls /etc/mail/access", check=False).returncode == 0, "somebody went on writing"
     ended = debian.run(f"{WIZARD} {way} </dev/null", check=False, timeout=600)
-    said = ended.stdout[-3000:] + ended.stderr
-    assert ended.returncode == 0, said
-    assert debian.run(NOT_THERE, check=False).stdout == "", said
+    output = ended.stdout[-3000:] + ended.stderr
+    assert ended.returncode == 0, output
+    assert debian.run(NOT_THERE, check=False).stdout == "", output
     assert int(debian.run("wc -l < /root/appended").stdout) > 10
-    assert ("installed" in ours_left(debian)) == (way == "recover"), said
+    assert ("installed" in ours_left(debian)) == (way == "recover"), output
 
 
 @pytest.mark.full
@@ -158,18 +163,12 @@ def test_work_while_packages_go_in_a_recovery_that_is_killed(machine: BootMachin
     debian = machine("ready")
     debian.run([WIZARD, "status"])
     killed_when(debian, "Setting up sasl2-bin")
-    work = BESIDE_THE_PURGE.replace("kill -0 $pid 2>/dev/null", "[ ! -e /run/over ]")
-    debian.run(
-        f"setsid {WIZARD} recover </dev/null >/root/log 2>&1 & pid=$!\n"
-        "(until grep -q 'Removing sendmail-bin' /root/log; do sleep 0.02; done; kill -KILL $pid\n"
-        f"while pgrep -x 'apt-get|dpkg' >/dev/null; do sleep 0.1; done; touch /run/over) &\n{work}",
-        timeout=600,
-    )
+    killed_while_packages_go(debian, "recover")
     ended = debian.run(f"{WIZARD} {way} </dev/null", check=False, timeout=600)
-    said = ended.stdout[-3000:] + ended.stderr
-    assert debian.run(NOT_THERE, check=False).stdout == "", said
+    output = ended.stdout[-3000:] + ended.stderr
+    assert debian.run(NOT_THERE, check=False).stdout == "", output
     assert int(debian.run("wc -l < /root/appended").stdout) > 10
-    assert ("installed" in ours_left(debian)) == ("finish" in way), said
+    assert ("installed" in ours_left(debian)) == ("finish" in way), output
 
 
 EDITS_AFTER_A_SIMULATION = """#!/bin/sh

@@ -255,8 +255,10 @@ class Recovery:
         """What others wrote while packages went in the killed run: apt took it along, and only the witness has it.
         Raises ChangeError."""
         went = [effect for effect in self._effects() if isinstance(effect, PackagesBefore)]
+        if not went or self.store.head() is None:
+            return
         marks = {mark for effect in went for mark in effect.transactions}
-        if went and self.killed.operation != "rollback" and self.killed.step != AGAIN:
+        if self.killed.operation != "rollback" and self.killed.step != AGAIN:
             # Those of a way back of this step that was killed, too; what the step's own runs met is here, or undone.
             marks = set(runs(self.host) - marks - {FIX_UP})
         targets: dict[str, tuple[Entry | None, Entry | None]] = {**self.recorder.taken_along(marks)}
