@@ -20,7 +20,7 @@ from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder, _whole
 from wizard.errors import HostError, Interrupted, UsageError
-from wizard.mends.catalogue import extra
+from wizard.mends import extra
 from wizard.model.answers import Answers
 from wizard.model.events import Event, Failed, Planned
 from wizard.model.facts import Facts

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from snapshots.store import Author, Commit
 from wizard.engine.in_force import commits_in_force
 from wizard.errors import NothingToRollBack
-from wizard.mends.catalogue import extra
+from wizard.mends import extra
 from wizard.rollback.targets import REGENERATING_STEPS, everything, needing, of_commit, of_step
 from wizard.steps import STEPS
 

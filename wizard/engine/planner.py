@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans steps on one host: those of the howto's order, or `steps` beyond it (`wizard.mends.catalogue`)."""
+    """Plans steps on one host: those of the howto's order, or `steps` beyond it (`wizard.mends`)."""
 
     host: Host
     answers: Answers

@@ -4,16 +4,20 @@ and `status` know nothing of them, `history`, `diff`, `rollback` and `recover` t
 from __future__ import annotations
 
 from wizard.mends.access import MendAccess, MendHostsAccess
-from wizard.mends.certificate import MendCertificate, MendKeyMode
-from wizard.mends.generated import MendSaslM4, MendStarttlsM4
-from wizard.mends.host_name import MendHostName
-from wizard.mends.pam_service import MendPamService
-from wizard.mends.queue import MendAliases, MendQueueFolder, MendQueueRun
-from wizard.mends.restarts import MendSaslauthdRestart, MendSendmailRestart
-from wizard.mends.saslauthd import MendSaslauthdCache, MendSaslauthdFolder, MendSaslauthdSocket
-from wizard.mends.sendmail_conf import MendHandsOff
+from wizard.mends.certificate import MendCertificate, MendHostName, MendKeyMode
+from wizard.mends.generated import MendHandsOff, MendSaslM4, MendStarttlsM4
+from wizard.mends.saslauthd import (
+    MendPamService,
+    MendSaslauthdCache,
+    MendSaslauthdFolder,
+    MendSaslauthdRestart,
+    MendSaslauthdSocket,
+)
+from wizard.mends.sendmail import MendAliases, MendQueueFolder, MendQueueRun, MendSendmailRestart
 from wizard.model.plan import Step
 from wizard.steps import STEPS
+from wizard.steps.certificate_install import CertificateInstall
+from wizard.steps.certificate_renew import CertificateRenew
 
 BEFORE: tuple[Step, ...] = (
     MendHandsOff(),
@@ -43,3 +47,14 @@ MENDS = (*BEFORE, *AFTER)
 def in_order() -> tuple[Step, ...]:
     """Fixes and the howto's steps, in the order in which they are applied together."""
     return (*BEFORE, *STEPS, *AFTER)
+
+
+def extra() -> tuple[Step, ...]:
+    """One of each step beyond the howto's order: done when a command of its own asks for it, never by `plan`, `apply`,
+    `status`; recorded, rolled back and recovered like those of the order."""
+    return CertificateRenew(), CertificateInstall(), *MENDS
+
+
+def find(step_id: str) -> Step:
+    """The step with this id, in the howto's order or beyond it. Raises KeyError."""
+    return {step.id: step for step in (*extra(), *STEPS)}[step_id]

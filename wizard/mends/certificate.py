@@ -1,18 +1,21 @@
-"""Debian's own certificate made again, and its key closed to others (howto 5.3; docs/debian.md section sendmail)."""
+"""Debian's own certificate made again, its key closed to others, and the name that it was made for given to the host
+(howto 5.3; docs/debian.md section sendmail, trap 8)."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from datetime import UTC, datetime
 
 from snapshots.live.entry import Entry, Kind
+from templates import render
 from wizard.certificates.key_pair import fits
 from wizard.certificates.peer_certificate import Certificate, read
-from wizard.certificates.pem import certificates, private_key
+from wizard.certificates.pem import certificates, common_name, private_key
 from wizard.changes import CommandChange, FileChange
 from wizard.console import clean
 from wizard.errors import PemError
-from wizard.mends.parts import restart, verdict
+from wizard.mends.parts import not_regular, restart, verdict, written
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -135,3 +138,49 @@ class MendKeyMode(Step):
         entry = facts.files.get(f.COMMON_KEY)
         safe = entry is not None and not entry.mode & ~SAFE & 0o777
         return verdict("key", safe, f"{f.COMMON_KEY}: mode {entry.mode if entry else 0:04o}")
+
+
+class MendHostName(Step):
+    """The name that the certificate was made for, which is what this host was called when it worked."""
+
+    id = "mend-host-name"
+    title = "Give this host its qualified name"
+    why = "Without a name that resolves sendmail waits a minute at each start, and no certificate is made."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """One line of /etc/hosts."""
+        if facts.fqdn_resolves:
+            return Plan.done(self.id, f"`hostname -f` says {facts.fqdn}")
+        name, short = _certified(facts.files.get(f.SERVER_CERT)), facts.hostname.partition(".")[0]
+        if not name.startswith(f"{short}."):
+            return Plan.blocked(
+                self.id,
+                "the name of this host is not known: its certificate does not give it either",
+                f"put `127.0.1.1 {short}.YOUR.DOMAIN {short}` into {f.HOSTS}",
+            )
+        entry, text = facts.files.get(f.HOSTS), facts.text(f.HOSTS)
+        if entry is None or text is None:
+            return not_regular(self.id, f.HOSTS, "is missing or not a regular file")
+        new = _with_line(text, short, render("hosts_line.j2", name=name, short=short))
+        change = written(f.HOSTS, entry, new, self.title)
+        return Plan.pending(self.id, "`hostname -f` gives no qualified name", change)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """hostname -f."""
+        return verdict("fqdn", facts.fqdn_resolves, f"`hostname -f` says {facts.fqdn or 'nothing'}")
+
+
+def _certified(entry: Entry | None) -> str:
+    """The name that the certificate was made for, empty where it cannot be read."""
+    try:
+        return common_name(entry.content) if entry is not None and entry.kind is Kind.FILE else ""
+    except PemError:
+        return ""
+
+
+def _with_line(text: str, short: str, line: str) -> str:
+    """The line in place of the one for 127.0.1.1 that names this host, else at the end."""
+    old = re.compile(rf"^127\.0\.1\.1[ \t]+(?:{re.escape(short)}[ \t]*)?$\n?", re.MULTILINE)
+    if old.search(text):
+        return old.sub(lambda _: line, text, count=1)
+    return text + ("" if not text or text.endswith("\n") else "\n") + line

@@ -1,13 +1,15 @@
-"""saslauthd's socket where sendmail asks, open to sendmail, and no cache of old passwords (docs/debian.md trap 11)."""
+"""saslauthd's socket where sendmail asks, open to sendmail, no cache of old passwords (docs/debian.md trap 11), and PAM's
+service smtp, which it asks (docs/debian.md section saslauthd)."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from snapshots.live.entry import Kind
+from templates import render
 from wizard.changes import CommandChange
 from wizard.editors import EditError, shell_defaults
-from wizard.mends.parts import restart, setting, verdict
+from wizard.mends.parts import not_regular, restart, setting, verdict, written
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -117,3 +119,53 @@ class MendSaslauthdSocket(Step):
 def _open(facts: Facts) -> bool:
     entry = facts.files.get(f.MUX_FOLDER)
     return entry is not None and entry.kind is Kind.DIRECTORY and bool(entry.mode & 0o010)
+
+
+class MendPamService(Step):
+    """The users of this host, by the files that every service of Debian includes."""
+
+    id = "mend-pam-service"
+    howto = "2.3"
+    title = "Write PAM's service smtp"
+    why = "saslauthd asks PAM for the service smtp. Where that is broken nobody can log in, whatever the password."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Debian's two includes in place of what is there."""
+        entry = facts.files.get(f.PAM_SMTP)
+        if entry is not None and entry.kind is not Kind.FILE:
+            return not_regular(self.id, f.PAM_SMTP)
+        change = written(f.PAM_SMTP, entry, render("pam_smtp.j2"), self.title)
+        if change.after == entry:
+            return Plan.done(self.id, f"{f.PAM_SMTP} includes common-auth and common-account")
+        reason = f"{f.PAM_SMTP} is missing" if entry is None else f"{f.PAM_SMTP} is broken"
+        return Plan.pending(self.id, reason, change)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """What it includes is there."""
+        gone = [name for name in ("common-auth", "common-account") if not host.exists(f"/etc/pam.d/{name}")]
+        says = f"missing in /etc/pam.d: {', '.join(gone)}" if gone else "what it includes is there"
+        return verdict("included", not gone, says)
+
+
+class MendSaslauthdRestart(Step):
+    """Always a restart: whoever asks for it has seen that it is needed."""
+
+    id = "mend-saslauthd-restart"
+    howto = "2.4"
+    needs = ("install",)
+    title = "Restart saslauthd"
+    why = "It runs but does not answer as configured."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The restart."""
+        if not facts.services["saslauthd"].exists:
+            return Plan.blocked(
+                self.id, "there is no saslauthd service on this host", "msa-wizard apply install"
+            )
+        return Plan.pending(
+            self.id, self.why, restart(facts, "saslauthd", "KILL" if facts.saslauthd_says is None else "")
+        )
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Its socket answers."""
+        return [answers_on_socket(host)]

@@ -13,7 +13,7 @@ from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
 from wizard.errors import NothingToRollBack, UsageError
 from wizard.gather.host import look
-from wizard.mends.catalogue import extra
+from wizard.mends import extra
 from wizard.model.events import Report
 from wizard.model.facts import Facts
 from wizard.rollback.apply import RollbackResult, RollbackSession, running

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wizard.engine.in_force import Target, applied, commits_in_force
 from wizard.errors import NothingToRollBack
-from wizard.mends.catalogue import extra
+from wizard.mends import extra
 from wizard.steps import STEPS
 
 if TYPE_CHECKING:

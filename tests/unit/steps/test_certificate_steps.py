@@ -16,7 +16,7 @@ from tests.unit.steps.recorded import machine
 from wizard.certificates.self_signed import DAYS, new_key, self_signed
 from wizard.changes import FileChange
 from wizard.errors import HostError
-from wizard.mends.catalogue import extra
+from wizard.mends import extra
 from wizard.mends.certificate import MendCertificate
 from wizard.model import facts as f
 from wizard.model.answers import Answers

@@ -20,7 +20,7 @@ from tests.unit.troubleshoot.pictures import (
     picture,
 )
 from wizard.maillog.read import LOG, UNPROVED, LogLine
-from wizard.mends.catalogue import find
+from wizard.mends import find
 from wizard.model import facts as f
 from wizard.model.facts import Service
 from wizard.model.plan import Sign

@@ -1,4 +1,5 @@
-"""The queue's folders, somebody who runs it, and the alias database."""
+"""The queue's folders, somebody who runs it, the alias database, and a restart of a daemon that does not answer, or has
+not read what was changed (docs/debian.md trap 3)."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step
+from wizard.steps.restart import Restart
 from wizard.system.host import Host
 
 
@@ -116,3 +118,24 @@ class MendAliases(Step):
         """It is there."""
         there = facts.files.get(f.ALIASES_DB) is not None
         return verdict("aliases", there, f"{f.ALIASES_DB} is {'there' if there else 'missing'}")
+
+
+class MendSendmailRestart(Step):
+    """Always a restart, also where nothing that sendmail reads is newer than it is."""
+
+    id = "mend-sendmail-restart"
+    howto = "3.7"
+    needs = ("install",)
+    title = "Restart Sendmail"
+    why = "It runs but does not answer, or has not read yet what was fixed."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The restart, unless another program holds one of the ports."""
+        plan = Restart().plan(facts, answers)
+        if plan.outcome == "blocked":
+            return Plan.blocked(self.id, plan.reason, *plan.remedy)
+        return Plan.pending(self.id, self.why, restart(facts, "sendmail", "CONT"))
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Every listener of sendmail.cf greets."""
+        return [item for item in Restart().verify(host, facts, answers) if item.id != "boot"]
