@@ -16,7 +16,8 @@ from wizard.system.host import Host
 
 _ALLOWED = re.compile(r"^sendmail[ \t]*:[ \t]*all[ \t]*$", re.IGNORECASE)
 _REFUSALS = ("REJECT", "DISCARD", "ERROR", "5")
-_OURS = frozenset(["127", "127.0", "127.0.0", "127.0.0.1", "localhost", "IPv6:::1"])
+_OURS = frozenset(["127", "127.0", "127.0.0", "127.0.0.1", "localhost", "IPv6:::1", ""])
+"""The keys of loopback; the empty one, `Connect:` alone, means everybody."""
 
 
 class MendHostsAccess(Step):

@@ -24,6 +24,7 @@ from wizard.steps.mc_includes import UPDATE_TLS
 from wizard.system.host import Host
 
 SAFE = 0o640
+"""sendmail wants nobody but root, and by Debian's DontBlameSendmail its group, to read the key."""
 
 
 class MendCertificate(Step):

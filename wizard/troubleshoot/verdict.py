@@ -80,8 +80,10 @@ def judge(picture: Picture, diagnoses: Sequence[Diagnosis] = DIAGNOSES) -> Verdi
         seen = item.look(picture)
         if seen is not None and not _consequence(item, explained):
             faults.append(Fault(item, seen))
+    if any(fault.id == "hands-off" for fault in faults):
+        faults = list(map(_with_hands, faults))
     return Verdict(
-        tuple(_in_order(map(_with_hands, _all(faults)), diagnoses)),
+        tuple(_in_order(faults, diagnoses)),
         tuple(_untested(picture)),
         picture.seconds,
         picture.waited,
@@ -95,20 +97,13 @@ def mends(faults: Sequence[Fault]) -> tuple[Step, ...]:
     return tuple(step for step in in_order() if step.id in ids)
 
 
-def _all(faults: Sequence[Fault]) -> Iterable[tuple[Fault, bool]]:
-    held = any(item.id == "hands-off" for item in faults)
-    return ((item, held) for item in faults)
-
-
-def _with_hands(pair: tuple[Fault, bool]) -> Fault:
-    """Where sendmail.conf forbids Debian's scripts to work, a fix that uses them begins with allowing it."""
-    item, held = pair
-    steps = item.finding.mend.steps
-    if not held or not _NEED_HANDS & set(steps) or HANDS_OFF in steps:
-        return item
-    return replace(
-        item, finding=replace(item.finding, mend=replace(item.finding.mend, steps=(HANDS_OFF, *steps)))
-    )
+def _with_hands(fault: Fault) -> Fault:
+    """A fix that uses Debian's scripts begins with allowing them to work."""
+    mend = fault.finding.mend
+    if not _NEED_HANDS & set(mend.steps) or HANDS_OFF in mend.steps:
+        return fault
+    mend = replace(mend, steps=(HANDS_OFF, *mend.steps))
+    return replace(fault, finding=replace(fault.finding, mend=mend))
 
 
 def _consequence(item: Diagnosis, explained: set[Layer]) -> bool:

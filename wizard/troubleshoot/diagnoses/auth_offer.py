@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from wizard.editors import EditError, sasl_conf
 from wizard.editors.daemon_options import is_loopback
 from wizard.model import facts as f
@@ -76,9 +78,8 @@ def _switched_off(picture: Picture) -> Finding | None:
     )
 
 
-def _submission_mend(picture: Picture, bad: object) -> tuple[str, ...]:
-    assert callable(bad)
-    wrong = any(is_submission(item) and bad(item) for item in picture.from_mc)
+def _submission_mend(picture: Picture, bad: Callable[[Daemon], bool]) -> tuple[str, ...]:
+    wrong = any(is_submission(daemon) and bad(daemon) for daemon in picture.from_mc)
     return SUBMISSION if wrong or not picture.from_mc else REGENERATED
 
 

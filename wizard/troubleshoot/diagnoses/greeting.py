@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
+from wizard.mends.access import refuses_us
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import ACCESS, DAEMON, HOSTS_ALLOW, HOSTS_DENY, Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _DENY = re.compile(r"^\s*(?:[^#:]*[\s,])?(?:ALL|sendmail|sm-mta)\b[^:]*:", re.IGNORECASE | re.MULTILINE)
-_REFUSALS = ("REJECT", "DISCARD", "ERROR", "5")
 SLOW = 8.0
 """Seconds: Debian's greet_pause for strangers is 5."""
 
@@ -66,20 +66,8 @@ def _lines(text: str, pattern: re.Pattern[str]) -> list[str]:
     return [line for line in text.splitlines() if pattern.match(line)]
 
 
-def access_refusals(text: str) -> list[str]:
-    """The lines of an access map that turn loopback, where we ask, and local mail comes from, away."""
-    refusals = []
-    for line in text.splitlines():
-        key, _, value = line.strip().partition("\t") if "\t" in line else line.strip().partition(" ")
-        bare = key.removeprefix("Connect:").removeprefix("connect:")
-        mine = bare in ("127", "127.0", "127.0.0", "127.0.0.1", "localhost", "IPv6:::1", "")
-        if line.strip() and not line.startswith("#") and mine and value.strip().upper().startswith(_REFUSALS):
-            refusals.append(line.strip())
-    return refusals
-
-
 def _access(picture: Picture) -> Finding | None:
-    lines = access_refusals(picture.texts.get(ACCESS, ""))
+    lines = [line.strip() for line in picture.texts.get(ACCESS, "").splitlines() if refuses_us(line)]
     if not lines:
         return None
     return Finding(

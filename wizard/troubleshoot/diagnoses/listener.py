@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wizard.editors.daemon_options import collisions, is_loopback
 from wizard.sendmail.cf import listeners
+from wizard.sendmail.strays import stray_sentence, strays
 from wizard.steps.restart import WEDGED
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnosis import Diagnosis
@@ -173,6 +174,26 @@ def _boot(picture: Picture) -> Finding | None:
     )
 
 
+def outside(picture: Picture, name: str, step: str) -> Finding | None:
+    """A daemon that serves, and that systemd does not count to its service."""
+    processes = strays(picture.facts, name)
+    if not processes:
+        return None
+    return Finding(
+        stray_sentence(picture.facts, name),
+        (
+            Evidence(f"{name}.service is {picture.facts.services[name].active}", "systemctl"),
+            *(Evidence(f"pid {item.pid} is in {item.unit or 'no unit'}", "/proc") for item in processes[:1]),
+        ),
+        Mend((step,)),
+        picture.latent,
+    )
+
+
+def _outside(picture: Picture) -> Finding | None:
+    return outside(picture, "sendmail", "restart")
+
+
 def _unknown(picture: Picture) -> Finding | None:
     if not picture.submissions:
         return Finding(
@@ -189,6 +210,7 @@ def _unknown(picture: Picture) -> Finding | None:
 
 
 _L = Layer.LISTENER
+OUTSIDE = "a restart fails, or changes nothing"
 DIAGNOSES = (
     Diagnosis("port-taken", _L, "another mail server answers", "3.7", "/proc/net/tcp", _taken),
     Diagnosis("default-msa", _L, "all ports close 45 s after each start", "3.3", "sendmail.cf", _default_msa),
@@ -212,4 +234,5 @@ DIAGNOSES = (
     ),
     Diagnosis("sendmail-boot", _L, "no connection since the server was restarted", "3.7", "systemd", _boot),
     Diagnosis("listener-unknown", _L, "no connection", "3.7", "the conversation", _unknown, unknown=True),
+    Diagnosis("sendmail-outside", _L, OUTSIDE, "3.7", "systemd, /proc", _outside, late=True),
 )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from wizard.editors import EditError, shell_defaults
+from wizard.mends.saslauthd import PLACES
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.password_source import argument, configured_mechanism, serving
 from wizard.steps.saslauthd_config import asks_start
+from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import KRB5_CONF, SASLAUTHD_CONF, Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 RESTART = ("saslauthd-config", "saslauthd-start")
-PLACES = ("/var/run/saslauthd", "/run/saslauthd")
 USERS_OF_THIS_HOST = ("pam", "shadow", "getpwent")
 
 
@@ -257,6 +258,10 @@ def _cache(picture: Picture) -> Finding | None:
     )
 
 
+def _outside(picture: Picture) -> Finding | None:
+    return outside(picture, "saslauthd", "saslauthd-start")
+
+
 def _unknown(picture: Picture) -> Finding | None:
     if not _wanted(picture) or not picture.mux_problem:
         return None
@@ -283,4 +288,5 @@ DIAGNOSES = (
     ),
     Diagnosis("saslauthd-boot", _S, "535 since the server was restarted", "2.4", "systemd", _boot),
     Diagnosis("saslauthd-unknown", _S, _535, "5.1", "the socket", _unknown, unknown=True),
+    Diagnosis("saslauthd-outside", _S, OUTSIDE, "2.4", "systemd, /proc", _outside, late=True),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wizard.editors import EditError, sendmail_mc
+from wizard.mends.certificate import SAFE
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
@@ -12,9 +13,6 @@ from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
-
-SAFE = 0o640
-"""sendmail wants nobody but root, and by Debian's DontBlameSendmail its group, to read the key."""
 
 
 def included(picture: Picture, path: str) -> bool | None:
