@@ -56,7 +56,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
     began, clock = time.time(), time.monotonic()
     threading.Thread(target=_warm, daemon=True).start()
     cf, node, stack = _text(host, f.SENDMAIL_CF), os.uname().nodename, pam.look(host)
-    stopped = {item.name for item in running(host) if item.state == "T"}
+    stopped = {process.name for process in running(host) if process.state == "T"}
     mux = _mux_problem(host, "saslauthd" in stopped)
     with ThreadPoolExecutor(max_workers=16) as pool:
         rules = pool.submit(live_rules, host)
@@ -66,10 +66,10 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
         wanted = _each_port(sendmail_cf.daemons(cf))
         chosen = _for_login(wanted)
         patience = STOPPED if DAEMON in stopped else TIMEOUT
-        before = wanted if used is None else [item for item in wanted if item is not chosen]
-        asked = [pool.submit(converse, item, node, None, patience) for item in before]
+        before = wanted if used is None else [daemon for daemon in wanted if daemon is not chosen]
+        asked = [pool.submit(converse, daemon, node, None, patience) for daemon in before]
         facts = look(host)
-        asked += [pool.submit(converse, item, node, None, patience) for item in _held(facts, wanted)]
+        asked += [pool.submit(converse, daemon, node, None, patience) for daemon in _held(facts, wanted)]
         if used is not None and chosen is not None:
             # The login comes last: a server that has had the password could say it on another connection.
             others = tuple(asked)
@@ -83,7 +83,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
         said = pool.submit(_m4_said, host, facts)
         files = pool.submit(certificate_files, host, cf, name)
         served = _served(facts)
-        talks = tuple(_with_own_offer(item.result(), served) for item in asked)
+        talks = tuple(_with_own_offer(talk.result(), served) for talk in asked)
         answer = _socket_login(host, credentials, owner, stack, talks)
         return Picture(
             facts=facts,
@@ -102,13 +102,13 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             files=files.result(),
             cf_refused=refused.result(),
             m4_said=said.result(),
-            states={item.pid: item.state for item in facts.processes},
+            states={process.pid: process.state for process in facts.processes},
             sasldb=_sasldb(facts),
             aliases_db=_aliases_db(host, cf),
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
             began=began,
             seconds=time.monotonic() - clock,
-            waited=max((item.seconds for item in talks), default=0.0),
+            waited=max((talk.seconds for talk in talks), default=0.0),
         )
 
 
@@ -139,25 +139,27 @@ def _warm() -> None:
 
 def _each_port(daemons: Iterable[Daemon]) -> list[Daemon]:
     """One daemon for each address and port: sendmail's rate limits count connections."""
-    return list({(item.reachable_at, item.port): item for item in daemons if item.port}.values())
+    return list({(daemon.reachable_at, daemon.port): daemon for daemon in daemons if daemon.port}.values())
 
 
 def _for_login(daemons: Sequence[Daemon]) -> Daemon | None:
     ports = sorted(
-        (item for item in daemons if is_submission(item)),
-        key=lambda item: (item.port != 587, "a" not in item.modifiers),
+        (daemon for daemon in daemons if is_submission(daemon)),
+        key=lambda daemon: (daemon.port != 587, "a" not in daemon.modifiers),
     )
     return ports[0] if ports else None
 
 
 def _held(facts: Facts, known: Sequence[Daemon]) -> list[Daemon]:
     """What sendmail still listens on although its sendmail.cf no longer says so."""
-    ports = {item.port for item in known}
+    ports = {daemon.port for daemon in known}
     daemons = {}
-    for item in facts.listeners:
-        if item.process == DAEMON and item.port not in ports:
-            family = "inet6" if ":" in item.address else "inet"
-            daemons[item.port] = Daemon("?", family, item.address, item.port, "s" if item.port == 465 else "")
+    for listener in facts.listeners:
+        if listener.process == DAEMON and listener.port not in ports:
+            family = "inet6" if ":" in listener.address else "inet"
+            daemons[listener.port] = Daemon(
+                "?", family, listener.address, listener.port, "s" if listener.port == 465 else ""
+            )
     return list(daemons.values())
 
 
@@ -210,7 +212,7 @@ def _socket_login(
     if credentials is None or owner is None or any(map(stack.has, _COUNTERS)):
         return None
     wrong = owner.right is False and owner.shadow is not None and not owner.shadow.locked
-    if not wrong and False not in [item.login for item in talks]:
+    if not wrong and False not in [talk.login for talk in talks]:
         return None
     user, _, realm = credentials.user.partition("@")
     words = (user.encode(), credentials.password.encode(), b"smtp", realm.encode())
@@ -243,7 +245,7 @@ def _m4_said(host: Host, facts: Facts) -> str:
 def _sasldb(facts: Facts) -> tuple[str, ...]:
     """The users of sasldb, with their realm and without."""
     return tuple(
-        dict.fromkeys(name for item in facts.sasldb or () for name in (item, item.partition("@")[0]))
+        dict.fromkeys(name for account in facts.sasldb or () for name in (account, account.partition("@")[0]))
     )
 
 

@@ -50,7 +50,7 @@ DAEMON = "sendmail-mta"
 
 def daemon_lines(daemons: Iterable[sendmail_cf.Daemon]) -> tuple[Evidence, ...]:
     """Listeners as sendmail.cf has them."""
-    texts = (f"Name={item.name}, Port={item.port}, M={item.modifiers}" for item in daemons)
+    texts = (f"Name={daemon.name}, Port={daemon.port}, M={daemon.modifiers}" for daemon in daemons)
     return tuple(Evidence(text, "sendmail.cf") for text in texts)
 
 
@@ -139,28 +139,28 @@ class Picture:
     @property
     def mine(self) -> tuple[Listener, ...]:
         """The listeners that sendmail holds."""
-        return tuple(item for item in self.facts.listeners if item.process in (DAEMON, None))
+        return tuple(listener for listener in self.facts.listeners if listener.process in (DAEMON, None))
 
     @property
     def submissions(self) -> tuple[Conversation, ...]:
         """The conversations with the ports where mail clients are meant to come."""
-        return tuple(item for item in self.conversations if is_submission(item.daemon))
+        return tuple(talk for talk in self.conversations if is_submission(talk.daemon))
 
     @property
     def broken(self) -> tuple[Conversation, ...]:
         """Those of them that ended early."""
-        return tuple(item for item in self.submissions if item.stopped is not None)
+        return tuple(talk for talk in self.submissions if talk.stopped is not None)
 
     @property
     def no_room(self) -> tuple[Conversation, ...]:
         """Those that sendmail ended because its queue's disk is full: it says so as early as STARTTLS."""
-        return tuple(item for item in self.broken if "disk space" in item.why)
+        return tuple(talk for talk in self.broken if "disk space" in talk.why)
 
     @property
     def works(self) -> bool:
         """Whether there is a port for mail clients, and each gets as far as the offer of a login."""
         return bool(self.submissions) and all(
-            item.stopped is None or item.login is not None for item in self.submissions
+            talk.stopped is None or talk.login is not None for talk in self.submissions
         )
 
     @property
@@ -193,7 +193,7 @@ class Picture:
     @property
     def login(self) -> bool | None:
         """Whether a login was accepted by sendmail; None where none was tried."""
-        tried = [item.login for item in self.conversations if item.login is not None]
+        tried = [talk.login for talk in self.conversations if talk.login is not None]
         return any(tried) if tried else None
 
     @property
@@ -207,28 +207,28 @@ class Picture:
         """The last log lines that hold one of the words (where their time is not known, they count as new). What is
         decided by them alone takes the `proved` ones: the daemon itself wrote them, and chose their words."""
         lines = [
-            item
-            for item in self.log or ()
-            if (item.time == 0.0 or item.time >= since)
-            and any(word in item.text for word in words)
-            and not (proved and (item.file or not item.own_words))
+            line
+            for line in self.log or ()
+            if (line.time == 0.0 or line.time >= since)
+            and any(word in line.text for word in words)
+            and not (proved and (line.file or not line.own_words))
         ]
-        last = {item.text: item.source for item in lines}  # the same is often said twice
+        last = {line.text: line.source for line in lines}  # the same is often said twice
         return tuple(Evidence(text, source) for text, source in last.items())[-limit:]
 
     def unexplained(self, layer: Layer, words: str, mend: str, *logged: Evidence) -> Finding | None:
         """A conversation that ended in this layer for no known cause; `words` has {source} for where."""
-        stopped = [item for item in self.broken if item.stopped is layer and item not in self.no_room]
+        stopped = [talk for talk in self.broken if talk.stopped is layer and talk not in self.no_room]
         if not stopped:
             return None
         cause = (
             f"{words.format(source=stopped[0].source)}: {stopped[0].why}; none of the known causes was found"
         )
-        replies = (line for item in stopped for line in self.conversation_evidence(item))
+        replies = (line for talk in stopped for line in self.conversation_evidence(talk))
         return Finding(cause, (*replies, *logged), Mend(text=mend))
 
-    def conversation_evidence(self, item: Conversation) -> tuple[Evidence, ...]:
+    def conversation_evidence(self, talk: Conversation) -> tuple[Evidence, ...]:
         """What was said last, and the clause on which it ended."""
-        reply = item.last or item.greeting
-        lines = ([reply] if reply else []) + ([item.why] if item.why and item.why not in reply else [])
-        return tuple(Evidence(line, item.source) for line in lines)
+        reply = talk.last or talk.greeting
+        lines = ([reply] if reply else []) + ([talk.why] if talk.why and talk.why not in reply else [])
+        return tuple(Evidence(line, talk.source) for line in lines)

@@ -47,16 +47,16 @@ class Pam:
 
     def of(self, kind: str) -> tuple[PamLine, ...]:
         """The lines of `auth` or `account`."""
-        return tuple(item for item in self.lines if item.kind == kind)
+        return tuple(line for line in self.lines if line.kind == kind)
 
     def has(self, module: str) -> PamLine | None:
         """The first line with that module."""
-        return next((item for item in self.lines if item.module.rpartition("/")[2] == module), None)
+        return next((line for line in self.lines if line.module.rpartition("/")[2] == module), None)
 
 
 def look(host: Host) -> Pam:
     """Read the stack; what cannot be read counts as missing."""
-    path = next((item for item in (SERVICE, OTHER) if _text(host, item) is not None), None)
+    path = next((file for file in (SERVICE, OTHER) if _text(host, file) is not None), None)
     if path is None:
         return Pam(None)
     reader = _Reader(host)

@@ -20,21 +20,21 @@ def text(verdict: Verdict) -> str:
     lines = [clean(verdict.summary), ""]
     signs = verdict.signs
     for layer in ORDER:
-        ids = ", ".join(item.id for item in verdict.faults if item.layer is layer)
+        ids = ", ".join(fault.id for fault in verdict.faults if fault.layer is layer)
         lines.append(
             f"   {SIGNS[signs[layer]]} {TITLES[layer]:<19} {_WORDS[signs[layer]]:<10} {ids}".rstrip()
         )
     blamed = verdict.blamed
     if blamed is not None:
         lines += ["", f"To blame: {TITLES[blamed.layer]}", *_fault(blamed)]
-    others = [item for item in verdict.faults if item is not blamed]
+    others = [fault for fault in verdict.faults if fault is not blamed]
     if others:
         lines += ["", "Also seen:" if blamed else "Seen:"]
-        lines += [line for item in others for line in _fault(item)]
+        lines += [line for fault in others for line in _fault(fault)]
     lines += [
         "",
         "Not tested:",
-        *(line for item in verdict.untested for line in _wrap(f"- {item}", "   ", "     ")),
+        *(line for sentence in verdict.untested for line in _wrap(f"- {sentence}", "   ", "     ")),
     ]
     lines.append(
         f"\nLooked for {verdict.seconds:.1f} s, of which {verdict.waited:.1f} s in conversation with the ports."
@@ -42,15 +42,15 @@ def text(verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _fault(item: Fault) -> Iterator[str]:
-    yield from _wrap(f"{SIGNS[item.sign]} {item.id}: {item.finding.cause}", "   ", "          ")
-    for piece in item.finding.evidence:
+def _fault(fault: Fault) -> Iterator[str]:
+    yield from _wrap(f"{SIGNS[fault.sign]} {fault.id}: {fault.finding.cause}", "   ", "          ")
+    for piece in fault.finding.evidence:
         yield f"          | {clean(piece.says)}  ({clean(piece.source)})"
-    mend = item.finding.mend
+    mend = fault.finding.mend
     if mend.text:
         yield from _wrap(f"-> {mend.text}", "          ", "             ")
     if mend.steps:
-        yield f"          -> msa-wizard troubleshoot --fix {item.id}   (steps: {', '.join(mend.steps)})"
+        yield f"          -> msa-wizard troubleshoot --fix {fault.id}   (steps: {', '.join(mend.steps)})"
 
 
 def _wrap(words: str, first: str, then: str) -> list[str]:
@@ -73,22 +73,22 @@ def to_json(verdict: Verdict) -> dict[str, object]:
         "blamed": blamed.id if blamed else None,
         "layer": blamed.layer if blamed else None,
         "layers": {str(layer): str(sign) for layer, sign in verdict.signs.items()},
-        "faults": [_fault_json(item) for item in verdict.faults],
+        "faults": [_fault_json(fault) for fault in verdict.faults],
         "untested": list(verdict.untested),
         "seconds": {"all": round(verdict.seconds, 3), "waited": round(verdict.waited, 3)},
     }
 
 
-def _fault_json(item: Fault) -> dict[str, object]:
+def _fault_json(fault: Fault) -> dict[str, object]:
     return {
-        "id": item.id,
-        "layer": item.layer,
-        "state": item.sign,
-        "sign": item.sign,
-        "symptom": item.diagnosis.symptom,
-        "howto": item.diagnosis.howto,
-        "probe": item.diagnosis.probe,
-        "cause": item.finding.cause,
-        "evidence": [{"says": piece.says, "source": piece.source} for piece in item.finding.evidence],
-        "mend": {"steps": list(item.finding.mend.steps), "text": item.finding.mend.text},
+        "id": fault.id,
+        "layer": fault.layer,
+        "state": fault.sign,
+        "sign": fault.sign,
+        "symptom": fault.diagnosis.symptom,
+        "howto": fault.diagnosis.howto,
+        "probe": fault.diagnosis.probe,
+        "cause": fault.finding.cause,
+        "evidence": [{"says": piece.says, "source": piece.source} for piece in fault.finding.evidence],
+        "mend": {"steps": list(fault.finding.mend.steps), "text": fault.finding.mend.text},
     }

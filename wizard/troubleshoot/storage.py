@@ -51,7 +51,7 @@ class Storage:
 
     def folder(self, path: str) -> Folder | None:
         """One folder."""
-        return next((item for item in self.folders if item.path == path), None)
+        return next((folder for folder in self.folders if folder.path == path), None)
 
 
 def look(host: Host) -> Storage:

@@ -40,30 +40,30 @@ class Verdict:
     @property
     def blamed(self) -> Fault | None:
         """The fault of the first layer that fails."""
-        return next((item for item in self.faults if item.sign is Sign.FAILED), None)
+        return next((fault for fault in self.faults if fault.sign is Sign.FAILED), None)
 
     @property
     def signs(self) -> dict[Layer, Sign]:
         """Each layer's worst sign, in order; those that nobody could look at are unknown."""
         worst = {**dict.fromkeys(ORDER, Sign.OK), **dict.fromkeys(self.not_looked_at, Sign.UNKNOWN)}
         rank = (Sign.OK, Sign.UNKNOWN, Sign.WARNING, Sign.FAILED)
-        for item in self.faults:
-            worst[item.layer] = max(worst[item.layer], item.sign, key=rank.index)
+        for fault in self.faults:
+            worst[fault.layer] = max(worst[fault.layer], fault.sign, key=rank.index)
         return worst
 
     def fault(self, name: str) -> Fault | None:
         """The fault of that diagnosis, None where it does not hold now."""
-        return next((item for item in self.faults if item.id == name), None)
+        return next((fault for fault in self.faults if fault.id == name), None)
 
     @property
     def summary(self) -> str:
         """One line for monitoring, as Nagios reads it: a word, what is wrong, and figures behind the bar."""
-        failed = [item for item in self.faults if item.sign is Sign.FAILED]
-        warned = [item for item in self.faults if item.sign is Sign.WARNING]
+        failed = [fault for fault in self.faults if fault.sign is Sign.FAILED]
+        warned = [fault for fault in self.faults if fault.sign is Sign.WARNING]
         if self.blamed is not None:
             word = f"CRITICAL - {TITLES[self.blamed.layer]}: {self.blamed.finding.cause}"
         elif warned:
-            word = f"OK - mail clients can submit; noted: {', '.join(item.id for item in warned)}"
+            word = f"OK - mail clients can submit; noted: {', '.join(fault.id for fault in warned)}"
         else:
             word = "OK - mail clients can submit"
         word = word.replace("|", "/")
@@ -72,14 +72,18 @@ class Verdict:
 
 def judge(picture: Picture, diagnoses: Sequence[Diagnosis] = DIAGNOSES) -> Verdict:
     """Ask every diagnosis. One that knows no cause speaks only where nothing else explains its layer's failure."""
-    faults = [Fault(item, seen) for item in diagnoses if not item.unknown and (seen := item.look(picture))]
-    explained = {item.layer for item in faults if item.sign is Sign.FAILED}
-    for item in diagnoses:
-        if not item.unknown or item.layer in explained:
+    faults = [
+        Fault(diagnosis, seen)
+        for diagnosis in diagnoses
+        if not diagnosis.unknown and (seen := diagnosis.look(picture))
+    ]
+    explained = {fault.layer for fault in faults if fault.sign is Sign.FAILED}
+    for diagnosis in diagnoses:
+        if not diagnosis.unknown or diagnosis.layer in explained:
             continue
-        seen = item.look(picture)
-        if seen is not None and not _consequence(item, explained):
-            faults.append(Fault(item, seen))
+        seen = diagnosis.look(picture)
+        if seen is not None and not _consequence(diagnosis, explained):
+            faults.append(Fault(diagnosis, seen))
     if any(fault.id == "hands-off" for fault in faults):
         faults = list(map(_with_hands, faults))
     return Verdict(
@@ -106,20 +110,22 @@ def _with_hands(fault: Fault) -> Fault:
     return replace(fault, finding=replace(fault.finding, mend=mend))
 
 
-def _consequence(item: Diagnosis, explained: set[Layer]) -> bool:
+def _consequence(diagnosis: Diagnosis, explained: set[Layer]) -> bool:
     """A login that is refused needs no unknown cause where saslauthd or PAM is known to be broken."""
     inner = (Layer.SASLAUTHD, Layer.PAM, Layer.ACCOUNT)
-    if item.layer is Layer.PAM and Layer.ACCOUNT in explained:
+    if diagnosis.layer is Layer.PAM and Layer.ACCOUNT in explained:
         return True  # PAM says no because of the account
-    return item.layer in inner and any(layer in explained for layer in inner[: inner.index(item.layer)])
+    return diagnosis.layer in inner and any(
+        layer in explained for layer in inner[: inner.index(diagnosis.layer)]
+    )
 
 
 def _in_order(faults: Iterable[Fault], diagnoses: Sequence[Diagnosis]) -> list[Fault]:
-    place = {item.id: number for number, item in enumerate(diagnoses)}
+    place = {diagnosis.id: number for number, diagnosis in enumerate(diagnoses)}
     rank = {Sign.FAILED: 0, Sign.WARNING: 1, Sign.UNKNOWN: 2, Sign.OK: 3}
     return sorted(
         faults,
-        key=lambda item: (rank[item.sign], ORDER.index(item.layer), item.diagnosis.late, place[item.id]),
+        key=lambda fault: (rank[fault.sign], ORDER.index(fault.layer), fault.diagnosis.late, place[fault.id]),
     )
 
 
@@ -128,9 +134,11 @@ def _untested(picture: Picture) -> Iterable[str]:
         yield "no login was tried: give --user NAME (and --password-stdin) to test account, password and PAM"
     elif picture.login is None:
         yield "no login was tried on the port: a problem found there already prevents it"
-    if picture.ruleset is None and any(item.active for item in picture.facts.firewalls):
+    if picture.ruleset is None and any(firewall.active for firewall in picture.facts.firewalls):
         yield "the packet filter could not be read (there is no nft): try from another machine"
-    if not [item for item in picture.facts.addresses if not item.startswith("127.") and item != "::1"]:
+    if not [
+        address for address in picture.facts.addresses if not address.startswith("127.") and address != "::1"
+    ]:
         yield "this host has no address but loopback"
     yield (
         "whether a provider's firewall lets clients in: from another machine, "

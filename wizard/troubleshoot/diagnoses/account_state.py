@@ -97,7 +97,7 @@ def _shell(picture: Picture) -> Finding | None:
     owner, line = picture.account, picture.pam.has("pam_shells.so")
     if owner is None or owner.shell is None or picture.login or line is None:
         return None
-    allowed = [item.strip() for item in picture.texts.get(SHELLS, "").splitlines() if item.startswith("/")]
+    allowed = [shell.strip() for shell in picture.texts.get(SHELLS, "").splitlines() if shell.startswith("/")]
     if owner.shell in allowed:
         return None
     return Finding(
@@ -112,14 +112,14 @@ _WHAT = {True: "is refused", False: "was broken off without a word on the passwo
 
 def _login(picture: Picture) -> Finding | None:
     """The conversation's own last word, where nothing explains it."""
-    refused = [item for item in picture.conversations if item.login is False]
+    refused = [talk for talk in picture.conversations if talk.login is False]
     if picture.login is not False or not refused:
         return None
-    item = refused[0]
+    talk = refused[0]
     return Finding(
-        f"the login on {item.source} {_WHAT[item.judged]}, and none of the known causes was found",
+        f"the login on {talk.source} {_WHAT[talk.judged]}, and none of the known causes was found",
         (
-            *picture.conversation_evidence(item),
+            *picture.conversation_evidence(talk),
             *picture.logged("AUTH failure", "saslauthd", "generic failure", since=picture.began),
             *((Evidence(picture.socket_login, "saslauthd"),) if picture.socket_login else ()),
         ),

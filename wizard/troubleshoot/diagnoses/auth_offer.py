@@ -66,15 +66,15 @@ def _m4_gone(picture: Picture) -> Finding | None:
 
 
 def _switched_off(picture: Picture) -> Finding | None:
-    off = [item for item in picture.daemons if is_submission(item) and "A" in item.modifiers]
+    off = [daemon for daemon in picture.daemons if is_submission(daemon) and "A" in daemon.modifiers]
     if not off:
         return None
-    both = any("a" in item.modifiers for item in off)
+    both = any("a" in daemon.modifiers for daemon in off)
     return Finding(
         "AUTH is switched off on the port for mail clients (modifier A)"
         + (", and required as well (modifier a)" if both else ""),
         daemon_lines(off),
-        Mend(_submission_mend(picture, lambda item: "A" in item.modifiers)),
+        Mend(_submission_mend(picture, lambda daemon: "A" in daemon.modifiers)),
     )
 
 
@@ -85,19 +85,19 @@ def _submission_mend(picture: Picture, bad: Callable[[Daemon], bool]) -> tuple[s
 
 def _open(picture: Picture) -> Finding | None:
     taken = [
-        item
-        for item in picture.submissions
-        if item.mail_before_auth == "failed" and not _for_local_mail(picture, item.daemon)
+        talk
+        for talk in picture.submissions
+        if talk.mail_before_auth == "failed" and not _for_local_mail(picture, talk.daemon)
     ]
     if not taken:
         return None
     return Finding(
         "port 587 takes mail without a login (no modifier a): any program inside can send spam through it",
         tuple(
-            Evidence(f"MAIL before AUTH is taken; M={item.daemon.modifiers or '(none)'}", item.source)
-            for item in taken
+            Evidence(f"MAIL before AUTH is taken; M={talk.daemon.modifiers or '(none)'}", talk.source)
+            for talk in taken
         ),
-        Mend(_submission_mend(picture, lambda item: "a" not in item.modifiers)),
+        Mend(_submission_mend(picture, lambda daemon: "a" not in daemon.modifiers)),
     )
 
 
@@ -111,7 +111,7 @@ def _for_local_mail(picture: Picture, daemon: Daemon) -> bool:
 
 
 def _clear(picture: Picture) -> Finding | None:
-    bare = [item for item in picture.conversations if set(item.clear) & set(SERVABLE)]
+    bare = [talk for talk in picture.conversations if set(talk.clear) & set(SERVABLE)]
     flags = sendmail_cf.auth_flags(sendmail_cf.option(picture.cf, "AuthOptions") or "")
     if not bare and ("p" in flags or not picture.cf):
         return None
@@ -126,7 +126,7 @@ def _clear(picture: Picture) -> Finding | None:
             Evidence(
                 f"AuthOptions={sendmail_cf.option(picture.cf, 'AuthOptions') or '(nothing)'}", "sendmail.cf"
             ),
-            *(Evidence(f"AUTH {' '.join(item.clear)} before TLS", item.source) for item in bare),
+            *(Evidence(f"AUTH {' '.join(talk.clear)} before TLS", talk.source) for talk in bare),
         ),
         Mend(REGENERATED if "p" in generated else ("auth-options", *REGENERATED)),
     )
@@ -134,7 +134,7 @@ def _clear(picture: Picture) -> Finding | None:
 
 def _list(picture: Picture) -> Finding | None:
     """mech_list of Sendmail.conf, and AuthMechanisms of sendmail.cf."""
-    if not any(item.stopped is Layer.AUTH_OFFER for item in picture.broken) and not _unservable(picture):
+    if not any(talk.stopped is Layer.AUTH_OFFER for talk in picture.broken) and not _unservable(picture):
         return None
     if picture.facts.files.get(f.SASL_CONF) is None or picture.facts.files.get(f.SASL_LINK) is None:
         return None  # then sasldb is asked, whatever is offered
@@ -165,7 +165,7 @@ def _list(picture: Picture) -> Finding | None:
         f"mech_list of Sendmail.conf {problem}: clients that prefer these are refused",
         (
             Evidence(f"mech_list: {listed or '(nothing)'}", f.SASL_CONF),
-            *(Evidence(f"AUTH {' '.join(item.offered)}", item.source) for item in picture.submissions),
+            *(Evidence(f"AUTH {' '.join(talk.offered)}", talk.source) for talk in picture.submissions),
         ),
         Mend(("sendmail-auth", "mend-sendmail-restart")),
     )
@@ -174,21 +174,21 @@ def _list(picture: Picture) -> Finding | None:
 def _unservable(picture: Picture) -> set[str]:
     if not picture.asks_saslauthd:
         return set()
-    offered = {name for item in picture.submissions for name in item.offered}
+    offered = {name for talk in picture.submissions for name in talk.offered}
     return {name for name in offered - picture.mechanisms if needs_secret(name)}
 
 
 def _smtp(picture: Picture) -> Finding | None:
-    there = [item for item in picture.conversations if item.daemon.port == 25 and item.offered]
+    there = [talk for talk in picture.conversations if talk.daemon.port == 25 and talk.offered]
     if not there:
         return None
-    generated = [item for item in picture.from_mc if item.port == 25]
+    generated = [daemon for daemon in picture.from_mc if daemon.port == 25]
     return Finding(
         "a login is also offered on port 25, where passwords are guessed all day",
-        tuple(Evidence(f"AUTH {' '.join(item.offered)}", item.source) for item in there),
+        tuple(Evidence(f"AUTH {' '.join(talk.offered)}", talk.source) for talk in there),
         Mend(
             REGENERATED
-            if generated and all("A" in item.modifiers for item in generated)
+            if generated and all("A" in daemon.modifiers for daemon in generated)
             else ("smtp-port", *REGENERATED)
         ),
         Sign.WARNING,

@@ -17,9 +17,9 @@ SOON = 14
 
 def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
     """The one that the server sends, else the one on disk; and where it was seen."""
-    for item in picture.submissions:
-        if item.certificate is not None:
-            return item.certificate, f"the certificate that {item.source} sends"
+    for talk in picture.submissions:
+        if talk.certificate is not None:
+            return talk.certificate, f"the certificate that {talk.source} sends"
     return picture.files.parsed, picture.files.certificate
 
 
@@ -67,21 +67,22 @@ def _soon(picture: Picture) -> Finding | None:
     )
 
 
-def _names(seen: Certificate) -> tuple[str, ...]:
-    """Those of subjectAltName, else the common name, which older clients look at."""
-    common = [
-        item.partition(": ")[2] for item in seen.subject.split(", ") if item.startswith("Common Name: ")
-    ]
-    return seen.names or tuple(common)
+def common_names(seen: Certificate) -> tuple[str, ...]:
+    """The common name of the certificate's subject."""
+    words = (word.partition(": ") for word in seen.subject.split(", "))
+    return tuple(name for kind, _, name in words if kind == "Common Name")
 
 
 def _other_name(picture: Picture) -> Finding | None:
     seen, source = _certificate(picture)
     wanted = picture.answers.test.host or picture.facts.fqdn
-    if seen is None or not wanted or covers(_names(seen), wanted):
+    if seen is None or not wanted:
+        return None
+    names = seen.names or common_names(seen)  # older clients look at the common name
+    if covers(names, wanted):
         return None
     return Finding(
-        f"the certificate is for {', '.join(_names(seen)[:3]) or 'no name'}, and this host is {wanted}: clients that use "
+        f"the certificate is for {', '.join(names[:3]) or 'no name'}, and this host is {wanted}: clients that use "
         "this name refuse it",
         (Evidence(seen.subject, source),),
         Mend(
@@ -106,12 +107,12 @@ def _no_alternative(picture: Picture) -> Finding | None:
 
 
 def _unreadable(picture: Picture) -> Finding | None:
-    bad = [item for item in picture.submissions if item.unreadable]
+    bad = [talk for talk in picture.submissions if talk.unreadable]
     if not bad:
         return None
     return Finding(
         "the server sends a certificate that cannot be read",
-        tuple(Evidence(item.unreadable, item.source) for item in bad),
+        tuple(Evidence(talk.unreadable, talk.source) for talk in bad),
         Mend(text=_INSTALL),
         Sign.UNKNOWN,
     )
@@ -119,12 +120,12 @@ def _unreadable(picture: Picture) -> Finding | None:
 
 def _not_own(picture: Picture) -> Finding | None:
     """The password was kept back."""
-    bad = [item for item in picture.broken if item.stopped is Layer.CERTIFICATE]
+    bad = [talk for talk in picture.broken if talk.stopped is Layer.CERTIFICATE]
     if not bad:
         return None
     return Finding(
         f"what answers on {bad[0].source} does not present the certificate that sendmail.cf names: no password was sent there",
-        tuple(Evidence(item.why, item.source) for item in bad),
+        tuple(Evidence(talk.why, talk.source) for talk in bad),
         Mend(("mend-sendmail-restart",)),
     )
 

@@ -95,7 +95,7 @@ def _differs(picture: Picture) -> Finding | None:
     new = sendmail_cf.only_in(generated, picture.cf)
     evidence = [Evidence(line, "sendmail.cf, not from sendmail.mc") for line in lost[:2]]
     evidence += [Evidence(line, "sendmail.mc gives it, sendmail.cf lacks it") for line in new[:2]]
-    stopped = next((item.stopped for item in picture.broken), None)
+    stopped = next((talk.stopped for talk in picture.broken), None)
     return Finding(
         "sendmail.cf is not what sendmail.mc gives: it was edited by hand, or sendmailconfig has not run since",
         tuple(evidence),

@@ -22,7 +22,7 @@ OLD = 3600.0
 
 def _trust(picture: Picture) -> Finding | None:
     trusted = {name.upper() for name in sendmail_cf.trusted(picture.cf)}
-    offered = {name for item in picture.submissions for name in item.offered if name in ("LOGIN", "PLAIN")}
+    offered = {name for talk in picture.submissions for name in talk.offered if name in ("LOGIN", "PLAIN")}
     if not offered - trusted or not picture.cf:
         return None
     generated = picture.facts.cf_from_mc or ""
@@ -36,14 +36,16 @@ def _trust(picture: Picture) -> Finding | None:
 
 
 def _local(picture: Picture) -> Finding | None:
-    held = [item for item in picture.mine if item.port == 25]
-    if not picture.runs or any(item.address in _LOCAL for item in held):
+    held = [listener for listener in picture.mine if listener.port == 25]
+    if not picture.runs or any(listener.address in _LOCAL for listener in held):
         return None
     return Finding(
         "sendmail does not listen on 127.0.0.1 port 25: mail of programs on this host (cron) goes nowhere",
         (Evidence("no listener on 127.0.0.1 port 25", "/proc/net/tcp"),),
         Mend(
-            ("restart",) if any(item.port == 25 for item in picture.daemons) else ("smtp-port", *REGENERATED)
+            ("restart",)
+            if any(daemon.port == 25 for daemon in picture.daemons)
+            else ("smtp-port", *REGENERATED)
         ),
         Sign.WARNING,
     )
@@ -62,14 +64,14 @@ def _aliases(picture: Picture) -> Finding | None:
 
 
 def _waiting(picture: Picture) -> Finding | None:
-    full = [item for item in picture.storage.queues if item.count and item.oldest > OLD]
+    full = [queue for queue in picture.storage.queues if queue.count and queue.oldest > OLD]
     if not full:
         return None
-    reasons = [reason for item in full for reason in item.reasons]
-    dns = [item for item in reasons if re.search(r"[Nn]ame server|host name lookup", item)]
+    reasons = [reason for queue in full for reason in queue.reasons]
+    dns = [reason for reason in reasons if re.search(r"[Nn]ame server|host name lookup", reason)]
     cause = "the name servers do not answer" if dns else "see why below"
     return Finding(
-        f"{sum(item.count for item in full)} messages are waiting, the oldest for {max(item.oldest for item in full) / 3600:.0f} h: "
+        f"{sum(queue.count for queue in full)} messages are waiting, the oldest for {max(queue.oldest for queue in full) / 3600:.0f} h: "
         f"{cause}",
         tuple(Evidence(reason, "the queue") for reason in reasons[:3]),
         Mend(text="`mailq` shows them; `sendmail -q -v` tries them now"),

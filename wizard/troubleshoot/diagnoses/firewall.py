@@ -25,7 +25,7 @@ _NFT = (
 
 
 def _ports(picture: Picture) -> list[int]:
-    return sorted({item.daemon.port for item in picture.submissions} or {587})
+    return sorted({talk.daemon.port for talk in picture.submissions} or {587})
 
 
 def _closed(picture: Picture) -> Finding | None:
@@ -35,18 +35,18 @@ def _closed(picture: Picture) -> Finding | None:
     if not closed:
         return None
     port = closed[0][0]
-    active = [item.name for item in picture.facts.firewalls if item.active]
+    active = [firewall.name for firewall in picture.facts.firewalls if firewall.active]
     words = next((_OPEN[name] for name in active if name in _OPEN), _NFT).format(port=port)
     return Finding(
-        f"this host's firewall blocks port {', '.join(str(item) for item, _ in closed)}",
-        tuple(Evidence(f"port {item}: {why}", "nft list ruleset") for item, why in closed),
+        f"this host's firewall blocks port {', '.join(str(number) for number, _ in closed)}",
+        tuple(Evidence(f"port {number}: {why}", "nft list ruleset") for number, why in closed),
         Mend(text=f"open it: `msa-wizard apply firewall`; by hand: {words}"),
     )
 
 
 def _not_open(picture: Picture) -> Finding | None:
     """By the firewall's own rules, for those whose chains nft alone cannot follow to an end."""
-    active = [item for item in picture.facts.firewalls if item.active and not item.trouble]
+    active = [firewall for firewall in picture.facts.firewalls if firewall.active and not firewall.trouble]
     if len(active) != 1 or active[0].name not in _OWN_WAY or picture.facts.rules is None:
         return None
     kind = FIREWALLS[active[0].name]
@@ -77,7 +77,7 @@ def _not_open(picture: Picture) -> Finding | None:
 
 def _ufw(picture: Picture) -> Finding | None:
     """By ufw's own list: nft cannot tell what all of ufw's rules look at."""
-    active = any(item.name == "ufw" and item.active for item in picture.facts.firewalls)
+    active = any(firewall.name == "ufw" and firewall.active for firewall in picture.facts.firewalls)
     policy = re.search(r"^DEFAULT_INPUT_POLICY=\"?(\w+)", picture.texts.get(UFW_DEFAULT, ""), re.MULTILINE)
     if not active or policy is None or policy.group(1) == "ACCEPT" or UFW_RULES not in picture.texts:
         return None
@@ -101,9 +101,9 @@ def ufw_allows(text: str) -> list[tuple[int, int]]:
     for words in (line.split() for line in text.splitlines() if line.startswith("### tuple ###")):
         if len(words) < 6 or not words[3].startswith(("allow", "limit")) or words[4] not in ("tcp", "any"):
             continue
-        for item in words[5].split(","):
-            low, _, high = item.partition(":")
-            if item == "any":
+        for ports in words[5].split(","):
+            low, _, high = ports.partition(":")
+            if ports == "any":
                 ranges.append((1, 65535))
             elif low.isdigit():
                 ranges.append((int(low), int(high) if high.isdigit() else int(low)))

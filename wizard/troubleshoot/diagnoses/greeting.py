@@ -16,7 +16,7 @@ SLOW = 8.0
 
 
 def _stopped(picture: Picture) -> Picture | None:
-    return picture if any(item.stopped is Layer.GREETING for item in picture.broken) else None
+    return picture if any(talk.stopped is Layer.GREETING for talk in picture.broken) else None
 
 
 def _hung(picture: Picture) -> Finding | None:
@@ -24,7 +24,7 @@ def _hung(picture: Picture) -> Finding | None:
     if process is None:
         return None
     stopped = picture.states.get(process.pid) == "T"
-    silent = [item for item in picture.broken if item.stopped is Layer.GREETING and item.code == 0]
+    silent = [talk for talk in picture.broken if talk.stopped is Layer.GREETING and talk.code == 0]
     if not stopped and not silent:
         return None
     why = (
@@ -34,7 +34,7 @@ def _hung(picture: Picture) -> Finding | None:
         f"sendmail is wedged: {why}",
         (
             Evidence(f"pid {process.pid}: state {picture.states.get(process.pid, '?')}", "/proc"),
-            *(line for item in silent for line in picture.conversation_evidence(item)),
+            *(line for talk in silent for line in picture.conversation_evidence(talk)),
         ),
         Mend(("mend-sendmail-restart",)),
     )
@@ -55,7 +55,7 @@ def _wrappers(picture: Picture) -> Finding | None:
         (
             *(Evidence(line, HOSTS_DENY) for line in denied[:2]),
             *(Evidence(line, HOSTS_ALLOW) for line in (explicit or allowed)[:2]),
-            *(line for item in picture.broken for line in picture.conversation_evidence(item)),
+            *(line for talk in picture.broken for line in picture.conversation_evidence(talk)),
         ),
         Mend(("mend-hosts-access",)),
         Sign.FAILED if refused or not allowed else Sign.WARNING,
@@ -74,18 +74,18 @@ def _access(picture: Picture) -> Finding | None:
         "the access map refuses connections from this host itself: local mail stops, and so do tests on it",
         tuple(Evidence(line, ACCESS) for line in lines),
         Mend(("mend-access",)),
-        layer=next((item.stopped for item in picture.broken), None),
+        layer=next((talk.stopped for talk in picture.broken), None),
     )
 
 
 def _limit(picture: Picture) -> Finding | None:
-    limited = [item for item in picture.broken if item.code == 421]
+    limited = [talk for talk in picture.broken if talk.code == 421]
     if not limited:
         return None
     logged = picture.logged("rejecting connections", "Connection rate", "too many", since=picture.began - 60)
     return Finding(
         "sendmail rejects connections with 421: too many at once or per minute, or too high a load",
-        (*(line for item in limited for line in picture.conversation_evidence(item)), *logged),
+        (*(line for talk in limited for line in picture.conversation_evidence(talk)), *logged),
         Mend(
             text=f"wait a minute; the limits are ClientRate and ClientConn in {ACCESS}, and confREFUSE_LA in sendmail.mc"
         ),
@@ -94,26 +94,30 @@ def _limit(picture: Picture) -> Finding | None:
 
 def _other(picture: Picture) -> Finding | None:
     others = [
-        item for item in picture.submissions if item.code == 220 and "sendmail" not in item.greeting.lower()
+        talk for talk in picture.submissions if talk.code == 220 and "sendmail" not in talk.greeting.lower()
     ]
-    held = {item.port: item.process for item in picture.facts.listeners if item.process not in (DAEMON, None)}
-    others = [item for item in others if item.daemon.port in held]
+    held = {
+        listener.port: listener.process
+        for listener in picture.facts.listeners
+        if listener.process not in (DAEMON, None)
+    }
+    others = [talk for talk in others if talk.daemon.port in held]
     if not others:
         return None
     return Finding(
         f"not sendmail answers but {held[others[0].daemon.port]}",
-        tuple(Evidence(item.greeting, item.source) for item in others),
+        tuple(Evidence(talk.greeting, talk.source) for talk in others),
         Mend(text="stop and disable the other server, then `msa-wizard troubleshoot --fix listener-missing`"),
     )
 
 
 def _slow(picture: Picture) -> Finding | None:
-    slow = [item for item in picture.conversations if item.seconds > SLOW and item.stopped is None]
+    slow = [talk for talk in picture.conversations if talk.seconds > SLOW and talk.stopped is None]
     if not slow:
         return None
     return Finding(
         f"the conversation took {slow[0].seconds:.0f} s: mail clients may give up. Name look-ups that time out, or greet_pause",
-        tuple(Evidence(f"{item.seconds:.1f} s", item.source) for item in slow),
+        tuple(Evidence(f"{talk.seconds:.1f} s", talk.source) for talk in slow),
         Mend(text="try `getent hosts ADDRESS-OF-A-CLIENT`; look for GreetPause in /etc/mail/access"),
         Sign.WARNING,
     )

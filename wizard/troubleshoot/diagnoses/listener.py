@@ -16,14 +16,14 @@ SUBMISSION = ("submission-port", *REGENERATED)
 
 
 def _wanted(picture: Picture) -> set[int]:
-    return {item.port for item in picture.daemons}
+    return {daemon.port for daemon in picture.daemons}
 
 
 def _taken(picture: Picture) -> Finding | None:
     others = [
-        item
-        for item in picture.facts.listeners
-        if item.port in (_wanted(picture) or {25, 587}) and item.process not in (DAEMON, None)
+        listener
+        for listener in picture.facts.listeners
+        if listener.port in (_wanted(picture) or {25, 587}) and listener.process not in (DAEMON, None)
     ]
     if not others:
         return None
@@ -31,8 +31,11 @@ def _taken(picture: Picture) -> Finding | None:
     return Finding(
         f"port {first.port} is held by another program, {first.process}, so sendmail cannot listen there",
         tuple(
-            Evidence(f"{item.address} port {item.port}: {item.process} (pid {item.pid})", "/proc/net/tcp")
-            for item in others
+            Evidence(
+                f"{listener.address} port {listener.port}: {listener.process} (pid {listener.pid})",
+                "/proc/net/tcp",
+            )
+            for listener in others
         ),
         Mend(
             text=f"stop and disable {first.process}, then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
@@ -60,8 +63,8 @@ def _collide(picture: Picture) -> Finding | None:
 
 def _default_msa(picture: Picture) -> Finding | None:
     """Without FEATURE no_default_msa sendmail adds an MSA of its own to those that are written."""
-    own = [item for item in picture.daemons if item.name == "MSA" and item.port == 587]
-    others = [item for item in picture.daemons if item.name != "MSA" and item.port == 587]
+    own = [daemon for daemon in picture.daemons if daemon.name == "MSA" and daemon.port == 587]
+    others = [daemon for daemon in picture.daemons if daemon.name != "MSA" and daemon.port == 587]
     if not own or not others:
         return None
     return Finding(
@@ -87,7 +90,7 @@ def _dead(picture: Picture) -> Finding | None:
 def _no_submission(picture: Picture) -> Finding | None:
     if not picture.cf or any(map(is_submission, picture.daemons)):
         return None
-    ports = ", ".join(str(item.port) for item in picture.daemons) or "none but the built-in one"
+    ports = ", ".join(str(daemon.port) for daemon in picture.daemons) or "none but the built-in one"
     return Finding(
         "sendmail.cf has no listener for mail clients: neither port 587 nor 465",
         (Evidence(f"ports: {ports}", "sendmail.cf"),),
@@ -96,10 +99,10 @@ def _no_submission(picture: Picture) -> Finding | None:
 
 
 def _wrong_port(picture: Picture) -> Finding | None:
-    wanted = [item for item in picture.daemons if is_submission(item)]
-    if not wanted or any(item.port in (587, 465) for item in wanted):
+    wanted = [daemon for daemon in picture.daemons if is_submission(daemon)]
+    if not wanted or any(daemon.port in (587, 465) for daemon in wanted):
         return None
-    shown = ", ".join(str(item.port) for item in wanted)
+    shown = ", ".join(str(daemon.port) for daemon in wanted)
     return Finding(
         f"submission listens on port {shown}, but clients connect to 587 or 465",
         daemon_lines(wanted),
@@ -108,16 +111,16 @@ def _wrong_port(picture: Picture) -> Finding | None:
 
 
 def _loopback(picture: Picture) -> Finding | None:
-    wanted = [item for item in picture.daemons if item.port in (587, 465)]
-    if not wanted or not all(is_loopback(item.address) for item in wanted):
+    wanted = [daemon for daemon in picture.daemons if daemon.port in (587, 465)]
+    if not wanted or not all(is_loopback(daemon.address) for daemon in wanted):
         return None
-    generated = [item for item in picture.from_mc if item.port in (587, 465)]
-    mc_too = not generated or all(is_loopback(item.address) for item in generated)
+    generated = [daemon for daemon in picture.from_mc if daemon.port in (587, 465)]
+    mc_too = not generated or all(is_loopback(daemon.address) for daemon in generated)
     return Finding(
         "the port for mail clients is open only to this host itself, as Debian ships it",
         tuple(
-            Evidence(f"Name={item.name}, Port={item.port}, Addr={item.address}", "sendmail.cf")
-            for item in wanted
+            Evidence(f"Name={daemon.name}, Port={daemon.port}, Addr={daemon.address}", "sendmail.cf")
+            for daemon in wanted
         ),
         Mend(text=_LOOPBACK)
         if mc_too and picture.answers.listen.submission
@@ -129,7 +132,7 @@ _LOOPBACK = "the answers name only loopback addresses for submission: name other
 
 
 def _listener_missing(picture: Picture) -> Finding | None:
-    held = {item.port for item in picture.mine}
+    held = {listener.port for listener in picture.mine}
     missing = sorted(_wanted(picture) - held - {0})
     if not picture.runs or not missing:
         return None
@@ -159,7 +162,7 @@ def _stale(picture: Picture) -> Finding | None:
         (Evidence(f"pid {process.pid} is older than its configuration, certificate or SASL files", "/proc"),),
         Mend(("restart",)),
         picture.latent,
-        next((item.stopped for item in picture.broken), None),
+        next((talk.stopped for talk in picture.broken), None),
     )
 
 
@@ -183,7 +186,10 @@ def outside(picture: Picture, name: str, step: str) -> Finding | None:
         stray_sentence(picture.facts, name),
         (
             Evidence(f"{name}.service is {picture.facts.services[name].active}", "systemctl"),
-            *(Evidence(f"pid {item.pid} is in {item.unit or 'no unit'}", "/proc") for item in processes[:1]),
+            *(
+                Evidence(f"pid {process.pid} is in {process.unit or 'no unit'}", "/proc")
+                for process in processes[:1]
+            ),
         ),
         Mend((step,)),
         picture.latent,
@@ -199,8 +205,8 @@ def _unknown(picture: Picture) -> Finding | None:
         return Finding(
             "there is no port for mail clients on this host, and none of the known causes was found",
             tuple(
-                Evidence(f"{item.address} port {item.port}: {item.process}", "/proc/net/tcp")
-                for item in picture.facts.listeners[:6]
+                Evidence(f"{listener.address} port {listener.port}: {listener.process}", "/proc/net/tcp")
+                for listener in picture.facts.listeners[:6]
             ),
             Mend(text="`journalctl -t sm-mta`; `ss -ltnp`; or set it up: `msa-wizard apply`"),
         )

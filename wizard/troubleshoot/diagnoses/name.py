@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wizard.steps.preflight import BUILT
+from wizard.troubleshoot.diagnoses.certificate import common_names
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -36,8 +37,7 @@ def _unqualified(picture: Picture) -> Finding | None:
 def certified_name(picture: Picture) -> str:
     """The qualified name that the certificate was made for, where its first label is this host's."""
     seen = picture.files.parsed
-    words = seen.subject if seen else ""
-    names = [item.partition(": ")[2] for item in words.split(", ") if item.startswith("Common Name: ")]
+    names = common_names(seen) if seen else ()
     host = picture.facts.hostname.partition(".")[0]
     return names[0] if names and names[0].startswith(f"{host}.") else ""
 

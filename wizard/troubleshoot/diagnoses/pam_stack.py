@@ -19,12 +19,12 @@ def _asked(picture: Picture) -> bool:
 def _denies(picture: Picture) -> bool:
     """Whether PAM's stack for auth says no to everybody."""
     lines = picture.pam.of("auth")
-    for item in lines:
-        if item.module.endswith("pam_deny.so") and item.control in ("required", "requisite"):
-            return item is lines[0] or all(
-                before.control == "required" for before in lines[: lines.index(item)]
+    for line in lines:
+        if line.module.endswith("pam_deny.so") and line.control in ("required", "requisite"):
+            return line is lines[0] or all(
+                before.control == "required" for before in lines[: lines.index(line)]
             )
-        if item.control not in ("required", "optional"):
+        if line.control not in ("required", "optional"):
             return False
     return not lines
 
@@ -65,7 +65,7 @@ def _refuses(picture: Picture) -> Finding | None:
     lines = picture.pam.of("auth")
     return Finding(
         "PAM's service smtp refuses everybody",
-        tuple(Evidence(item.text, item.source) for item in lines[:3])
+        tuple(Evidence(line.text, line.source) for line in lines[:3])
         or (Evidence("no line for auth", f.PAM_SMTP),),
         Mend(("mend-pam-service",)),
     )
@@ -85,7 +85,7 @@ def _unknown(picture: Picture) -> Finding | None:
         (
             Evidence(answer, f.MUX),
             Evidence(owner.line, "/etc/shadow"),
-            *(Evidence(item.text, item.source) for item in picture.pam.lines[:4]),
+            *(Evidence(line.text, line.source) for line in picture.pam.lines[:4]),
             *picture.logged("pam", "PAM", since=picture.began),
         ),
         Mend(

@@ -24,20 +24,20 @@ def _least(picture: Picture) -> int:
 def _full(picture: Picture) -> Finding | None:
     least = _least(picture)
     full = [
-        item
-        for item in picture.storage.folders
-        if item.there and item.free_kib < least and not item.read_only
+        folder
+        for folder in picture.storage.folders
+        if folder.there and folder.free_kib < least and not folder.read_only
     ]
     if not full and not picture.no_room:
         return None
-    queue = bool(picture.no_room) or any(item.path == MTA_QUEUE for item in full)
+    queue = bool(picture.no_room) or any(folder.path == MTA_QUEUE for folder in full)
     first = full[0].path if full else MTA_QUEUE
     return Finding(
         f"the disk below {first} is full"
         + (": sendmail answers 452 and accepts no message" if queue else ""),
         (
-            *(Evidence(f"{item.free_kib} KiB free", item.path) for item in full),
-            *(line for item in picture.no_room for line in picture.conversation_evidence(item)),
+            *(Evidence(f"{folder.free_kib} KiB free", folder.path) for folder in full),
+            *(line for talk in picture.no_room for line in picture.conversation_evidence(talk)),
         ),
         Mend(text=f"make room: `df -h {first}`, `du -xh --max-depth=2 /var | sort -h | tail`"),
         Sign.FAILED if queue or picture.login is False else Sign.WARNING,
@@ -46,26 +46,28 @@ def _full(picture: Picture) -> Finding | None:
 
 def _inodes(picture: Picture) -> Finding | None:
     out = [
-        item for item in picture.storage.folders if item.free_inodes is not None and item.free_inodes < 100
+        folder
+        for folder in picture.storage.folders
+        if folder.free_inodes is not None and folder.free_inodes < 100
     ]
     if not out:
         return None
     return Finding(
         f"the file system below {out[0].path} has no inodes left: no file can be created, even with free space",
-        tuple(Evidence(f"{item.free_inodes} inodes free", item.path) for item in out),
+        tuple(Evidence(f"{folder.free_inodes} inodes free", folder.path) for folder in out),
         Mend(text=f"remove many small files: `df -i {out[0].path}`"),
     )
 
 
 def _read_only(picture: Picture) -> Finding | None:
-    bad = [item for item in picture.storage.folders if item.there and item.read_only]
+    bad = [folder for folder in picture.storage.folders if folder.there and folder.read_only]
     if not bad:
         return None
     return Finding(
         f"the file system below {bad[0].path} is mounted read-only, perhaps after a disk error",
-        tuple(Evidence("read-only", item.path) for item in bad),
+        tuple(Evidence("read-only", folder.path) for folder in bad),
         Mend(text="look for disk errors: `dmesg | tail -50`"),
-        Sign.FAILED if any(item.path in (MTA_QUEUE, CLIENT_QUEUE) for item in bad) else Sign.WARNING,
+        Sign.FAILED if any(folder.path in (MTA_QUEUE, CLIENT_QUEUE) for folder in bad) else Sign.WARNING,
     )
 
 

@@ -108,7 +108,7 @@ def _hung(picture: Picture) -> Finding | None:
     process = picture.facts.process("saslauthd")
     if process is None or not picture.mux_problem or not _wanted(picture):
         return None
-    ours = [item.pid for item in picture.facts.processes if item.name == "saslauthd"]
+    ours = [process.pid for process in picture.facts.processes if process.name == "saslauthd"]
     stopped = [pid for pid in ours if picture.states.get(pid) == "T"]
     if (
         not stopped

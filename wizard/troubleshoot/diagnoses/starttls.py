@@ -111,21 +111,21 @@ def _pair(picture: Picture) -> Finding | None:
 
 
 def _switched_off(picture: Picture) -> Finding | None:
-    off = [item for item in picture.daemons if is_submission(item) and "S" in item.modifiers]
+    off = [daemon for daemon in picture.daemons if is_submission(daemon) and "S" in daemon.modifiers]
     if not off:
         return None
     return Finding(
         "STARTTLS is switched off (modifier S) on the port for mail clients",
         daemon_lines(off),
-        Mend(SUBMISSION if any("S" in item.modifiers for item in picture.from_mc) else REGENERATED),
+        Mend(SUBMISSION if any("S" in daemon.modifiers for daemon in picture.from_mc) else REGENERATED),
     )
 
 
 def _not_on_connect(picture: Picture) -> Finding | None:
     wrong = [
-        item
-        for item in picture.daemons
-        if (item.port == 465) != item.tls_on_connect and item.port in (465, 587)
+        daemon
+        for daemon in picture.daemons
+        if (daemon.port == 465) != daemon.tls_on_connect and daemon.port in (465, 587)
     ]
     if not wrong:
         return None
