@@ -83,7 +83,7 @@ class WizardApp(App[int]):
     def _watch(self) -> None:
         """A change that waits for its confirmation is shown on top of everything."""
         if self.desk.changing and (left := self.backend.confirmation()) is not None:
-            from screens.firewall_countdown import FirewallCountdown
+            from screens.dialogs import FirewallCountdown
 
             if not any(isinstance(each, FirewallCountdown) and not each.ending for each in self.screen_stack):
                 self.push_screen(FirewallCountdown(left))
@@ -109,7 +109,7 @@ class WizardApp(App[int]):
         if not self.desk.changing:
             self.end(0)
             return
-        from screens.confirm_quit import ConfirmQuit
+        from screens.dialogs import ConfirmQuit
 
         if not isinstance(self.screen, ConfirmQuit):
             self.push_screen(

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from screens.jobs import Job, Reply
-from screens.messages import StepWaits
+from screens.jobs import Job, Reply, StepWaits
 from wizard.model.plan import Plan, Step
 
 if TYPE_CHECKING:

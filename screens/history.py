@@ -13,8 +13,7 @@ from textual.content import Content
 from textual.widgets import DataTable, Static
 
 from screens.base import PAGES, Frame
-from screens.widgets.diff_text import diff_content
-from screens.widgets.folding import folded
+from screens.widgets.diff_text import diff_content, folded
 from wizard.console import clean
 from wizard.engine.in_force import commits_in_force
 

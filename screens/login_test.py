@@ -10,11 +10,10 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from screens.ask_certificate import AskCertificate, asking
 from screens.base import Field, Frame
+from screens.dialogs import AskCertificate, asking
 from screens.error_text import sentence
-from screens.jobs import Job, Stopped
-from screens.messages import CertificateWaits, JobEnded, SmtpLine
+from screens.jobs import CertificateWaits, Job, JobEnded, SmtpLine, Stopped
 from screens.widgets.signs import check_content, line_shown
 from wizard.console import clean
 from wizard.errors import Interrupted

@@ -9,12 +9,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
-from screens.ask_certificate import AskCertificate, asking
 from screens.backend import ManualLoginRequest
 from screens.base import Field, Frame
+from screens.dialogs import AskCertificate, asking
 from screens.error_text import sentence
-from screens.jobs import Job, Reply, Stopped
-from screens.messages import CertificateWaits, JobEnded, MoveWaits, SmtpLine
+from screens.jobs import CertificateWaits, Job, JobEnded, MoveWaits, Reply, SmtpLine, Stopped
 from screens.widgets.explained_lines import ExplainedLines
 from screens.widgets.signs import line_shown
 from wizard.console import clean

@@ -10,8 +10,7 @@ from textual.content import Content
 from textual.widgets import Log
 
 from screens.base import PAGES
-from screens.jobs import Job
-from screens.messages import RehearsalSaid
+from screens.jobs import Job, RehearsalSaid
 from screens.review_and_run import ReviewAndRun
 from screens.widgets.signs import STATES
 from wizard.console import clean

@@ -12,8 +12,7 @@ from textual.widgets import Static
 
 from screens.base import Frame
 from screens.error_text import sentence
-from screens.jobs import Job
-from screens.messages import About, JobEnded, LogSaid
+from screens.jobs import About, Job, JobEnded, LogSaid
 from screens.widgets.explained_lines import ExplainedLines
 from screens.widgets.signs import check_content
 from wizard.model.plan import Check

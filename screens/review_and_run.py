@@ -12,8 +12,7 @@ from textual.widgets import Log, Static
 
 from screens.base import Frame, Result
 from screens.error_text import sentence
-from screens.jobs import Job, Reply, Stopped
-from screens.messages import EngineSaid, JobEnded
+from screens.jobs import EngineSaid, Job, JobEnded, Reply, Stopped
 from screens.widgets.signs import check_content
 from wizard.console import clean
 from wizard.errors import Interrupted

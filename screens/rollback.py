@@ -10,8 +10,7 @@ from textual.content import Content
 
 from screens.base import PAGES
 from screens.external_programs import edit
-from screens.jobs import Job, Reply
-from screens.messages import JobEnded, RollbackWaits
+from screens.jobs import Job, JobEnded, Reply, RollbackWaits
 from screens.review_and_run import ReviewAndRun
 from screens.widgets.diff_text import diff_content
 from screens.widgets.signs import check_content

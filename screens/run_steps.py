@@ -10,10 +10,9 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from screens.base import PAGES
-from screens.jobs import Job, Reply
-from screens.messages import EndingsWait, EngineSaid, StepWaits
+from screens.dialogs import WhatWouldEnd
+from screens.jobs import EndingsWait, EngineSaid, Job, Reply, StepWaits
 from screens.review_and_run import ReviewAndRun
-from screens.what_would_end import WhatWouldEnd
 from screens.widgets.diff_text import diff_content
 from wizard.console import clean
 from wizard.engine.apply import Run

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from screens.base import Frame
 from screens.error_text import sentence
-from screens.messages import DebugSaid, JobEnded
+from screens.jobs import DebugSaid, JobEnded
 from screens.widgets.explained_lines import ExplainedLines
 from wizard.console import clean
 from wizard.errors import Interrupted

@@ -8,18 +8,15 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.widgets import Input, Label, Static
+from textual.widgets import Static
 
 from screens.apply_policy import ApplyPolicy
-from screens.base import PAGES, Dialog, Frame
+from screens.base import PAGES, Frame
 from screens.error_text import sentence
 from screens.external_programs import edit
-from screens.jobs import Reply, Stopped
-from screens.messages import EndingsWait, EngineSaid, JobEnded, StepWaits
+from screens.jobs import EndingsWait, EngineSaid, JobEnded, Reply, StepWaits, Stopped
 from screens.review_and_run import event_line
-from screens.widgets.step_board import StepBoard
-from screens.widgets.step_panes import PANES, StepPanes
+from screens.widgets.step_board import PANES, StepBoard, StepPanes
 from wizard.console import clean
 from wizard.engine.apply import Run
 from wizard.engine.overview import REMAINING, Overview
@@ -34,22 +31,6 @@ SHOWN = 0.5
 """Seconds that a step's diff stays in front before the output takes its place."""
 LAST = 12
 """Lines of output that are kept for a failure."""
-
-
-class Search(Dialog[str | None]):
-    """The words to look for, None for nothing."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]
-
-    def compose(self) -> ComposeResult:
-        """One field."""
-        with Vertical(classes="dialog tall"):
-            yield Label("Find in the output (Enter; / and Enter finds the next):", markup=False)
-            yield Input(id="words")
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Done."""
-        self.dismiss(event.value or None)
 
 
 class Steps(Frame[None]):
@@ -281,6 +262,8 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 if not self.panes.find(words):
                     self.say(f"The output does not contain {clean(words)!r}.")
 
+        from screens.dialogs import Search
+
         self.app.push_screen(Search(), find)
 
     # --- the run ------------------------------------------------------------------------------------------
@@ -370,7 +353,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         changed = "The host has changed since this was shown; this is the new plan. " if again else ""
         self.say(f"{changed}Enter applies {name}, s skips it, a applies all that remain.")
         if message.edits:
-            from screens.local_edits import LocalEdits
+            from screens.dialogs import LocalEdits
 
             self.app.push_screen(LocalEdits(name, message.edits), self._decide_edits)
 
@@ -386,7 +369,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def on_endings_wait(self, message: EndingsWait) -> None:
         """Something that works would end: a question of its own, whatever key was pressed before."""
-        from screens.what_would_end import WhatWouldEnd
+        from screens.dialogs import WhatWouldEnd
 
         self._draw()
         self._wait_at(message.step.id)
@@ -441,7 +424,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
             self.say(f"Stopped before {run.undecided}, which has changed nothing. s skips it.")
 
     def _show_failure(self, name: str) -> None:
-        from screens.step_failed import StepFailed
+        from screens.dialogs import StepFailed
 
         failure = self._failure
         if failure is None or failure.step.id != name:

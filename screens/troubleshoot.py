@@ -156,7 +156,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
 
     def action_log_in(self) -> None:
         """Look again, with a login."""
-        from screens.ask_credentials import AskCredentials
+        from screens.dialogs import AskCredentials
 
         def look(credentials: Credentials | None) -> None:
             if credentials is not None:

@@ -1,7 +1,8 @@
-"""A unified diff as coloured text, as it is or in two columns; its signs say the same without colour."""
+"""Diffs on the screen; a commit's diff with each generated file in one line, since sendmail.cf alone would fill screens."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import zip_longest
 
@@ -9,6 +10,7 @@ from rich.cells import chop_cells, set_cell_size
 from textual.content import Content
 
 from wizard.console import clean
+from wizard.model.generated_files import derived
 
 _STYLES = (
     ("+++", "bold"),
@@ -62,3 +64,27 @@ def _beside(old: list[str], new: list[str], half: int) -> Iterator[tuple[str, st
             yield set_cell_size(one, half), _styled(left)[1]
             yield " | ", ""
             yield f"{other}\n", _styled(right)[1]
+
+
+_BEGIN = re.compile(r"diff --git a/(.+) b/\1\Z")
+_PATCH = re.compile(r"[ +\-@\\]|index |new file |deleted file |old mode |new mode |Binary ")
+
+
+def folded(diff: str) -> str:
+    """The diff of a commit (git's, as `Store.diff` gives it) where each generated file is a count of its lines."""
+    lines: list[str] = []
+    generated = ""
+    added = removed = 0
+    for line in [*diff.splitlines(), ""]:
+        if generated and _PATCH.match(line):
+            added += line.startswith("+") and not line.startswith("+++ ")
+            removed += line.startswith("-") and not line.startswith("--- ")
+            continue
+        if generated:
+            count = f"{added} lines added, {removed} removed" if added or removed else "changed"
+            lines.append(f"{generated}: {count}; generated, f shows all of it")
+        begin = _BEGIN.match(line)
+        generated, added, removed = (begin[1] if begin and derived(begin[1]) else ""), 0, 0
+        if not generated:
+            lines.append(line)
+    return "\n".join(lines[:-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -11,6 +12,7 @@ from wizard.model.plan import Check, Sign
 
 if TYPE_CHECKING:
     from wizard.maillog.correlate import ConversationLine
+    from wizard.model.plan import Ending
 
 STATES: dict[str, tuple[str, str, str]] = {
     "applied": ("✓", "applied", "ansi_green"),
@@ -58,3 +60,12 @@ def line_shown(line: ConversationLine) -> tuple[str, str]:
     """A line of a conversation or of the log beside it: sign and text, not cleaned, and the style."""
     sign, style = SPEAKERS.get(line.who, ("#", "ansi_cyan"))
     return f"{sign} {line.text}", style
+
+
+def endings_content(ends: Sequence[Ending]) -> Content:
+    """What would end: a sentence each, and its lines."""
+    parts: list[str | tuple[str, str]] = []
+    for ending in ends:
+        parts.append((f"! Would end: {clean(ending.says)} [{ending.id}]\n", "bold ansi_yellow"))
+        parts += [f"    {clean(line)}\n" for line in ending.lines]
+    return Content.assemble(*parts)

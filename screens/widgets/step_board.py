@@ -1,18 +1,170 @@
-"""The board of the steps screen: on the left the steps with their states, on the right the chosen one."""
+"""The steps screen's inside: on the left the steps with their states, on the right the chosen one, from its reason to its\nchecks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal
-from textual.widgets import OptionList
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Log, OptionList, ProgressBar, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
-from screens.widgets.signs import state_content
-from screens.widgets.step_panes import StepPanes
+from screens.widgets.diff_text import diff_content
+from screens.widgets.signs import check_content, endings_content, state_content
+from wizard.console import clean
 from wizard.engine.overview import REMAINING
-from wizard.model.plan import Check, Plan, Step
+from wizard.model.plan import Check, Outcome, Plan, Step
+
+PANES = ("diff", "why", "commands", "output", "checks")
+OUTPUT_LINES = 4000
+_WORDS = {
+    Outcome.PENDING: "To do",
+    Outcome.DONE: "Already done",
+    Outcome.NOT_APPLICABLE: "Does not apply",
+    Outcome.LATER: "Decided later",
+    Outcome.BLOCKED: "Blocked",
+}
+
+
+class StepPanes(Vertical):
+    """Title and reason stay; below them one of the panes."""
+
+    _plan: Plan | None = None
+
+    def compose(self) -> ComposeResult:
+        """The panes, empty."""
+        yield Static(id="step-title", markup=False)
+        yield ProgressBar(total=100, show_eta=False, id="progress", classes="hidden")
+        with TabbedContent(id="panes", initial="diff"):
+            for name in PANES:
+                with TabPane(f"{PANES.index(name) + 1} {name.capitalize()}", id=name):
+                    if name == "output":
+                        yield Log(id="output-log", highlight=False, max_lines=OUTPUT_LINES, auto_scroll=True)
+                    else:
+                        with VerticalScroll(id=f"{name}-scroll"):
+                            yield Static(id=f"{name}-text", markup=False)
+
+    def show(self, step: Step, plan: Plan, checks: Iterable[Check]) -> None:
+        """Put a step in front."""
+        howto = f" (howto {step.howto})" if step.howto else ""
+        self.query_one("#step-title", Static).update(f"{step.title}{howto}")
+        self._plan = plan
+        self._set("diff", _actions(plan, self._room))
+        self._set("why", _why(step, plan))
+        self._set("commands", _commands(plan))
+        self.show_checks(checks)
+
+    @property
+    def _room(self) -> int:
+        """The cells of a line of the diff."""
+        return self.query_one("#diff-scroll").content_size.width
+
+    def on_resize(self) -> None:
+        """The diff has one column or two, depending on the width."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        if self._plan is not None:
+            self.query_one("#diff-text", Static).update(_actions(self._plan, self._room))
+
+    def show_checks(self, checks: Iterable[Check]) -> None:
+        """The step's checks so far."""
+        lines = [check_content(check) for check in checks]
+        self._set("checks", Content("\n").join(lines) if lines else Content("Checks run after the step."))
+
+    def write(self, lines: Iterable[str]) -> None:
+        """More output."""
+        self.query_one("#output-log", Log).write_lines(list(lines))
+
+    def progress(self, percent: float | None) -> None:
+        """The progress that the command at work reports; None without any."""
+        bar = self.query_one("#progress", ProgressBar)
+        bar.set_class(percent is None, "hidden")
+        if percent is not None and int(percent) != int(bar.progress):  # each step of it is bytes on the line
+            bar.update(progress=int(percent))
+
+    def pane(self, name: str) -> None:
+        """Bring a pane to the front."""
+        tabs = self.query_one("#panes", TabbedContent)
+        if tabs.active != name:
+            tabs.active = name
+
+    @property
+    def active(self) -> str:
+        """The pane in front."""
+        return self.query_one("#panes", TabbedContent).active
+
+    def turn(self, pages: int) -> None:
+        """Scroll the pane in front by pages; the list of steps keeps the keys."""
+        front = (
+            self.query_one("#output-log", Log)
+            if self.active == "output"
+            else self.query_one(f"#{self.active}-scroll", VerticalScroll)
+        )
+        front.scroll_relative(y=pages * max(1, front.size.height - 2), animate=False)
+
+    def find(self, words: str) -> bool:
+        """Scroll the output to the next line with `words`, from the one below the top; False without any."""
+        log = self.query_one("#output-log", Log)
+        lines = list(log.lines)
+        begin = int(log.scroll_y) + 1
+        for number in (*range(begin, len(lines)), *range(0, min(begin, len(lines)))):
+            if words.lower() in lines[number].lower():
+                log.auto_scroll = False
+                log.scroll_to(y=number, animate=False)
+                return True
+        return False
+
+    def _set(self, name: str, content: Content) -> None:
+        self.query_one(f"#{name}-text", Static).update(content)
+        self.query_one(f"#{name}-scroll", VerticalScroll).scroll_home(animate=False)
+
+
+def _actions(plan: Plan, width: int) -> Content:
+    """Everything the step would do, in order: what is shown here is what is done."""
+    parts = [Content.assemble((f"{_WORDS[plan.outcome]}: ", "bold"), clean(plan.reason), "\n")]
+    for line in plan.remedy:
+        parts.append(Content.styled(f"  {clean(line)}\n", "ansi_cyan"))
+    if plan.ends:
+        parts.append(endings_content(plan.ends))
+    for change in plan.changes:
+        shown = change.describe()
+        parts.append(Content.styled(f"\n* {clean(shown.title)}\n", "bold"))
+        parts += [Content(f"  {_typed(line)}\n") for line in shown.commands]
+        if shown.diff:
+            parts.append(diff_content(shown.diff, width))
+    return Content.assemble(*parts)
+
+
+def _why(step: Step, plan: Plan) -> Content:
+    parts: list[str | tuple[str, str]] = [clean(step.why), "\n"]
+    if step.howto:
+        parts.append(f"\nIt is section {step.howto} of the Sendmail submission howto.\n")
+    if step.needs:
+        parts.append(f"\nIt needs: {', '.join(step.needs)}.\n")
+    parts += [("\nIf you skip it", "bold"), f", {_consequence(step)}\n"]
+    for note in plan.notes:
+        parts.append(f"\nNote: {clean(note)}\n")
+    return Content.assemble(*parts)
+
+
+def _consequence(step: Step) -> str:
+    from wizard.rollback.targets import needing
+
+    later = sorted(needing([step.id]))
+    if not later:
+        return "no other step stops working, and the host stays as it is in this respect."
+    return f"these steps will not work: {', '.join(later)}."
+
+
+def _commands(plan: Plan) -> Content:
+    lines = [_typed(line) for change in plan.changes for line in change.describe().commands]
+    return Content("\n".join(lines) if lines else "This step runs no command of its own.")
+
+
+def _typed(line: str) -> str:
+    return clean(line) if line.startswith(" ") else f"$ {clean(line)}"
 
 
 class StepBoard(Horizontal):

@@ -9,9 +9,8 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.firewall_countdown import FirewallCountdown
+from screens.dialogs import FirewallCountdown, StepFailed
 from screens.login_test import LoginTest
-from screens.step_failed import StepFailed
 from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.changes import RulesChange

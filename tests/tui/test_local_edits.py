@@ -9,7 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.local_edits import LocalEdits
+from screens.dialogs import LocalEdits
 from screens.login_test import LoginTest
 from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, play, shows, until, use

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from screens.app import WizardApp
-from screens.ask_certificate import AskCertificate
+from screens.dialogs import AskCertificate
 from screens.login_test import LoginTest
 from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use

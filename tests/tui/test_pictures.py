@@ -22,23 +22,20 @@ from textual.widgets import Input
 
 from screens.app import WizardApp
 from screens.certificate import Certificate as CertificateScreen
-from screens.confirm_quit import ConfirmQuit
-from screens.firewall_countdown import FirewallCountdown
+from screens.dialogs import ConfirmQuit, FirewallCountdown, LocalEdits, StepFailed
 from screens.help import Help
 from screens.history import History
 from screens.install_certificate import InstallCertificate
-from screens.local_edits import LocalEdits
+from screens.jobs import DebugSaid, JobEnded, MoveWaits, RollbackWaits, SmtpLine
 from screens.login_test import LoginTest
 from screens.mail_clients import MailClients
 from screens.manual_login import ManualLogin
-from screens.messages import DebugSaid, JobEnded, MoveWaits, RollbackWaits, SmtpLine
 from screens.recovery import RecoveryScreen
 from screens.rehearse import Rehearse
 from screens.report import Report
 from screens.rollback import RollbackScreen
 from screens.saslauthd_debug import SaslauthdDebug
 from screens.settings import Settings
-from screens.step_failed import StepFailed
 from screens.steps import Steps
 from screens.troubleshoot import Troubleshoot
 from screens.welcome import Welcome

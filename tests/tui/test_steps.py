@@ -11,8 +11,8 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
+from screens.dialogs import StepFailed
 from screens.login_test import LoginTest
-from screens.step_failed import StepFailed
 from screens.steps import Steps
 from screens.widgets.diff_text import diff_content
 from tests.tui.bench import Bench, Writes, play, shows, until, use

@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from screens.app import WizardApp
-from screens.ask_certificate import AskCertificate
 from screens.backend import ManualLoginRequest
+from screens.dialogs import AskCertificate
 from screens.install_certificate import InstallCertificate
 from screens.jobs import Job
 from screens.manual_login import ManualLogin

@@ -9,10 +9,10 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
+from screens.dialogs import WhatWouldEnd
 from screens.login_test import LoginTest
 from screens.run_steps import RunSteps
 from screens.steps import Steps
-from screens.what_would_end import WhatWouldEnd
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts

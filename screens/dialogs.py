@@ -1,0 +1,343 @@
+"""The dialogs: each asks one thing on top of a screen, and its safe answer is what Enter and Escape give."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Input, Label, Static
+
+from screens.base import PAGES, Dialog, Field, headline, keys, scrolled
+from screens.external_programs import shell
+from screens.jobs import CertificateWaits, Job, Reply
+from screens.widgets.signs import endings_content
+from wizard.console import clean
+
+if TYPE_CHECKING:
+    from wizard.certificates.peer_certificate import Certificate
+    from wizard.engine.local_edits import OwnEdit
+    from wizard.model.plan import Ending
+    from wizard.smtp.transcript import Credentials
+
+
+class ConfirmQuit(Dialog[bool]):
+    """True: end now, with the change in hand finished or undone."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "dismiss(True)", "Quit"),
+        Binding("n,escape,enter", "dismiss(False)", "Stay"),
+    ]
+
+    def __init__(self, job: str) -> None:
+        super().__init__()
+        self._job = job
+
+    def over(self) -> bool:
+        """Whether what was at work has ended."""
+        return not self.wizard.desk.changing
+
+    def compose(self) -> ComposeResult:
+        """The question; staying is the default."""
+        with Vertical(classes="dialog tall"):
+            yield Static(
+                f"{self._job} is at work.\n\n"
+                "If you quit now, the change in hand is finished first, then its step is undone, and msa-wizard ends. "
+                "A package manager is never stopped half-way: that may take a minute. Steps that are done stay.\n",
+                markup=False,
+            )
+            yield keys(("y", "quit"), ("Enter", "stay here (n and Escape too)"))
+
+
+class WhatWouldEnd(Dialog[bool]):
+    """True: it may end. Cancelling is the default; then nothing of the step is done."""
+
+    HEADING = "Would end"
+    SCROLLED = "#content"
+    HELP_TEXT = """
+What is listed works on this host now, but would not any more after this step. y says that it may end. Enter and
+Escape cancel: this step changes nothing, and the run stops before it.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "dismiss(True)", "It may end"),
+        Binding("escape,enter", "dismiss(False)", "Cancel"),
+        *PAGES,
+    ]
+
+    def __init__(self, step: str, ends: Sequence[Ending]) -> None:
+        super().__init__()
+        self._step, self._ends = step, ends
+
+    def compose(self) -> ComposeResult:
+        """All of it; the keys stay below."""
+        with Vertical(classes="dialog tall"):
+            yield headline(f"! With {self._step} something that works would end")
+            yield scrolled(endings_content(self._ends))
+            yield keys(("y", "it may end"), ("Enter", "cancel (the default)"))
+
+
+def asking(job: Job) -> Callable[[Certificate, str], bool]:
+    """What asks the admin about a certificate, from the job's thread."""
+    from wizard.smtp.server_trust import question
+
+    return lambda certificate, why: job.ask(CertificateWaits(question(certificate, why))) is Reply.YES
+
+
+class AskCertificate(Dialog[None]):
+    """Answers the job that waits; everything but y is a no."""
+
+    HEADING = "Certificate"
+    HELP_TEXT = """
+Whoever holds this certificate's key gets the password. It is the right one if its fingerprint is the one that the
+server's admin has given you by other means. y sends the password, n or Enter does not.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "decide(True)", "Send it"),
+        Binding("n,enter,escape", "decide(False)", "Do not", key_display="n"),
+        Binding("q,f10,ctrl+q,ctrl+c", "app.leave", "Quit", show=False),
+    ]
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self._words = words
+
+    def compose(self) -> ComposeResult:
+        """What is known of it, and the two keys."""
+        with Vertical(classes="dialog tall"):
+            yield Static(f"{self._words}\n", markup=False)
+            yield keys(("y", "send the password to this server"), ("n", "do not (Enter, too)"))
+
+    def action_decide(self, yes: bool) -> None:
+        """To the job that waits."""
+        self.wizard.desk.answer(Reply.YES if yes else Reply.NO)
+        self.dismiss()
+
+
+class AskCredentials(Dialog["Credentials | None"]):
+    """What was typed, None for nothing."""
+
+    SAYS = "#asked"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "enter", "Next", show=False, priority=True),
+        Binding("escape", "leave", "Close"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """Two fields; the password is masked."""
+        with Vertical(classes="dialog tall"):
+            yield Field("user", "User name").line()
+            yield Field("password", "Password").line()
+            yield Static(
+                "A login is tried once, as a mail program would. Enter continues.", id="asked", markup=False
+            )
+
+    async def action_enter(self) -> None:
+        """To the password, then away."""
+        from wizard.smtp.transcript import Credentials
+
+        await self.caught_up()
+        user, password = (self.query_one(name, Input) for name in ("#user", "#password"))
+        if not user.value.strip():
+            self.set_focus(user)
+        elif not password.value:
+            self.set_focus(password)
+        else:
+            try:
+                credentials = Credentials(user.value.strip(), password.value)
+            except ValueError as problem:
+                self.say(clean(str(problem)))
+                return
+            self._leave(credentials)
+
+    def action_leave(self) -> None:
+        """None of it."""
+        self._leave(None)
+
+    def _leave(self, credentials: Credentials | None) -> None:
+        self.query_one("#password", Input).clear()
+        self.dismiss(credentials)
+
+
+class LocalEdits(Dialog[str | None]):
+    """`keep`: the step is skipped. `take`: it is applied. A path: that file is to be edited. None: nothing is done."""
+
+    HEADING = "Your own edit"
+    SCROLLED = "#content"
+    HELP_TEXT = """
+This step was applied, and you have changed its lines since. Applying it again would undo that. k keeps yours: the
+step is skipped. t takes the step's version; yours stays in the history and can be restored from there. e opens
+your file in your editor; then the step is planned again. Escape cancels: nothing is changed.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("k", "dismiss('keep')", "Keep mine"),
+        Binding("t", "dismiss('take')", "Take the step's"),
+        Binding("e", "edit", "Edit"),
+        Binding("escape,enter", "dismiss(None)", "Cancel"),
+        *PAGES,
+    ]
+
+    def __init__(self, step: str, edits: Sequence[OwnEdit]) -> None:
+        super().__init__()
+        self._step, self._edits = step, edits
+
+    def compose(self) -> ComposeResult:
+        """The versions; the keys stay below them."""
+        with Vertical(classes="dialog tall"):
+            yield headline(f"! You changed what {self._step} had done")
+            yield scrolled(Content("\n").join(self._versions()))
+            yield keys(
+                ("k", "keep mine"),
+                ("t", "take the step's"),
+                ("e", "edit"),
+                ("Enter", "cancel (the default)"),
+            )
+
+    def _versions(self) -> list[Content]:
+        lines: list[Content] = []
+        for edit in self._edits:
+            lines += [Content(""), Content.styled(clean(edit.path), "bold")]
+            lines += [
+                Content(clean(line)) if line.startswith(" ") else Content.styled(clean(line), "ansi_cyan")
+                for line in edit.text.splitlines()
+            ]
+        return [*lines, Content("")]
+
+    def action_edit(self) -> None:
+        """Edit the first of the files."""
+        self.dismiss(self._edits[0].path)
+
+
+class StepFailed(Dialog[str | None]):
+    """The next move: `again`, `settings`, `troubleshoot`, `history`, or None to look around."""
+
+    HEADING = "A step failed"
+    HELP_TEXT = (
+        "The step is undone already, unless it says NOT undone. The host is as it was before the step."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "dismiss('again')", "Try again"),
+        Binding("e", "dismiss('settings')", "Settings"),
+        Binding("t", "dismiss('troubleshoot')", "Troubleshoot"),
+        Binding("h", "dismiss('history')", "History"),
+        Binding("exclamation_mark", "shell", "A shell", key_display="!"),
+        Binding("escape,enter", "dismiss(None)", "Look around"),
+    ]
+
+    def __init__(
+        self,
+        step: str,
+        why: str,
+        last: Sequence[str],
+        undone: Sequence[str] = (),
+        not_undone: Sequence[str] = (),
+    ) -> None:
+        super().__init__()
+        self._step, self._why, self._last = step, why, last
+        self._undone, self._not_undone = undone, not_undone
+
+    def compose(self) -> ComposeResult:
+        """All of it, with the keys below."""
+        with VerticalScroll(classes="dialog tall"):
+            yield headline(f"✗ {self._step} failed", "bold ansi_red")
+            yield Static(self._content(), markup=False)
+            yield keys(("a", "try again"), ("e", "settings"), ("t", "troubleshoot"))
+            yield keys(("h", "history"), ("!", "a shell"), ("Enter", "look around"))
+
+    def _content(self) -> Content:
+        parts: list[str | tuple[str, str]] = [f"{clean(line)}\n" for line in self._why.splitlines()]
+        if self._last:
+            parts += [("\nLast output:\n", "bold")]
+            parts += [f"  {clean(line)}\n" for line in self._last[-6:]]
+        undone = ", ".join(map(clean, self._undone))
+        parts += [("\nUndone: ", "bold"), f"{undone or 'there was nothing to undo'}\n"]
+        for line in self._not_undone:
+            parts += [("NOT undone: ", "bold ansi_red"), f"{clean(line)}\n"]
+        if self._not_undone:
+            parts += ["Fix that manually (! opens a shell), then run `msa-wizard recover`.\n"]
+        return Content.assemble(*parts)
+
+    def action_shell(self) -> None:
+        """A shell on this terminal; the screen comes back when it ends."""
+        shell(self.app)
+
+
+HOW = """
+Open a second SSH session to this host now. If you can log in, press y here, or run there:
+
+    msa-wizard confirm
+
+If nobody confirms in time, a system timer removes the rules, also if this connection drops or msa-wizard is \
+killed. A reboot removes them too.
+"""
+
+
+class FirewallCountdown(Dialog[None]):
+    """Closes by itself once somebody, or the timer, has decided."""
+
+    HEADING = "Confirm"
+    SAYS = "#left"
+    HELP_TEXT = """
+A firewall rule could cut the connection that you are using. So it is active for a minute only, unless you confirm
+it: y, or `msa-wizard confirm` in another session. Its files are written after that. n reverts it at once.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "decide(True)", "Keep the rules"),
+        Binding("n", "decide(False)", "Revert"),
+        Binding("q,f10,ctrl+q,ctrl+c", "app.leave", "Quit", show=False),
+    ]
+
+    def __init__(self, left: float) -> None:
+        super().__init__()
+        self._left = left
+
+    def compose(self) -> ComposeResult:
+        """How long is left, what to do, and the two keys. Enter is none of them: it may be held down."""
+        with Vertical(classes="dialog tall"):
+            yield Static(_time_left(self._left), id="left", markup=False)
+            yield Static(HOW, markup=False)
+            yield keys(("y", "I can still log in, keep them"), ("n", "revert now"))
+
+    def on_mount(self) -> None:
+        """Count down."""
+        self.set_interval(1, self._count)
+
+    def over(self) -> bool:
+        """Whether somebody, or the timer, has decided, or the step has ended."""
+        return self.ending or self.wizard.backend.confirmation() is None or not self.wizard.desk.changing
+
+    def _count(self) -> None:
+        left = self.wizard.backend.confirmation()
+        if left is None or self.over():
+            self.dismiss()
+        else:
+            self.say(_time_left(left))
+
+    def action_decide(self, yes: bool) -> None:
+        """Whoever was first has decided; the result is on the screen below."""
+        self.wizard.backend.confirm(yes)
+        self.dismiss()
+
+
+def _time_left(left: float) -> Content:
+    words = f"! The firewall's new rules are active: {math.ceil(left)} s left to confirm them"
+    return Content.styled(words, "bold ansi_yellow")
+
+
+class Search(Dialog[str | None]):
+    """The words to look for, None for nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss(None)", "Close")]
+
+    def compose(self) -> ComposeResult:
+        """One field."""
+        with Vertical(classes="dialog tall"):
+            yield Label("Find in the output (Enter; / and Enter finds the next):", markup=False)
+            yield Input(id="words")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Done."""
+        self.dismiss(event.value or None)
