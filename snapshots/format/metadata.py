@@ -14,8 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapshots.live.entry import Entry, Kind
-from snapshots.live.xattrs import Xattrs
+from snapshots.live.entry import Entry, Kind, Xattrs
 
 _PLAIN = re.compile(rb"[!-\[\]-~]+\Z")
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")

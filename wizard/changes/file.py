@@ -11,8 +11,8 @@ from snapshots.errors import StoreError
 from snapshots.format.metadata import Owners
 from snapshots.format.secret_text import PasswordMask, hidden
 from snapshots.live.entry import Entry, Kind
+from snapshots.live.held import HeldFile
 from snapshots.merge.accounts import database
-from snapshots.merge.held import HeldFile
 from snapshots.merge.path_merge import merge_path
 from snapshots.merge.three_way import Choice, EntryMerge
 from snapshots.visible import visible
