@@ -9,18 +9,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from snapshots.difference import stat_cache
-from snapshots.difference.declared import read_declared, with_declared, write_declared
-from snapshots.difference.recording import Draft, record_commit, what
-from snapshots.difference.scan import PathChange, Scan, scan
+from snapshots.difference.scan import Scan, record_commit, scan, what
 from snapshots.difference.stat_cache import Recorded
 from snapshots.difference.tree import read_recorded
 from snapshots.errors import StoreError
-from snapshots.format.author import Author, author_from_environment
-from snapshots.format.message import OPERATIONS, Commit, compose, parse_commit
-from snapshots.format.metadata import Owners
-from snapshots.git import history_mark
+from snapshots.format.layout import Owners, PathChange
+from snapshots.format.message import (
+    OPERATIONS,
+    Author,
+    Commit,
+    author_from_environment,
+    compose,
+    parse_commit,
+)
+from snapshots.git.beside import lost_history, mark_history, read_declared, with_declared, write_declared
 from snapshots.git.frame import frame_faults
 from snapshots.git.private_folder import check_private_folder, make_private_folder
+from snapshots.git.processes import Draft
 from snapshots.git.repository import GitRepository
 from snapshots.git.writers import remove_leftovers, wait_for_writers
 from snapshots.history import History
@@ -95,8 +100,8 @@ class Store(History):
         if damage := find_damage(store._repository):
             store._heal(damage)
         if store._repository.head() is not None:
-            history_mark.mark(path)
-        elif sentence := history_mark.lost(path):
+            mark_history(path)
+        elif sentence := lost_history(path):
             store.healed += (sentence,)
         store.declare(extra)
         return store
@@ -129,7 +134,7 @@ class Store(History):
     @staticmethod
     def lost(path: Path) -> str:
         """A sentence where there was a history at `path` and there is none; else "". Raises StoreError as `open_existing`."""
-        sentence = history_mark.lost(path)
+        sentence = lost_history(path)
         store = Store.open_existing(path) if sentence else None
         return "" if store is not None and store.head() is not None else sentence
 
@@ -205,7 +210,7 @@ class Store(History):
             raise StoreError(f"git made no commit in {str(self.path)!r}, and did not say why.")
         self._remember(recorded, outcome, new_head)
         if head is None:
-            history_mark.mark(self.path)
+            mark_history(self.path)
         self._repository.join_packs()
         commit = parse_commit(new_head, author.cleaned(), when, text)
         if head is not None:

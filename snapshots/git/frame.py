@@ -64,19 +64,17 @@ def frame_faults(path: Path) -> dict[str, str]:
     """What is wrong with each, in words by its name; nothing for a folder without objects, which is no store."""
     if not _is_folder(path / "objects"):
         return {}
-    looks = {
-        "config": _fault_of_file(path / "config", _is_sound_config),
-        "HEAD": _fault_of_file(path / "HEAD", _HEAD.match),
-        "packed-refs": _fault_of_file(path / "packed-refs", _PACKED.match)
-        if _is(path / "packed-refs")
-        else "",
-        "refs": ""
-        if _is_folder(path / "refs/heads")
-        else "is no folder"
-        if _is(path / "refs")
-        else "is missing",
+    looks: dict[str, Callable[[bytes], object]] = {
+        "config": _is_sound_config,
+        "HEAD": _HEAD.match,
+        "packed-refs": _PACKED.match,
     }
-    return {name: fault for name, fault in looks.items() if fault}
+    faults = {name: _fault_of_file(path / name, is_sound) for name, is_sound in looks.items()}
+    if faults["packed-refs"] == "is missing":  # as it should be, until git packs them
+        faults["packed-refs"] = ""
+    if not _is_folder(path / "refs/heads"):
+        faults["refs"] = "is no folder" if _is(path / "refs") else "is missing"
+    return {name: fault for name, fault in faults.items() if fault}
 
 
 def put_back(path: Path, faults: dict[str, str], whole: Path) -> None:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Self
+from typing import Any
 
 from snapshots.errors import StoreError
 from snapshots.git.frame import CONFIG, FORMAT, read_regular
@@ -191,20 +191,3 @@ class GitRepository:
                 f" The file system of {str(self.path)!r} is read-only: mount it writable, then do it again."
             )
         return StoreError(f"git {command} {how} in {str(self.path)!r}: {text}.{todo}")
-
-
-class GitProcess:
-    """A git that one conversation is held with: it starts when it is first needed, and ends with the block."""
-
-    def __init__(self, repository: GitRepository) -> None:
-        self._repository = repository
-        self._process: Any = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None

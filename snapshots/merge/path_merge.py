@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snapshots.format.metadata import Owners
+from snapshots.format.layout import Owners
 from snapshots.live.entry import Entry
 from snapshots.merge.accounts import database, merge_accounts
 from snapshots.merge.text import merge_text

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 
 from snapshots.difference.tree import Link, changed_entries, compare, read_entries, read_folders, read_link
 from snapshots.errors import StoreError
+from snapshots.format.layout import Owners
 from snapshots.format.message import Commit
-from snapshots.format.metadata import Owners
-from snapshots.git.object_reader import ObjectReader
+from snapshots.git.processes import ObjectReader
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Entry, Kind
 from snapshots.merge.path_merge import merge_path

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
-from snapshots.format.metadata import Owners
+from snapshots.format.layout import Owners
 from snapshots.format.secret_text import PasswordMask, hidden
 from snapshots.live.entry import Entry, Kind
 from snapshots.visible import visible_bytes

@@ -15,7 +15,7 @@ from pathlib import Path
 from snapshots.difference.tree import read_link
 from snapshots.errors import StoreError
 from snapshots.git.frame import read_regular
-from snapshots.git.object_reader import ObjectReader
+from snapshots.git.processes import ObjectReader
 from snapshots.git.repository import BRANCH, SHALLOW, GitRepository
 
 _SUM = 20

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from snapshots.difference.tree import FOLDER, Link, parse_tree, read_link
-from snapshots.git.object_reader import ObjectReader
+from snapshots.git.processes import ObjectReader
 from snapshots.git.repository import GitRepository
 
 SCRATCH = "The files as they were when the store was mended"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from snapshots.errors import StoreError
-from snapshots.format.metadata import Owners
+from snapshots.format.layout import Owners
 from snapshots.format.secret_text import PasswordMask, hidden
 from snapshots.live.entry import Entry, Kind
 from snapshots.live.held import HeldFile

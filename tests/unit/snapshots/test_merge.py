@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapshots.format.metadata import Owners
+from snapshots.format.layout import Owners
 from snapshots.live.entry import Entry, Kind
 from snapshots.merge.accounts import database, merge_accounts, records_of
 from snapshots.merge.text import merge_text
