@@ -31,22 +31,12 @@ from snapshots.git.writers import remove_leftovers, wait_for_writers
 from snapshots.history import History
 from snapshots.live.entry import Entry
 from snapshots.merge.reversal import Reversal, reverse
-from snapshots.merge.three_way import Choice, Conflict
+from snapshots.merge.three_way import Choice
 from snapshots.repair.damage import Damage, find_damage
 from snapshots.repair.healing import heal, heal_frame
 from snapshots.repair.whole_commit import SCRATCH
 
-__all__ = [
-    "Author",
-    "Choice",
-    "Commit",
-    "Conflict",
-    "PathChange",
-    "Reversal",
-    "Store",
-    "StoreError",
-    "author_from_environment",
-]
+__all__ = ["Author", "Commit", "Store", "StoreError", "author_from_environment"]
 
 _CACHE = "stat-cache"
 

@@ -14,8 +14,8 @@ from snapshots.format.message import Commit
 from snapshots.git.processes import ObjectReader
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Entry, Kind
-from snapshots.merge.path_merge import merge_path
-from snapshots.merge.three_way import Choice, Conflict
+from snapshots.merge.path_merge import Conflict, merge_path
+from snapshots.merge.three_way import Choice
 from snapshots.visible import visible
 
 _LARGE = "is or was larger than what is kept of a file"

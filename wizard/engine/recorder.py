@@ -28,7 +28,7 @@ from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
-    from snapshots.merge.three_way import EntryMerge
+    from snapshots.merge.path_merge import EntryMerge
     from snapshots.store import Store
     from wizard.engine.in_force import Target
 
