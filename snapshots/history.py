@@ -9,14 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from snapshots.difference.tree import (
-    Comparison,
-    Difference,
-    RawChange,
-    changed_entries,
-    compare,
-    read_entries,
-)
+from snapshots.difference.tree import Comparison, Difference, changed_entries, compare, read_entries
 from snapshots.errors import StoreError
 from snapshots.format import layout
 from snapshots.format.layout import Metadata, PathChange, What
@@ -53,23 +46,24 @@ class History:
 
     def head(self) -> Commit | None:
         """The newest commit, None before the baseline."""
-        return next(self._commits(1, None), None)
+        return next(self.history(1), None)
 
-    def _commits(self, limit: int | None, path: bytes | None) -> Iterator[Commit]:
-        """The commits, newest first; with `path` those that changed it or what is below it."""
+    def history(self, limit: int | None = None, path: str | None = None) -> Iterator[Commit]:
+        """The commits, newest first, at most `limit`; with `path` those that changed it or what is below it."""
         head = self._repository.head()
         if head is None:
             return
         if path is None:
             yield from self._log(head, limit, None)
             return
+        name = os.fsencode(path)
         try:
-            commits = self._log(head, None, path)
+            commits = self._log(head, None, name)
         except StoreError:  # a repaired store may lack what an old commit held
             commits = self._log(head, None, None)
         with ObjectReader(self._repository) as reader:
             # The listing is of the whole folder: see whether the line of this path is among what changed.
-            changed = (commit for commit in commits if self._may_change(reader, commit, path))
+            changed = (commit for commit in commits if self._may_change(reader, commit, name))
             yield from itertools.islice(changed, limit)
 
     def _added(self, parent: str, commit: Commit, changed: Collection[bytes]) -> None:
@@ -82,7 +76,7 @@ class History:
 
     def find(self, ref: str) -> Commit:
         """The commit that `ref` names: `HEAD`, a step (its newest apply), an id or the beginning of one."""
-        commits = list(self._commits(None, None))
+        commits = list(self.history())
         if not commits:
             raise StoreError(f"There is no commit {ref!r}: the store is empty, it has no baseline yet.")
         if ref == "HEAD":
@@ -105,9 +99,8 @@ class History:
 
     def diff(self, ref: str | Commit) -> str:
         """What a commit changed, for people: metadata in words (`etc/x: mode 0640 -> 0600`), text files as a
-        unified diff, binary and huge files by name; for the baseline a list of what it holds.
-
-        Control characters are shown as escapes; what `secret_text` hides is not shown."""
+        unified diff, binary and huge files by name; for the baseline a list of what it holds. Control
+        characters are shown as escapes; what `secret_text` hides is not shown."""
         with ObjectReader(self._repository) as reader:
             compared = compare(reader, self._id(ref))
             patches = self._patches(reader, compared)
@@ -119,7 +112,7 @@ class History:
         return "".join(line + "\n" for line in lines)
 
     def _patches(self, reader: ObjectReader, compared: Comparison) -> dict[bytes, list[bytes]]:
-        """Git's patch for each live path, by path."""
+        """Git's patch for each live path, by path, without what is secret."""
         if compared.before is None:
             return {}
         output = self._repository.run(
@@ -139,7 +132,12 @@ class History:
             if layout.is_live(one.name):
                 patch = [line for _ in range(2 if one.type_changed else 1) for line in next(remaining)]
                 path = layout.from_tree(one.name)
-                patches[path] = _shown(reader, os.fsdecode(path), one, patch)
+                name = os.fsdecode(path)
+                # Only where a line could be of a key the whole contents are looked at.
+                sides = [blob for blob in (one.before, one.after) if blob]
+                contents = reader.read(sides) if may_be_of_a_key(b"\n".join(patch)) else []
+                instead = hidden(name, *contents)
+                patches[path] = [instead.encode()] if instead else list(map(PasswordMask(name).line, patch))
         return patches
 
     def changed(self, ref: str | Commit) -> tuple[PathChange, ...]:
@@ -272,12 +270,3 @@ def _change(old_name: str, old: int, new_name: str, new: int) -> str:
     if old_name == new_name:  # the name moved to another number
         return f"{old_name}({old}) -> {new_name}({new})" if old_name else f"{old} -> {new}"
     return f"{old_name or old} -> {new_name or new}"
-
-
-def _shown(reader: ObjectReader, path: str, one: RawChange, patch: list[bytes]) -> list[bytes]:
-    """The patch without what is secret. Only where a line could be of a key the whole contents are looked at."""
-    sides = [name for name in (one.before, one.after) if name]
-    contents = reader.read(sides) if may_be_of_a_key(b"\n".join(patch)) else []
-    if instead := hidden(path, *contents):
-        return [instead.encode()]
-    return list(map(PasswordMask(path).line, patch))

@@ -62,12 +62,9 @@ among the entries stays; their rows are read again by the next scan."""
 
 
 def scan(root: Path, source: Source, recorded: Recorded, keep: Callable[[bytes], None] | None = None) -> Scan:
-    """Compares the source with what is recorded.
-
-    `keep` is given the content of each file and symbolic link that is not what `recorded` holds. Folders
-    called `.git` are left out. What vanishes during the walk is not there. Raises StoreError for a path
-    that is there and cannot be read.
-    """
+    """Compares the source with what is recorded. `keep` is given the content of each file and symbolic link
+    that is not what `recorded` holds. Folders called `.git` are left out. What vanishes during the walk is
+    not there. Raises StoreError for a path that is there and cannot be read."""
     walk = _Walk(os.fsencode(root), recorded, Owners(root), keep)
     if isinstance(source, Mapping):
         walk.outcome.folders = dict(recorded.folders)
@@ -83,11 +80,9 @@ def scan(root: Path, source: Source, recorded: Recorded, keep: Callable[[bytes],
 def record_commit(
     repository: GitRepository, root: Path, source: Source, recorded: Recorded, draft: Draft
 ) -> Scan:
-    """Commits what differs from `recorded`, the content of the parent, and returns what was found.
-
-    Without a difference, a record or the need of a first commit there is none. Raises StoreError; the
-    history is then as it was.
-    """
+    """Commits what differs from `recorded`, the content of the parent, and returns what was found. Without a
+    difference, a record or the need of a first commit there is none. Raises StoreError; the history is then
+    as it was."""
     with FastImport(repository) as stream:
         outcome = scan(root, source, recorded, stream.blob)
         if not outcome.changes and draft.record is None and draft.parent is not None:
@@ -164,8 +159,7 @@ class _Walk:
             return
         except OSError as cause:
             raise _unreadable(path, cause) from cause
-        old = self._recorded.folders.get(folder, {})
-        row = old.get(name)
+        row = self._recorded.folders.get(folder, {}).get(name)
         if row is None or row[:7] != _STAT(there):
             row = self._look(path, row)
         if row is None:

@@ -92,10 +92,8 @@ def compose(
     run: str,
     reverts: Sequence[str] = (),
 ) -> str:
-    """The message of a commit. Nothing in `subject` and `body` can be taken for a trailer.
-
-    Raises StoreError where `reverts` holds anything but whole ids.
-    """
+    """The message of a commit. Nothing in `subject` and `body` can be taken for a trailer. Raises StoreError
+    where `reverts` holds anything but whole ids."""
     for identity in reverts:
         if not _WHOLE_ID.match(identity):
             raise StoreError(f"{identity!r} is not the whole id of a commit, so no commit can revert it.")

@@ -41,10 +41,8 @@ def write_declared(store: Path, paths: Sequence[str]) -> None:
 
 
 def with_declared(known: Sequence[str], paths: Sequence[str]) -> tuple[str, ...]:
-    """`known` and those of `paths` that neither /etc nor one of `known` covers.
-
-    Raises StoreError for what is not a plain path below the root.
-    """
+    """`known` and those of `paths` that neither /etc nor one of `known` covers. Raises StoreError for what is
+    not a plain path below the root."""
     declared = [*known]
     for path in paths:
         parts = path.split("/")

@@ -51,9 +51,7 @@ class ObjectReader(GitProcess):
 
     def read(self, names: Sequence[bytes]) -> list[bytes | None]:
         """The contents of objects named by their whole id or as `COMMIT:PATH`, None for those there are not.
-
-        Raises StoreError.
-        """
+        Raises StoreError."""
         contents: list[bytes | None] = []
         for chunk in _chunks(names):
             if self._process is None:
@@ -110,10 +108,8 @@ class Draft:
 
 
 class FastImport(GitProcess):
-    """A `git fast-import` that starts with the first thing given to it and ends with `commit`.
-
-    As a context manager: leaving it without `commit` kills the process, and nothing of it stays.
-    """
+    """A `git fast-import` that starts with the first thing given to it and ends with `commit`. As a context
+    manager: leaving it without `commit` kills the process, and nothing of it stays."""
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
@@ -131,11 +127,9 @@ class FastImport(GitProcess):
         blobs: list[tuple[bytes, bytes, bytes]],
         texts: list[tuple[bytes, bytes]],
     ) -> None:
-        """Ends the stream with the commit and waits until it is safe on disk.
-
-        `deleted` are names of the tree; `blobs` (git's mode, id of a blob given before or long there, name); `texts`
-        (name, content). Raises StoreError; then the branch is where it was.
-        """
+        """Ends the stream with the commit and waits until it is safe on disk. `deleted` are names of the
+        tree; `blobs` (git's mode, id of a blob given before or long there, name); `texts` (name, content).
+        Raises StoreError; then the branch is where it was."""
         date = raw_date(draft.time)
         message = draft.message.encode("utf-8", "replace")
         lines = [

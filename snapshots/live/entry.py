@@ -90,10 +90,8 @@ def is_large(special: str) -> bool:
 
 
 class EntryError(Exception):
-    """A path could not be read or written: a sentence that says what, where and why.
-
-    `path` is the path, `errno` the system's error number where there is one.
-    """
+    """A path could not be read or written: a sentence that says what, where and why. `path` is the path,
+    `errno` the system's error number where there is one."""
 
     def __init__(self, message: str, path: Path, number: int | None = None) -> None:
         super().__init__(message)
@@ -107,10 +105,8 @@ def entry_error(what: str, path: Path, cause: OSError) -> EntryError:
 
 
 def read_entry(path: Path) -> Entry | None:
-    """What is at `path` now, or None when nothing is there.
-
-    Raises EntryError when something is there that cannot be read.
-    """
+    """What is at `path` now, or None when nothing is there. Raises EntryError when something is there that
+    cannot be read."""
     try:
         captured = capture(os.fsencode(path))
     except OSError as cause:
@@ -196,13 +192,11 @@ def write_entry(path: Path, entry: Entry, over: int | None = None, dated: int | 
     """Makes `path` exactly `entry`, in one rename. `over` is the file that this replaces, open: returns what was
     replaced where that is another one, which somebody has put there since; else None.
 
-    A symbolic link at `path` is replaced, never followed. A folder that is there already keeps what is
-    in it and gets the mode, owner and attributes. A regular file is dated `dated` (nanoseconds since the epoch), None:
-    now. The umask of the caller has no effect. On failure the
-    temporary file is removed and what was at `path` is still there.
+    A symbolic link at `path` is replaced, never followed. A folder that is there already keeps what is in it and gets
+    the mode, owner and attributes. A regular file is dated `dated` (nanoseconds since the epoch), None: now. The umask
+    of the caller has no effect. On failure the temporary file is removed and what was at `path` is still there.
     Raises EntryError: for SPECIAL, for a file in the place of a folder that is not empty or of a file larger than
-    LARGEST, and for whatever the system refuses.
-    """
+    LARGEST, and for whatever the system refuses."""
     if entry.kind is Kind.SPECIAL:
         raise EntryError(
             f"{os.fspath(path)!r} was a {entry.special}: special files are recorded, not written.",
@@ -223,10 +217,8 @@ def write_entry(path: Path, entry: Entry, over: int | None = None, dated: int | 
 
 
 def remove_entry(path: Path) -> None:
-    """Removes the file, symbolic link, special file or empty folder at `path`; nothing there is fine.
-
-    Raises EntryError, also for a folder that is not empty and for a file larger than LARGEST.
-    """
+    """Removes the file, symbolic link, special file or empty folder at `path`; nothing there is fine. Raises
+    EntryError, also for a folder that is not empty and for a file larger than LARGEST."""
     try:
         with _folder_of(path) as (folder, name):
             _refuse_large(folder, name, path)
@@ -369,7 +361,6 @@ def _discard(folder: int, temporary: bytes) -> None:
 
 def exchange(folder: int, one: bytes, other: bytes) -> bool:
     """Exchange what the names `one` and `other` in the open folder are, in one operation; both must be there.
-
     False where this kernel or file system cannot; then nothing was changed. Raises OSError."""
     rename = _renameat2()
     if rename is None:
@@ -392,10 +383,8 @@ def _renameat2() -> Callable[..., int] | None:
 
 
 def read_xattrs(target: bytes | int) -> Xattrs:
-    """The kept attributes of a path (never of what a symbolic link points to) or of an open file.
-
-    A file system without attributes has none. Raises OSError.
-    """
+    """The kept attributes of a path (never of what a symbolic link points to) or of an open file. A file
+    system without attributes has none. Raises OSError."""
     pairs = []
     for name in sorted(_xattr_names(target)):
         try:

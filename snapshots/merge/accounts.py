@@ -26,10 +26,8 @@ def database(path: str) -> str | None:
 
 def merge_accounts(name: str, base: bytes, ours: bytes, theirs: bytes, choice: Choice | None) -> ContentMerge:
     """What `theirs` changed in `base`, done to `ours`: records by their first field (subuid, subgid: lines).
-
-    The order is that of `ours`; a record that comes back goes behind the one before it in `theirs`. A
-    record that both changed differently goes as `choice` says, or is a conflict.
-    """
+    The order is that of `ours`; a record that comes back goes behind the one before it in `theirs`. A record
+    that both changed differently goes as `choice` says, or is a conflict."""
     old, mine, other = (_records(name, content) for content in (base, ours, theirs))
     result: dict[_Key, bytes] = {}
     conflicts: list[bytes] = []
@@ -50,16 +48,16 @@ def merge_accounts(name: str, base: bytes, ours: bytes, theirs: bytes, choice: C
 
 def records_of(name: str, base: bytes, live: bytes, names: Set[str]) -> bytes:
     """`base` with what `live` has of the users and groups `names` alone: their records, and where they are members."""
-    mine = {each.encode() for each in names}
+    wanted = {each.encode() for each in names}
     old, new = _records(name, base), _records(name, live)
     result = dict(old)
     for key in {**old, **new}:
-        if key[0].split(b":", 1)[0] in mine:
+        if key[0].split(b":", 1)[0] in wanted:
             result.pop(key, None)
             if key in new:
                 result[key] = new[key]
         elif key in old and key in new:
-            result[key] = _with_members(old[key], new[key], _LISTS.get(name, ()), mine)
+            result[key] = _with_members(old[key], new[key], _LISTS.get(name, ()), wanted)
     lines = [result[key] for key in _ordered(result, old, new)]
     ended = (live if len(result) > len(old) else base)[-1:] in (b"", b"\n")
     return b"\n".join(lines) + (b"\n" if lines and ended else b"")

@@ -40,9 +40,8 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContentMerge:
-    """Contents made one. `conflict` is empty where there is none, and `content` is ours otherwise.
-
-    It may hold secrets: what shows it is a `Conflict`."""
+    """Contents made one. `conflict` is empty where there is none, and `content` is ours otherwise. It may
+    hold secrets: what shows it is a `Conflict`."""
 
     content: bytes
     conflict: str = ""
@@ -58,11 +57,9 @@ def three_way(base: _T, ours: _T, theirs: _T, choice: Choice | None) -> tuple[_T
 
 
 def merge_text(base: bytes, ours: bytes, theirs: bytes, choice: Choice | None) -> ContentMerge:
-    """What `theirs` changed in `base`, done to `ours`; a hunk that both changed goes as `choice` says.
-
-    Every byte that no hunk changes stays as it is in `ours`. What is no text, is encoded, or too large for
-    git, is one conflict as a whole. Raises StoreError.
-    """
+    """What `theirs` changed in `base`, done to `ours`; a hunk that both changed goes as `choice` says. Every
+    byte that no hunk changes stays as it is in `ours`. What is no text, is encoded, or too large for git, is
+    one conflict as a whole. Raises StoreError."""
     sides = (ours, base, theirs)
     if any(b"\0" in content for content in sides):
         return _whole("binary", sides, choice)

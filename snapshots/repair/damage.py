@@ -8,19 +8,19 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from snapshots.difference.tree import read_link
 from snapshots.errors import StoreError
-from snapshots.git.frame import read_regular
+from snapshots.git.frame import fault_of_file
 from snapshots.git.processes import ObjectReader
 from snapshots.git.repository import BRANCH, SHALLOW, GitRepository
 
 _SUM = 20
 _INDEX_MAGIC = b"\xfftOc\0\0\0\2"
 _HEADER = 12
+_COMMITS = re.compile(rb"(?:[0-9a-f]{40}\n)*")
 _TRUST = 16_000_000
 """Bytes: a pack larger than this is known by its last bytes alone, so that opening the store stays quick."""
 
@@ -39,11 +39,9 @@ class Damage:
 
     def sentences(self) -> tuple[str, ...]:
         """One for each fault."""
-        sentences = [f"The pack {path.name} {fault}." for path, fault in self.packs.items()]
-        sentences += [
-            f"The object {path.parent.name}{path.name} {fault}." for path, fault in self.loose.items()
-        ]
-        return (*sentences, self.head) if self.head else tuple(sentences)
+        packs = (f"The pack {path.name} {fault}." for path, fault in self.packs.items())
+        loose = (f"The object {path.parent.name}{path.name} {fault}." for path, fault in self.loose.items())
+        return (*packs, *loose, *filter(None, [self.head]))
 
 
 def find_damage(repository: GitRepository) -> Damage:
@@ -62,12 +60,10 @@ def loose_objects(path: Path) -> list[Path]:
     return sorted(one for one in path.glob("objects/[0-9a-f][0-9a-f]/*") if len(one.name) == 38)
 
 
-def _packs(path: Path) -> Iterator[Path]:
+def _packs(path: Path) -> list[Path]:
     """The packs, also those of which only the index is there."""
-    folder = path / "objects/pack"
-    yield from sorted(
-        {one.with_suffix(".pack") for one in folder.glob("pack-*") if one.suffix in (".pack", ".idx")}
-    )
+    files = path.glob("objects/pack/pack-*")
+    return sorted({one.with_suffix(".pack") for one in files if one.suffix in (".pack", ".idx")})
 
 
 def _fault_of_pack(pack: Path) -> str | None:
@@ -116,9 +112,9 @@ def _fault_of_head(repository: GitRepository) -> str:
     except StoreError:
         return f"{BRANCH}, which names the newest commit, is damaged."
     if head is None:
-        objects = next(_packs(repository.path), None) or loose_objects(repository.path)
+        objects = _packs(repository.path) or loose_objects(repository.path)
         return f"{BRANCH}, which names the newest commit, is missing." if objects else ""
-    if not _is_list_of_commits(repository.path / SHALLOW):
+    if fault_of_file(repository.path / SHALLOW, _COMMITS.fullmatch) not in ("", "is missing"):
         return f"{SHALLOW}, which says where the history begins, is damaged."
     try:
         with ObjectReader(repository) as reader:
@@ -126,12 +122,3 @@ def _fault_of_head(repository: GitRepository) -> str:
     except StoreError:
         tree = None
     return "" if tree is not None else f"The newest commit, {head[:10]}, cannot be read."
-
-
-def _is_list_of_commits(path: Path) -> bool:
-    try:
-        return re.fullmatch(rb"(?:[0-9a-f]{40}\n)*", read_regular(path)) is not None
-    except FileNotFoundError:
-        return True
-    except (OSError, ValueError):
-        return False

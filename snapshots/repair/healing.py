@@ -11,21 +11,29 @@ import io
 import os
 import secrets
 import shutil
-import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
+from snapshots.difference.scan import record_commit
+from snapshots.difference.stat_cache import Recorded
+from snapshots.difference.tree import FOLDER, Link, parse_tree, read_link
 from snapshots.errors import StoreError
-from snapshots.git.frame import frame_faults, put_back
+from snapshots.format.message import Author
+from snapshots.git.beside import write_private
+from snapshots.git.frame import DAMAGED, frame_faults, put_back
 from snapshots.git.private_folder import make_private_folder
+from snapshots.git.processes import Draft, ObjectReader
 from snapshots.git.repository import BRANCH, SHALLOW, GitRepository
 from snapshots.git.writers import HEALING_PREFIX
-from snapshots.live.entry import Entry, EntryError, Kind, write_entry
+from snapshots.live.entry import EntryError
 from snapshots.repair.damage import Damage, loose_objects
-from snapshots.repair.whole_commit import Whole, newest_whole
 
-_DAMAGED = "damaged"
+_SCRATCH = "The files as they were when the store was mended"
+"""The subject of a commit that belongs to no history: it was made for the objects that it brought."""
+
 _TOGETHER = 256
 """How many objects git is asked for at a time."""
 
@@ -33,22 +41,40 @@ _SHOWN = 20
 """How many commits a sentence names."""
 
 
-def heal(
-    repository: GitRepository, damage: Damage, store_again: Callable[[GitRepository], None]
-) -> tuple[str, ...]:
-    """Moves the branch to the newest commit that is whole and says what was done, in sentences.
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A commit of which everything can be read."""
 
-    `store_again` puts the live paths into a repository: what was damaged and has not changed since comes
-    back so. What was damaged goes to the folder `damaged` in the store. Cut short, it is done again by the
-    next start. Raises StoreError when no commit is left, and nothing was changed then.
-    """
+    id: str
+    subject: str
+    lost: tuple[str, ...]
+    """The commits that were newer, each as its short id and its subject in brackets."""
+    lacking: tuple[str, ...]
+    """Older commits of which something cannot be read."""
+    cut: str
+    """The id of the commit at which the history begins, where what was before it cannot be read; else empty."""
+
+
+def heal(repository: GitRepository, damage: Damage, root: Path, tops: Sequence[bytes]) -> tuple[str, ...]:
+    """Moves the branch to the newest commit that is whole and says what was done, in sentences. The live
+    paths `tops` below `root` are stored again: what was damaged and has not changed since comes back so. What
+    was damaged goes to the folder `damaged` in the store. Cut short, it is done again by the next start.
+    Raises StoreError when no commit is left, and nothing was changed then."""
     store = repository.path
     draft = store / f"{HEALING_PREFIX}{secrets.token_hex(8)}"
+    wanted = None
+    with contextlib.suppress(StoreError):
+        wanted = repository.head()
     try:
         GitRepository.create(draft)
         fresh = GitRepository(draft)
         _gather(store, fresh, damage)
-        whole = _newest_whole(fresh, _wanted(repository), store_again)
+        whole = _newest_whole(fresh, wanted)
+        if whole is None or whole.lost:
+            with contextlib.suppress(StoreError):  # then it is as much as there was
+                scratch = Draft(None, Author("root", "root@localhost"), datetime.now(UTC), _SCRATCH)
+                record_commit(fresh, root, tops, Recorded(None), scratch)
+                whole = _newest_whole(fresh, wanted)
         if whole is None:
             raise StoreError(
                 f"no commit in it can be read as a whole. Nothing was changed. Move {str(store)!r} away, "
@@ -79,31 +105,12 @@ def heal_frame(store: Path) -> tuple[str, ...]:
         raise StoreError(f"The store {str(store)!r} is damaged and could not be repaired: {cause}") from cause
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    kept = store / _DAMAGED
     return tuple(
-        f"{name} of the store {fault}: it is as it was when the store was made; the old is in {kept}."
+        f"{name} of the store {fault}: it is as it was when the store was made; the old is in {store / DAMAGED}."
         if fault != "is missing"
         else f"{name} of the store was missing: it is as it was when the store was made."
         for name, fault in faults.items()
     )
-
-
-def _wanted(repository: GitRepository) -> str | None:
-    try:
-        return repository.head()
-    except StoreError:
-        return None
-
-
-def _newest_whole(
-    fresh: GitRepository, wanted: str | None, store_again: Callable[[GitRepository], None]
-) -> Whole | None:
-    whole = newest_whole(fresh, wanted)
-    if whole is None or whole.lost:
-        with contextlib.suppress(StoreError):  # then it is as much as there was
-            store_again(fresh)
-            whole = newest_whole(fresh, wanted)
-    return whole
 
 
 def _gather(store: Path, fresh: GitRepository, damage: Damage) -> None:
@@ -173,9 +180,88 @@ def _keep_loose(repository: Path, identity: str, content: bytes) -> None:
         path.chmod(0o400)
 
 
+def _newest_whole(repository: GitRepository, wanted: str | None) -> Whole | None:
+    """The newest whole commit, `wanted` or one before it if there is one; else any, by the times. A commit
+    whose history is there up to the first one goes before one whose history is cut. None where no commit is
+    whole. Raises StoreError."""
+    listed = repository.run("cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objecttype)")
+    kinds = dict(line.split(" ") for line in listed.decode().splitlines())
+    with ObjectReader(repository) as reader:
+        links = {one: read_link(reader, one) for one, kind in kinds.items() if kind == "commit"}
+        history = {one: link for one, link in links.items() if link.commit.subject != _SCRATCH}
+        return _Search(reader, kinds, history).newest(wanted)
+
+
+@dataclass(slots=True)
+class _Search:
+    _reader: ObjectReader
+    _kinds: dict[str, str]
+    _commits: dict[str, Link]
+    _whole_trees: set[bytes] = field(default_factory=set)
+
+    def newest(self, wanted: str | None) -> Whole | None:
+        parents = {one.parent for one in self._commits.values()}
+        tips = sorted(
+            self._commits.keys() - parents, key=lambda one: self._commits[one].commit.time, reverse=True
+        )
+        if wanted in self._commits:
+            tips.insert(0, wanted)
+        for whole_history in (True, False):
+            for tip in tips:
+                chain = list(self._chain(tip))
+                if whole_history and self._commits[chain[-1]].parent is not None:
+                    continue
+                for identity in chain:
+                    if self._is_whole(identity):
+                        return self._described(identity, wanted, tips[0])
+        return None
+
+    def _described(self, identity: str, wanted: str | None, tip: str) -> Whole:
+        history = list(self._chain(identity))
+        lost = [one for one in self._chain(tip) if one not in history]
+        first = self._commits[history[-1]]
+        gap = self._commits[lost[-1]].parent if lost else None
+        unreadable = dict.fromkeys(one for one in (wanted, gap) if one and one not in self._commits)
+        return Whole(
+            identity,
+            self._commits[identity].commit.subject,
+            (*map(self._named, lost), *(f"{one[:10]} (its subject, too)" for one in unreadable)),
+            tuple(self._named(one) for one in history if not self._is_whole(one)),
+            history[-1] if first.parent else "",
+        )
+
+    def _chain(self, tip: str) -> Iterator[str]:
+        """A commit and those before it, as far as they are there."""
+        identity: str | None = tip
+        while identity in self._commits:
+            yield identity
+            identity = self._commits[identity].parent
+
+    def _is_whole(self, identity: str) -> bool:
+        trees = {self._commits[identity].tree}
+        pending = trees - self._whole_trees
+        while pending:
+            if any(self._kinds.get(tree.decode()) != "tree" for tree in pending):
+                return False
+            below = set()
+            for text in self._reader.read(sorted(pending)):
+                for mode, child in parse_tree(text).values():
+                    if mode == FOLDER:
+                        below.add(child)
+                    elif child.decode() not in self._kinds:
+                        return False
+            pending = below - trees - self._whole_trees
+            trees |= below
+        self._whole_trees |= trees
+        return True
+
+    def _named(self, identity: str) -> str:
+        return f"{identity[:10]} ({self._commits[identity].commit.subject})"
+
+
 def _put_back(store: Path, draft: Path, damage: Damage, whole: Whole) -> Path:
     """Makes the store what the draft is, each step harmless if it is the last one. Returns what keeps the old."""
-    kept = store / _DAMAGED / f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+    kept = store / DAMAGED / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
     make_private_folder(kept.parent)
     make_private_folder(kept)
     broken = [
@@ -196,19 +282,15 @@ def _put_back(store: Path, draft: Path, damage: Damage, whole: Whole) -> Path:
             file.replace(place)
             came.add(place)
     os.sync()  # what the branch is to name comes first
-    _write(store / SHALLOW, "".join(f"{one}\n" for one in whole.cut))
-    _write(store / BRANCH, whole.id + "\n")
+    if whole.cut:
+        write_private(store / SHALLOW, whole.cut + "\n")
+    else:
+        (store / SHALLOW).unlink(missing_ok=True)
+    (store / BRANCH).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(store / BRANCH, whole.id + "\n")
     for file in {*broken, *damage.loose} - came:
         file.unlink()
     return kept
-
-
-def _write(path: Path, text: str) -> None:
-    if text:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_entry(path, Entry(Kind.FILE, 0o600, os.geteuid(), os.getegid(), text.encode()))
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _sentences(whole: Whole, kept: Path) -> list[str]:
@@ -221,7 +303,7 @@ def _sentences(whole: Whole, kept: Path) -> list[str]:
     else:
         sentences = [f"The newest commit is {newest}, and none after it is lost."]
     if whole.cut:
-        sentences.append(f"All that was before {whole.cut[0][:10]} is lost: the history begins there now.")
+        sentences.append(f"All that was before {whole.cut[:10]} is lost: the history begins there now.")
     if whole.lacking:
         sentences.append(f"Some of the content cannot be read any more in {_named(whole.lacking)}.")
     return [*sentences, f"What was damaged is kept in {kept}."]

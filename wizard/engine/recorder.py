@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
+from snapshots.format.message import Author, author_from_environment
 from snapshots.live.entry import Kind, is_temporary
 from snapshots.merge.accounts import database
-from snapshots.store import Author, author_from_environment
 from wizard.changes.file import FileEffect, merged
 from wizard.changes.packages import PackagesBefore, PackagesEffect
 from wizard.engine.provenance import Provenance, States
