@@ -26,8 +26,7 @@ from snapshots.history import History
 from snapshots.live.entry import Entry
 from snapshots.merge.reversal import Reversal, reverse
 from snapshots.merge.three_way import Choice
-from snapshots.repair.damage import find_damage
-from snapshots.repair.healing import heal, heal_frame
+from snapshots.repair import find_damage, heal, heal_frame
 
 __all__ = ["Author", "Commit", "Store", "StoreError"]
 
