@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from snapshots.format.layout import Owners
 from snapshots.format.secret_text import PasswordMask, hidden
-from snapshots.live.entry import Entry, Kind
+from snapshots.live.entry import Entry, Kind, Xattrs
 from snapshots.merge.accounts import database, merge_accounts
 from snapshots.merge.three_way import Choice, merge_text, three_way
 from snapshots.visible import visible_bytes
@@ -136,14 +136,13 @@ class _FieldMerge:
         return pairs
 
 
-def _permissions(entry: Entry) -> tuple[int, tuple[tuple[str, bytes], ...]]:
+def _permissions(entry: Entry) -> tuple[int, Xattrs]:
     # One field: the group's bits of the mode are the mask of the access list.
     return entry.mode, tuple(pair for pair in entry.xattrs if pair[0] == _ACL)
 
 
-def _mode_text(permissions: tuple[int, tuple[tuple[str, bytes], ...]]) -> str:
-    mode, acl = permissions
-    return f"{mode:04o} with an access list" if acl else f"{mode:04o}"
+def _mode_text(permissions: tuple[int, Xattrs]) -> str:
+    return f"{permissions[0]:04o}" + (" with an access list" if permissions[1] else "")
 
 
 def _who(names: Mapping[int, str], number: int) -> str:

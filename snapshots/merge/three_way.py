@@ -61,11 +61,12 @@ def merge_text(base: bytes, ours: bytes, theirs: bytes, choice: Choice | None) -
     byte that no hunk changes stays as it is in `ours`. What is no text, is encoded, or too large for git, is
     one conflict as a whole. Raises StoreError."""
     sides = (ours, base, theirs)
-    if any(b"\0" in content for content in sides):
+    if any(b"\0" in side for side in sides):
         return _whole("binary", sides, choice)
     if any(map(encoded, sides)):
         return _whole(HIDDEN[1:-1] if holds_private_key(*sides) else "encoded as PEM", sides, choice)
-    size = _marker_size(sides)
+    runs = (run for side in sides for run in re.findall(rb"^(?:<{7,}|\|{7,}|={7,}|>{7,})", side, re.M))
+    size = max((len(run) + 1 for run in runs), default=7)  # longer than anything that looks like a marker
     # A last line without newline gets one inside a hunk: it is taken off again at the end.
     git = _merge_file([side + b"\n" if side[-1:] not in (b"", b"\n") else side for side in sides], size)
     if git.returncode == 0:
@@ -145,14 +146,6 @@ def _whole(why: str, sides: tuple[bytes, bytes, bytes], choice: Choice | None) -
         return ContentMerge(sides[0] if choice is Choice.KEEP else sides[2])
     sizes = ", ".join(f"{len(content)} bytes {label}" for content, label in zip(sides, LABELS, strict=True))
     return ContentMerge(sides[0], f"content, {why}: {sizes}")
-
-
-def _marker_size(contents: tuple[bytes, ...]) -> int:
-    """Longer than anything in the contents that looks like a marker."""
-    markers = (
-        run for content in contents for run in re.findall(rb"^(?:<{7,}|\|{7,}|={7,}|>{7,})", content, re.M)
-    )
-    return max((len(run) + 1 for run in markers), default=7)
 
 
 def shown(lines: list[bytes]) -> str:
