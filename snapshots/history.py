@@ -1,4 +1,4 @@
-"""Reading the store: its commits, what each changed, what each holds."""
+"""Reading the store: its commits, what each holds, what each changed, also as text for people."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import itertools
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
+from datetime import UTC, datetime
 from typing import TypeVar
 
-from snapshots.difference.diff import difference_text
-from snapshots.difference.scan import PathChange
-from snapshots.difference.tree import changed_entries, compare, read_entries
+from snapshots.difference.tree import Comparison, Difference, changed_entries, compare, read_entries
 from snapshots.errors import StoreError
 from snapshots.format import layout
+from snapshots.format.layout import Metadata, PathChange, What
 from snapshots.format.message import LOG_FORMAT, Commit, parse_log
-from snapshots.git.object_reader import ObjectReader
+from snapshots.format.secret_text import PasswordMask, hidden, may_be_of_a_key
+from snapshots.git.processes import ObjectReader
 from snapshots.git.repository import GitRepository
-from snapshots.live.entry import Entry
+from snapshots.live.entry import Entry, Kind, is_large
+from snapshots.visible import visible, visible_bytes
 
 Key = TypeVar("Key")
 Answer = TypeVar("Answer")
@@ -29,6 +31,8 @@ _KEPT = 256
 """Answers that are kept: a commit never changes, and each question costs a process."""
 _SMALL = 64 * 1024
 """Bytes of a file that is kept."""
+_HUGE = "1m"
+"""Files larger than this are named in a diff, not shown."""
 
 
 class History:
@@ -42,23 +46,24 @@ class History:
 
     def head(self) -> Commit | None:
         """The newest commit, None before the baseline."""
-        return next(self._commits(1, None), None)
+        return next(self.history(1), None)
 
-    def _commits(self, limit: int | None, path: bytes | None) -> Iterator[Commit]:
-        """The commits, newest first; with `path` those that changed it or what is below it."""
+    def history(self, limit: int | None = None, path: str | None = None) -> Iterator[Commit]:
+        """The commits, newest first, at most `limit`; with `path` those that changed it or what is below it."""
         head = self._repository.head()
         if head is None:
             return
         if path is None:
             yield from self._log(head, limit, None)
             return
+        name = os.fsencode(path)
         try:
-            commits = self._log(head, None, path)
+            commits = self._log(head, None, name)
         except StoreError:  # a repaired store may lack what an old commit held
             commits = self._log(head, None, None)
         with ObjectReader(self._repository) as reader:
             # The listing is of the whole folder: see whether the line of this path is among what changed.
-            changed = (commit for commit in commits if self._may_change(reader, commit, path))
+            changed = (commit for commit in commits if self._may_change(reader, commit, name))
             yield from itertools.islice(changed, limit)
 
     def _added(self, parent: str, commit: Commit, changed: Collection[bytes]) -> None:
@@ -71,7 +76,7 @@ class History:
 
     def find(self, ref: str) -> Commit:
         """The commit that `ref` names: `HEAD`, a step (its newest apply), an id or the beginning of one."""
-        commits = list(self._commits(None, None))
+        commits = list(self.history())
         if not commits:
             raise StoreError(f"There is no commit {ref!r}: the store is empty, it has no baseline yet.")
         if ref == "HEAD":
@@ -94,10 +99,46 @@ class History:
 
     def diff(self, ref: str | Commit) -> str:
         """What a commit changed, for people: metadata in words (`etc/x: mode 0640 -> 0600`), text files as a
-        unified diff, binary and huge files by name; for the baseline a list."""
+        unified diff, binary and huge files by name; for the baseline a list of what it holds. Control
+        characters are shown as escapes; what `secret_text` hides is not shown."""
         with ObjectReader(self._repository) as reader:
-            one = compare(reader, self._id(ref))
-        return difference_text(self._repository, one)
+            compared = compare(reader, self._id(ref))
+            patches = self._patches(reader, compared)
+        lines: list[str] = []
+        for one in compared.differences:
+            name = visible(os.fsdecode(one.path))
+            lines += [f"{name}: {line}" for line in _metadata_lines(one)]
+            lines += map(visible_bytes, patches.get(one.path, ()))
+        return "".join(line + "\n" for line in lines)
+
+    def _patches(self, reader: ObjectReader, compared: Comparison) -> dict[bytes, list[bytes]]:
+        """Git's patch for each live path, by path, without what is secret."""
+        if compared.before is None:
+            return {}
+        output = self._repository.run(
+            "-c", f"core.bigFileThreshold={_HUGE}", "diff-tree", "-r", "-p", "--no-renames", "--no-color",
+            "--no-ext-diff", "--no-textconv", compared.before, compared.after,
+            "--", ".", f":(exclude){layout.METADATA.decode()}", f":(exclude){layout.RECORD.decode()}",
+        )  # fmt: skip
+        sections: list[list[bytes]] = []
+        for line in output.split(b"\n")[:-1]:
+            if line.startswith(b"diff --git "):
+                sections.append([])
+            sections[-1].append(line)
+        # The sections come in the order of the tree; a file that became a link, or the reverse, has two.
+        patches: dict[bytes, list[bytes]] = {}
+        remaining = iter(sections)
+        for one in compared.raw:
+            if layout.is_live(one.name):
+                patch = [line for _ in range(2 if one.type_changed else 1) for line in next(remaining)]
+                path = layout.from_tree(one.name)
+                name = os.fsdecode(path)
+                # Only where a line could be of a key the whole contents are looked at.
+                sides = [blob for blob in (one.before, one.after) if blob]
+                contents = reader.read(sides) if may_be_of_a_key(b"\n".join(patch)) else []
+                instead = hidden(name, *contents)
+                patches[path] = [instead.encode()] if instead else list(map(PasswordMask(name).line, patch))
+        return patches
 
     def changed(self, ref: str | Commit) -> tuple[PathChange, ...]:
         """The paths that a commit changed, sorted."""
@@ -151,9 +192,14 @@ class History:
         return _keep(self._logs, (head, limit, path), parse_log(output))
 
     def _may_change(self, reader: ObjectReader, commit: Commit, path: bytes) -> bool:
+        """Whether a commit changed `path` or what is below it; True where that cannot be read any more."""
         known = self._changes_path.get((commit.id, path))
         if known is None:
-            known = _keep(self._changes_path, (commit.id, path), _may_change(reader, commit, path))
+            try:
+                known = any(_covers(path, one.path) for one in compare(reader, commit.id).differences)
+            except StoreError:
+                known = True
+            _keep(self._changes_path, (commit.id, path), known)
         return known
 
     def _id(self, ref: str | Commit) -> str:
@@ -172,15 +218,6 @@ def _keep(answers: dict[Key, Answer], key: Key, answer: Answer) -> Answer:
     return answer
 
 
-def _may_change(reader: ObjectReader, commit: Commit, path: bytes) -> bool:
-    """Whether a commit changed `path` or what is below it; True where that cannot be read any more."""
-    try:
-        differences = compare(reader, commit.id).differences
-    except StoreError:
-        return True
-    return any(_covers(path, one.path) for one in differences)
-
-
 def _covers(path: bytes, changed: bytes) -> bool:
     return changed == path or changed.startswith(path + b"/")
 
@@ -188,3 +225,48 @@ def _covers(path: bytes, changed: bytes) -> bool:
 def _names(commits: list[Commit]) -> str:
     more = ", …" if len(commits) > _SHOWN else ""
     return ", ".join(f"{one.short} ({one.subject[:40]})" for one in commits[:_SHOWN]) + more
+
+
+def _metadata_lines(one: Difference) -> list[str]:
+    """What differs beside the content, such as `mode 0640 -> 0600`, `owner root -> smmta`."""
+    before, after = one.before, one.after
+    if before is None or after is None:
+        there = after or before
+        return [f"{one.what}, {_described(there)}"] if there else []
+    lines = []
+    if one.what is What.KIND or before.special != after.special:
+        lines.append(f"{_kind(before)} -> {_kind(after)}")
+    if before.mode != after.mode:
+        lines.append(f"mode {before.mode:04o} -> {after.mode:04o}")
+    if before.uid != after.uid:
+        lines.append(f"owner {_change(before.owner, before.uid, after.owner, after.uid)}")
+    if before.gid != after.gid:
+        lines.append(f"group {_change(before.group, before.gid, after.group, after.gid)}")
+    old, new = dict(before.xattrs), dict(after.xattrs)
+    for name in sorted(old.keys() | new.keys()):
+        if name not in new:
+            lines.append(f"attribute {name} removed")
+        elif new[name] != old.get(name):
+            verb = "changed" if name in old else "added"
+            lines.append(f"attribute {name} {verb} ({len(new[name])} bytes)")
+    return lines
+
+
+def _described(there: Metadata) -> str:
+    owner, group = there.owner or there.uid, there.group or there.gid
+    text = f"{_kind(there)}, mode {there.mode:04o}, owner {owner}, group {group}"
+    return ", ".join((text, *(f"attribute {name}" for name, _ in there.xattrs)))
+
+
+def _kind(there: Metadata) -> str:
+    if is_large(there.special):
+        size, time = map(int, there.special.split(":")[1:])
+        when = datetime.fromtimestamp(time // 1_000_000_000, UTC).isoformat(" ", "seconds")
+        return f"large file ({size} bytes of {when}, content not kept)"
+    return there.special if there.kind is Kind.SPECIAL else there.kind.value
+
+
+def _change(old_name: str, old: int, new_name: str, new: int) -> str:
+    if old_name == new_name:  # the name moved to another number
+        return f"{old_name}({old}) -> {new_name}({new})" if old_name else f"{old} -> {new}"
+    return f"{old_name or old} -> {new_name or new}"

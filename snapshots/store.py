@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from snapshots.difference import stat_cache
-from snapshots.difference.declared import read_declared, with_declared, write_declared
-from snapshots.difference.recording import Draft, record_commit, what
-from snapshots.difference.scan import PathChange, Scan, scan
+from snapshots.difference.scan import Scan, record_commit, scan, what
 from snapshots.difference.stat_cache import Recorded
 from snapshots.difference.tree import read_recorded
 from snapshots.errors import StoreError
-from snapshots.format.author import Author, author_from_environment
-from snapshots.format.message import OPERATIONS, Commit, compose, parse_commit
-from snapshots.format.metadata import Owners
-from snapshots.git import history_mark
+from snapshots.format.layout import Owners, PathChange
+from snapshots.format.message import OPERATIONS, Author, Commit, compose, parse_commit
+from snapshots.git.beside import lost_history, mark_history, read_declared, with_declared, write_declared
 from snapshots.git.frame import frame_faults
 from snapshots.git.private_folder import check_private_folder, make_private_folder
+from snapshots.git.processes import Draft
 from snapshots.git.repository import GitRepository
 from snapshots.git.writers import remove_leftovers, wait_for_writers
 from snapshots.history import History
 from snapshots.live.entry import Entry
 from snapshots.merge.reversal import Reversal, reverse
-from snapshots.merge.three_way import Choice, Conflict
-from snapshots.repair.damage import Damage, find_damage
-from snapshots.repair.healing import heal, heal_frame
-from snapshots.repair.whole_commit import SCRATCH
+from snapshots.merge.three_way import Choice
+from snapshots.repair import find_damage, heal, heal_frame
 
-__all__ = [
-    "Author",
-    "Choice",
-    "Commit",
-    "Conflict",
-    "PathChange",
-    "Reversal",
-    "Store",
-    "StoreError",
-    "author_from_environment",
-]
+__all__ = ["Author", "Commit", "Store", "StoreError"]
 
 _CACHE = "stat-cache"
 
@@ -60,7 +47,8 @@ class Store(History):
         self._root = root
         self._writable = writable
         super().__init__(GitRepository(path))
-        self._declared = read_declared(path)
+        self.declared = read_declared(path)
+        """The paths outside /etc that the store holds, too."""
         self._recorded: Recorded | None = None
         self.healed: tuple[str, ...] = ()
         """What `open` found damaged and what it did, in sentences; empty where all was well."""
@@ -83,30 +71,26 @@ class Store(History):
         if not check_private_folder(path) or not any(path.iterdir()):
             GitRepository.create(path)
         wait_for_writers(path)
-        removed = remove_leftovers(path)
-        sentences = heal_frame(path)
+        healed: tuple[str, ...] = ()
+        if names := ", ".join(remove_leftovers(path)):
+            healed = (f"An earlier run was cut short; what it left is removed: {names}.",)
+        healed += heal_frame(path)
         store = cls(path, root, writable=True)
-        if removed:
-            sentences = (
-                f"An earlier run was cut short; what it left is removed: {', '.join(removed)}.",
-                *sentences,
-            )
-        store.healed = sentences
         if damage := find_damage(store._repository):
-            store._heal(damage)
+            healed += heal(store._repository, damage, root, store._tops())
+            (path / _CACHE).unlink(missing_ok=True)
         if store._repository.head() is not None:
-            history_mark.mark(path)
-        elif sentence := history_mark.lost(path):
-            store.healed += (sentence,)
+            mark_history(path)
+        elif sentence := lost_history(path):
+            healed += (sentence,)
+        store.healed = healed
         store.declare(extra)
         return store
 
     @classmethod
     def open_existing(cls, path: Path, *, root: Path = Path("/")) -> Store | None:
-        """The store at `path`, read-only, None where there is none; makes and changes nothing.
-
-        Raises StoreError as `open` does, and for a damaged store, which only `open` repairs.
-        """
+        """The store at `path`, read-only, None where there is none; makes and changes nothing. Raises
+        StoreError as `open` does, and for a damaged store, which only `open` repairs."""
         path = path.absolute()
         if not check_private_folder(path.parent) or not check_private_folder(path) or not any(path.iterdir()):
             return None
@@ -129,26 +113,19 @@ class Store(History):
     @staticmethod
     def lost(path: Path) -> str:
         """A sentence where there was a history at `path` and there is none; else "". Raises StoreError as `open_existing`."""
-        sentence = history_mark.lost(path)
+        sentence = lost_history(path)
         store = Store.open_existing(path) if sentence else None
         return "" if store is not None and store.head() is not None else sentence
 
-    @property
-    def declared(self) -> tuple[str, ...]:
-        """The paths outside /etc that the store holds, too."""
-        return self._declared
-
     def declare(self, paths: Sequence[str]) -> None:
-        """Holds these paths (a folder: with all below it) from now on, in later runs as well.
-
-        Declare before the change, and commit the drift: what a path was before is known only so.
-        Raises StoreError for what is not a plain path below the root.
-        """
-        known = with_declared(self._declared, paths)
-        if known != self._declared:
+        """Holds these paths (a folder: with all below it) from now on, in later runs as well. Declare before
+        the change, and commit the drift: what a path was before is known only so. Raises StoreError for what
+        is not a plain path below the root."""
+        known = with_declared(self.declared, paths)
+        if known != self.declared:
             self._must_be_writable()
             write_declared(self.path, known)
-            self._declared = known
+            self.declared = known
 
     def pending(self) -> tuple[PathChange, ...]:
         """What differs between the live paths and the newest commit, sorted by path. Raises StoreError."""
@@ -157,8 +134,8 @@ class Store(History):
         outcome = scan(self._root, self._tops(), recorded)
         if outcome.refreshed and not outcome.changes:
             self._remember(recorded, outcome, head)
-        changes = (PathChange(os.fsdecode(one.path), what(recorded, one)) for one in outcome.changes)
-        return tuple(sorted(changes, key=lambda one: os.fsencode(one.path)))
+        changes = sorted(outcome.changes, key=lambda one: one.path)
+        return tuple(PathChange(os.fsdecode(one.path), what(recorded, one)) for one in changes)
 
     def commit(
         self,
@@ -188,13 +165,13 @@ class Store(History):
         head = self._repository.head()
         _check_operation(operation, head)
         recorded = self._recorded_by(head)
-        when = (time or _now()).replace(microsecond=0)
+        when = (time or datetime.datetime.now().astimezone()).replace(microsecond=0)
         text = compose(
             subject=subject, body=body, step=step, howto=howto, operation=operation, run=run, reverts=reverts
         )
         draft = Draft(head, author, when, text, record)
-        given = None if entries is None else {os.fsencode(path): entry for path, entry in entries.items()}
-        source = self._tops() if given is None else given
+        given = {os.fsencode(path): entry for path, entry in (entries or {}).items()}
+        source = self._tops() if entries is None else given
         outcome = record_commit(self._repository, self._root, source, recorded, draft)
         if not outcome.changes and record is None and head is not None:
             if outcome.refreshed:
@@ -205,23 +182,15 @@ class Store(History):
             raise StoreError(f"git made no commit in {str(self.path)!r}, and did not say why.")
         self._remember(recorded, outcome, new_head)
         if head is None:
-            history_mark.mark(self.path)
+            mark_history(self.path)
         self._repository.join_packs()
         commit = parse_commit(new_head, author.cleaned(), when, text)
         if head is not None:
             self._added(head, commit, [one.path for one in outcome.changes])
         return commit
 
-    def history(self, limit: int | None = None, path: str | None = None) -> Iterator[Commit]:
-        """The commits, newest first, at most `limit`; with `path` those that changed it or what is below it.
-
-        Raises StoreError.
-        """
-        return self._commits(limit, None if path is None else os.fsencode(path))
-
     def not_kept(self) -> tuple[str, ...]:
         """The files of the newest commit that are too large for their content to be kept (`entry.LARGEST`).
-
         Raises StoreError."""
         return tuple(os.fsdecode(path) for path in self._recorded_by(self._repository.head()).large())
 
@@ -236,26 +205,17 @@ class Store(History):
         """What rolling `commits` back comes to. A path that is as they left it goes back exactly; later work
         is kept by a merge of three states, and where both changed the same, `choice` decides or it is a
         conflict. A `derived` (generated) path goes back whatever it is now; a line that `dated` finds (with
-        the day it was written, say) is no change. Writes nothing. Raises StoreError.
-        """
+        the day it was written, say) is no change. Writes nothing. Raises StoreError."""
         head = self._repository.head()
         if head is None:
             raise StoreError("The store is empty: there is nothing to roll back.")
         return reverse(
-            self._repository, head, commits, tops=("etc", *self._declared), owners=Owners(self._root),
+            self._repository, head, commits, tops=("etc", *self.declared), owners=Owners(self._root),
             choice=choice, derived=derived, dated=dated,
         )  # fmt: skip
 
     def _tops(self) -> list[bytes]:
-        return [b"etc", *(os.fsencode(path) for path in self._declared)]
-
-    def _heal(self, damage: Damage) -> None:
-        def store_again(repository: GitRepository) -> None:
-            draft = Draft(None, Author("root", "root@localhost"), _now(), SCRATCH)
-            record_commit(repository, self._root, self._tops(), Recorded(None), draft)
-
-        self.healed += heal(self._repository, damage, store_again)
-        (self.path / _CACHE).unlink(missing_ok=True)
+        return [b"etc", *(os.fsencode(path) for path in self.declared)]
 
     def _recorded_by(self, head: str | None) -> Recorded:
         """What the commit `head` holds, from memory, from the cache, or from the commit itself."""
@@ -266,20 +226,14 @@ class Store(History):
 
     def _remember(self, recorded: Recorded, outcome: Scan, head: str | None) -> None:
         self._recorded = Recorded(head, outcome.folders, recorded.fields)
-        if not self._writable:
-            return
-        try:
-            stat_cache.save(self.path / _CACHE, self._recorded)
-        except OSError:
-            return  # The commit is made. A cache of another commit is not believed: the next run reads again.
+        if self._writable:
+            # The commit is made. A cache of another commit is not believed: the next run reads again.
+            with contextlib.suppress(OSError):
+                stat_cache.save(self.path / _CACHE, self._recorded)
 
     def _must_be_writable(self) -> None:
         if not self._writable:
             raise StoreError(f"The store {str(self.path)!r} was opened read-only.")
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now().astimezone()
 
 
 def _check_operation(operation: str, head: str | None) -> None:

@@ -1,4 +1,4 @@
-"""One walk over the live paths: what differs from what a commit holds."""
+"""One walk over the live paths: what differs from what a commit holds, and the commit that is made of it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import stat
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from snapshots.difference.stat_cache import NEVER, NO_BLOB, Folders, Recorded, Row
 from snapshots.errors import StoreError
 from snapshots.format import layout
-from snapshots.format.metadata import Metadata, Owners, parse_fields, render_fields
-from snapshots.live.entry import Entry, Kind, capture, is_large
+from snapshots.format.layout import Owners, What, parse_fields, render_fields
+from snapshots.git.processes import Draft, FastImport
+from snapshots.git.repository import GitRepository
+from snapshots.live.entry import Entry, Kind, capture
 
 _TICK = 20_000_000
 """Nanoseconds: no kernel's clock for file times is coarser (one tick at 100 Hz is 10 ms)."""
@@ -33,24 +34,6 @@ _TYPES = {
     Kind.SYMLINK: stat.S_IFLNK,
     Kind.SPECIAL: stat.S_IFIFO,
 }
-
-
-class What(StrEnum):
-    """How a path differs. KIND: a link where a file was; CONTENT: perhaps its metadata as well."""
-
-    CREATED = "created"
-    DELETED = "deleted"
-    KIND = "kind"
-    CONTENT = "content"
-    METADATA = "metadata"
-
-
-@dataclass(frozen=True, slots=True)
-class PathChange:
-    """One path, relative to the root, and how it differs."""
-
-    path: str
-    what: What
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,55 +55,92 @@ class Scan:
     """Whether rows changed that do not matter to a commit (a new stat of the same content)."""
 
 
-def blob_id(content: bytes) -> bytes:
-    """The id that git gives this content."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).digest()
+Source = Sequence[bytes] | Mapping[bytes, Entry | None]
+"""What is compared: live paths (relative to the root, folders with everything below them), which are walked; or entries in
+place of them (None: not there), and then all other paths are as they were. A folder that is to go and holds what is not
+among the entries stays; their rows are read again by the next scan."""
 
 
-def what_changed(before: Metadata | None, after: Metadata | None, *, content: bool) -> What:
-    """The one word for a difference between two states of a path."""
-    if before is None:
-        return What.CREATED
-    if after is None:
-        return What.DELETED
-    if is_large(before.special) and is_large(after.special):
-        content = before.special != after.special
-    elif (before.kind, before.special) != (after.kind, after.special):
-        return What.KIND
-    return What.CONTENT if content else What.METADATA
-
-
-def scan(
-    root: Path, tops: Sequence[bytes], recorded: Recorded, keep: Callable[[bytes], None] | None = None
-) -> Scan:
-    """Walks `tops` (paths relative to `root`, folders with everything below them) and compares.
-
-    `keep` is given the content of each file and symbolic link that is not what `recorded` holds. Folders
-    called `.git` are left out. What vanishes during the walk is not there. Raises StoreError for a path
-    that is there and cannot be read.
-    """
+def scan(root: Path, source: Source, recorded: Recorded, keep: Callable[[bytes], None] | None = None) -> Scan:
+    """Compares the source with what is recorded. `keep` is given the content of each file and symbolic link
+    that is not what `recorded` holds. Folders called `.git` are left out. What vanishes during the walk is
+    not there. Raises StoreError for a path that is there and cannot be read."""
     walk = _Walk(os.fsencode(root), recorded, Owners(root), keep)
-    for top in tops:
-        walk.top(top)
-    walk.find_deleted()
+    if isinstance(source, Mapping):
+        walk.outcome.folders = dict(recorded.folders)
+        for path in sorted(source, reverse=True):  # what is in a folder before the folder
+            walk.give(path, source[path])
+    else:
+        for top in source:
+            walk.top(top)
+        walk.find_deleted()
     return walk.outcome
 
 
-def given(
-    root: Path,
-    entries: Mapping[bytes, Entry | None],
-    recorded: Recorded,
-    keep: Callable[[bytes], None] | None = None,
+def record_commit(
+    repository: GitRepository, root: Path, source: Source, recorded: Recorded, draft: Draft
 ) -> Scan:
-    """What `recorded` becomes where each of the paths is what `entries` says, None: not there.
+    """Commits what differs from `recorded`, the content of the parent, and returns what was found. Without a
+    difference, a record or the need of a first commit there is none. Raises StoreError; the history is then
+    as it was."""
+    with FastImport(repository) as stream:
+        outcome = scan(root, source, recorded, stream.blob)
+        if not outcome.changes and draft.record is None and draft.parent is not None:
+            return outcome
+        deleted, blobs = _content_changes(recorded, outcome.changes)
+        gone, texts = _listing_changes(recorded, outcome)
+        if draft.record is None:
+            gone.append(layout.RECORD)
+        else:
+            texts.append((layout.RECORD, draft.record))
+        stream.commit(draft, deleted + gone, blobs, texts)
+    return outcome
 
-    A folder that is to go and holds what is not among them stays. Their rows are read again by the next scan.
-    """
-    walk = _Walk(os.fsencode(root), recorded, Owners(root), keep)
-    walk.outcome.folders = dict(recorded.folders)
-    for path in sorted(entries, reverse=True):  # what is in a folder before the folder
-        walk.give(path, entries[path])
-    return walk.outcome
+
+def what(recorded: Recorded, change: Change) -> What:
+    """The one word for a change."""
+    rows = change.before, change.after
+    before, after = (parse_fields(recorded.fields[row.fields]) if row else None for row in rows)
+    content = bool(change.before and change.after and change.before.blob != change.after.blob)
+    return layout.what_changed(before, after, content=content)
+
+
+def _content_changes(
+    recorded: Recorded, changes: Sequence[Change]
+) -> tuple[list[bytes], list[tuple[bytes, bytes, bytes]]]:
+    """The names of the tree that go, and those that come or change, as (git's mode, blob, name)."""
+    deleted, written = [], []
+    for change in changes:
+        name = layout.to_tree(change.path)
+        old, new = _tree_entry(recorded, change.before), _tree_entry(recorded, change.after)
+        if new and new != old:
+            written.append((*new, name))
+        elif old and not new:
+            deleted.append(name)
+    return deleted, written
+
+
+def _listing_changes(recorded: Recorded, outcome: Scan) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
+    """The metadata listings that go, their folder being empty or gone, and the text of those that change."""
+    gone, texts = [], []
+    for folder in sorted({layout.split(change.path)[0] for change in outcome.changes}):
+        rows = outcome.folders.get(folder)
+        name = layout.listing_of(folder)
+        if rows:
+            lines = ((entry, recorded.fields[row.fields]) for entry, row in rows.items())
+            texts.append((name, layout.render_listing(lines)))
+        else:
+            gone.append(name)
+    return gone, texts
+
+
+def _tree_entry(recorded: Recorded, row: Row | None) -> tuple[bytes, bytes] | None:
+    if row is None or row.blob == NO_BLOB:
+        return None
+    kind, mode = recorded.fields[row.fields].split(b" ", 2)[:2]
+    if kind == b"symlink":
+        return b"120000", row.blob.hex().encode()
+    return (b"100755" if int(mode, 8) & stat.S_IXUSR else b"100644"), row.blob.hex().encode()
 
 
 @dataclass(slots=True)
@@ -139,8 +159,7 @@ class _Walk:
             return
         except OSError as cause:
             raise _unreadable(path, cause) from cause
-        old = self._recorded.folders.get(folder, {})
-        row = old.get(name)
+        row = self._recorded.folders.get(folder, {}).get(name)
         if row is None or row[:7] != _STAT(there):
             row = self._look(path, row)
         if row is None:
@@ -193,8 +212,7 @@ class _Walk:
         if captured is None:
             return None
         entry, there = captured
-        blob = NO_BLOB if entry.kind in (Kind.DIRECTORY, Kind.SPECIAL) else blob_id(entry.content)
-        fields = self._fields(entry, before)
+        blob, fields = _blob(entry), self._fields(entry, before)
         after = _row(there, now, fields, blob)
         if before is None or before.blob != blob or before.fields != fields:
             if self._keep and blob != NO_BLOB and (before is None or before.blob != blob):
@@ -218,7 +236,9 @@ class _Walk:
             self.outcome.folders.pop(path, None)
             self.outcome.changes.append(Change(path, before, None))
         else:
-            row = self._given_row(entry, before)
+            mode = _TYPES[entry.kind] | entry.mode
+            fields = self._fields(entry, before)
+            row = Row(NEVER, 0, len(entry.content), 0, mode, entry.uid, entry.gid, fields, _blob(entry))
             if before is not None and (before.blob, before.fields) == (row.blob, row.fields):
                 return
             rows[name] = row
@@ -226,12 +246,6 @@ class _Walk:
                 self._keep(entry.content)
             self.outcome.changes.append(Change(path, before, row))
         self.outcome.folders[folder] = rows
-
-    def _given_row(self, entry: Entry, before: Row | None) -> Row:
-        blob = NO_BLOB if entry.kind in (Kind.DIRECTORY, Kind.SPECIAL) else blob_id(entry.content)
-        mode = _TYPES[entry.kind] | entry.mode
-        size = len(entry.content)
-        return Row(NEVER, 0, size, 0, mode, entry.uid, entry.gid, self._fields(entry, before), blob)
 
     def _fields(self, entry: Entry, before: Row | None) -> int:
         # What a number is called may have changed since: that alone is no change of this path.
@@ -242,11 +256,16 @@ class _Walk:
     def find_deleted(self) -> None:
         for folder, old in self._recorded.folders.items():
             new = self.outcome.folders.get(folder, {})
-            if old.keys() <= new.keys():
-                continue
-            for name in old.keys() - new.keys():
-                path = folder + b"/" + name if folder else name
-                self.outcome.changes.append(Change(path, old[name], None))
+            if not old.keys() <= new.keys():
+                for name in old.keys() - new.keys():
+                    self.outcome.changes.append(Change(layout.join(folder, name), old[name], None))
+
+
+def _blob(entry: Entry) -> bytes:
+    """The id that git gives its content."""
+    if entry.kind in (Kind.DIRECTORY, Kind.SPECIAL):
+        return NO_BLOB
+    return hashlib.sha1(b"blob %d\0" % len(entry.content) + entry.content, usedforsecurity=False).digest()
 
 
 def _row(there: os.stat_result, now: int, fields: int, blob: bytes) -> Row:

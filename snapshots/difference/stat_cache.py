@@ -7,7 +7,6 @@ another format or of another commit it is made again from the commit, and only t
 from __future__ import annotations
 
 import array
-import contextlib
 import gc
 import hashlib
 import os
@@ -26,7 +25,6 @@ _MAGIC = b"msa-wizard stat cache 1\n"
 _DIGEST_SIZE = 16
 _ROW = struct.Struct("<qqQQIIII20s")
 _HEAD = struct.Struct("<20sIII")
-_NO_COMMIT = bytes(20)
 
 NEVER = -(2**63)
 """The ctime of a row whose path must be read again, whatever its stat."""
@@ -90,8 +88,13 @@ def load(path: Path, commit: str) -> Recorded | None:
     body = raw[start:]
     if not raw.startswith(_MAGIC) or _digest(body) != raw[len(_MAGIC) : start]:
         return None
-    with _without_collecting():
+    collecting = gc.isenabled()
+    gc.disable()  # no looking for garbage among rows by the thousand, which are none: that takes half of the time
+    try:
         return _parsed(zlib.decompress(body), commit)
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _parsed(body: bytes, commit: str) -> Recorded | None:
@@ -117,30 +120,15 @@ def _parsed(body: bytes, commit: str) -> Recorded | None:
 
 
 def save(path: Path, recorded: Recorded) -> None:
-    """Writes the cache, in one rename. Raises OSError.
-
-    Not synced to the disk: a cache that a power cut damaged is known by its digest and made again.
-    """
+    """Writes the cache, in one rename. Raises OSError. Not synced to the disk: a cache that a power cut
+    damaged is known by its digest and made again."""
     folders = {folder: rows for folder, rows in recorded.folders.items() if rows}
     fields = b"\n".join(recorded.fields)
     rows = [row for entries in folders.values() for row in entries.values()]
-    body = zlib.compress(
-        b"".join(
-            (
-                _HEAD.pack(
-                    bytes.fromhex(recorded.commit) if recorded.commit else _NO_COMMIT,
-                    len(folders),
-                    len(rows),
-                    len(fields),
-                ),
-                array.array("I", map(len, folders.values())).tobytes(),
-                b"".join(starmap(_ROW.pack, rows)),
-                fields,
-                b"\0".join([*folders, *(name for entries in folders.values() for name in entries)]),
-            )
-        ),
-        1,
-    )
+    head = _HEAD.pack(bytes.fromhex(recorded.commit or "0" * 40), len(folders), len(rows), len(fields))
+    counts = array.array("I", map(len, folders.values())).tobytes()
+    names = b"\0".join([*folders, *(name for entries in folders.values() for name in entries)])
+    body = zlib.compress(b"".join((head, counts, *starmap(_ROW.pack, rows), fields, names)), 1)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -151,18 +139,6 @@ def save(path: Path, recorded: Recorded) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-
-
-@contextlib.contextmanager
-def _without_collecting() -> Iterator[None]:
-    """No looking for garbage among rows by the thousand, which are none: that would take half of the time."""
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collecting:
-            gc.enable()
 
 
 def _digest(body: bytes) -> bytes:

@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from snapshots.difference.scan import What, what_changed
 from snapshots.difference.stat_cache import NEVER, NO_BLOB, Recorded, Row
 from snapshots.errors import StoreError
 from snapshots.format import layout
+from snapshots.format.layout import Metadata, What, parse_fields, parse_listing
 from snapshots.format.message import Commit, parse_raw
-from snapshots.format.metadata import Metadata, parse_fields, parse_listing
-from snapshots.git.object_reader import ObjectReader
+from snapshots.git.processes import ObjectReader
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Entry, Kind
 
@@ -34,7 +33,7 @@ class Difference:
     @property
     def what(self) -> What:
         """The one word for it."""
-        return what_changed(self.before, self.after, content=self.content)
+        return layout.what_changed(self.before, self.after, content=self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +82,7 @@ def read_link(reader: ObjectReader, commit: str) -> Link:
 
 
 def _raw_changes(reader: ObjectReader, before: bytes, after: bytes) -> list[RawChange]:
-    """The names that differ between two trees (an empty id: the empty tree), in git's order.
-
-    Raises StoreError.
-    """
+    """The names that differ between two trees (an empty id: the empty tree), in git's order. Raises StoreError."""
     changes: list[RawChange] = []
     pending = [(b"", before, after)]
     while pending:
@@ -119,25 +115,18 @@ def _differences(
     contents = {
         layout.from_tree(one.name) for one in raw if layout.is_live(one.name) and one.before != one.after
     }
-    listings: dict[bytes, tuple[bytes, bytes]] = {}
-    for one in raw:
-        folder = layout.folder_of_listing(one.name)
-        if folder is not None:
-            listings[folder] = (one.before, one.after)
+    folders = ((layout.folder_of_listing(one.name), one) for one in raw)
+    listings = {folder: (one.before, one.after) for folder, one in folders if folder is not None}
     for folder in {layout.split(path)[0] for path in contents} - listings.keys():
-        name = layout.listing_of(folder)
-        listings[folder] = (
-            before.encode() + b":" + name if before else b"",
-            after.encode() + b":" + name,
-        )
+        name = b":" + layout.listing_of(folder)
+        listings[folder] = before.encode() + name if before else b"", after.encode() + name
     wanted = sorted({name for pair in listings.values() for name in pair if name})
     texts = dict(zip(wanted, reader.read(wanted), strict=True))
     differences = []
     for folder, (old_name, new_name) in listings.items():
-        old = _parse(texts.get(old_name))
-        new = _parse(texts.get(new_name))
+        old, new = _parse(texts.get(old_name)), _parse(texts.get(new_name))
         for name in old.keys() | new.keys():
-            path = folder + b"/" + name if folder else name
+            path = layout.join(folder, name)
             if old.get(name) == new.get(name) and path not in contents:
                 continue
             pair = [parse_fields(fields) if fields else None for fields in (old.get(name), new.get(name))]
@@ -164,9 +153,9 @@ def changed_entries(
 
 def read_entries(reader: ObjectReader, commit: str, paths: Iterable[bytes]) -> dict[bytes, Entry | None]:
     """What each of `paths` was in `commit`, None where it was not. Raises StoreError."""
-    wanted = list(dict.fromkeys(paths))
-    folders = read_folders(reader, commit, {layout.split(path)[0] for path in wanted})
-    metadata = {path: folders[layout.split(path)[0]].get(layout.split(path)[1]) for path in wanted}
+    wanted = {path: layout.split(path) for path in paths}
+    folders = read_folders(reader, commit, {folder for folder, _ in wanted.values()})
+    metadata = {path: folders[folder].get(name) for path, (folder, name) in wanted.items()}
     return _with_contents(reader, commit, metadata)
 
 
@@ -201,10 +190,7 @@ def _with_contents(
 
 
 def read_recorded(repository: GitRepository, commit: str) -> Recorded:
-    """Everything that `commit` holds, with no stat known: every path will be read again.
-
-    Raises StoreError.
-    """
+    """Everything that `commit` holds, with no stat known: every path will be read again. Raises StoreError."""
     recorded = Recorded(commit)
     blobs: dict[bytes, bytes] = {}
     listings: list[tuple[bytes, bytes]] = []
@@ -221,7 +207,7 @@ def read_recorded(repository: GitRepository, commit: str) -> Recorded:
     for (folder, _), text in zip(listings, texts, strict=True):
         rows = recorded.folders.setdefault(folder, {})
         for name, fields in _parse(text).items():
-            blob = blobs.get(folder + b"/" + name if folder else name, NO_BLOB)
+            blob = blobs.get(layout.join(folder, name), NO_BLOB)
             rows[name] = Row(NEVER, 0, 0, 0, 0, 0, 0, recorded.number_of(fields), blob)
     return recorded
 

@@ -75,9 +75,8 @@ def hidden(path: str, *contents: bytes | None) -> str:
 
 
 class PasswordMask:
-    """The lines of one file, or of a patch of it, with each password replaced by `[password N]`.
-
-    The same password gets the same number, so that a change shows; the number says nothing else of it."""
+    """The lines of one file, or of a patch of it, with each password replaced by `[password N]`. The same
+    password gets the same number, so that a change shows; the number says nothing else of it."""
 
     def __init__(self, path: str) -> None:
         self._records = _RECORDS.search(path) is not None

@@ -25,7 +25,8 @@ CONFIG: tuple[tuple[str, str, str], ...] = (
 """What is in config beside what `git init` writes: section, option, value."""
 
 _LARGEST = 64 * 1024
-_DAMAGED = "damaged"
+DAMAGED = "damaged"
+"""The folder in a store that keeps what was damaged."""
 _SECTION = re.compile(r"\[([A-Za-z0-9.-]+)(?:[ \t]+\"[^\"\\\n]*\")?\][ \t]*\Z")
 _OPTION = re.compile(r"[ \t]*([A-Za-z][A-Za-z0-9-]*)[ \t]*=[ \t]*([^\"\\]*?)[ \t]*\Z")
 _NEEDED = {"core.repositoryformatversion": ("0",), "core.bare": ("true",)}
@@ -64,24 +65,22 @@ def frame_faults(path: Path) -> dict[str, str]:
     """What is wrong with each, in words by its name; nothing for a folder without objects, which is no store."""
     if not _is_folder(path / "objects"):
         return {}
-    looks = {
-        "config": _fault_of_file(path / "config", _is_sound_config),
-        "HEAD": _fault_of_file(path / "HEAD", _HEAD.match),
-        "packed-refs": _fault_of_file(path / "packed-refs", _PACKED.match)
-        if _is(path / "packed-refs")
-        else "",
-        "refs": ""
-        if _is_folder(path / "refs/heads")
-        else "is no folder"
-        if _is(path / "refs")
-        else "is missing",
+    looks: dict[str, Callable[[bytes], object]] = {
+        "config": _is_sound_config,
+        "HEAD": _HEAD.match,
+        "packed-refs": _PACKED.match,
     }
-    return {name: fault for name, fault in looks.items() if fault}
+    faults = {name: fault_of_file(path / name, is_sound) for name, is_sound in looks.items()}
+    if faults["packed-refs"] == "is missing":  # as it should be, until git packs them
+        faults["packed-refs"] = ""
+    if not _is_folder(path / "refs/heads"):
+        faults["refs"] = "is no folder" if _is(path / "refs") else "is missing"
+    return {name: fault for name, fault in faults.items() if fault}
 
 
 def put_back(path: Path, faults: dict[str, str], whole: Path) -> None:
     """Put what has a fault back, as it is in `whole`, a repository just made; the old goes to `damaged`. Raises OSError."""
-    kept = path / _DAMAGED
+    kept = path / DAMAGED
     kept.mkdir(mode=0o700, exist_ok=True)
     for name in faults:
         if _is(path / name):
@@ -104,7 +103,8 @@ def read_regular(path: Path) -> bytes:
     return content
 
 
-def _fault_of_file(path: Path, is_sound: Callable[[bytes], object]) -> str:
+def fault_of_file(path: Path, is_sound: Callable[[bytes], object]) -> str:
+    """What is wrong with a small file, in words; empty where its content is sound."""
     try:
         return "" if is_sound(read_regular(path)) else "is damaged"
     except UnicodeDecodeError:
@@ -118,9 +118,8 @@ def _fault_of_file(path: Path, is_sound: Callable[[bytes], object]) -> str:
 
 
 def _is_sound_config(content: bytes) -> bool:
-    """Of a stricter form than git's, in which we write it; another format than ours is no fault, but not for us.
-
-    Raises ValueError for what is no text, and for a line that is no option."""
+    """Of a stricter form than git's, in which we write it; another format than ours is no fault, but not for
+    us. Raises ValueError for what is no text, and for a line that is no option."""
     options = _options(content.decode("utf-8"))
     if options.get(_NUMBER, "").isdecimal() and options[_NUMBER] != str(FORMAT):
         return True

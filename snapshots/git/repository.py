@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Self
+from typing import Any
 
 from snapshots.errors import StoreError
 from snapshots.git.frame import CONFIG, FORMAT, read_regular
@@ -58,9 +58,8 @@ def _git() -> ModuleType:
 
 
 def _config(module: ModuleType, path: Path, options: Sequence[tuple[str, str]]) -> list[str]:
-    """The values of (section, option) in the repository's own configuration, `none` for one that is not there.
-
-    Raises OSError: a parser that is given a path takes a file that cannot be read for an empty one."""
+    """The values of (section, option) in the repository's own configuration, `none` for one that is not
+    there. Raises OSError: a parser that is given a path takes a file that cannot be read for an empty one."""
     with (path / "config").open("rb") as file:
         parser = module.GitConfigParser(file, read_only=True, merge_includes=False)
         return [str(parser.get(*option, fallback="none")) for option in options]
@@ -158,10 +157,8 @@ class GitRepository:
         return bytes(out)
 
     def start(self, *arguments: str | bytes, keep: Sequence[int] = ()) -> Any:
-        """A git command as a process with pipes, which has the descriptors `keep`, too.
-
-        Raises StoreError when there is no git to start.
-        """
+        """A git command as a process with pipes, which has the descriptors `keep`, too. Raises StoreError
+        when there is no git to start."""
         module = _git()
         try:
             return self._repo.git.execute(
@@ -171,10 +168,9 @@ class GitRepository:
             raise StoreError(f"git could not be started: {cause}. Install the package git.") from cause
 
     def join_packs(self, *, fewest: int = _MANY_PACKS) -> None:
-        """Joins small packs (each commit adds one) and loose objects, once there are `fewest` packs.
-
-        What fails here fails again, and is said, at the next commit that needs the space; the history is unharmed.
-        """
+        """Joins small packs (each commit adds one) and loose objects, once there are `fewest` packs. What
+        fails here fails again, and is said, at the next commit that needs the space; the history is
+        unharmed."""
         if sum(1 for _ in self.path.glob("objects/pack/*.pack")) >= fewest:
             with contextlib.suppress(StoreError), writer_mark(self.path) as mark:
                 self.run("repack", "--geometric=2", "-d", "-q", keep=[mark])
@@ -191,20 +187,3 @@ class GitRepository:
                 f" The file system of {str(self.path)!r} is read-only: mount it writable, then do it again."
             )
         return StoreError(f"git {command} {how} in {str(self.path)!r}: {text}.{todo}")
-
-
-class GitProcess:
-    """A git that one conversation is held with: it starts when it is first needed, and ends with the block."""
-
-    def __init__(self, repository: GitRepository) -> None:
-        self._repository = repository
-        self._process: Any = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None

@@ -52,6 +52,7 @@ def wait_for_writers(store: Path) -> None:
     while True:
         try:
             os.close(_locked(store, fcntl.LOCK_EX | fcntl.LOCK_NB))
+            return
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise StoreError(
@@ -59,8 +60,6 @@ def wait_for_writers(store: Path) -> None:
                     f"Nothing was changed; try again when it has ended."
                 ) from None
             time.sleep(_PAUSE)
-        else:
-            return
 
 
 def _locked(store: Path, how: int) -> int:
@@ -74,10 +73,8 @@ def _locked(store: Path, how: int) -> int:
 
 
 def remove_leftovers(store: Path) -> tuple[str, ...]:
-    """Removes them, also the drafts beside the store. Returns their names; for one writer at a time.
-
-    What cannot be removed stays: it fails again, and is said, where it is in the way.
-    """
+    """Removes them, also the drafts beside the store. Returns their names; for one writer at a time. What
+    cannot be removed stays: it fails again, and is said, where it is in the way."""
     gone = []
     for leftover in _leftovers(store):
         with contextlib.suppress(OSError):

@@ -9,19 +9,23 @@ same folder, owner and mode before content, fsync, rename, fsync of the folder.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
+import functools
 import operator
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from snapshots.live import exchange
-from snapshots.live.lease import wait_until_quiet
-from snapshots.live.xattrs import Xattrs, apply_xattrs, read_xattrs
+from snapshots.live.held import wait_until_quiet
+
+Xattrs = tuple[tuple[str, bytes], ...]
+"""Names and values of extended attributes, sorted by name. Kept are user.*, file capabilities and POSIX ACLs;
+security.selinux is left to the policy of the machine, which labels by path."""
 
 _ATTEMPTS = 5
 """How often a file that changes while it is read is read again before the last reading is taken."""
@@ -32,6 +36,9 @@ _STAMP = operator.attrgetter("st_mode", "st_ino", "st_size", "st_mtime_ns", "st_
 LARGEST = 32 * 1024 * 1024
 """Bytes of the largest regular file whose content is read and kept: no configuration is larger, and a disk image in
 /etc is not to be read, held in memory and stored."""
+
+_KEPT_XATTRS = ("security.capability", "system.posix_acl_access", "system.posix_acl_default")
+_EXCHANGE = 2  # RENAME_EXCHANGE of renameat2(2)
 
 _SAVED_WITHIN = 1.0
 """The longest wait, in seconds, for somebody who is about to save a file."""
@@ -67,7 +74,6 @@ class Entry:
     content: bytes = b""
     """The bytes of a file, the target of a symbolic link, empty for anything else."""
     xattrs: Xattrs = ()
-    """user.*, security.capability and the POSIX ACLs, sorted by name."""
     special: str = ""
     """`fifo`, `socket`, `char:MAJOR:MINOR`, `block:MAJOR:MINOR` or `large:BYTES:MTIME` (in nanoseconds) for SPECIAL,
     else empty."""
@@ -84,10 +90,8 @@ def is_large(special: str) -> bool:
 
 
 class EntryError(Exception):
-    """A path could not be read or written: a sentence that says what, where and why.
-
-    `path` is the path, `errno` the system's error number where there is one.
-    """
+    """A path could not be read or written: a sentence that says what, where and why. `path` is the path,
+    `errno` the system's error number where there is one."""
 
     def __init__(self, message: str, path: Path, number: int | None = None) -> None:
         super().__init__(message)
@@ -101,10 +105,8 @@ def entry_error(what: str, path: Path, cause: OSError) -> EntryError:
 
 
 def read_entry(path: Path) -> Entry | None:
-    """What is at `path` now, or None when nothing is there.
-
-    Raises EntryError when something is there that cannot be read.
-    """
+    """What is at `path` now, or None when nothing is there. Raises EntryError when something is there that
+    cannot be read."""
     try:
         captured = capture(os.fsencode(path))
     except OSError as cause:
@@ -190,13 +192,11 @@ def write_entry(path: Path, entry: Entry, over: int | None = None, dated: int | 
     """Makes `path` exactly `entry`, in one rename. `over` is the file that this replaces, open: returns what was
     replaced where that is another one, which somebody has put there since; else None.
 
-    A symbolic link at `path` is replaced, never followed. A folder that is there already keeps what is
-    in it and gets the mode, owner and attributes. A regular file is dated `dated` (nanoseconds since the epoch), None:
-    now. The umask of the caller has no effect. On failure the
-    temporary file is removed and what was at `path` is still there.
+    A symbolic link at `path` is replaced, never followed. A folder that is there already keeps what is in it and gets
+    the mode, owner and attributes. A regular file is dated `dated` (nanoseconds since the epoch), None: now. The umask
+    of the caller has no effect. On failure the temporary file is removed and what was at `path` is still there.
     Raises EntryError: for SPECIAL, for a file in the place of a folder that is not empty or of a file larger than
-    LARGEST, and for whatever the system refuses.
-    """
+    LARGEST, and for whatever the system refuses."""
     if entry.kind is Kind.SPECIAL:
         raise EntryError(
             f"{os.fspath(path)!r} was a {entry.special}: special files are recorded, not written.",
@@ -217,10 +217,8 @@ def write_entry(path: Path, entry: Entry, over: int | None = None, dated: int | 
 
 
 def remove_entry(path: Path) -> None:
-    """Removes the file, symbolic link, special file or empty folder at `path`; nothing there is fine.
-
-    Raises EntryError, also for a folder that is not empty and for a file larger than LARGEST.
-    """
+    """Removes the file, symbolic link, special file or empty folder at `path`; nothing there is fine. Raises
+    EntryError, also for a folder that is not empty and for a file larger than LARGEST."""
     try:
         with _folder_of(path) as (folder, name):
             _refuse_large(folder, name, path)
@@ -249,11 +247,8 @@ def _folder_of(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _refuse_large(folder: int, name: bytes, path: Path) -> None:
-    try:
-        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return
-    if stat.S_ISREG(status.st_mode) and status.st_size > LARGEST:
+    status = _status(folder, name)
+    if status and stat.S_ISREG(status.st_mode) and status.st_size > LARGEST:
         raise EntryError(
             f"{os.fspath(path)!r} is larger than {LARGEST} bytes: its content is in no snapshot, so it is neither "
             "replaced nor removed.",
@@ -262,10 +257,15 @@ def _refuse_large(folder: int, name: bytes, path: Path) -> None:
 
 
 def _is_directory(folder: int, name: bytes) -> bool:
+    status = _status(folder, name)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def _status(folder: int, name: bytes) -> os.stat_result | None:
     try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return False
+        return None
 
 
 def _replace(
@@ -276,11 +276,14 @@ def _replace(
         if entry.kind is Kind.FILE:
             _make_file(folder, temporary, entry, dated)
         elif entry.kind is Kind.SYMLINK:
-            _make_symlink(folder, temporary, path, entry)
+            os.symlink(entry.content, temporary, dir_fd=folder)
+            os.chown(temporary, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
+            if entry.xattrs:  # there is no call that takes a folder and a name here
+                apply_xattrs(os.fsencode(path.with_name(os.fsdecode(temporary))), entry.xattrs)
         else:
             os.mkdir(temporary, 0o700, dir_fd=folder)
             _dress_directory(folder, temporary, entry)
-        if over is not None and exchange.exchange(folder, temporary, name):
+        if over is not None and exchange(folder, temporary, name):
             return _displaced(folder, temporary, path, over)
         _take_place(folder, temporary, name, entry.kind)
         return None
@@ -325,13 +328,6 @@ def _make_file(folder: int, temporary: bytes, entry: Entry, dated: int | None) -
         os.fsync(descriptor)
 
 
-def _make_symlink(folder: int, temporary: bytes, path: Path, entry: Entry) -> None:
-    os.symlink(entry.content, temporary, dir_fd=folder)
-    os.chown(temporary, entry.uid, entry.gid, dir_fd=folder, follow_symlinks=False)
-    if entry.xattrs:  # there is no call that takes a folder and a name here
-        apply_xattrs(os.fsencode(path.with_name(os.fsdecode(temporary))), entry.xattrs)
-
-
 def _dress_directory(folder: int, name: bytes, entry: Entry) -> None:
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(name, flags, dir_fd=folder)
@@ -361,3 +357,65 @@ def _discard(folder: int, temporary: bytes) -> None:
         os.rmdir(temporary, dir_fd=folder)
     except FileNotFoundError:
         return
+
+
+def exchange(folder: int, one: bytes, other: bytes) -> bool:
+    """Exchange what the names `one` and `other` in the open folder are, in one operation; both must be there.
+    False where this kernel or file system cannot; then nothing was changed. Raises OSError."""
+    rename = _renameat2()
+    if rename is None:
+        return False
+    if rename(folder, one, folder, other, _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number))
+
+
+@functools.cache
+def _renameat2() -> Callable[..., int] | None:
+    """That of the C library; None for one that is older than glibc 2.28."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if function is not None:
+        function.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    return function
+
+
+def read_xattrs(target: bytes | int) -> Xattrs:
+    """The kept attributes of a path (never of what a symbolic link points to) or of an open file. A file
+    system without attributes has none. Raises OSError."""
+    pairs = []
+    for name in sorted(_xattr_names(target)):
+        try:
+            pairs.append((name, os.getxattr(target, name, follow_symlinks=_is_open(target))))
+        except OSError as cause:
+            if cause.errno != errno.ENODATA:  # gone since it was listed
+                raise
+    return tuple(pairs)
+
+
+def apply_xattrs(target: bytes | int, xattrs: Xattrs) -> None:
+    """Makes the kept attributes of `target` exactly `xattrs`, others stay as they are. Raises OSError."""
+    wanted = dict(xattrs)
+    for name in _xattr_names(target):
+        # A default ACL of the folder gives a new file an ACL of its own.
+        if name not in wanted:
+            os.removexattr(target, name, follow_symlinks=_is_open(target))
+    for name, value in xattrs:
+        os.setxattr(target, name, value, follow_symlinks=_is_open(target))
+
+
+def _xattr_names(target: bytes | int) -> list[str]:
+    try:
+        names = os.listxattr(target, follow_symlinks=_is_open(target))
+    except OSError as cause:
+        if cause.errno in (errno.ENOTSUP, errno.ENOSYS, errno.EPERM, errno.EACCES):
+            return []
+        raise
+    return [name for name in names if name.startswith("user.") or name in _KEPT_XATTRS]
+
+
+def _is_open(target: bytes | int) -> bool:
+    """Whether it is a descriptor, for which the calls refuse `follow_symlinks=False`."""
+    return isinstance(target, int)

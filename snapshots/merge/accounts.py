@@ -6,8 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Set
 
-from snapshots.merge.text import shown
-from snapshots.merge.three_way import LABELS, Choice, ContentMerge, three_way
+from snapshots.merge.three_way import LABELS, Choice, ContentMerge, shown, three_way
 
 DATABASES = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
 """Their names in /etc; each has a backup with `-` behind it."""
@@ -27,12 +26,9 @@ def database(path: str) -> str | None:
 
 def merge_accounts(name: str, base: bytes, ours: bytes, theirs: bytes, choice: Choice | None) -> ContentMerge:
     """What `theirs` changed in `base`, done to `ours`: records by their first field (subuid, subgid: lines).
-
-    The order is that of `ours`; a record that comes back goes behind the one before it in `theirs`. A
-    record that both changed differently goes as `choice` says, or is a conflict.
-    """
-    by_line = name.startswith("sub")
-    old, mine, other = (_records(content, by_line) for content in (base, ours, theirs))
+    The order is that of `ours`; a record that comes back goes behind the one before it in `theirs`. A record
+    that both changed differently goes as `choice` says, or is a conflict."""
+    old, mine, other = (_records(name, content) for content in (base, ours, theirs))
     result: dict[_Key, bytes] = {}
     conflicts: list[bytes] = []
     for key in dict.fromkeys((*mine, *other, *old)):
@@ -52,17 +48,16 @@ def merge_accounts(name: str, base: bytes, ours: bytes, theirs: bytes, choice: C
 
 def records_of(name: str, base: bytes, live: bytes, names: Set[str]) -> bytes:
     """`base` with what `live` has of the users and groups `names` alone: their records, and where they are members."""
-    by_line = name.startswith("sub")
-    mine = {each.encode() for each in names}
-    old, new = (_records(content, by_line) for content in (base, live))
+    wanted = {each.encode() for each in names}
+    old, new = _records(name, base), _records(name, live)
     result = dict(old)
     for key in {**old, **new}:
-        if key[0].split(b":", 1)[0] in mine:
+        if key[0].split(b":", 1)[0] in wanted:
             result.pop(key, None)
             if key in new:
                 result[key] = new[key]
         elif key in old and key in new:
-            result[key] = _with_members(old[key], new[key], _LISTS.get(name, ()), mine)
+            result[key] = _with_members(old[key], new[key], _LISTS.get(name, ()), wanted)
     lines = [result[key] for key in _ordered(result, old, new)]
     ended = (live if len(result) > len(old) else base)[-1:] in (b"", b"\n")
     return b"\n".join(lines) + (b"\n" if lines and ended else b"")
@@ -80,12 +75,12 @@ def _with_members(old: bytes, new: bytes, lists: tuple[int, ...], names: Set[byt
     return b":".join(before)
 
 
-def _records(content: bytes, by_line: bool) -> dict[_Key, bytes]:
-    """Records by name; the second of the same name is another one."""
+def _records(database: str, content: bytes) -> dict[_Key, bytes]:
+    """Records by name (of subuid and subgid: by line); the second of the same name is another one."""
     records: dict[_Key, bytes] = {}
     counts: Counter[bytes] = Counter()
     for line in content.removesuffix(b"\n").split(b"\n") if content else ():
-        name = line if by_line else line.split(b":", 1)[0]
+        name = line if database.startswith("sub") else line.split(b":", 1)[0]
         counts[name] += 1
         records[name, counts[name]] = line
     return records
@@ -99,17 +94,11 @@ def _merged(
     if not (settled or base is None or ours is None or theirs is None):
         old, mine, other = (one.split(b":") for one in (base, ours, theirs))
         if lists and len(old) == len(mine) == len(other) == _GROUP_FIELDS:
-            return _merged_group(old, mine, other, lists, choice)
+            names = [_merged_list(old[at], mine[at], other[at]) for at in lists]
+            first = lists[0]
+            rest, settled = three_way(old[:first], mine[:first], other[:first], choice)
+            return b":".join([*rest, *names]), settled
     return (record, True) if settled else three_way(base, ours, theirs, choice)
-
-
-def _merged_group(
-    base: list[bytes], ours: list[bytes], theirs: list[bytes], lists: tuple[int, ...], choice: Choice | None
-) -> tuple[bytes, bool]:
-    names = [_merged_list(base[at], ours[at], theirs[at]) for at in lists]
-    first = lists[0]
-    rest, settled = three_way(base[:first], ours[:first], theirs[:first], choice)
-    return b":".join([*rest, *names]), settled
 
 
 def _merged_list(base: bytes, ours: bytes, theirs: bytes) -> bytes:

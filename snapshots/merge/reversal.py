@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 
 from snapshots.difference.tree import Link, changed_entries, compare, read_entries, read_folders, read_link
 from snapshots.errors import StoreError
+from snapshots.format.layout import Owners
 from snapshots.format.message import Commit
-from snapshots.format.metadata import Owners
-from snapshots.git.object_reader import ObjectReader
+from snapshots.git.processes import ObjectReader
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Entry, Kind
-from snapshots.merge.path_merge import merge_path
-from snapshots.merge.three_way import Choice, Conflict
+from snapshots.merge.path_merge import Conflict, merge_path
+from snapshots.merge.three_way import Choice
 from snapshots.visible import visible
 
 _LARGE = "is or was larger than what is kept of a file"
@@ -88,8 +88,7 @@ class _Work:
 
     def large(self, path: str, chain: _Chain) -> bool:
         """Whether it is, or was, a file whose content is not kept."""
-        states = [self._ours[path], *(state for states in chain for state in states)]
-        return any(state is not None and state.large for state in states)
+        return any(state and state.large for states in ([self._ours[path]], *chain) for state in states)
 
     def leave_large(self, path: str, chain: _Chain) -> None:
         """A file whose content is not kept stays as it is."""
@@ -130,13 +129,12 @@ class _Work:
 
     def empty_folders(self) -> None:
         """Folders that should go, or become something else, and hold what stays."""
-        going = [
-            path
-            for path, entry in self._wanted.items()
-            if _is_folder(self._ours[path]) and not _is_folder(entry)
-        ]
+        folders = [path for path in self._wanted if _is_folder(self._ours[path])]
+        going = [path for path in folders if not _is_folder(self._wanted[path])]
         for path in sorted(going, key=lambda one: one.count("/"), reverse=True):
-            staying = sorted(one for one in self._children(path) if self._stays(one))
+            staying = sorted(
+                self._children(path) - {one for one, entry in self._wanted.items() if entry is None}
+            )
             if not staying:
                 continue
             holds = f"still holds {visible(staying[0])}"
@@ -218,9 +216,6 @@ class _Work:
         entries = read_folders(self._reader, self._head, [name])[name]
         children = {f"{folder}/{os.fsdecode(one)}" for one in entries}
         return children | {path for path in self._wanted if path.rpartition("/")[0] == folder}
-
-    def _stays(self, path: str) -> bool:
-        return path not in self._wanted or self._wanted[path] is not None
 
     def _below(self, folder: str) -> list[str]:
         """All below a folder, which is then known."""

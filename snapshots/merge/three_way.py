@@ -1,22 +1,32 @@
-"""Three states of a path made one, each field on its own. Pure: contents are merged by what is handed in."""
+"""Three states of a value made one, and of a text, by git's line merge."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+import contextlib
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from snapshots.format.metadata import Owners
-from snapshots.format.secret_text import PasswordMask, hidden
-from snapshots.live.entry import Entry, Kind
+from snapshots.errors import StoreError
+from snapshots.format.secret_text import HIDDEN, encoded, holds_private_key
+from snapshots.git.frame import environment
 from snapshots.visible import visible_bytes
 
 _T = TypeVar("_T")
-_ACL = "system.posix_acl_access"
 
 LABELS = ("yours", "as the step left it", "as it was before")
 """What the three sides of a conflict are called: ours, the base, theirs."""
+
+_MANY_LINES = 400
+"""How many lines of conflicting hunks are shown."""
+
+_CONFLICTS_AT_MOST = 127
+_REFUSED = 255
+"""The exit status of git merge-file is the number of conflicts, up to the one, or the other."""
 
 
 class Choice(StrEnum):
@@ -29,38 +39,12 @@ class Choice(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
-    """What both the admin and the change to be rolled back did to one path, each differently."""
-
-    path: str
-    what: str
-    """`content`, `mode`, `owner`, `group`, `xattrs`, `kind` or `deletion`."""
-    text: str
-    """For people: hunks between markers, or one line. Nothing secret is in it."""
-
-
-@dataclass(frozen=True, slots=True)
 class ContentMerge:
-    """Contents made one. `conflict` is empty where there is none, and `content` is ours otherwise.
-
-    It may hold secrets: what shows it is a `Conflict`."""
+    """Contents made one. `conflict` is empty where there is none, and `content` is ours otherwise. It may
+    hold secrets: what shows it is a `Conflict`."""
 
     content: bytes
     conflict: str = ""
-
-
-ContentMerger = Callable[[bytes, bytes, bytes], ContentMerge]
-"""Merges (base, ours, theirs), each of which differs from the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class EntryMerge:
-    """The entry that three states come to. With conflicts, it has ours where they are."""
-
-    entry: Entry | None
-    conflicts: tuple[Conflict, ...] = ()
-    note: str = ""
-    """What is to be said of the path, such as `was deleted since; ...`; empty for nothing."""
 
 
 def three_way(base: _T, ours: _T, theirs: _T, choice: Choice | None) -> tuple[_T, bool]:
@@ -72,147 +56,100 @@ def three_way(base: _T, ours: _T, theirs: _T, choice: Choice | None) -> tuple[_T
     return (theirs if choice is Choice.RESTORE else ours), choice is not None
 
 
-def merge_entry(
-    path: str,
-    base: Entry | None,
-    ours: Entry | None,
-    theirs: Entry | None,
-    *,
-    choice: Choice | None,
-    contents: ContentMerger,
-    owners: Owners,
-) -> EntryMerge:
-    """What rolling `base` back to `theirs` makes of `ours`. Raises what `contents` raises."""
-    entry, settled = three_way(base, ours, theirs, None)
-    if settled:
-        return EntryMerge(entry)
-    if ours is None:
-        return EntryMerge(theirs, note="was deleted since; it is brought back as it was before")
-    if base is None or theirs is None:
-        if base and base.kind is ours.kind is Kind.DIRECTORY:
-            # Its mode alone is no work of the admin that would be lost with it.
-            return EntryMerge(None, note="goes, though its mode, owner or attributes were changed since")
-        return _created_or_deleted(path, base, ours, theirs, choice)
-    if not _kind(base) == _kind(ours) == _kind(theirs):
-        return _settle(path, "kind", base, ours, theirs, choice, _in_words("kind", _kind, ours, base, theirs))
-    return _Fields(path, (base, ours, theirs), choice, owners).merged(contents)
+def merge_text(base: bytes, ours: bytes, theirs: bytes, choice: Choice | None) -> ContentMerge:
+    """What `theirs` changed in `base`, done to `ours`; a hunk that both changed goes as `choice` says. Every
+    byte that no hunk changes stays as it is in `ours`. What is no text, is encoded, or too large for git, is
+    one conflict as a whole. Raises StoreError."""
+    sides = (ours, base, theirs)
+    if any(b"\0" in side for side in sides):
+        return _whole("binary", sides, choice)
+    if any(map(encoded, sides)):
+        return _whole(HIDDEN[1:-1] if holds_private_key(*sides) else "encoded as PEM", sides, choice)
+    runs = (run for side in sides for run in re.findall(rb"^(?:<{7,}|\|{7,}|={7,}|>{7,})", side, re.M))
+    size = max((len(run) + 1 for run in runs), default=7)  # longer than anything that looks like a marker
+    # A last line without newline gets one inside a hunk: it is taken off again at the end.
+    git = _merge_file([side + b"\n" if side[-1:] not in (b"", b"\n") else side for side in sides], size)
+    if git.returncode == 0:
+        return ContentMerge(_ended(git.stdout, sides, choice))
+    if 0 < git.returncode <= _CONFLICTS_AT_MOST:
+        merge = _decided(git.stdout, size, ours, choice)
+        return merge if merge.conflict else ContentMerge(_ended(merge.content, sides, choice))
+    if git.returncode == _REFUSED:
+        return _whole("which git does not merge", sides, choice)
+    words = visible_bytes(git.stderr).strip()[-500:]
+    raise StoreError(f"git merge-file failed with status {git.returncode}: {words}")
 
 
-def _created_or_deleted(
-    path: str, base: Entry | None, ours: Entry, theirs: Entry | None, choice: Choice | None
-) -> EntryMerge:
-    if base is None:
-        other, words = theirs, "the step deleted it; it was made again since, but not as it was before"
-    else:
-        other, words = base, "the step made it; it was changed since"
-    differing = ", ".join(_differing(ours, other)) if other else ""
-    return _settle(path, "deletion", base, ours, theirs, choice, f"{words} ({differing})")
+def _merge_file(contents: Sequence[bytes], size: int) -> subprocess.CompletedProcess[bytes]:
+    """git merge-file, which needs no repository and reads no configuration here."""
+    with contextlib.ExitStack() as stack:
+        files = []
+        for content in contents:  # never on a disk, and under no name: it may be /etc/shadow
+            stream = stack.enter_context(os.fdopen(os.memfd_create("merge"), "wb"))
+            stream.write(content)
+            stream.flush()
+            files.append(stream.fileno())
+        try:
+            return subprocess.run(
+                [
+                    *("git", "merge-file", "-p", "-q", "--diff3", f"--marker-size={size}"),
+                    *(word for label in LABELS for word in ("-L", label)),
+                    *(f"/proc/self/fd/{file}" for file in files),
+                ],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                pass_fds=files,
+                env={**environment(), "GIT_CEILING_DIRECTORIES": "/"},
+                cwd="/proc",
+                start_new_session=True,
+            )
+        except OSError as cause:
+            raise StoreError(f"git could not be started: {cause}. Install the package git.") from cause
 
 
-def _settle(
-    path: str,
-    what: str,
-    base: Entry | None,
-    ours: Entry | None,
-    theirs: Entry | None,
-    choice: Choice | None,
-    text: str,
-) -> EntryMerge:
-    entry, settled = three_way(base, ours, theirs, choice)
-    return EntryMerge(entry, () if settled else (Conflict(path, what, text),))
+def _ended(merged: bytes, sides: tuple[bytes, bytes, bytes], choice: Choice | None) -> bytes:
+    """With a newline at the end, or without: as the side has it that changed it."""
+    ours, base, theirs = (side[-1:] in (b"", b"\n") for side in sides)
+    newline, _ = three_way(base, ours, theirs, choice)
+    return merged if newline else merged.removesuffix(b"\n")
 
 
-@dataclass(slots=True)
-class _Fields:
-    """Three entries of one kind (base, ours, theirs), merged field by field."""
-
-    _path: str
-    _sides: tuple[Entry, Entry, Entry]
-    _choice: Choice | None
-    _owners: Owners
-    _conflicts: list[Conflict] = field(default_factory=list)
-
-    def merged(self, contents: ContentMerger) -> EntryMerge:
-        _, ours, _ = self._sides
-        mode, acl = self._field("mode", "mode", _permissions, _mode_text)
-        users, groups = self._owners.users, self._owners.groups
-        entry = replace(
-            ours,
-            mode=mode,
-            uid=self._field("owner", "owner", lambda one: one.uid, lambda number: _who(users, number)),
-            gid=self._field("group", "group", lambda one: one.gid, lambda number: _who(groups, number)),
-            content=self._content(contents),
-            xattrs=tuple(sorted([*acl, *self._xattrs()])),
-        )
-        return EntryMerge(entry, tuple(self._conflicts))
-
-    def _field(self, what: str, word: str, of: Callable[[Entry], _T], text: Callable[[_T], str]) -> _T:
-        base, ours, theirs = map(of, self._sides)
-        value, settled = three_way(base, ours, theirs, self._choice)
-        if not settled:
-            self._conflicts.append(Conflict(self._path, what, _in_words(word, text, ours, base, theirs)))
-        return value
-
-    def _content(self, contents: ContentMerger) -> bytes:
-        base, ours, theirs = (one.content for one in self._sides)
-        content, settled = three_way(base, ours, theirs, None)
-        if settled:
-            return content
-        if self._sides[0].kind is Kind.SYMLINK:
-            return self._field("content", "target", lambda one: one.content, visible_bytes)
-        merge = contents(base, ours, theirs)
-        if merge.conflict:
-            self._conflicts.append(Conflict(self._path, "content", self._shown(merge.conflict)))
-        return merge.content
-
-    def _shown(self, conflict: str) -> str:
-        """The conflict without what is secret."""
-        lines = PasswordMask(self._path).text(conflict.encode("utf-8", "surrogateescape"))
-        return hidden(self._path)[1:-1] or lines.decode("utf-8", "surrogateescape")
-
-    def _xattrs(self) -> list[tuple[str, bytes]]:
-        names = sorted({name for one in self._sides for name, _ in one.xattrs} - {_ACL})
-        pairs = []
-        for name in names:
-            value = self._field("xattrs", f"attribute {name}", lambda one: dict(one.xattrs).get(name), _size)  # noqa: B023
-            if value is not None:
-                pairs.append((name, value))
-        return pairs
+def _decided(merged: bytes, size: int, ours: bytes, choice: Choice | None) -> ContentMerge:
+    """The hunks that are no conflict for us, or that `choice` settles, made one; else the rest of them, for people."""
+    pieces: list[bytes] = []
+    open_hunks: list[bytes] = []
+    end = 0
+    side = rb"((?s:.*?))"
+    markers = (mark + rb"{%d}.*\n" % size for mark in (b"^<", rb"^\|", b"^=", b"^>"))
+    for hunk in re.finditer(side.join(markers), merged, re.MULTILINE):
+        pieces.append(merged[end : hunk.start()])
+        end = hunk.end()
+        mine, base, theirs = hunk.groups()
+        at = mine.find(base) if base else -1
+        if at >= 0 and (at == 0 or mine[at - 1 : at] == b"\n"):
+            # All that the change had left is still there in one piece: lines beside it are work of the admin's.
+            pieces.append(mine[:at] + theirs + mine[at + len(base) :])
+        elif choice is Choice.BOTH and not base:
+            pieces.append(mine + theirs)
+        elif choice in (Choice.KEEP, Choice.RESTORE):
+            pieces.append(mine if choice is Choice.KEEP else theirs)
+        else:
+            open_hunks.append(hunk[0])
+    if open_hunks:
+        return ContentMerge(ours, shown(b"".join(open_hunks).removesuffix(b"\n").split(b"\n")))
+    return ContentMerge(b"".join(pieces) + merged[end:])
 
 
-def _permissions(entry: Entry) -> tuple[int, tuple[tuple[str, bytes], ...]]:
-    # One field: the group's bits of the mode are the mask of the access list.
-    return entry.mode, tuple(pair for pair in entry.xattrs if pair[0] == _ACL)
+def _whole(why: str, sides: tuple[bytes, bytes, bytes], choice: Choice | None) -> ContentMerge:
+    if choice in (Choice.KEEP, Choice.RESTORE):
+        return ContentMerge(sides[0] if choice is Choice.KEEP else sides[2])
+    sizes = ", ".join(f"{len(content)} bytes {label}" for content, label in zip(sides, LABELS, strict=True))
+    return ContentMerge(sides[0], f"content, {why}: {sizes}")
 
 
-def _mode_text(permissions: tuple[int, tuple[tuple[str, bytes], ...]]) -> str:
-    mode, acl = permissions
-    return f"{mode:04o} with an access list" if acl else f"{mode:04o}"
-
-
-def _who(names: Mapping[int, str], number: int) -> str:
-    return f"{names[number]} ({number})" if number in names else str(number)
-
-
-def _size(value: bytes | None) -> str:
-    return "none" if value is None else f"{len(value)} bytes"
-
-
-def _kind(entry: Entry) -> str:
-    return entry.special or entry.kind.value
-
-
-def _differing(one: Entry, other: Entry) -> list[str]:
-    pairs = {
-        "kind": (_kind(one), _kind(other)),
-        "content": (one.content, other.content),
-        "mode": (one.mode, other.mode),
-        "owner": (one.uid, other.uid),
-        "group": (one.gid, other.gid),
-        "attributes": (one.xattrs, other.xattrs),
-    }
-    return [word for word, (mine, its) in pairs.items() if mine != its]
-
-
-def _in_words(word: str, text: Callable[[_T], str], ours: _T, base: _T, theirs: _T) -> str:
-    return f"{word}: {text(ours)} now, {text(base)} as the step left it, {text(theirs)} before"
+def shown(lines: list[bytes]) -> str:
+    """Lines for people: control characters visible, and not too many."""
+    text = "\n".join(map(visible_bytes, lines[:_MANY_LINES]))
+    left_out = len(lines) - _MANY_LINES
+    return f"{text}\n… {left_out} more lines" if left_out > 0 else text

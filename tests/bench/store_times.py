@@ -14,8 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from snapshots.format.author import Author
-from snapshots.format.message import Commit
+from snapshots.format.message import Author, Commit
 from snapshots.live.entry import write_entry
 from snapshots.store import Store
 

@@ -143,10 +143,10 @@ class Counter:
     def _watch_exchange(self) -> None:
         """A rename that is none of os; there is none without the program's own modules."""
         try:
-            from snapshots.live import exchange
+            from snapshots.live import entry
         except ModuleNotFoundError:
             return
-        real = exchange.exchange
+        real = entry.exchange
 
         @functools.wraps(real)
         def exchanged(folder: int, one: bytes, other: bytes) -> bool:
@@ -155,7 +155,7 @@ class Counter:
             with self.operation(f"rename {_place(one, folder)} -> {_place(other, folder)}"):
                 return real(folder, one, other)
 
-        exchange.exchange = exchanged
+        entry.exchange = exchanged
 
     def _watch_files(self) -> None:
         real = io.open

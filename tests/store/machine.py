@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.format.author import Author
-from snapshots.format.message import Commit
+from snapshots.format.message import Author, Commit
 from snapshots.live.entry import Entry, read_entry, remove_entry, write_entry
 from snapshots.store import Store
 

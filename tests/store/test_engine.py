@@ -11,7 +11,7 @@ import pytest
 
 from snapshots.errors import StoreError
 from snapshots.live.entry import Entry, Kind
-from snapshots.merge.held import HeldFile
+from snapshots.live.held import HeldFile
 from snapshots.store import Store
 from wizard.changes import CommandChange, FileChange
 from wizard.engine import planner

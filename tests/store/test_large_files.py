@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.difference.scan import PathChange, What
+from snapshots.format.layout import PathChange, What
 from snapshots.live import entry as entries
 from snapshots.live.entry import LARGEST, Entry, EntryError, Kind, read_entry, remove_entry, write_entry
 from snapshots.merge.three_way import Choice

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from snapshots.format.author import Author
+from snapshots.format.message import Author
 from snapshots.live.entry import Entry
 from snapshots.store import Store
 from tests.unit.steps.recorded import file, machine

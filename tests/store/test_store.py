@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.difference.scan import PathChange, What
 from snapshots.format import layout
+from snapshots.format.layout import PathChange, What
 from snapshots.live.entry import Entry, Kind, read_entry
 from snapshots.store import Store, StoreError
 from tests.store.machine import ALICE, HOSTILE, Machine, commit, git

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from snapshots import repair
 from snapshots.git import writers
 from snapshots.git.repository import GitRepository
-from snapshots.repair import healing
 from snapshots.store import Store, StoreError
 from tests.store.hurt import check, everything, grown, killed_in, overwrite, packs, shortened
 from tests.store.machine import Machine, as_root, commit, make_machine, small_disk
@@ -183,7 +183,7 @@ def test_a_disk_that_fails_is_said(machine: Machine, monkeypatch: pytest.MonkeyP
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(healing, "_put_back", fail)
+        patch.setattr(repair, "_put_back", fail)
         with pytest.raises(StoreError, match=r"could not be repaired: .*Input/output error"):
             machine.open()
     assert machine.open().healed

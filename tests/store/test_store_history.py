@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from snapshots.difference.scan import PathChange, What
-from snapshots.format.author import Author
+from snapshots.format.layout import PathChange, What
+from snapshots.format.message import Author
 from snapshots.store import Store, StoreError
 from tests.store.machine import Machine, commit, git
 

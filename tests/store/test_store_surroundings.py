@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.difference.scan import PathChange, What
+from snapshots.format.layout import PathChange, What
 from snapshots.store import Store, StoreError
 from tests.store.machine import Machine, commit, fsck
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from snapshots.difference import scan, stat_cache
-from snapshots.difference.scan import PathChange, What
-from snapshots.git import fast_import
+from snapshots.format.layout import PathChange, What
+from snapshots.git.processes import FastImport
 from snapshots.git.repository import GitRepository
 from snapshots.live.entry import Entry, capture
 from snapshots.store import StoreError
@@ -121,7 +121,7 @@ def test_a_program_that_stops_midway_leaves_no_process_and_no_commit(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(GitRepository, "start", spy)
-    monkeypatch.setattr(fast_import.FastImport, "commit", interrupt)
+    monkeypatch.setattr(FastImport, "commit", interrupt)
     with pytest.raises(KeyboardInterrupt):
         commit(store)
     monkeypatch.undo()

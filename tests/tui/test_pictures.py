@@ -39,11 +39,10 @@ from screens.settings import Settings
 from screens.steps import Steps
 from screens.troubleshoot import Troubleshoot
 from screens.welcome import Welcome
-from snapshots.format.author import Author
-from snapshots.format.message import Commit
+from snapshots.format.message import Author, Commit
 from snapshots.live.entry import Entry, Kind
+from snapshots.merge.path_merge import Conflict
 from snapshots.merge.reversal import Reversal
-from snapshots.merge.three_way import Conflict
 from snapshots.store import Store
 from tests.tui.bench import Bench, play, shows, until
 from tests.unit.rehearse.made import good

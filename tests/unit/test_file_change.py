@@ -15,7 +15,7 @@ import pytest
 import wizard.changes.file
 from snapshots.format.secret_text import HIDDEN
 from snapshots.live.entry import Entry, Kind
-from snapshots.merge.three_way import EntryMerge
+from snapshots.merge.path_merge import EntryMerge
 from wizard.changes import FileChange
 from wizard.changes.file import merged
 from wizard.system.host import Host

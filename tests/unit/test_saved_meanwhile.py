@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.live import exchange
+from snapshots.live import entry as entries
 from snapshots.live.entry import Entry, Kind
-from snapshots.merge.held import HeldFile
+from snapshots.live.held import HeldFile
 from wizard.changes import FileChange
 from wizard.errors import ChangeError
 from wizard.system.host import Host
@@ -94,7 +94,7 @@ def test_without_an_editor_it_is_written_as_it_was_shown(tmp_path: Path) -> None
 def test_where_names_cannot_be_exchanged_it_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "_renameat2", lambda: None)
+    monkeypatch.setattr(entries, "_renameat2", lambda: None)
     (tmp_path / "etc").mkdir()
     (tmp_path / PATH[1:]).write_text(OLD)
     host = Host(tmp_path)

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from snapshots.errors import StoreError
-from snapshots.format.metadata import Owners
+from snapshots.format.layout import Owners
 from snapshots.format.secret_text import PasswordMask, hidden
 from snapshots.live.entry import Entry, Kind
+from snapshots.live.held import HeldFile
 from snapshots.merge.accounts import database
-from snapshots.merge.held import HeldFile
-from snapshots.merge.path_merge import merge_path
-from snapshots.merge.three_way import Choice, EntryMerge
+from snapshots.merge.path_merge import EntryMerge, merge_path
+from snapshots.merge.three_way import Choice
 from snapshots.visible import visible
 from wizard.changes.gate import FileGate
 from wizard.errors import ChangeError, GateError, HostError, StaleError

@@ -17,7 +17,7 @@ from wizard.model.claim import Claim
 from wizard.model.generated_files import derived
 
 if TYPE_CHECKING:
-    from snapshots.merge.three_way import EntryMerge
+    from snapshots.merge.path_merge import EntryMerge
     from wizard.model.plan import Effect
     from wizard.system.host import Host
 

@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
+from snapshots.format.message import Author, author_from_environment
 from snapshots.live.entry import Kind, is_temporary
 from snapshots.merge.accounts import database
-from snapshots.store import Author, author_from_environment
 from wizard.changes.file import FileEffect, merged
 from wizard.changes.packages import PackagesBefore, PackagesEffect
 from wizard.engine.provenance import Provenance, States
@@ -28,7 +28,7 @@ from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
-    from snapshots.merge.three_way import EntryMerge
+    from snapshots.merge.path_merge import EntryMerge
     from snapshots.store import Store
     from wizard.engine.in_force import Target
 

@@ -13,7 +13,7 @@ from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned
 from wizard.model.plan import Change, Check, Ending, Outcome, Plan, Sign, Step
 
 if TYPE_CHECKING:
-    from snapshots.merge.three_way import Conflict
+    from snapshots.merge.path_merge import Conflict
     from wizard.model import documents
     from wizard.rollback.plan import Rollback
 

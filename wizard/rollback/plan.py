@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from snapshots.difference.scan import What
+from snapshots.format.layout import What
 from snapshots.live.entry import Kind
 from snapshots.merge.accounts import DATABASES, database, records_of
 from wizard.changes import DialogueChange, FileChange, PackagesReversal, RulesChange, ServiceChange

@@ -13,7 +13,7 @@ import re
 import stat
 from pathlib import PurePosixPath
 
-from snapshots.format.metadata import Owners
+from snapshots.format.layout import Owners
 from wizard.certificates.key_pair import fits
 from wizard.errors import HostError
 from wizard.model import facts as f

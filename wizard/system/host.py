@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapshots.live.entry import Entry, EntryError, read_entry, remove_entry, write_entry
-from snapshots.merge.held import HeldFile, hold
+from snapshots.live.held import HeldFile, hold
 from wizard import log
 from wizard.errors import HostError
 from wizard.system.lock import taken

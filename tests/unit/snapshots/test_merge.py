@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snapshots.format.metadata import Owners
+from snapshots.format.layout import Owners
 from snapshots.live.entry import Entry, Kind
 from snapshots.merge.accounts import database, merge_accounts, records_of
-from snapshots.merge.text import merge_text
-from snapshots.merge.three_way import Choice, Conflict, ContentMerge, EntryMerge, merge_entry
+from snapshots.merge.path_merge import Conflict, EntryMerge, merge_path
+from snapshots.merge.three_way import Choice, ContentMerge, merge_text
 
 FILE = Entry(Kind.FILE, 0o644, 0, 0, b"text\n")
 FOLDER = Entry(Kind.DIRECTORY, 0o755, 0, 0)
@@ -26,12 +26,7 @@ ACL = (("system.posix_acl_access", struct.pack("<I", 2)),)
 def merged(
     base: Entry | None, ours: Entry | None, theirs: Entry | None, choice: Choice | None = None
 ) -> EntryMerge:
-    def contents(*sides: bytes) -> ContentMerge:
-        return ContentMerge(b"|".join(sides))
-
-    return merge_entry(
-        "etc/x", base, ours, theirs, choice=choice, contents=contents, owners=Owners(Path("/nonexistent"))
-    )
+    return merge_path("etc/x", base, ours, theirs, choice=choice, owners=Owners(Path("/nonexistent")))
 
 
 STATES = [None, FILE, replace(FILE, mode=0o600), replace(FILE, content=b"other\n"), FOLDER, LINK, FIFO]
@@ -73,10 +68,8 @@ def test_fields_that_both_sides_changed_are_conflicts_until_somebody_chooses() -
 def test_owners_have_the_names_of_the_machine(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/passwd").write_text("smmta:x:107:113::/:/bin/sh\n")
-    merge = merge_entry(
-        "etc/x", FILE, replace(FILE, uid=107), replace(FILE, uid=9), choice=None,
-        contents=lambda *_: ContentMerge(b""), owners=Owners(tmp_path),
-    )  # fmt: skip
+    sides = FILE, replace(FILE, uid=107), replace(FILE, uid=9)
+    merge = merge_path("etc/x", *sides, choice=None, owners=Owners(tmp_path))
     assert merge.conflicts[0].text == "owner: smmta (107) now, 0 as the step left it, 9 before"
 
 
@@ -239,14 +232,8 @@ def test_a_record_that_both_changed_is_a_conflict_that_shows_no_password(tmp_pat
     base, ours, theirs = (f"alice:{word}:1:\nbob:x:1\n" for word in ("$y$old", "$y$mine", "!"))
     ours += "eve:x:1\n"
     sides = [Entry(Kind.FILE, 0o640, 0, 42, side.encode()) for side in (base, ours, theirs)]
-    made = merge_entry(
-        "etc/shadow",
-        *(sides[0], sides[1], sides[2]),
-        choice=None,
-        contents=lambda *three: merge_accounts("shadow", three[0], three[1], three[2], None),
-        owners=Owners(tmp_path),
-    )
-    assert made.conflicts[0].text == (
+    merge = merge_path("etc/shadow", *(sides[0], sides[1], sides[2]), choice=None, owners=Owners(tmp_path))
+    assert merge.conflicts[0].text == (
         "<<<<<<< yours\nalice:[password 1]:1:\n||||||| as the step left it\nalice:[password 2]:1:\n"
         "=======\nalice:!:1:\n>>>>>>> as it was before"
     )

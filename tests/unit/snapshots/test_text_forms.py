@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapshots.format import layout
-from snapshots.format.author import Author, author_from_environment
-from snapshots.format.message import compose, parse_commit
-from snapshots.format.metadata import Owners, parse_fields, parse_listing, render_fields, render_listing
-from snapshots.git.fast_import import raw_date
+from snapshots.format.layout import Owners, parse_fields, parse_listing, render_fields, render_listing
+from snapshots.format.message import Author, author_from_environment, compose, parse_commit
+from snapshots.git.processes import raw_date
 from snapshots.live.entry import Entry, Kind
 
 names = st.one_of(

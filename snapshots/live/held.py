@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
 import stat
+import time
 from pathlib import Path
-
-from snapshots.live.lease import wait_until_quiet
 
 
 class HeldFile:
@@ -16,42 +17,34 @@ class HeldFile:
     the old one, which nobody would look at again. `late` gives what came; `close` lets it go."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self.descriptor = descriptor
+        """Of the open file, as long as it is held; then -1."""
         self.content = self._read()
-
-    @property
-    def descriptor(self) -> int:
-        """Of the open file, as long as it is held."""
-        return self._descriptor
 
     def late(self) -> bytes | None:
         """What is in it now, where that is not what was seen last time; None while nothing came, and once it was let go.
         Raises OSError."""
-        if self._descriptor < 0:
-            return None
-        content = self._read()
-        if content == self.content:
+        if self.descriptor < 0 or (content := self._read()) == self.content:
             return None
         self.content = content
         return content
 
     def wait(self, seconds: float) -> None:
         """Return once nobody has it open for writing any more, or after that many seconds."""
-        if self._descriptor >= 0:
-            wait_until_quiet(self._descriptor, seconds)
+        if self.descriptor >= 0:
+            wait_until_quiet(self.descriptor, seconds)
 
     def close(self) -> None:
         """It is needed no more; twice does no harm."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
 
     def __del__(self) -> None:
         self.close()
 
     def _read(self) -> bytes:
-        size = os.fstat(self._descriptor).st_size
-        return os.pread(self._descriptor, size + 1, 0)
+        return os.pread(self.descriptor, os.fstat(self.descriptor).st_size + 1, 0)
 
 
 def hold(path: Path) -> HeldFile | None:
@@ -67,3 +60,25 @@ def hold(path: Path) -> HeldFile | None:
         os.close(descriptor)
         return None
     return HeldFile(descriptor)
+
+
+def wait_until_quiet(descriptor: int, seconds: float) -> None:
+    """Return once nobody has the file, which is open read-only here, open for writing, or after that many seconds."""
+    end = time.monotonic() + seconds
+    while not _quiet(descriptor) and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def _quiet(descriptor: int) -> bool:
+    """Whether a read lease is given: then nobody writes (fcntl(2), F_SETLEASE). True also where the file system knows no
+    leases."""
+    try:
+        # One that is broken tells by SIGIO, which would end us; a file without a name can be opened by nobody.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,1 +1,0 @@
-"""A damaged store: found, and healed."""
