@@ -29,7 +29,7 @@ from wizard.system.host import Host
 from wizard.troubleshoot import account as accounts
 from wizard.troubleshoot import pam, storage
 from wizard.troubleshoot.account import Account
-from wizard.troubleshoot.host_state import DAEMON, TEXTS, Picture
+from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import TIMEOUT, Conversation, converse, is_submission
@@ -95,7 +95,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             account=owner,
             socket_login=answer,
             log=mail_log.lines(host, time.time() - LOOKED_BACK),
-            texts={path: text for path in TEXTS if (text := _text(host, path, absent=None)) is not None},
+            texts={path: text for path in Text if (text := _text(host, path, absent=None)) is not None},
             pam=stack,
             storage=room.result(),
             ruleset=rules.result(),

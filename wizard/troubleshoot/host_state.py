@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
+from wizard.editors import EditError, sasl_conf, shell_defaults
 from wizard.gather.certificates import CertificateFiles
 from wizard.maillog.read import LogLine
 from wizard.model import facts as f
@@ -21,30 +23,23 @@ from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import Conversation, is_submission
 from wizard.troubleshoot.storage import Storage
 
-HOSTS_ALLOW = "/etc/hosts.allow"
-HOSTS_DENY = "/etc/hosts.deny"
-ACCESS = "/etc/mail/access"
-CF_ERRORS = "/etc/mail/sendmail.cf.errors"
-PID_FILE = "/run/sendmail/mta/sendmail.pid"
-SHELLS = "/etc/shells"
-NOLOGIN = "/etc/nologin"
-SASLAUTHD_CONF = f.SASLAUTHD_CONF
-KRB5_CONF = f.KRB5_CONF
-UFW_RULES = "/etc/ufw/user.rules"
-UFW_DEFAULT = "/etc/default/ufw"
-TEXTS = (
-    HOSTS_ALLOW,
-    HOSTS_DENY,
-    ACCESS,
-    CF_ERRORS,
-    PID_FILE,
-    SHELLS,
-    NOLOGIN,
-    SASLAUTHD_CONF,
-    KRB5_CONF,
-    UFW_RULES,
-    UFW_DEFAULT,
-)
+
+class Text(StrEnum):
+    """What the diagnoses read besides the steps' facts."""
+
+    HOSTS_ALLOW = "/etc/hosts.allow"
+    HOSTS_DENY = "/etc/hosts.deny"
+    ACCESS = f.ACCESS
+    CF_ERRORS = "/etc/mail/sendmail.cf.errors"
+    PID_FILE = "/run/sendmail/mta/sendmail.pid"
+    SHELLS = "/etc/shells"
+    NOLOGIN = "/etc/nologin"
+    SASLAUTHD_CONF = f.SASLAUTHD_CONF
+    KRB5_CONF = f.KRB5_CONF
+    UFW_RULES = "/etc/ufw/user.rules"
+    UFW_DEFAULT = "/etc/default/ufw"
+
+
 DAEMON = "sendmail-mta"
 
 
@@ -74,7 +69,7 @@ class Picture:
     log: tuple[LogLine, ...] | None = None
     """Oldest first, None where this host keeps none."""
     texts: Mapping[str, str] = field(default_factory=dict)
-    """Those of TEXTS that are there."""
+    """Those of Text that are there."""
     pam: Pam = field(default_factory=lambda: Pam(None))
     storage: Storage = field(default_factory=Storage)
     ruleset: Ruleset | None = None
@@ -163,11 +158,16 @@ class Picture:
             talk.stopped is None or talk.login is not None for talk in self.submissions
         )
 
+    def setting(self, path: str, key: str) -> str:
+        """A setting of a file that sh reads, empty where there is none or it cannot be read."""
+        try:
+            return shell_defaults.value(self._text(path), key) or ""
+        except EditError:
+            return ""
+
     @property
     def asks_saslauthd(self) -> bool:
         """Whether sendmail's SASL asks saslauthd, as far as Sendmail.conf says."""
-        from wizard.editors import EditError, sasl_conf
-
         try:
             method = sasl_conf.value(self._text(self.facts.sasl_conf or f.SASL_CONF), "pwcheck_method")
         except EditError:

@@ -14,7 +14,7 @@ from wizard.model.facts import Facts, Process, Service
 from wizard.sendmail.cf import Daemon, daemons
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account, Shadow
-from wizard.troubleshoot.host_state import PID_FILE, Picture
+from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.pam import Pam, PamLine
 from wizard.troubleshoot.probe_smtp import Conversation
 from wizard.troubleshoot.storage import CLIENT_QUEUE, FOLDERS, MTA_QUEUE, Folder, Queue, Storage
@@ -107,7 +107,7 @@ def picture(**overrides: Any) -> Picture:
         "name_addresses": ("127.0.1.1",),
         "conversations": (conversation(25), conversation(587, **talk)),
         "log": (),
-        "texts": {PID_FILE: "1\n/usr/sbin/sendmail-mta -Am -L sm-mta -bd -q10m\n"},
+        "texts": {Text.PID_FILE: "1\n/usr/sbin/sendmail-mta -Am -L sm-mta -bd -q10m\n"},
         "pam": Pam(f.PAM_SMTP, (auth,)),
         "storage": Storage(
             tuple(dataclasses.replace(FOLDER, path=path) for path in FOLDERS),

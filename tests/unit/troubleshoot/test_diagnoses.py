@@ -27,7 +27,7 @@ from wizard.model.plan import Sign
 from wizard.steps.restart import WEDGED
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.diagnoses import DIAGNOSES
-from wizard.troubleshoot.host_state import ACCESS, HOSTS_DENY, Picture
+from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import ORDER, Layer
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.storage import MTA_QUEUE, Queue, Storage
@@ -72,8 +72,8 @@ CASES: list[tuple[str, Layer, dict[str, Any]]] = [
     ("loopback-only", Layer.LISTENER, _cf("Port=submission", "Port=submission, Addr=127.0.0.1")),
     ("listener-missing", Layer.LISTENER, {"facts": {"listeners": ()}}),
     ("sendmail-hung", Layer.GREETING, {"states": {1: "T"}}),
-    ("hosts-access", Layer.GREETING, {"texts": {HOSTS_DENY: "sendmail: ALL\n"}, **_stopped(Layer.GREETING)}),
-    ("access-refuses", Layer.GREETING, {"texts": {ACCESS: "Connect:127\tREJECT\n"}}),
+    ("hosts-access", Layer.GREETING, {"texts": {Text.HOSTS_DENY: "sendmail: ALL\n"}, **_stopped(Layer.GREETING)}),
+    ("access-refuses", Layer.GREETING, {"texts": {Text.ACCESS: "Connect:127\tREJECT\n"}}),
     ("connections-limited", Layer.GREETING, {"talk": {"stopped": Layer.GREETING, "code": 421}}),
     ("starttls-off", Layer.STARTTLS, _cf("M=Ea", "M=EaS")),
     ("tls-on-connect", Layer.STARTTLS, _cf("M=Ea", "M=Eas")),

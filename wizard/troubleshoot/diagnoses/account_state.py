@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from wizard.troubleshoot.account import SHADOW, Account, Shadow
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import NOLOGIN, SHELLS, Picture
+from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _Look = Callable[[Picture], Finding | None]
@@ -84,11 +84,14 @@ def _wrong(picture: Picture) -> Finding | None:
 
 def _nologin(picture: Picture) -> Finding | None:
     line = picture.pam.has("pam_nologin.so")
-    if picture.login or line is None or NOLOGIN not in picture.texts:
+    if picture.login or line is None or Text.NOLOGIN not in picture.texts:
         return None
     return Finding(
         "nobody but root may log in now: /etc/nologin is there, and PAM looks at it",
-        (Evidence(picture.texts[NOLOGIN].strip() or "(empty)", NOLOGIN), Evidence(line.text, line.source)),
+        (
+            Evidence(picture.texts[Text.NOLOGIN].strip() or "(empty)", Text.NOLOGIN),
+            Evidence(line.text, line.source),
+        ),
         Mend(text="when the maintenance is over: rm /etc/nologin"),
     )
 
@@ -97,7 +100,9 @@ def _shell(picture: Picture) -> Finding | None:
     owner, line = picture.account, picture.pam.has("pam_shells.so")
     if owner is None or owner.shell is None or picture.login or line is None:
         return None
-    allowed = [shell.strip() for shell in picture.texts.get(SHELLS, "").splitlines() if shell.startswith("/")]
+    allowed = [
+        shell.strip() for shell in picture.texts.get(Text.SHELLS, "").splitlines() if shell.startswith("/")
+    ]
     if owner.shell in allowed:
         return None
     return Finding(
@@ -135,7 +140,7 @@ DIAGNOSES = (
     Diagnosis("account-expired", _A, _535, "5.2", SHADOW, _expired),
     Diagnosis("password-expired", _A, _535, "5.2", SHADOW, _password_expired),
     Diagnosis("password-missing", _A, _535, "5.2", SHADOW, _no_password),
-    Diagnosis("logins-closed", _A, "535 for everybody", "5.2", NOLOGIN, _nologin),
+    Diagnosis("logins-closed", _A, "535 for everybody", "5.2", Text.NOLOGIN, _nologin),
     Diagnosis("shell-refused", _A, _535, "5.2", "getent passwd, /etc/shells, PAM", _shell),
     Diagnosis("password-wrong", _A, _535, "5.2", "shadow's hash", _wrong),
     Diagnosis("login-unknown", _A, _535, "5.2", "the conversation", _login, unknown=True),

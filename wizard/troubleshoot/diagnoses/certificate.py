@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from wizard.certificates.peer_certificate import Certificate, covers
@@ -27,44 +28,42 @@ def _renewal(picture: Picture, seen: Certificate) -> Mend:
     return Mend(("mend-certificate",)) if seen.self_signed and picture.files.debian else Mend(text=_INSTALL)
 
 
-def _expired(picture: Picture) -> Finding | None:
-    seen, source = _certificate(picture)
-    now = datetime.fromtimestamp(picture.now, UTC)
-    if seen is None or seen.not_after > now:
-        return None
-    return Finding(
-        f"the certificate expired on {seen.not_after:%Y-%m-%d}: mail clients refuse it",
-        (Evidence(f"{seen.subject}: until {seen.not_after:%F %R} UTC", source),),
-        _renewal(picture, seen),
-    )
+def _dated(
+    test: Callable[[Certificate, datetime], bool], cause: str, sign: Sign = Sign.FAILED
+) -> Callable[[Picture], Finding | None]:
+    """A diagnosis of the certificate's dates; `cause` has the certificate as `it`, and the days it has left."""
+
+    def look(picture: Picture) -> Finding | None:
+        seen, source = _certificate(picture)
+        now = datetime.fromtimestamp(picture.now, UTC)
+        if seen is None or not test(seen, now):
+            return None
+        early = seen.not_before > now
+        dates = f"from {seen.not_before:%F %R} UTC" if early else f"until {seen.not_after:%F %R} UTC"
+        clock = (Evidence(f"{now:%F %R} UTC", "the clock"),) if early else ()
+        return Finding(
+            cause.format(it=seen, days=(seen.not_after - now).days),
+            (Evidence(f"{seen.subject}: {dates}", source), *clock),
+            _renewal(picture, seen),
+            sign,
+        )
+
+    return look
 
 
-def _not_yet(picture: Picture) -> Finding | None:
-    seen, source = _certificate(picture)
-    now = datetime.fromtimestamp(picture.now, UTC)
-    if seen is None or seen.not_before <= now:
-        return None
-    return Finding(
-        f"the certificate is not valid before {seen.not_before:%Y-%m-%d}: either it is wrong, or this host's clock",
-        (
-            Evidence(f"{seen.subject}: from {seen.not_before:%F %R} UTC", source),
-            Evidence(f"{now:%F %R} UTC", "the clock"),
-        ),
-        _renewal(picture, seen),
-    )
-
-
-def _soon(picture: Picture) -> Finding | None:
-    seen, source = _certificate(picture)
-    now = datetime.fromtimestamp(picture.now, UTC)
-    if seen is None or not now < seen.not_after or (seen.not_after - now).days >= SOON:
-        return None
-    return Finding(
-        f"the certificate expires in {(seen.not_after - now).days} days",
-        (Evidence(f"{seen.subject}: until {seen.not_after:%F %R} UTC", source),),
-        _renewal(picture, seen),
-        Sign.WARNING,
-    )
+_expired = _dated(
+    lambda seen, now: seen.not_after <= now,
+    "the certificate expired on {it.not_after:%Y-%m-%d}: mail clients refuse it",
+)
+_not_yet = _dated(
+    lambda seen, now: seen.not_before > now,
+    "the certificate is not valid before {it.not_before:%Y-%m-%d}: either it is wrong, or this host's clock",
+)
+_soon = _dated(
+    lambda seen, now: now < seen.not_after and (seen.not_after - now).days < SOON,
+    "the certificate expires in {days} days",
+    Sign.WARNING,
+)
 
 
 def common_names(seen: Certificate) -> tuple[str, ...]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from wizard.editors import EditError, shell_defaults
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import CF_ERRORS, Picture
+from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 REGENERATED = ("sendmailconfig", "restart")
@@ -66,7 +65,7 @@ def _typo(picture: Picture) -> Finding | None:
 def _cf_broken(picture: Picture) -> Finding | None:
     if "sendmail-bin" not in picture.facts.packages or f.SENDMAIL_CF in picture.facts.unreadable:
         return None
-    errors = picture.texts.get(CF_ERRORS, "").strip()
+    errors = picture.texts.get(Text.CF_ERRORS, "").strip()
     evidence = []
     if not picture.cf:
         evidence.append(Evidence("no such file, or an empty one", f.SENDMAIL_CF))
@@ -76,7 +75,7 @@ def _cf_broken(picture: Picture) -> Finding | None:
         evidence += [Evidence(line, "sendmail -bC") for line in picture.cf_refused.splitlines()]
     if not evidence:
         return None
-    evidence += [Evidence(line, CF_ERRORS) for line in errors.splitlines()[:2]]
+    evidence += [Evidence(line, Text.CF_ERRORS) for line in errors.splitlines()[:2]]
     generated = picture.facts.cf_from_mc
     if generated is None:
         mend = Mend(text="fix sendmail.mc first: m4 does not accept it")
@@ -106,11 +105,8 @@ def _differs(picture: Picture) -> Finding | None:
 
 
 def _hands_off(picture: Picture) -> Finding | None:
-    try:
-        value = shell_defaults.value(picture.facts.text(f.SENDMAIL_CONF) or "", "HANDS_OFF")
-    except (EditError, PermissionError):
-        return None
-    if value in (None, "", "No"):
+    value = picture.setting(f.SENDMAIL_CONF, "HANDS_OFF")
+    if value in ("", "No"):
         return None
     return Finding(
         "sendmailconfig and update_auth do nothing and report success, for sendmail.conf forbids them",

@@ -9,7 +9,7 @@ from wizard.firewalls.registry import FIREWALLS
 from wizard.model.plan import Sign
 from wizard.packet_filter.nftables import Ruleset
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import UFW_DEFAULT, UFW_RULES, Picture
+from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _OPEN = {
@@ -78,18 +78,20 @@ def _not_open(picture: Picture) -> Finding | None:
 def _ufw(picture: Picture) -> Finding | None:
     """By ufw's own list: nft cannot tell what all of ufw's rules look at."""
     active = any(firewall.name == "ufw" and firewall.active for firewall in picture.facts.firewalls)
-    policy = re.search(r"^DEFAULT_INPUT_POLICY=\"?(\w+)", picture.texts.get(UFW_DEFAULT, ""), re.MULTILINE)
-    if not active or policy is None or policy.group(1) == "ACCEPT" or UFW_RULES not in picture.texts:
+    policy = re.search(
+        r"^DEFAULT_INPUT_POLICY=\"?(\w+)", picture.texts.get(Text.UFW_DEFAULT, ""), re.MULTILINE
+    )
+    if not active or policy is None or policy.group(1) == "ACCEPT" or Text.UFW_RULES not in picture.texts:
         return None
-    allowed = ufw_allows(picture.texts[UFW_RULES])
+    allowed = ufw_allows(picture.texts[Text.UFW_RULES])
     closed = [port for port in _ports(picture) if not any(low <= port <= high for low, high in allowed)]
     if not closed:
         return None
     return Finding(
         f"ufw blocks port {', '.join(map(str, closed))}",
         (
-            Evidence(f'DEFAULT_INPUT_POLICY="{policy.group(1)}"', UFW_DEFAULT),
-            Evidence(f"no rule allows {', '.join(map(str, closed))}", UFW_RULES),
+            Evidence(f'DEFAULT_INPUT_POLICY="{policy.group(1)}"', Text.UFW_DEFAULT),
+            Evidence(f"no rule allows {', '.join(map(str, closed))}", Text.UFW_RULES),
         ),
         Mend(text=f"open it: {' && '.join(_OPEN['ufw'].format(port=port) for port in closed)}"),
     )

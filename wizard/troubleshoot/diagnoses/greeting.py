@@ -7,7 +7,7 @@ import re
 from wizard.mends.access import refuses_us
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import ACCESS, DAEMON, HOSTS_ALLOW, HOSTS_DENY, Picture
+from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _DENY = re.compile(r"^\s*(?:[^#:]*[\s,])?(?:ALL|sendmail|sm-mta)\b[^:]*:", re.IGNORECASE | re.MULTILINE)
@@ -41,7 +41,7 @@ def _hung(picture: Picture) -> Finding | None:
 
 
 def _wrappers(picture: Picture) -> Finding | None:
-    deny, allow = picture.texts.get(HOSTS_DENY, ""), picture.texts.get(HOSTS_ALLOW, "")
+    deny, allow = picture.texts.get(Text.HOSTS_DENY, ""), picture.texts.get(Text.HOSTS_ALLOW, "")
     denied = _lines(deny, _DENY)
     explicit = [line for line in _lines(allow, _DENY) if line.lower().rstrip().endswith("deny")]
     if not (denied or explicit):
@@ -53,8 +53,8 @@ def _wrappers(picture: Picture) -> Finding | None:
     return Finding(
         "hosts.deny rejects sendmail's clients" if denied else "hosts.allow rejects sendmail's clients",
         (
-            *(Evidence(line, HOSTS_DENY) for line in denied[:2]),
-            *(Evidence(line, HOSTS_ALLOW) for line in (explicit or allowed)[:2]),
+            *(Evidence(line, Text.HOSTS_DENY) for line in denied[:2]),
+            *(Evidence(line, Text.HOSTS_ALLOW) for line in (explicit or allowed)[:2]),
             *(line for talk in picture.broken for line in picture.conversation_evidence(talk)),
         ),
         Mend(("mend-hosts-access",)),
@@ -67,12 +67,12 @@ def _lines(text: str, pattern: re.Pattern[str]) -> list[str]:
 
 
 def _access(picture: Picture) -> Finding | None:
-    lines = [line.strip() for line in picture.texts.get(ACCESS, "").splitlines() if refuses_us(line)]
+    lines = [line.strip() for line in picture.texts.get(Text.ACCESS, "").splitlines() if refuses_us(line)]
     if not lines:
         return None
     return Finding(
         "the access map refuses connections from this host itself: local mail stops, and so do tests on it",
-        tuple(Evidence(line, ACCESS) for line in lines),
+        tuple(Evidence(line, Text.ACCESS) for line in lines),
         Mend(("mend-access",)),
         layer=next((talk.stopped for talk in picture.broken), None),
     )
@@ -87,7 +87,7 @@ def _limit(picture: Picture) -> Finding | None:
         "sendmail rejects connections with 421: too many at once or per minute, or too high a load",
         (*(line for talk in limited for line in picture.conversation_evidence(talk)), *logged),
         Mend(
-            text=f"wait a minute; the limits are ClientRate and ClientConn in {ACCESS}, and confREFUSE_LA in sendmail.mc"
+            text=f"wait a minute; the limits are ClientRate and ClientConn in {Text.ACCESS}, and confREFUSE_LA in sendmail.mc"
         ),
     )
 
@@ -135,7 +135,7 @@ DIAGNOSES = (
         "sendmail-hung", _G, "the connection opens and nothing comes", "3.7", "/proc and the greeting", _hung
     ),
     Diagnosis("hosts-access", _G, "550 Access denied", "", "hosts.allow, hosts.deny", _wrappers),
-    Diagnosis("access-refuses", _G, "access denied", "", ACCESS, _access),
+    Diagnosis("access-refuses", _G, "access denied", "", Text.ACCESS, _access),
     Diagnosis("connections-limited", _G, "421, try later", "", "the greeting", _limit),
     Diagnosis("other-server", _G, "another mail server answers", "3.7", "the greeting", _other),
     Diagnosis("greeting-slow", _G, "it takes long to send", "", "how long the conversation took", _slow),

@@ -155,7 +155,7 @@ def _listener_missing(picture: Picture) -> Finding | None:
 
 def _stale(picture: Picture) -> Finding | None:
     process = picture.facts.process(DAEMON)
-    if process is None or process.started >= picture.facts.cf_changed:
+    if process is None or not picture.stale:
         return None
     return Finding(
         "sendmail has not read what was changed since it started",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from wizard.editors import EditError, shell_defaults
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import PID_FILE, Picture
+from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.storage import CLIENT_QUEUE, MTA_QUEUE
 
@@ -94,18 +93,15 @@ def _not_run(picture: Picture) -> Finding | None:
     """The daemon's own command line is in its pid file; the interval comes from sendmail.conf."""
     if not picture.runs:
         return None
-    argv = (picture.texts.get(PID_FILE, "").splitlines() or [""])[-1].split()
+    argv = (picture.texts.get(Text.PID_FILE, "").splitlines() or [""])[-1].split()
     runs = any(word.startswith("-q") for word in argv)
     if not argv or runs:
         return None
-    try:
-        interval = shell_defaults.value(picture.facts.text(f.SENDMAIL_CONF) or "", "QUEUE_INTERVAL")
-    except (EditError, PermissionError):
-        interval = None
+    interval = picture.setting(f.SENDMAIL_CONF, "QUEUE_INTERVAL")
     return Finding(
         "nothing runs the queue: a message that cannot be delivered at once stays forever",
         (
-            Evidence(" ".join(argv), PID_FILE),
+            Evidence(" ".join(argv), Text.PID_FILE),
             Evidence(f"QUEUE_INTERVAL={interval or '(nothing)'}", f.SENDMAIL_CONF),
         ),
         Mend(("mend-queue-run",)),
@@ -118,5 +114,5 @@ DIAGNOSES = (
     Diagnosis("inodes-out", _Q, "451 or 452, no message is taken", "", "statvfs", _inodes),
     Diagnosis("read-only", _Q, "451, no message is taken", "", "statvfs", _read_only),
     Diagnosis("queue-folder", _Q, "451, no message is taken", "", "the folders", _folder),
-    Diagnosis("queue-not-run", _Q, "mail is taken and does not arrive", "", PID_FILE, _not_run),
+    Diagnosis("queue-not-run", _Q, "mail is taken and does not arrive", "", Text.PID_FILE, _not_run),
 )

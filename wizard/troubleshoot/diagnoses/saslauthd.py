@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from wizard.editors import EditError, shell_defaults
 from wizard.mends.saslauthd import PLACES
 from wizard.model import facts as f
 from wizard.model.plan import Sign
@@ -10,7 +9,7 @@ from wizard.sendmail.password_source import argument, configured_mechanism, serv
 from wizard.steps.saslauthd_config import asks_start
 from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import KRB5_CONF, SASLAUTHD_CONF, Picture
+from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 RESTART = ("saslauthd-config", "saslauthd-start")
@@ -19,10 +18,7 @@ USERS_OF_THIS_HOST = ("pam", "shadow", "getpwent")
 
 def default(picture: Picture, key: str) -> str:
     """A setting of /etc/default/saslauthd, empty where there is none."""
-    try:
-        return shell_defaults.value(picture.facts.text(f.SASLAUTHD_DEFAULT) or "", key) or ""
-    except (EditError, PermissionError):
-        return ""
+    return picture.setting(f.SASLAUTHD_DEFAULT, key)
 
 
 def _argument(picture: Picture, letter: str) -> str:
@@ -193,10 +189,10 @@ def _knows_nobody(picture: Picture, mechanism: str) -> bool:
     texts = picture.texts
     return {
         "sasldb": not picture.sasldb,
-        "ldap": SASLAUTHD_CONF not in texts
+        "ldap": Text.SASLAUTHD_CONF not in texts
         and "-O" not in default(picture, "OPTIONS").split()
         and not default(picture, "MECH_OPTIONS"),
-        "kerberos5": KRB5_CONF not in texts,
+        "kerberos5": Text.KRB5_CONF not in texts,
     }.get(mechanism, False)
 
 
