@@ -13,58 +13,35 @@ SECTIONS = {
     "LOCAL_UUCP": 4,
     "LOCAL_CONFIG": 6,
     "LOCAL_DNSBL": 8,
-    "LOCAL_RULE_1": 9,
-    "LOCAL_RULE_2": 9,
-    "LOCAL_RULESETS": 9,
-    "LOCAL_SRV_FEATURES": 9,
-    "LOCAL_CLT_FEATURES": 9,
-    "LOCAL_TRY_TLS": 9,
-    "LOCAL_TLS_RCPT": 9,
-    "LOCAL_TLS_CLIENT": 9,
-    "LOCAL_TLS_SERVER": 9,
+    **dict.fromkeys(("LOCAL_RULE_1", "LOCAL_RULE_2", "LOCAL_RULESETS"), 9),
+    **dict.fromkeys(("LOCAL_SRV_FEATURES", "LOCAL_CLT_FEATURES", "LOCAL_TRY_TLS"), 9),
+    **dict.fromkeys(("LOCAL_TLS_RCPT", "LOCAL_TLS_CLIENT", "LOCAL_TLS_SERVER"), 9),
 }
 MAILER_DEFINITIONS = 7
 
-# These end in dnl: m4 drops whatever follows them on their line.
-EAT_LINE = frozenset(
-    [
-        name + tail
-        for name in (
-            "EXPOSED_USER",
-            "LOCAL_USER",
-            "MASQUERADE_DOMAIN",
-            "MASQUERADE_EXCEPTION",
-            "CANONIFY_DOMAIN",
-            "GENERICS_DOMAIN",
-            "LDAPROUTE_DOMAIN",
-            "LDAPROUTE_EQUIVALENT",
-            "VIRTUSER_DOMAIN",
-            "RELAY_DOMAIN",
-        )
-        for tail in ("", "_FILE")
-    ]
-    + ["LOCAL_DOMAIN", "TRUST_AUTH_MECH"]
+_DOMAINS = (
+    *("EXPOSED_USER", "LOCAL_USER", "MASQUERADE_DOMAIN", "MASQUERADE_EXCEPTION", "CANONIFY_DOMAIN"),
+    *("GENERICS_DOMAIN", "LDAPROUTE_DOMAIN", "LDAPROUTE_EQUIVALENT", "VIRTUSER_DOMAIN", "RELAY_DOMAIN"),
 )
+# These end in dnl: m4 drops whatever follows them on their line.
+EAT_LINE = frozenset([*_DOMAINS, *(f"{name}_FILE" for name in _DOMAINS), "LOCAL_DOMAIN", "TRUST_AUTH_MECH"])
 
 # These read a file of that name: without an argument m4 ends with an error.
 NEED_ARGUMENT = frozenset(["OSTYPE", "DOMAIN", "FEATURE", "HACK", "MAILER"])
 
 SILENT = frozenset(
     [
-        "VERSIONID",
-        "MASQUERADE_AS",
-        "CLIENT_OPTIONS",
-        "MAIL_FILTER",
-        "INPUT_MAIL_FILTER",
-        "QUEUE_GROUP",
-        "MODIFY_MAILER_FLAGS",
-        "SITECONFIG",
-        "SITE",
-        "UUCPSMTP",
-        "DOL",
-        "CONCAT",
-        "POPDIVERT",
-        "PUSHDIVERT",
+        *("VERSIONID", "MASQUERADE_AS", "CLIENT_OPTIONS", "MAIL_FILTER", "INPUT_MAIL_FILTER", "QUEUE_GROUP"),
+        *(
+            "MODIFY_MAILER_FLAGS",
+            "SITECONFIG",
+            "SITE",
+            "UUCPSMTP",
+            "DOL",
+            "CONCAT",
+            "POPDIVERT",
+            "PUSHDIVERT",
+        ),
     ]
 )
 
@@ -107,16 +84,15 @@ SET_BY_INCLUDE = {
     "sasl.m4": frozenset(["confTO_AUTH", "confAUTH_REALM", "confAUTH_MECHANISMS"]),
     "starttls.m4": frozenset(
         [
-            "confTO_STARTTLS",
-            "confCACERT_PATH",
-            "confCACERT",
-            "confCRL",
-            "confSERVER_CERT",
-            "confSERVER_KEY",
-            "confCLIENT_CERT",
-            "confCLIENT_KEY",
-            "confDH_PARAMETERS",
-            "confTLS_SRV_OPTIONS",
+            *(
+                "confTO_STARTTLS",
+                "confCACERT_PATH",
+                "confCACERT",
+                "confCRL",
+                "confSERVER_CERT",
+                "confSERVER_KEY",
+            ),
+            *("confCLIENT_CERT", "confCLIENT_KEY", "confDH_PARAMETERS", "confTLS_SRV_OPTIONS"),
         ]
     ),
 }

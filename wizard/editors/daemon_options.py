@@ -15,14 +15,9 @@ from dataclasses import dataclass
 from wizard.editors.m4_text import SPACE
 
 _PORTS = {
-    "": 25,
-    "smtp": 25,
-    "mail": 25,
+    **dict.fromkeys(("", "smtp", "mail"), 25),
     "submission": 587,
-    "submissions": 465,
-    "smtps": 465,
-    "ssmtp": 465,
-    "urd": 465,
+    **dict.fromkeys(("submissions", "smtps", "ssmtp", "urd"), 465),
 }
 _SERVICES = {25: "smtp", 587: "submission", 465: "submissions"}
 _FAMILIES = {"2": "inet", "10": "inet6", "1": "unix", "local": "unix"}
@@ -124,17 +119,12 @@ def pairs(argument: str) -> tuple[Pair, ...]:
         start = at + len(part) - len(part.lstrip(SPACE))
         end = at + len(part.rstrip(SPACE))
         at += len(part) + 1
-        if start >= end:
-            continue
         equals = argument.find("=", start, end)
-        if equals < 0:
+        if start < end and equals < 0:
             kept.append(Pair("", start, end, end))
-            continue
-        letter = argument[start]
-        value = equals + 1
-        while value < end and argument[value] in SPACE:
-            value += 1
-        kept.append(Pair(letter.lower() if letter.lower() in _EITHER_CASE else letter, start, end, value))
+        elif start < end:
+            letter, value = argument[start], end - len(argument[equals + 1 : end].lstrip(SPACE))
+            kept.append(Pair(letter.lower() if letter.lower() in _EITHER_CASE else letter, start, end, value))
     return tuple(kept)
 
 
@@ -146,9 +136,8 @@ def last(argument: str, letter: str) -> Pair | None:
 def unknown_pair(argument: str) -> str | None:
     """The first `key=value` that ends sendmail with `PortOptions parameter unknown` (or `Unknown address family`)."""
     for pair in pairs(argument):
-        if pair.letter and pair.letter not in _EITHER_CASE and pair.letter not in _EXACT_CASE:
-            return argument[pair.start : pair.end]
-        if pair.letter == "f" and _family(pair.value(argument)) not in _FAMILY_NAMES:
+        strange = pair.letter and pair.letter not in _EITHER_CASE | _EXACT_CASE
+        if strange or (pair.letter == "f" and _family(pair.value(argument)) not in _FAMILY_NAMES):
             return argument[pair.start : pair.end]
     return None
 
@@ -191,33 +180,24 @@ def collide(first: DaemonOption, second: DaemonOption) -> bool:
     if not families <= {"inet", "inet6"}:
         return False
     if len(families) == 1:
-        return (
-            first.wildcard or second.wildcard or plain_address(first.address) == plain_address(second.address)
-        )
-    six = first if first.family == "inet6" else second
-    return six.wildcard
+        same = plain_address(first.address) == plain_address(second.address)
+        return first.wildcard or second.wildcard or same
+    return (first if first.family == "inet6" else second).wildcard
 
 
 def collisions(options: Sequence[DaemonOption]) -> tuple[str, ...]:
     """A sentence for each pair of listeners of which sendmail can open only one.
 
     Some 45 s after such a start the whole MTA ends: `server SMTP socket wedged: exiting`."""
-    sentences = []
-    for first, second in itertools.combinations(options, 2):
-        if collide(first, second):
-            sentences.append(
-                f"lines {first.line} and {second.line} both listen on port {first.port_number} "
-                f"({_place(first)} and {_place(second)}): sendmail cannot open the second and would end, "
-                "with every port, 45 s after its start"
-            )
-    return tuple(sentences)
+    return tuple(
+        f"lines {first.line} and {second.line} both listen on port {first.port_number} "
+        f"({_place(first)} and {_place(second)}): sendmail cannot open the second and would end, "
+        "with every port, 45 s after its start"
+        for first, second in itertools.combinations(options, 2)
+        if collide(first, second)
+    )
 
 
 def _place(option: DaemonOption) -> str:
-    if option.address is not None:
-        return f"{option.family} {option.address}"
-    return (
-        "inet6 on every address, which takes IPv4 too"
-        if option.family == "inet6"
-        else "inet on every address"
-    )
+    both = option.family == "inet6" and option.address is None
+    return f"{option.family} {option.address or 'on every address'}{', which takes IPv4 too' if both else ''}"

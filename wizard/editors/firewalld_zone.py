@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from wizard.editors.edit_error import EditError
-from wizard.editors.mc_placement import newline_of
+from wizard.editors import EditError, newline_of
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _PORT = re.compile(r"<port\b[^>]*/>")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from wizard.editors.edit_error import EditError
+from wizard.editors import EditError
 
 _FIND = re.compile(
     r"""^(?P<head>[ \t]*[^#\n]*\bfind[ \t]+(?P<quote>["']?)/etc/default)(?P=quote)(?=[ \t]+-regex\b)""", re.M

@@ -18,27 +18,13 @@ _DECIDES = re.compile(
 )
 _COMPARE = re.compile(r"\s*(-?\d+)\s*(==|!=|<=|>=|<|>)\s*(-?\d+)\s*\Z")
 _HARMLESS = (
-    "debugfile",
-    "debugmode",
-    "dumpdef",
-    "errprint",
-    "traceoff",
-    "traceon",
-    "m4wrap",
-    "undivert",
+    *("debugfile", "debugmode", "dumpdef", "errprint", "traceoff", "traceon", "m4wrap", "undivert"),
     "syscmd",
 )
 _UNKNOWABLE = (
-    "esyscmd",
-    "sysval",
-    "maketemp",
-    "mkstemp",
-    "format",
-    "patsubst",
-    "regexp",
-    "__line__",
-    "__file__",
+    *("esyscmd", "sysval", "maketemp", "mkstemp", "format", "patsubst", "regexp", "__line__", "__file__"),
 )
+_REFUSED = ("changequote", "changeword", "builtin", "indir", "m4exit")
 _BLIND = frozenset(
     [
         "builtin", "decr", "define", "defn", "errprint", "esyscmd", "eval", "format", "ifdef", "ifelse", "include",
@@ -79,11 +65,6 @@ class Builtins:
             "include": on_include,
             "sinclude": on_include,
             "changecom": self._changecom,
-            "changequote": self._refused,
-            "changeword": self._refused,
-            "builtin": self._refused,
-            "indir": self._refused,
-            "m4exit": self._refused,
             "eval": self._eval,
             "incr": self._eval,
             "decr": self._eval,
@@ -92,19 +73,17 @@ class Builtins:
             "substr": self._substr,
             "translit": self._translit,
         }
-        table |= dict.fromkeys(_HARMLESS, lambda _: None) | dict.fromkeys(
-            _UNKNOWABLE, lambda _: generated(UNKNOWN)
-        )
+        table |= dict.fromkeys(_HARMLESS, lambda _: None) | dict.fromkeys(_REFUSED, self._refused)
+        table |= dict.fromkeys(_UNKNOWABLE, lambda _: generated(UNKNOWN))
         for name, code in table.items():
             machine.macros[name] = [Macro(code=code, blind=name in _BLIND)]
 
     def _define(self, call: Call, push: bool) -> None:
         name, macro = call.arg(1).chars, Macro(body=call.arg(2))
         stack = self.machine.macros.setdefault(name, [])
-        if stack and not push:
-            stack[-1] = macro
-        else:
-            stack.append(macro)
+        if not push:
+            del stack[-1:]
+        stack.append(macro)
         self.undefined.discard(name)
         if self.machine.recording:
             self.settings.append(Setting(name, call.arg(2), call))
@@ -122,11 +101,9 @@ class Builtins:
     def _defn(self, call: Call) -> Text:
         definition = Text("", ())
         for arg in call.args:
-            stack = self.machine.macros.get(arg.chars)
-            if stack:
-                definition = (
-                    definition + generated("`") + (stack[-1].body or generated(UNKNOWN)) + generated("'")
-                )
+            if stack := self.machine.macros.get(arg.chars):
+                body = stack[-1].body or generated(UNKNOWN)
+                definition = definition + generated("`") + body + generated("'")
         return definition
 
     def _ifdef(self, call: Call) -> Text:
@@ -153,22 +130,17 @@ class Builtins:
     def _undecided(self, call: Call, first: int) -> None:
         """Taken as not so; refused where that would decide about what this program edits."""
         for number in range(first, len(call.args) + 1):
-            match = _DECIDES.search(call.arg(number).chars)
-            if match:
-                raise self.machine.fail(
-                    call.offset,
-                    f"whether the {match.group()} in this {call.name} counts depends on what other files define",
-                    f"take the {match.group()} out of the {call.name}, or switch it off with dnl",
-                )
+            if match := _DECIDES.search(call.arg(number).chars):
+                why = f"whether the {match.group()} in this {call.name} counts depends on what other files define"
+                remedy = f"take the {match.group()} out of the {call.name}, or switch it off with dnl"
+                raise self.machine.fail(call.offset, why, remedy)
 
     def _divert(self, call: Call) -> None:
-        number = call.arg(1).chars.strip(SPACE)
-        if re.fullmatch(r"-?\d+", number or "0"):
-            self.machine.diversion = int(number or "0")
-        elif UNKNOWN in number or number:
-            raise self.machine.fail(
-                call.offset, "divert needs a number", "write divert(0)dnl or divert(-1)dnl"
-            )
+        number = call.arg(1).chars.strip(SPACE) or "0"
+        if not re.fullmatch(r"-?\d+", number):
+            remedy = "write divert(0)dnl or divert(-1)dnl"
+            raise self.machine.fail(call.offset, "divert needs a number", remedy)
+        self.machine.diversion = int(number)
 
     def _shift(self, call: Call) -> Text:
         pieces = generated("")
@@ -179,17 +151,14 @@ class Builtins:
     def _changecom(self, call: Call) -> None:
         start = call.arg(1).chars
         if start not in ("", "#") or call.arg(2).chars.strip("\r\n"):
-            raise self.machine.fail(
-                call.offset, "changecom sets another comment sign here", "take the changecom out"
-            )
+            why = "changecom sets another comment sign here"
+            raise self.machine.fail(call.offset, why, "take the changecom out")
         self.machine.comments = start == "#"
 
     def _refused(self, call: Call) -> None:
-        raise self.machine.fail(
-            call.offset,
-            f"{call.name} changes how m4 reads the rest of the file",
-            f"do without {call.name}; in running text, begin the line with dnl",
-        )
+        why = f"{call.name} changes how m4 reads the rest of the file"
+        remedy = f"do without {call.name}; in running text, begin the line with dnl"
+        raise self.machine.fail(call.offset, why, remedy)
 
     def _text(self, call: Call, compute: Callable[[str], str]) -> Text:
         chars = call.arg(1).chars

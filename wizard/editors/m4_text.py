@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from wizard.editors.edit_error import EditError, EndlessError
+from wizard.editors import EditError, EndlessError
 
 NOWHERE = -1
 UNKNOWN = "\ue000"  # stands for what only a running m4 can know (a command's output); no latin-1 text has it
@@ -27,7 +27,6 @@ _LARGEST = 512 * 1024
 _MOST_COPIED = 20_000_000
 _MOST_CALLS = 10_000
 """How many macros one place of the file may expand to: by then one calls itself."""
-
 _DEEPEST = 120
 
 
@@ -108,9 +107,8 @@ class Machine:
     def __init__(self, source: str) -> None:
         self.source = source
         if len(source) > _LARGEST:
-            raise EditError(
-                None, "", f"the file has {len(source)} bytes, more than any sendmail.mc", "look at the file"
-            )
+            why = f"the file has {len(source)} bytes, more than any sendmail.mc"
+            raise EditError(None, "", why, "look at the file")
         self.macros: dict[str, list[Macro]] = {}
         self.diversion = 0
         self.comments = True
@@ -120,9 +118,8 @@ class Machine:
         self.output: list[tuple[int, Text]] = []
         self.words: list[Word] = []
         self._buffer = source
-        self._offsets: Sequence[
-            int
-        ] = ()  # of the first `_pushed` characters; the others are those of the file
+        # Of the first `_pushed` characters; the others are those of the file.
+        self._offsets: Sequence[int] = ()
         self._shift = 0  # from a place in the buffer to one in the file, behind what was pushed
         self._at = 0
         self._pushed = 0
@@ -168,16 +165,16 @@ class Machine:
         elif char == "#" and self.comments:
             line = self._rest_of_line()
             if not line.chars.endswith("\n"):
-                raise self.fail(max(line.offsets[0], self._outer), "m4 fails on a comment (#) in a last line without newline",
-                                "end the line with a newline")  # fmt: skip
+                why = "m4 fails on a comment (#) in a last line without newline"
+                raise self.fail(max(line.offsets[0], self._outer), why, "end the line with a newline")
             emit(line)
         else:
             match = _TOKEN.match(self._buffer, self._at)
             assert match is not None
             token = match.group()
-            macro = self._macro(token, match.end()) if char in _NAME_START else None
-            if macro is not None:
-                self._call(token, macro)
+            stack = self.macros.get(token) if char in _NAME_START else None
+            if stack and not (stack[-1].blind and self._buffer[match.end() : match.end() + 1] != "("):
+                self._call(token, stack[-1])
                 return False
             start, self._at = self._at, match.end()
             emit(self._text(start, self._at))
@@ -186,12 +183,6 @@ class Machine:
                     self.words.append(Word(token, self._offset(start), self.diversion, self._next() == "("))
                 return True
         return False
-
-    def _macro(self, name: str, end: int) -> Macro | None:
-        stack = self.macros.get(name)
-        if not stack or (stack[-1].blind and self._buffer[end : end + 1] != "("):
-            return None
-        return stack[-1]
 
     def _next(self) -> str:
         return self._buffer[self._at : self._at + 1]
@@ -216,12 +207,8 @@ class Machine:
         self._calls += 1
         self._copied += len(text.chars) + len(left)
         if self._calls > _MOST_CALLS or self._copied > _MOST_COPIED or len(text.chars) > 2 * _LARGEST:
-            raise EndlessError.at(
-                self.source,
-                self._outer,
-                "macros here expand without end",
-                "look for a macro that calls itself",
-            )
+            why = "macros here expand without end"
+            raise EndlessError.at(self.source, self._outer, why, "look for a macro that calls itself")
         self._offsets = [*text.offsets, *left]
         self._shift += self._at - len(text.chars)
         self._pushed = len(self._offsets)
@@ -246,11 +233,8 @@ class Machine:
                 self._at = match.end()
                 return self._text(start + 1, match.start())
         offset = self._offset(start)
-        raise self.fail(
-            offset if offset >= 0 else self._outer,
-            "this quote (`) is never closed (')",
-            "close it; use no backquote in running text",
-        )
+        why, remedy = "this quote (`) is never closed (')", "close it; use no backquote in running text"
+        raise self.fail(offset if offset >= 0 else self._outer, why, remedy)
 
     def _call(self, name: str, macro: Macro) -> None:
         first, last = self._offset(self._at), self._offset(self._at + len(name) - 1)
@@ -267,22 +251,13 @@ class Machine:
             self._depth -= 1
         ends = [first + len(name) - 1, *marks]
         whole = whole and all(mark >= 0 for mark in marks) and ends == sorted(set(ends))
-        call = Call(
-            name,
-            tuple(args),
-            tuple(loose),
-            first if whole else NOWHERE,
-            ends[-1] + 1 if whole else NOWHERE,
-            tuple((a + 1, b) for a, b in pairwise(marks)) if whole else (),
-            self._outer,
-        )
-        self._push(self._expansion(macro, call))
-
-    def _expansion(self, macro: Macro, call: Call) -> Text:
-        if macro.code is not None:
-            return macro.code(call) or Text("", ())
-        assert macro.body is not None
-        return substituted(macro.body, call)
+        start, end = (first, ends[-1] + 1) if whole else (NOWHERE, NOWHERE)
+        spans = tuple((a + 1, b) for a, b in pairwise(marks)) if whole else ()
+        call = Call(name, tuple(args), tuple(loose), start, end, spans, self._outer)
+        if macro.body is not None:
+            self._push(substituted(macro.body, call))
+        elif macro.code is not None and (expansion := macro.code(call)) is not None:
+            self._push(expansion)
 
     def _collect(self, name: str, args: list[Text], loose: list[bool], marks: list[int]) -> None:
         opened = self._offset(self._at)
@@ -297,11 +272,8 @@ class Machine:
             while True:
                 char = self._next()
                 if not char:
-                    raise self.fail(
-                        opened if opened >= 0 else self._outer,
-                        f"the parenthesis that {name} opens here is never closed",
-                        "close it with )",
-                    )
+                    why = f"the parenthesis that {name} opens here is never closed"
+                    raise self.fail(opened if opened >= 0 else self._outer, why, "close it with )")
                 if depth == 0 and char in ",)":
                     break
                 depth += (char == "(") - (char == ")")

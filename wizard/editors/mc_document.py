@@ -1,28 +1,23 @@
-"""A sendmail.mc as m4 and cf.m4 understand it: which calls are live, where each is, what each define comes to."""
+"""A sendmail.mc as m4 and cf.m4 understand it: which calls are live, where each is, what each define comes to, where new
+lines go."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from wizard.editors import cf_macros
-from wizard.editors.edit_error import EditError
+from wizard.editors import EditError, cf_macros, line_start, newline_of
 from wizard.editors.m4_builtins import Builtins
-from wizard.editors.m4_text import (
-    NOWHERE,
-    SPACE,
-    UNKNOWN,
-    Call,
-    Machine,
-    Macro,
-    Text,
-    generated,
-    joined,
-)
+from wizard.editors.m4_text import NOWHERE, SPACE, UNKNOWN, Call, Machine, Macro, Text, generated, joined
 
+_MAILERS = ("MAILER", "MAILER_DEFINITIONS")
+_COMMENT = re.compile(r"[ \t]*dnl\b(?P<text>[^\n]*)\n?\Z")
+_SEPARATOR = re.compile(r"[\s#*=-]*\Z")
+_HEADING = re.compile(r"mailer|local|rule", re.I)
+_NO_SPACE = "write {}(`...') without a space before the parenthesis; in running text, begin the line with dnl"
 _DPO = "_DPO_"
 _RAW_DAEMON = re.compile(r"^O[ \t]*DaemonPortOptions[ \t]*=(.*(?:\n[ \t].*)*)", re.M)
 
@@ -121,11 +116,8 @@ class Document:
         elif call.name == "MAILER_DEFINITIONS":
             machine.diversion = cf_macros.MAILER_DEFINITIONS
         elif call.name in cf_macros.NEED_ARGUMENT and not call.arg(1).chars.strip(SPACE):
-            raise self.fail(
-                call,
-                f"m4 takes the word {call.name} as a macro here, looks for a file without a name, and ends",
-                f"write {call.name}(`...') without a space before the parenthesis; in running text, begin the line with dnl",
-            )
+            why = f"m4 takes the word {call.name} as a macro here, looks for a file without a name, and ends"
+            raise self.fail(call, why, _NO_SPACE.format(call.name))
         elif call.name in cf_macros.EAT_LINE:
             machine.discard_line()
 
@@ -141,35 +133,22 @@ class Document:
         """cfhead.m4's own definition; the O is marked with the number of the call."""
         argument = call.arg(1)
         if not call.args:
-            raise self.fail(
-                call,
-                "m4 takes the word DAEMON_OPTIONS as a macro here, and makes a listener without options",
-                "write DAEMON_OPTIONS(`...') without a space before the parenthesis; in running text, begin the line with dnl",
-            )
+            why = "m4 takes the word DAEMON_OPTIONS as a macro here, and makes a listener without options"
+            raise self.fail(call, why, _NO_SPACE.format(call.name))
         if UNKNOWN in argument.chars:
-            raise self.fail(
-                call,
-                "part of these options comes from a command or from another file",
-                "write the options out",
-            )
+            why = "part of these options comes from a command or from another file"
+            raise self.fail(call, why, "write the options out")
         if not _balanced(argument.chars):
-            raise self.fail(
-                call,
-                "an apostrophe (') is where the backquote (`) belongs; m4 then garbles or loses all DAEMON_OPTIONS",
-                "open with a backquote and close with an apostrophe: DAEMON_OPTIONS(`Port=smtp, Name=MTA')dnl",
+            why = "an apostrophe (') is where the backquote (`) belongs; m4 then garbles or loses all DAEMON_OPTIONS"
+            remedy = (
+                "open with a backquote and close with an apostrophe: DAEMON_OPTIONS(`Port=smtp, Name=MTA')dnl"
             )
+            raise self.fail(call, why, remedy)
         mark = Text("O", [NOWHERE - 1 - len(self._options)])
         self._options.append(call)
         self.calls.append(call)
-        return joined(
-            [
-                generated(f"define(`{_DPO}', defn(`{_DPO}')\n"),
-                mark,
-                generated(" DaemonPortOptions=`"),
-                argument,
-                generated("')"),
-            ]
-        )
+        head, tail = generated(f"define(`{_DPO}', defn(`{_DPO}')\n"), generated("')")
+        return joined([head, mark, generated(" DaemonPortOptions=`"), argument, tail])
 
     def _listeners(self) -> Iterator[Listener]:
         stack = self._machine.macros.get(_DPO, [])
@@ -184,11 +163,8 @@ class Document:
             line = re.compile(r".*(?:\n[ \t].*)*").match(text.chars, first, end)
             assert line is not None
             if line.end() < end and text.chars[line.end() : end].strip(SPACE):
-                raise self.fail(
-                    call,
-                    "these options continue on the next line, which does not begin with a blank",
-                    "write the options on one line",
-                )
+                why = "these options continue on the next line, which does not begin with a blank"
+                raise self.fail(call, why, "write the options on one line")
             yield Listener(call, text[first : line.end()])
 
 
@@ -226,3 +202,50 @@ def _read(text: str) -> Document | EditError:
         return Document(text, preloaded=True)
     except EditError as error:
         return error
+
+
+def insert(text: str, offset: int, block: str) -> str:
+    """`block` put in at a line start (or at the end of the text), with the newlines that the file uses."""
+    newline = newline_of(text)
+    lines = block.replace("\r\n", "\n")
+    if lines and not lines.endswith("\n"):
+        lines += "\n"
+    before = newline if offset == len(text) and text and not text.endswith("\n") else ""
+    return text[:offset] + before + lines.replace("\n", newline) + text[offset:]
+
+
+def macro_part_end(document: Document) -> int:
+    """The place for includes and defines: before the MAILER lines, the comment that heads them, and every section of
+    raw .cf text; at the end of a file that has none. Raises EditError where all of that is thrown away by divert(-1)."""
+    return place_before(document, document.named(*_MAILERS, *cf_macros.SECTIONS))
+
+
+def place_before(document: Document, calls: Iterable[Call]) -> int:
+    """The last line start before all of `calls` where text still reaches sendmail.cf."""
+    limit = min((line_start(document.text, call.outer) for call in calls), default=len(document.text))
+    usable = document.live_starts(limit)
+    if not usable:
+        offset, why = max(0, min(limit, len(document.text) - 1)), "divert(-1) above this line is never left"
+        remedy = "put divert(0)dnl on a line of its own after the last comment of the head"
+        raise EditError.at(document.text, offset, why, remedy)
+    return _above_heading(document, usable[-1]) if usable[-1] < len(document.text) else usable[-1]
+
+
+def after_call(document: Document, call: Call) -> int:
+    """The first line start wholly behind `call` and whatever is around it."""
+    behind = max(call.end, call.outer + 1)
+    return next(start.offset for start in document.line_starts if start.offset >= behind)
+
+
+def _above_heading(document: Document, offset: int) -> int:
+    """Above the `dnl # Default Mailer setup` directly before the line, if there is one."""
+    starts = set(document.live_starts(offset))
+    top, heading = offset, False
+    while top > 0:
+        above = line_start(document.text, top - 1)
+        comment = _COMMENT.match(document.text[above:top])
+        if comment is None or above not in starts or _SEPARATOR.match(comment["text"]):
+            break
+        heading = heading or bool(_HEADING.search(comment["text"]))
+        top = above
+    return top if heading else offset

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from wizard.editors.edit_error import EditError
-from wizard.editors.mc_placement import line_start, newline_of
+from wizard.editors import EditError, line_start, newline_of
 
 _TOKEN = re.compile(
     r'(?P<comment>\#[^\n]*)|(?P<string>"[^"\n]*")|(?P<cut>\\\r?\n)|(?P<end>[;\n])|(?P<open>\{)|(?P<close>\})'

@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wizard.editors.edit_error import EditError
-from wizard.editors.mc_placement import newline_of
+from wizard.editors import EditError, newline_of
 
 _ENTRY = re.compile(
     r"[ \t\v\f\r]*(?P<key>[A-Za-z0-9_-]+):[ \t\v\f\r]*(?P<value>[^ \t\v\f\r\n][^\n]*?)[ \t\v\f\r]*(?=\n|\Z)"

@@ -1,4 +1,4 @@
-"""The sendmail.mc editor: what a file says, and the edits of howto 3.2 to 3.5.
+"""The editor of sendmail.mc, for howto 3.2 to 3.5, and of submit.mc: what a file says, and the edits.
 
 Everything takes and returns text decoded as latin-1. Every function raises EditError, with the line, for a file that
 m4 could not read or whose meaning cannot be known. What an edit would not achieve it refuses: the result is read again.
@@ -10,19 +10,16 @@ import difflib
 import posixpath
 import re
 
-from wizard.editors import cf_macros
+from wizard.editors import EditError, cf_macros, line_number, line_start
 from wizard.editors.daemon_options import DaemonOption, collisions
-from wizard.editors.edit_error import EditError, line_number
-from wizard.editors.listener_plan import Wanted
 from wizard.editors.m4_builtins import Setting
 from wizard.editors.m4_text import SPACE, Call
-from wizard.editors.mc_document import Document, read
-from wizard.editors.mc_listeners import add_listener, daemon_options, require_login, set_listeners
-from wizard.editors.mc_placement import after_call, insert, line_start, macro_part_end, place_before
+from wizard.editors.mc_document import Document, after_call, insert, macro_part_end, place_before, read
+from wizard.editors.mc_listeners import Wanted, add_listener, daemon_options, require_login, set_listeners
 
 __all__ = [
     "DaemonOption", "EditError", "Wanted", "add_feature", "add_include", "add_listener", "check", "collisions", "daemon_options",
-    "define_value", "features", "includes", "require_login", "set_define", "set_listeners", "starts_over", "trusted_mechanisms", "unknown_macros",
+    "define_value", "features", "includes", "on_loopback", "require_login", "set_define", "set_listeners", "starts_over", "trusted_mechanisms", "unknown_macros",
 ]  # fmt: skip
 
 _BARE_VALUE = re.compile(r"[A-Za-z0-9_.+/:-]+(?: [A-Za-z0-9_.+/:-]+)*\Z")
@@ -31,6 +28,7 @@ _SKIP = re.compile(r"(?:[ \t\r\n\f\v]+|dnl(?![A-Za-z0-9_(])[^\n]*(?:\n|\Z))*")
 _UPPER = re.compile(r"[A-Z][A-Z0-9_]{3,}\Z")
 _LOWER = re.compile(r"[a-z]{4,9}\Z")
 _BUILTINS = ("define", "undefine", "include", "sinclude", "divert", "ifdef", "ifelse")
+_BY_HAND = "write it by hand: FEATURE(`msp', `[127.0.0.1]', `25')dnl"
 _ALONE = (*cf_macros.SECTIONS, "MAILER_DEFINITIONS")
 _MACRO_PART = (0, cf_macros.MAILER_DEFINITIONS)
 
@@ -50,17 +48,14 @@ def includes(text: str) -> tuple[str, ...]:
 
 def features(text: str) -> tuple[str, ...]:
     """The names of the live FEATUREs, in order."""
-    document = read(text)
-    return tuple(document.expanded(call.arg(1)).strip(SPACE) for call in document.named("FEATURE"))
+    return tuple(name for name, _ in _features(read(text)))
 
 
 def trusted_mechanisms(text: str) -> tuple[str, ...]:
     """The mechanisms of all live TRUST_AUTH_MECH, each once."""
     document = read(text)
-    words = [
-        word for call in document.named("TRUST_AUTH_MECH") for word in document.expanded(call.arg(1)).split()
-    ]
-    return tuple(dict.fromkeys(words))
+    values = (document.expanded(call.arg(1)) for call in document.named("TRUST_AUTH_MECH"))
+    return tuple(dict.fromkeys(word for value in values for word in value.split()))
 
 
 def define_value(text: str, name: str) -> str | None:
@@ -70,7 +65,7 @@ def define_value(text: str, name: str) -> str | None:
     Debian's sasl.m4 or starttls.m4 that sets the same name again (docs/debian.md trap 10)."""
     document = read(text)
     setting = _in_force(document, name)
-    return None if setting is None or setting.value is None else document.expanded(setting.value)
+    return document.expanded(setting.value) if setting is not None and setting.value is not None else None
 
 
 def add_include(text: str, path: str, block: str) -> str:
@@ -97,11 +92,7 @@ def add_feature(text: str, name: str, block: str) -> str:
         return text
     document = read(text)
     place = macro_part_end(document)
-    clients = [
-        call
-        for call in document.named("FEATURE")
-        if document.expanded(call.arg(1)).strip(SPACE) == "nullclient"
-    ]
+    clients = [call for feature, call in _features(document) if feature == "nullclient"]
     for calls in (document.named("DAEMON_OPTIONS"), clients):
         if calls:
             place = min(place, place_before(document, calls))
@@ -115,19 +106,26 @@ def set_define(text: str, name: str, value: str, block: str) -> str:
     """The define of `name` made to be `value`: the live one that is in force is changed in place, its value alone;
     where there is none `block` goes to where includes go, after those of sasl.m4 and starttls.m4."""
     if re.search(r"[`'\x00-\x1f]", value):
-        raise EditError(
-            None, value, f"this cannot be a value of {name} in m4", "use no quotes and no line breaks"
-        )
+        why = f"this cannot be a value of {name} in m4"
+        raise EditError(None, value, why, "use no quotes and no line breaks")
     if define_value(text, name) == value:
         return text
     document = read(text)
     setting = _in_force(document, name)
     if setting is None or setting.value is None:
-        new = insert(text, _behind_includes(document), block)
+        settings = (
+            after_call(document, call)
+            for path, call in document.included
+            if path.rpartition("/")[2] in cf_macros.SET_BY_INCLUDE
+        )
+        new = insert(text, max([macro_part_end(document), *settings]), block)
     else:
         new = _with_value(document, setting, value)
     if define_value(new, name) != value:
-        raise _not_taken(document, name, value)
+        why = f"with this line {name} does not become `{value}'"
+        remedy = f"take the line out with dnl, or set {name} by hand below it"
+        offsets = [setting.call.offset for setting in document.settings if setting.name == name]
+        raise EditError.at(text, offsets[-1], why, remedy) if offsets else EditError(None, name, why, remedy)
     return new
 
 
@@ -154,8 +152,7 @@ def unknown_macros(text: str) -> tuple[tuple[int, str, str], ...]:
     for word in document.words:
         if word.offset < 0 or word.diversion < 0 or word.name in defined:
             continue
-        start = text.rfind("\n", 0, word.offset) + 1
-        if text[start : word.offset].strip(" \t"):
+        if text[line_start(text, word.offset) : word.offset].strip(" \t"):
             continue
         near = ""
         if word.called and _UPPER.match(word.name):
@@ -173,19 +170,22 @@ def unknown_macros(text: str) -> tuple[tuple[int, str, str], ...]:
     return tuple(unknown)
 
 
+def _features(document: Document) -> list[tuple[str, Call]]:
+    return [(document.expanded(call.arg(1)).strip(SPACE), call) for call in document.named("FEATURE")]
+
+
 def _near(name: str, known: tuple[str, ...], cutoff: float) -> str:
     return next(iter(difflib.get_close_matches(name, sorted(known), 1, cutoff)), "")
 
 
 def _in_force(document: Document, name: str) -> Setting | None:
-    settings = [setting for setting in document.settings if setting.name == name]
-    if not settings:
-        return None
-    for path, call in document.included:
-        overridden = name in cf_macros.SET_BY_INCLUDE.get(path.rpartition("/")[2], ())
-        if overridden and call.offset > settings[-1].call.offset:
-            return None
-    return settings[-1]
+    last = next((setting for setting in reversed(document.settings) if setting.name == name), None)
+    overriding = [
+        call
+        for path, call in document.included
+        if name in cf_macros.SET_BY_INCLUDE.get(path.rpartition("/")[2], ())
+    ]
+    return None if last and any(call.offset > last.call.offset for call in overriding) else last
 
 
 def _above_own(document: Document, own: list[Call], place: int) -> int:
@@ -193,28 +193,19 @@ def _above_own(document: Document, own: list[Call], place: int) -> int:
     above = min([place, *(line_start(document.text, call.outer) for call in own)])
     usable = document.live_starts(above)
     if not usable:
-        raise document.fail(
-            own[0],
+        why = (
             "Debian's file of settings would have to be above this line, which it would override, but cannot be: cf.m4 is included "
-            "below it, or a divert(-1) is above it",
-            "move the line below OSTYPE",
+            "below it, or a divert(-1) is above it"
         )
+        raise document.fail(own[0], why, "move the line below OSTYPE")
     return place if above == place else usable[-1]
-
-
-def _behind_includes(document: Document) -> int:
-    place = macro_part_end(document)
-    for path, call in document.included:
-        if path.rpartition("/")[2] in cf_macros.SET_BY_INCLUDE:
-            place = max(place, after_call(document, call))
-    return place
 
 
 def _with_value(document: Document, setting: Setting, value: str) -> str:
     text, call = document.text, setting.call
     if call.name not in ("define", "pushdef") or call.start < 0:
-        raise document.fail(call, f"the define of {setting.name} is put together by other macros here",
-                            "write it as a plain define")  # fmt: skip
+        why = f"the define of {setting.name} is put together by other macros here"
+        raise document.fail(call, why, "write it as a plain define")
     if len(call.spans) < 2:
         return f"{text[: call.end - 1]}, `{value}'{text[call.end - 1 :]}"
     start, end = call.spans[1][0], call.spans[-1][1]
@@ -244,8 +235,45 @@ def _closing(text: str, start: int, end: int) -> int:
     return end
 
 
-def _not_taken(document: Document, name: str, value: str) -> EditError:
-    settings = [setting for setting in document.settings if setting.name == name]
-    why = f"with this line {name} does not become `{value}'"
-    remedy = f"take the line out with dnl, or set {name} by hand below it"
-    return document.fail(settings[-1].call, why, remedy) if settings else EditError(None, name, why, remedy)
+def on_loopback(text: str) -> str:
+    """A submit.mc (FEATURE(`msp', `HOST', `PORT'), cf/feature/msp.m4) that hands local mail to port 25 of 127.0.0.1,
+    whatever the msp line and RELAY_MAILER_ARGS said.
+
+    Raises EditError where there is no live msp line, or it is put together by other macros."""
+    call = _msp(text)
+    new = text
+    if _argument(call, 3).upper() == "MSA":
+        new = _with_argument(new, 3, "25")
+    if _argument(call, 2) != "[127.0.0.1]":
+        new = _with_argument(new, 2, "[127.0.0.1]")
+    if define_value(new, "RELAY_MAILER_ARGS") not in (None, "TCP $h"):
+        new = set_define(new, "RELAY_MAILER_ARGS", "TCP $h", "")
+    again = _msp(new)
+    if _argument(again, 2) != "[127.0.0.1]" or _argument(again, 3).upper() == "MSA":
+        raise EditError.at(new, again.offset, "the line does not come out as planned", _BY_HAND)
+    return new
+
+
+def _msp(text: str) -> Call:
+    calls = [call for name, call in _features(read(text)) if name.removesuffix(".m4") == "msp"]
+    if not calls:
+        raise EditError(None, "", "it has no live FEATURE(`msp')", _BY_HAND)
+    return calls[-1]
+
+
+def _argument(call: Call, number: int) -> str:
+    return call.arg(number).chars.strip(SPACE).strip("`'")
+
+
+def _with_argument(text: str, number: int, value: str) -> str:
+    """Argument `number` of the msp line in new words; the rest of the line stays."""
+    call = _msp(text)
+    if call.start < 0:
+        raise EditError.at(text, call.offset, "this line is put together by other macros", _BY_HAND)
+    if len(call.spans) < number:
+        missing = ", `'" * (number - len(call.spans) - 1) + f", `{value}'"
+        return f"{text[: call.end - 1]}{missing}{text[call.end - 1 :]}"
+    start, end = call.spans[number - 1]
+    raw = text[start:end]
+    first, last = end - len(raw.lstrip(SPACE)), start + len(raw.rstrip(SPACE))
+    return f"{text[:first]}`{value}'{text[max(first, last) :]}"

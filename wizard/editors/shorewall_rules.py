@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from wizard.editors.edit_error import EditError
-from wizard.editors.mc_placement import newline_of
+from wizard.editors import EditError, newline_of
 
 _SECTION = re.compile(r"\s*\??SECTION\s+(\w+)", re.IGNORECASE)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wizard.editors.edit_error import EditError
-from wizard.editors.mc_placement import newline_of
+from wizard.editors import EditError, newline_of
 from wizard.packet_filter.iptables import filter_table
 
 _END_OF_RULES = "### END RULES ###"

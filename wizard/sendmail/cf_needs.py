@@ -22,11 +22,7 @@ from wizard.sendmail.tls_files import MOST, TlsFiles, unsafe
 from wizard.system.host import Host
 
 MAIL_FOLDER = "/etc/mail"
-_FILES = {
-    "ServerCertFile": "confSERVER_CERT",
-    "ServerKeyFile": "confSERVER_KEY",
-    "CACertFile": "confCACERT",
-}
+_FILES = {"ServerCertFile": "confSERVER_CERT", "ServerKeyFile": "confSERVER_KEY", "CACertFile": "confCACERT"}
 TLS_PATHS = {**_FILES, "CACertPath": "confCACERT_PATH"}
 """As sendmail.cf calls it, and as sendmail.mc does. Without any one of these sendmail offers no STARTTLS (tried on 8.18)."""
 REMEDY = (

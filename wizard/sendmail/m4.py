@@ -10,7 +10,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
-from wizard.editors.edit_error import EditError, EndlessError
+from wizard.editors import EditError, EndlessError
 from wizard.editors.mc_document import read
 from wizard.errors import HostError
 from wizard.system.host import Host

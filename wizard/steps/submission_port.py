@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from templates import render
-from wizard.editors import EditError, sendmail_mc, submit_mc
+from wizard.editors import EditError, sendmail_mc
 from wizard.editors.sendmail_mc import Wanted
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -77,7 +77,7 @@ class SubmissionPort(ListenerStep):
         if refused is None or submit is None:
             return plan  # without a submit.mc sendmailconfig brings Debian's, which submits to port 25
         try:
-            new = submit_mc.on_loopback(submit)
+            new = sendmail_mc.on_loopback(submit)
         except EditError as error:
             return Plan.blocked(
                 self.id,

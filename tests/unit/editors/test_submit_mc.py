@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wizard.editors import EditError
-from wizard.editors.submit_mc import on_loopback
+from wizard.editors.sendmail_mc import on_loopback
 
 HEAD = "divert(0)dnl\ninclude(`/usr/share/sendmail/cf/m4/cf.m4')dnl\nOSTYPE(`debian')dnl\n"
 MSP = "FEATURE(`msp', `[127.0.0.1]', `25')dnl"
