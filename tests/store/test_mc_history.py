@@ -16,7 +16,7 @@ from wizard.engine.trial import lost
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.sendmail.cf import lacking
-from wizard.sendmail.mc_history import earlier
+from wizard.sendmail.m4 import earlier
 from wizard.system.host import Completed, Host
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wizard.sendmail.cf import changed, only_in, statements
-from wizard.sendmail.mc_effects import TRUSTED, Planned, unplanned
+from wizard.sendmail.mc_gate import TRUSTED, Planned, unplanned
 
 LINES = st.lists(
     st.sampled_from(

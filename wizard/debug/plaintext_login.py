@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from wizard.changes import FileChange, ServiceChange
-from wizard.editors.plaintext_cf import plain_login
 from wizard.engine.temporary import ForAWhile
 from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Change
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf import plain_login
 from wizard.smtp.own_listener import greeting
 from wizard.system.guard import FOLDER, Revert
 

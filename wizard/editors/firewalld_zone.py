@@ -29,12 +29,8 @@ def add(text: str, elements: Sequence[str]) -> str:
     shown = _outside_comments(text)
     ends = list(_END.finditer(shown))
     if len(ends) != 1:
-        raise EditError(
-            None,
-            "",
-            "there is not one </zone> in it",
-            "`firewall-cmd --check-config` says what is wrong with the file",
-        )
+        remedy = "`firewall-cmd --check-config` says what is wrong with the file"
+        raise EditError(None, "", "there is not one </zone> in it", remedy)
     newline, at = newline_of(text), ends[0].start()
     # Ports inside <rule> belong to that rule: only those directly in the zone count.
     outside = re.sub(r"<rule\b.*?</rule\s*>", lambda match: " " * len(match.group()), shown, flags=re.DOTALL)

@@ -34,11 +34,10 @@ def skip_redirect(text: str, variable: str, block: str) -> str:
     Raises EditError for a script that never reads init-functions: the variable would have no effect."""
     hook = _HOOK.search(text)
     if hook is None:
-        raise EditError(None, "", "the script does not read /lib/lsb/init-functions, so nothing would heed the variable",
-                        "bring the script of the package back")  # fmt: skip
-    if re.search(
-        rf"^[ \t]*(?:export[ \t]+)?{re.escape(variable)}=(?!\s|\"\"|'')", text[: hook.start()], re.M
-    ):
+        why = "the script does not read /lib/lsb/init-functions, so nothing would heed the variable"
+        raise EditError(None, "", why, "bring the script of the package back")
+    setting = rf"^[ \t]*(?:export[ \t]+)?{re.escape(variable)}=(?!\s|\"\"|'')"
+    if re.search(setting, text[: hook.start()], re.M):
         return text
     vars_line = _VARS.search(text, 0, hook.start())
     if vars_line is not None:

@@ -10,7 +10,7 @@ from wizard.editors import EditError, line_start, newline_of
 
 _TOKEN = re.compile(
     r'(?P<comment>\#[^\n]*)|(?P<string>"[^"\n]*")|(?P<cut>\\\r?\n)|(?P<end>[;\n])|(?P<open>\{)|(?P<close>\})'
-    r'|(?P<word>[^\s;{}"\#\\]+|\\)'
+    r'|(?P<word>[^\s;{}"\#\\]+|\\)|(?P<space>\s)'
 )
 _FAMILIES = ("ip", "ip6", "inet", "arp", "bridge", "netdev")
 _LEADING = re.compile(
@@ -76,7 +76,9 @@ def insert(text: str, key: str, rules: Sequence[str], blocking: Sequence[str] = 
         raise EditError(None, "", f"chain {key} {why} as `table ... {{ chain ... {{` does", _REMEDY)
     chain, newline = chains[0], newline_of(text)
     before = _place(chain.statements, blocking)
-    indent = _indent(text, (chain.statements or (Statement("", chain.close, chain.close),))[-1].start)
+    last = chain.statements[-1].start if chain.statements else chain.close
+    lead = text[line_start(text, last) : last]
+    indent = lead if lead and not lead.strip() else "\t\t"
     at = chain.close if before is None else before.start
     start = line_start(text, at)
     if not text[start:at].strip():
@@ -111,24 +113,14 @@ def _stops(words: str, blocking: Sequence[str]) -> bool:
     return rest == "drop" or rest == "reject" or rest.startswith("reject with ")
 
 
-def _indent(text: str, at: int) -> str:
-    line = text[line_start(text, at) : at]
-    return line if line.strip() == "" and line else "\t\t"
-
-
 def _tokens(text: str) -> Iterator[re.Match[str]]:
     at = 0
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            if not text[at].isspace():
-                raise EditError.at(
-                    text, at, "nft would not understand this", "`nft -c -f` says what is wrong"
-                )
-            at += 1
-            continue
+            raise EditError.at(text, at, "nft would not understand this", "`nft -c -f` says what is wrong")
         at = match.end()
-        if match.lastgroup not in ("comment", "cut"):
+        if match.lastgroup not in ("comment", "cut", "space"):
             yield match
 
 

@@ -7,7 +7,6 @@ that is neither empty, comment nor `key: value` (sasl_config_init() in lib/confi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from wizard.editors import EditError, newline_of
 
@@ -28,9 +27,8 @@ def set_value(text: str, key: str, value: str) -> str:
     """The line of `key` that is in force with a new value, else a line of its own at the end. Raises EditError for a
     file that libsasl2 would not take, and for a value that does not fit on one line."""
     if not _KEY.match(key) or not value.strip() or value != value.strip() or re.search(r"[\x00\n\r]", value):
-        raise EditError(
-            None, f"{key}: {value}", "this is no `key: value` line of Cyrus SASL", "use one line, not empty"
-        )
+        why = "this is no `key: value` line of Cyrus SASL"
+        raise EditError(None, f"{key}: {value}", why, "use one line, not empty")
     for entry in _entries(text):
         if entry["key"].lower() == key.lower():
             return text[: entry.start("value")] + value + text[entry.end("value") :]
@@ -39,7 +37,7 @@ def set_value(text: str, key: str, value: str) -> str:
     return f"{text}{before}{key}: {value}{newline}"
 
 
-def _entries(text: str) -> Iterator[re.Match[str]]:
+def _entries(text: str) -> list[re.Match[str]]:
     """All entries; the whole file is looked at first, since one bad line makes libsasl2 drop it all."""
     entries = []
     at = 0
@@ -47,8 +45,8 @@ def _entries(text: str) -> Iterator[re.Match[str]]:
         if line.strip(_SPACE) and not line.lstrip(_SPACE).startswith("#"):
             entry = _ENTRY.match(text, at)
             if entry is None or len(line) > _LONGEST:
-                raise EditError.at(text, at, "Cyrus SASL does not understand this line, and so ignores the whole file",
-                                   "write `key: value`, or make it a comment with #")  # fmt: skip
+                why = "Cyrus SASL does not understand this line, and so ignores the whole file"
+                raise EditError.at(text, at, why, "write `key: value`, or make it a comment with #")
             entries.append(entry)
         at += len(line) + 1
-    return iter(entries)
+    return entries

@@ -49,15 +49,11 @@ def interfaces(text: str) -> dict[str, str]:
 def opens(text: str, zone: str, port: int) -> bool:
     """Whether a line accepts TCP connections from all of `zone` to `port` of the firewall itself."""
     for _, columns in rows(text):
-        if (
-            len(columns) < 3
-            or columns[1] not in (zone, "all", "any", "all+")
-            or columns[2] not in ("$FW", "fw", "all")
-        ):
+        word, source, target = (*columns, "", "")[:3]
+        if source not in (zone, "all", "any", "all+") or target not in ("$FW", "fw", "all"):
             continue
-        action = columns[0].partition(":")[0]
-        macro = {"SMTP(ACCEPT)": 25, "Submission(ACCEPT)": 587, "SMTPS(ACCEPT)": 465}.get(action)
-        if macro == port:
+        action = word.partition(":")[0]
+        if {"SMTP(ACCEPT)": 25, "Submission(ACCEPT)": 587, "SMTPS(ACCEPT)": 465}.get(action) == port:
             return True
         if action == "ACCEPT" and columns[3:4] in (["tcp"], ["6"]) and _names(columns[4:5], port):
             return len(columns) == 5 or all(column == "-" for column in columns[5:])
@@ -71,14 +67,10 @@ def add(text: str, block: str) -> str:
     newline = newline_of(text)
     sections = [match.group(1).upper() for line in text.split("\n") if (match := _SECTION.match(line))]
     if sections and sections[-1] != "NEW" and "NEW" in sections:
-        raise EditError(
-            None, "", f"section {sections[-1]} follows NEW", "`shorewall check` says what is wrong"
-        )
-    head = (
-        ""
-        if "NEW" in sections or (not sections and any(True for _ in rows(text)))
-        else f"?SECTION NEW{newline}"
-    )
+        why = f"section {sections[-1]} follows NEW"
+        raise EditError(None, "", why, "`shorewall check` says what is wrong")
+    inside = "NEW" in sections or (not sections and any(True for _ in rows(text)))
+    head = "" if inside else f"?SECTION NEW{newline}"
     glue = "" if not text or text.endswith("\n") else newline
     return text + glue + head + block.replace("\n", newline)
 

@@ -12,7 +12,7 @@ from wizard.model.answers import Answers
 from wizard.model.events import Planned, Report
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan, Step, after
-from wizard.sendmail.mc_history import earlier
+from wizard.sendmail.m4 import earlier
 from wizard.steps import STEPS
 from wizard.system.host import Host
 

@@ -19,8 +19,7 @@ from wizard.model.plan import Ending, Outcome, Plan
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.local_mail import DESTINATION, destination, refused_by
 from wizard.sendmail.m4 import expand_text
-from wizard.sendmail.mc_effects import Planned, unplanned
-from wizard.sendmail.mc_gate import Gate, SubmitGate
+from wizard.sendmail.mc_gate import Gate, Planned, SubmitGate, unplanned
 from wizard.system.host import Host
 
 EFFECTS = "mc-effects"

@@ -1,4 +1,5 @@
-"""The gates: a new sendmail.mc or submit.mc reaches /etc only after m4, and sendmail itself, have accepted a copy of it.
+"""The gates: a new sendmail.mc or submit.mc reaches /etc only after m4, and sendmail itself, have accepted a copy of it, and
+what it changes in sendmail.cf is known.
 
 One missing quote in sendmail.mc kills the running MTA while sendmailconfig exits 0 (docs/debian.md trap 1)."""
 
@@ -19,11 +20,26 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf_needs import REMEDY, tls_sentence, without_folders, without_maps, without_tls
 from wizard.sendmail.local_mail import DESTINATION, LOOPBACK, destination
 from wizard.sendmail.m4 import Expansion, expand_text
-from wizard.sendmail.mc_effects import Planned, unplanned
 from wizard.system.host import Host, Say
 
 _PLACE = re.compile(r"(?:m4:)?\S*sendmail\.mc(?::\d+)?(?::\d+)?:?\s*")
 _LINE = re.compile(r"\bline \d+")
+TRUSTED = "C{TrustAuthMech}"
+_OPTION = re.compile(r"O\s+(?P<name>[A-Za-z0-9.]+)[ \t]*(?:=(?P<value>.*))?\Z", re.DOTALL)
+_DENIED = '"550 Relaying denied"'
+_DENIED_WITH_AUTH = '"550 Relaying denied. Proper authentication required."'
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The lines of sendmail.cf that a step means to change: options by their names, TRUSTED among them."""
+
+    sets: frozenset[str] = frozenset()
+    """They may change in any way: the gate looks at their values by itself."""
+    adds: frozenset[str] = frozenset()
+    """They come, where there was none."""
+    grows: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """They may gain these words, and lose none."""
 
 
 @dataclass(frozen=True)
@@ -66,28 +82,19 @@ class Gate:
         with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as folder:
             old = _expanded(host, self.before) if self.before is not None else None
             new = _expanded(host, mc)
-            notes = (
-                *_judged_m4(new, old),
-                *_judged_words(new.text, _live(host)),
-                *_judged_sendmail(host, new.text, Path(folder)),
-            )
+            notes = (*_judged_m4(new, old), *_judged_words(new.text, _live(host)))
+            notes = (*notes, *_judged_sendmail(host, new.text, Path(folder)))
             self.compare(new.text)
-            if self.serves:
-                self._serve(host, new.text)
+            if self.serves and (why := without_maps(self.owner, new.text) or without_folders(host, new.text)):
+                raise GateError(why)
+            if self.serves and (faults := without_tls(host, new.text)):
+                raise GateError(f"{tls_sentence(faults)}. What to do: {REMEDY}")
             effects = unplanned(old.text, new.text, self.planned) if old else ()
         return GateResult(new.text, effects, notes)
 
-    def _serve(self, host: Host, cf: str) -> None:
-        """Raises GateError where sendmail could not start with it on this host, or would offer no STARTTLS."""
-        if why := without_maps(self.owner, cf) or without_folders(host, cf):
-            raise GateError(why)
-        if faults := without_tls(host, cf):
-            raise GateError(f"{tls_sentence(faults)}. What to do: {REMEDY}")
-
     def compare(self, cf: str) -> None:
         """Hold `cf` against what it must have. Raises GateError."""
-        colliding = collisions(sendmail_cf.listeners(cf))
-        if colliding:
+        if colliding := collisions(sendmail_cf.listeners(cf)):
             raise GateError(f"in the resulting sendmail.cf {colliding[0]}")
         daemons = frozenset(sendmail_cf.daemons(cf))
         if self.daemons is not None and daemons != self.daemons:
@@ -105,13 +112,11 @@ class Gate:
                     f"sendmail.cf would have {name}={value or '(nothing)'}, without {' '.join(sorted(missing)) or 'a value'}. "
                     "A later line of sendmail.mc, or a file it includes, sets it otherwise: add what is missing there, then try again"
                 )
-        if self.trusted:
-            trusted = frozenset(sendmail_cf.trusted(cf))
-            if self.trusted - trusted:
-                raise GateError(
-                    f"TRUST_AUTH_MECH would lack {' '.join(sorted(self.trusted - trusted))}: "
-                    "users would log in, and then be refused to relay. Add them to TRUST_AUTH_MECH in sendmail.mc, then try again"
-                )
+        if lacking := self.trusted.difference(sendmail_cf.trusted(cf)):
+            raise GateError(
+                f"TRUST_AUTH_MECH would lack {' '.join(sorted(lacking))}: "
+                "users would log in, and then be refused to relay. Add them to TRUST_AUTH_MECH in sendmail.mc, then try again"
+            )
 
 
 @dataclass(frozen=True)
@@ -133,16 +138,11 @@ class SubmitGate:
                 f"local mail would go to {to or 'nowhere that is known here'}, not to {LOOPBACK}. A later line of submit.mc, "
                 "or a file it includes, says so"
             )
-        others = [
-            line
-            for pair in ((expansion.text, self.before), (self.before, expansion.text))
-            for line in sendmail_cf.only_in(*pair)
-            if not line.startswith(DESTINATION)
-        ]
-        if others:
-            raise GateError(
-                f"submit.cf would differ in more than its destination: {others[0].strip()[:80]!r}"
-            )
+        pairs = ((expansion.text, self.before), (self.before, expansion.text))
+        lines = (line for pair in pairs for line in sendmail_cf.only_in(*pair))
+        other = next((line for line in lines if not line.startswith(DESTINATION)), None)
+        if other is not None:
+            raise GateError(f"submit.cf would differ in more than its destination: {other.strip()[:80]!r}")
         say(f"the gate: m4 accepts it, and local mail goes to {to}")
         return expansion.text
 
@@ -224,9 +224,8 @@ def _judged_sendmail(host: Host, cf: str, folder: Path) -> tuple[str, ...]:
         return ()
     code_now, messages_now = _accepted(host, str(host.path(SENDMAIL_CF)))
     if code_now == 0 or _more(messages, messages_now):
-        raise GateError(
-            f"sendmail does not accept the resulting sendmail.cf (status {code}): {'; '.join(messages)[:600]}"
-        )
+        why = f"sendmail does not accept the resulting sendmail.cf (status {code})"
+        raise GateError(f"{why}: {'; '.join(messages)[:600]}")
     return (f"sendmail does not accept sendmail.cf, as it does not now: {'; '.join(messages)[:300]}",)
 
 
@@ -235,3 +234,40 @@ def _names(daemons: frozenset[sendmail_cf.Daemon]) -> str:
         f"{daemon.name} {daemon.family} {daemon.address or 'every address'}:{daemon.port} M={daemon.modifiers}"
         for daemon in sorted(daemons, key=lambda daemon: (daemon.port, daemon.family, daemon.address))
     )
+
+
+def unplanned(old: str, new: str, planned: Planned) -> tuple[str, ...]:
+    """The lines that differ between two .cf and that nobody planned, `-` or `+` before each; comments do not count."""
+    differing = sendmail_cf.changed(old, new)
+    before, after = _words(sendmail_cf.statements(old)), _words(sendmail_cf.statements(new))
+    sides = frozenset(differing)
+    trusts = TRUSTED in planned.adds and TRUSTED not in before
+
+    def meant(line: str) -> bool:
+        parsed = _parsed(line[1:])
+        if parsed is None:  # the words of a refusal follow from TRUST_AUTH_MECH, wherever they are
+            bare = line[1:].replace(_DENIED_WITH_AUTH, _DENIED)
+            pair = {f"-{bare}", f"+{bare.replace(_DENIED, _DENIED_WITH_AUTH)}"}
+            return trusts and len(pair) == 2 and line in pair <= sides
+        name = parsed[0]
+        if name in planned.sets or (name in planned.adds and name not in before):
+            return True
+        had, has = before.get(name, set()), after.get(name, set())
+        return name in planned.grows and name in before and had <= has and has - had <= planned.grows[name]
+
+    return tuple(line for line in differing if not meant(line))
+
+
+def _parsed(line: str) -> tuple[str, str] | None:
+    if line.startswith(TRUSTED):
+        return TRUSTED, line[len(TRUSTED) :]
+    match = _OPTION.match(line)
+    return (match["name"], match["value"] or "") if match else None
+
+
+def _words(lines: Iterable[str]) -> dict[str, set[str]]:
+    """What each option, and TRUSTED, is set to."""
+    words: dict[str, set[str]] = {}
+    for name, value in filter(None, map(_parsed, lines)):
+        words.setdefault(name, set()).update(word for word in re.split(r"[,\s]+", value) if word)
+    return words

@@ -242,10 +242,8 @@ def to_be_offered(facts: Facts, answers: Answers) -> frozenset[str]:
 
 def to_be_trusted(facts: Facts, answers: Answers) -> frozenset[str]:
     """What sendmail.cf must have in TrustAuthMech: of a site's own mechanisms those that it trusts already."""
-    names, now = (
-        to_be_offered(facts, answers),
-        frozenset(name.upper() for name in sendmail_cf.trusted(facts.text(f.SENDMAIL_CF) or "")),
-    )
+    names = to_be_offered(facts, answers)
+    now = frozenset(name.upper() for name in sendmail_cf.trusted(facts.text(f.SENDMAIL_CF) or ""))
     try:
         own = not answers.auth.mechanisms and not wanted(facts, answers).saslauthd
     except PermissionError:

@@ -70,7 +70,11 @@ def users(host: Host, conf: str | None) -> tuple[str, ...] | None:
 
     `conf` is the text of Sendmail.conf, which may name another file."""
     global _listed
-    path = _database(conf)
+    try:
+        named = sasl_conf.value(conf or "", "sasldb_path")
+    except EditError:
+        named = None
+    path = named if named and named.startswith("/") else f.SASLDB
     try:
         status = host.path(path).stat()
     except OSError:
@@ -88,11 +92,3 @@ def users(host: Host, conf: str | None) -> tuple[str, ...] | None:
     answer = None if not names and status.st_size and "listusers failed" in result.stderr else names
     _listed = (stamp, answer)
     return answer
-
-
-def _database(conf: str | None) -> str:
-    try:
-        named = sasl_conf.value(conf or "", "sasldb_path")
-    except EditError:
-        named = None
-    return named if named and named.startswith("/") else f.SASLDB

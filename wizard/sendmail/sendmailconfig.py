@@ -21,37 +21,27 @@ PROMPT_DEADLINE = 120.0
 """Seconds until the next question or the end: making DH parameters or a certificate can take a while."""
 DEADLINE = 300.0
 """Seconds for the whole conversation."""
-
-
 _ROOM = 256
 """KiB that sendmailconfig needs: sendmail.cf, submit.cf, and the old ones beside them."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One question: how it is recognised, how it is shown to the admin, our answer and the reason for it."""
+    """One question, without its `[Y]`: our answer and the reason for it."""
 
-    pattern: str
     shown: str
     answer: str
     why: str
 
 
 QUESTIONS = (
+    Question("Configure sendmail with the existing /etc/mail/sendmail.conf?", "Y", "it is yours"),
     Question(
-        r"Configure sendmail with the existing /etc/mail/sendmail\.conf\? \[[YN]\] ",
-        "Configure sendmail with the existing /etc/mail/sendmail.conf?",
-        "Y",
-        "it is yours",
-    ),
-    Question(
-        r"Configure sendmail with the existing /etc/mail/sendmail\.mc\? \[[YN]\] ",
         "Configure sendmail with the existing /etc/mail/sendmail.mc?",
         "Y",
         "N would write it again and lose the edits",
     ),
     Question(
-        r"Reload the running sendmail now with the new configuration\? \[[YN]\] ",
         "Reload the running sendmail now with the new configuration?",
         "N",
         "sendmail.cf is read back first; step restart follows, and SASL and TLS need a restart anyway",
@@ -88,7 +78,7 @@ def converse(host: Host, say: Say) -> str:
     transcript = _Transcript(say)
     end = time.monotonic() + DEADLINE
     patterns: list[Any] = [
-        *(re.compile(question.pattern) for question in QUESTIONS),
+        *(re.compile(re.escape(question.shown) + r" \[[YN]\] ") for question in QUESTIONS),
         re.compile(_OTHER_QUESTION),
         pexpect.EOF,
     ]

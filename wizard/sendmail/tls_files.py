@@ -79,19 +79,15 @@ class TlsFiles:
             self.client_key,
             self.authorities,
             self.dh,
-            *self.more_certificates,
-            *self.more_keys,
         )
-        return tuple(dict.fromkeys(name for name in named if name.startswith("/")))
+        more = (*self.more_certificates, *self.more_keys)
+        return tuple(dict.fromkeys(name for name in (*named, *more) if name.startswith("/")))
 
     @property
     def shared(self) -> bool:
         """Whether the client certificate goes with the server's key: Debian's does, by sendmail-common.key."""
-        return bool(
-            self.client_certificate
-            and self.client_key == self.key
-            and self.client_certificate != self.certificate
-        )
+        own = self.client_certificate not in ("", self.certificate)
+        return own and self.client_key == self.key
 
 
 def certificate(facts: Facts) -> str:

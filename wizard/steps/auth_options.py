@@ -7,7 +7,7 @@ from wizard.editors import sendmail_mc
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.sendmail import cf as sendmail_cf
-from wizard.sendmail.mc_effects import Planned
+from wizard.sendmail.mc_gate import Planned
 from wizard.steps.mc_edit import McStep
 
 _NEEDED = "py"

@@ -11,7 +11,7 @@ from wizard.editors.sendmail_mc import Wanted
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
-from wizard.sendmail.mc_effects import Planned
+from wizard.sendmail.mc_gate import Planned
 from wizard.steps.mc_edit import McStep
 
 _NAMES = {"smtp": "MTA", "submission": "MSP", "submissions": "MSP-TLS"}

@@ -13,8 +13,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
-from wizard.sendmail.mc_effects import Planned
-from wizard.sendmail.mc_gate import Gate
+from wizard.sendmail.mc_gate import Gate, Planned
 from wizard.steps.absent import assumed_note, edited, not_there_yet
 from wizard.system.host import Host
 

@@ -11,7 +11,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan, after
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf_needs import TLS_PATHS
-from wizard.sendmail.mc_effects import TRUSTED, Planned
+from wizard.sendmail.mc_gate import TRUSTED, Planned
 from wizard.sendmail.password_source import to_be_offered, to_be_trusted
 from wizard.steps.mc_edit import McStep
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.editors.plaintext_cf import plain_login
-from wizard.sendmail.cf import daemons, option
+from wizard.sendmail.cf import daemons, option, plain_login
 
 CF = """# SMTP daemon options
 
