@@ -17,7 +17,7 @@ from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check
 from wizard.smtp.transcript import MASK
-from wizard.steps.saslauthd_start import answers_on_socket
+from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.guard import Revert
 from wizard.system.host import Host
 

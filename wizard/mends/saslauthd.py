@@ -14,7 +14,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step
-from wizard.steps.saslauthd_start import answers_on_socket
+from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.host import Host
 
 FOLDER = "/var/run/saslauthd"

@@ -29,7 +29,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.sendmailconfig import no_room
 from wizard.steps import STEPS
 from wizard.steps.restart import Restart, stale
-from wizard.steps.saslauthd_start import answers_on_socket
+from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:

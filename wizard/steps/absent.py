@@ -23,11 +23,9 @@ def not_there_yet(facts: Facts, step: str, path: str, *shown: str) -> Plan | Non
         return None
     if entry.kind == "symlink":
         target = entry.content.decode("utf-8", "replace")
-        return Plan.blocked(
-            step,
-            f"{path} is a symbolic link (to {target!r}); msa-wizard writes to regular files only",
-            f"put the file itself there: cp --remove-destination $(readlink -f {path}) {path}",
-        )
+        why = f"{path} is a symbolic link (to {target!r}); msa-wizard writes to regular files only"
+        remedy = f"put the file itself there: cp --remove-destination $(readlink -f {path}) {path}"
+        return Plan.blocked(step, why, remedy)
     if entry.kind != "file":
         return Plan.blocked(step, f"{path} is not a regular file", f"look at it: ls -ld {path}")
     return None
@@ -35,11 +33,8 @@ def not_there_yet(facts: Facts, step: str, path: str, *shown: str) -> Plan | Non
 
 def assumed_note(facts: Facts, path: str) -> tuple[str, ...]:
     """Says that the diff is on the package's text, when it is."""
-    if path in facts.assumed:
-        return (
-            f"planned on {path} as the package ships it; the real file is looked at again before it is written",
-        )
-    return ()
+    note = f"planned on {path} as the package ships it; the real file is looked at again before it is written"
+    return (note,) if path in facts.assumed else ()
 
 
 def edited(facts: Facts, path: str, text: str, title: str, gate: FileGate | None = None) -> FileChange:

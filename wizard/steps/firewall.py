@@ -29,18 +29,15 @@ class OpenFirewall(Step):
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Blocked where two firewalls are active and none was chosen, or where its rules cannot be edited safely."""
         if answers.firewall.use == NONE:
-            return Plan.not_applicable(
-                self.id, '[firewall] use = "none" in the answers. ' + _inventory(facts)
-            )
+            why = f'[firewall] use = "none" in the answers. {_inventory(facts)}'
+            return Plan.not_applicable(self.id, why)
         if facts.rules is None and facts.firewalls:
             raise PermissionError("the live rules of the firewall can only be read by root")
         active = _chosen(facts, answers)
         if not active and answers.firewall.use != "auto":
-            return Plan.blocked(
-                self.id,
-                f"{answers.firewall.use} is chosen in the answers but is not active. {_inventory(facts)}",
-                "choose one that is active, or start it yourself: this program enables no firewall",
-            )
+            why = f"{answers.firewall.use} is chosen in the answers but is not active. {_inventory(facts)}"
+            remedy = "choose one that is active, or start it yourself: this program enables no firewall"
+            return Plan.blocked(self.id, why, remedy)
         if not active:
             return Plan.not_applicable(self.id, _inventory(facts), (_provider(answers),))
         if len(active) > 1:
@@ -55,18 +52,23 @@ class OpenFirewall(Step):
 
     def _opening(self, firewall: Firewall, facts: Facts, answers: Answers) -> Plan:
         if firewall.trouble:
+            why = f"{firewall.name} is active ({firewall.says}), but its rules cannot be read: {firewall.trouble}"
+            remedy = f"fix {firewall.name}, then run this again"
             return Plan.blocked(
-                self.id,
-                f"{firewall.name} is active ({firewall.says}), but its rules cannot be read: {firewall.trouble}",
-                f"fix {firewall.name}, then run this again",
-                '[firewall] use = "none" in the answers leaves it alone',
+                self.id, why, remedy, '[firewall] use = "none" in the answers leaves it alone'
             )
         kind, wanted = FIREWALLS[firewall.name], _wanted(answers)
         try:
             opening = kind.opening(facts, wanted)
         except CannotOpenError as error:
             return Plan.blocked(self.id, str(error), *error.remedy)
-        notes = (f"found {firewall.name}: {firewall.says}", *_ssh(facts), *opening.notes)
+        port = facts.ssh_port
+        ssh = (
+            ()
+            if port is None
+            else (f"the rules that carry your SSH connection (port {port}) are not touched",)
+        )
+        notes = (f"found {firewall.name}: {firewall.says}", *ssh, *opening.notes)
         if not (opening.rules or opening.files):
             return Plan.done(self.id, f"{_ports(answers)} are open in {firewall.name}", notes)
         reason = f"open {_ports(answers)} in {firewall.name}"
@@ -101,26 +103,16 @@ def _live_checks(kind: FirewallKind, facts: Facts, answers: Answers) -> list[Che
         return [Check("firewall", Sign.FAILED, str(error), "\n".join(error.remedy))]
     if not closed:
         return [Check("firewall", Sign.OK, f"the live rules of {kind.name} accept {_ports(answers)}")]
-    return [
-        Check(
-            "firewall",
-            Sign.FAILED,
-            f"the live rules of {kind.name} block port {port} over IPv{family}",
-            "look for a rule before it that drops it",
-        )
-        for family, port in closed
-    ]
+    remedy = "look for a rule before it that drops it"
+    faults = (f"the live rules of {kind.name} block port {port} over IPv{family}" for family, port in closed)
+    return [Check("firewall", Sign.FAILED, says, remedy) for says in faults]
 
 
 def _proof(facts: Facts, answers: Answers) -> Check:
     commands = render("outside_test.txt.j2", host=facts.fqdn or facts.hostname, fingerprint="").strip()
     lines = f"{commands}\nhere, meanwhile: msa-wizard test --from-outside shows it arrive"
-    return Check(
-        "outside",
-        Sign.UNKNOWN,
-        f"this does not yet prove that clients get through: a test on this machine does not pass the firewall. {_provider(answers)}",
-        lines,
-    )
+    says = f"this does not yet prove that clients get through: a test on this machine does not pass the firewall. {_provider(answers)}"
+    return Check("outside", Sign.UNKNOWN, says, lines)
 
 
 def _wanted(answers: Answers) -> PortRequest:
@@ -135,20 +127,8 @@ def _provider(answers: Answers) -> str:
     return f"A provider's firewall may still block {_ports(answers)}"
 
 
-def _ssh(facts: Facts) -> tuple[str, ...]:
-    if facts.ssh_port is None:
-        return ()
-    return (f"the rules that carry your SSH connection (port {facts.ssh_port}) are not touched",)
-
-
 def _inventory(facts: Facts) -> str:
     if not facts.firewalls:
         return "No firewall program was found on this host."
-    return (
-        "Found: "
-        + "; ".join(
-            f"{firewall.name} ({'active: ' if firewall.active else ''}{firewall.says})"
-            for firewall in facts.firewalls
-        )
-        + "."
-    )
+    shown = (f"{each.name} ({'active: ' if each.active else ''}{each.says})" for each in facts.firewalls)
+    return f"Found: {'; '.join(shown)}."

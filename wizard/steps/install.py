@@ -33,9 +33,7 @@ class Install(Step):
                 f"{name} {facts.packages[name]}" for name in ("sendmail-bin", "sasl2-bin", "libsasl2-modules")
             )
             return Plan.done(self.id, f"{named} are installed")
-        others = (
-            tuple(name for name in f.MTA_PACKAGES if name in facts.packages) if answers.replace_mta else ()
-        )
+        others = tuple(name for name in f.MTA_PACKAGES if answers.replace_mta and name in facts.packages)
         notes = ("apt resolves what these packages need when it runs",) if facts.apt_plan is None else ()
         # Debian 13 removes a running Postfix and leaves it running, on port 25.
         stops = tuple(
@@ -54,10 +52,8 @@ class Install(Step):
             says = f"{name} {version} is installed" if version else f"{name} is not installed"
             checks.append(Check(name, Sign.OK if version else Sign.FAILED, says))
         for tool in ("sendmail", "saslauthd", "m4"):
-            there = tool in facts.tools
-            checks.append(
-                Check(tool, Sign.OK if there else Sign.FAILED, f"{tool} is {'there' if there else 'missing'}")
-            )
+            sign, word = (Sign.OK, "there") if tool in facts.tools else (Sign.FAILED, "missing")
+            checks.append(Check(tool, sign, f"{tool} is {word}"))
         return checks
 
 

@@ -1,4 +1,4 @@
-"""From the answers to the DAEMON_OPTIONS lines that are wanted, and what the steps that write them share (howto 3.3, 3.5)."""
+"""Howto 3.3 and 3.5: DAEMON_OPTIONS for port 587 with M=Ea, and 465 with TLS on connect where it was chosen; for 25 with M=A."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import ipaddress
 from typing import ClassVar
 
 from templates import render
-from wizard.editors import sendmail_mc
+from wizard.editors import EditError, sendmail_mc
 from wizard.editors.sendmail_mc import Wanted
+from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Plan
-from wizard.sendmail.mc_gate import Planned
-from wizard.steps.mc_edit import McStep
+from wizard.model.plan import Outcome, Plan
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.local_mail import LOOPBACK, destination, refused_by, served, through_us
+from wizard.sendmail.mc_gate import Planned, SubmitGate
+from wizard.steps.absent import edited
+from wizard.steps.mc_edit import McStep, own_daemons
 
+LOCAL = Wanted("submission", "inet", "MSP-local", "127.0.0.1", "E", "aASs")
+"""For the programs of this host alone, without a login, as on Debian's port 25."""
 _NAMES = {"smtp": "MTA", "submission": "MSP", "submissions": "MSP-TLS"}
 _PORTS = {"smtp": "smtp", "submission": "submission", "submissions": "465"}
 
@@ -25,17 +31,12 @@ def wanted(
 
     Family=inet and Family=inet6 side by side, both without an address, end the MTA after 45 s: inet6 alone serves
     IPv4 as well (docs/debian.md trap 2)."""
-    pairs: list[tuple[str, str | None]]
-    if addresses:
-        pairs = [("inet6" if ":" in address else "inet", address) for address in addresses]
-    else:
-        pairs = [("inet6" if answers.listen.ipv6 else "inet", None)]
-    listeners = []
-    for at, (family, address) in enumerate(pairs):
-        earlier = sum(1 for other, _ in pairs[:at] if other == family)
-        name = (
-            f"{_NAMES[service]}-{'v6' if family == 'inet6' else 'v4'}{f'-{earlier + 1}' if earlier else ''}"
-        )
+    listeners: list[Wanted] = []
+    for address in addresses or (None,):
+        six = answers.listen.ipv6 if address is None else ":" in address
+        family, name = ("inet6", f"{_NAMES[service]}-v6") if six else ("inet", f"{_NAMES[service]}-v4")
+        if earlier := sum(listener.family == family for listener in listeners):
+            name += f"-{earlier + 1}"
         listeners.append(Wanted(service, family, name, address, require, forbid))
     return tuple(listeners)
 
@@ -52,24 +53,6 @@ def line(listener: Wanted) -> str:
     )
 
 
-def not_here(step: str, addresses: tuple[str, ...], facts: Facts, answers: Answers) -> Plan | None:
-    """Blocked where an address is not this host's, or IPv6 was chosen and cannot be: the MTA would end."""
-    for address in addresses:
-        if address not in facts.addresses and not ipaddress.ip_address(address).is_unspecified:
-            return Plan.blocked(
-                step,
-                f"{address} is not an address of this host: sendmail would end within a minute of its restart",
-                f"this host has {', '.join(facts.addresses)}",
-            )
-    if (answers.listen.ipv6 or any(":" in address for address in addresses)) and not facts.ipv6:
-        return Plan.blocked(
-            step,
-            "IPv6 was chosen, but this host has none (or net.ipv6.bindv6only is 1): sendmail would end",
-            "set ipv6 = false in the answers, or enable IPv6",
-        )
-    return None
-
-
 class ListenerStep(McStep):
     """A step that makes the listeners of one service what the answers want."""
 
@@ -83,8 +66,16 @@ class ListenerStep(McStep):
         return Planned(sets=frozenset({"DaemonPortOptions"}))
 
     def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
-        """An address that is not here."""
-        return not_here(self.id, self.addresses(answers), facts, answers)
+        """Blocked where an address is not this host's, or IPv6 was chosen and cannot be: the MTA would end."""
+        addresses = self.addresses(answers)
+        for address in addresses:
+            if address not in facts.addresses and not ipaddress.ip_address(address).is_unspecified:
+                why = f"{address} is not an address of this host: sendmail would end within a minute of its restart"
+                return Plan.blocked(self.id, why, f"this host has {', '.join(facts.addresses)}")
+        if (answers.listen.ipv6 or any(":" in address for address in addresses)) and not facts.ipv6:
+            why = "IPv6 was chosen, but this host has none (or net.ipv6.bindv6only is 1): sendmail would end"
+            return Plan.blocked(self.id, why, "set ipv6 = false in the answers, or enable IPv6")
+        return None
 
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
         """The howto's line."""
@@ -99,3 +90,104 @@ class ListenerStep(McStep):
         """Where the lines are in sendmail.mc: `line 3, line 7`."""
         options = sendmail_mc.daemon_options(mc)
         return ", ".join(f"line {option.line}" for option in options if option.service == self.service)
+
+
+class SubmissionPort(ListenerStep):
+    """AUTH required (a), ETRN off (E); Debian's own line listens on 127.0.0.1 alone."""
+
+    id = "submission-port"
+    howto = "3.3"
+    title = "Require AUTH on port 587"
+    why = (
+        "Mail clients submit on port 587, and only after logging in. Debian listens there on 127.0.0.1 only."
+    )
+    service = "submission"
+    require = "Ea"
+
+    def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
+        """The lines of 587, and of 465 where chosen; the built-in listeners made visible first. Who listens on 465 already,
+        for others too, requires a login there as well."""
+        if not sendmail_mc.daemon_options(mc):
+            # Any DAEMON_OPTIONS replaces the built-in listener on 25, which local mail needs.
+            builtin = Wanted("smtp", "inet", "MTA-v4", None, "", "")
+            mc = sendmail_mc.set_listeners(mc, "smtp", (builtin,), line, keep_addresses=True)
+        mc = sendmail_mc.add_feature(mc, "no_default_msa", render("no_default_msa.mc.j2"))
+        addresses = self.addresses(answers)
+        listeners = wanted("submission", addresses, answers, self.require, forbid="ASs")
+        if answers.listen.local_submission:
+            listeners = (*listeners, LOCAL)
+        mc = sendmail_mc.set_listeners(mc, "submission", listeners, line, keep_addresses=not addresses)
+        if answers.listen.implicit_tls:
+            listeners = wanted("submissions", addresses, answers, require="Eas", forbid="AS")
+            mc = sendmail_mc.set_listeners(mc, "submissions", listeners, line, keep_addresses=not addresses)
+        return sendmail_mc.require_login(mc, "submissions")
+
+    def notes(self, before: str, after: str) -> tuple[str, ...]:
+        """What was open without a login."""
+        return tuple(
+            f"port {listener.port_number} on {listener.address or 'every address'} (line {listener.line} of sendmail.mc) takes mail "
+            "without a login now, also from other machines; from now on who submits there must log in"
+            for listener in sendmail_mc.daemon_options(before)
+            if listener.service in ("submission", "submissions")
+            and not listener.loopback
+            and "a" not in listener.modifiers
+        )
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """And where the programs of this host hand their mail to a listener that wants a login now: to port 25 instead."""
+        plan = super().plan(facts, answers)
+        return self._with_local_mail(plan, facts) if plan.outcome in (Outcome.PENDING, Outcome.DONE) else plan
+
+    def _with_local_mail(self, plan: Plan, facts: Facts) -> Plan:
+        mc = next((change.after for change in plan.changes if change.kind == "file"), None)  # type: ignore[attr-defined]
+        text = mc.content.decode("latin-1") if mc is not None else facts.text(f.SENDMAIL_MC) or ""
+        daemons = own_daemons(text) or frozenset(sendmail_cf.daemons(facts.cf_from_mc or ""))
+        submit = facts.text(f.SUBMIT_MC)
+        from_mc = facts.submit_from_mc
+        to = destination(from_mc if from_mc is not None else facts.text(f.SUBMIT_CF))
+        refused = refused_by(facts, to, daemons)
+        if refused is None or submit is None:
+            return plan  # without a submit.mc sendmailconfig brings Debian's, which submits to port 25
+        try:
+            new = sendmail_mc.on_loopback(submit)
+        except EditError as error:
+            why = f"{f.SUBMIT_MC} hands local mail to {to}, which wants a login: it would end in dead.letter. {error}"
+            return Plan.blocked(self.id, why, error.remedy)
+        if from_mc is None:
+            why = f"{f.SUBMIT_CF} hands local mail to {to}, which wants a login, and m4 does not accept {f.SUBMIT_MC}"
+            return Plan.blocked(self.id, why, f"see where: m4 {f.SUBMIT_MC} > /dev/null")
+        if new == submit:
+            return plan  # it was edited already, when planned in a row
+        title = f"Hand local mail to {LOOPBACK}: at {to} it would be refused without a login"
+        change = edited(facts, f.SUBMIT_MC, new, title, SubmitGate(from_mc))
+        reason = plan.reason if plan.outcome is Outcome.PENDING else "local mail goes where a login is wanted"
+        return Plan.pending(self.id, reason, change, *plan.changes, notes=plan.notes, ends=plan.ends)
+
+    def done_reason(self, mc: str) -> str:
+        """The lines as they are."""
+        return f"port 587 requires AUTH ({self.places(mc)} of sendmail.mc)"
+
+
+class SmtpPort(ListenerStep):
+    """No AUTH where other servers deliver."""
+
+    id = "smtp-port"
+    howto = "3.5"
+    title = "No AUTH on port 25"
+    why = "Port 25 is for other mail servers. Passwords are not to be tried there."
+    service = "smtp"
+    require = "A"
+
+    def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
+        """The lines of 25; one on loopback besides, where local mail goes there and nothing else would take it."""
+        addresses = self.addresses(answers)
+        listeners = wanted("smtp", addresses, answers, self.require, forbid="as")
+        mc = sendmail_mc.set_listeners(mc, "smtp", listeners, line, keep_addresses=not addresses)
+        if through_us(facts) and not served(own_daemons(mc)):
+            local = Wanted("smtp", "inet", "MTA-local", "127.0.0.1", "A", "")
+            mc = sendmail_mc.add_listener(mc, local, line)
+        return mc
+
+    def done_reason(self, mc: str) -> str:
+        """The lines as they are."""
+        return f"port 25 has no AUTH ({self.places(mc)} of sendmail.mc)"

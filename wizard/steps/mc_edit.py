@@ -1,4 +1,5 @@
-"""What the four edits of sendmail.mc share (howto 3.2 to 3.5): the file is read, understood, edited, and gated."""
+"""What the four edits of sendmail.mc share (howto 3.2 to 3.5): the file is read, understood, edited, and gated. And the
+shortest of them (3.4): confAUTH_OPTIONS `p y`."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
+from templates import render
 from wizard.editors import EditError, sendmail_mc
 from wizard.errors import GateError
 from wizard.model import facts as f
@@ -60,11 +62,8 @@ class McStep(Step):
             return stopped
         text, entry = facts.text(f.SENDMAIL_MC), facts.files.get(f.SENDMAIL_MC)
         if text is None or entry is None:
-            return Plan.blocked(
-                self.id,
-                f"{f.SENDMAIL_MC} is missing",
-                "bring Debian's back: cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/",
-            )
+            remedy = "bring Debian's back: cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/"
+            return Plan.blocked(self.id, f"{f.SENDMAIL_MC} is missing", remedy)
         try:
             sendmail_mc.check(text)
             typos = _typos(text, facts.text(f.SENDMAIL_CF) or "")
@@ -73,9 +72,8 @@ class McStep(Step):
         except EditError as error:
             return Plan.blocked(self.id, f"{f.SENDMAIL_MC}: {error}", error.remedy)
         if colliding:
-            return Plan.blocked(
-                self.id, f"{f.SENDMAIL_MC}: {colliding[0]}", "switch one of the lines off with dnl"
-            )
+            why = f"{f.SENDMAIL_MC}: {colliding[0]}"
+            return Plan.blocked(self.id, why, "switch one of the lines off with dnl")
         if new == text:
             return Plan.done(self.id, self.done_reason(text), assumed_note(facts, f.SENDMAIL_MC))
         gate = Gate(
@@ -108,6 +106,7 @@ class McStep(Step):
         return [Check("options", Sign.OK, says)]
 
 
+_FLAGS = "py"
 _DEFAULT_MSA = ("MSA", "E")
 """The listener on 587 that sendmail adds by itself without FEATURE(no_default_msa), which submission-port turns on."""
 
@@ -129,14 +128,47 @@ def _daemons(facts: Facts, old: str, new: str) -> frozenset[sendmail_cf.Daemon]:
     before = own_daemons(old)
     from_mc = sendmail_cf.daemons(facts.cf_from_mc) if facts.cf_from_mc else ()
     # Without a DAEMON_OPTIONS of its own the .cf has sendmail's built-in listeners, which go with the first one.
-    elsewhere = frozenset(from_mc) - before if before else frozenset()
+    elsewhere = set(from_mc) - before if before else set()
     if "no_default_msa" in sendmail_mc.features(new):
-        elsewhere = frozenset(
-            daemon for daemon in elsewhere if (daemon.name, daemon.modifiers) != _DEFAULT_MSA
-        )
+        elsewhere = {each for each in elsewhere if (each.name, each.modifiers) != _DEFAULT_MSA}
     return own_daemons(new) | elsewhere if own_daemons(new) else frozenset(from_mc)
 
 
 def own_daemons(mc: str) -> frozenset[sendmail_cf.Daemon]:
     """The listeners that a sendmail.mc has itself. Raises EditError."""
     return frozenset(sendmail_cf.daemon(option) for option in sendmail_mc.daemon_options(mc))
+
+
+class AuthOptions(McStep):
+    """Without p LOGIN gets 235 in clear text (docs/debian.md trap 6)."""
+
+    id = "auth-options"
+    howto = "3.4"
+    title = "No password without TLS"
+    why = "LOGIN and PLAIN carry the password itself. With p they are refused until the connection is encrypted; y: no anonymous login."
+    needs = ("install", "sendmail-auth", "mc-includes")
+
+    def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
+        """p and y are added to the flags that are there."""
+        now = sendmail_mc.define_value(mc, "confAUTH_OPTIONS") or ""
+        if set(_FLAGS) <= set(sendmail_cf.auth_flags(now)):
+            return mc
+        value = " ".join(dict.fromkeys(letter for letter in now + _FLAGS if letter not in ", \t\n"))
+        block = render("auth_options.mc.j2", value=value)
+        return sendmail_mc.set_define(mc, "confAUTH_OPTIONS", value, block)
+
+    def done_reason(self, mc: str) -> str:
+        """The flags as they are."""
+        return f"confAUTH_OPTIONS is `{sendmail_mc.define_value(mc, 'confAUTH_OPTIONS')}'"
+
+    def options(self, facts: Facts, answers: Answers) -> dict[str, frozenset[str]]:
+        """What must arrive in sendmail.cf."""
+        return {"AuthOptions": frozenset(_FLAGS)}
+
+    def planned(self, facts: Facts, answers: Answers) -> Planned:
+        """Its flags."""
+        return Planned(sets=frozenset({"AuthOptions"}))
+
+    def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
+        """The howto's line."""
+        return ("will set define(`confAUTH_OPTIONS',`p y')dnl",)

@@ -57,14 +57,11 @@ class McIncludes(McStep):
             and "install" not in facts.planned
             and _included(facts, plan, f.STARTTLS_M4)
         )
-        if missing and plan.outcome in (Outcome.PENDING, Outcome.DONE):
-            update = CommandChange(
-                (UPDATE_TLS,), f"makes {f.STARTTLS_M4} and the certificate, which are missing"
-            )
-            return Plan.pending(
-                self.id, f"{f.STARTTLS_M4} is missing", update, *plan.changes, notes=plan.notes
-            )
-        return plan
+        if not missing or plan.outcome not in (Outcome.PENDING, Outcome.DONE):
+            return plan
+        why = f"makes {f.STARTTLS_M4} and the certificate, which are missing"
+        changes = (CommandChange((UPDATE_TLS,), why), *plan.changes)
+        return Plan.pending(self.id, f"{f.STARTTLS_M4} is missing", *changes, notes=plan.notes)
 
     def done_reason(self, mc: str) -> str:
         """Both are there, or what they would set is."""
@@ -89,11 +86,8 @@ class McIncludes(McStep):
 
     def options(self, facts: Facts, answers: Answers) -> dict[str, frozenset[str]]:
         """What the includes define."""
-        return {
-            "AuthMechanisms": to_be_offered(facts, answers),
-            "ServerCertFile": frozenset(),
-            "ServerKeyFile": frozenset(),
-        }
+        tls = dict.fromkeys(("ServerCertFile", "ServerKeyFile"), frozenset[str]())
+        return {"AuthMechanisms": to_be_offered(facts, answers), **tls}
 
     def planned(self, facts: Facts, answers: Answers) -> Planned:
         """What the two files set where nothing was set; mechanisms are only added to the admin's own."""

@@ -43,40 +43,22 @@ class Preflight(Step):
 
 def checks(facts: Facts, answers: Answers) -> list[Check]:
     """All checks, worst first where one makes the others pointless."""
-    return [
-        _release(facts),
-        _root(facts),
-        _mta(facts, answers),
-        _fqdn(facts),
-        *_named(facts),
-        *_ports(facts, answers),
-        *_masked(facts),
-        _disk(facts),
-        *_usr(facts),
-        _clock(),
-    ]
+    first = [_release(facts), _root(facts), _mta(facts, answers), _fqdn(facts), *_named(facts)]
+    return [*first, *_ports(facts, answers), *_masked(facts), _disk(facts), *_usr(facts), _clock()]
 
 
 def _release(facts: Facts) -> Check:
     release = facts.release
     if release.id != "debian":
-        return Check(
-            "release",
-            Sign.FAILED,
-            f"this is {release.name}, not Debian; its Sendmail is laid out otherwise",
-            f"use Debian {OLDEST} or {NEWEST_TRIED}",
-        )
+        says = f"this is {release.name}, not Debian; its Sendmail is laid out otherwise"
+        return Check("release", Sign.FAILED, says, f"use Debian {OLDEST} or {NEWEST_TRIED}")
     version = int(release.version) if release.version.isdigit() else 0
     if 0 < version < OLDEST:
-        return Check(
-            "release",
-            Sign.FAILED,
-            f"{release.name} is too old; it needs Debian {OLDEST} or newer",
-            "upgrade this host first",
-        )
+        says = f"{release.name} is too old; it needs Debian {OLDEST} or newer"
+        return Check("release", Sign.FAILED, says, "upgrade this host first")
     if version == 0 or version > NEWEST_TRIED:
         return Check("release", Sign.WARNING, f"{release.name} is newer than what msa-wizard was tried on")
-    return Check("release", Sign.OK, f"{release.name}")
+    return Check("release", Sign.OK, release.name)
 
 
 def _root(facts: Facts) -> Check:
@@ -95,13 +77,11 @@ def _mta(facts: Facts, answers: Answers) -> Check:
         return Check("mta", Sign.WARNING, says, "mailq   # shows what waits")
     if "sendmail-bin" in facts.packages:
         return Check("mta", Sign.WARNING, f"{named} is installed beside sendmail")
-    return Check(
-        "mta",
-        Sign.FAILED,
+    says = (
         f"{named} is installed, and apt would remove it for sendmail: mail set-up, transports and a running "
-        "mail service would be gone (its files in /etc stay until purged)",
-        "if that is what you want: msa-wizard apply --replace-mta",
+        "mail service would be gone (its files in /etc stay until purged)"
     )
+    return Check("mta", Sign.FAILED, says, "if that is what you want: msa-wizard apply --replace-mta")
 
 
 def _fqdn(facts: Facts) -> Check:
@@ -109,27 +89,14 @@ def _fqdn(facts: Facts) -> Check:
         return Check("fqdn", Sign.OK, f"{facts.fqdn} is this host's qualified name")
     shown = facts.fqdn or facts.hostname
     short = facts.hostname.split(".")[0]
-    name = (
-        f"hostname {short}; echo {short} > /etc/hostname"
-        if facts.init == "sysv"
-        else f"hostnamectl set-hostname {short}"
-    )
+    sysv = facts.init == "sysv"
+    name = f"hostname {short}; echo {short} > /etc/hostname" if sysv else f"hostnamectl set-hostname {short}"
     # On top: the first line that has the name wins.
     remedy = f"{name}\nsed -i '1i 127.0.1.1 {short}.example.org {short}' /etc/hosts   # your domain in place of example.org"
+    sign, why = Sign.FAILED, "no certificate would be made, so no STARTTLS, and nothing would complain"
     if certificate_is_there(facts):
-        return Check(
-            "fqdn",
-            Sign.WARNING,
-            f"{shown!r} is not a qualified name that resolves: each start of sendmail waits a minute for it",
-            remedy,
-        )
-    return Check(
-        "fqdn",
-        Sign.FAILED,
-        f"{shown!r} is not a qualified name that resolves: no certificate would be made, "
-        "so no STARTTLS, and nothing would complain",
-        remedy,
-    )
+        sign, why = Sign.WARNING, "each start of sendmail waits a minute for it"
+    return Check("fqdn", sign, f"{shown!r} is not a qualified name that resolves: {why}", remedy)
 
 
 def _named(facts: Facts) -> list[Check]:
@@ -145,87 +112,56 @@ def _ports(facts: Facts, answers: Answers) -> list[Check]:
     others = set(f.MTA_PACKAGES) & set(facts.packages) if answers.replace_mta else set()
     checks = []
     for port in ports:
-        holders = {
-            listener
-            for listener in facts.listeners
-            if listener.port == port and listener.process != "sendmail-mta"
-        }
-        for holder in sorted(holders, key=lambda listener: listener.address):
-            if holder.process is None and facts.euid != 0:
-                continue  # whose socket it is can be seen by root alone
-            who = f"{holder.process or 'a process that cannot be seen'}" + (
-                f" (pid {holder.pid})" if holder.pid else ""
-            )
-            if others:
-                where = " and ".join(sorted({listener.address for listener in holders}))
-                says = f"port {port} on {where} is held by {who}, which goes with its MTA"
-                checks.append(Check(f"port-{port}", Sign.WARNING, says))
-            else:
-                checks.append(
-                    Check(
-                        f"port-{port}",
-                        Sign.FAILED,
-                        f"port {port} on {holder.address} is held by {who}: sendmail could not listen there",
-                        f"stop and disable it, then try again: ss -ltnp 'sport = :{port}'",
-                    )
-                )
-            break
-        else:
+        listeners = [each for each in facts.listeners if each.port == port and each.process != "sendmail-mta"]
+        # Whose socket it is can be seen by root alone.
+        known = [each for each in listeners if each.process is not None or facts.euid == 0]
+        if not known:
             checks.append(Check(f"port-{port}", Sign.OK, f"port {port} is free for sendmail"))
+            continue
+        holder = min(known, key=lambda listener: listener.address)
+        pid = f" (pid {holder.pid})" if holder.pid else ""
+        who = f"is held by {holder.process or 'a process that cannot be seen'}{pid}"
+        if others:
+            where = " and ".join(sorted({listener.address for listener in listeners}))
+            says = f"port {port} on {where} {who}, which goes with its MTA"
+            checks.append(Check(f"port-{port}", Sign.WARNING, says))
+        else:
+            says = f"port {port} on {holder.address} {who}: sendmail could not listen there"
+            remedy = f"stop and disable it, then try again: ss -ltnp 'sport = :{port}'"
+            checks.append(Check(f"port-{port}", Sign.FAILED, says, remedy))
     return checks
 
 
 def _masked(facts: Facts) -> list[Check]:
     """Nothing is said of services that may be started."""
-    names = [
-        name for name in ("saslauthd", "sendmail") if name in facts.services and facts.services[name].masked
-    ]
+    services = {name: facts.services.get(name) for name in ("saslauthd", "sendmail")}
+    names = [name for name, service in services.items() if service is not None and service.masked]
     if not names:
         return []
-    units = " and ".join(f"{name}.service" for name in names)
-    return [
-        Check(
-            "masked",
-            Sign.FAILED,
-            f"{units} {'are' if len(names) > 1 else 'is'} masked: systemd refuses every start, and somebody wanted it so",
-            f"if it may run: systemctl unmask {' '.join(names)}",
-        )
-    ]
+    units = " and ".join(f"{name}.service" for name in names) + (" are" if len(names) > 1 else " is")
+    says = f"{units} masked: systemd refuses every start, and somebody wanted it so"
+    return [Check("masked", Sign.FAILED, says, f"if it may run: systemctl unmask {' '.join(names)}")]
 
 
 def _disk(facts: Facts) -> Check:
     free = facts.disk_free // (1024 * 1024)
     if "sendmail-bin" not in facts.packages and facts.disk_free < ROOM:
-        return Check(
-            "disk",
-            Sign.FAILED,
-            f"only {free} MiB are free below /var; the packages take up to {ROOM >> 20} MiB",
-            "make room: apt-get clean; journalctl --vacuum-size=50M",
-        )
+        says = f"only {free} MiB are free below /var; the packages take up to {ROOM >> 20} MiB"
+        return Check("disk", Sign.FAILED, says, "make room: apt-get clean; journalctl --vacuum-size=50M")
     return Check("disk", Sign.OK, f"{free} MiB are free below /var")
 
 
 def _usr(facts: Facts) -> list[Check]:
     """Nothing is said of a /usr that can be written: dpkg gets half-way on one that cannot, and no further or back."""
-    if not facts.usr_readonly:
-        return []
-    return [
-        Check(
-            "usr",
-            Sign.FAILED,
-            "/usr is mounted read-only: no package can be installed, and update_auth cannot write "
-            "/usr/lib/sasl2/Sendmail.conf",
-            "mount -o remount,rw /usr",
-        )
-    ]
+    says = (
+        "/usr is mounted read-only: no package can be installed, and update_auth cannot write "
+        "/usr/lib/sasl2/Sendmail.conf"
+    )
+    return [Check("usr", Sign.FAILED, says, "mount -o remount,rw /usr")] if facts.usr_readonly else []
 
 
 def _clock() -> Check:
     if time.time() < BUILT:
-        return Check(
-            "clock",
-            Sign.FAILED,
-            f"the clock says {time.strftime('%F %R')}: certificates would be wrong",
-            "set it: timedatectl set-ntp true",
-        )
+        says = f"the clock says {time.strftime('%F %R')}: certificates would be wrong"
+        return Check("clock", Sign.FAILED, says, "set it: timedatectl set-ntp true")
     return Check("clock", Sign.OK, f"the clock says {time.strftime('%F %R %Z')}")

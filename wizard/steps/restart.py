@@ -16,7 +16,7 @@ from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.strays import stray_sentence
 from wizard.smtp.own_listener import greeting
-from wizard.steps.saslauthd_start import counted, enabled
+from wizard.steps.saslauthd import counted, enabled
 from wizard.system.host import Host
 from wizard.system.sockets import listeners
 
@@ -25,8 +25,6 @@ PATIENCE = 90.0
 """Seconds until each port must greet: a name server that does not answer costs sendmail a minute."""
 WEDGED = "problem creating SMTP socket"
 """The log line that comes at once when a listener cannot be opened; the MTA ends 45 s later (docs/debian.md trap 2)."""
-
-
 RETRIES = 50.0
 """Seconds in which sendmail tries again to open a listener before it ends."""
 
@@ -45,11 +43,9 @@ class Restart(Step):
         """Pending when the daemon is older than what it reads, misses a listener, is not enabled, or outside its unit."""
         service = facts.services["sendmail"]
         if not service.exists and "install" not in facts.planned:
-            return Plan.blocked(
-                self.id, "there is no sendmail service on this host", "msa-wizard apply install"
-            )
-        taken = _taken(facts)
-        if taken:
+            why = "there is no sendmail service on this host"
+            return Plan.blocked(self.id, why, "msa-wizard apply install")
+        if taken := _taken(facts):
             return Plan.blocked(self.id, *taken)
         reasons = stale(facts)
         if outside := stray_sentence(facts, "sendmail"):
@@ -58,9 +54,8 @@ class Restart(Step):
         if enable:
             reasons.append("sendmail is not enabled at boot")
         if not reasons:
-            return Plan.done(
-                self.id, "sendmail has run since its configuration was last changed, on every port of it"
-            )
+            why = "sendmail has run since its configuration was last changed, on every port of it"
+            return Plan.done(self.id, why)
         running = facts.process("sendmail-mta") is not None
         verb: Literal["restart", ""] = "restart" if len(reasons) > enable else ""
         change = ServiceChange("sendmail", facts.init, enable=enable, was_running=running, verb=verb)
@@ -98,11 +93,7 @@ def stale(facts: Facts) -> list[str]:
         return [f"sendmail does not run (its status word is {facts.services['sendmail'].active})"]
     if process.started < facts.cf_changed:
         return ["it has not read what was changed since it started"]
-    held = {
-        listener.port
-        for listener in facts.listeners
-        if listener.pid is None or listener.process == "sendmail-mta"
-    }
+    held = {each.port for each in facts.listeners if each.pid is None or each.process == "sendmail-mta"}
     cf = facts.text(f.SENDMAIL_CF) or ""
     missing = sorted({daemon.port for daemon in sendmail_cf.daemons(cf)} - held)
     return [f"it does not listen on port {', '.join(map(str, missing))}"] if missing else []
@@ -131,9 +122,8 @@ def _greets(daemon: sendmail_cf.Daemon, end: float) -> Check:
         if reply.startswith("220"):
             return Check(check_id, Sign.OK, f"{where}: {reply[:100]}")
         if time.monotonic() > end:
-            return Check(
-                check_id, Sign.FAILED, f"{where} does not greet: {reply[:200]}", "journalctl -t sm-mta -n 30"
-            )
+            says = f"{where} does not greet: {reply[:200]}"
+            return Check(check_id, Sign.FAILED, says, "journalctl -t sm-mta -n 30")
         time.sleep(0.2)
 
 
@@ -159,25 +149,17 @@ def _log(host: Host, since: float, cf: str) -> Check:
     """By the log, and where it has a bad word by the kernel's own list of sockets: a line of a file proves nothing."""
     logged = lines(host, since, ("sm-mta",))
     if logged is None:
-        return Check(
-            "log",
-            Sign.UNKNOWN,
+        says = (
             "there is no mail log on this host (no journal, no /var/log/mail.log): whether a listener "
-            "was refused cannot be read",
-            "watch it for a minute: ss -ltn",
+            "was refused cannot be read"
         )
+        return Check("log", Sign.UNKNOWN, says, "watch it for a minute: ss -ltn")
     bad = [line.text for line in since_start(logged) if WEDGED in line.text]
-    if bad and _opened_later(host, cf):
-        return Check(
-            "log",
-            Sign.OK,
-            f"a listener could be opened at a second try only, and is open now: {bad[0][:160]}",
-        )
-    if bad:
-        return Check(
-            "log",
-            Sign.FAILED,
-            f"a listener could not be opened, and sendmail will end within a minute: {bad[0][:200]}",
-            "two DAEMON_OPTIONS lines want the same port, or another program holds it",
-        )
-    return Check("log", Sign.OK, "the log has no listener that could not be opened")
+    if not bad:
+        return Check("log", Sign.OK, "the log has no listener that could not be opened")
+    if _opened_later(host, cf):
+        says = f"a listener could be opened at a second try only, and is open now: {bad[0][:160]}"
+        return Check("log", Sign.OK, says)
+    says = f"a listener could not be opened, and sendmail will end within a minute: {bad[0][:200]}"
+    remedy = "two DAEMON_OPTIONS lines want the same port, or another program holds it"
+    return Check("log", Sign.FAILED, says, remedy)

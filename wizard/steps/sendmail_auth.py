@@ -38,9 +38,8 @@ class SendmailAuth(Step):
             return stopped
         try:
             hidden = path in facts.unreadable
-            lines = (
-                () if hidden else tuple(f"will set {key}: {value}" for key, value in _lines(facts, answers))
-            )
+            pairs = () if hidden else _lines(facts, answers)
+            lines = tuple(f"will set {key}: {value}" for key, value in pairs)
             if stopped := not_there_yet(facts, self.id, path, *lines):
                 return stopped
             change = _edit(facts, answers, path)
@@ -56,34 +55,27 @@ class SendmailAuth(Step):
             # The edit follows in the same step once update_auth has made the file: the engine plans again.
             return Plan.pending(self.id, f"missing: {', '.join(missing)}", *changes, notes=lines, ends=ending)
         if change is not None and not path.startswith("/etc/"):
-            return Plan.blocked(
-                self.id,
-                f"libsasl2 reads {path}, outside /etc, and it is not as the answers want it",
-                f"move it to /etc/sasl2/Sendmail.conf, which is read first: mv {path} /etc/sasl2/Sendmail.conf",
-            )
+            why = f"libsasl2 reads {path}, outside /etc, and it is not as the answers want it"
+            remedy = f"move it to /etc/sasl2/Sendmail.conf, which is read first: mv {path} /etc/sasl2/Sendmail.conf"
+            return Plan.blocked(self.id, why, remedy)
         if change is not None:
             # update_auth leads the link to Debian's file: that has to say first what is read now.
             changes.insert(len(changes) if facts.sasl_conf == path else 0, change)
         if not changes:
-            return Plan.done(
-                self.id,
+            why = (
                 f"sasl.m4 and Sendmail.conf are there, smmta and smmsp are in group sasl, passwords come from {source.name}, "
-                f"and only {' and '.join(offered)} is offered",
+                f"and only {' and '.join(offered)} is offered"
             )
-        return Plan.pending(
-            self.id, "the SASL set-up differs", *changes, notes=assumed_note(facts, f.SASL_CONF), ends=ending
-        )
+            return Plan.done(self.id, why)
+        notes = assumed_note(facts, f.SASL_CONF)
+        return Plan.pending(self.id, "the SASL set-up differs", *changes, notes=notes, ends=ending)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The files, the link, the members, the values."""
         missing = _missing(facts)
-        checks = [
-            Check(
-                "made",
-                Sign.FAILED if missing else Sign.OK,
-                f"missing: {', '.join(missing)}" if missing else "all that update_auth makes is there",
-            )
-        ]
+        checks = [Check("made", Sign.OK, "all that update_auth makes is there")]
+        if missing:
+            checks = [Check("made", Sign.FAILED, f"missing: {', '.join(missing)}")]
         text = conf_text(facts) or ""
         for key, value in _lines(facts, answers):
             is_now = sasl_conf.value(text, key)
@@ -169,8 +161,7 @@ def hands_off(facts: Facts, step: str) -> Plan | None:
         return None
     if value in (None, "No"):
         return None
+    why = f'HANDS_OFF="{value}" in {f.SENDMAIL_CONF}: sendmailconfig and update_auth would do nothing and report success'
     return Plan.blocked(
-        step,
-        f'HANDS_OFF="{value}" in {f.SENDMAIL_CONF}: sendmailconfig and update_auth would do nothing and report success',
-        f'set HANDS_OFF="No" in {f.SENDMAIL_CONF} if msa-wizard may change this set-up',
+        step, why, f'set HANDS_OFF="No" in {f.SENDMAIL_CONF} if msa-wizard may change this set-up'
     )

@@ -42,28 +42,20 @@ class Sendmailconfig(Step):
         if stopped := not_there_yet(facts, self.id, f.SENDMAIL_MC):
             return stopped
         if facts.files.get(f.SENDMAIL_MC) is None:
-            return Plan.blocked(
-                self.id,
-                f"{f.SENDMAIL_MC} is missing: sendmailconfig would ask some twenty questions and write its own",
-                "bring Debian's back: cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/",
-            )
+            why = f"{f.SENDMAIL_MC} is missing: sendmailconfig would ask some twenty questions and write its own"
+            remedy = "bring Debian's back: cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/"
+            return Plan.blocked(self.id, why, remedy)
         if facts.cf_from_mc is None:
-            return Plan.blocked(
-                self.id,
-                f"m4 does not accept {f.SENDMAIL_MC}: sendmailconfig would end the running MTA and report success",
-                f"see where: m4 {f.SENDMAIL_MC} > /dev/null",
-            )
+            why = f"m4 does not accept {f.SENDMAIL_MC}: sendmailconfig would end the running MTA and report success"
+            return Plan.blocked(self.id, why, f"see where: m4 {f.SENDMAIL_MC} > /dev/null")
         if not sendmail_cf.same(facts.cf_from_mc, facts.text(f.SENDMAIL_CF) or ""):
             reason = "sendmail.cf is not what sendmail.mc gives"
             return Plan.pending(self.id, reason, DialogueChange())
         daemons = sendmail_cf.daemons(facts.cf_from_mc)
         refused = refused_by(facts, destination(facts.text(f.SUBMIT_CF)), daemons)
         if refused is not None and not refused_by(facts, destination(facts.submit_from_mc), daemons):
-            return Plan.pending(
-                self.id,
-                f"submit.cf hands local mail to port {refused.port}, where a login is wanted, and submit.mc does not",
-                DialogueChange(),
-            )
+            reason = f"submit.cf hands local mail to port {refused.port}, where a login is wanted, and submit.mc does not"
+            return Plan.pending(self.id, reason, DialogueChange())
         if certificate(facts) == f.SERVER_CERT and not certificate_is_there(facts):
             return Plan.pending(self.id, "the server certificate is missing", DialogueChange())
         return Plan.done(self.id, "sendmail.cf is what sendmail.mc gives")
@@ -79,13 +71,9 @@ class Sendmailconfig(Step):
             sign = Sign.FAILED if facts.cf_from_mc is None else Sign.WARNING
             checks.append(Check("errors", sign, f"{ERRORS} says: {message[:200]}"))
         if facts.cf_from_mc is None or not sendmail_cf.same(facts.cf_from_mc, cf):
+            says = f"sendmail.cf is not what sendmail.mc gives{no_room(host)}"
             checks.append(
-                Check(
-                    "cf",
-                    Sign.FAILED,
-                    f"sendmail.cf is not what sendmail.mc gives{no_room(host)}",
-                    "run `sendmailconfig` by hand and read what it says",
-                )
+                Check("cf", Sign.FAILED, says, "run `sendmailconfig` by hand and read what it says")
             )
         else:
             checks.append(Check("cf", Sign.OK, f"sendmail.cf ({len(cf)} bytes) is what sendmail.mc gives"))
@@ -93,27 +81,20 @@ class Sendmailconfig(Step):
         refused = refused_by(facts, to, sendmail_cf.daemons(cf))
         if refused is not None:
             says = f"submit.cf hands local mail to {to}, which wants a login ({refused.name}): it would end in dead.letter"
-            checks.append(
-                Check("local-mail", Sign.FAILED, says, f"put port 25 into the msp line of {f.SUBMIT_MC}")
-            )
+            remedy = f"put port 25 into the msp line of {f.SUBMIT_MC}"
+            checks.append(Check("local-mail", Sign.FAILED, says, remedy))
         elif to is not None:
-            checks.append(
-                Check("local-mail", Sign.OK, f"submit.cf hands local mail to {to}, where no login is wanted")
-            )
+            says = f"submit.cf hands local mail to {to}, where no login is wanted"
+            checks.append(Check("local-mail", Sign.OK, says))
         options = sendmail_cf.option(cf, "AuthOptions") or ""
-        safe = {"p", "y"} <= set(sendmail_cf.auth_flags(options))
-        checks.append(
-            Check("auth-options", Sign.OK if safe else Sign.FAILED, f"AuthOptions={options or '(nothing)'}")
-        )
+        sign = Sign.OK if {"p", "y"} <= set(sendmail_cf.auth_flags(options)) else Sign.FAILED
+        checks.append(Check("auth-options", sign, f"AuthOptions={options or '(nothing)'}"))
         return [*checks, _certificate(facts)]
 
 
 def _certificate(facts: Facts) -> Check:
     path, there = certificate(facts), certificate_is_there(facts)
-    remedy = (
-        ""
-        if there or path == f.SERVER_CERT
-        else "confSERVER_CERT in sendmail.mc names it: bring the file there"
-    )
-    says = f"{path} is {'there' if there else 'missing: no STARTTLS'}"
-    return Check("certificate", Sign.OK if there else Sign.FAILED, says, remedy)
+    if there:
+        return Check("certificate", Sign.OK, f"{path} is there")
+    remedy = "" if path == f.SERVER_CERT else "confSERVER_CERT in sendmail.mc names it: bring the file there"
+    return Check("certificate", Sign.FAILED, f"{path} is missing: no STARTTLS", remedy)

@@ -6,7 +6,7 @@ from wizard.mends.saslauthd import PLACES
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.password_source import argument, configured_mechanism, serving
-from wizard.steps.saslauthd_config import asks_start
+from wizard.steps.saslauthd import asks_start
 from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text

@@ -1,0 +1,244 @@
+"""Howto 2.2 to 2.4: saslauthd's init script (Debian bug #791814), START and MECHANISMS in /etc/default/saslauthd, its start."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from templates import render
+from wizard.changes import ServiceChange
+from wizard.editors import EditError, init_script, shell_defaults
+from wizard.errors import HostError
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Check, Plan, Sign, Step
+from wizard.sendmail.password_source import (
+    argument,
+    ends,
+    mechanisms_line,
+    of_host,
+    running_ends,
+    serving,
+    wanted,
+)
+from wizard.sendmail.strays import stray_sentence
+from wizard.steps.absent import assumed_note, edited, not_there_yet
+from wizard.system.host import Host
+
+PATIENCE = 10.0
+"""Seconds until a started saslauthd answers."""
+
+
+class SaslauthdInit(Step):
+    """The workaround, in the variable that this host's hook reads, and the fix of the cause."""
+
+    id = "saslauthd-init"
+    howto = "2.2"
+    title = "Work round Debian bug #791814"
+    why = (
+        "The init script of sasl2-bin 2.1.26 searches /etc/default without a trailing slash: where that is a symbolic link "
+        "it finds no instance, and saslauthd is never started, silently."
+    )
+    needs = ("install",)
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Pending only where the defect is in the script; never by release number."""
+        if elsewhere := not_saslauthd(facts, answers, self.id):
+            return elsewhere
+        absent = not_there_yet(facts, self.id, f.SASLAUTHD_INIT)
+        text = facts.text(f.SASLAUTHD_INIT) if absent is None else None
+        if text is None:
+            return absent or Plan.not_applicable(self.id, "there is no /etc/init.d/saslauthd on this host")
+        if not init_script.has_defect(text):
+            why = (
+                "the init script searches /etc/default/ with the slash: the bug was fixed in 2.1.26.dfsg1-16"
+            )
+            return Plan.not_applicable(self.id, why)
+        if facts.services["saslauthd"].native:
+            why = "saslauthd has a systemd unit of its own, and the init script is not used"
+            return Plan.not_applicable(self.id, why)
+        # The variable that this host's systemd hook reads: with `_` on Debian 8, without it since.
+        match = re.search(r"\b_?SYSTEMCTL_SKIP_REDIRECT\b", facts.text(f.SYSTEMD_HOOK) or "")
+        try:
+            new = init_script.add_slash(text)
+            if match:
+                block = render("skip_redirect.sh.j2", variable=match.group())
+                new = init_script.skip_redirect(new, match.group(), block)
+        except EditError as error:
+            remedy = "reinstall sasl2-bin: apt-get install --reinstall sasl2-bin"
+            return Plan.blocked(self.id, f"{f.SASLAUTHD_INIT}: {error}", remedy)
+        link = facts.files.get(f.DEFAULT_FOLDER)
+        is_link = link is not None and link.kind == "symlink"
+        why = "/etc/default is a symbolic link here" if is_link else "the defect is in the script"
+        notes = ("this script is a conffile: dpkg will ask about it at the next upgrade of sasl2-bin",)
+        change = edited(facts, f.SASLAUTHD_INIT, new, self.title)
+        return Plan.pending(self.id, why, change, notes=notes)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """The defect is gone."""
+        bad = init_script.has_defect(facts.text(f.SASLAUTHD_INIT) or "")
+        says = "the init script still has the defect" if bad else "the init script finds its instances"
+        return [Check("init-script", Sign.FAILED if bad else Sign.OK, says)]
+
+
+class SaslauthdConfig(Step):
+    """Two settings; START only where this host's init script still asks for it."""
+
+    id = "saslauthd-config"
+    howto = "2.3"
+    title = "Configure saslauthd"
+    why = (
+        "saslauthd is to start, and to ask what this host's passwords are in: PAM, so that its users can log in with their "
+        "own, unless it has them elsewhere."
+    )
+    needs = ("install",)
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The edit of the defaults file, or why none is needed."""
+        if elsewhere := not_saslauthd(facts, answers, self.id):
+            return elsewhere
+        pairs = _wanted(facts, answers)
+        ending = ends(facts, answers) if of_host(facts).saslauthd else ()
+        lines = (f'will set {key}="{value}"' for key, value in pairs)
+        if absent := not_there_yet(facts, self.id, f.SASLAUTHD_DEFAULT, *lines):
+            return absent
+        text = facts.text(f.SASLAUTHD_DEFAULT)
+        if text is None:
+            remedy = (
+                "bring it back: apt-get install --reinstall -o Dpkg::Options::=--force-confmiss sasl2-bin"
+            )
+            return Plan.blocked(self.id, f"{f.SASLAUTHD_DEFAULT} is missing", remedy)
+        try:
+            new = text
+            for key, value in pairs:
+                new = shell_defaults.set_value(new, key, value)
+            options = shell_defaults.value(new, "OPTIONS") or ""
+        except EditError as error:
+            return Plan.blocked(self.id, f"{f.SASLAUTHD_DEFAULT}: {error}", error.remedy)
+        notes = assumed_note(facts, f.SASLAUTHD_DEFAULT) + _notes(options)
+        if new == text:
+            named = ", ".join(f'{key}="{value}"' for key, value in pairs)
+            return Plan.done(self.id, f"{f.SASLAUTHD_DEFAULT} has {named}", notes)
+        change = edited(facts, f.SASLAUTHD_DEFAULT, new, self.title)
+        return Plan.pending(self.id, "the settings differ", change, notes=notes, ends=ending)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """The values as the init script will read them."""
+        text = facts.text(f.SASLAUTHD_DEFAULT) or ""
+        checks = []
+        for key, value in _wanted(facts, answers):
+            is_now = shell_defaults.value(text, key)
+            checks.append(Check(key, Sign.OK if is_now == value else Sign.FAILED, f'{key} is "{is_now}"'))
+        return checks
+
+
+class SaslauthdStart(Step):
+    """Always a restart: a plain start does nothing in the `active (exited)` trap (docs/debian.md trap 3)."""
+
+    id = "saslauthd-start"
+    howto = "2.4"
+    title = "Start saslauthd"
+    why = "Without it every login ends in `535`. It must run now, and after the next boot."
+    needs = ("install", "saslauthd-init", "saslauthd-config")
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Pending when it does not answer, asks something else than configured, is outside its unit, or not enabled."""
+        if elsewhere := not_saslauthd(facts, answers, self.id):
+            return elsewhere
+        source = wanted(facts, answers)
+        service = facts.services["saslauthd"]
+        if not service.exists and "install" not in facts.planned:
+            why = "there is no saslauthd service on this host"
+            return Plan.blocked(self.id, why, "msa-wizard apply install")
+        if facts.euid != 0 and facts.saslauthd_says is None and "install" not in facts.planned:
+            return Plan.later(self.id, "saslauthd can only be asked by root; run this as root")
+        process = serving(facts)
+        runs = argument(process, "-a") if process is not None else source.asks
+        reasons = []
+        if facts.saslauthd_says is None:
+            active = service.active.startswith("active")
+            word = f", although its status word is {service.active}" if active else ""
+            reasons.append(f"nothing answers on {f.MUX}{word}")
+        elif runs != source.asks:
+            reasons.append(f"it does not run with -a {source.asks}")
+        elif {"saslauthd-config", "saslauthd-init"} & facts.planned:
+            reasons.append("its configuration changes")
+        if outside := stray_sentence(facts, "saslauthd"):
+            reasons.append(outside)
+        enable = not service.enabled
+        if enable:
+            reasons.append("it is not enabled at boot")
+        if not reasons:
+            return Plan.done(self.id, f"saslauthd answers on {f.MUX} and is enabled at boot")
+        running = facts.saslauthd_says is not None
+        change = ServiceChange("saslauthd", facts.init, enable=enable, was_running=running)
+        return Plan.pending(self.id, "; ".join(reasons), change, ends=running_ends(facts, source))
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Its socket answers a request; its status word is not asked."""
+        return [answers_on_socket(host), enabled("saslauthd", facts), *counted("saslauthd", facts)]
+
+
+def not_saslauthd(facts: Facts, answers: Answers, step: str) -> Plan | None:
+    """Why a step on saslauthd does not apply, where passwords come from elsewhere. Raises PermissionError."""
+    source = wanted(facts, answers)
+    if source.saslauthd:
+        return None
+    why = f"logins come from {source.name} on this host (pwcheck_method: {source.method}), not from saslauthd"
+    return Plan.not_applicable(step, why)
+
+
+def _wanted(facts: Facts, answers: Answers) -> tuple[tuple[str, str], ...]:
+    """START where it is asked for, and MECHANISMS: the host's own line stays as it is written where it says the same."""
+    asked = wanted(facts, answers).asks
+    written = mechanisms_line(facts)
+    mechanism = ("MECHANISMS", written if written is not None and written.split()[:1] == [asked] else asked)
+    return (("START", "yes"), mechanism) if asks_start(facts) else (mechanism,)
+
+
+def asks_start(facts: Facts) -> bool:
+    """Whether the init script, where it is what starts saslauthd, demands START=yes (Debian 8 to 12)."""
+    return not facts.services["saslauthd"].native and "$START" in (facts.text(f.SASLAUTHD_INIT) or "")
+
+
+def _notes(options: str) -> tuple[str, ...]:
+    words = options.split()
+    notes = []
+    if "-c" in words:
+        notes.append(
+            "OPTIONS has -c: an old password is still accepted for 8 hours after a change, until saslauthd restarts"
+        )
+    folder = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
+    if folder not in ("/var/run/saslauthd", "/run/saslauthd"):
+        notes.append(
+            f"OPTIONS has -m {folder or '(nothing)'}: sendmail asks at /var/run/saslauthd, and will not find it there"
+        )
+    return tuple(notes)
+
+
+def answers_on_socket(host: Host) -> Check:
+    """Ask it without a login: it says NO at once, before it asks PAM."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            reply = host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""))
+            return Check("socket", Sign.OK, f"saslauthd answers on {f.MUX}: {reply[:60]}")
+        except HostError as error:
+            if time.monotonic() > end:
+                remedy = "see `journalctl -u saslauthd`; in the foreground: saslauthd -a pam -d -m /var/run/saslauthd"
+                return Check("socket", Sign.FAILED, f"saslauthd does not answer: {error}", remedy)
+            time.sleep(0.05)
+
+
+def enabled(name: str, facts: Facts) -> Check:
+    """Whether it will be there after a reboot."""
+    if facts.services[name].enabled:
+        return Check("boot", Sign.OK, f"{name} is enabled at boot")
+    return Check("boot", Sign.FAILED, f"{name} is not enabled at boot", f"systemctl enable {name}")
+
+
+def counted(name: str, facts: Facts) -> list[Check]:
+    """A check that fails where its daemon runs outside its unit."""
+    outside = stray_sentence(facts, name)
+    return [Check("unit", Sign.FAILED, outside, f"systemctl status {name}")] if outside else []
