@@ -166,19 +166,19 @@ class Backend:
 
     def certificates(self) -> CertificateReport:
         """Sendmail's certificates. Raises HostError."""
-        from wizard.steps.certificate_actions import shown
+        from wizard.steps.certificate import shown
 
         return shown(self.host)
 
     def certificate_renewal(self) -> Sequence[Step]:
         """The step that makes a new self-signed certificate. Raises HostError."""
-        from wizard.steps.certificate_actions import renewal
+        from wizard.steps.certificate import renewal
 
         return [renewal(self.host)]
 
     def certificate_installation(self, cert: str, key: str, chain: str) -> Sequence[Step]:
         """The step that installs a CA-issued one, after checking it. Raises HostError, UsageError."""
-        from wizard.steps.certificate_actions import installation
+        from wizard.steps.certificate_install import installation
 
         return [installation(self.host, cert, key, chain)]
 

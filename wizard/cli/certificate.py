@@ -16,8 +16,8 @@ from wizard.model.answers import Answers
 from wizard.model.plan import Step
 from wizard.render import as_json
 from wizard.render.text import check_text
-from wizard.steps.certificate_actions import checked_name, installation, own_name, shown
-from wizard.steps.certificate_renew import renewed
+from wizard.steps.certificate import own_name, renewed, shown
+from wizard.steps.certificate_install import checked_name, installation
 from wizard.system.host import Host
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from wizard.mends.saslauthd import (
 from wizard.mends.sendmail import MendAliases, MendQueueFolder, MendQueueRun, MendSendmailRestart
 from wizard.model.plan import Step
 from wizard.steps import STEPS
+from wizard.steps.certificate import CertificateRenew
 from wizard.steps.certificate_install import CertificateInstall
-from wizard.steps.certificate_renew import CertificateRenew
 
 BEFORE: tuple[Step, ...] = (
     MendHandsOff(),

@@ -11,19 +11,20 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from snapshots.live.entry import Entry, Kind
 from templates import render
 from wizard.certificates.key_pair import judged
 from wizard.certificates.pem import as_pem, certificates, chain_error, private_key, self_issued
 from wizard.console import clean
-from wizard.errors import HostError, PemError
+from wizard.errors import HostError, PemError, UsageError
 from wizard.gather.certificates import CHAIN, judgement
 from wizard.model import facts as f
+from wizard.model.answers import host_name
 from wizard.model.plan import Check, Sign, Step
 from wizard.sendmail.tls_files import MOST, TlsFiles, group
-from wizard.steps.certificate_step import CERTBOT, CertificateStep, Pair
+from wizard.steps.certificate import CERTBOT, CertificateStep, Pair, own_name
 from wizard.system.host import Host
 
 _LINEAGE = re.compile(rf"({CERTBOT}/live/[A-Za-z0-9._-]+)/[^/]+")
@@ -76,6 +77,24 @@ class CertificateInstall(CertificateStep):
         return step
 
 
+def installation(host: Host, cert: str, key: str, chain: str = "", name: str = "") -> Step:
+    """The step `certificate-install` for these files, checked. Raises UsageError, HostError."""
+    known = checked_name(name) if name else own_name(host)
+    cert, key, chain = (str(Path(path).absolute()) if path else "" for path in (cert, key, chain))
+    return chosen(host, Source(cert, key, chain, known))
+
+
+def checked_name(name: str) -> str:
+    """A host name for a certificate. Raises UsageError."""
+    try:
+        checked = host_name(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if "." not in checked.strip(".") or ":" in checked or checked.replace(".", "").isdigit():
+        raise UsageError(f"{clean(name)[:80]!r} is not a qualified host name, such as mail.example.org")
+    return checked.rstrip(".").lower()
+
+
 def chosen(host: Host, source: Source) -> CertificateInstall:
     """The step, with the pair of `source`, checked; nothing is changed yet.
 
@@ -102,13 +121,11 @@ def chosen(host: Host, source: Source) -> CertificateInstall:
     )
     if source.lineage:
         step = replace(step, beside=tuple(_hook(step)))
-        notes.append(
-            f"certbot runs {HOOK} after each renewal: it installs the new pair and restarts sendmail"
-        )
+        note = f"certbot runs {HOOK} after each renewal: it installs the new pair and restarts sendmail"
+        notes.append(note)
     elif source.certificate.startswith(f"{CERTBOT}/"):
-        notes.append(
-            "certificate and key are not both in one folder of /etc/letsencrypt/live: renewals are not installed automatically"
-        )
+        note = "certificate and key are not both in one folder of /etc/letsencrypt/live: renewals are not installed automatically"
+        notes.append(note)
     return replace(step, notes=tuple(notes))
 
 
@@ -126,10 +143,8 @@ def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list
         raise _refused(f"the chain is not in order: {why}", _WRONG_ORDER)
     try:
         verdict = judged(as_pem(ders), key, source.name, clean)
-        if self_issued(ders[-1]) and len(ders) > 1:
-            own = judged(as_pem(ders), key, source.name, clean, root=ders[-1])
-        else:
-            own = verdict
+        rooted = self_issued(ders[-1]) and len(ders) > 1
+        own = judged(as_pem(ders), key, source.name, clean, root=ders[-1]) if rooted else verdict
     except PemError as error:
         raise _refused(f"{source.certificate} with {source.key}: {error}", "") from error
     days = (verdict.certificate.not_after - datetime.now(UTC)).days
@@ -139,22 +154,18 @@ def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list
         if check.sign is Sign.FAILED and not soon:
             raise _refused(f"{source.certificate}: {check.says}", _remedy(check, source))
     sentences = [f"{source.certificate}: {check.says}" for check in checks if check.sign is not Sign.OK]
-    return [*sentences, *_open_source(host, source)]
+    mode = host.small_file(source.key, MOST)[1].st_mode & 0o7777
+    if mode & 0o004:
+        sentences.append(
+            f"everybody on this host can read {source.key} (mode {mode:04o}): is it still a secret?"
+        )
+    return sentences
 
 
 def _remedy(check: Check, source: Source) -> str:
     if check.id == "names":
         return f"do clients know this host by another name than {source.name}? Then say so: --name NAME"
     return CHAIN if check.id == "trust" else check.remedy if check.sign is Sign.UNKNOWN else ""
-
-
-def _open_source(host: Host, source: Source) -> list[str]:
-    _, status = host.small_file(source.key, MOST)
-    if status.st_mode & 0o004:
-        return [
-            f"everybody on this host can read {source.key} (mode {status.st_mode & 0o7777:04o}): is it still a secret?"
-        ]
-    return []
 
 
 def _refused(what: str, how: str) -> HostError:

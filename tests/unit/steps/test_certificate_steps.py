@@ -25,9 +25,8 @@ from wizard.model.plan import Outcome, Plan
 from wizard.render import as_json
 from wizard.sendmail.tls_files import TlsFiles, unsafe
 from wizard.steps import STEPS
+from wizard.steps.certificate import CertificateRenew, CertificateStep, renewed
 from wizard.steps.certificate_install import HOOK, CertificateInstall, Source, chosen
-from wizard.steps.certificate_renew import CertificateRenew, renewed
-from wizard.steps.certificate_step import CertificateStep
 from wizard.system.host import Host
 
 CF = """\

@@ -1,0 +1,308 @@
+"""What `certificate renew` and `certificate install` have in common: a pair of files, a restart, a look at the daemon. And
+the renewal itself (howto 5.3): a new self-signed certificate, with the subjectAltName that Debian's script leaves out.
+
+The pair goes to the files that sendmail.cf names already (Debian: sendmail-server.crt and sendmail-common.key), not to
+files of its own with a `define` in sendmail.mc: so neither sendmail.mc nor sendmail.cf changes, and on Debian 12 and 13
+update_tls and sendmailconfig leave both files alone as long as they and the client certificate are there."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+from snapshots.live.entry import Entry, Kind
+from wizard.certificates import self_signed as maker
+from wizard.certificates.key_pair import fits
+from wizard.certificates.pem import certificates, private_key, self_issued
+from wizard.changes import FileChange, ServiceChange
+from wizard.errors import HostError, PemError
+from wizard.gather.certificates import CertificateReport, parsed, report
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import Facts
+from wizard.model.plan import Change, Check, Plan, Sign, Step
+from wizard.sendmail.tls_files import MOST, TlsFiles, group, unsafe
+from wizard.smtp.own_listener import presented
+from wizard.steps.restart import Restart
+from wizard.system.host import Host
+from wizard.system.host_name import qualified_name
+
+PATIENCE = 3.0
+"""Seconds until the restarted daemon must present it, once it greets: what greets has read its files."""
+CERTBOT = "/etc/letsencrypt"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What the server presents from now on, as PEM. `key` None: the one that is there stays.
+
+    `client` goes beside it where the client's certificate is for the same key file."""
+
+    certificate: bytes
+    key: bytes | None = field(default=None, repr=False)
+    client: bytes | None = None
+
+
+@dataclass(frozen=True)
+class CertificateStep(Step):
+    """Writes a pair where `files` say, restarts sendmail, and asks it what it presents."""
+
+    files: TlsFiles = field(default_factory=TlsFiles)
+    pair: Pair = Pair(b"")
+    group: int = 0
+    """The number of the group smmsp, which Debian lets read these files."""
+    key_before: bytes | None = field(default=None, repr=False)
+    """The content of the key file when the pair was made for it, where that key stays."""
+    beside: tuple[tuple[str, Entry], ...] = ()
+    """Further files and folders to make, in order: links, a hook."""
+    notes: tuple[str, ...] = ()
+
+    howto = "5.3"
+    needs = ("install",)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The files that it may write."""
+        return (*self.files.all, *(path for path, _ in self.beside))
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Pending unless the pair is there; blocked where it cannot be put there."""
+        if why := self._obstacle(facts):
+            return Plan.blocked(self.id, *why)
+        changes: list[Change] = list(self._changes(facts))
+        if not changes:
+            return Plan.done(self.id, f"{self.files.certificate} is already this certificate")
+        notes = (*described(self.pair.certificate), *self.notes)
+        if facts.process("sendmail-mta") is not None:
+            changes.append(ServiceChange("sendmail", facts.init, enable=False, was_running=True))
+        else:
+            notes = (*notes, "sendmail does not run: it will read the certificate at its next start")
+        return Plan.pending(self.id, self.reason(), *changes, notes=notes)
+
+    def reason(self) -> str:
+        """Why something is to be done."""
+        return f"another certificate is in {self.files.certificate}"
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Every listener greets as before, and the daemon presents this very certificate."""
+        if facts.process("sendmail-mta") is None:
+            says = "sendmail is not running, so nothing presents the certificate"
+            return [Check("presented", Sign.UNKNOWN, says, "msa-wizard apply restart")]
+        greets = [check for check in Restart().verify(host, facts, answers) if check.id != "boot"]
+        if any(check.sign is Sign.FAILED for check in greets):
+            return greets
+        return [*greets, self._presented(facts)]
+
+    def _presented(self, facts: Facts) -> Check:
+        wanted = hashlib.sha256(certificates(self.pair.certificate)[0]).hexdigest()
+        end = time.monotonic() + PATIENCE
+        while (answer := presented(facts.text(f.SENDMAIL_CF) or "")).fingerprint != wanted:
+            if time.monotonic() > end:
+                why = answer.says or "it presents another one"
+                says = f"sendmail does not present the new certificate on {answer.where}: {why}"
+                return Check("presented", Sign.FAILED, says, "journalctl -t sm-mta -n 30")
+            time.sleep(0.5)
+        return Check("presented", Sign.OK, f"sendmail presents the new certificate on {answer.where}")
+
+    def _targets(self) -> dict[str, Entry]:
+        key_mode = 0o640 if self.files.group_readable else 0o600
+        contents = {self.files.certificate: (self.pair.certificate, 0o644)}
+        if self.pair.key is not None:
+            contents[self.files.key] = (self.pair.key, key_mode)
+            if self.files.shared and self.pair.client is not None:
+                contents[self.files.client_certificate] = (self.pair.client, 0o644)
+        return {path: Entry(Kind.FILE, mode, 0, self.group, pem) for path, (pem, mode) in contents.items()}
+
+    def _changes(self, facts: Facts) -> Iterator[FileChange]:
+        for path, entry in (*self._targets().items(), *self.beside):
+            before = facts.files.get(path)
+            folder = before is not None and before.kind is entry.kind is Kind.DIRECTORY
+            if before != entry and not folder:
+                yield FileChange(path, before, entry, f"{'replace' if before else 'make'} {path}")
+
+    def _obstacle(self, facts: Facts) -> tuple[str, ...] | None:
+        """Why it must not be done here, and what to do."""
+        cf = facts.text(f.SENDMAIL_CF)
+        if cf is None:
+            return f"there is no {f.SENDMAIL_CF} on this host", "msa-wizard apply"
+        if TlsFiles.of(cf) != self.files:
+            return "sendmail.cf has changed since this was worked out", "run the same command again"
+        if not (self.files.certificate and self.files.key):
+            why = "sendmail.cf names no server certificate and key, so there is no STARTTLS"
+            return why, "msa-wizard apply mc-includes sendmailconfig restart"
+        if self.files.certificate == self.files.key:
+            why = f"sendmail.cf names one file for certificate and key, {self.files.key}"
+            remedy = "let confSERVER_CERT and confSERVER_KEY in sendmail.mc name two, then msa-wizard apply sendmailconfig"
+            return why, remedy
+        for path in self._targets():
+            if obstacle := _not_ours(path, facts):
+                return obstacle
+        kept = facts.files.get(self.files.key)
+        if self.pair.key is None and (kept is None or kept.content != self.key_before):
+            return f"{self.files.key} has changed since this was worked out", "run the same command again"
+        return None
+
+
+def described(pem: bytes) -> tuple[str, ...]:
+    """A certificate for people, since its text in a diff says nothing to them."""
+    certificate = parsed(pem, "")
+    if certificate is None:
+        return ()
+    by = "itself (self-signed)" if certificate.self_signed else certificate.issuer
+    return (
+        f"it is for {', '.join(certificate.names)}; issued by {by}; valid from {certificate.not_before:%Y-%m-%d} to "
+        f"{certificate.not_after:%Y-%m-%d}; {certificate.key}; SHA-256 {certificate.fingerprint_sha256}",
+    )
+
+
+def _not_ours(path: str, facts: Facts) -> tuple[str, ...] | None:
+    """Why the file at `path` must not be written."""
+    advice = f"give it, or let confSERVER_CERT and confSERVER_KEY in sendmail.mc name other files than {path}"
+    if ".." in PurePosixPath(path).parts or not path.startswith("/etc/"):
+        return f"sendmail.cf names {path}, which is not below /etc: it is in no snapshot", advice
+    if path.startswith(f"{CERTBOT}/"):
+        why = f"sendmail.cf names {path}, which certbot keeps: there is nothing to put there"
+        return why, "after each renewal: systemctl restart sendmail"
+    before = facts.files.get(path)
+    if path in facts.unreadable:
+        return f"{path} can only be read by root", "run this as root"
+    if before is not None and before.kind is not Kind.FILE:
+        return f"{path} is no regular file but a {before.kind.value}: it is not written through", advice
+    return None
+
+
+@dataclass(frozen=True)
+class CertificateRenew(CertificateStep):
+    """The howto removes the certificate and runs sendmailconfig, which makes a new one for the same key: so does this,
+    but for sendmailconfig, which would change more. A key that can no longer serve is made again."""
+
+    names: tuple[str, ...] = ()
+    days: int = maker.DAYS
+
+    id = "certificate-renew"
+    title = "Make a new self-signed certificate"
+    why = (
+        "Debian's certificate has no subjectAltName, so today's mail clients find no name in it; and every certificate "
+        "ends one day."
+    )
+
+    def reason(self) -> str:
+        """What it will be for."""
+        return f"a new certificate for {', '.join(self.names)}, for {self.days} days"
+
+    def request(self) -> dict[str, object]:
+        """The certificate itself, which is no secret; a new key is in memory only."""
+        return {
+            "names": list(self.names),
+            "days": self.days,
+            "certificate": self.pair.certificate.decode(),
+            "key": "stays" if self.pair.key is None else "is new" if self.pair.client else "is put right",
+        }
+
+    def rebuild(self, host: Host, request: Mapping[str, object]) -> Step:
+        """The same certificate for the same key. Raises HostError when the key was a new one, and TypeError or ValueError
+        for a request that is none."""
+        if request["key"] == "is new":
+            raise HostError("its new private key was in memory only")
+        names = request["names"]
+        if not isinstance(names, list):
+            raise TypeError("the names are not a list")
+        step = _shaped(host, tuple(map(str, names)), int(str(request["days"])))
+        key = host.small_file(step.files.key, MOST)[0]
+        repaired = key if request["key"] == "is put right" else None
+        pair = Pair(str(request["certificate"]).encode(), repaired)
+        if why := fits(pair.certificate, private_key(key)):
+            raise HostError(why)
+        return _linked(host, replace(step, pair=pair, key_before=key))
+
+
+def shown(host: Host) -> CertificateReport:
+    """The report on this host's certificates. Raises HostError."""
+    cf = host.entry(f.SENDMAIL_CF)
+    if cf is None:
+        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
+    name, resolves = qualified_name(host)
+    return report(host, cf.content.decode("latin-1"), name if resolves else "")
+
+
+def renewal(host: Host) -> Step:
+    """The step `certificate-renew` for this host's own name. Raises HostError."""
+    return renewed(host, [own_name(host)], maker.DAYS, replace_authority=False)
+
+
+def own_name(host: Host) -> str:
+    name, resolves = qualified_name(host)
+    if not resolves:
+        why = "this host has no qualified name (hostname -f): give the name that mail clients know it by, --name NAME"
+        raise HostError(why)
+    return name
+
+
+def renewed(host: Host, names: Sequence[str], days: int, *, replace_authority: bool) -> CertificateRenew:
+    """The step, with a certificate made for `names`; nothing is changed yet.
+
+    Raises HostError when it cannot be made, or would take the place of an authority's unasked."""
+    step = _shaped(host, tuple(names), days)
+    if not (step.files.certificate and step.files.key):
+        return step  # its plan says so
+    if not replace_authority:
+        _must_be_self_signed(host, step.files.certificate)
+    kept, why = _usable_key(host, step.files)
+    if kept is None:
+        key = maker.new_key(host)
+        client = maker.self_signed(host, key, names, days, client=True)
+        pair = Pair(maker.self_signed(host, key, names, days), key, client)
+        step = replace(step, pair=pair, notes=(f"the private key is made again: {why}",))
+    else:
+        pair = Pair(maker.self_signed(host, private_key(kept), names, days), kept if why else None)
+        note = "the private key stays: clients that accepted the certificate by its key need not do so again"
+        if why:
+            note = f"the private key stays; its owner and mode are put right: {why}"
+        step = replace(step, pair=pair, key_before=kept, notes=(note,))
+    return _linked(host, step)
+
+
+def _shaped(host: Host, names: tuple[str, ...], days: int) -> CertificateRenew:
+    cf = host.entry(f.SENDMAIL_CF)
+    files = TlsFiles.of(cf.content.decode("latin-1") if cf else "")
+    return CertificateRenew(files=files, group=group(host, "smmsp"), names=names, days=days)
+
+
+def _linked(host: Host, step: CertificateRenew) -> CertificateRenew:
+    """With the link that update_tls would make, so that programs of this host trust the certificate."""
+    if step.files.certificate != f.SERVER_CERT:
+        return step
+    path = maker.link_name(host, step.pair.certificate)
+    if host.exists(path) or host.entry(path) is not None:
+        return step
+    return replace(step, beside=((path, Entry(Kind.SYMLINK, 0o777, 0, 0, f.SERVER_CERT.encode())),))
+
+
+def _must_be_self_signed(host: Host, path: str) -> None:
+    try:
+        own = certificates(host.small_file(path, MOST)[0])[0]
+    except (HostError, PemError):
+        return  # there is none to lose
+    if not self_issued(own):
+        raise HostError(
+            f"the certificate in {path} is from an authority, and a self-signed one would take its place. Get a new one "
+            "there and use `msa-wizard certificate install`; or, if you mean it, `certificate renew --self-signed`. "
+            "Nothing was changed"
+        )
+
+
+def _usable_key(host: Host, files: TlsFiles) -> tuple[bytes | None, str]:
+    """The content of the key file that can stay, or None; and why not, or what must be put right."""
+    try:
+        content = host.small_file(files.key, MOST)[0]
+        key = private_key(content)
+        why = unsafe(host, files.key, files, key=True)
+        unusable = fits(maker.self_signed(host, key, ("localhost",), 1), key)
+    except HostError as error:
+        return None, str(error)
+    except PemError as error:
+        return None, f"{files.key} {error}"
+    return (None, unusable) if unusable else (content, why or "")
