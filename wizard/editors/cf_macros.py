@@ -32,16 +32,8 @@ NEED_ARGUMENT = frozenset(["OSTYPE", "DOMAIN", "FEATURE", "HACK", "MAILER"])
 SILENT = frozenset(
     [
         *("VERSIONID", "MASQUERADE_AS", "CLIENT_OPTIONS", "MAIL_FILTER", "INPUT_MAIL_FILTER", "QUEUE_GROUP"),
-        *(
-            "MODIFY_MAILER_FLAGS",
-            "SITECONFIG",
-            "SITE",
-            "UUCPSMTP",
-            "DOL",
-            "CONCAT",
-            "POPDIVERT",
-            "PUSHDIVERT",
-        ),
+        *("MODIFY_MAILER_FLAGS", "SITECONFIG", "SITE", "UUCPSMTP", "DOL", "CONCAT", "POPDIVERT"),
+        "PUSHDIVERT",
     ]
 )
 
@@ -84,15 +76,14 @@ SET_BY_INCLUDE = {
     "sasl.m4": frozenset(["confTO_AUTH", "confAUTH_REALM", "confAUTH_MECHANISMS"]),
     "starttls.m4": frozenset(
         [
+            *("confTO_STARTTLS", "confCACERT_PATH", "confCACERT", "confCRL", "confDH_PARAMETERS"),
             *(
-                "confTO_STARTTLS",
-                "confCACERT_PATH",
-                "confCACERT",
-                "confCRL",
                 "confSERVER_CERT",
                 "confSERVER_KEY",
+                "confCLIENT_CERT",
+                "confCLIENT_KEY",
+                "confTLS_SRV_OPTIONS",
             ),
-            *("confCLIENT_CERT", "confCLIENT_KEY", "confDH_PARAMETERS", "confTLS_SRV_OPTIONS"),
         ]
     ),
 }

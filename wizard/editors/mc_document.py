@@ -57,11 +57,8 @@ class Document:
 
     def live_starts(self, most: int) -> list[int]:
         """The line starts up to `most` at which text reaches sendmail.cf."""
-        return [
-            start.offset
-            for start in self.line_starts
-            if start.offset <= most and start.loaded and start.diversion == 0
-        ]
+        live = (start.offset for start in self.line_starts if start.loaded and start.diversion == 0)
+        return [offset for offset in live if offset <= most]
 
     def named(self, *names: str) -> list[Call]:
         """The live calls of these macros, in order."""

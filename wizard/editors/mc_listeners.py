@@ -82,9 +82,7 @@ def set_listeners(
     document = read(text)
     _refuse_raw(document, service)
     options = daemon_options(text)
-    numbers = [
-        at for at, listener in enumerate(options) if listener.service == service and listener.family in _TCP
-    ]
+    numbers = [at for at, each in enumerate(options) if each.service == service and each.family in _TCP]
     lines = [options[at] for at in numbers]
     fates, missing = (_keeping if keep_addresses else _exactly)(lines, wanted)
     for number, line, fate in zip(numbers, lines, fates, strict=True):
@@ -159,11 +157,7 @@ def _refuse_raw(document: Document, service: str) -> None:
 
 def _verify(text: str, service: str, wanted: Sequence[Wanted], missing: Sequence[Wanted]) -> None:
     """The result read again: everything asked for is there, and nothing collides."""
-    mine = [
-        listener
-        for listener in daemon_options(text)
-        if listener.service == service and listener.family in _TCP
-    ]
+    mine = [each for each in daemon_options(text) if each.service == service and each.family in _TCP]
     for listener in mine:
         rule = _rule(wanted, listener.family, listener.address) if wanted else None
         if rule and with_letters(listener.modifiers, rule.require, rule.forbid) != listener.modifiers:
@@ -280,9 +274,8 @@ def _exactly(lines: Sequence[DaemonOption], wanted: Sequence[Wanted]) -> tuple[l
                 fates[at] = Fate(listener.family, line.address if same_address else listener.address)
                 left.remove(listener)
                 break
-    return [
-        fate or Fate(line.family, line.address, off=True) for fate, line in zip(fates, lines, strict=True)
-    ], left
+    decided = zip(fates, lines, strict=True)
+    return [fate or Fate(line.family, line.address, off=True) for fate, line in decided], left
 
 
 def _without_doubles(wanted: Sequence[Wanted]) -> list[Wanted]:
@@ -392,11 +385,9 @@ def _spliced(text: str, number: int, indexes: Iterable[int], value: str, at: int
     if not taken:
         before = listener.argument.offsets[at - 1] if at else -1
         return _inserted(text, number, before + 1 if before >= 0 else -1, value)
-    gone = set(taken)
-    rest = "".join(
-        char for offset, char in enumerate(text[taken[0] : taken[-1] + 1], taken[0]) if offset not in gone
-    )
-    return text[: taken[0]] + value + rest + text[taken[-1] + 1 :]
+    gone, end = set(taken), taken[-1] + 1
+    rest = "".join(text[offset] for offset in range(taken[0], end) if offset not in gone)
+    return text[: taken[0]] + value + rest + text[end:]
 
 
 def _inserted(text: str, number: int, offset: int, value: str) -> str:

@@ -53,12 +53,8 @@ def chain_bodies(text: str) -> tuple[ChainBody, ...]:
 
 def tables(text: str) -> frozenset[str]:
     """The tables that the text declares or adds rules to, as `inet filter`."""
-    return frozenset(
-        " ".join(_family(words))
-        for words in re.findall(
-            r"^[ \t]*(?:add[ \t]+)?table[ \t]+([^\s{;#]+(?:[ \t]+[^\s{;#]+)?)", text, re.MULTILINE
-        )
-    )
+    pattern = r"^[ \t]*(?:add[ \t]+)?table[ \t]+([^\s{;#]+(?:[ \t]+[^\s{;#]+)?)"
+    return frozenset(" ".join(_family(words)) for words in re.findall(pattern, text, re.MULTILINE))
 
 
 def includes(text: str) -> tuple[str, ...]:
@@ -96,9 +92,8 @@ def _place(statements: Sequence[Statement], blocking: Sequence[str]) -> Statemen
     for statement in statements:
         if _stops(statement.words, blocking):
             return logs or statement
-        only = re.search(r"\blog\b", statement.words) and not _DECIDES.search(
-            re.sub(r'"[^"]*"', "", statement.words)
-        )
+        bare = re.sub(r'"[^"]*"', "", statement.words)
+        only = re.search(r"\blog\b", statement.words) and not _DECIDES.search(bare)
         logs = (logs or statement) if only else None
     return logs
 
@@ -187,11 +182,8 @@ def _chains(text: str, blocks: Sequence[_Block]) -> Iterator[ChainBody]:
         family, table = _family(" ".join(words[1:]))
         for inner in block.inside:
             if inner.words[:1] == ("chain",) and inner.close >= 0 and len(inner.words) == 2:
-                statements = tuple(
-                    Statement(" ".join(statement.words), statement.start, statement.end)
-                    for statement in inner.inside
-                )
-                yield ChainBody(family, table, inner.words[1], statements, inner.close)
+                body = (Statement(" ".join(each.words), each.start, each.end) for each in inner.inside)
+                yield ChainBody(family, table, inner.words[1], tuple(body), inner.close)
 
 
 def _family(words: str) -> tuple[str, str]:

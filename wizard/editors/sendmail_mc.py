@@ -77,8 +77,7 @@ def add_include(text: str, path: str, block: str) -> str:
     if wanted in map(posixpath.normpath, includes(text)):
         return text
     document = read(text)
-    names = cf_macros.SET_BY_INCLUDE.get(wanted.rpartition("/")[2], frozenset())
-    own = [setting.call for setting in document.settings if setting.name in names]
+    own = [setting.call for setting in document.settings if setting.name in _set_by(wanted)]
     new = insert(text, _above_own(document, own, macro_part_end(document)), block)
     if wanted not in map(posixpath.normpath, includes(new)):
         raise EditError(None, block, f"these lines do not include {path}", "fix the template")
@@ -113,11 +112,7 @@ def set_define(text: str, name: str, value: str, block: str) -> str:
     document = read(text)
     setting = _in_force(document, name)
     if setting is None or setting.value is None:
-        settings = (
-            after_call(document, call)
-            for path, call in document.included
-            if path.rpartition("/")[2] in cf_macros.SET_BY_INCLUDE
-        )
+        settings = (after_call(document, call) for path, call in document.included if _set_by(path))
         new = insert(text, max([macro_part_end(document), *settings]), block)
     else:
         new = _with_value(document, setting, value)
@@ -180,12 +175,13 @@ def _near(name: str, known: tuple[str, ...], cutoff: float) -> str:
 
 def _in_force(document: Document, name: str) -> Setting | None:
     last = next((setting for setting in reversed(document.settings) if setting.name == name), None)
-    overriding = [
-        call
-        for path, call in document.included
-        if name in cf_macros.SET_BY_INCLUDE.get(path.rpartition("/")[2], ())
-    ]
+    overriding = [call for path, call in document.included if name in _set_by(path)]
     return None if last and any(call.offset > last.call.offset for call in overriding) else last
+
+
+def _set_by(path: str) -> frozenset[str]:
+    """What an include of `path` sets, where it is one of Debian's."""
+    return cf_macros.SET_BY_INCLUDE.get(path.rpartition("/")[2], frozenset())
 
 
 def _above_own(document: Document, own: list[Call], place: int) -> int:

@@ -132,9 +132,8 @@ class Script:
             self._token()
         self._command(False)
         if self._open:
-            raise EditError.at(
-                self.text, len(self.text) - 1, f"a {self._open[-1]!r} is never closed", "close it"
-            )
+            why = f"a {self._open[-1]!r} is never closed"
+            raise EditError.at(self.text, len(self.text) - 1, why, "close it")
 
     def _token(self) -> None:
         char = self.text[self._at]

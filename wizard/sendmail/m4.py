@@ -56,9 +56,8 @@ class _Run:
 
     def holds(self) -> bool:
         """Whether m4 would say the same now."""
-        return all(_stamp(path) == stamp for path, stamp in self.files) and all(
-            _names(path) == names for path, names in self.folders
-        )
+        same = all(_stamp(path) == stamp for path, stamp in self.files)
+        return same and all(_names(path) == names for path, names in self.folders)
 
 
 _KEPT = 16
@@ -89,10 +88,9 @@ def expand(host: Host, path: str, source: bytes) -> Expansion:
     files = tuple((file, _stamp(file)) for file in inputs)
     # What is so new could change again without a new time.
     if all(stamp is not None and stamp[0] < began - _TICK for _, stamp in files):
-        folders = sorted({host.path("/etc/mail"), *(file.parent for file in inputs)})
-        _runs[host.root, source] = _Run(
-            files, tuple((folder, _names(folder)) for folder in folders), expansion
-        )
+        places = sorted({host.path("/etc/mail"), *(file.parent for file in inputs)})
+        folders = tuple((folder, _names(folder)) for folder in places)
+        _runs[host.root, source] = _Run(files, folders, expansion)
         _runs.move_to_end((host.root, source))
         while len(_runs) > _KEPT:
             _runs.popitem(last=False)

@@ -193,9 +193,8 @@ def _judged_m4(new: Expansion, old: Expansion | None) -> tuple[str, ...]:
             f"m4 does not accept the new sendmail.mc: {messages[:600]}. With it, "
             "sendmailconfig would have replaced sendmail.cf by a broken one and ended the running MTA"
         )
-    return tuple(
-        f"m4 says of sendmail.mc, as it did before: {line}" for line in dict.fromkeys(_messages(new))
-    )
+    lines = dict.fromkeys(_messages(new))
+    return tuple(f"m4 says of sendmail.mc, as it did before: {line}" for line in lines)
 
 
 def _judged_words(new: str, live: str) -> tuple[str, ...]:

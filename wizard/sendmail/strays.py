@@ -83,25 +83,18 @@ def stray_sentence(facts: Facts, name: str) -> str:
 def outside(name: str, processes: Iterable[Process], listeners: Iterable[Listener]) -> tuple[Process, ...]:
     """The daemons of `name` in no unit, or in that of somebody's login. One in another service is that one's."""
     daemons = _daemons(name, processes, listeners)
-    return tuple(
-        process for process in daemons if process.unit is not None and not process.unit.endswith(".service")
-    )
+    return tuple(each for each in daemons if each.unit is not None and not each.unit.endswith(".service"))
 
 
 def inside(name: str, processes: Iterable[Process], listeners: Iterable[Listener]) -> tuple[Process, ...]:
     """The daemons of `name` in the control group of its unit."""
-    return tuple(
-        process for process in _daemons(name, processes, listeners) if process.unit == f"{name}.service"
-    )
+    return members(name, _daemons(name, processes, listeners))
 
 
 def members(name: str, processes: Iterable[Process]) -> tuple[Process, ...]:
     """All of `name` in the control group of its unit, those too that serve nobody yet, or one connection."""
-    return tuple(
-        process
-        for process in processes
-        if process.name == DAEMON_OF.get(name) and process.unit == f"{name}.service"
-    )
+    daemons = (process for process in processes if process.name == DAEMON_OF.get(name))
+    return tuple(daemon for daemon in daemons if daemon.unit == f"{name}.service")
 
 
 def _daemons(name: str, processes: Iterable[Process], listeners: Iterable[Listener]) -> tuple[Process, ...]:

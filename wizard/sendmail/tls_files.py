@@ -72,16 +72,9 @@ class TlsFiles:
     @property
     def all(self) -> tuple[str, ...]:
         """The files, each once, as absolute paths."""
-        named = (
-            self.certificate,
-            self.key,
-            self.client_certificate,
-            self.client_key,
-            self.authorities,
-            self.dh,
-        )
-        more = (*self.more_certificates, *self.more_keys)
-        return tuple(dict.fromkeys(name for name in (*named, *more) if name.startswith("/")))
+        pairs = (self.certificate, self.key, self.client_certificate, self.client_key)
+        more = (self.authorities, self.dh, *self.more_certificates, *self.more_keys)
+        return tuple(dict.fromkeys(name for name in (*pairs, *more) if name.startswith("/")))
 
     @property
     def shared(self) -> bool:

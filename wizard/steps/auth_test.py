@@ -33,9 +33,8 @@ class AuthTest(Step):
 
         daemons = sendmail_cf.for_clients(facts.text(f.SENDMAIL_CF) or "", 587)
         if not daemons:
-            return [
-                Check("listener", Sign.FAILED, "sendmail.cf has no listener on port 587", "msa-wizard apply")
-            ]
+            says = "sendmail.cf has no listener on port 587"
+            return [Check("listener", Sign.FAILED, says, "msa-wizard apply")]
         served = served_besides(facts)
         target = Target(host=daemons[0].reachable_at, served=served)
         if "LOGIN" not in mechanisms(facts, answers):  # an answer, or the site's own list

@@ -112,13 +112,9 @@ def chosen(host: Host, source: Source) -> CertificateInstall:
         raise _refused(f"{source.key} {error}", "give it the key without: openssl pkey -in KEY") from error
     notes = [*_warnings(host, source, ders, key)]
     pair = Pair(as_pem(ders), key, as_pem(ders))
-    step = CertificateInstall(
-        files=files,
-        pair=pair,
-        group=group(host, "smmsp"),
-        source=source,
-        digests=tuple(hashlib.sha256(content).hexdigest() for content in contents.values()),
-    )
+    digests = tuple(hashlib.sha256(content).hexdigest() for content in contents.values())
+    smmsp = group(host, "smmsp")
+    step = CertificateInstall(files=files, pair=pair, group=smmsp, source=source, digests=digests)
     if source.lineage:
         step = replace(step, beside=tuple(_hook(step)))
         note = f"certbot runs {HOOK} after each renewal: it installs the new pair and restarts sendmail"
@@ -156,9 +152,8 @@ def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list
     sentences = [f"{source.certificate}: {check.says}" for check in checks if check.sign is not Sign.OK]
     mode = host.small_file(source.key, MOST)[1].st_mode & 0o7777
     if mode & 0o004:
-        sentences.append(
-            f"everybody on this host can read {source.key} (mode {mode:04o}): is it still a secret?"
-        )
+        readable = f"everybody on this host can read {source.key} (mode {mode:04o})"
+        sentences.append(f"{readable}: is it still a secret?")
     return sentences
 
 

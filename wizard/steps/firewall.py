@@ -62,13 +62,10 @@ class OpenFirewall(Step):
             opening = kind.opening(facts, wanted)
         except CannotOpenError as error:
             return Plan.blocked(self.id, str(error), *error.remedy)
-        port = facts.ssh_port
-        ssh = (
-            ()
-            if port is None
-            else (f"the rules that carry your SSH connection (port {port}) are not touched",)
-        )
-        notes = (f"found {firewall.name}: {firewall.says}", *ssh, *opening.notes)
+        notes: tuple[str, ...] = (f"found {firewall.name}: {firewall.says}",)
+        if facts.ssh_port is not None:
+            notes += (f"the rules that carry your SSH connection (port {facts.ssh_port}) are not touched",)
+        notes += opening.notes
         if not (opening.rules or opening.files):
             return Plan.done(self.id, f"{_ports(answers)} are open in {firewall.name}", notes)
         reason = f"open {_ports(answers)} in {firewall.name}"

@@ -10,6 +10,8 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.system.host import Host
 
+_PROVEN = ("sendmail-bin", "sasl2-bin", "libsasl2-modules")
+
 
 class Install(Step):
     """Packages, by apt."""
@@ -29,9 +31,7 @@ class Install(Step):
         if "sendmail" in missing and "sendmail-bin" in facts.packages:
             missing.remove("sendmail")  # the metapackage only: the MTA itself is here
         if not missing:
-            named = ", ".join(
-                f"{name} {facts.packages[name]}" for name in ("sendmail-bin", "sasl2-bin", "libsasl2-modules")
-            )
+            named = ", ".join(f"{name} {facts.packages[name]}" for name in _PROVEN)
             return Plan.done(self.id, f"{named} are installed")
         others = tuple(name for name in f.MTA_PACKAGES if answers.replace_mta and name in facts.packages)
         notes = ("apt resolves what these packages need when it runs",) if facts.apt_plan is None else ()
@@ -47,7 +47,7 @@ class Install(Step):
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The packages, and the programs they are for."""
         checks = []
-        for name in ("sendmail-bin", "sasl2-bin", "libsasl2-modules"):
+        for name in _PROVEN:
             version = facts.packages.get(name)
             says = f"{name} {version} is installed" if version else f"{name} is not installed"
             checks.append(Check(name, Sign.OK if version else Sign.FAILED, says))

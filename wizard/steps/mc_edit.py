@@ -55,10 +55,9 @@ class McStep(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The edit as one gated file change."""
-        stopped = self.refusal(facts, answers) or not_there_yet(
-            facts, self.id, f.SENDMAIL_MC, *self.lines(facts, answers)
-        )
-        if stopped:
+        if stopped := self.refusal(facts, answers):
+            return stopped
+        if stopped := not_there_yet(facts, self.id, f.SENDMAIL_MC, *self.lines(facts, answers)):
             return stopped
         text, entry = facts.text(f.SENDMAIL_MC), facts.files.get(f.SENDMAIL_MC)
         if text is None or entry is None:

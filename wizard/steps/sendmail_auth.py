@@ -141,11 +141,8 @@ def _lines(facts: Facts, answers: Answers) -> list[tuple[str, str]]:
 
 
 def _missing(facts: Facts) -> list[str]:
-    missing = [
-        path
-        for path in (f.SASL_M4, f.SASL_CONF, f.SASL_LINK)
-        if facts.files.get(path) is None and path not in facts.unreadable
-    ]
+    known = (path for path in (f.SASL_M4, f.SASL_CONF, f.SASL_LINK) if path not in facts.unreadable)
+    missing = [path for path in known if facts.files.get(path) is None]
     link = facts.files.get(f.SASL_LINK)
     if link is not None and facts.sasl_place == f.SASL_LINK and facts.sasl_conf != f.SASL_CONF:
         missing.append(f"{f.SASL_LINK} as a link to {f.SASL_CONF}")
@@ -162,6 +159,5 @@ def hands_off(facts: Facts, step: str) -> Plan | None:
     if value in (None, "No"):
         return None
     why = f'HANDS_OFF="{value}" in {f.SENDMAIL_CONF}: sendmailconfig and update_auth would do nothing and report success'
-    return Plan.blocked(
-        step, why, f'set HANDS_OFF="No" in {f.SENDMAIL_CONF} if msa-wizard may change this set-up'
-    )
+    remedy = f'set HANDS_OFF="No" in {f.SENDMAIL_CONF} if msa-wizard may change this set-up'
+    return Plan.blocked(step, why, remedy)

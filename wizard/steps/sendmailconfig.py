@@ -72,9 +72,8 @@ class Sendmailconfig(Step):
             checks.append(Check("errors", sign, f"{ERRORS} says: {message[:200]}"))
         if facts.cf_from_mc is None or not sendmail_cf.same(facts.cf_from_mc, cf):
             says = f"sendmail.cf is not what sendmail.mc gives{no_room(host)}"
-            checks.append(
-                Check("cf", Sign.FAILED, says, "run `sendmailconfig` by hand and read what it says")
-            )
+            remedy = "run `sendmailconfig` by hand and read what it says"
+            checks.append(Check("cf", Sign.FAILED, says, remedy))
         else:
             checks.append(Check("cf", Sign.OK, f"sendmail.cf ({len(cf)} bytes) is what sendmail.mc gives"))
         to = destination(facts.text(f.SUBMIT_CF))
