@@ -13,7 +13,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Outcome, Plan, Sign, after
-from wizard.sendmail.tls_files import certificate, certificate_is_there
+from wizard.sendmail.cf_needs import certificate, certificate_is_there
 from wizard.steps import STEPS
 from wizard.steps.preflight import checks
 from wizard.system.host import Host

@@ -15,7 +15,7 @@ from wizard.console import clean
 from wizard.errors import HostError, PemError
 from wizard.model import facts as f
 from wizard.model.plan import Check, Sign
-from wizard.sendmail.tls_files import MOST, TlsFiles, unsafe
+from wizard.sendmail.cf_needs import MOST, TlsFiles, unsafe
 from wizard.smtp.own_listener import presented
 from wizard.system.host import Host
 from wizard.system.owners import group_name, user_name

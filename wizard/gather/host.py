@@ -18,11 +18,10 @@ from wizard.gather.package_preview import WANTED, apt_simulation, shipped_files
 from wizard.model import facts as f
 from wizard.model.facts import Facts, Process, Release, Service
 from wizard.sendmail import cf as sendmail_cf
-from wizard.sendmail.cf_needs import mail_owner, without_start, without_tls
+from wizard.sendmail.cf_needs import TlsFiles, mail_owner, without_start, without_tls
 from wizard.sendmail.m4 import expand
 from wizard.sendmail.sasl_files import conf_place, plugin_folders, plugins, users
 from wizard.sendmail.strays import unit_of
-from wizard.sendmail.tls_files import TlsFiles
 from wizard.system.host import Host
 from wizard.system.host_name import qualified_name
 from wizard.system.services import rc_enabled

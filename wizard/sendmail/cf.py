@@ -182,8 +182,8 @@ def _lines(cf: str) -> tuple[str, ...]:
 
 
 def plain_login(cf: str, port: int, *, loopback: bool) -> str:
-    """`cf` for a login without TLS, as the howto has it (5.2): AuthOptions commented out. With `loopback` the listener of `port` listens on loopback alone, and no
-    other one offers AUTH in clear.
+    """`cf` for a login without TLS, as the howto has it (5.2): AuthOptions commented out. With `loopback` the listener of
+    `port` listens on loopback alone, and no other one offers AUTH in clear.
 
     A key that is there twice counts the last time (`daemon_options`): so ours is put last."""
     families: set[str] = set()

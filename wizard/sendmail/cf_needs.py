@@ -5,23 +5,31 @@ one that others may change, with a key that is not the certificate's, or with a 
 STARTTLS, and says so in the log at most. A folder at CACertPath, a client certificate and its key, CRLFile and
 DHParameters may be missing. The start of Debian's init script makes the maps that are older than their
 sources, and makemap refuses (EACCES, and the start ends with status 2) in a folder that belongs neither to root nor to
-TrustedUser, or where the folder is missing; Debian's /etc/mail belongs to smmta, and its DOMAIN(`debian-mta') names that."""
+TrustedUser, or where the folder is missing; Debian's /etc/mail belongs to smmta, and its DOMAIN(`debian-mta') names that.
+
+A key or a certificate is refused ("unsafe", and STARTTLS is gone) when it belongs to somebody else than root or
+TrustedUser, when its group or others may write to it or to its folder; a key also when others may read it, or its group
+where DontBlameSendmail has no GroupReadableKeyFile (op.me, STARTTLS; Debian 12 and 13 agree). Symbolic links are followed.
+ServerCertFile may hold the chain, which is sent."""
 
 from __future__ import annotations
 
 import re
 import stat
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from snapshots.format.layout import Owners
 from wizard.certificates.key_pair import fits
 from wizard.errors import HostError
 from wizard.model import facts as f
+from wizard.model.facts import Facts
 from wizard.sendmail import cf as sendmail_cf
-from wizard.sendmail.tls_files import MOST, TlsFiles, unsafe
 from wizard.system.host import Host
 
 MAIL_FOLDER = "/etc/mail"
+MOST = 128 * 1024
+"""Bytes of a certificate, chain or key file: the longest chains have some 20 KiB."""
 _FILES = {"ServerCertFile": "confSERVER_CERT", "ServerKeyFile": "confSERVER_KEY", "CACertFile": "confCACERT"}
 TLS_PATHS = {**_FILES, "CACertPath": "confCACERT_PATH"}
 """As sendmail.cf calls it, and as sendmail.mc does. Without any one of these sendmail offers no STARTTLS (tried on 8.18)."""
@@ -38,6 +46,116 @@ _MAP = re.compile(
 """What Debian's Makefile makes for sendmail's start: the source of each map that is not optional (-o), where it is missing."""
 _OF_DEBIAN = frozenset({f.SERVER_CERT, f.COMMON_KEY})
 """What update_tls makes where it is missing; sendmailconfig runs it."""
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """What sendmail.cf says of certificates; empty where it says nothing."""
+
+    certificate: str = ""
+    key: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    authorities: str = ""
+    authorities_folder: str = ""
+    dh: str = ""
+    trusted: str = ""
+    """TrustedUser: who beside root may own the files."""
+    group_readable: bool = False
+    more_certificates: tuple[str, ...] = ()
+    """A second one, of another kind of key (RSA beside EC), behind a comma in the same option: since sendmail 8.17."""
+    more_keys: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, cf: str) -> TlsFiles:
+        """What this sendmail.cf says."""
+
+        def value(name: str) -> str:
+            return sendmail_cf.option(cf, name) or ""
+
+        certificates, keys = (
+            [path.strip() for path in value(name).split(",")] for name in ("ServerCertFile", "ServerKeyFile")
+        )
+        return cls(
+            certificates[0],
+            keys[0],
+            value("ClientCertFile"),
+            value("ClientKeyFile"),
+            value("CACertFile"),
+            value("CACertPath"),
+            value("DHParameters"),
+            value("TrustedUser"),
+            "groupreadablekeyfile" in value("DontBlameSendmail").lower(),
+            tuple(certificates[1:]),
+            tuple(keys[1:]),
+        )
+
+    @property
+    def certificates(self) -> tuple[str, ...]:
+        """The server's."""
+        return (self.certificate, *self.more_certificates) if self.certificate else ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The files, each once, as absolute paths."""
+        pairs = (self.certificate, self.key, self.client_certificate, self.client_key)
+        more = (self.authorities, self.dh, *self.more_certificates, *self.more_keys)
+        return tuple(dict.fromkeys(name for name in (*pairs, *more) if name.startswith("/")))
+
+    @property
+    def shared(self) -> bool:
+        """Whether the client certificate goes with the server's key: Debian's does, by sendmail-common.key."""
+        own = self.client_certificate not in ("", self.certificate)
+        return own and self.client_key == self.key
+
+
+def certificate(facts: Facts) -> str:
+    """The server certificate that sendmail.cf names, the one of Debian's scripts where it names none."""
+    return TlsFiles.of(facts.text(f.SENDMAIL_CF) or "").certificate or f.SERVER_CERT
+
+
+def certificate_is_there(facts: Facts) -> bool:
+    """Whether that file is there, as far as we may know."""
+    path = certificate(facts)
+    if path in facts.files or path in facts.unreadable:
+        return path in facts.unreadable or facts.files[path] is not None
+    return path not in facts.tls_missing
+
+
+def unsafe(host: Host, path: str, files: TlsFiles, *, key: bool) -> str | None:
+    """Why sendmail will not take the file, None when it will. Raises HostError when it cannot be read."""
+    _, status = host.small_file(path, MOST)
+    try:
+        folder = host.path(str(PurePosixPath(path).parent)).stat()
+    except OSError as error:
+        raise HostError(f"the folder of {path} cannot be read: {error.strerror}") from error
+    mode = stat.S_IMODE(status.st_mode)
+    trusted = int(files.trusted) if files.trusted.isdigit() else _number(host, "/etc/passwd", files.trusted)
+    if status.st_uid not in (0, trusted):
+        return f"it belongs to the user with number {status.st_uid}, not to root"
+    if mode & 0o022:
+        return f"others than its owner may write to it (mode {mode:04o})"
+    if key and mode & 0o004:
+        return f"everybody may read it (mode {mode:04o})"
+    if key and mode & 0o040 and not files.group_readable:
+        return f"its group may read it (mode {mode:04o}), and DontBlameSendmail has no GroupReadableKeyFile"
+    if folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX:
+        return f"others may write to its folder (mode {stat.S_IMODE(folder.st_mode):04o})"
+    return None
+
+
+def group(host: Host, name: str) -> int:
+    """The number of a group of this host, 0 when there is none of that name."""
+    return _number(host, "/etc/group", name) or 0
+
+
+def _number(host: Host, path: str, name: str) -> int | None:
+    try:
+        text = host.path(path).read_text("latin-1")
+    except OSError:
+        return None
+    match = re.search(rf"^{re.escape(name)}:[^:\n]*:(\d+):", text, re.MULTILINE) if name else None
+    return int(match[1]) if match else None
 
 
 def without_tls(host: Host, cf: str) -> tuple[str, ...]:

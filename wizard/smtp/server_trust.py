@@ -15,7 +15,7 @@ from wizard.certificates.pem import certificates
 from wizard.console import clean
 from wizard.errors import HostError, PemError
 from wizard.model.facts import SENDMAIL_CF
-from wizard.sendmail.tls_files import MOST, TlsFiles
+from wizard.sendmail.cf_needs import MOST, TlsFiles
 from wizard.system.host import Host
 from wizard.system.sockets import addresses
 

@@ -24,7 +24,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Plan, Sign, Step
-from wizard.sendmail.tls_files import MOST, TlsFiles, group, unsafe
+from wizard.sendmail.cf_needs import MOST, TlsFiles, group, unsafe
 from wizard.smtp.own_listener import presented
 from wizard.steps.restart import Restart
 from wizard.system.host import Host

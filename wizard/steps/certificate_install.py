@@ -23,7 +23,7 @@ from wizard.gather.certificates import CHAIN, judgement
 from wizard.model import facts as f
 from wizard.model.answers import host_name
 from wizard.model.plan import Check, Sign, Step
-from wizard.sendmail.tls_files import MOST, TlsFiles, group
+from wizard.sendmail.cf_needs import MOST, TlsFiles, group
 from wizard.steps.certificate import CERTBOT, CertificateStep, Pair, own_name
 from wizard.system.host import Host
 

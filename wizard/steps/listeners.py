@@ -14,7 +14,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.local_mail import LOOPBACK, destination, refused_by, served, through_us
-from wizard.sendmail.mc_gate import Planned, SubmitGate
+from wizard.sendmail.mc_gate import Gate, Planned, SubmitGate
 from wizard.steps.absent import edited
 from wizard.steps.mc_edit import McStep, own_daemons
 
@@ -61,9 +61,9 @@ class ListenerStep(McStep):
     require: ClassVar[str]
     """The modifiers that its lines must have."""
 
-    def planned(self, facts: Facts, answers: Answers) -> Planned:
+    def gate(self, facts: Facts, answers: Answers) -> Gate:
         """The listeners, which the gate compares by themselves."""
-        return Planned(sets=frozenset({"DaemonPortOptions"}))
+        return Gate(planned=Planned(sets=frozenset({"DaemonPortOptions"})))
 
     def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
         """Blocked where an address is not this host's, or IPv6 was chosen and cannot be: the MTA would end."""

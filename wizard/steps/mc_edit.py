@@ -4,7 +4,7 @@ shortest of them (3.4): confAUTH_OPTIONS `p y`."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from templates import render
@@ -37,17 +37,10 @@ class McStep(Step):
         """The lines that will be wanted, for a plan made before there is a file."""
         return ()
 
-    def options(self, facts: Facts, answers: Answers) -> Mapping[str, frozenset[str]]:
-        """Options of sendmail.cf that the gate looks for, and the words each must hold."""
-        return {}
-
-    def planned(self, facts: Facts, answers: Answers) -> Planned:
-        """The lines of sendmail.cf that the edit means to change; whatever else changes with it is asked about."""
-        return Planned()
-
-    def trusted(self, facts: Facts, answers: Answers) -> frozenset[str]:
-        """Mechanisms that the gate must find in TRUST_AUTH_MECH."""
-        return frozenset()
+    @abstractmethod
+    def gate(self, facts: Facts, answers: Answers) -> Gate:
+        """What sendmail.cf must have, and `planned`, the lines of it that the edit means to change: whatever else changes
+        with it is asked about."""
 
     def refusal(self, facts: Facts, answers: Answers) -> Plan | None:
         """A reason on this host not to make the edit at all."""
@@ -75,12 +68,10 @@ class McStep(Step):
             return Plan.blocked(self.id, why, "switch one of the lines off with dnl")
         if new == text:
             return Plan.done(self.id, self.done_reason(text), assumed_note(facts, f.SENDMAIL_MC))
-        gate = Gate(
-            _daemons(facts, text, new),
-            self.options(facts, answers),
-            self.trusted(facts, answers),
-            entry.content,
-            self.planned(facts, answers),
+        gate = replace(
+            self.gate(facts, answers),
+            daemons=_daemons(facts, text, new),
+            before=entry.content,
             serves=True,
             owner=facts.mail_owner,
         )
@@ -98,7 +89,7 @@ class McStep(Step):
             says = f"m4 does not accept {f.SENDMAIL_MC}"
             return [Check("m4", Sign.FAILED, says, f"m4 {f.SENDMAIL_MC} > /dev/null")]
         try:
-            Gate(None, self.options(facts, answers), self.trusted(facts, answers)).compare(facts.cf_from_mc)
+            self.gate(facts, answers).compare(facts.cf_from_mc)
         except GateError as error:
             return [Check("options", Sign.FAILED, str(error))]
         says = "m4 accepts the file as it is now, and it gives the options of the plan"
@@ -160,13 +151,9 @@ class AuthOptions(McStep):
         """The flags as they are."""
         return f"confAUTH_OPTIONS is `{sendmail_mc.define_value(mc, 'confAUTH_OPTIONS')}'"
 
-    def options(self, facts: Facts, answers: Answers) -> dict[str, frozenset[str]]:
-        """What must arrive in sendmail.cf."""
-        return {"AuthOptions": frozenset(_FLAGS)}
-
-    def planned(self, facts: Facts, answers: Answers) -> Planned:
+    def gate(self, facts: Facts, answers: Answers) -> Gate:
         """Its flags."""
-        return Planned(sets=frozenset({"AuthOptions"}))
+        return Gate(options={"AuthOptions": frozenset(_FLAGS)}, planned=Planned(frozenset({"AuthOptions"})))
 
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
         """The howto's line."""

@@ -11,7 +11,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan, after
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf_needs import TLS_PATHS
-from wizard.sendmail.mc_gate import TRUSTED, Planned
+from wizard.sendmail.mc_gate import TRUSTED, Gate, Planned
 from wizard.sendmail.password_source import to_be_offered, to_be_trusted
 from wizard.steps.mc_edit import McStep
 
@@ -84,22 +84,14 @@ class McIncludes(McStep):
         """The howto's lines."""
         return tuple(f"will insert include(`{path}')dnl" for path, _ in _INCLUDES)
 
-    def options(self, facts: Facts, answers: Answers) -> dict[str, frozenset[str]]:
-        """What the includes define."""
-        tls = dict.fromkeys(("ServerCertFile", "ServerKeyFile"), frozenset[str]())
-        return {"AuthMechanisms": to_be_offered(facts, answers), **tls}
-
-    def planned(self, facts: Facts, answers: Answers) -> Planned:
-        """What the two files set where nothing was set; mechanisms are only added to the admin's own."""
-        offered = to_be_offered(facts, answers)
-        return Planned(
-            adds=_SETS | {"TrustedUser"},
-            grows={"DontBlameSendmail": _FLAGS, "AuthMechanisms": offered, TRUSTED: _TRUSTS | offered},
-        )
-
-    def trusted(self, facts: Facts, answers: Answers) -> frozenset[str]:
-        """A mechanism that is offered and not trusted lets users in, and then refuses to relay."""
-        return to_be_trusted(facts, answers)
+    def gate(self, facts: Facts, answers: Answers) -> Gate:
+        """What the two files set, where nothing was set; mechanisms are only added to the admin's own. One that is offered
+        and not trusted lets users in, and then refuses to relay."""
+        offered, tls = to_be_offered(facts, answers), ("ServerCertFile", "ServerKeyFile")
+        options = {"AuthMechanisms": offered, **dict.fromkeys(tls, frozenset[str]())}
+        grows = {"DontBlameSendmail": _FLAGS, "AuthMechanisms": offered, TRUSTED: _TRUSTS | offered}
+        planned = Planned(adds=_SETS | {"TrustedUser"}, grows=grows)
+        return Gate(options=options, trusted=to_be_trusted(facts, answers), planned=planned)
 
 
 def _own_tls(mc: str, cf: str) -> bool:

@@ -8,8 +8,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
-from wizard.sendmail.cf_needs import REMEDY, tls_sentence
-from wizard.sendmail.tls_files import certificate_is_there
+from wizard.sendmail.cf_needs import REMEDY, certificate_is_there, tls_sentence
 from wizard.system.host import Host
 
 OLDEST = 12

@@ -8,10 +8,9 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
-from wizard.sendmail.cf_needs import REMEDY, tls_sentence
+from wizard.sendmail.cf_needs import REMEDY, certificate, certificate_is_there, tls_sentence
 from wizard.sendmail.local_mail import destination, refused_by
 from wizard.sendmail.sendmailconfig import no_room
-from wizard.sendmail.tls_files import certificate, certificate_is_there
 from wizard.steps.absent import not_there_yet
 from wizard.steps.sendmail_auth import hands_off
 from wizard.system.host import Host

@@ -23,7 +23,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan
 from wizard.render import as_json
-from wizard.sendmail.tls_files import TlsFiles, unsafe
+from wizard.sendmail.cf_needs import TlsFiles, unsafe
 from wizard.steps import STEPS
 from wizard.steps.certificate import CertificateRenew, CertificateStep, renewed
 from wizard.steps.certificate_install import HOOK, CertificateInstall, Source, chosen
