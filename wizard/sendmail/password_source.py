@@ -23,15 +23,8 @@ SHARED_SECRET = ("CRAM-MD5", "DIGEST-MD5", "NTLM", "OTP", "SRP", "PASSDSS-3DES-1
 SOCKET_FOLDERS = ("", "/var/run/saslauthd", "/run/saslauthd")
 """The -m of a saslauthd that serves sendmail; without one it is the first of these two."""
 _PLUGINS = {
-    "CRAM-MD5": "libcrammd5",
-    "DIGEST-MD5": "libdigestmd5",
-    "NTLM": "libntlm",
-    "LOGIN": "liblogin",
-    "PLAIN": "libplain",
-    "OTP": "libotp",
-    "ANONYMOUS": "libanonymous",
-    "GSSAPI": "libgssapiv2",
-    "GSS-SPNEGO": "libgssapiv2",
+    **{name: f"lib{name.replace('-', '').lower()}" for name in (*SASL_M4, "OTP", "ANONYMOUS")},
+    **dict.fromkeys(("GSSAPI", "GSS-SPNEGO"), "libgssapiv2"),
 }
 _WHO = {
     "pam": "the users of this host (PAM)",
@@ -77,17 +70,14 @@ PAM = PasswordSource("saslauthd", "pam")
 def of_host(facts: Facts) -> PasswordSource:
     """What somebody has configured on this host and has somebody in it, else PAM.
 
-    Debian's untouched files count for nothing; a sasldb without a user (where they can be listed) neither, nor a file that cannot be understood (the
-    steps that edit it say so). Raises PermissionError where only root may read one of them."""
+    Debian's untouched files count for nothing; a sasldb without a user (where they can be listed) neither, nor a file that
+    cannot be understood (the steps that edit it say so). Raises PermissionError where only root may read one of them."""
     words = methods(facts)
-    if "saslauthd" in words:
+    plugin = _plugin(facts) if words[0] == "auxprop" else ""
+    nobody = words == ("auxprop",) and plugin == "sasldb" and facts.sasldb == ()
+    if nobody or "saslauthd" in words:
         return PasswordSource("saslauthd", _asked(facts))
-    if words != ("auxprop",):
-        return PasswordSource(words[0], _plugin(facts) if words[0] == "auxprop" else "")
-    plugin = _plugin(facts)
-    if plugin == "sasldb" and facts.sasldb == ():
-        return PasswordSource("saslauthd", _asked(facts))
-    return PasswordSource("auxprop", plugin)
+    return PasswordSource(words[0], plugin)
 
 
 def wanted(facts: Facts, answers: Answers) -> PasswordSource:
@@ -285,10 +275,8 @@ def mechanism_ends(facts: Facts, answers: Answers) -> tuple[Ending, ...]:
         return ()
     as_it_is = Answers(auth=Auth(answers.auth.saslauthd_mechanism))
     lost = [name for name in mechanisms(facts, as_it_is) if name in offered(facts) and name not in chosen]
-    if not lost:
-        return ()
     says = f"clients that log in with {', '.join(lost)} will no longer be able to: only {', '.join(chosen)} would be offered"
-    return (Ending("login-mechanisms", says),)
+    return (Ending("login-mechanisms", says),) if lost else ()
 
 
 def as_here(facts: Facts) -> Auth:
@@ -306,6 +294,4 @@ def in_words(facts: Facts) -> str:
         source = of_host(facts)
     except PermissionError:
         return "only root can see what that is"
-    if source.saslauthd:
-        return f"saslauthd asks {source.asks}"
-    return f"{source.name}, without saslauthd"
+    return f"saslauthd asks {source.asks}" if source.saslauthd else f"{source.name}, without saslauthd"

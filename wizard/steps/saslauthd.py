@@ -105,10 +105,8 @@ class SaslauthdConfig(Step):
             return absent
         text = facts.text(f.SASLAUTHD_DEFAULT)
         if text is None:
-            remedy = (
-                "bring it back: apt-get install --reinstall -o Dpkg::Options::=--force-confmiss sasl2-bin"
-            )
-            return Plan.blocked(self.id, f"{f.SASLAUTHD_DEFAULT} is missing", remedy)
+            command = "apt-get install --reinstall -o Dpkg::Options::=--force-confmiss sasl2-bin"
+            return Plan.blocked(self.id, f"{f.SASLAUTHD_DEFAULT} is missing", f"bring it back: {command}")
         try:
             new = text
             for key, value in pairs:
@@ -206,14 +204,12 @@ def _notes(options: str) -> tuple[str, ...]:
     words = options.split()
     notes = []
     if "-c" in words:
-        notes.append(
-            "OPTIONS has -c: an old password is still accepted for 8 hours after a change, until saslauthd restarts"
-        )
+        note = "OPTIONS has -c: an old password is still accepted for 8 hours after a change, until saslauthd restarts"
+        notes.append(note)
     folder = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
     if folder not in ("/var/run/saslauthd", "/run/saslauthd"):
-        notes.append(
-            f"OPTIONS has -m {folder or '(nothing)'}: sendmail asks at /var/run/saslauthd, and will not find it there"
-        )
+        note = f"OPTIONS has -m {folder or '(nothing)'}: sendmail asks at /var/run/saslauthd, and will not find it there"
+        notes.append(note)
     return tuple(notes)
 
 

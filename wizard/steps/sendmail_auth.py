@@ -11,7 +11,7 @@ from wizard.editors import EditError, sasl_conf, shell_defaults
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Change, Check, Ending, Plan, Sign, Step
+from wizard.model.plan import Change, Check, Plan, Sign, Step
 from wizard.sendmail.password_source import conf_text, ends, mechanism_ends, mechanisms, of_host, wanted
 from wizard.steps.absent import assumed_note, not_there_yet
 from wizard.system.host import Host
@@ -33,7 +33,8 @@ class SendmailAuth(Step):
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """update_auth where something it makes is missing, and the edit of the Sendmail.conf that libsasl2 reads."""
-        path = conf_to_edit(facts)
+        # Debian's, to which update_auth leads its link, or one that is read before it.
+        path = (f.SASL_CONF if facts.sasl_place == f.SASL_LINK else facts.sasl_conf) or f.SASL_CONF
         if stopped := hands_off(facts, self.id):
             return stopped
         try:
@@ -44,7 +45,9 @@ class SendmailAuth(Step):
                 return stopped
             change = _edit(facts, answers, path)
             source, offered = wanted(facts, answers), mechanisms(facts, answers)
-            ending = _ends(facts, answers)
+            # What saslauthd asks is another step's.
+            logins = () if of_host(facts).saslauthd else ends(facts, answers)
+            ending = (*logins, *mechanism_ends(facts, answers))
         except EditError as error:
             return Plan.blocked(self.id, f"{facts.sasl_conf or path}: {error}", error.remedy)
         changes: list[Change] = []
@@ -86,13 +89,6 @@ class SendmailAuth(Step):
         return checks
 
 
-def conf_to_edit(facts: Facts) -> str:
-    """The Sendmail.conf that counts: Debian's, to which update_auth leads its link, or one that is read before it."""
-    if facts.sasl_conf is None or facts.sasl_place == f.SASL_LINK:
-        return f.SASL_CONF
-    return facts.sasl_conf
-
-
 def _edit(facts: Facts, answers: Answers, path: str) -> FileChange | None:
     """Raises EditError. None where nothing is to be written, or update_auth has to make the file first.
 
@@ -115,12 +111,6 @@ def _edit(facts: Facts, answers: Answers, path: str) -> FileChange | None:
     source = wanted(facts, answers)
     who = "saslauthd" if source.saslauthd else source.name
     return FileChange(path, entry, after, f"offer only what {who} can serve")
-
-
-def _ends(facts: Facts, answers: Answers) -> tuple[Ending, ...]:
-    """Who could not log in any more by what this step writes; what saslauthd asks is another step's."""
-    logins = () if of_host(facts).saslauthd else ends(facts, answers)
-    return (*logins, *mechanism_ends(facts, answers))
 
 
 def _lines(facts: Facts, answers: Answers) -> list[tuple[str, str]]:
