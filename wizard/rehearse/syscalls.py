@@ -70,11 +70,6 @@ def make_root(folder: str) -> None:
     os.chdir("/")
 
 
-def set_host_name(name: str) -> None:
-    """The host name in this namespace. Raises OSError."""
-    socket.sethostname(name)
-
-
 def die_with_parent() -> None:
     """Have the kernel kill us when the parent (its thread that made us) ends."""
     _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
