@@ -17,8 +17,7 @@ from wizard.model import facts as f
 from wizard.model.plan import Check, Sign
 from wizard.sendmail.tls_files import MOST, TlsFiles, unsafe
 from wizard.smtp.own_listener import presented
-from wizard.system.host import Host
-from wizard.system.owners import group_name, user_name
+from wizard.system.host import Host, group_name, user_name
 
 SOON = 14
 """Days before its end from which on a certificate has to be renewed."""

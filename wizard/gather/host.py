@@ -24,9 +24,8 @@ from wizard.sendmail.sasl_files import conf_place, plugin_folders, plugins, user
 from wizard.sendmail.strays import unit_of
 from wizard.sendmail.tls_files import TlsFiles
 from wizard.system.host import Host
-from wizard.system.host_name import qualified_name
 from wizard.system.services import rc_enabled
-from wizard.system.sockets import OTHER_NAMES, addresses, ipv6_available, listeners
+from wizard.system.sockets import OTHER_NAMES, addresses, ipv6_available, listeners, qualified_name
 
 PACKAGES = (
     "sendmail",

@@ -14,7 +14,7 @@ from wizard.model.plan import Step
 from wizard.steps.certificate_install import Source, chosen
 from wizard.steps.certificate_renew import renewed
 from wizard.system.host import Host
-from wizard.system.host_name import qualified_name
+from wizard.system.sockets import qualified_name
 
 
 def shown(host: Host) -> CertificateReport:

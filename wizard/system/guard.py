@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from snapshots.errors import StoreError
 from snapshots.git.private_folder import make_private_folder
@@ -23,8 +22,6 @@ FOLDER = Path("/run/msa-wizard")
 """For the scripts, and for what they need to know; gone after a reboot, as the timers are."""
 _PATIENCE = 400.0
 """Seconds for a guard at work to end: it waits for the lock of the services, and then restarts one."""
-_SOON = 1
-"""Seconds until a guard that watches begins to."""
 _WRITING = 1.0
 """Seconds between the creation of a decision file and its content, at most."""
 
@@ -75,15 +72,12 @@ class Guard:
                 new_file(FOLDER / name, content)
             state = {"pid": os.getpid(), "started": started(os.getpid()), "until": _uptime() + seconds}
             new_file(guard._file("json"), json.dumps(state))
+            decision, lock, watched = guard._file("decision"), FOLDER / "service.lock", state if watch else None
             script = render(
-                "guard.sh.j2",
-                decision=guard._file("decision"),
-                lock=FOLDER / "service.lock",
-                commands=revert.commands,
-                watched=state if watch else None,
+                "guard.sh.j2", decision=decision, lock=lock, commands=revert.commands, watched=watched
             )
             new_file(guard._file("sh"), script)
-            _start(host, guard._unit, guard._file("sh"), _SOON if watch else seconds)
+            _start(host, guard._unit, guard._file("sh"), 1 if watch else seconds)
         except (OSError, StoreError, ChangeError) as error:
             with contextlib.suppress(OSError):
                 clear_guards(host, kind)
@@ -123,7 +117,7 @@ class Guard:
     def time_left(self) -> float | None:
         """Seconds left to decide, never below 0; None once it is decided, or the program that armed it has ended."""
         try:
-            state: dict[str, Any] = json.loads(self._file("json").read_text())
+            state = json.loads(self._file("json").read_text())
             if started(state["pid"]) != state["started"] or self.decision() is not None:
                 return None
             return max(0.0, float(state["until"]) - _uptime())
@@ -132,7 +126,10 @@ class Guard:
 
     def stop_timer(self, host: Host) -> None:
         """No matter whether it succeeds: the script sees the decision, and ends. A script at work goes on."""
-        _stop(host, self._unit)
+        if host.exists("/run/systemd/system"):
+            with contextlib.suppress(HostError):
+                host.run(["systemctl", "stop", f"{self._unit}.timer"], timeout=30)
+                host.run(["systemctl", "reset-failed", f"{self._unit}.service"], timeout=30)
 
     @property
     def _unit(self) -> str:
@@ -202,10 +199,3 @@ def _start(host: Host, unit: str, script: Path, seconds: int) -> None:
         raise ChangeError(str(error)) from error
     if result.code != 0:
         raise ChangeError(f"`{result.command}` failed with status {result.code}: {result.tail(3)}")
-
-
-def _stop(host: Host, unit: str) -> None:
-    if host.exists("/run/systemd/system"):
-        with contextlib.suppress(HostError):
-            host.run(["systemctl", "stop", f"{unit}.timer"], timeout=30)
-            host.run(["systemctl", "reset-failed", f"{unit}.service"], timeout=30)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import grp
 import os
+import pwd
 import select
 import shlex
 import signal
@@ -63,16 +65,8 @@ class Completed:
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of every command: never the caller's, so locale and LD_* of the admin change nothing."""
-    mark = dict([MARK.split("=")])
-    return {
-        "PATH": PATH,
-        "LC_ALL": "C",
-        "LANG": "C",
-        "HOME": "/root",
-        "TERM": "dumb",
-        **mark,
-        **(extra or {}),
-    }
+    own = {"PATH": PATH, "LC_ALL": "C", "LANG": "C", "HOME": "/root", "TERM": "dumb"}
+    return {**own, **dict([MARK.split("=")]), **(extra or {})}
 
 
 @dataclass(frozen=True)
@@ -446,6 +440,22 @@ def end_group(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
             return
+
+
+def user_name(uid: int) -> str:
+    """The name of the user, or the number where there is none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def group_name(gid: int) -> str:
+    """The name of the group, or the number where there is none."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 Say = Callable[[str], None]

@@ -15,8 +15,6 @@ from wizard.errors import AnswersError
 
 PATIENCE = 3.0
 """Seconds that a pipe without a reader is waited for, and a device or pipe that takes nothing."""
-_NEW_MODE = 0o600
-_KEPT_BITS = 0o777
 
 
 class OutputError(AnswersError):
@@ -36,11 +34,11 @@ def save(path: Path, text: str) -> str:
     shown = clean(str(path))
     match _kind(path):
         case 0:
-            _replace(path, Entry(Kind.FILE, _NEW_MODE, os.geteuid(), os.getegid(), text.encode()))
+            _replace(path, Entry(Kind.FILE, 0o600, os.geteuid(), os.getegid(), text.encode()))
             return f"{shown} is written, readable for you alone."
         case stat.S_IFREG:
             there = _there(path)
-            mode = there.mode & _KEPT_BITS
+            mode = there.mode & 0o777
             _replace(path, Entry(Kind.FILE, mode, there.uid, there.gid, text.encode(), there.xattrs))
             return f"{shown} is written; it keeps its owner and its mode, {mode:04o}."
         case kind:

@@ -1,7 +1,9 @@
-"""What the kernel says of addresses and listeners, from /proc: iproute2 is missing in small containers."""
+"""What this host is called, and what the kernel says of its addresses and listeners, from /proc: iproute2 is missing in small
+containers."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import sys
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from wizard.errors import HostError
 from wizard.system.host import Host
 
 OTHER_NAMES = {"sendmail": "sendmail-mta"}
@@ -22,9 +25,9 @@ def listeners(host: Host) -> tuple[Listener, ...]:
 
     Nobody holds a socket that was closed between the two readings: that one counts when a second look finds it so."""
     first = _look(host)
-    unseen = {inode for inode, item in first.items() if item.process is None}
+    unseen = {inode for inode, listener in first.items() if listener.process is None}
     second = _look(host) if unseen else first
-    return tuple(item for inode, item in second.items() if item.process or inode in unseen)
+    return tuple(listener for inode, listener in second.items() if listener.process or inode in unseen)
 
 
 def _look(host: Host) -> dict[str, Listener]:
@@ -32,13 +35,19 @@ def _look(host: Host) -> dict[str, Listener]:
     ends = {
         fields[9]: fields[1] for fields in _sockets(host) if fields[3] == _LISTEN and fields[9] != _CLOSING
     }
-    holders = _holders(host, set(ends))
+    links = {f"socket:[{inode}]": inode for inode in ends}
+    holders: dict[str, int] = {}
+    for pid, folder in host.processes():
+        for inode in (links[link] for link in _open_files(folder) if link in links):
+            holders.setdefault(inode, pid)
+        if len(holders) == len(ends):
+            break
     sockets = {}
     for inode, end in ends.items():
         address, port = end.split(":")
-        pid = holders.get(inode)
-        name = _daemon_name(host, pid) if pid else None
-        sockets[inode] = Listener(_address(address), int(port, 16), name, pid)
+        name = process_name(host, holders[inode]) if inode in holders else None
+        daemon = OTHER_NAMES.get(name, name) if name else None
+        sockets[inode] = Listener(_address(address), int(port, 16), daemon, holders.get(inode))
     return sockets
 
 
@@ -54,11 +63,10 @@ def server_process(
         for fields in _sockets(host)
         if (_end(fields[1]), _end(fields[2])) == (server, client)
     }
-    holders = [
-        pid
-        for pid, folder in host.processes()
-        if wanted and (process_name(host, pid) or "").startswith(name) and _holds(folder, wanted)
-    ]
+    named = (
+        each for each in host.processes() if wanted and (process_name(host, each[0]) or "").startswith(name)
+    )
+    holders = [pid for pid, folder in named if not wanted.isdisjoint(_open_files(folder))]
     children = [pid for pid in holders if _parent(host, pid) in holders]
     return next(iter(children or holders), None)
 
@@ -70,18 +78,12 @@ def _end(text: str) -> tuple[str, int]:
     return str(mapped or address), int(port, 16)
 
 
-def _holds(folder: Path, sockets: set[str]) -> bool:
-    try:
-        return any(_leads_to(item) in sockets for item in (folder / "fd").iterdir())
-    except OSError:
-        return False  # it has ended, or is not ours to look at
-
-
-def _leads_to(link: Path) -> str:
-    try:
-        return str(link.readlink())
-    except OSError:
-        return ""  # closed while we looked
+def _open_files(folder: Path) -> Iterator[str]:
+    """Where a process's descriptors lead, by its folder below /proc; what is closed while we look is left out."""
+    with contextlib.suppress(OSError):  # it has ended, or is not ours to look at
+        for link in (folder / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                yield str(link.readlink())
 
 
 def _parent(host: Host, pid: int) -> int:
@@ -105,30 +107,20 @@ def _address(text: str) -> str:
     return str(ipaddress.ip_address(raw))
 
 
-def _holders(host: Host, inodes: set[str]) -> dict[str, int]:
-    holders: dict[str, int] = {}
-    for pid, folder in host.processes():
-        try:
-            for item in (folder / "fd").iterdir():
-                match = re.match(r"socket:\[(\d+)\]", str(item.readlink()))
-                if match and match.group(1) in inodes:
-                    holders.setdefault(match.group(1), pid)
-        except OSError:
-            continue  # it ended while we looked, or it is not ours to look at
-        if len(holders) == len(inodes):
-            break
-    return holders
-
-
 def process_name(host: Host, pid: int) -> str | None:
     """The kernel's name for a process, None when it has ended."""
     lines = _lines(host, f"/proc/{pid}/comm")
     return lines[0] if lines else None
 
 
-def _daemon_name(host: Host, pid: int) -> str | None:
-    name = process_name(host, pid)
-    return OTHER_NAMES.get(name, name) if name else None
+def qualified_name(host: Host) -> tuple[str, bool]:
+    """What `hostname -f` says (update_tls asks the same), and whether it is a qualified name that resolves."""
+    try:
+        result = host.run(["hostname", "-f"], timeout=15)
+    except HostError:
+        return "", False
+    name = result.stdout.strip() if result.code == 0 else ""
+    return name, "." in name.strip(".") and result.code == 0
 
 
 def addresses(host: Host) -> tuple[str, ...]:
@@ -140,10 +132,8 @@ def addresses(host: Host) -> tuple[str, ...]:
             last = match.group(1)
         elif "/32 host LOCAL" in line:
             four.add(last)
-    six = {
-        str(ipaddress.ip_address(bytes.fromhex(line.split()[0])))
-        for line in _lines(host, "/proc/net/if_inet6")
-    }
+    rows = [line.split() for line in _lines(host, "/proc/net/if_inet6")]
+    six = {str(ipaddress.ip_address(bytes.fromhex(row[0]))) for row in rows}
     return (*sorted(four), *sorted(six))
 
 
