@@ -72,7 +72,11 @@ class Guard:
                 new_file(FOLDER / name, content)
             state = {"pid": os.getpid(), "started": started(os.getpid()), "until": _uptime() + seconds}
             new_file(guard._file("json"), json.dumps(state))
-            decision, lock, watched = guard._file("decision"), FOLDER / "service.lock", state if watch else None
+            decision, lock, watched = (
+                guard._file("decision"),
+                FOLDER / "service.lock",
+                state if watch else None,
+            )
             script = render(
                 "guard.sh.j2", decision=decision, lock=lock, commands=revert.commands, watched=watched
             )
