@@ -106,9 +106,8 @@ def _accepts(words: str, port: int) -> bool:
         return True
     for part in re.findall(r"[\w-]+", ports[1]):
         low, _, high = part.partition("-")
-        if part == _PORT_NAMES.get(port) or (
-            low.isdigit() and int(low) <= port <= int(high if high.isdigit() else low)
-        ):
+        inside = low.isdigit() and int(low) <= port <= int(high if high.isdigit() else low)
+        if inside or part == _PORT_NAMES.get(port):
             return True
     return False
 

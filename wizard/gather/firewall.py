@@ -174,10 +174,8 @@ def _firewalld(evidence: Evidence) -> Firewall:
 
 
 def _nftables(evidence: Evidence) -> Firewall:
-    links = [
-        f"/etc/systemd/system/{target}.target.wants/nftables.service" for target in ("sysinit", "multi-user")
-    ]
-    enabled = any(map(evidence.host.exists, links))
+    wants = [f"/etc/systemd/system/{target}.target.wants" for target in ("sysinit", "multi-user")]
+    enabled = any(evidence.host.exists(f"{folder}/nftables.service") for folder in wants)
     named = nft_conf.tables(evidence.text(n.NFT_CONF))
     if trouble := evidence.trouble("nft"):
         says = f"nftables.service is {'' if enabled else 'not '}enabled"

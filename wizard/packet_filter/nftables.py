@@ -59,12 +59,8 @@ class Ruleset:
 def ruleset(text: str) -> Ruleset:
     """The rules in the JSON `text`. Raises ValueError where it is not valid."""
     items = json.loads(text)["nftables"] if text.strip() else []
-    sets = {
-        _key(item[kind]): item[kind].get("elem", [])
-        for item in items
-        for kind in ("set", "map")
-        if kind in item
-    }
+    several = [item[kind] for item in items for kind in ("set", "map") if kind in item]
+    sets = {_key(each): each.get("elem", []) for each in several}
     rules: dict[str, list[Json]] = {}
     for rule in (item["rule"] for item in items if "rule" in item):
         rules.setdefault(f"{rule['family']} {rule['table']} {rule['chain']}", []).append(rule)
@@ -119,9 +115,8 @@ def _rule(rule: Json, sets: Mapping[str, Json]) -> Rule:
         match, verdict, target = Match.ALWAYS, Verdict.NONE, ""
         expressions = rule.get("expr", [])
         for expression in expressions:
-            name, body = (
-                next(iter(expression.items())) if isinstance(expression, dict) else (expression, None)
-            )
+            pairs = expression.items() if isinstance(expression, dict) else [(expression, None)]
+            name, body = next(iter(pairs))
             if name == "match":
                 match = both(match, _match(body, packet, where, sets))
             elif name in _WORDS:

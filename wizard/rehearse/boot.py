@@ -71,9 +71,8 @@ def units(services: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Files and links for the clone's /run: the target, and the masks."""
     names = [f"{name}.service" for name in services if name != "dbus"]
     files = {f"/run/systemd/system/{TARGET}": render("rehearsal.target.j2", services=names)}
-    wanted = {
-        f"{manager}-wait-online.service" for manager in ("systemd-networkd", "NetworkManager", "ifupdown")
-    }
+    managers = ("systemd-networkd", "NetworkManager", "ifupdown")
+    wanted = {f"{manager}-wait-online.service" for manager in managers}
     for place in _PLACES:
         for folder in Host().names(place):
             target, _, kind = folder.rpartition(".")

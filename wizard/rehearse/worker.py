@@ -134,14 +134,10 @@ class CloneRun:
         engine = Engine(self.host, self.answers, self._report)
         run = engine.apply(store, journal, self.request["steps"], lambda _step, _plan: True, interrupt)
         document = as_json.run(run, self.events)
-        shown = {
-            event.step.id: event.plan
+        touched = {
+            event.step.id: sorted({path for change in event.plan.changes for path in _may_write(change)})
             for event in self.events
             if isinstance(event, Planned) and event.plan.changes
-        }
-        touched = {
-            name: sorted({path for change in plan.changes for path in _may_write(change)})
-            for name, plan in shown.items()
         }
         took = time.monotonic() - began
         self.teller.pause("applied", run=document, seconds=self.seconds, took=took, touches=touched)
@@ -163,11 +159,9 @@ class CloneRun:
         facts = look(self.host)
         if user is None:
             source = wanted(facts, self.answers).name
-            if source not in LOCAL:
-                return (
-                    f"passwords come from {source}, which has no made-up user and is out of the clone's reach"
-                )
-            return "there is no made-up user that could log in"
+            if source in LOCAL:
+                return "there is no made-up user that could log in"
+            return f"passwords come from {source}, which has no made-up user and is out of the clone's reach"
         outcomes = {name: plan.outcome for name, plan in plans(self.host, self.answers, facts).items()}
         left = [name for name, outcome in outcomes.items() if outcome in REMAINING]
         return f"{_NOT_ALL}: {', '.join(left)} would remain" if left else ""
@@ -273,9 +267,8 @@ def stand_ins(host: Host, wanted: Sequence[Sequence[object]]) -> list[str]:
     for address, port, name in wanted:
         if (address, port) not in here:
             _hold(str(address), int(str(port)), str(name))
-            notes.append(
-                f"on the host {name} holds port {port} ({address}); a stand-in holds it in the clone"
-            )
+            where = f"port {port} ({address})"
+            notes.append(f"on the host {name} holds {where}; a stand-in holds it in the clone")
     return notes
 
 

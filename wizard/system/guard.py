@@ -72,13 +72,12 @@ class Guard:
                 new_file(FOLDER / name, content)
             state = {"pid": os.getpid(), "started": started(os.getpid()), "until": _uptime() + seconds}
             new_file(guard._file("json"), json.dumps(state))
-            decision, lock, watched = (
-                guard._file("decision"),
-                FOLDER / "service.lock",
-                state if watch else None,
-            )
             script = render(
-                "guard.sh.j2", decision=decision, lock=lock, commands=revert.commands, watched=watched
+                "guard.sh.j2",
+                decision=guard._file("decision"),
+                lock=FOLDER / "service.lock",
+                commands=revert.commands,
+                watched=state if watch else None,
             )
             new_file(guard._file("sh"), script)
             _start(host, guard._unit, guard._file("sh"), 1 if watch else seconds)

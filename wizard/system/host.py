@@ -253,9 +253,8 @@ class Host:
                 code = _wait(process, timeout, (out, err) if say else (), over)
             except subprocess.TimeoutExpired as error:
                 end_group(process)
-                raise HostError(
-                    f"{shlex.join(argv)} did not end within {timeout:.0f} s and was stopped"
-                ) from error
+                why = f"{shlex.join(argv)} did not end within {timeout:.0f} s and was stopped"
+                raise HostError(why) from error
             except BaseException:
                 end_group(process)
                 raise
@@ -311,20 +310,13 @@ class Host:
 
         It has what is at the paths `copied` as it is now, and nothing of what is at the paths `hidden` (PrivateView). Raises ViewError where the kernel or a container does not give that; then nothing was run."""
 
-        def here(paths: Sequence[str]) -> list[str]:
-            return [str(self.path(path)) for path in paths]
-
-        private = PrivateView(here(folders), environment(), copied=here(copied), hidden=here(hidden))
-        with private as view:
-
-            def written() -> dict[str, Entry | None]:
-                top = str(self.path("/")).rstrip("/")
-                return {path.removeprefix(top): entry for path, entry in view.written().items()}
-
+        here = [[str(self.path(path)) for path in paths] for paths in (folders, copied, hidden)]
+        top = str(self.path("/")).rstrip("/")
+        with PrivateView(here[0], environment(), copied=here[1], hidden=here[2]) as view:
             inside = Path(f"{view.root}{self.root}")
             yield View(
                 replace(self, root=inside, prefix=view.entering()),
-                written,
+                lambda: {path.removeprefix(top): entry for path, entry in view.written().items()},
                 lambda path: view.entry(str(self.path(path))),
             )
 

@@ -32,9 +32,8 @@ def listeners(host: Host) -> tuple[Listener, ...]:
 
 def _look(host: Host) -> dict[str, Listener]:
     """The listening sockets by their inode."""
-    ends = {
-        fields[9]: fields[1] for fields in _sockets(host) if fields[3] == _LISTEN and fields[9] != _CLOSING
-    }
+    listening = (row for row in _sockets(host) if row[3] == _LISTEN and row[9] != _CLOSING)
+    ends = {row[9]: row[1] for row in listening}
     links = {f"socket:[{inode}]": inode for inode in ends}
     holders: dict[str, int] = {}
     for pid, folder in host.processes():
@@ -58,14 +57,10 @@ def server_process(
     be seen, or has ended. The others are not looked into: there may be thousands.
 
     A daemon that has just handed the connection to its child still holds it, too: the child counts."""
-    wanted = {
-        f"socket:[{fields[9]}]"
-        for fields in _sockets(host)
-        if (_end(fields[1]), _end(fields[2])) == (server, client)
-    }
-    named = (
-        each for each in host.processes() if wanted and (process_name(host, each[0]) or "").startswith(name)
-    )
+    ends = (server, client)
+    wanted = {f"socket:[{row[9]}]" for row in _sockets(host) if (_end(row[1]), _end(row[2])) == ends}
+    processes = host.processes() if wanted else ()
+    named = [each for each in processes if (process_name(host, each[0]) or "").startswith(name)]
     holders = [pid for pid, folder in named if not wanted.isdisjoint(_open_files(folder))]
     children = [pid for pid in holders if _parent(host, pid) in holders]
     return next(iter(children or holders), None)
