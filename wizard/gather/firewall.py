@@ -82,7 +82,7 @@ def ssh_connection() -> str:
 
 def outside(host: Host) -> frozenset[str]:
     """Devices of the default routes, else all that do not lead to containers of this host (proc(5))."""
-    devices = default_devices(read_text(host, "/proc/net/route"), read_text(host, "/proc/net/ipv6_route"))
+    devices = default_devices(host.text("/proc/net/route"), host.text("/proc/net/ipv6_route"))
     return devices or frozenset(name for name in host.names("/sys/class/net") if not _INSIDE.match(name))
 
 
@@ -241,14 +241,6 @@ def read_entries(host: Host, paths: Iterable[str]) -> tuple[dict[str, Entry | No
         except PermissionError:
             unreadable.add(path)
     return files, frozenset(unreadable)
-
-
-def read_text(host: Host, path: str, encoding: str = "latin-1") -> str:
-    """The text of a file of the system's own, empty where there is none."""
-    try:
-        return host.path(path).read_text(encoding, "replace")
-    except OSError:
-        return ""
 
 
 def live_rules(host: Host) -> Ruleset | None:

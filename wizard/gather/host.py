@@ -17,7 +17,7 @@ from dataclasses import replace
 from snapshots.live.entry import Entry, Kind
 from wizard.editors import EditError, sendmail_mc
 from wizard.errors import HostError
-from wizard.gather.firewall import look_at_firewalls, read_entries, read_text, ssh_port
+from wizard.gather.firewall import look_at_firewalls, read_entries, ssh_port
 from wizard.model import facts as f
 from wizard.model.facts import Facts, Process, Release, Service
 from wizard.sendmail import cf as sendmail_cf
@@ -92,7 +92,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
     from_mc, submit = (each.result() if each else None for each in (mc, submit_mc))
     return Facts(
         euid=os.geteuid(),
-        release=release(read_text(host, "/etc/os-release", "utf-8")),
+        release=release(host.text("/etc/os-release", "utf-8")),
         init="systemd" if host.exists("/run/systemd/system") else "sysv",
         hostname=os.uname().nodename,
         fqdn=fqdn,
@@ -108,7 +108,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         unreadable=unreadable,
         shipped=shipped_files(host) if ask_apt and missing else {},
         apt_plan=apt.result() if apt else None,
-        groups=groups(read_text(host, "/etc/group")),
+        groups=groups(host.text("/etc/group")),
         sasl_conf=conf,
         sasl_place=place,
         sasl_plugins=plugins(host),
@@ -190,7 +190,7 @@ def services(names: Sequence[str], systemctl_show: str) -> dict[str, Service]:
 
 def running(host: Host) -> tuple[Process, ...]:
     """The daemons among the running processes; a process that ends while we look is left out."""
-    uptime = read_text(host, "/proc/uptime").split()
+    uptime = host.text("/proc/uptime").split()
     booted = time.time() - float(uptime[0]) if uptime else 0
     daemons = []
     for pid, folder in host.processes():

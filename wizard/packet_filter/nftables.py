@@ -72,7 +72,7 @@ def ruleset(text: str) -> Ruleset:
         if chain.get("hook") == "input" and chain.get("type") == "filter" and family in _FAMILIES:
             priority = int(chain.get("prio", 0))
             inputs.append(BaseChain(family, chain["table"], chain["name"], priority, _FAMILIES[family]))
-    banned = (*_banned_sets(sets), *(each for several in rules.values() for each in _banned_rules(several)))
+    banned = tuple(_banned(sets, [rule for several in rules.values() for rule in several]))
     return Ruleset(tuple(sorted(inputs, key=lambda base: base.priority)), chains, banned)
 
 
@@ -81,14 +81,11 @@ def _place(place: tuple[str, int | None]) -> str:
     return f"chain {chain}: policy drop" if handle is None else f"rule in {chain}, handle {handle}"
 
 
-def _banned_sets(sets: Mapping[str, Json]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _banned(sets: Mapping[str, Json], rules: Sequence[Json]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for key, elements in sets.items():
         _, table, name = key.split(" ", 2)
         if name.startswith(("f2b-", "addr-set-")) and elements:
             yield f"{table} {name}", tuple(map(_address, elements))
-
-
-def _banned_rules(rules: Sequence[Json]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for rule in rules:
         for item in rule.get("expr", []) if rule["chain"].startswith("f2b-") else ():
             match item:

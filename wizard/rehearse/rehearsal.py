@@ -247,12 +247,8 @@ def wish(host: Host, facts: Facts) -> CloneSpec:
 def _name_servers() -> dict[str, str]:
     """The file that /etc/resolv.conf leads to, where it is in /run: packages are fetched by it."""
     path = os.path.realpath("/etc/resolv.conf")
-    if not path.startswith("/run/"):
-        return {}
-    try:
-        return {path: Path(path).read_text("utf-8", "replace")}
-    except OSError:
-        return {}
+    text = Host().text(path, "utf-8") if path.startswith("/run/") else ""
+    return {path: text} if text else {}
 
 
 def _changed() -> list[tuple[str, str]]:

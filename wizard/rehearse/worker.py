@@ -274,12 +274,7 @@ def stand_ins(host: Host, wanted: Sequence[Sequence[object]]) -> list[str]:
 
 def _hold(address: str, port: int, name: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    if family == socket.AF_INET6:
-        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    with contextlib.suppress(OSError):
-        listening.bind((address, port))
-        listening.listen()
+    with contextlib.suppress(OSError), socket.create_server((address, port), family=family) as listening:
         if os.fork() == 0:
             os.closerange(0, listening.fileno())
             os.closerange(listening.fileno() + 1, 1024)
@@ -287,7 +282,6 @@ def _hold(address: str, port: int, name: str) -> None:
             while True:
                 with contextlib.suppress(OSError):
                     listening.accept()[0].close()
-    listening.close()
 
 
 def named(host: Host, answers: Answers, fqdn: str) -> tuple[list[str], str]:

@@ -157,9 +157,11 @@ def settle_guards(host: Host, kind: str) -> None:
     service get in each other's way."""
     with contextlib.suppress(OSError):
         clear_guards(host, kind)
-    mark = f"{FOLDER}/{kind}-".encode()
+    mark = f"{FOLDER}/{kind}-"
     end = time.monotonic() + _PATIENCE
-    while time.monotonic() < end and any(_mentions(folder, mark) for _, folder in host.processes()):
+    while any(mark in host.text(f"/proc/{pid}/cmdline") for pid, _ in host.processes()):
+        if time.monotonic() > end:
+            return
         time.sleep(0.1)
 
 
@@ -179,13 +181,6 @@ def started(pid: int) -> str:
 def _uptime() -> float:
     """As the script reads it."""
     return float(Path("/proc/uptime").read_text().split()[0])
-
-
-def _mentions(folder: Path, mark: bytes) -> bool:
-    try:
-        return mark in (folder / "cmdline").read_bytes()
-    except OSError:
-        return False
 
 
 def _start(host: Host, unit: str, script: Path, seconds: int) -> None:

@@ -81,8 +81,6 @@ class Host:
         """Where the absolute `path` of the machine lies here."""
         return self.root / path.lstrip("/")
 
-    # --- files -------------------------------------------------------------------------------------------
-
     def entry(self, path: str) -> Entry | None:
         """What is at `path` (symlinks not followed), None when nothing is.
 
@@ -153,6 +151,13 @@ class Host:
                 )
             yield
 
+    def text(self, path: str, encoding: str = "latin-1") -> str:
+        """The text of a file of the system's own, symlinks followed; empty where there is none."""
+        try:
+            return self.path(path).read_text(encoding, "replace")
+        except OSError:
+            return ""
+
     def names(self, folder: str) -> tuple[str, ...]:
         """The sorted names in `folder`, empty when there is no such folder."""
         try:
@@ -209,8 +214,6 @@ class Host:
             yield f"/proc/{os.getpid()}/fd/{descriptor}"
         finally:
             os.close(descriptor)
-
-    # --- commands ----------------------------------------------------------------------------------------
 
     def run(
         self,
@@ -320,8 +323,6 @@ class Host:
                 lambda path: view.entry(str(self.path(path))),
             )
 
-    # --- sockets -----------------------------------------------------------------------------------------
-
     def ask_unix_socket(self, path: str, request: Sequence[bytes], timeout: float = 10.0) -> str:
         """Send length-prefixed strings to the stream socket at `path`, return the answer (saslauthd's protocol,
         docs/debian.md section saslauthd). Raises HostError when nothing answers."""
@@ -337,8 +338,6 @@ class Host:
                 return connection.recv(struct.unpack(">H", header)[0], socket.MSG_WAITALL).decode("latin-1")
         except OSError as error:
             raise HostError(f"{path} does not answer: {error.strerror or error}") from error
-
-    # --- processes ---------------------------------------------------------------------------------------
 
     def processes(self) -> Iterator[tuple[int, Path]]:
         """Each process id with its folder below /proc."""

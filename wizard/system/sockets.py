@@ -82,14 +82,14 @@ def _open_files(folder: Path) -> Iterator[str]:
 
 
 def _parent(host: Host, pid: int) -> int:
-    stat = "".join(_lines(host, f"/proc/{pid}/stat"))
+    stat = host.text(f"/proc/{pid}/stat")
     return int(stat[stat.rindex(")") + 2 :].split()[1]) if ")" in stat else 0
 
 
 def _sockets(host: Host) -> Iterator[list[str]]:
     """The fields of each TCP socket: both ends, state and inode are the second to fourth, and the tenth (proc(5))."""
     for table in ("tcp", "tcp6"):
-        for line in _lines(host, f"/proc/net/{table}")[1:]:
+        for line in host.text(f"/proc/net/{table}").splitlines()[1:]:
             if len(fields := line.split()) > 9:
                 yield fields
 
@@ -104,8 +104,7 @@ def _address(text: str) -> str:
 
 def process_name(host: Host, pid: int) -> str | None:
     """The kernel's name for a process, None when it has ended."""
-    lines = _lines(host, f"/proc/{pid}/comm")
-    return lines[0] if lines else None
+    return host.text(f"/proc/{pid}/comm").partition("\n")[0] or None
 
 
 def qualified_name(host: Host) -> tuple[str, bool]:
@@ -121,27 +120,21 @@ def qualified_name(host: Host) -> tuple[str, bool]:
 def addresses(host: Host) -> tuple[str, ...]:
     """The addresses of this host, IPv4 first, loopback included."""
     four = set()
-    for line in _lines(host, "/proc/net/fib_trie"):
+    for line in host.text("/proc/net/fib_trie").splitlines():
         match = re.match(r"\s+\|-- ([\d.]+)", line)
         if match:
             last = match.group(1)
         elif "/32 host LOCAL" in line:
             four.add(last)
-    rows = [line.split() for line in _lines(host, "/proc/net/if_inet6")]
+    rows = [line.split() for line in host.text("/proc/net/if_inet6").splitlines()]
     six = {str(ipaddress.ip_address(bytes.fromhex(row[0]))) for row in rows}
     return (*sorted(four), *sorted(six))
 
 
 def ipv6_available(host: Host) -> bool:
     """Whether an IPv6 socket can be bound that serves IPv4 as well: else a Family=inet6 line kills the MTA, or IPv4."""
-    return bool(_lines(host, "/proc/net/if_inet6")) and _lines(host, "/proc/sys/net/ipv6/bindv6only") != ["1"]
-
-
-def _lines(host: Host, path: str) -> list[str]:
-    try:
-        return Path(host.path(path)).read_text("latin-1").splitlines()
-    except OSError:
-        return []
+    only = host.text("/proc/sys/net/ipv6/bindv6only").strip()
+    return bool(host.text("/proc/net/if_inet6")) and only != "1"
 
 
 @dataclass(frozen=True)
