@@ -63,7 +63,7 @@ class RollbackWaits(Message):
 
 @dataclass
 class RehearsalSaid(Message):
-    """How far a rehearsal is, in the words of `wizard.rehearse.messages`."""
+    """How far a rehearsal is, in the words of `wizard.rehearse.worker`."""
 
     said: dict[str, Any]
 

@@ -127,8 +127,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
 
     def ended(self, result: object) -> None:
         """Show the report."""
-        from wizard.rehearse.outcome import Rehearsal
-        from wizard.rehearse.report import shown
+        from wizard.rehearse.outcome import Rehearsal, shown
 
         assert isinstance(result, Rehearsal)
         self._rehearsal = result
@@ -147,7 +146,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
 
     def action_save(self) -> None:
         """The report as Markdown, in the current directory."""
-        from wizard.rehearse.report import shown
+        from wizard.rehearse.outcome import shown
 
         if (rehearsal := self._rehearsal) is not None:
             self.attempt(lambda: save(Path(REPORT).absolute(), shown(rehearsal, "md")))

@@ -22,7 +22,7 @@ from wizard.model.facts import Facts, Process, Service
 from wizard.model.plan import Outcome
 from wizard.sendmail.strays import outside, stray_sentence, strays, unit_of
 from wizard.system.host import Completed, Host
-from wizard.system.service_lock import LOCK, service_lock
+from wizard.system.services import LOCK, service_lock
 from wizard.system.sockets import listeners
 
 SYSTEMD = "0::/init.scope\n"
@@ -286,7 +286,7 @@ def test_a_command_at_work_keeps_the_lock_after_our_death(tmp_path: Path) -> Non
 
 
 def test_the_lock_is_waited_for_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wizard.system.service_lock._PATIENCE", 0.1)
+    monkeypatch.setattr("wizard.system.services._PATIENCE", 0.1)
     with (
         service_lock(Host(tmp_path)),
         pytest.raises(ChangeError, match="list-jobs"),

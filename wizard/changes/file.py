@@ -21,8 +21,7 @@ from wizard.errors import ChangeError, GateError, HostError, StaleError
 from wizard.model.claim import Claim
 from wizard.model.generated_files import derived, in_order, made_of
 from wizard.model.plan import Description
-from wizard.system.host import Host, Say
-from wizard.system.owners import group_name, user_name
+from wizard.system.host import Host, Say, group_name, user_name
 
 ATTEMPTS = 200
 """How often a file that others keep writing to is merged again, within milliseconds each, until a write meets it."""

@@ -14,8 +14,7 @@ from wizard.model.facts import Process
 from wizard.model.plan import Description
 from wizard.sendmail.strays import inside, members, outside
 from wizard.system.host import Host, Say
-from wizard.system.service_lock import service_lock
-from wizard.system.services import rc_enabled
+from wizard.system.services import rc_enabled, service_lock
 from wizard.system.sockets import listeners
 
 DEADLINE = 180.0

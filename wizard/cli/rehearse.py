@@ -14,10 +14,9 @@ from wizard.cli.options import answers_of, steps_of
 from wizard.console import clean, data, error, out
 from wizard.engine.state_dir import must_be_root
 from wizard.errors import Interrupted, UsageError
-from wizard.rehearse.clone import Clone
-from wizard.rehearse.kept_clones import end_kept
+from wizard.rehearse.clone import Clone, end_kept
+from wizard.rehearse.outcome import shown
 from wizard.rehearse.rehearsal import rehearsed
-from wizard.rehearse.report import shown
 from wizard.render import as_json
 from wizard.system.host import environment
 from wizard.system.output_file import check_output, save

@@ -10,16 +10,7 @@ from dataclasses import dataclass
 from templates import render
 from wizard.changes.live_rule import LiveRule
 from wizard.editors import firewalld_zone
-from wizard.firewalls import gates
-from wizard.firewalls.opening import (
-    FAMILIES,
-    CannotOpenError,
-    Opening,
-    PortRequest,
-    edited,
-    editing,
-    text_of,
-)
+from wizard.firewalls import opening as o
 from wizard.model.facts import Facts
 from wizard.model.firewall_names import FIREWALLD, FIREWALLD_CONF, SHIPPED_ZONES, ZONES
 
@@ -47,7 +38,7 @@ class Firewalld:
 
     name = FIREWALLD
 
-    def opening(self, facts: Facts, wanted: PortRequest) -> Opening:
+    def opening(self, facts: Facts, wanted: o.PortRequest) -> o.Opening:
         """The ports that the zone does not open. Raises CannotOpenError."""
         zone = _zone(facts, wanted)
         rules = tuple(
@@ -57,45 +48,45 @@ class Firewalld:
         )
         path = f"{ZONES}/{zone.name}.xml"
         shipped = facts.files.get(f"{SHIPPED_ZONES}/{zone.name}.xml")
-        text = text_of(facts, path)
+        text = o.text_of(facts, path)
         old = text if text is not None else (shipped.content.decode("latin-1") if shipped else None)
         if old is None:
-            raise CannotOpenError(
+            raise o.CannotOpenError(
                 f"zone {zone.name} has no file in {ZONES}: it was made at run time only",
                 "keep it: firewall-cmd --runtime-to-permanent",
             )
-        kept = _Zone("", _target(old), frozenset(), firewalld_zone.ports(old), _services(old))
-        ports = [port for port in wanted.ports if not kept.opens(port)]
+        ports = [port for port in wanted.ports if not _kept(old).opens(port)]
         if not ports:
-            return Opening(rules)
-        with editing(path):
-            new = firewalld_zone.add(
-                old, [render("firewall_firewalld.j2", port=port).strip() for port in ports]
-            )
-        return Opening(rules, (edited(facts, path, new, gates.firewalld(zone.name), like=shipped),))
+            return o.Opening(rules)
+        lines = [render("firewall_firewalld.j2", port=port).strip() for port in ports]
+        with o.editing(path):
+            new = firewalld_zone.add(old, lines)
+        argv = ("firewall-offline-cmd", "--system-config={}", "--check-config")
+        gate = o.FolderTrial(FIREWALLD_CONF.rpartition("/")[0], f"zones/{zone.name}.xml", argv)
+        return o.Opening(rules, (o.edited(facts, path, new, gate, like=shipped),))
 
-    def closed(self, facts: Facts, wanted: PortRequest) -> list[tuple[int, int]]:
+    def closed(self, facts: Facts, wanted: o.PortRequest) -> list[tuple[int, int]]:
         """What the zone does not open at run time. Raises CannotOpenError."""
         zone = _zone(facts, wanted)
-        return [(family, port) for family in FAMILIES for port in wanted.ports if not zone.opens(port)]
+        return [(family, port) for family in o.FAMILIES for port in wanted.ports if not zone.opens(port)]
 
 
-def _zone(facts: Facts, wanted: PortRequest) -> _Zone:
+def _zone(facts: Facts, wanted: o.PortRequest) -> _Zone:
     zones = {zone.name: zone for zone in _zones((facts.rules or {}).get("firewalld", ""))}
     if wanted.zone:
         if wanted.zone not in zones:
-            raise CannotOpenError(
+            raise o.CannotOpenError(
                 f"firewalld has no zone {wanted.zone}", f"set [firewall] zone to one of: {', '.join(zones)}"
             )
         return zones[wanted.zone]
-    default = re.search(r"^DefaultZone=(\S+)", text_of(facts, FIREWALLD_CONF) or "", re.MULTILINE)
+    default = re.search(r"^DefaultZone=(\S+)", o.text_of(facts, FIREWALLD_CONF) or "", re.MULTILINE)
     usual = default.group(1) if default else "public"
     names = {
         next((zone.name for zone in zones.values() if device in zone.devices), usual)
         for device in facts.outside or {""}
     }
     if len(names) != 1 or not names <= zones.keys():
-        raise CannotOpenError(
+        raise o.CannotOpenError(
             f"the devices that lead outside are in more than one zone of firewalld: {', '.join(sorted(names))}",
             'set the one that mail comes in through, in the answers file: [firewall] zone = "..."',
         )
@@ -106,29 +97,20 @@ def _zones(text: str) -> list[_Zone]:
     zones = []
     for block in re.split(r"\n(?=\S)", text.strip("\n")):
         head, *lines = block.split("\n")
+        if not head.split():
+            continue
         kept = {key.strip(): value.split() for key, _, value in (line.partition(":") for line in lines)}
-        if head.split():
-            zones.append(
-                _Zone(
-                    head.split()[0],
-                    " ".join(kept.get("target", [])),
-                    frozenset(kept.get("interfaces", [])),
-                    tuple(_range(word) for word in kept.get("ports", []) if word.endswith("/tcp")),
-                    frozenset(kept.get("services", [])),
-                )
-            )
+        target, devices = " ".join(kept.get("target", [])), frozenset(kept.get("interfaces", []))
+        words = [word.removesuffix("/tcp") for word in kept.get("ports", []) if word.endswith("/tcp")]
+        ranges = [(low, high or low) for low, _, high in (word.partition("-") for word in words)]
+        ports = tuple((int(low), int(high)) for low, high in ranges)
+        zones.append(_Zone(head.split()[0], target, devices, ports, frozenset(kept.get("services", []))))
     return zones
 
 
-def _range(word: str) -> tuple[int, int]:
-    low, _, high = word.removesuffix("/tcp").partition("-")
-    return int(low), int(high or low)
-
-
-def _target(text: str) -> str:
+def _kept(text: str) -> _Zone:
+    """The zone in a file."""
     target = re.search(r"<zone\b[^>]*\btarget=[\"']([^\"']*)", text)
-    return target.group(1) if target else ""
-
-
-def _services(text: str) -> frozenset[str]:
-    return frozenset(re.findall(r"<service\b[^>]*\bname=[\"']([^\"']+)[\"']", text))
+    services = re.findall(r"<service\b[^>]*\bname=[\"']([^\"']+)[\"']", text)
+    ports = firewalld_zone.ports(text)
+    return _Zone("", target[1] if target else "", frozenset(), ports, frozenset(services))

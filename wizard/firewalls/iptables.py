@@ -5,17 +5,7 @@ from __future__ import annotations
 from templates import render
 from wizard.changes.live_rule import LiveRule
 from wizard.editors import xtables_file
-from wizard.firewalls import gates
-from wizard.firewalls.opening import (
-    FAMILIES,
-    Opening,
-    PortRequest,
-    edited,
-    editing,
-    live_table,
-    packets,
-    text_of,
-)
+from wizard.firewalls import opening as o
 from wizard.model.facts import Facts
 from wizard.model.firewall_names import IPTABLES, MARK, RULES_V4, RULES_V6, TOOLS
 from wizard.packet_filter.iptables import Table, filter_table
@@ -29,14 +19,14 @@ class Iptables:
 
     name = IPTABLES
 
-    def opening(self, facts: Facts, wanted: PortRequest) -> Opening:
+    def opening(self, facts: Facts, wanted: o.PortRequest) -> o.Opening:
         """For IPv4 and IPv6 apart. Raises CannotOpenError."""
         rules: list[LiveRule] = []
         files, notes = [], []
-        for family, path in zip(FAMILIES, (RULES_V4, RULES_V6), strict=True):
-            missing = _blocked(facts, wanted, live_table(facts, family), family)
+        for family, path in zip(o.FAMILIES, (RULES_V4, RULES_V6), strict=True):
+            missing = _blocked(facts, wanted, o.live_table(facts, family), family)
             rules += missing
-            text = text_of(facts, path)
+            text = o.text_of(facts, path)
             if text is None:
                 notes += [f"there is no {path}: what is live for IPv{family} is not kept"] if missing else []
                 continue
@@ -44,22 +34,22 @@ class Iptables:
             for rule in _blocked(facts, wanted, filter_table(text), family):
                 new = _inserted(facts, path, new, rule)
             if new != text:
-                files.append(edited(facts, path, new, gates.xtables(TOOLS[family])))
-        return Opening(tuple(rules), tuple(files), tuple(notes))
+                files.append(o.edited(facts, path, new, o.FileTrial((f"{TOOLS[family]}-restore", "--test"))))
+        return o.Opening(tuple(rules), tuple(files), tuple(notes))
 
-    def closed(self, facts: Facts, wanted: PortRequest) -> list[tuple[int, int]]:
+    def closed(self, facts: Facts, wanted: o.PortRequest) -> list[tuple[int, int]]:
         """Where INPUT drops it."""
         return [
             (family, rule.port)
-            for family in FAMILIES
-            for rule in _blocked(facts, wanted, live_table(facts, family), family)
+            for family in o.FAMILIES
+            for rule in _blocked(facts, wanted, o.live_table(facts, family), family)
         ]
 
 
-def _blocked(facts: Facts, wanted: PortRequest, table: Table, family: int) -> list[LiveRule]:
+def _blocked(facts: Facts, wanted: o.PortRequest, table: Table, family: int) -> list[LiveRule]:
     chains = table.chains()
     rules: list[LiveRule] = []
-    for packet in packets(facts, wanted.ports, (family,)):
+    for packet in o.packets(facts, wanted.ports, (family,)):
         outcome = fate(chains, _CHAIN, packet)
         if outcome.verdict is Verdict.DROP:
             place = outcome.way[0][1]
@@ -69,8 +59,8 @@ def _blocked(facts: Facts, wanted: PortRequest, table: Table, family: int) -> li
 
 
 def _inserted(facts: Facts, path: str, text: str, rule: LiveRule) -> str:
-    packet = next(packets(facts, (rule.port,), (rule.family,)))
+    packet = next(o.packets(facts, (rule.port,), (rule.family,)))
     place = fate(filter_table(text).chains(), _CHAIN, packet).way[0][1]
     line = render("firewall_iptables.j2", chain=_CHAIN, port=rule.port, mark=MARK).rstrip("\n")
-    with editing(path):
+    with o.editing(path):
         return xtables_file.insert(text, _CHAIN, place, [line])

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from templates import render
 from wizard.changes.live_rule import LiveRule
 from wizard.editors import nft_conf
-from wizard.firewalls import gates
-from wizard.firewalls.opening import (
-    CannotOpenError,
-    Opening,
-    PortRequest,
-    edited,
-    editing,
-    packets,
-    text_of,
-)
+from wizard.firewalls import opening as o
 from wizard.model.facts import Facts
 from wizard.model.firewall_names import MARK, NFT_CONF, NFTABLES
 from wizard.packet_filter.nftables import BaseChain, Ruleset, ruleset
@@ -31,37 +22,44 @@ class Nftables:
 
     name = NFTABLES
 
-    def opening(self, facts: Facts, wanted: PortRequest) -> Opening:
+    def opening(self, facts: Facts, wanted: o.PortRequest) -> o.Opening:
         """Rules before the one that blocks. Raises CannotOpenError."""
-        live, text = _live(facts), text_of(facts, NFT_CONF) or ""
+        live, text = _live(facts), o.text_of(facts, NFT_CONF) or ""
         rules: list[LiveRule] = []
         new = text
         for base in live.inputs:
             own = f"{base.family} {base.table}" in nft_conf.tables(text)
             ways = [
                 (packet, fate(live.chains, base.words, packet))
-                for packet in packets(facts, wanted.ports, base.families)
+                for packet in o.packets(facts, wanted.ports, base.families)
             ]
-            blocked = _once((packet, outcome) for packet, outcome in ways if outcome.verdict is Verdict.DROP)
+            first: dict[int, tuple[Packet, Fate]] = {}  # of a port: a chain of inet sees both IPv4 and IPv6
+            for packet, outcome in ways:
+                if outcome.verdict is Verdict.DROP:
+                    first.setdefault(packet.port, (packet, outcome))
+            blocked = list(first.values())
             if blocked and not own:
-                raise CannotOpenError(
+                raise o.CannotOpenError(
                     f"the live chain {base.words} blocks port {blocked[0][0].port}, but {NFT_CONF} does not create "
                     "that chain: something else does",
                     "find out what created it: nft list chain " + base.words,
                     f"open the ports there by hand: {', '.join(map(str, wanted.ports))}",
                 )
-            rules += [_rule(base, packet, outcome) for packet, outcome in blocked]
+            rules += [
+                LiveRule("nft", base.words, packet.port, packet.family, at=outcome.way[0][1])
+                for packet, outcome in blocked
+            ]
             if own:
                 new = _in_file(new, base, [packet.port for packet, _ in blocked], ways, live)
-        files = (edited(facts, NFT_CONF, new, gates.nft()),) if new != text else ()
-        return Opening(tuple(rules), files)
+        files = (o.edited(facts, NFT_CONF, new, o.FileTrial(("nft", "-c", "-f"))),) if new != text else ()
+        return o.Opening(tuple(rules), files)
 
-    def closed(self, facts: Facts, wanted: PortRequest) -> list[tuple[int, int]]:
+    def closed(self, facts: Facts, wanted: o.PortRequest) -> list[tuple[int, int]]:
         """Where any chain drops it. Raises CannotOpenError."""
         live = _live(facts)
         return [
             (packet.family, packet.port)
-            for packet in packets(facts, wanted.ports)
+            for packet in o.packets(facts, wanted.ports)
             if any(
                 fate(live.chains, base.words, packet).verdict is Verdict.DROP
                 for base in live.inputs
@@ -74,21 +72,9 @@ def _live(facts: Facts) -> Ruleset:
     try:
         return ruleset((facts.rules or {}).get("nft", ""))
     except (ValueError, KeyError, TypeError) as error:
-        raise CannotOpenError(
+        raise o.CannotOpenError(
             f"what nft printed is not understood: {error}", "open the ports by hand, in " + NFT_CONF
         ) from error
-
-
-def _once(ways: Iterable[tuple[Packet, Fate]]) -> list[tuple[Packet, Fate]]:
-    """One for each port: a chain of the family inet sees both IPv4 and IPv6."""
-    first: dict[int, tuple[Packet, Fate]] = {}
-    for packet, way in ways:
-        first.setdefault(packet.port, (packet, way))
-    return list(first.values())
-
-
-def _rule(base: BaseChain, packet: Packet, outcome: Fate) -> LiveRule:
-    return LiveRule("nft", base.words, packet.port, packet.family, at=outcome.way[0][1])
 
 
 def _in_file(
@@ -97,7 +83,7 @@ def _in_file(
     """The text with what its chain lacks. A port that is open by a live rule, of which the file knows nothing, would be
     closed after the next boot."""
     asked = {packet.port for packet, outcome in ways if outcome.way and outcome.way[0][1] is not None}
-    with editing(NFT_CONF):
+    with o.editing(NFT_CONF):
         chain = next((body for body in nft_conf.chain_bodies(text) if body.key == base.words), None)
         named = [body.words for body in chain.statements] if chain else []
         ports = [
@@ -120,9 +106,8 @@ def _accepts(words: str, port: int) -> bool:
         return True
     for part in re.findall(r"[\w-]+", ports[1]):
         low, _, high = part.partition("-")
-        if part == _PORT_NAMES.get(port) or (
-            low.isdigit() and int(low) <= port <= int(high if high.isdigit() else low)
-        ):
+        inside = low.isdigit() and int(low) <= port <= int(high if high.isdigit() else low)
+        if inside or part == _PORT_NAMES.get(port):
             return True
     return False
 

@@ -1,10 +1,14 @@
-"""What a firewall's own file gives: the changes that open ports, or why they cannot be made; and what is open now."""
+"""What a firewall's own file gives: the changes that open ports, or why they cannot be made; what is open now; and the
+gates: each firewall's own tool tries a new rules file out, on a copy, and what it refuses is never installed."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from snapshots.live.entry import Entry
@@ -12,14 +16,17 @@ from wizard.changes.file import FileChange
 from wizard.changes.gate import FileGate
 from wizard.changes.live_rule import LiveRule
 from wizard.editors import EditError
-from wizard.errors import WizardError
+from wizard.errors import GateError, HostError, WizardError
 from wizard.model.facts import Facts
 from wizard.model.firewall_names import TOOLS
 from wizard.packet_filter.iptables import Table, filter_table
 from wizard.packet_filter.walk import Packet
+from wizard.system.host import Completed, Host, Say
 
 FAMILIES = (4, 6)
 PORT_NAMES = {25: "SMTP", 587: "Submission", 465: "Submission with TLS from the start"}
+DEADLINE = 90.0
+"""Seconds for a gate: shorewall compiles all its rules."""
 
 
 class CannotOpenError(WizardError):
@@ -63,9 +70,7 @@ class FirewallKind(Protocol):
 
 def packets(facts: Facts, ports: Sequence[int], families: Sequence[int] = FAMILIES) -> Iterator[Packet]:
     """A connection from outside for each family and port."""
-    for family in families:
-        for port in ports:
-            yield Packet(family, port, facts.outside)
+    return (Packet(family, port, facts.outside) for family in families for port in ports)
 
 
 def live_table(facts: Facts, family: int) -> Table:
@@ -99,3 +104,73 @@ def editing(path: str) -> Iterator[None]:
         yield
     except EditError as error:
         raise CannotOpenError(f"{path} is not edited: {error}", error.remedy) from error
+
+
+@dataclass(frozen=True)
+class FileTrial:
+    """`argv` with the name of the copy behind it must end with 0."""
+
+    argv: tuple[str, ...]
+
+    def check(self, host: Host, content: bytes, say: Say) -> None:
+        """Raises GateError with what the tool said."""
+        with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as folder:
+            copy = Path(folder) / "rules"
+            copy.write_bytes(content)
+            _must(host, [*self.argv, str(copy)], copy)
+        say(f"the gate: `{' '.join(self.argv)}` accepts it")
+
+
+@dataclass(frozen=True)
+class FolderTrial:
+    """`argv`, in which {} is replaced by a copy of `folder` with the new file as `name` in it, must end with 0."""
+
+    folder: str
+    name: str
+    argv: tuple[str, ...]
+
+    def check(self, host: Host, content: bytes, say: Say) -> None:
+        """Raises GateError with what the tool said."""
+        with tempfile.TemporaryDirectory(prefix="msa-wizard-gate-") as folder:
+            copy = Path(folder) / Path(self.folder).name
+            try:
+                shutil.copytree(host.path(self.folder), copy, symlinks=True)
+            except (OSError, shutil.Error) as error:
+                raise GateError(f"{self.folder} could not be copied to try it out: {error}") from error
+            target = copy / self.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            target.write_bytes(content)
+            _must(host, [word.replace("{}", str(copy)) for word in self.argv], copy)
+        say(f"the gate: `{' '.join(self.argv).replace('{}', 'COPY')}` accepts it")
+
+
+@dataclass(frozen=True)
+class UfwTrial:
+    """`ufw --dry-run allow PORT/tcp` must end with 0 and would write the same rule; and iptables-restore takes the file."""
+
+    ports: tuple[int, ...]
+    tool: str
+    chain: str
+
+    def check(self, host: Host, content: bytes, say: Say) -> None:
+        """Raises GateError with what the tool said."""
+        for port in self.ports:
+            result = _must(host, ["ufw", "--dry-run", "allow", f"{port}/tcp"])
+            rule = f"-A {self.chain} -p tcp --dport {port} -j ACCEPT"
+            if rule not in result.stdout.splitlines() or rule.encode() not in content.splitlines():
+                raise GateError(f"`{result.command}` would not write `{rule}` as this does: {result.tail(3)}")
+        ports = ", ".join(f"{port}/tcp" for port in self.ports)
+        say(f"the gate: `ufw --dry-run allow` of {ports} says the same")
+        FileTrial((f"{self.tool}-restore", "--noflush", "--test")).check(host, content, say)
+
+
+def _must(host: Host, argv: Sequence[str], copy: Path | None = None) -> Completed:
+    try:
+        result = host.run(argv, timeout=DEADLINE)
+    except HostError as error:
+        raise GateError(str(error)) from error
+    if result.code != 0:
+        why = f"`{result.command}` refuses it (status {result.code}): {result.tail(6)}"
+        raise GateError(why.replace(str(copy), "COPY") if copy else why)
+    return result

@@ -7,17 +7,7 @@ import re
 from templates import render
 from wizard.changes.live_rule import LiveRule
 from wizard.editors import xtables_file
-from wizard.firewalls import gates
-from wizard.firewalls.opening import (
-    CannotOpenError,
-    Opening,
-    PortRequest,
-    edited,
-    editing,
-    live_table,
-    packets,
-    text_of,
-)
+from wizard.firewalls import opening as o
 from wizard.model.facts import Facts
 from wizard.model.firewall_names import MARK, TOOLS, UFW, UFW_DEFAULT, UFW_RULES
 from wizard.packet_filter.iptables import Table, filter_table
@@ -32,47 +22,42 @@ class Ufw:
 
     name = UFW
 
-    def opening(self, facts: Facts, wanted: PortRequest) -> Opening:
+    def opening(self, facts: Facts, wanted: o.PortRequest) -> o.Opening:
         """For IPv4, and for IPv6 where ufw sees to it. Raises CannotOpenError, also where a rule of the admin denies it."""
         rules: list[LiveRule] = []
         files, notes = [], []
         families = _families(facts)
         if 6 not in families:
-            notes.append(
-                f"IPV6=yes is not in {UFW_DEFAULT}: ufw does nothing about IPv6, and neither does this step"
-            )
+            what = "ufw does nothing about IPv6, and neither does this step"
+            notes.append(f"IPV6=yes is not in {UFW_DEFAULT}: {what}")
         for family in families:
             path = UFW_RULES[family]
-            text = text_of(facts, path) or ""
-            live = live_table(facts, family)
+            text = o.text_of(facts, path) or ""
+            live, kept = o.live_table(facts, family), filter_table(text)
+            packets = list(o.packets(facts, wanted.ports, (family,)))
             rules += [
                 LiveRule(TOOLS[family], _CHAINS[family], packet.port, family, marked=False)
-                for packet in packets(facts, wanted.ports, (family,))
+                for packet in packets
                 if _missing(live, packet, "the live rules") and not _accepted(live, packet)
             ]
-            ports = tuple(
-                packet.port
-                for packet in packets(facts, wanted.ports, (family,))
-                if _missing(filter_table(text), packet, path)
-            )
-            if ports:
-                gate = gates.UfwTrial(ports, TOOLS[family], _CHAINS[family])
-                files.append(edited(facts, path, _with(path, text, family, ports), gate))
-        return Opening(tuple(rules), tuple(files), tuple(notes))
+            if ports := tuple(packet.port for packet in packets if _missing(kept, packet, path)):
+                gate = o.UfwTrial(ports, TOOLS[family], _CHAINS[family])
+                files.append(o.edited(facts, path, _with(path, text, family, ports), gate))
+        return o.Opening(tuple(rules), tuple(files), tuple(notes))
 
-    def closed(self, facts: Facts, wanted: PortRequest) -> list[tuple[int, int]]:
+    def closed(self, facts: Facts, wanted: o.PortRequest) -> list[tuple[int, int]]:
         """Where INPUT drops it."""
         return [
             (packet.family, packet.port)
-            for packet in packets(facts, wanted.ports, _families(facts))
-            if not _accepted(live_table(facts, packet.family), packet)
+            for packet in o.packets(facts, wanted.ports, _families(facts))
+            if not _accepted(o.live_table(facts, packet.family), packet)
         ]
 
 
 def _families(facts: Facts) -> tuple[int, ...]:
-    text = text_of(facts, UFW_DEFAULT) or ""
+    text = o.text_of(facts, UFW_DEFAULT) or ""
     ipv6 = re.search(r"^[ \t]*IPV6=[\"']?yes\b", text, re.MULTILINE | re.IGNORECASE)
-    live = _CHAINS[6] in live_table(facts, 6).declared
+    live = _CHAINS[6] in o.live_table(facts, 6).declared
     return (4, 6) if ipv6 and live else (4,)
 
 
@@ -80,7 +65,7 @@ def _missing(table: Table, packet: Packet, where: str) -> bool:
     """Whether the admin's rules say nothing of the port. Raises CannotOpenError where they deny it."""
     outcome = fate(table.chains(), _CHAINS[packet.family], packet)
     if outcome.verdict is Verdict.DROP:
-        raise CannotOpenError(
+        raise o.CannotOpenError(
             f"a rule of yours in ufw ({where}) denies port {packet.port} to everybody",
             "see it: ufw status numbered",
             f"delete it, then run this again: ufw delete deny {packet.port}/tcp",
@@ -93,11 +78,7 @@ def _accepted(table: Table, packet: Packet) -> bool:
 
 
 def _with(path: str, text: str, family: int, ports: tuple[int, ...]) -> str:
-    blocks = [
-        render(
-            "firewall_ufw.j2", port=port, any=_ANY[family], chain=_CHAINS[family], comment=MARK.encode().hex()
-        )
-        for port in ports
-    ]
-    with editing(path):
+    shared = {"any": _ANY[family], "chain": _CHAINS[family], "comment": MARK.encode().hex()}
+    blocks = [render("firewall_ufw.j2", port=port, **shared) for port in ports]
+    with o.editing(path):
         return xtables_file.insert_ufw(text, blocks)

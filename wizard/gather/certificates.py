@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from snapshots.live.entry import Entry, Kind
@@ -17,8 +18,7 @@ from wizard.model import facts as f
 from wizard.model.plan import Check, Sign
 from wizard.sendmail.cf_needs import MOST, TlsFiles, unsafe
 from wizard.smtp.own_listener import presented
-from wizard.system.host import Host
-from wizard.system.owners import group_name, user_name
+from wizard.system.host import Host, group_name, user_name
 
 SOON = 14
 """Days before its end from which on a certificate has to be renewed."""
@@ -92,8 +92,7 @@ def report(host: Host, cf: str, name: str) -> CertificateReport:
     if files.authorities and files.authorities != files.certificate:
         result.named.append(_named(host, "CACertFile", files.authorities, "", name))
     result.dh, check = _dh(host, files)
-    result.checks.append(check)
-    result.checks.append(_presented(cf, result.named[0].certificate))
+    result.checks += [check, _presented(cf, result.named[0].certificate)]
     return result
 
 
@@ -122,21 +121,14 @@ CHAIN = (
 
 def _dates(certificate: Certificate, days: int) -> Check:
     if certificate.not_before > datetime.now(UTC):
-        return Check(
-            "dates",
-            Sign.FAILED,
-            f"it is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC",
-            "is the clock of this host right? timedatectl",
-        )
+        says = f"it is not valid before {certificate.not_before:%Y-%m-%d %H:%M} UTC"
+        return Check("dates", Sign.FAILED, says, "is the clock of this host right? timedatectl")
+    end = f"{certificate.not_after:%Y-%m-%d}"
     if days < 0:
-        return Check("dates", Sign.FAILED, f"it has expired on {certificate.not_after:%Y-%m-%d}", _RENEW)
+        return Check("dates", Sign.FAILED, f"it has expired on {end}", _RENEW)
     if days < SOON:
-        return Check(
-            "dates", Sign.FAILED, f"it expires in {days} days, on {certificate.not_after:%Y-%m-%d}", _RENEW
-        )
-    return Check(
-        "dates", Sign.OK, f"it is valid for {days} more days, until {certificate.not_after:%Y-%m-%d}"
-    )
+        return Check("dates", Sign.FAILED, f"it expires in {days} days, on {end}", _RENEW)
+    return Check("dates", Sign.OK, f"it is valid for {days} more days, until {end}")
 
 
 _RENEW = "msa-wizard certificate renew, or a new one from its authority: msa-wizard certificate install"
@@ -163,27 +155,23 @@ def _server(host: Host, files: TlsFiles, result: CertificateReport) -> None:
     try:
         chain = host.small_file(files.certificate, MOST)[0]
         key = private_key(host.small_file(files.key, MOST)[0])
-    except HostError as error:
-        result.checks.append(Check("key", Sign.FAILED, str(error), _RENEW))
-        return
-    except PemError as error:
-        result.checks.append(Check("key", Sign.FAILED, f"{files.key} {error}", _RENEW))
+    except (HostError, PemError) as error:
+        says = str(error) if isinstance(error, HostError) else f"{files.key} {error}"
+        result.checks.append(Check("key", Sign.FAILED, says, _RENEW))
         return
     result.checks += [_safe(host, files, files.certificate), _safe(host, files, files.key)]
     if named.certificate is None:
         return
+    days = named.days_left or 0
     try:
         verdict = judged(as_pem(certificates(chain)), key, result.name or "localhost", clean)
     except PemError as error:
         result.checks.append(Check("key", Sign.FAILED, f"{files.certificate}: {error}", _RENEW))
-        result.checks += [
-            _dates(named.certificate, named.days_left or 0),
-            _names(named.certificate, result.name),
-        ]
+        result.checks += [_dates(named.certificate, days), _names(named.certificate, result.name)]
         return
     result.checks.append(Check("key", Sign.OK, f"{files.key} is its key"))
-    result.named[-1] = Named(**{**vars(named), "certificate": verdict.certificate})
-    result.checks += judgement(verdict, result.name, named.days_left or 0)
+    result.named[-1] = replace(named, certificate=verdict.certificate)
+    result.checks += judgement(verdict, result.name, days)
 
 
 def _safe(host: Host, files: TlsFiles, path: str) -> Check:
@@ -215,22 +203,18 @@ def _client(host: Host, files: TlsFiles, result: CertificateReport) -> None:
 
 def _named(host: Host, option: str, path: str, key_path: str, name: str) -> Named:
     """The file as far as it can be read; what a client thinks of it is not asked here."""
-    key = mode = ""
+    key = mode = problem = ""
+    certificate: Certificate | None = None
     if key_path:
         with contextlib.suppress(HostError):
             content, status = host.small_file(key_path, MOST)
-            key, mode = (
-                key_words(content),
-                f"{status.st_mode & 0o7777:04o} {user_name(status.st_uid)}:{group_name(status.st_gid)}",
-            )
+            owner = f"{user_name(status.st_uid)}:{group_name(status.st_gid)}"
+            key, mode = key_words(content), f"{status.st_mode & 0o7777:04o} {owner}"
     try:
-        chain = certificates(host.small_file(path, MOST)[0])
-        certificate = read(chain, name, None, False, clean)
-    except HostError as error:
-        return Named(option, path, key_path, None, key, mode, f"is not usable: {error}")
-    except ValueError as error:
-        return Named(option, path, key_path, None, key, mode, str(error))
-    return Named(option, path, key_path, certificate, key, mode)
+        certificate = read(certificates(host.small_file(path, MOST)[0]), name, None, False, clean)
+    except (HostError, ValueError) as error:
+        problem = f"is not usable: {error}" if isinstance(error, HostError) else str(error)
+    return Named(option, path, key_path, certificate, key, mode, problem)
 
 
 def _dh(host: Host, files: TlsFiles) -> tuple[str, Check]:
@@ -253,12 +237,8 @@ _DH = "rm /etc/mail/tls/sendmail-common.prm; /usr/share/sendmail/update_tls; the
 def _presented(cf: str, certificate: Certificate | None) -> Check:
     answer = presented(cf)
     if answer.fingerprint is None:
-        return Check(
-            "presented",
-            Sign.FAILED,
-            f"the running sendmail presents no certificate on {answer.where}: {clean(answer.says)}",
-            "journalctl -t sm-mta -n 30",
-        )
+        says = f"the running sendmail presents no certificate on {answer.where}: {clean(answer.says)}"
+        return Check("presented", Sign.FAILED, says, "journalctl -t sm-mta -n 30")
     if certificate is None or answer.fingerprint != certificate.fingerprint_sha256:
         says = f"the running sendmail presents another certificate on {answer.where}: it has not read this one yet"
         return Check("presented", Sign.FAILED, says, "systemctl restart sendmail")
@@ -270,25 +250,19 @@ def details(named: Named) -> list[tuple[str, str]]:
     certificate = named.certificate
     lines = [("problem", named.problem)] if named.problem else []
     if certificate is not None:
+        dates = f"{certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d}"
         lines += [
             ("for", certificate.subject),
             ("names", ", ".join(certificate.names) or "none (no subjectAltName)"),
             ("issued by", "itself (self-signed)" if certificate.self_signed else certificate.issuer),
             *(("chain", subject) for subject in certificate.chain[1:]),
-            (
-                "valid",
-                f"{certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d}, {named.days_left} days left",
-            ),
+            ("valid", f"{dates}, {named.days_left} days left"),
             ("public key", certificate.key),
             ("SHA-256", certificate.fingerprint_sha256),
         ]
     if named.key_path:
-        lines.append(
-            (
-                "private key",
-                f"{named.key_path} ({named.key or 'not readable'}; mode and owner {named.key_mode})",
-            )
-        )
+        key = f"{named.key or 'not readable'}; mode and owner {named.key_mode}"
+        lines.append(("private key", f"{named.key_path} ({key})"))
     return lines
 
 
@@ -314,11 +288,11 @@ class CertificateFiles:
 def certificate_files(host: Host, cf: str, name: str) -> CertificateFiles:
     """Read both, symbolic links followed (howto 5.3, 5.4). Raises nothing."""
     named = TlsFiles.of(cf)
-    certificate, key = named.certificate, named.key
-    crt, private = _linked_entry(host, certificate), _linked_entry(host, key)
-    misfit = fits(crt.content, private.content) if crt is not None and private is not None else None
+    crt, key = _linked_entry(host, named.certificate), _linked_entry(host, named.key)
+    misfit = fits(crt.content, key.content) if crt is not None and key is not None else None
     first = parsed(crt.content, name) if crt is not None else None
-    return CertificateFiles(certificate, key, crt, private, misfit or "", first, _writable(host, key))
+    writable = _writable(host, named.key)
+    return CertificateFiles(named.certificate, named.key, crt, key, misfit or "", first, writable)
 
 
 def _linked_entry(host: Host, path: str) -> Entry | None:
@@ -343,14 +317,9 @@ def parsed(content: bytes, name: str) -> Certificate | None:
 
 
 def _writable(host: Host, path: str) -> tuple[str, ...]:
-    parts = [part for part in path.split("/")[:-1] if part]
-    folders = ["/" + "/".join(parts[: at + 1]) for at in range(len(parts))]
     writable = []
-    for folder in folders:
-        try:
-            mode = host.path(folder).stat().st_mode
-        except OSError:
-            continue
-        if mode & 0o002 and not mode & 0o1000:
-            writable.append(folder)
+    for folder in reversed(Path("/", path).parents[:-1]):
+        with contextlib.suppress(OSError):
+            if host.path(str(folder)).stat().st_mode & 0o1002 == 0o002:
+                writable.append(str(folder))
     return tuple(writable)

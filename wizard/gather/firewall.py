@@ -17,6 +17,7 @@ from wizard.packet_filter.iptables import filter_table
 from wizard.packet_filter.nftables import Ruleset, ruleset
 from wizard.packet_filter.walk import Verdict
 from wizard.system.host import Host
+from wizard.system.sockets import process_name
 
 DEADLINE = 20.0
 """Seconds for a firewall's tool to print its rules."""
@@ -43,22 +44,17 @@ def look_at_firewalls(host: Host) -> FirewallLook:
         return FirewallLook(rules={}, outside=outside(host))
     patterns = [path for name, paths in n.FILES.items() if there[name] for path in paths]
     files, unreadable = read_entries(host, _paths(host, patterns))
+    installed = [name for name in there if there[name]]
+    evidence = Evidence(host, files)
     if os.geteuid() != 0 or host.root != Path("/"):
-        firewalls = tuple(
-            Firewall(name, active=_by_files(name, files), says="only root can see whether its rules are live")
-            for name in there
-            if there[name]
-        )
-        return FirewallLook(firewalls, None, outside(host), files, unreadable)
-    rules: dict[str, str] = {}
-    troubles: dict[str, str] = {}
+        says, ufw = "only root can see whether its rules are live", "ENABLED=yes" in evidence.text(n.UFW_CONF)
+        unsure = tuple(Firewall(name, active=name == n.UFW and ufw, says=says) for name in installed)
+        return FirewallLook(unsure, None, outside(host), files, unreadable)
     for key, (argv, names) in _ASKS.items():
         if any(there[name] for name in names):
-            _ask(host, key, argv, rules, troubles)
-    judged = [JUDGES[name](Evidence(host, files, rules, troubles)) for name in there if there[name]]
-    return FirewallLook(
-        tuple(firewall for firewall in judged if firewall), rules, outside(host), files, unreadable
-    )
+            evidence.ask(key, argv)
+    judged = tuple(firewall for name in installed if (firewall := JUDGES[name](evidence)))
+    return FirewallLook(judged, evidence.rules, outside(host), files, unreadable)
 
 
 def ssh_port() -> int | None:
@@ -86,7 +82,7 @@ def ssh_connection() -> str:
 
 def outside(host: Host) -> frozenset[str]:
     """Devices of the default routes, else all that do not lead to containers of this host (proc(5))."""
-    devices = default_devices(_text(host, "/proc/net/route"), _text(host, "/proc/net/ipv6_route"))
+    devices = default_devices(host.text("/proc/net/route"), host.text("/proc/net/ipv6_route"))
     return devices or frozenset(name for name in host.names("/sys/class/net") if not _INSIDE.match(name))
 
 
@@ -118,38 +114,28 @@ _ASKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 """Each tool's command, and the firewalls for which it is asked."""
 
 
-def _ask(host: Host, key: str, argv: Sequence[str], rules: dict[str, str], troubles: dict[str, str]) -> None:
-    if key == "firewalld" and not _runs(host, "firewalld"):
-        return
-    try:
-        result = host.run(argv, timeout=DEADLINE, encoding="latin-1")
-    except HostError as error:
-        troubles[key] = str(error)
-        return
-    if result.code == 0:
-        rules[key] = result.stdout
-    else:
-        troubles[key] = f"`{result.command}` failed with status {result.code}: {result.tail(3)}"
-
-
-def _runs(host: Host, name: str) -> bool:
-    for _, folder in host.processes():
-        try:
-            if (folder / "comm").read_text("latin-1").strip() == name:
-                return True
-        except OSError:
-            continue
-    return False
-
-
 @dataclass(frozen=True)
 class Evidence:
     """What is judged: files by path, what each tool of _ASKS printed, and why one of them printed nothing."""
 
     host: Host
     files: Mapping[str, Entry | None]
-    rules: Mapping[str, str]
-    troubles: Mapping[str, str]
+    rules: dict[str, str] = field(default_factory=dict)
+    troubles: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, key: str, argv: Sequence[str]) -> None:
+        processes = self.host.processes()
+        if key == "firewalld" and all(process_name(self.host, pid) != "firewalld" for pid, _ in processes):
+            return
+        try:
+            result = self.host.run(argv, timeout=DEADLINE, encoding="latin-1")
+        except HostError as error:
+            self.troubles[key] = str(error)
+            return
+        if result.code == 0:
+            self.rules[key] = result.stdout
+        else:
+            self.troubles[key] = f"`{result.command}` failed with status {result.code}: {result.tail(3)}"
 
     def text(self, path: str) -> str:
         entry = self.files.get(path)
@@ -163,13 +149,10 @@ class Evidence:
 
 
 def _shorewall(evidence: Evidence) -> Firewall:
-    live = [
-        name
-        for name, key in (("shorewall", "iptables"), ("shorewall6", "ip6tables"))
-        if "shorewall" in evidence.chains(key)
-    ]
-    trouble = evidence.trouble("iptables", "ip6tables")
+    tools = {"shorewall": "iptables", "shorewall6": "ip6tables"}
+    live = [name for name, key in tools.items() if "shorewall" in evidence.chains(key)]
     if live:
+        trouble = evidence.trouble("iptables", "ip6tables")
         return Firewall(n.SHOREWALL, True, f"the chains of {' and '.join(live)} are live", trouble)
     return Firewall(n.SHOREWALL, False, "installed, but its chains are not live")
 
@@ -191,16 +174,12 @@ def _firewalld(evidence: Evidence) -> Firewall:
 
 
 def _nftables(evidence: Evidence) -> Firewall:
-    trouble = evidence.trouble("nft")
-    enabled = any(
-        evidence.host.exists(f"/etc/systemd/system/{target}.wants/nftables.service")
-        for target in ("sysinit.target", "multi-user.target")
-    )
+    wants = [f"/etc/systemd/system/{target}.target.wants" for target in ("sysinit", "multi-user")]
+    enabled = any(evidence.host.exists(f"{folder}/nftables.service") for folder in wants)
     named = nft_conf.tables(evidence.text(n.NFT_CONF))
-    if trouble:
-        return Firewall(
-            n.NFTABLES, enabled, f"nftables.service is {'' if enabled else 'not '}enabled", trouble
-        )
+    if trouble := evidence.trouble("nft"):
+        says = f"nftables.service is {'' if enabled else 'not '}enabled"
+        return Firewall(n.NFTABLES, enabled, says, trouble)
     try:
         live = ruleset(evidence.rules.get("nft", ""))
     except (ValueError, KeyError, TypeError) as error:
@@ -209,35 +188,26 @@ def _nftables(evidence: Evidence) -> Firewall:
     if ours:
         says = f"chain {ours[0].words} of {n.NFT_CONF} is live, and nftables.service is {'' if enabled else 'NOT '}enabled"
         return Firewall(n.NFTABLES, True, says)
-    return Firewall(
-        n.NFTABLES, False, f"{n.NFT_CONF} is there, but no chain of it that sees what comes in is live"
-    )
+    says = f"{n.NFT_CONF} is there, but no chain of it that sees what comes in is live"
+    return Firewall(n.NFTABLES, False, says)
 
 
 def _iptables(evidence: Evidence) -> Firewall | None:
-    trouble = evidence.trouble("iptables", "ip6tables")
-    if trouble:
+    tools = ("iptables", "ip6tables")
+    if trouble := evidence.trouble(*tools):
         return Firewall(n.IPTABLES, evidence.host.exists(n.RULES_V4), f"{n.RULES_V4} is there", trouble)
     others = {"shorewall", "ufw-user-input", "ufw6-user-input", "INPUT_ZONES"}
-    live = [
-        key
-        for key in ("iptables", "ip6tables")
-        if not others & evidence.chains(key) and _filters(evidence.rules[key])
-    ]
+    live = [key for key in tools if not others & evidence.chains(key) and _filters(evidence.rules[key])]
     kept = [path for path in (n.RULES_V4, n.RULES_V6) if evidence.files.get(path) is not None]
     if live and kept:
-        return Firewall(
-            n.IPTABLES,
-            True,
-            f"chain INPUT of {' and '.join(live)} has rules, and netfilter-persistent keeps {' and '.join(kept)}",
-        )
+        says = f"chain INPUT of {' and '.join(live)} has rules, and netfilter-persistent keeps {' and '.join(kept)}"
+        return Firewall(n.IPTABLES, True, says)
     return Firewall(n.IPTABLES, False, "netfilter-persistent is there, but chain INPUT accepts everything")
 
 
 def _filters(saved: str) -> bool:
     """Whether chain INPUT could keep anything out."""
-    table = filter_table(saved)
-    chain = table.chains().get("INPUT")
+    chain = filter_table(saved).chains().get("INPUT")
     return chain is not None and (chain.policy is Verdict.DROP or bool(chain.rules))
 
 
@@ -249,11 +219,6 @@ JUDGES: dict[str, Callable[[Evidence], Firewall | None]] = {
     n.IPTABLES: _iptables,
 }
 """What is to be said of each firewall that is installed; None where it is another one's."""
-
-
-def _by_files(name: str, files: Mapping[str, Entry | None]) -> bool:
-    entry = files.get(n.UFW_CONF)
-    return name == n.UFW and entry is not None and b"ENABLED=yes" in entry.content
 
 
 def _paths(host: Host, patterns: Sequence[str]) -> Iterator[str]:
@@ -276,13 +241,6 @@ def read_entries(host: Host, paths: Iterable[str]) -> tuple[dict[str, Entry | No
         except PermissionError:
             unreadable.add(path)
     return files, frozenset(unreadable)
-
-
-def _text(host: Host, path: str) -> str:
-    try:
-        return host.path(path).read_text("latin-1")
-    except OSError:
-        return ""
 
 
 def live_rules(host: Host) -> Ruleset | None:

@@ -1,10 +1,14 @@
-"""Takes the picture of the host that the steps decide on: reads files, asks the init system, dpkg and the kernel."""
+"""Takes the picture of the host that the steps decide on: reads files, asks the init system, dpkg and the kernel; and, of
+what is going to be installed, apt, and the texts that its cached packages ship."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
 import shutil
+import tarfile
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +18,6 @@ from snapshots.live.entry import Entry, Kind
 from wizard.editors import EditError, sendmail_mc
 from wizard.errors import HostError
 from wizard.gather.firewall import look_at_firewalls, read_entries, ssh_port
-from wizard.gather.package_preview import WANTED, apt_simulation, shipped_files
 from wizard.model import facts as f
 from wizard.model.facts import Facts, Process, Release, Service
 from wizard.sendmail import cf as sendmail_cf
@@ -23,10 +26,17 @@ from wizard.sendmail.m4 import expand
 from wizard.sendmail.sasl_files import conf_place, plugin_folders, plugins, users
 from wizard.sendmail.strays import unit_of
 from wizard.system.host import Host
-from wizard.system.host_name import qualified_name
 from wizard.system.services import rc_enabled
-from wizard.system.sockets import OTHER_NAMES, addresses, ipv6_available, listeners
+from wizard.system.sockets import OTHER_NAMES, addresses, ipv6_available, listeners, qualified_name
 
+WANTED = ("sendmail", "sasl2-bin", "libsasl2-modules")
+"""What howto 2.1 installs, and libsasl2-modules, without which no AUTH is offered (docs/debian.md trap 4)."""
+ARCHIVES = "/var/cache/apt/archives"
+_SHIPPED = {
+    "sendmail-cf": {"./usr/share/sendmail/cf/debian/sendmail.mc": f.SENDMAIL_MC},
+    "sendmail-base": {"./usr/share/sendmail/examples/sasl/Sendmail.conf.2": f.SASL_CONF},
+    "sasl2-bin": {"./etc/default/saslauthd": f.SASLAUTHD_DEFAULT, "./etc/init.d/saslauthd": f.SASLAUTHD_INIT},
+}
 PACKAGES = (
     "sendmail",
     "sendmail-bin",
@@ -81,7 +91,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
     from_mc, submit = (each.result() if each else None for each in (mc, submit_mc))
     return Facts(
         euid=os.geteuid(),
-        release=release(_read(host, "/etc/os-release", "utf-8")),
+        release=release(host.text("/etc/os-release", "utf-8")),
         init="systemd" if host.exists("/run/systemd/system") else "sysv",
         hostname=os.uname().nodename,
         fqdn=fqdn,
@@ -97,7 +107,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         unreadable=unreadable,
         shipped=shipped_files(host) if ask_apt and missing else {},
         apt_plan=apt.result() if apt else None,
-        groups=groups(_read(host, "/etc/group")),
+        groups=groups(host.text("/etc/group")),
         sasl_conf=conf,
         sasl_place=place,
         sasl_plugins=plugins(host),
@@ -128,13 +138,8 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
 def release(os_release: str) -> Release:
     """What /etc/os-release says (os-release(5))."""
     values = dict(re.findall(r"^([A-Z_]+)=[\"']?([^\"'\n]*)", os_release, re.MULTILINE))
-    return Release(
-        values.get("ID", ""), values.get("VERSION_ID", ""), values.get("PRETTY_NAME", "an unknown system")
-    )
-
-
-def _read(host: Host, path: str, encoding: str = "latin-1") -> str:
-    return host.path(path).read_text(encoding, "replace") if host.exists(path) else ""
+    name = values.get("PRETTY_NAME", "an unknown system")
+    return Release(values.get("ID", ""), values.get("VERSION_ID", ""), name)
 
 
 def _packages(host: Host) -> Mapping[str, str]:
@@ -168,25 +173,24 @@ def _services(host: Host) -> dict[str, Service]:
 def services(names: Sequence[str], systemctl_show: str) -> dict[str, Service]:
     """The services with these names, in the order in which ASK_SYSTEMD shows them. Whether one that has only an init
     script is enabled systemd does not say: then it is not `native`."""
-    blocks = systemctl_show.strip().split("\n\n")
-    return {name: _service(name, block) for name, block in zip(names, blocks, strict=False)}
-
-
-def _service(name: str, block: str) -> Service:
-    fields = dict(line.partition("=")[::2] for line in block.splitlines())
-    return Service(
-        name,
-        exists=fields.get("LoadState") in ("loaded", "masked"),
-        enabled=fields.get("UnitFileState") == "enabled",
-        active=f"{fields.get('ActiveState', 'unknown')} ({fields.get('SubState', '')})",
-        native=fields.get("UnitFileState") in _UNIT_FILE_STATES,
-        masked=fields.get("LoadState") == "masked",
-    )
+    shown = {}
+    for name, block in zip(names, systemctl_show.strip().split("\n\n"), strict=False):
+        fields = dict(line.partition("=")[::2] for line in block.splitlines())
+        shown[name] = Service(
+            name,
+            exists=fields.get("LoadState") in ("loaded", "masked"),
+            enabled=fields.get("UnitFileState") == "enabled",
+            active=f"{fields.get('ActiveState', 'unknown')} ({fields.get('SubState', '')})",
+            native=fields.get("UnitFileState") in _UNIT_FILE_STATES,
+            masked=fields.get("LoadState") == "masked",
+        )
+    return shown
 
 
 def running(host: Host) -> tuple[Process, ...]:
     """The daemons among the running processes; a process that ends while we look is left out."""
-    booted = time.time() - float(_read(host, "/proc/uptime").split()[0]) if host.exists("/proc/uptime") else 0
+    uptime = host.text("/proc/uptime").split()
+    booted = time.time() - float(uptime[0]) if uptime else 0
     daemons = []
     for pid, folder in host.processes():
         try:
@@ -231,12 +235,9 @@ def _saslauthd(host: Host, processes: tuple[Process, ...]) -> str | None:
 
 def groups(group: str) -> dict[str, frozenset[str]]:
     """The members of GROUPS, out of /etc/group (group(5))."""
-    rows = (line.split(":") for line in group.splitlines())
-    return {
-        row[0]: frozenset(filter(None, row[3].split(",")))
-        for row in rows
-        if len(row) == 4 and row[0] in GROUPS
-    }
+    rows = [line.split(":") for line in group.splitlines()]
+    known = [row for row in rows if len(row) == 4 and row[0] in GROUPS]
+    return {row[0]: frozenset(filter(None, row[3].split(","))) for row in known}
 
 
 def _m4(host: Host, files: Mapping[str, Entry | None], path: str) -> str | None:
@@ -273,3 +274,37 @@ def _tls_missing(host: Host, files: Mapping[str, Entry | None], from_mc: str | N
     """The files for TLS that are named and are missing; none where only root can tell."""
     named = {*_tls_files(files), *(TlsFiles.of(from_mc).all if from_mc else ())}
     return frozenset(path for path in named if not host.exists(path)) if os.geteuid() == 0 else frozenset()
+
+
+def shipped_files(host: Host) -> dict[str, Entry]:
+    """The files below /etc as the .deb in apt's cache brings them; packages that are not there are left out."""
+    shipped: dict[str, Entry] = {}
+    archives = host.names(ARCHIVES)
+    for package, wanted in _SHIPPED.items():
+        debs = [name for name in archives if name.startswith(f"{package}_") and name.endswith(".deb")]
+        # An unreadable package file is apt's to report, when it is installed.
+        with contextlib.suppress(HostError, tarfile.TarError):
+            shipped |= _members(host, f"{ARCHIVES}/{debs[-1]}", wanted) if debs else {}
+    return shipped
+
+
+def _members(host: Host, deb: str, wanted: dict[str, str]) -> dict[str, Entry]:
+    # dpkg-deb's tar can hold any bytes: it must not pass through Host.run's text.
+    data = host.output(["dpkg-deb", "--fsys-tarfile", str(host.path(deb))])
+    entries = {}
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.name in wanted and member.isreg() else None
+            if file is not None:
+                entries[wanted[member.name]] = Entry(Kind.FILE, 0o644, 0, 0, file.read())
+    return entries
+
+
+def apt_simulation(host: Host) -> tuple[str, ...] | None:
+    """apt's `Inst`, `Remv` lines for the wanted packages; None when apt cannot say (no lists, no such package)."""
+    try:
+        result = host.run(["apt-get", "-s", "-q", "install", *WANTED], timeout=60)
+    except HostError:
+        return None
+    lines = tuple(line for line in result.stdout.splitlines() if line.startswith(("Inst ", "Remv ")))
+    return lines if result.code == 0 else None

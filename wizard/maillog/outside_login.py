@@ -15,8 +15,7 @@ from wizard.maillog.read import UNPROVED, LogLine
 from wizard.model.plan import Check, Sign
 from wizard.smtp.server_trust import trust_of, with_colons
 from wizard.system.host import Host
-from wizard.system.host_name import qualified_name
-from wizard.system.sockets import addresses
+from wizard.system.sockets import addresses, qualified_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -24,6 +24,7 @@ MECHANISMS = ("pam", "shadow", "getpwent", "sasldb", "ldap", "kerberos5", "rimap
 SERVABLE = ("LOGIN", "PLAIN")
 """The SASL mechanisms saslauthd can serve: it needs the password itself (docs/debian.md trap 7)."""
 
+_AS_HERE = "; without the line it is as this host has it"
 MAX_FILE = 64 * 1024
 _MAX_LINE = 4096
 _MAX_DOTS = 20
@@ -97,12 +98,7 @@ class Answers:
 
 
 _Section = Listen | Auth | Test | Firewall
-_SECTIONS: dict[str, type[Listen] | type[Auth] | type[Test] | type[Firewall]] = {
-    "listen": Listen,
-    "auth": Auth,
-    "test": Test,
-    "firewall": Firewall,
-}
+_SECTIONS: dict[str, type[_Section]] = {"listen": Listen, "auth": Auth, "test": Test, "firewall": Firewall}
 FIREWALL_CHOICES = ("auto", *NAMES, "none")
 """What [firewall] use may be: the one that is active, one of several by its name, or none."""
 
@@ -110,19 +106,16 @@ FIREWALL_CHOICES = ("auto", *NAMES, "none")
 def load(path: Path) -> Answers:
     """The answers in the TOML file at `path`. Raises AnswersError naming file, line, key and what is allowed."""
     try:
-        text = _content(path).decode("utf-8")
+        return parse(_content(path).decode("utf-8"), str(path))
     except UnicodeDecodeError as error:
-        raise AnswersError(
-            f"{path}: not UTF-8 text (byte {error.start}). TOML is written in UTF-8."
-        ) from error
+        why = f"{path}: not UTF-8 text (byte {error.start}). TOML is written in UTF-8."
+        raise AnswersError(why) from error
     except FileNotFoundError:
-        raise AnswersError(
-            f"{path}: there is no such file. `msa-wizard answers > {path.name}` makes one."
-        ) from None
+        why = f"{path}: there is no such file. `msa-wizard answers > {path.name}` makes one."
+        raise AnswersError(why) from None
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise AnswersError(f"{visible(str(path))}: cannot be read: {why}.") from error
-    return parse(text, str(path))
 
 
 def _content(path: Path) -> bytes:
@@ -143,9 +136,8 @@ def parse(text: str, name: str = "answers.toml") -> Answers:
     try:
         return _parsed(text, name)
     except RecursionError:
-        raise AnswersError(
-            f"{name}: lists or tables within each other, far deeper than any answer has them."
-        ) from None
+        why = f"{name}: lists or tables within each other, far deeper than any answer has them."
+        raise AnswersError(why) from None
 
 
 def _check_shape(text: str, name: str) -> None:
@@ -154,15 +146,14 @@ def _check_shape(text: str, name: str) -> None:
     if len(text) > MAX_FILE:
         raise AnswersError(f"{name}: larger than {MAX_FILE // 1024} KiB, which no answers file is.")
     for number, line in enumerate(text.split("\n"), 1):
+        where = f"{name}, line {number}"
         if len(line) > _MAX_LINE:
-            raise AnswersError(
-                f"{name}, line {number}: longer than {_MAX_LINE} characters, which no line of an answers file is."
-            )
+            why = f"longer than {_MAX_LINE} characters, which no line of an answers file is."
+            raise AnswersError(f"{where}: {why}")
         bare = _QUOTED.sub("", line).partition("#")[0]
         if max(part.count(".") for part in re.split(r"[={,]", bare)) > _MAX_DOTS:
-            raise AnswersError(
-                f"{name}, line {number}: a key of more than {_MAX_DOTS} parts; the longest there is has two."
-            )
+            why = f"a key of more than {_MAX_DOTS} parts; the longest there is has two."
+            raise AnswersError(f"{where}: {why}")
 
 
 def _parsed(text: str, name: str) -> Answers:
@@ -198,10 +189,8 @@ def _accept(name: str, text: str, value: object) -> tuple[str, ...]:
 def ending_id(value: str) -> str:
     """`value` when it can be the id of an ending, else ValueError saying what is allowed."""
     if len(value) > 64 or not _ENDING.match(value):
-        raise ValueError(
-            f"{_shown(value)} is not the id of something that would end, such as cf-lines: "
-            "`msa-wizard plan` names them (letters a-z, digits and hyphens)"
-        )
+        what = "the id of something that would end, such as cf-lines: `msa-wizard plan` names them"
+        raise ValueError(f"{_shown(value)} is not {what} (letters a-z, digits and hyphens)")
     return value
 
 
@@ -242,52 +231,42 @@ def _typed(value: object, default: object) -> object:
 
 def _addresses(value: object) -> object:
     assert isinstance(value, tuple)
+    addresses: dict[str, None] = {}
     for address in value:
         try:
-            ipaddress.ip_address(address)
+            addresses[str(ipaddress.ip_address(address))] = None
         except ValueError:
-            raise ValueError(
-                f"{_shown(address)} is not an IP address such as 192.0.2.25 or 2001:db8::25"
-            ) from None
+            why = f"{_shown(address)} is not an IP address such as 192.0.2.25 or 2001:db8::25"
+            raise ValueError(why) from None
         if "%" in address:
             raise ValueError(f"{_shown(address)} has a scope, which sendmail cannot listen on")
-    normal = tuple(str(ipaddress.ip_address(address)) for address in value)
-    if len(set(normal)) != len(normal):
+    if len(addresses) != len(value):
         raise ValueError("duplicate address; sendmail would stop serving its port within a minute")
-    return normal
+    return tuple(addresses)
 
 
 def _flag(value: object) -> object:
     return value
 
 
-def _saslauthd_mechanism(value: object) -> object:
-    if value not in MECHANISMS:
-        raise ValueError(
-            f"{_shown(value)} is not a saslauthd mechanism; allowed: {', '.join(MECHANISMS)}; without the line it is as "
-            "this host has it"
-        )
-    return value
+def _one_of(allowed: tuple[str, ...], what: str, otherwise: str = "") -> Callable[[object], object]:
+    def check(value: object) -> object:
+        if value not in allowed:
+            raise ValueError(f"{_shown(value)} is {what}; allowed: {', '.join(allowed)}{otherwise}")
+        return value
 
-
-def _firewall(value: object) -> object:
-    if value not in FIREWALL_CHOICES:
-        raise ValueError(f"{_shown(value)} is no firewall known here; allowed: {', '.join(FIREWALL_CHOICES)}")
-    return value
+    return check
 
 
 def _mechanisms(value: object) -> object:
     assert isinstance(value, tuple)
+    servable = ", ".join(SERVABLE)
     if not value:
-        raise ValueError(
-            f"needs at least one of {', '.join(SERVABLE)}; without the line it is as this host has it"
-        )
+        raise ValueError(f"needs at least one of {servable}{_AS_HERE}")
     for mechanism in value:
         if mechanism not in SERVABLE:
-            raise ValueError(
-                f"saslauthd cannot serve {_shown(mechanism)}: clients that prefer it would be refused; "
-                f"allowed: {', '.join(SERVABLE)}"
-            )
+            why = "clients that prefer it would be refused"
+            raise ValueError(f"saslauthd cannot serve {_shown(mechanism)}: {why}; allowed: {servable}")
     return tuple(dict.fromkeys(value))
 
 
@@ -307,14 +286,9 @@ def host_name(value: str) -> str:
         return str(ipaddress.ip_address(value.strip("[]")))
     except ValueError:
         if len(value) > 253 or not _HOSTNAME.match(value):
-            raise ValueError(
-                f"{_shown(value)} is not a host name (letters, digits, hyphens and dots) or an IP address"
-            ) from None
+            why = f"{_shown(value)} is not a host name (letters, digits, hyphens and dots) or an IP address"
+            raise ValueError(why) from None
         return value
-
-
-def _host(value: object) -> object:
-    return host_name(value) if isinstance(value, str) and value else value
 
 
 _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
@@ -323,11 +297,11 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
     ("listen", "ipv6"): _flag,
     ("listen", "implicit_tls"): _flag,
     ("listen", "local_submission"): _flag,
-    ("auth", "saslauthd_mechanism"): _saslauthd_mechanism,
+    ("auth", "saslauthd_mechanism"): _one_of(MECHANISMS, "not a saslauthd mechanism", _AS_HERE),
     ("auth", "mechanisms"): _mechanisms,
-    ("firewall", "use"): _firewall,
+    ("firewall", "use"): _one_of(FIREWALL_CHOICES, "no firewall known here"),
     ("firewall", "zone"): _pattern(_ZONE, "the name of a zone (letters, digits and _ -, 32 at most)"),
-    ("test", "host"): _host,
+    ("test", "host"): lambda value: host_name(value) if isinstance(value, str) and value else value,
     ("test", "user"): _pattern(_LOGIN, "a login name (letters, digits and . _ @ + -, 64 at most)"),
     ("test", "send_to"): _pattern(_MAILBOX, "a mail address"),
 }
@@ -335,8 +309,11 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
 
 def _across(listen: Listen) -> Iterator[tuple[str, str]]:
     """What is wrong between the answers of [listen]: the key, and why."""
-    for key in ("submission", "smtp"):
-        addresses = [ipaddress.ip_address(address) for address in getattr(listen, key)]
+    submission, smtp = (
+        [ipaddress.ip_address(address) for address in addresses]
+        for addresses in (listen.submission, listen.smtp)
+    )
+    for key, addresses in (("submission", submission), ("smtp", smtp)):
         four, six = ([address for address in addresses if address.version == version] for version in (4, 6))
         for family in (four, six):
             if len(family) > 1 and any(address.is_unspecified for address in family):
@@ -345,22 +322,13 @@ def _across(listen: Listen) -> Iterator[tuple[str, str]]:
             yield key, '"::" serves IPv4 as well: name it alone, or each address'
         if four and listen.ipv6 and not six:
             yield key, "ipv6 = true, but no IPv6 address is listed; add one, or set it false"
-    submission, smtp = (
-        [ipaddress.ip_address(address) for address in addresses]
-        for addresses in (listen.submission, listen.smtp)
-    )
-    if listen.local_submission and (
-        not submission or any(address.is_unspecified or address.is_loopback for address in submission)
-    ):
-        yield (
-            "local_submission",
-            "needs addresses in submission, none of them loopback: a listener on every address has 127.0.0.1 too",
-        )
+    loopback = any(address.is_unspecified or address.is_loopback for address in submission)
+    if listen.local_submission and (loopback or not submission):
+        why = "needs addresses in submission, none of them loopback: a listener on every address has 127.0.0.1 too"
+        yield "local_submission", why
     if smtp and not any(address.is_unspecified or str(address) == "127.0.0.1" for address in smtp):
-        yield (
-            "smtp",
-            'add "127.0.0.1": mail of local programs goes through port 25 there (submit.mc) and would stop',
-        )
+        why = 'add "127.0.0.1": mail of local programs goes through port 25 there (submit.mc) and would stop'
+        yield "smtp", why
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

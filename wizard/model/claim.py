@@ -29,11 +29,8 @@ class Claim:
 
     def without(self, other: Claim) -> Claim:
         """The same, without what the other one claims."""
-        return replace(
-            self,
-            owns=lambda *path: self.owns(*path) and not other.owns(*path),
-            accounts=self.accounts - other.accounts,
-        )
+        accounts = self.accounts - other.accounts
+        return replace(self, owns=lambda *path: self.owns(*path) and not other.owns(*path), accounts=accounts)
 
 
 def below(*tops: str) -> Owns:

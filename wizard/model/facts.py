@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from snapshots.live.entry import Entry
 from wizard.system.sockets import Listener
-
-if TYPE_CHECKING:
-    from snapshots.live.entry import Entry
 
 SENDMAIL_MC = "/etc/mail/sendmail.mc"
 SENDMAIL_CF = "/etc/mail/sendmail.cf"

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-SHOREWALL, UFW, FIREWALLD, NFTABLES, IPTABLES = (
-    "shorewall",
-    "ufw",
-    "firewalld",
-    "nftables",
-    "iptables-persistent",
-)
+SHOREWALL, UFW, FIREWALLD = "shorewall", "ufw", "firewalld"
+NFTABLES, IPTABLES = "nftables", "iptables-persistent"
 NAMES = (SHOREWALL, UFW, FIREWALLD, NFTABLES, IPTABLES)
 
 NFT_CONF = "/etc/nftables.conf"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal
 
 KEPT_UP = frozenset({"etc/ld.so.cache"})
 """What the system keeps up by itself: where others have changed it since, theirs is the right one."""
@@ -13,16 +12,15 @@ DATED = re.compile(rb"^##### (?:on|in|by|built by)[: ].*$", re.MULTILINE)
 _DERIVED = (
     re.compile(r"etc/mail/databases\Z"),
     re.compile(
-        r"etc/mail/(?:[^/]+\.(?:db|cf|cf\.errors|cf\.old)|Makefile)\Z|etc/aliases\.db\Z|etc/cron\.d/sendmail\Z"
+        r"etc/(?:mail/(?:[^/]+\.(?:db|cf|cf\.errors|cf\.old)|Makefile)|aliases\.db|cron\.d/sendmail)\Z"
     ),
 )
 """What sendmailconfig writes, with a fresh date each time; what is made first comes first."""
 
 _FILE_ID = slice(52, 72)
 """Where a Berkeley DB has the number by which it is told from all others (db_page.h, DBMETA.uid)."""
-_ORDERS: tuple[Literal["little", "big"], ...] = ("little", "big")
-_MAGIC = (0x061561, 0x053162)
-"""At byte 12 of a hash and of a B-tree."""
+_MAGIC = (b"\x61\x15\x06\0", b"\0\x06\x15\x61", b"\x62\x31\x05\0", b"\0\x05\x31\x62")
+"""At byte 12 of a hash and of a B-tree, in either order of bytes."""
 
 
 def derived(path: str) -> bool:
@@ -60,7 +58,7 @@ def same_but_dated(one: bytes, other: bytes) -> bool:
 
 
 def _undated(content: bytes) -> bytes:
-    if any(int.from_bytes(content[12:16], order) in _MAGIC for order in _ORDERS):
+    if content[12:16] in _MAGIC:
         number = content[_FILE_ID]
         return content.replace(number, bytes(len(number)))
     return DATED.sub(b"", content)

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from wizard.model import facts as f
 from wizard.model.facts import Facts
-from wizard.system.host import Say
+from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:
     from wizard.model.answers import Answers
     from wizard.model.claim import Claim
-    from wizard.system.host import Host
 
 
 class Outcome(StrEnum):

@@ -17,8 +17,6 @@ _VERDICTS = {
 }
 _LOGS = frozenset({"LOG", "NFLOG", "ULOG"})
 _PORTS = frozenset({"--dport", "--destination-port", "--dports", "--destination-ports"})
-_BARE = frozenset({"--syn"})
-"""Options without a value."""
 _NAMES = {"smtp": 25, "submission": 587, "submissions": 465, "smtps": 465, "urd": 465, "ssh": 22}
 """Ports that a rules file may call by their names in /etc/services."""
 
@@ -90,42 +88,31 @@ def filter_table(text: str) -> Table:
         elif line.startswith(":") and len(words := line[1:].split()) > 1:
             declared[words[0]] = number
             policies[words[0]] = words[1]
-        elif (found := _line(number, line)) is not None:
-            lines.append(found)
-            declared.setdefault(found.chain, number)
+        else:
+            try:
+                words = shlex.split(line)
+            except ValueError:
+                continue
+            if words and words[0].startswith("["):  # counters, of iptables-save -c
+                words = words[1:]
+            if len(words) > 1 and words[0] in ("-A", "--append"):
+                lines.append(Line(number, words[1], tuple(words[2:])))
+                declared.setdefault(words[1], number)
     return Table(tuple(lines), policies, declared, commit)
-
-
-def _line(number: int, line: str) -> Line | None:
-    try:
-        words = shlex.split(line)
-    except ValueError:
-        return None
-    if words and words[0].startswith("["):  # counters, of iptables-save -c
-        words = words[1:]
-    if len(words) < 2 or words[0] not in ("-A", "--append"):
-        return None
-    return Line(number, words[1], tuple(words[2:]))
 
 
 def _rule(place: int, line: Line, table: Table) -> Rule:
     def judge(packet: Packet) -> tuple[Match, Verdict, str]:
-        goto = "-g" in line.options
         verdict = _VERDICTS.get(line.target)
         if line.target in table.declared:
-            verdict = Verdict.GOTO if goto else Verdict.JUMP
+            verdict = Verdict.GOTO if "-g" in line.options else Verdict.JUMP
         elif verdict is None:
             return Match.PERHAPS, Verdict.LOG if line.target in _LOGS else Verdict.NONE, ""
-        return matches(line.options, packet), verdict, line.target
+        conditions = _conditions(line.options, packet)
+        match = both(*(negated(each) if inverse else each for each, inverse in conditions))
+        return match, verdict, line.target
 
     return Rule(place, judge, line.comment)
-
-
-def matches(options: Sequence[str], packet: Packet) -> Match:
-    """Whether a rule with these options takes the packet."""
-    return both(
-        *(negated(found) if inverse else found for found, inverse in _conditions(options, packet)),
-    )
 
 
 def _conditions(options: Sequence[str], packet: Packet) -> Iterator[tuple[Match, bool]]:
@@ -165,26 +152,23 @@ def _options(options: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
             inverse = True
             continue
         values: list[str] = []
-        while index < len(options) and word not in _BARE and not _is_option(options[index], values, word):
-            values.append(options[index])
+        while index < len(options) and word != "--syn":  # which has no value
+            value = options[index]
+            option = value == "!" or (value.startswith("-") and len(value) > 1 and not value[1:].isdigit())
+            if (word == "--comment" and values) or (word != "--comment" and option):
+                break
+            values.append(value)
             index += 1
         yield word, " ".join(values), inverse
         inverse = False
 
 
-def _is_option(word: str, values: Sequence[str], option: str) -> bool:
-    if option == "--comment":
-        return bool(values)
-    return word == "!" or (word.startswith("-") and len(word) > 1 and not word[1:].isdigit())
-
-
 def _ranges(value: str) -> tuple[tuple[int, int], ...]:
-    found = []
+    ranges = []
     for part in value.split(","):
         low, _, high = part.partition(":")
-        first, last = _port(low, 0), _port(high, 65535 if ":" in part else _port(low, -1))
-        found.append((first, last))
-    return tuple(found)
+        ranges.append((_port(low, 0), _port(high, 65535 if ":" in part else _port(low, -1))))
+    return tuple(ranges)
 
 
 def _port(text: str, empty: int) -> int:

@@ -59,35 +59,20 @@ class Ruleset:
 def ruleset(text: str) -> Ruleset:
     """The rules in the JSON `text`. Raises ValueError where it is not valid."""
     items = json.loads(text)["nftables"] if text.strip() else []
-    sets = {
-        _key(item[kind]): item[kind].get("elem", [])
-        for item in items
-        for kind in ("set", "map")
-        if kind in item
-    }
+    several = [item[kind] for item in items for kind in ("set", "map") if kind in item]
+    sets = {_key(each): each.get("elem", []) for each in several}
     rules: dict[str, list[Json]] = {}
-    for item in items:
-        if "rule" in item:
-            rule = item["rule"]
-            rules.setdefault(f"{rule['family']} {rule['table']} {rule['chain']}", []).append(rule)
+    for rule in (item["rule"] for item in items if "rule" in item):
+        rules.setdefault(f"{rule['family']} {rule['table']} {rule['chain']}", []).append(rule)
     chains, inputs = {}, []
-    for item in items:
-        if "chain" not in item:
-            continue
-        chain, key = item["chain"], _key(item["chain"])
+    for chain in (item["chain"] for item in items if "chain" in item):
+        key, family = _key(chain), chain["family"]
         policy = Verdict(chain["policy"]) if chain.get("policy") in ("accept", "drop") else None
         chains[key] = Chain(key, tuple(_rule(rule, sets) for rule in rules.get(key, [])), policy)
-        if chain.get("hook") == "input" and chain.get("type") == "filter" and chain["family"] in _FAMILIES:
-            inputs.append(
-                BaseChain(
-                    chain["family"],
-                    chain["table"],
-                    chain["name"],
-                    int(chain.get("prio", 0)),
-                    _FAMILIES[chain["family"]],
-                )
-            )
-    banned = (*_banned_sets(sets), *(each for several in rules.values() for each in _banned_rules(several)))
+        if chain.get("hook") == "input" and chain.get("type") == "filter" and family in _FAMILIES:
+            priority = int(chain.get("prio", 0))
+            inputs.append(BaseChain(family, chain["table"], chain["name"], priority, _FAMILIES[family]))
+    banned = tuple(_banned(sets, [rule for several in rules.values() for rule in several]))
     return Ruleset(tuple(sorted(inputs, key=lambda base: base.priority)), chains, banned)
 
 
@@ -96,14 +81,11 @@ def _place(place: tuple[str, int | None]) -> str:
     return f"chain {chain}: policy drop" if handle is None else f"rule in {chain}, handle {handle}"
 
 
-def _banned_sets(sets: Mapping[str, Json]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _banned(sets: Mapping[str, Json], rules: Sequence[Json]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for key, elements in sets.items():
         _, table, name = key.split(" ", 2)
         if name.startswith(("f2b-", "addr-set-")) and elements:
             yield f"{table} {name}", tuple(map(_address, elements))
-
-
-def _banned_rules(rules: Sequence[Json]) -> Iterator[tuple[str, tuple[str, ...]]]:
     for rule in rules:
         for item in rule.get("expr", []) if rule["chain"].startswith("f2b-") else ():
             match item:
@@ -127,27 +109,27 @@ def _rule(rule: Json, sets: Mapping[str, Json]) -> Rule:
     where = f"{rule['family']} {rule['table']}"
 
     def judge(packet: Packet) -> tuple[Match, Verdict, str]:
-        found, verdict, target = Match.ALWAYS, Verdict.NONE, ""
-        for expression in rule.get("expr", []):
-            name, body = (
-                next(iter(expression.items())) if isinstance(expression, dict) else (expression, None)
-            )
+        match, verdict, target = Match.ALWAYS, Verdict.NONE, ""
+        expressions = rule.get("expr", [])
+        for expression in expressions:
+            pairs = expression.items() if isinstance(expression, dict) else [(expression, None)]
+            name, body = next(iter(pairs))
             if name == "match":
-                found = both(found, _match(body, packet, where, sets))
+                match = both(match, _match(body, packet, where, sets))
             elif name in _WORDS:
                 verdict, target = _verdict(expression, where)
             elif name == "vmap":
                 taken, verdict, target = _map(body, packet, where, sets)
-                found = both(found, taken)
+                match = both(match, taken)
             elif name == "xt" and isinstance(body, dict) and body.get("type") == "target":
                 # What iptables-nft could not translate.
                 refuses = str(body["name"]).upper() in ("DROP", "REJECT")
                 verdict = Verdict.DROP if refuses else verdict
             elif name not in _NEUTRAL:
-                found = both(found, Match.PERHAPS)
-        if verdict is Verdict.NONE and any("log" in each for each in rule.get("expr", [])):
+                match = both(match, Match.PERHAPS)
+        if verdict is Verdict.NONE and any("log" in each for each in expressions):
             verdict = Verdict.LOG
-        return found, verdict, target
+        return match, verdict, target
 
     return Rule(rule["handle"], judge, rule.get("comment", ""))
 
@@ -161,11 +143,10 @@ def _verdict(expression: Json, where: str) -> tuple[Verdict, str]:
 
 
 def _match(body: Json, packet: Packet, where: str, sets: Mapping[str, Json]) -> Match:
-    values = list(_values(body["right"], where, sets))
-    found = _holds(body["left"], values, packet)
+    match = _holds(body["left"], list(_values(body["right"], where, sets)), packet)
     if body["op"] in ("==", "in"):
-        return found
-    return negated(found) if body["op"] == "!=" else Match.PERHAPS
+        return match
+    return negated(match) if body["op"] == "!=" else Match.PERHAPS
 
 
 def _holds(left: Json, values: list[Json], packet: Packet) -> Match:
@@ -176,8 +157,8 @@ def _holds(left: Json, values: list[Json], packet: Packet) -> Match:
         case {"payload": {"protocol": "udp" | "icmp" | "icmpv6" | "udplite" | "sctp" | "dccp"}}:
             return Match.NEVER
         case {"meta": {"key": "iifname" | "iif"}}:
-            found = [packet.by(str(value)) for value in values]
-            return next((kind for kind in (Match.ALWAYS, Match.PERHAPS) if kind in found), Match.NEVER)
+            matches = [packet.by(str(value)) for value in values]
+            return next((match for match in (Match.ALWAYS, Match.PERHAPS) if match in matches), Match.NEVER)
         case {"meta": {"key": "l4proto"}} | {"payload": {"field": "protocol" | "nexthdr"}}:
             return when(bool({"tcp", 6} & set(values)))
         case {"meta": {"key": "nfproto"}}:
@@ -186,10 +167,8 @@ def _holds(left: Json, values: list[Json], packet: Packet) -> Match:
             return when("new" in values)
         case {"fib": {"result": "type"}}:
             return when("local" in values)
-        case {"payload": {"protocol": "ip"}} if packet.family == 6:
-            return Match.NEVER
-        case {"payload": {"protocol": "ip6"}} if packet.family == 4:
-            return Match.NEVER
+        case {"payload": {"protocol": "ip" | "ip6" as protocol}}:
+            return Match.PERHAPS if protocol == {4: "ip", 6: "ip6"}[packet.family] else Match.NEVER
         case _:
             return Match.PERHAPS
 
@@ -197,11 +176,8 @@ def _holds(left: Json, values: list[Json], packet: Packet) -> Match:
 def _map(body: Json, packet: Packet, where: str, sets: Mapping[str, Json]) -> tuple[Match, Verdict, str]:
     """Where only the packet can tell which of its verdicts it is, the one that refuses, if there is one."""
     data = body["data"]
-    pairs = (
-        data.get("set", [])
-        if isinstance(data, dict)
-        else sets.get(f"{where} {str(data).removeprefix('@')}", [])
-    )
+    inline = isinstance(data, dict)
+    pairs = data.get("set", []) if inline else sets.get(f"{where} {str(data).removeprefix('@')}", [])
     perhaps: list[tuple[Verdict, str]] = []
     for key, verdict in pairs:
         taken = _holds(body["key"], list(_values(key, where, sets)), packet)

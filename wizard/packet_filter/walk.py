@@ -80,15 +80,11 @@ class Fate:
     way: tuple[tuple[str, int | None], ...] = ()
 
 
-def fate(chains: Mapping[str, Chain], start: str, packet: Packet) -> Fate:
+def fate(chains: Mapping[str, Chain], start: str, packet: Packet, depth: int = 0) -> Fate:
     """Walk from `start`. A rule that only perhaps takes the packet is skipped: nobody may count on it.
 
     Where no rule decides, and the chain has no policy, the verdict is RETURN."""
-    return _walk(chains, start, packet, 0)
-
-
-def _walk(chains: Mapping[str, Chain], name: str, packet: Packet, depth: int) -> Fate:
-    chain = chains.get(name)
+    chain = chains.get(start)
     if chain is None or depth > DEEPEST:
         return Fate(Verdict.RETURN)
     logs: int | None = None
@@ -97,7 +93,7 @@ def _walk(chains: Mapping[str, Chain], name: str, packet: Packet, depth: int) ->
         if verdict is Verdict.LOG:
             logs = rule.place if logs is None else logs
             continue
-        here = (name, rule.place if logs is None else logs)
+        here = (start, rule.place if logs is None else logs)
         logs = None
         if match is not Match.ALWAYS or verdict is Verdict.NONE:
             continue
@@ -105,12 +101,12 @@ def _walk(chains: Mapping[str, Chain], name: str, packet: Packet, depth: int) ->
             return Fate(verdict, (here,))
         if verdict is Verdict.RETURN:
             break
-        below = _walk(chains, target, packet, depth + 1)
+        below = fate(chains, target, packet, depth + 1)
         if below.verdict in (Verdict.ACCEPT, Verdict.DROP):
             return Fate(below.verdict, (here, *below.way))
         if verdict is Verdict.GOTO:
             break
-    return Fate(chain.policy or Verdict.RETURN, ((name, logs),))
+    return Fate(chain.policy or Verdict.RETURN, ((start, logs),))
 
 
 @dataclass(frozen=True)
@@ -125,10 +121,10 @@ class Outcomes:
 
 def outcomes(chains: Mapping[str, Chain], start: str, packet: Packet, depth: int = 0) -> Outcomes:
     """Walk from `start`, both ways at each rule that takes the packet perhaps. RETURN: no rule decides, nor a policy."""
-    chain = chains.get(start)
+    chain = chains.get(start, Chain(start, ()))
     verdicts: set[Verdict] = set()
     refusals: list[tuple[str, int | None]] = []
-    for rule in chain.rules if chain is not None and depth <= DEEPEST else ():
+    for rule in chain.rules if depth <= DEEPEST else ():
         match, verdict, target = rule.judge(packet)
         if match is Match.NEVER or verdict in (Verdict.NONE, Verdict.LOG):
             continue
@@ -142,16 +138,12 @@ def outcomes(chains: Mapping[str, Chain], start: str, packet: Packet, depth: int
             after = {goes_on if each is Verdict.RETURN else each for each in below.verdicts}
         verdicts |= after - {Verdict.NONE}
         if match is Match.ALWAYS and Verdict.NONE not in after:
-            return _ended(chain, start, verdicts, refusals)
-    return _ended(chain, start, verdicts | {Verdict.RETURN}, refusals)
-
-
-def _ended(
-    chain: Chain | None, name: str, verdicts: set[Verdict], refusals: list[tuple[str, int | None]]
-) -> Outcomes:
-    if chain is not None and chain.policy is not None and Verdict.RETURN in verdicts:
+            break
+    else:
+        verdicts.add(Verdict.RETURN)
+    if chain.policy is not None and Verdict.RETURN in verdicts:
         verdicts = verdicts - {Verdict.RETURN} | {chain.policy}
-        refusals = [*refusals, (name, None)] if chain.policy is Verdict.DROP else refusals
+        refusals += [(start, None)] if chain.policy is Verdict.DROP else []
     return Outcomes(frozenset(verdicts), tuple(refusals))
 
 

@@ -35,22 +35,10 @@ _OURS = ("multi-user.target", "graphical.target", "default.target")
 """Never started in the clone: what they want needs no mask, and may be what the set-up enables."""
 _KEPT_GENERATORS = frozenset(("systemd-sysv-generator", "postfix-instance-generator"))
 """Those that make the units of RELEVANT services."""
-_PLACES = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/lib/systemd/system",
-)
-_GENERATORS = (
-    "/etc/systemd/system-generators",
-    "/usr/local/lib/systemd/system-generators",
-    "/lib/systemd/system-generators",
-)
-
-
-def has_systemd(host: Host) -> bool:
-    """Whether this host runs systemd: then the clone does."""
-    return host.exists("/run/systemd/system") and host.exists(SYSTEMD)
+_PLACES = [f"{top}/systemd/system" for top in ("/etc", "/run", "/usr/local/lib", "/lib")]
+_GENERATORS = [f"{top}/systemd/system-generators" for top in ("/etc", "/usr/local/lib", "/lib")]
+_NOT_OURS = ("systemd", "user", "host", "docker", "lock", "netns")
+"""Folders of /run that the clone does not take over."""
 
 
 def running_services(host: Host) -> tuple[str, ...]:
@@ -58,10 +46,9 @@ def running_services(host: Host) -> tuple[str, ...]:
     if host.exists("/run/systemd/system"):
         names = [f"{name}.service" for name in RELEVANT]
         try:
-            result = host.run(["systemctl", "is-active", *names], timeout=30)
+            words = host.run(["systemctl", "is-active", *names], timeout=30).stdout.split()
         except HostError:
             return ()
-        words = result.stdout.split()
         return tuple(name for name, word in zip(RELEVANT, words, strict=False) if word == "active")
     daemons = {
         "sendmail-mta": "sendmail",
@@ -74,55 +61,35 @@ def running_services(host: Host) -> tuple[str, ...]:
     return tuple(name for name in RELEVANT if name in running and host.exists(f"/etc/init.d/{name}"))
 
 
-def arguments(host_name: str) -> list[str]:
+def arguments(host_name: str) -> tuple[str, ...]:
     """The first process's command line; in a container systemd reads its options from there (systemd(1))."""
-    return [
-        SYSTEMD,
-        f"--unit={TARGET}",
-        f"systemd.hostname={host_name}",
-        "fstab=no",
-        "luks=no",
-        "systemd.gpt_auto=no",
-    ]
+    options = ("fstab=no", "luks=no", "systemd.gpt_auto=no")
+    return SYSTEMD, f"--unit={TARGET}", f"systemd.hostname={host_name}", *options
 
 
 def units(services: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """Files and links for the clone's /run: the target, and the masks."""
     names = [f"{name}.service" for name in services if name != "dbus"]
     files = {f"/run/systemd/system/{TARGET}": render("rehearsal.target.j2", services=names)}
-    masked = sorted(_wanted_at_boot() - _KEPT - set(names))
-    links = {f"/run/systemd/system.control/{name}": "/dev/null" for name in masked}
-    for name in sorted({item for folder in _GENERATORS for item in Host().names(folder)} - _KEPT_GENERATORS):
-        links[f"/run/systemd/system-generators/{name}"] = "/dev/null"
-    return files, links
-
-
-def _wanted_at_boot() -> set[str]:
-    units = {
-        "systemd-networkd-wait-online.service",
-        "NetworkManager-wait-online.service",
-        "ifupdown-wait-online.service",
-    }
+    managers = ("systemd-networkd", "NetworkManager", "ifupdown")
+    wanted = {f"{manager}-wait-online.service" for manager in managers}
     for place in _PLACES:
         for folder in Host().names(place):
             target, _, kind = folder.rpartition(".")
             if kind in ("wants", "requires") and target.endswith(".target") and target not in _OURS:
-                units.update(Host().names(f"{place}/{folder}"))
-    return {name for name in units if not name.endswith(".target")}
+                wanted.update(Host().names(f"{place}/{folder}"))
+    masked = sorted(name for name in wanted - _KEPT - set(names) if not name.endswith(".target"))
+    generators = {name for folder in _GENERATORS for name in Host().names(folder)} - _KEPT_GENERATORS
+    links = {f"/run/systemd/system.control/{name}": "/dev/null" for name in masked}
+    links |= {f"/run/systemd/system-generators/{name}": "/dev/null" for name in sorted(generators)}
+    return files, links
 
 
 def run_folders() -> list[tuple[str, int, int, int]]:
     """The folders of the host's /run with mode and owner, for a clone whose init makes none."""
     folders = [("/run/lock", 0o1777, 0, 0)]
-    for path in sorted(Path("/run").glob("*")) + sorted(Path("/run").glob("*/*")):
+    for path in (*sorted(Path("/run").glob("*")), *sorted(Path("/run").glob("*/*"))):
         status = path.lstat()
-        if stat.S_ISDIR(status.st_mode) and path.parts[2] not in (
-            "systemd",
-            "user",
-            "host",
-            "docker",
-            "lock",
-            "netns",
-        ):
+        if stat.S_ISDIR(status.st_mode) and path.parts[2] not in _NOT_OURS:
             folders.append((str(path), stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid))
     return folders

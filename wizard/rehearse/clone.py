@@ -1,30 +1,74 @@
-"""A clone of this machine, from outside: made, entered, looked at, ended."""
+"""A clone of this machine, from outside: its file systems chosen; made, entered, looked at, ended; those that were kept."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from wizard.errors import WizardError
-from wizard.rehearse import mounts
-from wizard.system.host import PATH, environment
+from wizard.rehearse.keeper import NAME, remove_cgroup
+from wizard.system.host import PATH, Host, environment
 
 TOP = Path(__file__).resolve().parents[2]
 """Where the program is: it is at the same path in the clone."""
 
 _ENTRY = "import sys; sys.path.insert(0, sys.argv.pop(1)); from wizard.rehearse.{module} import main; sys.exit(main())"
 _START_SECONDS = 30
+_END_SECONDS = 15.0
+
+Kind = Literal["overlay", "readonly", "copy"]
+"""How the clone gets a file system: copy on write, read-only, or, of a file, as a copy."""
+
+FRESH = ("/proc", "/sys", "/dev", "/run", "/tmp")
+"""The clone has its own of these, empty."""
+DATA = ("/home", "/srv", "/mnt", "/media", "/boot", "/lost+found")
+"""Data folders, not of the set-up: file systems mounted there can be read, and are not copied."""
+CONTAINERS = ("/var/lib/docker", "/var/lib/containers", "/var/lib/lxc", "/var/lib/lxd", "/var/lib/machines")
+"""Others' file systems: what is mounted below these is left out."""
+_NO_DISK = frozenset(
+    (
+        *("proc", "sysfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "securityfs", "debugfs", "tracefs"),
+        *("configfs", "pstore", "bpf", "mqueue", "hugetlbfs", "fusectl", "binfmt_misc", "autofs", "efivarfs"),
+        *("rpc_pipefs", "nsfs", "selinuxfs", "ramfs"),
+    )
+)
+_REMOTE = frozenset(("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "glusterfs", "afs"))
+_CGROUP = re.compile(rf"{NAME}-(\d+)")
 
 
 class CloneError(WizardError):
     """The clone cannot be made on this host: what the kernel said."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A line of mountinfo (proc(5)): number, mount point, type, and whether it is read-only."""
+
+    number: int
+    path: str
+    kind: str
+    readonly: bool
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A file system of the clone. `size` is the most bytes that may be written to it; 0: none are."""
+
+    path: str
+    kind: Kind
+    readonly: bool
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,7 +105,7 @@ class Clone:
 
     def __init__(self, wish: CloneSpec) -> None:
         self.wish = wish
-        self.layers = mounts.layers(wish.limit)
+        self.layers = layers(wish.limit)
         self.init = 0
         """Its first process, in the host's numbers."""
         self.systemd = False
@@ -69,8 +113,8 @@ class Clone:
 
     def __enter__(self) -> Clone:
         programs = sorted({str(TOP), sys.prefix, *filter(None, [sys.pycache_prefix])})
-        spec = {**asdict(self.wish), "layers": [asdict(item) for item in self.layers], "programs": programs}
-        self.keeper = subprocess.Popen(
+        spec = {**asdict(self.wish), "layers": [asdict(layer) for layer in self.layers], "programs": programs}
+        keeper = self.keeper = subprocess.Popen(
             python("keeper"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -79,8 +123,12 @@ class Clone:
             cwd="/",
             start_new_session=True,  # no signal of the terminal reaches it: it ends when we say so, or are gone
         )
+        assert keeper.stdin is not None
+        assert keeper.stdout is not None
         try:
-            answer = self._asked(spec)
+            with contextlib.suppress(BrokenPipeError):
+                print(json.dumps(spec), file=keeper.stdin, flush=True)
+            answer = json.loads(keeper.stdout.readline() or "{}")
             if not answer.get("ready"):
                 raise CloneError(str(answer.get("why", "it ended before it began")))
             self.init, self.systemd = answer["init"], answer["systemd"]
@@ -88,16 +136,6 @@ class Clone:
             self.end()
             raise
         return self
-
-    def _asked(self, spec: dict[str, Any]) -> dict[str, Any]:
-        assert self.keeper is not None
-        assert self.keeper.stdin is not None
-        assert self.keeper.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            print(json.dumps(spec), file=self.keeper.stdin, flush=True)
-        answer = self.keeper.stdout.readline()
-        values: dict[str, Any] = json.loads(answer) if answer else {}
-        return values
 
     def __exit__(self, *_: object) -> None:
         self.end()
@@ -107,10 +145,9 @@ class Clone:
         keeper, self.keeper = self.keeper, None
         if keeper is None:
             return
-        for pipe in (keeper.stdin, keeper.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        for pipe in filter(None, (keeper.stdin, keeper.stdout)):
+            with contextlib.suppress(OSError):
+                pipe.close()
         try:
             keeper.wait(_START_SECONDS)
         except subprocess.TimeoutExpired:
@@ -124,11 +161,11 @@ class Clone:
 
     def keep(self) -> int:
         """Let it outlive us; the number of the process that ends it when it gets SIGTERM."""
-        assert self.keeper is not None
-        assert self.keeper.stdin is not None
         keeper, self.keeper = self.keeper, None
+        assert keeper is not None
+        assert keeper.stdin is not None
         print("keep", file=keeper.stdin, flush=True)
-        keeper.stdin.close()  # type: ignore[union-attr]
+        keeper.stdin.close()
         return keeper.pid
 
     def entering(self, *, network: bool = False) -> list[str]:
@@ -155,11 +192,8 @@ class Clone:
 
     def memory(self) -> int:
         """Bytes that it has written and that are in memory now."""
-        taken = 0
-        for folder in {upper.parents[1] for _, upper in self.uppers()}:
-            room = os.statvfs(folder)
-            taken += (room.f_blocks - room.f_bfree) * room.f_frsize
-        return taken
+        rooms = [os.statvfs(folder) for folder in {upper.parents[1] for _, upper in self.uppers()}]
+        return sum((room.f_blocks - room.f_bfree) * room.f_frsize for room in rooms)
 
     def start(self, module: str) -> subprocess.Popen[str]:
         """Run a module of this package in the clone, with pipes."""
@@ -174,3 +208,98 @@ class Clone:
             cwd="/",
             start_new_session=True,
         )
+
+
+def parse(mountinfo: str) -> list[Mount]:
+    """The lines of /proc/self/mountinfo, which has blanks and backslashes as octal numbers (proc(5))."""
+    mounts = []
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        fields, behind = left.split(), right.split()
+        path = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
+        readonly = "ro" in fields[5].split(",") or "ro" in behind[-1].split(",")
+        mounts.append(Mount(int(fields[0]), path, behind[0], readonly))
+    return mounts
+
+
+def seen_here() -> list[Mount]:
+    """The mounts of our own namespace."""
+    return parse(Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"))
+
+
+def kind_of(mount: Mount, *, is_file: bool) -> Kind | None:
+    """How the clone gets it; None: not at all."""
+    if mount.path != "/" and (mount.kind in _NO_DISK or _below(mount.path, (*FRESH, *CONTAINERS))):
+        return None
+    if is_file:
+        return "copy"
+    if mount.kind.startswith("fuse") or mount.kind in _REMOTE or _below(mount.path, DATA):
+        return "readonly"
+    return "overlay"
+
+
+def _below(path: str, folders: Sequence[str]) -> bool:
+    return any(path == folder or path.startswith(f"{folder}/") for folder in folders)
+
+
+def layers(limit: int) -> list[Layer]:
+    """The clone's file systems, parents first; each takes at most `limit` bytes, and no more than its disk has free.
+
+    So a disk that would be full is full in the clone. Raises OSError."""
+    stack = []
+    for mount in sorted(seen_here(), key=lambda mount: mount.path.count("/") if mount.path != "/" else 0):
+        if kind_of(mount, is_file=False) is None or not _on_top(mount):
+            continue
+        kind = kind_of(mount, is_file=not os.path.isdir(mount.path))  # noqa: PTH112
+        assert kind is not None
+        room = os.statvfs(mount.path)
+        size = min(limit, room.f_bfree * room.f_frsize) if kind == "overlay" else 0
+        stack.append(Layer(mount.path, kind, mount.readonly, size))
+    return stack
+
+
+def _on_top(mount: Mount) -> bool:
+    """Whether it is what one sees at its mount point: no other mount covers it."""
+    try:
+        descriptor = os.open(mount.path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        information = Path(f"/proc/self/fdinfo/{descriptor}").read_text()
+    finally:
+        os.close(descriptor)
+    number = re.search(r"^mnt_id:\s*(\d+)$", information, re.MULTILINE)
+    return number is not None and int(number[1]) == mount.number
+
+
+def keepers() -> Iterator[int]:
+    """The processes of root that hold a clone."""
+    for pid, folder in Host().processes():
+        with contextlib.suppress(OSError):
+            if b"wizard.rehearse.keeper" in (folder / "cmdline").read_bytes() and folder.stat().st_uid == 0:
+                yield pid
+
+
+def end_kept() -> int:
+    """End all clones that are up, and wait until they are gone; how many there were."""
+    pids = list(keepers())
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    end = time.monotonic() + _END_SECONDS
+    while set(keepers()) & set(pids) and time.monotonic() < end:
+        time.sleep(0.05)
+    return len(pids)
+
+
+def sweep() -> None:
+    """Remove the empty cgroups of clones whose keeper was killed."""
+    for mount in seen_here():
+        if mount.kind != "cgroup2":
+            continue
+        for folder, folders, _ in os.walk(mount.path):
+            for name in folders:
+                keeper = _CGROUP.fullmatch(name)
+                if keeper and not Path("/proc", keeper[1]).exists():
+                    remove_cgroup(Path(folder, name), 0.2)
+            folders[:] = [name for name in folders if not _CGROUP.fullmatch(name)]

@@ -1,5 +1,6 @@
 """The process that holds a clone: it makes the namespaces and the overlays, starts the clone's first process, and removes
-it all when it is told to, or when nobody is left to tell it (its standard input ends).
+it all when it is told to, or when nobody is left to tell it (its standard input ends). The first process puts the fresh
+file systems in their places, and becomes systemd, or stays and reaps children where the host has no systemd either.
 
 It is a Python of its own, for threads and open files of its caller must not get into the clone. All mounts are in its
 own mount namespace, below /run, which it has covered: on the host not one folder is made. The clone's first process
@@ -13,20 +14,27 @@ import json
 import os
 import shutil
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from wizard.rehearse import syscalls as kernel
-from wizard.rehearse.first_process import live
 
 PLACE = Path("/run")
 """Covered in the keeper's own namespace: what is below it is the clone."""
 ROOT = PLACE / "root"
 CGROUP = PLACE / "cgroup"
 NAME = "msa-wizard-rehearsal"
+_NODES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
+"""Of /dev, and where in /proc/self they lead."""
+_GUARDED = ("sys", "sysrq-trigger", "irq", "bus", "acpi", "fs", "scsi")
+"""Of /proc: what would reach the host's kernel is read-only."""
+_PLAIN = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 
 
 def main() -> int:
@@ -44,13 +52,13 @@ def main() -> int:
         kernel.mount("none", "/", flags=kernel.MS_REC | kernel.MS_PRIVATE)
         programs = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in spec["programs"]}
         kernel.mount("tmpfs", str(PLACE), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=0700,size=1m")
-        cgroup = _cgroup(spec) if spec["systemd"] else None
+        cgroup = _cgroup() if spec["systemd"] else None
         spec["systemd"] = bool(spec["systemd"] and cgroup)
         _file_systems(spec)
-        _fresh(ROOT, spec, programs)
+        _fresh(spec, programs)
         kernel.loopback_up(tuple(spec["addresses"]))
         _devices(spec["devices"])
-        kernel.set_host_name(spec["hostname"])
+        socket.sethostname(spec["hostname"])
         first = _start(spec, cgroup)
         _tell(ready=True, init=first, systemd=spec["systemd"], cgroup=str(cgroup) if cgroup else "")
         _hold()
@@ -116,14 +124,13 @@ def remove_cgroup(cgroup: Path, seconds: float) -> None:
             time.sleep(0.02)
 
 
-def _cgroup(spec: dict[str, Any]) -> Path | None:
+def _cgroup() -> Path | None:
     """A cgroup of the clone's own, which systemd needs; None where the kernel or the container gives none."""
     try:
         CGROUP.mkdir()
         kernel.mount("cgroup2", str(CGROUP), "cgroup2")
-        own = next(
-            line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")
-        )
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        own = next(line[3:] for line in lines if line.startswith("0::"))
         below = CGROUP if own.startswith("/..") else CGROUP / own.lstrip("/")
         cgroup = below / f"{NAME}-{os.getpid()}"
         cgroup.mkdir()
@@ -140,11 +147,11 @@ def _cgroup(spec: dict[str, Any]) -> Path | None:
 
 
 def _file_systems(spec: dict[str, Any]) -> None:
-    """Mount the overlays below ROOT, as `wizard.rehearse.mounts` laid them out."""
+    """Mount the overlays below ROOT, as `wizard.rehearse.clone` laid them out."""
     shared = PLACE / "memory"
     _memory(shared, spec["limit"])
     for number, layer in enumerate(spec["layers"]):
-        target = ROOT if layer["path"] == "/" else ROOT / layer["path"].lstrip("/")
+        target = ROOT / layer["path"].lstrip("/")
         flags = kernel.MS_RDONLY if layer["readonly"] else 0
         if number == 0:
             ROOT.mkdir()
@@ -169,14 +176,9 @@ def _readonly(path: str, target: Path, empty: Path) -> None:
     lower layer, by a bind mount."""
     empty.mkdir()
     descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    lower = f"lowerdir=/proc/self/fd/{descriptor}:{empty}"
     try:
-        kernel.mount(
-            "overlay",
-            str(target),
-            "overlay",
-            kernel.MS_RDONLY,
-            f"lowerdir=/proc/self/fd/{descriptor}:{empty}",
-        )
+        kernel.mount("overlay", str(target), "overlay", kernel.MS_RDONLY, lower)
     except OSError:
         kernel.bind(path, str(target), kernel.MS_RDONLY)
     finally:
@@ -221,13 +223,8 @@ def _overlay(layer: dict[str, Any], memory: Path, target: Path, flags: int, chan
 
 def _layer_of(path: str, layer: dict[str, Any]) -> bool:
     """Whether `path` is on this layer: on the deepest mount that it is below."""
-    return (
-        bool(path.startswith(layer["path"].rstrip("/") + "/"))
-        and os.path.realpath(path) == path
-        and (
-            os.lstat(os.path.dirname(path)).st_dev == os.lstat(layer["path"]).st_dev  # noqa: PTH120
-        )
-    )
+    below = path.startswith(layer["path"].rstrip("/") + "/") and os.path.realpath(path) == path
+    return below and Path(path).parent.lstat().st_dev == Path(layer["path"]).lstat().st_dev
 
 
 def _same(lower: Path, upper: Path) -> None:
@@ -248,7 +245,7 @@ def _hide(lower: Path, upper: Path, path: str, how: str) -> None:
             _same(lower / parent, upper / parent)
     target = upper / path
     if how == "gone":
-        os.mknod(target, 0o600 | 0o020000, os.makedev(0, 0))
+        os.mknod(target, stat.S_IFCHR | 0o600, 0)
         return
     if (lower / path).is_dir():
         target.mkdir()
@@ -258,27 +255,111 @@ def _hide(lower: Path, upper: Path, path: str, how: str) -> None:
     _same(lower / path, target)
 
 
-def _fresh(root: Path, spec: dict[str, Any], programs: dict[str, int]) -> None:
+def _fresh(spec: dict[str, Any], programs: dict[str, int]) -> None:
     """The clone's own /run and /tmp, with what it needs there."""
     for name, mode in (("run", "0755"), ("tmp", "1777")):
-        kernel.mount("tmpfs", str(root / name), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode={mode}")
+        kernel.mount("tmpfs", str(ROOT / name), "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, f"mode={mode}")
     for path, mode, uid, gid in [] if spec["systemd"] else spec["folders"]:
-        folder = root / path.lstrip("/")
+        folder = ROOT / path.lstrip("/")
         folder.mkdir(parents=True, exist_ok=True)
         os.chown(folder, uid, gid)
         folder.chmod(mode)
     units = spec["units"] if spec["systemd"] else {}
     for path, text in {**spec["files"], **units}.items():
-        file = root / path.lstrip("/")
+        file = ROOT / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     for path, target in spec["links"].items() if spec["systemd"] else ():
-        link = root / path.lstrip("/")
+        link = ROOT / path.lstrip("/")
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(target)
     for path, descriptor in programs.items():
-        place = root / path.lstrip("/")
+        place = ROOT / path.lstrip("/")
         if not place.exists():  # it is in what the clone has of its own, such as /tmp
             place.mkdir(parents=True)
             kernel.bind(f"/proc/self/fd/{descriptor}", str(place))
         os.close(descriptor)
+
+
+def live(spec: dict[str, Any], cgroup: Path | None, channel: int) -> NoReturn:
+    """Never returns. What hinders it is written to `channel`, which is closed when the clone begins to live."""
+    try:
+        kernel.die_with_parent()
+        _settle(spec, cgroup)
+        kernel.no_audit()
+        kernel.drop_kernel_capabilities()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        nothing = os.open("/dev/null", os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(nothing, descriptor)
+        if spec["systemd"]:
+            variables = {"container": "msa-wizard", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+            os.execve(spec["init"][0], spec["init"], variables)
+        os.closerange(3, channel)
+        os.closerange(channel + 1, 1024)
+        os.close(channel)
+        _bury()
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.write(channel, (str(error) or type(error).__name__).encode())
+        os._exit(1)
+
+
+def _bury() -> NoReturn:
+    """All that a first process must do: wait for those whose parents have ended."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    while True:
+        signal.sigwait({signal.SIGCHLD})
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+def _settle(spec: dict[str, Any], cgroup: Path | None) -> None:
+    """Into the clone's cgroup and mounts; afterwards / is the clone."""
+    os.setsid()
+    kernel.unshare(kernel.CLONE_NEWNS)
+    if cgroup is not None:
+        (cgroup / "cgroup.procs").write_text("0")
+        kernel.unshare(kernel.CLONE_NEWCGROUP)
+    _proc_and_sys(cgroup is not None, spec["ipv6_off"])
+    _dev(ROOT / "dev")
+    kernel.make_root(str(ROOT))
+
+
+def _proc_and_sys(cgroup: bool, ipv6_off: bool) -> None:
+    proc = ROOT / "proc"
+    kernel.mount("proc", str(proc), "proc", _PLAIN)
+    if ipv6_off:
+        for name in ("all", "default"):
+            (proc / f"sys/net/ipv6/conf/{name}/disable_ipv6").write_text("1")
+    net = proc / "sys/net"
+    descriptor = os.open(net, os.O_PATH | os.O_CLOEXEC)
+    for name in _GUARDED:
+        if (proc / name).exists():
+            kernel.bind(str(proc / name), str(proc / name), kernel.MS_RDONLY | _PLAIN)
+    kernel.bind(f"/proc/self/fd/{descriptor}", str(net))  # of the clone's own network namespace
+    os.close(descriptor)
+    kernel.mount("sysfs", str(ROOT / "sys"), "sysfs", kernel.MS_RDONLY | _PLAIN)
+    if cgroup:
+        kernel.mount("cgroup2", str(ROOT / "sys/fs/cgroup"), "cgroup2", _PLAIN)
+
+
+def _dev(dev: Path) -> None:
+    kernel.mount("tmpfs", str(dev), "tmpfs", kernel.MS_NOSUID, "mode=0755,size=4m")
+    for name in _NODES:
+        node = dev / name
+        if stat.S_ISCHR(Path("/dev", name).stat().st_mode):
+            node.touch()
+            kernel.bind(f"/dev/{name}", str(node))
+    for name, target in _LINKS.items():
+        (dev / name).symlink_to(f"/proc/self/{target}")
+    for name, kind, data in (
+        ("shm", "tmpfs", "mode=1777"),
+        ("pts", "devpts", "newinstance,ptmxmode=0666,mode=620,gid=5"),
+        ("mqueue", "mqueue", ""),
+    ):
+        (dev / name).mkdir()
+        kernel.mount(kind, str(dev / name), kind, kernel.MS_NOSUID | kernel.MS_NOEXEC, data)
+    (dev / "ptmx").symlink_to("pts/ptmx")

@@ -1,12 +1,23 @@
-"""What a rehearsal came to: the steps, the paths, the login, the way back, and the verdict."""
+"""What a rehearsal came to: the steps, the paths, the login, the way back, and the verdict; and its report, in which every
+word from outside is cleaned."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from wizard.rehearse.attribution import UNKNOWN, AttributedPath
-from wizard.rehearse.overlay_changes import PathChange
+from templates import html_page, render
+from wizard.console import clean
+from wizard.rehearse.written import PACKAGES, UNKNOWN, AttributedPath, PathChange
+from wizard.render.text import line_text
+from wizard.steps import STEPS
+
+_FILES = {"text": "txt", "md": "md", "html": "md", "screen": "screen"}
+_LISTED = 40
+"""Paths of one group that are named one by one; more than that, and they are counted."""
+_LONGEST = 200
+"""Lines of one diff; generated files have thousands."""
 
 
 @dataclass
@@ -49,11 +60,8 @@ class Rehearsal:
             case "refused":
                 self.refused = message["why"]
             case "applied":
-                self.run, self.step_seconds, self.apply_seconds = (
-                    message["run"],
-                    message["seconds"],
-                    message["took"],
-                )
+                self.run, self.step_seconds = message["run"], message["seconds"]
+                self.apply_seconds = message["took"]
             case "login":
                 self.login = message
             case "rollback":
@@ -82,16 +90,14 @@ class Rehearsal:
         """Why it would not."""
         if self.stops:
             return self.stops
-        failures = self.run.get("failures") or []
-        if failures:
+        if failures := self.run.get("failures"):
             return str(failures[0]["why"])
         if self.ends:
-            names = " ".join(f"--accept {item['id']}" for item in self.ends)
-            return f"something that works would end: {'; '.join(item['says'] for item in self.ends)} ({names} goes on)"
-        for step in self.run.get("steps", ()):
-            if step["step"] == self.stopped_at:
-                return str(step["reason"])
-        return ""
+            names = " ".join(f"--accept {ending['id']}" for ending in self.ends)
+            ends = "; ".join(ending["says"] for ending in self.ends)
+            return f"something that works would end: {ends} ({names} goes on)"
+        steps = self.run.get("steps", ())
+        return next((str(step["reason"]) for step in steps if step["step"] == self.stopped_at), "")
 
     @property
     def unknown(self) -> list[AttributedPath]:
@@ -108,22 +114,19 @@ class Rehearsal:
         """Packages, services and listeners that are not as they were after the rollback, a sentence each."""
         if not self.after:
             return ["the rehearsal did not come to its end"] if not self.refused else []
-        differences = []
         old, new = self.before["packages"], self.after["packages"]
-        differences += [f"the package {name} stayed" for name in sorted(new.keys() - old.keys())]
-        differences += [f"the package {name} is gone" for name in sorted(old.keys() - new.keys())]
-        differences += [
-            f"the package {name} is another version"
-            for name in sorted(old.keys() & new.keys())
-            if old[name] != new[name]
-        ]
-        for name in sorted(old_services := self.before["enabled"]):
-            if old_services[name] != self.after["enabled"].get(name, False):
-                differences.append(f"{name} is {'not ' if old_services[name] else ''}enabled at boot")
+        both = sorted(old.keys() & new.keys())
+        starts, still = self.before["enabled"], self.after["enabled"]
+        changed = [name for name in sorted(starts) if starts[name] != still.get(name, False)]
         was, now = set(self.before["listeners"]), set(self.after["listeners"])
-        differences += [f"nothing listens on {address} any more" for address in sorted(was - now)]
-        differences += [f"something still listens on {address}" for address in sorted(now - was)]
-        return differences
+        return [
+            *(f"the package {name} stayed" for name in sorted(new.keys() - old.keys())),
+            *(f"the package {name} is gone" for name in sorted(old.keys() - new.keys())),
+            *(f"the package {name} is another version" for name in both if old[name] != new[name]),
+            *(f"{name} is {'not ' if starts[name] else ''}enabled at boot" for name in changed),
+            *(f"nothing listens on {address} any more" for address in sorted(was - now)),
+            *(f"something still listens on {address}" for address in sorted(now - was)),
+        ]
 
     @property
     def clean(self) -> bool:
@@ -136,8 +139,8 @@ class Rehearsal:
     @property
     def ok(self) -> bool:
         """Everything went, the login too where all steps were done, and the way back was clean."""
-        partly = bool(self.login.get("remaining"))
-        return not self.stopped_at and not self.refused and (self.logged_in or partly) and self.clean
+        logged_in = self.logged_in or bool(self.login.get("remaining"))
+        return not self.stopped_at and not self.refused and logged_in and self.clean
 
     @property
     def verdict(self) -> str:
@@ -187,15 +190,113 @@ class Rehearsal:
                 "seconds": round(self.apply_seconds, 2),
                 "step_seconds": {name: round(value, 2) for name, value in self.step_seconds.items()},
             },
-            "paths": [vars(item) for item in self.paths],
-            "unknown_paths": [item.path for item in self.unknown],
+            "paths": [vars(path) for path in self.paths],
+            "unknown_paths": [path.path for path in self.unknown],
             "login": {name: value for name, value in self.login.items() if name != "event"},
             "rollback": {
                 **{name: value for name, value in self.rollback.items() if name != "event"},
                 "clean": self.clean,
-                "left_paths": [vars(item) for item in self.left],
+                "left_paths": [vars(change) for change in self.left],
                 "different": self.different,
             },
             "log": self.log,
             "errors": self.errors,
         }
+
+
+def shown(rehearsal: Rehearsal, form: str) -> str:
+    """The outcome as `md`, `html`, `text` (what follows the live output) or `screen` (without diffs)."""
+    order = [step.id for step in STEPS]
+    groups: dict[str, list[AttributedPath]] = {}
+    for path in rehearsal.paths:
+        if path.by:
+            groups.setdefault(path.by, []).append(AttributedPath(clean(path.path), path.how, path.by))
+    names = sorted(groups, key=lambda name: (order.index(name) if name in order else len(order), name))
+    report = render(
+        f"rehearsal.{_FILES[form]}.j2",
+        ok=rehearsal.ok,
+        verdict=_words(rehearsal.verdict),
+        host=clean(rehearsal.host),
+        release=clean(rehearsal.release),
+        when=time.strftime("%F %R %Z"),
+        notes=[_words(note) for note in rehearsal.notes],
+        init="systemd" if rehearsal.systemd else "init scripts, as this host does",
+        memory=-(-rehearsal.memory >> 20),
+        limit=rehearsal.limit >> 20,
+        seconds=f"{rehearsal.seconds:.1f}",
+        apply_seconds=f"{rehearsal.apply_seconds:.1f}",
+        total=len(rehearsal.paths),
+        groups=[
+            {
+                "by": "files of the packages" if name == PACKAGES else name,
+                "paths": groups[name],
+                "listed": name in order and len(groups[name]) <= _LISTED,
+            }
+            for name in names
+        ],
+        unknown=[AttributedPath(clean(path.path), path.how, "") for path in rehearsal.unknown],
+        rollback_lines=[_words(line) for line in rollback_lines(rehearsal)],
+        conversation=[line_text(**line) for line in rehearsal.login.get("lines", ())],
+        login_why=_words(str(rehearsal.login.get("why") or "the rehearsal ended before it")),
+        log=[clean(line) for line in rehearsal.log],
+        steps=[_step(rehearsal, step) for step in rehearsal.run.get("steps", ())],
+        ends=[
+            {**ending, "says": _words(ending["says"]), "lines": [clean(line) for line in ending["lines"]]}
+            for ending in rehearsal.ends
+        ],
+    )
+    return html_page(report) if form == "html" else report
+
+
+def _words(text: str) -> str:
+    return " ".join(clean(line).strip() for line in text.splitlines())
+
+
+def _step(rehearsal: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
+    name = step["step"]
+    stops = {rehearsal.run.get("undecided"): "STOPS HERE", rehearsal.run.get("failed"): "FAILED"}
+    return {
+        "step": name,
+        "title": step["title"],
+        "reason": _words(step["reason"]),
+        "state": "done" if step["commit"] else stops.get(name, str(step["outcome"])),
+        "seconds": f"{rehearsal.step_seconds[name]:.1f}" if name in rehearsal.step_seconds else "",
+        "changes": [
+            {
+                "title": _words(change["title"]),
+                "commands": [clean(line) for line in change["commands"]],
+                "diff": _diff(change["diff"]),
+            }
+            for change in step["changes"]
+        ],
+        "checks": [{"sign": check["sign"], "says": _words(check["says"])} for check in step["checks"]],
+    }
+
+
+def _diff(diff: str) -> str:
+    lines = [clean(line) for line in diff.splitlines()]
+    more = [f"... {len(lines) - _LONGEST} lines more"] if len(lines) > _LONGEST else []
+    return "\n".join([*lines[:_LONGEST], *more])
+
+
+def rollback_lines(rehearsal: Rehearsal) -> list[str]:
+    """What the rollback proved, a sentence each."""
+    rollback = rehearsal.rollback
+    if not rollback:
+        return ["nothing was rolled back: the rehearsal ended before it"]
+    if rollback.get("failed"):
+        lines = [f"FAILED: {rollback['failed']}"]
+    elif rollback.get("nothing"):
+        lines = ["there was nothing to roll back: no step had anything to do"]
+    else:
+        lines = [f"all steps were rolled back in {rollback.get('took', 0):.1f} s"]
+    lines += [f"FAILED: not undone: {line}" for line in rollback.get("not_undone") or ()]
+    lines += [f"left: {line}" for line in rollback.get("left") or ()]
+    lines += [f"FAILED: {line}" for line in rehearsal.different]
+    lines += [f"FAILED: {change.path} is not as it was before ({change.how})" for change in rehearsal.left]
+    if rehearsal.clean:
+        lines += [
+            "every file is as it was before, with mode, owner and attributes, except logs and the records of apt and dpkg",
+            "packages, listeners and what starts at boot are as before",
+        ]
+    return lines

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import select
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,21 +16,18 @@ from typing import Any
 
 from wizard.engine.engine import Engine
 from wizard.engine.state_dir import LOCK, must_not_wait
-from wizard.errors import CannotHere, HostError, Locked
+from wizard.errors import CannotHere, HostError, Locked, WizardError
 from wizard.gather.host import look
 from wizard.mends import find
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Outcome
-from wizard.rehearse import boot, mounts
-from wizard.rehearse.attribution import explain, may_stay, packaged_files
-from wizard.rehearse.clone import Clone, CloneError, CloneSpec
-from wizard.rehearse.fetch import NoNetwork, fetch
-from wizard.rehearse.kept_clones import sweep
-from wizard.rehearse.messages import heard
+from wizard.packages.apt import installed, wants_update
+from wizard.rehearse import boot
+from wizard.rehearse.clone import Clone, CloneError, CloneSpec, sweep
 from wizard.rehearse.outcome import Rehearsal
-from wizard.rehearse.overlay_changes import changes, scan
-from wizard.system.host import Host
+from wizard.rehearse.written import changes, explain, may_stay, packaged_files, scan
+from wizard.system.host import Completed, Host
 from wizard.system.lock import free
 
 LEAST = 512 << 20
@@ -44,9 +43,28 @@ _DEVICES = 32
 _ASK = 0.2
 """Seconds between two looks whether somebody wants it to end."""
 _MAIL_PORTS = (25, 465, 587)
+_FETCHING = 1800.0
+"""Seconds, as `wizard.packages.apt` gives apt."""
+_APT = {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none"}
+_NO_NETWORK = re.compile(
+    "Temporary failure resolving|Could not (resolve|connect)|Cannot initiate the connection|Connection timed out|"
+    "Unable to (connect|fetch)|Failed to fetch|Network is unreachable"
+)
+_EMPTIED = (
+    *(f"/var/spool/{queue}" for queue in ("mqueue", "mqueue-client", "exim4/input", "exim4/msglog")),
+    *(f"/var/spool/postfix/{queue}" for queue in ("deferred", "active", "incoming", "maildrop", "hold")),
+    *("/var/spool/cron/atjobs", "/var/log/journal"),
+)
+"""Empty in the clone: no queued mail is delivered, and no journal is shared or copied."""
+_GONE = ("/var/lib/msa-wizard/etc.git", "/var/lib/msa-wizard/etc.git-history", "/var/lib/msa-wizard/journal")
+"""Not there in the clone: it has a history of its own, so that `rollback --all` leads to what is there now."""
 
 Tell = Callable[[dict[str, Any]], None]
-"""Gets each thing that happens, as `wizard.rehearse.messages` says it."""
+"""Gets each thing that happens, as the clone's half says it."""
+
+
+class NoNetwork(WizardError):
+    """The packages are not here and cannot be fetched."""
 
 
 @dataclass
@@ -90,9 +108,8 @@ class RehearsalRun:
                 rehearsal.hear(message)
             if clone.ended:
                 raise HostError("the process that holds the clone was killed: the rehearsal broke off")
-            rehearsal.left = [
-                item for item in changes(before, scan(clone.uppers())) if not may_stay(item.path)
-            ]
+            now = scan(clone.uppers())
+            rehearsal.left = [change for change in changes(before, now) if not may_stay(change.path)]
         finally:
             inside.kill()
             inside.wait()
@@ -120,24 +137,22 @@ class RehearsalRun:
 
     @staticmethod
     def _say(pipe: Any, value: object) -> None:
-        try:
+        with contextlib.suppress(BrokenPipeError):  # it ended, and has said why on the other pipe
             print(json.dumps(value), file=pipe, flush=True)
-        except BrokenPipeError:
-            return  # it ended, and has said why on the other pipe
 
     def _request(self, clone: Clone, facts: Facts) -> dict[str, object]:
-        others = [
-            (item.address, item.port, item.process or "unknown")
-            for item in facts.listeners
-            if item.port in _MAIL_PORTS and item.process != "sendmail-mta"
-        ]
+        own = [listener for listener in facts.listeners if listener.process == "sendmail-mta"]
         return {
             "answers": asdict(self.answers),
             "steps": list(self.steps),
             "systemd": clone.systemd,
             "services": list(boot.running_services(self.host)) if not clone.systemd else [],
-            "listeners": others,
-            "ports": sorted({item.port for item in facts.listeners if item.process == "sendmail-mta"}),
+            "listeners": [
+                (listener.address, listener.port, listener.process or "unknown")
+                for listener in facts.listeners
+                if listener.port in _MAIL_PORTS and listener not in own
+            ],
+            "ports": sorted({listener.port for listener in own}),
             "fqdn": facts.fqdn if facts.fqdn_resolves else "",
         }
 
@@ -157,40 +172,68 @@ class RehearsalRun:
 
     def _applied(self, clone: Clone, message: dict[str, Any], before: Any, after: Any) -> None:
         self.rehearsal.memory = clone.memory()
-        packages = [
-            name
-            for step in message["run"]["steps"]
-            for change in step["changes"]
-            if change["kind"] == "packages"
-            for name in self._came(clone)
-        ]
-        packaged = packaged_files(clone.path("/"), packages) if packages else frozenset()
+        kinds = {change["kind"] for step in message["run"]["steps"] for change in step["changes"]}
+        here, there = (
+            {path.stem for path in (top / "var/lib/dpkg/info").glob("*.list")}
+            for top in (Path("/"), clone.path("/"))
+        )
+        came = there - here if "packages" in kinds else set()
+        packaged = packaged_files(clone.path("/"), came) if came else frozenset()
         self.rehearsal.paths = explain(changes(before, after), message["touches"], packaged)
 
-    def _came(self, clone: Clone) -> list[str]:
-        """The packages that are in the clone and not on the host."""
-        folder = "var/lib/dpkg/info"
-        here = {path.name for path in (clone.path("/") / folder).glob("*.list")}
-        return [
-            name.removesuffix(".list")
-            for name in here - {path.name for path in Path("/", folder).glob("*.list")}
-        ]
+
+def heard(line: str) -> dict[str, Any]:
+    """One line of the other half; what is not JSON is an error that it could not catch."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {"event": "error", "line": line.rstrip("\n")}
+    return message if isinstance(message, dict) else {"event": "error", "line": line.rstrip("\n")}
+
+
+def fetch(clone: Clone, names: Sequence[str], goes: Sequence[str], interrupt: Callable[[], None]) -> str:
+    """Fetch what is missing of these packages and what they need, and what `goes` for them, since it is to come back,
+    into the clone's own apt cache: in the clone's file system, with the host's network. The host's apt does not notice:
+    whatever apt-get writes, lists, locks and caches included, goes to the overlay.
+
+    Returns why apt refused, where it is not the network: the rehearsal will then meet the same as the real set-up.
+    Raises NoNetwork, HostError, and what `interrupt` raises, which is asked at each line that apt says."""
+
+    def apt(*arguments: str) -> Completed:
+        argv = [*clone.entering(network=True), "apt-get", "-o", "DPkg::Lock::Timeout=60", *arguments]
+        return Host().run(argv, timeout=_FETCHING, env=_APT, say=lambda _: interrupt())
+
+    install = ["install", "--download-only", "-y", "-q", *([] if goes else ["--no-remove"]), *names]
+    result = apt(*install)
+    if result.code != 0 and wants_update(result.stdout + result.stderr):
+        apt("update", "-q")
+        result = apt(*install)
+    if result.code != 0:
+        if _NO_NETWORK.search(result.stdout + result.stderr):
+            raise NoNetwork(result.tail(3))
+        return result.tail(3)
+    if goes:
+        here = installed(Host())
+        again = [f"{name}={here[name]}" for name in goes if name in here]
+        apt("install", "--reinstall", "--download-only", "-y", "-q", *again)
+    return ""
 
 
 def wish(host: Host, facts: Facts) -> CloneSpec:
     """The clone that this host needs. Raises MemoryError where there is too little."""
-    free = _free_memory()
+    meminfo = Path("/proc/meminfo").read_text().splitlines()
+    free = next((int(line.split()[1]) << 10 for line in meminfo if line.startswith("MemAvailable:")), 0)
     if free < NEEDED:
         raise MemoryError(f"{free >> 20} MiB of memory are free, and a clone needs {NEEDED >> 20}")
-    systemd = boot.has_systemd(host)
+    systemd = host.exists("/run/systemd/system") and host.exists(boot.SYSTEMD)
     services = boot.running_services(host)
     units, links = boot.units(services) if systemd else ({}, {})
     return CloneSpec(
         limit=max(LEAST, min(MOST, free * 3 // 4)),
         hostname=os.uname().nodename,
-        init=tuple(boot.arguments(os.uname().nodename)),
+        init=boot.arguments(os.uname().nodename),
         systemd=systemd,
-        addresses=tuple(item for item in facts.addresses if not ip_address(item).is_loopback),
+        addresses=tuple(address for address in facts.addresses if not ip_address(address).is_loopback),
         devices=tuple(sorted(set(host.names("/sys/class/net")) - {"lo"})[:_DEVICES]),
         ipv6_off=not facts.ipv6,
         files=_name_servers(),
@@ -201,28 +244,17 @@ def wish(host: Host, facts: Facts) -> CloneSpec:
     )
 
 
-def _free_memory() -> int:
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
 def _name_servers() -> dict[str, str]:
     """The file that /etc/resolv.conf leads to, where it is in /run: packages are fetched by it."""
     path = os.path.realpath("/etc/resolv.conf")
-    if not path.startswith("/run/"):
-        return {}
-    try:
-        return {path: Path(path).read_text("utf-8", "replace")}
-    except OSError:
-        return {}
+    text = Host().text(path, "utf-8") if path.startswith("/run/") else ""
+    return {path: text} if text else {}
 
 
 def _changed() -> list[tuple[str, str]]:
     """What is empty or gone in the clone; a large log, too, since one line more would copy all of it."""
-    paths = [(path, "gone") for path in mounts.GONE]
-    paths += [(os.path.realpath(path), "empty") for path in mounts.EMPTIED]
+    paths = [(path, "gone") for path in _GONE]
+    paths += [(os.path.realpath(path), "empty") for path in _EMPTIED]
     for folder, _, names in os.walk("/var/log"):
         for path in (Path(folder, name) for name in names):
             if "journal" not in path.parts and path.is_file() and path.stat().st_size > _BIG_LOG:

@@ -46,9 +46,8 @@ def unshare(flags: int) -> None:
 
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, data: str = "") -> None:
     """mount(2). Raises OSError that names the target."""
-    result = _libc.mount(
-        os.fsencode(source), os.fsencode(target), kind.encode() if kind else None, flags, os.fsencode(data)
-    )
+    fstype = kind.encode() if kind else None
+    result = _libc.mount(os.fsencode(source), os.fsencode(target), fstype, flags, os.fsencode(data))
     _checked(result, f"mount {kind or 'of ' + source} on {target}")
 
 
@@ -68,11 +67,6 @@ def make_root(folder: str) -> None:
     _checked(_libc.syscall(number, b".", b"."), "pivot_root")  # the trick of pivot_root(2): one on the other
     _checked(_libc.umount2(b".", MNT_DETACH), "umount of the old root")
     os.chdir("/")
-
-
-def set_host_name(name: str) -> None:
-    """The host name in this namespace. Raises OSError."""
-    socket.sethostname(name)
 
 
 def die_with_parent() -> None:
@@ -138,12 +132,12 @@ def loopback_up(addresses: tuple[str, ...] = ()) -> None:
         request = struct.pack("16sh22x", b"lo", 0)
         (flags,) = struct.unpack_from("h", fcntl.ioctl(sock, _SIOCGIFFLAGS, request), 16)
         fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", flags | _IFF_UP))
-        for number, address in enumerate(item for item in addresses if ":" not in item):
+        for number, address in enumerate(address for address in addresses if ":" not in address):
             name = f"lo:{number}".encode()
             for call, value in ((_SIOCSIFADDR, address), (_SIOCSIFNETMASK, "255.255.255.255")):
                 packed = struct.pack("16sHH4s16x", name, socket.AF_INET, 0, socket.inet_aton(value))
                 fcntl.ioctl(sock, call, packed)
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-        for address in (item for item in addresses if ":" in item):
+        for address in (address for address in addresses if ":" in address):
             packed = struct.pack("16sIi", socket.inet_pton(socket.AF_INET6, address), 128, 1)
             fcntl.ioctl(sock, _SIOCSIFADDR, packed)

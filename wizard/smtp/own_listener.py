@@ -13,7 +13,7 @@ from wizard.smtp.connection import Deadline
 from wizard.smtp.session import SubmissionSession, literal
 from wizard.smtp.transcript import Failure, Transcript
 from wizard.system.host import Host
-from wizard.system.host_name import qualified_name
+from wizard.system.sockets import qualified_name
 
 TIMEOUT = 30.0
 """Seconds: greet_pause and name look-ups make a healthy server slow (docs/debian.md section sendmail)."""

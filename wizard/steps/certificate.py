@@ -28,7 +28,7 @@ from wizard.sendmail.cf_needs import MOST, TlsFiles, group, unsafe
 from wizard.smtp.own_listener import presented
 from wizard.steps.restart import Restart
 from wizard.system.host import Host
-from wizard.system.host_name import qualified_name
+from wizard.system.sockets import qualified_name
 
 PATIENCE = 3.0
 """Seconds until the restarted daemon must present it, once it greets: what greets has read its files."""

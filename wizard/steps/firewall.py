@@ -7,8 +7,8 @@ from dataclasses import replace
 from templates import render
 from wizard.changes import RulesChange
 from wizard.changes.confirm_or_revert import Confirmation
+from wizard.firewalls import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, FirewallKind, PortRequest
-from wizard.firewalls.registry import FIREWALLS
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts, Firewall
 from wizard.model.plan import Check, Plan, Sign, Step

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wizard.changes import PackagesChange, ServiceChange
-from wizard.gather.package_preview import WANTED
+from wizard.gather.host import WANTED
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts

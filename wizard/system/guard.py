@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from snapshots.errors import StoreError
 from snapshots.git.private_folder import make_private_folder
@@ -23,8 +22,6 @@ FOLDER = Path("/run/msa-wizard")
 """For the scripts, and for what they need to know; gone after a reboot, as the timers are."""
 _PATIENCE = 400.0
 """Seconds for a guard at work to end: it waits for the lock of the services, and then restarts one."""
-_SOON = 1
-"""Seconds until a guard that watches begins to."""
 _WRITING = 1.0
 """Seconds between the creation of a decision file and its content, at most."""
 
@@ -83,7 +80,7 @@ class Guard:
                 watched=state if watch else None,
             )
             new_file(guard._file("sh"), script)
-            _start(host, guard._unit, guard._file("sh"), _SOON if watch else seconds)
+            _start(host, guard._unit, guard._file("sh"), 1 if watch else seconds)
         except (OSError, StoreError, ChangeError) as error:
             with contextlib.suppress(OSError):
                 clear_guards(host, kind)
@@ -123,7 +120,7 @@ class Guard:
     def time_left(self) -> float | None:
         """Seconds left to decide, never below 0; None once it is decided, or the program that armed it has ended."""
         try:
-            state: dict[str, Any] = json.loads(self._file("json").read_text())
+            state = json.loads(self._file("json").read_text())
             if started(state["pid"]) != state["started"] or self.decision() is not None:
                 return None
             return max(0.0, float(state["until"]) - _uptime())
@@ -132,7 +129,10 @@ class Guard:
 
     def stop_timer(self, host: Host) -> None:
         """No matter whether it succeeds: the script sees the decision, and ends. A script at work goes on."""
-        _stop(host, self._unit)
+        if host.exists("/run/systemd/system"):
+            with contextlib.suppress(HostError):
+                host.run(["systemctl", "stop", f"{self._unit}.timer"], timeout=30)
+                host.run(["systemctl", "reset-failed", f"{self._unit}.service"], timeout=30)
 
     @property
     def _unit(self) -> str:
@@ -157,9 +157,11 @@ def settle_guards(host: Host, kind: str) -> None:
     service get in each other's way."""
     with contextlib.suppress(OSError):
         clear_guards(host, kind)
-    mark = f"{FOLDER}/{kind}-".encode()
+    mark = f"{FOLDER}/{kind}-"
     end = time.monotonic() + _PATIENCE
-    while time.monotonic() < end and any(_mentions(folder, mark) for _, folder in host.processes()):
+    while any(mark in host.text(f"/proc/{pid}/cmdline") for pid, _ in host.processes()):
+        if time.monotonic() > end:
+            return
         time.sleep(0.1)
 
 
@@ -181,13 +183,6 @@ def _uptime() -> float:
     return float(Path("/proc/uptime").read_text().split()[0])
 
 
-def _mentions(folder: Path, mark: bytes) -> bool:
-    try:
-        return mark in (folder / "cmdline").read_bytes()
-    except OSError:
-        return False
-
-
 def _start(host: Host, unit: str, script: Path, seconds: int) -> None:
     if host.exists("/run/systemd/system"):
         timer = [f"--on-active={seconds}s", "--timer-property=AccuracySec=100ms"]
@@ -202,10 +197,3 @@ def _start(host: Host, unit: str, script: Path, seconds: int) -> None:
         raise ChangeError(str(error)) from error
     if result.code != 0:
         raise ChangeError(f"`{result.command}` failed with status {result.code}: {result.tail(3)}")
-
-
-def _stop(host: Host, unit: str) -> None:
-    if host.exists("/run/systemd/system"):
-        with contextlib.suppress(HostError):
-            host.run(["systemctl", "stop", f"{unit}.timer"], timeout=30)
-            host.run(["systemctl", "reset-failed", f"{unit}.service"], timeout=30)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import grp
 import os
+import pwd
 import select
 import shlex
 import signal
@@ -63,16 +65,8 @@ class Completed:
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of every command: never the caller's, so locale and LD_* of the admin change nothing."""
-    mark = dict([MARK.split("=")])
-    return {
-        "PATH": PATH,
-        "LC_ALL": "C",
-        "LANG": "C",
-        "HOME": "/root",
-        "TERM": "dumb",
-        **mark,
-        **(extra or {}),
-    }
+    own = {"PATH": PATH, "LC_ALL": "C", "LANG": "C", "HOME": "/root", "TERM": "dumb"}
+    return {**own, **dict([MARK.split("=")]), **(extra or {})}
 
 
 @dataclass(frozen=True)
@@ -86,8 +80,6 @@ class Host:
     def path(self, path: str) -> Path:
         """Where the absolute `path` of the machine lies here."""
         return self.root / path.lstrip("/")
-
-    # --- files -------------------------------------------------------------------------------------------
 
     def entry(self, path: str) -> Entry | None:
         """What is at `path` (symlinks not followed), None when nothing is.
@@ -159,6 +151,13 @@ class Host:
                 )
             yield
 
+    def text(self, path: str, encoding: str = "latin-1") -> str:
+        """The text of a file of the system's own, symlinks followed; empty where there is none."""
+        try:
+            return self.path(path).read_text(encoding, "replace")
+        except OSError:
+            return ""
+
     def names(self, folder: str) -> tuple[str, ...]:
         """The sorted names in `folder`, empty when there is no such folder."""
         try:
@@ -216,8 +215,6 @@ class Host:
         finally:
             os.close(descriptor)
 
-    # --- commands ----------------------------------------------------------------------------------------
-
     def run(
         self,
         argv: Sequence[str],
@@ -259,9 +256,8 @@ class Host:
                 code = _wait(process, timeout, (out, err) if say else (), over)
             except subprocess.TimeoutExpired as error:
                 end_group(process)
-                raise HostError(
-                    f"{shlex.join(argv)} did not end within {timeout:.0f} s and was stopped"
-                ) from error
+                why = f"{shlex.join(argv)} did not end within {timeout:.0f} s and was stopped"
+                raise HostError(why) from error
             except BaseException:
                 end_group(process)
                 raise
@@ -317,24 +313,15 @@ class Host:
 
         It has what is at the paths `copied` as it is now, and nothing of what is at the paths `hidden` (PrivateView). Raises ViewError where the kernel or a container does not give that; then nothing was run."""
 
-        def here(paths: Sequence[str]) -> list[str]:
-            return [str(self.path(path)) for path in paths]
-
-        private = PrivateView(here(folders), environment(), copied=here(copied), hidden=here(hidden))
-        with private as view:
-
-            def written() -> dict[str, Entry | None]:
-                top = str(self.path("/")).rstrip("/")
-                return {path.removeprefix(top): entry for path, entry in view.written().items()}
-
+        here = [[str(self.path(path)) for path in paths] for paths in (folders, copied, hidden)]
+        top = str(self.path("/")).rstrip("/")
+        with PrivateView(here[0], environment(), copied=here[1], hidden=here[2]) as view:
             inside = Path(f"{view.root}{self.root}")
             yield View(
                 replace(self, root=inside, prefix=view.entering()),
-                written,
+                lambda: {path.removeprefix(top): entry for path, entry in view.written().items()},
                 lambda path: view.entry(str(self.path(path))),
             )
-
-    # --- sockets -----------------------------------------------------------------------------------------
 
     def ask_unix_socket(self, path: str, request: Sequence[bytes], timeout: float = 10.0) -> str:
         """Send length-prefixed strings to the stream socket at `path`, return the answer (saslauthd's protocol,
@@ -351,8 +338,6 @@ class Host:
                 return connection.recv(struct.unpack(">H", header)[0], socket.MSG_WAITALL).decode("latin-1")
         except OSError as error:
             raise HostError(f"{path} does not answer: {error.strerror or error}") from error
-
-    # --- processes ---------------------------------------------------------------------------------------
 
     def processes(self) -> Iterator[tuple[int, Path]]:
         """Each process id with its folder below /proc."""
@@ -446,6 +431,22 @@ def end_group(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(patience)
             return
+
+
+def user_name(uid: int) -> str:
+    """The name of the user, or the number where there is none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def group_name(gid: int) -> str:
+    """The name of the group, or the number where there is none."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
 
 
 Say = Callable[[str], None]

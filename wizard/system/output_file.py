@@ -15,12 +15,14 @@ from wizard.errors import AnswersError
 
 PATIENCE = 3.0
 """Seconds that a pipe without a reader is waited for, and a device or pipe that takes nothing."""
-_NEW_MODE = 0o600
-_KEPT_BITS = 0o777
 
 
 class OutputError(AnswersError):
     """The path cannot be written to: what was to be done, where, why, and what to do. Nothing was changed there."""
+
+    def __init__(self, path: Path, why: str, remedy: str) -> None:
+        where = clean(str(path))
+        super().__init__(f"{where} could not be written: {why.rstrip('.')}. Nothing was changed; {remedy}.")
 
 
 def check_output(path: Path) -> None:
@@ -36,11 +38,11 @@ def save(path: Path, text: str) -> str:
     shown = clean(str(path))
     match _kind(path):
         case 0:
-            _replace(path, Entry(Kind.FILE, _NEW_MODE, os.geteuid(), os.getegid(), text.encode()))
+            _replace(path, Entry(Kind.FILE, 0o600, os.geteuid(), os.getegid(), text.encode()))
             return f"{shown} is written, readable for you alone."
         case stat.S_IFREG:
             there = _there(path)
-            mode = there.mode & _KEPT_BITS
+            mode = there.mode & 0o777
             _replace(path, Entry(Kind.FILE, mode, there.uid, there.gid, text.encode(), there.xattrs))
             return f"{shown} is written; it keeps its owner and its mode, {mode:04o}."
         case kind:
@@ -65,12 +67,14 @@ def _kind(path: Path) -> int:
         kind = stat.S_IFMT(path.absolute().lstat().st_mode)
     except FileNotFoundError:
         if not path.absolute().parent.is_dir():
-            raise _error(path, "the folder it would be in is not there", "make it, or name another") from None
+            raise OutputError(
+                path, "the folder it would be in is not there", "make it, or name another"
+            ) from None
         return 0
     except (OSError, ValueError) as error:
-        raise _error(path, _why(error), "name another file") from error
+        raise OutputError(path, _why(error), "name another file") from error
     if kind in _REFUSED:
-        raise _error(path, *_REFUSED[kind])
+        raise OutputError(path, *_REFUSED[kind])
     return kind
 
 
@@ -78,9 +82,9 @@ def _there(path: Path) -> Entry:
     try:
         entry = read_entry(path.absolute())
     except EntryError as error:
-        raise _error(path, str(error), "name another file") from error
+        raise OutputError(path, str(error), "name another file") from error
     if entry is None or entry.kind is not Kind.FILE:
-        raise _error(path, "it was replaced at this very moment", "try again")
+        raise OutputError(path, "it was replaced at this very moment", "try again")
     return entry
 
 
@@ -89,7 +93,7 @@ def _replace(path: Path, entry: Entry) -> None:
         write_entry(path.absolute(), entry)
     except EntryError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
-        raise _error(path, why, "name another file, or make room for it") from error
+        raise OutputError(path, why, "name another file, or make room for it") from error
 
 
 def _send(path: Path, kind: int, content: bytes) -> None:
@@ -97,14 +101,16 @@ def _send(path: Path, kind: int, content: bytes) -> None:
     descriptor = _opened(path)
     try:
         if stat.S_IFMT(os.fstat(descriptor).st_mode) != kind:
-            raise _error(path, "it was replaced at this very moment", "try again")
+            raise OutputError(path, "it was replaced at this very moment", "try again")
         view = memoryview(content)
         while view:
             if not select.select([], [descriptor], [], PATIENCE)[1]:
-                raise _error(path, "it takes nothing more: its reader has stopped", "see who reads there")
+                raise OutputError(
+                    path, "it takes nothing more: its reader has stopped", "see who reads there"
+                )
             view = view[os.write(descriptor, view) :]
     except OSError as error:
-        raise _error(path, _why(error), "name another file") from error
+        raise OutputError(path, _why(error), "name another file") from error
     finally:
         os.close(descriptor)
 
@@ -117,17 +123,11 @@ def _opened(path: Path) -> int:
             return os.open(path, flags)
         except OSError as error:
             if error.errno != errno.ENXIO or not path.is_fifo():
-                raise _error(path, _why(error), "name another file") from error
+                raise OutputError(path, _why(error), "name another file") from error
             if time.monotonic() > end:
-                raise _error(path, "nobody reads from this pipe", "start its reader first") from error
+                raise OutputError(path, "nobody reads from this pipe", "start its reader first") from error
         time.sleep(0.05)
 
 
 def _why(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _error(path: Path, why: str, todo: str) -> OutputError:
-    return OutputError(
-        f"{clean(str(path))} could not be written: {why.rstrip('.')}. Nothing was changed; {todo}."
-    )

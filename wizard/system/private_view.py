@@ -15,8 +15,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from snapshots.live.entry import Entry, EntryError, read_entry
 from wizard.errors import WizardError
@@ -112,9 +111,7 @@ class PrivateView:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end()
 
     def entering(self) -> tuple[str, ...]:
@@ -134,15 +131,9 @@ class PrivateView:
         entries: dict[str, Entry | None] = {}
         for number, place in enumerate(self._places, 1):
             upper = self._upper(number)
-            if upper.is_dir():
-                entries |= {
-                    f"{place}/{name}": self._written(f"{place}/{name}", path)
-                    for name, path in _all(upper, place)
-                }
+            for name, there in _all(upper, place) if upper.is_dir() else ():
+                entries[f"{place}/{name}"] = self.entry(f"{place}/{name}") if there else None
         return entries
-
-    def _written(self, path: str, upper: Path | None) -> Entry | None:
-        return None if upper is None or _is_whiteout(upper.lstat()) else self.entry(path)
 
     @functools.cached_property
     def _keeps_attributes(self) -> bool:
@@ -163,7 +154,9 @@ class PrivateView:
         with contextlib.suppress(BrokenPipeError):  # it has ended, and says why
             self._holder.stdin.write(words.encode())
             self._holder.stdin.flush()
-        answer = _answer(self._holder.stdout)
+        ready = select.select([self._holder.stdout], [], [], _PATIENCE)[0]
+        # The first line that comes in time, of an error all of it.
+        answer = self._holder.stdout.readline().decode("utf-8", "replace").strip() if ready else ""
         if answer != wanted:
             raise ViewError(answer or "the mounts did not come about in time")
 
@@ -241,13 +234,6 @@ class PrivateView:
             holder.wait()
 
 
-def _answer(pipe: IO[bytes]) -> str:
-    """The first line that comes in time, of an error all of it."""
-    if not select.select([pipe], [], [], _PATIENCE)[0]:
-        return ""
-    return pipe.readline().decode("utf-8", "replace").strip()
-
-
 def _places(folders: Sequence[str]) -> list[str]:
     """The folders, and what is mounted below them: an overlay shows nothing of that. Parents first."""
     mounted = [
@@ -258,24 +244,21 @@ def _places(folders: Sequence[str]) -> list[str]:
     return [*folders, *sorted(below - set(folders))]
 
 
-def _all(upper: Path, place: str) -> Iterator[tuple[str, Path | None]]:
-    """What is in an upper folder, by its name; None for what an opaque folder (overlayfs.rst) has no more."""
+def _all(upper: Path, place: str) -> Iterator[tuple[str, bool]]:
+    """The names in an upper folder, and whether each is there: no whiteout, nor what an opaque folder has no more
+    (overlayfs.rst)."""
     for folder, folders, files in os.walk(upper, onerror=_refuse):
         for name in sorted((*folders, *files)):
             path = Path(folder, name)
-            relative = path.relative_to(upper)
-            yield str(relative), path
-            if path.is_dir() and not path.is_symlink() and is_opaque(path):
+            relative, status = path.relative_to(upper), path.lstat()
+            yield str(relative), not (stat.S_ISCHR(status.st_mode) and status.st_rdev == 0)
+            if stat.S_ISDIR(status.st_mode) and is_opaque(path):
                 gone = sorted(_names(Path(place, relative)) - _names(path))
-                yield from ((str(relative / name), None) for name in gone)
+                yield from ((str(relative / name), False) for name in gone)
 
 
 def _refuse(error: OSError) -> None:
     raise ViewError(f"what was written in the view cannot be read: {error}")
-
-
-def _is_whiteout(status: os.stat_result) -> bool:
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
 
 
 def is_opaque(path: Path) -> bool:

@@ -1,7 +1,9 @@
-"""What the kernel says of addresses and listeners, from /proc: iproute2 is missing in small containers."""
+"""What this host is called, and what the kernel says of its addresses and listeners, from /proc: iproute2 is missing in small
+containers."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 import sys
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from wizard.errors import HostError
 from wizard.system.host import Host
 
 OTHER_NAMES = {"sendmail": "sendmail-mta"}
@@ -22,23 +25,28 @@ def listeners(host: Host) -> tuple[Listener, ...]:
 
     Nobody holds a socket that was closed between the two readings: that one counts when a second look finds it so."""
     first = _look(host)
-    unseen = {inode for inode, item in first.items() if item.process is None}
+    unseen = {inode for inode, listener in first.items() if listener.process is None}
     second = _look(host) if unseen else first
-    return tuple(item for inode, item in second.items() if item.process or inode in unseen)
+    return tuple(listener for inode, listener in second.items() if listener.process or inode in unseen)
 
 
 def _look(host: Host) -> dict[str, Listener]:
     """The listening sockets by their inode."""
-    ends = {
-        fields[9]: fields[1] for fields in _sockets(host) if fields[3] == _LISTEN and fields[9] != _CLOSING
-    }
-    holders = _holders(host, set(ends))
+    listening = (row for row in _sockets(host) if row[3] == _LISTEN and row[9] != _CLOSING)
+    ends = {row[9]: row[1] for row in listening}
+    links = {f"socket:[{inode}]": inode for inode in ends}
+    holders: dict[str, int] = {}
+    for pid, folder in host.processes():
+        for inode in (links[link] for link in _open_files(folder) if link in links):
+            holders.setdefault(inode, pid)
+        if len(holders) == len(ends):
+            break
     sockets = {}
     for inode, end in ends.items():
         address, port = end.split(":")
-        pid = holders.get(inode)
-        name = _daemon_name(host, pid) if pid else None
-        sockets[inode] = Listener(_address(address), int(port, 16), name, pid)
+        name = process_name(host, holders[inode]) if inode in holders else None
+        daemon = OTHER_NAMES.get(name, name) if name else None
+        sockets[inode] = Listener(_address(address), int(port, 16), daemon, holders.get(inode))
     return sockets
 
 
@@ -49,16 +57,11 @@ def server_process(
     be seen, or has ended. The others are not looked into: there may be thousands.
 
     A daemon that has just handed the connection to its child still holds it, too: the child counts."""
-    wanted = {
-        f"socket:[{fields[9]}]"
-        for fields in _sockets(host)
-        if (_end(fields[1]), _end(fields[2])) == (server, client)
-    }
-    holders = [
-        pid
-        for pid, folder in host.processes()
-        if wanted and (process_name(host, pid) or "").startswith(name) and _holds(folder, wanted)
-    ]
+    ends = (server, client)
+    wanted = {f"socket:[{row[9]}]" for row in _sockets(host) if (_end(row[1]), _end(row[2])) == ends}
+    processes = host.processes() if wanted else ()
+    named = [each for each in processes if (process_name(host, each[0]) or "").startswith(name)]
+    holders = [pid for pid, folder in named if not wanted.isdisjoint(_open_files(folder))]
     children = [pid for pid in holders if _parent(host, pid) in holders]
     return next(iter(children or holders), None)
 
@@ -70,29 +73,23 @@ def _end(text: str) -> tuple[str, int]:
     return str(mapped or address), int(port, 16)
 
 
-def _holds(folder: Path, sockets: set[str]) -> bool:
-    try:
-        return any(_leads_to(item) in sockets for item in (folder / "fd").iterdir())
-    except OSError:
-        return False  # it has ended, or is not ours to look at
-
-
-def _leads_to(link: Path) -> str:
-    try:
-        return str(link.readlink())
-    except OSError:
-        return ""  # closed while we looked
+def _open_files(folder: Path) -> Iterator[str]:
+    """Where a process's descriptors lead, by its folder below /proc; what is closed while we look is left out."""
+    with contextlib.suppress(OSError):  # it has ended, or is not ours to look at
+        for link in (folder / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                yield str(link.readlink())
 
 
 def _parent(host: Host, pid: int) -> int:
-    stat = "".join(_lines(host, f"/proc/{pid}/stat"))
+    stat = host.text(f"/proc/{pid}/stat")
     return int(stat[stat.rindex(")") + 2 :].split()[1]) if ")" in stat else 0
 
 
 def _sockets(host: Host) -> Iterator[list[str]]:
     """The fields of each TCP socket: both ends, state and inode are the second to fourth, and the tenth (proc(5))."""
     for table in ("tcp", "tcp6"):
-        for line in _lines(host, f"/proc/net/{table}")[1:]:
+        for line in host.text(f"/proc/net/{table}").splitlines()[1:]:
             if len(fields := line.split()) > 9:
                 yield fields
 
@@ -105,58 +102,39 @@ def _address(text: str) -> str:
     return str(ipaddress.ip_address(raw))
 
 
-def _holders(host: Host, inodes: set[str]) -> dict[str, int]:
-    holders: dict[str, int] = {}
-    for pid, folder in host.processes():
-        try:
-            for item in (folder / "fd").iterdir():
-                match = re.match(r"socket:\[(\d+)\]", str(item.readlink()))
-                if match and match.group(1) in inodes:
-                    holders.setdefault(match.group(1), pid)
-        except OSError:
-            continue  # it ended while we looked, or it is not ours to look at
-        if len(holders) == len(inodes):
-            break
-    return holders
-
-
 def process_name(host: Host, pid: int) -> str | None:
     """The kernel's name for a process, None when it has ended."""
-    lines = _lines(host, f"/proc/{pid}/comm")
-    return lines[0] if lines else None
+    return host.text(f"/proc/{pid}/comm").partition("\n")[0] or None
 
 
-def _daemon_name(host: Host, pid: int) -> str | None:
-    name = process_name(host, pid)
-    return OTHER_NAMES.get(name, name) if name else None
+def qualified_name(host: Host) -> tuple[str, bool]:
+    """What `hostname -f` says (update_tls asks the same), and whether it is a qualified name that resolves."""
+    try:
+        result = host.run(["hostname", "-f"], timeout=15)
+    except HostError:
+        return "", False
+    name = result.stdout.strip() if result.code == 0 else ""
+    return name, "." in name.strip(".") and result.code == 0
 
 
 def addresses(host: Host) -> tuple[str, ...]:
     """The addresses of this host, IPv4 first, loopback included."""
     four = set()
-    for line in _lines(host, "/proc/net/fib_trie"):
+    for line in host.text("/proc/net/fib_trie").splitlines():
         match = re.match(r"\s+\|-- ([\d.]+)", line)
         if match:
             last = match.group(1)
         elif "/32 host LOCAL" in line:
             four.add(last)
-    six = {
-        str(ipaddress.ip_address(bytes.fromhex(line.split()[0])))
-        for line in _lines(host, "/proc/net/if_inet6")
-    }
+    rows = [line.split() for line in host.text("/proc/net/if_inet6").splitlines()]
+    six = {str(ipaddress.ip_address(bytes.fromhex(row[0]))) for row in rows}
     return (*sorted(four), *sorted(six))
 
 
 def ipv6_available(host: Host) -> bool:
     """Whether an IPv6 socket can be bound that serves IPv4 as well: else a Family=inet6 line kills the MTA, or IPv4."""
-    return bool(_lines(host, "/proc/net/if_inet6")) and _lines(host, "/proc/sys/net/ipv6/bindv6only") != ["1"]
-
-
-def _lines(host: Host, path: str) -> list[str]:
-    try:
-        return Path(host.path(path)).read_text("latin-1").splitlines()
-    except OSError:
-        return []
+    only = host.text("/proc/sys/net/ipv6/bindv6only").strip()
+    return bool(host.text("/proc/net/if_inet6")) and only != "1"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import file, machine
 from wizard.changes import FileChange, RulesChange
-from wizard.firewalls.registry import FIREWALLS
+from wizard.firewalls import FIREWALLS
 from wizard.gather.firewall import _ASKS, _INSTALLED, JUDGES
 from wizard.model import firewall_names as n
 from wizard.model.answers import Answers, Listen

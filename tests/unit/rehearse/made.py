@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from wizard.rehearse.attribution import AttributedPath
 from wizard.rehearse.outcome import Rehearsal
+from wizard.rehearse.written import AttributedPath
 
 STATE: dict[str, Any] = {
     "packages": {"sendmail-bin": "8.18.1-9"},

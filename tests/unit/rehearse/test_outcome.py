@@ -11,10 +11,8 @@ import pytest
 from templates import render
 from tests.unit.rehearse.made import STATE, good, step
 from wizard.client_settings import ClientSettings
-from wizard.rehearse.attribution import AttributedPath
-from wizard.rehearse.outcome import Rehearsal
-from wizard.rehearse.overlay_changes import PathChange
-from wizard.rehearse.report import shown
+from wizard.rehearse.outcome import Rehearsal, shown
+from wizard.rehearse.written import AttributedPath, PathChange
 
 
 def test_one_that_went() -> None:

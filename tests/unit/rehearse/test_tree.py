@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.rehearse.attribution import PACKAGES, explain, may_stay
-from wizard.rehearse.overlay_changes import GONE, PathChange, Row, changes, read, scan
+from wizard.rehearse.written import GONE, PACKAGES, PathChange, Row, changes, explain, may_stay, read, scan
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="whiteouts need root")
 

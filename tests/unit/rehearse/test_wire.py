@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from wizard.rehearse.messages import Teller, heard
+from wizard.rehearse.rehearsal import heard
+from wizard.rehearse.worker import Teller
 
 
 def test_prints_and_errors_become_lines(monkeypatch: pytest.MonkeyPatch) -> None:

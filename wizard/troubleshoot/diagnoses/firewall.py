@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from wizard.firewalls import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
-from wizard.firewalls.registry import FIREWALLS
 from wizard.model.plan import Sign
 from wizard.packet_filter.nftables import Ruleset
 from wizard.troubleshoot.diagnosis import Diagnosis
