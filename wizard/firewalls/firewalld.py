@@ -109,7 +109,6 @@ def _zones(text: str) -> list[_Zone]:
 
 
 def _kept(text: str) -> _Zone:
-    """The zone in a file."""
     target = re.search(r"<zone\b[^>]*\btarget=[\"']([^\"']*)", text)
     services = re.findall(r"<service\b[^>]*\bname=[\"']([^\"']+)[\"']", text)
     ports = firewalld_zone.ports(text)

@@ -28,8 +28,8 @@ class Ufw:
         files, notes = [], []
         families = _families(facts)
         if 6 not in families:
-            what = "ufw does nothing about IPv6, and neither does this step"
-            notes.append(f"IPV6=yes is not in {UFW_DEFAULT}: {what}")
+            note = "ufw does nothing about IPv6, and neither does this step"
+            notes.append(f"IPV6=yes is not in {UFW_DEFAULT}: {note}")
         for family in families:
             path = UFW_RULES[family]
             text = o.text_of(facts, path) or ""

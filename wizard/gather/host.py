@@ -143,7 +143,6 @@ def release(os_release: str) -> Release:
 
 
 def _packages(host: Host) -> Mapping[str, str]:
-    """Installed packages among PACKAGES. dpkg's database is read as dpkg-query prints it."""
     try:
         return installed(host.run([*ASK_DPKG, *PACKAGES], timeout=30).stdout)
     except HostError:
@@ -241,7 +240,6 @@ def groups(group: str) -> dict[str, frozenset[str]]:
 
 
 def _m4(host: Host, files: Mapping[str, Entry | None], path: str) -> str | None:
-    """What m4 makes of the sendmail.mc or submit.mc at the path."""
     mc = files.get(path)
     if mc is None or mc.kind is not Kind.FILE:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import ipaddress
 import os
@@ -189,8 +188,8 @@ def _accept(name: str, text: str, value: object) -> tuple[str, ...]:
 def ending_id(value: str) -> str:
     """`value` when it can be the id of an ending, else ValueError saying what is allowed."""
     if len(value) > 64 or not _ENDING.match(value):
-        what = "the id of something that would end, such as cf-lines: `msa-wizard plan` names them"
-        raise ValueError(f"{_shown(value)} is not {what} (letters a-z, digits and hyphens)")
+        expected = "the id of something that would end, such as cf-lines: `msa-wizard plan` names them"
+        raise ValueError(f"{_shown(value)} is not {expected} (letters a-z, digits and hyphens)")
     return value
 
 
@@ -384,7 +383,7 @@ def answers_from(kept: Any) -> Answers:
 
 def _of_its_types(part: _Part, default: _Part) -> _Part:
     """`part`, where each of its fields is of the type that it has in `default`. Raises TypeError."""
-    for each in dataclasses.fields(default):
+    for each in fields(default):
         if type(getattr(part, each.name)) is not type(getattr(default, each.name)):
             raise TypeError(f"{each.name} is of the wrong type")
     return part

@@ -43,13 +43,6 @@ def below(*tops: str) -> Owns:
     return owns
 
 
-def _given_away(path: str, before: Entry | None, after: Entry | None) -> bool:
-    """Whether it is the aliases' text with a new owner alone: Debian's Makefile does that where ALIAS_FILE is /etc/aliases."""
-    if path != "etc/aliases" or before is None or after is None:
-        return False
-    return before.content == after.content and (before.uid, before.mode) != (after.uid, after.mode)
-
-
 def links_of_service(name: str) -> Owns:
     """A claim on the links that start a service at boot; of sendmail, too, on what its start makes of other files."""
 
@@ -59,6 +52,10 @@ def links_of_service(name: str) -> Owns:
             return last[3:] == name and last[0] in "SK"
         if folder.startswith("etc/systemd/system"):
             return last == f"{name}.service"
-        return name == "sendmail" and (derived(path) or _given_away(path, before, after))
+        if path != "etc/aliases" or before is None or after is None:
+            return name == "sendmail" and derived(path)
+        # A new owner alone: Debian's Makefile gives the aliases' text away where ALIAS_FILE is /etc/aliases.
+        changed = (before.uid, before.mode) != (after.uid, after.mode)
+        return name == "sendmail" and before.content == after.content and changed
 
     return owns

@@ -184,11 +184,10 @@ class RehearsalRun:
 
 def heard(line: str) -> dict[str, Any]:
     """One line of the other half; what is not JSON is an error that it could not catch."""
-    try:
-        message = json.loads(line)
-    except ValueError:
-        return {"event": "error", "line": line.rstrip("\n")}
-    return message if isinstance(message, dict) else {"event": "error", "line": line.rstrip("\n")}
+    with contextlib.suppress(ValueError):
+        if isinstance(message := json.loads(line), dict):
+            return message
+    return {"event": "error", "line": line.rstrip("\n")}
 
 
 def fetch(clone: Clone, names: Sequence[str], goes: Sequence[str], interrupt: Callable[[], None]) -> str:
@@ -225,6 +224,8 @@ def wish(host: Host, facts: Facts) -> CloneSpec:
     free = next((int(line.split()[1]) << 10 for line in meminfo if line.startswith("MemAvailable:")), 0)
     if free < NEEDED:
         raise MemoryError(f"{free >> 20} MiB of memory are free, and a clone needs {NEEDED >> 20}")
+    resolver = os.path.realpath("/etc/resolv.conf")  # where it is in /run: packages are fetched by it
+    servers = host.text(resolver, "utf-8") if resolver.startswith("/run/") else ""
     systemd = host.exists("/run/systemd/system") and host.exists(boot.SYSTEMD)
     services = boot.running_services(host)
     units, links = boot.units(services) if systemd else ({}, {})
@@ -236,19 +237,12 @@ def wish(host: Host, facts: Facts) -> CloneSpec:
         addresses=tuple(address for address in facts.addresses if not ip_address(address).is_loopback),
         devices=tuple(sorted(set(host.names("/sys/class/net")) - {"lo"})[:_DEVICES]),
         ipv6_off=not facts.ipv6,
-        files=_name_servers(),
+        files={resolver: servers} if servers else {},
         units=units,
         links=links,
         folders=tuple(boot.run_folders()),
         changed=tuple(_changed()),
     )
-
-
-def _name_servers() -> dict[str, str]:
-    """The file that /etc/resolv.conf leads to, where it is in /run: packages are fetched by it."""
-    path = os.path.realpath("/etc/resolv.conf")
-    text = Host().text(path, "utf-8") if path.startswith("/run/") else ""
-    return {path: text} if text else {}
 
 
 def _changed() -> list[tuple[str, str]]:

@@ -117,7 +117,7 @@ def no_audit() -> None:
         (result, 0, 0, 0x00050000 | _EAFNOSUPPORT),
         (result, 0, 0, 0x7FFF0000),
     )
-    filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *item) for item in program))
+    filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *order) for order in program))
     described = struct.pack("@HP", len(program), ctypes.addressof(filters))
     _checked(_libc.prctl(_PR_SET_SECCOMP, 2, ctypes.create_string_buffer(described), 0, 0), "seccomp")
 

@@ -223,11 +223,10 @@ def _only_sendmail_starts(host: Host, ports: Sequence[int]) -> bool:
 
 def last_log(host: Host) -> list[str]:
     """The last lines of the clone's log, since nobody can look at it afterwards; none where there is no journal."""
-    try:
+    with contextlib.suppress(HostError):
         result = host.run(["journalctl", "--no-pager", "-q", "-o", "short", "-n", "40"], timeout=30)
-    except HostError:
-        return []
-    return result.stdout.splitlines() if result.code == 0 else []
+        return result.stdout.splitlines() if result.code == 0 else []
+    return []
 
 
 def cut_waits() -> None:
@@ -291,7 +290,7 @@ def named(host: Host, answers: Answers, fqdn: str) -> tuple[list[str], str]:
     facts = look(host)
     if facts.fqdn_resolves:
         return [], ""
-    failed = next((check for check in checks(facts, answers) if check.id == "fqdn"), None)
+    failed = [check for check in checks(facts, answers) if check.id == "fqdn" and check.sign is Sign.FAILED]
     short = (fqdn or facts.hostname or "host").split(".")[0]
     name = fqdn or f"{short}.rehearsal.example"
     before = host.entry(f.HOSTS) or Entry(Kind.FILE, 0o644, 0, 0, b"127.0.0.1 localhost\n")
@@ -303,8 +302,7 @@ def named(host: Host, answers: Answers, fqdn: str) -> tuple[list[str], str]:
     if fqdn:
         return [f"{name} does not resolve without a network: the clone got a line in /etc/hosts for it"], ""
     note = f"this host's name does not resolve: the clone was called {name}, or it could not have gone on"
-    stops = failed.says if failed is not None and failed.sign is Sign.FAILED else ""
-    return [note], stops
+    return [note], failed[0].says if failed else ""
 
 
 def made_up_user(host: Host, answers: Answers) -> Credentials | None:

@@ -142,11 +142,9 @@ TRIGGERS = ("/usr/share/info/dir", "/usr/share/mime/", "/usr/lib/python3/dist-pa
 
 
 @dataclass(frozen=True)
-class AttributedPath:
+class AttributedPath(PathChange):
     """A path with what wrote it: a step's id, or words; empty where nothing says so."""
 
-    path: str
-    how: str
     by: str
 
 
