@@ -19,6 +19,7 @@ from typing import Literal
 from wizard.errors import WizardError
 from wizard.rehearse.keeper import NAME, remove_cgroup
 from wizard.system.host import PATH, Host, environment
+from wizard.system.private_view import Mount, seen_here
 
 TOP = Path(__file__).resolve().parents[2]
 """Where the program is: it is at the same path in the clone."""
@@ -49,16 +50,6 @@ _CGROUP = re.compile(rf"{NAME}-(\d+)")
 
 class CloneError(WizardError):
     """The clone cannot be made on this host: what the kernel said."""
-
-
-@dataclass(frozen=True)
-class Mount:
-    """A line of mountinfo (proc(5)): number, mount point, type, and whether it is read-only."""
-
-    number: int
-    path: str
-    kind: str
-    readonly: bool
 
 
 @dataclass(frozen=True)
@@ -208,23 +199,6 @@ class Clone:
             cwd="/",
             start_new_session=True,
         )
-
-
-def parse(mountinfo: str) -> list[Mount]:
-    """The lines of /proc/self/mountinfo, which has blanks and backslashes as octal numbers (proc(5))."""
-    mounts = []
-    for line in mountinfo.splitlines():
-        left, _, right = line.partition(" - ")
-        fields, behind = left.split(), right.split()
-        path = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
-        readonly = "ro" in fields[5].split(",") or "ro" in behind[-1].split(",")
-        mounts.append(Mount(int(fields[0]), path, behind[0], readonly))
-    return mounts
-
-
-def seen_here() -> list[Mount]:
-    """The mounts of our own namespace."""
-    return parse(Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"))
 
 
 def kind_of(mount: Mount, *, is_file: bool) -> Kind | None:

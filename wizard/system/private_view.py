@@ -13,7 +13,7 @@ import select
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -56,6 +56,16 @@ _OPAQUE = "trusted.overlay.opaque"
 """Set to y on a folder through which nothing of the layer below is seen (overlayfs.rst)."""
 _ODD = re.compile(r"[,:\\\n\"]")
 """What a mount option, or a line of mountinfo, would need to have escaped."""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A line of mountinfo (proc(5)): number, mount point, type, and whether it is read-only."""
+
+    number: int
+    path: str
+    kind: str
+    readonly: bool
 
 
 class ViewError(WizardError):
@@ -234,12 +244,26 @@ class PrivateView:
             holder.wait()
 
 
+def parse(mountinfo: str) -> list[Mount]:
+    """The lines of /proc/self/mountinfo, which has blanks and backslashes as octal numbers (proc(5))."""
+    mounts = []
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        fields, behind = left.split(), right.split()
+        path = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
+        readonly = "ro" in fields[5].split(",") or "ro" in behind[-1].split(",")
+        mounts.append(Mount(int(fields[0]), path, behind[0], readonly))
+    return mounts
+
+
+def seen_here() -> list[Mount]:
+    """The mounts of our own namespace."""
+    return parse(Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"))
+
+
 def _places(folders: Sequence[str]) -> list[str]:
     """The folders, and what is mounted below them: an overlay shows nothing of that. Parents first."""
-    mounted = [
-        re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4])
-        for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
-    ]
+    mounted = [mount.path for mount in seen_here()]
     below = {path for path in mounted if any(path.startswith(f"{folder}/") for folder in folders)}
     return [*folders, *sorted(below - set(folders))]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.rehearse.clone import Mount, kind_of, parse
+from wizard.rehearse.clone import kind_of
+from wizard.system.private_view import Mount, parse
 
 LINES = r"""22 28 0:21 / /proc rw,nosuid - proc proc rw
 28 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
