@@ -100,7 +100,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    for name in ("mends.catalogue", "rollback.targets", "rollback.rollback"):
+    for name in ("mends", "rollback.targets", "rollback.rollback"):
         monkeypatch.setattr(f"wizard.{name}.extra", lambda: (Pair(),))
     return Place(tmp_path)
 
