@@ -158,10 +158,9 @@ def _check_shape(text: str, name: str) -> None:
 def _parsed(text: str, name: str) -> Answers:
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise AnswersError(f"{name}: not valid TOML: {error}.") from error
-    except ValueError as error:  # a number of thousands of digits, which Python does not read
-        raise AnswersError(f"{name}: not valid TOML: {str(error).partition(';')[0]}.") from error
+    except ValueError as error:  # or a number of thousands of digits, which Python does not read
+        why = str(error) if isinstance(error, tomllib.TOMLDecodeError) else str(error).partition(";")[0]
+        raise AnswersError(f"{name}: not valid TOML: {why}.") from error
     sections: dict[str, _Section] = {}
     accept = _accept(name, text, data.pop("accept", []))
     for section, values in data.items():
