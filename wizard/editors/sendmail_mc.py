@@ -149,16 +149,14 @@ def unknown_macros(text: str) -> tuple[tuple[int, str, str], ...]:
             continue
         if text[line_start(text, word.offset) : word.offset].strip(" \t"):
             continue
-        near = ""
+        near, rest = "", text[word.offset + len(word.name) :].partition("\n")[0]
         if word.called and _UPPER.match(word.name):
             near = _near(word.name, (*cf_macros.KNOWN, *defined), 0.75)
             if not near and (foreign or word.diversion not in _MACRO_PART):
                 continue
         elif word.called and _LOWER.match(word.name):
             near = _near(word.name, _BUILTINS, 0.75)
-        elif _UPPER.match(word.name) and re.match(
-            r"[ \t\r]*(dnl\b.*)?$", text[word.offset + len(word.name) :].partition("\n")[0]
-        ):
+        elif _UPPER.match(word.name) and re.match(r"[ \t\r]*(dnl\b.*)?$", rest):
             near = _near(word.name, _ALONE, 0.8)
         if near or (word.called and _UPPER.match(word.name)):
             unknown.append((line_number(text, word.offset), word.name, near))

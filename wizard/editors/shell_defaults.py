@@ -154,11 +154,7 @@ class Script:
     def _comment(self) -> None:
         end = self.text.find("\n", self._at)
         end = len(self.text) if end < 0 else end
-        if (
-            not self.text[line_start(self.text, self._at) : self._at].strip()
-            and not self._open
-            and not self._words
-        ):
+        if not (self.text[line_start(self.text, self._at) : self._at].strip() or self._open or self._words):
             self.comments.append((self._at, end))
         self._at = end
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from wizard.model.plan import Step
-from wizard.steps.auth_test import AuthTest
 from wizard.steps.firewall import OpenFirewall
 from wizard.steps.install import Install
 from wizard.steps.listeners import SmtpPort, SubmissionPort
 from wizard.steps.mc_edit import AuthOptions
 from wizard.steps.mc_includes import McIncludes
 from wizard.steps.preflight import Preflight
-from wizard.steps.restart import Restart
+from wizard.steps.restart import AuthTest, Restart
 from wizard.steps.saslauthd import SaslauthdConfig, SaslauthdInit, SaslauthdStart
 from wizard.steps.sendmail_auth import SendmailAuth
 from wizard.steps.sendmailconfig import Sendmailconfig
