@@ -30,7 +30,7 @@ _WORDS = {
 class StepPanes(Vertical):
     """Title and reason stay; below them one of the panes."""
 
-    _plan: Plan | None = None
+    _shown: tuple[Step, Plan] | None = None
 
     def compose(self) -> ComposeResult:
         """The panes, empty."""
@@ -49,8 +49,8 @@ class StepPanes(Vertical):
         """Put a step in front."""
         howto = f" (howto {step.howto})" if step.howto else ""
         self.query_one("#step-title", Static).update(f"{step.title}{howto}")
-        self._plan = plan
-        self._set("diff", _actions(plan, self._room))
+        self._shown = step, plan
+        self._set("diff", _actions(step, plan, self._room))
         self._set("why", _why(step, plan))
         self._set("commands", _commands(plan))
         self.show_checks(checks)
@@ -65,8 +65,8 @@ class StepPanes(Vertical):
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
-        if self._plan is not None:
-            self.query_one("#diff-text", Static).update(_actions(self._plan, self._room))
+        if self._shown is not None:
+            self.query_one("#diff-text", Static).update(_actions(*self._shown, self._room))
 
     def show_checks(self, checks: Iterable[Check]) -> None:
         """The step's checks so far."""
@@ -121,9 +121,10 @@ class StepPanes(Vertical):
         self.query_one(f"#{name}-scroll", VerticalScroll).scroll_home(animate=False)
 
 
-def _actions(plan: Plan, width: int) -> Content:
+def _actions(step: Step, plan: Plan, width: int) -> Content:
     """Everything the step would do, in order: what is shown here is what is done."""
-    parts = [Content.assemble((f"{_WORDS[plan.outcome]}: ", "bold"), clean(plan.reason), "\n")]
+    word = "Changes nothing" if step.reports and plan.outcome is Outcome.DONE else _WORDS[plan.outcome]
+    parts = [Content.assemble((f"{word}: ", "bold"), clean(plan.reason), "\n")]
     for line in plan.remedy:
         parts.append(Content.styled(f"  {clean(line)}\n", "ansi_cyan"))
     if plan.ends:

@@ -16,6 +16,7 @@ from screens.login_test import LoginTest
 from screens.steps import Steps
 from screens.widgets.diff_text import diff_content
 from tests.tui.bench import Bench, Writes, play, shows, until, use
+from wizard.steps import step
 from wizard.system.lock import held
 
 
@@ -61,6 +62,18 @@ def test_enter_applies_what_is_shown_and_then_shows_the_next(bench: Bench) -> No
     play(bench, story)
     assert bench.operations() == ["apply", "apply", "apply", "baseline"]
     assert len({item.run for item in bench.commits()[:3]}) == 1, "a sitting is one run"
+
+
+def test_a_step_that_only_looks_does_not_claim_to_be_done(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("end")
+        await until(pilot, lambda: shows(app, "Changes nothing: `msa-wizard test --user NAME`"))
+
+    use(monkeypatch, bench, *bench.steps, step("auth-test"))
+    play(bench, story)
 
 
 def test_holding_enter_goes_through_to_the_login(bench: Bench) -> None:

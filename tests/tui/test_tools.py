@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from screens.remote_login import RemoteLogin
 from screens.run_steps import RunSteps
 from screens.saslauthd_debug import SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
+from templates import render
 from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
@@ -53,6 +55,7 @@ class Tools(Bench):
     accepted: str = ""
     ended: list[str] = field(default_factory=list)
     problem: Exception | None = None
+    nobody: bool = False
 
     def debug_saslauthd(
         self, job: Job, seconds: int, told: Callable[[str], None], over: Callable[[], bool]
@@ -95,12 +98,17 @@ class Tools(Bench):
 
     def outside_commands(self) -> str:
         """As for a host with this name."""
-        return "from another machine, outside: msa-wizard test --host mail.example.test --user NAME"
+        return render(
+            "outside_test.txt.j2", host="mail.example.test", fingerprint=":".join(["AB"] * 31 + ["EF"])
+        )
 
     def from_outside(
         self, seconds: float, told: Callable[[LogLine], None], over: Callable[[], bool]
     ) -> Check:
-        """A client that logs in."""
+        """A client that logs in, or nobody."""
+        end = time.monotonic() + 20
+        while self.nobody and not over() and time.monotonic() < end:
+            time.sleep(0.02)
         found = OutsideLogin(frozenset({"192.0.2.1"}))
         line = LogLine(0.0, "sm-mta", 7, "AUTH=server, relay=[8.8.8.8], authid=alice, mech=LOGIN, bits=0")
         assert found.takes(line)
@@ -296,6 +304,18 @@ def test_somebody_from_outside(bench: Tools) -> None:
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, RemoteLogin))
 
+    play(bench, story)
+
+
+def test_all_commands_for_another_machine_can_be_read_while_nobody_comes(bench: Tools) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "from-outside", "Waiting for a login from outside")
+        for words in ("msa-wizard test --host", ":EF", "swaks --server", "openssl s_client"):
+            await until(pilot, partial(shows, app, words))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, RemoteLogin))
+
+    bench.nobody = True
     play(bench, story)
 
 

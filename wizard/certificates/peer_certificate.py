@@ -22,9 +22,7 @@ _CHAIN_ERRORS = {  # X509_V_ERR_* numbers of OpenSSL, in a mail client's words
 }
 _NOT_VERIFIED = "it was not verified"
 # update_tls links the certificate into /etc/ssl/certs, so on the server itself OpenSSL accepts it.
-_SELF_SIGNED_HERE = (
-    "it is self-signed: a client that accepts it has it in its own store, any other refuses it"
-)
+_SELF_SIGNED_HERE = "it is self-signed, so clients that were not given it refuse it"
 
 
 @dataclass(frozen=True)

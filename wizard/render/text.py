@@ -131,7 +131,7 @@ def check_text(check: Check) -> str:
 def line_text(who: str, text: str, explanation: str) -> str:
     """A line of a conversation, or of the mail log, with what it means beside it; a remark has `#`."""
     beside = f"  {clean(explanation)}" if explanation else ""
-    return f"{SIDES.get(who, '#')} {clean(text):<60}{beside}"
+    return f"{SIDES.get(who, '#')} {clean(text):<60}{beside}".rstrip()
 
 
 def show(event: Event) -> None:

@@ -186,7 +186,7 @@ class CertificateRenew(CertificateStep):
     title = "Make a new self-signed certificate"
     why = (
         "Debian's certificate has no subjectAltName, so today's mail clients find no name in it; and every certificate "
-        "ends one day."
+        "expires one day."
     )
 
     def reason(self) -> str:

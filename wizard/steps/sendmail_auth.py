@@ -67,7 +67,7 @@ class SendmailAuth(Step):
         if not changes:
             why = (
                 f"sasl.m4 and Sendmail.conf are there, smmta and smmsp are in group sasl, passwords come from {source.name}, "
-                f"and only {' and '.join(offered)} is offered"
+                f"and clients are offered only {' and '.join(offered)}"
             )
             return Plan.done(self.id, why)
         notes = assumed_note(facts, f.SASL_CONF)

@@ -1,8 +1,8 @@
 """Facts out of what the commands of real machines printed: tests/unit/gather/recorded, a folder for each release.
 
-12 and 13 were mail servers on which `apply` had just ended; their firewalls were set up as in tests/system/firewalls.py.
-11 and 14 were fresh machines with Sendmail and SASL installed, and both services enabled and started by hand; 14 was
-still testing."""
+12 and 13 were mail servers on which `apply` had just ended. 11 and 14 were fresh machines with Sendmail and SASL
+installed, and both services enabled and started by hand; 14 was still testing. All firewalls were set up as in
+tests/system/firewalls.py, on 11 and 14 on fresh machines without Sendmail."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from snapshots.live.entry import Entry, Kind
+from tests.unit.steps.recorded import file, machine
+from wizard.firewalls import FIREWALLS
+from wizard.firewalls.opening import PortRequest
 from wizard.gather.firewall import JUDGES, Evidence, default_devices
 from wizard.gather.host import SERVICES, daemon, groups, installed, may_be_daemon, release, services
 from wizard.model import firewall_names as n
@@ -19,7 +22,6 @@ from wizard.system.host import Host
 
 RECORDED = Path(__file__).parent / "recorded"
 every = pytest.mark.parametrize("debian", ["debian-11", "debian-12", "debian-13", "debian-14"])
-with_firewalls = pytest.mark.parametrize("debian", ["debian-12", "debian-13"])
 TOOLS = ("nft", "iptables", "ip6tables", "firewalld")
 
 
@@ -128,7 +130,7 @@ def judged(debian: str, name: str, host: Host) -> Firewall | None:
     return JUDGES[name](Evidence(host, {**files, **(kept if name == n.IPTABLES else {})}, rules, {}))
 
 
-@with_firewalls
+@every
 @pytest.mark.parametrize("name", sorted(JUDGES))
 def test_a_firewall_at_work(debian: str, name: str, tmp_path: Path) -> None:
     firewall = judged(debian, name, Host(tmp_path))
@@ -136,7 +138,20 @@ def test_a_firewall_at_work(debian: str, name: str, tmp_path: Path) -> None:
     assert (firewall.name, firewall.active, firewall.trouble) == (name, True, "")
 
 
-@with_firewalls
+@every
+@pytest.mark.parametrize("name", sorted(JUDGES))
+def test_what_a_firewall_lets_in(debian: str, name: str) -> None:
+    """All were set up to drop everything but SSH, for IPv4 and IPv6."""
+    rules = {path.name: path.read_text("latin-1") for path in (RECORDED / debian / name).iterdir()}
+    found = machine(
+        "13", rules=rules, outside=frozenset({"to-client"}), files={n.UFW_DEFAULT: file("IPV6=yes\n")}
+    )
+    ssh = () if name == n.FIREWALLD else (22,)  # of its services, those of mail alone are known
+    blocked = FIREWALLS[name].closed(found, PortRequest((*ssh, 25, 587)))
+    assert sorted(blocked) == [(4, 25), (4, 587), (6, 25), (6, 587)]
+
+
+@every
 @pytest.mark.parametrize("name", sorted(JUDGES))
 def test_a_firewall_beside_the_rules_of_another(debian: str, name: str, tmp_path: Path) -> None:
     """Installed, and another one's rules are live: it is not at work."""
