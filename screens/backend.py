@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wizard.certificates.peer_certificate import Certificate
     from wizard.debug.login import ConversationResult
     from wizard.debug.saslauthd import DebugResult
-    from wizard.engine.apply import Decide, Run
+    from wizard.engine.engine import Decide, Run
     from wizard.engine.in_force import Target
     from wizard.engine.journal import Journal, Unfinished
     from wizard.engine.local_edits import OwnEdit

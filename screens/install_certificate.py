@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 from screens.base import Field, Frame
 
 if TYPE_CHECKING:
-    from wizard.engine.apply import Run
+    from wizard.engine.engine import Run
 
 FIELDS = (
     Field(

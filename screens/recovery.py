@@ -11,7 +11,7 @@ from textual.content import Content
 from screens.error_text import sentence
 from screens.review_and_run import ReviewAndRun
 from wizard.console import clean
-from wizard.engine.apply import Run
+from wizard.engine.engine import Run
 from wizard.rollback.apply import RollbackResult
 
 if TYPE_CHECKING:

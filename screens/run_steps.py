@@ -15,7 +15,7 @@ from screens.jobs import EndingsWait, EngineSaid, Job, Reply, StepWaits
 from screens.review_and_run import ReviewAndRun
 from screens.widgets.diff_text import diff_content
 from wizard.console import clean
-from wizard.engine.apply import Run
+from wizard.engine.engine import Run
 from wizard.model.events import Failed, Planned
 from wizard.model.plan import Outcome
 from wizard.render.text import DIFF_INDENT, plan_text

@@ -18,7 +18,7 @@ from screens.jobs import EndingsWait, EngineSaid, JobEnded, Reply, StepWaits, St
 from screens.review_and_run import event_line
 from screens.widgets.step_board import PANES, StepBoard, StepPanes
 from wizard.console import clean
-from wizard.engine.apply import Run
+from wizard.engine.engine import Run
 from wizard.engine.overview import REMAINING, Overview
 from wizard.engine.state_dir import InterruptedRun
 from wizard.errors import Interrupted

@@ -10,9 +10,8 @@ from wizard.model.plan import Step
 from wizard.system.host import Host
 
 _STEPS = (
-    "engine.planner",
+    "engine.engine",
     "engine.overview",
-    "rollback.targets",
     "rollback.apply",
     "rollback.rollback",
     "cli.options",

@@ -151,7 +151,7 @@ def _why(step: Step, plan: Plan) -> Content:
 
 
 def _consequence(step: Step) -> str:
-    from wizard.rollback.targets import needing
+    from wizard.rollback.rollback import needing
 
     later = sorted(needing([step.id]))
     if not later:

@@ -15,8 +15,7 @@ from snapshots.store import Store
 from tests import stand_ins
 from wizard.changes import CommandChange, FileChange
 from wizard.cli import main as cli
-from wizard.engine.apply import Run, nobody
-from wizard.engine.engine import Engine
+from wizard.engine.engine import Engine, Run, nobody
 from wizard.engine.journal import Journal, unfinished
 from wizard.model.answers import Answers, answers_from
 from wizard.model.events import Event

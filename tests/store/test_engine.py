@@ -14,9 +14,8 @@ from snapshots.live.entry import Entry, Kind
 from snapshots.live.held import HeldFile
 from snapshots.store import Store
 from wizard.changes import CommandChange, FileChange
-from wizard.engine import planner
-from wizard.engine.apply import FRESH, Run
-from wizard.engine.engine import Engine
+from wizard.engine import engine
+from wizard.engine.engine import FRESH, Engine, Run
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder, _whole
 from wizard.errors import HostError, Interrupted, UsageError
@@ -85,7 +84,7 @@ class Bench:
         decide: Callable[[Step, Plan], bool] = lambda _s, _p: True,
         signal: Callable[[], None] = lambda: None,
     ) -> Run:
-        self.monkeypatch.setattr(planner, "STEPS", steps)
+        self.monkeypatch.setattr(engine, "STEPS", steps)
         return Engine(self.host, Answers(), self.events.append).apply(
             self.store, Journal(self.root / "journal"), wanted, decide, signal
         )

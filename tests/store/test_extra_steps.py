@@ -21,7 +21,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step
 from wizard.render import as_json
 from wizard.rollback.recovery import Recovery
-from wizard.rollback.targets import needing, of_step
+from wizard.rollback.rollback import needing, of_step
 from wizard.steps import STEPS
 from wizard.system.host import Host
 
@@ -100,7 +100,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    for name in ("mends", "rollback.targets", "rollback.rollback"):
+    for name in ("mends", "rollback.rollback"):
         monkeypatch.setattr(f"wizard.{name}.extra", lambda: (Pair(),))
     return Place(tmp_path)
 

@@ -13,8 +13,8 @@ from snapshots.live.entry import Entry
 from wizard.changes import CommandChange, DialogueChange
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
-from wizard.engine.execute import Done, carry_out
 from wizard.engine.journal import Journal
+from wizard.engine.undo import Done, carry_out
 from wizard.system.host import Host
 
 COMMANDS = (

@@ -30,7 +30,7 @@ from wizard.system.lock import held
 from wizard.system.signals import Interrupt
 
 LOOKING = (
-    "wizard.engine.planner",
+    "wizard.engine.engine",
     "wizard.engine.overview",
     "wizard.rollback.rollback",
     "wizard.rollback.apply",

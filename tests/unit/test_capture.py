@@ -17,8 +17,8 @@ from wizard.changes import CommandChange, capture
 from wizard.changes.capture import Capture, captured
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
-from wizard.engine.execute import Done, carry_out
 from wizard.engine.journal import Journal, unfinished
+from wizard.engine.undo import Done, carry_out
 from wizard.errors import ChangeError, StaleError
 from wizard.system.host import Host, View
 from wizard.system.private_view import PrivateView, ViewError

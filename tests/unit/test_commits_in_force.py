@@ -14,7 +14,8 @@ from snapshots.store import Author, Commit
 from wizard.engine.in_force import commits_in_force
 from wizard.errors import NothingToRollBack
 from wizard.mends import extra
-from wizard.rollback.targets import REGENERATING_STEPS, everything, needing, of_commit, of_step
+from wizard.rollback.plan import REGENERATING_STEPS
+from wizard.rollback.rollback import everything, needing, of_commit, of_step
 from wizard.steps import STEPS
 
 _NUMBERS = itertools.count(1)

@@ -10,7 +10,7 @@ import pytest
 
 from templates import render
 from wizard.changes.confirm_or_revert import decide, decision, time_left
-from wizard.changes.live_rule import LiveRule
+from wizard.changes.rules import LiveRule
 from wizard.errors import ChangeError
 from wizard.system import guard as guards
 from wizard.system.guard import Decision, Guard, Revert

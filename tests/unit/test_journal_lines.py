@@ -17,12 +17,10 @@ from hypothesis import strategies as st
 
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
-from wizard.changes.live_rule import LiveRule
 from wizard.changes.packages import PackagesBefore, PackagesEffect
 from wizard.changes.records import recall
-from wizard.changes.rules import RulesEffect
-from wizard.changes.service import ServiceEffect
-from wizard.changes.watch import WatchEffect
+from wizard.changes.rules import LiveRule, RulesEffect
+from wizard.changes.service import ServiceEffect, WatchEffect
 from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.errors import JournalError
 from wizard.model.answers import Answers, answers_from

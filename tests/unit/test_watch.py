@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wizard.changes import WatchChange
-from wizard.changes import watch as watched
+from wizard.changes import service as watched
 from wizard.errors import ChangeError
 from wizard.system.host import Host
 

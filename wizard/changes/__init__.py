@@ -4,8 +4,7 @@ from wizard.changes.command import CommandChange, DialogueChange
 from wizard.changes.file import FileChange
 from wizard.changes.packages import PackagesChange, PackagesReversal
 from wizard.changes.rules import RulesChange
-from wizard.changes.service import ServiceChange
-from wizard.changes.watch import WatchChange
+from wizard.changes.service import ServiceChange, WatchChange
 
 __all__ = [
     "CommandChange",

@@ -11,7 +11,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from wizard.changes.live_rule import LiveRule
 from wizard.errors import UnconfirmedError
 from wizard.system.guard import Decision, Guard, Revert, settle_guards
 from wizard.system.host import Host, Say
@@ -35,9 +34,8 @@ class Confirmation:
     seconds: int
     typed: bool = False
 
-    def arm(self, host: Host, rules: tuple[LiveRule, ...], say: Say) -> Guard:
-        """Start the guard that removes `rules`. Raises ChangeError; then nothing was started."""
-        commands = tuple(rule.shell_removal() for rule in reversed(rules))
+    def arm(self, host: Host, commands: tuple[str, ...], say: Say) -> Guard:
+        """Start the guard that removes the rules by `commands`, for sh. Raises ChangeError; then nothing was started."""
         guard = Guard.arm(host, _KIND, Revert(commands), self.seconds, watch=False)
         say(f"armed: in {self.seconds} s they are removed again unless somebody confirms")
         return guard

@@ -6,6 +6,7 @@ import contextlib
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from snapshots.errors import StoreError
 from snapshots.format.layout import Owners
@@ -16,7 +17,6 @@ from snapshots.merge.accounts import database
 from snapshots.merge.path_merge import EntryMerge, merge_path
 from snapshots.merge.three_way import Choice
 from snapshots.visible import visible
-from wizard.changes.gate import FileGate
 from wizard.errors import ChangeError, GateError, HostError, StaleError
 from wizard.model.claim import Claim
 from wizard.model.generated_files import derived, in_order, made_of
@@ -360,3 +360,10 @@ def _metadata(entry: Entry | None) -> str:
     if entry is None:
         return "(absent)"
     return f"({entry.mode:04o} {user_name(entry.uid)}:{group_name(entry.gid)})"
+
+
+class FileGate(Protocol):
+    """Tries new content out, without touching what is there."""
+
+    def check(self, host: Host, content: bytes, say: Say, /) -> object:
+        """Raises mc_gate.GateError where it must not be written: why, and what to do."""

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from snapshots.live.entry import Entry, Kind
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
-from wizard.changes.live_rule import LiveRule
 from wizard.changes.packages import PackagesBefore, PackagesEffect
-from wizard.changes.rules import RulesEffect
+from wizard.changes.rules import LiveRule, RulesEffect
 from wizard.changes.service import ServiceEffect
 from wizard.model.plan import Effect
 

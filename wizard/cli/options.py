@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from wizard import log
 from wizard.changes.confirm_or_revert import LONGEST
 from wizard.console import clean, out
-from wizard.engine.apply import Consent, nobody
+from wizard.engine.engine import Consent, nobody
 from wizard.engine.local_edits import own_edits
 from wizard.errors import AnswersError, UsageError
 from wizard.model.answers import Answers, ending_id, load

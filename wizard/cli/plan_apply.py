@@ -11,8 +11,7 @@ from wizard.changes.confirm_or_revert import DEFAULT, SHORTEST
 from wizard.cli.options import answers_of, asks, between, consent, decide, must_be_asked, steps_of
 from wizard.cli.status_history import readable_store
 from wizard.console import clean, error, out
-from wizard.engine.apply import Run
-from wizard.engine.engine import Engine
+from wizard.engine.engine import Engine, Run
 from wizard.engine.state_dir import at_work
 from wizard.errors import CANNOT, CONFLICT, DONE, FAILED, PENDING
 from wizard.gather.firewall import ssh_connection

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from wizard.cli.options import agreed, ask, asks, must_be_asked, say
 from wizard.cli.plan_apply import exit_code, undecided_text
 from wizard.console import clean, clean_block, error, out
-from wizard.engine.apply import Run
+from wizard.engine.engine import Run
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
 from wizard.engine.state_dir import at_work, killed_run, must_be_root

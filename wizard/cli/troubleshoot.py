@@ -12,7 +12,7 @@ from wizard.cli.options import answers_of, asks, known
 from wizard.cli.plan_apply import applied, exit_code, undecided_text
 from wizard.cli.status_history import interrupted
 from wizard.console import clean, error, out
-from wizard.engine.apply import Run
+from wizard.engine.engine import Run
 from wizard.engine.state_dir import must_not_wait
 from wizard.engine.trial import CF_LINES
 from wizard.errors import AnswersError, CannotHere, UsageError

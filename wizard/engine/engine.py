@@ -2,22 +2,390 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
+import time
+import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from wizard.engine.apply import Consent, Decide, Resume, Run, Session, nobody
+from snapshots.errors import StoreError
+from wizard.changes.file import FileChange
 from wizard.engine.journal import Journal
-from wizard.engine.planner import Planner
 from wizard.engine.recorder import Recorder
-from wizard.errors import UsageError
+from wizard.engine.trial import tried
+from wizard.engine.undo import Done, carry_out, undo_effects
+from wizard.errors import ChangeError, HostError, StaleError, UnconfirmedError, UsageError
+from wizard.gather.host import look
+from wizard.model.answers import Answers
+from wizard.model.events import Checked, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.model.facts import Facts
-from wizard.model.plan import Outcome, Step
+from wizard.model.plan import Check, Effect, Ending, Outcome, Plan, Sign, Step, after
+from wizard.packages.apt import progress_of
 from wizard.packages.witness import forget
+from wizard.sendmail.m4 import earlier
+from wizard.steps import STEPS
 from wizard.steps.restart import started_with
+from wizard.system.host import Host
 
 if TYPE_CHECKING:
     from snapshots.store import Store
+
+FRESH = 0.5
+"""Seconds for which facts count as read just now, as long as nobody was asked and nothing was changed in between."""
+
+ROUNDS = 3
+"""How often a step may find more to do after its changes: update_auth first makes the file that is then edited."""
+
+AHEAD = ("pexpect", "jinja2", "wizard.smtp.session", "wizard.smtp.login_test", "asn1crypto.x509")
+"""Loaded while the first change's commands run, for the last steps: a fifth of a second."""
+AHEAD_AFTER = 0.5
+"""Seconds until then: by that time apt is at work, and loading is in nobody's way."""
+
+Decide = Callable[[Step, Plan], bool]
+"""Asked before a step's changes, after they were shown; False leaves the step as it is."""
+
+Consent = Callable[[Step, Plan, tuple[Ending, ...]], bool]
+"""Asked when something that works would end with the plan, and was not accepted by name; False ends the run there."""
+
+
+def nobody(_step: Step, _plan: Plan, _ends: tuple[Ending, ...]) -> bool:
+    """The consent of a run that can ask nobody."""
+    return False
+
+
+@dataclass
+class Run:
+    """What one apply came to. `failed` is the step that failed, `blocked` one that must not be done here."""
+
+    id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    plans: dict[str, Plan] = field(default_factory=dict)
+    checks: dict[str, list[Check]] = field(default_factory=dict)
+    applied: dict[str, str] = field(default_factory=dict)
+    """Step id to commit id."""
+    skipped: list[str] = field(default_factory=list)
+    failed: str | None = None
+    blocked: str | None = None
+    undecided: str | None = None
+    """The step that waits until what would end with it is accepted; nothing of it was changed."""
+    ends: tuple[Ending, ...] = ()
+    """What would end with that."""
+
+    @property
+    def stopped(self) -> str | None:
+        """The step that ended the run before its time, whatever it was."""
+        return self.failed or self.blocked or self.undecided
+
+
+@dataclass(frozen=True)
+class Resume:
+    """A killed run that is finished: its id, the step it was in, and the effects of that step that stay."""
+
+    run: str
+    step: str | None
+    effects: tuple[Effect, ...] = ()
+    started_with: bool = True
+    """Whether sendmail is known to have started with the configuration that the killed run found."""
+
+
+@dataclass
+class Session:
+    """One apply at work. Each step goes
+
+        planned  --nothing to do-->  reported
+        planned  --declined-->  skipped
+        planned  --blocked, or something would end that nobody accepted-->  the run ends before it
+        planned  --decided-->  journal open  --changes, checks-->  recorded (one commit), the next step
+        journal open  --anything fails, or is declined half-way-->  undone; the run ends where it failed
+
+    The journal knows the step from `begin` to `settled`; what could not be undone keeps it open for `recover`."""
+
+    engine: Planner
+    recorder: Recorder
+    journal: Journal
+    steps: Sequence[Step]
+    """All steps of the engine, in their order."""
+    request: dict[str, object]
+    decide: Decide
+    consent: Consent
+    interrupt: Callable[[], None]
+    run: Run
+    facts: Facts
+    named: frozenset[str]
+    resume: Resume | None
+    agreed: list[Ending] = field(default_factory=list)
+    """What somebody was asked about, and accepted as it was shown."""
+
+    def step(self, step: Step) -> bool:
+        """One step. False ends the run."""
+        started = time.monotonic()
+        plan = self._show(step, self.engine.plan_step(step, self.facts))
+        if plan.outcome is Outcome.BLOCKED:
+            self.run.blocked = step.id
+            return False
+        work = Work(self._kept(step), step=step)
+        if plan.outcome is not Outcome.PENDING and not work.effects:
+            return self._reported(step)
+        if not self.decide(step, plan):
+            self.run.skipped.append(step.id)
+            return True
+        if not self._agreed(step, plan):
+            return self._undecided(work)
+        if not self.run.applied:
+            self._load_ahead()
+        try:
+            if not work.effects:
+                self.recorder.drift()
+            work.before = self.recorder.head()
+            self.journal.begin("apply", self.run.id, self.recorder.who, work.before, self.request)
+            self.journal.step(step.id, work.before, [ending.id for ending in self.agreed])
+            self._change(work, plan)
+            checks = self._checked(step)
+            self.recorder.settle(work.effects, work.say(self.engine.report))
+            commit = self.recorder.record(step, plan, work.effects, checks, work.before)
+            self.journal.settled()
+        except Declined:
+            self._settle(
+                undo_effects(
+                    self.recorder, work.effects, work.before, work.say(self.engine.report), self.journal
+                )
+            )
+            self.run.skipped.append(step.id)
+            return True
+        except Undecided:
+            return self._undecided(work)
+        except Exception as error:
+            # Whatever it was, also a mistake of ours: a step is whole, or it is not there.
+            self._undo_failed_step(work, error)
+            if isinstance(error, ChangeError | HostError | StoreError | OSError):
+                return False
+            raise
+        self.run.applied[step.id] = commit
+        self.engine.report(Recorded(step, commit, time.monotonic() - started))
+        return True
+
+    @staticmethod
+    def _load_ahead() -> None:
+        timer = threading.Timer(AHEAD_AFTER, lambda: list(map(importlib.import_module, AHEAD)))
+        timer.daemon = True
+        timer.start()
+
+    def _agreed(self, step: Step, plan: Plan) -> bool:
+        """Whether all that would end may: by the answers, or because somebody says so now."""
+        waits = tuple(
+            ending for ending in plan.waits_for(self.engine.answers.accept) if ending not in self.agreed
+        )
+        if waits and not self.consent(step, plan, waits):
+            self.run.ends = waits
+            return False
+        self.agreed += waits
+        return True
+
+    def _undecided(self, work: Work) -> bool:
+        """The run ends before the step; what had been begun of it is undone."""
+        if work.effects or self.journal.in_hand:
+            self._settle(
+                undo_effects(
+                    self.recorder, work.effects, work.before, work.say(self.engine.report), self.journal
+                )
+            )
+        self.run.undecided = work.step.id
+        return False
+
+    def _kept(self, step: Step) -> list[Effect]:
+        """The effects that a killed run had reached in this step, where that run is taken up."""
+        return list(self.resume.effects) if self.resume is not None and self.resume.step == step.id else []
+
+    def _settle(
+        self, undone: tuple[tuple[str, ...], tuple[str, ...]]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The step is undone; what could not be keeps the journal open, for `recover`."""
+        if not undone[1]:
+            self.journal.settled()
+        return undone
+
+    def _show(self, step: Step, plan: Plan, *, again: bool = False) -> Plan:
+        self.run.plans[step.id] = plan
+        self.engine.report(Planned(step, plan, again))
+        return plan
+
+    def _change(self, work: Work, plan: Plan) -> None:
+        """Apply the plan's changes; after a command plan again, for it may have made what the next change edits.
+
+        Facts are read again first; what has changed since its diff was shown is shown again."""
+        for round_ in range(1, ROUNDS + 1):
+            fresh = self._planned_now(work.step, plan)
+            if fresh.outcome is Outcome.BLOCKED:
+                raise ChangeError(fresh.reason)
+            if fresh.outcome is not Outcome.PENDING:
+                return
+            if fresh.changes != plan.changes:
+                self._show(work.step, fresh, again=True)
+                if not self.decide(work.step, fresh):
+                    raise Declined
+            if not self._agreed(work.step, fresh):
+                raise Undecided
+            # A file that is written to all the time: the change goes into it as it is at that moment.
+            plan = _into_what_is_there(fresh) if round_ == ROUNDS else fresh
+            try:
+                self._apply(work, plan)
+            except StaleError:
+                continue  # planned, and shown, once more
+            if not any(change.kind == "command" for change in plan.changes):
+                return
+        raise ChangeError(
+            f"{work.step.id} is not done after {ROUNDS} rounds: its files change while it works on them"
+        )
+
+    def _planned_now(self, step: Step, plan: Plan) -> Plan:
+        """The plan on facts that are not older than FRESH seconds."""
+        if time.monotonic() - self.facts.taken < FRESH:
+            return plan
+        self.facts = self.engine.look()
+        return self.engine.plan_step(step, self.facts)
+
+    def _apply(self, work: Work, plan: Plan) -> None:
+        self.facts = replace(self.facts, taken=0.0)
+        say = work.say(self.engine.report)
+        carry_out(plan.changes, work, self.engine.host, self.journal, say, self.interrupt)
+
+    def _checked(self, step: Step) -> list[Check]:
+        """The checks of a step that was applied. Raises ChangeError when one failed."""
+        self.facts = self.engine.look()
+        checks = self._verify(step)
+        bad = [check for check in checks if check.sign is Sign.FAILED]
+        if bad:
+            raise ChangeError("; ".join(check.says for check in bad) + _remedies(bad))
+        return checks
+
+    def _reported(self, step: Step) -> bool:
+        """A step that changes nothing reports its checks, where there is something new to report."""
+        wanted = self.run.applied or step.id == "preflight" or step.id in self.named
+        if not (step.reports or step.always_reports) or not wanted:
+            return True
+        if any(check.sign is Sign.FAILED for check in self._verify(step)):
+            self.run.failed = step.id
+        return self.run.failed is None
+
+    def _verify(self, step: Step) -> list[Check]:
+        try:
+            checks = step.verify(self.engine.host, self.facts, self.engine.answers)
+        except HostError as error:
+            checks = [Check(step.id, Sign.FAILED, str(error))]
+        self.run.checks[step.id] = checks
+        for check in checks:
+            self.engine.report(Checked(step, check))
+        return checks
+
+    def _undo_failed_step(self, work: Work, error: Exception) -> None:
+        step = work.step
+        earlier = [
+            earlier_step
+            for earlier_step in self.steps
+            if earlier_step.id in step.also_reverts and earlier_step.id in self.run.applied and work.effects
+        ]
+        undone, not_undone = self._settle(
+            undo_effects(
+                self.recorder, work.effects, work.before, work.say(self.engine.report), self.journal, earlier
+            )
+        )
+        if isinstance(error, UnconfirmedError) and not not_undone:
+            self.recorder.note(f"{step.id}: rolled back, {error}", step.id)
+        self.run.failed = step.id
+        why = str(error) or type(error).__name__
+        self.engine.report(Failed(step, why, undone, not_undone, _next(step, not_undone)))
+
+
+@dataclass
+class Work(Done):
+    """What a step has done so far."""
+
+    step: Step = field(kw_only=True)
+    before: str = field(default="", kw_only=True)
+    """The commit that holds everything as it was before."""
+
+    def say(self, report: Report) -> Callable[[str], None]:
+        """Where its changes' output goes."""
+
+        def forward(line: str) -> None:
+            progress = progress_of(line)
+            report(Progress(self.step, *progress) if progress else Output(self.step, line))
+
+        return forward
+
+
+def _into_what_is_there(plan: Plan) -> Plan:
+    changes = (
+        replace(change, over=True) if isinstance(change, FileChange) else change for change in plan.changes
+    )
+    return replace(plan, changes=tuple(changes))
+
+
+class Undecided(Exception):
+    """What would end was not accepted, and came to light when the step had begun."""
+
+
+class Declined(Exception):
+    """The admin saw the new diff and said no."""
+
+
+def _remedies(checks: Sequence[Check]) -> str:
+    lines = [check.remedy for check in checks if check.remedy]
+    return f". What to do: {'; '.join(lines)}" if lines else ""
+
+
+def _next(step: Step, not_undone: Sequence[str]) -> str:
+    if not_undone:
+        return "put right by hand what could not be undone, then `msa-wizard recover`"
+    return (
+        f"fix the cause and run the same command again (`msa-wizard plan {step.id}` shows what it would do)"
+    )
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Plans steps on one host: those of the howto's order, or `steps` beyond it (`wizard.mends`)."""
+
+    host: Host
+    answers: Answers
+    report: Report
+    steps: Sequence[Step] = field(default_factory=lambda: STEPS)
+    store: Store | None = None
+    """The history, where there is one that may be read."""
+
+    @property
+    def of_the_howto(self) -> bool:
+        """Whether its steps are those of the howto's order."""
+        return self.steps is STEPS
+
+    def look(self, *, ask_apt: bool = False) -> Facts:
+        """The facts, with what these steps read besides. Raises HostError, StoreError."""
+        facts = look(self.host, ask_apt=ask_apt, also=[path for step in self.steps for path in step.reads])
+        return self.remembering(facts)
+
+    def remembering(self, facts: Facts) -> Facts:
+        """The facts, with what the history knows. Raises HostError, StoreError."""
+        return replace(facts, cf_earlier=earlier(self.host, self.store, facts)) if self.store else facts
+
+    def plan(self, wanted: Sequence[str] = ()) -> dict[str, Plan]:
+        """The plan of each wanted step (all of them when none is named), as if those before it were done."""
+        facts = self.look(ask_apt=True)
+        plans: dict[str, Plan] = {}
+        for step in self.steps:
+            plan = self.plan_step(step, facts)
+            plans[step.id] = plan
+            if not wanted or step.id in wanted:
+                self.report(Planned(step, plan))
+            facts = after(facts, plan)
+        return {name: plan for name, plan in plans.items() if not wanted or name in wanted}
+
+    def plan_step(self, step: Step, facts: Facts) -> Plan:
+        """The step's plan, tried out (`wizard.engine.trial`); a file that only root may read makes it `later`."""
+        try:
+            return tried(self.host, facts, step.plan(facts, self.answers))
+        except PermissionError as error:
+            return Plan.later(step.id, f"{error}; run this as root to see it")
 
 
 @dataclass(frozen=True)

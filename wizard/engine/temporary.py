@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wizard.engine.apply import Run
-from wizard.engine.execute import Done, carry_out
+from wizard.engine.engine import Run
 from wizard.engine.recorder import Recorder
-from wizard.engine.undo import undo_effects
+from wizard.engine.undo import Done, carry_out, undo_effects
 from wizard.errors import ChangeError, NotPutBackError
 from wizard.model.plan import Change
 from wizard.system.guard import Decision, Guard, Revert, clear_guards, settle_guards

@@ -1,13 +1,16 @@
-"""The way back of a step that failed or was killed: its own writes go, everybody else's work stays."""
+"""Changes made one by one, each in the journal before it is made; and the way back of a step that failed or was killed:
+its own writes go, everybody else's work stays (docs/recovery.md)."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from snapshots.live.entry import Entry
+from wizard.changes.command import CommandEffect
 from wizard.changes.file import Dates, FileEffect, dates_of, in_turn, kept_sentence
 from wizard.changes.packages import EVERYWHERE, PackagesBefore, PackagesEffect, PackagesReversal
 from wizard.changes.records import intent
@@ -15,13 +18,17 @@ from wizard.changes.service import ServiceEffect, reload_units, stays_down
 from wizard.engine.journal import Journal
 from wizard.engine.provenance import Provenance, States
 from wizard.engine.recorder import Recorder
-from wizard.errors import ChangeError, HostError
+from wizard.errors import ChangeError, HostError, StaleError
 from wizard.model.claim import Owns, below
 from wizard.model.generated_files import DATED, derived
-from wizard.model.plan import Effect, Step
+from wizard.model.plan import Change, Effect, Step
 from wizard.packages.apt import settle
 from wizard.packages.witness import runs
 from wizard.system.host import Say
+
+if TYPE_CHECKING:
+    from wizard.engine.journal import Journal
+    from wizard.system.host import Host
 
 _UNITS = ("etc/systemd/",)
 
@@ -241,3 +248,59 @@ def undo_effects(
     undo = Undo(recorder, before, say, expect)
     undo.run(effects, roll_back)
     return tuple(dict.fromkeys(undo.undone)), tuple(undo.failed)
+
+
+ROUNDS = 3
+"""How often a command is run again whose files somebody changes before they are written."""
+
+
+@dataclass
+class Done:
+    """What was done so far: the effects in order."""
+
+    effects: list[Effect] = field(default_factory=list)
+
+
+def carry_out(
+    changes: Sequence[Change],
+    done: Done,
+    host: Host,
+    journal: Journal,
+    say: Say,
+    interrupt: Callable[[], None],
+) -> None:
+    """Apply `changes`; what was begun is in `done`, also when it ends half-way.
+
+    Raises what a change raises, OSError where the journal cannot be written, and what `interrupt` raises."""
+    for change in changes:
+        for last in (*(False,) * (ROUNDS - 1), True):
+            effect = _begun(change, done, host, journal, say, interrupt)
+            if not isinstance(effect, CommandEffect):
+                break
+            try:  # what it would write is written by changes of their own
+                carry_out(effect.follow_up, done, host, journal, say, interrupt)
+                effect.must_still_hold(host)
+                break
+            except StaleError as error:
+                if last:
+                    raise
+                say(f"{error}: once more")
+
+
+def _begun(
+    change: Change, done: Done, host: Host, journal: Journal, say: Say, interrupt: Callable[[], None]
+) -> Effect:
+    interrupt()
+    expected = change.expect(host)
+    journal.change(change.touches, intent(expected))
+    try:
+        effect = change.apply(host, say)
+    except ChangeError as error:
+        if error.effect is not None:
+            done.effects.append(error.effect)
+        raise
+    except Exception:  # nobody knows how far it came
+        done.effects.append(expected)
+        raise
+    done.effects.append(effect)
+    return effect

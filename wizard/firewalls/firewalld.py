@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from templates import render
-from wizard.changes.live_rule import LiveRule
+from wizard.changes.rules import LiveRule
 from wizard.editors import firewalld_zone
 from wizard.firewalls import opening as o
 from wizard.model.facts import Facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from templates import render
-from wizard.changes.live_rule import LiveRule
+from wizard.changes.rules import LiveRule
 from wizard.editors import xtables_file
 from wizard.firewalls import opening as o
 from wizard.model.facts import Facts

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from templates import render
-from wizard.changes.live_rule import LiveRule
+from wizard.changes.rules import LiveRule
 from wizard.editors import nft_conf
 from wizard.firewalls import opening as o
 from wizard.model.facts import Facts

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from snapshots.live.entry import Entry
-from wizard.changes.file import FileChange
-from wizard.changes.gate import FileGate
-from wizard.changes.live_rule import LiveRule
+from wizard.changes.file import FileChange, FileGate
+from wizard.changes.rules import LiveRule
 from wizard.editors import EditError
 from wizard.errors import GateError, HostError, WizardError
 from wizard.model.facts import Facts

@@ -4,7 +4,7 @@ rules live, in the chain that shorewall made for that (shorewall-rules(5)). shor
 from __future__ import annotations
 
 from templates import render
-from wizard.changes.live_rule import LiveRule
+from wizard.changes.rules import LiveRule
 from wizard.editors import shorewall_rules
 from wizard.firewalls import opening as o
 from wizard.model.facts import Facts

@@ -23,8 +23,7 @@ from snapshots.store import Store
 from templates import render
 from wizard.changes import CommandChange, DialogueChange
 from wizard.console import clean
-from wizard.engine.apply import Run
-from wizard.engine.engine import Engine
+from wizard.engine.engine import Engine, Run
 from wizard.engine.journal import Journal
 from wizard.engine.overview import REMAINING, plans
 from wizard.engine.state_dir import at_work

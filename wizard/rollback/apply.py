@@ -11,10 +11,9 @@ from snapshots.errors import StoreError
 from wizard.changes import CommandChange, DialogueChange, FileChange, PackagesReversal, ServiceChange
 from wizard.changes.records import intent
 from wizard.changes.service import is_there, reload_units, stays_down
-from wizard.engine.execute import Done, carry_out
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder, Targets
-from wizard.engine.undo import undo_effects
+from wizard.engine.undo import Done, carry_out, undo_effects
 from wizard.errors import ChangeError, HostError
 from wizard.gather.host import READ_AT_START, look
 from wizard.model import facts as f
@@ -23,8 +22,7 @@ from wizard.model.facts import Facts
 from wizard.model.generated_files import derived, same_but_dated, source_of
 from wizard.model.plan import Change, Check, Effect, Outcome, Sign
 from wizard.packages.witness import forget
-from wizard.rollback.plan import FROM_MC, Rollback, newer_sources, old_maps
-from wizard.rollback.targets import REGENERATING_STEPS
+from wizard.rollback.plan import FROM_MC, REGENERATING_STEPS, Rollback, newer_sources, old_maps
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.sendmailconfig import no_room
 from wizard.steps import STEPS

@@ -51,6 +51,8 @@ INPUTS = tuple(
     )
 )
 """What m4 makes sendmail.cf and submit.cf out of."""
+REGENERATING_STEPS = frozenset({"sendmailconfig", "restart"})
+"""Steps that make things out of what others wrote: when those go, these are done again, not rolled back."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ from wizard.changes.records import recall
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import reload_units
 from wizard.engine import temporary as for_a_while
-from wizard.engine.apply import Resume, Run
-from wizard.engine.engine import Engine
+from wizard.engine.engine import Engine, Resume, Run
 from wizard.engine.in_force import Target, commits_in_force
 from wizard.engine.journal import Journal, Unfinished
 from wizard.engine.recorder import Recorder

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
-from wizard.engine.apply import Run
-from wizard.engine.in_force import Target
+from wizard.engine.engine import Run
+from wizard.engine.in_force import Target, applied, commits_in_force
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
 from wizard.errors import NothingToRollBack, UsageError
@@ -17,14 +17,13 @@ from wizard.mends import extra
 from wizard.model.events import Report
 from wizard.model.facts import Facts
 from wizard.rollback.apply import RollbackResult, RollbackSession, running
-from wizard.rollback.plan import Rollback, prepare
-from wizard.rollback.targets import after, everything, of_commit, of_step
+from wizard.rollback.plan import REGENERATING_STEPS, Rollback, prepare
 from wizard.steps import STEPS
 from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:
     from snapshots.merge.three_way import Choice
-    from snapshots.store import Store
+    from snapshots.store import Commit, Store
 
 EVERYTHING = "--all"
 """The name of a target that is all that was applied."""
@@ -95,3 +94,81 @@ class RollbackRun:
             return session.run(rollback, self._facts)
         finally:
             self.journal.finish()
+
+
+def needing(steps: Iterable[str]) -> set[str]:
+    """The steps that need one of `steps`, directly or through another."""
+    named = set(steps)
+    while more := {step.id for step in (*STEPS, *extra()) if named & set(step.needs)} - named:
+        named |= more
+    return named - set(steps)
+
+
+def everything(history: Sequence[Commit]) -> Target:
+    """All that was applied and is in force."""
+    commits = tuple(applied(history))
+    if not commits:
+        raise NothingToRollBack("nothing that msa-wizard applied is in force on this host")
+    return Target(commits, _steps(commits), everything=True)
+
+
+def after(history: Sequence[Commit], commit: Commit) -> Target:
+    """All that was applied after the commit and is in force. Raises NothingToRollBack."""
+    ids = [each.id for each in history]
+    newer = set(ids[: ids.index(commit.id)])
+    commits = tuple(each for each in everything(history).commits if each.id in newer)
+    if not commits:
+        raise NothingToRollBack(f"nothing that was applied after {commit.short} is in force")
+    return Target(commits, _steps(commits))
+
+
+def of_step(history: Sequence[Commit], step: str) -> Target:
+    """A step, and the steps applied after it that need it. Raises NothingToRollBack."""
+    force = applied(history)
+    own = [commit for commit in force if commit.step == step]
+    if not own:
+        ever = [commit for commit in history if commit.step == step and commit.operation == "apply"]
+        by = next(
+            (rollback for rollback in history if {each.id for each in ever} & set(rollback.reverts)), None
+        )
+        raise NothingToRollBack(
+            f"{step} was already rolled back, by {by.short} ({by.subject})"
+            if by
+            else f"{step} was never applied here"
+        )
+    return _with_dependents(force, own)
+
+
+def of_commit(history: Sequence[Commit], commit: Commit) -> Target:
+    """One commit; where it applied a step, with the steps applied after it that need that step.
+
+    Raises NothingToRollBack."""
+    force = commits_in_force(history)
+    if commit.operation == "baseline":
+        raise NothingToRollBack(
+            f"{commit.short} is the host as it was found; `rollback --all` goes back to it"
+        )
+    if commit.id not in {each.id for each in force}:
+        by = next((each for each in history if commit.id in each.reverts), None)
+        raise NothingToRollBack(
+            f"{commit.short} was already rolled back" + (f", by {by.short} ({by.subject})" if by else "")
+        )
+    if commit.operation != "apply":
+        return Target((commit,), ())
+    return _with_dependents(applied(history), [commit])
+
+
+def _with_dependents(force: Sequence[Commit], own: Sequence[Commit]) -> Target:
+    steps = set(_steps(own))
+    needing_them = needing(steps)
+    if "install" not in steps:
+        needing_them -= REGENERATING_STEPS
+    later = [commit for commit in force[: force.index(own[-1])] if commit.step in needing_them]
+    commits = tuple(commit for commit in force if commit in own or commit in later)
+    return Target(commits, _steps(own), _steps(later))
+
+
+def _steps(commits: Iterable[Commit]) -> tuple[str, ...]:
+    """Their steps in the howto's order, then those beyond it, each once."""
+    named = {commit.step for commit in commits}
+    return tuple(step.id for step in (*STEPS, *extra()) if step.id in named)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from wizard.changes import FileChange
-from wizard.changes.gate import FileGate
+from wizard.changes.file import FileGate
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wizard.changes.live_rule import LiveRule, in_nft
+from wizard.changes.rules import LiveRule, in_nft
 from wizard.packet_filter.nftables import Ruleset, ruleset
 from wizard.packet_filter.walk import Packet, Verdict, fate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.changes.live_rule import LiveRule, in_xtables
+from wizard.changes.rules import LiveRule, in_xtables
 from wizard.packet_filter.iptables import filter_table
 from wizard.packet_filter.walk import Fate, Packet, Verdict, fate
 
