@@ -11,7 +11,6 @@ from wizard.system.host import Host
 
 _STEPS = (
     "engine.engine",
-    "engine.overview",
     "rollback.apply",
     "rollback.rollback",
     "cli.options",

@@ -14,7 +14,8 @@ from wizard.changes import CommandChange, DialogueChange
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
 from wizard.engine.journal import Journal
-from wizard.engine.undo import Done, carry_out
+from wizard.engine.undo import carry_out
+from wizard.model.plan import Effect
 from wizard.system.host import Host
 
 COMMANDS = (
@@ -31,9 +32,9 @@ def main() -> None:
     journal.begin("apply", "test", "test", "", {})
     written: list[tuple[str, str, str | None, str | None]] = []
     for change in COMMANDS:
-        done = Done()
-        carry_out([change], done, Host(), journal, said.append, lambda: None)
-        for effect in done.effects:
+        effects: list[Effect] = []
+        carry_out([change], effects, Host(), journal, said.append, lambda: None)
+        for effect in effects:
             files = effect.writes if isinstance(effect, CommandEffect) else (effect,)
             written += [
                 (change.argv[0], file.path, _text(file.before), _text(file.after))

@@ -18,8 +18,9 @@ from wizard.changes.capture import Capture, captured
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
 from wizard.engine.journal import Journal, unfinished
-from wizard.engine.undo import Done, carry_out
+from wizard.engine.undo import carry_out
 from wizard.errors import ChangeError, StaleError
+from wizard.model.plan import Effect
 from wizard.system.host import Host, View
 from wizard.system.private_view import PrivateView, ViewError
 
@@ -113,16 +114,17 @@ def test_once_written_the_host_is_as_if_the_command_had_run_on_it(host: Host, tm
 
 def carried_out(host: Host, script: str, tmp_path: Path) -> list[object]:
     """The effects of a command that a step runs."""
-    journal, done = Journal(tmp_path / "journal"), Done()
+    effects: list[Effect] = []
+    journal = Journal(tmp_path / "journal")
     journal.begin("apply", "run", "somebody", "", {"wanted": [], "answers": {}})
     journal.step("a step", "")
     change = CommandChange(("sh", "-euc", script, "sh", str(host.root)), "a test")
-    carry_out([change], done, host, journal, lambda _: None, lambda: None)
+    carry_out([change], effects, host, journal, lambda _: None, lambda: None)
     told = unfinished(journal.path)
     assert told is not None
     touched = [path for each in told.changes for path in each["touches"]]  # type: ignore[attr-defined]
-    assert touched == [effect.path for effect in done.effects if isinstance(effect, FileEffect)]
-    return list(done.effects)
+    assert touched == [effect.path for effect in effects if isinstance(effect, FileEffect)]
+    return list[object](effects)
 
 
 def test_modes_owners_and_attributes_are_those_that_the_command_gave(host: Host) -> None:
@@ -248,7 +250,8 @@ def test_somebodys_lock_holds_no_command_up(host: Host) -> None:
 
 def test_a_change_between_capture_and_write_runs_the_command_again(host: Host, tmp_path: Path) -> None:
     """Seen when the file is about to be written, and after a map was made of what is there no more."""
-    journal, done, asked = Journal(tmp_path / "journal"), Done(), []
+    effects: list[Effect] = []
+    journal, asked = Journal(tmp_path / "journal"), []
 
     def interrupt() -> None:
         asked.append(1)
@@ -259,9 +262,9 @@ def test_a_change_between_capture_and_write_runs_the_command_again(host: Host, t
     change = CommandChange(
         ("sh", "-euc", 'cd "$1/etc/mail"; cat access >access.db', "sh", str(host.root)), "a test"
     )
-    carry_out([change], done, host, journal, lambda _: None, interrupt)
+    carry_out([change], effects, host, journal, lambda _: None, interrupt)
     assert host.path("/etc/mail/access.db").read_text() == "somebody\n"
-    assert [effect.record()["kind"] for effect in done.effects] == ["command", "file", "command", "file"]
+    assert [effect.record()["kind"] for effect in effects] == ["command", "file", "command", "file"]
 
 
 def test_a_command_that_fails_has_changed_nothing(host: Host, tmp_path: Path) -> None:
@@ -316,11 +319,12 @@ def test_without_a_view_the_command_runs_on_the_host(
         'cd "$1/etc"; echo new >mail/sendmail.cf; echo theirs >>mail/access; echo theirs >mail/note;'
         "sed 's/sasl:x:45:/&smmta/; $a theirs:x:9:' group >group+; mv group+ group"
     )
-    journal, done = Journal(tmp_path / "journal"), Done()
+    effects: list[Effect] = []
+    journal = Journal(tmp_path / "journal")
     journal.begin("apply", "run", "somebody", "", {"wanted": [], "answers": {}})
     change = CommandChange(("sh", "-euc", script, "sh", str(host.root)), "a test")
-    carry_out([change], done, host, journal, said.append, lambda: None)
-    effect = done.effects[-1]
+    carry_out([change], effects, host, journal, said.append, lambda: None)
+    effect = effects[-1]
     assert isinstance(effect, CommandEffect)
     assert {file.path: file.after and file.after.content for file in effect.writes} == {
         "/etc/mail/sendmail.cf": b"new\n",

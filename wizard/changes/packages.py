@@ -320,6 +320,10 @@ class PackagesBefore:
         }
 
 
+Packages = PackagesEffect | PackagesBefore
+"""What a change of packages left behind, whether or not somebody saw its end."""
+
+
 def _owner(table: Mapping[str, tuple[object, str]], path: str) -> str | None:
     """The package whose scripts do this to the path, None for one that the table does not have."""
     return table[path][1] if path in table else None

@@ -15,7 +15,7 @@ from wizard.changes.file import FileChange
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
 from wizard.engine.trial import tried
-from wizard.engine.undo import Done, carry_out, undo_effects
+from wizard.engine.undo import carry_out, undo_effects
 from wizard.errors import ChangeError, HostError, StaleError, UnconfirmedError, UsageError
 from wizard.gather.host import look
 from wizard.model.answers import Answers
@@ -27,7 +27,7 @@ from wizard.packages.witness import forget
 from wizard.sendmail.m4 import earlier
 from wizard.steps import STEPS
 from wizard.steps.restart import started_with
-from wizard.system.host import Host
+from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:
     from snapshots.store import Store
@@ -90,6 +90,18 @@ class Resume:
 
 
 @dataclass
+class Work:
+    """What a step has done so far."""
+
+    step: Step
+    effects: list[Effect]
+    say: Say
+    """Where the output of its changes goes."""
+    before: str = ""
+    """The commit that holds everything as it was before."""
+
+
+@dataclass
 class Session:
     """One apply at work. Each step goes
 
@@ -101,18 +113,16 @@ class Session:
 
     The journal knows the step from `begin` to `settled`; what could not be undone keeps it open for `recover`."""
 
-    engine: Planner
+    engine: Engine
     recorder: Recorder
     journal: Journal
-    steps: Sequence[Step]
-    """All steps of the engine, in their order."""
     request: dict[str, object]
+    wanted: Sequence[str]
     decide: Decide
     consent: Consent
     interrupt: Callable[[], None]
     run: Run
     facts: Facts
-    named: frozenset[str]
     resume: Resume | None
     agreed: list[Ending] = field(default_factory=list)
     """What somebody was asked about, and accepted as it was shown."""
@@ -124,7 +134,8 @@ class Session:
         if plan.outcome is Outcome.BLOCKED:
             self.run.blocked = step.id
             return False
-        work = Work(self._kept(step), step=step)
+        kept = self.resume.effects if self.resume is not None and self.resume.step == step.id else ()
+        work = Work(step, [*kept], self._say(step))
         if plan.outcome is not Outcome.PENDING and not work.effects:
             return self._reported(step)
         if not self.decide(step, plan):
@@ -142,15 +153,11 @@ class Session:
             self.journal.step(step.id, work.before, [ending.id for ending in self.agreed])
             self._change(work, plan)
             checks = self._checked(step)
-            self.recorder.settle(work.effects, work.say(self.engine.report))
+            self.recorder.settle(work.effects, work.say)
             commit = self.recorder.record(step, plan, work.effects, checks, work.before)
             self.journal.settled()
         except Declined:
-            self._settle(
-                undo_effects(
-                    self.recorder, work.effects, work.before, work.say(self.engine.report), self.journal
-                )
-            )
+            self._undo(work)
             self.run.skipped.append(step.id)
             return True
         except Undecided:
@@ -165,6 +172,13 @@ class Session:
         self.engine.report(Recorded(step, commit, time.monotonic() - started))
         return True
 
+    def _say(self, step: Step) -> Say:
+        def say(line: str) -> None:
+            progress = progress_of(line)
+            self.engine.report(Progress(step, *progress) if progress else Output(step, line))
+
+        return say
+
     @staticmethod
     def _load_ahead() -> None:
         timer = threading.Timer(AHEAD_AFTER, lambda: list(map(importlib.import_module, AHEAD)))
@@ -173,9 +187,8 @@ class Session:
 
     def _agreed(self, step: Step, plan: Plan) -> bool:
         """Whether all that would end may: by the answers, or because somebody says so now."""
-        waits = tuple(
-            ending for ending in plan.waits_for(self.engine.answers.accept) if ending not in self.agreed
-        )
+        unasked = plan.waits_for(self.engine.answers.accept)
+        waits = tuple(ending for ending in unasked if ending not in self.agreed)
         if waits and not self.consent(step, plan, waits):
             self.run.ends = waits
             return False
@@ -185,22 +198,13 @@ class Session:
     def _undecided(self, work: Work) -> bool:
         """The run ends before the step; what had been begun of it is undone."""
         if work.effects or self.journal.in_hand:
-            self._settle(
-                undo_effects(
-                    self.recorder, work.effects, work.before, work.say(self.engine.report), self.journal
-                )
-            )
+            self._undo(work)
         self.run.undecided = work.step.id
         return False
 
-    def _kept(self, step: Step) -> list[Effect]:
-        """The effects that a killed run had reached in this step, where that run is taken up."""
-        return list(self.resume.effects) if self.resume is not None and self.resume.step == step.id else []
-
-    def _settle(
-        self, undone: tuple[tuple[str, ...], tuple[str, ...]]
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The step is undone; what could not be keeps the journal open, for `recover`."""
+    def _undo(self, work: Work, earlier: Sequence[Step] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What was undone of the step; and what could not be, which keeps the journal open, for `recover`."""
+        undone = undo_effects(self.recorder, work.effects, work.before, work.say, self.journal, earlier)
         if not undone[1]:
             self.journal.settled()
         return undone
@@ -226,10 +230,19 @@ class Session:
                     raise Declined
             if not self._agreed(work.step, fresh):
                 raise Undecided
-            # A file that is written to all the time: the change goes into it as it is at that moment.
-            plan = _into_what_is_there(fresh) if round_ == ROUNDS else fresh
+            plan = fresh
+            if round_ == ROUNDS:
+                # A file that is written to all the time: the change goes into it as it is at that moment.
+                over = (
+                    replace(each, over=True) if isinstance(each, FileChange) else each
+                    for each in plan.changes
+                )
+                plan = replace(plan, changes=tuple(over))
+            self.facts = replace(self.facts, taken=0.0)
             try:
-                self._apply(work, plan)
+                carry_out(
+                    plan.changes, work.effects, self.engine.host, self.journal, work.say, self.interrupt
+                )
             except StaleError:
                 continue  # planned, and shown, once more
             if not any(change.kind == "command" for change in plan.changes):
@@ -245,24 +258,20 @@ class Session:
         self.facts = self.engine.look()
         return self.engine.plan_step(step, self.facts)
 
-    def _apply(self, work: Work, plan: Plan) -> None:
-        self.facts = replace(self.facts, taken=0.0)
-        say = work.say(self.engine.report)
-        carry_out(plan.changes, work, self.engine.host, self.journal, say, self.interrupt)
-
     def _checked(self, step: Step) -> list[Check]:
         """The checks of a step that was applied. Raises ChangeError when one failed."""
         self.facts = self.engine.look()
         checks = self._verify(step)
-        bad = [check for check in checks if check.sign is Sign.FAILED]
-        if bad:
-            raise ChangeError("; ".join(check.says for check in bad) + _remedies(bad))
+        if bad := [check for check in checks if check.sign is Sign.FAILED]:
+            remedies = "; ".join(check.remedy for check in bad if check.remedy)
+            to_do = f". What to do: {remedies}" if remedies else ""
+            raise ChangeError("; ".join(check.says for check in bad) + to_do)
         return checks
 
     def _reported(self, step: Step) -> bool:
         """A step that changes nothing reports its checks, where there is something new to report."""
-        wanted = self.run.applied or step.id == "preflight" or step.id in self.named
-        if not (step.reports or step.always_reports) or not wanted:
+        worth_it = self.run.applied or step.id == "preflight" or step.id in self.wanted
+        if not (step.reports or step.always_reports) or not worth_it:
             return True
         if any(check.sign is Sign.FAILED for check in self._verify(step)):
             self.run.failed = step.id
@@ -280,46 +289,17 @@ class Session:
 
     def _undo_failed_step(self, work: Work, error: Exception) -> None:
         step = work.step
-        earlier = [
-            earlier_step
-            for earlier_step in self.steps
-            if earlier_step.id in step.also_reverts and earlier_step.id in self.run.applied and work.effects
-        ]
-        undone, not_undone = self._settle(
-            undo_effects(
-                self.recorder, work.effects, work.before, work.say(self.engine.report), self.journal, earlier
-            )
-        )
+        also = step.also_reverts if work.effects else ()
+        earlier = [each for each in self.engine.steps if each.id in also and each.id in self.run.applied]
+        undone, not_undone = self._undo(work, earlier)
         if isinstance(error, UnconfirmedError) and not not_undone:
             self.recorder.note(f"{step.id}: rolled back, {error}", step.id)
         self.run.failed = step.id
+        to_do = f"fix the cause and run the same command again (`msa-wizard plan {step.id}` shows what it would do)"
+        if not_undone:
+            to_do = "put right by hand what could not be undone, then `msa-wizard recover`"
         why = str(error) or type(error).__name__
-        self.engine.report(Failed(step, why, undone, not_undone, _next(step, not_undone)))
-
-
-@dataclass
-class Work(Done):
-    """What a step has done so far."""
-
-    step: Step = field(kw_only=True)
-    before: str = field(default="", kw_only=True)
-    """The commit that holds everything as it was before."""
-
-    def say(self, report: Report) -> Callable[[str], None]:
-        """Where its changes' output goes."""
-
-        def forward(line: str) -> None:
-            progress = progress_of(line)
-            report(Progress(self.step, *progress) if progress else Output(self.step, line))
-
-        return forward
-
-
-def _into_what_is_there(plan: Plan) -> Plan:
-    changes = (
-        replace(change, over=True) if isinstance(change, FileChange) else change for change in plan.changes
-    )
-    return replace(plan, changes=tuple(changes))
+        self.engine.report(Failed(step, why, undone, not_undone, to_do))
 
 
 class Undecided(Exception):
@@ -330,22 +310,9 @@ class Declined(Exception):
     """The admin saw the new diff and said no."""
 
 
-def _remedies(checks: Sequence[Check]) -> str:
-    lines = [check.remedy for check in checks if check.remedy]
-    return f". What to do: {'; '.join(lines)}" if lines else ""
-
-
-def _next(step: Step, not_undone: Sequence[str]) -> str:
-    if not_undone:
-        return "put right by hand what could not be undone, then `msa-wizard recover`"
-    return (
-        f"fix the cause and run the same command again (`msa-wizard plan {step.id}` shows what it would do)"
-    )
-
-
 @dataclass(frozen=True)
-class Planner:
-    """Plans steps on one host: those of the howto's order, or `steps` beyond it (`wizard.mends`)."""
+class Engine:
+    """Plans and applies steps on one host: those of the howto's order, or `steps` beyond it (`wizard.mends`)."""
 
     host: Host
     answers: Answers
@@ -354,31 +321,27 @@ class Planner:
     store: Store | None = None
     """The history, where there is one that may be read."""
 
-    @property
-    def of_the_howto(self) -> bool:
-        """Whether its steps are those of the howto's order."""
-        return self.steps is STEPS
-
     def look(self, *, ask_apt: bool = False) -> Facts:
         """The facts, with what these steps read besides. Raises HostError, StoreError."""
         facts = look(self.host, ask_apt=ask_apt, also=[path for step in self.steps for path in step.reads])
-        return self.remembering(facts)
+        return self._remembering(facts)
 
-    def remembering(self, facts: Facts) -> Facts:
+    def _remembering(self, facts: Facts) -> Facts:
         """The facts, with what the history knows. Raises HostError, StoreError."""
         return replace(facts, cf_earlier=earlier(self.host, self.store, facts)) if self.store else facts
 
-    def plan(self, wanted: Sequence[str] = ()) -> dict[str, Plan]:
-        """The plan of each wanted step (all of them when none is named), as if those before it were done."""
-        facts = self.look(ask_apt=True)
+    def plan(self, wanted: Sequence[str] = (), facts: Facts | None = None) -> dict[str, Plan]:
+        """The plan of each wanted step (all of them when none is named), as if those before it were done; on `facts`, or
+        on what is there. Raises HostError, StoreError."""
+        facts = self.look(ask_apt=True) if facts is None else self._remembering(facts)
         plans: dict[str, Plan] = {}
         for step in self.steps:
             plan = self.plan_step(step, facts)
-            plans[step.id] = plan
-            if not wanted or step.id in wanted:
-                self.report(Planned(step, plan))
             facts = after(facts, plan)
-        return {name: plan for name, plan in plans.items() if not wanted or name in wanted}
+            if not wanted or step.id in wanted:
+                plans[step.id] = plan
+                self.report(Planned(step, plan))
+        return plans
 
     def plan_step(self, step: Step, facts: Facts) -> Plan:
         """The step's plan, tried out (`wizard.engine.trial`); a file that only root may read makes it `later`."""
@@ -386,11 +349,6 @@ class Planner:
             return tried(self.host, facts, step.plan(facts, self.answers))
         except PermissionError as error:
             return Plan.later(step.id, f"{error}; run this as root to see it")
-
-
-@dataclass(frozen=True)
-class Engine(Planner):
-    """Plans and applies steps on one host."""
 
     def apply(
         self,
@@ -408,42 +366,27 @@ class Engine(Planner):
         changes and raises Interrupted when a signal asked us to end. `resume` takes up a killed run. `consent` is asked
         about what would end and is not accepted in the answers; without it the run ends there. Raises UsageError
         when a named step needs one that is neither done nor named, StoreError when there can be no history."""
-        if self.store is not store:
-            return replace(self, store=store).apply(
-                store, journal, wanted, decide, interrupt, resume, consent
-            )
         run = Run(resume.run) if resume else Run()
         recorder = Recorder(self.host, store, run.id, self.report)
         recorder.baseline()
-        facts = self.look()
+        engine = replace(self, store=store)
+        facts = engine.look()
         recorder.started_with = resume.started_with if resume else started_with(facts)
-        chosen = [step for step in self.steps if not wanted or step.id in wanted]
         request: dict[str, object] = {
             "wanted": list(wanted),
             "answers": asdict(self.answers),
             "started_with": recorder.started_with,
         }
-        if not self.of_the_howto:
+        if self.steps is not STEPS:
             request["extra"] = [[step.id, step.request()] for step in self.steps]
-        session = Session(
-            self,
-            recorder,
-            journal,
-            self.steps,
-            request,
-            decide,
-            consent,
-            interrupt,
-            run,
-            facts,
-            frozenset(wanted),
-            resume,
-        )
+        asked = wanted, decide, consent, interrupt
+        session = Session(engine, recorder, journal, request, *asked, run, facts, resume)
+        chosen = [step for step in self.steps if not wanted or step.id in wanted]
         first = self.steps[0]
-        if wanted and first not in chosen and self.plan_step(first, session.facts).outcome is Outcome.BLOCKED:
+        if wanted and first not in chosen and engine.plan_step(first, facts).outcome is Outcome.BLOCKED:
             chosen = [first]  # it says what is in the way, and ends the run
         elif wanted:
-            self._needs(chosen, session.facts)
+            self._needs(chosen, facts)
         try:
             for step in chosen:
                 if not session.step(step):

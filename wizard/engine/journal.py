@@ -12,10 +12,10 @@ import json
 import math
 import os
 import stat
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import localtime, strftime, time
 from typing import Any
 
 from wizard.changes.records import recall
@@ -50,7 +50,7 @@ class Unfinished:
 
     def words(self) -> str:
         """One sentence for the admin."""
-        when = time.strftime("%F %T", time.localtime(self.since))
+        when = strftime("%F %T", localtime(self.since))
         where = f"in {self.step}" if self.step and self.step != self.operation else "half-way"
         return f"`{self.operation}`, begun by {self.who} on {when}, was interrupted {where}"
 
@@ -84,13 +84,7 @@ class Journal:
         if known and self._whole_lines():
             return
         self._write(
-            schema=SCHEMA,
-            operation=operation,
-            run=run,
-            who=who,
-            since=time.time(),
-            head=head,
-            request=request,
+            schema=SCHEMA, operation=operation, run=run, who=who, since=time(), head=head, request=request
         )
         _sync_folder(self.path.parent)
 
@@ -186,9 +180,7 @@ def _read(lines: list[bytes]) -> Unfinished | None:
     if not lines:
         return None
     first = first_line(lines[0])
-    unfinished = Unfinished(
-        first["operation"], first["run"], first["who"], first["since"], first["head"], first["request"]
-    )
+    unfinished = Unfinished(*(first[name] for name in _FIRST.must))
     for number, line in enumerate(lines[1:], 2):
         fields = later_line(line, number)
         if "step" in fields:
@@ -251,8 +243,9 @@ _BEFORE_AND_AFTER = Fields({"before": bool, "after": bool})
 _ANSWER = Either((str, bool, int, _TEXTS))
 
 _FIRST = Fields(
-    {"operation": str, "run": str, "who": str, "since": float, "head": str, "request": Fields({})},
+    {"operation": str, "run": str, "who": str, "since": float, "head": str, "request": Fields({})}
 )
+"""As the fields of Unfinished."""
 _REQUESTS: dict[str, Fields] = {
     "apply": Fields(
         {"wanted": _TEXTS, "answers": Names(Either((_ANSWER, Names(_ANSWER))))},
@@ -279,15 +272,7 @@ _PACKAGES = Fields(
     {"auto": _TEXTS, "modes": _MODES, "overrides": _TEXTS},
 )
 _ENTRY = Either(
-    (
-        None,
-        Fields(
-            {
-                **{"kind": str, "mode": int, "uid": int, "gid": int, "content": str},
-                "xattrs": Each(_TEXTS),
-            }
-        ),
-    )
+    (None, Fields({"kind": str, "mode": int, "uid": int, "gid": int, "content": str, "xattrs": Each(_TEXTS)}))
 )
 _RULE = Fields(
     {"tool": str, "chain": str, "port": int, "family": int},
@@ -379,13 +364,11 @@ def _check(value: object, shape: Shape | str | None, where: str) -> None:
                 _check(member, inner, f"{where}: {name}"[:200])
         case Fields(must, may):
             fields = _known(value, dict, where)
-            for name, inner in must.items():
-                if name not in fields:
-                    raise ValueError(f"{where} has no {name}")
-                _check(fields[name], inner, f"{where}: {name}")
-            for name, inner in may.items():
+            for name, inner in (*must.items(), *may.items()):
                 if name in fields:
                     _check(fields[name], inner, f"{where}: {name}")
+                elif name in must:
+                    raise ValueError(f"{where} has no {name}")
         case Either(shapes):
             if not any(_fits(value, one, where) for one in shapes):
                 raise ValueError(f"{where} is of the wrong type")
@@ -397,28 +380,24 @@ def _check(value: object, shape: Shape | str | None, where: str) -> None:
 
 
 def _fits(value: object, shape: Shape | str | None, where: str) -> bool:
-    try:
+    with contextlib.suppress(ValueError):
         _check(value, shape, where)
-    except ValueError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _known(value: object, kind: type, where: str) -> Any:
-    if not _is(value, kind):
+    """It, if it is of the type, as JSON has it; a text has no NUL, for no path and no argument has one."""
+    fits = isinstance(value, kind) and not (isinstance(value, str) and "\0" in value)
+    if isinstance(value, bool):
+        fits = kind is bool
+    elif kind is float:
+        fits = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    elif kind is int:
+        fits = isinstance(value, int) and value.bit_length() <= 64
+    if not fits:
         raise ValueError(f"{where} is of the wrong type")
     return value
-
-
-def _is(value: object, kind: type) -> bool:
-    """Whether it is of the type, as JSON has it; a text has no NUL, for no path and no argument has one."""
-    if isinstance(value, bool):
-        return kind is bool
-    if kind is float:
-        return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-    if kind is int:
-        return isinstance(value, int) and value.bit_length() <= 64
-    return isinstance(value, kind) and not (isinstance(value, str) and "\0" in value)
 
 
 def _printable(text: str, where: str) -> None:

@@ -12,9 +12,8 @@ from wizard.gather.host import look
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Check, Outcome, Plan, Sign, after
+from wizard.model.plan import Check, Outcome, Plan, Sign
 from wizard.sendmail.cf_needs import certificate, certificate_is_there
-from wizard.steps import STEPS
 from wizard.steps.preflight import checks
 from wizard.system.host import Host
 
@@ -67,26 +66,14 @@ def overview(
     store: Store | None = None,
 ) -> Overview:
     """Look at the host and plan every step; nothing is changed."""
-    facts = look(host, ask_apt=True)
-    known = tuple(commits)
-    return Overview(
-        facts,
-        (*checks(facts, answers), *found(facts), _history(known)),
-        plans(host, answers, facts, store),
-        known,
-        killed,
-    )
+    facts, known = look(host, ask_apt=True), tuple(commits)
+    seen = (*checks(facts, answers), *found(facts), _history(known))
+    return Overview(facts, seen, plans(host, answers, facts, store), known, killed)
 
 
 def plans(host: Host, answers: Answers, facts: Facts, store: Store | None = None) -> dict[str, Plan]:
     """Each step's plan, as if those before it were done. Raises HostError, StoreError."""
-    engine = Engine(host, answers, lambda _: None, store=store)
-    facts = engine.remembering(facts)
-    plans_by_step: dict[str, Plan] = {}
-    for step in STEPS:
-        plans_by_step[step.id] = engine.plan_step(step, facts)
-        facts = after(facts, plans_by_step[step.id])
-    return plans_by_step
+    return Engine(host, answers, lambda _: None, store=store).plan(facts=facts)
 
 
 def found(facts: Facts) -> tuple[Check, ...]:
@@ -100,11 +87,8 @@ def _packages(facts: Facts) -> Check:
     ]
     if len(named) == 2:
         return Check("packages", Sign.OK, f"{' and '.join(named)} are installed")
-    return Check(
-        "packages",
-        Sign.UNKNOWN,
-        f"{named[0]} alone is installed" if named else "sendmail is not installed yet",
-    )
+    says = f"{named[0]} alone is installed" if named else "sendmail is not installed yet"
+    return Check("packages", Sign.UNKNOWN, says)
 
 
 def _sendmail(facts: Facts) -> Check:
@@ -122,20 +106,20 @@ def _saslauthd(facts: Facts) -> Check:
 
 
 def _certificate(facts: Facts) -> Check:
-    path, there = certificate(facts), certificate_is_there(facts)
-    missing = "no certificate yet; sendmail's packages make one"
+    path = certificate(facts)
+    if certificate_is_there(facts):
+        return Check("certificate", Sign.OK, f"{path} is there")
+    says = "no certificate yet; sendmail's packages make one"
     if path != f.SERVER_CERT:
-        missing = f"{path}, which sendmail.cf names, is not there: no STARTTLS"
-    says = f"{path} is there" if there else missing
-    return Check("certificate", Sign.OK if there else Sign.UNKNOWN, says)
+        says = f"{path}, which sendmail.cf names, is not there: no STARTTLS"
+    return Check("certificate", Sign.UNKNOWN, says)
 
 
 def _firewall(facts: Facts) -> Check:
     active = [firewall.name for firewall in facts.firewalls if firewall.active]
     if active:
-        return Check(
-            "firewall", Sign.WARNING, f"{' and '.join(active)} is active: ports 25 and 587 must be open"
-        )
+        says = f"{' and '.join(active)} is active: ports 25 and 587 must be open"
+        return Check("firewall", Sign.WARNING, says)
     return Check("firewall", Sign.OK, "no firewall on this host blocks the ports")
 
 
@@ -143,9 +127,5 @@ def _history(commits: Sequence[Commit]) -> Check:
     force = applied(commits)
     if not force:
         return Check("history", Sign.OK, "nothing was applied by msa-wizard so far")
-    last = force[0]
-    return Check(
-        "history",
-        Sign.OK,
-        f"{len(force)} step{'s' if len(force) > 1 else ''} applied, the last by {last.author.name} on {last.time.astimezone():%F %R}",
-    )
+    last = f"the last by {force[0].author.name} on {force[0].time.astimezone():%F %R}"
+    return Check("history", Sign.OK, f"{len(force)} step{'s' if len(force) > 1 else ''} applied, {last}")

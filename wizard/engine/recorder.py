@@ -8,15 +8,17 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
-from snapshots.format.message import Author, author_from_environment
+from snapshots.format.message import author_from_environment
 from snapshots.live.entry import Kind, is_temporary
 from snapshots.merge.accounts import database
 from wizard.changes.file import FileEffect, merged
 from wizard.changes.packages import PackagesBefore, PackagesEffect
+from wizard.changes.records import effects_of
 from wizard.engine.provenance import Provenance, States
 from wizard.errors import ChangeError, HostError
 from wizard.model.events import Drifted, Report
@@ -44,9 +46,11 @@ class Recorder:
     def __init__(self, host: Host, store: Store, run: str, report: Report) -> None:
         self.host = host
         self.store = store
-        self._run = run
         self._report = report
-        self._author: Author = author_from_environment(os.environ)
+        author = author_from_environment(os.environ)
+        self.who = author.name
+        """The admin behind sudo or SSH."""
+        self._commit = partial(store.commit, run=run, author=author)
         self.steps: dict[str, str] = {}
         """The commits of this run's steps."""
         self.started_with = True
@@ -58,14 +62,7 @@ class Recorder:
         """The host as it is found, before the first change ever. What has changed since the last run is drift."""
         self.store.declare(DECLARED)
         if self.store.head() is None:
-            self.store.commit(
-                operation="baseline", subject="The host as it was found", run=self._run, author=self._author
-            )
-
-    @property
-    def who(self) -> str:
-        """The admin behind sudo or SSH."""
-        return self._author.name
+            self._commit(operation="baseline", subject="The host as it was found")
 
     def head(self) -> str:
         """The id of the newest commit. Raises StoreError when there is none."""
@@ -78,16 +75,13 @@ class Recorder:
         """Commit what changed outside the wizard, so that a step's commit holds that step's change alone; with `entries`
         these, where a step's work is there, too."""
         self.looked = time.time() if entries is None else self.looked
-        commit = self.store.commit(
-            operation="drift",
-            subject="Changes made outside msa-wizard",
-            run=self._run,
-            author=self._author,
-            entries=entries,
-        )
-        paths = [change.path for change in self.store.changed(commit)] if commit is not None else []
-        theirs = tuple(path for path in paths if not _by_the_system(path))
-        if commit is not None and theirs:
+        commit = self._commit(operation="drift", subject="Changes made outside msa-wizard", entries=entries)
+        if commit is None:
+            return
+        paths = [change.path for change in self.store.changed(commit)]
+        # What the system writes beside each change of an account or a library is no news to anybody.
+        beside = {*KEPT_UP, *(path for path in paths if path.endswith("-") and database(path) is not None)}
+        if theirs := tuple(path for path in paths if path not in beside):
             self._report(Drifted(commit.short, theirs))
 
     def record(
@@ -95,22 +89,14 @@ class Recorder:
     ) -> str:
         """One commit for what the step itself did since the commit `before`, with the effects that are not files beside
         it. Returns its short id."""
-        body = {
-            "schema": SCHEMA,
-            "step": step.id,
-            "effects": [effect.record() for effect in effects],
-            "checks": [{"id": check.id, "sign": check.sign, "says": check.says} for check in checks],
-            "started_with": self.started_with,
-        }
-        commit = self.store.commit(
+        judged = [{"id": check.id, "sign": check.sign, "says": check.says} for check in checks]
+        commit = self._commit(
             operation="apply",
             subject=f"{step.id}: {step.title}",
             body=f"{plan.reason}\n\n" + "\n".join(f"- {change.describe().title}" for change in plan.changes),
             step=step.id,
             howto=step.howto,
-            run=self._run,
-            author=self._author,
-            record=json.dumps(body, indent=1, sort_keys=True).encode(),
+            record=_record(effects, step=step.id, checks=judged, started_with=self.started_with),
             entries=self._own(effects, before),
         )
         if commit is None:
@@ -120,16 +106,7 @@ class Recorder:
 
     def note(self, subject: str, step: str | None, operation: str = "rollback") -> str:
         """A commit that changes nothing, and tells what was undone before it could be recorded; its short id."""
-        shown = json.dumps({"schema": SCHEMA, "effects": []}).encode()
-        commit = self.store.commit(
-            operation=operation,
-            subject=subject,
-            step=step,
-            run=self._run,
-            author=self._author,
-            record=shown,
-            entries={},
-        )
+        commit = self._commit(operation=operation, subject=subject, step=step, record=_record(()), entries={})
         assert commit is not None, "a record makes a commit"
         return commit.short
 
@@ -139,15 +116,12 @@ class Recorder:
         """One commit for what was rolled back since the commit `before`, with the effects that are not files.
 
         Returns its short id."""
-        shown = {"schema": SCHEMA, "effects": [effect.record() for effect in effects]}
-        commit = self.store.commit(
+        commit = self._commit(
             operation=operation,
             subject=subject,
             body=body,
             step=target.steps[0] if len(target.steps) == 1 else None,
-            run=self._run,
-            author=self._author,
-            record=json.dumps(shown, indent=1, sort_keys=True).encode(),
+            record=_record(effects),
             reverts=[commit.id for commit in target.commits],
             entries=self._own(effects, before),
         )
@@ -179,8 +153,6 @@ class Recorder:
     def as_brought(self, packages: Sequence[PackagesEffect | PackagesBefore]) -> dict[str, Entry]:
         """The files of packages that went as these write them, by the newest step that brought packages: where they are
         there again somebody may have edited them since, and that stays."""
-        from wizard.changes.records import effects_of
-
         tops = [path.lstrip("/") for effect in packages for path in effect.tops]
         for commit in self.store.history() if tops else ():
             effects = effects_of(self.store, commit) if commit.operation == "apply" else []
@@ -212,15 +184,12 @@ class Recorder:
             if whole != live or edited:
                 taken[path] = (live, whole)
         known = self.store.entries(self.head(), list(taken))
-        return {
-            path: pair
-            for path, pair in taken.items()
-            if known.get(path) is not None or pair[0] is not None or self._went_with_its_folder(path)
-        }
-
-    def _went_with_its_folder(self, path: str) -> bool:
-        folder, _, name = path.rpartition("/")
-        return not (_DRAFT.fullmatch(name) or self.host.exists(f"/{folder}"))
+        for path, (live, _) in list(taken.items()):
+            folder, _, name = path.rpartition("/")
+            new = known.get(path) is None and live is None
+            if new and (_DRAFT.fullmatch(name) or self.host.exists(f"/{folder}")):
+                del taken[path]
+        return taken
 
     def left_by_packages(self, targets: Targets, effects: Sequence[Effect], before: str) -> Targets:
         """What packages did, when they went or came again, to what is not among the targets: each from what it is to what
@@ -261,14 +230,12 @@ class Recorder:
 
     def record_rolled_back(self, step: Step, entries: States) -> None:
         """A step of this run whose files a later one took back, when it failed."""
-        self.store.commit(
+        self._commit(
             reverts=[self.steps[step.id]],
             operation="rollback",
             subject=f"{step.id}: rolled back, since a later step failed",
             step=step.id,
             howto=step.howto,
-            run=self._run,
-            author=self._author,
             entries=entries,
         )
 
@@ -292,6 +259,7 @@ def _whole(entries: Sequence[Entry]) -> Entry:
     return replace(entries[-1], content=b"".join(each.content for each in parts))
 
 
-def _by_the_system(path: str) -> bool:
-    """What the system writes beside each change of an account or a library: no news to anybody."""
-    return path in KEPT_UP or (database(path) is not None and path.endswith("-"))
+def _record(effects: Sequence[Effect], **more: object) -> bytes:
+    """What a commit keeps beside the tree."""
+    record = {"schema": SCHEMA, "effects": [effect.record() for effect in effects], **more}
+    return json.dumps(record, indent=1, sort_keys=True).encode()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
 from snapshots.git.private_folder import check_private_folder, make_private_folder
+from wizard.changes.confirm_or_revert import give_up
+from wizard.console import clean_block, error
 from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.errors import INTERRUPTED, CannotHere, JournalError, WizardError
 from wizard.system.lock import held
@@ -55,32 +57,33 @@ def at_work(
         raise CannotHere(str(problem)) from problem
     with ExitStack() as stack:
         try:
-            stack.enter_context(held(LOCK, _who()))
+            who = os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or "root"
+            stack.enter_context(held(LOCK, who))
         except OSError as problem:
             raise CannotHere(
                 f"{LOCK} cannot be written: {problem.strerror}. Nothing was changed; fix that, then try again"
             ) from problem
         interrupt = stack.enter_context(postponed() if told is None else nullcontext(told))
-        interrupt.at_signal = _give_up
+        interrupt.at_signal = give_up
         killed = killed_run()
         if killed is not None and not recovering:
             raise InterruptedRun(killed)
-        store = _open()
+        with _the_store() as stores:
+            store = stores.open(STORE)
         for line in store.healed:
-            (say or _on_standard_error)(line)
+            say(line) if say else error(f"msa-wizard: {clean_block(line)}")
         yield store, Journal(JOURNAL), interrupt
 
 
-def _on_standard_error(line: str) -> None:
-    from wizard.console import clean_block, error
+@contextmanager
+def _the_store() -> Iterator[type[Store]]:
+    """The class of the store, which is imported late; what it cannot do, this host cannot: CannotHere."""
+    from snapshots.store import Store
 
-    error(f"msa-wizard: {clean_block(line)}")
-
-
-def _give_up() -> None:
-    from wizard.changes.confirm_or_revert import give_up
-
-    give_up()
+    try:
+        yield Store
+    except StoreError as problem:
+        raise CannotHere(str(problem)) from problem
 
 
 def killed_run() -> Unfinished | None:
@@ -106,32 +109,11 @@ def must_be_root() -> None:
 
 def existing_store() -> Store | None:
     """The store, read-only, None where there is none, or nothing in it. Raises CannotHere."""
-    from snapshots.store import Store
-
-    try:
-        return Store.open_existing(STORE)
-    except StoreError as problem:
-        raise CannotHere(str(problem)) from problem
+    with _the_store() as stores:
+        return stores.open_existing(STORE)
 
 
 def lost_history() -> str:
     """A sentence where a history was wiped, and no new one was begun; else "". Raises CannotHere."""
-    from snapshots.store import Store
-
-    try:
-        return Store.lost(STORE)
-    except StoreError as problem:
-        raise CannotHere(str(problem)) from problem
-
-
-def _open() -> Store:
-    from snapshots.store import Store
-
-    try:
-        return Store.open(STORE)
-    except StoreError as problem:
-        raise CannotHere(str(problem)) from problem
-
-
-def _who() -> str:
-    return os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or "root"
+    with _the_store() as stores:
+        return stores.lost(STORE)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from wizard.engine.engine import Run
 from wizard.engine.recorder import Recorder
-from wizard.engine.undo import Done, carry_out, undo_effects
+from wizard.engine.undo import carry_out, undo_effects
 from wizard.errors import ChangeError, NotPutBackError
-from wizard.model.plan import Change
+from wizard.model.plan import Change, Effect
 from wizard.system.guard import Decision, Guard, Revert, clear_guards, settle_guards
 from wizard.system.host import Say
 
@@ -49,7 +49,7 @@ class ForAWhile:
 
         The caller must leave in time. Raises ChangeError and HostError when they could not be made (what was begun is
         undone then), NotPutBackError, StoreError, OSError."""
-        run, done = Run(), Done()
+        run, effects = Run(), list[Effect]()
         recorder = Recorder(self.host, self.store, run.id, lambda _: None)
         recorder.baseline()
         recorder.drift()
@@ -64,10 +64,10 @@ class ForAWhile:
                 self.journal.settled()
                 raise
             try:
-                carry_out(changes, done, self.host, self.journal, self.say, self.interrupt)
+                carry_out(changes, effects, self.host, self.journal, self.say, self.interrupt)
                 yield
             finally:
-                self._put_back(recorder, done, before)
+                self._put_back(recorder, effects, before)
                 # Only now: if we are killed on the way, the guard takes over.
                 if guard.claim(Decision.REVERTED):
                     guard.stop_timer(self.host)
@@ -77,8 +77,8 @@ class ForAWhile:
         finally:
             self.journal.finish()
 
-    def _put_back(self, recorder: Recorder, done: Done, before: str) -> None:
-        undone, not_undone = undo_effects(recorder, done.effects, before, self.say, self.journal)
+    def _put_back(self, recorder: Recorder, effects: list[Effect], before: str) -> None:
+        undone, not_undone = undo_effects(recorder, effects, before, self.say, self.journal)
         for line in undone:
             self.say(f"put back: {line}")
         if not_undone:

@@ -12,7 +12,7 @@ from snapshots.errors import StoreError
 from snapshots.live.entry import Entry
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import Dates, FileEffect, dates_of, in_turn, kept_sentence
-from wizard.changes.packages import EVERYWHERE, PackagesBefore, PackagesEffect, PackagesReversal
+from wizard.changes.packages import EVERYWHERE, Packages, PackagesBefore, PackagesReversal
 from wizard.changes.records import intent
 from wizard.changes.service import ServiceEffect, reload_units, stays_down
 from wizard.engine.journal import Journal
@@ -30,7 +30,12 @@ if TYPE_CHECKING:
     from wizard.engine.journal import Journal
     from wizard.system.host import Host
 
-_UNITS = ("etc/systemd/",)
+_NAMES = {
+    "packages": "packages (as before)",
+    "rules": "live firewall rules (as before)",
+    "service": "service {name} (as before)",
+}
+"""By kind of effect what was undone, in words; of the others nothing is said."""
 
 
 @dataclass
@@ -45,42 +50,33 @@ class Undo:
     recorder: Recorder
     before: str
     say: Say
-    expect: Callable[[Effect], None]
-    """Puts an effect into the journal: once packages are gone nobody can tell any more what was theirs."""
+    journal: Journal
     undone: list[str] = field(default_factory=list)
     """What was undone, in words."""
     failed: list[str] = field(default_factory=list)
     """What could not be, and why."""
 
-    def run(self, effects: Sequence[Effect], roll_back: Sequence[Step] = ()) -> None:
+    def run(self, effects: Sequence[Effect], roll_back: Sequence[Step]) -> None:
         """Undo them, and first the files of the steps in `roll_back`, applied earlier in this run, so that a restarted
-        daemon reads the old ones; that is recorded as a rollback."""
-        try:
-            self._run(effects, roll_back)
-        except (StoreError, HostError, ChangeError, OSError) as error:
-            self.failed.append(str(error))
-
-    def _run(self, effects: Sequence[Effect], roll_back: Sequence[Step]) -> None:
+        daemon reads the old ones; that is recorded as a rollback. Raises StoreError, HostError, ChangeError, OSError."""
+        host = self.recorder.host
         self._settle(effects)
-        packages = [effect for effect in effects if isinstance(effect, (PackagesEffect, PackagesBefore))]
+        packages = [effect for effect in effects if isinstance(effect, Packages)]
+        others = [effect for effect in effects if not isinstance(effect, FileEffect | Packages)]
         reversals = self._reversals(packages)
-        kept = [reversal.kept(self.recorder.host) for reversal in reversals]
-        provenance = (
-            self.recorder.provenance(effects).without(kept).written(self.recorder.as_brought(packages))
-        )
+        kept = [reversal.kept(host) for reversal in reversals]
+        brought = self.recorder.as_brought(packages)
+        provenance = self.recorder.provenance(effects).without(kept).written(brought)
         earlier = {step: self._roll_back(step) for step in roll_back}
         leave = {path for entries in earlier.values() for path in entries}
         then, live = self.recorder.states(provenance, self.before, leave)
         packages = [replace(effect, looked=self.recorder.looked) for effect in packages]
         targets, met = provenance.undone(then, live)
-        others = [
-            each for each in effects if not isinstance(each, FileEffect | PackagesEffect | PackagesBefore)
-        ]
         going = self._announced(packages, reversals, targets, live) if packages else []
         tops = below(*(top for effect in (*packages, *going) for top in effect.tops))
-        before = runs(self.recorder.host)
+        before = runs(host)
         if self._effects(packages):
-            taken = self.recorder.taken_along(runs(self.recorder.host) - before, live if packages else {})
+            taken = self.recorder.taken_along(runs(host) - before, live if packages else {})
             if taken:
                 self.recorder.drift({path: whole for path, (_, whole) in taken.items()})
             wanted = {path: live[path] for path in provenance.paths if path in live} | targets
@@ -92,16 +88,17 @@ class Undo:
                 wanted[path] = merge.entry
                 if merge.conflicts:
                     met = {**met, path: merge}
-            now = {path: (self._base(path, live, packages), wanted[path]) for path in wanted}
-            now |= {path: (there, wanted[path]) for path, (there, _) in taken.items()}
-            self._write(now, dates_of(provenance.files))
+            # Merged against what was there when it was worked out, or what packages have left there since.
+            now = {path: host.entry(f"/{path}") if packages else live.get(path) for path in wanted}
+            now |= {path: there for path, (there, _) in taken.items()}
+            self._write({path: (now[path], wanted[path]) for path in now}, dates_of(provenance.files))
             self.failed += [kept_sentence(f"/{path}", merge) for path, merge in met.items()]
         else:
             self.failed.append(
                 "the files in /etc stay as they are, for they belong to packages that are still installed"
             )
         try:
-            reload_units(self.recorder.host, _UNITS)
+            reload_units(host, ("etc/systemd/",))
         except HostError as error:
             self.failed.append(f"systemd was not told that units are back: {error}")
         self._effects(others)
@@ -110,13 +107,13 @@ class Undo:
 
     def _announced(
         self,
-        packages: Sequence[PackagesEffect | PackagesBefore],
+        packages: Sequence[Packages],
         reversals: Sequence[PackagesReversal],
         targets: States,
         live: States,
     ) -> list[PackagesBefore]:
-        """Before packages go: the work of others is committed, and the journal gets what is to be, and what goes along.
-        Returns the latter."""
+        """Before packages go: the work of others is committed, and the journal gets what is to be, and what goes along: once
+        they are gone nobody can tell any more what was theirs. Returns the latter."""
         if self.recorder.head() == self.before:
             self.recorder.drift({path: targets.get(path, entry) for path, entry in live.items()})
         if self.recorder.head() == self.before:  # the next attempt must know that this one has begun
@@ -126,17 +123,12 @@ class Undo:
         marks = tuple(mark for effect in packages for mark in effect.transactions)
         going = [replace(reversal.expect(self.recorder.host), transactions=marks) for reversal in reversals]
         for path, target in targets.items():
-            self.expect(FileEffect(f"/{path}", target, live.get(path)))
+            self.journal.change((f"/{path}",), intent(FileEffect(f"/{path}", target, live.get(path))))
         for expected in going:
-            self.expect(expected)
+            self.journal.change(EVERYWHERE, intent(expected))
         return going
 
-    def _base(self, path: str, live: States, packages: Sequence[Effect]) -> Entry | None:
-        """What a write to the path is to be merged against: what was there when `wanted` was worked out, or what packages
-        have left there since."""
-        return self.recorder.host.entry(f"/{path}") if packages else live.get(path)
-
-    def _reversals(self, packages: Sequence[PackagesEffect | PackagesBefore]) -> list[PackagesReversal]:
+    def _reversals(self, packages: Sequence[Packages]) -> list[PackagesReversal]:
         """What undoing them comes to now; what somebody needs or wants by now stays."""
         host = self.recorder.host
         if packages:
@@ -149,25 +141,22 @@ class Undo:
             return []
         return [reversal for reversal in reversals if reversal is not None]
 
-    def _effects(self, effects: Sequence[Effect] | Sequence[PackagesEffect | PackagesBefore]) -> bool:
+    def _effects(self, effects: Sequence[Effect] | Sequence[Packages]) -> bool:
         """False when packages could not be undone: their files must stay, then."""
         whole = True
         for effect in reversed(effects):
-            name = _name(effect)
+            record = effect.record()
+            name = _NAMES.get(str(record["kind"]), "").format_map(record)
             try:
                 effect.undo(self.recorder.host, self.say)
-                if name:
-                    self.undone.append(name)
+                self.undone += [name] if name else []
             except (ChangeError, HostError) as error:
-                if (
-                    isinstance(effect, ServiceEffect)
-                    and effect.name == "sendmail"
-                    and not self.recorder.started_with
-                ):
-                    self.undone.append(f"{name}: {stays_down(effect.init, error)}")
-                    continue
-                self.failed.append(f"{name}: {error}")
-                whole = whole and effect.record()["kind"] != "packages"
+                sendmail = effect if isinstance(effect, ServiceEffect) and effect.name == "sendmail" else None
+                if sendmail is not None and not self.recorder.started_with:
+                    self.undone.append(f"{name}: {stays_down(sendmail.init, error)}")
+                else:
+                    self.failed.append(f"{name}: {error}")
+                    whole = whole and not isinstance(effect, Packages)
         return whole
 
     def _left_by_packages(
@@ -215,19 +204,6 @@ class Undo:
             self.failed.append(str(error))
 
 
-def _name(effect: Effect) -> str:
-    shown = effect.record()
-    match shown["kind"]:
-        case "packages":
-            return "packages (as before)"
-        case "rules":
-            return "live firewall rules (as before)"
-        case "service":
-            return f"service {shown['name']} (as before)"
-        case _:
-            return ""
-
-
 def undo_effects(
     recorder: Recorder,
     effects: Sequence[Effect],
@@ -241,12 +217,11 @@ def undo_effects(
     Returns what was undone and what could not be, in words."""
     if not effects and not roll_back:
         return (), ()
-
-    def expect(effect: Effect) -> None:
-        journal.change((effect.path,) if isinstance(effect, FileEffect) else EVERYWHERE, intent(effect))
-
-    undo = Undo(recorder, before, say, expect)
-    undo.run(effects, roll_back)
+    undo = Undo(recorder, before, say, journal)
+    try:
+        undo.run(effects, roll_back)
+    except (StoreError, HostError, ChangeError, OSError) as error:
+        undo.failed.append(str(error))
     return tuple(dict.fromkeys(undo.undone)), tuple(undo.failed)
 
 
@@ -254,31 +229,24 @@ ROUNDS = 3
 """How often a command is run again whose files somebody changes before they are written."""
 
 
-@dataclass
-class Done:
-    """What was done so far: the effects in order."""
-
-    effects: list[Effect] = field(default_factory=list)
-
-
 def carry_out(
     changes: Sequence[Change],
-    done: Done,
+    effects: list[Effect],
     host: Host,
     journal: Journal,
     say: Say,
     interrupt: Callable[[], None],
 ) -> None:
-    """Apply `changes`; what was begun is in `done`, also when it ends half-way.
+    """Apply `changes`; what was begun is added to `effects`, also when it ends half-way.
 
     Raises what a change raises, OSError where the journal cannot be written, and what `interrupt` raises."""
     for change in changes:
         for last in (*(False,) * (ROUNDS - 1), True):
-            effect = _begun(change, done, host, journal, say, interrupt)
+            effect = _begun(change, effects, host, journal, say, interrupt)
             if not isinstance(effect, CommandEffect):
                 break
             try:  # what it would write is written by changes of their own
-                carry_out(effect.follow_up, done, host, journal, say, interrupt)
+                carry_out(effect.follow_up, effects, host, journal, say, interrupt)
                 effect.must_still_hold(host)
                 break
             except StaleError as error:
@@ -288,7 +256,12 @@ def carry_out(
 
 
 def _begun(
-    change: Change, done: Done, host: Host, journal: Journal, say: Say, interrupt: Callable[[], None]
+    change: Change,
+    effects: list[Effect],
+    host: Host,
+    journal: Journal,
+    say: Say,
+    interrupt: Callable[[], None],
 ) -> Effect:
     interrupt()
     expected = change.expect(host)
@@ -296,11 +269,10 @@ def _begun(
     try:
         effect = change.apply(host, say)
     except ChangeError as error:
-        if error.effect is not None:
-            done.effects.append(error.effect)
+        effects += [error.effect] if error.effect is not None else []
         raise
     except Exception:  # nobody knows how far it came
-        done.effects.append(expected)
+        effects.append(expected)
         raise
-    done.effects.append(effect)
+    effects.append(effect)
     return effect

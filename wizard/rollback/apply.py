@@ -13,7 +13,7 @@ from wizard.changes.records import intent
 from wizard.changes.service import is_there, reload_units, stays_down
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder, Targets
-from wizard.engine.undo import Done, carry_out, undo_effects
+from wizard.engine.undo import carry_out, undo_effects
 from wizard.errors import ChangeError, HostError
 from wizard.gather.host import READ_AT_START, look
 from wizard.model import facts as f
@@ -73,7 +73,8 @@ class RollbackSession:
     """A killed run was here before: what differs from the snapshot is its doing, and what fails is tried again."""
     record_others: Callable[[], None] | None = None
     """Commits what others did, where what differs is of the killed run as well."""
-    done: Done = field(default_factory=Done)
+    effects: list[Effect] = field(default_factory=list)
+    """What was done so far, in order."""
     claims: list[Effect] = field(default_factory=list)
     """Packages that went, also in the killed run: what went with them, and was not theirs, comes back."""
     _newer: list[str] = field(default_factory=list, init=False)
@@ -96,7 +97,7 @@ class RollbackSession:
             self._roll_back(rollback, facts, left)
             now = look(self.host)
             self._listens(rollback, facts, now, left)
-            self.recorder.settle(self.done.effects, self.say)
+            self.recorder.settle(self.effects, self.say)
             commit = self._commit(rollback, left)
         except Exception as error:
             # Whatever it was, also a mistake of ours: it is rolled back whole, or not at all.
@@ -150,7 +151,7 @@ class RollbackSession:
             paths = [each.path for each in self.store.changed(self.store.find(self._head))]
             self._late = self.store.entries(self._head, paths)
             self.journal.step(self.operation, self._head)
-            for effect in self.done.effects:  # a step that begins again has nothing in the journal yet
+            for effect in self.effects:  # a step that begins again has nothing in the journal yet
                 self.journal.change((), intent(effect))
 
     def _record_taken_along(self, packages: PackagesReversal) -> None:
@@ -181,7 +182,7 @@ class RollbackSession:
         for path, (live, whole) in self._taken.items():
             _, wanted = targets.get(path, (None, whole))
             targets[path] = (live, wanted)
-        packages = [*self.claims, *self.done.effects]
+        packages = [*self.claims, *self.effects]
         if self.claims:
             targets = self.recorder.as_packages_left_them(targets, packages, self._head)
             targets |= self.recorder.left_by_packages(targets, packages, self._head)
@@ -262,7 +263,7 @@ class RollbackSession:
             raise ChangeError("; ".join(bad))
 
     def _do(self, change: Change) -> None:
-        carry_out([change], self.done, self.host, self.journal, self.say, self.interrupt)
+        carry_out([change], self.effects, self.host, self.journal, self.say, self.interrupt)
 
     def _maps_as_recorded(self, rollback: Rollback) -> None:
         """Maps that the start of sendmail has made again, though their sources are as they were (Debian's Makefile does so
@@ -296,12 +297,12 @@ class RollbackSession:
             f"Rolled back: {words}",
             "\n".join([*lines, *left]),
             target,
-            [*self.claims, *self.done.effects],
+            [*self.claims, *self.effects],
             self._head,
         )
 
     def _undo(self, why: str, before: Facts, head: str) -> RollbackResult:
-        undone, not_undone = undo_effects(self.recorder, self.done.effects, head, self.say, self.journal)
+        undone, not_undone = undo_effects(self.recorder, self.effects, head, self.say, self.journal)
         if not not_undone:
             ran = set(running(before))
             if stale(before) and _pid(look(self.host)) == _pid(before):
