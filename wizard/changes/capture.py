@@ -82,14 +82,14 @@ def captured(host: Host, act: Callable[[Host], str], say: Say) -> Capture:
 
 def picture(host: Host) -> Seen:
     """What the files of READ are now."""
-    signatures = {path: _signature(host.path(path)) for top in READ for path in _walked(host, top)}
+    signatures = {path: _signature(host.path(path)) for top in READ for path in (top, *below(host, top))}
     return {path: signature for path, signature in signatures.items() if signature}
 
 
 def _round(host: Host, act: Callable[[Host], str]) -> tuple[Capture, list[str]]:
     """One run, and what changed on the host meanwhile of all that it has to do with."""
     try:
-        accounts = _account_files(host)
+        accounts = [f"/etc/{name}" for name in host.names("/etc") if database(f"etc/{name}")]
         # First the picture, then the copies: what changes between the two counts as changed.
         seen, began = picture(host), time.clock_gettime_ns(_CLOCK)
         copied = [path for path in (*READ, *accounts) if path not in FOLDERS and host.exists(path)]
@@ -200,21 +200,12 @@ def _signature(path: Path) -> tuple[int, ...]:
     return (*whose, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _walked(host: Host, top: str) -> Iterator[str]:
-    yield top
-    yield from below(host, top)
-
-
 def below(host: Host, top: str) -> Iterator[str]:
     """All below the path, symbolic links not followed."""
     base = host.path(top)
     for folder, folders, files in os.walk(base):
         for name in (*folders, *files):
             yield f"{top}/{(Path(folder) / name).relative_to(base)}"
-
-
-def _account_files(host: Host) -> list[str]:
-    return [f"/etc/{name}" for name in host.names("/etc") if database(f"etc/{name}")]
 
 
 def _is_folder(entry: Entry | None) -> bool:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from snapshots.live.entry import Entry, Kind
-from wizard.changes.capture import Capture, NoCaptureError, Pair, below, captured
+from wizard.changes.capture import Capture, NoCaptureError, below, captured
 from wizard.changes.file import FileChange, FileEffect
 from wizard.errors import ChangeError, HostError
 from wizard.model.claim import Claim
@@ -40,7 +40,6 @@ ETC_MAIL = (
     "/etc/aliases",
 )
 """What Debian's update_* scripts and sendmailconfig write (docs/debian.md section sendmail)."""
-
 
 _MADE = re.compile(
     r"/etc/mail/(?:[^/]+\.(?:db|cf|cf\.errors|cf\.old)|databases|Makefile|sendmail\.conf|default-auth-info"
@@ -96,6 +95,7 @@ class CommandChange:
 
     kind = "command"
     touches = ()
+    keep = False
 
     def describe(self) -> Description:
         """The command and its reason."""
@@ -109,7 +109,7 @@ class CommandChange:
         """Run it, and return what it would write as what is to follow. Raises ChangeError with what it said."""
         if not self.footprint:
             return CommandEffect(self.argv, self.run(host, say))
-        return _captured(self, host, say, self.run)
+        return _captured(self, host, say)
 
     def run(self, host: Host, say: Say) -> str:
         """Run it on the host that is given; what it said. Raises ChangeError."""
@@ -148,7 +148,7 @@ class DialogueChange:
     def apply(self, host: Host, say: Say) -> CommandEffect:
         """Hold the dialogue, and return what came out as what is to follow. Raises ChangeError with the transcript's
         end; sendmail.cf itself is checked by verify."""
-        return _captured(self, host, say, self.run)
+        return _captured(self, host, say)
 
     def run(self, host: Host, say: Say) -> str:
         """Hold it on the host that is given; the transcript. Raises ChangeError."""
@@ -194,41 +194,35 @@ class LiveCommand:
         return CommandEffect(self.command.argv, output, tuple(writes))
 
 
-def _captured(
-    command: CommandChange | DialogueChange, host: Host, say: Say, run: Callable[[Host, Say], str]
-) -> CommandEffect:
+def _captured(command: CommandChange | DialogueChange, host: Host, say: Say) -> CommandEffect:
     try:
-        capture = captured(host, lambda inside: run(inside, say), say)
+        capture = captured(host, lambda inside: command.run(inside, say), say)
     except NoCaptureError as error:
         return CommandEffect(command.argv, "", follow_up=(LiveCommand(command, str(error)),))
     except (HostError, PermissionError) as error:
         raise ChangeError(str(error)) from error
-    why = f"written by {command.argv[0]}"
-    keep = isinstance(command, DialogueChange) and command.keep
-    writes = {path: _with_attributes(*pair) for path, pair in capture.writes.items()}
-    writes = {path: _kept(*pair) if keep else pair for path, pair in writes.items()}
-    follow_up = [
-        FileChange(path, before, after, why)
+    writes = {
+        path: (before, _as_before(command, before, after)) for path, (before, after) in capture.writes.items()
+    }
+    follow_up = tuple(
+        FileChange(path, before, after, f"written by {command.argv[0]}")
         for path, (before, after) in writes.items()
         if before != after or derived(path[1:])
-    ]
-    return CommandEffect(command.argv, capture.output, follow_up=tuple(follow_up), capture=capture)
+    )
+    return CommandEffect(command.argv, capture.output, follow_up=follow_up, capture=capture)
 
 
-def _with_attributes(before: Entry | None, after: Entry | None) -> Pair:
-    """A script that writes a new file and renames it drops access lists and attributes, which somebody gave to the file."""
-    files = before is not None and after is not None and before.kind is after.kind is Kind.FILE
-    if files and before and after and not after.xattrs:
-        return before, replace(after, xattrs=before.xattrs)
-    return before, after
-
-
-def _kept(before: Entry | None, after: Entry | None) -> Pair:
-    """What was there, written once more, where what came out differs by its date alone: so it is newer than its source,
-    and the next start of sendmail does not make it again."""
-    files = before is not None and after is not None and before.kind is after.kind is Kind.FILE
-    same = files and before and after and same_but_dated(before.content, after.content)
-    return (before, before) if same else (before, after)
+def _as_before(
+    command: CommandChange | DialogueChange, before: Entry | None, after: Entry | None
+) -> Entry | None:
+    """A script that writes a new file and renames it drops access lists and attributes, which somebody gave to the file.
+    And of a command that is to keep it what was there, where what came out differs by its date alone: written once more
+    it is newer than its source, and the next start of sendmail does not make it again."""
+    if before is None or after is None or not before.kind is after.kind is Kind.FILE:
+        return after
+    if command.keep and same_but_dated(before.content, after.content):
+        return before
+    return after if after.xattrs else replace(after, xattrs=before.xattrs)
 
 
 def _footprint(host: Host, paths: Iterable[str]) -> dict[str, Entry]:
@@ -243,14 +237,10 @@ def _written(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterato
     for path in in_order(path[1:] for path in paths):
         old, new = before.get(f"/{path}"), after.get(f"/{path}")
         if path in ("etc/group", "etc/gshadow") and old and new:
-            new = replace(old, content=_with_record(b"sasl:", old.content, new.content))
+            rows = [entry.content.splitlines(keepends=True) for entry in (old, new)]
+            sasl = next((row for row in rows[1] if row.startswith(b"sasl:")), b"")
+            new = replace(old, content=b"".join(sasl if row.startswith(b"sasl:") else row for row in rows[0]))
         elif not _MADE.match(f"/{path}"):
             continue
         if old != new:
             yield FileEffect(f"/{path}", old, new)
-
-
-def _with_record(start: bytes, old: bytes, new: bytes) -> bytes:
-    """`old` with the record of `new` that starts so."""
-    record = next((line for line in new.splitlines(keepends=True) if line.startswith(start)), b"")
-    return b"".join(record if line.startswith(start) else line for line in old.splitlines(keepends=True))

@@ -27,8 +27,6 @@ ATTEMPTS = 200
 """How often a file that others keep writing to is merged again, within milliseconds each, until a write meets it."""
 GATED = 2
 """How often of these the gate, which takes longer, is asked before the write; after that it looks at what was written."""
-
-
 _WRITERS_END_WITHIN = 1.0
 """The longest wait, in seconds, for somebody who has a replaced file open for writing."""
 
@@ -152,10 +150,7 @@ class FileChange:
             replaced = self.before if live == self.after else live
             date = dated if replaced == live else None
             effect = FileEffect(self.path, replaced, wanted, (old,) if old else (), date)
-            if met is None:
-                effect = self._look_again(host, effect, say)
-            else:
-                effect = self._bring_back(host, effect, met, say)
+            effect = self._bring_back(host, effect, met, say) if met else self._look_again(host, effect, say)
             if self._must_pass(wanted, passed):  # it was written to faster than the gate can look
                 try:
                     self._let_by(host, host.entry(self.path), say)
@@ -189,9 +184,8 @@ class FileChange:
         seen = next((held.content for held in effect.held), b"")
         if met.kind is not Kind.FILE:
             _put(host, self.path, met, None, say, None)
-            raise ChangeError(
-                f"{self.path} was replaced by something else at the same time; that stays", effect
-            )
+            why = f"{self.path} was replaced by something else at the same time; that stays"
+            raise ChangeError(why, effect)
         return _into(host, effect, seen, met.content, say)
 
     def _look_again(self, host: Host, effect: FileEffect, say: Say) -> FileEffect:
@@ -202,9 +196,8 @@ class FileChange:
             if (late := held.late()) is not None:
                 return _into(host, effect, seen, late, say)
         if now != effect.after and not (derived(self.path[1:]) or _still_there(effect.after, now)):
-            raise ChangeError(
-                f"{self.path} does not hold what was written; see `dmesg` for file system errors", effect
-            )
+            why = f"{self.path} does not hold what was written; see `dmesg` for file system errors"
+            raise ChangeError(why, effect)
         return effect
 
 
@@ -241,20 +234,18 @@ def in_turn(
     what goes first, deepest first, then what comes or changes, folders before what is in them, and what is made out of
     other files last. What becomes what it was gets the date of it, too; what is made of another file only where that one
     does, since otherwise the next start of sendmail would make it again."""
-    known = {
-        path: date
-        for path, (was, date) in (dates or {}).items()
-        if path in targets and targets[path][1] == was
-    }
+    dates = dates or {}
+    known = {path: date for path, (was, date) in dates.items() if path in targets and targets[path][1] == was}
     known = {path: date for path, date in known.items() if not derived(path) or made_of(path) in known}
     goes = sorted((path for path, (_, after) in targets.items() if after is None), reverse=True)
     comes = in_order(path for path, (_, after) in targets.items() if after is not None)
-    return [
-        FileChange(
-            f"/{path}", *targets[path], _word(f"/{path}", *targets[path]), over=True, dated=known.get(path)
-        )
-        for path in (*goes, *comes)
-    ]
+    changes = []
+    for path in (*goes, *comes):
+        before, after = targets[path]
+        why = f"bring back /{path}" if before is None else f"roll back what was changed in /{path}"
+        why = why if after is not None else f"remove /{path}"
+        changes.append(FileChange(f"/{path}", before, after, why, over=True, dated=known.get(path)))
+    return changes
 
 
 def dates_of(effects: Iterable[FileEffect]) -> dict[str, tuple[Entry | None, int]]:
@@ -264,12 +255,6 @@ def dates_of(effects: Iterable[FileEffect]) -> dict[str, tuple[Entry | None, int
         if effect.dated is not None:
             dates.setdefault(effect.path.lstrip("/"), (effect.before, effect.dated))
     return dates
-
-
-def _word(path: str, before: Entry | None, after: Entry | None) -> str:
-    if after is None:
-        return f"remove {path}"
-    return f"bring back {path}" if before is None else f"roll back what was changed in {path}"
 
 
 def _put(
@@ -349,11 +334,8 @@ def _lines(entry: Entry | None, mask: PasswordMask) -> list[str]:
         return []
     if entry.kind == Kind.SYMLINK:
         return [f"(symbolic link to {entry.content.decode('utf-8', 'replace')})"]
-    text = mask.text(entry.content).decode("utf-8", "replace")
-    lines = text.split("\n")
-    if lines and lines[-1] == "":
-        return lines[:-1]
-    return [*lines[:-1], lines[-1] + "\N{SYMBOL FOR END OF TEXT}"] if lines else lines
+    *lines, last = mask.text(entry.content).decode("utf-8", "replace").split("\n")
+    return [*lines, last + "\N{SYMBOL FOR END OF TEXT}"] if last else lines
 
 
 def _metadata(entry: Entry | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,13 +14,12 @@ from wizard.packages.apt import (
     advice,
     apt_get,
     auto_installed,
-    brought,
     half_way,
     installed,
     needed_by,
     overridden,
     settle,
-    taken,
+    simulated,
     unneeded,
     wants_update,
 )
@@ -31,7 +29,7 @@ from wizard.packages.witness import evidence_of, owns
 from wizard.system.host import Completed, Host, Say
 
 EVERYWHERE = ("/etc", "/usr/lib/sasl2")
-
+"""What a change of packages may write."""
 
 DRESSED = {"/var/mail": (0o3777, "sendmail-bin")}
 """Folders outside /etc whose mode a package's scripts change, and purging does not change back: to what, and whose
@@ -40,6 +38,11 @@ DRESSED = {"/var/mail": (0o3777, "sendmail-bin")}
 MOVED = dict.fromkeys(("/etc/aliases.db", "/etc/aliases.pag"), "sendmail-bin")
 """Files that a package's scripts move away, and whose (update_db, which sendmail-bin's postinst runs, moves them into
 /etc/mail): another MTA reads them, and does not make them again when it comes back."""
+
+EFFECT_LISTS = ("auto", "overrides", "transactions", "automatic")
+"""The lists in the record of a PackagesEffect; older versions of this program did not write all of them."""
+BEFORE_LISTS = ("auto", "overrides", "half_way", "transactions", "named", "tops", "accounts")
+"""The same of PackagesBefore."""
 
 OVERRIDES = {
     "/etc/sasldb2": ("root sasl 660", "sasl2-bin"),
@@ -120,9 +123,7 @@ class PackagesEffect:
         removed = history.removed_by_others()
         whole = PackagesReversal(
             tuple(name for name, _ in self.installed if name in left and name not in stays),
-            tuple(
-                package for package in self.removed if package[0] not in here and package[0] not in removed
-            ),
+            tuple(pair for pair in self.removed if pair[0] not in here and pair[0] not in removed),
             self._auto(history),
             self.modes,
             self.overrides,
@@ -157,14 +158,11 @@ class PackagesEffect:
 
     def undo(self, host: Host, say: Say) -> None:
         """Bring back what went, and purge what came. Raises ChangeError when apt does not, or would take more."""
-        with contextlib.suppress(HostError):  # apt says what is still wrong
-            settle(host, say)
-        reversal = self.reversal(host)
-        if reversal is not None:
+        settle(host, say)
+        if reversal := self.reversal(host):
             reversal.apply(host, say)
         self.dress(host)
-        half = [name for name in half_way(host) if name not in self.half_way]
-        if half:
+        if half := [name for name in half_way(host) if name not in self.half_way]:
             raise ChangeError(f"dpkg was left half-way: {', '.join(half)}; see `dpkg --audit`")
 
     def dress(self, host: Host) -> None:
@@ -183,9 +181,8 @@ class PackagesEffect:
             if marks:
                 _succeed(host, "apt-mark", "auto", *marks)
         except (HostError, OSError) as error:
-            raise ChangeError(
-                f"the packages are back, and yet not all that belongs to them: {error}"
-            ) from error
+            why = f"the packages are back, and yet not all that belongs to them: {error}"
+            raise ChangeError(why) from error
 
     def claim(self, host: Host) -> Claim:
         """What these packages own below /etc. Raises HostError."""
@@ -208,16 +205,14 @@ class PackagesEffect:
 
     def record(self) -> dict[str, object]:
         """Names and versions."""
+        versions = {"installed": dict(self.installed), "removed": dict(self.removed)}
+        lists = {name: list(getattr(self, name)) for name in EFFECT_LISTS}
         return {
             "kind": "packages",
-            "installed": dict(self.installed),
-            "removed": dict(self.removed),
+            **versions,
             "upgraded": list(self.upgraded),
-            "auto": list(self.auto),
             "modes": dict(self.modes),
-            "overrides": list(self.overrides),
-            "transactions": list(self.transactions),
-            "automatic": list(self.automatic),
+            **lists,
         }
 
 
@@ -257,8 +252,7 @@ class PackagesBefore:
 
     def settled_since(self, host: Host, say: Say) -> PackagesEffect:
         """As `since`, once dpkg has ended what it was in the middle of: that brings things, too. Raises HostError."""
-        with contextlib.suppress(HostError):  # apt says what is still wrong
-            settle(host, say)
+        settle(host, say)
         return self.since(host)
 
     def since(self, host: Host) -> PackagesEffect:
@@ -306,18 +300,8 @@ class PackagesBefore:
 
     def record(self) -> dict[str, object]:
         """Names and versions."""
-        return {
-            "kind": "packages",
-            "before": dict(self.packages),
-            "auto": list(self.auto),
-            "modes": dict(self.modes),
-            "overrides": list(self.overrides),
-            "half_way": list(self.half_way),
-            "transactions": list(self.transactions),
-            "named": list(self.named),
-            "tops": list(self.tops),
-            "accounts": list(self.accounts),
-        }
+        lists = {name: list(getattr(self, name)) for name in BEFORE_LISTS}
+        return {"kind": "packages", "before": dict(self.packages), "modes": dict(self.modes), **lists}
 
 
 Packages = PackagesEffect | PackagesBefore
@@ -390,11 +374,7 @@ class PackagesReversal:
     """When /etc was last looked at, in seconds since the epoch: what others have done since, apt may take along."""
 
     kind = "packages"
-
-    @property
-    def touches(self) -> tuple[str, ...]:
-        """Packages write all over /etc."""
-        return EVERYWHERE
+    touches = EVERYWHERE
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -454,10 +434,8 @@ class PackagesReversal:
     def describe(self) -> Description:
         """The apt command."""
         goes = f"purge the packages that it brought: {', '.join(self.came)}" if self.came else ""
-        comes = (
-            f"bring back {', '.join(f'{name} {version}' for name, version in self.gone)}" if self.gone else ""
-        )
-        title = "; ".join(filter(None, (goes, comes, *self.left)))
+        back = ", ".join(f"{name} {version}" for name, version in self.gone)
+        title = "; ".join(filter(None, (goes, f"bring back {back}" if back else "", *self.left)))
         commands = (f"apt-get {' '.join(self._argv())}",) if self.came or self.gone else ()
         return Description(title, commands=commands)
 
@@ -468,8 +446,8 @@ class PackagesReversal:
         completed = apt_get(host, ["-s", *self._argv()], lambda _: None)
         if completed.code != 0:
             return f"apt refuses: {completed.tail()}\n{advice(completed.stdout + completed.stderr)}"
-        more = sorted(taken(completed.stdout) - self._names())
-        others = sorted(brought(completed.stdout) - {bare(name) for name, _ in self.gone})
+        more = sorted(simulated(completed.stdout, "Remv", "Purg") - self._names())
+        others = sorted(simulated(completed.stdout, "Inst") - {bare(name) for name, _ in self.gone})
         if others:
             return (
                 f"apt would install {', '.join(others)} instead: something needs what would go by now. "
@@ -495,8 +473,7 @@ class PackagesReversal:
 
     def apply(self, host: Host, say: Say) -> PackagesEffect:
         """Ask apt what it would do, do it, and look. Raises ChangeError, with the effect once something was done."""
-        why = self.refusal(host)
-        if why is not None:
+        if (why := self.refusal(host)) is not None:
             raise ChangeError(why)
         before = self.expect(host)
         for line in self.left:
@@ -512,12 +489,10 @@ class PackagesReversal:
         say(f"$ apt-get {' '.join(self._argv())}")
         try:
             completed = apt_get(host, self._argv(), say, mark=self.transaction, since=self.looked)
+            if completed.code != 0:
+                raise ChangeError(f"`{completed.command}` failed:\n{completed.tail()}")
         except ChangeError as error:
             raise ChangeError(str(error), before.settled_since(host, say)) from error
-        if completed.code != 0:
-            raise ChangeError(
-                f"`{completed.command}` failed:\n{completed.tail()}", before.settled_since(host, say)
-            )
         effect = before.since(host)
         left, here = installed(host, configured=True), installed(host)
         wrong = [name for name in self.came if name in left]
@@ -538,11 +513,7 @@ class PackagesChange:
     """The mark of its runs of apt; another one each time that it is planned."""
 
     kind = "packages"
-
-    @property
-    def touches(self) -> tuple[str, ...]:
-        """Packages write all over /etc."""
-        return EVERYWHERE
+    touches = EVERYWHERE
 
     def _argv(self) -> list[str]:
         keep = [] if self.may_remove else ["--no-remove"]
@@ -551,12 +522,13 @@ class PackagesChange:
 
     def describe(self) -> Description:
         """The apt command, and the packages that it would bring."""
-        brings = [line.split()[1] for line in self.simulated or () if line.startswith("Inst ")]
-        goes = [line.split()[1] for line in self.simulated or () if line.startswith("Remv ")]
-        others = [name for name in brings if name not in self.names]
+        brings, goes = (
+            [line.split()[1] for line in self.simulated or () if line.startswith(verb)]
+            for verb in ("Inst ", "Remv ")
+        )
         title = f"install {', '.join(self.names)}"
-        if others:
-            title += f", and what they need: {', '.join(sorted(others))}"
+        if others := sorted(name for name in brings if name not in self.names):
+            title += f", and what they need: {', '.join(others)}"
         if goes:
             title += f"; REMOVES {', '.join(goes)}"
         return Description(title, commands=(f"apt-get {' '.join(self._argv())}",))
@@ -564,11 +536,8 @@ class PackagesChange:
     def expect(self, host: Host) -> PackagesBefore:
         """All packages as they are now, and the empty folders of those that may go: dpkg removes these with them.
         Raises HostError."""
-        empty = tuple(
-            path
-            for path in own_tops(host, self.may_remove)
-            if host.path(path).is_dir() and not host.names(path)
-        )
+        tops = own_tops(host, self.may_remove)
+        empty = tuple(path for path in tops if host.path(path).is_dir() and not host.names(path))
         named = (*self.names, *self.may_remove)
         return replace(PackagesBefore.of(host, self.transaction), named=named, tops=empty)
 
@@ -579,11 +548,13 @@ class PackagesChange:
         before = self.expect(host)
         try:
             completed = self._install(host, say)
+            if completed.code != 0:
+                what_to_do = advice(completed.stdout + completed.stderr)
+                raise ChangeError(
+                    f"apt could not install {', '.join(self.names)}:\n{completed.tail()}\n{what_to_do}"
+                )
         except ChangeError as error:
             raise ChangeError(str(error), before.settled_since(host, say)) from error
-        if completed.code != 0:
-            why = f"apt could not install {', '.join(self.names)}:\n{completed.tail()}\n{advice(completed.stdout + completed.stderr)}"
-            raise ChangeError(why, before.settled_since(host, say))
         if "\nSetting up " in f"\n{completed.stdout}" and not History.of(host).has(self.transaction):
             raise ChangeError(
                 f"apt has installed {', '.join(self.names)} and has not put that on record in {configured_log(host) or OWN_LOG}, "

@@ -5,19 +5,18 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from snapshots.live.entry import Entry, Kind
 from wizard.changes.command import CommandEffect
 from wizard.changes.file import FileEffect
-from wizard.changes.packages import PackagesBefore, PackagesEffect
+from wizard.changes.packages import BEFORE_LISTS, EFFECT_LISTS, PackagesBefore, PackagesEffect
 from wizard.changes.rules import LiveRule, RulesEffect
 from wizard.changes.service import ServiceEffect
 from wizard.model.plan import Effect
 
 if TYPE_CHECKING:
-    from snapshots.live.entry import Entry
     from snapshots.store import Commit, Store
 
 
@@ -35,38 +34,15 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
     invalid record."""
     match record["kind"]:
         case "packages" if "before" in record:
-            return PackagesBefore(
-                record["before"],
-                tuple(record["auto"]),
-                record["modes"],
-                tuple(record["overrides"]),
-                tuple(record["half_way"]),
-                tuple(record.get("transactions", ())),
-                tuple(record.get("named", ())),
-                tuple(record.get("tops", ())),
-                tuple(record.get("accounts", ())),
-            )
+            return PackagesBefore(record["before"], modes=record["modes"], **_lists(record, BEFORE_LISTS))
         case "packages":
-            return PackagesEffect(
-                tuple(record["installed"].items()),
-                tuple(record["removed"].items()),
-                tuple(record["upgraded"]),
-                tuple(record.get("auto", ())),
-                tuple(record.get("modes", {}).items()),
-                tuple(record.get("overrides", ())),
-                transactions=tuple(record.get("transactions", ())),
-                automatic=tuple(record.get("automatic", ())),
-            )
+            installed, removed = (tuple(record[name].items()) for name in ("installed", "removed"))
+            modes, lists = tuple(record.get("modes", {}).items()), _lists(record, EFFECT_LISTS)
+            return PackagesEffect(installed, removed, tuple(record["upgraded"]), modes=modes, **lists)
         case "service":
-            enabled, running = record["enabled"], record["running"]
-            return ServiceEffect(
-                record["name"],
-                record.get("init", "systemd"),
-                enabled["before"],
-                running["before"],
-                enabled["after"],
-                running["after"],
-            )
+            both = record["enabled"], record["running"]
+            flags = (each[when] for when in ("before", "after") for each in both)
+            return ServiceEffect(record["name"], record.get("init", "systemd"), *flags)
         case "rules":
             rules = tuple(LiveRule.recalled(each) for each in record["rules"])
             return RulesEffect(rules, record["removed"], record["confirm"])
@@ -79,6 +55,10 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
             return None
         case kind:
             raise ValueError(f"unknown kind of effect: {kind}")
+
+
+def _lists(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    return {name: tuple(record.get(name, ())) for name in names}
 
 
 def _packed(entry: Entry | None) -> dict[str, object] | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from wizard.changes.confirm_or_revert import Confirmation
@@ -20,6 +20,8 @@ from wizard.packet_filter.nftables import Ruleset, ruleset
 from wizard.packet_filter.walk import Packet, Verdict, fate
 from wizard.system.host import Host, Say
 
+DEADLINE = 30.0
+"""Seconds for one command of a firewall."""
 Tool = Literal["nft", "iptables", "ip6tables", "firewalld"]
 
 
@@ -109,22 +111,21 @@ class LiveRule:
         return (self.tool, "-w", "10", "-D", self.chain, str(place))
 
 
-def look(host: Host, rule: LiveRule, deadline: float) -> LivePlaces | None:
+def look(host: Host, rule: LiveRule) -> LivePlaces | None:
     """What is live of it, None where its chain or its program is not there. Raises HostError, ValueError."""
     from wizard.gather.firewall import outside
 
-    programs = {"nft": "nft", "firewalld": "firewall-cmd"}
-    program = programs.get(rule.tool, rule.tool)
+    program = "firewall-cmd" if rule.tool == "firewalld" else rule.tool
     if not any(host.exists(f"/{folder}/{program}") for folder in ("usr/sbin", "usr/bin", "sbin", "bin")):
         return None
     packet = Packet(rule.family, rule.port, outside(host))
     if rule.tool == "firewalld":
-        result = host.run(["firewall-cmd", f"--zone={rule.chain}", "--list-ports"], timeout=deadline)
+        result = host.run(["firewall-cmd", f"--zone={rule.chain}", "--list-ports"], timeout=DEADLINE)
         if result.code != 0:
             return None
         return LivePlaces((1,) if f"{rule.port}/tcp" in result.stdout.split() else ())
     argv = ["nft", "-j", "list", "ruleset"] if rule.tool == "nft" else [f"{rule.tool}-save", "-t", "filter"]
-    result = host.run(argv, timeout=deadline, encoding="latin-1")
+    result = host.run(argv, timeout=DEADLINE, encoding="latin-1")
     if result.code != 0:
         raise HostError(f"`{result.command}` failed with status {result.code}: {result.tail(3)}")
     if rule.tool == "nft":
@@ -153,11 +154,11 @@ def in_xtables(saved: str, rule: LiveRule, packet: Packet) -> LivePlaces | None:
     table = filter_table(saved)
     if rule.chain not in table.declared:
         return None
-    places, merged = [], []
+    places, merged, port = [], [], (rule.port, rule.port)
     for place, line in enumerate(table.of(rule.chain), 1):
         if line.options == rule.options:
             places.append(place)
-        elif rule.shared and MARK in line.comment and _names(line, rule.port):
+        elif rule.shared and MARK in line.comment and line.target == "ACCEPT" and port in line.ports:
             rest = _without(line, rule.port)
             merged.append((place, rest)) if rest else places.append(place)
     found = fate(table.chains(), rule.chain, packet)
@@ -169,17 +170,10 @@ def _before(way: Sequence[tuple[str, int | None]]) -> int | None:
     return way[0][1] if way else None
 
 
-def _names(line: Line, port: int) -> bool:
-    return line.target == "ACCEPT" and (port, port) in line.ports
-
-
 def _without(line: Line, port: int) -> tuple[str, ...]:
     """The options of a merged rule without the port; shorewall's own comment on it stays till it starts again."""
-    rest = [
-        f"{low}" if low == high else f"{low}:{high}"
-        for low, high in line.ports
-        if (low, high) != (port, port)
-    ]
+    others = [ports for ports in line.ports if ports != (port, port)]
+    rest = [f"{low}" if low == high else f"{low}:{high}" for low, high in others]
     if not rest:
         return ()
     options = list(line.options)
@@ -188,10 +182,6 @@ def _without(line: Line, port: int) -> tuple[str, ...]:
     if len(rest) == 1:
         options[at - 2 : at + 2] = ["-m", "tcp", "--dport", rest[0]]
     return tuple(options)
-
-
-DEADLINE = 30.0
-"""Seconds for one command of a firewall."""
 
 
 @dataclass(frozen=True)
@@ -246,15 +236,16 @@ class RulesChange:
 
     def expect(self, host: Host) -> RulesEffect:
         """The rules."""
-        return RulesEffect(self.rules, self.remove, self._seconds())
-
-    def _seconds(self) -> int:
-        return self.guard.seconds if self.guard is not None else 0
+        return RulesEffect(self.rules, self.remove, self.guard.seconds if self.guard is not None else 0)
 
     def apply(self, host: Host, say: Say) -> RulesEffect:
         """Check the files, then do it rule by rule. Raises ChangeError with what was done by then."""
         for change in self.first:
-            _accepted(host, change, say)
+            if change.gate is not None and change.after is not None:
+                try:
+                    change.gate.check(host, change.after.content, say)
+                except GateError as error:
+                    raise ChangeError(f"{change.path}: {error}. Nothing was changed") from error
         changed: list[LiveRule] = []
         removals = tuple(rule.shell_removal() for rule in reversed(self.rules))
         guard = self.guard.arm(host, removals, say) if self.guard is not None else None
@@ -265,18 +256,9 @@ class RulesChange:
             if self.guard is not None and guard is not None:
                 self.guard.wait(guard, host, say)
         except ChangeError as error:
-            error.effect = RulesEffect(tuple(changed), self.remove, self._seconds())
+            error.effect = replace(self.expect(host), rules=tuple(changed))
             raise
         return self.expect(host)
-
-
-def _accepted(host: Host, change: FileChange, say: Say) -> None:
-    if change.gate is None or change.after is None:
-        return
-    try:
-        change.gate.check(host, change.after.content, say)
-    except GateError as error:
-        raise ChangeError(f"{change.path}: {error}. Nothing was changed") from error
 
 
 def _add(host: Host, rule: LiveRule, say: Say) -> None:
@@ -296,7 +278,7 @@ def _remove(host: Host, rule: LiveRule, say: Say) -> None:
 
 def _look(host: Host, rule: LiveRule) -> LivePlaces | None:
     try:
-        return look(host, rule, DEADLINE)
+        return look(host, rule)
     except (HostError, ValueError, KeyError) as error:
         raise ChangeError(f"the live rules could not be read: {error}") from error
 

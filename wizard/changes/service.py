@@ -23,7 +23,6 @@ from wizard.system.sockets import listeners
 
 DEADLINE = 180.0
 """Seconds for one service command: a sendmail with an unresolvable name takes 60 (docs/debian.md trap 8)."""
-
 _NOT_LOADED = 5
 """systemctl's exit status for a unit that is not there (systemctl(1)): it does not run, either."""
 _ENDS_WITHIN = 10.0
@@ -31,12 +30,15 @@ _ENDS_WITHIN = 10.0
 _BUSY_FOR = 30.0
 """How long to wait, in seconds, for somebody else's start or stop: a hanging one is not worth more."""
 _UNITS = ("etc/systemd/", "etc/init.d/", "etc/rc")
-Init = Literal["systemd", "sysv"]
-Verb = Literal["restart", "stop"]
-
-
 _TOO_OFTEN = "attempted too often"
 """What systemctl says of the sixth start within ten seconds: nothing is wrong with the service."""
+_PATIENCE = TIMEOUT
+"""Seconds for a listener to greet."""
+_PAUSE = 5.0
+_TOLD = 15.0
+"""Seconds between two messages on how long is left."""
+Init = Literal["systemd", "sysv"]
+Verb = Literal["restart", "stop"]
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,12 @@ class ServiceChange:
 
     def _before(self) -> list[list[str]]:
         """The commands before the verb's."""
-        enable = [_enable(self.init, self.name)] if self.enable else []
-        signal = [_signal(self.init, self.name, self.signal)] if self.signal else []
-        return [*enable, *signal]
+        systemd, process = self.init == "systemd", "sendmail-mta" if self.name == "sendmail" else self.name
+        enable = ["systemctl", "enable", self.name] if systemd else ["update-rc.d", self.name, "enable"]
+        signal = ["pkill", f"-{self.signal}", "-x", process]
+        if systemd:
+            signal = ["systemctl", "kill", f"--signal=SIG{self.signal}", self.name]
+        return [*([enable] if self.enable else []), *([signal] if self.signal else [])]
 
     def describe(self) -> Description:
         """The commands."""
@@ -113,7 +118,10 @@ class ServiceChange:
 
     def expect(self, host: Host) -> ServiceEffect:
         """What it is now, and what is asked for. Raises HostError."""
-        was_enabled = _is_enabled(host, self.init, self.name)
+        if self.init == "sysv":
+            was_enabled = rc_enabled(host, self.name)
+        else:
+            was_enabled = host.run(["systemctl", "is-enabled", self.name], timeout=30).code == 0
         running = self.was_running if not self.verb else self.verb == "restart"
         return ServiceEffect(self.name, self.init, was_enabled, self.was_running, self.enable, running)
 
@@ -213,25 +221,9 @@ def reload_units(host: Host, paths: Iterable[str]) -> None:
         host.run(["systemctl", "daemon-reload"], timeout=60)
 
 
-def _is_enabled(host: Host, init: Init, name: str) -> bool:
-    if init == "sysv":
-        return rc_enabled(host, name)
-    return host.run(["systemctl", "is-enabled", name], timeout=30).code == 0
-
-
 def command_of(init: Init, name: str, verb: str) -> list[str]:
     """The command line that restarts, starts or stops a service."""
     return ["systemctl", verb, name] if init == "systemd" else [f"/etc/init.d/{name}", verb]
-
-
-def _signal(init: Init, name: str, signal: str) -> list[str]:
-    if init == "systemd":
-        return ["systemctl", "kill", f"--signal=SIG{signal}", name]
-    return ["pkill", f"-{signal}", "-x", "sendmail-mta" if name == "sendmail" else name]
-
-
-def _enable(init: Init, name: str) -> list[str]:
-    return ["systemctl", "enable", name] if init == "systemd" else ["update-rc.d", name, "enable"]
 
 
 class _FailedError(ChangeError):
@@ -251,13 +243,6 @@ def _run(host: Host, argv: list[str], say: Say, inherited: Sequence[int] = ()) -
         return
     if result.code != 0:
         raise _FailedError(f"`{result.command}` failed with status {result.code}:\n{result.tail()}")
-
-
-_PATIENCE = TIMEOUT
-"""Seconds for a listener to greet."""
-_PAUSE = 5.0
-_TOLD = 15.0
-"""Seconds between two messages on how long is left."""
 
 
 @dataclass(frozen=True)
@@ -290,9 +275,8 @@ class WatchChange:
 
     def describe(self) -> Description:
         """What ends it."""
-        return Description(
-            f"watch the listeners for {self.seconds} s: if one is gone or does not greet, this step is undone"
-        )
+        why = "if one is gone or does not greet, this step is undone"
+        return Description(f"watch the listeners for {self.seconds} s: {why}")
 
     def expect(self, host: Host) -> WatchEffect:
         """Nothing to undo."""
@@ -326,7 +310,6 @@ def _must_greet(daemon: sendmail_cf.Daemon) -> None:
         if answer.startswith("220"):
             return
         if time.monotonic() > end:
-            raise ChangeError(
-                f"{daemon.reachable_at} port {daemon.port} does not greet any more: {answer[:200]}"
-            )
+            where = f"{daemon.reachable_at} port {daemon.port}"
+            raise ChangeError(f"{where} does not greet any more: {answer[:200]}")
         time.sleep(0.5)

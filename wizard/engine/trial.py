@@ -4,9 +4,9 @@ Planning is pure; this is its edge. The gate that each new sendmail.mc passes is
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import re
+from dataclasses import replace
 
 from snapshots.live.entry import Kind
 from wizard.changes import DialogueChange, FileChange
@@ -50,13 +50,13 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
         if isinstance(change, FileChange) and isinstance(change.gate, Gate):
             plan = _gated(host, facts, plan, change, change.gate)
             if not facts.planned & _EDITS and plan.outcome is Outcome.PENDING:
-                plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *_links(facts)))
+                plan = replace(plan, ends=(*plan.ends, *lost(facts), *_links(facts)))
                 plan = _rewritten(host, facts, plan)
         elif isinstance(change, FileChange) and isinstance(change.gate, SubmitGate):
             plan = _submit_gated(host, facts, plan, change, change.gate)
         elif isinstance(change, DialogueChange):
             submit = _lost_of_submit(facts, _submit_given(host, facts))
-            plan = dataclasses.replace(plan, ends=(*plan.ends, *lost(facts), *submit, *_links(facts)))
+            plan = replace(plan, ends=(*plan.ends, *lost(facts), *submit, *_links(facts)))
             plan = _rewritten(host, facts, plan)
     return plan
 
@@ -64,18 +64,16 @@ def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
 def _gated(host: Host, facts: Facts, plan: Plan, change: FileChange, gate: Gate) -> Plan:
     if change.after is None:
         return plan
-    why = _not_now(facts, change.after.content.decode("latin-1"))
-    if why:
-        return dataclasses.replace(plan, notes=(*plan.notes, why))
+    if why := _not_now(facts, change.after.content.decode("latin-1")):
+        return replace(plan, notes=(*plan.notes, why))
     try:
         judged = gate.judge(host, change.after.content)
     except GateError as error:
         return Plan.blocked(plan.step, str(error))
     notes = (*plan.notes, *(note for note in judged.notes if note not in plan.notes))
-    gives = dataclasses.replace(change, gives=judged.cf)
-    changes = tuple(gives if each is change else each for each in plan.changes)
-    ends = (*plan.ends, *_effects(judged.effects))
-    return dataclasses.replace(plan, changes=changes, notes=notes, ends=ends)
+    says = f"{_count(judged.effects)} of sendmail.cf would change that this step does not plan to change"
+    ends = (Ending(EFFECTS, says, judged.effects),) if judged.effects else ()
+    return replace(_giving(plan, change, judged.cf), notes=notes, ends=(*plan.ends, *ends))
 
 
 def _submit_gated(host: Host, facts: Facts, plan: Plan, change: FileChange, gate: SubmitGate) -> Plan:
@@ -85,10 +83,13 @@ def _submit_gated(host: Host, facts: Facts, plan: Plan, change: FileChange, gate
         submit_cf = gate.check(host, change.after.content, lambda _: None)
     except GateError as error:
         return Plan.blocked(plan.step, str(error))
-    gives = dataclasses.replace(change, gives=submit_cf)
-    return dataclasses.replace(
-        plan, changes=tuple(gives if each is change else each for each in plan.changes)
-    )
+    return _giving(plan, change, submit_cf)
+
+
+def _giving(plan: Plan, change: FileChange, cf: str) -> Plan:
+    """The plan, in which the change knows what its gate saw come out of it."""
+    gives = replace(change, gives=cf)
+    return replace(plan, changes=tuple(gives if each is change else each for each in plan.changes))
 
 
 def _not_now(facts: Facts, mc: str) -> str:
@@ -118,7 +119,7 @@ def _rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
         after = rewritten(host)
     except (NoCaptureError, HostError, ChangeError) as error:
         note = f"whether sendmailconfig edits sendmail.mc itself cannot be seen before ({error})"
-        return dataclasses.replace(plan, notes=(*plan.notes, note))
+        return replace(plan, notes=(*plan.notes, note))
     if after is None:
         return plan
     old, new = (expand_text(host, text).text for text in (entry.content, after))
@@ -133,14 +134,7 @@ def _rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
         "would change that no step plans to change"
     )
     shown = (*(f"sendmail.mc: {line}" for line in edits), *(f"sendmail.cf: {line}" for line in lines))
-    return dataclasses.replace(plan, ends=(*plan.ends, Ending(REWRITTEN, says, shown)))
-
-
-def _effects(lines: tuple[str, ...]) -> tuple[Ending, ...]:
-    if not lines:
-        return ()
-    says = f"{_count(lines)} of sendmail.cf would change that this step does not plan to change"
-    return (Ending(EFFECTS, says, lines),)
+    return replace(plan, ends=(*plan.ends, Ending(REWRITTEN, says, shown)))
 
 
 def lost(facts: Facts) -> tuple[Ending, ...]:
@@ -154,26 +148,20 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
     if not (lines or back):
         return ()
     again = "sendmailconfig, or a start of sendmail, makes it again"
-    parts = (
-        [f"{_count(lines)} of {f.SENDMAIL_CF} not made from sendmail.mc. They are lost when {again}"]
-        if lines
-        else []
+    goes = f"{_count(lines)} of {f.SENDMAIL_CF} not made from sendmail.mc. They are lost when {again}. "
+    comes = f"{_count(back)} that sendmail.mc gives and {f.SENDMAIL_CF} lacks. They come back when {again}. "
+    says = (
+        (goes if lines else "") + (comes if back else "") + "To keep it as it is, put that into sendmail.mc"
     )
-    if back:
-        parts.append(
-            f"{_count(back)} that sendmail.mc gives and {f.SENDMAIL_CF} lacks. They come back when {again}"
-        )
-    says = ". ".join([*parts, "To keep it as it is, put that into sendmail.mc"])
     return (Ending(CF_LINES, says, (*lines, *(f"comes back: {line}" for line in back))),)
 
 
 def _links(facts: Facts) -> tuple[Ending, ...]:
     """Links of the admin's in the place of files that Debian's scripts write again and rename."""
-    entries = [(path, facts.files.get(path)) for path in _RENAMED]
     lines = tuple(
         f"{path} -> {entry.content.decode('utf-8', 'replace')}"
-        for path, entry in entries
-        if entry is not None and entry.kind is Kind.SYMLINK
+        for path in _RENAMED
+        if (entry := facts.files.get(path)) is not None and entry.kind is Kind.SYMLINK
     )
     if not lines:
         return ()
@@ -190,8 +178,7 @@ def _submit_given(host: Host, facts: Facts) -> str | None:
     if there or facts.submit_from_mc is not None or "m4" not in facts.tools:
         return facts.submit_from_mc
     try:
-        content = host.path(_DEBIAN_SUBMIT_MC).read_bytes()
-        submit_cf = expand_text(host, content).text
+        submit_cf = expand_text(host, host.path(_DEBIAN_SUBMIT_MC).read_bytes()).text
     except (OSError, HostError):
         return None
     return submit_cf if len(submit_cf) >= sendmail_cf.SMALLEST else None
@@ -258,8 +245,6 @@ def rewritten(host: Host) -> bytes | None:
 
     Raises NoCaptureError where this host gives no private view to run it in, HostError, ChangeError."""
 
-    def act(view: Host) -> str:
-        return view.run([UPDATE_MC], timeout=60).stdout
-
-    pair = captured(host, act, lambda _: None).writes.get(f.SENDMAIL_MC)
-    return pair[1].content if pair is not None and pair[1] is not None else None
+    capture = captured(host, lambda view: view.run([UPDATE_MC], timeout=60).stdout, lambda _: None)
+    _, after = capture.writes.get(f.SENDMAIL_MC, (None, None))
+    return after.content if after is not None else None

@@ -3,7 +3,6 @@ its own writes go, everybody else's work stays (docs/recovery.md)."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -132,8 +131,7 @@ class Undo:
         """What undoing them comes to now; what somebody needs or wants by now stays."""
         host = self.recorder.host
         if packages:
-            with contextlib.suppress(HostError):  # apt says what is still wrong
-                settle(host, self.say)
+            settle(host, self.say)
         try:
             reversals = [effect.reversal(host) for effect in packages]
         except HostError as error:  # then they all stay, or go: what undoes them says so

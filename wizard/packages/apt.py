@@ -85,8 +85,7 @@ def apt_get(
             completed, argv=tuple(argv), stdout="".join(lines) if progress else completed.stdout
         )
     except HostError as error:
-        with contextlib.suppress(HostError):  # the first error is the one to tell
-            settle(host, say)
+        settle(host, say)
         raise ChangeError(f"{error}. `dpkg --configure -a` was run; see `apt-get check`") from error
 
 
@@ -98,20 +97,21 @@ def progress_of(line: str) -> tuple[float, str] | None:
 
 
 def settle(host: Host, say: Say) -> None:
-    """What dpkg left half-done is finished first, or apt refuses everything. Raises HostError."""
-    completed = host.run(["dpkg", "--audit"])
-    if not completed.stdout.strip() and not _interrupted(host):
-        return
-    say("dpkg was left half-way: dpkg --configure -a")
-    host.run(["dpkg", "--force-confold", "--configure", "-a"], timeout=DEADLINE, say=say, env=_ENV)
-    half = {name: version for name, version, state in _known(host) if state == "half-installed"}
-    if half:  # dpkg itself passes these by, and removes none that must be reinstalled
-        say(f"left half-way: {', '.join(half)}: apt-get install --reinstall")
-        options = ["-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", "-o", "Dpkg::Options::=--force-confold"]
-        names = [f"{name}={version}" for name, version in half.items()]
-        record = (*marking(FIX_UP), *logging_options(host))
-        argv = ["apt-get", *options, *record, "install", "--reinstall", "-y", "-q", *names]
-        host.run(argv, timeout=DEADLINE, say=say, env=_ENV)  # what it does not fix, apt names later
+    """What dpkg left half-done is finished first, or apt refuses everything; what is still wrong then, apt says."""
+    with contextlib.suppress(HostError):
+        completed = host.run(["dpkg", "--audit"])
+        if not completed.stdout.strip() and not _interrupted(host):
+            return
+        say("dpkg was left half-way: dpkg --configure -a")
+        host.run(["dpkg", "--force-confold", "--configure", "-a"], timeout=DEADLINE, say=say, env=_ENV)
+        half = {name: version for name, version, state in _known(host) if state == "half-installed"}
+        if half:  # dpkg itself passes these by, and removes none that must be reinstalled
+            say(f"left half-way: {', '.join(half)}: apt-get install --reinstall")
+            options = ["-o", f"DPkg::Lock::Timeout={LOCK_PATIENCE}", "-o", "Dpkg::Options::=--force-confold"]
+            names = [f"{name}={version}" for name, version in half.items()]
+            record = (*marking(FIX_UP), *logging_options(host))
+            argv = ["apt-get", *options, *record, "install", "--reinstall", "-y", "-q", *names]
+            host.run(argv, timeout=DEADLINE, say=say, env=_ENV)
 
 
 def half_way(host: Host) -> tuple[str, ...]:
@@ -134,77 +134,52 @@ def _known(host: Host) -> list[tuple[str, str, str]]:
 
 def wants_update(output: str) -> bool:
     """Whether apt's package lists are missing or stale."""
-    return any(
-        mark in output
-        for mark in (
-            "Unable to locate package",
-            "has no installation candidate",
-            "404  Not Found",
-            "apt-get update",
-        )
-    )
+    stale = ("Unable to locate package", "has no installation candidate", "404  Not Found", "apt-get update")
+    return any(words in output for words in stale)
+
+
+_ADVICE = {
+    "Could not get lock": "Another program holds apt's lock (named above). Wait for it, then try again.",
+    "Temporary failure resolving": "No name server answers: check the network, then try again.",
+    "Could not connect": "The package server cannot be reached: check network and proxy, then try again.",
+    "Unable to fetch": "Not all packages could be fetched: check the network, then try again.",
+    "No space left": "The disk is full: `df -h`, make room, then try again.",
+    "need to be removed but remove is disabled": "A package would have to go: see `apt-get -s install`.",
+    "Read-only file system": "A file system is read-only: `mount -o remount,rw` it, then try again.",
+    "Unable to locate package": "No package source has it: check /etc/apt/sources.list.",
+    "held broken packages": "Held packages are in the way: `apt-mark showhold`.",
+    "": "What apt says above is the reason; fix it, then try again.",
+}
+"""By what apt says, first things first."""
 
 
 def advice(output: str) -> str:
     """What the admin can do about what apt said."""
-    for mark, advice in (
-        (
-            "Could not get lock",
-            "Another program holds apt's lock (named above). Wait for it, then try again.",
-        ),
-        ("Temporary failure resolving", "No name server answers: check the network, then try again."),
-        (
-            "Could not connect",
-            "The package server cannot be reached: check network and proxy, then try again.",
-        ),
-        ("Unable to fetch", "Not all packages could be fetched: check the network, then try again."),
-        ("No space left", "The disk is full: `df -h`, make room, then try again."),
-        (
-            "need to be removed but remove is disabled",
-            "A package would have to go: see `apt-get -s install`.",
-        ),
-        ("Read-only file system", "A file system is read-only: `mount -o remount,rw` it, then try again."),
-        ("Unable to locate package", "No package source has it: check /etc/apt/sources.list."),
-        ("held broken packages", "Held packages are in the way: `apt-mark showhold`."),
-    ):
-        if mark in output:
-            return advice
-    return "What apt says above is the reason; fix it, then try again."
+    return next(advice for words, advice in _ADVICE.items() if words in output)
 
 
-def taken(simulation: str) -> frozenset[str]:
-    """The packages that a simulation (apt-get -s) would remove."""
+def simulated(simulation: str, *verbs: str) -> frozenset[str]:
+    """The packages that a simulation (apt-get -s) would install or upgrade (`Inst`), remove (`Remv`), purge (`Purg`)."""
     rows = [line.split() for line in simulation.splitlines()]
-    return frozenset(row[1] for row in rows if len(row) > 1 and row[0] in ("Remv", "Purg"))
-
-
-def brought(simulation: str) -> frozenset[str]:
-    """The packages that a simulation (apt-get -s) would install or upgrade."""
-    rows = [line.split() for line in simulation.splitlines()]
-    return frozenset(row[1] for row in rows if len(row) > 1 and row[0] == "Inst")
+    return frozenset(row[1] for row in rows if len(row) > 1 and row[0] in verbs)
 
 
 def unneeded(host: Host, names: Sequence[str], back: Sequence[str]) -> frozenset[str] | None:
     """What apt would purge if `names` had come for others alone, everything else were wanted for its own sake, and
     `back` (name=version) were installed: those of the names that nothing else needs, and whatever cannot be together
     with what comes back. None when apt refuses. Raises ChangeError, HostError."""
-    states = "\n".join(
-        "".join(
-            (
-                f"Package: {name.partition(':')[0]}\n",
-                f"Architecture: {name.partition(':')[2]}\n" if ":" in name else "",
-                "Auto-Installed: 1\n",
-            )
-        )
-        for name in names
+    blocks = (
+        [f"Package: {name}", *([f"Architecture: {kind}"] if kind else []), "Auto-Installed: 1\n"]
+        for name, _, kind in (name.partition(":") for name in names)
     )
+    states = "\n".join("\n".join(block) for block in blocks)
     verb = ["install", "--purge", "--auto-remove", *back] if back else ["autoremove", "--purge"]
     with host.in_memory(states.encode()) as path:
         options = ["-o", f"Dir::State::extended_states={path}"]
         for kind in ("Recommends", "Suggests"):
             options += ["-o", f"APT::AutoRemove::{kind}Important=false"]
         completed = apt_get(host, ["-s", *options, *verb], lambda _: None)
-    return taken(completed.stdout) if completed.code == 0 else None
+    return simulated(completed.stdout, "Remv", "Purg") if completed.code == 0 else None
 
 
 def needed_by(host: Host, names: Sequence[str]) -> dict[str, tuple[str, ...]]:

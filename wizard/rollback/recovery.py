@@ -182,8 +182,7 @@ class Recovery:
             for_a_while.settled(self.host)
         confirm_or_revert.settled(self.host)
         self._survivors()
-        with contextlib.suppress(HostError):  # on a host without dpkg there is nothing to settle
-            settle(self.host, self.say)
+        settle(self.host, self.say)
         with contextlib.suppress(HostError):  # a killed recovery may have brought units back, and not said so
             reload_units(self.host, ("etc/systemd/",))
         self.journal.begin("recover", self.killed.run, self.recorder.who, self.killed.head, {})
