@@ -93,8 +93,13 @@ def _decoded(text: str) -> bytes:
         raise ValueError(f"content that cannot be unpacked: {error}") from error
 
 
+def record_of(store: Store, commit: Commit) -> dict[str, Any]:
+    """What a commit keeps beside the tree, as JSON has it. Raises StoreError."""
+    record = store.record(commit)
+    return json.loads(record) if record else {"effects": []}
+
+
 def effects_of(store: Store, commit: Commit) -> list[Effect]:
     """The effects of a commit that are not files, in the order in which they were made. Raises StoreError."""
-    record = store.record(commit)
-    kept = json.loads(record)["effects"] if record else []
-    return [effect for each in kept if (effect := recall(each)) is not None]
+    effects = map(recall, record_of(store, commit)["effects"])
+    return [effect for effect in effects if effect is not None]

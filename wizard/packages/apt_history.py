@@ -103,20 +103,13 @@ def transactions(text: str) -> tuple[Transaction, ...]:
 
 
 def _transaction(fields: Mapping[str, str]) -> Transaction:
-    lists: dict[str, set[str]] = {name: set() for name in _LISTS.values()}
-    automatic = set()
-    for key, name in _LISTS.items():
-        for package, about in _PACKAGE.findall(fields.get(key, "")):
-            lists[name].add(package)
-            if key == "Install" and about.endswith(", automatic"):
-                automatic.add(package)
-    return Transaction(
-        fields.get("Commandline", ""),
-        frozenset(lists["installed"]),
-        frozenset(automatic),
-        frozenset(lists["upgraded"]),
-        frozenset(lists["removed"]),
+    packages = {key: _PACKAGE.findall(fields.get(key, "")) for key in _LISTS}
+    installed, upgraded, removed = (
+        frozenset(package for key, kind in _LISTS.items() if kind == wanted for package, _ in packages[key])
+        for wanted in ("installed", "upgraded", "removed")
     )
+    automatic = frozenset(package for package, about in packages["Install"] if about.endswith(", automatic"))
+    return Transaction(fields.get("Commandline", ""), installed, automatic, upgraded, removed)
 
 
 @dataclass(frozen=True)

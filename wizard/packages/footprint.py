@@ -134,13 +134,13 @@ def footprint(host: Host, packages: Iterable[str]) -> Footprint:
 
     A package that dpkg does not know owns nothing. Raises OSError where dpkg's own files cannot be read."""
     wanted = set(packages)
-    files = [(name, *_package_and_kind(name)) for name in host.names(INFO)]
-    moved = _diversions(host)
-    listed: set[str] = set()
-    others: set[str] = set()
-    scripts: list[str] = []
+    # dpkg-divert(1): the file that a package ships as the first is really at the second.
+    diversions = _text(host, f"{DPKG}/diversions").splitlines()
+    moved = dict(zip(diversions[::3], diversions[1::3], strict=False))
+    listed, others, scripts = set[str](), set[str](), list[str]()
     shipped: dict[str, str] = {}
-    for name, package, kind in files:
+    for name in host.names(INFO):
+        package, _, kind = name.rpartition(".")
         if kind == "list" and not _names(package, wanted):
             others |= _below_etc(host, name)
         elif kind in ("list", "conffiles") and _names(package, wanted):
@@ -156,10 +156,10 @@ def footprint(host: Host, packages: Iterable[str]) -> Footprint:
     corpus = [expanded(text) for text in _with_called(host, scripts, listed)]
     named = {path for text in corpus for path in written_paths(text)}
     named |= set(_links_of_units(host, listed)) | set(_tmpfiles(host, listed))
+    accounts = {name for text in scripts for name in created(expanded(text))}
+    users = sorted(path for path in listed if "/sysusers.d/" in path)
     return Footprint(
-        accounts=frozenset(
-            {name for text in scripts for name in created(expanded(text))} | set(_sysusers(host, listed))
-        ),
+        accounts=frozenset(accounts).union(*(sysusers(_text(host, path)) for path in users)),
         listed=frozenset(listed),
         shipped=shipped,
         folders=frozenset({path for path in listed | named if path.startswith("/etc/")} - others),
@@ -169,9 +169,6 @@ def footprint(host: Host, packages: Iterable[str]) -> Footprint:
         alternatives=frozenset(_alternatives(host, listed)),
         links=_links(host, CERTIFICATES),
     )
-
-
-# --- pure -------------------------------------------------------------------------------------------------------------
 
 
 def expanded(script: str) -> str:
@@ -210,13 +207,11 @@ def created(script: str) -> Iterator[str]:
 
 
 def _positional(words: list[str]) -> Iterator[str]:
-    value = False
-    for word in words:
-        if value:
-            value = False
-        elif word.startswith("-"):
-            value = bool(_VALUED.fullmatch(word))
-        elif not (word.isdigit() or "$" in word):
+    rest = iter(words)
+    for word in rest:
+        if _VALUED.fullmatch(word):
+            next(rest, None)
+        elif not (word.startswith("-") or word.isdigit() or "$" in word):
             yield word
 
 
@@ -244,11 +239,6 @@ def conffile_sums(status: str, packages: Iterable[str]) -> dict[str, str]:
     return sums
 
 
-def _package_and_kind(name: str) -> tuple[str, str]:
-    package, _, kind = name.rpartition(".")
-    return package, kind
-
-
 def _names(package: str, wanted: set[str]) -> bool:
     """Whether a file of dpkg's database is of one of the packages; its name has the architecture for some only."""
     return package in wanted or (":" in package and package.partition(":")[0] in wanted)
@@ -267,9 +257,6 @@ def _md5(entry: Entry) -> str:
 def _target(link: str, target: str) -> str:
     """Where a link leads, by its text alone."""
     return _merged(posixpath.normpath(posixpath.join(posixpath.dirname(link), target)))
-
-
-# --- reading ----------------------------------------------------------------------------------------------------------
 
 
 def _text(host: Host, path: str) -> str:
@@ -317,12 +304,6 @@ def _script(host: Host, path: str) -> str:
         return ""  # shipped, and yet not there: it cannot have been called
 
 
-def _diversions(host: Host) -> dict[str, str]:
-    """dpkg-divert(1): the file that a package ships as the first is really at the second."""
-    lines = _text(host, f"{DPKG}/diversions").splitlines()
-    return dict(zip(lines[::3], lines[1::3], strict=False))
-
-
 def _below(host: Host, folder: str) -> Iterator[str]:
     """The files below a folder, deepest folders too; a path each."""
     for name in host.names(folder):
@@ -345,11 +326,6 @@ def _links_of_units(host: Host, listed: set[str]) -> Iterator[str]:
                     yield from (line for line in _text(host, path).splitlines() if line.startswith("/etc/"))
                 elif name in units:
                     yield f"/etc/systemd/{target}{path.removeprefix(folder)}"
-
-
-def _sysusers(host: Host, listed: set[str]) -> Iterator[str]:
-    for path in sorted(path for path in listed if "/sysusers.d/" in path):
-        yield from sysusers(_text(host, path))
 
 
 def _tmpfiles(host: Host, listed: set[str]) -> Iterator[str]:
@@ -386,8 +362,7 @@ def own_tops(host: Host, packages: Iterable[str]) -> tuple[str, ...]:
     going = {name.partition(":")[0] for name in packages}
     if not going:
         return ()
-    own: set[str] = set()
-    others: set[str] = set()
+    own, others = set[str](), set[str]()
     for file in host.names(INFO):
         stem, _, kind = file.rpartition(".")
         if kind == "list":

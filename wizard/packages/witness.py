@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from snapshots.errors import StoreError
@@ -24,21 +23,19 @@ from wizard.system.host import Host
 
 FOLDER = Path("/var/lib/msa-wizard/witness")
 TOPS = ("/etc", *(f"/{path}" for path in DECLARED))
-_NOTHING: Mapping[str, Entry] = MappingProxyType({})
-_NOTHING_OF_OTHERS: Mapping[str, tuple[Entry, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What is known of the regular files that one command wrote."""
 
-    files: Mapping[str, Entry] = field(default_factory=lambda: _NOTHING)
+    files: Mapping[str, Entry] = field(default_factory=dict)
     """By absolute path, symbolic links on the way resolved: content, mode and owner when the command last closed it."""
     complete: bool = False
     """Whether `files` are all: the command was watched from its first to its last moment, and nothing was lost."""
     why: str = ""
     """Why it is not complete."""
-    others: Mapping[str, tuple[Entry, ...]] = field(default_factory=lambda: _NOTHING_OF_OTHERS)
+    others: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
     """What others wrote below the same paths at the same time: each file that had the path, the last written last."""
 
     def wrote(self, path: str) -> bool | None:
@@ -68,20 +65,12 @@ def evidence_of(host: Host, marks: Iterable[str]) -> Evidence:
     if host.root != Path("/"):
         return Evidence(why="a fake root is not watched")
     records = [evidence(FOLDER / mark) for mark in marks]
-    return Evidence(
-        MappingProxyType({path: entry for each in records for path, entry in each.files.items()}),
-        bool(records) and all(each.complete for each in records),
-        others=MappingProxyType(
-            {
-                path: _of_all(records, path)
-                for path in dict.fromkeys(path for each in records for path in each.others)
-            }
-        ),
-    )
-
-
-def _of_all(records: Sequence[Evidence], path: str) -> tuple[Entry, ...]:
-    return tuple(entry for each in records for entry in each.others.get(path, ()))
+    files = {path: entry for each in records for path, entry in each.files.items()}
+    others: dict[str, tuple[Entry, ...]] = {}
+    for each in records:
+        for path, entries in each.others.items():
+            others[path] = (*others.get(path, ()), *entries)
+    return Evidence(files, bool(records) and all(each.complete for each in records), others=others)
 
 
 def runs(host: Host) -> frozenset[str]:
@@ -108,10 +97,8 @@ def owns(owner: Footprint, read: Evidence, path: str, before: Entry | None, afte
 
     What was written is known by the witness where its record is complete. What leaves no bytes (a link, a folder, a
     removal, a mode, a conffile that only got a new name) is known by the footprint alone."""
-    unlike = (
-        before is None or before.kind is not Kind.FILE or after is None or before.content != after.content
-    )
-    if after is None or after.kind is not Kind.FILE or not unlike:
+    alike = before and after and before.kind is Kind.FILE and before.content == after.content
+    if after is None or after.kind is not Kind.FILE or alike:
         return owner.owns(path, before, after)
     wrote = read.wrote(path)
     if wrote is False and before is None:
@@ -149,7 +136,7 @@ def evidence(folder: Path) -> Evidence:
     for one in others.values():
         if below(one.path, tops):
             beside[one.path] = (*beside.get(one.path, ()), one.entry)
-    return Evidence(MappingProxyType(files), not why, why, MappingProxyType(beside))
+    return Evidence(files, not why, why, beside)
 
 
 _Identity = tuple[object, object]

@@ -102,9 +102,9 @@ class RollbackSession:
         except Exception as error:
             # Whatever it was, also a mistake of ours: it is rolled back whole, or not at all.
             why = str(error) or type(error).__name__
-            done = RollbackResult(failed=why) if self.over else self._undo(why, facts, self._head)
+            result = RollbackResult(failed=why) if self.over else self._undo(why, facts)
             if isinstance(error, ChangeError | HostError | StoreError | OSError):
-                return done
+                return result
             raise
         self.journal.settled()
         self.recorder.drift()  # what others did meanwhile
@@ -187,14 +187,11 @@ class RollbackSession:
             targets = self.recorder.as_packages_left_them(targets, packages, self._head)
             targets |= self.recorder.left_by_packages(targets, packages, self._head)
         old = old_maps(self.host, self.store, rollback, targets)
-        for change in rollback.file_changes(
-            {path: pair for path, pair in targets.items() if path not in old}
-        ):
+        for change in rollback.file_changes({path: targets[path] for path in targets if path not in old}):
             self._do(change)
         for path in old:
-            self._do(
-                CommandChange(("make", "-s", "-C", "/etc/mail", Path(path).name), f"makes /{path} again")
-            )
+            argv = ("make", "-s", "-C", "/etc/mail", Path(path).name)
+            self._do(CommandChange(argv, f"makes /{path} again"))
         self._newer = newer_sources(self.host, self.store, rollback, targets)
         return set(targets)
 
@@ -202,18 +199,15 @@ class RollbackSession:
         if now.cf_from_mc is None:
             left.append(f"sendmail.cf was not made again: m4 does not accept {f.SENDMAIL_MC}")
             return now
-        submit = now.submit_from_mc is None or sendmail_cf.same(
-            now.submit_from_mc, now.text(f.SUBMIT_CF) or ""
-        )
-        if submit and _is_made(now):
+        submit = now.submit_from_mc
+        if (submit is None or sendmail_cf.same(submit, now.text(f.SUBMIT_CF) or "")) and _is_made(now):
             self._newer_than_mc()
             return now
         self._do(DialogueChange("make sendmail.cf and the databases again", keep=True))
         now = look(self.host)
         if not _is_made(now):
-            raise ChangeError(
-                f"sendmailconfig ran, and sendmail.cf is not what sendmail.mc gives{no_room(self.host)}"
-            )
+            why = f"sendmailconfig ran, and sendmail.cf is not what sendmail.mc gives{no_room(self.host)}"
+            raise ChangeError(why)
         return now
 
     def _newer_than_mc(self) -> None:
@@ -236,8 +230,7 @@ class RollbackSession:
                 continue
             read = {"saslauthd": {_SASLAUTHD}, "sendmail": _SENDMAIL}.get(name, set())
             # A file that is gone leaves no time behind: what was written counts, too.
-            reads_others = bool(read & written) or (name == "sendmail" and bool(stale(now)))
-            if reads_others or not _running(now, name):
+            if read & written or (name == "sendmail" and stale(now)) or not _running(now, name):
                 restarts.append(ServiceChange(name, before.init, enable=False, was_running=ran))
         return restarts
 
@@ -252,9 +245,8 @@ class RollbackSession:
         if _running(before, "saslauthd") and rollback.wanted.running("saslauthd") is not False:
             bad += _failed([answers_on_socket(self.host)]) if self._there("saslauthd", now) else []
         if healthy(before) and rollback.wanted.running("sendmail") is not False and not self._down:
-            silent = (
-                _failed(Restart().verify(self.host, now, Answers())) if self._there("sendmail", now) else []
-            )
+            there = self._there("sendmail", now)
+            silent = _failed(Restart().verify(self.host, now, Answers())) if there else []
             if silent and rollback.may_stay_down:
                 left.append(stays_down(now.init, ChangeError("; ".join(silent))))
             else:
@@ -276,11 +268,11 @@ class RollbackSession:
         for path, wanted in recorded.items():
             live = self.host.entry(f"/{path}")
             waits = source_of(path) in self._newer  # of an edit that no map had been made of
-            if live and wanted and (waits or same_but_dated(live.content, wanted.content)):
+            if live == wanted or live is None or wanted is None:
+                continue
+            if waits or same_but_dated(live.content, wanted.content):
                 targets[path] = (live, wanted)
-        for change in rollback.file_changes(
-            {path: pair for path, pair in targets.items() if pair[0] != pair[1]}
-        ):
+        for change in rollback.file_changes(targets):
             self._do(change)
 
     def _again(self, path: str) -> None:
@@ -290,19 +282,13 @@ class RollbackSession:
 
     def _commit(self, rollback: Rollback, left: Sequence[str]) -> str | None:
         target = rollback.target
-        words = "everything" if target.everything else target.words
         lines = [f"- {commit.short} {commit.subject}" for commit in target.commits]
-        return self.recorder.record_rollback(
-            self.operation,
-            f"Rolled back: {words}",
-            "\n".join([*lines, *left]),
-            target,
-            [*self.claims, *self.effects],
-            self._head,
-        )
+        title, body = f"Rolled back: {target.words}", "\n".join([*lines, *left])
+        effects = [*self.claims, *self.effects]
+        return self.recorder.record_rollback(self.operation, title, body, target, effects, self._head)
 
-    def _undo(self, why: str, before: Facts, head: str) -> RollbackResult:
-        undone, not_undone = undo_effects(self.recorder, self.effects, head, self.say, self.journal)
+    def _undo(self, why: str, before: Facts) -> RollbackResult:
+        undone, not_undone = undo_effects(self.recorder, self.effects, self._head, self.say, self.journal)
         if not not_undone:
             ran = set(running(before))
             if stale(before) and _pid(look(self.host)) == _pid(before):

@@ -5,9 +5,8 @@ makes out of other files (sendmail.cf, the maps) is made again where those have 
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,11 @@ from snapshots.merge.accounts import DATABASES, database, records_of
 from wizard.changes import DialogueChange, FileChange, PackagesReversal, RulesChange, ServiceChange
 from wizard.changes.file import Dates, in_turn
 from wizard.changes.packages import PackagesEffect, together
-from wizard.changes.records import effects_of
+from wizard.changes.records import effects_of, record_of
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect, is_there
 from wizard.engine.in_force import Target
+from wizard.engine.recorder import Targets
 from wizard.errors import GateError, RollbackRefused
 from wizard.model import facts as f
 from wizard.model.claim import Claim
@@ -39,16 +39,10 @@ if TYPE_CHECKING:
 _AUTHORED = re.compile(r"etc/mail/.*|usr/lib/sasl2/.*")
 FROM_MC = ("/etc/mail/databases", "/etc/mail/Makefile", f.SENDMAIL_CF)
 """What each start of sendmail makes again where it is older than sendmail.mc, first things first."""
-INPUTS = tuple(
-    path.lstrip("/")
-    for path in (
-        f.SENDMAIL_MC,
-        f.SASL_M4,
-        f.STARTTLS_M4,
-        f.SUBMIT_MC,
-        "/etc/mail/m4/dialup.m4",
-        "/etc/mail/m4/provider.m4",
-    )
+INPUTS = (
+    *(path.lstrip("/") for path in (f.SENDMAIL_MC, f.SASL_M4, f.STARTTLS_M4, f.SUBMIT_MC)),
+    "etc/mail/m4/dialup.m4",
+    "etc/mail/m4/provider.m4",
 )
 """What m4 makes sendmail.cf and submit.cf out of."""
 REGENERATING_STEPS = frozenset({"sendmailconfig", "restart"})
@@ -104,9 +98,7 @@ class Rollback:
         """Its files in the order in which they can be written: what goes first, deepest first."""
         return self.file_changes(self.reversal.targets)
 
-    def file_changes(
-        self, targets: Mapping[str, tuple[Entry | None, Entry | None]]
-    ) -> tuple[FileChange, ...]:
+    def file_changes(self, targets: Targets) -> tuple[FileChange, ...]:
         """One change a path, in their order (`in_turn`)."""
         return tuple(
             replace(change, gate=self.gate) if change.path == f.SENDMAIL_MC else change
@@ -148,8 +140,8 @@ def prepare(
         wanted, packages = _wanted(rest, store), None
         left = (f"the packages stay, and with them the files they brought: {why}",)
     reversal = store.reverse(target.commits, choice=choice, derived=derived, dated=DATED)
-    open_ones = tuple(each for each in reversal.conflicts if each.path not in KEPT_UP)
-    reversal = replace(reversal, conflicts=open_ones)
+    conflicts = tuple(each for each in reversal.conflicts if each.path not in KEPT_UP)
+    reversal = replace(reversal, conflicts=conflicts)
     if as_found and why is None:
         reversal = _as_found(store, reversal)
     if any(database(path) for path in reversal.targets):
@@ -173,7 +165,7 @@ def prepare(
         whole if regenerate else True,
         left,
         dates=_dates(store, target.commits),
-        may_stay_down=target.everything and not _started_with(store, target.commits[-1]),
+        may_stay_down=target.everything and record_of(store, target.commits[-1]).get("started_with") is False,
         gate=_gate(facts) if regenerate else None,
     )
 
@@ -192,15 +184,11 @@ def _with_files_of(store: Store, target: Target, reversal: Reversal, kept: Claim
     """The same, where the files of packages that stay go to what they were when those had come, and are not removed;
     their accounts stay."""
     came = [commit for commit in target.commits if _has_packages(store, commit)]
-    goes = [
-        path
-        for path, (before, after) in reversal.targets.items()
-        if after is None and kept.owns(path, before, None)
-    ]
+    targets = dict(reversal.targets)
+    goes = [path for path, (now, to) in targets.items() if to is None and kept.owns(path, now, None)]
     then = store.entries(came[0].id, goes) if came else dict.fromkeys(goes)
-    targets = {path: pair for path, pair in reversal.targets.items() if path not in goes}
     for path in goes:
-        before, after = reversal.targets[path][0], then[path]
+        before, after = targets.pop(path)[0], then[path]
         if after is not None and before != after:
             targets[path] = (before, after)
     for path, (before, after) in targets.items():
@@ -280,21 +268,13 @@ def _dates(store: Store, commits: Sequence[Commit]) -> dict[str, tuple[Entry | N
     """What was at each path before the oldest of the commits that wrote it, and its date, as far as that is on record."""
     dates: dict[str, tuple[Entry | None, int]] = {}
     for commit in commits:  # newest first: the oldest has the last word
-        record = store.record(commit)
-        kept = json.loads(record)["effects"] if record else []
         first: dict[str, int] = {}
-        for each in kept:
+        for each in record_of(store, commit)["effects"]:
             if each["kind"] == "file" and "dated" in each:
                 first.setdefault(each["path"].lstrip("/"), each["dated"])
         before = {path: pair[0] for path, pair in store.changes(commit).items()} if first else {}
         dates |= {path: (before[path], date) for path, date in first.items() if path in before}
     return dates
-
-
-def _started_with(store: Store, commit: Commit) -> bool:
-    """Whether sendmail is known to have started with what the run of `commit` found; older records say nothing."""
-    record = store.record(commit)
-    return record is None or json.loads(record).get("started_with") is not False
 
 
 def _has_packages(store: Store, commit: Commit) -> bool:
@@ -323,10 +303,8 @@ def _in_danger(store: Store, target: Target) -> str | None:
 
 
 def _stops(host: Host, wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:
-    runs = {
-        "saslauthd": facts.saslauthd_says is not None,
-        "sendmail": facts.process("sendmail-mta") is not None,
-    }
+    sendmail = facts.process("sendmail-mta") is not None
+    runs = {"saslauthd": facts.saslauthd_says is not None, "sendmail": sendmail}
     for effect in wanted.services:
         if not effect.was_running and effect.running and is_there(host, effect.name):
             ran = runs.get(effect.name, True)
@@ -342,11 +320,6 @@ def _gate(facts: Facts) -> Gate | None:
     except GateError:
         return None
     return Gate(before=entry.content)
-
-
-Pair = tuple["Entry | None", "Entry | None"]
-Targets = Mapping[str, Pair]
-"""By path, what it is in the newest commit and what it is to be."""
 
 
 def old_maps(host: Host, store: Store, rollback: Rollback, targets: Targets) -> list[str]:

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from snapshots.errors import StoreError
 from snapshots.live.entry import Entry, Kind, is_temporary
@@ -30,7 +31,7 @@ from wizard.engine.undo import undo_effects
 from wizard.errors import ChangeError, HostError
 from wizard.gather.host import DAEMONS, look
 from wizard.mends import find
-from wizard.model.answers import Answers, Auth, Firewall, Listen, Test, answers_from
+from wizard.model.answers import answers_from
 from wizard.model.events import Report
 from wizard.model.plan import Effect
 from wizard.packages.apt import settle
@@ -50,7 +51,6 @@ APT_PATIENCE = 1800.0
 AGAIN = "recover"
 """The step in the journal while recorded steps are rolled back: a second recovery goes on with it."""
 _GONE = "the history is gone, and with it what was there before the interrupted run"
-_Made = TypeVar("_Made", Answers, Listen, Auth, Test, Firewall)
 _DPKG = ("apt-get", "apt", "dpkg", "dpkg-deb")
 
 
@@ -88,13 +88,13 @@ class Recovery:
             self.recorder.drift()  # what differs now is of others, who were at work meanwhile
         commits = self._recorded()
         if commits and not result.not_undone:
-            later = self._steps_rolled_back(commits)
+            steps = tuple(dict.fromkeys(commit.step for commit in reversed(commits) if commit.step))
+            later = self._rolled_back(Target(tuple(commits), steps, everything=True), None, AGAIN)
             result = dataclasses.replace(later, undone=(*result.undone, *later.undone))
         if self.killed.operation == "rollback" and not (result.not_undone or result.failed):
+            ran = [str(name) for name in _list(self.killed.request["running"])]
             try:
-                restart_stale(
-                    self.host, [str(name) for name in _list(self.killed.request["running"])], self.say
-                )
+                restart_stale(self.host, ran, self.say)
             except ChangeError as error:
                 result = dataclasses.replace(result, not_undone=(*result.not_undone, str(error)))
         return result
@@ -113,13 +113,9 @@ class Recovery:
 
     def finish(self) -> RollbackResult | Run:
         """Go on with it; what was changed for a while is put back, for there is nothing to go on with."""
-        match self.killed.operation:
-            case "apply":
-                return self.finish_apply()
-            case for_a_while.OPERATION:
-                return self.undo()
-            case _:
-                return self.finish_rollback()
+        if self.killed.operation == "apply":
+            return self.finish_apply()
+        return self.undo() if self.killed.operation == for_a_while.OPERATION else self.finish_rollback()
 
     def finish_apply(self) -> Run:
         """The run of `apply` goes on where it was; what packages it had brought stays. Raises HostError."""
@@ -225,6 +221,10 @@ class Recovery:
         others = [effect for effect in effects if not isinstance(effect, PackagesBefore)]
         return [*others, as_one(before)] if before else others
 
+    def _went(self) -> list[PackagesBefore]:
+        """Of these the packages, all as one."""
+        return [effect for effect in self._effects() if isinstance(effect, PackagesBefore)]
+
     def _recalled(self, record: dict[str, Any]) -> Effect | None:
         """The effect of a record; an older version did not keep the bytes of a file: then all that it is counts."""
         if record["kind"] != "file" or "after" in record:
@@ -235,9 +235,8 @@ class Recovery:
 
     def _record_others(self) -> None:
         """Work of others since the run was killed half-way, before packages go that may take it along."""
-        effects = self._effects()
-        went = [effect for effect in effects if isinstance(effect, PackagesBefore)]
-        provenance = self.recorder.provenance(effects).written(self.recorder.as_brought(went))
+        brought = self.recorder.as_brought(self._went())
+        provenance = self.recorder.provenance(self._effects()).written(brought)
         then, live = self.recorder.states(provenance, self.recorder.head(), set(provenance.paths))
         others = {
             path: entry
@@ -252,7 +251,7 @@ class Recovery:
     def _bring_back(self) -> None:
         """What others wrote while packages went in the killed run: apt took it along, and only the witness has it.
         Raises ChangeError."""
-        went = [effect for effect in self._effects() if isinstance(effect, PackagesBefore)]
+        went = self._went()
         if not went or self.store.head() is None:
             return
         marks = {mark for effect in went for mark in effect.transactions}
@@ -270,11 +269,10 @@ class Recovery:
 
     def _kept(self) -> tuple[Effect, ...]:
         """The packages that the step in hand had brought, where it had begun to."""
-        before = [effect for effect in self._effects() if isinstance(effect, PackagesBefore)]
-        if not before:
+        if not self._went():
             return ()
-        others = [effect for effect in self._effects() if not isinstance(effect, PackagesBefore)]
-        return (*others, before[0].since(self.host))
+        effects = self._effects()
+        return tuple(each.since(self.host) if isinstance(each, PackagesBefore) else each for each in effects)
 
     def _in_hand_undone(self) -> RollbackResult:
         self.say(f"undoing what {self.killed.step} had begun")
@@ -296,29 +294,23 @@ class Recovery:
             if commit.run == self.killed.run and commit.operation == self.killed.operation
         ]
 
-    def _steps_rolled_back(self, commits: list[Commit]) -> RollbackResult:
-        steps = tuple(dict.fromkeys(commit.step for commit in reversed(commits) if commit.step))
-        return self._rolled_back(Target(tuple(commits), steps, (), everything=True), None, AGAIN)
-
     def _rolled_back(self, target: Target, choice: object, operation: str) -> RollbackResult:
         from snapshots.merge.three_way import Choice
 
         facts = look(self.host)
         decided = Choice(str(choice)) if choice else None
         as_found = target.everything and operation == "rollback"
-        rollback = prepare(self.host, self.store, facts, target, decided, as_found=as_found)
+        prepared = functools.partial(prepare, self.host, self.store, facts, target, as_found=as_found)
+        rollback = prepared(decided)
         if rollback.reversal.conflicts:
-            rollback = prepare(
-                *(self.host, self.store, facts, target, Choice.KEEP), asked_apt=True, as_found=as_found
-            )
+            rollback = prepared(Choice.KEEP, asked_apt=True)
             self.say("what was edited since the run was interrupted stays as it is")
-        went = [effect for effect in self._effects() if isinstance(effect, PackagesBefore)]
         half_way = operation == "rollback" or self.killed.step == AGAIN
         session = RollbackSession(
             *(self.host, self.store, self.journal, self.recorder, self.say, self.interrupt, operation),
             over=True,
             record_others=self._record_others if half_way else None,
-            claims=[*went],
+            claims=[*self._went()],
         )
         return session.run(rollback, facts)
 
@@ -348,8 +340,7 @@ def marked(host: Host) -> dict[int, str]:
 
 
 def _must_be_whole(result: RollbackResult) -> None:
-    wrong = [*result.not_undone, *((result.failed,) if result.failed else ())]
-    if wrong:
+    if wrong := [*result.not_undone, *filter(None, [result.failed])]:
         raise HostError(f"what the interrupted run had begun could not be undone: {'; '.join(wrong)}")
 
 
