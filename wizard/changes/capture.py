@@ -60,8 +60,7 @@ class Capture:
     def must_still_hold(self, host: Host) -> None:
         """Raises StaleError where what the writes were made of has changed since."""
         moved = _moved(self.seen, picture(host)) - set(self.writes)
-        bad = sorted(path for path in moved if _needed(path, self.writes))
-        if bad:
+        if bad := [path for path in moved if _MAKES.match(path) or _map_of(path) in self.writes]:
             raise StaleError(f"{_named(bad)} changed while files were made out of it")
 
 
@@ -155,10 +154,6 @@ def _without(capture: Capture, moved: Sequence[str]) -> Capture:
         )
     left = {*moved, *map(_map_of, moved)}
     return replace(capture, writes={path: pair for path, pair in capture.writes.items() if path not in left})
-
-
-def _needed(path: str, writes: Mapping[str, Pair]) -> bool:
-    return bool(_MAKES.match(path)) or _map_of(path) in writes
 
 
 def _map_of(path: str) -> str:

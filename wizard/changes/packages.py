@@ -98,7 +98,6 @@ class PackagesEffect:
     """Folders outside /etc whose mode their scripts changed, with the mode before."""
     overrides: tuple[str, ...] = ()
     """Paths for which their scripts made a dpkg-statoverride; sasl2-bin leaves one behind, for a group that goes."""
-
     half_way: tuple[str, ...] = ()
     """What dpkg had not ended before."""
     transactions: tuple[str, ...] = ()
@@ -205,15 +204,9 @@ class PackagesEffect:
 
     def record(self) -> dict[str, object]:
         """Names and versions."""
-        versions = {"installed": dict(self.installed), "removed": dict(self.removed)}
-        lists = {name: list(getattr(self, name)) for name in EFFECT_LISTS}
-        return {
-            "kind": "packages",
-            **versions,
-            "upgraded": list(self.upgraded),
-            "modes": dict(self.modes),
-            **lists,
-        }
+        dicts = {name: dict(getattr(self, name)) for name in ("installed", "removed", "modes")}
+        lists = {name: list(getattr(self, name)) for name in ("upgraded", *EFFECT_LISTS)}
+        return {"kind": "packages", **dicts, **lists}
 
 
 @dataclass(frozen=True)
@@ -234,7 +227,6 @@ class PackagesBefore:
     tops: tuple[str, ...] = ()
     """What belongs to those that are going to go, and goes with them: their files below /etc and the folders that are
     theirs alone, with whatever others have put there."""
-
     accounts: tuple[str, ...] = ()
     """The users and groups of those that are going to go: their scripts may take them along."""
     looked: float = field(default=0, compare=False)

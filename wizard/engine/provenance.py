@@ -40,17 +40,10 @@ class Provenance:
     @classmethod
     def of(cls, host: Host, effects: Sequence[Effect], merge: Merge) -> Provenance:
         """Read on the host what each effect may claim. Raises HostError."""
-        files = tuple(file for effect in effects for file in _files(effect))
+        written = [effect.writes if isinstance(effect, CommandEffect) else (effect,) for effect in effects]
+        files = tuple(file for each in written for file in each if isinstance(file, FileEffect))
         others = [effect for effect in effects if not isinstance(effect, FileEffect)]
         return cls(files, tuple(effect.claim(host) for effect in others), merge)
-
-    def and_of(self, other: Provenance) -> Provenance:
-        """The claims of both, on the same files: before and after packages came or went."""
-        return replace(self, claims=(*self.claims, *other.claims))
-
-    def of_commands(self) -> Provenance:
-        """The claims alone."""
-        return replace(self, files=())
 
     def without(self, kept: Sequence[Claim]) -> Provenance:
         """The same files, and of the claims what none of `kept` claims."""
@@ -59,16 +52,11 @@ class Provenance:
             claims = [claim.without(each) for claim in claims]
         return replace(self, claims=tuple(claims))
 
-    def written(self, files: Mapping[str, Entry]) -> Provenance:
-        """The same, where it is known how a command writes these files when it writes them."""
-        return replace(self, known=files)
-
     def edited(self, path: str, before: Entry | None, live: Entry | None) -> bool:
         """Whether somebody has edited a file since a command wrote it, or that the command has not come to."""
         known = self.known.get(path)
-        return (
-            known is not None and live is not None and live.kind is Kind.FILE and live not in (before, known)
-        )
+        there = known is not None and live is not None and live.kind is Kind.FILE
+        return there and live not in (before, known)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -112,20 +100,19 @@ class Provenance:
             if target != live.get(path):
                 targets[path] = target
         targets |= self._backups(targets, before, live)
-        folders = {path: before.get(path) for path in _folders(targets, before, live)}
-        return _holding(folders | targets, live), met
+        targets = {path: before.get(path) for path in _folders(targets, before, live)} | targets
+        # Folders stay that hold what stays.
+        stay = [path for path in (*live, *targets) if targets.get(path, live.get(path)) is not None]
+        above = _above(stay)
+        return {path: to for path, to in targets.items() if to is not None or path not in above}, met
 
     def _backups(self, targets: States, before: States, live: States) -> dict[str, Entry | None]:
         """The backups of account databases (`etc/shadow-`) as they were, where nobody else has changed an account."""
-        ours = any(claim.accounts for claim in self.claims)
-        return {
-            path: before.get(path)
-            for path in live
-            if ours
-            and path.endswith("-")
-            and database(path)
-            and targets.get(path[:-1], live.get(path[:-1])) == before.get(path[:-1])
-        }
+        if not any(claim.accounts for claim in self.claims):
+            return {}
+        accounts = {path[:-1]: path for path in live if path.endswith("-") and database(path)}
+        as_before = [path for path in accounts if targets.get(path, live.get(path)) == before.get(path)]
+        return {accounts[path]: before.get(accounts[path]) for path in as_before}
 
     def _writes(
         self, path: str, before: Entry | None, live: Entry | None
@@ -134,17 +121,16 @@ class Provenance:
         by a command that came later, as a start of sendmail that makes it again, or packages that come back."""
         own = [(effect.before, effect.after) for effect in self._files_of(path)]
         left = own[0][0] if own else live
-        first = [self._by_command(path, before, left)] if self.claimed(path, before, left) else []
-        if own and self.claimed(path, own[-1][1], live):
-            return [*first, *own, self._by_command(path, own[-1][1], live)]
-        return [*first, *own]
+        last = self._by_command(path, own[-1][1], live) if own else []
+        return [*self._by_command(path, before, left), *own, *last]
 
     def _by_command(
         self, path: str, before: Entry | None, left: Entry | None
-    ) -> tuple[Entry | None, Entry | None]:
-        if written := self._seen(path, left):
-            return before, written
-        return self._part(path, left, before), left
+    ) -> list[tuple[Entry | None, Entry | None]]:
+        if not self.claimed(path, before, left):
+            return []
+        written = self._seen(path, left)
+        return [(before, written) if written else (self._part(path, left, before), left)]
 
     def _seen(self, path: str, left: Entry | None) -> Entry | None:
         """What a command was seen to write there, where somebody has changed that since."""
@@ -187,25 +173,17 @@ class Provenance:
 
 def _folders(paths: Iterable[str], before: States, live: States) -> list[str]:
     """The folders of the paths that came or went with them."""
-    above = {path[:at] for path in paths for at, letter in enumerate(path) if letter == "/"}
-    return [path for path in sorted(above) if _is_folder(before.get(path)) != _is_folder(live.get(path))]
+    return [
+        path for path in sorted(_above(paths)) if _is_folder(before.get(path)) != _is_folder(live.get(path))
+    ]
 
 
-def _holding(targets: dict[str, Entry | None], live: States) -> dict[str, Entry | None]:
-    """The same, where folders stay that hold what stays."""
-    stay = [path for path in (*live, *targets) if targets.get(path, live.get(path)) is not None]
-    above = {path[:at] for path in stay for at, letter in enumerate(path) if letter == "/"}
-    return {path: entry for path, entry in targets.items() if entry is not None or path not in above}
+def _above(paths: Iterable[str]) -> set[str]:
+    return {path[:at] for path in paths for at, letter in enumerate(path) if letter == "/"}
 
 
 def _is_folder(entry: Entry | None) -> bool:
     return entry is not None and entry.kind is Kind.DIRECTORY
-
-
-def _files(effect: Effect) -> tuple[FileEffect, ...]:
-    if isinstance(effect, CommandEffect):
-        return effect.writes
-    return (effect,) if isinstance(effect, FileEffect) else ()
 
 
 def _relative(path: str) -> str:

@@ -194,7 +194,7 @@ class Recorder:
     def left_by_packages(self, targets: Targets, effects: Sequence[Effect], before: str) -> Targets:
         """What packages did, when they went or came again, to what is not among the targets: each from what it is to what
         the commit `before` has. Work of others in their folders comes back, and so do folders of what is to be."""
-        provenance = self.provenance(effects).of_commands()
+        provenance = replace(self.provenance(effects), files=())
         then, live = self.states(provenance, before, {*targets, *KEPT_UP})
         rest, _ = provenance.undone(then, live)
         wanted = [path for path, (_, entry) in targets.items() if entry is not None]

@@ -65,7 +65,7 @@ class Undo:
         reversals = self._reversals(packages)
         kept = [reversal.kept(host) for reversal in reversals]
         brought = self.recorder.as_brought(packages)
-        provenance = self.recorder.provenance(effects).without(kept).written(brought)
+        provenance = replace(self.recorder.provenance(effects).without(kept), known=brought)
         earlier = {step: self._roll_back(step) for step in roll_back}
         leave = {path for entries in earlier.values() for path in entries}
         then, live = self.recorder.states(provenance, self.before, leave)
@@ -80,7 +80,8 @@ class Undo:
                 self.recorder.drift({path: whole for path, (_, whole) in taken.items()})
             wanted = {path: live[path] for path in provenance.paths if path in live} | targets
             if packages:
-                claims = provenance.and_of(self.recorder.provenance(packages).without(kept))
+                now_theirs = self.recorder.provenance(packages).without(kept)
+                claims = replace(provenance, claims=(*provenance.claims, *now_theirs.claims))
                 wanted = self._left_by_packages(claims, tops, leave, wanted) | wanted
             for path, (_, whole) in taken.items():
                 merge = self.recorder.merge(path, live.get(path), whole, wanted.get(path, whole))
@@ -163,12 +164,9 @@ class Undo:
         """What packages did to files when they went or came again, and what went with `tops`, their files and folders, as
         the newest commit has these: it holds everything that is to stay. What is missing elsewhere others have removed."""
         then, live = self.recorder.states(claims, self.recorder.head(), leave)
-        targets, _ = claims.of_commands().undone(then, live)
-        gone = {
-            path: entry
-            for path, entry in then.items()
-            if entry is not None and live[path] is None and tops(path, entry, None)
-        }
+        targets, _ = replace(claims, files=()).undone(then, live)
+        missing = {path: entry for path, entry in then.items() if entry is not None and live[path] is None}
+        gone = {path: entry for path, entry in missing.items() if tops(path, entry, None)}
         return {path: entry for path, entry in (gone | targets).items() if path not in wanted}
 
     def _roll_back(self, step: Step) -> States:

@@ -307,9 +307,8 @@ def _failed(checks: Sequence[Check]) -> list[str]:
 
 def _is_made(facts: Facts) -> bool:
     """Whether sendmail.cf is what sendmail.mc gives."""
-    return facts.cf_from_mc is not None and sendmail_cf.same(
-        facts.cf_from_mc, facts.text(f.SENDMAIL_CF) or ""
-    )
+    cf = facts.cf_from_mc
+    return cf is not None and sendmail_cf.same(cf, facts.text(f.SENDMAIL_CF) or "")
 
 
 def _pid(facts: Facts) -> int | None:

@@ -5,12 +5,11 @@ All of it can itself be killed, and repeated: the journal stays until the host i
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -90,13 +89,13 @@ class Recovery:
         if commits and not result.not_undone:
             steps = tuple(dict.fromkeys(commit.step for commit in reversed(commits) if commit.step))
             later = self._rolled_back(Target(tuple(commits), steps, everything=True), None, AGAIN)
-            result = dataclasses.replace(later, undone=(*result.undone, *later.undone))
+            result = replace(later, undone=(*result.undone, *later.undone))
         if self.killed.operation == "rollback" and not (result.not_undone or result.failed):
-            ran = [str(name) for name in _list(self.killed.request["running"])]
+            ran = _texts(self.killed.request["running"])
             try:
                 restart_stale(self.host, ran, self.say)
             except ChangeError as error:
-                result = dataclasses.replace(result, not_undone=(*result.not_undone, str(error)))
+                result = replace(result, not_undone=(*result.not_undone, str(error)))
         return result
 
     def accept(self) -> str:
@@ -132,7 +131,7 @@ class Recovery:
         if not kept:  # else the journal still knows what was there before the packages
             self.journal.settled()
         resume = Resume(self.killed.run, self.killed.step, kept, self.recorder.started_with)
-        wanted = [str(x) for x in _list(self.killed.request["wanted"])]
+        wanted = _texts(self.killed.request["wanted"])
         run = engine.apply(
             self.store, self.journal, wanted, lambda _step, _plan: True, self.interrupt, resume
         )
@@ -145,7 +144,7 @@ class Recovery:
         extra_steps = self.killed.request.get("extra")
         try:
             answers = answers_from(self.killed.request["answers"])
-            answers = dataclasses.replace(answers, accept=(*answers.accept, *self.killed.accepted))
+            answers = replace(answers, accept=(*answers.accept, *self.killed.accepted))
             if extra_steps is None:
                 return Engine(self.host, answers, self.report)
             steps = [find(name).rebuild(self.host, kept) for name, kept in extra_steps]  # type: ignore[attr-defined]
@@ -162,13 +161,12 @@ class Recovery:
     def finish_rollback(self) -> RollbackResult:
         """The rollback is done once more from the commit it began at: the same in every detail."""
         self._begin()
-        request = self.killed.request
-        result = RollbackResult()
+        request, result = self.killed.request, RollbackResult()
         self._bring_back()
         if not self._recorded():
             self._record_others()
-            commits = tuple(self.store.find(str(item)) for item in _list(request["commits"]))
-            steps, dependents = (tuple(map(str, _list(request[name]))) for name in ("steps", "dependents"))
+            commits = tuple(map(self.store.find, _texts(request["commits"])))
+            steps, dependents = _texts(request["steps"]), _texts(request["dependents"])
             target = Target(commits, steps, dependents, bool(request["everything"]))
             result = self._rolled_back(target, request["choice"], "rollback")
         return self._ended(result)
@@ -199,9 +197,8 @@ class Recovery:
             if not running or time.monotonic() - began > patience:
                 return
             if not announced:
-                self.say(
-                    f"still at work since the interrupted run: {', '.join(sorted(set(running.values())))}; waiting"
-                )
+                names = ", ".join(sorted(set(running.values())))
+                self.say(f"still at work since the interrupted run: {names}; waiting")
                 announced = True
             self.interrupt()
             time.sleep(0.2)
@@ -236,16 +233,13 @@ class Recovery:
     def _record_others(self) -> None:
         """Work of others since the run was killed half-way, before packages go that may take it along."""
         brought = self.recorder.as_brought(self._went())
-        provenance = self.recorder.provenance(self._effects()).written(brought)
+        provenance = replace(self.recorder.provenance(self._effects()), known=brought)
         then, live = self.recorder.states(provenance, self.recorder.head(), set(provenance.paths))
-        others = {
-            path: entry
-            for path, entry in live.items()
-            if entry is not None
-            and (
-                not provenance.claimed(path, then[path], entry) or provenance.edited(path, then[path], entry)
-            )
-        }
+        others: dict[str, Entry | None] = {}
+        for path, entry in live.items():
+            change = path, then[path], entry
+            if entry is not None and (not provenance.claimed(*change) or provenance.edited(*change)):
+                others[path] = entry
         self.recorder.drift(others)
 
     def _bring_back(self) -> None:
@@ -275,24 +269,18 @@ class Recovery:
         return tuple(each.since(self.host) if isinstance(each, PackagesBefore) else each for each in effects)
 
     def _in_hand_undone(self) -> RollbackResult:
-        self.say(f"undoing what {self.killed.step} had begun")
-        undone, not_undone = undo_effects(
-            self.recorder, self._effects(), self.killed.step_head, self.say, self.journal
-        )
-        if not not_undone and any(isinstance(each, RulesEffect) and each.confirm for each in self._effects()):
-            self.recorder.note(
-                f"{self.killed.step}: rolled back, the run ended before it was confirmed", self.killed.step
-            )
+        step, head, effects = self.killed.step, self.killed.step_head, self._effects()
+        self.say(f"undoing what {step} had begun")
+        undone, not_undone = undo_effects(self.recorder, effects, head, self.say, self.journal)
+        if not not_undone and any(isinstance(each, RulesEffect) and each.confirm for each in effects):
+            self.recorder.note(f"{step}: rolled back, the run ended before it was confirmed", step)
         return RollbackResult(undone=undone, not_undone=not_undone)
 
     def _recorded(self) -> list[Commit]:
         """The commits of the run that are in force, newest first."""
-        history = list(self.store.history())
-        return [
-            commit
-            for commit in commits_in_force(history)
-            if commit.run == self.killed.run and commit.operation == self.killed.operation
-        ]
+        run, operation = self.killed.run, self.killed.operation
+        force = commits_in_force(self.store.history())
+        return [commit for commit in force if commit.run == run and commit.operation == operation]
 
     def _rolled_back(self, target: Target, choice: object, operation: str) -> RollbackResult:
         from snapshots.merge.three_way import Choice
@@ -344,7 +332,7 @@ def _must_be_whole(result: RollbackResult) -> None:
         raise HostError(f"what the interrupted run had begun could not be undone: {'; '.join(wrong)}")
 
 
-def _list(value: object) -> list[object]:
+def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise StoreError("The journal is damaged: a list was expected.")
-    return value
+    return tuple(map(str, value))
