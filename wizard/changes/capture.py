@@ -101,9 +101,8 @@ def _round(host: Host, act: Callable[[Host], str]) -> tuple[Capture, list[str]]:
         raise NoCaptureError(str(error)) from error
     pairs = dict(_pairs(host, written, saw))
     moved = _moved(seen, picture(host))
-    moved |= {
-        path for path in pairs if path not in accounts and not _read(path) and _since(host, path, began)
-    }
+    others = [path for path in pairs if path not in accounts and not _read(path)]
+    moved |= {path for path in others if _since(host, path, began)}
     return Capture(output, {path: pairs[path] for path in _order(pairs)}, seen), sorted(moved)
 
 

@@ -201,9 +201,7 @@ def _captured(command: CommandChange | DialogueChange, host: Host, say: Say) -> 
         return CommandEffect(command.argv, "", follow_up=(LiveCommand(command, str(error)),))
     except (HostError, PermissionError) as error:
         raise ChangeError(str(error)) from error
-    writes = {
-        path: (before, _as_before(command, before, after)) for path, (before, after) in capture.writes.items()
-    }
+    writes = {path: (old, _as_before(command, old, new)) for path, (old, new) in capture.writes.items()}
     follow_up = tuple(
         FileChange(path, before, after, f"written by {command.argv[0]}")
         for path, (before, after) in writes.items()

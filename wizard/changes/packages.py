@@ -60,11 +60,8 @@ def claim_of(host: Host, names: Iterable[str], transactions: Iterable[str]) -> C
         owner, read = footprint(host, names), evidence_of(host, transactions)
     except OSError as error:
         raise HostError(f"dpkg's own files cannot be read: {error}") from error
-    return Claim(
-        lambda path, before, after: owns(owner, read, path, before, after),
-        owner.accounts,
-        {path.lstrip("/"): entry for path, entry in read.files.items()},
-    )
+    files = {path.lstrip("/"): entry for path, entry in read.files.items()}
+    return Claim(lambda *path: owns(owner, read, *path), owner.accounts, files)
 
 
 def _modes(host: Host) -> dict[str, int]:

@@ -64,14 +64,9 @@ def _lists(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 def _packed(entry: Entry | None) -> dict[str, object] | None:
     if entry is None:
         return None
-    return {
-        "kind": entry.kind.value,
-        "mode": entry.mode,
-        "uid": entry.uid,
-        "gid": entry.gid,
-        "content": _encoded(entry.content),
-        "xattrs": [[name, _encoded(value)] for name, value in entry.xattrs],
-    }
+    metadata = {"kind": entry.kind.value, "mode": entry.mode, "uid": entry.uid, "gid": entry.gid}
+    xattrs = [[name, _encoded(value)] for name, value in entry.xattrs]
+    return {**metadata, "content": _encoded(entry.content), "xattrs": xattrs}
 
 
 def _unpacked(packed: Mapping[str, Any] | None) -> Entry | None:

@@ -85,9 +85,8 @@ class LiveRule:
 
     def removing(self, found: LivePlaces) -> tuple[tuple[str, ...], ...]:
         """The commands that take it out, the last place first."""
-        replaced = tuple(
-            (self.tool, "-w", "10", "-R", self.chain, str(place), *options) for place, options in found.merged
-        )
+        argv = self.tool, "-w", "10", "-R", self.chain
+        replaced = tuple((*argv, str(place), *options) for place, options in found.merged)
         return (*replaced, *(self._removal(place) for place in sorted(found.places, reverse=True)))
 
     def shell_removal(self) -> str:
@@ -205,12 +204,8 @@ class RulesEffect:
 
     def record(self) -> dict[str, object]:
         """The rules."""
-        return {
-            "kind": "rules",
-            "rules": [rule.record() for rule in self.rules],
-            "removed": self.removed,
-            "confirm": self.confirm,
-        }
+        rules = [rule.record() for rule in self.rules]
+        return {"kind": "rules", "rules": rules, "removed": self.removed, "confirm": self.confirm}
 
 
 @dataclass(frozen=True)

@@ -71,13 +71,10 @@ class ServiceEffect:
 
     def record(self) -> dict[str, object]:
         """State before and after."""
-        return {
-            "kind": "service",
-            "name": self.name,
-            "init": self.init,
-            "enabled": {"before": self.was_enabled, "after": self.was_enabled or self.enabled},
-            "running": {"before": self.was_running, "after": self.running},
-        }
+        enabled = {"before": self.was_enabled, "after": self.was_enabled or self.enabled}
+        running = {"before": self.was_running, "after": self.running}
+        service = {"kind": "service", "name": self.name, "init": self.init}
+        return {**service, "enabled": enabled, "running": running}
 
 
 @dataclass(frozen=True)

@@ -150,10 +150,9 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
     again = "sendmailconfig, or a start of sendmail, makes it again"
     goes = f"{_count(lines)} of {f.SENDMAIL_CF} not made from sendmail.mc. They are lost when {again}. "
     comes = f"{_count(back)} that sendmail.mc gives and {f.SENDMAIL_CF} lacks. They come back when {again}. "
-    says = (
-        (goes if lines else "") + (comes if back else "") + "To keep it as it is, put that into sendmail.mc"
-    )
-    return (Ending(CF_LINES, says, (*lines, *(f"comes back: {line}" for line in back))),)
+    says = (goes if lines else "") + (comes if back else "")
+    to_do = "To keep it as it is, put that into sendmail.mc"
+    return (Ending(CF_LINES, says + to_do, (*lines, *(f"comes back: {line}" for line in back))),)
 
 
 def _links(facts: Facts) -> tuple[Ending, ...]:

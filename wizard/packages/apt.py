@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from wizard.errors import ChangeError, HostError
 from wizard.packages.apt_history import FIX_UP, logging_options, marking
@@ -81,9 +81,7 @@ def apt_get(
             told=(lambda number: ("-o", f"APT::Status-Fd={number}")) if progress else None,
         )
         lines = [line for line in completed.stdout.splitlines(keepends=True) if progress_of(line) is None]
-        return dataclasses.replace(
-            completed, argv=tuple(argv), stdout="".join(lines) if progress else completed.stdout
-        )
+        return replace(completed, argv=tuple(argv), stdout="".join(lines) if progress else completed.stdout)
     except HostError as error:
         settle(host, say)
         raise ChangeError(f"{error}. `dpkg --configure -a` was run; see `apt-get check`") from error

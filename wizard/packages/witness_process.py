@@ -293,13 +293,6 @@ def _start(command: Sequence[str], mask: set[int]) -> int:
     return child
 
 
-def _pass_on(descriptor: int, child: int) -> None:
-    number, _, code, _ = _SIGNALLED.unpack_from(os.read(descriptor, 128))
-    if not (code == _SI_KERNEL and number in _TERMINAL):
-        with suppress(ProcessLookupError):
-            os.kill(child, number)
-
-
 def _follow(child: int, signals: int, watch: Watch | None, record: Record) -> int:
     """The command's wait status, once it has ended."""
     ended, poll = os.pidfd_open(child), select.poll()
@@ -308,7 +301,10 @@ def _follow(child: int, signals: int, watch: Watch | None, record: Record) -> in
     while True:
         ready = {descriptor for descriptor, _ in poll.poll(_FLUSH * 1000)}
         if signals in ready:
-            _pass_on(signals, child)
+            number, _, code, _ = _SIGNALLED.unpack_from(os.read(signals, 128))
+            if not (code == _SI_KERNEL and number in _TERMINAL):
+                with suppress(ProcessLookupError):
+                    os.kill(child, number)
         if watch:
             watch.look()
         record.flush()

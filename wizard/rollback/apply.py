@@ -346,8 +346,5 @@ def _checks(rollback: Rollback, now: Facts) -> list[Check]:
     """What each step that went would do now, and what follows from it: so one sees what is off, and why."""
     gone = {*rollback.target.steps, *rollback.target.dependents, *REGENERATING_STEPS}
     plans = [(step.id, step.plan(now, Answers())) for step in STEPS if step.id in gone]
-    return [
-        Check(name, Sign.WARNING, f"{name} is off now: {plan.reason}")
-        for name, plan in plans
-        if plan.outcome in (Outcome.PENDING, Outcome.BLOCKED)
-    ]
+    off = [(name, plan) for name, plan in plans if plan.outcome in (Outcome.PENDING, Outcome.BLOCKED)]
+    return [Check(name, Sign.WARNING, f"{name} is off now: {plan.reason}") for name, plan in off]

@@ -80,11 +80,9 @@ class Rollback:
 
     def follows(self) -> tuple[str, ...]:
         """What is done afterwards, in sentences."""
-        again = ("sendmailconfig makes sendmail.cf again, as far as it is not what sendmail.mc gives",)
-        return (
-            *(again if self.regenerate else ()),
-            "sendmail and saslauthd are restarted where they have not read what is there then",
-        )
+        again = "sendmailconfig makes sendmail.cf again, as far as it is not what sendmail.mc gives"
+        restarts = "sendmail and saslauthd are restarted where they have not read what is there then"
+        return (again, restarts) if self.regenerate else (restarts,)
 
     dates: Dates = field(default_factory=dict)
     """Of what comes back: when it was last changed."""
@@ -100,9 +98,9 @@ class Rollback:
 
     def file_changes(self, targets: Targets) -> tuple[FileChange, ...]:
         """One change a path, in their order (`in_turn`)."""
+        changes = in_turn(targets, self.dates)
         return tuple(
-            replace(change, gate=self.gate) if change.path == f.SENDMAIL_MC else change
-            for change in in_turn(targets, self.dates)
+            replace(each, gate=self.gate) if each.path == f.SENDMAIL_MC else each for each in changes
         )
 
     @property
@@ -374,12 +372,8 @@ def _made_since(store: Store, target: Target) -> bool:
     """Whether a run of ours has made sendmail.cf since what is rolled back began: else it is older than that, and holds
     lines perhaps that no sendmail.mc gives."""
     began = min(commit.time for commit in target.commits)
-    path = f.SENDMAIL_CF.lstrip("/")
-    return any(
-        commit.time >= began
-        for commit in store.history(path=path)
-        if commit.operation not in ("drift", "baseline")
-    )
+    commits = store.history(path=f.SENDMAIL_CF.lstrip("/"))
+    return any(each.time >= began and each.operation not in ("drift", "baseline") for each in commits)
 
 
 def _whole(store: Store, target: Target, reversal: Reversal) -> bool:

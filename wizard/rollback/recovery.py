@@ -132,9 +132,7 @@ class Recovery:
             self.journal.settled()
         resume = Resume(self.killed.run, self.killed.step, kept, self.recorder.started_with)
         wanted = _texts(self.killed.request["wanted"])
-        run = engine.apply(
-            self.store, self.journal, wanted, lambda _step, _plan: True, self.interrupt, resume
-        )
+        run = engine.apply(self.store, self.journal, wanted, lambda *_: True, self.interrupt, resume)
         if not self.journal.in_hand:
             self.journal.close()
         return run

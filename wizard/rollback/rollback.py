@@ -71,11 +71,8 @@ class RollbackRun:
         asked = self._facts is not None
         self._facts = look(self.host)
         self._choice = choice
-        return prepare(
-            *(self.host, self.store, self._facts, target, choice),
-            asked_apt=asked,
-            as_found=target.everything,
-        )
+        place = self.host, self.store, self._facts
+        return prepare(*place, target, choice, asked_apt=asked, as_found=target.everything)
 
     def do(self, rollback: Rollback, say: Say, interrupt: Callable[[], None]) -> RollbackResult:
         """Do what `prepared` said, with the journal open. Raises OSError, Interrupted."""
@@ -128,9 +125,7 @@ def of_step(history: Sequence[Commit], step: str) -> Target:
     own = [commit for commit in force if commit.step == step]
     if not own:
         ever = [commit for commit in history if commit.step == step and commit.operation == "apply"]
-        by = next(
-            (rollback for rollback in history if {each.id for each in ever} & set(rollback.reverts)), None
-        )
+        by = next((each for each in history if {commit.id for commit in ever} & set(each.reverts)), None)
         raise NothingToRollBack(
             f"{step} was already rolled back, by {by.short} ({by.subject})"
             if by
