@@ -138,7 +138,9 @@ class DialogueChange:
 
     def describe(self) -> Description:
         """The command, and each question with its answer."""
-        answers = tuple(f"  {item.shown} -> {item.answer}  ({item.why})" for item in QUESTIONS)
+        answers = tuple(
+            f"  {question.shown} -> {question.answer}  ({question.why})" for question in QUESTIONS
+        )
         return Description(self.why, commands=(" ".join(ARGV), *answers))
 
     def expect(self, host: Host) -> CommandEffect:

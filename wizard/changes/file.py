@@ -152,10 +152,7 @@ class FileChange:
             effect = FileEffect(self.path, replaced, wanted, (old,) if old else (), date)
             effect = self._bring_back(host, effect, met, say) if met else self._look_again(host, effect, say)
             if self._must_pass(wanted, passed):  # it was written to faster than the gate can look
-                try:
-                    self._let_by(host, host.entry(self.path), say)
-                except ChangeError as error:
-                    raise ChangeError(str(error), effect) from error
+                self._let_by(host, host.entry(self.path), say, effect)
             if merge.conflicts:
                 raise ChangeError(kept_sentence(self.path, merge), effect)
             return effect
@@ -164,12 +161,12 @@ class FileChange:
     def _must_pass(self, wanted: Entry | None, passed: Entry | None) -> bool:
         return self.gate is not None and wanted is not None and wanted != passed
 
-    def _let_by(self, host: Host, entry: Entry | None, say: Say) -> None:
+    def _let_by(self, host: Host, entry: Entry | None, say: Say, effect: FileEffect | None = None) -> None:
         assert self.gate is not None
         try:
             self.gate.check(host, entry.content if entry else b"", say)
         except GateError as error:
-            raise ChangeError(str(error)) from error
+            raise ChangeError(str(error), effect) from error
 
     def _merged(self, host: Host, live: Entry | None, over: bool) -> EntryMerge:
         """What is to be there. Raises StaleError."""

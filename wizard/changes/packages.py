@@ -28,6 +28,8 @@ from wizard.packages.footprint import footprint, own_paths, own_tops
 from wizard.packages.witness import evidence_of, owns
 from wizard.system.host import Completed, Host, Say
 
+OPTIONS = ("-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0")
+"""Of apt: the configuration files that are there stay, and its output comes line by line."""
 EVERYWHERE = ("/etc", "/usr/lib/sasl2")
 """What a change of packages may write."""
 
@@ -386,15 +388,11 @@ class PackagesReversal:
         """As much of it as apt can do without a change to any other package; it stays as it is where apt can do
         nothing of it. Raises HostError."""
         try:
-            if self.gone:
-                free = unneeded(host, self.came, [f"{name}={version}" for name, version in self.gone])
-                theirs = sorted((free or frozenset()) - self._names())
-                if theirs:
-                    why = f"since {', '.join(theirs)} would have to go"
-                    away = tuple((name, why) for name, _ in self.gone)
-                    return replace(self, gone=(), away=away).asked(host).reduced(host)
-            else:
-                free = unneeded(host, self.came, [])
+            free = unneeded(host, self.came, self._back())
+            if self.gone and (theirs := sorted((free or frozenset()) - self._names())):
+                why = f"since {', '.join(theirs)} would have to go"
+                away = tuple((name, why) for name, _ in self.gone)
+                return replace(self, gone=(), away=away).asked(host).reduced(host)
         except ChangeError:
             return self
         if free is None:
@@ -413,12 +411,21 @@ class PackagesReversal:
         """What goes, as apt may spell it."""
         return {spelled for name in self.came for spelled in (name, bare(name))}
 
+    def _back(self) -> list[str]:
+        return [f"{name}={version}" for name, version in self.gone]
+
     def _argv(self) -> list[str]:
         if not self.gone:
             return ["purge", "-y", "-q", *self.came]
-        back = [f"{name}={version}" for name, version in self.gone]
-        options = ["-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0"]
-        return ["install", "--purge", "-y", "-q", *options, *back, *(f"{name}-" for name in self.came)]
+        return [
+            "install",
+            "--purge",
+            "-y",
+            "-q",
+            *OPTIONS,
+            *self._back(),
+            *(f"{name}-" for name in self.came),
+        ]
 
     def describe(self) -> Description:
         """The apt command."""
@@ -506,8 +513,7 @@ class PackagesChange:
 
     def _argv(self) -> list[str]:
         keep = [] if self.may_remove else ["--no-remove"]
-        options = ["-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0"]
-        return ["install", "-y", "-q", *keep, *options, *self.names]
+        return ["install", "-y", "-q", *keep, *OPTIONS, *self.names]
 
     def describe(self) -> Description:
         """The apt command, and the packages that it would bring."""

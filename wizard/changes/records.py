@@ -44,7 +44,7 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
             flags = (each[when] for when in ("before", "after") for each in both)
             return ServiceEffect(record["name"], record.get("init", "systemd"), *flags)
         case "rules":
-            rules = tuple(LiveRule.recalled(each) for each in record["rules"])
+            rules = tuple(LiveRule(**each) for each in record["rules"])
             return RulesEffect(rules, record["removed"], record["confirm"])
         case "file" if "after" in record:
             states = _unpacked(record["before"]), _unpacked(record["after"])

@@ -5,13 +5,14 @@ No firewall is reloaded for it: that would flush the rules of fail2ban and docke
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from wizard.changes.confirm_or_revert import Confirmation
 from wizard.changes.file import FileChange
 from wizard.errors import ChangeError, GateError, HostError
+from wizard.gather.firewall import outside
 from wizard.model.claim import Claim
 from wizard.model.firewall_names import MARK
 from wizard.model.plan import Description
@@ -50,15 +51,6 @@ class LiveRule:
     at: int | None = None
     """The handle or position before which it goes, as planned; None: the end. Looked up again when it is added."""
 
-    def record(self) -> dict[str, object]:
-        """For the journal and the commit."""
-        return asdict(self)
-
-    @classmethod
-    def recalled(cls, record: Mapping[str, Any]) -> LiveRule:
-        """From `record`. Raises KeyError or TypeError."""
-        return cls(**record)
-
     @property
     def options(self) -> tuple[str, ...]:
         """The rule as iptables takes it."""
@@ -70,24 +62,24 @@ class LiveRule:
         argv = self._removal(0) if remove else self.adding(LivePlaces(before=self.at))
         return shlex.join(argv).replace("handle 0", "handle N").replace("'\"", '"').replace("\"'", '"')
 
-    def adding(self, found: LivePlaces) -> tuple[str, ...]:
+    def adding(self, live: LivePlaces) -> tuple[str, ...]:
         """The command that adds it."""
         if self.tool == "firewalld":
             return ("firewall-cmd", f"--zone={self.chain}", f"--add-port={self.port}/tcp")
         if self.tool == "nft":
             rule = ("tcp", "dport", str(self.port), "accept", "comment", f'"{MARK}"')
-            if found.before is None:
+            if live.before is None:
                 return ("nft", "add", "rule", *self.chain.split(), *rule)
-            return ("nft", "insert", "rule", *self.chain.split(), "position", str(found.before), *rule)
-        if found.before is None:
+            return ("nft", "insert", "rule", *self.chain.split(), "position", str(live.before), *rule)
+        if live.before is None:
             return (self.tool, "-w", "10", "-A", self.chain, *self.options)
-        return (self.tool, "-w", "10", "-I", self.chain, str(found.before), *self.options)
+        return (self.tool, "-w", "10", "-I", self.chain, str(live.before), *self.options)
 
-    def removing(self, found: LivePlaces) -> tuple[tuple[str, ...], ...]:
+    def removing(self, live: LivePlaces) -> tuple[tuple[str, ...], ...]:
         """The commands that take it out, the last place first."""
         argv = self.tool, "-w", "10", "-R", self.chain
-        replaced = tuple((*argv, str(place), *options) for place, options in found.merged)
-        return (*replaced, *(self._removal(place) for place in sorted(found.places, reverse=True)))
+        replaced = tuple((*argv, str(place), *options) for place, options in live.merged)
+        return (*replaced, *(self._removal(place) for place in sorted(live.places, reverse=True)))
 
     def shell_removal(self) -> str:
         """A command for sh that takes it out, for a script that knows nothing but this."""
@@ -112,8 +104,6 @@ class LiveRule:
 
 def look(host: Host, rule: LiveRule) -> LivePlaces | None:
     """What is live of it, None where its chain or its program is not there. Raises HostError, ValueError."""
-    from wizard.gather.firewall import outside
-
     program = "firewall-cmd" if rule.tool == "firewalld" else rule.tool
     if not any(host.exists(f"/{folder}/{program}") for folder in ("usr/sbin", "usr/bin", "sbin", "bin")):
         return None
@@ -137,15 +127,12 @@ def in_nft(live: Ruleset, rule: LiveRule, packet: Packet) -> LivePlaces | None:
     chain = live.chains.get(rule.chain)
     if chain is None:
         return None
-    ours = (item for item in chain.rules if item.comment == MARK)
-    places = tuple(item.place for item in ours if _takes(item.judge(packet)[0], rule, item, packet))
-    return LivePlaces(places, _before(fate(live.chains, rule.chain, packet).way))
-
-
-def _takes(match: str, rule: LiveRule, item: Any, packet: Packet) -> bool:
-    """Whether a marked rule is that of this port, and not that of another."""
     other = Packet(packet.family, 1 if rule.port != 1 else 2, packet.outside)
-    return match == "always" and item.judge(other)[0] == "never"
+    ours = (each for each in chain.rules if each.comment == MARK and each.judge(packet)[0] == "always")
+    # Else it is the rule of another port, or of more than this.
+    places = tuple(each.place for each in ours if each.judge(other)[0] == "never")
+    way = fate(live.chains, rule.chain, packet).way
+    return LivePlaces(places, way[0][1] if way else None)
 
 
 def in_xtables(saved: str, rule: LiveRule, packet: Packet) -> LivePlaces | None:
@@ -160,13 +147,9 @@ def in_xtables(saved: str, rule: LiveRule, packet: Packet) -> LivePlaces | None:
         elif rule.shared and MARK in line.comment and line.target == "ACCEPT" and port in line.ports:
             rest = _without(line, rule.port)
             merged.append((place, rest)) if rest else places.append(place)
-    found = fate(table.chains(), rule.chain, packet)
-    before = _before(found.way) if found.verdict is Verdict.DROP else None
+    packets_fate = fate(table.chains(), rule.chain, packet)
+    before = packets_fate.way[0][1] if packets_fate.way and packets_fate.verdict is Verdict.DROP else None
     return LivePlaces(tuple(places), before, tuple(merged))
-
-
-def _before(way: Sequence[tuple[str, int | None]]) -> int | None:
-    return way[0][1] if way else None
 
 
 def _without(line: Line, port: int) -> tuple[str, ...]:
@@ -204,7 +187,7 @@ class RulesEffect:
 
     def record(self) -> dict[str, object]:
         """The rules."""
-        rules = [rule.record() for rule in self.rules]
+        rules = [asdict(rule) for rule in self.rules]
         return {"kind": "rules", "rules": rules, "removed": self.removed, "confirm": self.confirm}
 
 

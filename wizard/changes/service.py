@@ -179,7 +179,7 @@ def _end(host: Host, daemons: Sequence[Process], say: Say) -> None:
     for signal in ("TERM", "KILL"):
         left = _still(host, daemons)
         if left:
-            argv = ["kill", f"-{signal}", *(str(item.pid) for item in left)]
+            argv = ["kill", f"-{signal}", *(str(daemon.pid) for daemon in left)]
             say(f"$ {' '.join(argv)}  # {left[0].name}, which would be in the way")
             host.run(argv, timeout=30)
         end = time.monotonic() + _ENDS_WITHIN
@@ -192,8 +192,8 @@ def _end(host: Host, daemons: Sequence[Process], say: Say) -> None:
 def _still(host: Host, daemons: Sequence[Process]) -> list[Process]:
     if not daemons:
         return []
-    there = {(item.pid, item.name) for item in running(host) if item.state != "Z"}
-    return [item for item in daemons if (item.pid, item.name) in there]
+    there = {(process.pid, process.name) for process in running(host) if process.state != "Z"}
+    return [process for process in daemons if (process.pid, process.name) in there]
 
 
 def stays_down(init: Init, error: Exception) -> str:

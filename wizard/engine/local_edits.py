@@ -50,7 +50,7 @@ def met(left: Entry | None, change: FileChange) -> str:
     if now == left or then == now:
         return ""
     lines = list(_metadata(left, now, then))
-    versions = _versions(_lines(now), _lines(left), _lines(then))
+    versions = _versions(*(side.content.splitlines() if side else [] for side in (now, left, then)))
     mask = PasswordMask(change.path)
     instead = hidden(change.path, *(side.content for side in (now, left, then) if side))
     if any(versions) and instead:
@@ -74,10 +74,6 @@ def _metadata(left: Entry | None, now: Entry | None, then: Entry | None) -> Iter
     for word, (mine, its, planned) in fields.items():
         if mine != its and mine != planned:
             yield f"{word}: {mine} {LABELS[0]}, {its} {LABELS[1]}, {planned} {LABELS[2]}"
-
-
-def _lines(entry: Entry | None) -> list[bytes]:
-    return entry.content.splitlines() if entry is not None else []
 
 
 def _versions(now: list[bytes], left: list[bytes], then: list[bytes]) -> tuple[list[bytes], ...]:

@@ -67,8 +67,8 @@ def overview(
 ) -> Overview:
     """Look at the host and plan every step; nothing is changed."""
     facts, known = look(host, ask_apt=True), tuple(commits)
-    seen = (*checks(facts, answers), *found(facts), _history(known))
-    return Overview(facts, seen, plans(host, answers, facts, store), known, killed)
+    all_checks = (*checks(facts, answers), *found(facts), _history(known))
+    return Overview(facts, all_checks, plans(host, answers, facts, store), known, killed)
 
 
 def plans(host: Host, answers: Answers, facts: Facts, store: Store | None = None) -> dict[str, Plan]:

@@ -278,14 +278,14 @@ def _below_etc(host: Host, name: str) -> set[str]:
 def _with_called(host: Host, scripts: list[str], listed: set[str]) -> list[str]:
     """The scripts, and the scripts of the same packages that these call, and so on."""
     commands = {posixpath.basename(path): path for path in listed if re.fullmatch(r"/usr/s?bin/[^/]+", path)}
-    corpus, folders, seen, at = list(scripts), [INFO] * len(scripts), set[str](), 0
+    corpus, folders, called_before, at = list(scripts), [INFO] * len(scripts), set[str](), 0
     while at < len(corpus):
         text = corpus[at]
         called = {_merged(path) for path in _PATH.findall(text)} & listed
         called |= {commands[word] for word in set(re.findall(r"[\w.+-]+", text)) & commands.keys()}
         called |= {f"{folders[at]}/{word}" for word in _NAME.findall(text)} & listed  # beside itself
-        for path in sorted(called - seen):
-            seen.add(path)
+        for path in sorted(called - called_before):
+            called_before.add(path)
             if content := _script(host, path):
                 corpus.append(content)
                 folders.append(posixpath.dirname(path))
