@@ -234,7 +234,7 @@ def rollback_waits(*conflicts: Conflict) -> Screen[None]:
     targets = {} if conflicts else {"etc/mail/sendmail.mc": (now, then)}
     reversal = Reversal("0" * 40, (commit,), targets, (), conflicts, ())
     wanted = Wanted(PackagesEffect((), ()))
-    rollback = Rollback(Target((commit,), ("smtp-port",)), reversal, wanted, None, (), True, True)
+    rollback = Rollback(Target((commit,), ("smtp-port",)), reversal, wanted, None, (), True)
 
     class Waiting(RollbackScreen):
         def _begin(self) -> None:

@@ -34,7 +34,6 @@ _RENAMED = (f.SENDMAIL_CF, f.SUBMIT_MC, f.SUBMIT_CF, f.ACCESS)
 _DEBIAN_SUBMIT_MC = "/usr/share/sendmail/cf/debian/submit.mc"
 REWRITTEN = "mc-rewritten"
 """Lines of sendmail.cf that would change, since sendmailconfig itself edits sendmail.mc."""
-_HEADS = ("---", "+++", "@@")
 _OURS = Planned(sets=frozenset({"TrustedUser"}))
 """mc-includes sets it where update_mc would."""
 _EDITS = frozenset({"mc-includes", "submission-port", "auth-options", "smtp-port"})
@@ -128,7 +127,7 @@ def _rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
         return plan
     old_mc, new_mc = (text.decode("latin-1").splitlines() for text in (entry.content, after))
     diff = difflib.unified_diff(old_mc, new_mc, n=0, lineterm="")
-    edits = (line for line in diff if not line.startswith(_HEADS))
+    edits = (line for line in diff if not line.startswith(("---", "+++", "@@")))
     says = (
         f"sendmailconfig edits sendmail.mc itself (Debian's update_mc), and with that {_count(lines)} of sendmail.cf "
         "would change that no step plans to change"

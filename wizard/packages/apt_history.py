@@ -39,13 +39,8 @@ _UNPACKED: Mapping[str, Callable[[], zlib._Decompress | lzma.LZMADecompressor | 
     ".xz": lzma.LZMADecompressor,
     ".bz2": bz2.BZ2Decompressor,
 }
-_LISTS = {
-    "Install": "installed",
-    "Upgrade": "upgraded",
-    "Downgrade": "upgraded",
-    "Remove": "removed",
-    "Purge": "removed",
-}
+_LISTS = (("Install",), ("Upgrade", "Downgrade"), ("Remove", "Purge"))
+"""The lists of a run: what came, what has another version now, and what went."""
 
 
 def new_mark() -> str:
@@ -103,12 +98,12 @@ def transactions(text: str) -> tuple[Transaction, ...]:
 
 
 def _transaction(fields: Mapping[str, str]) -> Transaction:
-    packages = {key: _PACKAGE.findall(fields.get(key, "")) for key in _LISTS}
     installed, upgraded, removed = (
-        frozenset(package for key, kind in _LISTS.items() if kind == wanted for package, _ in packages[key])
-        for wanted in ("installed", "upgraded", "removed")
+        frozenset(package for key in keys for package, _ in _PACKAGE.findall(fields.get(key, "")))
+        for keys in _LISTS
     )
-    automatic = frozenset(package for package, about in packages["Install"] if about.endswith(", automatic"))
+    came = _PACKAGE.findall(fields.get("Install", ""))
+    automatic = frozenset(package for package, about in came if about.endswith(", automatic"))
     return Transaction(fields.get("Commandline", ""), installed, automatic, upgraded, removed)
 
 

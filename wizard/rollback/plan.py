@@ -74,8 +74,6 @@ class Rollback:
     stops: tuple[ServiceChange, ...]
     regenerate: bool
     """Whether sendmail.cf and the maps may have to be made again, since what they are made of changes."""
-    whole: bool
-    """Whether all that m4 reads comes back as it was when the sendmail.cf that comes back was made."""
     left: tuple[str, ...] = ()
 
     def follows(self) -> tuple[str, ...]:
@@ -159,8 +157,7 @@ def prepare(
         wanted,
         packages,
         tuple(_stops(host, wanted, facts)),
-        regenerate and not (whole := _whole(store, target, reversal)),
-        whole if regenerate else True,
+        regenerate and not _whole(store, target, reversal),
         left,
         dates=_dates(store, target.commits),
         may_stay_down=target.everything and record_of(store, target.commits[-1]).get("started_with") is False,
@@ -377,6 +374,7 @@ def _made_since(store: Store, target: Target) -> bool:
 
 
 def _whole(store: Store, target: Target, reversal: Reversal) -> bool:
+    """Whether all that m4 reads comes back as it was when the sendmail.cf that comes back was made."""
     if not any(commit.step == "sendmailconfig" for commit in target.commits):
         return False
     head = store.entries(reversal.head, INPUTS)
