@@ -23,6 +23,7 @@ LONGEST = 3600
 SHORTEST = 5
 _GRACE = 15.0
 """Seconds for the timer to fire late, before the program itself removes the rules."""
+_CHOICES = dict.fromkeys(("y", "yes"), Decision.CONFIRMED) | dict.fromkeys(("n", "no"), Decision.REVERTED)
 _TOLD = 15
 """Seconds between two messages on how long is left."""
 
@@ -70,10 +71,8 @@ class Confirmation:
                 said_at = now
             word = _typed() if listening else None
             listening = listening and word != ""
-            if word is not None and word.strip().lower() in ("y", "yes"):
-                return guard.decide(Decision.CONFIRMED)
-            if word is not None and word.strip().lower() in ("n", "no"):
-                return guard.decide(Decision.REVERTED)
+            if choice := _CHOICES.get((word or "").strip().lower()):
+                return guard.decide(choice)
             if not listening:
                 time.sleep(0.1)
         return decision

@@ -81,7 +81,11 @@ class Journal:
         known = self.path.exists()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._descriptor = os.open(self.path, flags, 0o600)
-        if known and self._whole_lines():
+        content = self.path.read_bytes() if known else b""
+        whole = content.rfind(b"\n") + 1
+        if whole != len(content):  # the line at which the run was killed
+            os.truncate(self.path, whole)
+        if whole:
             return
         self._write(
             schema=SCHEMA, operation=operation, run=run, who=who, since=time(), head=head, request=request
@@ -118,14 +122,6 @@ class Journal:
         self.path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # should it come back: what is undone is undone twice
             _sync_folder(self.path.parent)
-
-    def _whole_lines(self) -> bool:
-        """Whether a killed run left any; a cut line at the end is taken away."""
-        content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            os.truncate(self.path, whole)
-        return whole > 0
 
     def _write(self, **line: object) -> None:
         assert self._descriptor is not None

@@ -189,38 +189,27 @@ class Group:
             self._record.say({**self._marked, **line})
 
 
-class Watch:
+def watch(paths: Sequence[str], record: Record) -> tuple[Group, Group]:
     """What the command and its children write, from now on, and what everybody else does at the same time: these write
     through the mounts that all see, the command through copies of them. Raises OSError where that cannot be watched."""
-
-    def __init__(self, paths: Sequence[str], record: Record) -> None:
-        if not Path("/run/systemd/system").is_dir():  # sd_booted(3)
-            # A daemon that a script itself starts would stay on the mounts of its own for good.
-            raise OSError(0, "systemd does not run here")
-        ours = Group((*paths, *TEMPORARY), record, {})
-        self.groups = (ours, Group(tuple(paths), record, {"others": True}))
-        mounts = ("/", *mounts_below(Path("/proc/self/mountinfo").read_bytes(), paths))
-        self.groups[1].watch(mounts)
-        before = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    if not Path("/run/systemd/system").is_dir():  # sd_booted(3)
+        # A daemon that a script itself starts would stay on the mounts of its own for good.
+        raise OSError(0, "systemd does not run here")
+    ours = Group((*paths, *TEMPORARY), record, {})
+    others = Group(tuple(paths), record, {"others": True})
+    mounts = ("/", *mounts_below(Path("/proc/self/mountinfo").read_bytes(), paths))
+    others.watch(mounts)
+    before = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _checked(_libc.unshare(_CLONE_NEWNS))  # how mounts propagate stays: an umount outside reaches us
         try:
-            _checked(_libc.unshare(_CLONE_NEWNS))  # how mounts propagate stays: an umount outside reaches us
-            try:
-                ours.watch(mounts)
-            except OSError:
-                _checked(_libc.setns(before, _CLONE_NEWNS))
-                raise
-        finally:
-            os.close(before)
-
-    def look(self) -> None:
-        """Record all that is waiting."""
-        for group in self.groups:
-            group.look()
-
-    def end(self) -> None:
-        """Record what became of each file."""
-        for group in self.groups:
-            group.end()
+            ours.watch(mounts)
+        except OSError:
+            _checked(_libc.setns(before, _CLONE_NEWNS))
+            raise
+    finally:
+        os.close(before)
+    return ours, others
 
 
 def parsed(events: bytes) -> Iterator[tuple[int, int]]:
@@ -293,10 +282,10 @@ def _start(command: Sequence[str], mask: set[int]) -> int:
     return child
 
 
-def _follow(child: int, signals: int, watch: Watch | None, record: Record) -> int:
+def _follow(child: int, signals: int, groups: Sequence[Group], record: Record) -> int:
     """The command's wait status, once it has ended."""
     ended, poll = os.pidfd_open(child), select.poll()
-    for descriptor in (ended, signals, *([each.descriptor for each in watch.groups] if watch else [])):
+    for descriptor in (ended, signals, *(group.descriptor for group in groups)):
         poll.register(descriptor, select.POLLIN)
     while True:
         ready = {descriptor for descriptor, _ in poll.poll(_FLUSH * 1000)}
@@ -305,8 +294,8 @@ def _follow(child: int, signals: int, watch: Watch | None, record: Record) -> in
             if not (code == _SI_KERNEL and number in _TERMINAL):
                 with suppress(ProcessLookupError):
                     os.kill(child, number)
-        if watch:
-            watch.look()
+        for group in groups:
+            group.look()
         record.flush()
         if ended in ready:
             return os.waitpid(child, 0)[1]
@@ -333,20 +322,20 @@ def main(arguments: Sequence[str]) -> int:
     signals = _signal_descriptor()
     record = Record(Path(folder))
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    watch = None
+    groups: tuple[Group, ...] = ()
     try:
-        watch = Watch(paths, record)
+        groups = watch(paths, record)
         record.say({"schema": 1, "watching": paths})
         if float(since):
-            watch.groups[1].changed_since(float(since))
+            groups[1].changed_since(float(since))
     except OSError as error:
         record.say({"schema": 1, "watching": [], "why": error.strerror})
     record.flush(now=True)
     child = _start(arguments[split + 1 :], mask)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))  # for the files that are held
-    status = _follow(child, signals, watch, record)
-    if watch:
-        watch.end()
+    status = _follow(child, signals, groups, record)
+    for group in groups:
+        group.end()
     record.say({"end": True, "half_way": True} if status != 0 and half_way(DPKG) else {"end": True})
     record.flush(now=True)
     return _end_like(status)
