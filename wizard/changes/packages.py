@@ -97,12 +97,12 @@ class PackagesEffect:
     """Folders outside /etc whose mode their scripts changed, with the mode before."""
     overrides: tuple[str, ...] = ()
     """Paths for which their scripts made a dpkg-statoverride; sasl2-bin leaves one behind, for a group that goes."""
+    automatic: tuple[str, ...] = ()
+    """Those of the installed that came for others alone."""
     half_way: tuple[str, ...] = ()
     """What dpkg had not ended before."""
     transactions: tuple[str, ...] = ()
     """The marks of our runs of apt (wizard.packages.apt_history); none in what older versions of this program recorded."""
-    automatic: tuple[str, ...] = ()
-    """Those of the installed that came for others alone."""
     named: tuple[str, ...] = field(default=(), compare=False)
     """What was to come or to go, whether or not it did: its scripts may have run."""
     tops: tuple[str, ...] = field(default=(), compare=False)
@@ -272,13 +272,8 @@ class PackagesBefore:
             tuple(sorted(manual)),
             tuple((path, self.modes[path]) for path in sorted(dressed)),
             tuple(sorted(covered)),
-            self.half_way,
-            self.transactions,
             tuple(sorted(automatic)),
-            self.named,
-            self.tops,
-            self.accounts,
-            self.looked,
+            *(self.half_way, self.transactions, self.named, self.tops, self.accounts, self.looked),
         )
 
     def claim(self, host: Host) -> Claim:
@@ -337,9 +332,8 @@ def together(effects: Iterable[PackagesEffect]) -> PackagesEffect:
         tuple(sorted({name for effect in effects for name in effect.auto})),
         tuple(modes.items()),
         tuple(sorted({path for effect in effects for path in effect.overrides})),
-        (),
-        tuple(sorted({mark for effect in effects for mark in effect.transactions})),
         tuple(sorted({name for effect in effects for name in effect.automatic})),
+        transactions=tuple(sorted({mark for effect in effects for mark in effect.transactions})),
     )
 
 

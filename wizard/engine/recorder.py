@@ -191,29 +191,26 @@ class Recorder:
                 del taken[path]
         return taken
 
-    def left_by_packages(self, targets: Targets, effects: Sequence[Effect], before: str) -> Targets:
-        """What packages did, when they went or came again, to what is not among the targets: each from what it is to what
-        the commit `before` has. Work of others in their folders comes back, and so do folders of what is to be."""
-        provenance = replace(self.provenance(effects), files=())
-        then, live = self.states(provenance, before, {*targets, *KEPT_UP})
-        rest, _ = provenance.undone(then, live)
-        wanted = [path for path, (_, entry) in targets.items() if entry is not None]
-        for path, entry in then.items():
-            if live[path] is None and any(each.startswith(f"{path}/") for each in wanted):
-                rest.setdefault(path, entry)
-        return {path: (live.get(path), entry) for path, entry in rest.items()}
-
-    def as_packages_left_them(
+    def after_packages(
         self, targets: Targets, effects: Sequence[Effect], before: str
     ) -> dict[str, tuple[Entry | None, Entry | None]]:
-        """The targets, each from what it is now that packages came or went: what these did to a path is no work of
-        others."""
+        """The targets once packages went or came again, each from what it is now: what these did to a path is no work of
+        others. And what they did to what is not among the targets, from what it is to what the commit `before` has: work
+        of others in their folders comes back, and so do folders of what is to be."""
         provenance = self.provenance(effects)
         _, live = self.states(provenance, before)
-        return {
-            path: (provenance.by_commands(path, now, live[path]) if path in live else now, wanted)
-            for path, (now, wanted) in targets.items()
+        wanted = {
+            path: (provenance.by_commands(path, now, live[path]) if path in live else now, entry)
+            for path, (now, entry) in targets.items()
         }
+        commands = replace(provenance, files=())
+        then, live = self.states(commands, before, {*targets, *KEPT_UP})
+        rest, _ = commands.undone(then, live)
+        stay = [path for path, (_, entry) in targets.items() if entry is not None]
+        for path, entry in then.items():
+            if live[path] is None and any(each.startswith(f"{path}/") for each in stay):
+                rest.setdefault(path, entry)
+        return wanted | {path: (live.get(path), entry) for path, entry in rest.items()}
 
     def _own(self, effects: Sequence[Effect], before: str) -> dict[str, Entry | None]:
         """What the effects made of the commit `before`, without anybody else's work; what of that we met is committed

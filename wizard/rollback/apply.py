@@ -184,8 +184,7 @@ class RollbackSession:
             targets[path] = (live, wanted)
         packages = [*self.claims, *self.effects]
         if self.claims:
-            targets = self.recorder.as_packages_left_them(targets, packages, self._head)
-            targets |= self.recorder.left_by_packages(targets, packages, self._head)
+            targets = self.recorder.after_packages(targets, packages, self._head)
         old = old_maps(self.host, self.store, rollback, targets)
         for change in rollback.file_changes({path: targets[path] for path in targets if path not in old}):
             self._do(change)
