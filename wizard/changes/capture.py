@@ -69,14 +69,12 @@ def captured(host: Host, act: Callable[[Host], str], say: Say) -> Capture:
 
     Nothing is written to the host. Raises NoCaptureError, what `act` raises, ChangeError for what cannot be written to
     a host, and StaleError where what the command reads keeps changing."""
-    for last in (*(False,) * (ROUNDS - 1), True):
+    for _ in range(ROUNDS - 1):
         capture, moved = _round(host, act)
         if not moved:
             return capture
-        if last:
-            return _without(capture, moved)
         say(f"{_named(moved)} was changed by somebody meanwhile: once more, with what is there now")
-    raise AssertionError("the last round returns")
+    return _without(*_round(host, act))
 
 
 def picture(host: Host) -> Seen:
