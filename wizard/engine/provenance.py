@@ -103,7 +103,7 @@ class Provenance:
         targets = {path: before.get(path) for path in _folders(targets, before, live)} | targets
         # Folders stay that hold what stays.
         stay = [path for path in (*live, *targets) if targets.get(path, live.get(path)) is not None]
-        above = _above(stay)
+        above = folders_above(stay)
         return {path: to for path, to in targets.items() if to is not None or path not in above}, met
 
     def _backups(self, targets: States, before: States, live: States) -> dict[str, Entry | None]:
@@ -174,11 +174,14 @@ class Provenance:
 def _folders(paths: Iterable[str], before: States, live: States) -> list[str]:
     """The folders of the paths that came or went with them."""
     return [
-        path for path in sorted(_above(paths)) if _is_folder(before.get(path)) != _is_folder(live.get(path))
+        path
+        for path in sorted(folders_above(paths))
+        if _is_folder(before.get(path)) != _is_folder(live.get(path))
     ]
 
 
-def _above(paths: Iterable[str]) -> set[str]:
+def folders_above(paths: Iterable[str]) -> set[str]:
+    """The folders in which the paths are, as far as they are named; paths are relative to the root."""
     return {path[:at] for path in paths for at, letter in enumerate(path) if letter == "/"}
 
 

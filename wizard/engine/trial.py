@@ -39,6 +39,30 @@ _OURS = Planned(sets=frozenset({"TrustedUser"}))
 _EDITS = frozenset({"mc-includes", "submission-port", "auth-options", "smtp-port"})
 """The first of these to be carried out lists what goes: Debian's start of sendmail makes a sendmail.cf again that is older
 than sendmail.mc (tried on 12 and 13), so a run must not stop between them."""
+UPDATE_MC = "/usr/share/sendmail/update_mc"
+"""What sendmailconfig itself changes in sendmail.mc, before it makes sendmail.cf. It adds what Debian's own file has (the
+include of cf.m4, _USE_ETC_MAIL_, DOMAIN(`debian-mta'), an area for sendmail.conf), makes OSTYPE(`linux') OSTYPE(`debian'),
+and corrects some FEATUREs (update_mc of 8.17.1.9 and 8.18.1)."""
+_HAS = tuple(
+    re.compile(pattern, re.MULTILINE)
+    for pattern in (
+        r"^\s*`?include\(`?/usr/share/sendmail/cf/m4/cf\.m4'?\)",
+        r"^\s*`?define\(`?_USE_ETC_MAIL_",
+        r"^\s*`?DOMAIN\(`?debian-mta'?\)",
+        r"^dnl # Items controlled by /etc/mail/sendmail\.conf",
+    )
+)
+_CHANGES = re.compile(
+    r"^\s*`?(?:OSTYPE\(`?linux'?\)|include\(`?/etc/mail/(?:dialup|provider)\.m4"
+    r"|FEATURE\(`?(?:mailertable'?, `text |smrsh'?\s*,|nouucp'?\)|dont_masquerade_local'?\)"
+    r"|access_db'?\s*,\s*`?hash\s*(?:-o)?\s*/etc/mail/access\.db))",
+    re.MULTILINE,
+)
+_STATUS = {
+    "n": re.compile(r"^dnl undefine\(`confHOST_STATUS_DIRECTORY'\)dnl", re.MULTILINE),
+    "y": re.compile(r"^undefine\(`confHOST_STATUS_DIRECTORY'\)dnl", re.MULTILINE),
+}
+"""What is switched by the first letter of DAEMON_HOSTSTATS in sendmail.conf."""
 
 
 def tried(host: Host, facts: Facts, plan: Plan) -> Plan:
@@ -108,24 +132,26 @@ def _not_now(facts: Facts, mc: str) -> str:
 
 
 def _rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
-    """The plan with what sendmailconfig's own edit of sendmail.mc changes in sendmail.cf."""
+    """The plan with what sendmailconfig's own edit of sendmail.mc changes in sendmail.cf: update_mc is tried in a private
+    view of the host, and nothing is written."""
     entry = host.entry(f.SENDMAIL_MC) if facts.euid == 0 and "sendmailconfig" in facts.tools else None
     if entry is None or not host.exists(UPDATE_MC):
         return plan
     if not may_rewrite(entry.content.decode("latin-1"), facts.text(f.SENDMAIL_CONF) or ""):
         return plan
     try:
-        after = rewritten(host)
+        capture = captured(host, lambda view: view.run([UPDATE_MC], timeout=60).stdout, lambda _: None)
     except (NoCaptureError, HostError, ChangeError) as error:
         note = f"whether sendmailconfig edits sendmail.mc itself cannot be seen before ({error})"
         return replace(plan, notes=(*plan.notes, note))
+    _, after = capture.writes.get(f.SENDMAIL_MC, (None, None))
     if after is None:
         return plan
-    old, new = (expand_text(host, text).text for text in (entry.content, after))
+    old, new = (expand_text(host, text.content).text for text in (entry, after))
     lines = unplanned(old, new, _OURS)
     if not lines:
         return plan
-    old_mc, new_mc = (text.decode("latin-1").splitlines() for text in (entry.content, after))
+    old_mc, new_mc = (text.content.decode("latin-1").splitlines() for text in (entry, after))
     diff = difflib.unified_diff(old_mc, new_mc, n=0, lineterm="")
     edits = (line for line in diff if not line.startswith(("---", "+++", "@@")))
     says = (
@@ -204,29 +230,6 @@ def _count(lines: tuple[str, ...]) -> str:
     return f"{len(lines)} line{'s' if len(lines) > 1 else ''}"
 
 
-UPDATE_MC = "/usr/share/sendmail/update_mc"
-_HAS = tuple(
-    re.compile(pattern, re.MULTILINE)
-    for pattern in (
-        r"^\s*`?include\(`?/usr/share/sendmail/cf/m4/cf\.m4'?\)",
-        r"^\s*`?define\(`?_USE_ETC_MAIL_",
-        r"^\s*`?DOMAIN\(`?debian-mta'?\)",
-        r"^dnl # Items controlled by /etc/mail/sendmail\.conf",
-    )
-)
-_CHANGES = re.compile(
-    r"^\s*`?(?:OSTYPE\(`?linux'?\)|include\(`?/etc/mail/(?:dialup|provider)\.m4"
-    r"|FEATURE\(`?(?:mailertable'?, `text |smrsh'?\s*,|nouucp'?\)|dont_masquerade_local'?\)"
-    r"|access_db'?\s*,\s*`?hash\s*(?:-o)?\s*/etc/mail/access\.db))",
-    re.MULTILINE,
-)
-_STATUS = {
-    "n": re.compile(r"^dnl undefine\(`confHOST_STATUS_DIRECTORY'\)dnl", re.MULTILINE),
-    "y": re.compile(r"^undefine\(`confHOST_STATUS_DIRECTORY'\)dnl", re.MULTILINE),
-}
-"""What is switched by the first letter of DAEMON_HOSTSTATS in sendmail.conf."""
-
-
 def may_rewrite(mc: str, conf: str) -> bool:
     """Whether update_mc has perhaps something to change in this text, with this sendmail.conf: it is worth the time to ask."""
     chosen = re.findall(r"^\s*DAEMON_HOSTSTATS=[\"']?(\w)", conf, re.MULTILINE)
@@ -236,13 +239,3 @@ def may_rewrite(mc: str, conf: str) -> bool:
         or _CHANGES.search(mc) is not None
         or (status is not None and status.search(mc) is not None)
     )
-
-
-def rewritten(host: Host) -> bytes | None:
-    """What update_mc makes of the live sendmail.mc, None where it leaves that as it is; nothing is written to the host.
-
-    Raises NoCaptureError where this host gives no private view to run it in, HostError, ChangeError."""
-
-    capture = captured(host, lambda view: view.run([UPDATE_MC], timeout=60).stdout, lambda _: None)
-    _, after = capture.writes.get(f.SENDMAIL_MC, (None, None))
-    return after.content if after is not None else None

@@ -20,6 +20,7 @@ from wizard.changes.records import effects_of, record_of
 from wizard.changes.rules import RulesEffect
 from wizard.changes.service import ServiceEffect, is_there
 from wizard.engine.in_force import Target
+from wizard.engine.provenance import folders_above
 from wizard.engine.recorder import Targets
 from wizard.errors import GateError, RollbackRefused
 from wizard.model import facts as f
@@ -170,11 +171,6 @@ def _stays(there: Entry | None, earlier: Entry | None) -> bool:
     return (earlier is not None and earlier.kind is Kind.SPECIAL) or (there is not None and there.large)
 
 
-def _above(path: str) -> Iterator[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
-
-
 def _with_files_of(store: Store, target: Target, reversal: Reversal, kept: Claim) -> Reversal:
     """The same, where the files of packages that stay go to what they were when those had come, and are not removed;
     their accounts stay."""
@@ -215,7 +211,7 @@ def _as_found(store: Store, reversal: Reversal) -> Reversal:
         for path in others | kept
         if (targets[path][1] is not None if path in targets else not gone.get(path, False))
     )
-    holding = {folder for path in stays for folder in _above(path)}
+    holding = folders_above(stays)
     for path in ours:
         if earlier[path] is None and path in holding:
             continue  # a folder with work of the admin in it
@@ -288,7 +284,7 @@ def _in_danger(store: Store, target: Target) -> str | None:
         for change in store.changed(commit)
         if change.what is What.CREATED
     }
-    held = [path for path in large if came.intersection(_above(path))]
+    held = [path for path in large if came & folders_above([path])]
     if not held:
         return None
     return (

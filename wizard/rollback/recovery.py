@@ -50,7 +50,7 @@ APT_PATIENCE = 1800.0
 AGAIN = "recover"
 """The step in the journal while recorded steps are rolled back: a second recovery goes on with it."""
 _GONE = "the history is gone, and with it what was there before the interrupted run"
-_DPKG = ("apt-get", "apt", "dpkg", "dpkg-deb")
+_DPKG = {"apt-get", "apt", "dpkg", "dpkg-deb"}
 
 
 @dataclass
@@ -190,13 +190,12 @@ class Recovery:
         """Wait for what the killed run had started: apt and dpkg till they are done, the rest a minute."""
         began, announced = time.monotonic(), False
         while True:
-            running = marked(self.host)
-            patience = APT_PATIENCE if any(name in _DPKG for name in running.values()) else PATIENCE
-            if not running or time.monotonic() - began > patience:
+            names = marked(self.host)
+            patience = APT_PATIENCE if names & _DPKG else PATIENCE
+            if not names or time.monotonic() - began > patience:
                 return
             if not announced:
-                names = ", ".join(sorted(set(running.values())))
-                self.say(f"still at work since the interrupted run: {names}; waiting")
+                self.say(f"still at work since the interrupted run: {', '.join(sorted(names))}; waiting")
                 announced = True
             self.interrupt()
             time.sleep(0.2)
@@ -308,11 +307,11 @@ class Recovery:
         return result
 
 
-def marked(host: Host) -> dict[int, str]:
-    """Pid and name of what runs of msa-wizard have started and is still at work. The daemons that an init script
-    started carry the mark too; they stay."""
-    names = {}
-    for pid, folder in host.processes():
+def marked(host: Host) -> set[str]:
+    """The names of what runs of msa-wizard have started and is still at work. The daemons that an init script started
+    carry the mark too; they stay."""
+    names = set()
+    for _, folder in host.processes():
         try:
             if MARK.encode() not in (folder / "environ").read_bytes().split(b"\0"):
                 continue
@@ -321,7 +320,7 @@ def marked(host: Host) -> dict[int, str]:
             continue
         name, rest = stat[stat.index("(") + 1 : stat.rindex(")")], stat[stat.rindex(")") + 2 :]
         if rest[0] != "Z" and name not in DAEMONS:
-            names[pid] = name
+            names.add(name)
     return names
 
 

@@ -1,4 +1,4 @@
-"""A rollback in three moves for whoever can show and ask: name it, work it out, do it."""
+"""A rollback in three moves for whoever can show and ask: name it (which commits go together), work it out, do it."""
 
 from __future__ import annotations
 
