@@ -44,8 +44,10 @@ class FileEffect:
     whether it must be made again."""
 
     def undo(self, host: Host, say: Say) -> None:
-        """Take out what was written, and nothing else: see FileChange.undone. Raises ChangeError."""
-        FileChange.undone(self).apply(host, say)
+        """Take out what was written: what others did to the path since stays, also where both wrote the same. Raises
+        ChangeError."""
+        why = f"undo the change of {self.path}"
+        FileChange(self.path, self.after, self.before, why, over=True, dated=self.dated).apply(host, say)
 
     def claim(self, host: Host) -> Claim:
         """Nothing by evidence: the bytes are known."""
@@ -92,12 +94,6 @@ class FileChange:
     """The date that `after` is to have (FileEffect.dated), None: of now."""
 
     kind = "file"
-
-    @classmethod
-    def undone(cls, effect: FileEffect) -> FileChange:
-        """The way back of a write: what others did to the path since stays, also where both wrote the same."""
-        why = f"undo the change of {effect.path}"
-        return cls(effect.path, effect.after, effect.before, why, over=True, dated=effect.dated)
 
     @property
     def touches(self) -> tuple[str, ...]:
