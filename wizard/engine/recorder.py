@@ -20,7 +20,7 @@ from wizard.changes.file import FileEffect, merged
 from wizard.changes.packages import PackagesBefore, PackagesEffect
 from wizard.changes.records import effects_of
 from wizard.engine.provenance import Provenance, States
-from wizard.errors import ChangeError, HostError
+from wizard.errors import HostError
 from wizard.model.events import Drifted, Report
 from wizard.model.facts import DECLARED
 from wizard.model.generated_files import KEPT_UP
@@ -99,8 +99,7 @@ class Recorder:
             record=_record(effects, step=step.id, checks=judged, started_with=self.started_with),
             entries=self._own(effects, before),
         )
-        if commit is None:
-            raise ChangeError("the snapshot store made no commit of this step")
+        assert commit is not None, "a record makes a commit"
         self.steps[step.id] = commit.id
         return commit.short
 
@@ -125,8 +124,7 @@ class Recorder:
             reverts=[commit.id for commit in target.commits],
             entries=self._own(effects, before),
         )
-        if commit is None:
-            raise ChangeError("the snapshot store made no commit of this rollback")
+        assert commit is not None, "a record makes a commit"
         return commit.short
 
     def settle(self, effects: Sequence[Effect], say: Say) -> None:

@@ -126,11 +126,9 @@ def of_step(history: Sequence[Commit], step: str) -> Target:
     if not own:
         ever = [commit for commit in history if commit.step == step and commit.operation == "apply"]
         by = next((each for each in history if {commit.id for commit in ever} & set(each.reverts)), None)
-        raise NothingToRollBack(
-            f"{step} was already rolled back, by {by.short} ({by.subject})"
-            if by
-            else f"{step} was never applied here"
-        )
+        if by is None:
+            raise NothingToRollBack(f"{step} was never applied here")
+        raise NothingToRollBack(f"{step} was already rolled back, by {by.short} ({by.subject})")
     return _with_dependents(force, own)
 
 
@@ -140,14 +138,12 @@ def of_commit(history: Sequence[Commit], commit: Commit) -> Target:
     Raises NothingToRollBack."""
     force = commits_in_force(history)
     if commit.operation == "baseline":
-        raise NothingToRollBack(
-            f"{commit.short} is the host as it was found; `rollback --all` goes back to it"
-        )
+        baseline = f"{commit.short} is the host as it was found"
+        raise NothingToRollBack(f"{baseline}; `rollback --all` goes back to it")
     if commit.id not in {each.id for each in force}:
         by = next((each for each in history if commit.id in each.reverts), None)
-        raise NothingToRollBack(
-            f"{commit.short} was already rolled back" + (f", by {by.short} ({by.subject})" if by else "")
-        )
+        by_which = f", by {by.short} ({by.subject})" if by else ""
+        raise NothingToRollBack(f"{commit.short} was already rolled back{by_which}")
     if commit.operation != "apply":
         return Target((commit,), ())
     return _with_dependents(applied(history), [commit])
