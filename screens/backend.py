@@ -212,8 +212,7 @@ class Backend:
         end; `ask` whether an untrusted certificate is accepted.
 
         Without TLS, AuthOptions is out of sendmail.cf meanwhile. Raises ValueError, HostError, ChangeError."""
-        from wizard.debug.login import talk
-        from wizard.debug.plaintext_login import plaintext_offer, plaintext_offered
+        from wizard.debug.login import plaintext_offer, plaintext_offered, talk
         from wizard.engine.temporary import ForAWhile
         from wizard.maillog.watched_login import target_of
 
@@ -237,7 +236,7 @@ class Backend:
 
     def outside_commands(self) -> str:
         """What to run on another machine to test this one."""
-        from wizard.maillog.outside_login import commands
+        from wizard.maillog.watched_login import commands
 
         return commands(self.host)
 
@@ -245,7 +244,7 @@ class Backend:
         self, seconds: float, told: Callable[[LogLine], None], over: Callable[[], bool]
     ) -> Check:
         """Wait for a login from another machine; the result. Raises CannotHere."""
-        from wizard.maillog.outside_login import verdict, wait_for_login
+        from wizard.maillog.watched_login import verdict, wait_for_login
 
         return verdict(wait_for_login(self.host, seconds, told, over), seconds)
 

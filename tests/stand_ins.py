@@ -17,7 +17,7 @@ _STEPS = (
     "rollback.rollback",
     "cli.options",
     "cli.plan_apply",
-    "render.applied_report",
+    "render.files",
 )
 _MUST_BE_ROOT = ("engine.state_dir", "cli.rollback", "cli.status_history")
 _HOST = ("cli.plan_apply", "cli.status_history", "cli.rollback")

@@ -144,7 +144,7 @@ def check_dns(settings: ClientSettings) -> list[Check]:
 def certificate_warning(host: str = "") -> str | None:
     """What a careful client would say of the certificate of `host` (empty: this one), None where it says nothing."""
     from wizard.smtp.login_test import Target, converse
-    from wizard.smtp.own_listener import reachable
+    from wizard.smtp.session import reachable
 
     address, name = reachable(host, 587)
     result = converse(Target(host=address, server_name=name, port=587, smtp_port=None), None)

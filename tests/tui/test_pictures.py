@@ -322,7 +322,7 @@ PICTURED = [(name, (80, 24)) for name in SCREENS] + [(name, (120, 40)) for name 
 def test_pictures(tmp_path: Path, name: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setattr("wizard.gather.certificates.Named.days_left", 3650)
-    monkeypatch.setattr("wizard.render.applied_report._now", lambda: "2026-03-01 12:30 UTC")
+    monkeypatch.setattr("wizard.render.files._now", lambda: "2026-03-01 12:30 UTC")
     drawn: list[str] = []
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:

@@ -29,8 +29,8 @@ from wizard.debug.login import ConversationResult, talk
 from wizard.debug.saslauthd import DebugResult
 from wizard.errors import HostError
 from wizard.maillog.correlate import ConversationLine
-from wizard.maillog.outside_login import OutsideLogin, verdict
 from wizard.maillog.read import LogLine
+from wizard.maillog.watched_login import OutsideLogin, verdict
 from wizard.model.plan import Check, Sign, Step
 from wizard.smtp.connection import Move, Target
 from wizard.smtp.server_trust import Trust

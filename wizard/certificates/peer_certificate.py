@@ -51,13 +51,8 @@ class Certificate:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, dates in ISO 8601."""
-        return {
-            **vars(self),
-            "names": list(self.names),
-            "chain": list(self.chain),
-            "not_before": self.not_before.isoformat(),
-            "not_after": self.not_after.isoformat(),
-        }
+        dates = {"not_before": self.not_before.isoformat(), "not_after": self.not_after.isoformat()}
+        return {**vars(self), **dates}
 
 
 def client_context(*, verify: bool) -> ssl.SSLContext:
@@ -65,11 +60,9 @@ def client_context(*, verify: bool) -> ssl.SSLContext:
     if verify:
         context = ssl.create_default_context()
         context.hostname_checks_common_name = False
-        return context
-    # Without the host's trusted authorities, which take 30 ms to read and would not be asked.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    else:  # without the host's trusted authorities, which take 30 ms to read and would not be asked
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 
@@ -101,11 +94,10 @@ def read(
         names = tuple(str(n.native) for n in alternatives if n.name in ("dns_name", "ip_address"))
         before, after = leaf.not_valid_before, leaf.not_valid_after
         own = leaf.self_signed != "no"
-        problem = (
-            (_SELF_SIGNED_HERE if own else None)
-            if verified
-            else _problem(names, before, after, host, refusal, own)
-        )
+        if verified:
+            problem = _SELF_SIGNED_HERE if own else None
+        else:
+            problem = _problem(names, before, after, host, refusal, own)
         return Certificate(
             subject=shown(leaf.subject.human_friendly),
             issuer=shown(leaf.issuer.human_friendly),
@@ -124,22 +116,19 @@ def read(
 
 
 def verdict(
-    seen: Certificate, *, required: bool
+    certificate: Certificate, *, required: bool
 ) -> tuple[Literal["ok", "warning", "failed", "unknown"], str]:
     """The state and the sentence for a certificate; `required`: it must be trusted."""
-    days = (seen.not_after - datetime.now(UTC)).days
-    if seen.trusted and seen.problem:
-        return "warning", f"The certificate is trusted on this machine, but {seen.problem}."
-    if seen.problem and seen.problem.startswith(_NOT_VERIFIED):
-        return "unknown", f"The certificate could not be judged: {seen.problem}."
-    if seen.problem:
-        return (
-            "failed" if required else "warning",
-            f"A client that verifies refuses the certificate: {seen.problem}.",
-        )
-    if days < 14:
+    if problem := certificate.problem:
+        if certificate.trusted:
+            return "warning", f"The certificate is trusted on this machine, but {problem}."
+        if problem.startswith(_NOT_VERIFIED):
+            return "unknown", f"The certificate could not be judged: {problem}."
+        state: Literal["failed", "warning"] = "failed" if required else "warning"
+        return state, f"A client that verifies refuses the certificate: {problem}."
+    if (days := (certificate.not_after - datetime.now(UTC)).days) < 14:
         return "warning", f"The certificate is trusted but expires in {days} days: renew it."
-    return "ok", f"The certificate is trusted, until {seen.not_after:%Y-%m-%d}."
+    return "ok", f"The certificate is trusted, until {certificate.not_after:%Y-%m-%d}."
 
 
 def covers(names: tuple[str, ...], host: str) -> bool:
@@ -161,15 +150,10 @@ def _problem(
     refusal: ssl.SSLCertVerificationError | None,
     own: bool,
 ) -> str:
-    problems, now = [], datetime.now(UTC)
+    problems, now = [_NOT_VERIFIED], datetime.now(UTC)
     if refusal is not None:  # OpenSSL stops at the first thing it dislikes, so the rest is looked up here
-        problems.append(
-            _CHAIN_ERRORS.get(
-                refusal.verify_code, f"it is not trusted ({refusal.verify_message.rstrip('.')})"
-            )
-        )
-    else:
-        problems.append(_NOT_VERIFIED)
+        other = f"it is not trusted ({refusal.verify_message.rstrip('.')})"
+        problems = [_CHAIN_ERRORS.get(refusal.verify_code, other)]
     if own and (refusal is None or refusal.verify_code != 18):
         problems.append(_SELF_SIGNED_HERE)
     if after < now:

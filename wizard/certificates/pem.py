@@ -1,15 +1,21 @@
-"""Certificates, private keys and DH parameters in PEM files (RFC 7468). Pure; a key's text never leaves here."""
+"""Certificates, private keys and DH parameters in PEM files (RFC 7468): read, made as Debian's update_tls makes them, and
+tried by OpenSSL as sendmail and a mail client try them. A key is on no disk meanwhile, and in no argument."""
 
 from __future__ import annotations
 
 import binascii
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from wizard.errors import PemError
+from templates import render
+from wizard.certificates.peer_certificate import Certificate, client_context, read
+from wizard.errors import HostError, PemError
+from wizard.system.host import Host
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9. ]+)-----\s*?\n(.*?)-----END \1-----", re.DOTALL)
 _KEY = b"PRIVATE KEY"
@@ -74,10 +80,9 @@ def dh_bits(content: bytes) -> int | None:
 
     for kind, body in _BLOCK.findall(content):
         if kind in (b"DH PARAMETERS", b"X9.42 DH PARAMETERS"):  # Debian's are the latter
-            try:
+            with suppress(ValueError, TypeError, KeyError, AttributeError):
                 return int(core.Sequence.load(_der(body))[0].native.bit_length())
-            except (ValueError, TypeError, KeyError, AttributeError):
-                return None
+            return None
     return None
 
 
@@ -116,3 +121,131 @@ def _der(body: bytes) -> bytes:
         return binascii.a2b_base64(body)
     except binascii.Error:
         return b""
+
+
+_REASONS = {
+    "KEY_VALUES_MISMATCH": "the key is not the key of this certificate",
+    "KEY_TYPE_MISMATCH": "the key is not the key of this certificate",
+    "NO_CERTIFICATE_ASSIGNED": "the key is not the key of this certificate",  # RSA beside EC
+    "EE_KEY_TOO_SMALL": "its key is too short for today's OpenSSL",
+    "CA_MD_TOO_WEAK": "it is signed with an algorithm that is too weak for today's OpenSSL",
+    "BAD_DECRYPT": "the key is encrypted with a passphrase, and sendmail cannot ask for it",
+}
+_ROUNDS = 10
+"""Messages that pass in a TLS handshake at most, each way."""
+
+
+@dataclass(frozen=True)
+class ClientVerdict:
+    """What a client on this machine thinks of it. `code` is OpenSSL's X509_V_ERR_* number, None when it accepts."""
+
+    certificate: Certificate
+    code: int | None
+    says: str = ""
+
+
+def server_context(chain: bytes, key: bytes) -> ssl.SSLContext:
+    """A server's TLS with this certificate chain and key (PEM). Raises PemError when they cannot be used together."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with Host.in_memory(chain) as chain_path, Host.in_memory(key) as key_path:
+        try:
+            context.load_cert_chain(chain_path, key_path, password=_asked)
+        except ssl.SSLError as error:
+            raise PemError(
+                _REASONS.get(error.reason or "", "OpenSSL refuses this certificate and key")
+            ) from None
+    return context
+
+
+def judged(
+    chain: bytes, key: bytes, name: str, shown: Callable[[str], str], root: bytes | None = None
+) -> ClientVerdict:
+    """What a client that knows the server as `name` thinks of it; with `root` (DER), one that trusts that one too.
+
+    Raises PemError."""
+    server_side, context = server_context(chain, key), client_context(verify=True)
+    if root is not None:
+        context.load_verify_locations(cadata=root)
+        # An authority of one's own may be made in ways that the authorities of the web are not.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    refusal: ssl.SSLCertVerificationError | None = None
+    try:
+        _shake(context, server_side, name)
+    except ssl.SSLCertVerificationError as error:
+        refusal = error
+    except ssl.SSLError as error:
+        raise PemError(f"a TLS handshake with it fails ({error.reason or 'broken off'})") from None
+    try:
+        certificate = read(certificates(chain), name, refusal, refusal is None, shown)
+    except ValueError as error:
+        raise PemError("cannot be read") from error
+    if refusal is None:
+        return ClientVerdict(certificate, None)
+    return ClientVerdict(certificate, refusal.verify_code, shown(refusal.verify_message))
+
+
+def _shake(client_side: ssl.SSLContext, server_side: ssl.SSLContext, name: str) -> None:
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_side.wrap_bio(to_client, to_server, server_hostname=name)
+    server = server_side.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(_ROUNDS):
+        waiting = False
+        for side in (client, server):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                waiting = True
+        if not waiting:
+            return
+    raise ssl.SSLError("the handshake does not end")
+
+
+def fits(chain: bytes, key: bytes) -> str | None:
+    """Why OpenSSL does not use the key with the first of the certificates (PEM), None when it does."""
+    try:
+        server_context(as_pem(certificates(chain)), key)
+    except PemError as error:
+        return str(error)
+    return None
+
+
+def _asked() -> str:
+    raise PemError("the key is encrypted with a passphrase, and sendmail cannot ask for it")
+
+
+BITS = 2048
+"""Of a new RSA key: as Debian's."""
+DAYS = 825
+"""The default validity: Apple's clients refuse a certificate that is valid for longer."""
+MOST_DAYS = 3650
+"""The validity of Debian's own."""
+
+
+def new_key(host: Host) -> bytes:
+    """An RSA private key as PEM. Raises HostError."""
+    return _openssl(host, ["genpkey", "-algorithm", "RSA", "-pkeyopt", f"rsa_keygen_bits:{BITS}"])
+
+
+def self_signed(host: Host, key: bytes, names: Sequence[str], days: int, *, client: bool = False) -> bytes:
+    """The certificate as PEM, for these names. Raises HostError."""
+    config = render(
+        "server_certificate.cnf.j2", names=names, client=client, rsa=key_words(key).startswith("RSA")
+    )
+    with host.in_memory(key) as key_path, host.in_memory(config.encode()) as config_path:
+        options = ["-sha256", "-days", str(days), "-key", key_path, "-config", config_path]
+        return _openssl(host, ["req", "-x509", "-new", *options])
+
+
+def link_name(host: Host, certificate: bytes) -> str:
+    """Where update_tls links it, so that programs of this host trust it (openssl-rehash(1)). Raises HostError."""
+    with host.in_memory(certificate) as path:
+        digest = _openssl(host, ["x509", "-noout", "-subject_hash", "-in", path]).decode("ascii", "replace")
+    return f"/etc/ssl/certs/{digest.strip()}.0"
+
+
+def _openssl(host: Host, arguments: Sequence[str]) -> bytes:
+    result = host.run(["openssl", *arguments], timeout=60)
+    if result.code != 0 or not result.stdout:
+        errors = result.stderr.strip().splitlines()  # never its output, which may be a key
+        raise HostError(f"openssl {arguments[0]} failed: {errors[-1] if errors else f'status {result.code}'}")
+    return result.stdout.encode()

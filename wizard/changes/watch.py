@@ -10,7 +10,7 @@ from wizard.model import facts as f
 from wizard.model.claim import Claim
 from wizard.model.plan import Description
 from wizard.sendmail import cf as sendmail_cf
-from wizard.smtp.own_listener import TIMEOUT, greeting
+from wizard.smtp.session import TIMEOUT, greeting
 from wizard.system.host import Host, Say
 
 _PATIENCE = TIMEOUT

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from wizard.certificates.self_signed import MOST_DAYS
+from wizard.certificates.pem import MOST_DAYS
 from wizard.cli.options import must_be_asked
 from wizard.cli.plan_apply import applied, exit_code
 from wizard.console import clean, out
@@ -19,9 +19,6 @@ from wizard.render.text import check_text
 from wizard.steps.certificate import own_name, renewed, shown
 from wizard.steps.certificate_install import checked_name, installation
 from wizard.system.host import Host
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def show(arguments: argparse.Namespace) -> int:

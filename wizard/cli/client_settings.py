@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wizard.cli.options import answers_of
 from wizard.client_settings import ClientSettings, check_dns
@@ -15,9 +15,6 @@ from wizard.render import as_json
 from wizard.render.text import check_text
 from wizard.system.host import Host
 from wizard.system.output_file import save
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def client_settings(arguments: argparse.Namespace) -> int:

@@ -1,32 +1,37 @@
-"""`debug saslauthd`: saslauthd in the foreground, each line explained (howto 5.1)."""
+"""The commands `debug saslauthd`: saslauthd in the foreground, each line explained (howto 5.1), and `debug login`: the AUTH LOGIN
+conversation by hand on a plain terminal, each command sent with Enter (howto 5.2)."""
 
 from __future__ import annotations
 
+import argparse
+import os
+import select
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 
 from wizard.changes.confirm_or_revert import SHORTEST
-from wizard.cli.options import agreed, credentials, must_be_asked, say, within
+from wizard.cli.options import accept, agreed, asks, credentials, must_be_asked, say, within
 from wizard.cli.test import tell
 from wizard.console import clean, error, out
+from wizard.debug.login import PLAINTEXT_WITHIN, plaintext_offer, plaintext_offered, talk
 from wizard.debug.saslauthd import WITHIN, DebugLine, debug, debug_line
 from wizard.engine.state_dir import at_work, must_be_root
 from wizard.engine.temporary import ForAWhile
-from wizard.errors import Interrupted
+from wizard.errors import DONE, AnswersError, Interrupted
 from wizard.gather.host import look
 from wizard.maillog.correlate import ConversationLine
 from wizard.maillog.watched_login import hold_conversation, target_of
 from wizard.model.plan import Sign
 from wizard.render import as_json
 from wizard.render.text import check_text
+from wizard.smtp.connection import Move
+from wizard.smtp.login_test import Target
 from wizard.smtp.transcript import Credentials, Transcript
 from wizard.system.host import Host
-
-if TYPE_CHECKING:
-    import argparse
+from wizard.system.signals import Interrupt
 
 _SIGINT = 2
 _SETTLE = 1.0
@@ -48,8 +53,9 @@ def saslauthd(arguments: argparse.Namespace) -> int:
         if not agreed(arguments, "Go on? [y/N] ", interrupt):
             out("Nothing was changed.")
             return 0
+        work = ForAWhile(Host(), store, journal, interrupt, (lambda _: None) if arguments.json else say)
         ended = debug(
-            ForAWhile(Host(), store, journal, interrupt, (lambda _: None) if arguments.json else say),
+            work,
             look(Host()),
             seconds,
             login.heard,
@@ -98,7 +104,6 @@ class Login:
         if not self.silent:
             where = f"saslauthd[{line.pid}]: " if line.pid else ""
             out(f"| {clean(where + line.text):<60}  {line.explanation}".rstrip())
-            sys.stdout.flush()
         if "listening on socket" in line.text and self.credentials and self._thread is None:
             self._thread = threading.Thread(target=self._try, daemon=True)
             self._thread.start()
@@ -106,15 +111,135 @@ class Login:
     def _try(self) -> None:
         try:
             target = target_of(Host(), "", 587, smtp_port=None)
-            self.refused = not hold_conversation(
-                Host(), target, self.credentials, 1.0, False, self._tell
-            ).result.ok
+            show = (lambda _: None) if self.silent else tell
+            watched = hold_conversation(Host(), target, self.credentials, 1.0, False, show)
+            self.refused = not watched.result.ok
         except (ValueError, OSError) as problem:
             self.refused = True
             error(f"msa-wizard: {clean(str(problem))}")
         time.sleep(_SETTLE)
         self.over = True
 
+
+def login(arguments: argparse.Namespace) -> int:
+    """0 when the login was accepted (and the message taken, where one was to be sent), else 1."""
+    must_be_root()
+    must_be_asked(arguments, "debug login")
+    seconds = int(within(arguments, PLAINTEXT_WITHIN, SHORTEST))
+    if arguments.loopback_only and not arguments.plaintext:
+        raise AnswersError("--loopback-only goes with --plaintext")
+    try:
+        target = target_of(
+            Host(),
+            "",
+            arguments.port,
+            accepted=arguments.accept_certificate,
+            ask=accept if asks(arguments) and not arguments.yes else None,
+            send_to=arguments.send_to,
+        )
+    except ValueError as problem:
+        raise AnswersError(str(problem)) from problem
+    user = credentials(arguments.user, arguments)
+    if not arguments.plaintext:
+        return _Terminal(arguments, target, user).converse(encrypted=True)
+    return _plaintext(arguments, target, user, seconds)
+
+
+def _plaintext(arguments: argparse.Namespace, target: Target, user: Credentials, seconds: int) -> int:
+    show = (lambda _: None) if arguments.json else out
+    host = Host()
+    with at_work() as (store, journal, interrupt):
+        plain_login = plaintext_offer(look(host), target.port, loopback=arguments.loopback_only)
+        if plain_login is None:
+            show(
+                "AuthOptions in sendmail.cf has no p: a login without TLS is offered as it is. Nothing is changed."
+            )
+            return _Terminal(arguments, target, user, interrupt).converse(encrypted=False)
+        meanwhile = "a mail client that is set up without TLS may send its password in clear"
+        if arguments.loopback_only:
+            meanwhile = f"port {target.port} answers only on loopback: mail clients cannot submit"
+        show(
+            f"AuthOptions is commented out in sendmail.cf for {seconds} s at most, and sendmail is restarted twice.\n"
+            f"Meanwhile {meanwhile}. It is restored at the end, whatever happens."
+        )
+        show(plain_login.changes[0].describe().diff)
+        if not agreed(arguments, "Go on? [y/N] ", interrupt):
+            out("Nothing was changed.")
+            return DONE
+        work = ForAWhile(host, store, journal, interrupt, (lambda _: None) if arguments.json else say)
+        with plaintext_offered(work, plain_login, target.port, seconds) as end:
+            moved = replace(target, host=plain_login.address)
+            code = _Terminal(arguments, moved, user, interrupt, end).converse(encrypted=False)
+        interrupt()
+    return code
+
+
+@dataclass
+class _Terminal:
+    """Shows each move, waits for Enter, and counts down where the time is limited."""
+
+    arguments: argparse.Namespace
+    target: Target
+    credentials: Credentials
+    interrupt: Interrupt | None = None
+    end: float | None = None
+    """When the time is over, as time.monotonic has it."""
+    lines: list[ConversationLine] = field(default_factory=list)
+
+    def converse(self, *, encrypted: bool) -> int:
+        """Hold the conversation; the exit code."""
+        try:
+            result = talk(Host(), self.target, self.credentials, self._tell, self._enter, encrypted=encrypted)
+        except ValueError as problem:
+            raise AnswersError(str(problem)) from problem
+        ok = result.accepted and not result.problem
+        if self.arguments.json:
+            as_json.show(
+                ok=ok,
+                accepted=result.accepted,
+                problem=result.problem,
+                lines=[vars(line) for line in self.lines],
+                delivery=result.delivery.to_json() if result.delivery is not None else None,
+            )
+            return int(not ok)
+        if result.delivery is not None:
+            out(clean(result.delivery.says))
+        if result.problem:
+            error(f"msa-wizard: {clean(result.problem)}")
+        elif ok:
+            out("OK: The login was accepted (235).")
+        return int(not ok)
+
     def _tell(self, line: ConversationLine) -> None:
-        if not self.silent:
+        self.lines.append(line)
+        if not self.arguments.json:
             tell(line)
+
+    def _enter(self, move: Move) -> bool:
+        """Whether it is to be sent; not when the admin ends it, or the time is over."""
+        if self.arguments.yes:
+            return self._left() > 0
+        while True:
+            left = self._left()
+            if left <= 0:
+                out("\nThe time is over: it is restored now.")
+                return False
+            counted = f"; {left:.0f} s left" if self.end is not None else ""
+            line = f"\r\x1b[K>> {clean(move.shown)}  ({move.why})  Enter sends it, q ends{counted} "
+            print(line, end="", flush=True)
+            word = self._typed()
+            if word is not None:
+                return word != "" and word.strip().lower() not in ("q", "quit")
+
+    def _left(self) -> float:
+        return 1e9 if self.end is None else self.end - time.monotonic()
+
+    def _typed(self) -> str | None:
+        """A line of the terminal, None after a second without one, empty when the terminal has gone."""
+        with self.interrupt.at_once() if self.interrupt is not None else nullcontext():
+            try:
+                if not select.select([sys.stdin], [], [], 1.0)[0]:
+                    return None
+                return os.read(sys.stdin.fileno(), 256).decode("utf-8", "replace")
+            except (OSError, ValueError):
+                return ""

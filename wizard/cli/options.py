@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import difflib
 import getpass
@@ -25,8 +26,6 @@ from wizard.smtp.transcript import Credentials
 from wizard.steps import STEPS
 
 if TYPE_CHECKING:
-    import argparse
-
     from snapshots.store import Store
     from wizard.certificates.peer_certificate import Certificate
     from wizard.system.signals import Interrupt

@@ -111,7 +111,7 @@ def _set_up(commands: Commands) -> None:
         "watch sendmail's listeners for SECONDS after the restart; if one disappears, revert",
         0,
     )
-    _command(commands, "confirm", "confirm", "keep the new firewall rules (from any session)")
+    _command(commands, "confirm", "plan_apply", "keep the new firewall rules (from any session)")
     rehearse = _command(
         commands, "rehearse", "rehearse", "do everything, for real, on a throwaway clone of this machine"
     )
@@ -251,7 +251,7 @@ def _debug(commands: Commands) -> None:
     login = _command(
         own,
         "login",
-        "debug_login",
+        "debug",
         "AUTH LOGIN by hand, as with telnet: Enter sends each command (howto 5.2)",
     )
     _user(login, "login name", required=True)

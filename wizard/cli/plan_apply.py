@@ -1,19 +1,21 @@
-"""The commands `plan` and `apply`, and what every run of the engine has in common on the command line."""
+"""The commands `plan`, `apply` and `confirm`, and what every run of the engine has in common on the command line."""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from wizard import log
+from wizard.changes import confirm_or_revert
 from wizard.changes.confirm_or_revert import DEFAULT, SHORTEST
 from wizard.cli.options import answers_of, asks, between, consent, decide, must_be_asked, steps_of
 from wizard.cli.status_history import readable_store
 from wizard.console import clean, error, out
 from wizard.engine.apply import Run
 from wizard.engine.engine import Engine
-from wizard.engine.state_dir import at_work
+from wizard.engine.state_dir import at_work, must_be_root
 from wizard.errors import CANNOT, CONFLICT, DONE, FAILED, PENDING
 from wizard.gather.firewall import ssh_connection
 from wizard.model.answers import Answers
@@ -22,10 +24,8 @@ from wizard.model.plan import Outcome, Plan, Step
 from wizard.render import as_json
 from wizard.render.text import collector, endings_text, show
 from wizard.steps import STEPS
+from wizard.system.guard import Decision
 from wizard.system.host import Host
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def plan(arguments: argparse.Namespace) -> int:
@@ -153,3 +153,20 @@ def _applied_text(run: Run) -> str:
     if not run.applied:
         return "No step was applied."
     return f"{len(run.applied)} steps applied ({', '.join(run.applied)})."
+
+
+def confirm(arguments: argparse.Namespace) -> int:
+    """`confirm`, from any session while `apply` waits: 0 confirmed, or nothing waits; 1 when it came too late."""
+    must_be_root()
+    late, waits = confirm_or_revert.decision() is Decision.REVERTED, confirm_or_revert.time_left() is not None
+    if waits:
+        late = confirm_or_revert.decide(Decision.CONFIRMED) is not Decision.CONFIRMED
+    outcome = "late" if late else "confirmed" if waits else "nothing"
+    log.note(f"confirm: {outcome}")
+    if arguments.json:
+        as_json.show(outcome=outcome)
+    elif late:
+        error("msa-wizard: too late: the firewall change was already reverted. Apply it again")
+    else:
+        out("Confirmed: the new firewall rules stay." if waits else "Nothing is waiting for a confirmation.")
+    return FAILED if late else DONE

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wizard import log
 from wizard.cli.options import answers_of, steps_of
@@ -21,9 +22,6 @@ from wizard.render import as_json
 from wizard.system.host import environment
 from wizard.system.output_file import check_output, save
 from wizard.system.signals import SIGNALS, handled
-
-if TYPE_CHECKING:
-    import argparse
 
 PHASES = {
     "fetch": "packages are fetched for the clone; this host's apt does not notice",

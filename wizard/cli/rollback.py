@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,6 @@ from wizard.rollback.rollback import EVERYTHING, RollbackRun
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
-    import argparse
-
     from snapshots.merge.three_way import Choice
     from wizard.model import documents
     from wizard.system.signals import Interrupt

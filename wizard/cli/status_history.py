@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,6 @@ from wizard.system.host import Host
 from wizard.system.lock import free
 
 if TYPE_CHECKING:
-    import argparse
-
     from snapshots.store import Commit, Store
     from wizard.model import documents
 
@@ -101,7 +100,7 @@ def diff(arguments: argparse.Namespace) -> int:
 
 def answers(_arguments: argparse.Namespace) -> int:
     """`answers`: a commented TOML with this host's defaults; it parses to the defaults."""
-    from wizard.render.answers_file import as_toml
+    from wizard.render.files import as_toml
     from wizard.sendmail.password_source import as_here
 
     facts = look(Host())

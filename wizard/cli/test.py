@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from typing import TYPE_CHECKING
 
 from wizard.cli.options import accept, answers_of, credentials, within
 from wizard.console import clean, out
 from wizard.engine.state_dir import must_be_root
 from wizard.errors import AnswersError
-from wizard.maillog import outside_login
 from wizard.maillog.correlate import WITHIN, ConversationLine
 from wizard.maillog.explain import word
 from wizard.maillog.read import LogLine
-from wizard.maillog.watched_login import hold_conversation, saslauthd_options, target_of
+from wizard.maillog.watched_login import (
+    OUTSIDE_WITHIN,
+    commands,
+    hold_conversation,
+    saslauthd_options,
+    target_of,
+    verdict,
+    wait_for_login,
+)
 from wizard.model.plan import Check, Sign
 from wizard.render import as_json
 from wizard.render.text import check_text, line_text
 from wizard.system.host import Host
-
-if TYPE_CHECKING:
-    import argparse
 
 
 def test(arguments: argparse.Namespace) -> int:
@@ -45,9 +49,8 @@ def test(arguments: argparse.Namespace) -> int:
         )
         limit = within(arguments, WITHIN)
         login = credentials(user, arguments) if user else None
-        watched = hold_conversation(
-            host, target, login, limit, arguments.watch, _nobody if arguments.json else tell
-        )
+        show = (lambda _: None) if arguments.json else tell
+        watched = hold_conversation(host, target, login, limit, arguments.watch, show)
     except ValueError as error:
         raise AnswersError(str(error)) from error
     result = watched.result
@@ -72,27 +75,24 @@ def tell(line: ConversationLine) -> None:
     out(line_text(line.who, line.text, line.explanation))
 
 
-def _nobody(_line: object) -> None:
-    """Nobody watches."""
-
-
 def _from_outside(arguments: argparse.Namespace) -> int:
     """0 when a client on another machine has logged in, 1 when none did in time.
 
     A test on this host never meets its firewall: so what comes from one of its own addresses counts for nothing."""
     must_be_root()  # the journal shows others nothing, which would look like nobody
-    limit = within(arguments, outside_login.WITHIN)
+    limit = within(arguments, OUTSIDE_WITHIN)
     host = Host()
     if not arguments.json:
-        out(outside_login.commands(host))
+        out(commands(host))
         out(f"\nWaiting for it, {limit:.0f} s at most (Ctrl-C ends it) ...")
 
     def logged(line: LogLine) -> None:
-        where = clean(f"{line.name}[{line.pid}]: {line.text}")
-        out(f"| {where:<60}  {word(line.name, line.text)}".rstrip())
+        if not arguments.json:
+            where = clean(f"{line.name}[{line.pid}]: {line.text}")
+            out(f"| {where:<60}  {word(line.name, line.text)}".rstrip())
 
-    outside = outside_login.wait_for_login(host, limit, _nobody if arguments.json else logged, lambda: False)
-    check = outside_login.verdict(outside, limit)
+    outside = wait_for_login(host, limit, logged, lambda: False)
+    check = verdict(outside, limit)
     ok = check.sign is Sign.OK
     if arguments.json:
         proved = None if outside.file else outside.logged_in

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from wizard.cli import options
 from wizard.cli.options import answers_of, asks, known
@@ -26,9 +26,6 @@ from wizard.troubleshoot.collect import take
 from wizard.troubleshoot.diagnoses import DIAGNOSES
 from wizard.troubleshoot.diagnosis import Fault
 from wizard.troubleshoot.verdict import Verdict, judge, mends
-
-if TYPE_CHECKING:
-    import argparse
 
 ALL = "all"
 

@@ -7,23 +7,17 @@ import heapq
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from snapshots.visible import visible
-from wizard.maillog.delivery import Delivery, delivery
-from wizard.maillog.explain import word
-from wizard.maillog.follow import LogFollower
-from wizard.maillog.read import LogLine
+from wizard.maillog.explain import Delivery, delivery, word
+from wizard.maillog.read import LogFollower, LogLine
+from wizard.smtp.connection import Ends
 from wizard.smtp.transcript import Line
 from wizard.system.host import Host
 from wizard.system.sockets import addresses, server_process
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from wizard.smtp.connection import Ends
 
 WITHIN = 30.0
 """Seconds that a message is followed by default."""
@@ -46,9 +40,6 @@ class ConversationLine:
     explanation: str
 
 
-_USER = ("user=", "login=")
-
-
 class Matching:
     """Which lines of the log belong to the test. Pure."""
 
@@ -61,22 +52,18 @@ class Matching:
     def takes(self, line: LogLine) -> bool:
         """Whether this line does; what it says about the message counts for later lines."""
         if line.name == "saslauthd":
-            user = self._user
-            return bool(user) and any(
-                f"{word}{user}{end}" in f"{line.text} " for word in _USER for end in "] ,"
-            )
-        if line.pid in self.pids or (line.queue_id and line.queue_id in self.ids):
-            if line.queue_id:
-                self.ids.add(line.queue_id)
-            return True
-        return False
+            names = [f"{key}={self._user}{end}" for key in ("user", "login") for end in "] ,"]
+            return bool(self._user) and any(name in f"{line.text} " for name in names)
+        mine = line.pid in self.pids or line.queue_id in self.ids
+        if mine and line.queue_id:
+            self.ids.add(line.queue_id)
+        return mine
 
     def seen(self, line: LogLine) -> ConversationLine:
         """The line as it may be shown."""
         where = f"{line.name}[{line.pid}]" if line.pid else line.name
-        return ConversationLine(
-            line.time, "log", self._shown(f"{where}: {line.text}"), word(line.name, line.text)
-        )
+        text = self._shown(f"{where}: {line.text}")
+        return ConversationLine(line.time, "log", text, word(line.name, line.text))
 
 
 class Watch:
@@ -115,20 +102,16 @@ class Watch:
         self._ticker.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, _error: object, _trace: object) -> None:
         self._over.set()
         self._ticker.join(10)
-        self._follower.__exit__(kind, error, trace)
+        self._follower.__exit__(None, None, None)
         self._move(time.time() + 1e9)
 
     def connected(self, ends: Ends) -> None:
         """A connection is open."""
-        self._ends = ends
-        self.elsewhere = ends[1][0].split("%")[0] not in addresses(self._host) and not ends[1][0].startswith(
-            "127."
-        )
+        self._ends, server = ends, ends[1][0]
+        self.elsewhere = server.split("%")[0] not in addresses(self._host) and not server.startswith("127.")
 
     def line(self, line: Line) -> None:
         """A line of the conversation. At the server's first line its process can be found."""
@@ -138,13 +121,13 @@ class Watch:
             if pid is not None:
                 with self._lock:
                     self._match.pids.add(pid)
-        self._add(ConversationLine(time.time(), line.who, line.text, line.explanation))
+        with self._lock:
+            self._push(ConversationLine(time.time(), line.who, line.text, line.explanation))
 
     def settled(self) -> None:
         """Wait a moment for the last lines of the conversation."""
-        end = time.monotonic() + _AFTER
         quiet = time.monotonic()
-        count = len(self.logged)
+        end, count = quiet + _AFTER, len(self.logged)
         while time.monotonic() < end and time.monotonic() - quiet < _SETTLE:
             time.sleep(_TICK)
             if len(self.logged) != count:
@@ -154,24 +137,21 @@ class Watch:
         """What became of the message, waited for `within` seconds at most."""
         with self._lock:
             self._match.ids.add(queue_id)
-        end, since = time.monotonic() + within, time.monotonic()
-        last: Delivery | None = None
+        since = time.monotonic()
+        end, last = since + within, Delivery(queue_id, "unknown", "")
         while time.monotonic() < end:
-            now = delivery(queue_id, self._lines())
+            with self._lock:
+                now = delivery(queue_id, self.logged)
             if now != last:
                 last, since = now, time.monotonic()
             if now.state != "unknown" and time.monotonic() - since >= _SETTLE:
                 return now
             time.sleep(_TICK)
-        return delivery(queue_id, self._lines())
-
-    def _lines(self) -> Sequence[LogLine]:
         with self._lock:
-            return list(self.logged)
+            return delivery(queue_id, self.logged)
 
-    def _add(self, seen: ConversationLine) -> None:
-        with self._lock:
-            heapq.heappush(self._waiting, (seen.time, next(self._serial), seen))
+    def _push(self, line: ConversationLine) -> None:
+        heapq.heappush(self._waiting, (line.time, next(self._serial), line))
 
     def _tick(self) -> None:
         while not self._over.wait(_TICK):
@@ -185,8 +165,7 @@ class Watch:
             for line in lines:
                 if self._match.takes(line):
                     self.logged.append(line)
-                    seen = self._match.seen(line)
-                    heapq.heappush(self._waiting, (seen.time, next(self._serial), seen))
+                    self._push(self._match.seen(line))
                 elif time.time() - line.time < 5:
                     self._unmatched.append(line)
             while self._waiting and self._waiting[0][0] <= until:

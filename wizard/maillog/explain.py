@@ -1,10 +1,14 @@
-"""What a line of the mail log means, in a word: sendmail's, saslauthd's (also in debug mode), PAM's. Pure."""
+"""What the mail log says: a line of sendmail's, saslauthd's (also in debug mode) or PAM's in a word, and what became of a
+submitted message (howto 5.2.4). Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from wizard.maillog.read import QUEUE_ID
+from wizard.maillog.read import QUEUE_ID, UNPROVED, LogLine
 
 _SENDMAIL = (
     (
@@ -81,8 +85,8 @@ _SASLAUTHD = (
     (r"[Cc]ould not|failed|[Uu]nable|error", "an error"),
 )
 _TABLES = {
-    "sendmail": [(re.compile(pattern), words) for pattern, words in _SENDMAIL],
-    "saslauthd": [(re.compile(pattern), words) for pattern, words in _SASLAUTHD],
+    "sendmail": [(re.compile(pattern).match, words) for pattern, words in _SENDMAIL],
+    "saslauthd": [(re.compile(pattern).search, words) for pattern, words in _SASLAUTHD],
 }
 
 
@@ -90,7 +94,80 @@ def word(name: str, text: str) -> str:
     """What the line `text` of the program `name` means, "" where nobody knows."""
     family = "saslauthd" if name.startswith("saslauthd") else "sendmail"
     message = QUEUE_ID.sub("", text) if family == "sendmail" else text
-    for pattern, words in _TABLES[family]:
-        if pattern.match(message) if family == "sendmail" else pattern.search(message):
-            return words
-    return ""
+    return next((words for matches, words in _TABLES[family] if matches(message)), "")
+
+
+State = Literal["delivered", "deferred", "failed", "unknown"]
+_FIELD = re.compile(r"(?:^|[ ,])(to|relay|mailer|dsn)=([^,]*)")
+_STAT = re.compile(r"(?:^|[ ,])stat=(.*)$")
+_ON_THE_WAY = re.compile(r"expanded|aliased|forwarded|included", re.IGNORECASE)
+_SENTENCES: dict[State, str] = {
+    "delivered": "Delivered to ",
+    "unknown": "",
+    "deferred": "It waits in the queue and will be tried again: ",
+    "failed": "It cannot be delivered, and is returned to its sender: ",
+}
+"""How a sentence on an attempt begins, from the best state to the worst."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One delivery attempt: the recipient, the state, sendmail's own words, and the relay."""
+
+    to: str
+    state: State
+    says: str
+    relay: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What has become of the message so far; `state` is the worst of its recipients'. `says` is a sentence."""
+
+    queue_id: str
+    state: State
+    says: str
+    attempts: tuple[Attempt, ...] = ()
+    accepted: bool = False
+    """Whether sendmail's log also says that it accepted the message."""
+    file: str = ""
+    """The log file that says so, which proves nothing; "" where sendmail itself wrote it into the journal."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for json.dumps."""
+        return {**vars(self), "attempts": [vars(item) for item in self.attempts]}
+
+
+def delivery(queue_id: str, lines: Sequence[LogLine]) -> Delivery:
+    """What the lines of this message, oldest first, say."""
+    about = [line for line in lines if line.queue_id == queue_id]
+    own, file = [line.text.partition(": ")[2] for line in about], about[0].file if about else ""
+    accepted = any(text.startswith("from=") for text in own)
+    attempts = tuple({latest.to: latest for text in own if (latest := attempt(text))}.values())
+    if attempts:
+        worst = max(attempts, key=lambda item: list(_SENTENCES).index(item.state))
+        via = f" by way of {worst.relay}" if worst.relay else ""
+        state, says = worst.state, f"{_SENTENCES[worst.state]}{worst.to}{via}: {worst.says}."
+    else:
+        state, says = "unknown", "nothing is logged about it."
+        if accepted:
+            says = "sendmail has accepted it, but not tried to deliver it yet."
+    doubt = f" So says {file}; {UNPROVED}." if file else ""
+    return Delivery(queue_id, state, says + doubt, attempts, accepted, file)
+
+
+def attempt(text: str) -> Attempt | None:
+    """What a line, after its queue id, says about a delivery; None for other lines and for aliases."""
+    stat = _STAT.search(text)
+    if not text.startswith("to=") or stat is None or _ON_THE_WAY.match(stat[1]):
+        return None
+    fields = dict(_FIELD.findall(text[: stat.start()]))
+    dsn = fields.get("dsn", "")
+    state: State = "unknown"
+    if stat[1].startswith("Sent") or dsn.startswith("2"):
+        state = "delivered"
+    elif stat[1].startswith(("Deferred", "queued")) or dsn.startswith("4"):
+        state = "deferred"
+    elif dsn.startswith("5"):
+        state = "failed"
+    return Attempt(fields["to"], state, stat[1], fields.get("relay", "") or fields.get("mailer", ""))

@@ -15,7 +15,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.strays import stray_sentence
-from wizard.smtp.own_listener import greeting
+from wizard.smtp.session import greeting
 from wizard.steps.saslauthd import counted, enabled
 from wizard.system.host import Host
 from wizard.system.sockets import listeners
