@@ -134,10 +134,8 @@ def consent(arguments: argparse.Namespace, interrupt: Interrupt) -> Consent:
     def agrees(_step: Step, _plan: Plan, ends: tuple[Ending, ...]) -> bool:
         for ending in ends:
             out(endings_text((ending,)))
-            if ask(f"   may this end ({ending.id})? [y]es, [n]o (the default): ", interrupt) not in (
-                "y",
-                "yes",
-            ):
+            reply = ask(f"   may this end ({ending.id})? [y]es, [n]o (the default): ", interrupt)
+            if reply not in ("y", "yes"):
                 return False
         return True
 

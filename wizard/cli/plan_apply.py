@@ -72,14 +72,8 @@ def applied(
     events: list[Event] = []
     with at_work() as (store, journal, interrupt):
         engine = Engine(host, answers, collector(events) if arguments.json else show, steps())
-        run = engine.apply(
-            store,
-            journal,
-            wanted,
-            decide(arguments, store, interrupt),
-            interrupt,
-            consent=consent(arguments, interrupt),
-        )
+        wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
+        run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
     return run, events
 
 
@@ -95,13 +89,11 @@ def exit_code(run: Run) -> int:
 def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
     """Why a run ended before a step: what would end with it, and the command that goes on."""
     names = [part for ending in run.ends for part in ("--accept", ending.id)]
-    return "\n".join(
-        [
-            f"Stopped before {run.undecided}: something that works on this host would end with it.",
-            endings_text(run.ends),
-            f"Nothing of {run.undecided} was changed. {_applied_text(run)}",
-            f"If that may end:  {clean(shlex.join(['msa-wizard', *command, *names]))}",
-        ]
+    return (
+        f"Stopped before {run.undecided}: something that works on this host would end with it.\n"
+        f"{endings_text(run.ends)}\n"
+        f"Nothing of {run.undecided} was changed. {_applied_text(run)}\n"
+        f"If that may end:  {clean(shlex.join(['msa-wizard', *command, *names]))}"
     )
 
 
@@ -124,12 +116,10 @@ def _unused(plans: Mapping[str, Plan], accept: Sequence[str]) -> None:
 
 def _guarded(answers: Answers, arguments: argparse.Namespace) -> Answers:
     """What reverts changes by itself, and when. Raises UsageError for a time out of bounds."""
-    terminal = asks(arguments)
-    seconds = arguments.confirm_within
+    terminal, seconds, watch = asks(arguments), arguments.confirm_within, arguments.watch_restart
     if seconds is None:
         seconds = DEFAULT if terminal and ssh_connection() else 0
     between("--confirm-within", seconds, SHORTEST, zero=True)
-    watch = arguments.watch_restart
     between("--watch-restart", watch, SHORTEST, zero=True)
     return dataclasses.replace(answers, confirm_within=seconds, confirm_typed=terminal, watch_restart=watch)
 

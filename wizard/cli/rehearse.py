@@ -56,7 +56,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
         text = as_json.dumps(**rehearsal.to_json())
     else:
         text = shown(rehearsal, arguments.format).rstrip("\n")
-    if arguments.json or (arguments.format != "text" and not arguments.output):
+    if silent:
         data(text)
     elif arguments.format == "text":
         out(text)
@@ -100,11 +100,8 @@ def _keep(clone: Clone) -> None:
     if sys.stdin.isatty() and sys.stdout.isatty():
         out("A shell in the clone; `exit` leaves it, and the clone keeps running.")
         signal.signal(signal.SIGINT, lambda *_: None)  # it is for the shell
-        subprocess.run(
-            [*clone.entering(), "bash", "-l"],
-            env={**environment(), "TERM": "xterm", "debian_chroot": "clone"},
-            check=False,
-        )
+        own = {**environment(), "TERM": "xterm", "debian_chroot": "clone"}
+        subprocess.run([*clone.entering(), "bash", "-l"], env=own, check=False)
 
 
 def _at_once(number: int, _frame: FrameType | None) -> None:

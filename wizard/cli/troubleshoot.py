@@ -78,15 +78,19 @@ def _fixed(
     wanted: list[str],
 ) -> int:
     """Fix what was asked for, as far as it holds now, then look again."""
-    faults = _chosen(before, wanted)
+    # `all` is what fails; a warning is fixed where it is named.
+    every = ALL in wanted
+    faults = [fault for fault in before.faults if fault.id in wanted or (every and fault.sign == "failed")]
     if not arguments.json:
         _not_ours(faults, before, wanted)
     steps = mends(faults)
     events: list[Event] = []
     run: Run | None = None
     if steps:
-        if arguments.yes:
-            answers = _accepting(answers, [fault for fault in faults if fault.id in wanted])
+        # Whoever names a fault that is fixed by making sendmail.cf again wants its wrong lines to go; they are listed.
+        named = [fault.finding.mend.steps for fault in faults if fault.id in wanted]
+        if arguments.yes and any("sendmailconfig" in mend for mend in named):
+            answers = dataclasses.replace(answers, accept=(*answers.accept, CF_LINES))
         run, events = applied(host, arguments, lambda: steps, answers)
     after = judge(take(host, answers, credentials)) if run is not None else before
     if arguments.json:
@@ -112,16 +116,3 @@ def _not_ours(faults: Sequence[Fault], before: Verdict, wanted: Sequence[str]) -
     for name in wanted:
         if name != ALL and before.fault(name) is None:
             out(f"{name}: does not hold here now, so there is nothing to fix.")
-
-
-def _accepting(answers: Answers, faults: Sequence[Fault]) -> Answers:
-    """Whoever names a fault that is fixed by making sendmail.cf again wants its wrong lines to go; they are listed."""
-    again = any("sendmailconfig" in fault.finding.mend.steps for fault in faults)
-    return dataclasses.replace(answers, accept=(*answers.accept, CF_LINES)) if again else answers
-
-
-def _chosen(verdict: Verdict, wanted: Sequence[str]) -> list[Fault]:
-    """`all` is what fails; a warning is fixed where it is named."""
-    return [
-        fault for fault in verdict.faults if fault.id in wanted or (ALL in wanted and fault.sign == "failed")
-    ]
