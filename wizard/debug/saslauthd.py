@@ -55,17 +55,14 @@ class DebugResult:
 
 def command(defaults: str) -> tuple[str, ...]:
     """The command line, with the host's own options out of /etc/default/saslauthd. Raises EditError."""
-    given = {
-        name: shell_defaults.value(defaults, name) or ""
-        for name in ("MECHANISMS", "MECH_OPTIONS", "OPTIONS", "THREADS")
-    }
-    words = [*shlex.split(given["OPTIONS"] or _OPTIONS)]
-    words = [item for word in words for item in _quiet(word)]
-    own = shlex.split(given["MECH_OPTIONS"])
-    options = own if own[:1] == ["-O"] else ["-O", *own] if own else []
-    threads = ["-n", given["THREADS"]] if given["THREADS"].isdigit() else []
-    mechanism = (given["MECHANISMS"] or "pam").split()[0]
-    return ("/usr/sbin/saslauthd", "-a", mechanism, *options, *words, *threads, "-d")
+    names = ("MECHANISMS", "MECH_OPTIONS", "OPTIONS", "THREADS")
+    mechanisms, own, given, number = (shell_defaults.value(defaults, name) or "" for name in names)
+    words = [option for word in shlex.split(given or _OPTIONS) for option in _quiet(word)]
+    options = shlex.split(own)
+    if options and options[0] != "-O":
+        options.insert(0, "-O")
+    threads = ["-n", number] if number.isdigit() else []
+    return ("/usr/sbin/saslauthd", "-a", (mechanisms or "pam").split()[0], *options, *words, *threads, "-d")
 
 
 def _quiet(word: str) -> list[str]:
@@ -87,14 +84,10 @@ def debug_line(line: str, mask: Callable[[str], str]) -> DebugLine:
 
 def changes(facts: Facts, *, restart_sendmail: bool) -> tuple[Change, ...]:
     """The service is stopped; sendmail is restarted where the admin wants it, as the howto does."""
-    running = facts.process("saslauthd") is not None
-    changes: list[Change] = [
-        ServiceChange("saslauthd", facts.init, enable=False, was_running=running, verb="stop")
-    ]
-    if restart_sendmail:
-        was = facts.process("sendmail-mta") is not None
-        changes.append(ServiceChange("sendmail", facts.init, enable=False, was_running=was))
-    return tuple(changes)
+    runs, sendmail = (facts.process(name) is not None for name in ("saslauthd", "sendmail-mta"))
+    stop = ServiceChange("saslauthd", facts.init, enable=False, was_running=runs, verb="stop")
+    restart = ServiceChange("sendmail", facts.init, enable=False, was_running=sendmail)
+    return (stop, restart) if restart_sendmail else (stop,)
 
 
 def guard(facts: Facts) -> Revert:
