@@ -130,12 +130,12 @@ def check_dns(settings: ClientSettings) -> list[Check]:
     return checks
 
 
-def certificate_warning(host: str = "") -> str | None:
-    """What a careful client would say of the certificate of `host` (empty: this one), None where it says nothing."""
+def certificate_warning() -> str | None:
+    """What a careful client would say of the certificate of this host, None where it says nothing."""
     from wizard.smtp.login_test import Target, converse
     from wizard.smtp.session import reachable
 
-    address, name = reachable(host, 587)
+    address, name = reachable("", 587)
     result = converse(Target(host=address, server_name=name, port=587, smtp_port=None), None)
     if result.certificate is None:
         return f"The certificate could not be looked at: {result.verdict}"

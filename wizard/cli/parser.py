@@ -191,12 +191,12 @@ def _troubleshoot(add: Add) -> None:
 def _debug(add: Add) -> None:
     saslauthd = add(
         "saslauthd",
-        "debug",
+        "logins",
         "saslauthd in the foreground, each line explained (howto 5.1); its service is restored whatever happens",
     )
     _flag(saslauthd, "--restart-sendmail", "restart sendmail too, as the howto does")
     _user(saslauthd, "log in as this user meanwhile, then end")
-    login = add("login", "debug", "AUTH LOGIN by hand, as with telnet: Enter sends each command (howto 5.2)")
+    login = add("login", "logins", "AUTH LOGIN by hand, as with telnet: Enter sends each command (howto 5.2)")
     _user(login, "login name", required=True)
     login.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")
     login.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
@@ -210,7 +210,7 @@ def _debug(add: Add) -> None:
 
 
 def _test(add: Add) -> None:
-    test = add("test", "test", "log in as a mail client does, and show the whole conversation")
+    test = add("test", "logins", "log in as a mail client does, and show the whole conversation")
     _answers(test, "answers in TOML; their [test] part is used")
     test.add_argument("--host", help="the mail server (this host)")
     test.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")

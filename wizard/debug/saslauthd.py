@@ -22,7 +22,7 @@ from wizard.system.guard import Revert
 from wizard.system.host import Host
 
 NAME = "debug-saslauthd"
-WITHIN = 600
+SASLAUTHD_WITHIN = 600
 """Seconds that it runs at most by default."""
 _OPTIONS = "-c -m /var/run/saslauthd"
 """What Debian's init script takes where OPTIONS is empty."""

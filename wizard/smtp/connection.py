@@ -31,10 +31,10 @@ FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_I
 class Target:
     """What to test. Raises ValueError, with a sentence, for what cannot be tested.
 
-    `implicit_tls` None means: on port 465 only (RFC 8314). `timeout` (seconds) bounds each answer,
-    `deadline` everything. `send_to` asks for a real message, from `sender` (default: user@host).
-    `trust` says whom the password may be sent to; `smtp_port` None skips that check. `server_name` is the name that clients know the server by, where `host` is only
-    the address to reach it at.
+    `implicit_tls` None means: on port 465 only (RFC 8314). `timeout` (seconds) bounds each answer, `deadline` everything.
+    `send_to` asks for a real message, from `sender` (default: user@host). `trust` says whom the password may be sent to;
+    `smtp_port` None skips that check. `server_name` is the name that clients know the server by, where `host` is only the
+    address to reach it at.
     """
 
     host: str

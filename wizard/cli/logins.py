@@ -1,5 +1,5 @@
-"""The commands `debug saslauthd`: saslauthd in the foreground, each line explained (howto 5.1), and `debug login`: the AUTH LOGIN
-conversation by hand on a plain terminal, each command sent with Enter (howto 5.2)."""
+"""The commands that try a login: `test` as a mail client does, or awaited from another machine; `debug login` by hand on a plain
+terminal, each command sent with Enter (howto 5.2); `debug saslauthd` with each line of saslauthd's explained (howto 5.1)."""
 
 from __future__ import annotations
 
@@ -13,20 +13,29 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from wizard.changes.confirm_or_revert import SHORTEST
-from wizard.cli.options import accept, agreed, asks, credentials, must_be_asked, say, within
-from wizard.cli.test import tell
+from wizard.cli.options import accept, agreed, answers_of, asks, credentials, must_be_asked, say, within
 from wizard.console import clean, error, out
 from wizard.debug.login import PLAINTEXT_WITHIN, plaintext_offer, plaintext_offered, talk
-from wizard.debug.saslauthd import WITHIN, DebugLine, debug, debug_line
+from wizard.debug.saslauthd import SASLAUTHD_WITHIN, DebugLine, debug, debug_line
 from wizard.engine.state_dir import at_work, must_be_root
 from wizard.engine.temporary import ForAWhile
 from wizard.errors import DONE, AnswersError, Interrupted
 from wizard.gather.host import look
-from wizard.maillog.correlate import ConversationLine
-from wizard.maillog.watched_login import hold_conversation, target_of
-from wizard.model.plan import Sign
+from wizard.maillog.correlate import WITHIN, ConversationLine
+from wizard.maillog.explain import word
+from wizard.maillog.read import LogLine
+from wizard.maillog.watched_login import (
+    OUTSIDE_WITHIN,
+    commands,
+    hold_conversation,
+    saslauthd_options,
+    target_of,
+    verdict,
+    wait_for_login,
+)
+from wizard.model.plan import Check, Sign
 from wizard.render import as_json
-from wizard.render.text import check_text
+from wizard.render.text import check_text, line_text
 from wizard.smtp.connection import Move
 from wizard.smtp.login_test import Target
 from wizard.smtp.transcript import Credentials, Transcript
@@ -42,7 +51,7 @@ def saslauthd(arguments: argparse.Namespace) -> int:
     """0 when it was ended in order, 1 when it ended by itself, or the login that was asked for was refused."""
     must_be_root()
     must_be_asked(arguments, "debug saslauthd")
-    seconds = int(within(arguments, WITHIN, SHORTEST))
+    seconds = int(within(arguments, SASLAUTHD_WITHIN, SHORTEST))
     login = Login(credentials(arguments.user, arguments) if arguments.user else None, arguments.json)
     with at_work() as (store, journal, interrupt):
         if not arguments.json:
@@ -243,3 +252,80 @@ class _Terminal:
                 return os.read(sys.stdin.fileno(), 256).decode("utf-8", "replace")
             except (OSError, ValueError):
                 return ""
+
+
+def test(arguments: argparse.Namespace) -> int:
+    """0 when the login (or, without a user, all before it) is as it should be, else 1."""
+    chosen = answers_of(arguments).test
+    if arguments.from_outside:
+        return _from_outside(arguments)
+    user = arguments.user or chosen.user
+    host = Host()
+    try:
+        target = target_of(
+            host,
+            arguments.host or chosen.host,
+            arguments.port,
+            accepted=arguments.accept_certificate,
+            store_alone=arguments.verify,
+            ask=accept if sys.stdin.isatty() and not (arguments.json or arguments.quiet) else None,
+            mechanism=arguments.mechanism,
+            family=arguments.family,
+            send_to=arguments.send_to or chosen.send_to or None,
+            sender=arguments.sender,
+        )
+        limit = within(arguments, WITHIN)
+        login = credentials(user, arguments) if user else None
+        show = (lambda _: None) if arguments.json else tell
+        watched = hold_conversation(host, target, login, limit, arguments.watch, show)
+    except ValueError as error:
+        raise AnswersError(str(error)) from error
+    result = watched.result
+    bad = not result.ok or any(Sign(finding.state) is Sign.FAILED for finding in result.findings)
+    if arguments.json:
+        as_json.show(**result.to_json(), **watched.to_json())
+        return int(bad)
+    out()
+    for finding in result.findings:
+        out(check_text(Check(finding.id, Sign(finding.state), finding.says)))
+    out(f"\n{'FAILED' if bad else 'OK'}: {clean(result.verdict)}")
+    if login and target.server_name and "-c" in saslauthd_options():
+        out(
+            "Note: saslauthd caches logins (-c): a password that was changed, or an account that was locked, is still\n"
+            "accepted for up to 8 hours, unless saslauthd is restarted."
+        )
+    return int(bad)
+
+
+def tell(line: ConversationLine) -> None:
+    """A line for the terminal."""
+    out(line_text(line.who, line.text, line.explanation))
+
+
+def _from_outside(arguments: argparse.Namespace) -> int:
+    """0 when a client on another machine has logged in, 1 when none did in time.
+
+    A test on this host never meets its firewall: so what comes from one of its own addresses counts for nothing."""
+    must_be_root()  # the journal shows others nothing, which would look like nobody
+    limit = within(arguments, OUTSIDE_WITHIN)
+    host = Host()
+    if not arguments.json:
+        out(commands(host))
+        out(f"\nWaiting for it, {limit:.0f} s at most (Ctrl-C ends it) ...")
+
+    def logged(line: LogLine) -> None:
+        if not arguments.json:
+            where = clean(f"{line.name}[{line.pid}]: {line.text}")
+            out(f"| {where:<60}  {word(line.name, line.text)}".rstrip())
+
+    outside = wait_for_login(host, limit, logged, lambda: False)
+    check = verdict(outside, limit)
+    ok = check.sign is Sign.OK
+    if arguments.json:
+        proved = None if outside.file else outside.logged_in
+        who = dict(zip(("address", "user"), proved, strict=True)) if proved else None
+        as_json.show(ok=ok, verdict=check.says, logged_in=who, addresses=sorted(outside.came))
+    else:
+        out()
+        out(check_text(check))
+    return int(not ok)
