@@ -22,8 +22,7 @@ from wizard.cli import logins
 from wizard.cli.logins import Login
 from wizard.client_settings import ClientSettings
 from wizard.debug.login import ConversationResult
-from wizard.maillog.correlate import ConversationLine
-from wizard.maillog.explain import delivery
+from wizard.maillog.correlate import ConversationLine, delivery
 from wizard.maillog.read import LogLine
 from wizard.model import documents
 from wizard.model.plan import Check, Ending, Plan, Sign
@@ -49,7 +48,7 @@ class Commands:
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Commands]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wizard.cli.plan_apply.must_be_root", lambda: None)
+        patch.setattr("wizard.cli.steps.must_be_root", lambda: None)
         yield Commands(Wizard(patch), make_machine(tmp_path / "machine"), capsys)
 
 

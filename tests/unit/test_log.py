@@ -184,7 +184,7 @@ def test_a_mistake_of_ours_leaves_its_frames(path: Path, monkeypatch: pytest.Mon
 
     if os.getuid() != 0:
         pytest.skip("only root has a log")
-    monkeypatch.setattr("wizard.cli.status_history.history", wrong)
+    monkeypatch.setattr("wizard.cli.steps.history", wrong)
     with pytest.raises(KeyError):
         cli.main(["history"])
     assert "KeyError: 'no such thing'" in path.read_text()

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wizard.maillog.correlate import ConversationLine, Matching, Watch
-from wizard.maillog.explain import delivery, word
+from wizard.maillog.correlate import ConversationLine, Matching, Watch, delivery, word
 from wizard.maillog.read import LOG, UNPROVED, LogFollower, LogLine, Tail, where
 from wizard.smtp.transcript import Line
 from wizard.system.host import Host

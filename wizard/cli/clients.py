@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wizard.certificates.pem import MOST_DAYS
 from wizard.cli.options import answers_of, must_be_asked
-from wizard.cli.plan_apply import applied, exit_code
+from wizard.cli.steps import applied, exit_code
 from wizard.client_settings import ClientSettings, check_dns
 from wizard.console import clean, data, error, out
 from wizard.engine.state_dir import must_be_root

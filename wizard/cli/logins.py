@@ -21,8 +21,7 @@ from wizard.engine.state_dir import at_work, must_be_root
 from wizard.engine.temporary import ForAWhile
 from wizard.errors import DONE, AnswersError, Interrupted
 from wizard.gather.host import look
-from wizard.maillog.correlate import WITHIN, ConversationLine
-from wizard.maillog.explain import word
+from wizard.maillog.correlate import WITHIN, ConversationLine, word
 from wizard.maillog.read import LogLine
 from wizard.maillog.watched_login import (
     OUTSIDE_WITHIN,

@@ -36,7 +36,7 @@ def parser() -> Parser:
     _set_up(add)
     _history(add)
     _client_settings(add)
-    add("answers", "status_history", "print a commented answers.toml with this host's defaults")
+    add("answers", "steps", "print a commented answers.toml with this host's defaults")
     _certificate(_group(commands, "certificate", "show, renew or install the server's certificate"))
     _troubleshoot(add)
     _debug(_group(commands, "debug", "debugging tools: saslauthd in debug mode, a manual login"))
@@ -98,9 +98,9 @@ def _choice(command: Parser, option: str, words: str | None, *choices: str) -> N
 
 
 def _set_up(add: Add) -> None:
-    plan = add("plan", "plan_apply", "show what would be done, as diffs and commands; changes nothing")
+    plan = add("plan", "steps", "show what would be done, as diffs and commands; changes nothing")
     _flag(plan, "--exit-code", "exit with 10 when changes are pending")
-    apply = add("apply", "plan_apply", "do it, step by step, each step one commit")
+    apply = add("apply", "steps", "do it, step by step, each step one commit")
     _yes(apply, "do not ask before each step")
     _seconds(
         apply,
@@ -109,7 +109,7 @@ def _set_up(add: Add) -> None:
     )
     words = "watch sendmail's listeners for SECONDS after the restart; if one disappears, revert"
     _seconds(apply, "--watch-restart", words, 0)
-    add("confirm", "plan_apply", "keep the new firewall rules (from any session)")
+    add("confirm", "steps", "keep the new firewall rules (from any session)")
     rehearse = add("rehearse", "rehearse", "do everything, for real, on a throwaway clone of this machine")
     _choice(rehearse, "--format", "the report as text, Markdown or HTML", "text", "md", "html")
     rehearse.add_argument("--output", metavar="FILE", help="write the report to FILE, readable only by you")
@@ -125,9 +125,9 @@ def _set_up(add: Add) -> None:
 
 def _history(add: Add) -> None:
     words = "each step: applied, pending, drifted, not applicable, and why"
-    _answers(add("status", "status_history", words))
-    add("history", "status_history", "the commits of the snapshot store, newest first")
-    diff = add("diff", "status_history", "what a step or a commit changed")
+    _answers(add("status", "steps", words))
+    add("history", "steps", "the commits of the snapshot store, newest first")
+    diff = add("diff", "steps", "what a step or a commit changed")
     diff.add_argument("ref", metavar="STEP|COMMIT")
     words = "roll back a step, a commit or everything, whatever was done since"
     rollback = add("rollback", "rollback", words)

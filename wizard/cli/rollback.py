@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from snapshots.merge.three_way import Choice
 from wizard.cli.options import agreed, ask, asks, must_be_asked, say
-from wizard.cli.plan_apply import exit_code, undecided_text
+from wizard.cli.steps import exit_code, undecided_text
 from wizard.console import clean, clean_block, error, out
 from wizard.engine.apply import Run
 from wizard.engine.in_force import Target

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 
 from wizard.cli import options
 from wizard.cli.options import answers_of, asks, known
-from wizard.cli.plan_apply import applied, exit_code, undecided_text
-from wizard.cli.status_history import interrupted
+from wizard.cli.steps import applied, exit_code, interrupted, undecided_text
 from wizard.console import clean, error, out
 from wizard.engine.apply import Run
 from wizard.engine.state_dir import must_not_wait

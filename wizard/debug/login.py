@@ -15,8 +15,7 @@ from wizard.changes import FileChange, ServiceChange
 from wizard.engine.temporary import ForAWhile
 from wizard.errors import HostError
 from wizard.maillog.correlate import WITHIN as FOLLOWED
-from wizard.maillog.correlate import ConversationLine, Watch
-from wizard.maillog.explain import Delivery
+from wizard.maillog.correlate import ConversationLine, Delivery, Watch
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Change

@@ -12,7 +12,7 @@ from wizard.changes import ServiceChange
 from wizard.editors import EditError, shell_defaults
 from wizard.engine.temporary import ForAWhile
 from wizard.errors import HostError
-from wizard.maillog.explain import word
+from wizard.maillog.correlate import word
 from wizard.model import facts as f
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check

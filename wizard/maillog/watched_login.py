@@ -15,8 +15,7 @@ from wizard.console import clean
 from wizard.editors import EditError, shell_defaults
 from wizard.errors import CannotHere, HostError
 from wizard.gather.host import look
-from wizard.maillog.correlate import ConversationLine, Watch
-from wizard.maillog.explain import Delivery
+from wizard.maillog.correlate import ConversationLine, Delivery, Watch
 from wizard.maillog.read import UNPROVED, LogFollower, LogLine
 from wizard.model.facts import SASLAUTHD_DEFAULT
 from wizard.model.plan import Check, Sign
