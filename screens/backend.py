@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from snapshots.merge.three_way import Choice
     from snapshots.store import Commit, Store
     from wizard.certificates.peer_certificate import Certificate
-    from wizard.debug.login import ConversationResult
-    from wizard.debug.saslauthd import DebugResult
+    from wizard.debug import ConversationResult, DebugResult
     from wizard.engine.apply import Decide, Run
     from wizard.engine.in_force import Target
     from wizard.engine.journal import Journal, Unfinished
@@ -192,8 +191,8 @@ class Backend:
     def debug_saslauthd(
         self, job: Job, seconds: int, told: Callable[[str], None], over: Callable[[], bool]
     ) -> DebugResult:
-        """saslauthd in debug mode until `over`; see wizard.debug.saslauthd.debug."""
-        from wizard.debug.saslauthd import debug
+        """saslauthd in debug mode until `over`; see wizard.debug.debug."""
+        from wizard.debug import debug
         from wizard.engine.temporary import ForAWhile
 
         with self.at_work(job.interrupt) as (store, journal, _):
@@ -212,7 +211,7 @@ class Backend:
         end; `ask` whether an untrusted certificate is accepted.
 
         Without TLS, AuthOptions is out of sendmail.cf meanwhile. Raises ValueError, HostError, ChangeError."""
-        from wizard.debug.login import plaintext_offer, plaintext_offered, talk
+        from wizard.debug import plaintext_offer, plaintext_offered, talk
         from wizard.engine.temporary import ForAWhile
         from wizard.maillog.watched_login import target_of
 

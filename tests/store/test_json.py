@@ -21,7 +21,7 @@ from wizard.changes import FileChange
 from wizard.cli import logins
 from wizard.cli.logins import Login
 from wizard.client_settings import ClientSettings
-from wizard.debug.login import ConversationResult
+from wizard.debug import ConversationResult
 from wizard.maillog.correlate import ConversationLine, delivery
 from wizard.maillog.read import LogLine
 from wizard.model import documents

@@ -25,8 +25,7 @@ from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
 from wizard.certificates.peer_certificate import Certificate
-from wizard.debug.login import ConversationResult, talk
-from wizard.debug.saslauthd import DebugResult
+from wizard.debug import ConversationResult, DebugResult, talk
 from wizard.errors import HostError
 from wizard.maillog.correlate import ConversationLine
 from wizard.maillog.read import LogLine

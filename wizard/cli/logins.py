@@ -15,8 +15,16 @@ from dataclasses import dataclass, field, replace
 from wizard.changes.confirm_or_revert import SHORTEST
 from wizard.cli.options import accept, agreed, answers_of, asks, credentials, must_be_asked, say, within
 from wizard.console import clean, error, out
-from wizard.debug.login import PLAINTEXT_WITHIN, plaintext_offer, plaintext_offered, talk
-from wizard.debug.saslauthd import SASLAUTHD_WITHIN, DebugLine, debug, debug_line
+from wizard.debug import (
+    PLAINTEXT_WITHIN,
+    SASLAUTHD_WITHIN,
+    DebugLine,
+    debug,
+    debug_line,
+    plaintext_offer,
+    plaintext_offered,
+    talk,
+)
 from wizard.engine.state_dir import at_work, must_be_root
 from wizard.engine.temporary import ForAWhile
 from wizard.errors import DONE, AnswersError, Interrupted

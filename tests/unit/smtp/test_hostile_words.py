@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, queue_id, serving
-from wizard.debug.login import converse as by_hand
+from wizard.debug import converse as by_hand
 from wizard.sendmail.cf import Daemon
 from wizard.smtp import transcript
 from wizard.smtp.connection import Target
