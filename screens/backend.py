@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from screens.jobs import Job
     from snapshots.merge.three_way import Choice
     from snapshots.store import Commit, Store
-    from wizard.certificates.peer_certificate import Certificate
+    from wizard.certificates import Certificate
     from wizard.debug import ConversationResult, DebugResult
     from wizard.engine.apply import Decide, Run
     from wizard.engine.in_force import Target

@@ -48,7 +48,7 @@ from tests.tui.bench import Bench, play, shows, until
 from tests.unit.rehearse.made import good
 from tests.unit.steps.recorded import machine
 from tests.unit.troubleshoot.pictures import SENDMAIL, picture
-from wizard.certificates.peer_certificate import Certificate
+from wizard.certificates import Certificate
 from wizard.changes.packages import PackagesEffect
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished

@@ -24,7 +24,7 @@ from screens.troubleshoot import Troubleshoot
 from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
-from wizard.certificates.peer_certificate import Certificate
+from wizard.certificates import Certificate
 from wizard.debug import ConversationResult, DebugResult, talk
 from wizard.errors import HostError
 from wizard.maillog.correlate import ConversationLine

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from wizard.certificates.pem import MOST_DAYS
+from wizard.certificates import MOST_DAYS
 from wizard.cli.options import answers_of, must_be_asked
 from wizard.cli.steps import applied, exit_code
 from wizard.client_settings import ClientSettings, check_dns

@@ -27,7 +27,7 @@ from wizard.steps import STEPS
 
 if TYPE_CHECKING:
     from snapshots.store import Store
-    from wizard.certificates.peer_certificate import Certificate
+    from wizard.certificates import Certificate
     from wizard.system.signals import Interrupt
 
 

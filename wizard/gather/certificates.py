@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from snapshots.live.entry import Entry, Kind
-from wizard.certificates.peer_certificate import Certificate, covers, read
-from wizard.certificates.pem import (
+from wizard.certificates import (
+    Certificate,
     ClientVerdict,
     as_pem,
     certificates,
+    covers,
     dh_bits,
     fits,
     judged,
     key_words,
     private_key,
+    read,
 )
 from wizard.console import clean
 from wizard.errors import HostError, PemError

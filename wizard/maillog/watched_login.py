@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from templates import render
-from wizard.certificates.peer_certificate import Certificate
+from wizard.certificates import Certificate
 from wizard.console import clean
 from wizard.editors import EditError, shell_defaults
 from wizard.errors import CannotHere, HostError

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from snapshots.visible import visible
-from wizard.certificates.peer_certificate import Certificate
+from wizard.certificates import Certificate
 from wizard.errors import WizardError
 from wizard.smtp.server_trust import Trust
 from wizard.smtp.transcript import HOST_NAME, MASK, SHOWN_CHARACTERS, Failure, Layer, Transcript, mailbox

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snapshots.visible import visible
-from wizard.certificates.peer_certificate import Certificate, verdict
+from wizard.certificates import Certificate, verdict
 from wizard.smtp.connection import Deadline, Ends, Target
 from wizard.smtp.session import Address, SubmissionSession, addresses, sender_of
 from wizard.smtp.transcript import Credentials, Failure, Finding, Layer, Line, Transcript

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from templates import render
-from wizard.certificates.peer_certificate import Certificate
-from wizard.certificates.pem import certificates
+from wizard.certificates import Certificate, certificates
 from wizard.console import clean
 from wizard.errors import HostError, PemError
 from wizard.model.facts import SENDMAIL_CF

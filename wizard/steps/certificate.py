@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from snapshots.live.entry import Entry, Kind
-from wizard.certificates import pem as maker
-from wizard.certificates.pem import certificates, fits, private_key, self_issued
+from wizard import certificates as maker
+from wizard.certificates import certificates, fits, private_key, self_issued
 from wizard.changes import FileChange, ServiceChange
 from wizard.errors import HostError, PemError
 from wizard.gather.certificates import CertificateReport, parsed, report

@@ -1,1 +1,0 @@
-"""Certificates and keys: read, judged as a mail client judges them, and made."""
