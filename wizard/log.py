@@ -129,17 +129,20 @@ def _record(text: str) -> None:
     """Append it, with its further lines indented. Whatever the disk does, the program goes on without a log.
 
     The file is opened for each record: so logrotate, a killed run and a second process do no harm."""
-    if _file is None:
+    if (path := _file) is None:
         return
     text = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} [{os.getpid()}] {text}"
     line = (text.replace("\n", "\n    ") + "\n").encode("utf-8", "backslashreplace")
     with suppress(OSError):
-        descriptor = _opened(_file)
+        descriptor = _opened(path)
         try:
             if os.fstat(descriptor).st_size + len(line) > LONGEST:
-                _rotate(_file, descriptor)
+                with suppress(BlockingIOError):  # a second process renames it, or just has
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if os.path.samestat(path.lstat(), os.fstat(descriptor)):
+                        path.replace(f"{path}.1")
                 os.close(descriptor)
-                descriptor = _opened(_file)
+                descriptor = _opened(path)
             os.write(descriptor, line)
         finally:
             os.close(descriptor)
@@ -156,11 +159,3 @@ def _opened(path: Path) -> int:
     if stat.S_IMODE(status.st_mode) != 0o600:
         os.fchmod(descriptor, 0o600)
     return descriptor
-
-
-def _rotate(path: Path, descriptor: int) -> None:
-    """Rename it, unless a second process does or just has. Raises OSError."""
-    with suppress(BlockingIOError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(path.lstat(), os.fstat(descriptor)):
-            path.replace(f"{path}.1")
