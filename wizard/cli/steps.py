@@ -71,7 +71,7 @@ def apply(arguments: argparse.Namespace) -> int:
     run, events = applied(Host(), arguments, lambda: STEPS, answers, wanted)
     if arguments.json:
         as_json.show(**as_json.run(run, events))
-    else:
+    elif not run.undecided:
         _summary(run)
     if run.undecided:
         error(undecided_text(run, arguments.argv))
@@ -98,11 +98,8 @@ def applied(
 
 def exit_code(run: Run) -> int:
     """What a run came to: 0 done, 1 failed and undone, 3 blocked, 4 something that works would end."""
-    if run.blocked:
-        return CANNOT
-    if run.undecided:
-        return CONFLICT
-    return FAILED if run.failed else DONE
+    codes = {"blocked": CANNOT, "undecided": CONFLICT, "failed": FAILED}
+    return codes.get(as_json.run_outcome(run), DONE)
 
 
 def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
@@ -144,8 +141,6 @@ def _guarded(answers: Answers, arguments: argparse.Namespace) -> Answers:
 
 
 def _summary(run: Run) -> None:
-    if run.undecided:
-        return
     if run.blocked:
         error(f"Stopped at {run.blocked}: the problem is shown above. {_applied_text(run)}")
     elif run.failed:
