@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from screens.jobs import Job
     from snapshots.merge.three_way import Choice
     from snapshots.store import Commit, Store
-    from wizard.certificates.peer_certificate import Certificate
-    from wizard.debug.login import ConversationResult
-    from wizard.debug.saslauthd import DebugResult
+    from wizard.certificates import Certificate
+    from wizard.debug import ConversationResult, DebugResult
     from wizard.engine.engine import Decide, Run
     from wizard.engine.in_force import Target
     from wizard.engine.journal import Journal, Unfinished
@@ -192,8 +191,8 @@ class Backend:
     def debug_saslauthd(
         self, job: Job, seconds: int, told: Callable[[str], None], over: Callable[[], bool]
     ) -> DebugResult:
-        """saslauthd in debug mode until `over`; see wizard.debug.saslauthd.debug."""
-        from wizard.debug.saslauthd import debug
+        """saslauthd in debug mode until `over`; see wizard.debug.debug."""
+        from wizard.debug import debug
         from wizard.engine.temporary import ForAWhile
 
         with self.at_work(job.interrupt) as (store, journal, _):
@@ -212,8 +211,7 @@ class Backend:
         end; `ask` whether an untrusted certificate is accepted.
 
         Without TLS, AuthOptions is out of sendmail.cf meanwhile. Raises ValueError, HostError, ChangeError."""
-        from wizard.debug.login import talk
-        from wizard.debug.plaintext_login import plaintext_offer, plaintext_offered
+        from wizard.debug import plaintext_offer, plaintext_offered, talk
         from wizard.engine.temporary import ForAWhile
         from wizard.maillog.watched_login import target_of
 
@@ -237,7 +235,7 @@ class Backend:
 
     def outside_commands(self) -> str:
         """What to run on another machine to test this one."""
-        from wizard.maillog.outside_login import commands
+        from wizard.maillog.watched_login import commands
 
         return commands(self.host)
 
@@ -245,7 +243,7 @@ class Backend:
         self, seconds: float, told: Callable[[LogLine], None], over: Callable[[], bool]
     ) -> Check:
         """Wait for a login from another machine; the result. Raises CannotHere."""
-        from wizard.maillog.outside_login import verdict, wait_for_login
+        from wizard.maillog.watched_login import verdict, wait_for_login
 
         return verdict(wait_for_login(self.host, seconds, told, over), seconds)
 

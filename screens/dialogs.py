@@ -19,7 +19,7 @@ from screens.widgets.signs import endings_content
 from wizard.console import clean
 
 if TYPE_CHECKING:
-    from wizard.certificates.peer_certificate import Certificate
+    from wizard.certificates import Certificate
     from wizard.engine.local_edits import OwnEdit
     from wizard.model.plan import Ending
     from wizard.smtp.transcript import Credentials

@@ -160,7 +160,7 @@ connection drops or msa-wizard is killed, everything is restored.
 
     def on_job_ended(self, message: JobEnded) -> None:
         """The result; everything is restored by now."""
-        from wizard.debug.login import ConversationResult
+        from wizard.debug import ConversationResult
 
         self._waits = None
         self.query_one(ExplainedLines).add_output(self.wizard.desk.taken())

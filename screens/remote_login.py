@@ -82,7 +82,7 @@ the server's own addresses do not count. It succeeds when somebody has logged in
 
     def on_log_said(self, message: LogSaid) -> None:
         """A line of the log on somebody from outside."""
-        from wizard.maillog.explain import word
+        from wizard.maillog.correlate import word
 
         line: LogLine = message.line
         self.query_one(ExplainedLines).add(

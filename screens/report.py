@@ -14,7 +14,7 @@ from textual.widgets import Markdown
 from screens.base import Field, Frame
 from wizard.console import clean
 from wizard.engine.overview import Overview
-from wizard.render.applied_report import report
+from wizard.render.files import report
 from wizard.system.output_file import save
 
 

@@ -19,7 +19,7 @@ from wizard.errors import Interrupted
 from wizard.model.plan import Sign
 
 if TYPE_CHECKING:
-    from wizard.debug.saslauthd import DebugResult
+    from wizard.debug import DebugResult
 
 SECONDS = 600
 """How long it runs at most."""
@@ -103,7 +103,7 @@ msa-wizard is killed.
 
     def on_debug_said(self, message: DebugSaid) -> None:
         """A line of saslauthd."""
-        from wizard.debug.saslauthd import debug_line
+        from wizard.debug import debug_line
 
         line = debug_line(message.line, clean)
         source = f"saslauthd[{line.pid}]: " if line.pid else ""

@@ -25,7 +25,7 @@ from wizard.model.answers import (
     load,
     parse,
 )
-from wizard.render.answers_file import as_toml
+from wizard.render.files import as_toml
 from wizard.system.output_file import save
 
 if TYPE_CHECKING:

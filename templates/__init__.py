@@ -39,9 +39,9 @@ def html_page(markdown: str) -> str:
     Reports hold text from outside: HTML, links, images and entities in it are shown as they are written."""
     from markdown_it import MarkdownIt
 
-    reader = MarkdownIt("commonmark", {"html": False}).enable("table").disable(_NOT_READ)
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    reader.disable(
+        ["html_block", "html_inline", "link", "image", "autolink", "reference", "entity", "escape"]
+    )
     title = markdown.partition("\n")[0].removeprefix("# ")
     return render("page.html.j2", title=title, body=reader.render(markdown))
-
-
-_NOT_READ = ["html_block", "html_inline", "link", "image", "autolink", "reference", "entity", "escape"]

@@ -14,11 +14,11 @@ _STEPS = (
     "rollback.apply",
     "rollback.rollback",
     "cli.options",
-    "cli.plan_apply",
-    "render.applied_report",
+    "cli.steps",
+    "render.files",
 )
-_MUST_BE_ROOT = ("engine.state_dir", "cli.rollback", "cli.status_history")
-_HOST = ("cli.plan_apply", "cli.status_history", "cli.rollback")
+_MUST_BE_ROOT = ("engine.state_dir", "cli.rollback", "cli.steps")
+_HOST = ("cli.steps", "cli.rollback")
 
 
 def use_steps(monkeypatch: pytest.MonkeyPatch, steps: Sequence[Step]) -> None:

@@ -70,15 +70,14 @@ class ClientSettings:
 
     def rendered(self, form: str) -> str:
         """One of FORMATS. Raises ValueError where it needs the IMAP server and has none."""
+        account = {"autoconfig": "Thunderbird's autoconfig", "mobileconfig": "Apple's profile"}.get(form)
+        if account and not self.imap:
+            raise ValueError(f"{account} describes a whole account: name the IMAP server too (--imap HOST)")
         if form == "mobileconfig":
             return self._mobileconfig()
-        if form == "autoconfig":
-            self._needs_imap("Thunderbird's autoconfig")
-        kind = ".xml" if form == "autoconfig" else ""
-        return render(f"client_{form}{kind}.j2", settings=self)
+        return render(f"client_{form}{'.xml' if form == 'autoconfig' else ''}.j2", settings=self)
 
     def _mobileconfig(self) -> str:
-        self._needs_imap("Apple's profile")
         mail = {
             "PayloadType": "com.apple.mail.managed",
             "PayloadVersion": 1,
@@ -108,10 +107,6 @@ class ClientSettings:
         }
         return plistlib.dumps(profile).decode()
 
-    def _needs_imap(self, form: str) -> None:
-        if not self.imap:
-            raise ValueError(f"{form} describes a whole account: name the IMAP server too (--imap HOST)")
-
 
 def check_dns(settings: ClientSettings) -> list[Check]:
     """What the DNS says now of each record; never raises for what a name server does."""
@@ -130,23 +125,17 @@ def check_dns(settings: ClientSettings) -> list[Check]:
             targets = {(int(item.port), str(item.target).lower()) for item in answer}
             right = (port, target.lower()) in targets
             says = ", ".join(f"{host} port {number}" for number, host in sorted(targets))
-            checks.append(
-                Check(
-                    name,
-                    Sign.OK if right else Sign.FAILED,
-                    f"{name} says {says}",
-                    "" if right else "change it",
-                )
-            )
+            sign, remedy = (Sign.OK, "") if right else (Sign.FAILED, "change it")
+            checks.append(Check(name, sign, f"{name} says {says}", remedy))
     return checks
 
 
-def certificate_warning(host: str = "") -> str | None:
-    """What a careful client would say of the certificate of `host` (empty: this one), None where it says nothing."""
+def certificate_warning() -> str | None:
+    """What a careful client would say of the certificate of this host, None where it says nothing."""
     from wizard.smtp.login_test import Target, converse
-    from wizard.smtp.own_listener import reachable
+    from wizard.smtp.session import reachable
 
-    address, name = reachable(host, 587)
+    address, name = reachable("", 587)
     result = converse(Target(host=address, server_name=name, port=587, smtp_port=None), None)
     if result.certificate is None:
         return f"The certificate could not be looked at: {result.verdict}"

@@ -18,12 +18,11 @@ from tests.survival.machine import Machine, Wizard, make_machine
 from tests.unit.rehearse.made import good
 from tests.unit.troubleshoot.pictures import picture
 from wizard.changes import FileChange
-from wizard.cli import debug_login
-from wizard.cli.debug import Login
+from wizard.cli import logins
+from wizard.cli.logins import Login
 from wizard.client_settings import ClientSettings
-from wizard.debug.login import ConversationResult
-from wizard.maillog.correlate import ConversationLine
-from wizard.maillog.delivery import delivery
+from wizard.debug import ConversationResult
+from wizard.maillog.correlate import ConversationLine, delivery
 from wizard.maillog.read import LogLine
 from wizard.model import documents
 from wizard.model.plan import Check, Ending, Plan, Sign
@@ -49,7 +48,7 @@ class Commands:
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Commands]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wizard.cli.confirm.must_be_root", lambda: None)
+        patch.setattr("wizard.cli.steps.must_be_root", lambda: None)
         yield Commands(Wizard(patch), make_machine(tmp_path / "machine"), capsys)
 
 
@@ -159,10 +158,10 @@ def test_saslauthd_in_debug_mode() -> None:
 def test_a_login_by_hand(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [LogLine(0.0, "sm-mta", 1, f"{ID}: to=<bob@mx.test>, stat=Sent (ok)")]
     monkeypatch.setattr(
-        debug_login, "talk", lambda *_args, **_more: ConversationResult(True, "", delivery(ID, lines))
+        logins, "talk", lambda *_args, **_more: ConversationResult(True, "", delivery(ID, lines))
     )
     arguments = generate.commands()["debug login"].parse_args(["--user", "alice", "--json", "--yes"])
-    terminal = debug_login._Terminal(arguments, None, None)  # type: ignore[arg-type]
+    terminal = logins._Terminal(arguments, None, None)  # type: ignore[arg-type]
     terminal._tell(ConversationLine(1.5, "log", "a line", "what it means"))
     assert terminal.converse(encrypted=True) == 0
     assert document("debug login", capsys.readouterr().out)["delivery"]["attempts"][0]["to"]

@@ -48,7 +48,7 @@ from tests.tui.bench import Bench, play, shows, until
 from tests.unit.rehearse.made import good
 from tests.unit.steps.recorded import machine
 from tests.unit.troubleshoot.pictures import SENDMAIL, picture
-from wizard.certificates.peer_certificate import Certificate
+from wizard.certificates import Certificate
 from wizard.changes.packages import PackagesEffect
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
@@ -322,7 +322,7 @@ PICTURED = [(name, (80, 24)) for name in SCREENS] + [(name, (120, 40)) for name 
 def test_pictures(tmp_path: Path, name: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setattr("wizard.gather.certificates.Named.days_left", 3650)
-    monkeypatch.setattr("wizard.render.applied_report._now", lambda: "2026-03-01 12:30 UTC")
+    monkeypatch.setattr("wizard.render.files._now", lambda: "2026-03-01 12:30 UTC")
     drawn: list[str] = []
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:

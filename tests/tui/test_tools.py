@@ -26,13 +26,12 @@ from templates import render
 from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
-from wizard.certificates.peer_certificate import Certificate
-from wizard.debug.login import ConversationResult, talk
-from wizard.debug.saslauthd import DebugResult
+from wizard.certificates import Certificate
+from wizard.debug import ConversationResult, DebugResult, talk
 from wizard.errors import HostError
 from wizard.maillog.correlate import ConversationLine
-from wizard.maillog.outside_login import OutsideLogin, verdict
 from wizard.maillog.read import LogLine
+from wizard.maillog.watched_login import OutsideLogin, verdict
 from wizard.model.plan import Check, Sign, Step
 from wizard.smtp.connection import Move, Target
 from wizard.smtp.server_trust import Trust

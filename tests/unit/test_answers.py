@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wizard.errors import AnswersError
 from wizard.model.answers import Answers, Listen, load, parse
-from wizard.render.answers_file import as_toml
+from wizard.render.files import as_toml
 
 
 def test_what_is_left_out_is_the_howtos_own_set_up() -> None:

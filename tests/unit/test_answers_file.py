@@ -8,7 +8,7 @@ import pytest
 
 from wizard.errors import AnswersError
 from wizard.model.answers import Answers, Auth, Listen, Test, load, parse
-from wizard.render.answers_file import as_toml
+from wizard.render.files import as_toml
 from wizard.system.output_file import save
 
 OWN = Answers(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from wizard.errors import AnswersError
 from wizard.model.answers import MAX_FILE, Answers, load, parse
-from wizard.render.answers_file import as_toml
+from wizard.render.files import as_toml
 
 DEEP = 1000
 TEXTS = {

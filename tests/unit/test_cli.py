@@ -48,7 +48,7 @@ def test_an_error_ends_a_command_with_its_code_and_as_json(
     def fail(_: object) -> int:
         raise problem
 
-    monkeypatch.setattr("wizard.cli.status_history.history", fail)
+    monkeypatch.setattr("wizard.cli.steps.history", fail)
     assert cli.main(["history"]) == code
     text = capsys.readouterr()
     assert text.out == ""

@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.authority import Authority
-from wizard.certificates.key_pair import fits, judged
-from wizard.certificates.pem import certificates
-from wizard.certificates.self_signed import DAYS, link_name, new_key, self_signed
+from wizard.certificates import DAYS, certificates, fits, judged, link_name, new_key, self_signed
 from wizard.errors import HostError, PemError
 from wizard.gather.certificates import SOON, judgement
 from wizard.model.plan import Sign

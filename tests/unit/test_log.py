@@ -15,7 +15,6 @@ from snapshots.live.entry import Entry, Kind
 from wizard import log
 from wizard.cli import main as cli
 from wizard.errors import HostError
-from wizard.log import handlers
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 
@@ -106,7 +105,7 @@ def test_much_output_is_cut_in_its_middle(begun: Path) -> None:
 
 
 def test_it_is_renamed_once_it_is_full(begun: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handlers, "LONGEST", 5000)
+    monkeypatch.setattr(log, "LONGEST", 5000)
     for number in range(200):
         log.note(f"{number} {'x' * 90}")
     older = begun.with_name(f"{begun.name}.1")
@@ -185,7 +184,7 @@ def test_a_mistake_of_ours_leaves_its_frames(path: Path, monkeypatch: pytest.Mon
 
     if os.getuid() != 0:
         pytest.skip("only root has a log")
-    monkeypatch.setattr("wizard.cli.status_history.history", wrong)
+    monkeypatch.setattr("wizard.cli.steps.history", wrong)
     with pytest.raises(KeyError):
         cli.main(["history"])
     assert "KeyError: 'no such thing'" in path.read_text()

@@ -10,11 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from wizard.maillog.correlate import ConversationLine, Matching, Watch
-from wizard.maillog.delivery import delivery
-from wizard.maillog.explain import word
-from wizard.maillog.follow import LogFollower, Tail
-from wizard.maillog.read import LOG, UNPROVED, LogLine, where
+from wizard.maillog.correlate import ConversationLine, Matching, Watch, delivery, word
+from wizard.maillog.read import LOG, UNPROVED, LogFollower, LogLine, Tail, where
 from wizard.smtp.transcript import Line
 from wizard.system.host import Host
 from wizard.system.sockets import server_process

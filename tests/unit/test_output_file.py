@@ -174,7 +174,7 @@ def test_everything_that_a_user_names_goes_this_way() -> None:
     for file in [
         *PROJECT.glob("screens/**/*.py"),
         *PROJECT.glob("wizard/*_command*.py"),
-        PROJECT / "wizard/render/answers_file.py",
+        PROJECT / "wizard/render/files.py",
     ]:
         name = str(file.relative_to(PROJECT))
         names = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.maillog.outside_login import OutsideLogin, verdict
 from wizard.maillog.read import LOG, UNPROVED, LogLine
+from wizard.maillog.watched_login import OutsideLogin, verdict
 from wizard.model.plan import Sign
 
 OWN = frozenset({"127.0.0.1", "::1", "198.51.100.1", "2001:db8::1"})

@@ -12,7 +12,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth, answers_from
 from wizard.model.facts import Facts, Process
 from wizard.model.plan import Outcome
-from wizard.render.answers_file import as_toml
+from wizard.render.files import as_toml
 from wizard.sendmail.password_source import (
     PAM,
     PasswordSource,

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.authority import Authority
-from wizard.certificates.pem import (
+from wizard.certificates import (
     as_pem,
     certificates,
     chain_error,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wizard.debug.saslauthd import command, debug_line
+from wizard.debug import command, debug_line
 from wizard.editors import EditError
 from wizard.smtp.transcript import Credentials, Transcript
 

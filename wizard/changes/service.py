@@ -16,7 +16,7 @@ from wizard.model.facts import Process
 from wizard.model.plan import Description
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.strays import inside, members, outside
-from wizard.smtp.own_listener import TIMEOUT, greeting
+from wizard.smtp.session import TIMEOUT, greeting
 from wizard.system.host import Host, Say
 from wizard.system.services import rc_enabled, service_lock
 from wizard.system.sockets import listeners

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import difflib
 import getpass
@@ -25,10 +26,8 @@ from wizard.smtp.transcript import Credentials
 from wizard.steps import STEPS
 
 if TYPE_CHECKING:
-    import argparse
-
     from snapshots.store import Store
-    from wizard.certificates.peer_certificate import Certificate
+    from wizard.certificates import Certificate
     from wizard.system.signals import Interrupt
 
 
@@ -135,10 +134,8 @@ def consent(arguments: argparse.Namespace, interrupt: Interrupt) -> Consent:
     def agrees(_step: Step, _plan: Plan, ends: tuple[Ending, ...]) -> bool:
         for ending in ends:
             out(endings_text((ending,)))
-            if ask(f"   may this end ({ending.id})? [y]es, [n]o (the default): ", interrupt) not in (
-                "y",
-                "yes",
-            ):
+            reply = ask(f"   may this end ({ending.id})? [y]es, [n]o (the default): ", interrupt)
+            if reply not in ("y", "yes"):
                 return False
         return True
 

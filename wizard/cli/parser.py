@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable
+from functools import partial
+from typing import NoReturn
 
 from wizard.errors import EXIT_CODES, UsageError
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction["Parser"]
-
+Add = Callable[[str, str, str], "Parser"]
+"""Adds a command: its name, the file of its function, what it does."""
 _ACCEPT = "accept the server's certificate by its SHA-256 fingerprint, whoever issued it"
 
 
@@ -31,20 +32,19 @@ def parser() -> Parser:
     )
     _flag(whole, "--version", "print the version")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
-    _set_up(commands)
-    _history(commands)
-    _client_settings(commands)
-    _command(
-        commands, "answers", "status_history", "print a commented answers.toml with this host's defaults"
-    )
-    _certificate(commands)
-    _troubleshoot(commands)
-    _debug(commands)
-    _test(commands)
+    add = partial(_command, commands)
+    _set_up(add)
+    _history(add)
+    _client_settings(add)
+    add("answers", "steps", "print a commented answers.toml with this host's defaults")
+    _certificate(_group(commands, "certificate", "show, renew or install the server's certificate"))
+    _troubleshoot(add)
+    _debug(_group(commands, "debug", "debugging tools: saslauthd in debug mode, a manual login"))
+    _test(add)
     return whole
 
 
-def _command(commands: Commands, name: str, file: str, words: str) -> Parser:
+def _command(commands: argparse._SubParsersAction[Parser], name: str, file: str, words: str) -> Parser:
     """A command with what all of them take. Its function in this `file` of our folder returns the exit code."""
     command = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
     command.set_defaults(run=f"{file}:{name.replace('-', '_')}", json=False)
@@ -55,11 +55,10 @@ def _command(commands: Commands, name: str, file: str, words: str) -> Parser:
     return command
 
 
-def _group(commands: Commands, name: str, words: str) -> Commands:
+def _group(commands: argparse._SubParsersAction[Parser], name: str, words: str) -> Add:
     """A command that has commands of its own."""
-    return commands.add_parser(name, help=words, description=words, allow_abbrev=False).add_subparsers(
-        metavar="COMMAND", required=True
-    )
+    group = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
+    return partial(_command, group.add_subparsers(metavar="COMMAND", required=True))
 
 
 def _flag(command: argparse._ActionsContainer, option: str, words: str) -> None:
@@ -93,72 +92,53 @@ def _seconds(command: Parser, option: str, words: str, default: int | None = Non
     command.add_argument(option, type=int, metavar="SECONDS", default=default, help=words)
 
 
-def _set_up(commands: Commands) -> None:
-    plan = _command(
-        commands, "plan", "plan_apply", "show what would be done, as diffs and commands; changes nothing"
-    )
+def _choice(command: Parser, option: str, words: str | None, *choices: str) -> None:
+    """The first is the default."""
+    command.add_argument(option, choices=choices, default=choices[0], help=words)
+
+
+def _set_up(add: Add) -> None:
+    plan = add("plan", "steps", "show what would be done, as diffs and commands; changes nothing")
     _flag(plan, "--exit-code", "exit with 10 when changes are pending")
-    apply = _command(commands, "apply", "plan_apply", "do it, step by step, each step one commit")
+    apply = add("apply", "steps", "do it, step by step, each step one commit")
     _yes(apply, "do not ask before each step")
     _seconds(
         apply,
         "--confirm-within",
         "revert a firewall change unless `confirm` is run within SECONDS (60 over SSH on a terminal; 0: never)",
     )
-    _seconds(
-        apply,
-        "--watch-restart",
-        "watch sendmail's listeners for SECONDS after the restart; if one disappears, revert",
-        0,
-    )
-    _command(commands, "confirm", "confirm", "keep the new firewall rules (from any session)")
-    rehearse = _command(
-        commands, "rehearse", "rehearse", "do everything, for real, on a throwaway clone of this machine"
-    )
-    rehearse.add_argument(
-        "--format",
-        choices=("text", "md", "html"),
-        default="text",
-        help="the report as text, Markdown or HTML",
-    )
+    words = "watch sendmail's listeners for SECONDS after the restart; if one disappears, revert"
+    _seconds(apply, "--watch-restart", words, 0)
+    add("confirm", "steps", "keep the new firewall rules (from any session)")
+    rehearse = add("rehearse", "rehearse", "do everything, for real, on a throwaway clone of this machine")
+    _choice(rehearse, "--format", "the report as text, Markdown or HTML", "text", "md", "html")
     rehearse.add_argument("--output", metavar="FILE", help="write the report to FILE, readable only by you")
     _flag(rehearse, "--keep", "keep the clone running, with a shell in it")
     _flag(rehearse, "--end", "end clones that were kept")
     for command in (plan, apply, rehearse):
-        command.add_argument(
-            "steps", nargs="*", metavar="STEP", help="only these steps (see `status` for their names)"
-        )
+        words = "only these steps (see `status` for their names)"
+        command.add_argument("steps", nargs="*", metavar="STEP", help=words)
         _answers(command, "answers in TOML; `msa-wizard answers` prints a commented example")
         _flag(command, "--replace-mta", "let apt remove another MTA (Postfix, Exim)")
         _accept(command)
 
 
-def _history(commands: Commands) -> None:
-    status = _command(
-        commands, "status", "status_history", "each step: applied, pending, drifted, not applicable, and why"
-    )
-    _answers(status)
-    _command(commands, "history", "status_history", "the commits of the snapshot store, newest first")
-    diff = _command(commands, "diff", "status_history", "what a step or a commit changed")
+def _history(add: Add) -> None:
+    words = "each step: applied, pending, drifted, not applicable, and why"
+    _answers(add("status", "steps", words))
+    add("history", "steps", "the commits of the snapshot store, newest first")
+    diff = add("diff", "steps", "what a step or a commit changed")
     diff.add_argument("ref", metavar="STEP|COMMIT")
-    rollback = _command(
-        commands, "rollback", "rollback", "roll back a step, a commit or everything, whatever was done since"
-    )
+    words = "roll back a step, a commit or everything, whatever was done since"
+    rollback = add("rollback", "rollback", words)
     rollback.add_argument("ref", nargs="?", metavar="STEP|COMMIT")
     _flag(rollback, "--all", "leave the host as it was found")
     _yes(rollback)
     _flag(rollback, "--dry-run", "only show what would be done")
-    rollback.add_argument(
-        "--on-conflict",
-        choices=("ask", "keep", "restore", "abort"),
-        default="ask",
-        help="where you and the step changed the same lines: keep yours, restore the earlier ones, or change nothing",
-    )
-    recover = _command(
-        commands,
-        "recover",
-        "rollback",
-        "after a run was killed: undo it, finish it, or show what it had done",
+    words = "where you and the step changed the same lines: keep yours, restore the earlier ones, or change nothing"
+    _choice(rollback, "--on-conflict", words, "ask", "keep", "restore", "abort")
+    recover = add(
+        "recover", "rollback", "after a run was killed: undo it, finish it, or show what it had done"
     )
     which = recover.add_mutually_exclusive_group()
     _flag(which, "--undo", "undo the interrupted run (the default)")
@@ -167,53 +147,28 @@ def _history(commands: Commands) -> None:
     _flag(which, "--show", "only show what it had done")
 
 
-def _client_settings(commands: Commands) -> None:
-    clients = _command(
-        commands, "client-settings", "client_settings", "what a mail client needs, for people and as files"
-    )
-    clients.add_argument(
-        "--format",
-        choices=("table", "text", "autoconfig", "mobileconfig", "srv"),
-        default="table",
-        help="a table; a text for users; Thunderbird's autoconfig; Apple's profile; DNS SRV records",
-    )
-    clients.add_argument(
-        "--imap", default="", metavar="HOST", help="where users read mail; the two files need it"
-    )
+def _client_settings(add: Add) -> None:
+    clients = add("client-settings", "clients", "what a mail client needs, for people and as files")
+    words = "a table; a text for users; Thunderbird's autoconfig; Apple's profile; DNS SRV records"
+    _choice(clients, "--format", words, "table", "text", "autoconfig", "mobileconfig", "srv")
+    words = "where users read mail; the two files need it"
+    clients.add_argument("--imap", default="", metavar="HOST", help=words)
     clients.add_argument("--output", metavar="FILE", help="write to FILE, readable only by you")
     _flag(clients, "--check-dns", "ask the DNS for the SRV records; 1 unless they are right")
     _answers(clients)
 
 
-def _certificate(commands: Commands) -> None:
-    own = _group(commands, "certificate", "show, renew or install the server's certificate")
-    _command(
-        own,
-        "show",
-        "certificate",
-        "names, dates, key, chain, and what a mail client will think of it; 1 when one refuses it",
-    )
-    renew = _command(
-        own,
-        "renew",
-        "certificate",
-        "make a new self-signed certificate, with the subjectAltName that Debian's script leaves out",
-    )
+def _certificate(add: Add) -> None:
+    words = "names, dates, key, chain, and what a mail client will think of it; 1 when one refuses it"
+    add("show", "clients", words)
+    words = "make a new self-signed certificate, with the subjectAltName that Debian's script leaves out"
+    renew = add("renew", "clients", words)
     renew.add_argument("--days", type=int, default=825, help="validity in days (default 825)")
-    renew.add_argument(
-        "--name",
-        action="append",
-        default=[],
-        metavar="FQDN",
-        help="a name that clients know this host by; may be repeated",
-    )
+    words = "a name that clients know this host by; may be repeated"
+    renew.add_argument("--name", action="append", default=[], metavar="FQDN", help=words)
     _flag(renew, "--self-signed", "also replace a CA-issued certificate")
-    install = _command(
-        own,
-        "install",
-        "certificate",
-        "install a CA-issued certificate after checking it (with a renewal hook for certbot)",
-    )
+    words = "install a CA-issued certificate after checking it (with a renewal hook for certbot)"
+    install = add("install", "clients", words)
     install.add_argument("cert", metavar="CERT", help="the certificate in PEM format, with its chain")
     install.add_argument("key", metavar="KEY", help="its private key in PEM format, not encrypted")
     install.add_argument("--chain", default="", metavar="FILE", help="the intermediate certificates")
@@ -222,71 +177,52 @@ def _certificate(commands: Commands) -> None:
     _yes(install)
 
 
-def _troubleshoot(commands: Commands) -> None:
-    command = _command(
-        commands, "troubleshoot", "troubleshoot", "which layer fails, why, and what fixes it; --fix fixes it"
-    )
-    command.add_argument(
-        "--fix",
-        nargs="+",
-        metavar="ID",
-        help="fix these, as recorded steps; `all`: whatever fails; then look again",
-    )
+def _troubleshoot(add: Add) -> None:
+    words = "which layer fails, why, and what fixes it; --fix fixes it"
+    command = add("troubleshoot", "troubleshoot", words)
+    words = "fix these, as recorded steps; `all`: whatever fails; then look again"
+    command.add_argument("--fix", nargs="+", metavar="ID", help=words)
     _yes(command, "do not ask before each step of a fix")
     _accept(command)
     _user(command, "log in as this user, to tell an account or password problem from the rest")
     _answers(command, "answers in TOML: what you have chosen is not a fault")
 
 
-def _debug(commands: Commands) -> None:
-    own = _group(commands, "debug", "debugging tools: saslauthd in debug mode, a manual login")
-    saslauthd = _command(
-        own,
+def _debug(add: Add) -> None:
+    saslauthd = add(
         "saslauthd",
-        "debug",
+        "logins",
         "saslauthd in the foreground, each line explained (howto 5.1); its service is restored whatever happens",
     )
     _flag(saslauthd, "--restart-sendmail", "restart sendmail too, as the howto does")
     _user(saslauthd, "log in as this user meanwhile, then end")
-    login = _command(
-        own,
-        "login",
-        "debug_login",
-        "AUTH LOGIN by hand, as with telnet: Enter sends each command (howto 5.2)",
-    )
+    login = add("login", "logins", "AUTH LOGIN by hand, as with telnet: Enter sends each command (howto 5.2)")
     _user(login, "login name", required=True)
     login.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")
     login.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
     login.add_argument("--accept-certificate", metavar="FINGERPRINT", help=_ACCEPT)
-    _flag(
-        login,
-        "--plaintext",
-        "without TLS: AuthOptions is commented out in sendmail.cf for a limited time, then restored",
-    )
+    words = "without TLS: AuthOptions is commented out in sendmail.cf for a limited time, then restored"
+    _flag(login, "--plaintext", words)
     _flag(login, "--loopback-only", "close the port to other machines during that time")
     for command, seconds in ((saslauthd, 600), (login, 120)):
         _seconds(command, "--within", f"end after SECONDS (default {seconds})")
         _yes(command, "do not ask, and wait for no key")
 
 
-def _test(commands: Commands) -> None:
-    test = _command(commands, "test", "test", "log in as a mail client does, and show the whole conversation")
+def _test(add: Add) -> None:
+    test = add("test", "logins", "log in as a mail client does, and show the whole conversation")
     _answers(test, "answers in TOML; their [test] part is used")
     test.add_argument("--host", help="the mail server (this host)")
     test.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")
     _user(test, "login name; without it the conversation ends before the login")
-    test.add_argument("--mechanism", choices=("LOGIN", "PLAIN"), default="LOGIN")
-    test.add_argument("--family", choices=("any", "ipv4", "ipv6"), default="any")
+    _choice(test, "--mechanism", None, "LOGIN", "PLAIN")
+    _choice(test, "--family", None, "any", "ipv4", "ipv6")
     test.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
     test.add_argument("--sender", metavar="ADDRESS", help="its sender (USER@HOST)")
     _flag(test, "--verify", "fail on an untrusted certificate, also this host's own, and without a login")
     test.add_argument("--accept-certificate", metavar="FINGERPRINT", help=_ACCEPT)
     _flag(test, "--watch", "show the lines of the mail log beside the conversation")
-    _flag(
-        test,
-        "--from-outside",
-        "wait until a client on another machine has logged in: only that proves the firewall",
-    )
-    _seconds(
-        test, "--within", "how long to follow a message (30), or to wait for a client from outside (300)"
-    )
+    words = "wait until a client on another machine has logged in: only that proves the firewall"
+    _flag(test, "--from-outside", words)
+    words = "how long to follow a message (30), or to wait for a client from outside (300)"
+    _seconds(test, "--within", words)

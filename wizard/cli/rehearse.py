@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from wizard import log
 from wizard.cli.options import answers_of, steps_of
@@ -21,9 +22,6 @@ from wizard.render import as_json
 from wizard.system.host import environment
 from wizard.system.output_file import check_output, save
 from wizard.system.signals import SIGNALS, handled
-
-if TYPE_CHECKING:
-    import argparse
 
 PHASES = {
     "fetch": "packages are fetched for the clone; this host's apt does not notice",
@@ -58,7 +56,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
         text = as_json.dumps(**rehearsal.to_json())
     else:
         text = shown(rehearsal, arguments.format).rstrip("\n")
-    if arguments.json or (arguments.format != "text" and not arguments.output):
+    if silent:
         data(text)
     elif arguments.format == "text":
         out(text)
@@ -102,11 +100,8 @@ def _keep(clone: Clone) -> None:
     if sys.stdin.isatty() and sys.stdout.isatty():
         out("A shell in the clone; `exit` leaves it, and the clone keeps running.")
         signal.signal(signal.SIGINT, lambda *_: None)  # it is for the shell
-        subprocess.run(
-            [*clone.entering(), "bash", "-l"],
-            env={**environment(), "TERM": "xterm", "debian_chroot": "clone"},
-            check=False,
-        )
+        own = {**environment(), "TERM": "xterm", "debian_chroot": "clone"}
+        subprocess.run([*clone.entering(), "bash", "-l"], env=own, check=False)
 
 
 def _at_once(number: int, _frame: FrameType | None) -> None:

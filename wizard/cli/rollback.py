@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
 from typing import TYPE_CHECKING
 
+from snapshots.merge.three_way import Choice
 from wizard.cli.options import agreed, ask, asks, must_be_asked, say
-from wizard.cli.plan_apply import exit_code, undecided_text
+from wizard.cli.steps import exit_code, undecided_text
 from wizard.console import clean, clean_block, error, out
 from wizard.engine.engine import Run
 from wizard.engine.in_force import Target
@@ -24,9 +25,6 @@ from wizard.rollback.rollback import EVERYTHING, RollbackRun
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
-    import argparse
-
-    from snapshots.merge.three_way import Choice
     from wizard.model import documents
     from wizard.system.signals import Interrupt
 
@@ -61,7 +59,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
         if not agreed(arguments, "roll this back? [y]es, [n]o (the default): ", interrupt):
             out("Nothing was changed.")
             return DONE
-        result = work.do(plan, _say(arguments), interrupt)
+        result = work.do(plan, (lambda _line: None) if arguments.json else say, interrupt)
     _show(arguments, plan, result)
     return FAILED if result.failed or result.left or result.not_undone else DONE
 
@@ -70,8 +68,6 @@ def _decided(
     work: RollbackRun, target: Target, arguments: argparse.Namespace, interrupt: Interrupt
 ) -> Rollback | None:
     """The rollback as shown, its conflicts decided; None when they are not."""
-    from snapshots.merge.three_way import Choice
-
     given = arguments.on_conflict
     plan = work.prepared(target, Choice(given) if given in ("keep", "restore") else None)
     if not arguments.json:
@@ -95,18 +91,12 @@ def _decided(
 
 
 def _choice(interrupt: Interrupt) -> Choice | None:
-    from snapshots.merge.three_way import Choice
-
-    choices = {"k": Choice.KEEP, "keep": Choice.KEEP, "r": Choice.RESTORE, "restore": Choice.RESTORE}
-    while True:
-        reply = ask(
-            "where both changed the same lines: [k]eep yours, [r]estore the earlier ones, [c]ancel (the default): ",
-            interrupt,
-        )
-        if reply in ("", "no", "c", "cancel"):
-            return None
-        if reply in choices:
-            return choices[reply]
+    keep, restore = dict.fromkeys(("k", "keep"), Choice.KEEP), dict.fromkeys(("r", "restore"), Choice.RESTORE)
+    choices = {**keep, **restore, **dict.fromkeys(("", "no", "c", "cancel"))}
+    words = "where both changed the same lines: [k]eep yours, [r]estore the earlier ones, [c]ancel (the default): "
+    while (reply := ask(words, interrupt)) not in choices:
+        pass
+    return choices[reply]
 
 
 def _show(arguments: argparse.Namespace, plan: Rollback, result: RollbackResult | None) -> None:
@@ -149,10 +139,11 @@ def recover(arguments: argparse.Namespace) -> int:
         killed = killed_run()
         if killed is None:
             return _nothing(arguments, "No run was interrupted: nothing to recover.")
-        if not arguments.json:
+        if arguments.json:
+            recovery = Recovery(Host(), store, journal, killed, collector(events), lambda _: None, interrupt)
+        else:
             out(clean(f"{killed.words()}."))
-        report = collector(events) if arguments.json else show
-        recovery = Recovery(Host(), store, journal, killed, report, _say(arguments), interrupt)
+            recovery = Recovery(Host(), store, journal, killed, show, say, interrupt)
         if arguments.accept:
             commit = recovery.accept()
             if arguments.json:
@@ -177,10 +168,6 @@ def _nothing(arguments: argparse.Namespace, words: str) -> int:
     else:
         out(words)
     return DONE
-
-
-def _say(arguments: argparse.Namespace) -> Callable[[str], None]:
-    return (lambda _line: None) if arguments.json else say
 
 
 def _finished(arguments: argparse.Namespace, killed: Unfinished, run: Run, events: list[Event]) -> int:
@@ -241,9 +228,10 @@ def _killed_text(killed: Unfinished) -> str:
     if killed.step:
         lines.append(f"In progress: {killed.step}, with these changes begun:")
         lines += [f"  {_change_text(change)}" for change in killed.changes] or ["  none yet"]
+    then = "undoes it; `recover --finish` finishes it"
     if killed.operation == OPERATION:
-        return "\n".join([*lines, "`msa-wizard recover` restores what was changed for a limited time."])
-    return "\n".join([*lines, "`msa-wizard recover` undoes it; `recover --finish` finishes it."])
+        then = "restores what was changed for a limited time"
+    return "\n".join([*lines, f"`msa-wizard recover` {then}."])
 
 
 def _change_text(change: dict[str, object]) -> str:

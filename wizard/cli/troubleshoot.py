@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from wizard.cli import options
 from wizard.cli.options import answers_of, asks, known
-from wizard.cli.plan_apply import applied, exit_code, undecided_text
-from wizard.cli.status_history import interrupted
+from wizard.cli.steps import applied, exit_code, interrupted, undecided_text
 from wizard.console import clean, error, out
 from wizard.engine.engine import Run
 from wizard.engine.state_dir import must_not_wait
@@ -26,9 +25,6 @@ from wizard.troubleshoot.collect import take
 from wizard.troubleshoot.diagnoses import DIAGNOSES
 from wizard.troubleshoot.diagnosis import Fault
 from wizard.troubleshoot.verdict import Verdict, judge, mends
-
-if TYPE_CHECKING:
-    import argparse
 
 ALL = "all"
 
@@ -81,15 +77,19 @@ def _fixed(
     wanted: list[str],
 ) -> int:
     """Fix what was asked for, as far as it holds now, then look again."""
-    faults = _chosen(before, wanted)
+    # `all` is what fails; a warning is fixed where it is named.
+    every = ALL in wanted
+    faults = [fault for fault in before.faults if fault.id in wanted or (every and fault.sign == "failed")]
     if not arguments.json:
         _not_ours(faults, before, wanted)
     steps = mends(faults)
     events: list[Event] = []
     run: Run | None = None
     if steps:
-        if arguments.yes:
-            answers = _accepting(answers, [fault for fault in faults if fault.id in wanted])
+        # Whoever names a fault that is fixed by making sendmail.cf again wants its wrong lines to go; they are listed.
+        named = [fault.finding.mend.steps for fault in faults if fault.id in wanted]
+        if arguments.yes and any("sendmailconfig" in mend for mend in named):
+            answers = dataclasses.replace(answers, accept=(*answers.accept, CF_LINES))
         run, events = applied(host, arguments, lambda: steps, answers)
     after = judge(take(host, answers, credentials)) if run is not None else before
     if arguments.json:
@@ -115,16 +115,3 @@ def _not_ours(faults: Sequence[Fault], before: Verdict, wanted: Sequence[str]) -
     for name in wanted:
         if name != ALL and before.fault(name) is None:
             out(f"{name}: does not hold here now, so there is nothing to fix.")
-
-
-def _accepting(answers: Answers, faults: Sequence[Fault]) -> Answers:
-    """Whoever names a fault that is fixed by making sendmail.cf again wants its wrong lines to go; they are listed."""
-    again = any("sendmailconfig" in fault.finding.mend.steps for fault in faults)
-    return dataclasses.replace(answers, accept=(*answers.accept, CF_LINES)) if again else answers
-
-
-def _chosen(verdict: Verdict, wanted: Sequence[str]) -> list[Fault]:
-    """`all` is what fails; a warning is fixed where it is named."""
-    return [
-        fault for fault in verdict.faults if fault.id in wanted or (ALL in wanted and fault.sign == "failed")
-    ]

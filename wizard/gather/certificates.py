@@ -9,15 +9,25 @@ from pathlib import Path
 from typing import Any
 
 from snapshots.live.entry import Entry, Kind
-from wizard.certificates.key_pair import ClientVerdict, fits, judged
-from wizard.certificates.peer_certificate import Certificate, covers, read
-from wizard.certificates.pem import as_pem, certificates, dh_bits, key_words, private_key
+from wizard.certificates import (
+    Certificate,
+    ClientVerdict,
+    as_pem,
+    certificates,
+    covers,
+    dh_bits,
+    fits,
+    judged,
+    key_words,
+    private_key,
+    read,
+)
 from wizard.console import clean
 from wizard.errors import HostError, PemError
 from wizard.model import facts as f
 from wizard.model.plan import Check, Sign
 from wizard.sendmail.cf_needs import MOST, TlsFiles, unsafe
-from wizard.smtp.own_listener import presented
+from wizard.smtp.session import presented
 from wizard.system.host import Host, group_name, user_name
 
 SOON = 14

@@ -1,50 +1,48 @@
 """The log: what each run did, for finding out later why something failed. Passwords and keys are masked, hostile text cleaned.
 
-root's runs are in PATH; `--verbose` shows the commands on standard error as they run. Until `begin` nothing is kept:
-`logging` is not even imported. Inside a rehearsal's clone nobody begins one."""
+root's runs are in PATH; `--verbose` shows the commands on standard error as they run. Until `begin` nothing is kept. Inside
+a rehearsal's clone nobody begins one."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
+import stat
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wizard.console import clean
+from wizard.console import clean, error
 
 if TYPE_CHECKING:
-    import logging
-
     from snapshots.format.secret_text import PasswordMask
 
 PATH = Path("/var/log/msa-wizard.log")
+LONGEST = 4 * 1024 * 1024
+"""Bytes of the file; then it is renamed to .1, and the one before is gone."""
 MOST, MOST_OF_SUCCESS = 8000, 3000
 """Characters of one record, and of the output of a command that ended with 0: a quarter from its beginning, the rest
 from its end. So the log of an `apply` is some 100 KB, and that of a look at the host a tenth."""
 
-_logger: logging.Logger | None = None
+_file: Path | None = None
+_verbose = False
 _masks: dict[Hashable, Callable[[bytes], bytes]] = {}
 
 
 def begin(arguments: Sequence[str], *, verbose: bool = False) -> None:
     """Keep a log of this run, should we be root; `verbose`: show its commands, too. Never raises for a full disk."""
-    global _logger
-    root = os.geteuid() == 0
-    if not (root or verbose):
-        return
-    from wizard.log.handlers import logger
-
-    _logger = logger(PATH if root else None, verbose=verbose)
+    global _file, _verbose
+    _file, _verbose = PATH if os.geteuid() == 0 else None, verbose
     note(f"msa-wizard {shlex.join(arguments)}".rstrip())
 
 
 def end() -> None:
     """Keep nothing any more, and forget what was to be hidden."""
-    global _logger
-    _logger = None
+    global _file, _verbose
+    _file, _verbose = None, False
     _masks.clear()
 
 
@@ -55,28 +53,27 @@ def hide(secret: Hashable, mask: Callable[[bytes], bytes]) -> None:
 
 def note(text: str) -> None:
     """A change, a decision or an error, of one line or several."""
-    if _logger is not None:
-        _logger.info("%s", masked(text))
+    if _file is not None:
+        _record(masked(text))
 
 
 def exception() -> None:
     """The exception being handled: its frames and messages, never variables."""
     import traceback
 
-    if _logger is not None:
-        note(traceback.format_exc())
+    note(traceback.format_exc())
 
 
 def started(argv: Sequence[str]) -> Callable[[int | None, str], None]:
     """A command is at work; to be called with its exit code and its output when it has ended."""
-    if _logger is None:
+    if _file is None and not _verbose:
         return lambda _code, _output: None
-    words, since, logger = masked(shlex.join(argv)), time.monotonic(), _logger
-    logger.info("$ %s", words, extra={"command": True})
+    words, since = masked(shlex.join(argv)), time.monotonic()
+    _say(f"$ {words}")
 
     def ended(code: int | None, output: str) -> None:
-        seconds, shown = time.monotonic() - since, masked(output.strip(), MOST if code else MOST_OF_SUCCESS)
-        logger.info("exit %s after %.2f s: %s", code, seconds, words, extra={"command": True, "more": shown})
+        shown = masked(output.strip(), MOST if code else MOST_OF_SUCCESS)
+        _say(f"exit {code} after {time.monotonic() - since:.2f} s: {words}", shown)
 
     return ended
 
@@ -120,3 +117,45 @@ def _shortened(text: str, most: int) -> str:
         return text
     head, tail = text[: most // 4].rpartition("\n")[0], text[-3 * most // 4 :].partition("\n")[2]
     return f"{head}\n[{len(text) - len(head) - len(tail)} characters left out]\n{tail}"
+
+
+def _say(text: str, output: str = "") -> None:
+    if _verbose:
+        error(text)
+    _record(f"{text}\n{output}" if output else text)
+
+
+def _record(text: str) -> None:
+    """Append it, with its further lines indented. Whatever the disk does, the program goes on without a log.
+
+    The file is opened for each record: so logrotate, a killed run and a second process do no harm."""
+    if (path := _file) is None:
+        return
+    text = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} [{os.getpid()}] {text}"
+    line = (text.replace("\n", "\n    ") + "\n").encode("utf-8", "backslashreplace")
+    with suppress(OSError):
+        descriptor = _opened(path)
+        try:
+            if os.fstat(descriptor).st_size + len(line) > LONGEST:
+                with suppress(BlockingIOError):  # a second process renames it, or just has
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if os.path.samestat(path.lstat(), os.fstat(descriptor)):
+                        path.replace(f"{path}.1")
+                os.close(descriptor)
+                descriptor = _opened(path)
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """Raises OSError for anything but a regular file of ours with one name: a link may lead anywhere."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink != 1:
+        os.close(descriptor)
+        raise OSError(f"{path} is not a regular file of ours")
+    if stat.S_IMODE(status.st_mode) != 0o600:
+        os.fchmod(descriptor, 0o600)
+    return descriptor

@@ -1,4 +1,5 @@
-"""The one reader of what sendmail and saslauthd logged: the journal where this host keeps one, else the log files.
+"""The one reader of what sendmail and saslauthd logged, then and from now on: the journal where this host keeps one, else the
+log files.
 
 A line is evidence only if the daemon wrote it. Under its name anybody can log (`logger -t sm-mta`), and give any pid
 with it; what the journal itself puts to a line nobody can give. Of that these count, by what Debian 12 and 13 record:
@@ -20,9 +21,15 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Sequence
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import IO, Self
 
 from wizard.errors import HostError
 from wizard.system.host import Host
@@ -31,6 +38,11 @@ LOG = "/var/log/mail.log"
 FILES = (LOG, "/var/log/auth.log")
 NAMES = ("sm-mta", "sm-msp", "sendmail", "saslauthd")
 UNPROVED = "who wrote it cannot be proved from a file: any user of this host can have such a line written"
+LONGEST = 3600.0
+"""Seconds that a log is followed at most."""
+_KEPT = 10_000
+_POLL = 0.05
+_LINE = 8192
 _END = 256 * 1024
 _MOST = 2000
 """Lines of the journal that are read at once."""
@@ -126,7 +138,7 @@ def lines(host: Host, since: float, names: Sequence[str] = NAMES) -> tuple[LogLi
         return None
     if result.code != 0:
         return None
-    return tuple(line for line in map(journal.line, result.stdout.splitlines()) if line is not None)
+    return tuple(filter(None, map(journal.line, result.stdout.splitlines())))
 
 
 class Journal:
@@ -134,7 +146,11 @@ class Journal:
 
     def __init__(self, host: Host, names: Sequence[str] = NAMES) -> None:
         self._names = names
-        self._uids = ("0", *_ACCOUNTS.findall(_text(host, "/etc/passwd")))
+        try:
+            accounts = host.path("/etc/passwd").read_text("latin-1")
+        except OSError:
+            accounts = ""
+        self._uids = ("0", *_ACCOUNTS.findall(accounts))
         self._programs = {
             family: (*paths, *(os.path.realpath(host.path(path)) for path in paths))
             for family, paths in _PROGRAMS.items()
@@ -201,8 +217,99 @@ def _end_of(host: Host, path: str) -> list[LogLine]:
     return [line for item in text.splitlines() if (line := file_line(item, 0.0, path))]
 
 
-def _text(host: Host, path: str) -> str:
-    try:
-        return host.path(path).read_text("latin-1")
-    except OSError:
-        return ""
+class LogFollower:
+    """What is logged while inside."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.source = where(host)
+        self._lines: deque[LogLine] = deque(maxlen=_KEPT)
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        self._began = time.time()
+        acts: list[Callable[[], None]] = [self._journal]
+        if self.source != "journal":
+            tails = [Tail(self._host, path) for path in FILES if self.source is not None]
+            acts = [partial(tail.follow, self._over, self._add) for tail in tails]
+        self._threads = [threading.Thread(target=act, daemon=True) for act in acts]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, _kind: object, _error: object, _trace: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(10)
+
+    def taken(self) -> list[LogLine]:
+        """The lines that have not been taken yet."""
+        return [self._lines.popleft() for _ in range(len(self._lines))]
+
+    def _add(self, line: LogLine) -> None:
+        if line.name in NAMES:
+            self._lines.append(line)
+
+    def _journal(self) -> None:
+        journal = Journal(self._host)
+
+        def add(text: str) -> None:
+            line = journal.line(text)
+            if line is not None and line.time >= self._began:
+                self._lines.append(line)
+
+        # It writes to no pipe, so it would go on for ever without us: the kernel ends it.
+        argv = ["setpriv", "--pdeathsig", "KILL", *journal.argv(self._began, "-f", "-n", "all")]
+        with suppress(HostError):  # what was read so far counts
+            self._host.run(argv, timeout=LONGEST, say=add, over=self._over.is_set)
+
+
+class Tail:
+    """A log file from its present end on; a rotated one is read to its end, then the new one."""
+
+    def __init__(self, host: Host, path: str) -> None:
+        self._path, self._name = host.path(path), path
+        self._half = b""
+        self._file = self._opened()
+        if self._file is not None:
+            self._file.seek(0, os.SEEK_END)
+
+    def follow(self, over: threading.Event, add: Callable[[LogLine], None]) -> None:
+        """Until `over`; each whole line goes to `add`."""
+        while not over.wait(_POLL):
+            for line in self.lines():
+                add(line)
+        if self._file is not None:
+            self._file.close()
+
+    def lines(self) -> list[LogLine]:
+        """The whole lines that came since the last time."""
+        self._file = self._file or self._opened()
+        if self._file is None:
+            return []
+        lines = self._read(self._file)
+        if self._rotated(self._file):
+            lines += self._read(self._file)
+            self._file.close()
+            self._file = None
+        return lines
+
+    def _opened(self) -> IO[bytes] | None:
+        try:
+            return self._path.open("rb")
+        except OSError:
+            return None
+
+    def _read(self, file: IO[bytes]) -> list[LogLine]:
+        *whole, self._half = (self._half + file.read()).split(b"\n")
+        self._half = self._half[-_LINE:]
+        texts = (line[:_LINE].decode("utf-8", "replace") for line in whole)
+        lines = (file_line(text, time.time(), self._name) for text in texts)
+        return list(filter(None, lines))
+
+    def _rotated(self, file: IO[bytes]) -> bool:
+        try:
+            there = self._path.stat()
+        except OSError:
+            return True
+        return there.st_ino != os.fstat(file.fileno()).st_ino or there.st_size < file.tell()

@@ -1,29 +1,35 @@
-"""A test login, and what the mail log says about it."""
+"""A login and what the mail log says about it: a test from here, or a client's on another machine that is waited for."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+import ipaddress
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from wizard.certificates.peer_certificate import Certificate
+from templates import render
+from wizard.certificates import Certificate
 from wizard.console import clean
 from wizard.editors import EditError, shell_defaults
-from wizard.errors import HostError
+from wizard.errors import CannotHere, HostError
 from wizard.gather.host import look
-from wizard.maillog.correlate import ConversationLine, Watch
-from wizard.maillog.delivery import Delivery
-from wizard.maillog.read import UNPROVED
+from wizard.maillog.correlate import ConversationLine, Delivery, Watch
+from wizard.maillog.read import UNPROVED, LogFollower, LogLine
 from wizard.model.facts import SASLAUTHD_DEFAULT
+from wizard.model.plan import Check, Sign
 from wizard.sendmail.password_source import served_besides
 from wizard.smtp.login_test import Credentials, Finding, Line, Result, Target, converse
-from wizard.smtp.own_listener import reachable
-from wizard.smtp.server_trust import trust_of
+from wizard.smtp.server_trust import trust_of, with_colons
+from wizard.smtp.session import reachable
 from wizard.smtp.transcript import Transcript
 from wizard.system.host import Host
+from wizard.system.sockets import addresses, qualified_name
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+OUTSIDE_WITHIN = 300.0
+"""Seconds to wait by default for a login from another machine."""
+_POLL = 0.1
 
 
 @dataclass(frozen=True)
@@ -55,69 +61,51 @@ def hold_conversation(
 
     Raises ValueError for wrong input."""
     if not watched and not target.send_to:
-        at = _untimed(tell)
-        return WatchedLogin(converse(target, credentials, at), None, None)
-    seen: list[ConversationLine] = []
-    shown = Transcript(credentials, None).shown
+        untimed = converse(
+            target,
+            credentials,
+            lambda line: tell(ConversationLine(0.0, line.who, line.text, line.explanation)),
+        )
+        return WatchedLogin(untimed, None, None)
+    lines: list[ConversationLine] = []
+    following, delivery = False, None
 
-    def take(item: ConversationLine) -> None:
-        if watched or item.who != "log" or following:
-            seen.append(item)
-            tell(item)
+    def take(line: ConversationLine) -> None:
+        if watched or line.who != "log" or following:
+            lines.append(line)
+            tell(line)
 
-    following = False
-    with ExitStack() as stack:
-        watch = stack.enter_context(Watch(host, credentials.user if credentials else None, take, shown))
+    user, shown = credentials.user if credentials else None, Transcript(credentials, None).shown
+    with Watch(host, user, take, shown) as watch:
+
+        def note(text: str) -> None:
+            watch.line(Line("note", text))
+
         if watched and watch.source not in (None, "journal"):
-            watch.line(Line("note", f"The mail log is {watch.source}. Of its lines: {UNPROVED}."))
+            note(f"The mail log is {watch.source}. Of its lines: {UNPROVED}.")
         result = converse(target, credentials, watch.line, watch.connected)
-        silent = _silent(watch, target)
-        if silent:
-            watch.line(Line("note", silent))
+        if watch.elsewhere:
+            note(f"The mail log of {target.host} is on that machine: it cannot be seen here.")
+        elif watch.source is None:
+            note("This host keeps no mail log, or you may not read it: the server's side cannot be shown.")
         elif result.queue_id:
             following = True
-            watch.line(
-                Line("note", f"Following {result.queue_id} in the mail log, for {within:.0f} s at most.")
-            )
+            note(f"Following {result.queue_id} in the mail log, for {within:.0f} s at most.")
             delivery = watch.delivery(result.queue_id, within)
-            return WatchedLogin(
-                _with_delivery(result, delivery), _in_order(seen) if watched else None, delivery
-            )
+            result = replace(result, findings=(*result.findings, _finding(delivery)))
         elif watched:
             watch.settled()
-    return WatchedLogin(result, _in_order(seen) if watched else None, None)
+    # A line of the log is read a moment after it was written.
+    in_order = tuple(sorted(lines, key=lambda line: line.time))
+    return WatchedLogin(result, in_order if watched else None, delivery)
 
 
-def _in_order(seen: Sequence[ConversationLine]) -> tuple[ConversationLine, ...]:
-    """By time: a line of the log is read a moment after it was written."""
-    return tuple(sorted(seen, key=lambda item: item.time))
-
-
-def _untimed(tell: Callable[[ConversationLine], None]) -> Callable[[Line], None]:
-    return lambda line: tell(ConversationLine(0.0, line.who, line.text, line.explanation))
-
-
-def _silent(watch: Watch, target: Target) -> str:
-    """Why the log says nothing, "" where it can."""
-    if watch.elsewhere:
-        return f"The mail log of {target.host} is on that machine: it cannot be seen here."
-    if watch.source is None:
-        return "This host keeps no mail log, or you may not read it: the server's side cannot be shown."
-    return ""
-
-
-def _with_delivery(result: Result, delivery: Delivery) -> Result:
-    """The result with a finding on the message. A deferred one is no failure: the queue is tried again. What is only in
-    a file is no finding."""
+def _finding(delivery: Delivery) -> Finding:
+    """A deferred message is no failure: the queue is tried again. What is only in a file is no finding."""
     states = {"delivered": "ok", "deferred": "warning", "failed": "failed"}
-    says = (
-        delivery.says
-        if delivery.state != "unknown"
-        else f"What became of the message is not known yet: {delivery.says}"
-    )
+    unknown = "What became of the message is not known yet: " if delivery.state == "unknown" else ""
     state = "unknown" if delivery.file else states.get(delivery.state, "unknown")
-    finding = Finding("delivery", state, clean(says))  # type: ignore[arg-type]
-    return replace(result, findings=(*result.findings, finding))
+    return Finding("delivery", state, clean(f"{unknown}{delivery.says}"))  # type: ignore[arg-type]
 
 
 def target_of(
@@ -133,24 +121,102 @@ def target_of(
     """What to test, with whom the password may go to; an empty `name` is this host. Raises ValueError."""
     address, known = reachable(name, port)
     trust = trust_of(host, accepted or "", store_alone=store_alone, ask=ask)
-    served = frozenset() if name else served_here()
+    served = frozenset[str]()
+    if not name:
+        with suppress(PermissionError, HostError):  # only root may see what this host serves
+            served = served_besides(look(Host()))
     return Target(host=address, server_name=known, port=port, trust=trust, served=served, **more)
-
-
-def served_here() -> frozenset[str]:
-    """The mechanisms besides LOGIN and PLAIN that this host serves; none where only root may see it."""
-    try:
-        return served_besides(look(Host()))
-    except (PermissionError, HostError):
-        return frozenset()
 
 
 def saslauthd_options() -> list[str]:
     """The options of saslauthd in this host's /etc/default/saslauthd; none where they cannot be read."""
     entry = Host().entry(SASLAUTHD_DEFAULT)
-    try:
-        return (
-            (shell_defaults.value(entry.content.decode("latin-1"), "OPTIONS") or "").split() if entry else []
-        )
-    except EditError:
-        return []
+    with suppress(EditError):
+        text = entry.content.decode("latin-1") if entry else ""
+        return (shell_defaults.value(text, "OPTIONS") or "").split()
+    return []
+
+
+@dataclass
+class OutsideLogin:
+    """What came from outside so far. Pure."""
+
+    own: frozenset[str]
+    """The addresses of this host."""
+    came: dict[str, list[LogLine]] = field(default_factory=dict)
+    """The lines of each address that is not ours."""
+    loopback: int = 0
+    """Lines that came from this host itself."""
+    logged_in: tuple[str, str] | None = None
+    """Address and user of the first login."""
+    file: str = ""
+    """The file whose lines prove nothing; "" where the daemon's own lines are read."""
+
+    def takes(self, line: LogLine) -> bool:
+        """Whether the line is of a connection from outside."""
+        address = line.peer
+        if address is None:
+            return False
+        if address in self.own or ipaddress.ip_address(address).is_loopback:
+            self.loopback += 1
+            return False
+        self.file = line.file
+        self.came.setdefault(address, []).append(line)
+        if self.logged_in is None and line.authid is not None:
+            self.logged_in = address, line.authid
+        return True
+
+
+def commands(host: Host) -> str:
+    """What to run on another machine."""
+    name, resolves = qualified_name(host)
+    if not resolves:
+        others = sorted(item for item in addresses(host) if not ipaddress.ip_address(item).is_loopback)
+        name = others[0] if others else "MAIL.EXAMPLE.ORG"
+    pins = sorted(trust_of(host).pins)
+    fingerprint = with_colons(pins[0]) if pins else ""
+    return render("outside_test.txt.j2", host=name, fingerprint=fingerprint).rstrip("\n")
+
+
+def wait_for_login(
+    host: Host, within: float, tell: Callable[[LogLine], None], over: Callable[[], bool]
+) -> OutsideLogin:
+    """Wait `within` seconds for a login from outside; `tell` gets the lines about such clients.
+
+    Raises CannotHere where there is no log."""
+    outside = OutsideLogin(frozenset(addresses(host)))
+    with LogFollower(host) as log:
+        if log.source is None:
+            raise CannotHere("this host keeps no mail log, so a client's connection cannot be seen")
+        end = time.monotonic() + within
+        while outside.logged_in is None and time.monotonic() < end and not over():
+            for line in log.taken():
+                if outside.takes(line):
+                    tell(line)
+            time.sleep(_POLL)
+    return outside
+
+
+def verdict(outside: OutsideLogin, within: float) -> Check:
+    """What it proves, and what it does not. Any user of this host can write to a log file, so that proves nothing."""
+    if outside.file:
+        address, user = outside.logged_in or (sorted(outside.came)[0], "")
+        claim = f"{user} logged in from {address}" if user else f"{address} connected, but did not log in"
+        remedy = "see on the other machine that its login got 235, or keep a journal (systemd-journald)"
+        says = f"{outside.file} says that {clean(claim)}; {UNPROVED}."
+        return Check("from-outside", Sign.UNKNOWN, says, remedy)
+    if outside.logged_in is not None:
+        address, user = map(clean, outside.logged_in)
+        says = f"{user} logged in from {address}: clients there get through the firewall and can log in."
+        if ipaddress.ip_address(outside.logged_in[0]).is_private:
+            says += " It is a private address: whether clients on the Internet get through is not proven."
+        return Check("from-outside", Sign.OK, says)
+    if outside.came:
+        came = ", ".join(map(clean, sorted(outside.came)))
+        says = f"{came} connected, so the firewall lets it through, but did not log in within {within:.0f} s."
+        return Check("from-outside", Sign.FAILED, says, "msa-wizard troubleshoot --user NAME says why")
+    says = f"Nobody connected from outside within {within:.0f} s."
+    if outside.loopback:
+        says += " Tests on this host itself were seen, but prove nothing about its firewall."
+    remedy = "see that the firewall here, and the provider's, let port 587 through: msa-wizard troubleshoot"
+    return Check("from-outside", Sign.FAILED, says, remedy)

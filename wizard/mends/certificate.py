@@ -9,9 +9,7 @@ from datetime import UTC, datetime
 
 from snapshots.live.entry import Entry, Kind
 from templates import render
-from wizard.certificates.key_pair import fits
-from wizard.certificates.peer_certificate import Certificate, read
-from wizard.certificates.pem import certificates, common_name, private_key
+from wizard.certificates import Certificate, certificates, common_name, fits, private_key, read
 from wizard.changes import CommandChange, FileChange
 from wizard.console import clean
 from wizard.errors import PemError

@@ -35,9 +35,9 @@ def plan_text(step: Step, plan: Plan) -> str:
     lines = [f"== {step.id}: {step.title}" + (f"  (howto {step.howto})" if step.howto else "")]
     if plan.outcome in (Outcome.PENDING, Outcome.LATER):
         lines += _wrap(f"why: {step.why}")
-    lines += _wrap(f"{_word(step, plan)} {plan.reason}")
-    for change in plan.changes:
-        lines += _change(change)
+    reports = step.reports and plan.outcome in (Outcome.DONE, Outcome.NOT_APPLICABLE)
+    lines += _wrap(f"{'changes nothing:' if reports else _WORDS[plan.outcome]} {plan.reason}")
+    lines += [line for change in plan.changes for line in _change(change)]
     lines += [line for note in plan.notes for line in _wrap(f"note: {note}")]
     if plan.remedy:
         lines += ["   what to do:", *(f"      {line}" for line in plan.remedy)]
@@ -60,20 +60,11 @@ def reason_text(plan: Plan) -> str:
     return f"{plan.reason} (WOULD END: {names})" if names else plan.reason
 
 
-def _word(step: Step, plan: Plan) -> str:
-    reports = step.reports and plan.outcome in (Outcome.DONE, Outcome.NOT_APPLICABLE)
-    return "changes nothing:" if reports else _WORDS[plan.outcome]
-
-
 def _change(change: Change) -> list[str]:
     shown = change.describe()
-    lines = _wrap(f"* {shown.title}")
-    lines += [
-        f"     $ {command}" if not command.startswith(" ") else f"     {command}"
-        for command in shown.commands
-    ]
-    lines += [f"{DIFF_INDENT}{line}" for line in shown.diff.splitlines()]
-    return lines
+    commands = (command if command.startswith(" ") else f"$ {command}" for command in shown.commands)
+    lines = [f"{DIFF_INDENT}{line}" for line in (*commands, *shown.diff.splitlines())]
+    return [*_wrap(f"* {shown.title}"), *lines]
 
 
 def _wrap(text: str) -> list[str]:
@@ -91,10 +82,9 @@ def rollback_text(rollback: Rollback) -> str:
         if not (rollback.packages and change.kind == "file"):
             lines += _change(change)
     lines += _many_files(rollback) if rollback.packages else []
-    lines += [
-        line for note in (*rollback.reversal.notes, *rollback.follows()) for line in _wrap(f"note: {note}")
-    ]
-    lines += [line for each in rollback.left for line in _wrap(f"STAYS: {each}")]
+    notes = [f"note: {note}" for note in (*rollback.reversal.notes, *rollback.follows())]
+    stays = [f"STAYS: {left}" for left in rollback.left]
+    lines += [line for text in (*notes, *stays) for line in _wrap(text)]
     return "\n".join(clean(line) for line in lines)
 
 
@@ -105,19 +95,14 @@ def _many_files(rollback: Rollback) -> list[str]:
     comes = [path for path, before, after in sides if before is None and after is not None]
     changes = [path for path, before, after in sides if before is not None and after is not None]
     titles = (("remove", goes), ("bring back", comes), ("roll back the changes in", changes))
-    return [
-        line for words, paths in titles if paths for line in _wrap(f"* {words} {', '.join(sorted(paths))}")
-    ]
+    texts = [f"* {words} {', '.join(sorted(paths))}" for words, paths in titles if paths]
+    return [line for text in texts for line in _wrap(text)]
 
 
 def conflict_text(conflict: Conflict) -> str:
     """A conflict: the path, what of it, and the hunks."""
-    return "\n".join(
-        [
-            f"conflict in /{clean(conflict.path)} ({conflict.what}):",
-            *(f"  {clean(line)}" for line in conflict.text.splitlines()),
-        ]
-    )
+    hunks = (f"  {clean(line)}" for line in conflict.text.splitlines())
+    return "\n".join([f"conflict in /{clean(conflict.path)} ({conflict.what}):", *hunks])
 
 
 def check_text(check: Check) -> str:
@@ -179,13 +164,10 @@ def event_text(event: Event) -> str:
             some = ", ".join(clean(path) for path in paths[:3]) + more
             return f"   changes made outside msa-wizard were recorded first as {commit}: {some}"
         case Failed(step, why, undone, not_undone, then):
-            lines = [
-                f"step {step.id} failed: {clean_block(why)}",
-                f"  undone: {', '.join(map(clean, undone)) or 'there was nothing to undo'}",
-                *([f"  NOT undone: {'; '.join(map(clean, not_undone))}"] if not_undone else []),
-                f"  next: {then}",
-            ]
-            return "\n".join(lines)
+            undoing = f"  undone: {', '.join(map(clean, undone)) or 'there was nothing to undo'}"
+            if not_undone:
+                undoing += f"\n  NOT undone: {'; '.join(map(clean, not_undone))}"
+            return f"step {step.id} failed: {clean_block(why)}\n{undoing}\n  next: {then}"
 
 
 def status_lines(rows: Iterable[documents.StatusRow]) -> str:
@@ -199,15 +181,11 @@ def effect_lines(record: bytes) -> list[str]:
     for effect in json.loads(record)["effects"]:
         match effect["kind"]:
             case "packages":
-                lines += [
-                    f"package {name} {version} installed" for name, version in effect["installed"].items()
-                ]
-                lines += [f"package {name} {version} removed" for name, version in effect["removed"].items()]
+                for word in ("installed", "removed"):
+                    lines += [f"package {name} {version} {word}" for name, version in effect[word].items()]
             case "service":
-                enabled, running = effect["enabled"], effect["running"]
-                lines.append(
-                    f"service {effect['name']}: {_was(enabled, 'enabled')}; {_was(running, 'running')}"
-                )
+                states = [_was(effect[word], word) for word in ("enabled", "running")]
+                lines.append(f"service {effect['name']}: {'; '.join(states)}")
             case "rules":
                 word = "removed" if effect["removed"] else "added"
                 lines += [

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from snapshots.format.layout import Owners
-from wizard.certificates.key_pair import fits
+from wizard.certificates import fits
 from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.facts import Facts

@@ -17,24 +17,24 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from snapshots.visible import visible
-from wizard.certificates.peer_certificate import Certificate
+from wizard.certificates import Certificate
 from wizard.errors import WizardError
 from wizard.smtp.server_trust import Trust
-from wizard.smtp.transcript import HOST_NAME, MASK, SHOWN_CHARACTERS, Layer, Transcript, failure, mailbox
+from wizard.smtp.transcript import HOST_NAME, MASK, SHOWN_CHARACTERS, Failure, Layer, Transcript, mailbox
 
 LINE_OCTETS = 8192  # a longer reply line is an attack or not SMTP at all (RFC 5321 section 4.5.3.1.5: 512)
 REPLY_LINES = 100  # sendmail's longest reply (EHLO, HELP) stays under 30
-_FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
+FAMILIES = {"any": socket.AF_UNSPEC, "ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}
 
 
 @dataclass(frozen=True)
 class Target:
     """What to test. Raises ValueError, with a sentence, for what cannot be tested.
 
-    `implicit_tls` None means: on port 465 only (RFC 8314). `timeout` (seconds) bounds each answer,
-    `deadline` everything. `send_to` asks for a real message, from `sender` (default: user@host).
-    `trust` says whom the password may be sent to; `smtp_port` None skips that check. `server_name` is the name that clients know the server by, where `host` is only
-    the address to reach it at.
+    `implicit_tls` None means: on port 465 only (RFC 8314). `timeout` (seconds) bounds each answer, `deadline` everything.
+    `send_to` asks for a real message, from `sender` (default: user@host). `trust` says whom the password may be sent to;
+    `smtp_port` None skips that check. `server_name` is the name that clients know the server by, where `host` is only the
+    address to reach it at.
     """
 
     host: str
@@ -60,11 +60,11 @@ class Target:
             if port is not None and not 1 <= port <= 65535:
                 raise ValueError(f"The {label} {port} is not between 1 and 65535.")
         if self.mechanism not in ("LOGIN", "PLAIN"):
+            shown = visible(self.mechanism, 40)
             raise ValueError(
-                f"The mechanism {visible(self.mechanism, 40)} cannot be tested: use LOGIN or PLAIN, "
-                "saslauthd serves no other."
+                f"The mechanism {shown} cannot be tested: use LOGIN or PLAIN, saslauthd serves no other."
             )
-        if self.family not in _FAMILIES:
+        if self.family not in FAMILIES:
             raise ValueError(f"The address family {visible(self.family, 40)} is not any, ipv4 or ipv6.")
         if not 0 < self.timeout <= 600 or not 0 < self.deadline <= 3600:
             raise ValueError("The timeout must be within 0 to 600 seconds, the deadline within 0 to 3600.")
@@ -81,19 +81,12 @@ class Target:
         """Whether TLS comes first, before the greeting."""
         return self.port == 465 if self.implicit_tls is None else self.implicit_tls
 
-    @property
-    def family_number(self) -> int:
-        """The family for getaddrinfo."""
-        return int(_FAMILIES[self.family])
-
 
 def _host(host: str) -> str:
     bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
-    try:
+    with suppress(ValueError):
         ipaddress.ip_address(bare)
         return bare
-    except ValueError:
-        pass
     try:
         name = bare.rstrip(".") if bare.isascii() else bare.rstrip(".").encode("idna").decode()
     except UnicodeError:
@@ -220,11 +213,8 @@ class Wire(smtplib.SMTP):
         if self.sock is None:
             raise WireError("the server closed the connection")
         if self._pending:
-            self._transcript.add(
-                "note",
-                "The server sent more after its go-ahead, in clear; it was discarded.",
-                "anyone in between could have put it there",
-            )
+            note = "The server sent more after its go-ahead, in clear; it was discarded."
+            self._transcript.add("note", note, "anyone in between could have put it there")
         self._pending, self.esmtp_features, self.ehlo_resp = b"", {}, None
         self.sock.settimeout(self._deadline.within(self._patience).left())
         try:
@@ -240,29 +230,24 @@ class Wire(smtplib.SMTP):
         own = self.sock.getpeercert(binary_form=True) if isinstance(self.sock, ssl.SSLSocket) else None
         return hashlib.sha256(own).hexdigest() if own else ""
 
-    def admit(self, trust: Trust, refusal: str, seen: Certificate | None) -> None:
+    def admit(self, trust: Trust, refusal: str, certificate: Certificate | None) -> None:
         """Allow the password for this server if it is trusted, or the admin says so. `refusal` is what the trust store
-        has against it, "" for nothing; `seen` its certificate. Raises Failure otherwise, and without TLS."""
+        has against it, "" for nothing. Raises Failure otherwise, and without TLS."""
         if not isinstance(self.sock, ssl.SSLSocket):
-            raise failure(Layer.STARTTLS, "the connection is not encrypted, and no password goes there")
+            raise Failure(Layer.STARTTLS, "the connection is not encrypted, and no password goes there")
         against = trust.objection(self.peer, self.fingerprint, refusal)
-        if (
-            against
-            and trust.ask is not None
-            and seen is not None
-            and seen.fingerprint_sha256 == self.fingerprint
-        ):
+        if against and trust.ask and certificate and certificate.fingerprint_sha256 == self.fingerprint:
             began = time.monotonic()
-            against = "" if trust.ask(seen, against) else against
+            against = "" if trust.ask(certificate, against) else against
             self._deadline.extend(time.monotonic() - began)
         if against:
-            raise failure(Layer.CERTIFICATE, f"{against}. Its SHA-256 fingerprint is {self.fingerprint}")
+            raise Failure(Layer.CERTIFICATE, f"{against}. Its SHA-256 fingerprint is {self.fingerprint}")
         self._admitted = True
 
     def admit_in_clear(self, trust: Trust) -> None:
         """Allow the password without TLS, for this host itself only. Raises Failure otherwise."""
         if not trust.is_own(self.peer):
-            raise failure(Layer.STARTTLS, "without TLS a password goes to this host alone")
+            raise Failure(Layer.STARTTLS, "without TLS a password goes to this host alone")
         self._admitted = True
 
     def ask(self, text: str, shown: str | None = None, explanation: str = "") -> Reply:
@@ -288,11 +273,6 @@ class Wire(smtplib.SMTP):
         if not self._before(Move(shown, explanation)):
             self.close()
             raise Stopped("it was ended here")
-
-    def hello(self) -> Reply:
-        """EHLO; what it offers is in `esmtp_features`. Raises WireError."""
-        self.ehlo()
-        return self.reply
 
     def mechanisms(self) -> list[str]:
         """What the last EHLO offered for AUTH, upper case."""
@@ -371,9 +351,8 @@ class Wire(smtplib.SMTP):
             except (TimeoutError, WireError):
                 raise self._broken("the server fell silent, no whole answer came in time") from None
             except OSError as error:
-                raise self._broken(
-                    f"the server broke the connection ({visible(error.strerror or 'reset')})"
-                ) from None
+                clause = f"the server broke the connection ({visible(error.strerror or 'reset')})"
+                raise self._broken(clause) from None
             if not chunk:
                 if self._pending:
                     self._transcript.heard(self._pending, cut=True)

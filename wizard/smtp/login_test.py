@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from snapshots.visible import visible
-from wizard.certificates.peer_certificate import Certificate, verdict
+from wizard.certificates import Certificate, verdict
 from wizard.smtp.connection import Deadline, Ends, Target
 from wizard.smtp.session import Address, SubmissionSession, addresses, sender_of
-from wizard.smtp.transcript import Credentials, Failure, Finding, Layer, Line, Transcript, failure
+from wizard.smtp.transcript import Credentials, Failure, Finding, Layer, Line, Transcript
 
 __all__ = ["Certificate", "Credentials", "Finding", "Layer", "Line", "Result", "Target", "converse"]
 
@@ -63,8 +63,8 @@ def converse(
         if credentials is None:
             raise ValueError("A test message needs a login: give a user and a password.")
         sender = sender_of(target, credentials)
-    transcript = Transcript(credentials, on_line)
-    return _Conversation(target, credentials, sender, transcript, on_connection).result()
+    transcript, deadline = Transcript(credentials, on_line), Deadline(target.deadline)
+    return _Conversation(target, credentials, sender, transcript, deadline, on_connection).result()
 
 
 @dataclass
@@ -73,6 +73,7 @@ class _Conversation:
     credentials: Credentials | None
     sender: str
     transcript: Transcript
+    deadline: Deadline
     on_connection: Callable[[Ends], None] | None
     addresses: list[Address] = field(default_factory=list)
     findings: dict[str, Finding] = field(default_factory=dict)
@@ -82,9 +83,6 @@ class _Conversation:
     code: int | None = None
     tls: str | None = None
     queue_id: str | None = None
-
-    def __post_init__(self) -> None:
-        self.deadline = Deadline(self.target.deadline)
 
     def result(self) -> Result:
         layer, code = None, None
@@ -98,21 +96,14 @@ class _Conversation:
         failed = [item.id for item in self.findings.values() if item.state == "failed"]
         if failed:
             says += f" Not as it should be: {', '.join(failed)}."
+        lines, findings = tuple(self.transcript.lines), tuple(self.findings.values())
         return Result(
-            layer is None,
-            layer,
-            says,
-            code,
-            tuple(self.transcript.lines),
-            tuple(self.findings.values()),
-            self.certificate,
-            self.tls,
-            self.queue_id,
+            layer is None, layer, says, code, lines, findings, self.certificate, self.tls, self.queue_id
         )
 
     def _checks(self) -> None:
         """The checks before a login, and a handshake that verifies the certificate."""
-        self._note("First connection: the checks before a login.")
+        self.transcript.add("note", "First connection: the checks before a login.")
         with self._connected() as session:
             if self.target.tls_on_connect:
                 says = "TLS comes first: nothing is said in clear."
@@ -133,7 +124,7 @@ class _Conversation:
         port = self.target.smtp_port
         if port is None or port == self.target.port:
             return
-        self._note(f"Second connection: port {port} must offer no AUTH.")
+        self.transcript.add("note", f"Second connection: port {port} must offer no AUTH.")
         family, address = self.addresses[0]
         try:
             with self._session(min(self.target.timeout, 10.0)) as session:
@@ -148,16 +139,17 @@ class _Conversation:
             says = f"Port {port} could not be checked: {stop.clause}{limit}."
             self._add(Finding("smtp-auth", "unknown", says))
             return
+        says = f"Port {port} offers no AUTH."
         if offered:
             says = f"Port {port} offers AUTH ({offered}). Add M=A to its DAEMON_OPTIONS (howto 3.5)."
-            self._add(Finding("smtp-auth", "failed", says))
-        else:
-            self._add(Finding("smtp-auth", "ok", f"Port {port} offers no AUTH."))
+        self._add(Finding("smtp-auth", "failed" if offered else "ok", says))
 
     def _login(self) -> str:
         """The conversation of howto 5.2.2 and 5.2.4; answers with the verdict."""
         target = self.target
-        self._note("Last connection: the login." if self.credentials else "Last connection: what is offered.")
+        self.transcript.add(
+            "note", "Last connection: the login." if self.credentials else "Last connection: what is offered."
+        )
         with self._connected() as session:
             session.open(target.tls_on_connect, lambda: self._admitted(session))
             self._md5_mechanisms(session)
@@ -194,21 +186,18 @@ class _Conversation:
     def _admitted(self, session: SubmissionSession) -> None:
         """TLS, and whether the password may go there. Raises Failure, also where the trust store has broken the
         handshake off."""
-        needed = self.credentials is not None or self.target.trust.store_alone
-        verified = self._handshake(session, verify=needed and self._by_the_store(session))
+        trust = self.target.trust
+        needed = self.credentials is not None or trust.store_alone
+        # Where the trust store does not decide, the certificate is looked at after the handshake.
+        by_the_store = self.verified or (self.refusal is None and not trust.accepted)
+        verify = needed and by_the_store and not trust.pinned(session.wire.peer)
+        verified = self._handshake(session, verify=verify)
         if not needed:
             return
         refusal = "" if verified else self._mistrust()
         if session.wire.sock is None:
-            raise failure(Layer.CERTIFICATE, refusal)
-        session.wire.admit(self.target.trust, refusal, self.certificate)
-
-    def _by_the_store(self, session: SubmissionSession) -> bool:
-        """Whether the trust store decides on this connection; else the certificate is looked at after the handshake."""
-        trust = self.target.trust
-        return not trust.pinned(session.wire.peer) and (
-            self.verified or (self.refusal is None and not trust.accepted)
-        )
+            raise Failure(Layer.CERTIFICATE, refusal)
+        session.wire.admit(trust, refusal, self.certificate)
 
     def _handshake(self, session: SubmissionSession, *, verify: bool) -> bool:
         """Whether the trust store vouches for the certificate; with `verify` the handshake fails otherwise."""
@@ -216,7 +205,9 @@ class _Conversation:
             session.encrypt(self.target.name, verify=verify)
         except ssl.SSLCertVerificationError as error:
             self.refusal, self.verified, self.certificate = error, False, None
-            self._note(f"A client that verifies stops here: {visible(error.verify_message.rstrip('.'))}.")
+            self.transcript.add(
+                "note", f"A client that verifies stops here: {visible(error.verify_message.rstrip('.'))}."
+            )
             return False
         self.tls, self.verified = session.tls, self.verified or verify
         if self.certificate is None or self.certificate.fingerprint_sha256 != session.wire.fingerprint:
@@ -247,9 +238,6 @@ class _Conversation:
     def _add(self, finding: Finding | None) -> None:
         if finding:
             self.findings[finding.id] = finding
-
-    def _note(self, text: str) -> None:
-        self.transcript.add("note", text)
 
 
 def _login_before_starttls(clear: Iterable[str]) -> Finding:

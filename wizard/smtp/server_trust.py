@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from templates import render
-from wizard.certificates.peer_certificate import Certificate
-from wizard.certificates.pem import certificates
+from wizard.certificates import Certificate, certificates
 from wizard.console import clean
 from wizard.errors import HostError, PemError
 from wizard.model.facts import SENDMAIL_CF
@@ -79,18 +78,13 @@ def trust_of(
         entry = host.entry(SENDMAIL_CF)
         named = TlsFiles.of(entry.content.decode("latin-1")).certificates if entry else ()
         file = " or ".join(named)
-        pins = frozenset(_first(host, path) for path in named)
+        # The first certificate in a file is the server's own.
+        own = [certificates(host.small_file(path, MOST)[0])[0] for path in named]
+        pins = frozenset(hashlib.sha256(certificate).hexdigest() for certificate in own)
     except (OSError, HostError, PemError) as error:
         problem = f"the own certificate cannot be compared: {file or SENDMAIL_CF}: {error}"
-    return Trust(
-        own_addresses=frozenset(addresses(host)),
-        file=file,
-        pins=pins,
-        problem=problem,
-        accepted=fingerprint(accepted) if accepted else "",
-        store_alone=store_alone,
-        ask=ask,
-    )
+    accepted = fingerprint(accepted) if accepted else ""
+    return Trust(frozenset(addresses(host)), file, pins, problem, accepted, store_alone, ask)
 
 
 def fingerprint(text: str) -> str:
@@ -108,21 +102,9 @@ def with_colons(digits: str) -> str:
     return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2)).upper()
 
 
-def _first(host: Host, path: str) -> str:
-    """Of the first certificate in a file: that is the server's own."""
-    return hashlib.sha256(certificates(host.small_file(path, MOST)[0])[0]).hexdigest()
-
-
-def question(seen: Certificate, why: str) -> str:
+def question(certificate: Certificate, why: str) -> str:
     """What the admin has to know to answer: the certificate, and the objection to it."""
-    shown = with_colons(seen.fingerprint_sha256)
-    return render(
-        "accept_certificate.txt.j2",
-        why=clean(why),
-        subject=seen.subject,
-        names=", ".join(seen.names[:8]) or "none",
-        issuer=seen.issuer,
-        begins=f"{seen.not_before:%Y-%m-%d}",
-        ends=f"{seen.not_after:%Y-%m-%d}",
-        fingerprint=[shown[:47], shown[48:]],
-    ).rstrip("\n")
+    shown = with_colons(certificate.fingerprint_sha256)
+    halves = (shown[:47], shown[48:])
+    text = render("accept_certificate.txt.j2", why=clean(why), certificate=certificate, fingerprint=halves)
+    return text.rstrip("\n")

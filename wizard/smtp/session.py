@@ -1,5 +1,5 @@
 """One session with a submission server, the same for all who hold one: `test`, `debug login`, troubleshooting, and the
-questions that are put to this host's own sendmail (howto 5.2.2 and 5.2.4)."""
+questions that are put to this host's own sendmail, whatever runs there (howto 5.2.2 and 5.2.4)."""
 
 from __future__ import annotations
 
@@ -7,39 +7,35 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from email.utils import formatdate, make_msgid
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from snapshots.visible import visible
 from templates import render
-from wizard.certificates.peer_certificate import Certificate, client_context, read, sent_chain
-from wizard.smtp.connection import (
-    Deadline,
-    Ends,
-    Move,
-    Reply,
-    Target,
-    Wire,
-    WireError,
-    lookup,
-    why,
-)
+from wizard.certificates import Certificate, client_context, read, sent_chain
+from wizard.errors import HostError
+from wizard.model.answers import host_name
+from wizard.model.facts import SENDMAIL_CF
+from wizard.sendmail import cf as sendmail_cf
+from wizard.smtp.connection import FAMILIES, Deadline, Ends, Move, Reply, Target, Wire, WireError, lookup, why
 from wizard.smtp.transcript import (
     MASK,
     TLS_ON_CONNECT,
     Credentials,
+    Failure,
     Finding,
     Layer,
     Transcript,
     default_sender,
     encode,
-    failure,
     mailbox,
 )
+from wizard.system.host import Host
+from wizard.system.sockets import qualified_name
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
+TIMEOUT = 30.0
+"""Seconds: greet_pause and name look-ups make a healthy server slow (docs/debian.md section sendmail)."""
 Address = tuple[int, tuple[Any, ...]]
 """Family and socket address."""
 _ADDRESSES = 4  # tried of one name
@@ -47,18 +43,17 @@ _NOT_OFFERED = (500, 502, 503, 504, 534)  # RFC 4954 section 6; sendmail says 50
 _WANTS_TLS = (530, 538)
 _BEFORE = "before it had the password"
 _AFTER = "and did not judge the password"
-_COMMAND_OCTETS = (
-    512  # with its CRLF (RFC 5321 section 4.5.3.1.4); a longer response waits for the 334 (RFC 4954)
-)
+# With its CRLF (RFC 5321 section 4.5.3.1.4); a longer response waits for the 334 (RFC 4954).
+_COMMAND_OCTETS = 512
 
 
 def addresses(target: Target, deadline: Deadline) -> list[Address]:
     """The addresses of the target's name that are tried. Raises Failure."""
     try:
         within = deadline.within(target.timeout)
-        return lookup(target.host, target.port, target.family_number, within)[:_ADDRESSES]
+        return lookup(target.host, target.port, FAMILIES[target.family], within)[:_ADDRESSES]
     except (OSError, UnicodeError, WireError) as error:
-        raise failure(Layer.NAME, why(error)) from None
+        raise Failure(Layer.NAME, why(error)) from None
 
 
 def literal(address: str, port: int) -> Address:
@@ -106,14 +101,12 @@ class SubmissionSession:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             self.wire.close()
         self.wire.finish(failed=error is not None)
         if isinstance(error, WireError):
-            raise failure(self.layer, str(error)) from None
+            raise Failure(self.layer, str(error)) from None
 
     def connect(self, addresses: Iterable[Address]) -> None:
         """To the first address that answers. Raises Failure."""
@@ -124,14 +117,14 @@ class SubmissionSession:
                 ends = self.wire.dial(family, address)
             except OSError as error:
                 refused.append(f"{where}: {why(error)}")
-                self._note(f"No connection to {refused[-1]}.")
+                self.transcript.add("note", f"No connection to {refused[-1]}.")
                 continue
-            self._note(f"Connected to {where}.")
+            self.transcript.add("note", f"Connected to {where}.")
             self.address = family, address
             if self._on_connection:
                 self._on_connection(ends)
             return
-        raise failure(Layer.TCP, "; ".join(refused))
+        raise Failure(Layer.TCP, "; ".join(refused))
 
     def open(self, tls_on_connect: bool, handshake: Callable[[], None]) -> None:
         """Everything up to the offer of a login; `handshake` encrypts. Raises Failure, WireError."""
@@ -150,7 +143,7 @@ class SubmissionSession:
         self.wire.getreply()
         self.greeting = self.wire.reply
         if self.greeting.code != 220:
-            raise failure(self.layer, f"it greets with {self.greeting}", self.greeting.code)
+            raise Failure(self.layer, f"it greets with {self.greeting}", self.greeting.code)
         self.hello()
         self.features = frozenset(self.wire.esmtp_features)
         if not self.tls:
@@ -158,18 +151,18 @@ class SubmissionSession:
 
     def hello(self) -> None:
         """EHLO. Raises Failure, WireError."""
-        reply = self.wire.hello()
-        if reply.code != 250:
-            raise failure(self.layer, f"EHLO{' under TLS' if self.tls else ''} got {reply}", reply.code)
+        self.wire.ehlo()
+        if (reply := self.wire.reply).code != 250:
+            raise Failure(self.layer, f"EHLO{' under TLS' if self.tls else ''} got {reply}", reply.code)
 
     def start_tls(self) -> None:
         """Ask for TLS: the handshake comes next. Raises Failure, WireError."""
         self.layer = Layer.STARTTLS
         if "starttls" not in self.wire.esmtp_features:
-            raise failure(self.layer, "STARTTLS is not offered")
+            raise Failure(self.layer, "STARTTLS is not offered")
         reply = self.wire.ask("STARTTLS", explanation="from here on nobody can listen in")
         if reply.code != 220:
-            raise failure(self.layer, f"STARTTLS got {reply}", reply.code)
+            raise Failure(self.layer, f"STARTTLS got {reply}", reply.code)
 
     def encrypt(self, name: str, *, verify: bool = False) -> None:
         """The TLS handshake, with the name that the certificate must be for where `verify`. Raises Failure, WireError,
@@ -178,17 +171,17 @@ class SubmissionSession:
         try:
             tls = self.wire.encrypt(client_context(verify=verify), name.split("%")[0])
             self.chain = sent_chain(tls)
-        except ssl.SSLCertVerificationError:
-            raise
         except (OSError, ValueError) as error:
+            if isinstance(error, ssl.SSLCertVerificationError):
+                raise
             clause = f"the TLS handshake failed: {why(error)}"
             if self.greeting.code:
-                raise failure(self.layer, clause) from None
+                raise Failure(self.layer, clause) from None
             clause += ", perhaps the port speaks plain SMTP (no M=s)"
-            raise failure(self.layer, clause, causes=TLS_ON_CONNECT) from None
+            raise Failure(self.layer, clause, causes=TLS_ON_CONNECT) from None
         cipher, _, bits = tls.cipher() or ("?", "", 0)
         self.tls = f"{tls.version()} {cipher} {bits} bits"
-        self._note(f"Encrypted: {self.tls}.")
+        self.transcript.add("note", f"Encrypted: {self.tls}.")
 
     def certificate(
         self, name: str, refusal: ssl.SSLCertVerificationError | None = None, verified: bool = False
@@ -202,7 +195,7 @@ class SubmissionSession:
         for name in wanted:
             if name in offered:
                 return name
-        raise failure(self.layer, f"under TLS it offers {self.names(offered) or 'no AUTH at all'}")
+        raise Failure(self.layer, f"under TLS it offers {self.names(offered) or 'no AUTH at all'}")
 
     def names(self, mechanisms: Iterable[str]) -> str:
         """Mechanisms as they may be shown."""
@@ -235,7 +228,7 @@ class SubmissionSession:
             try:
                 reply = self.wire.ask(text, shown, explanation)
             except WireError as error:
-                raise failure(self.layer, f"{error}, {_AFTER if sent else _BEFORE}") from None
+                raise Failure(self.layer, f"{error}, {_AFTER if sent else _BEFORE}") from None
             if reply.code != 334:
                 break
         if reply.code == 235 and sent:
@@ -250,7 +243,7 @@ class SubmissionSession:
             layer, when = Layer.LOGIN, f": it asks for more than {mechanism} has, {_AFTER}"
         elif not sent or 400 <= reply.code < 500:
             layer, when = Layer.LOGIN, f", {_AFTER if sent else _BEFORE}"
-        raise failure(layer, f"AUTH {mechanism} got {reply}{when}", reply.code)
+        raise Failure(layer, f"AUTH {mechanism} got {reply}{when}", reply.code)
 
     def _exchange(self, credentials: Credentials, mechanism: str) -> list[tuple[str, str | None, str]]:
         """What is sent, what is shown of it (None: all), and what it is."""
@@ -277,7 +270,7 @@ class SubmissionSession:
         ):
             reply = self.wire.ask(command, explanation=explanation)
             if reply.code not in wanted:
-                raise failure(self.layer, f"{command.split(':')[0]} got {reply}", reply.code)
+                raise Failure(self.layer, f"{command.split(':')[0]} got {reply}", reply.code)
         self.wire.announce("(the test message, and a line with a dot alone)", "the dot ends it")
         lines = message(sender, recipient)
         for line in lines:
@@ -287,20 +280,69 @@ class SubmissionSession:
         self.wire.send("\r\n".join([*stuffed, ".", ""]))
         code, raw = self.wire.getreply()
         if code != 250:
-            raise failure(self.layer, f"the message got {self.wire.reply}", code)
+            raise Failure(self.layer, f"the message got {self.wire.reply}", code)
         self.queue_id = self.transcript.queue_id(raw)
-
-    def _note(self, text: str) -> None:
-        self.transcript.add("note", text)
 
 
 def message(sender: str, recipient: str) -> list[str]:
     """The lines of a minimal message (RFC 5322); both addresses must be valid mailboxes."""
-    text = render(
-        "test_message.txt.j2",
-        date=formatdate(localtime=True),
-        message_id=make_msgid(domain=sender.rpartition("@")[2]),
-        sender=sender,
-        recipient=recipient,
-    )
-    return text.splitlines()
+    headers = {"date": formatdate(localtime=True), "message_id": make_msgid(domain=sender.rpartition("@")[2])}
+    return render("test_message.txt.j2", **headers, sender=sender, recipient=recipient).splitlines()
+
+
+@dataclass(frozen=True)
+class PresentedCertificate:
+    """The certificate that a listener presents: its `fingerprint` (SHA-256), or None and a clause that says why."""
+
+    where: str
+    fingerprint: str | None
+    says: str = ""
+
+
+def reachable(host: str, port: int) -> tuple[str, str | None]:
+    """The address to test, and on this host itself (an empty `host`) the name that clients know it by. Raises ValueError.
+
+    This host is reached where its own sendmail.cf says that it listens: behind a NAT its name leads elsewhere."""
+    if host:
+        return host_name(host), None
+    own = Host()
+    try:
+        entry = own.entry(SENDMAIL_CF)
+    except (PermissionError, HostError):
+        entry = None
+    daemons = sendmail_cf.for_clients(entry.content.decode("latin-1"), port) if entry else ()
+    name, resolves = qualified_name(own)
+    return daemons[0].reachable_at if daemons else "127.0.0.1", name if resolves else None
+
+
+def greeting(address: str, port: int, *, tls: bool = False, timeout: float = TIMEOUT) -> str:
+    """`220 ...` as the server says it, or a clause on why there is none. Nothing is sent but QUIT."""
+    try:
+        with SubmissionSession(Transcript(None, None), Deadline(timeout), timeout) as session:
+            session.connect([literal(address, port)])
+            if tls:
+                session.encrypt(address)
+            code, text = session.wire.getreply()
+            return f"{code} {text.decode('latin-1')}"
+    except Failure as stop:
+        return stop.clause
+
+
+def presented(cf: str, timeout: float = TIMEOUT) -> PresentedCertificate:
+    """Ask the listener that mail clients use: 587, else 465, else another that offers TLS."""
+    daemons = [item for item in sendmail_cf.daemons(cf) if item.port and "S" not in item.modifiers]
+    if not daemons:
+        return PresentedCertificate("sendmail", None, "sendmail.cf has no listener that offers TLS")
+    ports = (587, 465)
+    best = min(daemons, key=lambda item: (ports.index(item.port) if item.port in ports else 2, item.port))
+    where = f"{best.reachable_at} port {best.port}"
+    try:
+        with SubmissionSession(Transcript(None, None), Deadline(timeout), timeout) as session:
+            session.connect([literal(best.reachable_at, best.port)])
+            if not best.tls_on_connect:
+                session.greet()
+                session.start_tls()
+            session.encrypt(best.reachable_at)
+            return PresentedCertificate(where, session.wire.fingerprint)
+    except Failure as stop:
+        return PresentedCertificate(where, None, stop.clause)

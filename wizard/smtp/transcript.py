@@ -2,25 +2,24 @@
 
 Everything a server says is hostile until it went through `Transcript.heard`. Before it had the password it cannot
 know it: the password and its base64 forms are masked all the same, control characters and escape sequences made
-visible, absurd lines cut. Once the password was sent its own words are not shown at all: see `server_words`.
+visible, absurd lines cut. Once the password was sent its own words are not shown at all: see `words`.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
 from snapshots.visible import visible
 from wizard import log
 from wizard.errors import WizardError
-from wizard.smtp import server_words
 
 SHOWN_CHARACTERS = 512  # of one line; RFC 5321 section 4.5.3.1.5 allows a reply line no more octets than this
 MASK = "********"
@@ -70,14 +69,6 @@ def encode(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def decode(token: str) -> str | None:
-    """What a base64 token says, None if it is not base64."""
-    try:
-        return base64.b64decode(token, validate=True).decode(errors="backslashreplace")
-    except (binascii.Error, ValueError):
-        return None
-
-
 def mailbox(address: str) -> str:
     """The address unchanged. Raises ValueError unless it is a plain user@domain (RFC 5321 section 4.1.2)."""
     if len(address) > 254 or not _MAILBOX.fullmatch(address):
@@ -107,13 +98,8 @@ class Mask:
         forms: set[bytes] = set()
         if credentials:
             user, password = credentials.user.encode(), self._password
-            forms = {
-                password,
-                *map(
-                    base64.b64encode,
-                    (password, b"\0" + user + b"\0" + password, user + b"\0" + user + b"\0" + password),
-                ),
-            }
+            plain = ((password,), (b"", user, password), (user, user, password))
+            forms = {password, *(base64.b64encode(b"\0".join(parts)) for parts in plain)}
             for shift in range(3):  # the characters of the base64 that depend on the password alone
                 start, bits = -(-shift * 8 // 6), (shift + len(password)) * 8
                 core = base64.b64encode(b"\0" * shift + password)[start : bits // 6]
@@ -158,9 +144,8 @@ class Transcript:
         """Record a line of the server, answering `verb`; `cut`: its end is missing. What may be shown of it."""
         explanation = ""
         if self.password_sent:
-            shown = server_words.words(raw, self._password)
-            code = int(shown[:3]) if shown[:3].isdigit() else 0
-            explanation = _CODES.get(code, "")
+            shown = words(raw, self._password)
+            explanation = _CODES.get(int(shown[:3]) if shown[:3].isdigit() else 0, "")
         else:
             shown, match = self.shown(raw, cut), re.match(rb"([2-5][0-9]{2})(?:[ -]|$)", raw)
             explanation = explain(verb, int(match[1]), raw[4:].decode(errors="replace")) if match else ""
@@ -169,7 +154,7 @@ class Transcript:
 
     def queue_id(self, raw: bytes) -> str | None:
         """The queue id in the server's answer to a message, None where there is none that may be shown."""
-        return server_words.queue_id(raw, self._password)
+        return queue_id(raw, self._password)
 
     def add(self, who: Literal["server", "client", "note"], text: str, explanation: str = "") -> None:
         """Records a line; both texts must be safe already."""
@@ -211,8 +196,11 @@ _CODES = {
 def explain(verb: str, code: int, text: str) -> str:
     """A short plain sentence for one server line, given the command it answers; "" if there is none."""
     if code == 334:
-        asked = decode(text)
-        return "not base64" if asked is None else f"base64 of: {asked}" if asked else "go on"
+        try:
+            asked = base64.b64decode(text, validate=True).decode(errors="backslashreplace")
+        except ValueError:
+            return "not base64"
+        return f"base64 of: {asked}" if asked else "go on"
     if verb == "EHLO" and code == 250:
         return _EHLO.get(re.split(r"[ =]", text.upper())[0], "")
     return "the greeting" if not verb and code == 220 else _CODES.get(code, "")
@@ -243,12 +231,13 @@ class Layer(StrEnum):
 
 
 class Failure(WizardError):
-    """A conversation that ends here: the layer, a clause on what happened, the SMTP code if there was one. As text: a
-    sentence with the probable causes, and what to do."""
+    """A conversation that ends here: the layer, a clause on what happened (safe to show), the SMTP code if there was one. As
+    text: a sentence with the probable causes, those of the layer unless others are given, and what to do."""
 
-    def __init__(self, layer: Layer, clause: str, code: int | None, says: str) -> None:
-        super().__init__(says)
-        self.layer, self.clause, self.code = layer, clause, code
+    def __init__(self, layer: Layer, clause: str, code: int | None = None, causes: str = "") -> None:
+        self.layer, self.clause, self.code = layer, clause.rstrip("."), code
+        causes = _RATE_LIMIT if code == 421 else causes or _CAUSES[layer]
+        super().__init__(f"{_HEADLINES[layer]}: {self.clause}. {causes}")
 
 
 _RATE_LIMIT = (
@@ -313,8 +302,94 @@ _HEADLINES = {
 }
 
 
-def failure(layer: Layer, clause: str, code: int | None = None, causes: str = "") -> Failure:
-    """The failure of a layer; `clause` says what happened, safe to show. `causes` stands for those of the layer."""
-    clause = clause.rstrip(".")
-    causes = _RATE_LIMIT if code == 421 else causes or _CAUSES[layer]
-    return Failure(layer, clause, code, f"{_HEADLINES[layer]}: {clause}. {causes}")
+HIDDEN = "(its words are not shown, since it has had the password)"
+NO_SMTP = f"(no SMTP) {HIDDEN}"
+_REPLY = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
+# The IANA registry "SMTP Enhanced Status Codes", which RFC 5248 set up; sendmail's own are among them.
+_ENHANCED = re.compile(
+    r"([245])\.(?:0\.0|1\.(?:[0-9]|10)|2\.[0-4]|3\.[0-6]|4\.[0-7]|5\.[0-7]|6\.(?:[0-9]|10)|7\.(?:[0-9]|[12][0-9]))(?= |\Z)"
+)
+_PHRASES = (
+    "OK Authenticated",
+    "Authentication successful",
+    "Authentication succeeded",
+    "Authentication failed",
+    "Authentication required",
+    "Temporary authentication failure",
+    "Incorrect authentication data",
+    "Cannot decode AUTH parameter",
+    "Already Authenticated",
+    "AUTH not available",
+    "Must issue a STARTTLS command first",
+    "Sender ok",
+    "Recipient ok",
+    "Domain name required",
+    "does not exist",
+    "does not resolve",
+    "Relaying denied",
+    "Relay access denied",
+    "Relay not permitted",
+    "Sender address rejected",
+    "Recipient address rejected",
+    "Access denied",
+    "User unknown",
+    "Host unknown",
+    "Unrouteable address",
+    'Enter mail, end with "." on a line by itself',
+    "Enter message, ending with",
+    "End data with",
+    "Message accepted for delivery",
+    "Queued as",
+    "Insufficient disk space",
+    "exceeds fixed maximum message size",
+    "Connection rate limit exceeded",
+    "Too many open connections",
+    "Too many recipients",
+    "Service unavailable",
+    "Command unrecognized",
+    "Closing connection",
+    "Bye",
+    "Accepted",
+    "Ok",
+)
+_KNOWN = [(re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)", re.IGNORECASE), phrase) for phrase in _PHRASES]
+_SIXTY = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx"
+_QUEUE_ID = re.compile(
+    rf"(?<!\w)([{_SIXTY}]{{6}}[0-9A-Za-z]{{2}}[0-9]{{6,10}}) Message accepted for delivery"
+)
+_PIECE = 4
+
+
+def words(raw: bytes, password: str) -> str:
+    """A reply line as it may be shown once the server has had the password.
+
+    A hostile server can say the password again in more spellings than any mask can know: reversed, in hex, in UTF-16, a
+    letter a line. So nothing of its own is shown: the code, an enhanced status code that is registered, and of the text
+    one of `_PHRASES`, spelt as it stands there. That is enough to tell what sendmail, Postfix and Exim say of a login and
+    a message; for the rest there is the server's log. The one thing of its own is sendmail's queue id, for the message is
+    followed by it. What a server said before it had the password is no echo, and is shown."""
+    match = _REPLY.fullmatch(raw)
+    if not match:
+        return NO_SMTP
+    code, mark, text = match[1].decode(), (match[2] or b"").decode(), (match[3] or b"").decode("latin-1")
+    status = _ENHANCED.match(text)
+    named = queue_id(raw, password)
+    phrase = next((phrase for pattern, phrase in _KNOWN if pattern.search(text)), HIDDEN if text else "")
+    parts = (status[0] if status and status[1] == code[0] else "", named or "", phrase)
+    return f"{code}{mark}{' '.join(filter(None, parts))}"
+
+
+def queue_id(raw: bytes, password: str, now: datetime | None = None) -> str | None:
+    """Sendmail's queue id in its answer to a message, None where there is none that may be shown: only one in sendmail's
+    form, of today by its date, and without four letters of the password in either direction."""
+    match = _QUEUE_ID.search(raw.decode("latin-1"))
+    if not match:
+        return None
+    year, month, day = (_SIXTY.index(letter) for letter in match[1][:3])  # sendmail's queue.c
+    near = [(now or datetime.now(UTC)) + timedelta(days=days) for days in (-1, 0, 1)]  # for clocks and zones
+    if (year, month + 1, day) not in [((date.year - 1900) % 60, date.month, date.day) for date in near]:
+        return None
+    size = min(_PIECE, len(password))
+    pieces = {password[at : at + size].casefold() for at in range(len(password) - size + 1)}
+    both = (match[1].casefold(), match[1][::-1].casefold())
+    return None if any(piece in text for piece in pieces for text in both) else match[1]

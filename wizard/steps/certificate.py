@@ -14,9 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from snapshots.live.entry import Entry, Kind
-from wizard.certificates import self_signed as maker
-from wizard.certificates.key_pair import fits
-from wizard.certificates.pem import certificates, private_key, self_issued
+from wizard import certificates as maker
+from wizard.certificates import certificates, fits, private_key, self_issued
 from wizard.changes import FileChange, ServiceChange
 from wizard.errors import HostError, PemError
 from wizard.gather.certificates import CertificateReport, parsed, report
@@ -25,7 +24,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Plan, Sign, Step
 from wizard.sendmail.cf_needs import MOST, TlsFiles, group, unsafe
-from wizard.smtp.own_listener import presented
+from wizard.smtp.session import presented
 from wizard.steps.restart import Restart
 from wizard.system.host import Host
 from wizard.system.sockets import qualified_name

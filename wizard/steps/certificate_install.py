@@ -15,8 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from snapshots.live.entry import Entry, Kind
 from templates import render
-from wizard.certificates.key_pair import judged
-from wizard.certificates.pem import as_pem, certificates, chain_error, private_key, self_issued
+from wizard.certificates import as_pem, certificates, chain_error, judged, private_key, self_issued
 from wizard.console import clean
 from wizard.errors import HostError, PemError, UsageError
 from wizard.gather.certificates import CHAIN, judgement

@@ -17,7 +17,7 @@ from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.password_source import mechanisms, served_besides
 from wizard.sendmail.strays import stray_sentence
-from wizard.smtp.own_listener import greeting
+from wizard.smtp.session import greeting
 from wizard.steps.saslauthd import counted, enabled
 from wizard.system.host import Host
 from wizard.system.sockets import listeners

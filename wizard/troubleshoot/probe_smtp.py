@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from wizard.certificates.peer_certificate import Certificate
+from wizard.certificates import Certificate
 from wizard.sendmail.cf import Daemon
 from wizard.smtp.connection import Deadline
 from wizard.smtp.server_trust import Trust

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from wizard.certificates.pem import certificates
+from wizard.certificates import certificates
 
 PASSWORD = "Sesame-OpenUp-77"
 _SIXTY = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx"

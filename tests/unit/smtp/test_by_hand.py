@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
-from wizard.debug.login import ConversationResult, converse
+from wizard.debug import ConversationResult, converse
 from wizard.smtp.connection import Move, Target
 from wizard.smtp.server_trust import Trust
 from wizard.smtp.transcript import Credentials, Line, encode

@@ -17,14 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, queue_id, serving
-from wizard.debug.login import converse as by_hand
+from wizard.debug import converse as by_hand
 from wizard.sendmail.cf import Daemon
-from wizard.smtp import server_words
+from wizard.smtp import transcript
 from wizard.smtp.connection import Target
 from wizard.smtp.login_test import Line, converse
 from wizard.smtp.server_trust import Trust
-from wizard.smtp.server_words import HIDDEN, words
-from wizard.smtp.transcript import Credentials
+from wizard.smtp.transcript import HIDDEN, Credentials, words
 from wizard.troubleshoot.probe_smtp import converse as troubleshoot
 
 _P = PASSWORD.encode()
@@ -87,8 +86,8 @@ def no_trace(shown: str) -> None:
 def own_words_alone(lines: list[Line]) -> None:
     """After the password each line of the server is a code, a registered status, and a phrase of ours."""
     at = max(n for n, line in enumerate(lines) if "********" in line.text)
-    known = "|".join(map(re.escape, (HIDDEN, *server_words._PHRASES)))
-    form = rf"(\d\d\d[ -]?(\d\.\d{{1,2}}\.\d{{1,2}})?( ?{re.escape(queue_id())})? ?({known})?|{re.escape(server_words.NO_SMTP)})"
+    known = "|".join(map(re.escape, (HIDDEN, *transcript._PHRASES)))
+    form = rf"(\d\d\d[ -]?(\d\.\d{{1,2}}\.\d{{1,2}})?( ?{re.escape(queue_id())})? ?({known})?|{re.escape(transcript.NO_SMTP)})"
     for line in lines[at:]:
         if line.who == "server":
             assert re.fullmatch(form, line.text), line.text
@@ -147,7 +146,7 @@ def test_by_hand_and_troubleshoot(name: str, bare_certificate: Path) -> None:
         (b"550 5.123.456 no", f"550 {HIDDEN}"),
         (b"550 2.0.0 wrong class", f"550 {HIDDEN}"),
         (b"250 Bookworm", f"250 {HIDDEN}"),
-        (b"999 x", server_words.NO_SMTP),
+        (b"999 x", transcript.NO_SMTP),
     ],
 )  # fmt: skip
 def test_known_forms_are_told(raw: bytes, shown: str) -> None:
@@ -173,7 +172,7 @@ NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
 )
 def test_queue_ids(said: str, password: str, found: bool) -> None:
     raw = f"250 2.0.0 {said} Message accepted for delivery".encode()
-    assert (server_words.queue_id(raw, password, NOW) == said) is found
+    assert (transcript.queue_id(raw, password, NOW) == said) is found
 
 
 @given(st.binary(max_size=200), st.text(min_size=8, max_size=20))
@@ -181,7 +180,7 @@ def test_nothing_of_a_server_is_shown_but_codes_and_our_phrases(raw: bytes, pass
     for said in (raw, b"250 " + raw, b"550-5.7.1 " + raw):
         shown = words(said, password)
         rest = re.sub(r"^\d\d\d[ -]?(\d\.\d{1,2}\.\d{1,2})? ?", "", shown)
-        assert rest in ("", HIDDEN, server_words.NO_SMTP, *server_words._PHRASES)
+        assert rest in ("", HIDDEN, transcript.NO_SMTP, *transcript._PHRASES)
 
 
 def test_what_was_said_before_the_password_is_shown(bare_certificate: Path) -> None:

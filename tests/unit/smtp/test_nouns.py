@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wizard.certificates.peer_certificate import covers
+from wizard.certificates import covers
 from wizard.smtp.login_test import Credentials, Target, converse
 from wizard.smtp.session import message
 from wizard.smtp.transcript import Mask, Transcript, default_sender, mailbox

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
-from wizard.certificates.peer_certificate import Certificate
+from wizard.certificates import Certificate
 from wizard.smtp.login_test import Credentials, Layer, Result, Target, converse
 from wizard.smtp.server_trust import Trust, fingerprint, question, trust_of
 from wizard.system.host import Host

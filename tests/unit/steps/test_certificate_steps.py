@@ -13,7 +13,7 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.unit.steps.recorded import machine
-from wizard.certificates.self_signed import DAYS, new_key, self_signed
+from wizard.certificates import DAYS, new_key, self_signed
 from wizard.changes import FileChange
 from wizard.errors import HostError
 from wizard.mends import extra

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.unit.steps.recorded import NOW, file, machine
-from wizard.certificates.peer_certificate import Certificate
+from wizard.certificates import Certificate
 from wizard.gather.certificates import CertificateFiles
 from wizard.model import facts as f
 from wizard.model.facts import Facts, Process, Service

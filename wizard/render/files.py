@@ -1,24 +1,41 @@
-"""What was done on this host, for the file: steps, diffs, how to undo. Only what anybody on the host may read."""
+"""What the admin gets as a file: the answers as the commented TOML that `wizard.model.answers` reads, and a report of what was
+done on this host, which holds only what anybody on the host may read."""
 
 from __future__ import annotations
 
+import json
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from templates import html_page, render
 from wizard.changes.file import file_diff
 from wizard.engine.in_force import applied
 from wizard.engine.overview import Overview
-from wizard.model.plan import Sign
+from wizard.model.answers import FIREWALL_CHOICES, MECHANISMS, Answers
+from wizard.model.facts import Facts
+from wizard.sendmail.password_source import in_words
 from wizard.steps import STEPS
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry
     from snapshots.store import Store
 
-_WORDS = {Sign.OK: "ok", Sign.WARNING: "warning", Sign.FAILED: "FAILED", Sign.UNKNOWN: "unknown"}
 LONGEST = 200
 """Lines of one diff; generated files have thousands."""
+
+
+def as_toml(answers: Answers, facts: Facts | None = None) -> str:
+    """The answers with a comment on each; without facts the comments know nothing of the host."""
+    return render(
+        "answers.toml.j2",
+        answers=answers,
+        facts=facts,
+        sources=MECHANISMS[1:],
+        firewalls=FIREWALL_CHOICES[1:],
+        passwords=in_words(facts) if facts else "",
+        quoted=partial(json.dumps, ensure_ascii=False),
+    )
 
 
 def report(form: str, overview: Overview, store: Store | None) -> str:
@@ -36,7 +53,7 @@ def report(form: str, overview: Overview, store: Store | None) -> str:
         ]
         if store
         else [],
-        checks=[(_WORDS[check.sign], check.says) for check in overview.checks],
+        checks=overview.checks,
     )
     return html_page(markdown) if form == "html" else markdown
 
@@ -46,9 +63,7 @@ def _now() -> str:
 
 
 def _diff(path: str, before: Entry | None, after: Entry | None) -> str:
-    if any(
-        entry is not None and (entry.kind != "file" or not entry.mode & 0o004) for entry in (before, after)
-    ):
+    if any(entry and (entry.kind != "file" or not entry.mode & 0o004) for entry in (before, after)):
         return ""
     lines = file_diff(f"/{path}", before, after).splitlines()
     more = [f"... {len(lines) - LONGEST} more lines"] if len(lines) > LONGEST else []

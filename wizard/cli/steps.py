@@ -1,0 +1,265 @@
+"""The commands for the steps and for what was done: `plan`, `apply`, `confirm`, `status`, `history`, `diff`, `answers`; and what
+every run of the engine has in common on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from snapshots.errors import StoreError
+from wizard import log
+from wizard.changes import confirm_or_revert
+from wizard.changes.confirm_or_revert import DEFAULT, SHORTEST
+from wizard.cli.options import answers_of, asks, between, consent, decide, must_be_asked, steps_of
+from wizard.console import clean, data, error, out
+from wizard.engine import in_force
+from wizard.engine.engine import Engine, Run
+from wizard.engine.overview import plans, state
+from wizard.engine.state_dir import (
+    LOCK,
+    InterruptedRun,
+    at_work,
+    existing_store,
+    killed_run,
+    lost_history,
+    must_be_root,
+)
+from wizard.errors import CANNOT, CONFLICT, DONE, FAILED, PENDING, CannotHere, UsageError
+from wizard.gather.firewall import ssh_connection
+from wizard.gather.host import look
+from wizard.model.answers import Answers, Test
+from wizard.model.events import Event
+from wizard.model.plan import Outcome, Plan, Step
+from wizard.render import as_json
+from wizard.render.text import collector, effect_lines, endings_text, reason_text, show, status_lines
+from wizard.steps import STEPS
+from wizard.system.guard import Decision
+from wizard.system.host import Host
+from wizard.system.lock import free
+
+if TYPE_CHECKING:
+    from snapshots.store import Commit, Store
+    from wizard.model import documents
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """`plan`: 0, or 10 with --exit-code when something is to be done; 3 when a step is blocked."""
+    steps = steps_of(arguments.steps)
+    report = collector([]) if arguments.json else show
+    engine = Engine(Host(), answers_of(arguments), report, store=readable_store())
+    plans = engine.plan(steps)
+    if arguments.json:
+        as_json.show(steps=[as_json.plan(plan) for plan in plans.values()])
+    else:
+        _planned_endings(plans, engine.answers.accept)
+    outcomes = {plan.outcome for plan in plans.values()}
+    if Outcome.BLOCKED in outcomes:
+        return CANNOT
+    return PENDING if arguments.exit_code and outcomes & {Outcome.PENDING, Outcome.LATER} else DONE
+
+
+def apply(arguments: argparse.Namespace) -> int:
+    """`apply`: see exit_code."""
+    wanted = steps_of(arguments.steps)
+    answers = _guarded(answers_of(arguments), arguments)
+    must_be_asked(arguments, "apply", " (`msa-wizard plan` shows what it would do)")
+    run, events = applied(Host(), arguments, lambda: STEPS, answers, wanted)
+    if arguments.json:
+        as_json.show(**as_json.run(run, events))
+    elif not run.undecided:
+        _summary(run)
+    if run.undecided:
+        error(undecided_text(run, arguments.argv))
+    elif not run.stopped and not arguments.json:
+        _unused(run.plans, answers.accept)
+    return exit_code(run)
+
+
+def applied(
+    host: Host,
+    arguments: argparse.Namespace,
+    steps: Callable[[], Sequence[Step]],
+    answers: Answers,
+    wanted: Sequence[str] = (),
+) -> tuple[Run, list[Event]]:
+    """Apply `steps`, worked out while this host is ours; asked about on the terminal, shown unless --json collects them."""
+    events: list[Event] = []
+    with at_work() as (store, journal, interrupt):
+        engine = Engine(host, answers, collector(events) if arguments.json else show, steps())
+        wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
+        run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
+    return run, events
+
+
+def exit_code(run: Run) -> int:
+    """What a run came to: 0 done, 1 failed and undone, 3 blocked, 4 something that works would end."""
+    codes = {"blocked": CANNOT, "undecided": CONFLICT, "failed": FAILED}
+    return codes.get(as_json.run_outcome(run), DONE)
+
+
+def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
+    """Why a run ended before a step: what would end with it, and the command that goes on."""
+    names = [part for ending in run.ends for part in ("--accept", ending.id)]
+    return (
+        f"Stopped before {run.undecided}: something that works on this host would end with it.\n"
+        f"{endings_text(run.ends)}\n"
+        f"Nothing of {run.undecided} was changed. {_applied_text(run)}\n"
+        f"If that may end:  {clean(shlex.join(['msa-wizard', *command, *names]))}"
+    )
+
+
+def _planned_endings(plans: Mapping[str, Plan], accept: Sequence[str]) -> None:
+    """Where `apply` would stop, and what goes on."""
+    for name, plan in plans.items():
+        waits = plan.waits_for(accept)
+        if waits:
+            names = " ".join(f"--accept {ending.id}" for ending in waits)
+            out(f"\n`apply` stops before {name}: something that works would end. If that may: {names}")
+    _unused(plans, accept)
+
+
+def _unused(plans: Mapping[str, Plan], accept: Sequence[str]) -> None:
+    endings = {ending.id for plan in plans.values() for ending in plan.ends}
+    for name in accept:
+        if name not in endings:
+            out(f"note: {name} is accepted, but nothing of that name would end here now")
+
+
+def _guarded(answers: Answers, arguments: argparse.Namespace) -> Answers:
+    """What reverts changes by itself, and when. Raises UsageError for a time out of bounds."""
+    terminal, seconds, watch = asks(arguments), arguments.confirm_within, arguments.watch_restart
+    if seconds is None:
+        seconds = DEFAULT if terminal and ssh_connection() else 0
+    between("--confirm-within", seconds, SHORTEST, zero=True)
+    between("--watch-restart", watch, SHORTEST, zero=True)
+    return dataclasses.replace(answers, confirm_within=seconds, confirm_typed=terminal, watch_restart=watch)
+
+
+def _summary(run: Run) -> None:
+    if run.blocked:
+        error(f"Stopped at {run.blocked}: the problem is shown above. {_applied_text(run)}")
+    elif run.failed:
+        error(f"Step {run.failed} failed. {_applied_text(run)}")
+    elif run.applied:
+        out(f"\nDone: {_applied_text(run)} Now prove a login:  msa-wizard test --user NAME")
+    elif run.skipped:
+        out(f"\nLeft alone: {', '.join(run.skipped)}.")
+    else:
+        out("\nNothing to do: no step has anything to change. `msa-wizard test --user NAME` proves a login.")
+
+
+def _applied_text(run: Run) -> str:
+    if not run.applied:
+        return "No step was applied."
+    return f"{len(run.applied)} steps applied ({', '.join(run.applied)})."
+
+
+def confirm(arguments: argparse.Namespace) -> int:
+    """`confirm`, from any session while `apply` waits: 0 confirmed, or nothing waits; 1 when it came too late."""
+    must_be_root()
+    late, waits = confirm_or_revert.decision() is Decision.REVERTED, confirm_or_revert.time_left() is not None
+    if waits:
+        late = confirm_or_revert.decide(Decision.CONFIRMED) is not Decision.CONFIRMED
+    outcome = "late" if late else "confirmed" if waits else "nothing"
+    log.note(f"confirm: {outcome}")
+    if arguments.json:
+        as_json.show(outcome=outcome)
+    elif late:
+        error("msa-wizard: too late: the firewall change was already reverted. Apply it again")
+    else:
+        out("Confirmed: the new firewall rules stay." if waits else "Nothing is waiting for a confirmation.")
+    return FAILED if late else DONE
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """`status`: 0. A step that a commit says was applied, and that has something to do again, has drifted."""
+    host, store = Host(), readable_store()
+    commits = in_force.applied(store.history()) if store else ()
+    names = {commit.step for commit in commits if commit.step}
+    rows: list[documents.StatusRow] = [
+        {
+            "step": name,
+            "state": state(plan, name in names),  # type: ignore[typeddict-item]
+            "outcome": plan.outcome.value,
+            "reason": reason_text(plan),
+        }
+        for name, plan in plans(host, answers_of(arguments), look(host), store).items()
+    ]
+    if arguments.json:
+        as_json.show(steps=rows, interrupted=interrupted())
+    else:
+        out(status_lines(rows))  # first, since a journal that is damaged sends the admin here
+        for words in filter(None, (interrupted(), lost_history() if os.geteuid() == 0 else "")):
+            error(f"msa-wizard: {words}")
+    return 0
+
+
+def interrupted() -> str | None:
+    """What a killed run waits for, in words; None where none was killed, and while a run is at work."""
+    killed = killed_run() if os.geteuid() == 0 else None
+    return str(InterruptedRun(killed)) if killed and free(LOCK) else None
+
+
+def readable_store() -> Store | None:
+    """The history; None where there is none, or it is not ours to read."""
+    return existing_store() if os.geteuid() == 0 else None
+
+
+def history(arguments: argparse.Namespace) -> int:
+    """`history`: 0."""
+    commits = list(_existing_store().history())
+    if arguments.json:
+        as_json.show(commits=[as_json.commit(commit) for commit in commits])
+    else:
+        for commit in commits:
+            out(_line(commit))
+    return 0
+
+
+def _line(commit: Commit) -> str:
+    when = commit.time.astimezone().strftime("%F %T")
+    return f"{commit.short}  {when}  {commit.operation:<8}  {clean(commit.subject)}  ({clean(commit.author.name)})"
+
+
+def diff(arguments: argparse.Namespace) -> int:
+    """`diff`: 0, or 2 when there is no such step or commit."""
+    store = _existing_store()
+    try:
+        commit = store.find(arguments.ref)
+        record = store.record(commit)
+        effects = effect_lines(record) if record else []
+        text = store.diff(commit).rstrip("\n")
+    except StoreError as problem:
+        raise UsageError(str(problem)) from problem
+    if arguments.json:
+        as_json.show(commit=as_json.commit(commit), effects=effects, diff=text)
+    else:
+        out("\n".join([f"{_line(commit)}\n", *effects, text]))
+    return 0
+
+
+def answers(_arguments: argparse.Namespace) -> int:
+    """`answers`: a commented TOML with this host's defaults; it parses to the defaults."""
+    from wizard.render.files import as_toml
+    from wizard.sendmail.password_source import as_here
+
+    facts = look(Host())
+    defaults = Answers(auth=as_here(facts), test=Test(host=facts.fqdn if facts.fqdn_resolves else ""))
+    data(as_toml(defaults, facts).rstrip("\n"))
+    return 0
+
+
+def _existing_store() -> Store:
+    """The history there must be. Raises CannotHere."""
+    must_be_root()
+    store = existing_store()
+    if store is None or store.head() is None:
+        raise CannotHere(
+            lost_history()
+            or "there is no history yet: nothing was ever applied on this host (`msa-wizard plan` shows what would be)"
+        )
+    return store
