@@ -1,15 +1,21 @@
-"""What all screens share: how they end, page and speak; the frame of a full screen; the dialog on top of one."""
+"""What all screens share: how they end, page and speak; the frame of a full screen; the dialog on top of one; an error as
+a sentence; other programs on this terminal for a while."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -17,8 +23,9 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Footer, Input, Label, Static
 
-from screens.error_text import sentence
-from screens.terminal_check import SMALLEST
+from screens import SMALLEST
+from wizard.console import clean_block
+from wizard.errors import Locked, WizardError
 
 if TYPE_CHECKING:
     from screens.backend import Backend
@@ -42,7 +49,7 @@ class Wizard(Protocol):
     signal: int
 
     def go(self, name: str) -> None:
-        """To a screen of `screens.navigation`."""
+        """To a screen of `screens.welcome`."""
 
 
 class WizardScreen(Screen[Result]):
@@ -76,7 +83,9 @@ class WizardScreen(Screen[Result]):
         return self._result is not None
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
-        """End with `result`: at once, or when what lies on top has gone. Later ends do nothing."""
+        """End with `result`: at once, or when what lies on top has gone. Later ends do nothing. A password goes at once."""
+        for field in self.query("#password").results(Input):
+            field.clear()
         if self._result is None:
             self._result = (result,)
         return self._end_here()
@@ -95,6 +104,16 @@ class WizardScreen(Screen[Result]):
     def wizard(self) -> Wizard:
         """The app, as what it is."""
         return cast("Wizard", self.app)
+
+    @property
+    def backend(self) -> Backend:
+        """The door to the engine."""
+        return self.wizard.backend
+
+    @property
+    def desk(self) -> Desk:
+        """Where the work is done."""
+        return self.wizard.desk
 
     def action_turn(self, pages: int) -> None:
         """Scroll by pages, a line of the old one staying in sight."""
@@ -147,25 +166,19 @@ class Frame(WizardScreen[Result]):
         """Take something in a worker, then show it, unless another look has begun or the screen has gone. What goes
         wrong on the way is said."""
 
+        def deliver(draw: Callable[[], object]) -> None:
+            if self.is_attached and self.is_running and not self.app._exit:
+                draw()
+
         def work() -> None:
             try:
-                taken = take()
+                shown: Callable[[], object] = partial(show, take())
             except Exception as error:
-                self.deliver(self.say, sentence(error))
-            else:
-                self.deliver(show, taken)
+                shown = partial(self.say, sentence(error))
+            with contextlib.suppress(RuntimeError, CancelledError):  # the app has ended
+                self.app.call_from_thread(deliver, shown)
 
         self.run_worker(work, thread=True, exclusive=True, group="look")
-
-    def deliver(self, show: Callable[..., object], *shown: object) -> None:
-        """From a worker: let the screen show something, unless it has gone meanwhile."""
-
-        def deliver() -> None:
-            if self.is_attached and self.is_running and not self.app._exit:
-                show(*shown)
-
-        with contextlib.suppress(RuntimeError, CancelledError):  # the app has ended
-            self.app.call_from_thread(deliver)
 
     def same(self, command: str) -> None:
         """Show the command that does the same on the command line."""
@@ -230,3 +243,43 @@ def keys(*meanings: tuple[str, str]) -> Static:
         Content("   ").join([Content.assemble((key, "ansi_cyan"), f" {words}") for key, words in meanings]),
         markup=False,
     )
+
+
+def sentence(error: Exception) -> str:
+    """What to say of `error`, cleaned. Raises `error` itself where it is a mistake of ours: for the crash report."""
+    from snapshots.errors import (
+        StoreError,  # here, for every screen imports this file and the first must not wait
+    )
+    from wizard.engine.state_dir import InterruptedRun
+
+    match error:
+        case InterruptedRun():
+            text = "An earlier run was interrupted. Undo it or finish it first (Escape, then the first line)"
+        case WizardError():
+            text = error.sentence
+        case StoreError() | OSError():
+            text = str(error)
+        case _:
+            raise error
+    first = text[:1] if isinstance(error, Locked) else text[:1].upper()  # it begins with somebody's name
+    return clean_block(f"{first}{text[1:]}{'' if text.endswith(('.', '!')) else '.'}")
+
+
+def shell(app: App[int]) -> None:
+    """The admin's shell."""
+    _run(app, [os.environ.get("SHELL") or "/bin/sh"], "A shell. `exit` brings msa-wizard back.")
+
+
+def edit(app: App[int], path: Path) -> None:
+    """A file in the admin's editor: VISUAL, EDITOR, or Debian's sensible-editor."""
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "sensible-editor"
+    _run(app, [*shlex.split(editor), str(path)], f"{path}: leave the editor to come back.")
+
+
+def _run(app: App[int], argv: Sequence[str], words: str) -> None:
+    try:
+        with app.suspend():
+            print(words)
+            subprocess.run(argv, check=False)
+    except (SuspendNotSupported, OSError, ValueError) as problem:
+        app.notify(f"That could not be started here: {problem}", markup=False)

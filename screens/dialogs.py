@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
+from textual.screen import Screen
 from textual.widgets import Input, Label, Static
 
-from screens.base import PAGES, Dialog, Field, headline, keys, scrolled
-from screens.external_programs import shell
+from screens.base import PAGES, Dialog, Field, headline, keys, scrolled, shell
 from screens.jobs import CertificateWaits, Job, Reply
-from screens.widgets.signs import endings_content
+from screens.widgets.contents import endings_content
 from wizard.console import clean
+from wizard.smtp.transcript import Credentials
 
 if TYPE_CHECKING:
     from wizard.certificates import Certificate
     from wizard.engine.local_edits import OwnEdit
     from wizard.model.plan import Ending
-    from wizard.smtp.transcript import Credentials
 
 
 class ConfirmQuit(Dialog[bool]):
@@ -39,7 +39,7 @@ class ConfirmQuit(Dialog[bool]):
 
     def over(self) -> bool:
         """Whether what was at work has ended."""
-        return not self.wizard.desk.changing
+        return not self.desk.changing
 
     def compose(self) -> ComposeResult:
         """The question; staying is the default."""
@@ -113,17 +113,17 @@ server's admin has given you by other means. y sends the password, n or Enter do
 
     def action_decide(self, yes: bool) -> None:
         """To the job that waits."""
-        self.wizard.desk.answer(Reply.YES if yes else Reply.NO)
+        self.desk.answer(Reply.YES if yes else Reply.NO)
         self.dismiss()
 
 
-class AskCredentials(Dialog["Credentials | None"]):
+class AskCredentials(Dialog[Credentials | None]):
     """What was typed, None for nothing."""
 
     SAYS = "#asked"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "Next", show=False, priority=True),
-        Binding("escape", "leave", "Close"),
+        Binding("escape", "dismiss(None)", "Close"),
     ]
 
     def compose(self) -> ComposeResult:
@@ -137,8 +137,6 @@ class AskCredentials(Dialog["Credentials | None"]):
 
     async def action_enter(self) -> None:
         """To the password, then away."""
-        from wizard.smtp.transcript import Credentials
-
         await self.caught_up()
         user, password = (self.query_one(name, Input) for name in ("#user", "#password"))
         if not user.value.strip():
@@ -147,19 +145,9 @@ class AskCredentials(Dialog["Credentials | None"]):
             self.set_focus(password)
         else:
             try:
-                credentials = Credentials(user.value.strip(), password.value)
+                self.dismiss(Credentials(user.value.strip(), password.value))
             except ValueError as problem:
                 self.say(clean(str(problem)))
-                return
-            self._leave(credentials)
-
-    def action_leave(self) -> None:
-        """None of it."""
-        self._leave(None)
-
-    def _leave(self, credentials: Credentials | None) -> None:
-        self.query_one("#password", Input).clear()
-        self.dismiss(credentials)
 
 
 class LocalEdits(Dialog[str | None]):
@@ -188,23 +176,16 @@ your file in your editor; then the step is planned again. Escape cancels: nothin
         """The versions; the keys stay below them."""
         with Vertical(classes="dialog tall"):
             yield headline(f"! You changed what {self._step} had done")
-            yield scrolled(Content("\n").join(self._versions()))
+            yield scrolled(Content("\n").join([*self._versions(), Content("")]))
             yield keys(
-                ("k", "keep mine"),
-                ("t", "take the step's"),
-                ("e", "edit"),
-                ("Enter", "cancel (the default)"),
+                ("k", "keep mine"), ("t", "take the step's"), ("e", "edit"), ("Enter", "cancel (the default)")
             )
 
-    def _versions(self) -> list[Content]:
-        lines: list[Content] = []
+    def _versions(self) -> Iterator[Content]:
         for edit in self._edits:
-            lines += [Content(""), Content.styled(clean(edit.path), "bold")]
-            lines += [
-                Content(clean(line)) if line.startswith(" ") else Content.styled(clean(line), "ansi_cyan")
-                for line in edit.text.splitlines()
-            ]
-        return [*lines, Content("")]
+            yield from (Content(""), Content.styled(clean(edit.path), "bold"))
+            for line in edit.text.splitlines():
+                yield Content.styled(clean(line), "" if line.startswith(" ") else "ansi_cyan")
 
     def action_edit(self) -> None:
         """Edit the first of the files."""
@@ -228,16 +209,10 @@ class StepFailed(Dialog[str | None]):
     ]
 
     def __init__(
-        self,
-        step: str,
-        why: str,
-        last: Sequence[str],
-        undone: Sequence[str] = (),
-        not_undone: Sequence[str] = (),
+        self, step: str, why: str, last: Sequence[str], undone: Sequence[str] = (), left: Sequence[str] = ()
     ) -> None:
         super().__init__()
-        self._step, self._why, self._last = step, why, last
-        self._undone, self._not_undone = undone, not_undone
+        self._step, self._why, self._last, self._undone, self._not_undone = step, why, last, undone, left
 
     def compose(self) -> ComposeResult:
         """All of it, with the keys below."""
@@ -307,10 +282,10 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
 
     def over(self) -> bool:
         """Whether somebody, or the timer, has decided, or the step has ended."""
-        return self.ending or self.wizard.backend.confirmation() is None or not self.wizard.desk.changing
+        return self.ending or self.backend.confirmation() is None or not self.desk.changing
 
     def _count(self) -> None:
-        left = self.wizard.backend.confirmation()
+        left = self.backend.confirmation()
         if left is None or self.over():
             self.dismiss()
         else:
@@ -318,7 +293,7 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
 
     def action_decide(self, yes: bool) -> None:
         """Whoever was first has decided; the result is on the screen below."""
-        self.wizard.backend.confirm(yes)
+        self.backend.confirm(yes)
         self.dismiss()
 
 
@@ -341,3 +316,48 @@ class Search(Dialog[str | None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Done."""
         self.dismiss(event.value or None)
+
+
+USUAL = (
+    *("tab", "shift+tab", "ctrl+c", "super+c", "ctrl+q", "up", "down", "left", "right"),
+    *("pageup", "pagedown", "ctrl+home", "ctrl+end", "ctrl+pageup", "ctrl+pagedown"),
+)
+"""Keys that mean the same everywhere."""
+
+
+class Help(Dialog[None]):
+    """Text and keys of the screen below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,f1,question_mark", "dismiss", "Close")]
+
+    def __init__(self, about: Screen[Any]) -> None:
+        super().__init__()
+        self._about = about
+
+    def compose(self) -> ComposeResult:
+        """The text, then the keys."""
+        with Vertical(classes="dialog tall"):
+            yield scrolled(self._content())
+            yield Static("\nEscape closes this.", markup=False)
+
+    def _content(self) -> Content:
+        about = self._about
+        focused = about.focused
+        parts: list[tuple[str, str]] = [(f"{getattr(about, 'HEADING', '') or 'Help'}\n\n", "bold")]
+        paragraphs = getattr(about, "HELP_TEXT", "").strip().split("\n\n")
+        parts += [("\n\n".join(" ".join(each.split()) for each in paragraphs) + "\n\n", "")]
+        if focused is not None and focused.tooltip:
+            parts += [(f"{clean(str(focused.tooltip))}\n\n", "")]
+        parts += [("Keys\n", "bold")]
+        keys: dict[str, list[str]] = {}
+        for key, active in about.active_bindings.items():
+            if active.binding.description and active.enabled and key not in USUAL:
+                keys.setdefault(active.binding.description, []).append(
+                    self.app.get_key_display(active.binding) if not active.binding.key_display else key
+                )
+        for meaning, names in keys.items():
+            shown = ", ".join(
+                dict.fromkeys(name.replace("question_mark", "?").replace("slash", "/") for name in names)
+            )
+            parts += [(f"  {shown:<22}", "ansi_cyan"), (f"{meaning}\n", "")]
+        return Content.assemble(*parts)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual.app import App
 from textual.message import Message
@@ -17,13 +17,12 @@ from textual.message_pump import MessagePump
 from wizard import log
 from wizard.console import clean
 from wizard.model.events import Event, Output
+from wizard.model.plan import Plan, Step
 from wizard.render.text import log_event
 from wizard.system.signals import Interrupt
 
 if TYPE_CHECKING:
     from wizard.engine.local_edits import OwnEdit
-    from wizard.maillog.correlate import ConversationLine
-    from wizard.maillog.read import LogLine
     from wizard.model.events import Event
     from wizard.model.plan import Ending, Plan, Step
     from wizard.rollback.plan import Rollback
@@ -59,41 +58,6 @@ class RollbackWaits(Message):
     """A rollback is prepared, and waits for an answer."""
 
     rollback: Rollback
-
-
-@dataclass
-class RehearsalSaid(Message):
-    """How far a rehearsal is, in the words of `wizard.rehearse.worker`."""
-
-    said: dict[str, Any]
-
-
-@dataclass
-class SmtpLine(Message):
-    """A line of the AUTH LOGIN conversation, or of the mail log beside it."""
-
-    line: ConversationLine
-
-
-@dataclass
-class DebugSaid(Message):
-    """A line that a daemon in debug mode printed: secrets are not masked yet."""
-
-    line: str
-
-
-@dataclass
-class LogSaid(Message):
-    """A line of the mail log, not cleaned."""
-
-    line: LogLine
-
-
-@dataclass
-class About(Message):
-    """What the pane says before the first line."""
-
-    words: str
 
 
 @dataclass
@@ -213,12 +177,15 @@ class Job:
         """Hand a message to the screen that began the work."""
         self._listener.post_message(message)
 
-    def run(self, work: Callable[[Job], object], previous: Job | None) -> None:
+    def show(self, draw: Callable[..., object], *shown: object) -> None:
+        """Let that screen draw something, after all that was handed to it before."""
+        self._listener.call_later(draw, *shown)
+
+    def run(self, work: Callable[[Job], object], previous: Job) -> None:
         """Do the work once `previous` has ended; JobEnded is the last message."""
         ended = JobEnded(self.name)
         try:
-            if previous is not None:
-                previous.ended.wait()
+            previous.ended.wait()
             ended.result = work(self)
         except Exception as error:
             log.exception()
@@ -234,49 +201,101 @@ class Desk:
 
     def __init__(self, app: App[int]) -> None:
         self._app = app
-        self._job: Job | None = None
         self.lines: deque[str] = deque(maxlen=KEPT)
         """Live output, cleaned, not drawn yet; the screen takes it a few times a second."""
+        self._job = Job("", app, self.lines)
+        self._job.ended.set()
 
     @property
     def job(self) -> str:
         """The name of the job that is there, empty without one."""
-        return self._job.name if self._job is not None and self.busy else ""
+        return self._job.name if self.busy else ""
 
     @property
     def busy(self) -> bool:
         """Whether a job is there, at work or waiting."""
-        return self._job is not None and not self._job.ended.is_set()
+        return not self._job.ended.is_set()
 
     @property
     def waiting(self) -> bool:
         """Whether the job waits for an answer."""
-        return self.busy and self._job is not None and self._job.waiting
+        return self.busy and self._job.waiting
 
     @property
     def changing(self) -> bool:
         """Whether the host may be changing at this moment, or must be restored first."""
-        return self.busy and (not self.waiting or (self._job is not None and self._job.holds))
+        return self.busy and (not self.waiting or self._job.holds)
 
     def start(self, listener: MessagePump, name: str, work: Callable[[Job], object]) -> None:
         """Do `work` in a thread; `listener` gets its messages. A job that waits for an answer ends first."""
         assert not self.changing, f"{self.job} is at work"
-        previous = self._job if self.busy else None
         self.answer(Reply.STOP)
         self.lines.clear()
-        job = self._job = Job(name, listener, self.lines)
+        previous, job = self._job, Job(name, listener, self.lines)
+        self._job = job
         self._app.run_worker(lambda: job.run(work, previous), thread=True, group="desk", exit_on_error=False)
 
     def answer(self, reply: Reply) -> None:
         """Answer the question that waits; without one nothing happens."""
-        if self._job is not None:
-            self._job.answer(reply)
+        self._job.answer(reply)
 
     def tell(self, number: int) -> None:
         """A signal has come."""
-        if self._job is not None:
-            self._job.tell(number)
+        self._job.tell(number)
 
     def taken(self) -> list[str]:
         """Take out the lines that were not drawn yet."""
         return [self.lines.popleft() for _ in range(len(self.lines))]
+
+
+@dataclass
+class ApplyPolicy:
+    """Repeats the answers that the admin has given already, and asks for the rest. Lives in the worker."""
+
+    skipped: set[str] = field(default_factory=set)
+    everything: bool = False
+    """Apply all that remain: each is shown, none waits."""
+    shown: tuple[str, Plan] | None = None
+    """The step and plan on which the admin pressed the key that began the run."""
+
+    own_edits: Callable[[Plan], Sequence[OwnEdit]] = lambda _: ()
+    """The admin's edits of the lines that a plan would write again."""
+    approved: str | None = None
+    """The step whose plan the admin has approved last."""
+
+    def decide(self, job: Job, step: Step, plan: Plan) -> bool:
+        """The engine's question before a step's changes. Raises Stopped, Interrupted."""
+        job.interrupt()
+        if step.id in self.skipped:
+            return False
+        if edits := self.own_edits(plan):  # never without a question
+            return self._asked(job, StepWaits(step, plan, tuple(edits)))
+        if self.everything:
+            return True
+        if self.shown is not None and self.shown[0] == step.id and same(self.shown[1], plan):
+            self.shown, self.approved = None, step.id
+            return True
+        return self._asked(job, StepWaits(step, plan))
+
+    def _asked(self, job: Job, question: StepWaits) -> bool:
+        if job.ask(question) is not Reply.YES:
+            return False
+        self.approved = question.step.id
+        return True
+
+
+def same(shown: Plan, now: Plan) -> bool:
+    """Whether what would be done is what was shown. For packages the command counts: apt's own forecast is only asked for
+    in an overview."""
+    return (
+        shown.outcome is now.outcome
+        and len(shown.changes) == len(now.changes)
+        and all(
+            before == after
+            or (
+                before.kind == after.kind == "packages"
+                and before.describe().commands[:1] == after.describe().commands[:1]
+            )
+            for before, after in zip(shown.changes, now.changes, strict=True)
+        )
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,9 +11,9 @@ from textual.content import Content
 from textual.widgets import Log
 
 from screens.base import PAGES
-from screens.jobs import Job, RehearsalSaid
+from screens.jobs import Job
 from screens.review_and_run import ReviewAndRun
-from screens.widgets.signs import STATES
+from screens.widgets.contents import state_content
 from wizard.console import clean
 from wizard.system.output_file import save
 
@@ -27,7 +28,6 @@ PHASES = {
     "rollback": "everything is rolled back",
 }
 REPORT = "msa-rehearsal.md"
-SIGINT = 2
 
 
 class Rehearse(ReviewAndRun[None]):
@@ -57,11 +57,9 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
         Binding("escape", "back", "Back"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._rehearsal: Rehearsal | None = None
-        self._phases: list[str] = []
-        self._steps: dict[str, str] = {}
+    _rehearsal: Rehearsal | None = None
+    _phases: list[str]
+    _steps: dict[str, str]
 
     def on_mount(self) -> None:
         """Nothing begins by itself."""
@@ -74,32 +72,31 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
 
     def action_go(self) -> None:
         """Begin."""
-        if self.running or self.wizard.desk.changing:
+        if self.running or self.desk.changing:
             return
         self._rehearsal, self._phases, self._steps = None, [], {}
         self.query_one("#output", Log).clear()
         self.go_on("At work, in the clone. x stops it at once.")
         self._show_progress()
-        backend = self.wizard.backend
+        backend = self.backend
 
         def work(job: Job) -> object:
             def tell(said: dict[str, Any]) -> None:
                 if said["event"] in ("text", "error"):
                     job.say(said["line"])
                 else:
-                    job.post(RehearsalSaid(said))
+                    job.show(self.tell, said)
 
             return backend.rehearse(tell, job.interrupt)
 
         self.start("msa-wizard rehearse", work)
 
-    def on_rehearsal_said(self, message: RehearsalSaid) -> None:
-        """How far it is."""
-        said = message.said
+    def tell(self, said: dict[str, Any]) -> None:
+        """How far it is, in the words of `wizard.rehearse.worker`."""
         if said["event"] == "phase":
             self._phases.append(said["phase"])
         elif said["event"] == "step":
-            self._steps[said["step"]] = said["state"]
+            self._steps[clean(said["step"])] = {"doing": "working"}.get(said["state"], said["state"])
         self._show_progress()
 
     def _show_progress(self) -> None:
@@ -109,9 +106,10 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
             if name == "fetch" and name not in self._phases:
                 continue
             state = "working" if name == current else "done" if name in self._phases else "later"
-            lines.append(_row(state, words))
+            lines.append(state_content(state, words))
             if name == "apply":
-                lines += [_row(state, step, "  ") for step, state in self._steps.items() if state != "done"]
+                begun = [(state, step) for step, state in self._steps.items() if state != "done"]
+                lines += [Content.assemble("  ", state_content(*row)) for row in begun]
                 done = [step for step, state in self._steps.items() if state == "done"]
                 lines += [Content(f"    done: {', '.join(done)}")] if done else []
         self.show(*lines)
@@ -142,7 +140,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
         """Throw the clone away now."""
         if self.running:
             self.say("Stopping ...")
-            self.wizard.desk.tell(SIGINT)
+            self.desk.tell(signal.SIGINT)
 
     def action_save(self) -> None:
         """The report as Markdown, in the current directory."""
@@ -150,8 +148,3 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
 
         if (rehearsal := self._rehearsal) is not None:
             self.attempt(lambda: save(Path(REPORT).absolute(), shown(rehearsal, "md")))
-
-
-def _row(state: str, words: str, indent: str = "") -> Content:
-    sign, word, style = STATES[{"doing": "working"}.get(state, state)]
-    return Content.assemble(indent, (f"{sign} {word:<8}", style), (clean(words), ""))

@@ -1,24 +1,30 @@
-"""The base of the screens that change something: preview, run, result."""
+"""The base of the screens that change something: preview, run, result; and a few steps run that way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Log, Static
 
-from screens.base import Frame, Result
-from screens.error_text import sentence
-from screens.jobs import EngineSaid, Job, JobEnded, Reply, Stopped
-from screens.widgets.signs import check_content
+from screens.base import PAGES, Frame, Result, sentence
+from screens.dialogs import WhatWouldEnd
+from screens.jobs import EndingsWait, EngineSaid, Job, JobEnded, Reply, StepWaits, Stopped
+from screens.widgets.contents import check_content, diff_content
 from wizard.console import clean
+from wizard.engine.engine import Run
 from wizard.errors import Interrupted
 from wizard.model.events import Checked, Drifted, Event, Failed, Planned, Recorded
 from wizard.model.plan import Outcome
-from wizard.render.text import event_text
+from wizard.render.text import DIFF_INDENT, event_text, plan_text
+
+if TYPE_CHECKING:
+    from wizard.model.plan import Plan, Step
 
 DRAWN = 0.3
 """Seconds between two looks at new output."""
@@ -30,8 +36,7 @@ class ReviewAndRun(Frame[Result]):
     It is at rest until `start`; then its job runs, waiting for an answer wherever it asks; then it is over, until
     another start."""
 
-    AUTO_FOCUS = "#preview"
-    SCROLLED = "#preview"
+    AUTO_FOCUS = SCROLLED = "#preview"
     FIRST: ClassVar[str] = ""
     """What the preview holds at first."""
     AT_WORK: ClassVar[str] = "It is at work and ends in a moment. q quits."
@@ -53,13 +58,19 @@ class ReviewAndRun(Frame[Result]):
     def start(self, name: str, work: Callable[[Job], object]) -> None:
         """Do `work` in a thread; its messages come here."""
         self.running, self.over = True, False
-        self.wizard.desk.start(self, name, work)
+        self.desk.start(self, name, work)
         self.refresh_bindings()
 
     def answer(self, reply: Reply) -> None:
         """Answer the question that waits."""
-        self.wizard.desk.answer(reply)
+        self.desk.answer(reply)
         self.refresh_bindings()
+
+    def action_go(self) -> None:
+        """Yes."""
+        if self.desk.waiting:
+            self.go_on()
+            self.answer(Reply.YES)
 
     def go_on(self, words: str = "At work.") -> None:
         """Bring the output to the screen, for now something is done."""
@@ -70,7 +81,7 @@ class ReviewAndRun(Frame[Result]):
         """Fill the preview, one part below the other."""
         self.query_one("#comes-to", Static).update(Content("\n").join(parts))
 
-    def show_failure(self, words: str, undone: tuple[str, ...], not_undone: tuple[str, ...]) -> None:
+    def show_failure(self, words: str, undone: Iterable[str], not_undone: Iterable[str]) -> None:
         """Show what failed, and what was undone of it."""
         self.show(
             Content.styled(f"✗ {clean(words)}", "bold ansi_red"),
@@ -80,7 +91,7 @@ class ReviewAndRun(Frame[Result]):
 
     def draw(self) -> None:
         """Show the output that has come."""
-        if self.running and (lines := self.wizard.desk.taken()):
+        if self.running and (lines := self.desk.taken()):
             self.query_one("#output", Log).write_lines(lines)
 
     def on_engine_said(self, message: EngineSaid) -> None:
@@ -116,14 +127,14 @@ class ReviewAndRun(Frame[Result]):
 
     def action_back(self) -> None:
         """Leave, unless something is being done: a question that waits gets a no."""
-        if self.running and self.wizard.desk.changing:
+        if self.running and self.desk.changing:
             self.say(self.AT_WORK)
         else:
             self.leave()
 
     def leave(self) -> None:
         """Close the screen."""
-        self.wizard.desk.answer(Reply.NO)
+        self.desk.answer(Reply.NO)
         self.dismiss()
 
 
@@ -139,3 +150,86 @@ def event_line(event: Event) -> str:
         case Recorded() | Drifted():
             return event_text(event).strip()
     return ""
+
+
+class RunSteps(ReviewAndRun[Run | None]):
+    """One run of the engine over the steps that `make` returns. Its result is the run, None when nothing was done."""
+
+    FIRST = "Preparing the plan ..."
+    HELP_TEXT = """
+First you see what will be done: each file with its diff, each command. Nothing is changed before you press y. What is
+done is a commit in the history and can be rolled back from there. If it fails, it is undone at once.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "go", "Do it"),
+        *PAGES,
+        Binding("escape,enter", "back", "Cancel"),
+    ]
+
+    def __init__(self, heading: str, command: str, make: Callable[[], Sequence[Step]]) -> None:
+        super().__init__()
+        self.HEADING = heading  # type: ignore[misc]
+        self._command, self._make = command, make
+        self._run: Run | None = None
+
+    def on_mount(self) -> None:
+        """Begin; the plan comes as a message."""
+        self.same(self._command)
+        apply = self.backend.apply
+        self.start(self._command, lambda job: apply(job, partial(self._decide, job), make=self._make))
+
+    def _decide(self, job: Job, step: Step, plan: Plan) -> bool:
+        return job.ask(StepWaits(step, plan, self.backend.own_edits(plan))) is Reply.YES
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """y only answers a question."""
+        return self.desk.waiting if action == "go" else True
+
+    def on_step_waits(self, message: StepWaits) -> None:
+        """Show the plan, and ask."""
+        parts = [diff_content(plan_text(message.step, message.plan), indent=DIFF_INDENT)]
+        for edit in message.edits:
+            parts.append(Content.styled(f"You have changed {clean(edit.path)} since:", "bold"))
+            parts += [Content(clean(line)) for line in edit.text.splitlines()]
+        self.show(*parts)
+        self.say(f"y applies {message.step.id}. Enter and Escape cancel: nothing is changed.")
+        self.refresh_bindings()
+
+    def on_endings_wait(self, message: EndingsWait) -> None:
+        """Something that works would end: a question of its own."""
+        self.app.push_screen(
+            WhatWouldEnd(message.step.id, message.ends),
+            lambda yes: self.answer(Reply.YES if yes else Reply.NO),
+        )
+
+    def on_engine_said(self, message: EngineSaid) -> None:
+        """A plan that needs no answer is shown too, and what failed."""
+        match message.event:
+            case Planned(step, plan, _) if plan.outcome is not Outcome.PENDING:
+                self.show(plan_text(step, plan))
+            case Failed(step, why, undone, not_undone, _):
+                self.show_failure(f"{step.id} failed: {why}", undone, not_undone)
+
+    def leave(self) -> None:
+        """Leave out what waits; close when it is over."""
+        if self.over:
+            self.dismiss(self._run)
+        else:
+            self.answer(Reply.NO)
+
+    def ended(self, result: object) -> None:
+        """Say how it ended."""
+        assert isinstance(result, Run)
+        self._run = run = result
+        if run.failed:
+            self.say(f"✗ {run.failed} failed and is undone unless it says NOT undone. Escape goes back.")
+        elif run.blocked:
+            self.say("Stopped: the problem is shown above. Escape goes back.")
+        elif run.undecided:
+            self.say(f"Stopped before {run.undecided}: something that works would end. Escape goes back.")
+        elif run.applied:
+            self.say("✓ Done. Escape goes back. It can be rolled back in the history (h).")
+        elif run.skipped:
+            self.dismiss(run)
+        else:
+            self.say("There is nothing to do. Escape goes back.")

@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.events import DescendantFocus
 from textual.widgets import Checkbox, Input, Static
 
 from screens.base import Field, Frame
@@ -145,7 +147,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
 
     def body(self) -> ComposeResult:
         """The fields, the file, and help on the one that has the focus."""
-        answers = self.wizard.backend.answers
+        answers = self.backend.answers
         with VerticalScroll(id="form", can_focus=False):
             for field in TEXTS:
                 yield field.line(_text(answers, field.id))
@@ -157,7 +159,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
     def on_mount(self) -> None:
         """Look at the host."""
         self.same("msa-wizard plan --answers answers.toml")
-        self.look(self.wizard.backend.facts, self._show)
+        self.look(self.backend.facts, self._show)
 
     def _show(self, facts: Facts) -> None:
         """Show what an empty field means on this very host."""
@@ -165,27 +167,12 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
 
         self.query_one("#auth-saslauthd_mechanism", Input).placeholder = f"({in_words(facts)})"
 
-    def on_descendant_focus(self) -> None:
-        """Help on the field."""
-        self._check()
-
-    def on_input_changed(self) -> None:
-        """Check while typing."""
-        self._check()
-
-    def on_checkbox_changed(self) -> None:
-        """The same for boxes."""
-        self._check()
-
-    def on_input_submitted(self) -> None:
-        """Enter uses them."""
-        self.action_use()
-
+    @on(Input.Submitted)
     def action_use(self) -> None:
         """Plan with these from now on."""
         answers = self._check()
-        if answers is not None and not self.wizard.desk.changing:
-            self.wizard.backend.answers = answers
+        if answers is not None and not self.desk.changing:
+            self.backend.answers = answers
             self.dismiss()
 
     def action_save(self) -> None:
@@ -210,6 +197,9 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
     def _file(self) -> Path:
         return Path(self.entered("file") or "answers.toml").expanduser()
 
+    @on(DescendantFocus)
+    @on(Input.Changed)
+    @on(Checkbox.Changed)
     def _check(self) -> Answers | None:
         """The answers, None when something is wrong; says which, or helps with the field."""
         try:
@@ -229,12 +219,12 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
                 _list(text["listen-smtp"]),
                 flag["listen-ipv6"],
                 flag["listen-implicit_tls"],
-                self.wizard.backend.answers.listen.local_submission,
+                self.backend.answers.listen.local_submission,
             ),
-            Auth(text["auth-saslauthd_mechanism"], self.wizard.backend.answers.auth.mechanisms),
+            Auth(text["auth-saslauthd_mechanism"], self.backend.answers.auth.mechanisms),
             Test(text["test-host"], text["test-user"], text["test-send_to"]),
             firewall=Firewall(text["firewall-use"] or "auto", text["firewall-zone"]),
-            accept=self.wizard.backend.answers.accept,
+            accept=self.backend.answers.accept,
         )
         return replace(
             parse(as_toml(raw)),

@@ -10,11 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from screens.apply_policy import ApplyPolicy
-from screens.base import PAGES, Frame
-from screens.error_text import sentence
-from screens.external_programs import edit
-from screens.jobs import EndingsWait, EngineSaid, JobEnded, Reply, StepWaits, Stopped
+from screens.base import PAGES, Frame, edit, sentence
+from screens.jobs import ApplyPolicy, EndingsWait, EngineSaid, JobEnded, Reply, StepWaits, Stopped
 from screens.review_and_run import event_line
 from screens.widgets.step_board import PANES, StepBoard, StepPanes
 from wizard.console import clean
@@ -91,7 +88,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def body(self) -> ComposeResult:
         """List and panes, one line of news below."""
-        yield StepBoard(self.wizard.backend.steps)
+        yield StepBoard(self.backend.steps)
         yield Static("Looking at this host ...", id="says", markup=False)
 
     @property
@@ -112,13 +109,11 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def on_screen_resume(self) -> None:
         """A rollback or other settings may have changed everything."""
-        if self._known and not self.wizard.desk.busy:
+        if self._known and not self.desk.busy:
             self._look(None)
 
-    # --- what is known ------------------------------------------------------------------------------------
-
     def _look(self, after: Run | None) -> None:
-        self.look(self.wizard.backend.overview, lambda overview: self._looked(overview, after))
+        self.look(self.backend.overview, lambda overview: self._looked(overview, after))
 
     def _looked(self, overview: Overview, after: Run | None) -> None:
         board = self.board
@@ -158,14 +153,12 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
     def on_option_list_option_highlighted(self) -> None:
         """Another step is shown."""
         self._show()
-        if not self.wizard.desk.changing:
+        if not self.desk.changing:
             self.panes.pane("diff")
-
-    # --- keys ---------------------------------------------------------------------------------------------
 
     def action_apply(self) -> None:
         """Apply the step that is shown."""
-        desk, board = self.wizard.desk, self.board
+        desk, board = self.desk, self.board
         name, remaining = board.chosen, board.remaining
         if desk.waiting and self._current is not None:
             if name == self._current:
@@ -186,7 +179,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def action_apply_all(self) -> None:
         """Apply all that remain, each shown as it is done."""
-        desk = self.wizard.desk
+        desk = self.desk
         self.same("msa-wizard apply --yes")
         if desk.waiting:
             self._policy.everything = True
@@ -198,7 +191,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def action_skip(self) -> None:
         """Leave the step out, and say what follows from that."""
-        desk, board = self.wizard.desk, self.board
+        desk, board = self.desk, self.board
         name = board.chosen
         if desk.waiting and name == self._current:
             self._skip(name)
@@ -233,28 +226,29 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def action_back(self) -> None:
         """To the first screen; a run that waits ends, one at work continues."""
-        if self.wizard.desk.changing:
+        if self.desk.changing:
             self.say("A step is at work and continues here; q quits.")
-            return
-        self.wizard.desk.answer(Reply.STOP)
-        self.dismiss()
+        else:
+            self.desk.answer(Reply.STOP)
+            self.dismiss()
 
     def action_roll_back(self) -> None:
         """Roll the chosen step back; the next screen first shows what that means."""
-        if not self.wizard.desk.changing:
+        if not self.desk.changing:
             from screens.rollback import RollbackScreen
 
             self.app.push_screen(RollbackScreen(self.board.chosen))
 
     def action_test(self) -> None:
         """Prove a login."""
-        if not self.wizard.desk.changing:
+        if not self.desk.changing:
             from screens.login_test import LoginTest
 
             self.app.push_screen(LoginTest())
 
     def action_search(self) -> None:
         """Find words in the output."""
+        from screens.dialogs import Search
 
         def find(words: str | None) -> None:
             if words:
@@ -262,22 +256,14 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 if not self.panes.find(words):
                     self.say(f"The output does not contain {clean(words)!r}.")
 
-        from screens.dialogs import Search
-
         self.app.push_screen(Search(), find)
 
-    # --- the run ------------------------------------------------------------------------------------------
-
     def _start(self, wanted: tuple[str, ...], *, everything: bool) -> None:
-        board, backend = self.board, self.wizard.backend
-        name = board.chosen
-        self._policy = policy = ApplyPolicy(
-            set(self._skipped), everything, (name, board.plans[name]), backend.own_edits
-        )
+        board, backend, name = self.board, self.backend, self.board.chosen
+        shown = (name, board.plans[name])
+        self._policy = policy = ApplyPolicy(set(self._skipped), everything, shown, backend.own_edits)
         self._failure = None
-        self.wizard.desk.start(
-            self, "apply", lambda job: backend.apply(job, partial(policy.decide, job), wanted)
-        )
+        self.desk.start(self, "apply", lambda job: backend.apply(job, partial(policy.decide, job), wanted))
         self._drawing.resume()
         board.mark(name, "working")
         self._work()
@@ -291,10 +277,10 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def _draw(self) -> None:
         """New output, and the seconds that pass."""
-        if lines := self.wizard.desk.taken():
+        if lines := self.desk.taken():
             self._last = [*self._last, *lines][-LAST:]
             self.panes.write(lines)
-        if not (self._began and self.wizard.desk.changing):
+        if not (self._began and self.desk.changing):
             return
         passed = time.monotonic() - self._began
         if self._follow and passed > SHOWN:
@@ -365,7 +351,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 self.action_skip()
             case path:
                 self._to_edit = path or ""
-                self.wizard.desk.answer(Reply.STOP)
+                self.desk.answer(Reply.STOP)
 
     def on_endings_wait(self, message: EndingsWait) -> None:
         """Something that works would end: a question of its own, whatever key was pressed before."""
@@ -377,7 +363,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         def decide(yes: bool | None) -> None:
             if yes:
                 self._work()
-            self.wizard.desk.answer(Reply.YES if yes else Reply.NO)
+            self.desk.answer(Reply.YES if yes else Reply.NO)
 
         self.app.push_screen(WhatWouldEnd(message.step.id, message.ends), decide)
 
@@ -395,36 +381,37 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         self._current, self._began = None, 0.0
         if self._to_edit:
             path, self._to_edit = self._to_edit, ""
-            edit(self.app, self.wizard.backend.host.path(path))
-        if message.error is not None:
-            self._cannot(message.error)
+            edit(self.app, self.backend.host.path(path))
+        match message.error:
+            case InterruptedRun():
+                from screens.rollback import RecoveryScreen
+
+                self.app.push_screen(RecoveryScreen())
+            case None | Stopped() | Interrupted():
+                pass
+            case error:
+                self._problem = sentence(error)
         run = message.result if isinstance(message.result, Run) else None
         self._look(run)
         if run is not None and run.stopped:
-            self._stopped(run)
-
-    def _cannot(self, error: Exception) -> None:
-        if isinstance(error, InterruptedRun):
-            from screens.recovery import RecoveryScreen
-
-            self.app.push_screen(RecoveryScreen())
-        elif not isinstance(error, Stopped | Interrupted):
-            self._problem = sentence(error)
-
-    def _stopped(self, run: Run) -> None:
-        assert run.stopped
-        self.board.select(run.stopped)
-        if run.failed:
-            self._show_failure(run.failed)
-            return
-        self.panes.pane("diff")
-        if run.blocked:
-            self.say("Stopped: the problem is shown above. Fix it, then press Enter.")
-        else:
-            self.say(f"Stopped before {run.undecided}, which has changed nothing. s skips it.")
+            self.board.select(run.stopped)
+            if run.failed:
+                self._show_failure(run.failed)
+                return
+            self.panes.pane("diff")
+            if run.blocked:
+                self.say("Stopped: the problem is shown above. Fix it, then press Enter.")
+            else:
+                self.say(f"Stopped before {run.undecided}, which has changed nothing. s skips it.")
 
     def _show_failure(self, name: str) -> None:
         from screens.dialogs import StepFailed
+
+        def go_on(next_move: str | None) -> None:
+            if next_move == "again":
+                self.action_apply()
+            elif next_move:
+                self.wizard.go(next_move)
 
         failure = self._failure
         if failure is None or failure.step.id != name:
@@ -432,11 +419,4 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
             screen = StepFailed(name, "; ".join(failed), self._last)
         else:
             screen = StepFailed(name, failure.why, self._last, failure.undone, failure.not_undone)
-        self.app.push_screen(screen, self._after_failure)
-
-    def _after_failure(self, next_move: str | None) -> None:
-        match next_move:
-            case "again":
-                self.action_apply()
-            case str():
-                self.wizard.go(next_move)
+        self.app.push_screen(screen, go_on)

@@ -10,8 +10,7 @@ from textual.content import Content
 from textual.widgets import Log, OptionList, ProgressBar, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
-from screens.widgets.diff_text import diff_content
-from screens.widgets.signs import check_content, endings_content, state_content
+from screens.widgets.contents import check_content, diff_content, endings_content, state_content
 from wizard.console import clean
 from wizard.engine.overview import REMAINING
 from wizard.model.plan import Check, Outcome, Plan, Step
@@ -50,15 +49,12 @@ class StepPanes(Vertical):
         howto = f" (howto {step.howto})" if step.howto else ""
         self.query_one("#step-title", Static).update(f"{step.title}{howto}")
         self._shown = step, plan
-        self._set("diff", _actions(step, plan, self._room))
+        self._fit()
+        self.query_one("#diff-scroll").scroll_home(animate=False)
         self._set("why", _why(step, plan))
-        self._set("commands", _commands(plan))
+        commands = [_typed(line) for change in plan.changes for line in change.describe().commands]
+        self._set("commands", Content("\n".join(commands) or "This step runs no command of its own."))
         self.show_checks(checks)
-
-    @property
-    def _room(self) -> int:
-        """The cells of a line of the diff."""
-        return self.query_one("#diff-scroll").content_size.width
 
     def on_resize(self) -> None:
         """The diff has one column or two, depending on the width."""
@@ -66,7 +62,8 @@ class StepPanes(Vertical):
 
     def _fit(self) -> None:
         if self._shown is not None:
-            self.query_one("#diff-text", Static).update(_actions(*self._shown, self._room))
+            width = self.query_one("#diff-scroll").content_size.width
+            self.query_one("#diff-text", Static).update(_actions(*self._shown, width))
 
     def show_checks(self, checks: Iterable[Check]) -> None:
         """The step's checks so far."""
@@ -90,18 +87,10 @@ class StepPanes(Vertical):
         if tabs.active != name:
             tabs.active = name
 
-    @property
-    def active(self) -> str:
-        """The pane in front."""
-        return self.query_one("#panes", TabbedContent).active
-
     def turn(self, pages: int) -> None:
         """Scroll the pane in front by pages; the list of steps keeps the keys."""
-        front = (
-            self.query_one("#output-log", Log)
-            if self.active == "output"
-            else self.query_one(f"#{self.active}-scroll", VerticalScroll)
-        )
+        name = self.query_one("#panes", TabbedContent).active
+        front = self.query_one("#output-log" if name == "output" else f"#{name}-scroll")
         front.scroll_relative(y=pages * max(1, front.size.height - 2), animate=False)
 
     def find(self, words: str) -> bool:
@@ -139,29 +128,23 @@ def _actions(step: Step, plan: Plan, width: int) -> Content:
 
 
 def _why(step: Step, plan: Plan) -> Content:
+    from wizard.rollback.rollback import needing
+
     parts: list[str | tuple[str, str]] = [clean(step.why), "\n"]
     if step.howto:
         parts.append(f"\nIt is section {step.howto} of the Sendmail submission howto.\n")
     if step.needs:
         parts.append(f"\nIt needs: {', '.join(step.needs)}.\n")
-    parts += [("\nIf you skip it", "bold"), f", {_consequence(step)}\n"]
+    later = ", ".join(sorted(needing([step.id])))
+    consequence = (
+        f"these steps will not work: {later}."
+        if later
+        else "no other step stops working, and the host stays as it is in this respect."
+    )
+    parts += [("\nIf you skip it", "bold"), f", {consequence}\n"]
     for note in plan.notes:
         parts.append(f"\nNote: {clean(note)}\n")
     return Content.assemble(*parts)
-
-
-def _consequence(step: Step) -> str:
-    from wizard.rollback.rollback import needing
-
-    later = sorted(needing([step.id]))
-    if not later:
-        return "no other step stops working, and the host stays as it is in this respect."
-    return f"these steps will not work: {', '.join(later)}."
-
-
-def _commands(plan: Plan) -> Content:
-    lines = [_typed(line) for change in plan.changes for line in change.describe().commands]
-    return Content("\n".join(lines) if lines else "This step runs no command of its own.")
 
 
 def _typed(line: str) -> str:
@@ -221,7 +204,6 @@ class StepBoard(Horizontal):
         self.plans = dict(plans)
         for name, state in states.items():
             self.mark(name, state)
-        self.show()
 
     def mark(self, name: str, state: str) -> None:
         """Set a step's state in the list."""
@@ -240,7 +222,3 @@ class StepBoard(Horizontal):
         name = self.chosen
         if name in self.plans:
             self.panes.show(self.steps[name], self.plans[name], self.checks.get(name, ()))
-
-    def on_option_list_option_highlighted(self) -> None:
-        """Another step is chosen."""
-        self.show()

@@ -22,21 +22,16 @@ from textual.widgets import Input
 
 from screens.app import WizardApp
 from screens.certificate import Certificate as CertificateScreen
-from screens.dialogs import ConfirmQuit, FirewallCountdown, LocalEdits, StepFailed
-from screens.help import Help
-from screens.history import History
-from screens.install_certificate import InstallCertificate
-from screens.jobs import DebugSaid, JobEnded, MoveWaits, RollbackWaits, SmtpLine
+from screens.certificate import InstallCertificate
+from screens.dialogs import ConfirmQuit, FirewallCountdown, Help, LocalEdits, StepFailed
+from screens.jobs import JobEnded, MoveWaits, RollbackWaits
 from screens.login_test import LoginTest
-from screens.mail_clients import MailClients
-from screens.manual_login import ManualLogin
-from screens.recovery import RecoveryScreen
 from screens.rehearse import Rehearse
-from screens.report import Report
-from screens.rollback import RollbackScreen
-from screens.saslauthd_debug import SaslauthdDebug
+from screens.rollback import History, RecoveryScreen, RollbackScreen
+from screens.saved_texts import MailClients, Report
 from screens.settings import Settings
 from screens.steps import Steps
+from screens.tools import ManualLogin, SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
 from screens.welcome import Welcome
 from snapshots.format.message import Author, Commit
@@ -163,7 +158,7 @@ def just_tested() -> Screen[None]:
                 ),
                 ("server", "235 2.0.0 OK Authenticated", "logged in"),
             ):
-                self.on_smtp_line(SmtpLine(ConversationLine(0.0, who, text, beside)))  # type: ignore[arg-type]
+                self.add(ConversationLine(0.0, who, text, beside))  # type: ignore[arg-type]
             good = Finding("smtp-auth", "ok", "Port 25 offers no AUTH.")
             said = "The login was accepted (235)."
             self.on_job_ended(JobEnded("test", Result(True, None, said, 235, (), (good,), None, None, None)))
@@ -187,7 +182,7 @@ def saslauthd_talks() -> Screen[None]:
                 "response: OK",
                 "auth failure: [user=bob] [service=smtp] [realm=] [mech=pam] [reason=PAM auth error]",
             ):
-                self.on_debug_said(DebugSaid(f"saslauthd[1378] :{line}"))
+                self.add(f"saslauthd[1378] :{line}")
 
     return Talking()
 
@@ -207,7 +202,7 @@ def asks_for_the_next() -> Screen[None]:
                 ("client", "YWxpY2U=", "base64 of the user name alice"),
                 ("server", "334 UGFzc3dvcmQ6", "base64 of: Password:"),
             ):
-                self.on_smtp_line(SmtpLine(ConversationLine(0.0, who, words, beside)))  # type: ignore[arg-type]
+                self.add(ConversationLine(0.0, who, words, beside))  # type: ignore[arg-type]
             self.query_one("#said").focus()
             self.on_move_waits(
                 MoveWaits(Move("********", "base64 of the password, masked here"), time.monotonic() + 97.4)

@@ -14,9 +14,9 @@ from textual.pilot import Pilot
 
 from screens import launch
 from screens.app import WizardApp
+from screens.launch import plain, trouble
 from screens.steps import Steps
-from screens.terminal_check import plain, trouble
-from screens.widgets.ascii_only import AsciiOnly
+from screens.widgets.terminal_output import AsciiOnly
 from tests.tui.bench import Bench, Writes, play, shows, text, until, use
 
 TOP = Path(__file__).resolve().parents[2]

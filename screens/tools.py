@@ -1,0 +1,411 @@
+"""The howto's own tools: a manual login, saslauthd in debug mode, a test from outside (howto 5)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.widgets import Input, Static
+
+from screens.backend import ManualLoginRequest
+from screens.base import Field, Frame, sentence
+from screens.dialogs import AskCertificate, asking
+from screens.jobs import CertificateWaits, Job, JobEnded, MoveWaits, Reply, Stopped
+from screens.widgets.contents import check_content, line_shown
+from screens.widgets.explained_lines import ExplainedLines
+from wizard.console import clean
+from wizard.errors import Interrupted
+from wizard.model.plan import Check, Sign
+from wizard.smtp.transcript import Credentials
+
+if TYPE_CHECKING:
+    from wizard.debug import DebugResult
+    from wizard.maillog.correlate import ConversationLine
+    from wizard.maillog.read import LogLine
+
+FIELDS = (Field("user", "User name"), Field("password", "Password"), Field("send-to", "Send a message to"))
+MODES = (
+    ("over TLS", "", "As mail programs do: STARTTLS first. Nothing on the server is changed."),
+    (
+        "without TLS, loopback alone",
+        " --plaintext --loopback-only",
+        "AuthOptions is commented out in sendmail.cf for 120 s, and sendmail restarted, twice. The port answers on "
+        "loopback alone meanwhile: mail clients cannot submit. It is restored whatever happens.",
+    ),
+    (
+        "without TLS",
+        " --plaintext",
+        "AuthOptions is commented out in sendmail.cf for 120 s, as the howto does, and sendmail restarted, twice. A "
+        "client without TLS may send its password in clear meanwhile. It is restored whatever happens.",
+    ),
+)
+"""Name, what does it on the command line, what it means."""
+
+
+class Tool(Frame[None]):
+    """Lines with what they mean, and below them what goes on, said again each second."""
+
+    AUTO_FOCUS = "#said"
+    _leave = False
+    """Whether it closes as soon as everything is restored."""
+    _end = 0.0
+    """When its time is over, on the monotonic clock; 0.0 where none runs."""
+
+    def on_mount(self) -> None:
+        """Count the time."""
+        self.set_interval(1.0, self._count)
+
+    @property
+    def lines(self) -> ExplainedLines:
+        """The lines and what they mean."""
+        return self.query_one(ExplainedLines)
+
+    def _count(self) -> None:
+        raise NotImplementedError
+
+
+class ManualLogin(Tool):
+    """Three fields and a mode; then the conversation, one key for each command."""
+
+    HEADING = "A manual login"
+    AUTO_FOCUS = "#user"
+    HELP_TEXT = """
+The conversation of a mail program, one command at a time: the next one is at the bottom, with its purpose, and Enter
+sends it. User name and password travel as base64, which anybody can decode: the password is masked here. ">" is what
+we say, "<" what the server says, "|" what it logs. The arrow keys choose a line, and the pane explains it. Escape ends
+the conversation.
+
+F6 chooses a login without TLS, as the howto tries it with telnet: for that the line AuthOptions is commented out in
+sendmail.cf for a while. The time that is left is counted at the bottom. When it is over, when you leave, when the
+connection drops or msa-wizard is killed, everything is restored.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "enter", "Send", priority=True, key_display="enter"),
+        Binding("f5", "begin", "Begin"),
+        Binding("f6", "mode", "TLS or not"),
+        Binding("escape", "back", "Back"),
+    ]
+
+    def body(self) -> ComposeResult:
+        """Form, conversation, what comes next."""
+        for field in FIELDS:
+            yield field.line()
+        yield ExplainedLines(MODES[0][2])
+        yield Static("", id="says", markup=False)
+
+    _mode = 0
+    _waits: MoveWaits | None = None
+
+    def on_mount(self) -> None:
+        """Begin at the user."""
+        self._about()
+
+    def action_mode(self) -> None:
+        """The next way to do it."""
+        if not self.desk.busy:
+            self._mode = (self._mode + 1) % len(MODES)
+            self._about()
+
+    async def action_enter(self) -> None:
+        """Send what is next; before that, from field to field."""
+        await self.caught_up()
+        if self._waits is not None:
+            self._answer(Reply.YES)
+        elif not self.desk.busy:
+            empty = [name for name in ("user", "password") if not self.query_one(f"#{name}", Input).value]
+            if empty:
+                self.set_focus(self.query_one(f"#{empty[0]}", Input))
+            else:
+                self.action_begin()
+
+    def action_begin(self) -> None:
+        """Open the conversation, once there are a user and a password."""
+        if self.desk.busy:
+            return
+        try:
+            credentials = Credentials(self.entered("user"), self.query_one("#password", Input).value)
+        except ValueError as problem:
+            self.say(clean(str(problem)))
+            return
+        request = ManualLoginRequest(
+            credentials, send_to=self.entered("send-to"), encrypted=self._mode == 0, loopback=self._mode == 1
+        )
+        self.lines.clear("Connecting ...")
+        self.say("Preparing; sendmail is restarted ..." if self._mode else "Preparing ...")
+        self.query_one("#said").focus()
+        backend = self.backend
+
+        def work(job: Job) -> object:
+            job.holds = not request.encrypted
+            return backend.manual_login(
+                job,
+                request,
+                lambda line: job.show(self.add, line),
+                lambda move, end: (
+                    job.ask(MoveWaits(move, end), None if end is None else _left(end)) is Reply.YES
+                ),
+                asking(job),
+            )
+
+        self.desk.start(self, "a manual login", work)
+
+    def action_back(self) -> None:
+        """End the conversation first; close once everything is restored."""
+        if not self.desk.busy:
+            self.dismiss()
+            return
+        self._leave = True
+        self.say("Ending; what was changed is restored ...")
+        self._answer(Reply.NO)
+
+    def on_move_waits(self, message: MoveWaits) -> None:
+        """The next command, and how long there is for it."""
+        self._waits = message
+        if self._leave:
+            self._answer(Reply.NO)
+        self._count()
+
+    def on_certificate_waits(self, message: CertificateWaits) -> None:
+        """Whether the password may go to an untrusted server."""
+        if self._leave:
+            self.desk.answer(Reply.NO)
+        else:
+            self.app.push_screen(AskCertificate(message.words))
+
+    def add(self, line: ConversationLine) -> None:
+        """A line of either side."""
+        text, style = line_shown(line)
+        self.lines.add(text, line.explanation, style)
+
+    def on_job_ended(self, message: JobEnded) -> None:
+        """The result; everything is restored by now."""
+        from wizard.debug import ConversationResult
+
+        self._waits = None
+        self.lines.add_output(self.desk.taken())
+        match message:
+            case JobEnded(error=Stopped() | Interrupted()):
+                self.say("It was stopped, and everything is restored.")
+            case JobEnded(error=ValueError() as error):
+                self.say(f"✗ {clean(str(error))}")
+            case JobEnded(error=Exception() as error):
+                self.say(f"✗ {sentence(error)}")
+            case JobEnded(result=ConversationResult() as result) if result.accepted and not result.problem:
+                delivery = f" {clean(result.delivery.says)}" if result.delivery else ""
+                self.say(f"✓ The login was accepted (235).{delivery}")
+            case JobEnded(result=ConversationResult() as result):
+                self.say(f"✗ {clean(result.problem) or 'It ended before the login was accepted.'}")
+        if self._leave:
+            self.dismiss()
+
+    def _answer(self, reply: Reply) -> None:
+        if self._waits is not None:
+            self._waits = None
+            self.desk.answer(reply)
+
+    def _count(self) -> None:
+        if self._waits is not None:
+            move, end = self._waits.move, self._waits.end
+            left = f"  {_left(end):.0f} s left, then all is restored." if end is not None else ""
+            self.say(f"Enter sends: {clean(move.shown)}   ({move.why}).{left}")
+
+    def _about(self) -> None:
+        name, options, words = MODES[self._mode]
+        self.lines.clear(words)
+        self.say(f"A login {name}. F6 chooses another way. Fill in the user name and press Enter.")
+        self.same(f"msa-wizard debug login --user NAME{options}")
+
+
+def _left(end: float) -> float:
+    return max(0.0, end - time.monotonic())
+
+
+LISTENING = 600
+"""How long it runs at most."""
+_ABOUT = (
+    "y stops saslauthd's service and runs it in the foreground, with this host's own options and -d. Logins are "
+    "answered by it meanwhile: try one with a mail program, or in another session: msa-wizard test --user NAME. "
+    f"e, Escape, {LISTENING} s or a dropped connection end it; the service is restored whatever happens."
+)
+
+
+class SaslauthdDebug(Tool):
+    """Begun with y, ended with e."""
+
+    HEADING = "saslauthd in debug mode"
+    HELP_TEXT = """
+sendmail asks saslauthd whether a user name and a password are right, and saslauthd asks PAM. In debug mode it prints
+what it is asked and what it answers. Each line comes with a short explanation; the arrow keys choose one, and the pane
+below explains it in full. "auth success" and "response: OK" are a yes, "auth failure" a no, with PAM's reason. Nothing
+new while somebody logs in means that sendmail does not get as far as saslauthd.
+
+Passwords are masked. The service is stopped meanwhile and restored at the end, also if the connection drops or
+msa-wizard is killed.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "begin", "Begin"),
+        Binding("e", "end", "End"),
+        Binding("escape", "back", "Back"),
+    ]
+
+    def body(self) -> ComposeResult:
+        """The lines, what the chosen one means, the line of news."""
+        yield ExplainedLines(_ABOUT)
+        yield Static("y begins. Nothing is changed until then.", id="says", markup=False)
+
+    def on_mount(self) -> None:
+        """Wait for the key."""
+        self._stop = threading.Event()
+        self.same("msa-wizard debug saslauthd")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """One at a time."""
+        if action == "begin":
+            return not self.desk.busy
+        return self.desk.changing if action == "end" else True
+
+    def action_begin(self) -> None:
+        """Stop the service, and listen."""
+        if self.desk.busy:
+            return
+        self._stop = stop = threading.Event()
+        self._end = time.monotonic() + LISTENING
+        self.lines.clear("No output yet.")
+        self.say("saslauthd is started in the foreground ...")
+        debug = self.backend.debug_saslauthd
+
+        def work(job: Job) -> object:
+            return debug(job, LISTENING, lambda line: job.show(self.add, line), stop.is_set)
+
+        self.desk.start(self, "saslauthd in debug mode", work)
+        self.refresh_bindings()
+
+    def action_end(self) -> None:
+        """Restore the service."""
+        if self.desk.changing:
+            self._stop.set()
+            self.say("saslauthd's service is being restored ...")
+
+    def action_back(self) -> None:
+        """Close, once the service is restored."""
+        if self.desk.changing:
+            self._leave = True
+            self.action_end()
+        else:
+            self.dismiss()
+
+    def add(self, printed: str) -> None:
+        """A line that saslauthd printed: secrets are not masked yet."""
+        from wizard.debug import debug_line
+
+        line = debug_line(printed, clean)
+        source = f"saslauthd[{line.pid}]: " if line.pid else ""
+        self.lines.add(source + line.text, line.explanation, _style(line.text))
+
+    def on_job_ended(self, message: JobEnded) -> None:
+        """The service is restored, or why it is not."""
+        self._end = 0.0
+        self.lines.add_output(self.desk.taken())
+        self.refresh_bindings()
+        if isinstance(message.error, Interrupted):
+            self.say("✗ It was stopped.")
+        elif message.error is not None:
+            self.say(f"✗ {sentence(message.error)}")
+        elif message.result is not None:
+            self.say(_ended(message.result))  # type: ignore[arg-type]
+        if self._leave:
+            self.dismiss()
+
+    def _count(self) -> None:
+        if self._end and self.desk.changing and not self._stop.is_set():
+            self.say(f"At work, {_left(self._end):.0f} s left. e ends it. Log in now, from a mail program.")
+
+
+def _style(text: str) -> str:
+    if "auth success" in text or "response: OK" in text:
+        return "ansi_green"
+    return "ansi_red" if "auth failure" in text or "response: NO" in text else ""
+
+
+def _ended(ended: DebugResult) -> str:
+    words = ""
+    if ended.by_itself:
+        words = f"✗ saslauthd ended by itself with status {ended.code}: see its last lines. "
+    if ended.check is None:
+        return f"{words}saslauthd was not running before, nor is it now."
+    sign = "✓" if ended.check.sign is Sign.OK else "✗"
+    return f"{words}{sign} The service is restored: {clean(ended.check.says)}"
+
+
+WAITING = 300
+"""How long it waits."""
+
+
+class RemoteLogin(Tool):
+    """Begins by itself; it changes nothing."""
+
+    HEADING = "A test from outside"
+    HELP_TEXT = """
+A test on the server itself passes neither the server's firewall nor the provider's. So log in from another machine, with
+one of the commands that are shown or with a mail program. What the server logs of it is shown here; logins from
+the server's own addresses do not count. It succeeds when somebody has logged in.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f5", "begin", "Again"),
+        Binding("escape", "back", "Back"),
+    ]
+
+    def body(self) -> ComposeResult:
+        """What to do elsewhere, the lines, the verdict."""
+        yield ExplainedLines("")
+        yield Static("", id="says", markup=False)
+
+    def on_mount(self) -> None:
+        """Wait at once."""
+        self._stop = threading.Event()
+        self.same("msa-wizard test --from-outside")
+        self.action_begin()
+
+    def action_begin(self) -> None:
+        """Wait, from now on."""
+        if self.desk.busy:
+            return
+        self._stop = stop = threading.Event()
+        self._end = time.monotonic() + WAITING
+        backend, lines = self.backend, self.lines
+        lines.clear()
+
+        def work(job: Job) -> object:
+            job.show(lines.clear, backend.outside_commands())
+            return backend.from_outside(
+                WAITING, lambda line: job.show(self.add, line), lambda: stop.is_set() or job.stopped
+            )
+
+        self.desk.start(self, "a test from outside", work)
+
+    def action_back(self) -> None:
+        """Close; nothing was changed."""
+        self._stop.set()
+        self.dismiss()
+
+    def add(self, line: LogLine) -> None:
+        """A line of the log on somebody from outside."""
+        from wizard.maillog.correlate import word
+
+        self.lines.add(f"{line.name}[{line.pid}]: {line.text}", word(line.name, line.text))
+
+    def on_job_ended(self, message: JobEnded) -> None:
+        """The verdict."""
+        self._end = 0.0
+        self.lines.draw()
+        if message.error is not None:
+            self.say(f"✗ {sentence(message.error)}")
+        elif isinstance(message.result, Check):
+            self.say(check_content(message.result))
+
+    def _count(self) -> None:
+        if self._end and not self._stop.is_set():
+            self.say(f"Waiting for a login from outside, {_left(self._end):.0f} s left.")
