@@ -20,7 +20,7 @@ from screens.base import Dialog
 from screens.jobs import Desk, Reply
 from screens.navigation import PLACES, TOOLS
 from screens.welcome import Welcome
-from screens.widgets.changed_cells import ChangedCells
+from screens.widgets.terminal_output import ChangedCells
 from wizard.console import clean_block
 from wizard.system.signals import SIGNALS
 
@@ -53,7 +53,7 @@ class WizardApp(App[int]):
         """The signal that ends us."""
         self.crash: BaseException | None = None
         if plain:
-            from screens.widgets.ascii_only import AsciiOnly
+            from screens.widgets.terminal_output import AsciiOnly
 
             self._filters.append(AsciiOnly())
 
@@ -138,7 +138,7 @@ class WizardApp(App[int]):
 
     def action_explain(self) -> None:
         """What this screen and the focused widget are for."""
-        from screens.help import Help
+        from screens.dialogs import Help
 
         if not isinstance(self.screen, Help):
             self.push_screen(Help(self.screen))

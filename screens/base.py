@@ -1,15 +1,20 @@
-"""What all screens share: how they end, page and speak; the frame of a full screen; the dialog on top of one."""
+"""What all screens share: how they end, page and speak; the frame of a full screen; the dialog on top of one; an error as
+a sentence; other programs on this terminal for a while."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -17,8 +22,9 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Footer, Input, Label, Static
 
-from screens.error_text import sentence
 from screens.terminal_check import SMALLEST
+from wizard.console import clean_block
+from wizard.errors import Locked, WizardError
 
 if TYPE_CHECKING:
     from screens.backend import Backend
@@ -230,3 +236,44 @@ def keys(*meanings: tuple[str, str]) -> Static:
         Content("   ").join([Content.assemble((key, "ansi_cyan"), f" {words}") for key, words in meanings]),
         markup=False,
     )
+
+
+def sentence(error: Exception) -> str:
+    """What to say of `error`, cleaned. Raises `error` itself where it is a mistake of ours: for the crash report."""
+    from snapshots.errors import (
+        StoreError,  # here, for every screen imports this file and the first must not wait
+    )
+    from wizard.engine.state_dir import InterruptedRun
+
+    match error:
+        case InterruptedRun():
+            text = "An earlier run was interrupted. Undo it or finish it first (Escape, then the first line)"
+        case WizardError():
+            text = error.sentence
+        case StoreError() | OSError():
+            text = str(error)
+        case _:
+            raise error
+    first = text[:1] if isinstance(error, Locked) else text[:1].upper()  # it begins with somebody's name
+    return clean_block(f"{first}{text[1:]}{'' if text.endswith(('.', '!')) else '.'}")
+
+
+def shell(app: App[int]) -> None:
+    """The admin's shell."""
+    _run(app, [os.environ.get("SHELL") or "/bin/sh"], "A shell. `exit` brings msa-wizard back.")
+
+
+def edit(app: App[int], path: Path) -> bool:
+    """A file in the admin's editor: VISUAL, EDITOR, or Debian's sensible-editor. Whether that ended well."""
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "sensible-editor"
+    return _run(app, [*shlex.split(editor), str(path)], f"{path}: leave the editor to come back.")
+
+
+def _run(app: App[int], argv: Sequence[str], words: str) -> bool:
+    try:
+        with app.suspend():
+            print(words)
+            return subprocess.run(argv, check=False).returncode == 0
+    except (SuspendNotSupported, OSError, ValueError) as problem:
+        app.notify(f"That could not be started here: {problem}", markup=False)
+        return False

@@ -1,20 +1,22 @@
-"""The server's certificate: what it is, what a mail client will think of it, a new one."""
+"""The server's certificate: what it is, what a mail client will think of it, a new one, a CA-issued one."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
-from screens.base import PAGES, Frame
+from screens.base import PAGES, Field, Frame
 from screens.widgets.signs import check_content
 from wizard.console import clean
 
 if TYPE_CHECKING:
+    from wizard.engine.apply import Run
     from wizard.gather.certificates import CertificateReport
 
 
@@ -56,7 +58,7 @@ steps that can be rolled back in the history.
 
     def action_renew(self) -> None:
         """A new self-signed one, once its plan is shown."""
-        from screens.run_steps import RunSteps
+        from screens.review_and_run import RunSteps
 
         if not self.wizard.desk.changing:
             make = self.wizard.backend.certificate_renewal
@@ -66,8 +68,6 @@ steps that can be rolled back in the history.
     def action_install(self) -> None:
         """A CA-issued one."""
         if not self.wizard.desk.changing:
-            from screens.install_certificate import InstallCertificate
-
             self.app.push_screen(InstallCertificate(), lambda _: self.action_look())
 
 
@@ -80,3 +80,89 @@ def _content(report: CertificateReport) -> Content:
         parts += [Content(""), Content.styled(f"{named.option}: {clean(named.path)}", "bold")]
         parts += [Content(f"{word:<12} {clean(value)}") for word, value in details(named)]
     return Content("\n").join(parts)
+
+
+FIELDS = (
+    Field(
+        "cert",
+        "Certificate",
+        "The certificate in PEM format, followed by the intermediate ones: certbot's fullchain.pem.",
+    ),
+    Field("key", "Private key", "Its private key in PEM format, not encrypted: certbot's privkey.pem."),
+    Field(
+        "chain",
+        "Chain",
+        "The intermediate certificates, if they are in a separate file. Otherwise leave it empty.",
+    ),
+)
+
+
+class InstallCertificate(Frame[None]):
+    """Three paths; Enter at the last one checks the files."""
+
+    HEADING = "Install a certificate"
+    AUTO_FOCUS = "#cert"
+    SAYS = "#about"
+    HELP_TEXT = """
+With a CA-issued certificate no mail client warns. Name the file with the certificate and the one with its private
+key. They are checked first: that they belong together, the dates, the name, the chain. You see what will be written
+before anything is; sendmail is restarted and asked for it, and if it presents another one, everything is undone. If
+certbot made it, a hook installs each renewal. It can be rolled back in the history.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "enter", "Next", show=False, priority=True),
+        Binding("f5", "check", "Check and show"),
+        Binding("escape", "dismiss", "Back"),
+    ]
+
+    def body(self) -> ComposeResult:
+        """The fields, and what the chosen one is for."""
+        with Vertical(id="form"):
+            for field in FIELDS:
+                yield field.line()
+        yield Static("", id="about", markup=False)
+
+    def on_descendant_focus(self) -> None:
+        """Say what the field is for."""
+        if about := self.about_focused():
+            self.say(about)
+            self._show_command()
+
+    async def action_enter(self) -> None:
+        """To the next field; at the last one check."""
+        await self.caught_up()
+        fields = [self.query_one(f"#{field.id}", Input) for field in FIELDS]
+        index = fields.index(self.focused) if isinstance(self.focused, Input) else len(fields)
+        if index + 1 < len(fields):
+            self.set_focus(fields[index + 1])
+        else:
+            self.action_check()
+
+    def action_check(self) -> None:
+        """Check the files, and show what would be done."""
+        from screens.review_and_run import RunSteps
+
+        cert, key, chain = (self.entered(field.id) for field in FIELDS)
+        for name, path in (("cert", cert), ("key", key)):
+            if not path:
+                self.set_focus(self.query_one(f"#{name}", Input))
+                return
+        if not self.wizard.desk.changing:
+            backend = self.wizard.backend
+            run = RunSteps(
+                "Install a certificate",
+                self._show_command(),
+                lambda: backend.certificate_installation(cert, key, chain),
+            )
+            self.app.push_screen(run, self._after)
+
+    def _after(self, run: Run | None) -> None:
+        if run is not None and run.applied:
+            self.dismiss()
+
+    def _show_command(self) -> str:
+        cert, key, chain = (self.entered(field.id) for field in FIELDS)
+        more = ["--chain", chain] if chain else []
+        command = shlex.join(["msa-wizard", "certificate", "install", cert or "CERT", key or "KEY", *more])
+        self.same(command)
+        return command

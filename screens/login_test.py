@@ -10,9 +10,8 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from screens.base import Field, Frame
+from screens.base import Field, Frame, sentence
 from screens.dialogs import AskCertificate, asking
-from screens.error_text import sentence
 from screens.jobs import CertificateWaits, Job, JobEnded, SmtpLine, Stopped
 from screens.widgets.signs import check_content, line_shown
 from wizard.console import clean

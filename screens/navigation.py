@@ -27,7 +27,7 @@ class Place:
 
 PLACES: dict[str, Place] = {
     "continue": Place(
-        "Continue the interrupted run", "msa-wizard recover", "screens.recovery:RecoveryScreen"
+        "Continue the interrupted run", "msa-wizard recover", "screens.rollback:RecoveryScreen"
     ),
     "set-up": Place("Set up, step by step", "msa-wizard apply", "screens.steps:Steps"),
     "rehearse": Place("Rehearse first", "msa-wizard rehearse", "screens.rehearse:Rehearse"),
@@ -45,18 +45,16 @@ PLACES: dict[str, Place] = {
 
 TOOLS: dict[str, Place] = {
     "saslauthd": Place(
-        "saslauthd in debug mode", "msa-wizard debug saslauthd", "screens.saslauthd_debug:SaslauthdDebug"
+        "saslauthd in debug mode", "msa-wizard debug saslauthd", "screens.tools:SaslauthdDebug"
     ),
-    "by-hand": Place(
-        "A manual login", "msa-wizard debug login --user NAME", "screens.manual_login:ManualLogin"
-    ),
+    "by-hand": Place("A manual login", "msa-wizard debug login --user NAME", "screens.tools:ManualLogin"),
     "from-outside": Place(
-        "A test from outside", "msa-wizard test --from-outside", "screens.remote_login:RemoteLogin"
+        "A test from outside", "msa-wizard test --from-outside", "screens.tools:RemoteLogin"
     ),
     "install": Place(
         "Install a certificate",
         "msa-wizard certificate install CERT KEY",
-        "screens.install_certificate:InstallCertificate",
+        "screens.certificate:InstallCertificate",
     ),
 }
 """The howto's own tools and the like: in the command palette, and on the screens that they belong to."""

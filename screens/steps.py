@@ -10,11 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from screens.apply_policy import ApplyPolicy
-from screens.base import PAGES, Frame
-from screens.error_text import sentence
-from screens.external_programs import edit
-from screens.jobs import EndingsWait, EngineSaid, JobEnded, Reply, StepWaits, Stopped
+from screens.base import PAGES, Frame, edit, sentence
+from screens.jobs import ApplyPolicy, EndingsWait, EngineSaid, JobEnded, Reply, StepWaits, Stopped
 from screens.review_and_run import event_line
 from screens.widgets.step_board import PANES, StepBoard, StepPanes
 from wizard.console import clean
@@ -405,7 +402,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def _cannot(self, error: Exception) -> None:
         if isinstance(error, InterruptedRun):
-            from screens.recovery import RecoveryScreen
+            from screens.rollback import RecoveryScreen
 
             self.app.push_screen(RecoveryScreen())
         elif not isinstance(error, Stopped | Interrupted):

@@ -146,7 +146,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         self._fix(self._failing(), "all")
 
     def _fix(self, faults: Sequence[Fault], name: str) -> None:
-        from screens.run_steps import RunSteps
+        from screens.review_and_run import RunSteps
 
         if not self.wizard.desk.changing:
             backend = self.wizard.backend

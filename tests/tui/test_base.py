@@ -13,8 +13,7 @@ from textual.widgets import Static
 
 from screens.app import WizardApp
 from screens.base import Dialog, WizardScreen
-from screens.manual_login import ManualLogin
-from screens.saslauthd_debug import SaslauthdDebug
+from screens.tools import ManualLogin, SaslauthdDebug
 from tests.tui.bench import Bench, play, shows, until
 
 

@@ -14,8 +14,7 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.history import History
-from screens.recovery import RecoveryScreen
-from screens.rollback import RollbackScreen
+from screens.rollback import RecoveryScreen, RollbackScreen
 from snapshots.live.entry import Entry, Kind
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.changes.file import FileEffect

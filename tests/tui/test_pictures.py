@@ -22,21 +22,18 @@ from textual.widgets import Input
 
 from screens.app import WizardApp
 from screens.certificate import Certificate as CertificateScreen
-from screens.dialogs import ConfirmQuit, FirewallCountdown, LocalEdits, StepFailed
-from screens.help import Help
+from screens.certificate import InstallCertificate
+from screens.dialogs import ConfirmQuit, FirewallCountdown, Help, LocalEdits, StepFailed
 from screens.history import History
-from screens.install_certificate import InstallCertificate
 from screens.jobs import DebugSaid, JobEnded, MoveWaits, RollbackWaits, SmtpLine
 from screens.login_test import LoginTest
 from screens.mail_clients import MailClients
-from screens.manual_login import ManualLogin
-from screens.recovery import RecoveryScreen
 from screens.rehearse import Rehearse
 from screens.report import Report
-from screens.rollback import RollbackScreen
-from screens.saslauthd_debug import SaslauthdDebug
+from screens.rollback import RecoveryScreen, RollbackScreen
 from screens.settings import Settings
 from screens.steps import Steps
+from screens.tools import ManualLogin, SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
 from screens.welcome import Welcome
 from snapshots.format.message import Author, Commit

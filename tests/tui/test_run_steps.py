@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.run_steps import RunSteps
+from screens.review_and_run import RunSteps
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.errors import HostError
 

@@ -16,7 +16,7 @@ from screens import launch
 from screens.app import WizardApp
 from screens.steps import Steps
 from screens.terminal_check import plain, trouble
-from screens.widgets.ascii_only import AsciiOnly
+from screens.widgets.terminal_output import AsciiOnly
 from tests.tui.bench import Bench, Writes, play, shows, text, until, use
 
 TOP = Path(__file__).resolve().parents[2]

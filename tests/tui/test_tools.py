@@ -14,13 +14,11 @@ from textual.widgets import Input, OptionList
 
 from screens.app import WizardApp
 from screens.backend import ManualLoginRequest
+from screens.certificate import InstallCertificate
 from screens.dialogs import AskCertificate
-from screens.install_certificate import InstallCertificate
 from screens.jobs import Job
-from screens.manual_login import ManualLogin
-from screens.remote_login import RemoteLogin
-from screens.run_steps import RunSteps
-from screens.saslauthd_debug import SaslauthdDebug
+from screens.review_and_run import RunSteps
+from screens.tools import ManualLogin, RemoteLogin, SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
 from templates import render
 from tests.authority import Authority

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.run_steps import RunSteps
+from screens.review_and_run import RunSteps
 from screens.troubleshoot import Troubleshoot
 from tests.tui.bench import Bench, Writes, at, play, shows, until, use
 from tests.unit.troubleshoot.pictures import ALICE, SENDMAIL, picture

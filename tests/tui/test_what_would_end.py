@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from screens.app import WizardApp
 from screens.dialogs import WhatWouldEnd
 from screens.login_test import LoginTest
-from screens.run_steps import RunSteps
+from screens.review_and_run import RunSteps
 from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.model.answers import Answers

@@ -1,16 +1,21 @@
-"""Sends only the cells that differ from what the terminal shows already: over a slow line each byte is time.
+"""The last things before the terminal: only the cells that differ from what it shows already are sent, for over a slow
+line each byte is time; and where it has no UTF-8, every character becomes an ASCII one.
 
-It uses private classes of Textual, which is why its version is pinned exactly (docs/decisions/changed-cells.md)."""
+ChangedCells uses private classes of Textual, which is why its version is pinned exactly (docs/decisions/changed-cells.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
-from rich.cells import get_character_cell_size
+from rich.cells import cell_len, get_character_cell_size
 from rich.color import ColorSystem
 from rich.console import Console
+from rich.segment import Segment
 from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.color import Color
+from textual.filter import LineFilter
 from textual.strip import Strip
 
 _Cell = tuple[str, str]
@@ -112,3 +117,36 @@ def _cells(strip: Strip, system: ColorSystem) -> Iterator[_Cell]:
 
 def _sgr(style: Style | None, system: ColorSystem) -> str:
     return Strip.render_ansi(style, system) if style else ""
+
+
+_SIGNS = {
+    "✓": "+", "✗": "x", "○": "o", "►": ">", "≠": "#", "…": ".", "·": "-", "•": "*",
+    "╲": "\\", "▶": ">", "▼": "v", "◀": "<", "▲": "^", "→": ">", "←": "<", "↑": "^", "↓": "v", "⏎": "<",
+}  # fmt: skip
+
+
+@cache
+def ascii_of(text: str) -> str:
+    """`text` in as many ASCII characters as it had cells."""
+    return text if text.isascii() else "".join(map(_one, text))
+
+
+def _one(character: str) -> str:
+    if character.isascii():
+        return character
+    if character in _SIGNS:
+        return _SIGNS[character]
+    number = ord(character)
+    if 0x2500 <= number < 0x2580:  # box drawing
+        return "-" if character in "─━╌╍┄┅┈┉═╴╶╸╺" else "|" if character in "│┃╎╏┆┇┊┋║╵╷╹╻" else "+"
+    if 0x2580 <= number < 0x25A0 or 0x1FB00 <= number < 0x1FC00:  # blocks: their background shows
+        return " "
+    return "?" * cell_len(character)
+
+
+class AsciiOnly(LineFilter):
+    """Textual's filter of each drawn line."""
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        """The same cells in ASCII."""
+        return [Segment(ascii_of(text), style, control) for text, style, control in segments]
