@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
@@ -102,6 +103,16 @@ class WizardScreen(Screen[Result]):
         """The app, as what it is."""
         return cast("Wizard", self.app)
 
+    @property
+    def backend(self) -> Backend:
+        """The door to the engine."""
+        return self.wizard.backend
+
+    @property
+    def desk(self) -> Desk:
+        """Where the work is done."""
+        return self.wizard.desk
+
     def action_turn(self, pages: int) -> None:
         """Scroll by pages, a line of the old one staying in sight."""
         pane = self.query_one(self.SCROLLED)
@@ -153,25 +164,19 @@ class Frame(WizardScreen[Result]):
         """Take something in a worker, then show it, unless another look has begun or the screen has gone. What goes
         wrong on the way is said."""
 
+        def deliver(draw: Callable[[], object]) -> None:
+            if self.is_attached and self.is_running and not self.app._exit:
+                draw()
+
         def work() -> None:
             try:
-                taken = take()
+                shown = partial(show, take())
             except Exception as error:
-                self.deliver(self.say, sentence(error))
-            else:
-                self.deliver(show, taken)
+                shown = partial(self.say, sentence(error))
+            with contextlib.suppress(RuntimeError, CancelledError):  # the app has ended
+                self.app.call_from_thread(deliver, shown)
 
         self.run_worker(work, thread=True, exclusive=True, group="look")
-
-    def deliver(self, show: Callable[..., object], *shown: object) -> None:
-        """From a worker: let the screen show something, unless it has gone meanwhile."""
-
-        def deliver() -> None:
-            if self.is_attached and self.is_running and not self.app._exit:
-                show(*shown)
-
-        with contextlib.suppress(RuntimeError, CancelledError):  # the app has ended
-            self.app.call_from_thread(deliver)
 
     def same(self, command: str) -> None:
         """Show the command that does the same on the command line."""

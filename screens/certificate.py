@@ -54,20 +54,20 @@ steps that can be rolled back in the history.
 
     def action_look(self) -> None:
         """Read the files, and ask the daemon what it presents."""
-        self.look(self.wizard.backend.certificates, lambda report: self.say(_content(report)))
+        self.look(self.backend.certificates, lambda report: self.say(_content(report)))
 
     def action_renew(self) -> None:
         """A new self-signed one, once its plan is shown."""
         from screens.review_and_run import RunSteps
 
-        if not self.wizard.desk.changing:
-            make = self.wizard.backend.certificate_renewal
+        if not self.desk.changing:
+            make = self.backend.certificate_renewal
             run = RunSteps("A new certificate", "msa-wizard certificate renew", make)
             self.app.push_screen(run, lambda _: self.action_look())
 
     def action_install(self) -> None:
         """A CA-issued one."""
-        if not self.wizard.desk.changing:
+        if not self.desk.changing:
             self.app.push_screen(InstallCertificate(), lambda _: self.action_look())
 
 
@@ -147,8 +147,8 @@ certbot made it, a hook installs each renewal. It can be rolled back in the hist
             if not path:
                 self.set_focus(self.query_one(f"#{name}", Input))
                 return
-        if not self.wizard.desk.changing:
-            backend = self.wizard.backend
+        if not self.desk.changing:
+            backend = self.backend
             run = RunSteps(
                 "Install a certificate",
                 self._show_command(),

@@ -39,7 +39,7 @@ class ConfirmQuit(Dialog[bool]):
 
     def over(self) -> bool:
         """Whether what was at work has ended."""
-        return not self.wizard.desk.changing
+        return not self.desk.changing
 
     def compose(self) -> ComposeResult:
         """The question; staying is the default."""
@@ -113,7 +113,7 @@ server's admin has given you by other means. y sends the password, n or Enter do
 
     def action_decide(self, yes: bool) -> None:
         """To the job that waits."""
-        self.wizard.desk.answer(Reply.YES if yes else Reply.NO)
+        self.desk.answer(Reply.YES if yes else Reply.NO)
         self.dismiss()
 
 
@@ -307,10 +307,10 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
 
     def over(self) -> bool:
         """Whether somebody, or the timer, has decided, or the step has ended."""
-        return self.ending or self.wizard.backend.confirmation() is None or not self.wizard.desk.changing
+        return self.ending or self.backend.confirmation() is None or not self.desk.changing
 
     def _count(self) -> None:
-        left = self.wizard.backend.confirmation()
+        left = self.backend.confirmation()
         if left is None or self.over():
             self.dismiss()
         else:
@@ -318,7 +318,7 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
 
     def action_decide(self, yes: bool) -> None:
         """Whoever was first has decided; the result is on the screen below."""
-        self.wizard.backend.confirm(yes)
+        self.backend.confirm(yes)
         self.dismiss()
 
 

@@ -70,7 +70,7 @@ maps) in full, or folds them again.
 
     def on_screen_resume(self) -> None:
         """There may be more by now."""
-        self.look(self.wizard.backend.commits, self._show)
+        self.look(self.backend.commits, self._show)
 
     def _show(self, commits: Sequence[Commit]) -> None:
         self._commits = tuple(commits)
@@ -111,7 +111,7 @@ maps) in full, or folds them again.
             self.look(lambda: self._diff(commit), lambda content: self._if_chosen(commit, content))
 
     def _diff(self, commit: Commit) -> Content:
-        diff = self.wizard.backend.diff(commit)
+        diff = self.backend.diff(commit)
         return diff_content(diff if self._unfolded else folded(diff))
 
     def _if_chosen(self, commit: Commit, content: Content) -> None:
@@ -131,7 +131,7 @@ maps) in full, or folds them again.
         from screens.rollback import RollbackScreen
 
         commit = self._chosen()
-        if commit is not None and not self.wizard.desk.changing:
+        if commit is not None and not self.desk.changing:
             self.app.push_screen(RollbackScreen(commit.id if to else commit.short, to=to))
 
     def action_edge(self, row: int) -> None:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual.app import App
 from textual.message import Message
@@ -23,8 +23,6 @@ from wizard.system.signals import Interrupt
 
 if TYPE_CHECKING:
     from wizard.engine.local_edits import OwnEdit
-    from wizard.maillog.correlate import ConversationLine
-    from wizard.maillog.read import LogLine
     from wizard.model.events import Event
     from wizard.model.plan import Ending, Plan, Step
     from wizard.rollback.plan import Rollback
@@ -60,41 +58,6 @@ class RollbackWaits(Message):
     """A rollback is prepared, and waits for an answer."""
 
     rollback: Rollback
-
-
-@dataclass
-class RehearsalSaid(Message):
-    """How far a rehearsal is, in the words of `wizard.rehearse.worker`."""
-
-    said: dict[str, Any]
-
-
-@dataclass
-class SmtpLine(Message):
-    """A line of the AUTH LOGIN conversation, or of the mail log beside it."""
-
-    line: ConversationLine
-
-
-@dataclass
-class DebugSaid(Message):
-    """A line that a daemon in debug mode printed: secrets are not masked yet."""
-
-    line: str
-
-
-@dataclass
-class LogSaid(Message):
-    """A line of the mail log, not cleaned."""
-
-    line: LogLine
-
-
-@dataclass
-class About(Message):
-    """What the pane says before the first line."""
-
-    words: str
 
 
 @dataclass
@@ -213,6 +176,10 @@ class Job:
     def post(self, message: Message) -> None:
         """Hand a message to the screen that began the work."""
         self._listener.post_message(message)
+
+    def show(self, draw: Callable[..., object], *shown: object) -> None:
+        """Let that screen draw something, after all that was handed to it before."""
+        self._listener.call_later(draw, *shown)
 
     def run(self, work: Callable[[Job], object], previous: Job | None) -> None:
         """Do the work once `previous` has ended; JobEnded is the last message."""

@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 
 from screens.base import Field, Frame, sentence
 from screens.dialogs import AskCertificate, asking
-from screens.jobs import CertificateWaits, Job, JobEnded, SmtpLine, Stopped
+from screens.jobs import CertificateWaits, Job, JobEnded, Stopped
 from screens.widgets.signs import check_content, line_shown
 from wizard.console import clean
 from wizard.errors import Interrupted
@@ -74,7 +74,7 @@ Enter in any field begins the test.
 
     def body(self) -> ComposeResult:
         """Form, conversation, verdict."""
-        test = self.wizard.backend.answers.test
+        test = self.backend.answers.test
         known = {"host": test.host, "port": "587", "user": test.user, "send-to": test.send_to}
         for field in FIELDS:
             yield field.line(known.get(field.id, ""))
@@ -109,7 +109,7 @@ Enter in any field begins the test.
 
     def action_begin(self) -> None:
         """Hold the conversation."""
-        if self.wizard.desk.changing:
+        if self.desk.changing:
             return
         host, user, send_to = (self.entered(name) for name in ("host", "user", "send-to"))
         try:
@@ -126,7 +126,7 @@ Enter in any field begins the test.
         self.query_one("#lines", Static).update("")
         self.say("Connecting ...")
 
-        backend = self.wizard.backend
+        backend = self.backend
 
         def work(job: Job) -> Result:
             from wizard.maillog.correlate import WITHIN
@@ -134,14 +134,16 @@ Enter in any field begins the test.
 
             target = target_of(backend.host, host, port, ask=asking(job), send_to=send_to or None)
             return hold_conversation(
-                backend.host, target, credentials, WITHIN, True, lambda line: job.post(SmtpLine(line))
+                backend.host, target, credentials, WITHIN, True, lambda line: job.show(self.add, line)
             ).result
 
-        self.wizard.desk.start(self, "test", work)
+        self.desk.start(self, "test", work)
 
-    def on_smtp_line(self, message: SmtpLine) -> None:
+    def add(self, line: ConversationLine) -> None:
         """A line more; drawn with others some ten times a second."""
-        self._lines.append(_content(message.line))
+        text, style = line_shown(line)
+        explanation = f"  - {clean(line.explanation)}" if line.explanation else ""
+        self._lines.append(Content.assemble((clean(text), style), (explanation, "ansi_cyan")))
 
     def on_certificate_waits(self, message: CertificateWaits) -> None:
         """Whether the password may go to an untrusted server."""
@@ -180,7 +182,7 @@ Enter in any field begins the test.
         except ValueError as problem:
             self.say(clean(str(problem)))
             return
-        if not self.wizard.desk.changing:
+        if not self.desk.changing:
             self.app.push_screen(Troubleshoot(credentials))
 
     def action_back(self) -> None:
@@ -193,9 +195,3 @@ Enter in any field begins the test.
             self._drawn = len(self._lines)
             self.query_one("#lines", Static).update(Content("\n").join(self._lines))
             self.query_one("#talk").scroll_end(animate=False)
-
-
-def _content(line: ConversationLine) -> Content:
-    text, style = line_shown(line)
-    explanation = f"  - {clean(line.explanation)}" if line.explanation else ""
-    return Content.assemble((clean(text), style), (explanation, "ansi_cyan"))

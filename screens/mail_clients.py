@@ -67,7 +67,7 @@ d queries the DNS for its records, c checks the certificate as a careful client 
 
     def on_mount(self) -> None:
         """Look at the host."""
-        self.look(self.wizard.backend.facts, self._take)
+        self.look(self.backend.facts, self._take)
 
     def _take(self, facts: Facts) -> None:
         self._facts = facts
@@ -79,7 +79,7 @@ d queries the DNS for its records, c checks the certificate as a careful client 
 
     def _settings(self) -> ClientSettings:
         assert self._facts is not None
-        return ClientSettings.of(self._facts, self.wizard.backend.answers, self.entered("imap"))
+        return ClientSettings.of(self._facts, self.backend.answers, self.entered("imap"))
 
     def _text(self) -> str | None:
         """The chosen form; None where it is missing something, which is said."""

@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import Log
 
 from screens.base import PAGES
-from screens.jobs import Job, RehearsalSaid
+from screens.jobs import Job
 from screens.review_and_run import ReviewAndRun
 from screens.widgets.signs import STATES
 from wizard.console import clean
@@ -74,28 +74,27 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
 
     def action_go(self) -> None:
         """Begin."""
-        if self.running or self.wizard.desk.changing:
+        if self.running or self.desk.changing:
             return
         self._rehearsal, self._phases, self._steps = None, [], {}
         self.query_one("#output", Log).clear()
         self.go_on("At work, in the clone. x stops it at once.")
         self._show_progress()
-        backend = self.wizard.backend
+        backend = self.backend
 
         def work(job: Job) -> object:
             def tell(said: dict[str, Any]) -> None:
                 if said["event"] in ("text", "error"):
                     job.say(said["line"])
                 else:
-                    job.post(RehearsalSaid(said))
+                    job.show(self.tell, said)
 
             return backend.rehearse(tell, job.interrupt)
 
         self.start("msa-wizard rehearse", work)
 
-    def on_rehearsal_said(self, message: RehearsalSaid) -> None:
-        """How far it is."""
-        said = message.said
+    def tell(self, said: dict[str, Any]) -> None:
+        """How far it is, in the words of `wizard.rehearse.worker`."""
         if said["event"] == "phase":
             self._phases.append(said["phase"])
         elif said["event"] == "step":
@@ -142,7 +141,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
         """Throw the clone away now."""
         if self.running:
             self.say("Stopping ...")
-            self.wizard.desk.tell(SIGINT)
+            self.desk.tell(SIGINT)
 
     def action_save(self) -> None:
         """The report as Markdown, in the current directory."""

@@ -52,7 +52,7 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
         self.look(self._report, self._show)
 
     def _report(self) -> tuple[Overview, str]:
-        backend = self.wizard.backend
+        backend = self.backend
         overview = backend.overview()
         return overview, report("md", overview, backend.store())
 
@@ -74,5 +74,5 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
         if overview is None or not name:
             return
         form = "html" if name.lower().endswith((".html", ".htm")) else "md"
-        store = self.wizard.backend.store()
+        store = self.backend.store()
         self.attempt(lambda: save(Path(name).expanduser(), report(form, overview, store)))

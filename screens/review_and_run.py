@@ -60,12 +60,12 @@ class ReviewAndRun(Frame[Result]):
     def start(self, name: str, work: Callable[[Job], object]) -> None:
         """Do `work` in a thread; its messages come here."""
         self.running, self.over = True, False
-        self.wizard.desk.start(self, name, work)
+        self.desk.start(self, name, work)
         self.refresh_bindings()
 
     def answer(self, reply: Reply) -> None:
         """Answer the question that waits."""
-        self.wizard.desk.answer(reply)
+        self.desk.answer(reply)
         self.refresh_bindings()
 
     def go_on(self, words: str = "At work.") -> None:
@@ -87,7 +87,7 @@ class ReviewAndRun(Frame[Result]):
 
     def draw(self) -> None:
         """Show the output that has come."""
-        if self.running and (lines := self.wizard.desk.taken()):
+        if self.running and (lines := self.desk.taken()):
             self.query_one("#output", Log).write_lines(lines)
 
     def on_engine_said(self, message: EngineSaid) -> None:
@@ -123,14 +123,14 @@ class ReviewAndRun(Frame[Result]):
 
     def action_back(self) -> None:
         """Leave, unless something is being done: a question that waits gets a no."""
-        if self.running and self.wizard.desk.changing:
+        if self.running and self.desk.changing:
             self.say(self.AT_WORK)
         else:
             self.leave()
 
     def leave(self) -> None:
         """Close the screen."""
-        self.wizard.desk.answer(Reply.NO)
+        self.desk.answer(Reply.NO)
         self.dismiss()
 
 
@@ -171,15 +171,15 @@ done is a commit in the history and can be rolled back from there. If it fails, 
     def on_mount(self) -> None:
         """Begin; the plan comes as a message."""
         self.same(self._command)
-        backend = self.wizard.backend
+        backend = self.backend
         self.start(self._command, lambda job: backend.apply(job, partial(self._decide, job), make=self._make))
 
     def _decide(self, job: Job, step: Step, plan: Plan) -> bool:
-        return job.ask(StepWaits(step, plan, self.wizard.backend.own_edits(plan))) is Reply.YES
+        return job.ask(StepWaits(step, plan, self.backend.own_edits(plan))) is Reply.YES
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """y only answers a question."""
-        return self.wizard.desk.waiting if action == "go" else True
+        return self.desk.waiting if action == "go" else True
 
     def on_step_waits(self, message: StepWaits) -> None:
         """Show the plan, and ask."""
@@ -208,7 +208,7 @@ done is a commit in the history and can be rolled back from there. If it fails, 
 
     def action_go(self) -> None:
         """Yes."""
-        if self.wizard.desk.waiting:
+        if self.desk.waiting:
             self.go_on()
             self.answer(Reply.YES)
 

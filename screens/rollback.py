@@ -67,7 +67,7 @@ rollback is a commit too and can itself be rolled back.
         self._begin()
 
     def _begin(self) -> None:
-        backend = self.wizard.backend
+        backend = self.backend
         self.start(
             "rollback",
             lambda job: backend.roll_back(
@@ -102,7 +102,7 @@ rollback is a commit too and can itself be rolled back.
 
     def action_go(self) -> None:
         """Yes."""
-        if self.wizard.desk.waiting:
+        if self.desk.waiting:
             self._rollback = None
             self.go_on()
             self.answer(Reply.YES)
@@ -114,8 +114,8 @@ rollback is a commit too and can itself be rolled back.
 
     def action_edit(self) -> None:
         """Edit the first of the files, once this job has ended."""
-        if self._rollback is not None and self.wizard.desk.waiting:
-            self._to_edit = self.wizard.backend.host.path(f"/{self._rollback.reversal.conflicts[0].path}")
+        if self._rollback is not None and self.desk.waiting:
+            self._to_edit = self.backend.host.path(f"/{self._rollback.reversal.conflicts[0].path}")
             self._rollback = None
             self.answer(Reply.NO)
 
@@ -183,7 +183,7 @@ keeps the host as it is now: that is recorded, and the run is closed.
         """Show what is known of it."""
         self.same("msa-wizard recover --show")
         try:
-            killed = self.wizard.backend.killed()
+            killed = self.backend.killed()
         except Exception as error:
             self.over = True
             self.show(sentence(error))
@@ -213,12 +213,12 @@ keeps the host as it is now: that is recorded, and the run is closed.
         if self.over and not self._problem:
             self.dismiss()
             return
-        if self.wizard.desk.busy:
+        if self.desk.busy:
             return
         self._done = done
         self.same(f"msa-wizard {name}")
         self.go_on()
-        backend = self.wizard.backend
+        backend = self.backend
         self.start(name, lambda job: backend.recover(job, act))
 
     def failed(self, why: str) -> None:

@@ -145,7 +145,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
 
     def body(self) -> ComposeResult:
         """The fields, the file, and help on the one that has the focus."""
-        answers = self.wizard.backend.answers
+        answers = self.backend.answers
         with VerticalScroll(id="form", can_focus=False):
             for field in TEXTS:
                 yield field.line(_text(answers, field.id))
@@ -157,7 +157,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
     def on_mount(self) -> None:
         """Look at the host."""
         self.same("msa-wizard plan --answers answers.toml")
-        self.look(self.wizard.backend.facts, self._show)
+        self.look(self.backend.facts, self._show)
 
     def _show(self, facts: Facts) -> None:
         """Show what an empty field means on this very host."""
@@ -184,8 +184,8 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
     def action_use(self) -> None:
         """Plan with these from now on."""
         answers = self._check()
-        if answers is not None and not self.wizard.desk.changing:
-            self.wizard.backend.answers = answers
+        if answers is not None and not self.desk.changing:
+            self.backend.answers = answers
             self.dismiss()
 
     def action_save(self) -> None:
@@ -229,12 +229,12 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
                 _list(text["listen-smtp"]),
                 flag["listen-ipv6"],
                 flag["listen-implicit_tls"],
-                self.wizard.backend.answers.listen.local_submission,
+                self.backend.answers.listen.local_submission,
             ),
-            Auth(text["auth-saslauthd_mechanism"], self.wizard.backend.answers.auth.mechanisms),
+            Auth(text["auth-saslauthd_mechanism"], self.backend.answers.auth.mechanisms),
             Test(text["test-host"], text["test-user"], text["test-send_to"]),
             firewall=Firewall(text["firewall-use"] or "auto", text["firewall-zone"]),
-            accept=self.wizard.backend.answers.accept,
+            accept=self.backend.answers.accept,
         )
         return replace(
             parse(as_toml(raw)),

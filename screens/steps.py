@@ -88,7 +88,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def body(self) -> ComposeResult:
         """List and panes, one line of news below."""
-        yield StepBoard(self.wizard.backend.steps)
+        yield StepBoard(self.backend.steps)
         yield Static("Looking at this host ...", id="says", markup=False)
 
     @property
@@ -109,13 +109,13 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def on_screen_resume(self) -> None:
         """A rollback or other settings may have changed everything."""
-        if self._known and not self.wizard.desk.busy:
+        if self._known and not self.desk.busy:
             self._look(None)
 
     # --- what is known ------------------------------------------------------------------------------------
 
     def _look(self, after: Run | None) -> None:
-        self.look(self.wizard.backend.overview, lambda overview: self._looked(overview, after))
+        self.look(self.backend.overview, lambda overview: self._looked(overview, after))
 
     def _looked(self, overview: Overview, after: Run | None) -> None:
         board = self.board
@@ -155,14 +155,14 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
     def on_option_list_option_highlighted(self) -> None:
         """Another step is shown."""
         self._show()
-        if not self.wizard.desk.changing:
+        if not self.desk.changing:
             self.panes.pane("diff")
 
     # --- keys ---------------------------------------------------------------------------------------------
 
     def action_apply(self) -> None:
         """Apply the step that is shown."""
-        desk, board = self.wizard.desk, self.board
+        desk, board = self.desk, self.board
         name, remaining = board.chosen, board.remaining
         if desk.waiting and self._current is not None:
             if name == self._current:
@@ -183,7 +183,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def action_apply_all(self) -> None:
         """Apply all that remain, each shown as it is done."""
-        desk = self.wizard.desk
+        desk = self.desk
         self.same("msa-wizard apply --yes")
         if desk.waiting:
             self._policy.everything = True
@@ -195,7 +195,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def action_skip(self) -> None:
         """Leave the step out, and say what follows from that."""
-        desk, board = self.wizard.desk, self.board
+        desk, board = self.desk, self.board
         name = board.chosen
         if desk.waiting and name == self._current:
             self._skip(name)
@@ -230,22 +230,22 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def action_back(self) -> None:
         """To the first screen; a run that waits ends, one at work continues."""
-        if self.wizard.desk.changing:
+        if self.desk.changing:
             self.say("A step is at work and continues here; q quits.")
             return
-        self.wizard.desk.answer(Reply.STOP)
+        self.desk.answer(Reply.STOP)
         self.dismiss()
 
     def action_roll_back(self) -> None:
         """Roll the chosen step back; the next screen first shows what that means."""
-        if not self.wizard.desk.changing:
+        if not self.desk.changing:
             from screens.rollback import RollbackScreen
 
             self.app.push_screen(RollbackScreen(self.board.chosen))
 
     def action_test(self) -> None:
         """Prove a login."""
-        if not self.wizard.desk.changing:
+        if not self.desk.changing:
             from screens.login_test import LoginTest
 
             self.app.push_screen(LoginTest())
@@ -266,15 +266,13 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
     # --- the run ------------------------------------------------------------------------------------------
 
     def _start(self, wanted: tuple[str, ...], *, everything: bool) -> None:
-        board, backend = self.board, self.wizard.backend
+        board, backend = self.board, self.backend
         name = board.chosen
         self._policy = policy = ApplyPolicy(
             set(self._skipped), everything, (name, board.plans[name]), backend.own_edits
         )
         self._failure = None
-        self.wizard.desk.start(
-            self, "apply", lambda job: backend.apply(job, partial(policy.decide, job), wanted)
-        )
+        self.desk.start(self, "apply", lambda job: backend.apply(job, partial(policy.decide, job), wanted))
         self._drawing.resume()
         board.mark(name, "working")
         self._work()
@@ -288,10 +286,10 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def _draw(self) -> None:
         """New output, and the seconds that pass."""
-        if lines := self.wizard.desk.taken():
+        if lines := self.desk.taken():
             self._last = [*self._last, *lines][-LAST:]
             self.panes.write(lines)
-        if not (self._began and self.wizard.desk.changing):
+        if not (self._began and self.desk.changing):
             return
         passed = time.monotonic() - self._began
         if self._follow and passed > SHOWN:
@@ -362,7 +360,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 self.action_skip()
             case path:
                 self._to_edit = path or ""
-                self.wizard.desk.answer(Reply.STOP)
+                self.desk.answer(Reply.STOP)
 
     def on_endings_wait(self, message: EndingsWait) -> None:
         """Something that works would end: a question of its own, whatever key was pressed before."""
@@ -374,7 +372,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         def decide(yes: bool | None) -> None:
             if yes:
                 self._work()
-            self.wizard.desk.answer(Reply.YES if yes else Reply.NO)
+            self.desk.answer(Reply.YES if yes else Reply.NO)
 
         self.app.push_screen(WhatWouldEnd(message.step.id, message.ends), decide)
 
@@ -392,7 +390,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         self._current, self._began = None, 0.0
         if self._to_edit:
             path, self._to_edit = self._to_edit, ""
-            edit(self.app, self.wizard.backend.host.path(path))
+            edit(self.app, self.backend.host.path(path))
         if message.error is not None:
             self._cannot(message.error)
         run = message.result if isinstance(message.result, Run) else None

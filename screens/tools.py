@@ -14,15 +14,11 @@ from screens.backend import ManualLoginRequest
 from screens.base import Field, Frame, sentence
 from screens.dialogs import AskCertificate, asking
 from screens.jobs import (
-    About,
     CertificateWaits,
-    DebugSaid,
     Job,
     JobEnded,
-    LogSaid,
     MoveWaits,
     Reply,
-    SmtpLine,
     Stopped,
 )
 from screens.widgets.explained_lines import ExplainedLines
@@ -34,6 +30,7 @@ from wizard.smtp.transcript import Credentials
 
 if TYPE_CHECKING:
     from wizard.debug.saslauthd import DebugResult
+    from wizard.maillog.correlate import ConversationLine
     from wizard.maillog.read import LogLine
 
 FIELDS = (Field("user", "User name"), Field("password", "Password"), Field("send-to", "Send a message to"))
@@ -55,7 +52,29 @@ MODES = (
 """Name, what does it on the command line, what it means."""
 
 
-class ManualLogin(Frame[None]):
+class Tool(Frame[None]):
+    """Lines with what they mean, and below them what goes on, said again each second."""
+
+    AUTO_FOCUS = "#said"
+    _leave = False
+    """Whether it closes as soon as everything is restored."""
+    _end = 0.0
+    """When its time is over, on the monotonic clock; 0.0 where none runs."""
+
+    def on_mount(self) -> None:
+        """Count the time."""
+        self.set_interval(1.0, self._count)
+
+    @property
+    def lines(self) -> ExplainedLines:
+        """The lines and what they mean."""
+        return self.query_one(ExplainedLines)
+
+    def _count(self) -> None:
+        raise NotImplementedError
+
+
+class ManualLogin(Tool):
     """Three fields and a mode; then the conversation, one key for each command."""
 
     HEADING = "A manual login"
@@ -88,13 +107,11 @@ connection drops or msa-wizard is killed, everything is restored.
         """Begin at the user."""
         self._mode = 0
         self._waits: MoveWaits | None = None
-        self._leave = False
-        self.set_interval(1.0, self._count)
         self._about()
 
     def action_mode(self) -> None:
         """The next way to do it."""
-        if not self.wizard.desk.busy:
+        if not self.desk.busy:
             self._mode = (self._mode + 1) % len(MODES)
             self._about()
 
@@ -103,7 +120,7 @@ connection drops or msa-wizard is killed, everything is restored.
         await self.caught_up()
         if self._waits is not None:
             self._answer(Reply.YES)
-        elif not self.wizard.desk.busy:
+        elif not self.desk.busy:
             empty = [name for name in ("user", "password") if not self.query_one(f"#{name}", Input).value]
             if empty:
                 self.set_focus(self.query_one(f"#{empty[0]}", Input))
@@ -112,7 +129,7 @@ connection drops or msa-wizard is killed, everything is restored.
 
     def action_begin(self) -> None:
         """Open the conversation, once there are a user and a password."""
-        if self.wizard.desk.busy:
+        if self.desk.busy:
             return
         try:
             credentials = Credentials(self.entered("user"), self.query_one("#password", Input).value)
@@ -125,29 +142,28 @@ connection drops or msa-wizard is killed, everything is restored.
             encrypted=self._mode == 0,
             loopback=self._mode == 1,
         )
-        self.query_one(ExplainedLines).clear("Connecting ...")
+        self.lines.clear("Connecting ...")
         self.say("Preparing; sendmail is restarted ..." if self._mode else "Preparing ...")
         self.query_one("#said").focus()
-        backend = self.wizard.backend
+        backend = self.backend
 
         def work(job: Job) -> object:
             job.holds = not request.encrypted
             return backend.manual_login(
                 job,
                 request,
-                lambda line: job.post(SmtpLine(line)),
+                lambda line: job.show(self.add, line),
                 lambda move, end: (
-                    job.ask(MoveWaits(move, end), None if end is None else max(0.0, end - time.monotonic()))
-                    is Reply.YES
+                    job.ask(MoveWaits(move, end), None if end is None else _left(end)) is Reply.YES
                 ),
                 asking(job),
             )
 
-        self.wizard.desk.start(self, "a manual login", work)
+        self.desk.start(self, "a manual login", work)
 
     def action_back(self) -> None:
         """End the conversation first; close once everything is restored."""
-        if not self.wizard.desk.busy:
+        if not self.desk.busy:
             self.query_one("#password", Input).clear()
             self.dismiss()
             return
@@ -165,21 +181,21 @@ connection drops or msa-wizard is killed, everything is restored.
     def on_certificate_waits(self, message: CertificateWaits) -> None:
         """Whether the password may go to an untrusted server."""
         if self._leave:
-            self.wizard.desk.answer(Reply.NO)
+            self.desk.answer(Reply.NO)
         else:
             self.app.push_screen(AskCertificate(message.words))
 
-    def on_smtp_line(self, message: SmtpLine) -> None:
+    def add(self, line: ConversationLine) -> None:
         """A line of either side."""
-        text, style = line_shown(message.line)
-        self.query_one(ExplainedLines).add(text, message.line.explanation, style)
+        text, style = line_shown(line)
+        self.lines.add(text, line.explanation, style)
 
     def on_job_ended(self, message: JobEnded) -> None:
         """The result; everything is restored by now."""
         from wizard.debug.login import ConversationResult
 
         self._waits = None
-        self.query_one(ExplainedLines).add_output(self.wizard.desk.taken())
+        self.lines.add_output(self.desk.taken())
         match message:
             case JobEnded(error=Stopped() | Interrupted()):
                 self.say("It was stopped, and everything is restored.")
@@ -199,22 +215,23 @@ connection drops or msa-wizard is killed, everything is restored.
     def _answer(self, reply: Reply) -> None:
         if self._waits is not None:
             self._waits = None
-            self.wizard.desk.answer(reply)
+            self.desk.answer(reply)
 
     def _count(self) -> None:
-        if self._waits is None:
-            return
-        move, end = self._waits.move, self._waits.end
-        left = (
-            "" if end is None else f"  {max(0.0, end - time.monotonic()):.0f} s left, then all is restored."
-        )
-        self.say(f"Enter sends: {clean(move.shown)}   ({move.why}).{left}")
+        if self._waits is not None:
+            move, end = self._waits.move, self._waits.end
+            left = f"  {_left(end):.0f} s left, then all is restored." if end is not None else ""
+            self.say(f"Enter sends: {clean(move.shown)}   ({move.why}).{left}")
 
     def _about(self) -> None:
         name, options, words = MODES[self._mode]
-        self.query_one(ExplainedLines).clear(words)
+        self.lines.clear(words)
         self.say(f"A login {name}. F6 chooses another way. Fill in the user name and press Enter.")
         self.same(f"msa-wizard debug login --user NAME{options}")
+
+
+def _left(end: float) -> float:
+    return max(0.0, end - time.monotonic())
 
 
 LISTENING = 600
@@ -226,11 +243,10 @@ _ABOUT = (
 )
 
 
-class SaslauthdDebug(Frame[None]):
+class SaslauthdDebug(Tool):
     """Begun with y, ended with e."""
 
     HEADING = "saslauthd in debug mode"
-    AUTO_FOCUS = "#said"
     HELP_TEXT = """
 sendmail asks saslauthd whether a user name and a password are right, and saslauthd asks PAM. In debug mode it prints
 what it is asked and what it answers. Each line comes with a short explanation; the arrow keys choose one, and the pane
@@ -254,61 +270,56 @@ msa-wizard is killed.
     def on_mount(self) -> None:
         """Wait for the key."""
         self._stop = threading.Event()
-        self._begun = 0.0
-        self._leave = False
         self.same("msa-wizard debug saslauthd")
-        self.set_interval(1.0, self._count)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """One at a time."""
         if action == "begin":
-            return not self.wizard.desk.busy
-        return self.wizard.desk.changing if action == "end" else True
+            return not self.desk.busy
+        return self.desk.changing if action == "end" else True
 
     def action_begin(self) -> None:
         """Stop the service, and listen."""
-        if self.wizard.desk.busy:
+        if self.desk.busy:
             return
         self._stop = stop = threading.Event()
-        self._begun = time.monotonic()
-        self.query_one(ExplainedLines).clear("No output yet.")
+        self._end = time.monotonic() + LISTENING
+        self.lines.clear("No output yet.")
         self.say("saslauthd is started in the foreground ...")
-        backend = self.wizard.backend
-        self.wizard.desk.start(
-            self,
-            "saslauthd in debug mode",
-            lambda job: backend.debug_saslauthd(
-                job, LISTENING, lambda line: job.post(DebugSaid(line)), stop.is_set
-            ),
-        )
+        debug = self.backend.debug_saslauthd
+
+        def work(job: Job) -> object:
+            return debug(job, LISTENING, lambda line: job.show(self.add, line), stop.is_set)
+
+        self.desk.start(self, "saslauthd in debug mode", work)
         self.refresh_bindings()
 
     def action_end(self) -> None:
         """Restore the service."""
-        if self.wizard.desk.changing:
+        if self.desk.changing:
             self._stop.set()
             self.say("saslauthd's service is being restored ...")
 
     def action_back(self) -> None:
         """Close, once the service is restored."""
-        if self.wizard.desk.changing:
+        if self.desk.changing:
             self._leave = True
             self.action_end()
         else:
             self.dismiss()
 
-    def on_debug_said(self, message: DebugSaid) -> None:
-        """A line of saslauthd."""
+    def add(self, printed: str) -> None:
+        """A line that saslauthd printed: secrets are not masked yet."""
         from wizard.debug.saslauthd import debug_line
 
-        line = debug_line(message.line, clean)
+        line = debug_line(printed, clean)
         source = f"saslauthd[{line.pid}]: " if line.pid else ""
-        self.query_one(ExplainedLines).add(source + line.text, line.explanation, _style(line.text))
+        self.lines.add(source + line.text, line.explanation, _style(line.text))
 
     def on_job_ended(self, message: JobEnded) -> None:
         """The service is restored, or why it is not."""
-        self._begun = 0.0
-        self.query_one(ExplainedLines).add_output(self.wizard.desk.taken())
+        self._end = 0.0
+        self.lines.add_output(self.desk.taken())
         self.refresh_bindings()
         if isinstance(message.error, Interrupted):
             self.say("✗ It was stopped.")
@@ -320,9 +331,8 @@ msa-wizard is killed.
             self.dismiss()
 
     def _count(self) -> None:
-        if self._begun and self.wizard.desk.changing and not self._stop.is_set():
-            left = LISTENING - (time.monotonic() - self._begun)
-            self.say(f"At work, {max(0, left):.0f} s left. e ends it. Log in now, from a mail program.")
+        if self._end and self.desk.changing and not self._stop.is_set():
+            self.say(f"At work, {_left(self._end):.0f} s left. e ends it. Log in now, from a mail program.")
 
 
 def _style(text: str) -> str:
@@ -332,11 +342,9 @@ def _style(text: str) -> str:
 
 
 def _ended(ended: DebugResult) -> str:
-    words = (
-        f"✗ saslauthd ended by itself with status {ended.code}: see its last lines. "
-        if ended.by_itself
-        else ""
-    )
+    words = ""
+    if ended.by_itself:
+        words = f"✗ saslauthd ended by itself with status {ended.code}: see its last lines. "
     if ended.check is None:
         return f"{words}saslauthd was not running before, nor is it now."
     sign = "✓" if ended.check.sign is Sign.OK else "✗"
@@ -347,11 +355,10 @@ WAITING = 300
 """How long it waits."""
 
 
-class RemoteLogin(Frame[None]):
+class RemoteLogin(Tool):
     """Begins by itself; it changes nothing."""
 
     HEADING = "A test from outside"
-    AUTO_FOCUS = "#said"
     HELP_TEXT = """
 A test on the server itself passes neither the server's firewall nor the provider's. So log in from another machine, with
 one of the commands that are shown or with a mail program. What the server logs of it is shown here; logins from
@@ -370,52 +377,41 @@ the server's own addresses do not count. It succeeds when somebody has logged in
     def on_mount(self) -> None:
         """Wait at once."""
         self._stop = threading.Event()
-        self._end = 0.0
         self.same("msa-wizard test --from-outside")
-        self.set_interval(1.0, self._count)
         self.action_begin()
 
     def action_begin(self) -> None:
         """Wait, from now on."""
-        if self.wizard.desk.busy:
+        if self.desk.busy:
             return
         self._stop = stop = threading.Event()
         self._end = time.monotonic() + WAITING
-        backend = self.wizard.backend
-        self.query_one(ExplainedLines).clear()
+        backend, lines = self.backend, self.lines
+        lines.clear()
 
         def work(job: Job) -> object:
-            job.post(About(backend.outside_commands()))
+            job.show(lines.clear, backend.outside_commands())
             return backend.from_outside(
-                WAITING,
-                lambda line: job.post(LogSaid(line)),
-                lambda: stop.is_set() or job.stopped,
+                WAITING, lambda line: job.show(self.add, line), lambda: stop.is_set() or job.stopped
             )
 
-        self.wizard.desk.start(self, "a test from outside", work)
+        self.desk.start(self, "a test from outside", work)
 
     def action_back(self) -> None:
         """Close; nothing was changed."""
         self._stop.set()
         self.dismiss()
 
-    def on_about(self, message: About) -> None:
-        """What to run on another machine."""
-        self.query_one(ExplainedLines).clear(message.words)
-
-    def on_log_said(self, message: LogSaid) -> None:
+    def add(self, line: LogLine) -> None:
         """A line of the log on somebody from outside."""
         from wizard.maillog.explain import word
 
-        line: LogLine = message.line
-        self.query_one(ExplainedLines).add(
-            f"{line.name}[{line.pid}]: {line.text}", word(line.name, line.text)
-        )
+        self.lines.add(f"{line.name}[{line.pid}]: {line.text}", word(line.name, line.text))
 
     def on_job_ended(self, message: JobEnded) -> None:
         """The verdict."""
         self._end = 0.0
-        self.query_one(ExplainedLines).draw()
+        self.lines.draw()
         if message.error is not None:
             self.say(f"✗ {sentence(message.error)}")
         elif isinstance(message.result, Check):
@@ -423,5 +419,4 @@ the server's own addresses do not count. It succeeds when somebody has logged in
 
     def _count(self) -> None:
         if self._end and not self._stop.is_set():
-            left = max(0.0, self._end - time.monotonic())
-            self.say(f"Waiting for a login from outside, {left:.0f} s left.")
+            self.say(f"Waiting for a login from outside, {_left(self._end):.0f} s left.")

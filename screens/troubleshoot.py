@@ -72,10 +72,10 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
 
     def action_look(self) -> None:
         """Look at everything again."""
-        if not self.wizard.desk.changing:
+        if not self.desk.changing:
             self.say("Looking; with a firewall or a name that does not answer this takes a few seconds ...")
             credentials = self._credentials
-            self.look(lambda: self.wizard.backend.troubleshoot(credentials), self._show)
+            self.look(lambda: self.backend.troubleshoot(credentials), self._show)
 
     def _show(self, verdict: Verdict) -> None:
         from wizard.troubleshoot.model import TITLES
@@ -148,8 +148,8 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
     def _fix(self, faults: Sequence[Fault], name: str) -> None:
         from screens.review_and_run import RunSteps
 
-        if not self.wizard.desk.changing:
-            backend = self.wizard.backend
+        if not self.desk.changing:
+            backend = self.backend
             command = f"msa-wizard troubleshoot --fix {name}"
             run = RunSteps(f"Fix {name}", command, lambda: backend.fixes(faults))
             self.app.push_screen(run, lambda _: self.action_look())

@@ -56,12 +56,12 @@ on a step whose diff you see.
 
     def on_screen_resume(self) -> None:
         """Something may have changed meanwhile."""
-        if self._overview is not None and not self.wizard.desk.busy:
+        if self._overview is not None and not self.desk.busy:
             self.action_look()
 
     def action_look(self) -> None:
         """Read the facts again."""
-        self.look(self.wizard.backend.overview, self._show)
+        self.look(self.backend.overview, self._show)
 
     def _show(self, overview: Overview) -> None:
         self._overview = overview

@@ -25,7 +25,7 @@ from screens.certificate import Certificate as CertificateScreen
 from screens.certificate import InstallCertificate
 from screens.dialogs import ConfirmQuit, FirewallCountdown, Help, LocalEdits, StepFailed
 from screens.history import History
-from screens.jobs import DebugSaid, JobEnded, MoveWaits, RollbackWaits, SmtpLine
+from screens.jobs import JobEnded, MoveWaits, RollbackWaits
 from screens.login_test import LoginTest
 from screens.mail_clients import MailClients
 from screens.rehearse import Rehearse
@@ -160,7 +160,7 @@ def just_tested() -> Screen[None]:
                 ),
                 ("server", "235 2.0.0 OK Authenticated", "logged in"),
             ):
-                self.on_smtp_line(SmtpLine(ConversationLine(0.0, who, text, beside)))  # type: ignore[arg-type]
+                self.add(ConversationLine(0.0, who, text, beside))  # type: ignore[arg-type]
             good = Finding("smtp-auth", "ok", "Port 25 offers no AUTH.")
             said = "The login was accepted (235)."
             self.on_job_ended(JobEnded("test", Result(True, None, said, 235, (), (good,), None, None, None)))
@@ -184,7 +184,7 @@ def saslauthd_talks() -> Screen[None]:
                 "response: OK",
                 "auth failure: [user=bob] [service=smtp] [realm=] [mech=pam] [reason=PAM auth error]",
             ):
-                self.on_debug_said(DebugSaid(f"saslauthd[1378] :{line}"))
+                self.add(f"saslauthd[1378] :{line}")
 
     return Talking()
 
@@ -204,7 +204,7 @@ def asks_for_the_next() -> Screen[None]:
                 ("client", "YWxpY2U=", "base64 of the user name alice"),
                 ("server", "334 UGFzc3dvcmQ6", "base64 of: Password:"),
             ):
-                self.on_smtp_line(SmtpLine(ConversationLine(0.0, who, words, beside)))  # type: ignore[arg-type]
+                self.add(ConversationLine(0.0, who, words, beside))  # type: ignore[arg-type]
             self.query_one("#said").focus()
             self.on_move_waits(
                 MoveWaits(Move("********", "base64 of the password, masked here"), time.monotonic() + 97.4)
