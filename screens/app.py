@@ -145,11 +145,9 @@ class WizardApp(App[int]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The command palette: where one can go from everywhere."""
-        for name, place in PLACES.items():
+        for name, place in (PLACES | TOOLS).items():
             if name != "continue" or self.backend.killed() is not None:
                 yield SystemCommand(place.title, f"$ {place.command}", partial(self.go, name))
-        for name, place in TOOLS.items():
-            yield SystemCommand(place.title, f"$ {place.command}", partial(self.go, name))
         yield SystemCommand("Help", "What this screen is for, and its keys", self.action_explain)
         yield SystemCommand("Quit", "Leave msa-wizard", self.action_leave)
 

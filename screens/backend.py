@@ -4,12 +4,14 @@ The engine is imported when it is first asked: the first frame does not wait for
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from wizard.model.answers import Answers
+from wizard.system.host import Host
 
 if TYPE_CHECKING:
     from screens.jobs import Job
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from wizard.gather.certificates import CertificateReport
     from wizard.maillog.correlate import ConversationLine
     from wizard.maillog.read import LogLine
-    from wizard.model.answers import Answers
     from wizard.model.facts import Facts
     from wizard.model.plan import Check, Plan, Step
     from wizard.rehearse.outcome import Rehearsal
@@ -37,24 +38,11 @@ if TYPE_CHECKING:
     from wizard.rollback.rollback import RollbackRun
     from wizard.smtp.connection import Move
     from wizard.smtp.transcript import Credentials
-    from wizard.system.host import Host
     from wizard.system.signals import Interrupt
     from wizard.troubleshoot.diagnosis import Fault
     from wizard.troubleshoot.verdict import Verdict
 
 AtWork = AbstractContextManager["tuple[Store, Journal, Interrupt]"]
-
-
-def _host() -> Host:
-    from wizard.system.host import Host
-
-    return Host()
-
-
-def _answers() -> Answers:
-    from wizard.model.answers import Answers
-
-    return Answers()
 
 
 @dataclass(frozen=True)
@@ -73,8 +61,8 @@ class ManualLoginRequest:
 class Backend:
     """The host we run on, and what the admin chose for it. Every method may take long: call them in a worker."""
 
-    host: Host = field(default_factory=_host)
-    answers: Answers = field(default_factory=_answers)
+    host: Host = field(default_factory=Host)
+    answers: Answers = field(default_factory=Answers)
     tell: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
     """Told before anything is done that the store was damaged and healed, or wiped."""
 
@@ -149,7 +137,7 @@ class Backend:
         from wizard.changes.confirm_or_revert import DEFAULT
         from wizard.gather.firewall import ssh_connection
 
-        return dataclasses.replace(self.answers, confirm_within=DEFAULT if ssh_connection() else 0)
+        return replace(self.answers, confirm_within=DEFAULT if ssh_connection() else 0)
 
     def confirmation(self) -> float | None:
         """Seconds left to confirm a change of the firewall; None where none waits."""

@@ -83,7 +83,9 @@ class WizardScreen(Screen[Result]):
         return self._result is not None
 
     def dismiss(self, result: Result | None = None) -> AwaitComplete:
-        """End with `result`: at once, or when what lies on top has gone. Later ends do nothing."""
+        """End with `result`: at once, or when what lies on top has gone. Later ends do nothing. A password goes at once."""
+        for field in self.query("#password").results(Input):
+            field.clear()
         if self._result is None:
             self._result = (result,)
         return self._end_here()
@@ -170,7 +172,7 @@ class Frame(WizardScreen[Result]):
 
         def work() -> None:
             try:
-                shown = partial(show, take())
+                shown: Callable[[], object] = partial(show, take())
             except Exception as error:
                 shown = partial(self.say, sentence(error))
             with contextlib.suppress(RuntimeError, CancelledError):  # the app has ended

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
@@ -17,12 +17,12 @@ from screens.base import PAGES, Dialog, Field, headline, keys, scrolled, shell
 from screens.jobs import CertificateWaits, Job, Reply
 from screens.widgets.signs import endings_content
 from wizard.console import clean
+from wizard.smtp.transcript import Credentials
 
 if TYPE_CHECKING:
     from wizard.certificates.peer_certificate import Certificate
     from wizard.engine.local_edits import OwnEdit
     from wizard.model.plan import Ending
-    from wizard.smtp.transcript import Credentials
 
 
 class ConfirmQuit(Dialog[bool]):
@@ -117,13 +117,13 @@ server's admin has given you by other means. y sends the password, n or Enter do
         self.dismiss()
 
 
-class AskCredentials(Dialog["Credentials | None"]):
+class AskCredentials(Dialog[Credentials | None]):
     """What was typed, None for nothing."""
 
     SAYS = "#asked"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "Next", show=False, priority=True),
-        Binding("escape", "leave", "Close"),
+        Binding("escape", "dismiss(None)", "Close"),
     ]
 
     def compose(self) -> ComposeResult:
@@ -137,8 +137,6 @@ class AskCredentials(Dialog["Credentials | None"]):
 
     async def action_enter(self) -> None:
         """To the password, then away."""
-        from wizard.smtp.transcript import Credentials
-
         await self.caught_up()
         user, password = (self.query_one(name, Input) for name in ("#user", "#password"))
         if not user.value.strip():
@@ -147,19 +145,9 @@ class AskCredentials(Dialog["Credentials | None"]):
             self.set_focus(password)
         else:
             try:
-                credentials = Credentials(user.value.strip(), password.value)
+                self.dismiss(Credentials(user.value.strip(), password.value))
             except ValueError as problem:
                 self.say(clean(str(problem)))
-                return
-            self._leave(credentials)
-
-    def action_leave(self) -> None:
-        """None of it."""
-        self._leave(None)
-
-    def _leave(self, credentials: Credentials | None) -> None:
-        self.query_one("#password", Input).clear()
-        self.dismiss(credentials)
 
 
 class LocalEdits(Dialog[str | None]):
@@ -188,23 +176,16 @@ your file in your editor; then the step is planned again. Escape cancels: nothin
         """The versions; the keys stay below them."""
         with Vertical(classes="dialog tall"):
             yield headline(f"! You changed what {self._step} had done")
-            yield scrolled(Content("\n").join(self._versions()))
+            yield scrolled(Content("\n").join([*self._versions(), Content("")]))
             yield keys(
-                ("k", "keep mine"),
-                ("t", "take the step's"),
-                ("e", "edit"),
-                ("Enter", "cancel (the default)"),
+                ("k", "keep mine"), ("t", "take the step's"), ("e", "edit"), ("Enter", "cancel (the default)")
             )
 
-    def _versions(self) -> list[Content]:
-        lines: list[Content] = []
+    def _versions(self) -> Iterator[Content]:
         for edit in self._edits:
-            lines += [Content(""), Content.styled(clean(edit.path), "bold")]
-            lines += [
-                Content(clean(line)) if line.startswith(" ") else Content.styled(clean(line), "ansi_cyan")
-                for line in edit.text.splitlines()
-            ]
-        return [*lines, Content("")]
+            yield from (Content(""), Content.styled(clean(edit.path), "bold"))
+            for line in edit.text.splitlines():
+                yield Content.styled(clean(line), "" if line.startswith(" ") else "ansi_cyan")
 
     def action_edit(self) -> None:
         """Edit the first of the files."""
@@ -228,16 +209,10 @@ class StepFailed(Dialog[str | None]):
     ]
 
     def __init__(
-        self,
-        step: str,
-        why: str,
-        last: Sequence[str],
-        undone: Sequence[str] = (),
-        not_undone: Sequence[str] = (),
+        self, step: str, why: str, last: Sequence[str], undone: Sequence[str] = (), left: Sequence[str] = ()
     ) -> None:
         super().__init__()
-        self._step, self._why, self._last = step, why, last
-        self._undone, self._not_undone = undone, not_undone
+        self._step, self._why, self._last, self._undone, self._not_undone = step, why, last, undone, left
 
     def compose(self) -> ComposeResult:
         """All of it, with the keys below."""
@@ -353,9 +328,7 @@ USUAL = (
 class Help(Dialog[None]):
     """Text and keys of the screen below."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,f1,question_mark", "dismiss", "Close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,f1,question_mark", "dismiss", "Close")]
 
     def __init__(self, about: Screen[Any]) -> None:
         super().__init__()
@@ -371,7 +344,8 @@ class Help(Dialog[None]):
         about = self._about
         focused = about.focused
         parts: list[tuple[str, str]] = [(f"{getattr(about, 'HEADING', '') or 'Help'}\n\n", "bold")]
-        parts += [(f"{_flowing(getattr(about, 'HELP_TEXT', ''))}\n\n", "")]
+        paragraphs = getattr(about, "HELP_TEXT", "").strip().split("\n\n")
+        parts += [("\n\n".join(" ".join(each.split()) for each in paragraphs) + "\n\n", "")]
         if focused is not None and focused.tooltip:
             parts += [(f"{clean(str(focused.tooltip))}\n\n", "")]
         parts += [("Keys\n", "bold")]
@@ -387,8 +361,3 @@ class Help(Dialog[None]):
             )
             parts += [(f"  {shown:<22}", "ansi_cyan"), (f"{meaning}\n", "")]
         return Content.assemble(*parts)
-
-
-def _flowing(text: str) -> str:
-    """Paragraphs without the line ends of the source."""
-    return "\n\n".join(" ".join(each.split()) for each in text.strip().split("\n\n"))

@@ -47,8 +47,8 @@ after it is rolled back. A row in parentheses is no longer in effect. f shows ge
 maps) in full, or folds them again.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "roll_back", "Roll back"),
-        Binding("g", "go_back_to", "Back to here"),
+        Binding("r", "roll_back(False)", "Roll back"),
+        Binding("g", "roll_back(True)", "Back to here"),
         *PAGES,
         Binding("f", "unfold", "Generated files", show=False),
         Binding("home", "edge(0)", "Newest", show=False, priority=True),
@@ -106,28 +106,23 @@ maps) in full, or folds them again.
 
     def _show_diff(self) -> None:
         commit = self._chosen()
-        if commit is not None:
-            self.same(f"msa-wizard diff {commit.short}")
-            self.look(lambda: self._diff(commit), lambda content: self._if_chosen(commit, content))
+        if commit is None:
+            return
 
-    def _diff(self, commit: Commit) -> Content:
-        diff = self.backend.diff(commit)
-        return diff_content(diff if self._unfolded else folded(diff))
+        def take() -> Content:
+            diff = self.backend.diff(commit)
+            return diff_content(diff if self._unfolded else folded(diff))
 
-    def _if_chosen(self, commit: Commit, content: Content) -> None:
-        if commit is self._chosen():
-            self.say(content)
-            self.query_one("#difference").scroll_home(animate=False)
+        def show(content: Content) -> None:
+            if commit is self._chosen():
+                self.say(content)
+                self.query_one("#difference").scroll_home(animate=False)
 
-    def action_roll_back(self) -> None:
-        """Roll the chosen commit back, after a preview."""
-        self._open(to=False)
+        self.same(f"msa-wizard diff {commit.short}")
+        self.look(take, show)
 
-    def action_go_back_to(self) -> None:
-        """Roll back everything that was applied after the chosen commit."""
-        self._open(to=True)
-
-    def _open(self, *, to: bool) -> None:
+    def action_roll_back(self, to: bool) -> None:
+        """Roll the chosen commit back, or everything that was applied after it, after a preview."""
         from screens.rollback import RollbackScreen
 
         commit = self._chosen()

@@ -181,12 +181,11 @@ class Job:
         """Let that screen draw something, after all that was handed to it before."""
         self._listener.call_later(draw, *shown)
 
-    def run(self, work: Callable[[Job], object], previous: Job | None) -> None:
+    def run(self, work: Callable[[Job], object], previous: Job) -> None:
         """Do the work once `previous` has ended; JobEnded is the last message."""
         ended = JobEnded(self.name)
         try:
-            if previous is not None:
-                previous.ended.wait()
+            previous.ended.wait()
             ended.result = work(self)
         except Exception as error:
             log.exception()
@@ -202,48 +201,47 @@ class Desk:
 
     def __init__(self, app: App[int]) -> None:
         self._app = app
-        self._job: Job | None = None
         self.lines: deque[str] = deque(maxlen=KEPT)
         """Live output, cleaned, not drawn yet; the screen takes it a few times a second."""
+        self._job = Job("", app, self.lines)
+        self._job.ended.set()
 
     @property
     def job(self) -> str:
         """The name of the job that is there, empty without one."""
-        return self._job.name if self._job is not None and self.busy else ""
+        return self._job.name if self.busy else ""
 
     @property
     def busy(self) -> bool:
         """Whether a job is there, at work or waiting."""
-        return self._job is not None and not self._job.ended.is_set()
+        return not self._job.ended.is_set()
 
     @property
     def waiting(self) -> bool:
         """Whether the job waits for an answer."""
-        return self.busy and self._job is not None and self._job.waiting
+        return self.busy and self._job.waiting
 
     @property
     def changing(self) -> bool:
         """Whether the host may be changing at this moment, or must be restored first."""
-        return self.busy and (not self.waiting or (self._job is not None and self._job.holds))
+        return self.busy and (not self.waiting or self._job.holds)
 
     def start(self, listener: MessagePump, name: str, work: Callable[[Job], object]) -> None:
         """Do `work` in a thread; `listener` gets its messages. A job that waits for an answer ends first."""
         assert not self.changing, f"{self.job} is at work"
-        previous = self._job if self.busy else None
         self.answer(Reply.STOP)
         self.lines.clear()
-        job = self._job = Job(name, listener, self.lines)
+        previous, job = self._job, Job(name, listener, self.lines)
+        self._job = job
         self._app.run_worker(lambda: job.run(work, previous), thread=True, group="desk", exit_on_error=False)
 
     def answer(self, reply: Reply) -> None:
         """Answer the question that waits; without one nothing happens."""
-        if self._job is not None:
-            self._job.answer(reply)
+        self._job.answer(reply)
 
     def tell(self, number: int) -> None:
         """A signal has come."""
-        if self._job is not None:
-            self._job.tell(number)
+        self._job.tell(number)
 
     def taken(self) -> list[str]:
         """Take out the lines that were not drawn yet."""

@@ -67,7 +67,7 @@ Enter in any field begins the test.
         Binding("enter", "enter", "Next", show=False, priority=True),
         Binding("f5", "begin", "Test"),
         Binding("f4", "troubleshoot", "Troubleshoot"),
-        Binding("escape", "back", "Back"),
+        Binding("escape", "dismiss", "Back"),
         Binding("pagedown", "turn(1)", "Page", show=False),
         Binding("pageup", "turn(-1)", "Page back", show=False),
     ]
@@ -184,11 +184,6 @@ Enter in any field begins the test.
             return
         if not self.desk.changing:
             self.app.push_screen(Troubleshoot(credentials))
-
-    def action_back(self) -> None:
-        """The password goes with the screen."""
-        self.query_one("#password", Input).clear()
-        self.dismiss()
 
     def _draw(self) -> None:
         if len(self._lines) > self._drawn:

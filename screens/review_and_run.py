@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -68,6 +68,12 @@ class ReviewAndRun(Frame[Result]):
         self.desk.answer(reply)
         self.refresh_bindings()
 
+    def action_go(self) -> None:
+        """Yes."""
+        if self.desk.waiting:
+            self.go_on()
+            self.answer(Reply.YES)
+
     def go_on(self, words: str = "At work.") -> None:
         """Bring the output to the screen, for now something is done."""
         self.query_one("#output").remove_class("hidden")
@@ -77,7 +83,7 @@ class ReviewAndRun(Frame[Result]):
         """Fill the preview, one part below the other."""
         self.query_one("#comes-to", Static).update(Content("\n").join(parts))
 
-    def show_failure(self, words: str, undone: tuple[str, ...], not_undone: tuple[str, ...]) -> None:
+    def show_failure(self, words: str, undone: Iterable[str], not_undone: Iterable[str]) -> None:
         """Show what failed, and what was undone of it."""
         self.show(
             Content.styled(f"✗ {clean(words)}", "bold ansi_red"),
@@ -171,8 +177,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
     def on_mount(self) -> None:
         """Begin; the plan comes as a message."""
         self.same(self._command)
-        backend = self.backend
-        self.start(self._command, lambda job: backend.apply(job, partial(self._decide, job), make=self._make))
+        apply = self.backend.apply
+        self.start(self._command, lambda job: apply(job, partial(self._decide, job), make=self._make))
 
     def _decide(self, job: Job, step: Step, plan: Plan) -> bool:
         return job.ask(StepWaits(step, plan, self.backend.own_edits(plan))) is Reply.YES
@@ -204,13 +210,7 @@ done is a commit in the history and can be rolled back from there. If it fails, 
             case Planned(step, plan, _) if plan.outcome is not Outcome.PENDING:
                 self.show(plan_text(step, plan))
             case Failed(step, why, undone, not_undone, _):
-                self.show_failure(f"{step.id} failed: {why}", tuple(undone), tuple(not_undone))
-
-    def action_go(self) -> None:
-        """Yes."""
-        if self.desk.waiting:
-            self.go_on()
-            self.answer(Reply.YES)
+                self.show_failure(f"{step.id} failed: {why}", undone, not_undone)
 
     def leave(self) -> None:
         """Leave out what waits; close when it is over."""

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from snapshots.merge.three_way import Choice
+    from wizard.engine.in_force import Target
     from wizard.engine.journal import Unfinished
     from wizard.rollback.plan import Rollback
     from wizard.rollback.recovery import Recovery
+    from wizard.rollback.rollback import RollbackRun
 
 
 class RollbackScreen(ReviewAndRun[None]):
@@ -67,15 +69,12 @@ rollback is a commit too and can itself be rolled back.
         self._begin()
 
     def _begin(self) -> None:
-        backend = self.backend
-        self.start(
-            "rollback",
-            lambda job: backend.roll_back(
-                job,
-                lambda work: work.back_to(self._ref) if self._to else work.target(self._ref),
-                partial(_decide, job),
-            ),
-        )
+        roll_back, ref, to = self.backend.roll_back, self._ref, self._to
+
+        def target(work: RollbackRun) -> Target:
+            return work.back_to(ref) if to else work.target(ref)
+
+        self.start("rollback", lambda job: roll_back(job, target, partial(_decide, job)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only the keys that answer what is asked."""
@@ -100,23 +99,19 @@ rollback is a commit too and can itself be rolled back.
         )
         self.refresh_bindings()
 
-    def action_go(self) -> None:
-        """Yes."""
-        if self.desk.waiting:
-            self._rollback = None
-            self.go_on()
-            self.answer(Reply.YES)
+    def answer(self, reply: Reply) -> None:
+        """Answer; then nothing waits any more."""
+        self._rollback = None
+        super().answer(reply)
 
     def action_choose(self, side: str) -> None:
         """Decide the conflicts; the preview comes again."""
-        self._rollback = None
         self.answer(Reply(side))
 
     def action_edit(self) -> None:
         """Edit the first of the files, once this job has ended."""
         if self._rollback is not None and self.desk.waiting:
             self._to_edit = self.backend.host.path(f"/{self._rollback.reversal.conflicts[0].path}")
-            self._rollback = None
             self.answer(Reply.NO)
 
     def on_job_ended(self, message: JobEnded) -> None:
@@ -133,11 +128,8 @@ rollback is a commit too and can itself be rolled back.
         if not isinstance(result, RollbackResult):
             return
         if result.failed:
-            self.show_failure(
-                f"The rollback failed and was itself undone: {result.failed}",
-                tuple(result.undone),
-                tuple(result.not_undone),
-            )
+            words = f"The rollback failed and was itself undone: {result.failed}"
+            self.show_failure(words, result.undone, result.not_undone)
             self.say("The host is as before, except for what is named NOT undone. Escape goes back.")
         else:
             self.show(
@@ -182,14 +174,13 @@ keeps the host as it is now: that is recorded, and the run is closed.
     def on_mount(self) -> None:
         """Show what is known of it."""
         self.same("msa-wizard recover --show")
+        killed: Unfinished | None = None
         try:
             killed = self.backend.killed()
+            self.show(_content(killed) if killed else "No run is interrupted.")
         except Exception as error:
-            self.over = True
             self.show(sentence(error))
-            return
         self.over = killed is None
-        self.show(_content(killed) if killed else "No run is interrupted.")
         if killed:
             self.say("u undoes it (the default), f finishes it, Escape leaves it as it is.")
 
@@ -218,8 +209,7 @@ keeps the host as it is now: that is recorded, and the run is closed.
         self._done = done
         self.same(f"msa-wizard {name}")
         self.go_on()
-        backend = self.backend
-        self.start(name, lambda job: backend.recover(job, act))
+        self.start(name, partial(self.backend.recover, act=act))
 
     def failed(self, why: str) -> None:
         """Say why, and what can be tried."""

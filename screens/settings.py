@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.events import DescendantFocus
 from textual.widgets import Checkbox, Input, Static
 
 from screens.base import Field, Frame
@@ -165,18 +167,6 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
 
         self.query_one("#auth-saslauthd_mechanism", Input).placeholder = f"({in_words(facts)})"
 
-    def on_descendant_focus(self) -> None:
-        """Help on the field."""
-        self._check()
-
-    def on_input_changed(self) -> None:
-        """Check while typing."""
-        self._check()
-
-    def on_checkbox_changed(self) -> None:
-        """The same for boxes."""
-        self._check()
-
     def on_input_submitted(self) -> None:
         """Enter uses them."""
         self.action_use()
@@ -210,6 +200,9 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
     def _file(self) -> Path:
         return Path(self.entered("file") or "answers.toml").expanduser()
 
+    @on(DescendantFocus)
+    @on(Input.Changed)
+    @on(Checkbox.Changed)
     def _check(self) -> Answers | None:
         """The answers, None when something is wrong; says which, or helps with the field."""
         try:

@@ -112,8 +112,6 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         if self._known and not self.desk.busy:
             self._look(None)
 
-    # --- what is known ------------------------------------------------------------------------------------
-
     def _look(self, after: Run | None) -> None:
         self.look(self.backend.overview, lambda overview: self._looked(overview, after))
 
@@ -157,8 +155,6 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         self._show()
         if not self.desk.changing:
             self.panes.pane("diff")
-
-    # --- keys ---------------------------------------------------------------------------------------------
 
     def action_apply(self) -> None:
         """Apply the step that is shown."""
@@ -232,9 +228,9 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         """To the first screen; a run that waits ends, one at work continues."""
         if self.desk.changing:
             self.say("A step is at work and continues here; q quits.")
-            return
-        self.desk.answer(Reply.STOP)
-        self.dismiss()
+        else:
+            self.desk.answer(Reply.STOP)
+            self.dismiss()
 
     def action_roll_back(self) -> None:
         """Roll the chosen step back; the next screen first shows what that means."""
@@ -252,6 +248,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def action_search(self) -> None:
         """Find words in the output."""
+        from screens.dialogs import Search
 
         def find(words: str | None) -> None:
             if words:
@@ -259,18 +256,12 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 if not self.panes.find(words):
                     self.say(f"The output does not contain {clean(words)!r}.")
 
-        from screens.dialogs import Search
-
         self.app.push_screen(Search(), find)
 
-    # --- the run ------------------------------------------------------------------------------------------
-
     def _start(self, wanted: tuple[str, ...], *, everything: bool) -> None:
-        board, backend = self.board, self.backend
-        name = board.chosen
-        self._policy = policy = ApplyPolicy(
-            set(self._skipped), everything, (name, board.plans[name]), backend.own_edits
-        )
+        board, backend, name = self.board, self.backend, self.board.chosen
+        shown = (name, board.plans[name])
+        self._policy = policy = ApplyPolicy(set(self._skipped), everything, shown, backend.own_edits)
         self._failure = None
         self.desk.start(self, "apply", lambda job: backend.apply(job, partial(policy.decide, job), wanted))
         self._drawing.resume()
@@ -391,35 +382,36 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         if self._to_edit:
             path, self._to_edit = self._to_edit, ""
             edit(self.app, self.backend.host.path(path))
-        if message.error is not None:
-            self._cannot(message.error)
+        match message.error:
+            case InterruptedRun():
+                from screens.rollback import RecoveryScreen
+
+                self.app.push_screen(RecoveryScreen())
+            case None | Stopped() | Interrupted():
+                pass
+            case error:
+                self._problem = sentence(error)
         run = message.result if isinstance(message.result, Run) else None
         self._look(run)
         if run is not None and run.stopped:
-            self._stopped(run)
-
-    def _cannot(self, error: Exception) -> None:
-        if isinstance(error, InterruptedRun):
-            from screens.rollback import RecoveryScreen
-
-            self.app.push_screen(RecoveryScreen())
-        elif not isinstance(error, Stopped | Interrupted):
-            self._problem = sentence(error)
-
-    def _stopped(self, run: Run) -> None:
-        assert run.stopped
-        self.board.select(run.stopped)
-        if run.failed:
-            self._show_failure(run.failed)
-            return
-        self.panes.pane("diff")
-        if run.blocked:
-            self.say("Stopped: the problem is shown above. Fix it, then press Enter.")
-        else:
-            self.say(f"Stopped before {run.undecided}, which has changed nothing. s skips it.")
+            self.board.select(run.stopped)
+            if run.failed:
+                self._show_failure(run.failed)
+                return
+            self.panes.pane("diff")
+            if run.blocked:
+                self.say("Stopped: the problem is shown above. Fix it, then press Enter.")
+            else:
+                self.say(f"Stopped before {run.undecided}, which has changed nothing. s skips it.")
 
     def _show_failure(self, name: str) -> None:
         from screens.dialogs import StepFailed
+
+        def go_on(next_move: str | None) -> None:
+            if next_move == "again":
+                self.action_apply()
+            elif next_move:
+                self.wizard.go(next_move)
 
         failure = self._failure
         if failure is None or failure.step.id != name:
@@ -427,11 +419,4 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
             screen = StepFailed(name, "; ".join(failed), self._last)
         else:
             screen = StepFailed(name, failure.why, self._last, failure.undone, failure.not_undone)
-        self.app.push_screen(screen, self._after_failure)
-
-    def _after_failure(self, next_move: str | None) -> None:
-        match next_move:
-            case "again":
-                self.action_apply()
-            case str():
-                self.wizard.go(next_move)
+        self.app.push_screen(screen, go_on)

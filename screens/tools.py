@@ -13,14 +13,7 @@ from textual.widgets import Input, Static
 from screens.backend import ManualLoginRequest
 from screens.base import Field, Frame, sentence
 from screens.dialogs import AskCertificate, asking
-from screens.jobs import (
-    CertificateWaits,
-    Job,
-    JobEnded,
-    MoveWaits,
-    Reply,
-    Stopped,
-)
+from screens.jobs import CertificateWaits, Job, JobEnded, MoveWaits, Reply, Stopped
 from screens.widgets.explained_lines import ExplainedLines
 from screens.widgets.signs import check_content, line_shown
 from wizard.console import clean
@@ -137,10 +130,7 @@ connection drops or msa-wizard is killed, everything is restored.
             self.say(clean(str(problem)))
             return
         request = ManualLoginRequest(
-            credentials,
-            send_to=self.entered("send-to"),
-            encrypted=self._mode == 0,
-            loopback=self._mode == 1,
+            credentials, send_to=self.entered("send-to"), encrypted=self._mode == 0, loopback=self._mode == 1
         )
         self.lines.clear("Connecting ...")
         self.say("Preparing; sendmail is restarted ..." if self._mode else "Preparing ...")
@@ -164,7 +154,6 @@ connection drops or msa-wizard is killed, everything is restored.
     def action_back(self) -> None:
         """End the conversation first; close once everything is restored."""
         if not self.desk.busy:
-            self.query_one("#password", Input).clear()
             self.dismiss()
             return
         self._leave = True
@@ -209,7 +198,6 @@ connection drops or msa-wizard is killed, everything is restored.
             case JobEnded(result=ConversationResult() as result):
                 self.say(f"✗ {clean(result.problem) or 'It ended before the login was accepted.'}")
         if self._leave:
-            self.query_one("#password", Input).clear()
             self.dismiss()
 
     def _answer(self, reply: Reply) -> None:

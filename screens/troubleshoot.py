@@ -20,7 +20,6 @@ from wizard.model.plan import Sign
 if TYPE_CHECKING:
     from wizard.smtp.transcript import Credentials
     from wizard.troubleshoot.diagnosis import Fault
-    from wizard.troubleshoot.model import Layer
     from wizard.troubleshoot.verdict import Verdict
 
 
@@ -88,35 +87,31 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
             else "Nothing fails in what was looked at."
         )
         rows = self.query_one("#rows", OptionList)
-        faults = [
-            Option(_row(fault.sign, fault.id, TITLES[fault.layer]), id=fault.id) for fault in verdict.faults
-        ]
         faulty = {fault.layer for fault in verdict.faults}
-        layers = [
-            Option(_row(sign, TITLES[layer], ""), id=f"layer:{layer}")
-            for layer, sign in verdict.signs.items()
-            if layer not in faulty
-        ]
-        rows.set_options([*faults, *layers, Option(_row(Sign.UNKNOWN, "not tested", ""), id="untested")])
+        rows.set_options(
+            [
+                *(_row(fault.id, fault.sign, fault.id, TITLES[fault.layer]) for fault in verdict.faults),
+                *(
+                    _row(f"layer:{layer}", sign, TITLES[layer])
+                    for layer, sign in verdict.signs.items()
+                    if layer not in faulty
+                ),
+                _row("untested", Sign.UNKNOWN, "not tested"),
+            ]
+        )
         rows.highlighted = 0
         self.refresh_bindings()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Explain another row."""
         if self._verdict is not None:
-            self.query_one("#explain", Static).update(self._explained(self._verdict, str(event.option_id)))
+            self.query_one("#explain", Static).update(_explained(self._verdict, str(event.option_id)))
             self.query_one("#explained").scroll_home(animate=False)
             self.refresh_bindings()
             fault = self._chosen()
             user = f" --user {self._credentials.user}" if self._credentials else ""
             fix = f" --fix {fault.id}" if fault is not None and fault.finding.mend.steps else ""
             self.same(f"msa-wizard troubleshoot{user}{fix}")
-
-    def _explained(self, verdict: Verdict, row: str) -> Content:
-        if row == "untested":
-            return Content("\n".join(f"- {clean(line)}" for line in verdict.untested))
-        fault = verdict.fault(row)
-        return _fault(fault) if fault is not None else _layer(row.removeprefix("layer:"))
 
     def _chosen(self) -> Fault | None:
         rows = self.query_one("#rows", OptionList)
@@ -171,9 +166,21 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         self.dismiss()
 
 
-def _row(sign: Sign, name: str, layer: str) -> Content:
+def _row(option: str, sign: Sign, name: str, layer: str = "") -> Option:
     mark, word, style = CHECKS[sign]
-    return Content.assemble((f"{mark} {word:<5}", style), (f"{name:<32}{layer}", ""))
+    return Option(Content.assemble((f"{mark} {word:<5}", style), (f"{name:<32}{layer}", "")), id=option)
+
+
+def _explained(verdict: Verdict, row: str) -> Content:
+    from wizard.troubleshoot.diagnoses import DIAGNOSES
+
+    if row == "untested":
+        return Content("\n".join(f"- {clean(line)}" for line in verdict.untested))
+    if (fault := verdict.fault(row)) is not None:
+        return _fault(fault)
+    layer = row.removeprefix("layer:")
+    probes = dict.fromkeys(diagnosis.probe for diagnosis in DIAGNOSES if diagnosis.layer == layer)
+    return Content("\n".join(["Looked at:", *(f"- {clean(probe)}" for probe in probes)]))
 
 
 def _fault(fault: Fault) -> Content:
@@ -191,10 +198,3 @@ def _fault(fault: Fault) -> Content:
     parts += [f"\nLooked at: {clean(fault.diagnosis.probe)}"]
     parts += [f" (howto {fault.diagnosis.howto})" if fault.diagnosis.howto else ""]
     return Content.assemble(*parts)
-
-
-def _layer(name: str | Layer) -> Content:
-    from wizard.troubleshoot.diagnoses import DIAGNOSES
-
-    probes = dict.fromkeys(diagnosis.probe for diagnosis in DIAGNOSES if diagnosis.layer == name)
-    return Content("\n".join(["Looked at:", *(f"- {clean(probe)}" for probe in probes)]))

@@ -12,13 +12,7 @@ from textual.content import Content
 from wizard.console import clean
 from wizard.model.generated_files import derived
 
-_STYLES = (
-    ("+++", "bold"),
-    ("---", "bold"),
-    ("@@", "ansi_cyan"),
-    ("+", "ansi_green"),
-    ("-", "ansi_red"),
-)
+_STYLES = (("+++", "bold"), ("---", "bold"), ("@@", "ansi_cyan"), ("+", "ansi_green"), ("-", "ansi_red"))
 LONGEST = 2000
 """Lines of one diff that are drawn."""
 TWO_COLUMNS = 150

@@ -52,7 +52,8 @@ class StepPanes(Vertical):
         self._shown = step, plan
         self._set("diff", _actions(step, plan, self._room))
         self._set("why", _why(step, plan))
-        self._set("commands", _commands(plan))
+        commands = [_typed(line) for change in plan.changes for line in change.describe().commands]
+        self._set("commands", Content("\n".join(commands) or "This step runs no command of its own."))
         self.show_checks(checks)
 
     @property
@@ -139,29 +140,23 @@ def _actions(step: Step, plan: Plan, width: int) -> Content:
 
 
 def _why(step: Step, plan: Plan) -> Content:
+    from wizard.rollback.targets import needing
+
     parts: list[str | tuple[str, str]] = [clean(step.why), "\n"]
     if step.howto:
         parts.append(f"\nIt is section {step.howto} of the Sendmail submission howto.\n")
     if step.needs:
         parts.append(f"\nIt needs: {', '.join(step.needs)}.\n")
-    parts += [("\nIf you skip it", "bold"), f", {_consequence(step)}\n"]
+    later = ", ".join(sorted(needing([step.id])))
+    consequence = (
+        f"these steps will not work: {later}."
+        if later
+        else "no other step stops working, and the host stays as it is in this respect."
+    )
+    parts += [("\nIf you skip it", "bold"), f", {consequence}\n"]
     for note in plan.notes:
         parts.append(f"\nNote: {clean(note)}\n")
     return Content.assemble(*parts)
-
-
-def _consequence(step: Step) -> str:
-    from wizard.rollback.targets import needing
-
-    later = sorted(needing([step.id]))
-    if not later:
-        return "no other step stops working, and the host stays as it is in this respect."
-    return f"these steps will not work: {', '.join(later)}."
-
-
-def _commands(plan: Plan) -> Content:
-    lines = [_typed(line) for change in plan.changes for line in change.describe().commands]
-    return Content("\n".join(lines) if lines else "This step runs no command of its own.")
 
 
 def _typed(line: str) -> str:
@@ -221,7 +216,6 @@ class StepBoard(Horizontal):
         self.plans = dict(plans)
         for name, state in states.items():
             self.mark(name, state)
-        self.show()
 
     def mark(self, name: str, state: str) -> None:
         """Set a step's state in the list."""
@@ -240,7 +234,3 @@ class StepBoard(Horizontal):
         name = self.chosen
         if name in self.plans:
             self.panes.show(self.steps[name], self.plans[name], self.checks.get(name, ()))
-
-    def on_option_list_option_highlighted(self) -> None:
-        """Another step is chosen."""
-        self.show()
