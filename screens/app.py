@@ -18,8 +18,7 @@ from textual.screen import Screen
 from screens.backend import Backend
 from screens.base import Dialog
 from screens.jobs import Desk, Reply
-from screens.navigation import PLACES, TOOLS
-from screens.welcome import Welcome
+from screens.welcome import PLACES, TOOLS, Welcome
 from screens.widgets.terminal_output import ChangedCells
 from wizard.console import clean_block
 from wizard.system.signals import SIGNALS
@@ -64,7 +63,9 @@ class WizardApp(App[int]):
             with contextlib.suppress(RuntimeError, ValueError):  # in tests we are not in the main thread
                 loop.add_signal_handler(number, self._signalled, number)
         self.app_resume_signal.subscribe(self, lambda _: self._cells.forget(), immediate=True)
-        self.backend.tell = lambda line: self.call_from_thread(self._warn, line)
+        self.backend.tell = lambda line: self.call_from_thread(
+            self.notify, clean_block(line), severity="warning", timeout=60, markup=False
+        )
         self.push_screen(Welcome())
         self.set_interval(0.5, self._watch)
         self.run_worker(self._warn_if_lost, thread=True)
@@ -76,9 +77,6 @@ class WizardApp(App[int]):
         with contextlib.suppress(CannotHere):
             if words := self.backend.lost():
                 self.backend.tell(words)
-
-    def _warn(self, words: str) -> None:
-        self.notify(clean_block(words), severity="warning", timeout=60, markup=False)
 
     def _watch(self) -> None:
         """A change that waits for its confirmation is shown on top of everything."""
@@ -107,7 +105,8 @@ class WizardApp(App[int]):
     def action_leave(self) -> None:
         """Quit; ask first while a step is at work."""
         if not self.desk.changing:
-            self.end(0)
+            self.desk.answer(Reply.STOP)
+            self.exit(0, return_code=0)
             return
         from screens.dialogs import ConfirmQuit
 
@@ -115,11 +114,6 @@ class WizardApp(App[int]):
             self.push_screen(
                 ConfirmQuit(self.desk.job), lambda yes: self._signalled(signal.SIGINT) if yes else None
             )
-
-    def end(self, code: int) -> None:
-        """Leave with this exit code, once a job that waits has ended."""
-        self.desk.answer(Reply.STOP)
-        self.exit(code, return_code=code)
 
     def action_go(self, name: str) -> None:
         """To another screen, from everywhere."""

@@ -23,7 +23,7 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.widgets import Footer, Input, Label, Static
 
-from screens.terminal_check import SMALLEST
+from screens import SMALLEST
 from wizard.console import clean_block
 from wizard.errors import Locked, WizardError
 
@@ -49,7 +49,7 @@ class Wizard(Protocol):
     signal: int
 
     def go(self, name: str) -> None:
-        """To a screen of `screens.navigation`."""
+        """To a screen of `screens.welcome`."""
 
 
 class WizardScreen(Screen[Result]):
@@ -270,17 +270,16 @@ def shell(app: App[int]) -> None:
     _run(app, [os.environ.get("SHELL") or "/bin/sh"], "A shell. `exit` brings msa-wizard back.")
 
 
-def edit(app: App[int], path: Path) -> bool:
-    """A file in the admin's editor: VISUAL, EDITOR, or Debian's sensible-editor. Whether that ended well."""
+def edit(app: App[int], path: Path) -> None:
+    """A file in the admin's editor: VISUAL, EDITOR, or Debian's sensible-editor."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "sensible-editor"
-    return _run(app, [*shlex.split(editor), str(path)], f"{path}: leave the editor to come back.")
+    _run(app, [*shlex.split(editor), str(path)], f"{path}: leave the editor to come back.")
 
 
-def _run(app: App[int], argv: Sequence[str], words: str) -> bool:
+def _run(app: App[int], argv: Sequence[str], words: str) -> None:
     try:
         with app.suspend():
             print(words)
-            return subprocess.run(argv, check=False).returncode == 0
+            subprocess.run(argv, check=False)
     except (SuspendNotSupported, OSError, ValueError) as problem:
         app.notify(f"That could not be started here: {problem}", markup=False)
-        return False

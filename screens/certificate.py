@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from screens.base import PAGES, Field, Frame
-from screens.widgets.signs import check_content
+from screens.widgets.contents import check_content
 from wizard.console import clean
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from textual.widgets import Input, Label, Static
 
 from screens.base import PAGES, Dialog, Field, headline, keys, scrolled, shell
 from screens.jobs import CertificateWaits, Job, Reply
-from screens.widgets.signs import endings_content
+from screens.widgets.contents import endings_content
 from wizard.console import clean
 from wizard.smtp.transcript import Credentials
 

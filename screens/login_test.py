@@ -13,7 +13,7 @@ from textual.widgets import Input, Static
 from screens.base import Field, Frame, sentence
 from screens.dialogs import AskCertificate, asking
 from screens.jobs import CertificateWaits, Job, JobEnded, Stopped
-from screens.widgets.signs import check_content, line_shown
+from screens.widgets.contents import check_content, line_shown, with_meaning
 from wizard.console import clean
 from wizard.errors import Interrupted
 from wizard.model.plan import Check, Sign
@@ -142,8 +142,7 @@ Enter in any field begins the test.
     def add(self, line: ConversationLine) -> None:
         """A line more; drawn with others some ten times a second."""
         text, style = line_shown(line)
-        explanation = f"  - {clean(line.explanation)}" if line.explanation else ""
-        self._lines.append(Content.assemble((clean(text), style), (explanation, "ansi_cyan")))
+        self._lines.append(with_meaning(clean(text), clean(line.explanation), style))
 
     def on_certificate_waits(self, message: CertificateWaits) -> None:
         """Whether the password may go to an untrusted server."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +13,7 @@ from textual.widgets import Log
 from screens.base import PAGES
 from screens.jobs import Job
 from screens.review_and_run import ReviewAndRun
-from screens.widgets.signs import STATES
+from screens.widgets.contents import state_content
 from wizard.console import clean
 from wizard.system.output_file import save
 
@@ -27,7 +28,6 @@ PHASES = {
     "rollback": "everything is rolled back",
 }
 REPORT = "msa-rehearsal.md"
-SIGINT = 2
 
 
 class Rehearse(ReviewAndRun[None]):
@@ -57,11 +57,9 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
         Binding("escape", "back", "Back"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._rehearsal: Rehearsal | None = None
-        self._phases: list[str] = []
-        self._steps: dict[str, str] = {}
+    _rehearsal: Rehearsal | None = None
+    _phases: list[str]
+    _steps: dict[str, str]
 
     def on_mount(self) -> None:
         """Nothing begins by itself."""
@@ -98,7 +96,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
         if said["event"] == "phase":
             self._phases.append(said["phase"])
         elif said["event"] == "step":
-            self._steps[said["step"]] = said["state"]
+            self._steps[clean(said["step"])] = {"doing": "working"}.get(said["state"], said["state"])
         self._show_progress()
 
     def _show_progress(self) -> None:
@@ -108,9 +106,10 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
             if name == "fetch" and name not in self._phases:
                 continue
             state = "working" if name == current else "done" if name in self._phases else "later"
-            lines.append(_row(state, words))
+            lines.append(state_content(state, words))
             if name == "apply":
-                lines += [_row(state, step, "  ") for step, state in self._steps.items() if state != "done"]
+                begun = [(state, step) for step, state in self._steps.items() if state != "done"]
+                lines += [Content.assemble("  ", state_content(*row)) for row in begun]
                 done = [step for step, state in self._steps.items() if state == "done"]
                 lines += [Content(f"    done: {', '.join(done)}")] if done else []
         self.show(*lines)
@@ -141,7 +140,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
         """Throw the clone away now."""
         if self.running:
             self.say("Stopping ...")
-            self.desk.tell(SIGINT)
+            self.desk.tell(signal.SIGINT)
 
     def action_save(self) -> None:
         """The report as Markdown, in the current directory."""
@@ -149,8 +148,3 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
 
         if (rehearsal := self._rehearsal) is not None:
             self.attempt(lambda: save(Path(REPORT).absolute(), shown(rehearsal, "md")))
-
-
-def _row(state: str, words: str, indent: str = "") -> Content:
-    sign, word, style = STATES[{"doing": "working"}.get(state, state)]
-    return Content.assemble(indent, (f"{sign} {word:<8}", style), (clean(words), ""))

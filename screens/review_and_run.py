@@ -15,8 +15,7 @@ from textual.widgets import Log, Static
 from screens.base import PAGES, Frame, Result, sentence
 from screens.dialogs import WhatWouldEnd
 from screens.jobs import EndingsWait, EngineSaid, Job, JobEnded, Reply, StepWaits, Stopped
-from screens.widgets.diff_text import diff_content
-from screens.widgets.signs import check_content
+from screens.widgets.contents import check_content, diff_content
 from wizard.console import clean
 from wizard.engine.apply import Run
 from wizard.errors import Interrupted

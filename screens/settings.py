@@ -167,10 +167,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
 
         self.query_one("#auth-saslauthd_mechanism", Input).placeholder = f"({in_words(facts)})"
 
-    def on_input_submitted(self) -> None:
-        """Enter uses them."""
-        self.action_use()
-
+    @on(Input.Submitted)
     def action_use(self) -> None:
         """Plan with these from now on."""
         answers = self._check()

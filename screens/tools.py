@@ -14,8 +14,8 @@ from screens.backend import ManualLoginRequest
 from screens.base import Field, Frame, sentence
 from screens.dialogs import AskCertificate, asking
 from screens.jobs import CertificateWaits, Job, JobEnded, MoveWaits, Reply, Stopped
+from screens.widgets.contents import check_content, line_shown
 from screens.widgets.explained_lines import ExplainedLines
-from screens.widgets.signs import check_content, line_shown
 from wizard.console import clean
 from wizard.errors import Interrupted
 from wizard.model.plan import Check, Sign
@@ -96,10 +96,11 @@ connection drops or msa-wizard is killed, everything is restored.
         yield ExplainedLines(MODES[0][2])
         yield Static("", id="says", markup=False)
 
+    _mode = 0
+    _waits: MoveWaits | None = None
+
     def on_mount(self) -> None:
         """Begin at the user."""
-        self._mode = 0
-        self._waits: MoveWaits | None = None
         self._about()
 
     def action_mode(self) -> None:

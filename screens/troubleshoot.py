@@ -13,7 +13,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import PAGES, Frame
-from screens.widgets.signs import CHECKS
+from screens.widgets.contents import CHECKS
 from wizard.console import clean
 from wizard.model.plan import Sign
 

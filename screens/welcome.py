@@ -1,19 +1,21 @@
-"""The first screen: what this host is, what is in the way, and where one can go."""
+"""The first screen: what this host is, what is in the way, and where one can go from there and from everywhere."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import Frame
-from screens.navigation import PLACES
-from screens.widgets.signs import check_content
+from screens.widgets.contents import check_content
 from wizard.console import clean
 from wizard.model.plan import Sign
 
@@ -39,9 +41,7 @@ on a step whose diff you see.
         Binding("r", "app.go('rehearse')", "Rehearse"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._overview: Overview | None = None
+    _overview: Overview | None = None
 
     def body(self) -> ComposeResult:
         """Facts, then offers."""
@@ -96,3 +96,52 @@ def _summary(overview: Overview) -> str:
     if remaining := len(overview.remaining):
         return f"{remaining} of {len(overview.plans)} steps have something to do."
     return "Every step is done: this host accepts submissions."
+
+
+@dataclass(frozen=True)
+class Place:
+    """A screen, with the command that does the same."""
+
+    title: str
+    command: str
+    screen: str
+    """Its module and its class."""
+
+    def make(self) -> Screen[Any]:
+        """The screen, imported when it is first wanted: the first frame does not wait for it."""
+        module, _, name = self.screen.partition(":")
+        screen: Screen[Any] = getattr(import_module(module), name)()
+        return screen
+
+
+PLACES: dict[str, Place] = {
+    "continue": Place(
+        "Continue the interrupted run", "msa-wizard recover", "screens.rollback:RecoveryScreen"
+    ),
+    "set-up": Place("Set up, step by step", "msa-wizard apply", "screens.steps:Steps"),
+    "rehearse": Place("Rehearse first", "msa-wizard rehearse", "screens.rehearse:Rehearse"),
+    "settings": Place("Settings", "msa-wizard answers", "screens.settings:Settings"),
+    "test": Place("Test a login", "msa-wizard test --user NAME", "screens.login_test:LoginTest"),
+    "troubleshoot": Place("Troubleshoot", "msa-wizard troubleshoot", "screens.troubleshoot:Troubleshoot"),
+    "history": Place("History and rollback", "msa-wizard history", "screens.rollback:History"),
+    "certificate": Place("Certificate", "msa-wizard certificate show", "screens.certificate:Certificate"),
+    "clients": Place("Mail client settings", "msa-wizard client-settings", "screens.saved_texts:MailClients"),
+    "report": Place("Report", "msa-wizard status", "screens.saved_texts:Report"),
+}
+"""By the id of the offer, in the order of the first screen."""
+
+TOOLS: dict[str, Place] = {
+    "saslauthd": Place(
+        "saslauthd in debug mode", "msa-wizard debug saslauthd", "screens.tools:SaslauthdDebug"
+    ),
+    "by-hand": Place("A manual login", "msa-wizard debug login --user NAME", "screens.tools:ManualLogin"),
+    "from-outside": Place(
+        "A test from outside", "msa-wizard test --from-outside", "screens.tools:RemoteLogin"
+    ),
+    "install": Place(
+        "Install a certificate",
+        "msa-wizard certificate install CERT KEY",
+        "screens.certificate:InstallCertificate",
+    ),
+}
+"""The howto's own tools and the like: in the command palette, and on the screens that they belong to."""

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from screens.widgets.contents import with_meaning
 from wizard.console import clean
 
 MOST = 2000
@@ -61,11 +62,10 @@ class ExplainedLines(Vertical):
         follows = said.highlighted is None or said.highlighted >= last
         new, self._new = self._new[-MOST:], []
         self._words += [(text, word) for text, word, _ in new]
-        said.add_options([Option(_row(text, word, style)) for text, word, style in new])
-        if len(self._words) > MOST:
-            for _ in range(len(self._words) - MOST):
-                said.remove_option_at_index(0)
-            self._words = self._words[-MOST:]
+        said.add_options([Option(with_meaning(*line)) for line in new])
+        for _ in range(len(self._words) - MOST):
+            said.remove_option_at_index(0)
+        self._words = self._words[-MOST:]
         if follows:
             said.highlighted = said.option_count - 1
             said.scroll_end(animate=False)
@@ -77,8 +77,3 @@ class ExplainedLines(Vertical):
             self.query_one("#word", Static).update(
                 Content.assemble((word or "There is no explanation of this line.", "bold"), f"\n{text}")
             )
-
-
-def _row(text: str, word: str, style: str) -> Content:
-    beside = f"  - {word}" if word else ""
-    return Content.assemble((text, style), (beside, "ansi_cyan"))

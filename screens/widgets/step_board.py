@@ -10,8 +10,7 @@ from textual.content import Content
 from textual.widgets import Log, OptionList, ProgressBar, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
-from screens.widgets.diff_text import diff_content
-from screens.widgets.signs import check_content, endings_content, state_content
+from screens.widgets.contents import check_content, diff_content, endings_content, state_content
 from wizard.console import clean
 from wizard.engine.overview import REMAINING
 from wizard.model.plan import Check, Outcome, Plan, Step

@@ -12,7 +12,6 @@ from rich.cells import cell_len, get_character_cell_size
 from rich.color import ColorSystem
 from rich.console import Console
 from rich.segment import Segment
-from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.color import Color
 from textual.filter import LineFilter
@@ -95,28 +94,24 @@ def _pieces(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:
 
 
 def _cells(strip: Strip, system: ColorSystem) -> Iterator[_Cell]:
-    held: list[str] | None = None
-    rendition = ""
+    held = rendition = ""
+    width = 0
     for text, style, control in strip:
         if control:
             continue
-        sgr = _sgr(style, system)
+        sgr = Strip.render_ansi(style, system) if style else ""
         for character in text:
-            width = get_character_cell_size(character)
-            if width == 0 and held is not None:
-                held[0] += character  # an accent on the cell before
+            cells = get_character_cell_size(character)
+            if cells == 0 and held:
+                held += character  # an accent on the cell before
                 continue
-            if held is not None:
-                yield held[0], rendition
-                yield from [("", rendition)] * (int(held[1]) - 1)
-            held, rendition = [character, str(max(1, width))], sgr
-    if held is not None:
-        yield held[0], rendition
-        yield from [("", rendition)] * (int(held[1]) - 1)
-
-
-def _sgr(style: Style | None, system: ColorSystem) -> str:
-    return Strip.render_ansi(style, system) if style else ""
+            if held:
+                yield held, rendition
+                yield from [("", rendition)] * (width - 1)
+            held, rendition, width = character, sgr, max(1, cells)
+    if held:
+        yield held, rendition
+        yield from [("", rendition)] * (width - 1)
 
 
 _SIGNS = {

@@ -10,7 +10,7 @@ from textual.widgets import Input
 
 from screens.app import WizardApp
 from screens.login_test import LoginTest
-from screens.mail_clients import MailClients
+from screens.saved_texts import MailClients
 from screens.settings import Settings
 from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, at, play, shows, until, use

@@ -13,8 +13,7 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.history import History
-from screens.rollback import RecoveryScreen, RollbackScreen
+from screens.rollback import History, RecoveryScreen, RollbackScreen
 from snapshots.live.entry import Entry, Kind
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.changes.file import FileEffect

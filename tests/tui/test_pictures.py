@@ -24,13 +24,11 @@ from screens.app import WizardApp
 from screens.certificate import Certificate as CertificateScreen
 from screens.certificate import InstallCertificate
 from screens.dialogs import ConfirmQuit, FirewallCountdown, Help, LocalEdits, StepFailed
-from screens.history import History
 from screens.jobs import JobEnded, MoveWaits, RollbackWaits
 from screens.login_test import LoginTest
-from screens.mail_clients import MailClients
 from screens.rehearse import Rehearse
-from screens.report import Report
-from screens.rollback import RecoveryScreen, RollbackScreen
+from screens.rollback import History, RecoveryScreen, RollbackScreen
+from screens.saved_texts import MailClients, Report
 from screens.settings import Settings
 from screens.steps import Steps
 from screens.tools import ManualLogin, SaslauthdDebug

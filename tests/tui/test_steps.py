@@ -14,7 +14,7 @@ from screens.app import WizardApp
 from screens.dialogs import StepFailed
 from screens.login_test import LoginTest
 from screens.steps import Steps
-from screens.widgets.diff_text import diff_content
+from screens.widgets.contents import diff_content
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.steps import step
 from wizard.system.lock import held

@@ -14,8 +14,8 @@ from textual.pilot import Pilot
 
 from screens import launch
 from screens.app import WizardApp
+from screens.launch import plain, trouble
 from screens.steps import Steps
-from screens.terminal_check import plain, trouble
 from screens.widgets.terminal_output import AsciiOnly
 from tests.tui.bench import Bench, Writes, play, shows, text, until, use
 

@@ -11,8 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.mail_clients import MailClients
-from screens.report import Report
+from screens.saved_texts import MailClients, Report
 from screens.settings import Settings
 from screens.steps import Steps
 from tests.tui.bench import Bench, notified, play, shows, until

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from screens.widgets.diff_text import folded
+from screens.widgets.contents import folded
 
 AUTHORED = """etc/mail/sendmail.mc: mode 0644 -> 0640
 diff --git a/etc/mail/sendmail.mc b/etc/mail/sendmail.mc

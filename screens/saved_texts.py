@@ -1,24 +1,27 @@
-"""What users' mail programs need: the howto's table, files for them, DNS records, and what they would warn of."""
+"""Texts for others, saved on request: what users' mail programs need and would warn of, and the report."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import ClassVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Markdown, OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import Field, Frame
-from screens.widgets.signs import check_content
+from screens.widgets.contents import check_content
 from wizard.client_settings import FORMATS, ClientSettings, certificate_warning, check_dns
 from wizard.console import clean
+from wizard.engine.overview import Overview
 from wizard.errors import AnswersError
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Sign
+from wizard.render.applied_report import report
 from wizard.system.output_file import save
 
 LABELS = {
@@ -49,9 +52,7 @@ d queries the DNS for its records, c checks the certificate as a careful client 
         Binding("escape", "dismiss", "Back"),
     ]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._facts: Facts | None = None
+    _facts: Facts | None = None
 
     def body(self) -> ComposeResult:
         """List, form, the two fields."""
@@ -128,13 +129,67 @@ d queries the DNS for its records, c checks the certificate as a careful client 
     def action_certificate(self) -> None:
         """What clients will say of the certificate."""
         self.say("Looking at the certificate ...")
-        self.look(_certificate, self._show_checks)
+
+        def show(warning: str | None) -> None:
+            says = warning or "Mail clients will accept the certificate."
+            self._show_checks([Check("certificate", Sign.WARNING if warning else Sign.OK, says)])
+
+        self.look(certificate_warning, show)
 
     def _show_checks(self, checks: list[Check]) -> None:
         self.say(Content("\n").join(map(check_content, checks)))
 
 
-def _certificate() -> list[Check]:
-    warning = certificate_warning()
-    says = warning or "Mail clients will accept the certificate."
-    return [Check("certificate", Sign.WARNING if warning else Sign.OK, says)]
+class Report(Frame[None]):
+    """The report as it will be written."""
+
+    HEADING = "Report"
+    AUTO_FOCUS = "#file"
+    SCROLLED = "#shown"
+    HELP_TEXT = """
+What was done on this host, for your documentation: each step with its state, what was found, each change with its
+diff, and how to roll it back. Files that not everybody on the host may read are named, never shown: it contains no
+secret. The end of the file's name decides: .html is HTML, anything else Markdown.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f2", "save", "Save"),
+        Binding("pagedown", "turn(1)", "Page", key_display="pgdn"),
+        Binding("pageup", "turn(-1)", "Page back", show=False),
+        Binding("escape", "dismiss", "Back"),
+    ]
+
+    _overview: Overview | None = None
+
+    def body(self) -> ComposeResult:
+        """The text, the file."""
+        with VerticalScroll(id="shown", can_focus=False):
+            yield Markdown("Looking at this host ...", id="report", open_links=False)
+        yield Field("file", "File").line("msa-report.md")
+
+    def on_mount(self) -> None:
+        """Prepare it."""
+        self.same("msa-wizard status; msa-wizard history")
+        self.look(self._report, self._show)
+
+    def _report(self) -> tuple[Overview, str]:
+        backend = self.backend
+        overview = backend.overview()
+        return overview, report("md", overview, backend.store())
+
+    def _show(self, taken: tuple[Overview, str]) -> None:
+        self._overview, text = taken
+        self.query_one("#report", Markdown).update("\n".join(map(clean, text.splitlines())))
+
+    def say(self, words: str | Content) -> None:
+        """Show it as a notification: there is no line of news."""
+        self.notify(str(words), severity="error", markup=False)
+
+    @on(Input.Submitted)
+    def action_save(self) -> None:
+        """Write the file."""
+        name, overview = self.entered("file"), self._overview
+        if overview is None or not name:
+            return
+        form = "html" if name.lower().endswith((".html", ".htm")) else "md"
+        store = self.backend.store()
+        self.attempt(lambda: save(Path(name).expanduser(), report(form, overview, store)))
