@@ -115,10 +115,6 @@ class WizardApp(App[int]):
                 ConfirmQuit(self.desk.job), lambda yes: self._signalled(signal.SIGINT) if yes else None
             )
 
-    def action_go(self, name: str) -> None:
-        """To another screen, from everywhere."""
-        self.go(name)
-
     def go(self, name: str) -> None:
         """To a screen of PLACES or TOOLS, unless something is at work or a dialog waits."""
         if self.desk.changing or self.screen.is_modal:
@@ -129,6 +125,9 @@ class WizardApp(App[int]):
             return
         while type(self.screen) is not type(place):  # it is below: come back to it
             self.pop_screen()
+
+    action_go = go
+    """The keys' way to it."""
 
     def action_explain(self) -> None:
         """What this screen and the focused widget are for."""

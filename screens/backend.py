@@ -102,13 +102,8 @@ class Backend:
         from wizard.engine import overview
 
         store = self.store()
-        return overview.overview(
-            self.host,
-            self._guarded(),
-            store.history() if store and store.head() else (),
-            self.killed(),
-            store,
-        )
+        history = store.history() if store and store.head() else ()
+        return overview.overview(self.host, self._guarded(), history, self.killed(), store)
 
     def facts(self) -> Facts:
         """The host as it is now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -148,13 +149,8 @@ certbot made it, a hook installs each renewal. It can be rolled back in the hist
                 self.set_focus(self.query_one(f"#{name}", Input))
                 return
         if not self.desk.changing:
-            backend = self.backend
-            run = RunSteps(
-                "Install a certificate",
-                self._show_command(),
-                lambda: backend.certificate_installation(cert, key, chain),
-            )
-            self.app.push_screen(run, self._after)
+            make = partial(self.backend.certificate_installation, cert, key, chain)
+            self.app.push_screen(RunSteps(self.HEADING, self._show_command(), make), self._after)
 
     def _after(self, run: Run | None) -> None:
         if run is not None and run.applied:

@@ -36,8 +36,7 @@ class ReviewAndRun(Frame[Result]):
     It is at rest until `start`; then its job runs, waiting for an answer wherever it asks; then it is over, until
     another start."""
 
-    AUTO_FOCUS = "#preview"
-    SCROLLED = "#preview"
+    AUTO_FOCUS = SCROLLED = "#preview"
     FIRST: ClassVar[str] = ""
     """What the preview holds at first."""
     AT_WORK: ClassVar[str] = "It is at work and ends in a moment. q quits."

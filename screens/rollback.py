@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
@@ -247,13 +247,9 @@ def _content(killed: Unfinished) -> Content:
     ]  # fmt: skip
     if killed.step:
         parts.append(f"In hand: {clean(killed.step)}. It may have written:\n")
-        paths = [str(path) for change in killed.changes for path in _list(change.get("touches"))]
+        paths = [path for change in killed.changes for path in cast("list[str]", change["touches"])]
         parts += [f"  {clean(path)}\n" for path in dict.fromkeys(paths)] or ["  nothing yet\n"]
     return Content.assemble(*parts)
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
 
 
 HEADINGS = ("When", "What", "Change", "By")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -86,19 +87,12 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
             if blamed
             else "Nothing fails in what was looked at."
         )
-        rows = self.query_one("#rows", OptionList)
         faulty = {fault.layer for fault in verdict.faults}
-        rows.set_options(
-            [
-                *(_row(fault.id, fault.sign, fault.id, TITLES[fault.layer]) for fault in verdict.faults),
-                *(
-                    _row(f"layer:{layer}", sign, TITLES[layer])
-                    for layer, sign in verdict.signs.items()
-                    if layer not in faulty
-                ),
-                _row("untested", Sign.UNKNOWN, "not tested"),
-            ]
-        )
+        well = {layer: sign for layer, sign in verdict.signs.items() if layer not in faulty}
+        options = [_row(fault.id, fault.sign, fault.id, TITLES[fault.layer]) for fault in verdict.faults]
+        options += [_row(f"layer:{layer}", sign, TITLES[layer]) for layer, sign in well.items()]
+        rows = self.query_one("#rows", OptionList)
+        rows.set_options([*options, _row("untested", Sign.UNKNOWN, "not tested")])
         rows.highlighted = 0
         self.refresh_bindings()
 
@@ -144,9 +138,8 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         from screens.review_and_run import RunSteps
 
         if not self.desk.changing:
-            backend = self.backend
             command = f"msa-wizard troubleshoot --fix {name}"
-            run = RunSteps(f"Fix {name}", command, lambda: backend.fixes(faults))
+            run = RunSteps(f"Fix {name}", command, partial(self.backend.fixes, faults))
             self.app.push_screen(run, lambda _: self.action_look())
 
     def action_log_in(self) -> None:

@@ -49,16 +49,12 @@ class StepPanes(Vertical):
         howto = f" (howto {step.howto})" if step.howto else ""
         self.query_one("#step-title", Static).update(f"{step.title}{howto}")
         self._shown = step, plan
-        self._set("diff", _actions(step, plan, self._room))
+        self._fit()
+        self.query_one("#diff-scroll").scroll_home(animate=False)
         self._set("why", _why(step, plan))
         commands = [_typed(line) for change in plan.changes for line in change.describe().commands]
         self._set("commands", Content("\n".join(commands) or "This step runs no command of its own."))
         self.show_checks(checks)
-
-    @property
-    def _room(self) -> int:
-        """The cells of a line of the diff."""
-        return self.query_one("#diff-scroll").content_size.width
 
     def on_resize(self) -> None:
         """The diff has one column or two, depending on the width."""
@@ -66,7 +62,8 @@ class StepPanes(Vertical):
 
     def _fit(self) -> None:
         if self._shown is not None:
-            self.query_one("#diff-text", Static).update(_actions(*self._shown, self._room))
+            width = self.query_one("#diff-scroll").content_size.width
+            self.query_one("#diff-text", Static).update(_actions(*self._shown, width))
 
     def show_checks(self, checks: Iterable[Check]) -> None:
         """The step's checks so far."""
@@ -90,18 +87,10 @@ class StepPanes(Vertical):
         if tabs.active != name:
             tabs.active = name
 
-    @property
-    def active(self) -> str:
-        """The pane in front."""
-        return self.query_one("#panes", TabbedContent).active
-
     def turn(self, pages: int) -> None:
         """Scroll the pane in front by pages; the list of steps keeps the keys."""
-        front = (
-            self.query_one("#output-log", Log)
-            if self.active == "output"
-            else self.query_one(f"#{self.active}-scroll", VerticalScroll)
-        )
+        name = self.query_one("#panes", TabbedContent).active
+        front = self.query_one("#output-log" if name == "output" else f"#{name}-scroll")
         front.scroll_relative(y=pages * max(1, front.size.height - 2), animate=False)
 
     def find(self, words: str) -> bool:
