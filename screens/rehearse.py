@@ -81,22 +81,22 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
         backend = self.backend
 
         def work(job: Job) -> object:
-            def tell(said: dict[str, Any]) -> None:
-                if said["event"] in ("text", "error"):
-                    job.say(said["line"])
+            def tell(message: dict[str, Any]) -> None:
+                if message["event"] in ("text", "error"):
+                    job.say(message["line"])
                 else:
-                    job.show(self.tell, said)
+                    job.show(self.tell, message)
 
             return backend.rehearse(tell, job.interrupt)
 
         self.start("msa-wizard rehearse", work)
 
-    def tell(self, said: dict[str, Any]) -> None:
+    def tell(self, message: dict[str, Any]) -> None:
         """How far it is, in the words of `wizard.rehearse.worker`."""
-        if said["event"] == "phase":
-            self._phases.append(said["phase"])
-        elif said["event"] == "step":
-            self._steps[clean(said["step"])] = {"doing": "working"}.get(said["state"], said["state"])
+        if message["event"] == "phase":
+            self._phases.append(message["phase"])
+        elif message["event"] == "step":
+            self._steps[clean(message["step"])] = {"doing": "working"}.get(message["state"], message["state"])
         self._show_progress()
 
     def _show_progress(self) -> None:
@@ -110,8 +110,8 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
             if name == "apply":
                 begun = [(state, step) for step, state in self._steps.items() if state != "done"]
                 lines += [Content.assemble("  ", state_content(*row)) for row in begun]
-                done = [step for step, state in self._steps.items() if state == "done"]
-                lines += [Content(f"    done: {', '.join(done)}")] if done else []
+                finished = [step for step, state in self._steps.items() if state == "done"]
+                lines += [Content(f"    done: {', '.join(finished)}")] if finished else []
         self.show(*lines)
 
     def failed(self, why: str) -> None:

@@ -173,7 +173,7 @@ keeps the host as it is now: that is recorded, and the run is closed.
     ]
     _problem = False
     """Whether it could not be undone or finished."""
-    _done = ""
+    _outcome = ""
     """What the run is, once it has ended well."""
 
     def on_mount(self) -> None:
@@ -205,13 +205,13 @@ keeps the host as it is now: that is recorded, and the run is closed.
         """To keep what is half-done is offered once it could not be undone or finished."""
         return self._problem if action == "accept" else True
 
-    def _begin(self, name: str, done: str, act: Act) -> None:
+    def _begin(self, name: str, outcome: str, act: Act) -> None:
         if self.over and not self._problem:
             self.dismiss()
             return
         if self.desk.busy:
             return
-        self._done = done
+        self._outcome = outcome
         self.same(f"msa-wizard {name}")
         self.go_on()
         self.start(name, partial(self.backend.recover, act=act))
@@ -237,7 +237,7 @@ keeps the host as it is now: that is recorded, and the run is closed.
                 self.say(f"✓ Accepted as it is, recorded as {result}. Enter closes this.")
             case _:
                 self.say(
-                    f"✓ The interrupted run was {self._done}; the host is consistent again. Enter closes this."
+                    f"✓ The interrupted run was {self._outcome}; the host is consistent again. Enter closes this."
                 )
 
 

@@ -57,18 +57,18 @@ class ExplainedLines(Vertical):
         """Show what has come."""
         if not self._new:
             return
-        said = self.query_one("#said", OptionList)
-        last = said.option_count - 1
-        follows = said.highlighted is None or said.highlighted >= last
+        rows = self.query_one("#said", OptionList)
+        last = rows.option_count - 1
+        follows = rows.highlighted is None or rows.highlighted >= last
         new, self._new = self._new[-MOST:], []
         self._words += [(text, word) for text, word, _ in new]
-        said.add_options([Option(with_meaning(*line)) for line in new])
+        rows.add_options([Option(with_meaning(*line)) for line in new])
         for _ in range(len(self._words) - MOST):
-            said.remove_option_at_index(0)
+            rows.remove_option_at_index(0)
         self._words = self._words[-MOST:]
         if follows:
-            said.highlighted = said.option_count - 1
-            said.scroll_end(animate=False)
+            rows.highlighted = rows.option_count - 1
+            rows.scroll_end(animate=False)
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Explain another line."""

@@ -24,11 +24,11 @@ from wizard.render.text import endings_text
 from wizard.smtp.server_trust import question
 from wizard.smtp.transcript import Credentials
 from wizard.steps import STEPS
+from wizard.system.signals import Interrupt, wait_for_input
 
 if TYPE_CHECKING:
     from snapshots.store import Store
     from wizard.certificates import Certificate
-    from wizard.system.signals import Interrupt
 
 
 def between(option: str, seconds: float, shortest: int, *, zero: bool = False) -> None:
@@ -103,7 +103,9 @@ def ask(words: str, interrupt: Interrupt | None = None) -> str:
     raises Interrupted there and then."""
     try:
         with interrupt.at_once() if interrupt is not None else nullcontext():
-            reply = input(words).strip().lower()
+            print(words, end="", flush=True)
+            wait_for_input(sys.stdin.fileno())
+            reply = input().strip().lower()
     except EOFError:
         reply = "no"
     log.note(f"asked: {words.strip()} {reply}")

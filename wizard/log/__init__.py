@@ -141,8 +141,8 @@ def _record(text: str) -> None:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     if os.path.samestat(path.lstat(), os.fstat(descriptor)):
                         path.replace(f"{path}.1")
-                os.close(descriptor)
-                descriptor = _opened(path)
+                full, descriptor = descriptor, _opened(path)
+                os.close(full)
             os.write(descriptor, line)
         finally:
             os.close(descriptor)

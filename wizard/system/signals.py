@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,3 +66,16 @@ def postponed() -> Iterator[Interrupt]:
     interrupt = Interrupt()
     with handled(interrupt._handle):
         yield interrupt
+
+
+def wait_for_input(descriptor: int) -> None:
+    """Return when something can be read there, or a signal was handled: one that comes in the instant before read(2)
+    would not end that. For the main thread."""
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    try:
+        select.select([descriptor, reading], [], [])
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reading)
+        os.close(writing)
