@@ -177,7 +177,9 @@ def _set(text: str, tokens: Iterator[re.Match[str]], opened: int) -> Iterator[st
 def _chains(text: str, blocks: Sequence[_Block]) -> Iterator[ChainBody]:
     for block in blocks:
         words = block.words[1:] if block.words[:1] == ("add",) else block.words
-        if words[:1] != ("table",) or block.close < 0:
+        if (
+            words[:1] != ("table",) or len(words) < 2 or block.close < 0
+        ):  # nft itself refuses one without a name
             continue
         family, table = _family(" ".join(words[1:]))
         for inner in block.inside:

@@ -107,6 +107,10 @@ def test_nft_of_any_text_is_edited_or_refused(text: str) -> None:
     assert len(new) > len(text)
 
 
+def test_a_table_without_a_name_has_no_chains() -> None:
+    assert nft_conf.chains("table {\n\tchain input {\n\t}\n}\n") == ()
+
+
 def test_names_of_tables_and_includes() -> None:
     text = 'table inet filter {\n}\n# table ip no {\ntable mine {}\nadd table ip6 flat\ninclude "/etc/nftables.d/*.conf"\n'
     assert nft_conf.tables(text) == {"inet filter", "ip mine", "ip6 flat"}
