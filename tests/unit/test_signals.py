@@ -15,9 +15,9 @@ from wizard.system import signals
 def test_a_signal_in_the_instant_before_the_wait_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     real, ready = select.select, []
 
-    def late(*files: Any) -> None:
+    def late(reading: Any, writing: Any, failing: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        ready.append(real(*files, 20)[0])
+        ready.append(real(reading, writing, failing, 20)[0])
 
     monkeypatch.setattr("wizard.system.signals.select.select", late)
     nothing, writing = os.pipe()

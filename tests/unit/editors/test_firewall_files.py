@@ -108,7 +108,7 @@ def test_nft_of_any_text_is_edited_or_refused(text: str) -> None:
 
 
 def test_a_table_without_a_name_has_no_chains() -> None:
-    assert nft_conf.chains("table {\n\tchain input {\n\t}\n}\n") == ()
+    assert nft_conf.chain_bodies("table {\n\tchain input {\n\t}\n}\n") == ()
 
 
 def test_names_of_tables_and_includes() -> None:
