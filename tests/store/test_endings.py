@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -219,27 +221,23 @@ def test_apply_stops_with_4_and_says_how_to_go_on(place: Place, capsys: pytest.C
 def test_apply_asks_on_a_terminal_and_no_is_the_default(
     place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    replies = iter(["y", "", "y", "y", "n", "y", "y", "yes"])
-    asked: list[str] = []
-
-    def reply(words: str) -> str:
-        asked.append(words.strip())
-        return next(replies)
-
-    monkeypatch.setattr("builtins.input", reply)
-    for stream in (sys.stdin, sys.stdout):
-        monkeypatch.setattr(stream, "isatty", lambda: True)
+    keys, terminal = os.openpty()
+    os.write(keys, b"y\n\ny\ny\nn\ny\ny\nyes\n")
+    stdin = os.fdopen(terminal)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     place.engine(Ends(place.host, "one", MAIL, LOGINS))
     assert place.main("apply") == 4, "Enter is a no"
-    assert asked[-1].startswith("may this end (local-mail)?")
+    assert "may this end (local-mail)?" in capsys.readouterr().out
     assert place.main("apply") == 4, "one no is enough"
     assert not place.there("one")
     assert "msa-wizard apply --accept local-mail --accept logins" in capsys.readouterr().err
     assert place.main("apply", "--yes") == 4, "--yes accepts nothing, and asks nothing"
     assert place.main("apply") == 0
     assert place.there("one")
-    with pytest.raises(StopIteration):
-        next(replies)
+    assert not select.select([terminal], [], [], 0)[0], "every answer was asked for"
+    stdin.close()
+    os.close(keys)
 
 
 def test_json_holds_them(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
