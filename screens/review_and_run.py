@@ -17,13 +17,13 @@ from screens.dialogs import WhatWouldEnd
 from screens.jobs import EndingsWait, EngineSaid, Job, JobEnded, Reply, StepWaits, Stopped
 from screens.widgets.contents import check_content, diff_content
 from wizard.console import clean
-from wizard.engine.engine import Run
 from wizard.errors import Interrupted
 from wizard.model.events import Checked, Drifted, Event, Failed, Planned, Recorded
 from wizard.model.plan import Outcome
 from wizard.render.text import DIFF_INDENT, event_text, plan_text
 
 if TYPE_CHECKING:
+    from wizard.engine.engine import Run
     from wizard.model.plan import Plan, Step
 
 DRAWN = 0.3
@@ -152,7 +152,7 @@ def event_line(event: Event) -> str:
     return ""
 
 
-class RunSteps(ReviewAndRun[Run | None]):
+class RunSteps(ReviewAndRun["Run | None"]):
     """One run of the engine over the steps that `make` returns. Its result is the run, None when nothing was done."""
 
     FIRST = "Preparing the plan ..."
@@ -219,6 +219,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
 
     def ended(self, result: object) -> None:
         """Say how it ended."""
+        from wizard.engine.engine import Run
+
         assert isinstance(result, Run)
         self._run = run = result
         if run.failed:

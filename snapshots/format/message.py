@@ -23,7 +23,7 @@ _TRAILER = re.compile(r"(?im)^(?=(?:step|howto|operation|run|reverts)\s*:)")
 _SUBJECT_LIMIT = 200
 _NAME_LIMIT = 64
 _EMAIL_LIMIT = 320
-_AUTHOR = re.compile(r"(?m)^author (.*) <(.*)> ([0-9]+) ([+-][0-9]{4})$")
+_AUTHOR = re.compile(r"(?m)^author (.*) <(.*)> ([0-9]+) ([+-][0-9]{4,})$")
 _WHOLE_ID = re.compile(r"[0-9a-f]{40}\Z")
 
 

@@ -237,7 +237,7 @@ def wish(host: Host, facts: Facts) -> CloneSpec:
         addresses=tuple(address for address in facts.addresses if not ip_address(address).is_loopback),
         devices=tuple(sorted(set(host.names("/sys/class/net")) - {"lo"})[:_DEVICES]),
         ipv6_off=not facts.ipv6,
-        files={resolver: servers} if servers else {},
+        files={resolver: servers} if resolver.startswith("/run/") and host.exists(resolver) else {},
         units=units,
         links=links,
         folders=tuple(boot.run_folders()),

@@ -29,7 +29,11 @@ def _renewal(picture: Picture, seen: Certificate) -> Mend:
 
 
 def _dated(
-    test: Callable[[Certificate, datetime], bool], cause: str, sign: Sign = Sign.FAILED
+    test: Callable[[Certificate, datetime], bool],
+    cause: str,
+    sign: Sign = Sign.FAILED,
+    *,
+    early: bool = False,
 ) -> Callable[[Picture], Finding | None]:
     """A diagnosis of the certificate's dates; `cause` has the certificate as `it`, and the days it has left."""
 
@@ -38,7 +42,6 @@ def _dated(
         now = datetime.fromtimestamp(picture.now, UTC)
         if seen is None or not test(seen, now):
             return None
-        early = seen.not_before > now
         dates = f"from {seen.not_before:%F %R} UTC" if early else f"until {seen.not_after:%F %R} UTC"
         clock = (Evidence(f"{now:%F %R} UTC", "the clock"),) if early else ()
         return Finding(
@@ -58,6 +61,7 @@ _expired = _dated(
 _not_yet = _dated(
     lambda seen, now: seen.not_before > now,
     "the certificate is not valid before {it.not_before:%Y-%m-%d}: either it is wrong, or this host's clock",
+    early=True,
 )
 _soon = _dated(
     lambda seen, now: now < seen.not_after and (seen.not_after - now).days < SOON,
