@@ -247,9 +247,9 @@ class PrivateView:
 def parse(mountinfo: str) -> list[Mount]:
     """The lines of /proc/self/mountinfo, which has blanks and backslashes as octal numbers (proc(5))."""
     mounts = []
-    for line in mountinfo.splitlines():
+    for line in filter(None, mountinfo.split("\n")):  # all other blanks may be in a name
         left, _, right = line.partition(" - ")
-        fields, behind = left.split(), right.split()
+        fields, behind = left.split(" "), right.split(" ")
         path = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4])
         readonly = "ro" in fields[5].split(",") or "ro" in behind[-1].split(",")
         mounts.append(Mount(int(fields[0]), path, behind[0], readonly))
@@ -258,7 +258,7 @@ def parse(mountinfo: str) -> list[Mount]:
 
 def seen_here() -> list[Mount]:
     """The mounts of our own namespace."""
-    return parse(Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"))
+    return parse(Path("/proc/self/mountinfo").read_bytes().decode("utf-8", "surrogateescape"))
 
 
 def _places(folders: Sequence[str]) -> list[str]:
