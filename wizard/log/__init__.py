@@ -72,8 +72,11 @@ def started(argv: Sequence[str]) -> Callable[[int | None, str], None]:
     _say(f"$ {words}")
 
     def ended(code: int | None, output: str) -> None:
-        shown = masked(output.strip(), MOST if code else MOST_OF_SUCCESS)
-        _say(f"exit {code} after {time.monotonic() - since:.2f} s: {words}", shown)
+        seconds = time.monotonic() - since
+        _say(
+            f"exit {code} after {seconds:.2f} s: {words}",
+            masked(output.strip(), MOST if code else MOST_OF_SUCCESS),
+        )
 
     return ended
 
@@ -120,9 +123,9 @@ def _shortened(text: str, most: int) -> str:
 
 
 def _say(text: str, output: str = "") -> None:
+    _record(f"{text}\n{output}" if output else text)
     if _verbose:
         error(text)
-    _record(f"{text}\n{output}" if output else text)
 
 
 def _record(text: str) -> None:

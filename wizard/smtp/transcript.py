@@ -386,7 +386,8 @@ def queue_id(raw: bytes, password: str, now: datetime | None = None) -> str | No
     if not match:
         return None
     year, month, day = (_SIXTY.index(letter) for letter in match[1][:3])  # sendmail's queue.c
-    near = [(now or datetime.now(UTC)) + timedelta(days=days) for days in (-1, 0, 1)]  # for clocks and zones
+    today = now or datetime.now(UTC)
+    near = [today + timedelta(days=days) for days in (-1, 0, 1)]  # for clocks and zones
     if (year, month + 1, day) not in [((date.year - 1900) % 60, date.month, date.day) for date in near]:
         return None
     size = min(_PIECE, len(password))
