@@ -58,7 +58,7 @@ class Recorded:
     commit: str | None
     folders: Folders = field(default_factory=dict)
     fields: list[bytes] = field(default_factory=list)
-    """The distinct metadata, as `metadata.render_fields` writes it; rows refer to it by number."""
+    """The distinct metadata, as `layout.render_fields` writes it; rows refer to it by number."""
     _numbers: dict[bytes, int] = field(default_factory=dict)
 
     def large(self) -> Iterator[bytes]:

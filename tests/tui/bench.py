@@ -101,7 +101,7 @@ class Bench(Backend):
     def at_work(
         self, interrupt: Interrupt, *, recovering: bool = False
     ) -> Iterator[tuple[Store, Journal, Interrupt]]:
-        """As state_folder.at_work, below the root."""
+        """As state_dir.at_work, below the root."""
         with held(self.root / "state/lock", "tester"):
             told = self.killed()
             if told is not None and not recovering:

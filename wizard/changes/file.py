@@ -341,4 +341,4 @@ class FileGate(Protocol):
     """Tries new content out, without touching what is there."""
 
     def check(self, host: Host, content: bytes, say: Say, /) -> object:
-        """Raises mc_gate.GateError where it must not be written: why, and what to do."""
+        """Raises GateError where it must not be written: why, and what to do."""

@@ -35,7 +35,7 @@ _KIND = "while"
 
 @dataclass
 class ForAWhile:
-    """One such piece of work, while the host is ours (`state_folder.at_work`)."""
+    """One such piece of work, while the host is ours (`state_dir.at_work`)."""
 
     host: Host
     store: Store
