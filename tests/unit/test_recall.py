@@ -126,3 +126,12 @@ def test_what_older_versions_wrote_down_is_understood() -> None:
 def test_what_is_no_record_is_an_error(record: dict[str, object]) -> None:
     with pytest.raises((KeyError, ValueError)):
         recall(record)
+
+
+@pytest.mark.parametrize("name", ["auto", "overrides", "half_way"])
+def test_what_every_version_wrote_of_packages_must_be_there(name: str) -> None:
+    record: dict[str, object] = {"kind": "packages", "before": {}, "modes": {}}
+    whole = record | {"auto": [], "overrides": [], "half_way": []}
+    assert recall(whole) is not None
+    with pytest.raises(KeyError, match=name):
+        recall({key: value for key, value in whole.items() if key != name})

@@ -34,7 +34,9 @@ def recall(record: Mapping[str, Any]) -> Effect | None:
     invalid record."""
     match record["kind"]:
         case "packages" if "before" in record:
-            return PackagesBefore(record["before"], modes=record["modes"], **_lists(record, BEFORE_LISTS))
+            needed = {name: tuple(record[name]) for name in ("auto", "overrides", "half_way")}
+            lists = _lists(record, BEFORE_LISTS) | needed
+            return PackagesBefore(record["before"], modes=record["modes"], **lists)
         case "packages":
             installed, removed = (tuple(record[name].items()) for name in ("installed", "removed"))
             modes, lists = tuple(record.get("modes", {}).items()), _lists(record, EFFECT_LISTS)

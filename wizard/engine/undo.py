@@ -26,7 +26,6 @@ from wizard.packages.witness import runs
 from wizard.system.host import Say
 
 if TYPE_CHECKING:
-    from wizard.engine.journal import Journal
     from wizard.system.host import Host
 
 _NAMES = {
