@@ -18,6 +18,7 @@ from snapshots.live.entry import Entry, Kind
 from snapshots.merge.path_merge import EntryMerge
 from wizard.changes import FileChange
 from wizard.changes.file import merged
+from wizard.errors import ChangeError, HostError
 from wizard.system.host import Host
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvgIBADANBgkqhkiG9w0BAQEF\n-----END PRIVATE KEY-----\n"
@@ -150,3 +151,28 @@ def test_what_its_gate_let_by_when_it_was_planned_is_not_tried_again_and_a_merge
     path.write_text("old\n")
     replace(planned, gives=None).apply(host, lambda _: None)
     assert gate.asked == [b"ours\nold\nhis\n", b"ours\nold\n"]
+
+
+def test_what_cannot_be_read_after_the_write_was_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc").mkdir()
+    path = tmp_path / "etc/a"
+    path.write_text("old\n")
+    host = Host(tmp_path)
+    before, look = host.entry("/etc/a"), Host.entry
+    assert before is not None
+
+    def entry(self: Host, name: str) -> Entry | None:
+        if path.read_text() == "new\n":
+            raise HostError("/etc/a cannot be read: Input/output error")
+        return look(self, name)
+
+    monkeypatch.setattr(Host, "entry", entry)
+    with pytest.raises(ChangeError, match="Input/output error") as caught:
+        FileChange("/etc/a", before, replace(before, content=b"new\n")).apply(host, lambda _: None)
+    assert "Nothing was written" not in str(caught.value)
+    monkeypatch.undo()
+    assert caught.value.effect is not None
+    caught.value.effect.undo(host, lambda _: None)
+    assert path.read_text() == "old\n"

@@ -146,9 +146,17 @@ class FileChange:
             replaced = self.before if live == self.after else live
             date = dated if replaced == live else None
             effect = FileEffect(self.path, replaced, wanted, (old,) if old else (), date)
-            effect = self._bring_back(host, effect, met, say) if met else self._look_again(host, effect, say)
-            if self._must_pass(wanted, passed):  # it was written to faster than the gate can look
-                self._let_by(host, host.entry(self.path), say, effect)
+            try:
+                effect = (
+                    self._bring_back(host, effect, met, say) if met else self._look_again(host, effect, say)
+                )
+                if self._must_pass(wanted, passed):  # it was written to faster than the gate can look
+                    self._let_by(host, host.entry(self.path), say, effect)
+            except (
+                HostError,
+                PermissionError,
+            ) as error:  # it cannot be looked at, and is written all the same
+                raise ChangeError(str(error), effect) from error
             if merge.conflicts:
                 raise ChangeError(kept_sentence(self.path, merge), effect)
             return effect
