@@ -4,6 +4,7 @@ service smtp, which it asks (docs/debian.md section saslauthd)."""
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 
 from snapshots.live.entry import Kind
 from templates import render
@@ -17,8 +18,7 @@ from wizard.model.plan import Check, Plan, Step
 from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.host import Host
 
-FOLDER = "/var/run/saslauthd"
-PLACES = (FOLDER, "/run/saslauthd")
+FOLDER = f.MUX_FOLDERS[0]
 
 
 class _Options(Step):
@@ -26,9 +26,9 @@ class _Options(Step):
 
     needs = ("install",)
 
+    @abstractmethod
     def wanted(self, words: list[str]) -> list[str]:
         """The words of OPTIONS as they must be."""
-        raise NotImplementedError
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The edit, where the words differ."""
@@ -72,7 +72,7 @@ class MendSaslauthdFolder(_Options):
         if "-m" not in words[:-1]:
             return [*(word for word in words if word != "-m"), "-m", FOLDER]
         at = words.index("-m") + 1
-        return words if words[at].rstrip("/") in PLACES else [*words[:at], FOLDER, *words[at + 1 :]]
+        return words if words[at].rstrip("/") in f.MUX_FOLDERS else [*words[:at], FOLDER, *words[at + 1 :]]
 
 
 class MendSaslauthdCache(_Options):

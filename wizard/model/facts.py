@@ -29,6 +29,8 @@ PAM_SMTP = "/etc/pam.d/smtp"
 DEFAULT_FOLDER = "/etc/default"
 MUX = "/run/saslauthd/mux"
 MUX_FOLDER = "/run/saslauthd"
+MUX_FOLDERS = (f"/var{MUX_FOLDER}", MUX_FOLDER)
+"""Both names of it: the first is compiled into libsasl2."""
 CLIENT_CERT = "/etc/mail/tls/sendmail-client.crt"
 ALIASES_DB = "/etc/mail/aliases.db"
 ACCESS = "/etc/mail/access"

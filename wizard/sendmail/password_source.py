@@ -20,7 +20,7 @@ SASL_M4 = ("DIGEST-MD5", "CRAM-MD5", "NTLM", "LOGIN", "PLAIN")
 """The confAUTH_MECHANISMS of Debian's sasl.m4."""
 SHARED_SECRET = ("CRAM-MD5", "DIGEST-MD5", "NTLM", "OTP", "SRP", "PASSDSS-3DES-1")
 """Mechanisms that need the password itself on the server, and SCRAM-*: a plug-in has it, saslauthd has not."""
-SOCKET_FOLDERS = ("", "/var/run/saslauthd", "/run/saslauthd")
+SOCKET_FOLDERS = ("", *f.MUX_FOLDERS)
 """The -m of a saslauthd that serves sendmail; without one it is the first of these two."""
 _PLUGINS = {
     **{name: f"lib{name.replace('-', '').lower()}" for name in (*SASL_M4, "OTP", "ANONYMOUS")},

@@ -207,7 +207,7 @@ def _notes(options: str) -> tuple[str, ...]:
         note = "OPTIONS has -c: an old password is still accepted for 8 hours after a change, until saslauthd restarts"
         notes.append(note)
     folder = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-    if folder not in ("/var/run/saslauthd", "/run/saslauthd"):
+    if folder not in f.MUX_FOLDERS:
         note = f"OPTIONS has -m {folder or '(nothing)'}: sendmail asks at /var/run/saslauthd, and will not find it there"
         notes.append(note)
     return tuple(notes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from wizard.mends.saslauthd import PLACES
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.password_source import argument, configured_mechanism, serving
@@ -84,12 +83,12 @@ def _elsewhere(picture: Picture) -> Finding | None:
         return None
     runs, words = _argument(picture, "-m"), default(picture, "OPTIONS").split()
     configured = words[words.index("-m") + 1] if "-m" in words[:-1] else ""
-    bad_now = bool(runs) and runs.rstrip("/") not in PLACES
-    bad_next = bool(configured) and configured.rstrip("/") not in PLACES
+    bad_now = bool(runs) and runs.rstrip("/") not in f.MUX_FOLDERS
+    bad_next = bool(configured) and configured.rstrip("/") not in f.MUX_FOLDERS
     if not bad_now and not bad_next:
         return None
     return Finding(
-        f"saslauthd has its socket in {runs or configured}, but sendmail asks at {PLACES[0]}",
+        f"saslauthd has its socket in {runs or configured}, but sendmail asks at {f.MUX_FOLDERS[0]}",
         (
             Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
             *((Evidence(f"-m {runs}", "the running saslauthd"),) if runs else ()),
