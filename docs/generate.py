@@ -11,7 +11,7 @@ from pathlib import Path
 
 from docs.schema import schema
 from wizard.cli.parser import parser
-from wizard.troubleshoot.diagnoses import DIAGNOSES
+from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.model import TITLES
 
 REFERENCE = Path(__file__).with_name("reference.md")

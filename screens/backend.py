@@ -68,7 +68,7 @@ class Backend:
     @property
     def steps(self) -> Sequence[Step]:
         """The steps of the howto, in their order."""
-        from wizard.steps import STEPS
+        from wizard.steps.order import STEPS
 
         return STEPS
 

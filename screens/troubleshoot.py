@@ -165,7 +165,7 @@ def _row(option: str, sign: Sign, name: str, layer: str = "") -> Option:
 
 
 def _explained(verdict: Verdict, row: str) -> Content:
-    from wizard.troubleshoot.diagnoses import DIAGNOSES
+    from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 
     if row == "untested":
         return Content("\n".join(f"- {clean(line)}" for line in verdict.untested))

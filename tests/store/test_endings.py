@@ -15,7 +15,8 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
 from tests import stand_ins
-from wizard.changes import CommandChange, FileChange
+from wizard.changes.command import CommandChange
+from wizard.changes.file import FileChange
 from wizard.cli import main as cli
 from wizard.engine.engine import Engine, Run, nobody
 from wizard.engine.journal import Journal, unfinished

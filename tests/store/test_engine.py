@@ -13,18 +13,19 @@ from snapshots.errors import StoreError
 from snapshots.live.entry import Entry, Kind
 from snapshots.live.held import HeldFile
 from snapshots.store import Store
-from wizard.changes import CommandChange, FileChange
+from wizard.changes.command import CommandChange
+from wizard.changes.file import FileChange
 from wizard.engine import engine
 from wizard.engine.engine import FRESH, Engine, Run
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder, _whole
 from wizard.errors import HostError, Interrupted, UsageError
-from wizard.mends import extra
+from wizard.mends.order import extra
 from wizard.model.answers import Answers
 from wizard.model.events import Event, Failed, Planned
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 from wizard.system.host import Host
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
-from wizard.changes import FileChange
+from wizard.changes.file import FileChange
 from wizard.engine.engine import Engine
 from wizard.engine.in_force import applied
 from wizard.engine.journal import Journal, unfinished
@@ -22,7 +22,7 @@ from wizard.model.plan import Check, Plan, Step
 from wizard.render import as_json
 from wizard.rollback.recovery import Recovery
 from wizard.rollback.rollback import needing, of_step
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 from wizard.system.host import Host
 
 
@@ -100,7 +100,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    for name in ("mends", "rollback.rollback"):
+    for name in ("mends.order", "rollback.rollback"):
         monkeypatch.setattr(f"wizard.{name}.extra", lambda: (Pair(),))
     return Place(tmp_path)
 

@@ -16,7 +16,7 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
 from templates import render
-from wizard.changes import FileChange
+from wizard.changes.file import FileChange
 from wizard.engine.journal import Journal, unfinished
 from wizard.engine.temporary import ForAWhile, settled
 from wizard.system import guard as guards

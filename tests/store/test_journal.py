@@ -14,8 +14,7 @@ import pytest
 import wizard.engine.engine
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
-from wizard.changes import FileChange
-from wizard.changes.file import FileEffect
+from wizard.changes.file import FileChange, FileEffect
 from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.errors import JournalError

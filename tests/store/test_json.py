@@ -17,7 +17,7 @@ from tests.store.test_state_folder import interrupt
 from tests.survival.machine import Machine, Wizard, make_machine
 from tests.unit.rehearse.made import good
 from tests.unit.troubleshoot.pictures import picture
-from wizard.changes import FileChange
+from wizard.changes.file import FileChange
 from wizard.cli import logins
 from wizard.cli.logins import Login
 from wizard.client_settings import ClientSettings

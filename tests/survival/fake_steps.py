@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 
 from snapshots.live.entry import Entry, Kind
 from tests.survival.fake_host import LINK, SASL, UPDATE_AUTH, FakeHost, expanded
-from wizard import steps as real
-from wizard.changes import CommandChange, DialogueChange, FileChange, PackagesChange, ServiceChange
+from wizard.changes.command import CommandChange, DialogueChange
+from wizard.changes.file import FileChange
+from wizard.changes.packages import PackagesChange
+from wizard.changes.service import ServiceChange
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Outcome, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
+from wizard.steps import order as real
 from wizard.system.host import Host
 
 WANTED = ("sendmail-bin", "sasl2-bin", "libsasl2-modules")

@@ -9,7 +9,7 @@ import pytest
 
 from snapshots.live.entry import Entry, Kind
 from tests.survival.machine import Wizard, make_machine
-from wizard.changes import FileChange
+from wizard.changes.file import FileChange
 from wizard.changes.records import intent, recall
 from wizard.system.host import Host
 

@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 from snapshots.live.entry import Entry
-from wizard.changes import CommandChange, DialogueChange
-from wizard.changes.command import CommandEffect
+from wizard.changes.command import CommandChange, CommandEffect, DialogueChange
 from wizard.changes.file import FileEffect
 from wizard.engine.journal import Journal
 from wizard.engine.undo import carry_out

@@ -18,8 +18,9 @@ from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
 from tests import stand_ins
 from tests.unit.steps.recorded import machine
-from wizard.changes import CommandChange, FileChange
+from wizard.changes.command import CommandChange
 from wizard.changes.confirm_or_revert import give_up
+from wizard.changes.file import FileChange
 from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.engine.state_dir import InterruptedRun
 from wizard.model.answers import Answers

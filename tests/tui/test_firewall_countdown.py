@@ -13,8 +13,8 @@ from screens.dialogs import FirewallCountdown, StepFailed
 from screens.login_test import LoginTest
 from screens.steps import Steps
 from tests.tui.bench import Bench, Writes, play, shows, until, use
-from wizard.changes import RulesChange
 from wizard.changes.confirm_or_revert import Confirmation, decide
+from wizard.changes.rules import RulesChange
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan

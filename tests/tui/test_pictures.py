@@ -57,7 +57,7 @@ from wizard.rollback.plan import Rollback, Wanted
 from wizard.smtp.connection import Move
 from wizard.smtp.login_test import Finding, Result
 from wizard.smtp.transcript import Credentials
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 from wizard.steps.preflight import checks
 from wizard.troubleshoot.verdict import Verdict, judge
 

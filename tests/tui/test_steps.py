@@ -16,7 +16,7 @@ from screens.login_test import LoginTest
 from screens.steps import Steps
 from screens.widgets.contents import diff_content
 from tests.tui.bench import Bench, Writes, play, shows, until, use
-from wizard.steps import step
+from wizard.steps.order import step
 from wizard.system.lock import held
 
 

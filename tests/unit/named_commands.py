@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from docs.generate import commands
-from wizard.steps import STEPS
-from wizard.troubleshoot.diagnoses import DIAGNOSES
+from wizard.steps.order import STEPS
+from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 
 ANY = "\0"
 """What is only known when the sentence is made."""

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from snapshots.live.entry import Entry, Kind
-from wizard.changes import CommandChange, capture
+from wizard.changes import capture
 from wizard.changes.capture import Capture, captured
-from wizard.changes.command import CommandEffect
+from wizard.changes.command import CommandChange, CommandEffect
 from wizard.changes.file import FileEffect
 from wizard.engine.journal import Journal, unfinished
 from wizard.engine.undo import carry_out

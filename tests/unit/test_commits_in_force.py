@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from snapshots.store import Author, Commit
 from wizard.engine.in_force import commits_in_force
 from wizard.errors import NothingToRollBack
-from wizard.mends import extra
+from wizard.mends.order import extra
 from wizard.rollback.plan import REGENERATING_STEPS
 from wizard.rollback.rollback import everything, needing, of_commit, of_step
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 
 _NUMBERS = itertools.count(1)
 ALL = [step.id for step in (*STEPS, *extra())]

@@ -16,13 +16,13 @@ from tests.unit.named_commands import ANY, complaints, every_file, examples, mis
 from tests.unit.steps.recorded import file, machine
 from tests.unit.troubleshoot.pictures import CF, picture
 from wizard import errors
-from wizard.changes import FileChange
+from wizard.changes.file import FileChange
 from wizard.cli.parser import parser
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Step
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 from wizard.system.host import Host
 from wizard.troubleshoot.verdict import judge
 

@@ -16,8 +16,7 @@ import wizard.changes.file
 from snapshots.format.secret_text import HIDDEN
 from snapshots.live.entry import Entry, Kind
 from snapshots.merge.path_merge import EntryMerge
-from wizard.changes import FileChange
-from wizard.changes.file import merged
+from wizard.changes.file import FileChange, merged
 from wizard.errors import ChangeError, HostError
 from wizard.system.host import Host
 

@@ -16,7 +16,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan
 from wizard.sendmail.cf import Daemon, daemon
 from wizard.sendmail.local_mail import Destination, destination, refused_by, served, through_us
-from wizard.steps import step
+from wizard.steps.order import step
 
 SUBMIT_MC = "OSTYPE(`debian')dnl\nFEATURE(`msp', `[127.0.0.1]', `MSA')dnl\n"
 

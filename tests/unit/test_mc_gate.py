@@ -13,7 +13,8 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority, Signed
 from tests.unit.steps.recorded import RECORDED, file, machine
-from wizard.changes import DialogueChange, FileChange
+from wizard.changes.command import DialogueChange
+from wizard.changes.file import FileChange
 from wizard.engine.trial import CF_LINES, EFFECTS, LINKS, lost, tried
 from wizard.errors import GateError
 from wizard.model import facts as f
@@ -24,7 +25,7 @@ from wizard.sendmail.cf import option
 from wizard.sendmail.cf_needs import without_start, without_tls
 from wizard.sendmail.m4 import expand_text
 from wizard.sendmail.mc_gate import Gate
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 from wizard.steps.preflight import Preflight
 from wizard.system.host import Completed, Host
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapshots.live.entry import Entry, Kind
-from wizard.changes import FileChange
+from wizard.changes.file import FileChange
 from wizard.engine.local_edits import met
 
 

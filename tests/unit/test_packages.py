@@ -14,8 +14,7 @@ from tests.survival.fake_files import put, text
 from tests.survival.fake_host import FakeHost
 from tests.survival.fake_packages import CATALOGUE, Package
 from tests.survival.machine import make_machine
-from wizard.changes import PackagesChange
-from wizard.changes.packages import PackagesBefore, PackagesEffect, as_one
+from wizard.changes.packages import PackagesBefore, PackagesChange, PackagesEffect, as_one
 from wizard.errors import ChangeError, HostError
 from wizard.packages.apt import progress_of
 from wizard.packages.apt_history import OWN_LOG, History

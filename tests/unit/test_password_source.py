@@ -23,7 +23,7 @@ from wizard.sendmail.password_source import (
     to_be_offered,
     wanted,
 )
-from wizard.steps import step
+from wizard.steps.order import step
 
 CF = "O AuthMechanisms=EXTERNAL DIGEST-MD5 CRAM-MD5 LOGIN PLAIN\nC{TrustAuthMech}CRAM-MD5 LOGIN PLAIN\n"
 HOWTO = Answers()

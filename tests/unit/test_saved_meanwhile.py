@@ -12,7 +12,7 @@ import pytest
 from snapshots.live import entry as entries
 from snapshots.live.entry import Entry, Kind
 from snapshots.live.held import HeldFile
-from wizard.changes import FileChange
+from wizard.changes.file import FileChange
 from wizard.errors import ChangeError
 from wizard.system.host import Host
 

@@ -14,8 +14,7 @@ import pytest
 from tests.unit.steps.recorded import NOW
 from tests.unit.steps.test_plans import plan
 from tests.unit.troubleshoot.pictures import SASLAUTHD, facts
-from wizard.changes import ServiceChange
-from wizard.changes.service import ServiceEffect
+from wizard.changes.service import ServiceChange, ServiceEffect
 from wizard.errors import ChangeError
 from wizard.gather.host import running
 from wizard.model.facts import Facts, Process, Service

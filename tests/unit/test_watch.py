@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from wizard.changes import WatchChange
 from wizard.changes import service as watched
+from wizard.changes.service import WatchChange
 from wizard.errors import ChangeError
 from wizard.system.host import Host
 

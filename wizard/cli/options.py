@@ -23,7 +23,7 @@ from wizard.model.plan import Ending, Plan, Step
 from wizard.render.text import endings_text
 from wizard.smtp.server_trust import question
 from wizard.smtp.transcript import Credentials
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 from wizard.system.signals import Interrupt, wait_for_input
 
 if TYPE_CHECKING:

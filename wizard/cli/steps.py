@@ -36,7 +36,7 @@ from wizard.model.events import Event
 from wizard.model.plan import Outcome, Plan, Step
 from wizard.render import as_json
 from wizard.render.text import collector, effect_lines, endings_text, reason_text, show, status_lines
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 from wizard.system.guard import Decision
 from wizard.system.host import Host
 from wizard.system.lock import free

@@ -22,7 +22,7 @@ from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 from wizard.troubleshoot import report
 from wizard.troubleshoot.collect import take
-from wizard.troubleshoot.diagnoses import DIAGNOSES
+from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.diagnosis import Fault
 from wizard.troubleshoot.verdict import Verdict, judge, mends
 

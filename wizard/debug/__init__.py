@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
 from snapshots.visible import visible
-from wizard.changes import FileChange, ServiceChange
+from wizard.changes.file import FileChange
+from wizard.changes.service import ServiceChange
 from wizard.editors import EditError, shell_defaults
 from wizard.engine.temporary import ForAWhile
 from wizard.errors import HostError

@@ -25,7 +25,7 @@ from wizard.model.plan import Check, Effect, Ending, Outcome, Plan, Sign, Step, 
 from wizard.packages.apt import progress_of
 from wizard.packages.witness import forget
 from wizard.sendmail.m4 import earlier
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 from wizard.steps.restart import started_with
 from wizard.system.host import Host, Say
 

@@ -9,8 +9,9 @@ import re
 from dataclasses import replace
 
 from snapshots.live.entry import Kind
-from wizard.changes import DialogueChange, FileChange
 from wizard.changes.capture import NoCaptureError, captured
+from wizard.changes.command import DialogueChange
+from wizard.changes.file import FileChange
 from wizard.editors import EditError, sendmail_mc
 from wizard.errors import ChangeError, GateError, HostError
 from wizard.model import facts as f

@@ -6,7 +6,7 @@ import re
 
 from snapshots.live.entry import Kind
 from templates import render
-from wizard.changes import CommandChange
+from wizard.changes.command import CommandChange
 from wizard.mends.parts import not_regular, restart, verdict, written
 from wizard.model import facts as f
 from wizard.model.answers import Answers

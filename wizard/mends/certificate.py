@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from snapshots.live.entry import Entry, Kind
 from templates import render
 from wizard.certificates import Certificate, certificates, common_name, fits, private_key, read
-from wizard.changes import CommandChange, FileChange
+from wizard.changes.command import CommandChange
+from wizard.changes.file import FileChange
 from wizard.console import clean
 from wizard.errors import PemError
 from wizard.mends.parts import not_regular, restart, verdict, written

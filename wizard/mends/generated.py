@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from snapshots.live.entry import Kind
-from wizard.changes import CommandChange, FileChange
+from wizard.changes.command import CommandChange
+from wizard.changes.file import FileChange
 from wizard.editors import EditError, shell_defaults
 from wizard.mends.parts import not_regular, setting, verdict
 from wizard.model import facts as f

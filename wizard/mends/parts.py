@@ -6,7 +6,8 @@ import dataclasses
 from typing import Literal
 
 from snapshots.live.entry import Entry, Kind
-from wizard.changes import FileChange, ServiceChange
+from wizard.changes.file import FileChange
+from wizard.changes.service import ServiceChange
 from wizard.editors import shell_defaults
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign

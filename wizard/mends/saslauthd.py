@@ -8,7 +8,7 @@ from abc import abstractmethod
 
 from snapshots.live.entry import Kind
 from templates import render
-from wizard.changes import CommandChange
+from wizard.changes.command import CommandChange
 from wizard.editors import EditError, shell_defaults
 from wizard.mends.parts import not_regular, restart, setting, verdict, written
 from wizard.model import facts as f

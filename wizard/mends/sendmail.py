@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wizard.changes import CommandChange
+from wizard.changes.command import CommandChange
 from wizard.editors import EditError, shell_defaults
 from wizard.mends.parts import restart, setting, verdict
 from wizard.model import facts as f

@@ -11,7 +11,7 @@ from templates import html_page, render
 from wizard.console import clean
 from wizard.rehearse.written import PACKAGES, UNKNOWN, AttributedPath, PathChange
 from wizard.render.text import line_text
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 
 _FILES = {"text": "txt", "md": "md", "html": "md", "screen": "screen"}
 _LISTED = 40

@@ -18,7 +18,7 @@ from wizard.engine.engine import Engine
 from wizard.engine.state_dir import LOCK, must_not_wait
 from wizard.errors import CannotHere, HostError, Locked, WizardError
 from wizard.gather.host import look
-from wizard.mends import find
+from wizard.mends.order import find
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Outcome

@@ -21,7 +21,7 @@ from typing import Any
 from snapshots.live.entry import Entry, Kind
 from snapshots.store import Store
 from templates import render
-from wizard.changes import CommandChange, DialogueChange
+from wizard.changes.command import CommandChange, DialogueChange
 from wizard.console import clean
 from wizard.engine.engine import Engine, Run
 from wizard.engine.journal import Journal

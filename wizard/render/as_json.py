@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wizard.console import data
 from wizard.engine.engine import Run
-from wizard.mends import find
+from wizard.mends.order import find
 from wizard.model.events import Event, Failed
 from wizard.model.plan import Change, Check, Ending, Plan
 

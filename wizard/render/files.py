@@ -15,7 +15,7 @@ from wizard.engine.overview import Overview
 from wizard.model.answers import FIREWALL_CHOICES, MECHANISMS, Answers
 from wizard.model.facts import Facts
 from wizard.sendmail.password_source import in_words
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 
 if TYPE_CHECKING:
     from snapshots.live.entry import Entry

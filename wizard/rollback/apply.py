@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
-from wizard.changes import CommandChange, DialogueChange, FileChange, PackagesReversal, ServiceChange
+from wizard.changes.command import CommandChange, DialogueChange
+from wizard.changes.file import FileChange
+from wizard.changes.packages import PackagesReversal
 from wizard.changes.records import intent
-from wizard.changes.service import is_there, reload_units, stays_down
+from wizard.changes.service import ServiceChange, is_there, reload_units, stays_down
 from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder, Targets
 from wizard.engine.undo import carry_out, undo_effects
@@ -25,7 +27,7 @@ from wizard.packages.witness import forget
 from wizard.rollback.plan import FROM_MC, REGENERATING_STEPS, Rollback, newer_sources, old_maps
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.sendmailconfig import no_room
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 from wizard.steps.restart import Restart, stale
 from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.host import Host, Say

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from snapshots.format.layout import What
 from snapshots.live.entry import Kind
 from snapshots.merge.accounts import DATABASES, database, records_of
-from wizard.changes import DialogueChange, FileChange, PackagesReversal, RulesChange, ServiceChange
-from wizard.changes.file import Dates, in_turn
-from wizard.changes.packages import PackagesEffect, together
+from wizard.changes.command import DialogueChange
+from wizard.changes.file import Dates, FileChange, in_turn
+from wizard.changes.packages import PackagesEffect, PackagesReversal, together
 from wizard.changes.records import effects_of, record_of
-from wizard.changes.rules import RulesEffect
-from wizard.changes.service import ServiceEffect, is_there
+from wizard.changes.rules import RulesChange, RulesEffect
+from wizard.changes.service import ServiceChange, ServiceEffect, is_there
 from wizard.engine.in_force import Target
 from wizard.engine.provenance import folders_above
 from wizard.engine.recorder import Targets

@@ -29,7 +29,7 @@ from wizard.engine.recorder import Recorder
 from wizard.engine.undo import undo_effects
 from wizard.errors import ChangeError, HostError
 from wizard.gather.host import DAEMONS, look
-from wizard.mends import find
+from wizard.mends.order import find
 from wizard.model.answers import answers_from
 from wizard.model.events import Report
 from wizard.model.plan import Effect

@@ -13,12 +13,12 @@ from wizard.engine.journal import Journal
 from wizard.engine.recorder import Recorder
 from wizard.errors import NothingToRollBack, UsageError
 from wizard.gather.host import look
-from wizard.mends import extra
+from wizard.mends.order import extra
 from wizard.model.events import Report
 from wizard.model.facts import Facts
 from wizard.rollback.apply import RollbackResult, RollbackSession, running
 from wizard.rollback.plan import REGENERATING_STEPS, Rollback, prepare
-from wizard.steps import STEPS
+from wizard.steps.order import STEPS
 from wizard.system.host import Host, Say
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wizard.changes import FileChange
-from wizard.changes.file import FileGate
+from wizard.changes.file import FileChange, FileGate
 from wizard.model.facts import Facts
 from wizard.model.plan import Plan
 

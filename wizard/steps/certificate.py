@@ -16,7 +16,8 @@ from pathlib import PurePosixPath
 from snapshots.live.entry import Entry, Kind
 from wizard import certificates as maker
 from wizard.certificates import certificates, fits, private_key, self_issued
-from wizard.changes import FileChange, ServiceChange
+from wizard.changes.file import FileChange
+from wizard.changes.service import ServiceChange
 from wizard.errors import HostError, PemError
 from wizard.gather.certificates import CertificateReport, parsed, report
 from wizard.model import facts as f

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from templates import render
-from wizard.changes import RulesChange
 from wizard.changes.confirm_or_revert import Confirmation
-from wizard.firewalls import FIREWALLS
+from wizard.changes.rules import RulesChange
+from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, FirewallKind, PortRequest
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts, Firewall

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wizard.changes import PackagesChange, ServiceChange
+from wizard.changes.packages import PackagesChange
+from wizard.changes.service import ServiceChange
 from wizard.gather.host import WANTED
 from wizard.model import facts as f
 from wizard.model.answers import Answers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from templates import render
-from wizard.changes import CommandChange
+from wizard.changes.command import CommandChange
 from wizard.editors import EditError, sendmail_mc
 from wizard.model import facts as f
 from wizard.model.answers import Answers

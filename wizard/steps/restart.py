@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import Literal
 
-from wizard.changes import ServiceChange, WatchChange
+from wizard.changes.service import ServiceChange, WatchChange
 from wizard.editors.daemon_options import collisions
 from wizard.maillog.read import LogLine, lines
 from wizard.model import facts as f

@@ -6,7 +6,7 @@ import re
 import time
 
 from templates import render
-from wizard.changes import ServiceChange
+from wizard.changes.service import ServiceChange
 from wizard.editors import EditError, init_script, shell_defaults
 from wizard.errors import HostError
 from wizard.model import facts as f

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from snapshots.live.entry import Entry, Kind
-from wizard.changes import CommandChange, FileChange
-from wizard.changes.command import MEMBERS
+from wizard.changes.command import MEMBERS, CommandChange
+from wizard.changes.file import FileChange
 from wizard.editors import EditError, sasl_conf, shell_defaults
 from wizard.model import facts as f
 from wizard.model.answers import Answers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wizard.changes import DialogueChange
+from wizard.changes.command import DialogueChange
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts

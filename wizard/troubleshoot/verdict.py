@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from wizard.mends import in_order
+from wizard.mends.order import in_order
 from wizard.model.plan import Sign, Step
-from wizard.troubleshoot.diagnoses import DIAGNOSES
+from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.diagnosis import Diagnosis, Fault
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import ORDER, TITLES, Layer

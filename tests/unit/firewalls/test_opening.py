@@ -9,15 +9,16 @@ import pytest
 
 from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import file, machine
-from wizard.changes import FileChange, RulesChange
-from wizard.firewalls import FIREWALLS
+from wizard.changes.file import FileChange
+from wizard.changes.rules import RulesChange
+from wizard.firewalls.kinds import FIREWALLS
 from wizard.gather.firewall import _ASKS, _INSTALLED, JUDGES
 from wizard.model import firewall_names as n
 from wizard.model.answers import Answers, Listen
 from wizard.model.answers import Firewall as Chosen
 from wizard.model.facts import Facts, Firewall
 from wizard.model.plan import Outcome, Plan, Sign
-from wizard.steps import step
+from wizard.steps.order import step
 
 NOTHING = "*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n"
 DROPS = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n"

@@ -12,7 +12,7 @@ import pytest
 
 from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import file, machine
-from wizard.firewalls import FIREWALLS
+from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import PortRequest
 from wizard.gather.firewall import JUDGES, Evidence, default_devices
 from wizard.gather.host import SERVICES, daemon, groups, installed, may_be_daemon, release, services

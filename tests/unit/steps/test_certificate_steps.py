@@ -14,19 +14,19 @@ from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
 from tests.unit.steps.recorded import machine
 from wizard.certificates import DAYS, new_key, self_signed
-from wizard.changes import FileChange
+from wizard.changes.file import FileChange
 from wizard.errors import HostError
-from wizard.mends import extra
 from wizard.mends.certificate import MendCertificate
+from wizard.mends.order import extra
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Plan
 from wizard.render import as_json
 from wizard.sendmail.cf_needs import TlsFiles, unsafe
-from wizard.steps import STEPS
 from wizard.steps.certificate import CertificateRenew, CertificateStep, renewed
 from wizard.steps.certificate_install import HOOK, CertificateInstall, Source, chosen
+from wizard.steps.order import STEPS
 from wizard.system.host import Host
 
 CF = """\

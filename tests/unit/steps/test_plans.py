@@ -8,12 +8,12 @@ import pytest
 
 from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import NOW, RECORDED, bare, file, machine
-from wizard.changes import FileChange
+from wizard.changes.file import FileChange
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth, Listen
 from wizard.model.facts import Facts, Process, Release
 from wizard.model.plan import Outcome, Plan, Sign, after
-from wizard.steps import STEPS, step
+from wizard.steps.order import STEPS, step
 from wizard.steps.preflight import checks
 from wizard.system.host import Host
 from wizard.system.sockets import Listener

@@ -20,13 +20,13 @@ from tests.unit.troubleshoot.pictures import (
     picture,
 )
 from wizard.maillog.read import LOG, UNPROVED, LogLine
-from wizard.mends import find
+from wizard.mends.order import find
 from wizard.model import facts as f
 from wizard.model.facts import Service
 from wizard.model.plan import Sign
 from wizard.steps.restart import WEDGED
 from wizard.system.sockets import Listener
-from wizard.troubleshoot.diagnoses import DIAGNOSES
+from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import ORDER, Layer
 from wizard.troubleshoot.pam import Pam

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wizard.firewalls import FIREWALLS
+from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
 from wizard.model.plan import Sign
 from wizard.packet_filter.nftables import Ruleset

@@ -1,0 +1,59 @@
+"""Fixes in the order in which they are applied among the steps of the howto, and every step by its id."""
+
+from __future__ import annotations
+
+from wizard.mends.access import MendAccess, MendHostsAccess
+from wizard.mends.certificate import MendCertificate, MendHostName, MendKeyMode
+from wizard.mends.generated import MendHandsOff, MendSaslM4, MendStarttlsM4
+from wizard.mends.saslauthd import (
+    MendPamService,
+    MendSaslauthdCache,
+    MendSaslauthdFolder,
+    MendSaslauthdRestart,
+    MendSaslauthdSocket,
+)
+from wizard.mends.sendmail import MendAliases, MendQueueFolder, MendQueueRun, MendSendmailRestart
+from wizard.model.plan import Step
+from wizard.steps.certificate import CertificateRenew
+from wizard.steps.certificate_install import CertificateInstall
+from wizard.steps.order import STEPS
+
+BEFORE: tuple[Step, ...] = (
+    MendHandsOff(),
+    MendHostName(),
+    MendSaslM4(),
+    MendStarttlsM4(),
+    MendPamService(),
+    MendHostsAccess(),
+    MendAccess(),
+    MendQueueFolder(),
+    MendAliases(),
+    MendSaslauthdSocket(),
+    MendSaslauthdFolder(),
+    MendSaslauthdCache(),
+    MendQueueRun(),
+    MendCertificate(),
+    MendKeyMode(),
+)
+"""What the howto's steps may build on."""
+
+AFTER: tuple[Step, ...] = (MendSaslauthdRestart(), MendSendmailRestart())
+"""Restarts of daemons that hang, or have not read what a step changed."""
+
+MENDS = (*BEFORE, *AFTER)
+
+
+def in_order() -> tuple[Step, ...]:
+    """Fixes and the howto's steps, in the order in which they are applied together."""
+    return (*BEFORE, *STEPS, *AFTER)
+
+
+def extra() -> tuple[Step, ...]:
+    """One of each step beyond the howto's order: done when a command of its own asks for it, never by `plan`, `apply`,
+    `status`; recorded, rolled back and recovered like those of the order."""
+    return CertificateRenew(), CertificateInstall(), *MENDS
+
+
+def find(step_id: str) -> Step:
+    """The step with this id, in the howto's order or beyond it. Raises KeyError."""
+    return {step.id: step for step in (*extra(), *STEPS)}[step_id]
