@@ -10,7 +10,6 @@ import pytest
 
 from tests.system.images import PYTHON_OF, Layer, Release, layers
 from tests.system.machine import Machine
-from tests.system.msa import add_alice, apply
 from tests.system.room import why_no_machines
 
 _BOOTED = pytest.StashKey[list[Machine]]()
@@ -66,10 +65,8 @@ def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A machine with an MSA and alice, and a client's network beside it; the tests of a file share it."""
     if why := why_no_machines():
         pytest.skip(why)
-    with Machine(layers(request.param, "mail")) as made:
+    with Machine(layers(request.param, "msa")) as made:
         made.client()
-        apply(made)
-        add_alice(made)
         yield made
 
 

@@ -2,7 +2,8 @@
 
 `minimal` is a bare Debian with systemd, without Python and git, with what tests install in apt's cache;
 `ready` adds the launcher's packages and its Python environment; `mail` adds Sendmail and SASL as apt leaves
-them. A layer is built again when its recipe, or one below it, changes.
+them; `msa` is what `apply` makes of that, with alice. A layer is built again when its recipe, or one below it, changes; `msa` with
+every change of the program.
 `python -m tests.system.images` builds all of them.
 """
 
@@ -24,15 +25,16 @@ from pathlib import Path
 from typing import Literal
 
 from tests.system.machine import PROJECT, Machine
+from tests.system.msa import PASSWORD, add_alice, apply
 
 Release = Literal["bookworm", "trixie"]
-Layer = Literal["minimal", "ready", "mail"]
+Layer = Literal["minimal", "ready", "mail", "msa"]
 
 PYTHON_OF: dict[Release, str] = {"bookworm": "3.11", "trixie": "3.13"}
 """The releases, and the Python that each brings."""
 
 _TOP = Path(__file__).resolve().parents[2]
-_BELOW: dict[Layer, Layer | None] = {"minimal": None, "ready": "minimal", "mail": "ready"}
+_BELOW: dict[Layer, Layer | None] = {"minimal": None, "ready": "minimal", "mail": "ready", "msa": "mail"}
 
 _INCLUDED = "systemd,systemd-sysv,dbus,procps,iproute2,ca-certificates,perl,openssl,adduser,hostname"
 # Run in the new tree while it still has a network; apart, since what one brings decides what another needs.
@@ -48,6 +50,7 @@ printf '[global]\\nno-index = true\\nfind-links = /opt/wheelhouse\\n' >/etc/pip.
 """
 _READY = "apt-get install --yes --quiet=2 --no-install-recommends python3 python3-venv git"
 _MAIL = "apt-get install --yes --quiet=2 sendmail sasl2-bin libsasl2-modules"
+_TEXTS = (".py", ".j2", ".json")
 _NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 
 _held: dict[Path, int] = {}
@@ -75,7 +78,7 @@ def layers(release: Release, layer: Layer) -> tuple[Path, ...]:
 def build_all() -> None:
     """Builds every layer of every release, the releases side by side."""
     with ThreadPoolExecutor(len(PYTHON_OF)) as pool:
-        for built in [pool.submit(layers, release, "mail") for release in PYTHON_OF]:
+        for built in [pool.submit(layers, release, "msa") for release in PYTHON_OF]:
             built.result()
 
 
@@ -90,9 +93,17 @@ def _recipe_hash(release: Release, layer: Layer) -> str:
     texts = [release, _INCLUDED, _FURNISH, (_TOP / "requirements.txt").read_text(), PYTHON_OF[release]]
     if layer != "minimal":
         texts += [_READY, (_TOP / "msa-wizard").read_text()]
-    if layer == "mail":
+    if layer in ("mail", "msa"):
         texts += [_MAIL]
+    if layer == "msa":
+        texts += [PASSWORD, *(f"{file}\0{file.read_text()}" for file in _program())]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
+
+
+def _program() -> list[Path]:
+    """All that `apply` runs."""
+    folders = ("wizard", "snapshots", "templates")
+    return sorted(file for folder in folders for file in (_TOP / folder).rglob("*") if file.suffix in _TEXTS)
 
 
 def _build(release: Release, layer: Layer, under: tuple[Path, ...], tree: Path) -> None:
@@ -140,8 +151,13 @@ def _build_minimal(release: Release, target: Path) -> None:
 
 
 def _build_on(under: tuple[Path, ...], layer: Layer, target: Path) -> None:
-    with Machine(under, project=False) as machine:
-        machine.run(_READY if layer == "ready" else _MAIL, env=_NONINTERACTIVE, timeout=300)
+    with Machine(under, project=layer == "msa") as machine:
+        if layer == "msa":
+            machine.run(["systemctl", "start", "sendmail"])
+            add_alice(machine)
+            apply(machine)
+        else:
+            machine.run(_READY if layer == "ready" else _MAIL, env=_NONINTERACTIVE, timeout=300)
         if layer == "ready":
             # The launcher's environment depends on the lock alone, so a stand-in for the program will do.
             for name, mode in (("msa-wizard", 0o755), ("requirements.txt", 0o644)):

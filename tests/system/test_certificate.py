@@ -14,7 +14,7 @@ from tests.authority import Authority, Signed
 from tests.killing.in_machine import kill_at, operations
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
-from tests.system.msa import PASSWORD, STORE, add_alice, apply, history, wizard
+from tests.system.msa import PASSWORD, STORE, history, wizard
 
 TLS = "/etc/mail/tls"
 CERT, KEY, CLIENT = f"{TLS}/sendmail-server.crt", f"{TLS}/sendmail-common.key", f"{TLS}/sendmail-client.crt"
@@ -46,8 +46,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def set_up(machine: BootMachine) -> Machine:
-    debian = machine("mail")
-    apply(debian)
+    debian = machine("msa")
     return debian
 
 
@@ -109,7 +108,6 @@ def key_lines(key: bytes) -> list[str]:
 
 def test_renewed_with_its_name_and_back(machine: BootMachine, tmp_path: Path) -> None:
     debian = set_up(machine)
-    add_alice(debian)
     before, dressed = contents(debian), modes(debian)
     seen = show(debian)
     assert (seen["exit"], seen["signs"]["names"], seen["dh"]) == (1, "failed", "2048 bits")
@@ -162,7 +160,6 @@ def test_one_of_an_authority_is_installed_and_rolled_back(
     machine: BootMachine, authority: Authority, tmp_path: Path
 ) -> None:
     debian = set_up(machine)
-    add_alice(debian)
     before, dressed = contents(debian), modes(debian)
     leaf = authority.leaf()
     debian.put("/root/leaf.crt", leaf.certificate)

@@ -12,7 +12,7 @@ import pytest
 from tests.system.firewalls import QUIET, SetUp, connects, kept, live, set_up
 from tests.system.images import Release, layers
 from tests.system.machine import Machine
-from tests.system.msa import WIZARD, apply, history, wizard
+from tests.system.msa import WIZARD, history, wizard
 from tests.system.room import why_no_machines
 from tests.system.ssh import Ssh
 from tests.system.terminal import Terminal
@@ -40,9 +40,8 @@ def guarded(request: pytest.FixtureRequest) -> Iterator[tuple[Machine, SetUp, Ss
     """A machine with an MSA behind a firewall, and sshd."""
     if why := why_no_machines():
         pytest.skip(why)
-    with Machine(layers(RELEASES[request.param], "mail")) as debian:
+    with Machine(layers(RELEASES[request.param], "msa")) as debian:
         debian.client()
-        apply(debian)
         ssh = Ssh(debian)
         yield debian, set_up(debian, request.param), ssh
 

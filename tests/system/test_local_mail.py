@@ -124,9 +124,7 @@ def test_lines_of_submit_cf_alone_are_named_before_they_go(machine: BootMachine)
 
 @pytest.mark.default_on("trixie")
 def test_troubleshoot_tells_that_local_mail_is_refused(machine: BootMachine) -> None:
-    debian = machine("mail")
-    add_alice(debian)
-    apply(debian)
+    debian = machine("msa")
     assert "local-submission" not in short(troubleshoot(debian))
     debian.run(msp("[127.0.0.1]", "MSA") + MADE)
     assert not arrives(debian, "lost")

@@ -9,7 +9,7 @@ import pytest
 from tests.system.conftest import BootMachine
 from tests.system.faults import KEY
 from tests.system.machine import Machine
-from tests.system.msa import WIZARD, add_alice, apply, history, login, wizard
+from tests.system.msa import WIZARD, history, login, wizard
 from tests.system.test_troubleshoot import short, troubleshoot
 
 JOURNAL = "/var/lib/msa-wizard/journal"
@@ -18,9 +18,7 @@ FIX = f"{WIZARD} troubleshoot --fix key-unsafe --yes"
 
 def unsafe(machine: BootMachine) -> Machine:
     """A machine whose key anybody can read."""
-    debian = machine("mail")
-    add_alice(debian)
-    apply(debian)
+    debian = machine("msa")
     debian.run(f"chmod 644 {KEY}; systemctl restart sendmail")
     return debian
 

@@ -82,9 +82,7 @@ def test_answers_that_nobody_would_write(machine: BootMachine) -> None:
 
 
 def test_a_damaged_journal_and_a_damaged_store(machine: BootMachine) -> None:
-    debian = machine("mail")
-    debian.run(["systemctl", "start", "sendmail"])
-    apply(debian)
+    debian = machine("msa")
     commits = [item["commit"] for item in history(debian)]
     first = {"schema": 1, "operation": "apply", "run": "r", "who": "root", "since": 1.0, "head": commits[0]}
     first["request"] = {"wanted": [], "answers": {}}

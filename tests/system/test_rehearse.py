@@ -12,7 +12,7 @@ import pytest
 
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
-from tests.system.msa import WIZARD, add_alice, apply, history, wizard
+from tests.system.msa import WIZARD, history, wizard
 from tests.system.rehearsing import around, processes, rehearsed, shortly, untouched
 from tests.system.test_screens import on
 
@@ -187,9 +187,7 @@ def test_packages_that_are_neither_here_nor_to_be_had(machine: BootMachine) -> N
 @pytest.mark.full
 def test_it_is_kept_where_asked_and_ended(machine: BootMachine) -> None:
     """A clone that stays up has the set-up's tools in it; the host's history stays its own."""
-    debian = machine("mail")
-    apply(debian)
-    add_alice(debian)
+    debian = machine("msa")
     commits = len(history(debian))
     before = begin_to_watch(debian)
     done = wizard(debian, "rehearse", "--keep")

@@ -50,8 +50,7 @@ with socket.socket() as held:
 @pytest.mark.default_on("trixie")
 def test_a_port_that_is_free_a_moment_late_is_no_failure(machine: BootMachine) -> None:
     """A daemon of before that is slow to end holds it; sendmail says so in its log, tries again, and listens."""
-    debian = machine("mail")
-    apply(debian)
+    debian = machine("msa")
     debian.put("/root/hold.py", HOLD)
     debian.put("/run/systemd/system/sendmail.service.d/hold.conf", HOLDS)
     debian.run("systemctl daemon-reload; touch /etc/mail/sendmail.cf")

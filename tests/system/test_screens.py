@@ -78,9 +78,7 @@ def test_from_the_first_key_to_235(machine: BootMachine) -> None:
 
 
 def test_a_middle_step_is_rolled_back_and_applied_again(machine: BootMachine) -> None:
-    debian = machine("mail")
-    add_alice(debian)
-    apply(debian)
+    debian = machine("msa")
     with on(debian) as terminal:
         terminal.until("Every step is done", 120)
         terminal.press("enter")
@@ -110,8 +108,7 @@ def test_a_middle_step_is_rolled_back_and_applied_again(machine: BootMachine) ->
 
 
 def test_the_admins_own_edit_is_asked_about(machine: BootMachine) -> None:
-    debian = machine("mail")
-    apply(debian)
+    debian = machine("msa")
     debian.run("sed -i 's/M=A\\b/M=b/' /etc/mail/sendmail.mc")
     mine = debian.read("/etc/mail/sendmail.mc")
     with on(debian) as terminal:
@@ -184,9 +181,7 @@ def test_terminals_of_all_kinds_and_sizes(machine: BootMachine) -> None:
 
 
 def test_a_fault_is_found_and_mended_and_a_certificate_made(machine: BootMachine) -> None:
-    debian = machine("mail")
-    apply(debian)
-    add_alice(debian)
+    debian = machine("msa")
     debian.run("systemctl stop saslauthd")
     with on(debian) as terminal:
         terminal.until("have something to do", 120)

@@ -255,9 +255,7 @@ def test_strange_things_in_etc(machine: BootMachine) -> None:
 @pytest.mark.parametrize("where", ["/var/lib/msa-wizard", "/etc"])
 def test_a_full_disk_in_a_rollback(machine: BootMachine, where: str) -> None:
     """At many sizes of what is left: a clear error, and all as it was, or all rolled back."""
-    debian = machine("mail")
-    debian.run(["systemctl", "start", "sendmail"])
-    apply(debian)
+    debian = machine("msa")
     debian.run(
         f"cp -a {where} /tmp/copy && mount -t tmpfs -o size=96M,mode=0700 tmpfs {where} && cp -a /tmp/copy/. {where} && "
         f"chmod --reference=/tmp/copy {where}"

@@ -13,7 +13,7 @@ from tests.system.faults_inside import ACCOUNT, AUTH, SASLAUTHD
 from tests.system.faults_limits import LIMITS
 from tests.system.images import PYTHON_OF, Release
 from tests.system.machine import Machine
-from tests.system.msa import PASSWORD, STORE, add_alice, apply, history, login, wizard
+from tests.system.msa import PASSWORD, STORE, history, login, wizard
 
 GROUPS = {
     "listener": LISTENER,
@@ -127,9 +127,7 @@ def _sound(debian: Machine) -> list[str]:
 
 def _table(machine: BootMachine, faults: list[Fault], back: int = 1) -> None:
     """Each fault of the list on one machine: made, named, fixed, each `back`th rolled back, repaired by hand."""
-    debian = machine("mail")
-    add_alice(debian)
-    apply(debian)
+    debian = machine("msa")
     debian.run(KEEP)
     assert _sound(debian) == []
     failures = []

@@ -6,7 +6,7 @@ import pytest
 
 from tests.system.conftest import BootMachine
 from tests.system.firewalls import connects, set_up
-from tests.system.msa import apply, wizard
+from tests.system.msa import wizard
 from tests.system.test_troubleshoot import short, troubleshoot
 
 BLAMED = {"ufw": "firewall-ufw", "nftables": "firewall-closed"}
@@ -16,9 +16,8 @@ BLAMED = {"ufw": "firewall-ufw", "nftables": "firewall-closed"}
 @pytest.mark.full
 @pytest.mark.parametrize("name", ["shorewall", "firewalld", "nftables", "iptables-persistent", "ufw"])
 def test_a_closed_firewall_is_blamed_and_an_open_one_is_not(machine: BootMachine, name: str) -> None:
-    debian = machine("mail")
+    debian = machine("msa")
     debian.client()
-    apply(debian)
     set_up(debian, name)
     assert not connects(debian.client(), 587)
     made = troubleshoot(debian, user="")

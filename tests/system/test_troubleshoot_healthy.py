@@ -97,9 +97,7 @@ def _told(debian: Machine, cases: dict[str, tuple[str, bool]], *arguments: str) 
 
 @pytest.mark.on_both
 def test_no_false_alarm(machine: BootMachine) -> None:
-    debian = machine("mail")
-    add_alice(debian)
-    apply(debian)
+    debian = machine("msa")
     debian.put("/root/rules", NFT)
     assert _told(debian, ONE) == []
 
@@ -124,8 +122,7 @@ def test_no_false_alarm_on_chosen_addresses(machine: BootMachine) -> None:
 
 def test_a_firewall_that_lets_nobody_in(machine: BootMachine) -> None:
     """From the machine itself all is well; the rules say that it is not. A ban is told as well."""
-    debian = machine("mail")
-    apply(debian)
+    debian = machine("msa")
     debian.run(f"{_APT} nftables >/dev/null 2>&1", timeout=300)
     debian.put("/root/rules", NFT.replace(", 587", ""))
     debian.run("nft -f /root/rules")
