@@ -164,6 +164,7 @@ def _build_on(under: tuple[Path, ...], layer: Layer, target: Path) -> None:
                 machine.put(f"{PROJECT}/{name}", (_TOP / name).read_bytes(), mode)
             machine.put(f"{PROJECT}/wizard/cli/main.py", "def main() -> int:\n    return 0\n")
             machine.run(["./msa-wizard"], cwd=PROJECT)
+        if layer != "mail":
             machine.run(["rm", "-r", PROJECT])
         machine.stop()
         subprocess.run(["cp", "-a", f"{machine.upper}/.", str(target)], check=True)
