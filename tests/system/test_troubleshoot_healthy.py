@@ -24,6 +24,23 @@ table inet filter {
   }
 }
 """
+VMAP = """
+flush ruleset
+table inet own {
+  set offered { type inet_service; flags interval; elements = { 25, 465, 587-588 } }
+  set banned { type ipv4_addr; flags timeout; elements = { 198.51.100.66 timeout 1h } }
+  map verdicts { type inet_service : verdict; elements = { 22 : accept, 3306 : drop } }
+  chain mail { tcp dport @offered accept }
+  chain input {
+    type filter hook input priority 0; policy drop;
+    iif lo accept
+    ct state vmap { established : accept, related : accept, invalid : drop }
+    ip saddr @banned drop
+    tcp dport vmap @verdicts
+    meta l4proto vmap { tcp : jump mail, icmp : accept }
+  }
+}
+"""
 CA = r"""
 d=$(mktemp -d); cd $d
 openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 3650 -subj '/CN=Example CA' 2>/dev/null
@@ -50,6 +67,7 @@ ONE: dict[str, tuple[str, bool]] = {
         True,
     ),
     "nftables with the ports open": (f"{_APT} nftables >/dev/null 2>&1; nft -f /root/rules", True),
+    "nftables with maps of verdicts and named sets": ("nft -f /root/vmap", True),
     "ufw with the ports open": (
         f"nft flush ruleset; {_APT} ufw >/dev/null 2>&1; ufw allow 22/tcp; ufw allow 25/tcp; ufw allow 587/tcp; ufw --force enable; true",
         True,
@@ -99,6 +117,7 @@ def _told(debian: Machine, cases: dict[str, tuple[str, bool]], *arguments: str) 
 def test_no_false_alarm(machine: BootMachine) -> None:
     debian = machine("msa")
     debian.put("/root/rules", NFT)
+    debian.put("/root/vmap", VMAP)
     assert _told(debian, ONE) == []
 
 

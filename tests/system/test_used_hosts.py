@@ -29,6 +29,7 @@ from tests.system.test_hosts_in_use import (
 from tests.system.test_local_mail import HOSTS as SUBMIT_HOSTS
 from tests.system.test_local_mail import arrives
 from tests.system.test_password_sources import AGAIN, DEFAULT, SECRET, logged_in, served
+from tests.system.test_troubleshoot import short, troubleshoot
 
 PLANNED = re.compile(
     r"O (TrustedUser|DaemonPortOptions|AuthMechanisms|AuthOptions|AuthRealm|Timeout\.(auth|starttls)|DontBlameSendmail|TLSSrvOptions"
@@ -292,6 +293,9 @@ def test_a_host_in_use(machine: BootMachine, name: str) -> None:
     assert (kind.ends or kind.works)(debian), "after apply"
     if kind.alice:
         assert alice_logs_in(debian)
+    looked = troubleshoot(debian, user="alice" if kind.alice else "")
+    layers = {fault["layer"] for fault in looked["faults"] if fault["sign"] == "failed"}
+    assert layers == ({"saslauthd"} if name == "LDAP" else set()), short(looked)  # that server is not there
 
     undone = wizard(debian, "rollback", "--all", "--yes")
     assert undone.returncode == 0, undone.stdout[-2000:] + undone.stderr
