@@ -355,10 +355,11 @@ class Login(TypedDict):
 
 
 class Test(Login):
-    """`test`"""
+    """`test`; `cause` is the fault of this host that made it fail, and its fix, where root asks on the server itself."""
 
     watched: list[TimedLine] | None
     delivery: Delivery | None
+    cause: NotRequired[Check | None]
 
 
 class LoggedIn(TypedDict):

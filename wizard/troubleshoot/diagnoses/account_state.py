@@ -73,7 +73,7 @@ def _wrong(picture: Picture) -> Finding | None:
     ):
         return None
     return Finding(
-        f"the password of {owner.user} is wrong; everything before it is looked at above",
+        f"the password of {owner.user} is wrong",
         (
             Evidence("this is not the password whose hash is there", SHADOW),
             *((Evidence(picture.socket_login, "saslauthd"),) if picture.socket_login else ()),
