@@ -61,16 +61,18 @@ def _seen(host: Host, answers: Answers, tried: Tried | None = None) -> Check | N
 
 
 def cause(picture: Picture) -> Check:
-    """The fault that is to blame, as a check of its id; of `troubleshoot` where nothing fails here."""
+    """The fault that is to blame, as a check of its id; of `troubleshoot` where nothing fails here. It is unknown where
+    no cause is known."""
     blamed = judge(picture).blamed
     if blamed is None:
         return Check("troubleshoot", Sign.UNKNOWN, "On this host nothing fails that troubleshoot looks at.")
-    says = f"On this host: {blamed.finding.cause}."
+    says = f"Cause: {blamed.finding.cause}."
     if blamed.layer is Layer.ACCOUNT:
         says += f" Nothing before the account fails.{_state(picture.account)}"
     mend = blamed.finding.mend
     command = f"msa-wizard troubleshoot --fix {blamed.id}" if mend.steps else ""
-    return Check(blamed.id, Sign.FAILED, says, "\n".join(filter(None, (mend.text, command))))
+    sign = Sign.UNKNOWN if blamed.diagnosis.unknown else Sign.FAILED
+    return Check(blamed.id, sign, says, "\n".join(filter(None, (mend.text, command))))
 
 
 def _state(owner: Account | None) -> str:

@@ -49,7 +49,7 @@ def test_the_login_as_it_ended_is_put_onto_the_same_port_alone() -> None:
 def test_the_cause_and_its_fix_instead_of_what_is_probable() -> None:
     name, says, remedy = _cause(facts={"processes": facts().processes[:1]}, mux_problem="Connection refused")
     assert name == "saslauthd-dead"
-    assert says.startswith("On this host: saslauthd does not run")
+    assert says.startswith("Cause: saslauthd does not run")
     assert says.endswith(": every login ends in 535.")
     assert remedy == "msa-wizard troubleshoot --fix saslauthd-dead"
 
@@ -58,15 +58,17 @@ def test_machinery_that_is_sound_is_said_to_be() -> None:
     name, says, remedy = _cause(account=dataclasses.replace(ALICE, right=False))
     assert name == "password-wrong"
     assert says == (
-        "On this host: the password of alice is wrong. Nothing before the account fails. "
+        "Cause: the password of alice is wrong. Nothing before the account fails. "
         "The account alice is there and not locked."
     )
     assert "passwd alice" in remedy
     locked = dataclasses.replace(ALICE, shadow=dataclasses.replace(SHADOW, locked=True))
     assert _cause(account=locked)[:2] == (
         "account-locked",
-        "On this host: the account alice is locked. Nothing before the account fails.",
+        "Cause: the account alice is locked. Nothing before the account fails.",
     )
+    unknown = explain.cause(picture(conversations=(conversation(25), REFUSED.onto(conversation(587)))))
+    assert (unknown.id, unknown.sign) == ("login-unknown", Sign.UNKNOWN)
     sound = explain.cause(picture())
     assert (sound.id, sound.sign) == ("troubleshoot", Sign.UNKNOWN)
 
