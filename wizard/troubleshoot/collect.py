@@ -88,7 +88,11 @@ def take(
         served = _served(facts)
         talks = tuple(_with_own_offer(talk.result(), served) for talk in asked)
         if tried:
-            talks, began = tuple(map(tried.onto, talks)), tried.began
+            began = tried.began
+            if not (
+                tried.refused and hopeless(owner)
+            ):  # which explains it: nothing else is to blame for that
+                talks = tuple(map(tried.onto, talks))
         answer = None if tried else _socket_login(host, credentials, owner, stack, talks)
         return Picture(
             facts=facts,

@@ -85,6 +85,11 @@ class Tried:
     transcript: tuple[str, ...] = ()
     """As that of a conversation."""
 
+    @property
+    def refused(self) -> bool:
+        """Whether the server judged the password, and said no."""
+        return self.layer is SmtpLayer.CREDENTIALS
+
     def onto(self, talk: Conversation) -> Conversation:
         """The conversation with the same port, with the login as it ended; what came before that was looked at anew."""
         if talk.daemon.port != self.port or talk.stopped is not None:
@@ -93,8 +98,7 @@ class Tried:
             return replace(talk, login=True)
         if self.layer not in (SmtpLayer.LOGIN, SmtpLayer.CREDENTIALS):
             return talk
-        judged = self.layer is SmtpLayer.CREDENTIALS
-        ended = replace(talk, stopped=Layer.ACCOUNT, why=self.why, login=False, judged=judged)
+        ended = replace(talk, stopped=Layer.ACCOUNT, why=self.why, login=False, judged=self.refused)
         return replace(ended, transcript=self.transcript)
 
 

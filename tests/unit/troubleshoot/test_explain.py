@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.troubleshoot.pictures import ALICE, SHADOW, conversation, facts, picture
+from tests.unit.troubleshoot.pictures import ALICE, SENDMAIL, SHADOW, conversation, facts, picture
 from wizard.model.answers import Answers
 from wizard.model.plan import Sign
 from wizard.smtp.login_test import Layer as SmtpLayer
@@ -18,6 +18,7 @@ from wizard.system.host import Host
 from wizard.troubleshoot import collect, explain
 from wizard.troubleshoot.model import Layer
 from wizard.troubleshoot.probe_smtp import Tried
+from wizard.troubleshoot.verdict import judge
 
 SECRET = "Kw4kzalver-77"
 LOGIN = Credentials("alice", SECRET)
@@ -80,7 +81,10 @@ def _result(**changes: Any) -> Result:
     )
 
 
-def test_the_password_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("right", [True, False])
+def test_the_password_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, right: bool
+) -> None:
     seen: list[Any] = []
 
     def converse(daemon: Any, name: str, credentials: Any, *_: Any) -> Any:
@@ -89,13 +93,16 @@ def test_the_password_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
     monkeypatch.setattr(collect, "converse", converse)
     monkeypatch.setattr(Host, "ask_unix_socket", lambda *arguments, **_: seen.append(arguments[2][1]))
-    monkeypatch.setattr("wizard.troubleshoot.account.look", lambda *_: ALICE)
+    monkeypatch.setattr(
+        "wizard.troubleshoot.account.look", lambda *_: dataclasses.replace(ALICE, right=right)
+    )
     monkeypatch.setattr(collect, "look", lambda *_: facts())
     monkeypatch.setattr(
         collect, "_text", lambda _, path, absent="": picture().cf if path.endswith(".cf") else absent
     )
     shown = collect.take(Host(tmp_path), Answers(), LOGIN, REFUSED)
-    assert shown.login is False
+    # A password that is known to be wrong explains the refusal: nothing else is to blame for it.
+    assert shown.login is (False if right else None)
     assert shown.began == 1.0
     assert shown.socket_login is None
     assert seen
@@ -119,3 +126,12 @@ def test_another_machine_or_another_user_sees_nothing(
 def test_the_headline_has_no_probable_causes() -> None:
     assert _result().headline == "The login was refused: it got 535."
     assert _result(verdict="The login was accepted (235).").headline == "The login was accepted (235)."
+
+
+def test_a_daemon_outside_its_unit_is_not_what_is_to_blame() -> None:
+    astray = {"processes": (dataclasses.replace(SENDMAIL, unit=""), *facts().processes[1:])}
+    assert _cause(facts=astray)[0] == "login-unknown"
+    stopped = {"stopped": Layer.GREETING, "why": "it fell silent", "greeting": "", "code": 0}
+    silent = (conversation(25), conversation(587, **stopped))
+    assert _cause(facts=astray, conversations=silent, states={1: "T"})[0] == "sendmail-hung"
+    assert "sendmail-outside" in [fault.id for fault in judge(picture(facts=astray)).faults]

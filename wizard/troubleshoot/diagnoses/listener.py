@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wizard.editors.daemon_options import collisions, is_loopback
+from wizard.model.plan import Sign
 from wizard.sendmail.cf import listeners
 from wizard.sendmail.strays import stray_sentence, strays
 from wizard.steps.restart import WEDGED
@@ -192,7 +193,7 @@ def outside(picture: Picture, name: str, step: str) -> Finding | None:
             ),
         ),
         Mend((step,)),
-        picture.latent,
+        Sign.WARNING,  # it serves: what fails has another cause
     )
 
 
