@@ -1,5 +1,5 @@
 """Writes what is made from the program, `./tests/tool python -m docs.generate`: docs/reference.md from the parser of the
-command line and the diagnoses, wizard/render/schema.json from wizard.model.documents."""
+command line, docs/diagnoses.md from the diagnoses, wizard/render/schema.json from wizard.model.documents."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from pathlib import Path
 from docs.schema import schema
 from wizard.cli.parser import parser
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.model import TITLES
+from wizard.troubleshoot.report import by_layer
 
 REFERENCE = Path(__file__).with_name("reference.md")
+DIAGNOSES_PAGE = REFERENCE.with_name("diagnoses.md")
 SCHEMA = Path(__file__).parents[1] / "wizard/render/schema.json"
 _HEAD = """# Reference
 
-Every command and option of msa-wizard, [what `--accept` takes](#what---accept-takes), and [the diagnoses](#diagnoses).
-Made by docs/generate.py from the program's own parser and tables: do not edit it. [manual.md](manual.md) explains the
-commands with examples, [exit-codes.md](exit-codes.md) what they end with.
+Every command and option of msa-wizard, and [what `--accept` takes](#what---accept-takes). [diagnoses.md](diagnoses.md)
+has what `troubleshoot` looks for. Made by docs/generate.py from the program's own parser and tables: do not edit it. [manual.md](manual.md)
+explains the commands with examples, [exit-codes.md](exit-codes.md) what they end with.
 """
 ENDINGS = {
     "cf-lines": "lines of sendmail.cf that sendmail.mc does not give: they go when sendmail.cf is made again",
@@ -50,7 +53,7 @@ def reference() -> str:
     known = commands()
     groups = {name.split()[0] for name in known if " " in name}
     sections = [_section(name, each) for name, each in known.items() if name not in groups]
-    return "\n".join([_HEAD, *sections, _endings(), _diagnoses()])
+    return "\n".join([_HEAD, *sections, _endings()])
 
 
 def _endings() -> str:
@@ -62,19 +65,29 @@ def _endings() -> str:
     return "\n".join(["## What --accept takes", "", about, "", "| id | what ends |", "|---|---|", *rows, ""])
 
 
-def _diagnoses() -> str:
-    rows = [
-        f"| `{each.id}` | {TITLES[each.layer]} | {each.symptom} | {each.probe} | {each.howto} |".replace(
-            "|  |", "| |"
-        )
-        for each in DIAGNOSES
-    ]
-    about = (
-        "What `troubleshoot` looks for, from the outside in, by the id that `--fix` takes. The last column is the section of\n"
-        "the [howto](howto.md)."
-    )
-    head = ["| id | layer | symptom | what is looked at | howto |", "|---|---|---|---|---|"]
-    return "\n".join(["## Diagnoses", "", about, "", *head, *rows, ""])
+_DIAGNOSES = """# Diagnoses
+
+What `msa-wizard troubleshoot` looks for, from the outside in, by the id that `--fix` takes; `troubleshoot --list` shows
+the same on a terminal. Where steps fix it they follow as `(--fix: STEP, STEP)`; elsewhere a person must act. Made by
+docs/generate.py from the program's own table: do not edit it. [Writing a diagnosis](writing-a-diagnosis.md) tells how
+one is added.
+"""
+
+
+def diagnoses() -> str:
+    """The page of all diagnoses: a table for each layer."""
+    head = ["| id | users say | cause | fix | looked at |", "|---|---|---|---|---|"]
+    lines = [_DIAGNOSES]
+    for layer, some in by_layer(DIAGNOSES).items():
+        rows = [f"| {' | '.join(_cells(each))} |" for each in some]
+        lines += [f"## {TITLES[layer]}", "", *head, *rows, ""]
+    return "\n".join(lines)
+
+
+def _cells(each: Diagnosis) -> Iterator[str]:
+    looked_at = f"{each.probe} (howto {each.howto})" if each.howto else each.probe
+    for text in (f"`{each.id}`", each.symptom, each.cause, each.fix, looked_at):
+        yield text.replace("|", "\\|")
 
 
 def _section(name: str, command: argparse.ArgumentParser) -> str:
@@ -120,4 +133,5 @@ def schema_text() -> str:
 
 if __name__ == "__main__":
     REFERENCE.write_text(reference())
+    DIAGNOSES_PAGE.write_text(diagnoses())
     SCHEMA.write_text(schema_text())

@@ -124,7 +124,12 @@ class Backend:
         with self.at_work(job.interrupt) as (store, journal, _):
             steps = tuple(make()) if make else self.steps
             engine = Engine(self.host, self._guarded(), job.report, steps)
-            return engine.apply(store, journal, wanted, decide, job.interrupt, consent=job.consent)
+            run = engine.apply(store, journal, wanted, decide, job.interrupt, consent=job.consent)
+            if run.failed == "auth-test":
+                from wizard.troubleshoot.explain import of_run
+
+                of_run(engine, run)
+            return run
 
     def _guarded(self) -> Answers:
         """The answers; a change of the firewall must be confirmed where it could cut our own connection."""

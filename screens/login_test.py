@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -86,6 +87,8 @@ Enter in any field begins the test.
         """Draw the conversation some ten times a second."""
         self._lines: list[Content] = []
         self._drawn = 0
+        self._cause: Check | None = None
+        """Why the last test failed, as this host sees it."""
         self.set_interval(0.1, self._draw)
         self.same("msa-wizard test --user NAME")
 
@@ -133,9 +136,16 @@ Enter in any field begins the test.
             from wizard.maillog.watched_login import hold_conversation, target_of
 
             target = target_of(backend.host, host, port, ask=asking(job), send_to=send_to or None)
-            return hold_conversation(
+            began = time.time()
+            result = hold_conversation(
                 backend.host, target, credentials, WITHIN, True, lambda line: job.show(self.add, line)
             ).result
+            self._cause = None
+            if not result.ok:
+                from wizard.troubleshoot.explain import of_login
+
+                self._cause = of_login(backend.host, backend.answers, target, credentials, result, began)
+            return result
 
         self.desk.start(self, "test", work)
 
@@ -164,12 +174,14 @@ Enter in any field begins the test.
 
     def _show_result(self, result: Result) -> None:
         checks = [Check(finding.id, Sign(finding.state), finding.says) for finding in result.findings]
-        self._lines += [Content(""), *map(check_content, checks)]
+        cause = self._cause
+        self._lines += [Content(""), *map(check_content, [*checks, *([cause] if cause else [])])]
         self._draw()
         good = result.ok and not any(check.sign is Sign.FAILED for check in checks)
         layer = f" [{result.layer}]" if result.layer else ""
         sign = ("✓ OK", "bold ansi_green") if good else ("✗ FAILED", "bold ansi_red")
-        self.say(Content.assemble(sign, f"{layer}: {clean(result.verdict)}"))
+        says = result.headline if cause is not None and cause.sign is Sign.FAILED else result.verdict
+        self.say(Content.assemble(sign, f"{layer}: {clean(says)}"))
 
     def action_troubleshoot(self) -> None:
         """Which layer fails on this host, with the same login if one was typed."""

@@ -48,7 +48,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         Binding("u", "log_in", "Login"),
         Binding("d", "app.go('saslauthd')", "Debug"),
         Binding("t", "app.go('by-hand')", "Manual"),
-        Binding("o", "app.go('from-outside')", "From outside", show=False),
+        Binding("o", "app.go('from-outside')", "Outside"),
         Binding("f5", "look", "Again"),
         *PAGES,
         Binding("escape", "leave", "Back"),
@@ -177,8 +177,8 @@ def _explained(verdict: Verdict, row: str) -> Content:
 
 
 def _fault(fault: Fault) -> Content:
-    parts: list[str | tuple[str, str]] = [(f"{clean(fault.finding.cause)}\n", "bold")]
-    parts += [f"Users say: {clean(fault.diagnosis.symptom)}\n"]
+    parts: list[str | tuple[str, str]] = [f"Users say: {clean(fault.diagnosis.symptom)}\n"]
+    parts += [(f"{clean(fault.finding.cause)}\n", "bold")]
     mend = fault.finding.mend
     if mend.steps:
         parts += [("f fixes it", "bold"), f" by: {', '.join(mend.steps)}\n"]

@@ -10,6 +10,9 @@ from snapshots.visible import visible
 
 LONGEST = 400
 """Characters of a line that are shown."""
+WIDTH = 80
+"""Columns where there is no terminal."""
+_NARROWEST = 40
 _quiet = False
 
 
@@ -46,6 +49,14 @@ def _write(stream: TextIO, text: str) -> None:
         print(text, file=stream, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def width() -> int:
+    """The columns of the terminal that standard output is, else WIDTH."""
+    try:
+        return max(os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH, _NARROWEST)
+    except (OSError, ValueError):
+        return WIDTH
 
 
 def clean_block(text: str) -> str:

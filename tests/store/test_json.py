@@ -28,6 +28,8 @@ from wizard.model import documents
 from wizard.model.plan import Check, Ending, Plan, Sign
 from wizard.render import as_json
 from wizard.troubleshoot import report
+from wizard.troubleshoot.diagnoses.order import DIAGNOSES
+from wizard.troubleshoot.fix import Fix
 from wizard.troubleshoot.verdict import judge
 
 ID = "4ARJx3Nf001097"
@@ -121,9 +123,13 @@ def test_client_settings() -> None:
 
 
 def test_what_is_wrong_with_a_host() -> None:
-    verdict = report.to_json(judge(picture(facts={"processes": ()})))
-    assert not _shown("troubleshoot", **verdict, interrupted=None)["ok"]
+    seen = judge(picture(facts={"processes": ()}))
+    verdict = report.to_json(seen, {fault.id: Fix(True, ends=("cf-lines",)) for fault in seen.faults})
+    shown = _shown("troubleshoot", **verdict, interrupted=None)
+    assert not shown["ok"]
+    assert shown["faults"][0]["fix"]["can_be_applied"]
     _shown("troubleshoot", **verdict, before=verdict, run=None)
+    _shown("troubleshoot", diagnoses=report.catalogue_json(DIAGNOSES))
 
 
 def test_a_plan() -> None:

@@ -15,6 +15,7 @@ from screens.login_test import LoginTest
 from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, serving
+from wizard.model.plan import Check, Sign
 
 SECRET = "Kw4kzalver-77"
 
@@ -104,3 +105,22 @@ def test_a_server_that_is_not_trusted_is_asked_about(bench: Bench, tmp_path: Pat
     with serving(script) as port:
         play(bench, story, (100, 40))
     assert any(said.startswith("AUTH") for said in script.said) is (key == "y")
+
+
+def test_a_failure_on_this_host_has_its_cause(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    says = Check(
+        "saslauthd-dead", Sign.FAILED, "Cause: saslauthd does not run.", "msa-wizard troubleshoot --fix x"
+    )
+    monkeypatch.setattr("wizard.troubleshoot.explain.of_login", lambda *_: says)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "test", "A shell user of the server")
+        app.screen.query_one("#host", Input).value = "127.0.0.1"
+        app.screen.query_one("#port", Input).value = "1"
+        await pilot.press("f5")
+        await until(pilot, lambda: shows(app, "FAILED [tcp]"))
+        await until(pilot, lambda: shows(app, "✗ FAIL Cause: saslauthd does not run."))
+        await until(pilot, lambda: shows(app, "msa-wizard troubleshoot --fix x"))
+        assert not shows(app, "Probable causes")
+
+    play(bench, story)

@@ -51,6 +51,7 @@ def test_the_first_layer_that_fails_is_explained_and_fixed(bench: Broken) -> Non
         await at(pilot, app, "troubleshoot", "To blame: saslauthd")
         await until(pilot, lambda: shows(app, "f fixes it"))
         await until(pilot, lambda: shows(app, "msa-wizard troubleshoot --fix "))
+        assert shows(app, "o Outside")
         assert bench.text("/etc/a") == "old a\n", "looking changes nothing"
         await pilot.press("f")
         await until(pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "+fixed"))

@@ -119,10 +119,16 @@ def test_the_reference_is_current() -> None:
     assert generate.SCHEMA.read_text() == generate.schema_text()
 
 
-@pytest.mark.parametrize(("kind", "heading"), [("Ending", "What --accept takes"), ("Diagnosis", "Diagnoses")])
-def test_the_reference_lists_all_ids_that_the_program_has(kind: str, heading: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "page", "heading"),
+    [
+        ("Ending", generate.REFERENCE, "\n## What --accept takes\n"),
+        ("Diagnosis", generate.DIAGNOSES_PAGE, "# Diagnoses\n"),
+    ],
+)
+def test_the_pages_list_all_ids_that_the_program_has(kind: str, page: Path, heading: str) -> None:
     """Those of endings are written down in docs/generate.py, those of diagnoses come from DIAGNOSES."""
-    section = generate.REFERENCE.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    section = page.read_text().partition(heading)[2]
     listed = re.findall(r"^\| `([a-z0-9-]+)` \|", section, re.MULTILINE)
     assert sorted(listed) == sorted(first_arguments(kind))
 

@@ -263,7 +263,8 @@ class _Terminal:
 
 def test(arguments: argparse.Namespace) -> int:
     """0 when the login (or, without a user, all before it) is as it should be, else 1."""
-    chosen = answers_of(arguments).test
+    answers = answers_of(arguments)
+    chosen = answers.test
     if arguments.from_outside:
         return _from_outside(arguments)
     user = arguments.user or chosen.user
@@ -284,18 +285,30 @@ def test(arguments: argparse.Namespace) -> int:
         limit = within(arguments, WITHIN)
         login = credentials(user, arguments) if user else None
         show = (lambda _: None) if arguments.json else tell
+        began = time.time()
         watched = hold_conversation(host, target, login, limit, arguments.watch, show)
     except ValueError as error:
         raise AnswersError(str(error)) from error
     result = watched.result
+    cause = None
+    if not result.ok:
+        from wizard.troubleshoot.explain import (
+            of_login,  # what it takes is not loaded for a test that succeeds
+        )
+
+        cause = of_login(host, answers, target, login, result, began)
     bad = not result.ok or any(Sign(finding.state) is Sign.FAILED for finding in result.findings)
     if arguments.json:
-        as_json.show(**result.to_json(), **watched.to_json())
+        why = as_json.checks([cause])[0] if cause else None
+        as_json.show(**result.to_json(), **watched.to_json(), cause=why)
         return int(bad)
     out()
     for finding in result.findings:
         out(check_text(Check(finding.id, Sign(finding.state), finding.says)))
-    out(f"\n{'FAILED' if bad else 'OK'}: {clean(result.verdict)}")
+    says = result.headline if cause is not None and cause.sign is Sign.FAILED else result.verdict
+    out(f"\n{'FAILED' if bad else 'OK'}: {clean(says)}")
+    if cause is not None:
+        out(check_text(cause))
     if login and target.server_name and "-c" in saslauthd_options():
         out(
             "Note: saslauthd caches logins (-c): a password that was changed, or an account that was locked, is still\n"

@@ -181,7 +181,9 @@ def _troubleshoot(add: Add) -> None:
     words = "which layer fails, why, and what fixes it; --fix fixes it"
     command = add("troubleshoot", "troubleshoot", words)
     words = "fix these, as recorded steps; `all`: whatever fails; then look again"
-    command.add_argument("--fix", nargs="+", metavar="ID", help=words)
+    which = command.add_mutually_exclusive_group()
+    which.add_argument("--fix", nargs="+", metavar="ID", help=words)
+    _flag(which, "--list", "only list all that it looks for: what users say, the cause, the fix")
     _yes(command, "do not ask before each step of a fix")
     _accept(command)
     _user(command, "log in as this user, to tell an account or password problem from the rest")

@@ -37,6 +37,7 @@ from wizard.model.plan import Outcome, Plan, Step
 from wizard.render import as_json
 from wizard.render.text import collector, effect_lines, endings_text, reason_text, show, status_lines
 from wizard.steps.order import STEPS
+from wizard.steps.restart import AuthTest
 from wizard.system.guard import Decision
 from wizard.system.host import Host
 from wizard.system.lock import free
@@ -92,6 +93,10 @@ def applied(
         engine = Engine(host, answers, collector(events) if arguments.json else show, steps())
         wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
         run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
+        if run.failed == AuthTest.id:
+            from wizard.troubleshoot.explain import of_run  # not loaded for a run that succeeds
+
+            of_run(engine, run)
     return run, events
 
 

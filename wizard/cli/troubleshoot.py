@@ -6,11 +6,12 @@ import argparse
 import dataclasses
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from wizard.cli import options
 from wizard.cli.options import answers_of, asks, known
-from wizard.cli.steps import applied, exit_code, interrupted, undecided_text
-from wizard.console import clean, error, out
+from wizard.cli.steps import applied, exit_code, interrupted, readable_store, undecided_text
+from wizard.console import clean, data, error, out, width
 from wizard.engine.engine import Run
 from wizard.engine.state_dir import must_not_wait
 from wizard.engine.trial import CF_LINES
@@ -24,13 +25,19 @@ from wizard.troubleshoot import report
 from wizard.troubleshoot.collect import take
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.diagnosis import Fault
+from wizard.troubleshoot.fix import fixes
 from wizard.troubleshoot.verdict import Verdict, judge, mends
+
+if TYPE_CHECKING:
+    from wizard.model import documents
 
 ALL = "all"
 
 
 def troubleshoot(arguments: argparse.Namespace) -> int:
     """0 all is well, 1 something is wrong (after --fix: still), 2 bad usage, 3 not root, 4 a fix would end what works."""
+    if arguments.list:
+        return _listed(arguments)
     answers = answers_of(arguments)
     ids = [ALL, *(diagnosis.id for diagnosis in DIAGNOSES)]
     wanted = known(
@@ -50,12 +57,25 @@ def troubleshoot(arguments: argparse.Namespace) -> int:
     if wanted:
         return _fixed(arguments, host, answers, credentials, verdict, wanted)
     if arguments.json:
-        as_json.show(**report.to_json(verdict), interrupted=waits)
+        as_json.show(**_json(host, answers, verdict, waits), interrupted=waits)
     else:
-        out(report.text(verdict))
+        out(report.text(verdict, width()))
         if waits:
             error(f"msa-wizard: {clean(waits)}")
     return int(verdict.blamed is not None)
+
+
+def _listed(arguments: argparse.Namespace) -> int:
+    """Every diagnosis there is; nothing is looked at."""
+    if arguments.json:
+        as_json.show(diagnoses=report.catalogue_json(DIAGNOSES))
+    else:
+        data(report.catalogue_text(DIAGNOSES, width()))
+    return 0
+
+
+def _json(host: Host, answers: Answers, verdict: Verdict, waits: str | None = None) -> documents.Verdict:
+    return report.to_json(verdict, fixes(host, answers, verdict.faults, waits, readable_store()))
 
 
 def _credentials(arguments: argparse.Namespace, answers: Answers) -> Credentials | None:
@@ -85,6 +105,7 @@ def _fixed(
     steps = mends(faults)
     events: list[Event] = []
     run: Run | None = None
+    shown = _json(host, answers, before) if arguments.json else None
     if steps:
         # Whoever names a fault that is fixed by making sendmail.cf again wants its wrong lines to go; they are listed.
         named = [fault.finding.mend.steps for fault in faults if fault.id in wanted]
@@ -92,15 +113,15 @@ def _fixed(
             answers = dataclasses.replace(answers, accept=(*answers.accept, CF_LINES))
         run, events = applied(host, arguments, lambda: steps, answers)
     after = judge(take(host, answers, credentials)) if run is not None else before
-    if arguments.json:
+    if shown is not None:
         as_json.show(
-            **report.to_json(after),
-            before=report.to_json(before),
+            **(_json(host, answers, after) if run is not None else shown),
+            before=shown,
             run=as_json.run(run, events) if run is not None else None,
         )
     else:
         out("\nLooked again:\n" if run is not None else "")
-        out(report.text(after))
+        out(report.text(after, width()))
     if run is not None and run.undecided:
         error(undecided_text(run, arguments.argv))
         return exit_code(run)

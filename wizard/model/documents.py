@@ -355,10 +355,11 @@ class Login(TypedDict):
 
 
 class Test(Login):
-    """`test`"""
+    """`test`; `cause` is the fault of this host that made it fail, and its fix, where root asks on the server itself."""
 
     watched: list[TimedLine] | None
     delivery: Delivery | None
+    cause: NotRequired[Check | None]
 
 
 class LoggedIn(TypedDict):
@@ -420,8 +421,16 @@ class Mend(TypedDict):
     text: str
 
 
+class Fix(Mend):
+    """A fix, and whether --fix can apply it now, else why not; `ends` is what --accept would have to take."""
+
+    can_be_applied: bool
+    why_not: str
+    ends: list[str]
+
+
 class Fault(TypedDict):
-    """A diagnosis that holds. `sign` is the older word for `state`."""
+    """A diagnosis that holds. `sign` is the older word for `state`, `mend` for `fix`."""
 
     id: str
     layer: str
@@ -433,6 +442,7 @@ class Fault(TypedDict):
     cause: str
     evidence: list[Evidence]
     mend: Mend
+    fix: Fix
 
 
 class Seconds(TypedDict):
@@ -461,6 +471,24 @@ class Troubleshoot(Verdict):
     interrupted: NotRequired[str | None]
     before: NotRequired[Verdict]
     run: NotRequired[Run | None]
+
+
+class Diagnosis(TypedDict):
+    """What troubleshooting looks for: what users say, the cause, the fix, on any host."""
+
+    id: str
+    layer: str
+    symptom: str
+    cause: str
+    fix: str
+    howto: str
+    probe: str
+
+
+class Catalogue(TypedDict):
+    """`troubleshoot --list`"""
+
+    diagnoses: list[Diagnosis]
 
 
 class Clone(TypedDict):
@@ -563,7 +591,7 @@ DOCUMENTS: dict[str, tuple[type, ...]] = {
     "recover": (Recovery, Nothing),
     "confirm": (Confirmation,),
     "client-settings": (ClientSettings,),
-    "troubleshoot": (Troubleshoot,),
+    "troubleshoot": (Troubleshoot, Catalogue),
     "test": (Test, OutsideTest),
     "debug-login": (DebugLogin,),
     "debug-saslauthd": (DebugSaslauthd,),

@@ -36,6 +36,11 @@ class Result:
     tls: str | None
     queue_id: str | None
 
+    @property
+    def headline(self) -> str:
+        """The verdict without the causes that are only probable."""
+        return self.verdict.partition(" Probable causes: ")[0]
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for json.dumps."""
         return {

@@ -32,7 +32,7 @@ from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
 from wizard.troubleshoot.pam import Pam
-from wizard.troubleshoot.probe_smtp import TIMEOUT, Conversation, converse, is_submission
+from wizard.troubleshoot.probe_smtp import TIMEOUT, Conversation, Tried, converse, is_submission
 
 LOOKED_BACK = 3600.0
 """Seconds of the mail log that are read."""
@@ -49,8 +49,11 @@ _COUNTERS = ("pam_faillock.so", "pam_tally2.so", "pam_tally.so")
 """Modules that lock an account after some failures."""
 
 
-def take(host: Host, answers: Answers, credentials: Credentials | None = None) -> Picture:
-    """The picture of this host now; with credentials one login is tried, if it cannot lock the account.
+def take(
+    host: Host, answers: Answers, credentials: Credentials | None = None, tried: Tried | None = None
+) -> Picture:
+    """The picture of this host now; with credentials one login is tried, if it cannot lock the account, and was not
+    `tried` already.
 
     Raises HostError where not even the facts can be read."""
     began, clock = time.time(), time.monotonic()
@@ -62,7 +65,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
         rules = pool.submit(live_rules, host)
         room = pool.submit(storage.look, host)
         owner = accounts.look(host, credentials) if credentials else None
-        used = None if hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials
+        used = None if tried or hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
         chosen = _for_login(wanted)
         patience = STOPPED if DAEMON in stopped else TIMEOUT
@@ -84,7 +87,13 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
         files = pool.submit(certificate_files, host, cf, name)
         served = _served(facts)
         talks = tuple(_with_own_offer(talk.result(), served) for talk in asked)
-        answer = _socket_login(host, credentials, owner, stack, talks)
+        if tried:
+            began = tried.began
+            if not (
+                tried.refused and hopeless(owner)
+            ):  # which explains it: nothing else is to blame for that
+                talks = tuple(map(tried.onto, talks))
+        answer = None if tried else _socket_login(host, credentials, owner, stack, talks)
         return Picture(
             facts=facts,
             answers=answers,

@@ -4,7 +4,7 @@ sendmail's rate limits (docs/debian.md section sendmail)."""
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wizard.certificates import Certificate
 from wizard.sendmail.cf import Daemon
@@ -69,6 +69,37 @@ class Conversation:
     def last(self) -> str:
         """The last line that the server said."""
         return next((line[2:] for line in reversed(self.transcript) if line.startswith("< ")), "")
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A test that has failed already, for whoever looks why: its login is not tried again."""
+
+    credentials: Credentials | None
+    port: int
+    began: float
+    """In seconds since the epoch."""
+    layer: SmtpLayer | None = None
+    """Where it ended."""
+    why: str = ""
+    transcript: tuple[str, ...] = ()
+    """As that of a conversation."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the server judged the password, and said no."""
+        return self.layer is SmtpLayer.CREDENTIALS
+
+    def onto(self, talk: Conversation) -> Conversation:
+        """The conversation with the same port, with the login as it ended; what came before that was looked at anew."""
+        if talk.daemon.port != self.port or talk.stopped is not None:
+            return talk
+        if self.layer is SmtpLayer.RELAY:
+            return replace(talk, login=True)
+        if self.layer not in (SmtpLayer.LOGIN, SmtpLayer.CREDENTIALS):
+            return talk
+        ended = replace(talk, stopped=Layer.ACCOUNT, why=self.why, login=False, judged=self.refused)
+        return replace(ended, transcript=self.transcript)
 
 
 def converse(

@@ -1,62 +1,85 @@
-"""The verdict as text for people, and as JSON."""
+"""The verdict, and the catalogue of all diagnoses: as text for people, and as JSON."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from wizard.console import clean
+from wizard.console import WIDTH, clean
 from wizard.model.plan import Sign
-from wizard.render.text import SIGNS, WIDTH
-from wizard.troubleshoot.diagnosis import Fault
-from wizard.troubleshoot.model import ORDER, TITLES
+from wizard.render.text import SIGNS
+from wizard.troubleshoot.diagnosis import Diagnosis, Fault
+from wizard.troubleshoot.model import ORDER, TITLES, Layer
 from wizard.troubleshoot.verdict import Verdict
 
+if TYPE_CHECKING:
+    from wizard.model import documents
+    from wizard.troubleshoot.fix import Fix
+
 _WORDS = {Sign.OK: "ok", Sign.WARNING: "warning", Sign.FAILED: "FAILED", Sign.UNKNOWN: "not tested"}
+_DEEP, _DEEPER = " " * 10, " " * 13
 
 
-def text(verdict: Verdict) -> str:
-    """Summary, layers, the fault to blame, what else was found, what could not be tested."""
+def text(verdict: Verdict, width: int = WIDTH) -> str:
+    """Summary, layers, the fault to blame, what else was found, what could not be tested; `width` in columns."""
     lines = [clean(verdict.summary), ""]
     signs = verdict.signs
     for layer in ORDER:
         ids = ", ".join(fault.id for fault in verdict.faults if fault.layer is layer)
-        lines.append(
-            f"   {SIGNS[signs[layer]]} {TITLES[layer]:<19} {_WORDS[signs[layer]]:<10} {ids}".rstrip()
-        )
+        row = f"   {SIGNS[signs[layer]]} {TITLES[layer]:<19} {_WORDS[signs[layer]]:<10} {ids}".rstrip()
+        lines += _wrap(row, "", " " * 41, width)
     blamed = verdict.blamed
     if blamed is not None:
-        lines += ["", f"To blame: {TITLES[blamed.layer]}", *_fault(blamed)]
+        lines += ["", f"To blame: {TITLES[blamed.layer]}", *_fault(blamed, width)]
     others = [fault for fault in verdict.faults if fault is not blamed]
     if others:
         lines += ["", "Also seen:" if blamed else "Seen:"]
-        lines += [line for fault in others for line in _fault(fault)]
-    lines += [
-        "",
-        "Not tested:",
-        *(line for sentence in verdict.untested for line in _wrap(f"- {sentence}", "   ", "     ")),
-    ]
-    lines.append(
-        f"\nLooked for {verdict.seconds:.1f} s, of which {verdict.waited:.1f} s in conversation with the ports."
+        lines += [line for fault in others for line in _fault(fault, width)]
+    lines += ["", "Not tested:"]
+    lines += [line for each in verdict.untested for line in _wrap(f"- {each}", "   ", "     ", width)]
+    took = (
+        f"Looked for {verdict.seconds:.1f} s, of which {verdict.waited:.1f} s in conversation with the ports."
     )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *_wrap(took, "", "", width)])
 
 
-def _fault(fault: Fault) -> Iterator[str]:
-    yield from _wrap(f"{SIGNS[fault.sign]} {fault.id}: {fault.finding.cause}", "   ", "          ")
+def _fault(fault: Fault, width: int) -> Iterator[str]:
+    """Symptom, cause, evidence, fix."""
+    yield from _wrap(f"{SIGNS[fault.sign]} {fault.id}: {fault.diagnosis.symptom}", "   ", _DEEP, width)
+    yield from _wrap(f"cause: {fault.finding.cause}", _DEEP, _DEEPER, width)
     for piece in fault.finding.evidence:
-        yield f"          | {clean(piece.says)}  ({clean(piece.source)})"
+        yield from _wrap(f"| {clean(piece.says)}  ({clean(piece.source)})", _DEEP, f"{_DEEP}|   ", width)
     mend = fault.finding.mend
     if mend.text:
-        yield from _wrap(f"-> {mend.text}", "          ", "             ")
+        yield from _wrap(f"fix: {mend.text}", _DEEP, _DEEPER, width)
     if mend.steps:
-        yield f"          -> msa-wizard troubleshoot --fix {fault.id}   (steps: {', '.join(mend.steps)})"
+        command = f"msa-wizard troubleshoot --fix {fault.id}"
+        yield from _wrap(f"fix: {command}   (steps: {', '.join(mend.steps)})", _DEEP, _DEEPER, width)
 
 
-def _wrap(words: str, first: str, then: str) -> list[str]:
+def catalogue_text(diagnoses: Sequence[Diagnosis], width: int = WIDTH) -> str:
+    """Every diagnosis by layer: its id, what users say, the cause, the fix."""
+    lines = []
+    for layer, some in by_layer(diagnoses).items():
+        lines += ["", TITLES[layer], ""]
+        for each in some:
+            lines.append(f"   {each.id}")
+            for word, says in (("users say", each.symptom), ("cause", each.cause), ("fix", each.fix)):
+                lines += _wrap(f"{f'{word}:':<11}{says}", "      ", " " * 17, width)
+    return "\n".join(lines[1:])
+
+
+def by_layer(diagnoses: Sequence[Diagnosis]) -> dict[Layer, list[Diagnosis]]:
+    """The diagnoses of each layer that has some, from the outside in."""
+    some = {layer: [each for each in diagnoses if each.layer is layer] for layer in ORDER}
+    return {layer: each for layer, each in some.items() if each}
+
+
+def _wrap(words: str, first: str, then: str, width: int) -> list[str]:
     return textwrap.wrap(
         clean(words),
-        WIDTH + 20,
+        width,
         initial_indent=first,
         subsequent_indent=then,
         break_long_words=False,
@@ -64,7 +87,23 @@ def _wrap(words: str, first: str, then: str) -> list[str]:
     )
 
 
-def to_json(verdict: Verdict) -> dict[str, object]:
+def catalogue_json(diagnoses: Sequence[Diagnosis]) -> list[documents.Diagnosis]:
+    """The same as plain values."""
+    return [
+        {
+            "id": each.id,
+            "layer": each.layer,
+            "symptom": each.symptom,
+            "cause": each.cause,
+            "fix": each.fix,
+            "howto": each.howto,
+            "probe": each.probe,
+        }
+        for each in diagnoses
+    ]
+
+
+def to_json(verdict: Verdict, fixes: Mapping[str, Fix]) -> documents.Verdict:
     """Plain values for json.dumps; texts as they were found, as JSON escapes what a terminal must not get."""
     blamed = verdict.blamed
     return {
@@ -72,23 +111,32 @@ def to_json(verdict: Verdict) -> dict[str, object]:
         "summary": verdict.summary,
         "blamed": blamed.id if blamed else None,
         "layer": blamed.layer if blamed else None,
-        "layers": {str(layer): str(sign) for layer, sign in verdict.signs.items()},
-        "faults": [_fault_json(fault) for fault in verdict.faults],
+        "layers": {str(layer): sign.value for layer, sign in verdict.signs.items()},
+        "faults": [fault_json(fault, fixes[fault.id]) for fault in verdict.faults],
         "untested": list(verdict.untested),
         "seconds": {"all": round(verdict.seconds, 3), "waited": round(verdict.waited, 3)},
     }
 
 
-def _fault_json(fault: Fault) -> dict[str, object]:
+def fault_json(fault: Fault, fix: Fix) -> documents.Fault:
+    """One fault; `mend` is the older word for `fix`."""
+    steps, words = list(fault.finding.mend.steps), fault.finding.mend.text
     return {
         "id": fault.id,
         "layer": fault.layer,
-        "state": fault.sign,
-        "sign": fault.sign,
+        "state": fault.sign.value,
+        "sign": fault.sign.value,
         "symptom": fault.diagnosis.symptom,
         "howto": fault.diagnosis.howto,
         "probe": fault.diagnosis.probe,
         "cause": fault.finding.cause,
         "evidence": [{"says": piece.says, "source": piece.source} for piece in fault.finding.evidence],
-        "mend": {"steps": list(fault.finding.mend.steps), "text": fault.finding.mend.text},
+        "mend": {"steps": steps, "text": words},
+        "fix": {
+            "can_be_applied": fix.can_be_applied,
+            "why_not": fix.why_not,
+            "steps": steps,
+            "text": words,
+            "ends": list(fix.ends),
+        },
     }

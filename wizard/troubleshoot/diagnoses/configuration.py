@@ -124,6 +124,8 @@ DIAGNOSES = (
         "2.1",
         "dpkg-query",
         _missing,
+        cause="Sendmail is not installed",
+        fix="set it up: `msa-wizard apply`",
     ),
     Diagnosis(
         "mc-broken",
@@ -132,6 +134,8 @@ DIAGNOSES = (
         "3.6",
         "m4 sendmail.mc",
         _mc_broken,
+        cause="m4 does not accept sendmail.mc, for a quote or a parenthesis is not closed",
+        fix="undo the last edit of sendmail.mc; `msa-wizard history` has earlier ones",
     ),
     Diagnosis(
         "cf-broken",
@@ -140,13 +144,38 @@ DIAGNOSES = (
         "3.6",
         "sendmail -bC, the size of sendmail.cf, sendmail.cf.errors",
         _cf_broken,
+        cause="sendmail.cf is empty, cut short, or has a line that sendmail rejects",
+        fix="make it again from sendmail.mc, which may have to be fixed first (--fix: sendmailconfig, restart)",
     ),
     Diagnosis(
-        "mc-missing", Layer.LISTENER, "sendmailconfig asks strange questions", "3.6", "the file", _mc_missing
+        "mc-missing",
+        Layer.LISTENER,
+        "sendmailconfig asks strange questions",
+        "3.6",
+        "the file",
+        _mc_missing,
+        cause="sendmail.mc is not there, and sendmailconfig would write one of its own",
+        fix="bring yours back; `msa-wizard history` has it",
     ),
-    Diagnosis("mc-typo", Layer.LISTENER, "a setting has no effect", "3.6", "what m4 makes", _typo),
     Diagnosis(
-        "hands-off", Layer.LISTENER, "sendmailconfig changes nothing", "3.6", "sendmail.conf", _hands_off
+        "mc-typo",
+        Layer.LISTENER,
+        "a setting has no effect",
+        "3.6",
+        "what m4 makes",
+        _typo,
+        cause="a macro in sendmail.mc is misspelt, and m4 copies it unchanged into sendmail.cf",
+        fix="correct the word in sendmail.mc, then run sendmailconfig",
+    ),
+    Diagnosis(
+        "hands-off",
+        Layer.LISTENER,
+        "sendmailconfig changes nothing",
+        "3.6",
+        "sendmail.conf",
+        _hands_off,
+        cause="HANDS_OFF in /etc/mail/sendmail.conf forbids Debian's scripts to work",
+        fix="set it to No (--fix: mend-hands-off)",
     ),
     Diagnosis(
         "cf-differs",
@@ -155,5 +184,7 @@ DIAGNOSES = (
         "3.6",
         "m4 sendmail.mc against sendmail.cf",
         _differs,
+        cause="sendmail.cf was edited by hand, or sendmailconfig has not run since sendmail.mc was changed",
+        fix="make it again from sendmail.mc (--fix: sendmailconfig, restart)",
     ),
 )

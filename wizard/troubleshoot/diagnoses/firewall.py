@@ -134,6 +134,8 @@ DIAGNOSES = (
         "3.8",
         "nft list ruleset, followed for a new packet to each port",
         _closed,
+        cause="the packet filter drops or rejects new connections to the port for mail clients",
+        fix="open the port: `msa-wizard apply firewall`",
     ),
     Diagnosis(
         "firewall-not-open",
@@ -142,8 +144,19 @@ DIAGNOSES = (
         "3.8",
         "the live rules of Shorewall, firewalld or iptables, followed for a new packet to each port",
         _not_open,
+        cause="Shorewall, firewalld or iptables does not let the port for mail clients in",
+        fix="open the port: `msa-wizard apply firewall`",
     ),
-    Diagnosis("firewall-ufw", _F, _OUTSIDE, "3.8", "ufw's own rules", _ufw),
+    Diagnosis(
+        "firewall-ufw",
+        _F,
+        _OUTSIDE,
+        "3.8",
+        "ufw's own rules",
+        _ufw,
+        cause="ufw blocks what it has no rule for, and it has none for the port",
+        fix="open the port: `ufw allow 587/tcp`",
+    ),
     Diagnosis(
         "firewall-banned",
         _F,
@@ -151,5 +164,7 @@ DIAGNOSES = (
         "3.8",
         "fail2ban's sets in the packet filter",
         _banned,
+        cause="fail2ban bans their address after failed logins",
+        fix="let it in again: `fail2ban-client unban ADDRESS`",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wizard.editors.daemon_options import collisions, is_loopback
+from wizard.model.plan import Sign
 from wizard.sendmail.cf import listeners
 from wizard.sendmail.strays import stray_sentence, strays
 from wizard.steps.restart import WEDGED
@@ -192,7 +193,7 @@ def outside(picture: Picture, name: str, step: str) -> Finding | None:
             ),
         ),
         Mend((step,)),
-        picture.latent,
+        Sign.WARNING,  # it serves: what fails has another cause
     )
 
 
@@ -218,14 +219,66 @@ def _unknown(picture: Picture) -> Finding | None:
 _L = Layer.LISTENER
 OUTSIDE = "a restart fails, or changes nothing"
 DIAGNOSES = (
-    Diagnosis("port-taken", _L, "another mail server answers", "3.7", "/proc/net/tcp", _taken),
-    Diagnosis("default-msa", _L, "all ports close 45 s after each start", "3.3", "sendmail.cf", _default_msa),
     Diagnosis(
-        "listeners-collide", _L, "all ports close 45 s after each start", "3.3", "sendmail.cf", _collide
+        "port-taken",
+        _L,
+        "another mail server answers",
+        "3.7",
+        "/proc/net/tcp",
+        _taken,
+        cause="another program holds the port, so sendmail cannot listen there",
+        fix="stop and disable the other program, then restart sendmail",
     ),
-    Diagnosis("sendmail-dead", _L, "no connection", "3.7", "/proc", _dead),
-    Diagnosis("submission-missing", _L, "no connection to port 587", "3.3", "sendmail.cf", _no_submission),
-    Diagnosis("submission-elsewhere", _L, "no connection to port 587", "3.3", "sendmail.cf", _wrong_port),
+    Diagnosis(
+        "default-msa",
+        _L,
+        "all ports close 45 s after each start",
+        "3.3",
+        "sendmail.cf",
+        _default_msa,
+        cause="FEATURE(`no_default_msa') is missing, so sendmail adds a listener of its own on the same port",
+        fix="add the line to sendmail.mc (--fix: submission-port, sendmailconfig, restart)",
+    ),
+    Diagnosis(
+        "listeners-collide",
+        _L,
+        "all ports close 45 s after each start",
+        "3.3",
+        "sendmail.cf",
+        _collide,
+        cause="two DAEMON_OPTIONS lines want the same port, and sendmail ends when it cannot open the second",
+        fix="switch one of the two lines off in sendmail.mc, or make sendmail.cf again where it alone has both (--fix: sendmailconfig, restart)",
+    ),
+    Diagnosis(
+        "sendmail-dead",
+        _L,
+        "no connection",
+        "3.7",
+        "/proc",
+        _dead,
+        cause="sendmail does not run, whatever systemd says",
+        fix="start it (--fix: restart)",
+    ),
+    Diagnosis(
+        "submission-missing",
+        _L,
+        "no connection to port 587",
+        "3.3",
+        "sendmail.cf",
+        _no_submission,
+        cause="sendmail.cf has no listener on port 587 or 465",
+        fix="add one to sendmail.mc (--fix: submission-port, sendmailconfig, restart)",
+    ),
+    Diagnosis(
+        "submission-elsewhere",
+        _L,
+        "no connection to port 587",
+        "3.3",
+        "sendmail.cf",
+        _wrong_port,
+        cause="submission listens on a port where no mail client looks",
+        fix="move it to port 587 (--fix: submission-port, sendmailconfig, restart)",
+    ),
     Diagnosis(
         "loopback-only",
         _L,
@@ -233,12 +286,60 @@ DIAGNOSES = (
         "3.3",
         "sendmail.cf",
         _loopback,
+        cause="the port for mail clients is open only to the host itself, as Debian ships it",
+        fix="let it listen on all addresses (--fix: submission-port, sendmailconfig, restart)",
     ),
-    Diagnosis("listener-missing", _L, "no connection to one port", "3.7", "/proc/net/tcp", _listener_missing),
     Diagnosis(
-        "sendmail-stale", _L, "a change has no effect", "3.7", "when the daemon started", _stale, late=True
+        "listener-missing",
+        _L,
+        "no connection to one port",
+        "3.7",
+        "/proc/net/tcp",
+        _listener_missing,
+        cause="sendmail runs, but does not listen on a port that its sendmail.cf names",
+        fix="restart it, or lower the load where that closed its ports (--fix: restart)",
     ),
-    Diagnosis("sendmail-boot", _L, "no connection since the server was restarted", "3.7", "systemd", _boot),
-    Diagnosis("listener-unknown", _L, "no connection", "3.7", "the conversation", _unknown, unknown=True),
-    Diagnosis("sendmail-outside", _L, OUTSIDE, "3.7", "systemd, /proc", _outside, late=True),
+    Diagnosis(
+        "sendmail-stale",
+        _L,
+        "a change has no effect",
+        "3.7",
+        "when the daemon started",
+        _stale,
+        late=True,
+        cause="sendmail has not read what was changed since it started",
+        fix="restart it (--fix: restart)",
+    ),
+    Diagnosis(
+        "sendmail-boot",
+        _L,
+        "no connection since the server was restarted",
+        "3.7",
+        "systemd",
+        _boot,
+        cause="sendmail is not enabled at boot",
+        fix="enable it (--fix: restart)",
+    ),
+    Diagnosis(
+        "listener-unknown",
+        _L,
+        "no connection",
+        "3.7",
+        "the conversation",
+        _unknown,
+        unknown=True,
+        cause="no known cause; the evidence has what was said",
+        fix="look into the log: `journalctl -t sm-mta`",
+    ),
+    Diagnosis(
+        "sendmail-outside",
+        _L,
+        OUTSIDE,
+        "3.7",
+        "systemd, /proc",
+        _outside,
+        late=True,
+        cause="sendmail runs outside its service, so systemd can neither stop nor restart it",
+        fix="end that process and start the service (--fix: restart)",
+    ),
 )

@@ -33,8 +33,24 @@ def _complaints(picture: Picture) -> Finding | None:
 
 
 DIAGNOSES = (
-    Diagnosis("log-missing", Layer.LOGS, "nothing can be looked up", "5.2.3", "journal, mail.log", _none),
     Diagnosis(
-        "log-complaints", Layer.LOGS, "something else", "5.2.3", "the last hour of the log", _complaints
+        "log-missing",
+        Layer.LOGS,
+        "nothing can be looked up",
+        "5.2.3",
+        "journal, mail.log",
+        _none,
+        cause="the host keeps no mail log",
+        fix="install one: `apt-get install rsyslog`",
+    ),
+    Diagnosis(
+        "log-complaints",
+        Layer.LOGS,
+        "something else",
+        "5.2.3",
+        "the last hour of the log",
+        _complaints,
+        cause="sendmail wrote of errors into the mail log in the last hour",
+        fix="read them: `journalctl -t sm-mta`",
     ),
 )

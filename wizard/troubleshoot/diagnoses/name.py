@@ -54,9 +54,34 @@ def _clock(picture: Picture) -> Finding | None:
 
 _N, _PROBE = Layer.NAME, "hostname -f"
 DIAGNOSES = (
-    Diagnosis("clock-wrong", _N, "the certificate is said not to be valid yet", "", "the clock", _clock),
-    Diagnosis("hostname-unresolved", _N, "sendmail takes a minute to start", "", _PROBE, _unresolved),
     Diagnosis(
-        "hostname-unqualified", _N, "no STARTTLS, or mail is refused elsewhere", "", _PROBE, _unqualified
+        "clock-wrong",
+        _N,
+        "the certificate is said not to be valid yet",
+        "",
+        "the clock",
+        _clock,
+        cause="the clock of the host is wrong",
+        fix="set it: `timedatectl set-ntp true`",
+    ),
+    Diagnosis(
+        "hostname-unresolved",
+        _N,
+        "sendmail takes a minute to start",
+        "",
+        _PROBE,
+        _unresolved,
+        cause="the host cannot find its own name, so sendmail waits a minute at each start, and no certificate is made",
+        fix="write the name into /etc/hosts (--fix: mend-host-name)",
+    ),
+    Diagnosis(
+        "hostname-unqualified",
+        _N,
+        "no STARTTLS, or mail is refused elsewhere",
+        "",
+        _PROBE,
+        _unqualified,
+        cause="the host's name has no domain, so no certificate is made for it, and other servers reject its mail",
+        fix="write the qualified name into /etc/hosts (--fix: mend-host-name)",
     ),
 )

@@ -81,5 +81,7 @@ DIAGNOSES = (
         "3.1",
         "Sendmail.conf",
         _conf,
+        cause="Sendmail.conf is missing, cannot be read by libsasl2, or asks sasldb instead of saslauthd",
+        fix="have it ask saslauthd, or correct the line (--fix: sendmail-auth, mend-sendmail-restart)",
     ),
 )

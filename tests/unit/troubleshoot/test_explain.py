@@ -1,0 +1,137 @@
+"""Why a test failed, by what this host sees: the failed conversation counts, and the password is never tried again."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.troubleshoot.pictures import ALICE, SENDMAIL, SHADOW, conversation, facts, picture
+from wizard.model.answers import Answers
+from wizard.model.plan import Sign
+from wizard.smtp.login_test import Layer as SmtpLayer
+from wizard.smtp.login_test import Result, Target
+from wizard.smtp.transcript import Credentials
+from wizard.system.host import Host
+from wizard.troubleshoot import collect, explain
+from wizard.troubleshoot.model import Layer
+from wizard.troubleshoot.probe_smtp import Tried
+from wizard.troubleshoot.verdict import judge
+
+SECRET = "Kw4kzalver-77"
+LOGIN = Credentials("alice", SECRET)
+REFUSED = Tried(LOGIN, 587, 1.0, SmtpLayer.CREDENTIALS, "it got 535", ("< 535 5.7.0 authentication failed",))
+
+
+def _cause(**changes: Any) -> tuple[str, str, str]:
+    talks = tuple(map(REFUSED.onto, (conversation(25), conversation(587))))
+    check = explain.cause(picture(**{"account": ALICE, "conversations": talks} | changes))
+    return check.id, check.says, check.remedy
+
+
+def test_the_login_as_it_ended_is_put_onto_the_same_port_alone() -> None:
+    talk = REFUSED.onto(conversation(587))
+    assert (talk.login, talk.stopped, talk.judged, talk.last) == (
+        False,
+        Layer.ACCOUNT,
+        True,
+        "535 5.7.0 authentication failed",
+    )
+    assert REFUSED.onto(conversation(25)).login is None
+    hung = conversation(587, stopped=Layer.GREETING)
+    assert REFUSED.onto(hung) is hung
+    assert not dataclasses.replace(REFUSED, layer=SmtpLayer.LOGIN).onto(conversation(587)).judged
+    assert dataclasses.replace(REFUSED, layer=SmtpLayer.RELAY).onto(conversation(587)).login
+    assert dataclasses.replace(REFUSED, layer=SmtpLayer.CERTIFICATE).onto(conversation(587)).login is None
+
+
+def test_the_cause_and_its_fix_instead_of_what_is_probable() -> None:
+    name, says, remedy = _cause(facts={"processes": facts().processes[:1]}, mux_problem="Connection refused")
+    assert name == "saslauthd-dead"
+    assert says.startswith("Cause: saslauthd does not run")
+    assert says.endswith(": every login ends in 535.")
+    assert remedy == "msa-wizard troubleshoot --fix saslauthd-dead"
+
+
+def test_machinery_that_is_sound_is_said_to_be() -> None:
+    name, says, remedy = _cause(account=dataclasses.replace(ALICE, right=False))
+    assert name == "password-wrong"
+    assert says == (
+        "Cause: the password of alice is wrong. Nothing before the account fails. "
+        "The account alice is there and not locked."
+    )
+    assert "passwd alice" in remedy
+    locked = dataclasses.replace(ALICE, shadow=dataclasses.replace(SHADOW, locked=True))
+    assert _cause(account=locked)[:2] == (
+        "account-locked",
+        "Cause: the account alice is locked. Nothing before the account fails.",
+    )
+    unknown = explain.cause(picture(conversations=(conversation(25), REFUSED.onto(conversation(587)))))
+    assert (unknown.id, unknown.sign) == ("login-unknown", Sign.UNKNOWN)
+    sound = explain.cause(picture())
+    assert (sound.id, sound.sign) == ("troubleshoot", Sign.UNKNOWN)
+
+
+def _result(**changes: Any) -> Result:
+    said = "The login was refused: it got 535. Probable causes: many."
+    return dataclasses.replace(
+        Result(False, SmtpLayer.CREDENTIALS, said, 535, (), (), None, None, None), **changes
+    )
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_the_password_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, right: bool
+) -> None:
+    seen: list[Any] = []
+
+    def converse(daemon: Any, name: str, credentials: Any, *_: Any) -> Any:
+        seen.append(credentials)
+        return conversation(daemon.port)
+
+    monkeypatch.setattr(collect, "converse", converse)
+    monkeypatch.setattr(Host, "ask_unix_socket", lambda *arguments, **_: seen.append(arguments[2][1]))
+    monkeypatch.setattr(
+        "wizard.troubleshoot.account.look", lambda *_: dataclasses.replace(ALICE, right=right)
+    )
+    monkeypatch.setattr(collect, "look", lambda *_: facts())
+    monkeypatch.setattr(
+        collect, "_text", lambda _, path, absent="": picture().cf if path.endswith(".cf") else absent
+    )
+    shown = collect.take(Host(tmp_path), Answers(), LOGIN, REFUSED)
+    # A password that is known to be wrong explains the refusal: nothing else is to blame for it.
+    assert shown.login is (False if right else None)
+    assert shown.began == 1.0
+    assert shown.socket_login is None
+    assert seen
+    assert SECRET not in str(seen)
+    assert set(seen) <= {None, b""}
+
+
+@pytest.mark.parametrize(
+    ("root", "host", "asked"),
+    [(True, "127.0.0.1", True), (True, "::1", True), (False, "127.0.0.1", False), (True, "192.0.2.9", False)],
+)
+def test_another_machine_or_another_user_sees_nothing(
+    monkeypatch: pytest.MonkeyPatch, root: bool, host: str, asked: bool
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setattr(explain, "take", lambda *_: picture())
+    check = explain.of_login(Host(), Answers(), Target(host), LOGIN, _result(), 1.0)
+    assert (check is not None) is asked
+
+
+def test_the_headline_has_no_probable_causes() -> None:
+    assert _result().headline == "The login was refused: it got 535."
+    assert _result(verdict="The login was accepted (235).").headline == "The login was accepted (235)."
+
+
+def test_a_daemon_outside_its_unit_is_not_what_is_to_blame() -> None:
+    astray = {"processes": (dataclasses.replace(SENDMAIL, unit=""), *facts().processes[1:])}
+    assert _cause(facts=astray)[0] == "login-unknown"
+    stopped = {"stopped": Layer.GREETING, "why": "it fell silent", "greeting": "", "code": 0}
+    silent = (conversation(25), conversation(587, **stopped))
+    assert _cause(facts=astray, conversations=silent, states={1: "T"})[0] == "sendmail-hung"
+    assert "sendmail-outside" in [fault.id for fault in judge(picture(facts=astray)).faults]

@@ -1,0 +1,95 @@
+"""Why a test of this host's own MSA failed, as the host itself sees it: what troubleshooting looks at, judged with the
+conversation that failed. No password is tried again, as pam_faillock counts failures."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+
+from wizard.engine.engine import Engine, Run
+from wizard.errors import HostError
+from wizard.model.answers import Answers
+from wizard.model.events import Checked
+from wizard.model.plan import Check, Sign
+from wizard.smtp.connection import Deadline, WireError, lookup
+from wizard.smtp.login_test import Result, Target
+from wizard.smtp.transcript import Credentials
+from wizard.steps.restart import AuthTest
+from wizard.system.host import Host
+from wizard.system.sockets import addresses
+from wizard.troubleshoot.account import Account
+from wizard.troubleshoot.collect import take
+from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.model import Layer
+from wizard.troubleshoot.probe_smtp import Tried
+from wizard.troubleshoot.verdict import judge
+
+_NAME_WITHIN = 5.0
+"""Seconds for the look-up of the name that was tested."""
+
+
+def of_login(
+    host: Host,
+    answers: Answers,
+    target: Target,
+    credentials: Credentials | None,
+    result: Result,
+    began: float,
+) -> Check | None:
+    """What on this host made a test fail that `began` then, and its fix; None where it was of another machine, or is not
+    root's: others see too little to tell."""
+    if os.geteuid() != 0 or not _own(host, target.host):
+        return None
+    said = tuple(f"< {line.text}" for line in result.lines if line.who == "server")
+    return _seen(host, answers, Tried(credentials, target.port, began, result.layer, result.headline, said))
+
+
+def of_run(engine: Engine, run: Run) -> None:
+    """Add the cause to the checks of the step auth-test, with which the run ended."""
+    check = _seen(engine.host, engine.answers)
+    if check is not None and check.sign is Sign.FAILED:
+        run.checks[AuthTest.id].append(check)
+        engine.report(Checked(AuthTest(), check))
+
+
+def _seen(host: Host, answers: Answers, tried: Tried | None = None) -> Check | None:
+    try:
+        picture = take(host, answers, tried.credentials if tried else None, tried)
+    except HostError:
+        return None
+    return cause(picture)
+
+
+def cause(picture: Picture) -> Check:
+    """The fault that is to blame, as a check of its id; of `troubleshoot` where nothing fails here. It is unknown where
+    no cause is known."""
+    blamed = judge(picture).blamed
+    if blamed is None:
+        return Check("troubleshoot", Sign.UNKNOWN, "On this host nothing fails that troubleshoot looks at.")
+    says = f"Cause: {blamed.finding.cause}."
+    if blamed.layer is Layer.ACCOUNT:
+        says += f" Nothing before the account fails.{_state(picture.account)}"
+    mend = blamed.finding.mend
+    command = f"msa-wizard troubleshoot --fix {blamed.id}" if mend.steps else ""
+    sign = Sign.UNKNOWN if blamed.diagnosis.unknown else Sign.FAILED
+    return Check(blamed.id, sign, says, "\n".join(filter(None, (mend.text, command))))
+
+
+def _state(owner: Account | None) -> str:
+    """What is sound about the account itself."""
+    kept = owner.shadow if owner is not None else None
+    if owner is None or kept is None or kept.locked or kept.never or kept.expired(owner.today):
+        return ""
+    return f" The account {owner.user} is there and not locked."
+
+
+def _own(host: Host, name: str) -> bool:
+    """Whether it is this host, by its addresses."""
+    try:
+        found = [str(address[0]) for _, address in lookup(name, 0, 0, Deadline(_NAME_WITHIN))]
+    except (OSError, UnicodeError, WireError):
+        return False
+    ours = addresses(host)
+    return bool(found) and all(
+        each.split("%")[0] in ours or ipaddress.ip_address(each).is_loopback for each in found
+    )
