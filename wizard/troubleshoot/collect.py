@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import stat
 import threading
 import time
@@ -15,6 +16,7 @@ from wizard.gather.certificates import certificate_files
 from wizard.gather.firewall import live_rules
 from wizard.gather.host import look, running
 from wizard.maillog import read as mail_log
+from wizard.maillog.read import LogLine
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -47,6 +49,8 @@ STOPPED = 2.0
 _LONGEST = 64 * 1024
 _COUNTERS = ("pam_faillock.so", "pam_tally2.so", "pam_tally.so")
 """Modules that lock an account after some failures."""
+_REFUSED = re.compile(r"\[reason=([^]]*)\]$")
+"""Why saslauthd said no, at the end of its line."""
 
 
 def take(
@@ -93,7 +97,11 @@ def take(
                 tried.refused and hopeless(owner)
             ):  # which explains it: nothing else is to blame for that
                 talks = tuple(map(tried.onto, talks))
-        answer = None if tried else _socket_login(host, credentials, owner, stack, talks)
+        log = mail_log.lines(host, time.time() - LOOKED_BACK)
+        if tried:
+            answer = _logged_answer(log or (), tried)
+        else:
+            answer = _socket_login(host, credentials, owner, stack, talks)
         return Picture(
             facts=facts,
             answers=answers,
@@ -103,7 +111,7 @@ def take(
             mux_problem=mux,
             account=owner,
             socket_login=answer,
-            log=mail_log.lines(host, time.time() - LOOKED_BACK),
+            log=log,
             texts={path: text for path in Text if (text := _text(host, path, absent=None)) is not None},
             pam=stack,
             storage=room.result(),
@@ -229,6 +237,16 @@ def _socket_login(
         return host.ask_unix_socket(f.MUX, words, timeout=LOGIN_TIMEOUT)
     except HostError as error:
         return str(error)
+
+
+def _logged_answer(log: Iterable[LogLine], tried: Tried) -> str | None:
+    """What saslauthd answered to the login that was tried, by its own words in the journal; None where it has none."""
+    user = tried.credentials.user.partition("@")[0] if tried.credentials else ""
+    said = [
+        line.text for line in log if line.name == "saslauthd" and not line.file and line.time >= tried.began
+    ]
+    reasons = [_REFUSED.search(text) for text in said if f"auth failure: [user={user}]" in text]
+    return next((f"NO {reason[1]}" for reason in reversed(reasons) if reason), None)
 
 
 def _addresses(name: str) -> tuple[str, ...] | None:

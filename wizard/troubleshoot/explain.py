@@ -67,11 +67,13 @@ def cause(picture: Picture) -> Check:
     if blamed is None:
         return Check("troubleshoot", Sign.UNKNOWN, "On this host nothing fails that troubleshoot looks at.")
     says = f"Cause: {blamed.finding.cause}."
-    if blamed.layer is Layer.ACCOUNT:
-        says += f" Nothing before the account fails.{_state(picture.account)}"
+    sign = Sign.UNKNOWN if blamed.diagnosis.unknown else Sign.FAILED
+    if blamed.layer is Layer.ACCOUNT and sign is Sign.FAILED:
+        says += " Nothing before the account fails."
+    if blamed.layer in (Layer.PAM, Layer.ACCOUNT):
+        says += _state(picture.account)
     mend = blamed.finding.mend
     command = f"msa-wizard troubleshoot --fix {blamed.id}" if mend.steps else ""
-    sign = Sign.UNKNOWN if blamed.diagnosis.unknown else Sign.FAILED
     return Check(blamed.id, sign, says, "\n".join(filter(None, (mend.text, command))))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.unit.troubleshoot.pictures import ALICE, SENDMAIL, SHADOW, conversation, facts, picture
+from wizard.maillog.read import LogLine
 from wizard.model.answers import Answers
 from wizard.model.plan import Sign
 from wizard.smtp.login_test import Layer as SmtpLayer
@@ -108,6 +109,30 @@ def test_the_password_is_not_tried_again(
     assert seen
     assert SECRET not in str(seen)
     assert set(seen) <= {None, b""}
+
+
+_SAID = (
+    "                 : auth failure: [user=alice] [service=smtp] [realm=] [mech=pam] [reason=PAM auth error]"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (LogLine(2.0, "saslauthd", 1, _SAID), "NO PAM auth error"),
+        (LogLine(0.5, "saslauthd", 1, _SAID), None),
+        (LogLine(2.0, "sm-mta", 1, _SAID), None),
+        (LogLine(2.0, "saslauthd", 1, _SAID, "/var/log/mail.log"), None),
+        (LogLine(2.0, "saslauthd", 1, _SAID.replace("alice", "zoe")), None),
+    ],
+)
+def test_what_saslauthd_answered_is_read_from_its_own_words(line: LogLine, answer: str | None) -> None:
+    assert collect._logged_answer((line,), REFUSED) == answer
+    if answer:
+        name, says, _ = _cause(socket_login=answer)
+        assert name == "pam-unknown"
+        assert says.endswith("The account alice is there and not locked.")
+        assert "Nothing before" not in says
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ DIAGNOSES = (
         "/etc/pam.d/smtp and what it includes",
         _broken,
         cause="PAM's service smtp names a module or a file that is not there, or has a line that PAM does not understand",
-        fix="write the service again, or mend the line that it includes (--fix: mend-pam-service)",
+        fix="write the service again, or correct the line that it includes (--fix: mend-pam-service)",
     ),
     Diagnosis(
         "pam-refuses",
