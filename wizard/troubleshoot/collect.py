@@ -85,6 +85,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
         served = _served(facts)
         talks = tuple(_with_own_offer(talk.result(), served) for talk in asked)
         answer = _socket_login(host, credentials, owner, stack, talks)
+        log, log_problem = _log(host)
         return Picture(
             facts=facts,
             answers=answers,
@@ -94,7 +95,8 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             mux_problem=mux,
             account=owner,
             socket_login=answer,
-            log=mail_log.lines(host, time.time() - LOOKED_BACK),
+            log=log,
+            log_problem=log_problem,
             texts={path: text for path in Text if (text := _text(host, path, absent=None)) is not None},
             pam=stack,
             storage=room.result(),
@@ -169,6 +171,14 @@ def _text(host: Host, path: str, absent: str | None = "") -> str:
             return file.read(8 * _LONGEST).decode("latin-1")
     except OSError:
         return absent  # type: ignore[return-value]
+
+
+def _log(host: Host) -> tuple[tuple[mail_log.LogLine, ...] | None, str]:
+    """The last hour of the mail log, and why it cannot be read."""
+    try:
+        return mail_log.lines(host, time.time() - LOOKED_BACK), ""
+    except HostError as error:
+        return None, str(error)
 
 
 def _cf_refused(host: Host, cf: str, facts: Facts) -> str:
