@@ -195,5 +195,14 @@ ACCOUNT = (
         + FORGET,
         fix=False,
     ),
+    Fault(
+        "log-unreadable",
+        "logs",
+        "chmod a-x /usr/bin/journalctl",
+        undo="chmod a+x /usr/bin/journalctl",
+        sign="warning",
+        fix=False,
+        full=True,
+    ),
 )
-"""PAM, account."""
+"""PAM, account, logs."""

@@ -28,6 +28,7 @@ REFUSED = (
     "stat=Deferred: Connection refused by x.test., at last"
 )
 UNKNOWN = f"{ID}: to=<bob@x.test>, relay=x.test. [192.0.2.1], dsn=5.1.1, stat=User unknown"
+SPF = f"{ID}: to=<bob@x.test>, delay=00:00:00, relay=x.test. [192.0.2.1], dsn=5.7.26, reply=550-5.7.26 blocked, and why, stat=User unknown"
 ALIASED = f"{ID}: to=staff, ctladdr=<a@b.c> (1/1), dsn=2.0.0, stat=aliased"
 
 
@@ -39,6 +40,7 @@ def lines(*texts: str) -> list[LogLine]:
     ("texts", "state", "words"),
     [
         ((FROM, SENT), "delivered", "Delivered to <alice@mail.example.test> by way of local: Sent."),
+        ((FROM, SPF), "failed", "<bob@x.test> by way of x.test. [192.0.2.1]: 550-5.7.26 blocked, and why."),
         ((FROM, QUEUED), "deferred", "<bob@nowhere.example.org> by way of esmtp: queued"),
         ((FROM, REFUSED), "deferred", "Connection refused by x.test., at last"),
         ((FROM, REFUSED, UNKNOWN), "failed", "is returned to its sender"),

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wizard.maillog.read import LOG, UNPROVED, Journal, LogLine, file_line, lines
-from wizard.steps.restart import since_start
-from wizard.system.host import Host
+from wizard.errors import HostError
+from wizard.maillog.read import LOG, UNPROVED, Journal, LogLine, file_line, lines, where
+from wizard.model.plan import Sign
+from wizard.steps.restart import _log, since_start
+from wizard.system.host import Completed, Host
 
 WEDGED = "Nov 22 10:00:01 mail sm-mta[9]: daemon X: problem creating SMTP socket"
 START = "Nov 22 10:00:00 mail sm-mta[9]: starting daemon (8.17.1.9): SMTP+queueing@00:10:00"
@@ -129,6 +133,39 @@ def test_of_a_file_what_an_earlier_daemon_said_does_not_count(tmp_path: Path) ->
 
 def test_without_any_log_nothing_is_claimed(tmp_path: Path) -> None:
     assert lines(Host(tmp_path), 0.0) is None
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_log_file_is_neither_waited_for_nor_missing(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    (tmp_path / "var/log").mkdir(parents=True)
+    make(tmp_path / LOG.lstrip("/"))
+    assert where(Host(tmp_path)) is None
+    with pytest.raises(HostError, match=r"mail.log cannot be read: it is not a file"):
+        lines(Host(tmp_path), 0.0)
+
+
+def test_a_huge_log_of_no_text_is_read_at_its_end(tmp_path: Path) -> None:
+    (tmp_path / "var/log").mkdir(parents=True)
+    with (tmp_path / LOG.lstrip("/")).open("wb") as file:
+        file.truncate(1 << 36)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\xff\x00\n" + START.encode() + b"\xfe\n")
+    assert [line.text[:15] for line in lines(Host(tmp_path), 0.0) or ()] == ["starting daemon"]
+
+
+def test_a_journal_that_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in ("run/systemd/journal/socket", "var/log/journal/abc/system.journal"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text("")
+    failed = Completed(("journalctl",), 1, "", "Failed to open files: Bad message\n", 0.1)
+    monkeypatch.setattr(Host, "run", lambda *_, **__: failed)
+    with pytest.raises(HostError, match="status 1: Failed to open files: Bad message"):
+        lines(Host(tmp_path), 0.0)
+    check = _log(Host(tmp_path), 0.0, "")
+    assert check.sign is Sign.UNKNOWN
+    assert "Bad message" in check.says
 
 
 def test_dates_of_files() -> None:

@@ -119,6 +119,7 @@ def word(name: str, text: str) -> str:
 State = Literal["delivered", "deferred", "failed", "unknown"]
 _FIELD = re.compile(r"(?:^|[ ,])(to|relay|mailer|dsn)=([^,]*)")
 _STAT = re.compile(r"(?:^|[ ,])stat=(.*)$")
+_REPLY = re.compile(r".*, reply=(\d\d\d.*), stat=")
 _ON_THE_WAY = re.compile(r"expanded|aliased|forwarded|included", re.IGNORECASE)
 _SENTENCES: dict[State, str] = {
     "delivered": "Delivered to ",
@@ -176,7 +177,9 @@ def delivery(queue_id: str, lines: Sequence[LogLine]) -> Delivery:
 
 
 def attempt(text: str) -> Attempt | None:
-    """What a line, after its queue id, says about a delivery; None for other lines and for aliases."""
+    """What a line, after its queue id, says about a delivery; None for other lines and for aliases.
+
+    Since 8.17 sendmail logs the other server's reply, and `stat=User unknown` beside each that begins with 550."""
     stat = _STAT.search(text)
     if not text.startswith("to=") or stat is None or _ON_THE_WAY.match(stat[1]):
         return None
@@ -189,7 +192,9 @@ def attempt(text: str) -> Attempt | None:
         state = "deferred"
     elif dsn.startswith("5"):
         state = "failed"
-    return Attempt(fields["to"], state, stat[1], fields.get("relay", "") or fields.get("mailer", ""))
+    reply = _REPLY.match(text)
+    says = stat[1] if state == "delivered" or reply is None else reply[1]
+    return Attempt(fields["to"], state, says, fields.get("relay", "") or fields.get("mailer", ""))
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,12 @@ A file holds none of this: any user can have a line written into it, so a line t
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import json
 import os
 import re
+import stat
 import threading
 import time
 from collections import deque
@@ -29,6 +31,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import IO, Self
 
 from wizard.errors import HostError
@@ -118,27 +121,41 @@ def where(host: Host) -> str | None:
     for folder in ("/run/log/journal", "/var/log/journal") if listening else ():
         if any(host.names(f"{folder}/{name}") for name in host.names(folder)):
             return "journal"
-    return LOG if os.access(host.path(LOG), os.R_OK) else None
+    try:
+        with _opened(host.path(LOG)):
+            return LOG
+    except OSError:
+        return None
 
 
 def lines(host: Host, since: float, names: Sequence[str] = NAMES) -> tuple[LogLine, ...] | None:
     """The last lines since the second `since` (since the epoch), oldest first; None where this host keeps no log of mail.
 
-    Of the files the last 256 KiB: a line whose date has no year may be of any time, and has the time 0.0."""
-    source = where(host)
-    if source is None:
-        return None
-    if source != "journal":
-        logged = [line for path in FILES for line in _end_of(host, path)]
+    Of the files the last 256 KiB: a line whose date has no year may be of any time, and has the time 0.0. Raises
+    HostError where there is a log that cannot be read: why."""
+    if where(host) != "journal":
+        try:
+            with _opened(host.path(LOG)):
+                logged = [line for path in FILES for line in _end_of(host, path)]
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise HostError(f"{LOG} cannot be read: {error.strerror}") from error
         return tuple(x for x in logged if x.name in names and (not x.time or x.time >= int(since)))[-_MOST:]
     journal = Journal(host, names)
-    try:
-        result = host.run(journal.argv(since, "-n", str(_MOST)), timeout=30)
-    except HostError:
-        return None
+    result = host.run(journal.argv(since, "-n", str(_MOST)), timeout=30)
     if result.code != 0:
-        return None
+        raise HostError(f"journalctl ended with status {result.code}: {result.stderr.strip()[-300:]}")
     return tuple(filter(None, map(journal.line, result.stdout.splitlines())))
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A log file; a pipe or a device is not waited for. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a file")
+    return os.fdopen(descriptor, "rb")
 
 
 class Journal:
@@ -207,10 +224,9 @@ def file_line(text: str, now: float, path: str = LOG) -> LogLine | None:
 
 
 def _end_of(host: Host, path: str) -> list[LogLine]:
-    real = host.path(path)
     try:
-        with real.open("rb") as log:
-            log.seek(max(0, real.stat().st_size - _END))
+        with _opened(host.path(path)) as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - _END))
             text = log.read(_END).decode("utf-8", "replace")
     except OSError:
         return []
@@ -296,7 +312,7 @@ class Tail:
 
     def _opened(self) -> IO[bytes] | None:
         try:
-            return self._path.open("rb")
+            return _opened(self._path)
         except OSError:
             return None
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 from wizard.changes.service import ServiceChange, WatchChange
 from wizard.editors.daemon_options import collisions
+from wizard.errors import HostError
 from wizard.maillog.read import LogLine, lines
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -149,12 +150,15 @@ def since_start(logged: tuple[LogLine, ...]) -> tuple[LogLine, ...]:
 
 def _log(host: Host, since: float, cf: str) -> Check:
     """By the log, and where it has a bad word by the kernel's own list of sockets: a line of a file proves nothing."""
-    logged = lines(host, since, ("sm-mta",))
-    if logged is None:
-        says = (
-            "there is no mail log on this host (no journal, no /var/log/mail.log): whether a listener "
-            "was refused cannot be read"
+    try:
+        logged, why = (
+            lines(host, since, ("sm-mta",)),
+            "there is no mail log on this host (no journal, no /var/log/mail.log)",
         )
+    except HostError as error:
+        logged, why = None, f"the mail log cannot be read ({error})"
+    if logged is None:
+        says = f"{why}: whether a listener was refused is not known"
         return Check("log", Sign.UNKNOWN, says, "watch it for a minute: ss -ltn")
     bad = [line.text for line in since_start(logged) if WEDGED in line.text]
     if not bad:

@@ -97,7 +97,7 @@ def take(
                 tried.refused and hopeless(owner)
             ):  # which explains it: nothing else is to blame for that
                 talks = tuple(map(tried.onto, talks))
-        log = mail_log.lines(host, time.time() - LOOKED_BACK)
+        log, log_problem = _log(host)
         if tried:
             answer = _logged_answer(log or (), tried)
         else:
@@ -112,6 +112,7 @@ def take(
             account=owner,
             socket_login=answer,
             log=log,
+            log_problem=log_problem,
             texts={path: text for path in Text if (text := _text(host, path, absent=None)) is not None},
             pam=stack,
             storage=room.result(),
@@ -186,6 +187,14 @@ def _text(host: Host, path: str, absent: str | None = "") -> str:
             return file.read(8 * _LONGEST).decode("latin-1")
     except OSError:
         return absent  # type: ignore[return-value]
+
+
+def _log(host: Host) -> tuple[tuple[mail_log.LogLine, ...] | None, str]:
+    """The last hour of the mail log, and why it cannot be read."""
+    try:
+        return mail_log.lines(host, time.time() - LOOKED_BACK), ""
+    except HostError as error:
+        return None, str(error)
 
 
 def _cf_refused(host: Host, cf: str, facts: Facts) -> str:

@@ -67,7 +67,9 @@ class Picture:
     socket_login: str | None = None
     """saslauthd's own answer to the login, None where it was not asked."""
     log: tuple[LogLine, ...] | None = None
-    """Oldest first, None where this host keeps none."""
+    """Oldest first, None where this host keeps none, or it cannot be read."""
+    log_problem: str = ""
+    """Why the mail log that is there cannot be read."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """Those of Text that are there."""
     pam: Pam = field(default_factory=lambda: Pam(None))

@@ -131,6 +131,7 @@ def test_the_fault_is_blamed_in_its_layer(name: str, layer: Layer, changes: dict
         ("auth-on-smtp", {"conversations": (conversation(25, offered=("LOGIN",)), conversation(587))}),
         ("messages-wait", {"storage": Storage((), (Queue(MTA_QUEUE, 3, 7200.0, ("Deferred",)),)), "facts": {"packages": {}}}),
         ("hands-off", {"facts": {"files": {f.SENDMAIL_CONF: file('HANDS_OFF="Yes"\n')}}}),
+        ("log-unreadable", {"log": None, "log_problem": "journalctl ended with status 1: Bad message"}),
         ("log-complaints", {"log": (LogLine(2e9, "sm-mta", 1, "SYSERR(root): x"),)}),
     ],
 )  # fmt: skip
@@ -217,6 +218,11 @@ def test_a_picture_of_nothing_at_all_can_be_judged() -> None:
     assert verdict.blamed is not None
     assert verdict.blamed.id == "sendmail-missing"
     assert verdict.fault("log-missing") is not None
+
+
+def test_a_log_that_cannot_be_read_is_not_said_to_be_missing() -> None:
+    verdict = judge(picture(log=None, log_problem="/var/log/mail.log cannot be read: it is not a file"))
+    assert [fault.id for fault in verdict.faults] == ["log-unreadable"]
 
 
 def test_a_line_of_a_file_decides_nothing() -> None:

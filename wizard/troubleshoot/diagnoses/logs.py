@@ -10,8 +10,19 @@ from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 _WORDS = ("SYSERR", "exiting", "unsafe", "cannot open", "Permission denied", "out of memory")
 
 
+def _unreadable(picture: Picture) -> Finding | None:
+    if not picture.log_problem:
+        return None
+    return Finding(
+        "the mail log cannot be read, so why a login or a message failed cannot be looked up",
+        (Evidence(picture.log_problem, "journal, /var/log/mail.log"),),
+        Mend(text="as root: `journalctl -t sm-mta -n 3`, `journalctl --verify`, `ls -l /var/log/mail.log`"),
+        Sign.WARNING,
+    )
+
+
 def _none(picture: Picture) -> Finding | None:
-    if picture.log is not None:
+    if picture.log is not None or picture.log_problem:
         return None
     return Finding(
         "this host keeps no mail log: neither a journal nor /var/log/mail.log was found",
@@ -32,7 +43,19 @@ def _complaints(picture: Picture) -> Finding | None:
     )
 
 
+_NOTHING = "nothing can be looked up"
 DIAGNOSES = (
+    Diagnosis("log-unreadable", Layer.LOGS, _NOTHING, "5.2.3", "journal, mail.log", _unreadable),
+    Diagnosis(
+        "log-missing",
+        Layer.LOGS,
+        _NOTHING,
+        "5.2.3",
+        "journal, mail.log",
+        _none,
+        cause="the host keeps no mail log",
+        fix="install one: `apt-get install rsyslog`",
+    ),
     Diagnosis(
         "log-missing",
         Layer.LOGS,
