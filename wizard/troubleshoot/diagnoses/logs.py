@@ -57,16 +57,6 @@ DIAGNOSES = (
         fix="install one: `apt-get install rsyslog`",
     ),
     Diagnosis(
-        "log-missing",
-        Layer.LOGS,
-        "nothing can be looked up",
-        "5.2.3",
-        "journal, mail.log",
-        _none,
-        cause="the host keeps no mail log",
-        fix="install one: `apt-get install rsyslog`",
-    ),
-    Diagnosis(
         "log-complaints",
         Layer.LOGS,
         "something else",
