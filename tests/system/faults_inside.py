@@ -7,6 +7,13 @@ from tests.system.faults import CF, DEFAULT, FORGET, RESTART, SENDMAIL, Fault, m
 TMPFS = "systemctl stop sendmail; mount -t tmpfs -o {options},mode=2750 tmpfs /var/spool/mqueue; chown smmta:smmsp /var/spool/mqueue; {then}; systemctl start sendmail"
 UNMOUNT = "systemctl stop sendmail; umount /var/spool/mqueue; systemctl start sendmail"
 
+OUTSIDE = (
+    "ip netns add cl; ip link add v0 type veth peer name v1 netns cl; ip addr add 198.51.100.1/24 dev v0; ip link set v0 up; "
+    "ip -n cl addr add 198.51.100.2/24 dev v1; ip -n cl link set v1 up; "
+)
+"""A client on another machine."""
+NO_OUTSIDE = "ip netns del cl; ip link del v0 2>/dev/null; rm -f /var/spool/mqueue/?f*"
+
 AUTH = (
     Fault(
         "modules-missing",
@@ -59,6 +66,26 @@ AUTH = (
         undo="rm -f /var/spool/mqueue/?f*",
         sign="warning",
         fix=False,
+    ),
+    Fault(
+        "clients-old-tls",
+        "starttls",
+        OUTSIDE
+        + "for i in 1 2 3; do echo | timeout 20 ip netns exec cl openssl s_client -connect 198.51.100.1:587 -starttls smtp "
+        "-tls1 -cipher DEFAULT@SECLEVEL=0 >/dev/null 2>&1; done; sleep 1",
+        undo=NO_OUTSIDE,
+        sign="warning",
+        fix=False,
+        user=False,
+    ),
+    Fault(
+        "delivery-port-25",
+        "relay",
+        OUTSIDE + "for i in 3 4 5; do ip -n cl addr add 198.51.100.$i/24 dev v1; done; "
+        "for i in 3 4 5; do echo x | sendmail -Am -f alice@mail.example.test bob@[198.51.100.$i]; done; sleep 2",
+        undo=NO_OUTSIDE,
+        fix=False,
+        user=False,
     ),
     Fault(
         "disk-full",

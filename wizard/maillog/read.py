@@ -49,6 +49,8 @@ _LINE = 8192
 _END = 256 * 1024
 _MOST = 2000
 """Lines of the journal that are read at once."""
+_MATCHING = 5000
+"""Of a whole day."""
 _FIELDS = "MESSAGE,SYSLOG_IDENTIFIER,_PID,_UID,_EXE,_TRANSPORT,_SOURCE_REALTIME_TIMESTAMP"
 _ACCOUNTS = re.compile(r"^(?:smmta|smmsp):[^:\n]*:(\d+):", re.MULTILINE)
 _PROGRAMS = {
@@ -65,6 +67,7 @@ _HOST = r"(?:[^\s,\[\]]+ )?\[(?:IPv6:)?([0-9A-Fa-f.:]+)\](?: \(may be forged\))?
 _PEER = re.compile(
     rf"(?:STARTTLS|AUTH)=server, (?:error: .*, )?relay={_HOST}(?:,|$)"
     rf"|[0-9A-Za-z]+: {_HOST} did not issue MAIL"
+    rf"|[0-9A-Za-z]+: AUTH failure .*, relay={_HOST}$"
     rf"|[0-9A-Za-z]+: from=.*, relay={_HOST}$"
 )
 _LOGIN = re.compile(r"AUTH=server, relay=.*authid=([^,]*), mech=")
@@ -144,9 +147,27 @@ def lines(host: Host, since: float, names: Sequence[str] = NAMES) -> tuple[LogLi
         return tuple(x for x in logged if x.name in names and (not x.time or x.time >= int(since)))[-_MOST:]
     journal = Journal(host, names)
     result = host.run(journal.argv(since, "-n", str(_MOST)), timeout=30)
-    if result.code != 0:
+    if result.code != 0 or (result.stderr.strip() and not result.stdout):  # 0, too, where all is corrupted
         raise HostError(f"journalctl ended with status {result.code}: {result.stderr.strip()[-300:]}")
     return tuple(filter(None, map(journal.line, result.stdout.splitlines())))
+
+
+def matching(host: Host, since: float, words: str, within: float) -> tuple[LogLine, ...]:
+    """sendmail's own lines since then that the expression `words` (pcre2pattern(3)) matches, oldest first: the last ones,
+    as many as come `within` so many seconds. Empty where there is no journal: a line of a file proves nothing."""
+    if where(host) != "journal":
+        return ()
+    journal, lines = Journal(host, [name for name in NAMES if name != "saslauthd"]), list[LogLine]()
+
+    def add(text: str) -> None:
+        if line := journal.line(text):
+            lines.append(line)
+
+    argv = journal.argv(since, "--reverse", "-n", str(_MATCHING), "--case-sensitive", "-g", words)
+    end = time.monotonic() + within
+    with suppress(HostError):  # what was read so far counts
+        host.run(argv, timeout=2 * within, say=add, over=lambda: time.monotonic() > end)
+    return tuple(reversed(lines))
 
 
 def _opened(path: Path) -> IO[bytes]:

@@ -38,6 +38,11 @@ from wizard.troubleshoot.probe_smtp import TIMEOUT, Conversation, Tried, convers
 
 LOOKED_BACK = 3600.0
 """Seconds of the mail log that are read."""
+DAY = 24 * 3600.0
+DAY_WORDS = r"^STARTTLS=|AUTH failure \(|^AUTH=server, relay=| did not issue MAIL|^\w+: to=.*, stat="
+"""Of the last day of it: what clients and deliveries met."""
+DAY_TIMEOUT = 1.0
+"""Seconds for that."""
 MUX_TIMEOUT = 5.0
 """Seconds for saslauthd's answer to an empty login, which it gives at once."""
 LOGIN_TIMEOUT = 30.0
@@ -68,6 +73,7 @@ def take(
     with ThreadPoolExecutor(max_workers=16) as pool:
         rules = pool.submit(live_rules, host)
         room = pool.submit(storage.look, host)
+        day = pool.submit(mail_log.matching, host, began - DAY, DAY_WORDS, DAY_TIMEOUT)
         owner = accounts.look(host, credentials) if credentials else None
         used = None if tried or hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
@@ -113,6 +119,7 @@ def take(
             socket_login=answer,
             log=log,
             log_problem=log_problem,
+            day=day.result(),
             texts={path: text for path in Text if (text := _text(host, path, absent=None)) is not None},
             pam=stack,
             storage=room.result(),

@@ -70,6 +70,8 @@ class Picture:
     """Oldest first, None where this host keeps none, or it cannot be read."""
     log_problem: str = ""
     """Why the mail log that is there cannot be read."""
+    day: tuple[LogLine, ...] = ()
+    """What sendmail itself logged of clients and deliveries since yesterday, oldest first."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """Those of Text that are there."""
     pam: Pam = field(default_factory=lambda: Pam(None))

@@ -1,0 +1,166 @@
+"""What other servers said to this host's mail since yesterday, by reason, as sendmail logged it (howto 5.2.4).
+
+Since 8.17 the other server's `reply=` is logged; it counts, for `stat=` is then `User unknown` after each 550. A recipient
+whom nobody knows, a full mailbox and greylisting are everyday, and no fault of this host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import partial
+
+from wizard.maillog.read import LogLine
+from wizard.model.plan import Sign
+from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.host_state import DAEMON, Picture
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+
+_LINE = re.compile(
+    r"\w+: to=(.*), mailer=([^,]+), .*?(?:relay=(\[[^]]*\]|[^ ,]+).*?)?dsn=([245]\.\d+\.\d+), (?:.*?reply=(.*), )?stat=(.*)"
+)
+_NETWORK = frozenset(("smtp", "esmtp", "smtp8", "dsmtp", "relay"))
+_ADDRESS = re.compile(r"[^\s<>,=:;\"]+@")
+_HERE = ("[127.", "[::1]", "[IPv6:::1]", "localhost")
+_OFTEN = 3
+"""So many attempts, and no other that came through, are no accident."""
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One delivery to another host: what came of it."""
+
+    line: LogLine
+    place: str
+    """The host; the recipient's domain where none was reached."""
+    words: str
+    sent: bool
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Why mail is refused or waits. The first whose words are there holds."""
+
+    id: str
+    symptom: str
+    words: str
+    cause: str
+    advice: str
+    stops: bool = True
+    """Whether it can stop all mail."""
+    hosts: int = 1
+    """Of how many other hosts at least, for one that is down is no fault of this one."""
+
+
+_KINDS = (
+    _Kind(
+        "delivery-no-tls",
+        "mail is taken and does not arrive",
+        r"TLS handshake|[Mm]ust (?:issue|use) (?:a )?STARTTLS|STARTTLS (?:is )?required|[45]\.7\.\d+ (?:encryption|TLS)",
+        "the encryption to the next server fails",
+        "`openssl s_client -starttls smtp -connect SERVER:25` tells why; `Try_TLS:SERVER NO` in /etc/mail/access does "
+        "without it where the server allows that",
+    ),
+    _Kind(
+        "delivery-no-login",
+        "530 or 535 from the provider's server, Relay access denied",
+        r"^5(?:30|34|35|38)\b|[Aa]uthentication (?:is )?(?:required|failed|needed)|not authenticated|[Rr]elay(?:ing)?"
+        r" (?:access )?(?:denied|not (?:permitted|allowed))|[Uu]nable to relay|AUTH first",
+        "the next server takes no mail without a login, or refuses ours",
+        "name, user and password belong into the map of FEATURE(`authinfo') (/usr/share/sendmail/cf/README, "
+        "`Providing SMTP AUTH Data`), and libsasl2-modules must be installed",
+    ),
+    _Kind(
+        "delivery-not-trusted",
+        "mail to large providers comes back: 550 5.7.26",
+        r"\b[45]\.7\.2[0-9]\b|\bSPF\b|\bDKIM\b|\bDMARC\b|\bPTR\b|[Rr]everse (?:DNS|hostname|lookup)|[Uu]nauthenticated",
+        "other servers refuse mail from here for want of SPF, DKIM or a PTR record",
+        "ask the DNS as they do: `dig -x ADDRESS-OF-THIS-HOST`, `dig TXT YOUR-DOMAIN`; publish an SPF record that names "
+        "this host, have the provider set its PTR to its name, sign with OpenDKIM",
+        stops=False,
+    ),
+    _Kind(
+        "delivery-blocked",
+        "mail comes back: blocked",
+        r"block ?list|black ?list|\b[Bb]locked\b|spamhaus|S3150|S3140|barracuda|poor reputation|unsolicited|unusual rate",
+        "other servers have this host's address on a block list",
+        "look the address up at the list that the reply names; who sent the junk? `journalctl -t sm-mta -g authid`; then ask "
+        "the list to take it off",
+        stops=False,
+    ),
+    _Kind(
+        "delivery-too-large",
+        "mail with a large attachment comes back: 552",
+        r"^552|[Ss]ize exceeds|[Tt]oo (?:large|big)|\b5\.3\.4\b|\b5\.2\.3\b",
+        "other servers refuse messages that are too large for them",
+        "set confMAX_MESSAGE_SIZE in sendmail.mc to what they take, so that the user is told at once",
+        stops=False,
+    ),
+    _Kind(
+        "delivery-no-dns",
+        "mail is taken and does not arrive",
+        r"Name server: (?!\[)|host map: lookup|^queued 4\.4\.3$",
+        "the name servers do not answer",
+        "`getent hosts example.org`; `cat /etc/resolv.conf`; then `sendmail -q -v`",
+        hosts=2,
+    ),
+    _Kind(
+        "delivery-port-25",
+        "mail is taken and does not arrive",
+        r"Connection timed out|Connection refused|Network is unreachable|No route to host|Operation not permitted",
+        "no connection to port 25 of other servers comes about",
+        "`nc -vz -w 10 gmail-smtp-in.l.google.com 25`: where that fails, the provider or a packet filter closes port 25 for "
+        "mail going out; ask the provider to open it, or send by its server (define(`SMART_HOST', ...) in sendmail.mc)",
+        hosts=2,
+    ),
+)  # fmt: skip
+
+
+def _attempts(picture: Picture) -> Collection[_Attempt]:
+    """The last delivery of each message to each recipient at another host, oldest first."""
+    last = dict[tuple[str, str], _Attempt]()
+    for line in picture.day:
+        match = _LINE.match(line.text)
+        if match is None or line.name == "saslauthd":
+            continue
+        to, mailer, relay, dsn, reply, stat = match.groups("")
+        if mailer in _NETWORK and not relay.startswith(_HERE):
+            words = reply or f"{stat.removeprefix('Deferred: ')} {dsn}"
+            recipient = line.queue_id, to.partition(", ")[0]
+            last.pop(recipient, None)
+            place = relay or to.partition(", ")[0].rpartition("@")[2]
+            last[recipient] = _Attempt(line, place, words, stat.startswith("Sent"))
+    return last.values()
+
+
+def _kind(words: str) -> _Kind | None:
+    return next((kind for kind in _KINDS if re.search(kind.words, words)), None)
+
+
+def _look(kind: _Kind, picture: Picture) -> Finding | None:
+    """A warning; failed where no mail at all leaves this host. One server that is down or odd is no fault of this host, nor
+    is what came through since."""
+    attempts = _attempts(picture)
+    sent = {attempt.place: attempt.line.time for attempt in attempts if attempt.sent}
+    mine = [attempt for attempt in attempts if not attempt.sent and _kind(attempt.words) is kind]
+    if kind.stops or len(mine) < _OFTEN:
+        mine = [attempt for attempt in mine if attempt.line.time >= sent.get(attempt.place, 0.0)]
+    places = {attempt.place for attempt in mine}
+    smart = re.search(r"^DS\S", picture.cf, re.MULTILINE) is not None
+    if not mine or (kind.stops and len(places) <= len(sent)) or (len(places) < kind.hosts and not smart):
+        return None
+    last, process = mine[-1].line, picture.facts.process(DAEMON)
+    many = len(mine) >= _OFTEN and (smart or kind.hosts == 1 or len(places) >= _OFTEN)
+    none = kind.stops and many and not sent and process is not None and last.time > process.started
+    return Finding(
+        kind.cause + (", and no mail leaves this host" if none else ""),
+        (Evidence(f"{len(mine)} in the last day, such as {_ADDRESS.sub('...@', last.text)}", last.source),),
+        Mend(text=kind.advice),
+        Sign.FAILED if none else Sign.WARNING,
+    )
+
+
+DIAGNOSES = tuple(
+    Diagnosis(kind.id, Layer.RELAY, kind.symptom, "5.2.4", "the log of the last day", partial(_look, kind))
+    for kind in _KINDS
+)
