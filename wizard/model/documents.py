@@ -463,6 +463,25 @@ class Troubleshoot(Verdict):
     run: NotRequired[Run | None]
 
 
+class Stage(TypedDict):
+    """One thing that a client meets."""
+
+    id: str
+    state: State
+    says: str
+    evidence: list[Evidence]
+
+
+class ClientVisit(TypedDict):
+    """`troubleshoot --from`: what a client with that address meets."""
+
+    ok: bool
+    address: str
+    name: str
+    looked_from: str
+    stages: list[Stage]
+
+
 class Clone(TypedDict):
     """The clone of a rehearsal; memory in bytes."""
 
@@ -563,7 +582,7 @@ DOCUMENTS: dict[str, tuple[type, ...]] = {
     "recover": (Recovery, Nothing),
     "confirm": (Confirmation,),
     "client-settings": (ClientSettings,),
-    "troubleshoot": (Troubleshoot,),
+    "troubleshoot": (Troubleshoot, ClientVisit),
     "test": (Test, OutsideTest),
     "debug-login": (DebugLogin,),
     "debug-saslauthd": (DebugSaslauthd,),
