@@ -57,7 +57,7 @@ def test_which_line_decides(tag: str, address: str, name: str, number: int | Non
 def test_what_lines_do() -> None:
     refusing = [line.number for line in access_map.lines(ACCESS) if line.refuses]
     assert refusing == [4, 6, 7]
-    assert [line.limit for line in access_map.lines(ACCESS) if line.limit] == [10, 3]
+    assert [line.number for line in access_map.lines(ACCESS) if line.low] == [5]
 
 
 def test_addresses_as_sendmail_writes_them() -> None:

@@ -28,8 +28,6 @@ LOOK_UP = 2.5
 """Seconds for one question to the DNS."""
 SLOW_PAUSE = 20.0
 """Seconds before the greeting with which some clients give up."""
-FEW = 4
-"""Connections a minute, or at once, that one office behind one address soon makes."""
 LOOKED_FROM = "this host itself, by its files, its packet filter and sendmail's own rulesets; nothing was sent to the client"
 
 
@@ -178,7 +176,7 @@ def judged(met: Admission, access: str) -> Iterator[Stage]:
         (met.connections, access_map.CONNECTIONS, "at once"),
     ):
         if limit:
-            sign = Sign.WARNING if limit <= FEW else Sign.OK
+            sign = Sign.WARNING if limit <= access_map.FEW else Sign.OK
             says = f"at most {limit} connections {words} from its address, also where many users share it; then 421"
             yield Stage("limit", sign, says, seen(tag))
     slow = met.pause >= SLOW_PAUSE

@@ -15,6 +15,7 @@ from wizard.gather.certificates import certificate_files
 from wizard.gather.firewall import live_rules
 from wizard.gather.host import look, running
 from wizard.maillog import read as mail_log
+from wizard.maillog.read import LogLine
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -27,10 +28,11 @@ from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 from wizard.troubleshoot import account as accounts
-from wizard.troubleshoot import pam, storage
+from wizard.troubleshoot import outside, pam, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
+from wizard.troubleshoot.outside import TurnedAway
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import TIMEOUT, Conversation, converse, is_submission
 
@@ -77,6 +79,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
                 wanted.index(chosen),
                 pool.submit(lambda: _login(others, chosen, node, used, patience, trust_of(host))),
             )
+        seen = pool.submit(outside.look, host, cf, wanted, facts.addresses)
         name = facts.fqdn or facts.hostname or "localhost"
         addresses = pool.submit(_addresses, name)
         refused = pool.submit(_cf_refused, host, cf, facts)
@@ -84,6 +87,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
         files = pool.submit(certificate_files, host, cf, name)
         served = _served(facts)
         talks = tuple(_with_own_offer(talk.result(), served) for talk in asked)
+        day = mail_log.lines(host, time.time() - outside.DAY)
         answer = _socket_login(host, credentials, owner, stack, talks)
         return Picture(
             facts=facts,
@@ -94,7 +98,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             mux_problem=mux,
             account=owner,
             socket_login=answer,
-            log=mail_log.lines(host, time.time() - LOOKED_BACK),
+            log=_since(day, time.time() - LOOKED_BACK),
             texts={path: text for path in Text if (text := _text(host, path, absent=None)) is not None},
             pam=stack,
             storage=room.result(),
@@ -105,10 +109,11 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             states={process.pid: process.state for process in facts.processes},
             sasldb=_sasldb(facts),
             aliases_db=_aliases_db(host, cf),
+            outside=dataclasses.replace(seen.result(), turned_away=_turned_away(host, facts, day or ())),
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
             began=began,
             seconds=time.monotonic() - clock,
-            waited=max((talk.seconds for talk in talks), default=0.0),
+            waited=max((*(talk.seconds for talk in talks), seen.result().waited)),
         )
 
 
@@ -267,6 +272,15 @@ def _aliases_db(host: Host, cf: str) -> bool:
     named = (sendmail_cf.option(cf, "AliasFile") or "").split(",")[0].strip()
     path = named.rpartition(":")[2] if named.startswith(("hash:", "dbm:", "btree:", "cdb:")) else named
     return not path.startswith("/") or any(host.exists(f"{path}{end}") for end in (".db", ".cdb", ".pag"))
+
+
+def _turned_away(host: Host, facts: Facts, day: Sequence[LogLine]) -> tuple[TurnedAway, ...]:
+    """Since the access map was last made: what was before is not its doing."""
+    return outside.turned_away(day, facts.addresses, host.mtime(f"{f.ACCESS}.db"))
+
+
+def _since(log: tuple[LogLine, ...] | None, since: float) -> tuple[LogLine, ...] | None:
+    return None if log is None else tuple(line for line in log if not line.time or line.time >= since)
 
 
 def _mode(host: Host, path: str) -> int | None:
