@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import pkgutil
 import re
 import subprocess
 import tomllib
@@ -24,6 +26,9 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Outcome, Step
 from wizard.steps.order import STEPS
 from wizard.system.host import Host
+from wizard.troubleshoot import diagnoses
+from wizard.troubleshoot.diagnoses.order import DIAGNOSES
+from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.verdict import judge
 
 TOP = Path(__file__).resolve().parents[2]
@@ -119,22 +124,14 @@ def test_the_reference_is_current() -> None:
     assert generate.SCHEMA.read_text() == generate.schema_text()
 
 
-@pytest.mark.parametrize(
-    ("kind", "page", "heading"),
-    [
-        ("Ending", generate.REFERENCE, "\n## What --accept takes\n"),
-        ("Diagnosis", generate.DIAGNOSES_PAGE, "# Diagnoses\n"),
-    ],
-)
-def test_the_pages_list_all_ids_that_the_program_has(kind: str, page: Path, heading: str) -> None:
-    """Those of endings are written down in docs/generate.py, those of diagnoses come from DIAGNOSES."""
-    section = page.read_text().partition(heading)[2]
+def test_the_reference_lists_all_endings_that_the_program_has() -> None:
+    section = generate.REFERENCE.read_text().partition("\n## What --accept takes\n")[2]
     listed = re.findall(r"^\| `([a-z0-9-]+)` \|", section, re.MULTILINE)
-    assert sorted(listed) == sorted(first_arguments(kind))
+    assert sorted(listed) == sorted(ids_of_endings())
 
 
-def first_arguments(kind: str) -> set[str]:
-    """The strings that calls of `kind` begin with, given there or by a constant of the same file."""
+def ids_of_endings() -> set[str]:
+    """The strings that calls of Ending begin with, given there or by a constant of the same file."""
     first: set[str] = set()
     for path in (TOP / "wizard").rglob("*.py"):
         tree = ast.parse(path.read_text())
@@ -146,12 +143,27 @@ def first_arguments(kind: str) -> set[str]:
             if isinstance(target, ast.Name)
         }
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == kind:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Ending":
                 argument = node.args[0]
                 first.add(
                     ast.literal_eval(constants[argument.id] if isinstance(argument, ast.Name) else argument)
                 )
     return first
+
+
+def test_no_diagnosis_is_left_out() -> None:
+    """Those that stand in a room of theirs, and not in the list of all, would never be asked."""
+    rooms = pkgutil.iter_modules(diagnoses.__path__, f"{diagnoses.__name__}.")
+    written = [
+        each
+        for room in rooms
+        if not room.name.endswith(".order")
+        for value in vars(importlib.import_module(room.name)).values()
+        for each in (value if isinstance(value, tuple) else (value,))
+        if isinstance(each, Diagnosis)
+    ]
+    assert {each.id for each in written} == {each.id for each in DIAGNOSES}
+    assert len({each.id for each in DIAGNOSES}) == len(DIAGNOSES)
 
 
 def test_the_manual_has_every_command() -> None:

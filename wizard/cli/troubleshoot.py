@@ -19,9 +19,10 @@ from wizard.errors import AnswersError, CannotHere, UsageError
 from wizard.model.answers import Answers
 from wizard.model.events import Event
 from wizard.render import as_json
+from wizard.sendmail.rulesets import client as one_client
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
-from wizard.troubleshoot import report
+from wizard.troubleshoot import client, report
 from wizard.troubleshoot.collect import take
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.diagnosis import Fault
@@ -38,6 +39,8 @@ def troubleshoot(arguments: argparse.Namespace) -> int:
     """0 all is well, 1 something is wrong (after --fix: still), 2 bad usage, 3 not root, 4 a fix would end what works."""
     if arguments.list:
         return _listed(arguments)
+    if arguments.client is not None:
+        return _from(arguments)
     answers = answers_of(arguments)
     ids = [ALL, *(diagnosis.id for diagnosis in DIAGNOSES)]
     wanted = known(
@@ -76,6 +79,27 @@ def _listed(arguments: argparse.Namespace) -> int:
 
 def _json(host: Host, answers: Answers, verdict: Verdict, waits: str | None = None) -> documents.Verdict:
     return report.to_json(verdict, fixes(host, answers, verdict.faults, waits, readable_store()))
+
+
+def _from(arguments: argparse.Namespace) -> int:
+    """0 nothing turns that client away, 1 something does."""
+    address = one_client(arguments.client)
+    if address is None:
+        raise UsageError(
+            "--from takes the IPv4 or IPv6 address of one client, such as 192.0.2.7 or 2001:db8::7"
+        )
+    if arguments.fix or arguments.user or arguments.password_stdin:
+        raise UsageError(
+            "--from only tells what a client meets: leave out --fix, --user and --password-stdin"
+        )
+    if os.geteuid() != 0:
+        raise CannotHere("only root can look at all of this host: run it with sudo. Nothing was changed")
+    visit = client.visit(Host(), address)
+    if arguments.json:
+        as_json.show(**client.to_json(visit))
+    else:
+        out(client.text(visit))
+    return int(not visit.ok)
 
 
 def _credentials(arguments: argparse.Namespace, answers: Answers) -> Credentials | None:

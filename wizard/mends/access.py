@@ -12,6 +12,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step
+from wizard.sendmail import access_map
 from wizard.system.host import Host
 
 _ALLOWED = re.compile(r"^sendmail[ \t]*:[ \t]*all[ \t]*$", re.IGNORECASE)
@@ -54,32 +55,79 @@ def refuses_us(line: str) -> bool:
     return bare in _OURS and words[1].strip().strip('"').upper().startswith(_REFUSALS)
 
 
-class MendAccess(Step):
-    """Local mail comes from there, and so do the tests of this program."""
+class _AccessLines(Step):
+    """Lines of the access map become comments, the map is made again, sendmail is restarted."""
 
-    id = "mend-access"
     needs = ("install",)
-    title = "Let this host itself past the access map"
-    why = "The access map refuses connections from loopback: mail of programs on this host stops."
+    what = ""
+    """What such a line does."""
+
+    def bad(self, text: str, facts: Facts) -> frozenset[int]:
+        """The numbers of the lines that are to go, from 1."""
+        raise NotImplementedError
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """The lines become comments, the map is made again, sendmail is restarted."""
+        """What was there stays, as a comment."""
         entry, text = facts.files.get(f.ACCESS), facts.text(f.ACCESS)
         if entry is None or text is None:
             return Plan.done(self.id, f"there is no {f.ACCESS}")
-        lines = re.findall(r".*\n|.+", text)
-        if not any(map(refuses_us, lines)):
-            return Plan.done(self.id, "no line of it refuses this host itself")
-        new = "".join(f"#{line}" if refuses_us(line) else line for line in lines)
+        bad = self.bad(text, facts)
+        if not bad:
+            return Plan.done(self.id, f"no line of it {self.what}")
+        lines = enumerate(re.findall(r".*\n|.+", text), 1)
+        new = "".join(f"#{line}" if number in bad else line for number, line in lines)
         make_map = CommandChange(("make", "-C", "/etc/mail", "access.db"), "makes the map out of it")
         change = written(f.ACCESS, entry, new, self.title)
         return Plan.pending(
-            self.id, "a line of it refuses this host itself", change, make_map, restart(facts, "sendmail")
+            self.id, f"a line of it {self.what}", change, make_map, restart(facts, "sendmail")
         )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The lines are gone, and the map is newer."""
-        bad = any(map(refuses_us, (facts.text(f.ACCESS) or "").split("\n")))
+        bad = self.bad(facts.text(f.ACCESS) or "", facts)
         old = host.mtime(f"{f.ACCESS}.db") < host.mtime(f.ACCESS)
-        says = "the map is older than the file" if old else "no line refuses this host itself"
+        says = "the map is older than the file" if old else f"no line {self.what}"
         return verdict("access", not (bad or old), says)
+
+
+class MendAccess(_AccessLines):
+    """Local mail comes from this host, and so do the tests of this program; from its net come the users."""
+
+    id = "mend-access"
+    title = "Let this host, its net and strangers past the access map"
+    why = "The access map refuses connections that must be possible: those of this host itself, its own net, or everybody."
+    what = "refuses this host itself, its net or everybody"
+
+    def bad(self, text: str, facts: Facts) -> frozenset[int]:
+        """Those that refuse them."""
+        us = {number for number, line in enumerate(text.split("\n"), 1) if refuses_us(line)}
+        lines, own = access_map.lines(text), facts.addresses
+        general = (line for tag in access_map.REFUSING for line in access_map.general(lines, tag, own))
+        return frozenset(us | {line.number for line in general if line.refuses})
+
+
+class MendAccessFeatures(_AccessLines):
+    """A rule that hides AUTH or STARTTLS from everybody."""
+
+    id = "mend-access-features"
+    title = "Offer AUTH and STARTTLS to mail clients again"
+    why = "A line Srv_Features of the access map hides AUTH or STARTTLS from mail clients: nobody can log in."
+    what = "hides AUTH or STARTTLS from this host's net or everybody"
+
+    def bad(self, text: str, facts: Facts) -> frozenset[int]:
+        """Those that hide it."""
+        general = access_map.general(access_map.lines(text), access_map.FEATURES, facts.addresses)
+        return frozenset(line.number for line in general if line.hides)
+
+
+class MendAccessLimits(_AccessLines):
+    """A limit that is too low for several users behind one address."""
+
+    id = "mend-access-limits"
+    title = "Take out limits of connections that are too low"
+    why = "Users of one office come from one address: with so few connections their mail programs get 421."
+    what = f"allows {access_map.FEW} connections or fewer"
+
+    def bad(self, text: str, facts: Facts) -> frozenset[int]:
+        """Those with a limit of FEW at most."""
+        return frozenset(line.number for line in access_map.lines(text) if line.low)

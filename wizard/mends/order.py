@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wizard.mends.access import MendAccess, MendHostsAccess
+from wizard.mends.access import MendAccess, MendAccessFeatures, MendAccessLimits, MendHostsAccess
 from wizard.mends.certificate import MendCertificate, MendHostName, MendKeyMode
 from wizard.mends.generated import MendHandsOff, MendSaslM4, MendStarttlsM4
 from wizard.mends.saslauthd import (
@@ -26,6 +26,8 @@ BEFORE: tuple[Step, ...] = (
     MendPamService(),
     MendHostsAccess(),
     MendAccess(),
+    MendAccessFeatures(),
+    MendAccessLimits(),
     MendQueueFolder(),
     MendAliases(),
     MendSaslauthdSocket(),

@@ -491,6 +491,25 @@ class Catalogue(TypedDict):
     diagnoses: list[Diagnosis]
 
 
+class Stage(TypedDict):
+    """One thing that a client meets."""
+
+    id: str
+    state: State
+    says: str
+    evidence: list[Evidence]
+
+
+class ClientVisit(TypedDict):
+    """`troubleshoot --from`: what a client with that address meets."""
+
+    ok: bool
+    address: str
+    name: str
+    looked_from: str
+    stages: list[Stage]
+
+
 class Clone(TypedDict):
     """The clone of a rehearsal; memory in bytes."""
 
@@ -591,7 +610,7 @@ DOCUMENTS: dict[str, tuple[type, ...]] = {
     "recover": (Recovery, Nothing),
     "confirm": (Confirmation,),
     "client-settings": (ClientSettings,),
-    "troubleshoot": (Troubleshoot, Catalogue),
+    "troubleshoot": (Troubleshoot, Catalogue, ClientVisit),
     "test": (Test, OutsideTest),
     "debug-login": (DebugLogin,),
     "debug-saslauthd": (DebugSaslauthd,),

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wizard.packet_filter.walk import Chain, Match, Packet, Rule, Verdict, both, negated, when
+from wizard.packet_filter.walk import Chain, Match, Packet, Rule, Verdict, any_of, both, negated, when
 
 _VERDICTS = {
     "ACCEPT": Verdict.ACCEPT,
@@ -122,6 +122,11 @@ def _conditions(options: Sequence[str], packet: Packet) -> Iterator[tuple[Match,
                 yield when(value in ("tcp", "6", "all", "0")), inverse
             case "-i" | "--in-interface":
                 yield packet.by(value), inverse
+            case "-s" | "--source" | "--src":
+                yield any_of(packet.comes_from(net) for net in value.split(",")), inverse
+            case "--src-range":
+                first, _, last = value.partition("-")
+                yield packet.comes_from(first, last or first), inverse
             case "--ctstate" | "--state":
                 yield when("NEW" in value.split(",")), inverse
             case "--syn":

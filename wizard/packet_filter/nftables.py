@@ -7,7 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from wizard.packet_filter.walk import Chain, Match, Packet, Rule, Verdict, both, negated, outcomes, when
+from wizard.packet_filter.walk import (
+    Chain,
+    Match,
+    Packet,
+    Rule,
+    Verdict,
+    any_of,
+    both,
+    negated,
+    outcomes,
+    when,
+)
 
 Json = Any
 Reach = Literal["open", "closed", "unknown"]
@@ -42,13 +53,14 @@ class Ruleset:
     banned: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """fail2ban's sets and chains (f2b-..., addr-set-...), each with the addresses in it."""
 
-    def verdict(self, port: int, family: int = 4) -> tuple[Reach, str]:
-        """What becomes of a new connection to `port` from nobody in particular, and the rule or chain that says so."""
+    def verdict(self, port: int, family: int = 4, source: str = "") -> tuple[Reach, str]:
+        """What becomes of a new connection to `port` from `source`, or from nobody in particular, and the rule or chain
+        that says so."""
         answer: tuple[Reach, str] = ("open", "no chain refuses it")
         for base in self.inputs:
             if family not in base.families:
                 continue
-            came = outcomes(self.chains, base.words, Packet(family, port))
+            came = outcomes(self.chains, base.words, Packet(family, port, source=source))
             if came.verdicts == {Verdict.DROP}:
                 return "closed", _place(came.refusals[-1])
             if Verdict.DROP in came.verdicts:
@@ -157,8 +169,7 @@ def _holds(left: Json, values: list[Json], packet: Packet) -> Match:
         case {"payload": {"protocol": "udp" | "icmp" | "icmpv6" | "udplite" | "sctp" | "dccp"}}:
             return Match.NEVER
         case {"meta": {"key": "iifname" | "iif"}}:
-            matches = [packet.by(str(value)) for value in values]
-            return next((match for match in (Match.ALWAYS, Match.PERHAPS) if match in matches), Match.NEVER)
+            return any_of(packet.by(str(value)) for value in values)
         case {"meta": {"key": "l4proto"}} | {"payload": {"field": "protocol" | "nexthdr"}}:
             return when(bool({"tcp", 6} & set(values)))
         case {"meta": {"key": "nfproto"}}:
@@ -167,8 +178,29 @@ def _holds(left: Json, values: list[Json], packet: Packet) -> Match:
             return when("new" in values)
         case {"fib": {"result": "type"}}:
             return when("local" in values)
+        case {"concat": list(parts)}:
+            rows = [value["concat"] for value in values if isinstance(value, dict) and "concat" in value]
+            return any_of(
+                both(*(_holds(part, [value], packet) for part, value in zip(parts, row, strict=False)))
+                for row in rows
+            )
+        case {"payload": {"protocol": "ip" | "ip6" as protocol, "field": "saddr"}} if packet.source:
+            mine = protocol == {4: "ip", 6: "ip6"}[packet.family]
+            return any_of(_comes_from(packet, value) for value in values) if mine else Match.NEVER
         case {"payload": {"protocol": "ip" | "ip6" as protocol}}:
             return Match.PERHAPS if protocol == {4: "ip", 6: "ip6"}[packet.family] else Match.NEVER
+        case _:
+            return Match.PERHAPS
+
+
+def _comes_from(packet: Packet, value: Json) -> Match:
+    match value:
+        case str(address):
+            return packet.comes_from(address)
+        case {"prefix": {"addr": str(address), "len": int(length)}}:
+            return packet.comes_from(f"{address}/{length}")
+        case {"range": [str(first), str(last)]}:
+            return packet.comes_from(first, last)
         case _:
             return Match.PERHAPS
 

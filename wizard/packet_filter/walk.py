@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,6 +41,21 @@ class Packet:
     port: int
     outside: frozenset[str] = frozenset()
     """Network devices that lead outside, empty where that is not known."""
+    source: str = ""
+    """The address that it comes from, empty where that is anybody's."""
+
+    def comes_from(self, first: str, last: str = "") -> Match:
+        """Whether its source is in the net `first` (192.0.2.0/24), or from `first` to `last`."""
+        if not self.source:
+            return Match.PERHAPS
+        try:
+            source = ipaddress.ip_address(self.source)
+            if not last:
+                return when(source in ipaddress.ip_network(first, strict=False))
+            low, high = int(ipaddress.ip_address(first)), int(ipaddress.ip_address(last))
+        except ValueError:  # a host name, or a mask of an unknown kind
+            return Match.PERHAPS
+        return when(low <= int(source) <= high)
 
     def by(self, device: str) -> Match:
         """Whether it came in by `device`; a trailing `+` or `*` matches any ending."""
@@ -111,7 +127,7 @@ def fate(chains: Mapping[str, Chain], start: str, packet: Packet, depth: int = 0
 
 @dataclass(frozen=True)
 class Outcomes:
-    """All that may become of a packet of which only family, port and device are known.
+    """All that may become of a packet of which family, port, device and perhaps source are known.
 
     `refusals` are the rules that refuse it, or may: chain and place of each; a place of None is the end of a chain."""
 
@@ -152,6 +168,12 @@ def both(*matches: Match) -> Match:
     if Match.NEVER in matches:
         return Match.NEVER
     return Match.PERHAPS if Match.PERHAPS in matches else Match.ALWAYS
+
+
+def any_of(matches: Iterable[Match]) -> Match:
+    """Of several alternatives in one condition."""
+    several = set(matches)
+    return next((match for match in (Match.ALWAYS, Match.PERHAPS) if match in several), Match.NEVER)
 
 
 def negated(match: Match) -> Match:

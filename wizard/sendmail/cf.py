@@ -42,11 +42,16 @@ class Daemon:
         return "s" in self.modifiers
 
     @property
+    def everywhere(self) -> bool:
+        """Whether it listens at every address of this host."""
+        return self.address in ("", "0.0.0.0", "::")
+
+    @property
     def reachable_at(self) -> str:
         """An address of this host at which the listener answers.
 
         A wildcard of either family answers on 127.0.0.1, which sendmail exempts from its rate limit; ::1 it does not."""
-        return "127.0.0.1" if self.address in ("", "0.0.0.0", "::") else self.address
+        return "127.0.0.1" if self.everywhere else self.address
 
 
 @functools.lru_cache(maxsize=8)

@@ -29,17 +29,21 @@ from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 from wizard.troubleshoot import account as accounts
-from wizard.troubleshoot import pam, storage
+from wizard.troubleshoot import outside, pam, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
+from wizard.troubleshoot.outside import TurnedAway
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import TIMEOUT, Conversation, Tried, converse, is_submission
 
 LOOKED_BACK = 3600.0
 """Seconds of the mail log that are read."""
 DAY = 24 * 3600.0
-DAY_WORDS = r"^STARTTLS=|AUTH failure \(|^AUTH=server, relay=| did not issue MAIL|^\w+: to=.*, stat="
+DAY_WORDS = (
+    r"^STARTTLS=|AUTH failure \(|^AUTH=server, relay=| did not issue MAIL|^\w+: to=.*, stat="
+    r"|ruleset=(?:check_relay|tls_client), |rejecting commands from|possible SMTP attack"
+)
 """Of the last day of it: what clients and deliveries met."""
 DAY_TIMEOUT = 1.0
 """Seconds for that."""
@@ -90,6 +94,7 @@ def take(
                 wanted.index(chosen),
                 pool.submit(lambda: _login(others, chosen, node, used, patience, trust_of(host))),
             )
+        seen = pool.submit(outside.look, host, cf, wanted, facts.addresses)
         name = facts.fqdn or facts.hostname or "localhost"
         addresses = pool.submit(_addresses, name)
         refused = pool.submit(_cf_refused, host, cf, facts)
@@ -130,10 +135,11 @@ def take(
             states={process.pid: process.state for process in facts.processes},
             sasldb=_sasldb(facts),
             aliases_db=_aliases_db(host, cf),
+            outside=dataclasses.replace(seen.result(), turned_away=_turned_away(host, facts, day.result())),
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
             began=began,
             seconds=time.monotonic() - clock,
-            waited=max((talk.seconds for talk in talks), default=0.0),
+            waited=max((*(talk.seconds for talk in talks), seen.result().waited)),
         )
 
 
@@ -310,6 +316,11 @@ def _aliases_db(host: Host, cf: str) -> bool:
     named = (sendmail_cf.option(cf, "AliasFile") or "").split(",")[0].strip()
     path = named.rpartition(":")[2] if named.startswith(("hash:", "dbm:", "btree:", "cdb:")) else named
     return not path.startswith("/") or any(host.exists(f"{path}{end}") for end in (".db", ".cdb", ".pag"))
+
+
+def _turned_away(host: Host, facts: Facts, day: Sequence[LogLine]) -> tuple[TurnedAway, ...]:
+    """Since the access map was last made: what was before is not its doing."""
+    return outside.turned_away(day, facts.addresses, host.mtime(f"{f.ACCESS}.db"))
 
 
 def _mode(host: Host, path: str) -> int | None:

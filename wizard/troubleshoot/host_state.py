@@ -19,6 +19,7 @@ from wizard.sendmail.password_source import PAM, PasswordSource, mechanisms, wan
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.outside import Outside
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import Conversation, is_submission
 from wizard.troubleshoot.storage import Storage
@@ -38,6 +39,7 @@ class Text(StrEnum):
     KRB5_CONF = f.KRB5_CONF
     UFW_RULES = "/etc/ufw/user.rules"
     UFW_DEFAULT = "/etc/default/ufw"
+    RESOLV_CONF = "/etc/resolv.conf"
 
 
 DAEMON = "sendmail-mta"
@@ -91,6 +93,8 @@ class Picture:
     """Whether the alias database that sendmail.cf names is there."""
     mux_mode: int | None = None
     """The mode of the socket's folder."""
+    outside: Outside = field(default_factory=Outside)
+    """What clients from outside would meet."""
     began: float = 0.0
     """When it was begun, in seconds since the epoch."""
     seconds: float = 0.0

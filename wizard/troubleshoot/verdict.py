@@ -140,6 +140,8 @@ def _untested(picture: Picture) -> Iterable[str]:
         address for address in picture.facts.addresses if not address.startswith("127.") and address != "::1"
     ]:
         yield "this host has no address but loopback"
+    also = f" and {picture.outside.greeted_at}" if picture.outside.greeted_at else ""
+    yield f"clients elsewhere: the ports were tried from loopback{also}; `msa-wizard troubleshoot --from ADDRESS` tells"
     yield (
         "whether a provider's firewall lets clients in: from another machine, "
         f"`msa-wizard test --host {picture.facts.fqdn or picture.facts.hostname}`"

@@ -45,7 +45,16 @@ def _complaints(picture: Picture) -> Finding | None:
 
 _NOTHING = "nothing can be looked up"
 DIAGNOSES = (
-    Diagnosis("log-unreadable", Layer.LOGS, _NOTHING, "5.2.3", "journal, mail.log", _unreadable),
+    Diagnosis(
+        "log-unreadable",
+        Layer.LOGS,
+        _NOTHING,
+        "5.2.3",
+        "journal, mail.log",
+        _unreadable,
+        cause="the mail log is there and cannot be read",
+        fix="look why: `journalctl -t sm-mta -n 3`, `journalctl --verify`, `ls -l /var/log/mail.log`",
+    ),
     Diagnosis(
         "log-missing",
         Layer.LOGS,

@@ -161,6 +161,10 @@ def _look(kind: _Kind, picture: Picture) -> Finding | None:
 
 
 DIAGNOSES = tuple(
-    Diagnosis(kind.id, Layer.RELAY, kind.symptom, "5.2.4", "the log of the last day", partial(_look, kind))
+    Diagnosis(
+        *(kind.id, Layer.RELAY, kind.symptom, "5.2.4", "the log of the last day", partial(_look, kind)),
+        cause=kind.cause,
+        fix=kind.advice,
+    )
     for kind in _KINDS
 )

@@ -171,7 +171,22 @@ def _logins(picture: Picture) -> Finding | None:
 
 _LOGINS = "the password is refused"
 HANDSHAKES = tuple(
-    Diagnosis(kind.id, Layer.STARTTLS, kind.symptom, "5.2.3", "the log of the last day", partial(_tls, kind))
+    Diagnosis(
+        *(kind.id, Layer.STARTTLS, kind.symptom, "5.2.3", "the log of the last day", partial(_tls, kind)),
+        cause=f"mail clients {kind.cause}",
+        fix=kind.advice,
+    )
     for kind in _KINDS
 )
-LOGINS = (Diagnosis("logins-refused", Layer.LOGS, _LOGINS, "5.2.3", "the log of the last day", _logins),)
+LOGINS = (
+    Diagnosis(
+        "logins-refused",
+        Layer.LOGS,
+        _LOGINS,
+        "5.2.3",
+        "the log of the last day",
+        _logins,
+        cause="logins were refused in the last day",
+        fix="read them: `journalctl -t sm-mta -g 'AUTH failure'`",
+    ),
+)

@@ -1,0 +1,304 @@
+"""What a client with one address meets: the access map's line, sendmail's rulesets, TCP wrappers, the packet filter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.json_documents import document
+from wizard.cli.main import main
+from wizard.errors import HostError
+from wizard.model.plan import Sign
+from wizard.packet_filter.iptables import filter_table
+from wizard.packet_filter.nftables import ruleset
+from wizard.packet_filter.walk import Packet, Verdict, outcomes
+from wizard.render import as_json
+from wizard.sendmail import access_map, rulesets
+from wizard.system.host import Completed, Host
+from wizard.system.tcp_wrappers import refusal
+from wizard.troubleshoot import client
+
+ACCESS = """# Connect:10 REJECT
+Connect:127	RELAY
+ClientRate:	10
+Connect:198.51.100	REJECT
+CLIENTRATE:198.51.100.2	3
+bad.example	ERROR:5.7.1:550 go away
+Connect:IPv6:2001:db8:0	DISCARD
+From:x@198.51.100	REJECT
+Connect:203.0.113	OK
+"""
+
+
+@pytest.mark.parametrize(
+    ("tag", "address", "name", "number"),
+    [
+        ("connect", "198.51.100.2", "", 4),
+        ("clientrate", "198.51.100.2", "", 5),
+        ("clientrate", "198.51.100.3", "", 3),
+        ("connect", "192.0.2.1", "pc.sub.Bad.example", 6),
+        ("connect", "192.0.2.1", "verybad.example", None),
+        ("connect", "IPv6:2001:db8:0:0:0:0:0:2", "[IPv6:2001:db8:0:0:0:0:0:2]", 7),
+        ("connect", "198.51.10.1", "", None),
+        ("greetpause", "198.51.100.2", "", None),
+        ("connect", "10.0.0.1", "", None),
+    ],
+)
+def test_which_line_decides(tag: str, address: str, name: str, number: int | None) -> None:
+    line = access_map.deciding(access_map.lines(ACCESS), tag, address, name)
+    assert (line.number if line else None) == number
+
+
+def test_what_lines_do() -> None:
+    refusing = [line.number for line in access_map.lines(ACCESS) if line.refuses]
+    assert refusing == [4, 6, 7]
+    assert [line.number for line in access_map.lines(ACCESS) if line.low] == [5]
+
+
+def test_addresses_as_sendmail_writes_them() -> None:
+    six = ip_address("2001:db8::2")
+    assert access_map.written(six) == "IPv6:2001:db8:0:0:0:0:0:2"
+    assert access_map.written(six, compressed=True) == "IPv6:2001:db8::2"
+    assert access_map.written(ip_address("192.0.2.7")) == "192.0.2.7"
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:DB8::7", "2001:db8::7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        *(
+            (bad, None)
+            for bad in ("192.0.2", "192.0.2.0/24", "x", "", "0.0.0.0", "224.0.0.1", "fe80::1%eth0")
+        ),
+        ("192.0.2.7\n.D{x}y", None),
+    ],
+)
+def test_one_client(text: str, address: str | None) -> None:
+    found = rulesets.client(text)
+    assert (str(found) if found else None) == address
+
+
+CF = (
+    "Kdnsbl host -T<TMP>\nScheck_relay\nR$*\t\t$: <?> $(dnsbl $4.$3.$2.$1.zen.example.org. $: OK $)\n"
+    "Scheckrelay\nSgreet_pause\nSRateControl\nSConnControl\nSsrv_features\nStls_client\n"
+)
+SAID = """ADDRESS TEST MODE (ruleset 3 NOT automatically invoked)
+Enter <ruleset> <address>
+> > > wz_connect         input: x
+check_relay      returns: < 10 > $| FALSE
+wz_connect       returns: {connect}
+> wz_late          returns: {late}
+> wz_pause         returns: $# 9000
+> wz_rate          returns: < 3 > $| FALSE
+> wz_conn          returns: OK
+> wz_features      returns: $# A S
+> wz_tls           returns: $# error $@ 4 . 7 . 0 $: 454 " not authenticated"
+"""
+
+
+class Machine(Host):
+    """A host whose sendmail says this; what it was given is kept."""
+
+    given: tuple[str, str] = ("", "")
+
+    def __init__(self, root: Path, said: str) -> None:
+        super().__init__(root)
+        self.said = said
+
+    def run(self, argv: Sequence[str], **_: Any) -> Completed:
+        """Sendmail's address test mode; any other command hangs."""
+        if argv[0] != "sh":
+            raise HostError("it hangs")
+        self.given = (Path(argv[-2]).read_text(), Path(argv[-1]).read_text())
+        return Completed(tuple(argv), 0, self.said, "", 0.1)
+
+
+def said(connect: str = "OK", late: str = "OK") -> str:
+    return SAID.format(connect=connect, late=late)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reply"),
+    [
+        ('$# error $@ 5 . 7 . 1 $: "550 Access denied"', "550 5.7.1 Access denied"),
+        ('$# error $: "5.7.1:550 go away"', "550 5.7.1:550 go away"),
+        ("$# error $@ 4 . 3 . 2 $: 421 Too many open connections.", "421 4.3.2 Too many open connections."),
+        ("$# error $@ quarantine $: foo", ""),
+        ("< 10 > $| FALSE", ""),
+    ],
+)
+def test_what_the_rulesets_say(tmp_path: Path, answer: str, reply: str) -> None:
+    host = Machine(tmp_path, said(answer))
+    (met,) = rulesets.admissions(host, CF, [(ip_address("198.51.100.2"), "pc;rm -rf.example")])
+    assert met.refused == reply
+    assert (met.rate, met.connections, met.pause, met.features) == (3, 0, 9.0, "AS")
+    assert met.refused_tls == "454 4.7.0 not authenticated"
+    cf, commands = host.given
+    assert "Kdnsbl null\n" in cf
+    assert 'Swz_late\nR$*\t\t$: $>"checkrelay" $&{client_name} $| $&{client_addr}\n' in cf
+    assert ".D{client_addr}198.51.100.2\n.D{client_name}[198.51.100.2]\n" in commands
+    assert "rm" not in commands
+    assert rulesets.dns_lists(CF) == ("zen.example.org",)
+
+
+def test_a_sendmail_that_says_something_else(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="did not answer"):
+        rulesets.admissions(Machine(tmp_path, "gibberish"), CF, [(ip_address("198.51.100.2"), "")])
+
+
+def test_a_visit(tmp_path: Path) -> None:
+    for path, text in (
+        ("etc/mail/access", ACCESS),
+        ("etc/mail/sendmail.cf", CF),
+        ("etc/resolv.conf", "nameserver 203.0.113.53\n"),
+        ("etc/hosts.deny", "ALL: 198.51.100.\n"),
+    ):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    host = Machine(tmp_path, said('$# error $@ 5 . 7 . 1 $: "550 Access denied"'))
+    visit = client.visit(host, ip_address("198.51.100.2"))
+    by_id = {stage.id: stage for stage in visit.stages}
+    assert not visit.ok
+    assert by_id["connect"].evidence[0].source == "/etc/mail/access line 4"
+    assert by_id["tcp-wrappers"].sign is Sign.FAILED
+    assert by_id["name"].evidence[0].says == "nameserver 203.0.113.53"
+    assert (by_id["dns-list"].sign, by_id["limit"].sign) == (Sign.UNKNOWN, Sign.WARNING)
+    assert "550 5.7.1 Access denied" in client.text(visit)
+    document("troubleshoot", as_json.dumps(**client.to_json(visit)))
+
+
+def test_who_logs_in_passes_delayed_checks() -> None:
+    met = rulesets.Admission("198.51.100.2", "", refused_late="550 5.7.1 Access denied")
+    (stage,) = [stage for stage in client.judged(met, ACCESS) if stage.id == "connect"]
+    assert stage.sign is Sign.WARNING
+    assert "who logs in passes" in stage.says
+
+
+def test_a_map_that_is_older_than_its_text() -> None:
+    (stage,) = [
+        stage
+        for stage in client.judged(rulesets.Admission("198.51.100.2", ""), ACCESS)
+        if stage.id == "connect"
+    ]
+    assert "make -C /etc/mail access.db" in stage.says
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "rule"),
+    [
+        ("", "", ""),
+        ("sendmail: all\n", "ALL: ALL\n", ""),
+        ("", "ALL: ALL\n", "ALL: ALL"),
+        ("sendmail: 10.\n", "sendmail: ALL\n", "sendmail: ALL"),
+        ("sendmail: 198.51.100.\n", "ALL: ALL\n", ""),
+        ("", "sshd: ALL\n", ""),
+        ("", "ALL: ALL EXCEPT 198.51.100.0/24\n", ""),
+        ("", "ALL EXCEPT sendmail: ALL\n", ""),
+        ("ALL: .example.test: deny\n", "", "ALL: .example.test: deny"),
+        (
+            "",
+            "sendmail: 198.51.100.0/255.255.255.0 # office\n",
+            "sendmail: 198.51.100.0/255.255.255.0 # office",
+        ),
+        ("", "sendmail: UNKNOWN\n", ""),
+        ("", "sendmail: \\\n 198.51.*\n", "sendmail:   198.51.*"),
+        ("", "ALL: [2001:db8::]/32\n", ""),
+    ],
+)
+def test_tcp_wrappers(allow: str, deny: str, rule: str) -> None:
+    assert refusal(allow, deny, "198.51.100.2", "pc.example.test") == rule
+
+
+def test_tcp_wrappers_and_ipv6() -> None:
+    assert refusal("", "ALL: [2001:db8::]/32\n", "2001:db8::2")
+    assert not refusal("", "ALL: [2001:db8::]/32\n", "2001:db9::2")
+
+
+def _nft(*rules: object, sets: Sequence[object] = ()) -> str:
+    chain = {
+        "family": "inet",
+        "table": "f",
+        "name": "i",
+        "hook": "input",
+        "type": "filter",
+        "policy": "accept",
+    }
+    items: list[object] = [*({"set": each} for each in sets), {"chain": chain}]
+    items += [
+        {"rule": {"family": "inet", "table": "f", "chain": "i", "handle": number, "expr": expr}}
+        for number, expr in enumerate(rules, 1)
+    ]
+    return json.dumps({"nftables": items})
+
+
+SOURCE = {"payload": {"protocol": "ip", "field": "saddr"}}
+PORT = {"payload": {"protocol": "tcp", "field": "dport"}}
+NET = {"prefix": {"addr": "198.51.100.0", "len": 24}}
+
+
+def _is(left: object, right: object) -> dict[str, object]:
+    return {"match": {"op": "==", "left": left, "right": right}}
+
+
+@pytest.mark.parametrize(
+    ("expr", "inside", "outside", "anybody"),
+    [
+        ([_is(SOURCE, NET), {"drop": None}], "closed", "open", "unknown"),
+        ([_is(SOURCE, {"set": [NET, "203.0.113.1"]}), {"drop": None}], "closed", "open", "unknown"),
+        ([_is(SOURCE, "@office"), {"drop": None}], "closed", "open", "unknown"),
+        ([{"vmap": {"key": SOURCE, "data": {"set": [[NET, {"drop": None}]]}}}], "closed", "open", "unknown"),
+        (
+            [_is({"concat": [SOURCE, PORT]}, {"set": [{"concat": [NET, 587]}]}), {"drop": None}],
+            "closed",
+            "open",
+            "unknown",
+        ),
+        (
+            [_is({"concat": [SOURCE, PORT]}, {"set": [{"concat": [NET, 25]}]}), {"drop": None}],
+            "open",
+            "open",
+            "open",
+        ),
+        (
+            [_is(SOURCE, {"range": ["198.51.100.1", "198.51.100.9"]}), {"drop": None}],
+            "closed",
+            "open",
+            "unknown",
+        ),
+    ],
+)
+def test_the_packet_filter_knows_the_source(expr: object, inside: str, outside: str, anybody: str) -> None:
+    office = {
+        "family": "inet",
+        "table": "f",
+        "name": "office",
+        "elem": [{"elem": {"val": "198.51.100.2", "timeout": 9}}],
+    }
+    rules = ruleset(_nft(expr, sets=[office]))
+    assert rules.verdict(587, 4, "198.51.100.2")[0] == inside
+    assert rules.verdict(587, 4, "192.0.2.1")[0] == outside
+    assert rules.verdict(587, 6, "2001:db8::1")[0] == "open"
+    assert rules.verdict(587)[0] == anybody
+
+
+@pytest.mark.parametrize("option", ["-s 198.51.100.0/24", "-m iprange --src-range 198.51.100.1-198.51.100.9"])
+def test_so_does_iptables(option: str) -> None:
+    saved = f"*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {option} -p tcp -j DROP\nCOMMIT\n"
+    chains = filter_table(saved).chains()
+    for source, verdict in (("198.51.100.2", Verdict.DROP), ("192.0.2.1", Verdict.ACCEPT)):
+        assert outcomes(chains, "INPUT", Packet(4, 587, source=source)).verdicts == {verdict}
+
+
+@pytest.mark.parametrize(
+    "words", [["--from", "x"], ["--from", "192.0.2.1", "--user", "alice"], ["--from", ""]]
+)
+def test_odd_use(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["troubleshoot", *words]) == 2
+    assert "--from" in capsys.readouterr().err

@@ -1,0 +1,237 @@
+"""`troubleshoot --from ADDRESS`: what a mail client with that address meets here, from the packet filter to AUTH, without a
+connection. `test --from-outside` stays the proof."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from wizard.console import clean
+from wizard.errors import HostError
+from wizard.gather.firewall import live_rules
+from wizard.model import facts as f
+from wizard.model.plan import Sign
+from wizard.packet_filter.nftables import Ruleset
+from wizard.render.text import SIGNS
+from wizard.sendmail import access_map, rulesets
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.access_map import Address
+from wizard.sendmail.rulesets import Admission
+from wizard.system.host import Host
+from wizard.system.tcp_wrappers import refusal
+from wizard.troubleshoot.host_state import Text
+from wizard.troubleshoot.model import Evidence
+
+LOOK_UP = 2.5
+"""Seconds for one question to the DNS."""
+SLOW_PAUSE = 20.0
+"""Seconds before the greeting with which some clients give up."""
+LOOKED_FROM = "this host itself, by its files, its packet filter and sendmail's own rulesets; nothing was sent to the client"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One thing that the client meets, in the order in which it meets them."""
+
+    id: str
+    sign: Sign
+    says: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True)
+class Visit:
+    """All that a client with this address meets."""
+
+    address: str
+    name: str
+    stages: tuple[Stage, ...] = field(default_factory=tuple)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing turns it away."""
+        return all(stage.sign is not Sign.FAILED for stage in self.stages)
+
+
+def visit(host: Host, address: Address) -> Visit:
+    """Look it all up; names are asked for with a deadline."""
+    cf, access = host.text(f.SENDMAIL_CF), host.text(Text.ACCESS)
+    zones = rulesets.dns_lists(cf) if address.version == 4 else ()
+    with ThreadPoolExecutor() as pool:
+        rules = pool.submit(live_rules, host)
+        listed = [pool.submit(_dns_list, host, str(address), zone) for zone in zones]
+        name, looked = reverse_name(host, str(address))
+        stages = [
+            *_firewall(rules.result(), address, _ports(cf)),
+            _wrappers(host, address, name),
+            looked,
+            *_rulesets(host, cf, access, address, name),
+            *(each.result() for each in listed),
+        ]
+    return Visit(str(address), name, tuple(stages))
+
+
+def reverse_name(host: Host, address: str) -> tuple[str, Stage]:
+    """The client's name ("" for none), looked up as sendmail does before it greets."""
+    began = time.monotonic()
+    try:
+        words = host.run(["getent", "hosts", address], timeout=LOOK_UP).stdout.split()
+    except HostError:
+        says = f"its name was not found within {LOOK_UP} s: the client waits for the greeting meanwhile, often a minute"
+        return "", Stage("name", Sign.WARNING, says, name_servers(host))
+    name = words[1].lower().rstrip(".") if len(words) > 1 else ""
+    seconds = time.monotonic() - began
+    return name, Stage(
+        "name", Sign.OK, f"{f'its name is {name}' if name else 'it has no name'} ({seconds:.1f} s)"
+    )
+
+
+def name_servers(host: Host) -> tuple[Evidence, ...]:
+    """The servers that resolv.conf names."""
+    lines = [line.strip() for line in host.text("/etc/resolv.conf").splitlines()]
+    return tuple(Evidence(line, "/etc/resolv.conf") for line in lines if line.startswith("nameserver"))[:3]
+
+
+def access_line(access: str, tag: str, met: Admission) -> tuple[Evidence, ...]:
+    """The line of the access map that decides on a client; where there is none, what that may mean."""
+    line = access_map.deciding(access_map.lines(access), tag, met.address, met.name)
+    if line is None:
+        return (
+            Evidence(
+                f"no line of {Text.ACCESS} says so: access.db differs from it, or another rule",
+                "sendmail -bt",
+            ),
+        )
+    return (Evidence(line.text, f"{Text.ACCESS} line {line.number}"),)
+
+
+def _ports(cf: str) -> list[int]:
+    return sorted({daemon.port for daemon in sendmail_cf.daemons(cf) if daemon.port} or {587})
+
+
+def _firewall(rules: Ruleset | None, address: Address, ports: Sequence[int]) -> Iterator[Stage]:
+    if rules is None:
+        yield Stage("firewall", Sign.UNKNOWN, "the packet filter could not be read (there is no nft)")
+        return
+    words = {
+        "open": "lets it in to",
+        "closed": "blocks",
+        "unknown": "may block, by rate or by what the rules cannot tell,",
+    }
+    signs = {"open": Sign.OK, "closed": Sign.FAILED, "unknown": Sign.WARNING}
+    for port in ports:
+        reach, why = rules.verdict(port, address.version, str(address))
+        # A closed port 25 turns no mail client away.
+        sign = Sign.WARNING if reach == "closed" and port == 25 else signs[reach]
+        seen = () if reach == "open" else (Evidence(why, "nft list ruleset"),)
+        yield Stage("firewall", sign, f"this host's packet filter {words[reach]} port {port}", seen)
+
+
+def _wrappers(host: Host, address: Address, name: str) -> Stage:
+    rule = refusal(host.text(Text.HOSTS_ALLOW), host.text(Text.HOSTS_DENY), str(address), name)
+    if not rule:
+        return Stage("tcp-wrappers", Sign.OK, "hosts.allow and hosts.deny let it in")
+    return Stage(
+        "tcp-wrappers", Sign.FAILED, "TCP wrappers turn it away", (Evidence(rule, "hosts.allow, hosts.deny"),)
+    )
+
+
+def _rulesets(host: Host, cf: str, access: str, address: Address, name: str) -> Iterator[Stage]:
+    try:
+        (met,) = rulesets.admissions(host, cf, [(address, name)])
+    except HostError as error:
+        yield Stage("rulesets", Sign.UNKNOWN, f"sendmail's rulesets could not be asked: {error}")
+        return
+    yield from judged(met, access)
+
+
+def judged(met: Admission, access: str) -> Iterator[Stage]:
+    """What the rulesets decide, each with the line of the access map behind it."""
+
+    def seen(tag: str) -> tuple[Evidence, ...]:
+        return access_line(access, tag, met)
+
+    line = access_map.deciding(access_map.lines(access), access_map.CONNECT, met.address, met.name)
+    if met.refused or met.discarded:
+        says = (
+            "sendmail takes its mail and throws it away"
+            if met.discarded
+            else f"sendmail answers each command with {met.refused}"
+        )
+        yield Stage("connect", Sign.FAILED, says, seen(access_map.CONNECT))
+    elif met.refused_late:
+        says = f"who logs in passes (delay_checks); mail without a login gets {met.refused_late}"
+        yield Stage("connect", Sign.WARNING, says, seen(access_map.CONNECT))
+    elif line is not None and line.refuses:
+        says = (
+            "the access map refuses it, but access.db does not know that yet: `make -C /etc/mail access.db`"
+        )
+        yield Stage("connect", Sign.WARNING, says, seen(access_map.CONNECT))
+    else:
+        yield Stage("connect", Sign.OK, "sendmail lets it connect")
+    for limit, tag, words in (
+        (met.rate, access_map.RATE, "in a minute"),
+        (met.connections, access_map.CONNECTIONS, "at once"),
+    ):
+        if limit:
+            sign = Sign.WARNING if limit <= access_map.FEW else Sign.OK
+            says = f"at most {limit} connections {words} from its address, also where many users share it; then 421"
+            yield Stage("limit", sign, says, seen(tag))
+    slow = met.pause >= SLOW_PAUSE
+    says = f"sendmail waits {met.pause:g} s before it greets"
+    yield Stage("greeting", Sign.WARNING if slow else Sign.OK, says, seen(access_map.PAUSE) if slow else ())
+    for letter, what in (("S", "STARTTLS"), ("A", "AUTH")):
+        if letter in met.features:
+            yield Stage("features", Sign.FAILED, f"{what} is not offered to it", seen(access_map.FEATURES))
+    if met.refused_tls:
+        yield Stage(
+            "tls",
+            Sign.FAILED,
+            f"without a certificate of its own it gets {met.refused_tls}",
+            seen(access_map.TLS),
+        )
+
+
+def _dns_list(host: Host, address: str, zone: str) -> Stage:
+    question = ".".join((*reversed(address.split(".")), zone))
+    try:
+        found = host.run(["getent", "ahostsv4", question], timeout=LOOK_UP).stdout.split()
+    except HostError:
+        return Stage("dns-list", Sign.UNKNOWN, f"the list {zone} did not answer within {LOOK_UP} s")
+    if not found:
+        return Stage("dns-list", Sign.OK, f"it is not on the list {zone}")
+    says = f"it is on the list {zone}: sendmail refuses it, with delay_checks only where it does not log in"
+    return Stage("dns-list", Sign.WARNING, says, (Evidence(f"{question} is {found[0]}", "DNS"),))
+
+
+def text(visit: Visit) -> str:
+    """For people."""
+    who = visit.address + (f" ({visit.name})" if visit.name else "")
+    head = "meets nothing here that turns it away" if visit.ok else "is turned away, or cannot log in"
+    lines = [f"A mail client at {clean(who)} {head}.", ""]
+    for stage in visit.stages:
+        lines.append(f"   {SIGNS[stage.sign]} {clean(stage.says)}")
+        lines += [f"          | {clean(piece.says)}  ({clean(piece.source)})" for piece in stage.evidence]
+    lines += ["", f"Looked from {LOOKED_FROM}. The proof is `msa-wizard test --from-outside`."]
+    return "\n".join(lines)
+
+
+def to_json(visit: Visit) -> dict[str, object]:
+    """Plain values for json.dumps, as of ClientVisit in wizard.model.documents."""
+    return {
+        "ok": visit.ok,
+        "address": visit.address,
+        "name": visit.name,
+        "looked_from": LOOKED_FROM,
+        "stages": [
+            {
+                "id": stage.id,
+                "state": stage.sign,
+                "says": stage.says,
+                "evidence": [{"says": piece.says, "source": piece.source} for piece in stage.evidence],
+            }
+            for stage in visit.stages
+        ],
+    }
