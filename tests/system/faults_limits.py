@@ -22,7 +22,51 @@ with socket.create_server(("0.0.0.0", 587)) as server:
                 connection.sendall(b"250 mail.example.test\r\n" if verb == b"EHLO" else b"502 no\r\n")
 """
 
+_MILTER_DIR = "/run/opendkim"
+_SERVER = (
+    f"mkdir -p {_MILTER_DIR}; setsid python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX); "
+    f's.bind("{_MILTER_DIR}/opendkim.sock"); s.listen(); time.sleep(600)\' >/dev/null 2>&1 & echo $! > /root/pid'
+)
+"""Something that takes connections, and says nothing."""
+_NO_SERVER = f"kill $(cat /root/pid); rm -rf {_MILTER_DIR}"
+
+
+def _filter(flag: str) -> str:
+    """A mail filter for all listeners, with this F=."""
+    line = (
+        f"INPUT_MAIL_FILTER(`opendkim'\\'', `S=local:{_MILTER_DIR}/opendkim.sock{flag}, T=S:2s;R:2s'\\'')dnl"
+    )
+    return mc(f"/^MAILER_DEFINITIONS/i {line}")
+
+
+MILTERS = (
+    Fault("milter-dead", "starttls", _filter(", F=T"), fix=False, name="F=T"),
+    Fault("milter-dead", "greeting", _filter(", F=R"), fix=False, name="F=R", full=True),
+    Fault("milter-dead", "greeting", _filter(", F=4"), fix=False, name="F=4", full=True),
+    Fault("milter-unfiltered", "relay", _filter(""), fix=False, sign="warning", full=True),
+    Fault(
+        "milter-dead",
+        "starttls",
+        f"{_SERVER}; {_filter(', F=T')}",
+        undo=_NO_SERVER,
+        fix=False,
+        name="it hangs",
+        full=True,
+    ),
+    Fault(
+        "milter-dead",
+        "starttls",
+        f"{_SERVER}; chmod 0775 {_MILTER_DIR}; {_filter(', F=T')}",
+        undo=_NO_SERVER,
+        fix=False,
+        name="unsafe",
+        full=True,
+    ),
+)
+"""Mail filters that do not answer, as where both sides name another socket: https://github.com/virtualmin/virtualmin-gpl/issues/87"""
+
 LIMITS = (
+    *MILTERS,
     Fault(
         "connections-limited",
         "greeting",

@@ -27,7 +27,7 @@ from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 from wizard.troubleshoot import account as accounts
-from wizard.troubleshoot import pam, storage
+from wizard.troubleshoot import milters, pam, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
@@ -61,6 +61,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
     with ThreadPoolExecutor(max_workers=16) as pool:
         rules = pool.submit(live_rules, host)
         room = pool.submit(storage.look, host)
+        filters = [pool.submit(milters.look, host, cf, milter) for milter in milters.named(cf)]
         owner = accounts.look(host, credentials) if credentials else None
         used = None if hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
@@ -106,6 +107,7 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             sasldb=_sasldb(facts),
             aliases_db=_aliases_db(host, cf),
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
+            milters=tuple(each.result() for each in filters),
             began=began,
             seconds=time.monotonic() - clock,
             waited=max((talk.seconds for talk in talks), default=0.0),

@@ -79,7 +79,9 @@ def _access(picture: Picture) -> Finding | None:
 
 
 def _limit(picture: Picture) -> Finding | None:
-    limited = [talk for talk in picture.broken if talk.code == 421]
+    limited = [
+        talk for talk in picture.broken if talk.code == 421 and "closing connection" not in talk.greeting
+    ]
     if not limited:
         return None
     logged = picture.logged("rejecting connections", "Connection rate", "too many", since=picture.began - 60)
