@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from wizard.editors import EditError, sendmail_mc
 from wizard.errors import HostError
 from wizard.gather.certificates import certificate_files
 from wizard.gather.firewall import live_rules
@@ -108,6 +109,8 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             aliases_db=_aliases_db(host, cf),
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
             milters=tuple(each.result() for each in filters),
+            suites=_suites(cf),
+            included=_included(host, facts),
             began=began,
             seconds=time.monotonic() - clock,
             waited=max((talk.seconds for talk in talks), default=0.0),
@@ -276,3 +279,28 @@ def _mode(host: Host, path: str) -> int | None:
         return stat.S_IMODE(host.path(path).stat().st_mode)
     except OSError:
         return None
+
+
+def _suites(cf: str) -> frozenset[str] | None:
+    """As OpenSSL reads CipherList. Where it finds no suite of TLS 1.2 in it, sendmail is left with none."""
+    import ssl
+
+    listed = sendmail_cf.option(cf, "CipherList")
+    if not listed:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.set_ciphers(listed)
+    except (ssl.SSLError, ValueError):
+        return frozenset()
+    return frozenset(str(suite["auth"]).removeprefix("auth-") for suite in context.get_ciphers())
+
+
+def _included(host: Host, facts: Facts) -> dict[str, str]:
+    """The text of what sendmail.mc includes, at most eight files."""
+    try:
+        paths = sendmail_mc.includes(facts.text(f.SENDMAIL_MC) or "")
+    except (EditError, PermissionError):
+        return {}
+    own = [path for path in paths if path.startswith("/") and not path.startswith("/usr/share/sendmail/")]
+    return {path: _text(host, path) for path in own[:8]}
