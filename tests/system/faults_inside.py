@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.system.faults import CF, DEFAULT, FORGET, RESTART, SENDMAIL, Fault, mc, submission
+from tests.system.faults import ANEW, CF, DEFAULT, FORGET, RESTART, SENDMAIL, Fault, mc, submission
 
 TMPFS = "systemctl stop sendmail; mount -t tmpfs -o {options},mode=2750 tmpfs /var/spool/mqueue; chown smmta:smmsp /var/spool/mqueue; {then}; systemctl start sendmail"
 UNMOUNT = "systemctl stop sendmail; umount /var/spool/mqueue; systemctl start sendmail"
@@ -42,6 +42,23 @@ AUTH = (
         name="more than saslauthd can serve",
     ),
     Fault("auth-not-required", "auth-offer", submission("E")),
+    Fault(
+        "auth-not-required",
+        "auth-offer",
+        mc("/^DAEMON_OPTIONS.*Port=submission/a DAEMON_OPTIONS(`Port=smtps, Name=TLSMTA, M=s'\\'')dnl"),
+        name="port 465",
+        full=True,
+    ),
+    Fault(
+        "auth-not-required",
+        "auth-offer",
+        mc(
+            "/^DAEMON_OPTIONS.*Port=submission/a DAEMON_OPTIONS(`Port=smtps, Name=TLSMTA, M=s, Addr=127.0.0.1'\\'')dnl"
+        ),
+        name="port 465 on loopback",
+        fix=False,
+        full=True,
+    ),
     Fault("auth-in-clear", "auth-offer", mc("/confAUTH_OPTIONS/d")),
     Fault("auth-on-smtp", "auth-offer", mc("s/\\(Port=smtp.*\\), M=A/\\1/"), sign="warning"),
     Fault(
@@ -55,6 +72,22 @@ AUTH = (
         "mechanisms-not-trusted",
         "relay",
         f"sed -i '/^C{{TrustAuthMech}}/d' {CF}; {SENDMAIL}",
+    ),
+    Fault(
+        "mechanisms-not-trusted",
+        "relay",
+        f'sed -i "s/^TRUST_AUTH_MECH(.DIG.*/TRUST_AUTH_MECH(\\`DIGEST-MD5 CRAM-MD5\')dnl/" /etc/mail/sasl/sasl.m4; {ANEW}',
+        name="sasl.m4",
+    ),
+    Fault(
+        "mechanisms-not-trusted",
+        "relay",
+        mc(
+            "s|^include(`/etc/mail/sasl/sasl.m4.*|define(`confAUTH_MECHANISMS'\\'', `LOGIN PLAIN'\\'')dnl\\n"
+            "TRUST_AUTH_MECH(`LOGIN'\\'')dnl|"
+        ),
+        name="sendmail.mc",
+        full=True,
     ),
     Fault("aliases-missing", "relay", "rm /etc/mail/aliases.db", user=False),
     Fault("local-mail", "relay", mc("/Port=smtp/d"), sign="warning", user=False),

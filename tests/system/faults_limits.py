@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.system.faults import SENDMAIL, Fault, mc
+from tests.system.faults import CRT, KEY, SENDMAIL, Fault, mc
 
 _ACCESS = "/etc/mail/access"
 _MADE = f"make -C /etc/mail access.db >/dev/null; {SENDMAIL}; sleep 1"
@@ -22,7 +22,104 @@ with socket.create_server(("0.0.0.0", 587)) as server:
                 connection.sendall(b"250 mail.example.test\r\n" if verb == b"EHLO" else b"502 no\r\n")
 """
 
+_MILTER_DIR = "/run/opendkim"
+_SERVER = (
+    f"mkdir -p {_MILTER_DIR}; setsid python3 -c 'import socket, time; s = socket.socket(socket.AF_UNIX); "
+    f's.bind("{_MILTER_DIR}/opendkim.sock"); s.listen(); time.sleep(600)\' >/dev/null 2>&1 & echo $! > /root/pid'
+)
+"""Something that takes connections, and says nothing."""
+_NO_SERVER = f"kill $(cat /root/pid); rm -rf {_MILTER_DIR}"
+
+
+def _filter(flag: str) -> str:
+    """A mail filter for all listeners, with this F=."""
+    line = (
+        f"INPUT_MAIL_FILTER(`opendkim'\\'', `S=local:{_MILTER_DIR}/opendkim.sock{flag}, T=S:2s;R:2s'\\'')dnl"
+    )
+    return mc(f"/^MAILER_DEFINITIONS/i {line}")
+
+
+MILTERS = (
+    Fault("milter-dead", "starttls", _filter(", F=T"), fix=False, name="F=T"),
+    Fault("milter-dead", "greeting", _filter(", F=R"), fix=False, name="F=R", full=True),
+    Fault("milter-dead", "greeting", _filter(", F=4"), fix=False, name="F=4", full=True),
+    Fault("milter-unfiltered", "relay", _filter(""), fix=False, sign="warning", full=True),
+    Fault(
+        "milter-dead",
+        "starttls",
+        f"{_SERVER}; {_filter(', F=T')}",
+        undo=_NO_SERVER,
+        fix=False,
+        name="it hangs",
+        full=True,
+    ),
+    Fault(
+        "milter-dead",
+        "starttls",
+        f"{_SERVER}; chmod 0775 {_MILTER_DIR}; {_filter(', F=T')}",
+        undo=_NO_SERVER,
+        fix=False,
+        name="unsafe",
+        full=True,
+    ),
+)
+"""Mail filters that do not answer, as where both sides name another socket: https://github.com/virtualmin/virtualmin-gpl/issues/87"""
+
+
+def _defined(**values: str) -> str:
+    """Defines in sendmail.mc."""
+    lines = "\\n".join(f"define(`conf{name}'\\'', `{value}'\\'')dnl" for name, value in values.items())
+    return mc(f"/^MAILER_DEFINITIONS/i {lines}")
+
+
+_NO_13 = "+SSL_OP_NO_TLSv1_3"
+SETTINGS = (
+    Fault(
+        "tls-settings",
+        "starttls",
+        _defined(CIPHER_LIST="ECDHE-ECDSA-AES128-GCM-SHA256", SERVER_SSL_OPTIONS=_NO_13),
+        name="ciphers for ECDSA",
+    ),
+    Fault(
+        "tls-settings",
+        "starttls",
+        _defined(CIPHER_LIST="ALL:!aRSA"),
+        sign="warning",
+        name="for clients without TLS 1.3",
+        full=True,
+    ),
+    Fault(
+        "tls-settings",
+        "starttls",
+        _defined(SERVER_SSL_OPTIONS=f"+SSL_OP_NO_TLSv1_2 {_NO_13}"),
+        name="no version of TLS",
+        full=True,
+    ),
+    Fault("tls-settings", "starttls", _defined(CIPHER_LIST="HIGH:@SECLEVEL=3"), name="@SECLEVEL", full=True),
+    Fault(
+        "key-mismatch",
+        "starttls",
+        f"openssl req -x509 -newkey rsa:1024 -nodes -keyout /root/k -out /root/c -subj /CN=mail.example.test 2>/dev/null;"
+        f" cat /root/k > {KEY}; cat /root/c > {CRT}; {SENDMAIL}",
+        name="RSA 1024",
+        full=True,
+    ),
+    Fault(
+        "connections-full",
+        "listener",
+        _defined(MAX_DAEMON_CHILDREN="2")
+        + '; setsid python3 -c \'import smtplib, time; s = [smtplib.SMTP("127.0.0.1", 587) for _ in range(2)]; '
+        "time.sleep(600)' >/dev/null 2>&1 & echo $! > /root/pid; sleep 12",
+        undo="kill $(cat /root/pid)",
+        back="no",
+        full=True,
+    ),
+)
+"""Values of sendmail.mc."""
+
 LIMITS = (
+    *MILTERS,
+    *SETTINGS,
     Fault(
         "connections-limited",
         "greeting",

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from wizard.editors import EditError, sendmail_mc
 from wizard.errors import HostError
 from wizard.gather.certificates import certificate_files
 from wizard.gather.firewall import live_rules
@@ -29,7 +30,7 @@ from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 from wizard.troubleshoot import account as accounts
-from wizard.troubleshoot import outside, pam, storage
+from wizard.troubleshoot import milters, outside, pam, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
@@ -78,6 +79,7 @@ def take(
         rules = pool.submit(live_rules, host)
         room = pool.submit(storage.look, host)
         day = pool.submit(mail_log.matching, host, began - DAY, DAY_WORDS, DAY_TIMEOUT)
+        filters = [pool.submit(milters.look, host, cf, milter) for milter in milters.named(cf)]
         owner = accounts.look(host, credentials) if credentials else None
         used = None if tried or hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
@@ -137,6 +139,9 @@ def take(
             aliases_db=_aliases_db(host, cf),
             outside=dataclasses.replace(seen.result(), turned_away=_turned_away(host, facts, day.result())),
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
+            milters=tuple(each.result() for each in filters),
+            suites=_suites(cf),
+            included=_included(host, facts),
             began=began,
             seconds=time.monotonic() - clock,
             waited=max((*(talk.seconds for talk in talks), seen.result().waited)),
@@ -328,3 +333,28 @@ def _mode(host: Host, path: str) -> int | None:
         return stat.S_IMODE(host.path(path).stat().st_mode)
     except OSError:
         return None
+
+
+def _suites(cf: str) -> frozenset[str] | None:
+    """As OpenSSL reads CipherList. Where it finds no suite of TLS 1.2 in it, sendmail is left with none."""
+    import ssl
+
+    listed = sendmail_cf.option(cf, "CipherList")
+    if not listed:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.set_ciphers(listed)
+    except (ssl.SSLError, ValueError):
+        return frozenset()
+    return frozenset(str(suite["auth"]).removeprefix("auth-") for suite in context.get_ciphers())
+
+
+def _included(host: Host, facts: Facts) -> dict[str, str]:
+    """The text of what sendmail.mc includes, at most eight files."""
+    try:
+        paths = sendmail_mc.includes(facts.text(f.SENDMAIL_MC) or "")
+    except (EditError, PermissionError):
+        return {}
+    own = [path for path in paths if path.startswith("/") and not path.startswith("/usr/share/sendmail/")]
+    return {path: _text(host, path) for path in own[:8]}

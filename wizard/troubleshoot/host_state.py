@@ -18,6 +18,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.password_source import PAM, PasswordSource, mechanisms, wanted
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account
+from wizard.troubleshoot.milters import Milter
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.outside import Outside
 from wizard.troubleshoot.pam import Pam
@@ -95,6 +96,12 @@ class Picture:
     """The mode of the socket's folder."""
     outside: Outside = field(default_factory=Outside)
     """What clients from outside would meet."""
+    milters: tuple[Milter, ...] = ()
+    """The mail filters that listeners ask, in sendmail's order."""
+    suites: frozenset[str] | None = None
+    """The kinds of key (`rsa`, `ecdsa`) for which CipherList has a suite of TLS 1.2; None where it is not set."""
+    included: Mapping[str, str] = field(default_factory=dict)
+    """The files that sendmail.mc includes, but those of the packages."""
     began: float = 0.0
     """When it was begun, in seconds since the epoch."""
     seconds: float = 0.0
@@ -165,6 +172,19 @@ class Picture:
         return bool(self.submissions) and all(
             talk.stopped is None or talk.login is not None for talk in self.submissions
         )
+
+    def written(self, word: str, without: str = "\0") -> tuple[Evidence, ...]:
+        """The last live line with this word, and not the other, in sendmail.mc, else in what it includes."""
+        for path, text in ((f.SENDMAIL_MC, self.mc), *self.included.items()):
+            lines = [
+                (number, line.strip())
+                for number, line in enumerate(text.split("\n"), 1)
+                if word in line and without not in line and not line.lstrip().startswith(("dnl", "#"))
+            ]
+            if lines:
+                number, line = lines[-1]
+                return (Evidence(line[:300], f"{path} line {number}"),)
+        return ()
 
     def setting(self, path: str, key: str) -> str:
         """A setting of a file that sh reads, empty where there is none or it cannot be read."""

@@ -14,7 +14,7 @@ from wizard.sendmail.local_mail import destination
 from wizard.sendmail.password_source import needs_secret
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
-from wizard.troubleshoot.diagnoses.starttls import included
+from wizard.troubleshoot.diagnoses.starttls import included, modifiers_text
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -91,13 +91,22 @@ def _open(picture: Picture) -> Finding | None:
     ]
     if not taken:
         return None
+    # submission-port gives 587 its modifier, and 465 where other machines reach it; no line else.
+    by_hand = [
+        talk.daemon
+        for talk in taken
+        if talk.daemon.port != 587 and (talk.daemon.port != 465 or is_loopback(talk.daemon.address))
+    ]
+    named = " and ".join(f"port {talk.daemon.port} (Name={talk.daemon.name})" for talk in taken)
     return Finding(
-        "port 587 takes mail without a login (no modifier a): any program inside can send spam through it",
+        f"{named} takes mail without a login (no modifier a): any program inside can send spam through it",
         tuple(
             Evidence(f"MAIL before AUTH is taken; M={talk.daemon.modifiers or '(none)'}", talk.source)
             for talk in taken
         ),
-        Mend(_submission_mend(picture, lambda daemon: "a" not in daemon.modifiers)),
+        Mend(text=modifiers_text(by_hand[0], "a"))
+        if by_hand
+        else Mend(_submission_mend(picture, lambda daemon: "a" not in daemon.modifiers)),
     )
 
 
@@ -127,9 +136,19 @@ def _clear(picture: Picture) -> Finding | None:
                 f"AuthOptions={sendmail_cf.option(picture.cf, 'AuthOptions') or '(nothing)'}", "sendmail.cf"
             ),
             *(Evidence(f"AUTH {' '.join(talk.clear)} before TLS", talk.source) for talk in bare),
+            *picture.written("confAUTH_OPTIONS"),
         ),
         Mend(REGENERATED if "p" in generated else ("auth-options", *REGENERATED)),
     )
+
+
+def trust_mend(picture: Picture) -> Mend:
+    """In the line of TRUST_AUTH_MECH that lacks it, wherever that is."""
+    place = picture.written("TRUST_AUTH_MECH(", "`EXTERNAL'")
+    path = place[0].source.partition(" line ")[0] if place else f.SASL_M4
+    if path not in (f.SENDMAIL_MC, f.SASL_M4):
+        return Mend(text=f"put LOGIN PLAIN into TRUST_AUTH_MECH ({place[0].source}), then `sendmailconfig`")
+    return Mend(("mend-trust", *REGENERATED))
 
 
 def _list(picture: Picture) -> Finding | None:
@@ -153,8 +172,14 @@ def _list(picture: Picture) -> Finding | None:
     if not known & set(SERVABLE) and picture.cf and named & set(SERVABLE):
         return Finding(
             "confAUTH_MECHANISMS lacks LOGIN and PLAIN, which are all that saslauthd can serve",
-            (Evidence(f"AuthMechanisms={' '.join(sorted(known)) or '(nothing)'}", "sendmail.cf"),),
-            Mend(text="put LOGIN PLAIN into confAUTH_MECHANISMS of sendmail.mc, then `sendmailconfig`"),
+            (
+                Evidence(f"AuthMechanisms={' '.join(sorted(known)) or '(nothing)'}", "sendmail.cf"),
+                *(place := picture.written("confAUTH_MECHANISMS")),
+            ),
+            Mend(
+                text=f"put LOGIN PLAIN into confAUTH_MECHANISMS ({place[0].source if place else f.SENDMAIL_MC}), "
+                "then `sendmailconfig` and `systemctl restart sendmail`"
+            ),
         )
     problem = (
         f"offers {' '.join(sorted(extra))}, which saslauthd cannot serve"

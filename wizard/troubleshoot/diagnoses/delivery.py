@@ -9,6 +9,7 @@ from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.local_mail import destination, refused_by
+from wizard.troubleshoot.diagnoses.auth_offer import trust_mend
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnosis import Diagnosis
@@ -28,8 +29,14 @@ def _trust(picture: Picture) -> Finding | None:
     generated = picture.facts.cf_from_mc or ""
     return Finding(
         f"{' and '.join(sorted(offered - trusted))} is offered but not trusted: users can log in but not relay",
-        (Evidence(f"TrustAuthMech: {' '.join(sorted(trusted)) or 'none'}", "sendmail.cf"),),
-        Mend(
+        (
+            Evidence(f"TrustAuthMech: {' '.join(sorted(trusted)) or 'none'}", "sendmail.cf"),
+            *picture.written("TRUST_AUTH_MECH(", "`EXTERNAL'"),
+        ),
+        trust_mend(picture)
+        if "C{TrustAuthMech}" in generated
+        and not offered <= {*map(str.upper, sendmail_cf.trusted(generated))}
+        else Mend(
             REGENERATED if "C{TrustAuthMech}" in generated else ("mend-sasl-m4", "mc-includes", *REGENERATED)
         ),
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 from wizard.mends.access import refuses_us
+from wizard.mends.mc_values import CHILDREN
 from wizard.model.plan import Sign
+from wizard.sendmail import cf as sendmail_cf
+from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -79,7 +82,9 @@ def _access(picture: Picture) -> Finding | None:
 
 
 def _limit(picture: Picture) -> Finding | None:
-    limited = [talk for talk in picture.broken if talk.code == 421]
+    limited = [
+        talk for talk in picture.broken if talk.code == 421 and "closing connection" not in talk.greeting
+    ]
     if not limited:
         return None
     logged = picture.logged("rejecting connections", "Connection rate", "too many", since=picture.began - 60)
@@ -89,6 +94,36 @@ def _limit(picture: Picture) -> Finding | None:
         Mend(
             text=f"wait a minute; the limits are ClientRate and ClientConn in {Text.ACCESS}, and confREFUSE_LA in sendmail.mc"
         ),
+    )
+
+
+def children(picture: Picture) -> tuple[Evidence, ...]:
+    """What sendmail logged when it closed its ports, where it is for too many processes (MaxDaemonChildren)."""
+    process = picture.facts.process(DAEMON)
+    since = max(process.started if process else 0.0, picture.began - 3600)
+    last = picture.logged("rejecting connections on daemon", since=since, limit=2, proved=True)
+    return tuple(line for line in last if " children, max " in line.says)
+
+
+def _children(picture: Picture) -> Finding | None:
+    missing = {daemon.port for daemon in picture.daemons} - {each.port for each in picture.mine}
+    limit = sendmail_cf.option(picture.cf, "MaxDaemonChildren")
+    said = children(picture)
+    if not picture.runs or not missing or not limit or not said:
+        return None
+    return Finding(
+        f"sendmail has closed its ports, because as many of its processes run as MaxDaemonChildren allows ({limit})",
+        (
+            Evidence(f"O MaxDaemonChildren={limit}", "sendmail.cf"),
+            *picture.written("confMAX_DAEMON_CHILDREN"),
+            *said,
+        ),
+        Mend(("mend-daemon-children", *REGENERATED))
+        if limit.isdigit() and int(limit) < CHILDREN
+        else Mend(
+            text="see who holds them: `ss -tnp | grep sendmail`; or raise confMAX_DAEMON_CHILDREN in sendmail.mc"
+        ),
+        layer=Layer.LISTENER,
     )
 
 
@@ -201,5 +236,15 @@ DIAGNOSES = (
         unknown=True,
         cause="no known cause; the evidence has what was said",
         fix="look into the log: `journalctl -t sm-mta -n 30`",
+    ),
+    Diagnosis(
+        "connections-full",
+        _G,
+        "no connection, now and then",
+        "",
+        "the log, MaxDaemonChildren",
+        _children,
+        cause="sendmail has closed its ports, because as many of its processes run as MaxDaemonChildren allows",
+        fix="allow more (--fix: mend-daemon-children, sendmailconfig, restart)",
     ),
 )

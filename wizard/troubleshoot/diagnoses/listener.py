@@ -8,6 +8,7 @@ from wizard.sendmail.cf import listeners
 from wizard.sendmail.strays import stray_sentence, strays
 from wizard.steps.restart import WEDGED
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
+from wizard.troubleshoot.diagnoses.greeting import children
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -135,7 +136,7 @@ _LOOPBACK = "the answers name only loopback addresses for submission: name other
 def _listener_missing(picture: Picture) -> Finding | None:
     held = {listener.port for listener in picture.mine}
     missing = sorted(_wanted(picture) - held - {0})
-    if not picture.runs or not missing:
+    if not picture.runs or not missing or children(picture):
         return None
     process = picture.facts.process(DAEMON)
     since = process.started if process else 0.0

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from wizard.editors import EditError, sendmail_mc
+from wizard.editors.daemon_options import with_letters
 from wizard.mends.certificate import SAFE
+from wizard.mends.mc_values import OFF
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf import Daemon
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnosis import Diagnosis
@@ -98,8 +103,11 @@ def _pair(picture: Picture) -> Finding | None:
     files = picture.files
     if not files.pair:
         return None
+    weak = files.pair.startswith("its key is too short")
     return Finding(
-        "certificate and key do not match, or one of them is damaged",
+        f"the certificate's key ({_key(picture)}) is too short for this host's OpenSSL, so sendmail offers no STARTTLS"
+        if weak
+        else "certificate and key do not match, or one of them is damaged",
         (
             Evidence(files.pair, f"OpenSSL, of {files.certificate} and {files.key}"),
             *picture.logged("STARTTLS=server, error", since=picture.began - 3600, limit=2),
@@ -107,6 +115,65 @@ def _pair(picture: Picture) -> Finding | None:
         Mend(("mend-certificate",))
         if files.debian and (files.parsed is None or files.parsed.self_signed)
         else Mend(text="`msa-wizard certificate install CERTIFICATE KEY` installs a matching pair"),
+    )
+
+
+def _key(picture: Picture) -> str:
+    return picture.files.parsed.key if picture.files.parsed else ""
+
+
+_BITS = {3: 3072, 4: 7680, 5: 15360}
+"""The shortest RSA key for the levels of SSL_CTX_set_security_level(3) above OpenSSL's own; of EC a twelfth of it."""
+_SECLEVEL = re.compile(r"@SECLEVEL=([345])")
+
+
+def _too_strict(picture: Picture, listed: str) -> bool:
+    """Whether CipherList demands longer keys than the certificate has."""
+    bits = re.search(r"\d{3,5}", _key(picture))
+    level = _SECLEVEL.search(listed)
+    if not bits or not level:
+        return False
+    least = _BITS[int(level[1])]
+    return int(bits.group()) < (least if _key(picture).startswith("RSA") else least // 12)
+
+
+def _tls_settings(picture: Picture) -> Finding | None:
+    """CipherList and ServerSSLOptions against the certificate: TLS 1.3 needs no suite of the list."""
+    listed = sendmail_cf.option(picture.cf, "CipherList") or ""
+    flags = sendmail_cf.option(picture.cf, "ServerSSLOptions") or ""
+    off = {word.lstrip("+") for word in flags.split()} & set(OFF)
+    kinds = {"rsa"} if _key(picture).startswith("RSA") else {"ecdsa"}
+    fits = picture.suites is None or not _key(picture) or bool(picture.suites & kinds)
+    several = "," in (sendmail_cf.option(picture.cf, "ServerCertFile") or "")
+    strict = _too_strict(picture, listed)
+    old = any(talk.stopped is Layer.STARTTLS for talk in picture.broken)
+    if len(off) == len(OFF):
+        cause, mend = (
+            "ServerSSLOptions switches TLS 1.2 and 1.3 off, and nothing older is spoken",
+            "mend-tls-versions",
+        )
+    elif strict:
+        cause = f"CipherList demands longer keys (@SECLEVEL) than the certificate's ({_key(picture)})"
+        mend = "mend-cipher-list"
+    elif not fits and not several:
+        cause = f"CipherList has no cipher for the certificate's type of key ({_key(picture)})"
+        mend = "mend-cipher-list"
+    else:
+        return None
+    every = len(off) == len(OFF) or strict or "SSL_OP_NO_TLSv1_3" in off
+    who = (
+        "every TLS handshake fails" if every or old else "clients that do not speak TLS 1.3 get no encryption"
+    )
+    options = (("CipherList", listed), ("ServerSSLOptions", flags))
+    return Finding(
+        f"{cause}: {who}",
+        (
+            *(Evidence(f"O {name}={value[:300]}", "sendmail.cf") for name, value in options if value),
+            *picture.written("confCIPHER_LIST" if mend == "mend-cipher-list" else "confSERVER_SSL_OPTIONS"),
+            *picture.logged("STARTTLS=server, error", since=picture.began - 60, limit=1, proved=True),
+        ),
+        Mend((mend, *REGENERATED)),
+        Sign.FAILED if every or old else Sign.WARNING,
     )
 
 
@@ -131,7 +198,7 @@ def _not_on_connect(picture: Picture) -> Finding | None:
         return None
     first = wrong[0]
     behaviour = (
-        "speaks plain SMTP on port 465 (no modifier s)"
+        f"speaks plain SMTP on port 465 (Name={first.name}, no modifier s)"
         if first.port == 465
         else "wants TLS on connect on port 587 (modifier s)"
     )
@@ -140,7 +207,16 @@ def _not_on_connect(picture: Picture) -> Finding | None:
         daemon_lines(wrong),
         Mend(("submission-port", *REGENERATED))
         if first.port == 587
-        else Mend(text="give that DAEMON_OPTIONS line M=Eas"),
+        else Mend(text=modifiers_text(first, "as")),
+    )
+
+
+def modifiers_text(daemon: Daemon, letters: str) -> str:
+    """What a person does to give a listener these modifiers."""
+    wanted = with_letters(daemon.modifiers, letters, letters.swapcase())
+    return (
+        f"in sendmail.mc write M={wanted} into the DAEMON_OPTIONS line with Name={daemon.name}, "
+        "then `sendmailconfig` and `systemctl restart sendmail`"
     )
 
 
@@ -233,5 +309,15 @@ DIAGNOSES = (
         unknown=True,
         cause="no known cause; the evidence has what was said",
         fix="look into the log: `journalctl -t sm-mta -n 30`",
+    ),
+    Diagnosis(
+        "tls-settings",
+        _S,
+        "the TLS handshake fails",
+        "",
+        "CipherList, ServerSSLOptions",
+        _tls_settings,
+        cause="CipherList or ServerSSLOptions leaves no cipher or no version of TLS that fits the certificate",
+        fix="change that line of sendmail.mc (--fix: mend-cipher-list, mend-tls-versions, sendmailconfig, restart)",
     ),
 )

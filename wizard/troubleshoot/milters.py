@@ -1,0 +1,145 @@
+"""The mail filters that sendmail asks, and whether their sockets answer (op.me section 5.11, X: libmilter; milter.c)."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+import socket
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wizard.editors.daemon_options import last
+from wizard.sendmail import cf as sendmail_cf
+from wizard.smtp.connection import Deadline, WireError, lookup
+from wizard.system.host import Host
+
+PATIENCE = 2.0
+"""Seconds for the look-up of a filter's host, and for a connection to it."""
+_MOST = 8
+_LINE = re.compile(r"^X([^,\s]+)[ \t]*,(.*(?:\n[ \t].*)*)", re.MULTILINE)
+_SERVICES = {
+    **{name: name for name in ("opendkim", "opendmarc", "rspamd", "mimedefang", "milter-regex")},
+    **{"spamass": "spamass-milter", "clam": "clamav-milter", "greylist": "milter-greylist"},
+    **{"dkimpy": "dkimpy-milter", "amavis": "amavisd-milter", "pyspf": "pyspf-milter"},
+    **{"8891@": "opendkim", "8893@": "opendmarc", "11332@": "rspamd"},
+}
+"""A word of the filter's name or socket, or the port that it has by default, and the service of Debian's package."""
+_UNITS = ("/etc/systemd/system/{}.service", "/lib/systemd/system/{}.service", "/etc/init.d/{}")
+
+
+@dataclass(frozen=True)
+class Milter:
+    """One filter, and how its socket was found."""
+
+    name: str
+    socket: str
+    """S= as it is written."""
+    flag: str
+    """What F= makes of a dead filter: T temporary errors, R rejected, 4 closed; empty: mail passes unfiltered."""
+    ports: frozenset[int] = frozenset()
+    """Where sendmail asks it."""
+    problem: str = ""
+    """Why its socket cannot be reached, a clause; empty where it can."""
+    open_folders: tuple[str, ...] = ()
+    """Folders on the way that others may write to: sendmail calls the socket unsafe."""
+    service: str = ""
+    """What should serve it, as far as name, path and port tell."""
+    installed: bool = False
+    runs: bool = False
+
+
+def named(cf: str) -> list[Milter]:
+    """The filters that a listener of sendmail.cf asks, in the order in which it does; at most eight."""
+    default = sendmail_cf.option(cf, "InputMailFilters") or ""
+    ports: dict[str, set[int]] = {}
+    for listener in sendmail_cf.listeners(cf):
+        own = last(listener.raw, "i")
+        for name in re.split(r"[;,\s]+", own.value(listener.raw) if own else default):
+            ports.setdefault(name, set()).add(listener.port_number or 25)
+    filters = []
+    for name, rest in _LINE.findall(cf):
+        values = {
+            key.strip()[:1]: value.strip() for key, _, value in (x.partition("=") for x in rest.split(","))
+        }
+        flag = next((letter for letter in values.get("F", "") if letter in "TR4"), "")
+        if name in ports:
+            filters.append(Milter(name, values.get("S", ""), flag, frozenset(ports[name])))
+    return sorted(filters, key=lambda milter: list(ports).index(milter.name))[:_MOST]
+
+
+def look(host: Host, cf: str, milter: Milter) -> Milter:
+    """Connect to its socket once, and send nothing. Raises nothing."""
+    family, colon, place = milter.socket.partition(":")
+    if family in ("inet", "inet6"):
+        return _served(host, milter, _over_network(family, place))
+    path = place if colon else milter.socket
+    folders = _open_folders(host, path, sendmail_cf.option(cf, "DontBlameSendmail") or "")
+    problem = _at_path(host, path)
+    if not problem and folders:
+        problem = f"others may write to {' and '.join(folders)}, so sendmail calls the socket unsafe"
+    return _served(host, dataclasses.replace(milter, open_folders=folders), problem)
+
+
+def _over_network(family: str, place: str) -> str:
+    port, _, name = place.partition("@")
+    kind = socket.AF_INET6 if family == "inet6" else socket.AF_INET
+    name = name.strip("[]") or ("::1" if family == "inet6" else "127.0.0.1")
+    problem = "its name has no address"
+    try:
+        number = int(port) if port.isdigit() else socket.getservbyname(port, "tcp")
+        for _, address in lookup(name, number, kind, Deadline(PATIENCE)):
+            with contextlib.closing(socket.socket(kind, socket.SOCK_STREAM)) as connection:
+                connection.settimeout(PATIENCE)
+                connection.connect(address)
+                return ""
+    except (OSError, UnicodeError, OverflowError, WireError) as error:
+        problem = getattr(error, "strerror", None) or str(error)
+    return f"no connection: {problem}"
+
+
+def _at_path(host: Host, path: str) -> str:
+    real = host.path(path)
+    try:
+        if not stat.S_ISSOCK(real.stat().st_mode):
+            return "no socket but another kind of file is there"
+        with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as connection:
+            connection.settimeout(PATIENCE)
+            connection.connect(str(real))
+    except FileNotFoundError:
+        return "there is no such socket"
+    except (OSError, ValueError) as error:
+        return f"nobody answers: {getattr(error, 'strerror', None) or error}"
+    return ""
+
+
+def _open_folders(host: Host, path: str, relaxed: str) -> tuple[str, ...]:
+    """As safefile() sees them: a sticky one is safe, and DontBlameSendmail may allow the others."""
+    forbidden = 0 if "worldwritabledirpathsafe" in relaxed.lower() else 0o002
+    forbidden |= 0 if "groupwritabledirpathsafe" in relaxed.lower() else 0o020
+    folders = []
+    for folder in reversed(Path("/", path).parents):
+        with contextlib.suppress(OSError):
+            mode = host.path(str(folder)).stat().st_mode
+            if mode & forbidden and not mode & stat.S_ISVTX:
+                folders.append(str(folder))
+    return tuple(folders)
+
+
+def _served(host: Host, milter: Milter, problem: str) -> Milter:
+    words = f"{milter.name} {milter.socket}@".lower()
+    service = next((service for word, service in _SERVICES.items() if word in words), "")
+    if not problem or not service:
+        return dataclasses.replace(milter, problem=problem, service=service)
+    there = any(host.exists(place.format(service)) for place in _UNITS)
+    return dataclasses.replace(
+        milter, problem=problem, service=service, installed=there, runs=service[:15] in _programs(host)
+    )
+
+
+def _programs(host: Host) -> Iterable[str]:
+    for _, folder in host.processes():
+        with contextlib.suppress(OSError):
+            yield (folder / "comm").read_text("latin-1").strip()
