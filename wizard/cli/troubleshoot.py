@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from wizard.cli import options
 from wizard.cli.options import answers_of, asks, known
-from wizard.cli.steps import applied, exit_code, interrupted, undecided_text
+from wizard.cli.steps import applied, exit_code, guarded, interrupted, undecided_text
 from wizard.console import clean, error, out
 from wizard.engine.engine import Run
 from wizard.engine.state_dir import must_not_wait
@@ -90,7 +90,7 @@ def _fixed(
         named = [fault.finding.mend.steps for fault in faults if fault.id in wanted]
         if arguments.yes and any("sendmailconfig" in mend for mend in named):
             answers = dataclasses.replace(answers, accept=(*answers.accept, CF_LINES))
-        run, events = applied(host, arguments, lambda: steps, answers)
+        run, events = applied(host, arguments, lambda: steps, guarded(answers, arguments))
     after = judge(take(host, answers, credentials)) if run is not None else before
     if arguments.json:
         as_json.show(

@@ -12,7 +12,16 @@ from wizard.mends.saslauthd import (
     MendSaslauthdRestart,
     MendSaslauthdSocket,
 )
-from wizard.mends.sendmail import MendAliases, MendQueueFolder, MendQueueRun, MendSendmailRestart
+from wizard.mends.sendmail import (
+    MendAliases,
+    MendListeners,
+    MendMc,
+    MendQueueFolder,
+    MendQueueRun,
+    MendSaslauthdUnmask,
+    MendSendmailRestart,
+    MendSendmailUnmask,
+)
 from wizard.model.plan import Step
 from wizard.steps.certificate import CertificateRenew
 from wizard.steps.certificate_install import CertificateInstall
@@ -23,6 +32,8 @@ BEFORE: tuple[Step, ...] = (
     MendHostName(),
     MendSaslM4(),
     MendStarttlsM4(),
+    MendMc(),
+    MendListeners(),
     MendPamService(),
     MendHostsAccess(),
     MendAccess(),
@@ -34,6 +45,8 @@ BEFORE: tuple[Step, ...] = (
     MendQueueRun(),
     MendCertificate(),
     MendKeyMode(),
+    MendSendmailUnmask(),
+    MendSaslauthdUnmask(),
 )
 """What the howto's steps may build on."""
 

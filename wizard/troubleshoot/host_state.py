@@ -87,6 +87,8 @@ class Picture:
     """Whether the alias database that sendmail.cf names is there."""
     mux_mode: int | None = None
     """The mode of the socket's folder."""
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    """What an admin has put over the units of daemons that do not run: path and text."""
     began: float = 0.0
     """When it was begun, in seconds since the epoch."""
     seconds: float = 0.0

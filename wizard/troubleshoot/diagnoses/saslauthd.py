@@ -6,7 +6,7 @@ from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.password_source import argument, configured_mechanism, serving
 from wizard.steps.saslauthd import asks_start
-from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside
+from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside, overridden, unmasked
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -66,15 +66,16 @@ def _dead(picture: Picture) -> Finding | None:
     service = picture.facts.services.get("saslauthd")
     trap = service is not None and service.active.startswith("active")
     lie = ", although systemd calls it active, so that `start` does nothing" if trap else ""
+    masked, steps = unmasked(picture, "saslauthd", RESTART)
     return Finding(
-        f"saslauthd does not run{lie}: every login ends in 535",
+        f"saslauthd does not run{masked or lie}: every login ends in 535",
         (
             *_word(picture),
             Evidence("no saslauthd", "/proc"),
             Evidence(picture.mux_problem, f.MUX),
             *picture.logged("generic failure", since=picture.began),
         ),
-        Mend(RESTART),
+        Mend(steps),
     )
 
 
@@ -226,7 +227,7 @@ def _boot(picture: Picture) -> Finding | None:
     return Finding(
         "saslauthd is not enabled at boot: logins fail after the next restart of this host",
         (Evidence("saslauthd: not enabled", "systemctl is-enabled, /etc/rc?.d"),),
-        Mend(("saslauthd-start",)),
+        Mend(unmasked(picture, "saslauthd", ("saslauthd-start",))[1]),
     )
 
 
@@ -273,6 +274,14 @@ DIAGNOSES = (
     Diagnosis("saslauthd-missing", _S, _535, "2.1", "dpkg-query", _missing),
     Diagnosis("saslauthd-start-no", _S, _535, "2.3", "/etc/default/saslauthd", _no_start),
     Diagnosis("saslauthd-elsewhere", _S, _535, "2.3", "its arguments", _elsewhere),
+    Diagnosis(
+        "saslauthd-overridden",
+        _S,
+        _535,
+        "2.4",
+        "units and drop-ins below /etc/systemd/system",
+        lambda picture: overridden(picture, "saslauthd"),
+    ),
     Diagnosis("saslauthd-dead", _S, _535, "2.4", "/proc and the socket", _dead),
     Diagnosis("saslauthd-hung", _S, "the login hangs, then 535", "2.4", "/proc and the socket", _hung),
     Diagnosis("saslauthd-socket-gone", _S, _535, "2.4", "the socket", _socket_gone),
