@@ -91,28 +91,57 @@ LISTENER = (
         "sendmail-dead", "listener", "pkill -9 -x sendmail-mta", name="killed, and yet active", differs=True
     ),
     Fault("sendmail-dead", "listener", "systemctl stop sendmail", name="stopped"),
+    Fault(
+        "sendmail-dead",
+        "listener",
+        "systemctl -q mask --now sendmail",
+        undo="systemctl -q unmask sendmail",
+        name="masked",
+    ),
+    Fault(
+        "sendmail-overridden",
+        "listener",
+        "mkdir -p /etc/systemd/system/sendmail.service.d; printf '[Service]\\nExecStart=\\nExecStart=/usr/sbin/sendmial -bd\\n'"
+        f" > /etc/systemd/system/sendmail.service.d/own.conf; systemctl daemon-reload; {SENDMAIL}; true",
+        undo="systemctl revert sendmail",
+        fix=False,
+        full=True,
+    ),
     Fault("cf-broken", "listener", f"echo 'Ojunk' > {CF}; {SENDMAIL}", back="no"),
     Fault("cf-broken", "listener", f"rm {CF}; pkill -9 -x sendmail-mta", back="no", name="missing"),
     Fault(
         "cf-broken",
         "listener",
         f'sed -i "s/^dnl # Items controlled/define(\\`x\',/" {MC}; {ANEW}',
-        fix=False,
+        blamed="mc-broken",
+        back="refused",
         name="m4 takes it, sendmail does not",
     ),
     Fault(
         "mc-broken",
         "listener",
         f'printf "define(\\`confX\', \\`y)dnl\\n" >> {MC}; {ANEW}; true',
-        fix=False,
+        back="refused",
+    ),
+    Fault(
+        "mc-broken", "listener", mc("/Port=submission/s/.)dnl/dnl/"), back="refused", name="no end", full=True
     ),
     Fault("mc-missing", "listener", f"rm {MC}", fix=False, sign="warning"),
     Fault(
         "mc-typo",
         "listener",
         f'echo "DEAMON_OPTIONS(\\`Family=inet, Name=X, Port=2525\')dnl" >> {MC}',
-        fix=False,
         sign="warning",
+        back="refused",
+    ),
+    Fault("mc-typo", "listener", mc("s/^DAEMON_OPTIONS/DAEMON_OPTION/"), back="refused", name="and in use"),
+    Fault(
+        "mc-typo",
+        "listener",
+        mc("s/no_default_msa/no_default_mas/"),
+        back="refused",
+        name="feature",
+        full=True,
     ),
     Fault(
         "hands-off",
@@ -158,6 +187,13 @@ LISTENER = (
         "listener",
         f"sed -i '/^O DaemonPortOptions.*submission/p' {CF}; {SENDMAIL}",
         back="refused",
+    ),
+    Fault(
+        "listeners-collide",
+        "listener",
+        mc("/Name=MTA-v4/a DAEMON_OPTIONS(\\x60Port=587, Name=Own, M=E\\x27)dnl"),
+        back="refused",
+        name="in sendmail.mc",
     ),
 )
 """Name, listener, configuration."""

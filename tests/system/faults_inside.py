@@ -177,7 +177,7 @@ SASLAUTHD = (
         "saslauthd-elsewhere",
         "saslauthd",
         f"mkdir -p /run/elsewhere; systemctl stop saslauthd; sed -i 's,^OPTIONS=.*,OPTIONS=\"-c -m /run/elsewhere\",' {DEFAULT}; {RESTART}",
-        back="either",
+        back="again",
         release="bookworm",
     ),
     Fault(

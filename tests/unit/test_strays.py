@@ -19,7 +19,7 @@ from wizard.errors import ChangeError
 from wizard.gather.host import running
 from wizard.model.facts import Facts, Process, Service
 from wizard.model.plan import Outcome
-from wizard.sendmail.strays import outside, stray_sentence, strays, unit_of
+from wizard.sendmail.strays import members, outside, stray_sentence, strays, unit_of
 from wizard.system.host import Completed, Host
 from wizard.system.services import LOCK, service_lock
 from wizard.system.sockets import listeners
@@ -292,3 +292,54 @@ def test_the_lock_is_waited_for_and_said(tmp_path: Path, monkeypatch: pytest.Mon
         service_lock(Host(tmp_path)),
     ):
         raise AssertionError("not reached")
+
+
+@dataclass(frozen=True)
+class Refusing(Machine):
+    """A container: systemd may send no signal there, and says so."""
+
+    def run(self, argv: Sequence[str], **more: Any) -> Completed:
+        if argv[1] != "kill":
+            return super().run(argv, **more)
+        return Completed(tuple(argv), 1, "", "Failed to kill unit sendmail.service: Input/output error", 0.0)
+
+
+def test_a_signal_that_cannot_be_sent_leaves_it_to_the_restart(tmp_path: Path) -> None:
+    host, said = Refusing(made(tmp_path, "").root), list[str]()
+    change = ServiceChange("sendmail", "systemd", enable=False, was_running=True, signal="CONT")
+    change.apply(host, said.append)
+    assert host.said[-1] == RESTART
+    assert any("Input/output error" in line and "restart that follows decides" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("default", "file", "ended"),
+    [
+        ('OPTIONS="-c -m /var/run/saslauthd"', "saslauthd", True),
+        ('OPTIONS="-c -m /var/spool/postfix/saslauthd/"', "saslauthd-postfix", False),
+    ],
+)
+def test_a_saslauthd_whose_folder_nobody_names_any_more_goes_with_a_restart(
+    tmp_path: Path, default: str, file: str, ended: bool
+) -> None:
+    """The init script looks for the old one where the OPTIONS of now say, and leaves it behind."""
+    host = made(tmp_path, "0::/system.slice/saslauthd.service\n")
+    folder = tmp_path / "proc/7"
+    (folder / "stat").write_text(f"7 (saslauthd) S {' '.join(['0'] * 18)} 5 0\n")
+    (folder / "cmdline").write_text("/usr/sbin/saslauthd\0-a\0pam\0-m\0/var/spool/postfix/saslauthd\0")
+    (tmp_path / "etc/default").mkdir(parents=True)
+    (tmp_path / "etc/default" / file).write_text(f"# -m /var/spool/postfix/saslauthd\n{default}\n")
+    assert [each.pid for each in members("saslauthd", running(host))] == [7]
+    ServiceChange("saslauthd", "systemd", enable=False, was_running=True).apply(
+        Restarts(tmp_path), lambda _: None
+    )
+    assert folder.exists() is not ended
+
+
+@dataclass(frozen=True)
+class Restarts(Machine):
+    """A restart of it always works."""
+
+    def run(self, argv: Sequence[str], **more: Any) -> Completed:
+        done = super().run(argv, **more)
+        return Completed(done.argv, 0, done.stdout, "", 0.0)

@@ -15,6 +15,7 @@ from wizard.model.claim import Claim, links_of_service
 from wizard.model.facts import Process
 from wizard.model.plan import Description
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.password_source import argument, options_folder
 from wizard.sendmail.strays import inside, members, outside
 from wizard.smtp.session import TIMEOUT, greeting
 from wizard.system.host import Host, Say
@@ -89,6 +90,8 @@ class ServiceChange:
     signal: Literal["", "CONT", "KILL"] = ""
     """Sent to its processes first: one that was stopped (SIGSTOP), or hangs, takes no SIGTERM, and an init script would
     wait for it for minutes."""
+    unmask: bool = False
+    """Let systemd start it again (systemctl(1), unmask)."""
 
     kind = "service"
 
@@ -96,7 +99,7 @@ class ServiceChange:
     def touches(self) -> tuple[str, ...]:
         """The links that enable it."""
         folders = tuple(f"/etc/rc{level}.d" for level in "0123456S")
-        return ("/etc/systemd/system", *folders) if self.enable else ()
+        return ("/etc/systemd/system", *folders) if self.enable or self.unmask else ()
 
     def _before(self) -> list[list[str]]:
         """The commands before the verb's."""
@@ -105,11 +108,13 @@ class ServiceChange:
         signal = ["pkill", f"-{self.signal}", "-x", process]
         if systemd:
             signal = ["systemctl", "kill", f"--signal=SIG{self.signal}", self.name]
-        return [*([enable] if self.enable else []), *([signal] if self.signal else [])]
+        unmask = [["systemctl", "unmask", self.name]] if self.unmask else []
+        return [*unmask, *([enable] if self.enable else []), *([signal] if self.signal else [])]
 
     def describe(self) -> Description:
         """The commands."""
-        title = " and ".join(word for word in ("enable at boot" if self.enable else "", self.verb) if word)
+        words = ("unmask" if self.unmask else "", "enable at boot" if self.enable else "", self.verb)
+        title = " and ".join(filter(None, words))
         commands = [*self._before(), *([command_of(self.init, self.name, self.verb)] if self.verb else [])]
         return Description(f"{self.name}: {title}", commands=tuple(" ".join(argv) for argv in commands))
 
@@ -127,7 +132,12 @@ class ServiceChange:
         effect = self.expect(host)
         try:
             for argv in self._before():
-                _run(host, argv, say)
+                try:
+                    _run(host, argv, say)
+                except _FailedError as error:
+                    if "enable" in argv or "unmask" in argv:
+                        raise
+                    say(f"{error}; the {self.verb} that follows decides")
             if self.verb:
                 act(host, self.init, self.name, self.verb, say)
         except ChangeError as error:
@@ -146,6 +156,7 @@ def act(host: Host, init: Init, name: str, verb: Verb, say: Say) -> None:
         if init == "systemd":
             _wait_for_others(host, name)
         served = inside(name, running(host), listeners(host)) if verb == "restart" else ()
+        before = members(name, running(host)) if name == "saslauthd" and verb == "restart" else ()
         if verb == "restart":
             _end(host, outside(name, running(host), listeners(host)), say)
         try:
@@ -157,10 +168,19 @@ def act(host: Host, init: Init, name: str, verb: Verb, say: Say) -> None:
                 raise
         if left:
             _end(host, left, say)
-            _run(host, ["systemctl", "reset-failed", name], say, inherited)
+            host.run(["systemctl", "reset-failed", name], timeout=30)
             _run(host, argv, say, inherited)
+        _end(host, _forgotten(host, before), say)
         if verb == "stop":
             _end(host, inside(name, running(host), listeners(host)), say)
+
+
+def _forgotten(host: Host, before: Sequence[Process]) -> list[Process]:
+    """Of the saslauthds before a restart those that it left behind, whose folder no defaults file names any more: the init
+    script looks for the old process where the OPTIONS of now say."""
+    names = (name for name in host.names(f.DEFAULT_FOLDER) if name.startswith("saslauthd"))
+    named = {options_folder(host.text(f"{f.DEFAULT_FOLDER}/{name}")) for name in names}
+    return [each for each in _still(host, before) if argument(each, "-m").rstrip("/") not in named]
 
 
 def _wait_for_others(host: Host, name: str) -> None:

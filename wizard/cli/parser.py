@@ -11,6 +11,9 @@ from wizard.errors import EXIT_CODES, UsageError
 
 Add = Callable[[str, str, str], "Parser"]
 """Adds a command: its name, the file of its function, what it does."""
+_CONFIRM = (
+    "revert a firewall change unless `confirm` is run within SECONDS (60 over SSH on a terminal; 0: never)"
+)
 _ACCEPT = "accept the server's certificate by its SHA-256 fingerprint, whoever issued it"
 
 
@@ -102,11 +105,7 @@ def _set_up(add: Add) -> None:
     _flag(plan, "--exit-code", "exit with 10 when changes are pending")
     apply = add("apply", "steps", "do it, step by step, each step one commit")
     _yes(apply, "do not ask before each step")
-    _seconds(
-        apply,
-        "--confirm-within",
-        "revert a firewall change unless `confirm` is run within SECONDS (60 over SSH on a terminal; 0: never)",
-    )
+    _seconds(apply, "--confirm-within", _CONFIRM)
     words = "watch sendmail's listeners for SECONDS after the restart; if one disappears, revert"
     _seconds(apply, "--watch-restart", words, 0)
     add("confirm", "steps", "keep the new firewall rules (from any session)")
@@ -184,6 +183,7 @@ def _troubleshoot(add: Add) -> None:
     which = command.add_mutually_exclusive_group()
     which.add_argument("--fix", nargs="+", metavar="ID", help=words)
     _flag(which, "--list", "only list all that it looks for: what users say, the cause, the fix")
+    _seconds(command, "--confirm-within", _CONFIRM)
     _yes(command, "do not ask before each step of a fix")
     _accept(command)
     _user(command, "log in as this user, to tell an account or password problem from the rest")

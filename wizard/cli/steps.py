@@ -66,7 +66,7 @@ def plan(arguments: argparse.Namespace) -> int:
 def apply(arguments: argparse.Namespace) -> int:
     """`apply`: see exit_code."""
     wanted = steps_of(arguments.steps)
-    answers = _guarded(answers_of(arguments), arguments)
+    answers = guarded(answers_of(arguments), arguments)
     must_be_asked(arguments, "apply", " (`msa-wizard plan` shows what it would do)")
     run, events = applied(Host(), arguments, lambda: STEPS, answers, wanted)
     if arguments.json:
@@ -134,9 +134,10 @@ def _unused(plans: Mapping[str, Plan], accept: Sequence[str]) -> None:
             out(f"note: {name} is accepted, but nothing of that name would end here now")
 
 
-def _guarded(answers: Answers, arguments: argparse.Namespace) -> Answers:
+def guarded(answers: Answers, arguments: argparse.Namespace) -> Answers:
     """What reverts changes by itself, and when. Raises UsageError for a time out of bounds."""
-    terminal, seconds, watch = asks(arguments), arguments.confirm_within, arguments.watch_restart
+    terminal, seconds = asks(arguments), arguments.confirm_within
+    watch = getattr(arguments, "watch_restart", 0)  # of `apply` alone
     if seconds is None:
         seconds = DEFAULT if terminal and ssh_connection() else 0
     between("--confirm-within", seconds, SHORTEST, zero=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wizard.cli import options
 from wizard.cli.options import answers_of, asks, known
-from wizard.cli.steps import applied, exit_code, interrupted, readable_store, undecided_text
+from wizard.cli.steps import applied, exit_code, guarded, interrupted, readable_store, undecided_text
 from wizard.console import clean, data, error, out, width
 from wizard.engine.engine import Run
 from wizard.engine.state_dir import must_not_wait
@@ -135,7 +135,7 @@ def _fixed(
         named = [fault.finding.mend.steps for fault in faults if fault.id in wanted]
         if arguments.yes and any("sendmailconfig" in mend for mend in named):
             answers = dataclasses.replace(answers, accept=(*answers.accept, CF_LINES))
-        run, events = applied(host, arguments, lambda: steps, answers)
+        run, events = applied(host, arguments, lambda: steps, guarded(answers, arguments))
     after = judge(take(host, answers, credentials)) if run is not None else before
     if shown is not None:
         as_json.show(

@@ -26,7 +26,7 @@ _BARE_VALUE = re.compile(r"[A-Za-z0-9_.+/:-]+(?: [A-Za-z0-9_.+/:-]+)*\Z")
 _SKIP = re.compile(r"(?:[ \t\r\n\f\v]+|dnl(?![A-Za-z0-9_(])[^\n]*(?:\n|\Z))*")
 
 _UPPER = re.compile(r"[A-Z][A-Z0-9_]{3,}\Z")
-_LOWER = re.compile(r"[a-z]{4,9}\Z")
+_LOWER = re.compile(r"[a-z_]{4,20}\Z")
 _BUILTINS = ("define", "undefine", "include", "sinclude", "divert", "ifdef", "ifelse")
 _BY_HAND = "write it by hand: FEATURE(`msp', `[127.0.0.1]', `25')dnl"
 _ALONE = (*cf_macros.SECTIONS, "MAILER_DEFINITIONS")
@@ -151,11 +151,13 @@ def unknown_macros(text: str) -> tuple[tuple[int, str, str], ...]:
             continue
         near, rest = "", text[word.offset + len(word.name) :].partition("\n")[0]
         if word.called and _UPPER.match(word.name):
-            near = _near(word.name, (*cf_macros.KNOWN, *defined), 0.75)
+            lower = word.name.lower()  # m4 tells cases apart
+            near = lower if lower in _BUILTINS else _near(word.name, (*cf_macros.KNOWN, *defined), 0.75)
             if not near and (foreign or word.diversion not in _MACRO_PART):
                 continue
         elif word.called and _LOWER.match(word.name):
-            near = _near(word.name, _BUILTINS, 0.75)
+            upper = word.name.upper()
+            near = upper if upper in cf_macros.KNOWN else _near(word.name, _BUILTINS, 0.75)
         elif _UPPER.match(word.name) and re.match(r"[ \t\r]*(dnl\b.*)?$", rest):
             near = _near(word.name, _ALONE, 0.8)
         if near or (word.called and _UPPER.match(word.name)):

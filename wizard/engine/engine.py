@@ -24,6 +24,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Check, Effect, Ending, Outcome, Plan, Sign, Step, after
 from wizard.packages.apt import progress_of
 from wizard.packages.witness import forget
+from wizard.sendmail import mc_repair
 from wizard.sendmail.m4 import earlier
 from wizard.steps.order import STEPS
 from wizard.steps.restart import started_with
@@ -328,6 +329,7 @@ class Engine:
 
     def _remembering(self, facts: Facts) -> Facts:
         """The facts, with what the history knows. Raises HostError, StoreError."""
+        facts = replace(facts, mc_fault=mc_repair.fault(self.host, facts, lambda: self.store))
         return replace(facts, cf_earlier=earlier(self.host, self.store, facts)) if self.store else facts
 
     def plan(self, wanted: Sequence[str] = (), facts: Facts | None = None) -> dict[str, Plan]:

@@ -13,7 +13,16 @@ from wizard.mends.saslauthd import (
     MendSaslauthdRestart,
     MendSaslauthdSocket,
 )
-from wizard.mends.sendmail import MendAliases, MendQueueFolder, MendQueueRun, MendSendmailRestart
+from wizard.mends.sendmail import (
+    MendAliases,
+    MendListeners,
+    MendMc,
+    MendQueueFolder,
+    MendQueueRun,
+    MendSaslauthdUnmask,
+    MendSendmailRestart,
+    MendSendmailUnmask,
+)
 from wizard.model.plan import Step
 from wizard.steps.certificate import CertificateRenew
 from wizard.steps.certificate_install import CertificateInstall
@@ -28,6 +37,8 @@ BEFORE: tuple[Step, ...] = (
     MendCipherList(),
     MendTlsVersions(),
     MendChildren(),
+    MendMc(),
+    MendListeners(),
     MendPamService(),
     MendHostsAccess(),
     MendAccess(),
@@ -41,6 +52,8 @@ BEFORE: tuple[Step, ...] = (
     MendQueueRun(),
     MendCertificate(),
     MendKeyMode(),
+    MendSendmailUnmask(),
+    MendSaslauthdUnmask(),
 )
 """What the howto's steps may build on."""
 

@@ -1,17 +1,24 @@
-"""The queue's folders, somebody who runs it, the alias database, and a restart of a daemon that does not answer, or has
+"""sendmail.mc put right, two listeners on one port, a masked unit, the queue's folders, somebody who runs it, the alias database, and a restart of a daemon that does not answer, or has
 not read what was changed (docs/debian.md trap 3)."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+from dataclasses import replace
+from typing import ClassVar, Literal, NamedTuple
 
 from wizard.changes.command import CommandChange
-from wizard.editors import EditError, shell_defaults
+from wizard.editors import EditError, sendmail_mc, shell_defaults
+from wizard.editors.daemon_options import DaemonOption, collide
 from wizard.mends.parts import restart, setting, verdict
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step
+from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.mc_gate import Gate, Planned
+from wizard.steps.absent import edited
+from wizard.steps.mc_edit import McStep
 from wizard.steps.restart import Restart
 from wizard.system.host import Host
 
@@ -98,6 +105,116 @@ class MendQueueRun(Step):
         words = path.read_text("latin-1").split() if path.exists() else []
         runs = any(word.startswith("-q") for word in words)
         return verdict("queue", runs, f"the daemon was started as {' '.join(words[1:])}")
+
+
+class MendMc(Step):
+    """The word that is misspelt, the quote that is open; else the last text of the history that m4 accepts."""
+
+    id = "mend-sendmail-mc"
+    howto = "3.6"
+    needs = ("install",)
+    title = "Put sendmail.mc right"
+    why = "What m4 does not understand it copies or swallows, and the listener or setting that was meant is not there."
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """The text of `mc_repair`, which the gate tries once more."""
+        seen, entry = facts.mc_fault, facts.files.get(f.SENDMAIL_MC)
+        if seen is None or entry is None:
+            return Plan.done(self.id, "sendmail.mc has no misspelt word and no open quote")
+        if seen.text is None:
+            return Plan.blocked(
+                self.id, seen.sentence, f"correct it by hand, then try again: {f.SENDMAIL_MC}"
+            )
+        notes = (f"the whole file goes back to what it was in {seen.commit}",) if seen.commit else ()
+        gate = Gate(serves=True, owner=facts.mail_owner)
+        change = edited(facts, f.SENDMAIL_MC, seen.text.decode("latin-1"), self.title, gate)
+        return Plan.pending(self.id, seen.sentence, change, notes=notes)
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """m4 accepts it."""
+        fine = facts.cf_from_mc is not None and not sendmail_cf.unexpanded(facts.cf_from_mc)
+        return verdict("m4", fine, f"m4 {'accepts' if fine else 'does not accept'} {f.SENDMAIL_MC}")
+
+
+class MendListeners(McStep):
+    """One of two lines on one port switched off: the foreign one, else the later."""
+
+    id = "mend-listeners"
+    howto = "3.3"
+    needs = ("install",)
+    title = "Switch off the second listener of a port"
+    why = "sendmail can open a port once. With two lines for it the whole MTA ends 45 s after its start."
+
+    def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
+        """dnl before the line."""
+        for _ in range(_MOST_LISTENERS):
+            lines = sendmail_mc.daemon_options(mc)
+            pair = next((each for each in itertools.combinations(lines, 2) if collide(*each)), None)
+            if pair is None:
+                break
+            goes = pair[0] if _ours(pair[1]) and not _ours(pair[0]) else pair[1]
+            rows = mc.split("\n")
+            rows[goes.line - 1] = f"dnl {rows[goes.line - 1]}"
+            mc = "\n".join(rows)
+        return mc
+
+    def done_reason(self, mc: str) -> str:
+        """None are there twice."""
+        return "each port of sendmail.mc has one line"
+
+    def gate(self, facts: Facts, answers: Answers) -> Gate:
+        """The listeners, which the gate compares by themselves."""
+        return Gate(planned=Planned(sets=frozenset({"DaemonPortOptions"})))
+
+
+_MOST_LISTENERS = 50
+
+
+def _ours(listener: DaemonOption) -> bool:
+    """Whether it is as the howto has it: its name, and AUTH required but on port 25."""
+    named = (listener.name or "").startswith(("MSP-", "MTA-"))
+    return named and ("a" in listener.modifiers or listener.service == "smtp")
+
+
+class MendUnmask(Step):
+    """systemd refuses every start of a masked unit."""
+
+    needs = ("install",)
+    service: ClassVar[Literal["sendmail", "saslauthd"]]
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Unmask; what enables and starts it follows."""
+        if not facts.services[self.service].masked:
+            return Plan.done(self.id, f"{self.service} is not masked")
+        change = replace(restart(facts, self.service), verb="", unmask=True)
+        return Plan.pending(
+            self.id, f"{self.service} is masked: somebody wanted that it never starts", change
+        )
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """systemd may start it."""
+        masked = facts.services[self.service].masked
+        return verdict("unit", not masked, f"{self.service} is {'still masked' if masked else 'not masked'}")
+
+
+class MendSendmailUnmask(MendUnmask):
+    """sendmail."""
+
+    id = "mend-sendmail-unmask"
+    howto = "3.7"
+    title = "Let sendmail start again"
+    why = "It is masked: systemd refuses to start it, now and at boot."
+    service = "sendmail"
+
+
+class MendSaslauthdUnmask(MendUnmask):
+    """saslauthd."""
+
+    id = "mend-saslauthd-unmask"
+    howto = "2.4"
+    title = "Let saslauthd start again"
+    why = "It is masked: systemd refuses to start it, now and at boot, and every login ends in 535."
+    service = "saslauthd"
 
 
 class MendAliases(Step):

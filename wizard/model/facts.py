@@ -141,6 +141,28 @@ class Firewall:
 
 
 @dataclass(frozen=True)
+class McFault:
+    """What is wrong with the words of sendmail.mc, and the text that puts it right (`wizard.sendmail.mc_repair`)."""
+
+    line: int
+    """Counted from 1; 0 where no line is to blame."""
+    shown: str
+    """The word, or the line."""
+    why: str
+    typo: bool
+    """Whether it is a misspelt word: m4 goes on behind it."""
+    text: bytes | None = None
+    """What m4 accepts in its place, None where there is nothing."""
+    commit: str = ""
+    """The commit of the history that has this text, empty where it is the same with the word put right."""
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and where."""
+        return f"line {self.line} of sendmail.mc: {self.why}" if self.line else f"sendmail.mc: {self.why}"
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything the steps know of the host at one moment."""
 
@@ -197,6 +219,8 @@ class Facts:
     """Who has to be TrustedUser for maps to be made in /etc/mail; empty where that is root."""
     mc_changed: float = 0.0
     """When the newer of sendmail.mc and sendmail.cf was changed, seconds since the epoch."""
+    mc_fault: McFault | None = None
+    """Where somebody has looked for one."""
     firewalls: tuple[Firewall, ...] = ()
     rules: Mapping[str, str] | None = field(default_factory=dict)
     """The live rules as each tool prints them: `nft` (JSON), `iptables` and `ip6tables` (as saved), `firewalld` (all

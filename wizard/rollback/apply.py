@@ -26,6 +26,7 @@ from wizard.model.plan import Change, Check, Effect, Outcome, Sign
 from wizard.packages.witness import forget
 from wizard.rollback.plan import FROM_MC, REGENERATING_STEPS, Rollback, newer_sources, old_maps
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.password_source import SOCKET_FOLDERS, argument, options_folder
 from wizard.sendmail.sendmailconfig import no_room
 from wizard.steps.order import STEPS
 from wizard.steps.restart import Restart, stale
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 
 _SENDMAIL = {path.lstrip("/") for path in (*READ_AT_START, f.SENDMAIL_CONF)}
-_SASLAUTHD = "etc/default/saslauthd"
+_SASLAUTHD = {path.lstrip("/") for path in (f.SASLAUTHD_DEFAULT, f.SASLAUTHD_CONF)}
 _MC, _CF = f.SENDMAIL_MC.lstrip("/"), f.SENDMAIL_CF.lstrip("/")
 
 
@@ -229,7 +230,7 @@ class RollbackSession:
                 shall = ran or _running(now, name)
             if not shall or not self._there(name, now):
                 continue
-            read = {"saslauthd": {_SASLAUTHD}, "sendmail": _SENDMAIL}.get(name, set())
+            read = {"saslauthd": _SASLAUTHD, "sendmail": _SENDMAIL}.get(name, set())
             # A file that is gone leaves no time behind: what was written counts, too.
             if read & written or (name == "sendmail" and stale(now)) or not _running(now, name):
                 restarts.append(ServiceChange(name, before.init, enable=False, was_running=ran))
@@ -244,7 +245,7 @@ class RollbackSession:
         it shall still run; where sendmail may stay down it is said."""
         bad = []
         if _running(before, "saslauthd") and rollback.wanted.running("saslauthd") is not False:
-            bad += _failed([answers_on_socket(self.host)]) if self._there("saslauthd", now) else []
+            bad += self._answers(left) if self._there("saslauthd", now) else []
         if healthy(before) and rollback.wanted.running("sendmail") is not False and not self._down:
             there = self._there("sendmail", now)
             silent = _failed(Restart().verify(self.host, now, Answers())) if there else []
@@ -254,6 +255,24 @@ class RollbackSession:
                 bad += silent
         if bad:
             raise ChangeError("; ".join(bad))
+
+    def _answers(self, left: list[str]) -> list[str]:
+        """Why saslauthd is not what its files say now, by its own command line and its socket, wherever that is to be;
+        where sendmail will not find it there it is said."""
+        folder = options_folder(self.host.text(f.SASLAUTHD_DEFAULT))
+        bad = _failed([answers_on_socket(self.host, f"{folder}/mux" if folder else f.MUX)])
+        runs = {
+            argument(each, "-m").rstrip("/") for each in look(self.host).processes if each.name == "saslauthd"
+        }
+        if folder in SOCKET_FOLDERS:
+            return bad
+        if folder not in runs:
+            return [*bad, f"saslauthd does not run with -m {folder}, as its OPTIONS say"]
+        left.append(
+            f"saslauthd has its socket in {folder} again, where sendmail does not ask: no login works until "
+            "`msa-wizard troubleshoot --fix saslauthd-elsewhere`"
+        )
+        return bad
 
     def _do(self, change: Change) -> None:
         carry_out([change], self.effects, self.host, self.journal, self.say, self.interrupt)

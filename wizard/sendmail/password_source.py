@@ -124,6 +124,15 @@ def serving(facts: Facts) -> Process | None:
     return min(ours, key=lambda daemon: daemon.started) if ours else None
 
 
+def options_folder(default: str) -> str:
+    """The folder of its socket by the text of its defaults file, empty where that names none, or only sh can read it."""
+    try:
+        words = (shell_defaults.value(default, "OPTIONS") or "").split()
+    except EditError:
+        return ""
+    return words[words.index("-m") + 1].rstrip("/") if "-m" in words[:-1] else ""
+
+
 def argument(process: Process, letter: str) -> str:
     """The value of an option on its command line, empty where it has none."""
     values = [value for key, value in itertools.pairwise(process.argv) if key == letter]

@@ -213,13 +213,13 @@ def _notes(options: str) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def answers_on_socket(host: Host) -> Check:
+def answers_on_socket(host: Host, mux: str = f.MUX) -> Check:
     """Ask it without a login: it says NO at once, before it asks PAM."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            reply = host.ask_unix_socket(f.MUX, (b"", b"", b"smtp", b""))
-            return Check("socket", Sign.OK, f"saslauthd answers on {f.MUX}: {reply[:60]}")
+            reply = host.ask_unix_socket(mux, (b"", b"", b"smtp", b""))
+            return Check("socket", Sign.OK, f"saslauthd answers on {mux}: {reply[:60]}")
         except HostError as error:
             if time.monotonic() > end:
                 remedy = "see `journalctl -u saslauthd`; in the foreground: saslauthd -a pam -d -m /var/run/saslauthd"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from wizard.editors import EditError, sendmail_mc
+from wizard.engine.state_dir import existing_store
 from wizard.errors import HostError
 from wizard.gather.certificates import certificate_files
 from wizard.gather.firewall import live_rules
@@ -22,9 +23,11 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail import mc_repair
 from wizard.sendmail.cf import Daemon
 from wizard.sendmail.m4 import expand
 from wizard.sendmail.password_source import served_besides
+from wizard.sendmail.strays import DAEMON_OF
 from wizard.smtp.connection import Deadline, WireError, lookup
 from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
@@ -57,6 +60,7 @@ CHECK_TIMEOUT = 10.0
 STOPPED = 2.0
 """Seconds given to a daemon that was stopped (SIGSTOP): it will say nothing."""
 _LONGEST = 64 * 1024
+_UNITS = ("/etc/systemd/system", "/run/systemd/system")
 _COUNTERS = ("pam_faillock.so", "pam_tally2.so", "pam_tally.so")
 """Modules that lock an account after some failures."""
 _REFUSED = re.compile(r"\[reason=([^]]*)\]$")
@@ -101,6 +105,7 @@ def take(
         addresses = pool.submit(_addresses, name)
         refused = pool.submit(_cf_refused, host, cf, facts)
         said = pool.submit(_m4_said, host, facts)
+        repair = pool.submit(mc_repair.fault, host, facts, existing_store)
         files = pool.submit(certificate_files, host, cf, name)
         served = _served(facts)
         talks = tuple(_with_own_offer(talk.result(), served) for talk in asked)
@@ -116,7 +121,7 @@ def take(
         else:
             answer = _socket_login(host, credentials, owner, stack, talks)
         return Picture(
-            facts=facts,
+            facts=dataclasses.replace(facts, mc_fault=repair.result()),
             answers=answers,
             now=time.time(),
             name_addresses=addresses.result(),
@@ -142,6 +147,7 @@ def take(
             milters=tuple(each.result() for each in filters),
             suites=_suites(cf),
             included=_included(host, facts),
+            overrides=_overrides(host, facts),
             began=began,
             seconds=time.monotonic() - clock,
             waited=max((*(talk.seconds for talk in talks), seen.result().waited)),
@@ -326,6 +332,17 @@ def _aliases_db(host: Host, cf: str) -> bool:
 def _turned_away(host: Host, facts: Facts, day: Sequence[LogLine]) -> tuple[TurnedAway, ...]:
     """Since the access map was last made: what was before is not its doing."""
     return outside.turned_away(day, facts.addresses, host.mtime(f"{f.ACCESS}.db"))
+
+
+def _overrides(host: Host, facts: Facts) -> dict[str, str]:
+    """Units and drop-ins of the admin's (systemd.unit(5)) for our daemons, as far as these do not run."""
+    names = [name for name, daemon in DAEMON_OF.items() if facts.process(daemon) is None]
+    paths = [
+        path
+        for unit in (f"{folder}/{name}.service" for folder in _UNITS for name in names)
+        for path in (unit, *(f"{unit}.d/{each}" for each in host.names(f"{unit}.d")))
+    ]
+    return {path: text for path in paths if (text := _text(host, path))}
 
 
 def _mode(host: Host, path: str) -> int | None:

@@ -102,6 +102,8 @@ class Picture:
     """The kinds of key (`rsa`, `ecdsa`) for which CipherList has a suite of TLS 1.2; None where it is not set."""
     included: Mapping[str, str] = field(default_factory=dict)
     """The files that sendmail.mc includes, but those of the packages."""
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    """What an admin has put over the units of daemons that do not run: path and text."""
     began: float = 0.0
     """When it was begun, in seconds since the epoch."""
     seconds: float = 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wizard.model import facts as f
+from wizard.model.facts import McFault
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
 from wizard.troubleshoot.diagnosis import Diagnosis
@@ -39,25 +40,50 @@ def _mc_missing(picture: Picture) -> Finding | None:
 
 
 def _mc_broken(picture: Picture) -> Finding | None:
-    if not picture.m4_said:
+    seen = picture.facts.mc_fault
+    if not picture.m4_said and (seen is None or seen.typo):
         return None
+    lines = [Evidence(line, f"m4 {f.SENDMAIL_MC}") for line in picture.m4_said.splitlines()[:3]]
+    if picture.m4_said:
+        cause = "m4 does not accept sendmail.mc: the next sendmailconfig would end the running MTA and report success"
+    elif seen is not None and seen.line:
+        cause = f"{seen.sentence}, and m4 takes what follows it for a part of it"
+    else:
+        cause = "m4 makes no whole sendmail.cf of sendmail.mc: most of it is gone"
+        lines.append(Evidence(f"{len(picture.mc)} bytes, about 4000 is normal", f.SENDMAIL_MC))
     return Finding(
-        "m4 does not accept sendmail.mc: the next sendmailconfig would end the running MTA and report success",
-        tuple(Evidence(line, f"m4 {f.SENDMAIL_MC}") for line in picture.m4_said.splitlines()[:3]),
-        Mend(text="undo your last edit of it; `msa-wizard history` has earlier ones"),
+        cause,
+        (*_line(seen), *lines),
+        _mended(seen) or Mend(text="undo your last edit of it; `msa-wizard history` has earlier ones"),
         picture.latent,
     )
 
 
+def _line(seen: McFault | None) -> tuple[Evidence, ...]:
+    place = f"{f.SENDMAIL_MC} line {seen.line}" if seen is not None else ""
+    return (Evidence(seen.shown, place),) if seen is not None and seen.line else ()
+
+
+def _mended(seen: McFault | None) -> Mend | None:
+    """The fix of what is wrong with the words of sendmail.mc, where there is one that m4 accepts."""
+    return Mend(("mend-sendmail-mc", *REGENERATED)) if seen is not None and seen.text is not None else None
+
+
 def _typo(picture: Picture) -> Finding | None:
+    seen = picture.facts.mc_fault
     typos = sendmail_cf.unexpanded(picture.facts.cf_from_mc or "")
-    if not typos:
+    if picture.m4_said or (not typos and (seen is None or not seen.typo)):
         return None
-    line, text = typos[0]
+    copied = [Evidence(text, f"line {line} of what m4 makes") for line, text in typos[:1]]
+    text = "look for a misspelt word in sendmail.mc, then `sendmailconfig`"
+    if seen is not None and seen.typo:
+        text = f"correct line {seen.line} of {f.SENDMAIL_MC}, then `sendmailconfig` and `systemctl restart sendmail`"
     return Finding(
-        "sendmail.mc has a macro that m4 does not know, and so copies unchanged into sendmail.cf",
-        (Evidence(text, f"line {line} of what m4 makes"),),
-        Mend(text="look for a misspelt word in sendmail.mc, then `sendmailconfig`"),
+        f"{seen.sentence}, so what the line asks for is not there"
+        if seen is not None and seen.typo
+        else "sendmail.mc has a macro that m4 does not know, and so copies unchanged into sendmail.cf",
+        (*_line(seen), *copied),
+        _mended(seen) or Mend(text=text),
         picture.latent,
     )
 
@@ -77,7 +103,9 @@ def _cf_broken(picture: Picture) -> Finding | None:
         return None
     evidence += [Evidence(line, Text.CF_ERRORS) for line in errors.splitlines()[:2]]
     generated = picture.facts.cf_from_mc
-    if generated is None:
+    if words := _mended(picture.facts.mc_fault):
+        mend = words
+    elif generated is None:
         mend = Mend(text="fix sendmail.mc first: m4 does not accept it")
     elif sendmail_cf.same(generated, picture.cf):
         mend = Mend(text="fix sendmail.mc first: m4 accepts it, but sendmail rejects the result")
@@ -90,6 +118,8 @@ def _differs(picture: Picture) -> Finding | None:
     generated = picture.facts.cf_from_mc
     if generated is None or not picture.cf or sendmail_cf.same(generated, picture.cf):
         return None
+    if picture.facts.mc_fault is not None:
+        return None  # making it again would bring that into sendmail.cf
     lost = sendmail_cf.only_in(picture.cf, generated)
     new = sendmail_cf.only_in(generated, picture.cf)
     evidence = [Evidence(line, "sendmail.cf, not from sendmail.mc") for line in lost[:2]]

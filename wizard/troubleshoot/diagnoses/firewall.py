@@ -6,8 +6,9 @@ import re
 
 from wizard.firewalls.kinds import FIREWALLS
 from wizard.firewalls.opening import CannotOpenError, PortRequest
-from wizard.model.plan import Sign
+from wizard.model.plan import Outcome, Sign
 from wizard.packet_filter.nftables import Ruleset
+from wizard.steps.firewall import OpenFirewall
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -40,8 +41,18 @@ def _closed(picture: Picture) -> Finding | None:
     return Finding(
         f"this host's firewall blocks port {', '.join(str(number) for number, _ in closed)}",
         tuple(Evidence(f"port {number}: {why}", "nft list ruleset") for number, why in closed),
-        Mend(text=f"open it: `msa-wizard apply firewall`; by hand: {words}"),
+        _opened(picture, [number for number, _ in closed], words),
     )
+
+
+def _opened(picture: Picture, ports: list[int], by_hand: str) -> Mend:
+    """The howto's step where it opens them in the firewall that blocks, else a sentence."""
+    opens = {25, 587, *((465,) if picture.answers.listen.implicit_tls else ())}
+    plan = OpenFirewall().plan(picture.facts, picture.answers)
+    if set(ports) <= opens and plan.outcome is Outcome.PENDING:
+        return Mend(("firewall",))
+    why = f" (a step cannot: {plan.reason})" if plan.outcome is Outcome.BLOCKED else ""
+    return Mend(text=f"open it: {by_hand}{why}")
 
 
 def _not_open(picture: Picture) -> Finding | None:
@@ -61,16 +72,17 @@ def _not_open(picture: Picture) -> Finding | None:
         return None
     rules = "\n".join(picture.facts.rules.values())
     limited = all(re.search(rf"\b{port}\b", rules) for port in closed)
-    ports = ", ".join(map(str, closed))
+    ports, words = ", ".join(map(str, closed)), _OPEN[kind.name].format(port=closed[0])
     return Finding(
         f"{kind.name} {'restricts' if limited else 'blocks'} port {ports}",
         tuple(
             Evidence(f"IPv{family}, port {port}: blocked", f"live rules of {kind.name}")
             for family, port in blocked
         ),
-        Mend(
-            text=f"open it: `msa-wizard apply firewall`; by hand: {_OPEN[kind.name].format(port=closed[0])}"
-        ),
+        # Whoever lets some in has meant it: opening the port to all is for a person to decide.
+        Mend(text=f"to open it to all: `msa-wizard apply firewall`; by hand: {words}")
+        if limited
+        else _opened(picture, closed, words),
         Sign.WARNING if limited else Sign.FAILED,
     )
 
@@ -93,7 +105,7 @@ def _ufw(picture: Picture) -> Finding | None:
             Evidence(f'DEFAULT_INPUT_POLICY="{policy.group(1)}"', Text.UFW_DEFAULT),
             Evidence(f"no rule allows {', '.join(map(str, closed))}", Text.UFW_RULES),
         ),
-        Mend(text=f"open it: {' && '.join(_OPEN['ufw'].format(port=port) for port in closed)}"),
+        _opened(picture, closed, " && ".join(_OPEN["ufw"].format(port=port) for port in closed)),
     )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from wizard.editors.daemon_options import collisions, is_loopback
+import re
+
+from wizard.editors.daemon_options import collisions, is_loopback, plain_address
+from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.cf import listeners
 from wizard.sendmail.strays import stray_sentence, strays
@@ -40,7 +43,8 @@ def _taken(picture: Picture) -> Finding | None:
             for listener in others
         ),
         Mend(
-            text=f"stop and disable {first.process}, then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
+            text=f'end it for good: `systemctl disable --now "$(ps -o unit= -p {first.pid})"`, '
+            "then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
         ),
     )
 
@@ -55,11 +59,32 @@ def _collide(picture: Picture) -> Finding | None:
     return Finding(
         "two lines of sendmail.cf want the same port: sendmail exits, closing every port, 45 s after its start",
         (*(Evidence(line, "sendmail.cf") for line in pairs), *logged),
+        Mend(("mend-listeners", *REGENERATED) if again else REGENERATED),
+    )
+
+
+def _foreign_address(picture: Picture) -> Finding | None:
+    """An Addr= that no interface has: `cannot bind: Cannot assign requested address`, and so on to the end."""
+    here = picture.facts.addresses
+    strange = [
+        daemon
+        for daemon in picture.daemons
+        if (address := plain_address(daemon.address)) is not None
+        and re.fullmatch(r"[0-9.]+|[0-9a-f:]*:[0-9a-f:.]+", address)
+        and not is_loopback(address)
+        and address not in here
+        and not (picture.runs and daemon.port in {each.port for each in picture.mine})
+    ]
+    if not strange or not here:
+        return None
+    return Finding(
+        f"sendmail.cf has a listener on {strange[0].address}, which is no address of this host: sendmail exits, closing "
+        "every port, 45 s after its start",
+        daemon_lines(strange),
         Mend(
-            text="switch one of the two DAEMON_OPTIONS lines of sendmail.mc off with dnl, then `sendmailconfig`"
-        )
-        if again
-        else Mend(REGENERATED),
+            text=f"put one of this host's ({', '.join(here)}) behind Addr= in {f.SENDMAIL_MC}, or take Addr= out, then: "
+            "sendmailconfig && systemctl restart sendmail"
+        ),
     )
 
 
@@ -81,12 +106,48 @@ def _dead(picture: Picture) -> Finding | None:
         return None
     word = picture.facts.services["sendmail"].active if "sendmail" in picture.facts.services else "unknown"
     lie = ", although systemd calls it active" if word.startswith("active") else ""
+    masked, steps = unmasked(picture, "sendmail", ("restart",))
     logged = picture.logged("SYSERR", "wedged", "problem creating", "unable to qualify", limit=2)
     return Finding(
-        f"sendmail does not run{lie}",
+        f"sendmail does not run{masked or lie}",
         (Evidence(f"sendmail.service is {word}", "systemctl"), Evidence(f"no {DAEMON}", "/proc"), *logged),
-        Mend(("restart",)),
+        Mend(steps),
     )
+
+
+_STARTS = re.compile(
+    r"^[ \t]*(?:Exec\w*|Type|User|PIDFile|RootDirectory|Environment\w*)[ \t]*=.*", re.MULTILINE
+)
+
+
+def overridden(picture: Picture, name: str) -> Finding | None:
+    """A service that systemd cannot start, or cannot even read, where an admin has put something over its unit."""
+    service = picture.facts.services.get(name)
+    if service is None or (service.exists and not service.active.startswith("failed")):
+        return None
+    lines = [
+        Evidence(line.strip(), path)
+        for path, text in picture.overrides.items()
+        if path.split("/")[4].startswith(f"{name}.service")
+        for line in _STARTS.findall(text)
+    ]
+    if not lines:
+        return None
+    return Finding(
+        f"systemd does not start {name} by Debian's unit, but by one that an admin has changed, and that fails",
+        (*lines[:4], Evidence(f"{name}.service is {service.active}", "systemctl")),
+        Mend(
+            text=f"see why: `systemctl status {name}`; back to Debian's unit: `systemctl revert {name} && systemctl restart {name}`"
+        ),
+    )
+
+
+def unmasked(picture: Picture, name: str, steps: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """What is to be said where the service is masked, and the steps that start it, that which unmasks it first."""
+    service = picture.facts.services.get(name)
+    if service is None or not service.masked:
+        return "", steps
+    return ": it is masked, so systemd refuses every start, also at boot", (f"mend-{name}-unmask", *steps)
 
 
 def _no_submission(picture: Picture) -> Finding | None:
@@ -172,10 +233,12 @@ def _boot(picture: Picture) -> Finding | None:
     service = picture.facts.services.get("sendmail")
     if service is None or not service.exists or service.enabled:
         return None
+    masked, steps = unmasked(picture, "sendmail", ("restart",))
     return Finding(
-        "sendmail is not enabled at boot: it is gone after the next restart of this host",
+        masked.removeprefix(": ").replace("it is", "sendmail is", 1)
+        or "sendmail is not enabled at boot: it is gone after the next restart of this host",
         (Evidence("sendmail: not enabled", "systemctl is-enabled, /etc/rc?.d"),),
-        Mend(("restart",)),
+        Mend(steps),
     )
 
 
@@ -279,6 +342,26 @@ DIAGNOSES = (
         _wrong_port,
         cause="submission listens on a port where no mail client looks",
         fix="move it to port 587 (--fix: submission-port, sendmailconfig, restart)",
+    ),
+    Diagnosis(
+        "listener-address",
+        _L,
+        "all ports close 45 s after each start",
+        "3.3",
+        "sendmail.cf against the addresses of this host",
+        _foreign_address,
+        cause="a listener is on an address that the host does not have, so sendmail ends soon after each start",
+        fix="put one of the host's addresses behind Addr= in sendmail.mc, or take Addr= out, then run sendmailconfig",
+    ),
+    Diagnosis(
+        "sendmail-overridden",
+        _L,
+        "no connection",
+        "3.7",
+        "units and drop-ins below /etc/systemd/system",
+        lambda picture: overridden(picture, "sendmail"),
+        cause="an admin's unit or drop-in for sendmail fails",
+        fix="see why: `systemctl status sendmail`; back to Debian's: `systemctl revert sendmail`",
     ),
     Diagnosis(
         "loopback-only",

@@ -6,7 +6,7 @@ from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.password_source import argument, configured_mechanism, serving
 from wizard.steps.saslauthd import asks_start
-from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside
+from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside, overridden, unmasked
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -66,15 +66,16 @@ def _dead(picture: Picture) -> Finding | None:
     service = picture.facts.services.get("saslauthd")
     trap = service is not None and service.active.startswith("active")
     lie = ", although systemd calls it active, so that `start` does nothing" if trap else ""
+    masked, steps = unmasked(picture, "saslauthd", RESTART)
     return Finding(
-        f"saslauthd does not run{lie}: every login ends in 535",
+        f"saslauthd does not run{masked or lie}: every login ends in 535",
         (
             *_word(picture),
             Evidence("no saslauthd", "/proc"),
             Evidence(picture.mux_problem, f.MUX),
             *picture.logged("generic failure", since=picture.began),
         ),
-        Mend(RESTART),
+        Mend(steps),
     )
 
 
@@ -226,7 +227,7 @@ def _boot(picture: Picture) -> Finding | None:
     return Finding(
         "saslauthd is not enabled at boot: logins fail after the next restart of this host",
         (Evidence("saslauthd: not enabled", "systemctl is-enabled, /etc/rc?.d"),),
-        Mend(("saslauthd-start",)),
+        Mend(unmasked(picture, "saslauthd", ("saslauthd-start",))[1]),
     )
 
 
@@ -270,6 +271,16 @@ def _unknown(picture: Picture) -> Finding | None:
 _S = Layer.SASLAUTHD
 _535 = "535, the password is refused for everybody"
 DIAGNOSES = (
+    Diagnosis(
+        "saslauthd-overridden",
+        _S,
+        _535,
+        "2.4",
+        "units and drop-ins below /etc/systemd/system",
+        lambda picture: overridden(picture, "saslauthd"),
+        cause="an admin's unit or drop-in for saslauthd fails",
+        fix="see why: `systemctl status saslauthd`; back to Debian's: `systemctl revert saslauthd`",
+    ),
     Diagnosis(
         "saslauthd-missing",
         _S,

@@ -1,0 +1,92 @@
+"""Fixes that act on the very object of the evidence: sendmail.mc's words, a masked unit, a listener, the firewall."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from tests.unit.troubleshoot.pictures import CF, facts, picture
+from wizard.mends.order import find
+from wizard.model import facts as f
+from wizard.model.answers import Answers
+from wizard.model.facts import McFault, Service
+from wizard.model.plan import Outcome, Sign
+from wizard.troubleshoot.model import Layer
+from wizard.troubleshoot.verdict import judge
+
+TYPO = McFault(57, "DAEMON_OPTION", "sendmail has no macro DAEMON_OPTION", typo=True, text=b"better")
+OPEN = McFault(59, "define(`x', `y)", "this quote (`) is never closed (')", typo=False)
+FOREIGN = "O DaemonPortOptions=Family=inet, Name=X, Port=465, Addr=192.0.2.99, M=Eas\n"
+
+
+@pytest.mark.parametrize(
+    ("seen", "name", "fixed"),
+    [
+        (TYPO, "mc-typo", True),
+        (dataclasses.replace(TYPO, text=None), "mc-typo", False),
+        (OPEN, "mc-broken", False),
+        (dataclasses.replace(OPEN, text=b"old", commit="abc"), "mc-broken", True),
+    ],
+)
+@pytest.mark.parametrize("works", [True, False])
+def test_what_is_wrong_with_the_words_of_sendmail_mc(
+    seen: McFault, name: str, fixed: bool, works: bool
+) -> None:
+    talk = {} if works else {"stopped": Layer.LISTENER, "why": "refused"}
+    verdict = judge(picture(facts={"mc_fault": seen, "cf_from_mc": CF + "O X=1\n"}, talk=talk))
+    fault = verdict.fault(name)
+    assert fault is not None
+    assert fault.sign is (Sign.WARNING if works else Sign.FAILED)
+    assert f"line {seen.line} of sendmail.mc" in fault.finding.cause
+    assert fault.finding.evidence[0].says == seen.shown
+    assert ("mend-sendmail-mc" in fault.finding.mend.steps) is fixed
+    assert bool(fault.finding.mend.text) is not fixed
+    assert verdict.fault("cf-differs") is None  # its fix would bring the fault into sendmail.cf
+
+
+@pytest.mark.parametrize("name", ["sendmail", "saslauthd"])
+def test_a_masked_service_is_unmasked_first(name: str) -> None:
+    services = {**facts().services, name: Service(name, True, False, "inactive (dead)", True, masked=True)}
+    processes = tuple(each for each in facts().processes if not each.name.startswith(name))
+    changed: dict[str, Any] = {"services": services, "processes": processes}
+    seen = judge(picture(facts=changed, mux_problem="gone" if name == "saslauthd" else "")).blamed
+    assert seen is not None
+    assert seen.id == f"{name}-dead"
+    assert "masked" in seen.finding.cause
+    assert seen.finding.mend.steps[0] == f"mend-{name}-unmask"
+    step = find(f"mend-{name}-unmask")
+    plan = step.plan(facts(**changed), Answers())
+    assert plan.changes[0].describe().commands == (f"systemctl unmask {name}",)
+    assert step.plan(facts(), Answers()).outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize(
+    ("address", "named"),
+    [("192.0.2.99", True), ("192.0.2.25", False), ("mail.example.test", False), ("::", False)],
+)
+def test_a_listener_on_an_address_of_another_host(address: str, named: bool) -> None:
+    cf = CF + FOREIGN.replace("192.0.2.99", address)
+    changed = {"files": {f.SENDMAIL_CF: facts().files[f.SENDMAIL_CF]}, "cf_from_mc": cf}
+    entry = changed["files"][f.SENDMAIL_CF]  # type: ignore[index]
+    changed["files"] = {f.SENDMAIL_CF: dataclasses.replace(entry, content=cf.encode())}
+    seen = judge(picture(facts=changed)).fault("listener-address")
+    assert (seen is not None) is named
+    if seen:
+        assert "192.0.2.25" in seen.finding.mend.text
+
+
+def test_two_lines_on_one_port_have_a_fix() -> None:
+    cf = CF + "O DaemonPortOptions=Family=inet, Name=X, Port=587\n"
+    entry = facts().files[f.SENDMAIL_CF]
+    assert entry is not None
+    files = {f.SENDMAIL_CF: dataclasses.replace(entry, content=cf.encode())}
+    again, once = (
+        judge(picture(facts={"files": files, "cf_from_mc": made})).fault("listeners-collide")
+        for made in (cf, CF)
+    )
+    assert again is not None
+    assert once is not None
+    assert again.finding.mend.steps[0] == "mend-listeners"
+    assert once.finding.mend.steps == ("sendmailconfig", "restart")
