@@ -9,6 +9,7 @@ from wizard.mends.saslauthd import (
     MendPamService,
     MendSaslauthdCache,
     MendSaslauthdFolder,
+    MendSaslauthdRealm,
     MendSaslauthdRestart,
     MendSaslauthdSocket,
 )
@@ -31,6 +32,7 @@ BEFORE: tuple[Step, ...] = (
     MendSaslauthdSocket(),
     MendSaslauthdFolder(),
     MendSaslauthdCache(),
+    MendSaslauthdRealm(),
     MendQueueRun(),
     MendCertificate(),
     MendKeyMode(),

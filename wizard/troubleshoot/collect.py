@@ -17,7 +17,7 @@ from wizard.gather.host import look, running
 from wizard.maillog import read as mail_log
 from wizard.model import facts as f
 from wizard.model.answers import Answers
-from wizard.model.facts import Facts
+from wizard.model.facts import Facts, Process
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf import Daemon
 from wizard.sendmail.m4 import expand
@@ -27,7 +27,7 @@ from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 from wizard.troubleshoot import account as accounts
-from wizard.troubleshoot import pam, storage
+from wizard.troubleshoot import backend, pam, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
@@ -56,12 +56,14 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
     began, clock = time.time(), time.monotonic()
     threading.Thread(target=_warm, daemon=True).start()
     cf, node, stack = _text(host, f.SENDMAIL_CF), os.uname().nodename, pam.look(host)
-    stopped = {process.name for process in running(host) if process.state == "T"}
+    daemons = running(host)
+    stopped = {process.name for process in daemons if process.state == "T"}
     mux = _mux_problem(host, "saslauthd" in stopped)
     with ThreadPoolExecutor(max_workers=16) as pool:
         rules = pool.submit(live_rules, host)
         room = pool.submit(storage.look, host)
-        owner = accounts.look(host, credentials) if credentials else None
+        asked_backend = pool.submit(backend.look, host, daemons)
+        owner = _owner(host, credentials, daemons, stack)
         used = None if hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
         chosen = _for_login(wanted)
@@ -106,10 +108,28 @@ def take(host: Host, answers: Answers, credentials: Credentials | None = None) -
             sasldb=_sasldb(facts),
             aliases_db=_aliases_db(host, cf),
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
+            backend=asked_backend.result(),
             began=began,
             seconds=time.monotonic() - clock,
             waited=max((talk.seconds for talk in talks), default=0.0),
         )
+
+
+def _owner(
+    host: Host, credentials: Credentials | None, daemons: Sequence[Process], stack: Pam
+) -> Account | None:
+    """The account, as far as this host's own files decide on it."""
+    if credentials is None:
+        return None
+    conf = _text(host, f.SASL_CONF)
+    if "saslauthd" not in conf:
+        return accounts.look(host, credentials, joined=True, own="pwcheck_method" not in conf)
+    mechanism, joined, _ = backend.asked(host, daemons)
+    own = stack.asks_unix if mechanism == "pam" else mechanism in ("shadow", "getpwent")
+    owner = accounts.look(host, credentials, joined, own)
+    if mechanism != "pam":
+        return owner
+    return dataclasses.replace(owner, barred=accounts.barred(host, stack, owner, time.time()))
 
 
 def _login(
@@ -129,7 +149,14 @@ def hopeless(owner: Account | None) -> bool:
     kept = owner.shadow if owner else None
     if owner is None or kept is None:
         return False
-    return kept.locked or kept.never or kept.expired(owner.today) or owner.right is False
+    return (
+        bool(owner.barred)
+        or kept.malformed
+        or kept.locked
+        or kept.never
+        or kept.expired(owner.today)
+        or owner.right is False
+    )
 
 
 def _warm() -> None:
@@ -208,8 +235,8 @@ def _socket_login(
     talks: Sequence[Conversation],
 ) -> str | None:
     """saslauthd's own answer where sendmail's was no, or was not asked because the password is wrong: a cached one may
-    be accepted all the same. Never where failures are counted."""
-    if credentials is None or owner is None or any(map(stack.has, _COUNTERS)):
+    be accepted all the same. Never where failures are counted, as they may be by a server that saslauthd asks."""
+    if credentials is None or owner is None or not owner.own or any(map(stack.has, _COUNTERS)):
         return None
     wrong = owner.right is False and owner.shadow is not None and not owner.shadow.locked
     if not wrong and False not in [talk.login for talk in talks]:

@@ -18,6 +18,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.password_source import PAM, PasswordSource, mechanisms, wanted
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account
+from wizard.troubleshoot.backend import Backend
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import Conversation, is_submission
@@ -87,6 +88,8 @@ class Picture:
     """Whether the alias database that sendmail.cf names is there."""
     mux_mode: int | None = None
     """The mode of the socket's folder."""
+    backend: Backend = field(default_factory=Backend)
+    """What saslauthd asks, and whether its servers can be reached."""
     began: float = 0.0
     """When it was begun, in seconds since the epoch."""
     seconds: float = 0.0
