@@ -10,6 +10,7 @@ from wizard.mends.saslauthd import (
     MendPamService,
     MendSaslauthdCache,
     MendSaslauthdFolder,
+    MendSaslauthdRealm,
     MendSaslauthdRestart,
     MendSaslauthdSocket,
 )
@@ -49,6 +50,7 @@ BEFORE: tuple[Step, ...] = (
     MendSaslauthdSocket(),
     MendSaslauthdFolder(),
     MendSaslauthdCache(),
+    MendSaslauthdRealm(),
     MendQueueRun(),
     MendCertificate(),
     MendKeyMode(),

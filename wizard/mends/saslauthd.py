@@ -88,6 +88,19 @@ class MendSaslauthdCache(_Options):
         return [word for word in words if word != "-c"]
 
 
+class MendSaslauthdRealm(_Options):
+    """Users of this host have no realm; without -r both alice and alice@mail.example.test are alice."""
+
+    id = "mend-saslauthd-realm"
+    howto = "2.3"
+    title = "Have saslauthd ask for the user without the realm"
+    why = "With -r it asks for alice@mail.example.test, whom this host has not."
+
+    def wanted(self, words: list[str]) -> list[str]:
+        """Without -r."""
+        return [word for word in words if word != "-r"]
+
+
 class MendSaslauthdSocket(Step):
     """As Debian's own dpkg-statoverride has it."""
 

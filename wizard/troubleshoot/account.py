@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import ctypes
 import hmac
+import re
+import struct
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wizard.errors import HostError
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
+from wizard.troubleshoot.pam import Pam
 
 _DAY = 86400
 SHADOW = "/etc/shadow"
+_OLDEST = re.compile(r"[./0-9A-Za-z]{13}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Shadow:
     most: int | None
     inactive: int | None
     expires: int | None
+    malformed: bool = False
+    """What is there is no hash of this host's libcrypt (clear text, say), or the line has not its 9 fields."""
 
     def expired(self, today: int) -> bool:
         """The account itself."""
@@ -55,6 +61,13 @@ class Account:
     right: bool | None = field(default=None, repr=False)
     today: int = 0
     """Days since the epoch."""
+    own: bool = True
+    """Whether passwords come from this host's own files, so that what they say of the user counts."""
+    bare: str = ""
+    """The known user of which it is `user@realm`, where saslauthd asks for that (-r)."""
+    uid: int = 0
+    barred: str = ""
+    """Where failures are counted (pam_faillock, pam_tally2), and why they lock the user out now."""
 
     @property
     def known(self) -> bool:
@@ -68,39 +81,83 @@ class Account:
         if kept is None:
             return f"{self.user}: no line"
         state = "locked" if kept.locked else "no password" if kept.empty else "a password"
+        if kept.malformed:
+            return f"the line of {self.user} holds no hash (crypt(5)); it is not shown"
         return f"{self.user}: {state}, changed on day {kept.changed}, expires on day {kept.expires}"
 
 
-def look(host: Host, credentials: Credentials) -> Account:
-    """The account of this login. Raises nothing: what cannot be read stays unknown."""
-    user, today = credentials.user, int(time.time() // _DAY)
-    shell = _shell(host, user)
-    if shell is None:
-        return Account(user, today=today)
-    row = _row(host, user)
+def look(host: Host, credentials: Credentials, joined: bool = False, own: bool = True) -> Account:
+    """The account of this login, as saslauthd asks for it: with its realm only where that is `joined`. Where passwords are
+    not this host's `own`, only whether the name is known. Raises nothing: what cannot be read stays unknown."""
+    bare, _, realm = credentials.user.partition("@")
+    user, today = credentials.user if joined or not own else bare, int(time.time() // _DAY)
+    known = _passwd(host, user)
+    if known is None or not own:
+        joins = own and realm and known is None and _passwd(host, bare) is not None
+        return Account(user, known[6] if known else None, today=today, own=own, bare=bare if joins else "")
+    row, account = _row(host, user), Account(user, known[6], today=today, uid=_number(known[2]) or 0)
     if row is None:
-        return Account(user, shell, today=today)
+        return account
+    if len(row) != 9:
+        return replace(account, shadow=Shadow(False, False, False, None, None, None, None, malformed=True))
     hashed = row[1]
+    bare_hash = hashed.lstrip("!")
+    never = bare_hash[:1] in ("", "*")
+    right = None if never or not hashed else matches(bare_hash, credentials.password)
     kept = Shadow(
         locked=hashed.startswith("!"),
         empty=hashed == "",
-        never=hashed.lstrip("!") in ("", "*") and hashed != "",
+        never=never and hashed != "",
         changed=_number(row[2]),
         most=_number(row[4]),
         inactive=_number(row[6]),
         expires=_number(row[7]),
+        malformed=not never and right is None and malformed(bare_hash),
     )
-    right = None if kept.never or kept.empty else matches(hashed.lstrip("!"), credentials.password)
-    return Account(user, shell, kept, right, today)
+    return replace(account, shadow=kept, right=right)
 
 
-def _shell(host: Host, user: str) -> str | None:
+def barred(host: Host, pam: Pam, account: Account, now: float) -> str:
+    """Why a module that counts failures refuses this user now, empty where none does (pam_faillock(8), faillock.conf(5);
+    pam_tally2(8), up to Debian 10). A record is 64 bytes: flags or a count in the halfword at 54, the time behind it."""
+    line = pam.has("pam_faillock.so") or pam.has("pam_tally2.so")
+    if line is None or not account.known or "/" in account.user or account.user == "root":
+        return ""
+    old = "pam_tally2" in line.module
+    conf = "" if old else host.text("/etc/security/faillock.conf")
+    said = dict(re.findall(r"^[ \t]*(\w+)[ \t]*=[ \t]*(\S+)", conf, re.MULTILINE))
+    said |= dict(re.findall(r"(\w+)=(\S+)", line.text))
+    deny, wait = (
+        _number(said.get("deny", "3")) or 0,
+        _number(said.get("unlock_time", "0" if old else "600")) or 0,
+    )
+    path = (
+        said.get("file", "/var/log/tallylog") if old else f"{said.get('dir', '/run/faillock')}/{account.user}"
+    )
+    try:
+        content = host.small_file(path, 1 << 22)[0][account.uid * 64 if old else 0 :]
+    except HostError:
+        return ""
+    found = [
+        struct.unpack_from("<54xHQ", content, at)
+        for at in range(0, 64 if old else len(content), 64)
+        if at + 64 <= len(content)
+    ]
+    last = max((when for _, when in found), default=0)
+    within = _number(said.get("fail_interval", "900")) or 0
+    failures = sum(flags if old else flags & 1 for flags, when in found if old or when + within > last)
+    if not 0 < deny <= failures or (wait and last + wait < now):
+        return ""
+    return f"{account.user}: {failures} failures in {path}, and from {deny} on PAM refuses"
+
+
+def _passwd(host: Host, user: str) -> list[str] | None:
     try:
         result = host.run(["getent", "passwd", "--", user], timeout=15)
     except HostError:
         return None
     row = result.stdout.strip().split(":")
-    return row[6] if result.code == 0 and len(row) == 7 else None
+    return row if result.code == 0 and len(row) == 7 else None
 
 
 def _row(host: Host, user: str) -> list[str] | None:
@@ -110,7 +167,7 @@ def _row(host: Host, user: str) -> list[str] | None:
         return None
     for line in entry.content.decode("utf-8", "replace").splitlines() if entry else ():
         row = line.split(":")
-        if len(row) == 9 and row[0] == user:
+        if len(row) > 1 and row[0] == user:
             return row
     return None
 
@@ -121,6 +178,22 @@ def _number(text: str) -> int | None:
 
 def matches(hashed: str, password: str) -> bool | None:
     """Whether crypt(3) of the password gives this hash; None where libcrypt is not here, or does not know the method."""
+    computed = _crypt(hashed, password)
+    if computed is None or len(computed) != len(hashed.encode()):
+        return None
+    return hmac.compare_digest(computed, hashed.encode())
+
+
+def malformed(hashed: str) -> bool:
+    """Whether this can be no hash: in crypt(5) each begins with `$` or `_`, but for the 13 characters of the oldest."""
+    if not hashed.startswith(("$", "_")):
+        return _OLDEST.fullmatch(hashed) is None
+    computed = _crypt(hashed, "")
+    return computed is not None and len(computed) != len(hashed.encode())
+
+
+def _crypt(hashed: str, password: str) -> bytes | None:
+    """None where libcrypt is not here; `*0` where it takes that for no hash."""
     try:
         library = ctypes.CDLL("libcrypt.so.1")
     except OSError:
@@ -128,6 +201,4 @@ def matches(hashed: str, password: str) -> bool | None:
     library.crypt.restype = ctypes.c_char_p
     library.crypt.argtypes = (ctypes.c_char_p, ctypes.c_char_p)
     computed: bytes | None = library.crypt(password.encode(), hashed.encode())
-    if not computed or computed.startswith(b"*"):
-        return None
-    return hmac.compare_digest(computed, hashed.encode())
+    return computed or b""

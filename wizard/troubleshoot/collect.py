@@ -21,7 +21,7 @@ from wizard.maillog import read as mail_log
 from wizard.maillog.read import LogLine
 from wizard.model import facts as f
 from wizard.model.answers import Answers
-from wizard.model.facts import Facts
+from wizard.model.facts import Facts, Process
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail import mc_repair
 from wizard.sendmail.cf import Daemon
@@ -33,7 +33,7 @@ from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 from wizard.troubleshoot import account as accounts
-from wizard.troubleshoot import milters, outside, pam, storage
+from wizard.troubleshoot import backend, milters, outside, pam, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
@@ -77,14 +77,16 @@ def take(
     began, clock = time.time(), time.monotonic()
     threading.Thread(target=_warm, daemon=True).start()
     cf, node, stack = _text(host, f.SENDMAIL_CF), os.uname().nodename, pam.look(host)
-    stopped = {process.name for process in running(host) if process.state == "T"}
+    daemons = running(host)
+    stopped = {process.name for process in daemons if process.state == "T"}
     mux = _mux_problem(host, "saslauthd" in stopped)
     with ThreadPoolExecutor(max_workers=16) as pool:
         rules = pool.submit(live_rules, host)
         room = pool.submit(storage.look, host)
         day = pool.submit(mail_log.matching, host, began - DAY, DAY_WORDS, DAY_TIMEOUT)
         filters = [pool.submit(milters.look, host, cf, milter) for milter in milters.named(cf)]
-        owner = accounts.look(host, credentials) if credentials else None
+        asked_backend = pool.submit(backend.look, host, daemons)
+        owner = _owner(host, credentials, daemons, stack)
         used = None if tried or hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
         chosen = _for_login(wanted)
@@ -148,10 +150,28 @@ def take(
             suites=_suites(cf),
             included=_included(host, facts),
             overrides=_overrides(host, facts),
+            backend=asked_backend.result(),
             began=began,
             seconds=time.monotonic() - clock,
             waited=max((*(talk.seconds for talk in talks), seen.result().waited)),
         )
+
+
+def _owner(
+    host: Host, credentials: Credentials | None, daemons: Sequence[Process], stack: Pam
+) -> Account | None:
+    """The account, as far as this host's own files decide on it."""
+    if credentials is None:
+        return None
+    conf = _text(host, f.SASL_CONF)
+    if "saslauthd" not in conf:
+        return accounts.look(host, credentials, joined=True, own="pwcheck_method" not in conf)
+    mechanism, joined, _ = backend.asked(host, daemons)
+    own = stack.asks_unix if mechanism == "pam" else mechanism in ("shadow", "getpwent")
+    owner = accounts.look(host, credentials, joined, own)
+    if mechanism != "pam":
+        return owner
+    return dataclasses.replace(owner, barred=accounts.barred(host, stack, owner, time.time()))
 
 
 def _login(
@@ -171,7 +191,14 @@ def hopeless(owner: Account | None) -> bool:
     kept = owner.shadow if owner else None
     if owner is None or kept is None:
         return False
-    return kept.locked or kept.never or kept.expired(owner.today) or owner.right is False
+    return (
+        bool(owner.barred)
+        or kept.malformed
+        or kept.locked
+        or kept.never
+        or kept.expired(owner.today)
+        or owner.right is False
+    )
 
 
 def _warm() -> None:
@@ -258,8 +285,8 @@ def _socket_login(
     talks: Sequence[Conversation],
 ) -> str | None:
     """saslauthd's own answer where sendmail's was no, or was not asked because the password is wrong: a cached one may
-    be accepted all the same. Never where failures are counted."""
-    if credentials is None or owner is None or any(map(stack.has, _COUNTERS)):
+    be accepted all the same. Never where failures are counted, as they may be by a server that saslauthd asks."""
+    if credentials is None or owner is None or not owner.own or any(map(stack.has, _COUNTERS)):
         return None
     wrong = owner.right is False and owner.shadow is not None and not owner.shadow.locked
     if not wrong and False not in [talk.login for talk in talks]:

@@ -18,6 +18,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.password_source import PAM, PasswordSource, mechanisms, wanted
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account
+from wizard.troubleshoot.backend import Backend
 from wizard.troubleshoot.milters import Milter
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.outside import Outside
@@ -104,6 +105,8 @@ class Picture:
     """The files that sendmail.mc includes, but those of the packages."""
     overrides: Mapping[str, str] = field(default_factory=dict)
     """What an admin has put over the units of daemons that do not run: path and text."""
+    backend: Backend = field(default_factory=Backend)
+    """What saslauthd asks, and whether its servers can be reached."""
     began: float = 0.0
     """When it was begun, in seconds since the epoch."""
     seconds: float = 0.0

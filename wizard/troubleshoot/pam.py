@@ -16,6 +16,23 @@ _LINE = re.compile(r"-?(auth|account|password|session)\s+(\[[^\]]*\]|\S+)\s+(\S+
 _CONTROLS = frozenset(["required", "requisite", "sufficient", "optional", "include", "substack"])
 _KINDS = ("auth", "account")
 _DEEPEST = 16
+_OTHERS = tuple(
+    f"pam_{name}.so"
+    for name in (
+        "ldap",
+        "sss",
+        "winbind",
+        "krb5",
+        "userdb",
+        "pwdfile",
+        "mysql",
+        "pgsql",
+        "radius_auth",
+        "imap",
+        "sqlite3",
+    )
+)
+"""Modules for auth whose users /etc/passwd need not have."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,16 @@ class Pam:
     def has(self, module: str) -> PamLine | None:
         """The first line with that module."""
         return next((line for line in self.lines if line.module.rpartition("/")[2] == module), None)
+
+    @property
+    def asks_unix(self) -> bool:
+        """Whether /etc/shadow is asked, alone or with others; a stack that is broken counts as Debian's."""
+        return not self.of("auth") or self.has("pam_unix.so") is not None
+
+    @property
+    def asks_others(self) -> bool:
+        """Whether a module is asked that knows users of its own."""
+        return any(map(self.has, _OTHERS))
 
 
 def look(host: Host) -> Pam:

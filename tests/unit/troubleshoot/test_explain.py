@@ -95,7 +95,7 @@ def test_the_password_is_not_tried_again(
     monkeypatch.setattr(collect, "converse", converse)
     monkeypatch.setattr(Host, "ask_unix_socket", lambda *arguments, **_: seen.append(arguments[2][1]))
     monkeypatch.setattr(
-        "wizard.troubleshoot.account.look", lambda *_: dataclasses.replace(ALICE, right=right)
+        "wizard.troubleshoot.account.look", lambda *_, **__: dataclasses.replace(ALICE, right=right)
     )
     monkeypatch.setattr(collect, "look", lambda *_: facts())
     monkeypatch.setattr(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wizard.model import facts as f
 from wizard.troubleshoot.account import SHADOW, Account, Shadow
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
@@ -14,14 +15,73 @@ _Look = Callable[[Picture], Finding | None]
 
 def _unknown_user(picture: Picture) -> Finding | None:
     owner = picture.account
-    if owner is None or owner.known or picture.login or owner.user in picture.sasldb:
+    if owner is None or owner.known or picture.login or owner.bare or owner.user in picture.sasldb:
         return None
-    bare, _, realm = owner.user.partition("@")
-    hint = f"; without @{realm} it is {bare}" if realm else ""
+    if not owner.own or picture.pam.asks_others:
+        return None
     return Finding(
-        f"there is no user {owner.user} on this host{hint}",
+        f"there is no user {owner.user} on this host",
         (Evidence(f"{owner.user}: not found", "getent passwd"),),
         Mend(text="look at the spelling (`getent passwd`), or make the account: `adduser NAME`"),
+    )
+
+
+def _only_in_sasldb(picture: Picture) -> Finding | None:
+    owner = picture.account
+    if owner is None or owner.known or not owner.own or picture.login is not False:
+        return None
+    if not picture.asks_saslauthd or owner.user not in picture.sasldb:
+        return None
+    path = picture.facts.sasl_conf or f.SASL_CONF
+    return Finding(
+        f"{owner.user} is a user of sasldb2 alone, but saslauthd asks {picture.backend.mechanism}, where there is none of that name",
+        (
+            Evidence(
+                next(
+                    name for name in picture.sasldb if name.partition("@")[0] == owner.user.partition("@")[0]
+                ),
+                "sasldblistusers2",
+            ),
+            Evidence(f"{owner.user}: not found", "getent passwd"),
+            *((Evidence(picture.socket_login, "saslauthd"),) if picture.socket_login else ()),
+        ),
+        Mend(
+            text=f"make the account here: `adduser {owner.user}`; or have sasldb2 asked besides: "
+            f"`pwcheck_method: saslauthd auxprop` in {path}, then `systemctl restart sendmail`"
+        ),
+    )
+
+
+def _not_in_sasldb(picture: Picture) -> Finding | None:
+    """saslauthd -a sasldb looks for name and realm; where none is given, the realm is the host's name (gethostname(2))."""
+    owner, users = picture.account, picture.facts.sasldb
+    if owner is None or not users or not picture.asks_saslauthd or picture.backend.mechanism != "sasldb":
+        return None
+    name, _, given = owner.user.partition("@")
+    realm = given or picture.facts.hostname
+    if picture.login is not False or f"{name}@{realm}" in users:
+        return None
+    theirs = [user for user in users if user.partition("@")[0] == name]
+    but = f", only {theirs[0]}" if theirs else ""
+    return Finding(
+        f"saslauthd asks sasldb2 for {name}@{realm}, and that is not in it{but}",
+        (Evidence(f"{len(users)} users, none of them {name}@{realm}{but}", "sasldblistusers2"),),
+        Mend(text=f"add the user, with a password of its own: saslpasswd2 -c -u {realm} {name}"),
+    )
+
+
+def _barred(picture: Picture) -> Finding | None:
+    owner = picture.account
+    if owner is None or not owner.barred or picture.login:
+        return None
+    line = picture.pam.has("pam_faillock.so") or picture.pam.has("pam_tally2.so")
+    program = "pam_tally2" if line and "tally2" in line.module else "faillock"
+    return Finding(
+        f"{owner.user} is locked out after too many wrong passwords, whatever the password is now",
+        (Evidence(owner.barred, program), *((Evidence(line.text, line.source),) if line else ())),
+        Mend(
+            text=f"let the user in again: `{program} --user {owner.user} --reset`; then correct the mail client that has the old password"
+        ),
     )
 
 
@@ -50,6 +110,11 @@ _no_password = _of_shadow(
     lambda _, kept: (kept.never and not kept.locked) or kept.empty,
     "the account {user} has no password that could be right",
     "give it one: `passwd {user}`",
+)
+_malformed = _of_shadow(
+    lambda _, kept: kept.malformed,
+    "in /etc/shadow {user} has something else than the hash of a password (clear text, or a line cut or joined by hand)",
+    "give a new password, which writes the hash: `passwd {user}`; never write into /etc/shadow by hand",
 )
 _expired = _of_shadow(
     lambda owner, kept: kept.expired(owner.today),
@@ -82,9 +147,13 @@ def _wrong(picture: Picture) -> Finding | None:
     )
 
 
+def _asks_pam(picture: Picture) -> bool:
+    return picture.asks_saslauthd and picture.backend.mechanism == "pam"
+
+
 def _nologin(picture: Picture) -> Finding | None:
     line = picture.pam.has("pam_nologin.so")
-    if picture.login or line is None or Text.NOLOGIN not in picture.texts:
+    if picture.login or line is None or not _asks_pam(picture) or Text.NOLOGIN not in picture.texts:
         return None
     return Finding(
         "nobody but root may log in now: /etc/nologin is there, and PAM looks at it",
@@ -98,7 +167,7 @@ def _nologin(picture: Picture) -> Finding | None:
 
 def _shell(picture: Picture) -> Finding | None:
     owner, line = picture.account, picture.pam.has("pam_shells.so")
-    if owner is None or owner.shell is None or picture.login or line is None:
+    if owner is None or owner.shell is None or picture.login or line is None or not _asks_pam(picture):
         return None
     allowed = [
         shell.strip() for shell in picture.texts.get(Text.SHELLS, "").splitlines() if shell.startswith("/")
@@ -128,7 +197,9 @@ def _login(picture: Picture) -> Finding | None:
             *picture.logged("AUTH failure", "saslauthd", "generic failure", since=picture.began),
             *((Evidence(picture.socket_login, "saslauthd"),) if picture.socket_login else ()),
         ),
-        Mend(text="watch saslauthd: stop the service, then saslauthd -a pam -d -m /var/run/saslauthd"),
+        Mend(
+            text=f"watch saslauthd: stop the service, then saslauthd -a {picture.backend.mechanism} -d -m /var/run/saslauthd"
+        ),
     )
 
 
@@ -144,6 +215,46 @@ DIAGNOSES = (
         _unknown_user,
         cause="there is no such user on the host",
         fix="look at the spelling (`getent passwd`), or make the account: `adduser NAME`",
+    ),
+    Diagnosis(
+        "user-only-in-sasldb",
+        _A,
+        _535,
+        "5.2",
+        "sasldblistusers2, getent passwd",
+        _only_in_sasldb,
+        cause="the user is in sasldb2 alone, and saslauthd asks elsewhere",
+        fix="make the account: `adduser NAME`, or have sasldb2 asked besides: `pwcheck_method: saslauthd auxprop`",
+    ),
+    Diagnosis(
+        "user-not-in-sasldb",
+        _A,
+        _535,
+        "5.2",
+        "sasldblistusers2",
+        _not_in_sasldb,
+        cause="saslauthd asks sasldb2, and the user is not in it with that realm",
+        fix="add the user: `saslpasswd2 -c -u REALM NAME`",
+    ),
+    Diagnosis(
+        "password-malformed",
+        _A,
+        _535,
+        "5.2",
+        SHADOW,
+        _malformed,
+        cause="/etc/shadow has something else than a hash for the user, such as clear text",
+        fix="give a new password, which writes the hash: `passwd NAME`",
+    ),
+    Diagnosis(
+        "account-barred",
+        _A,
+        "535 for one user, even with the right password",
+        "5.2",
+        "pam_faillock, pam_tally2",
+        _barred,
+        cause="the user is locked out after too many wrong passwords (pam_faillock, pam_tally2)",
+        fix="let the user in again: `faillock --user NAME --reset`",
     ),
     Diagnosis(
         "account-locked",

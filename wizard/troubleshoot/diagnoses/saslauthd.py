@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.password_source import argument, configured_mechanism, serving
@@ -60,7 +62,43 @@ def _word(picture: Picture) -> tuple[Evidence, ...]:
     return (Evidence(f"saslauthd.service is {service.active}", "systemctl"),) if service else ()
 
 
+_INIT = re.compile(
+    r"\s*(?:saslauthd\[\d+\] ?)?: ?(?:unknown authentication mechanism: (\S+)|failed to initialize mechanism (\S+))\Z"
+)
+
+
+def _ends_at_once(picture: Picture) -> Finding | None:
+    """What it said last as it started: a mechanism that it has not, or cannot do without an option."""
+    if not _wanted(picture) or picture.facts.process("saslauthd") is not None or not picture.mux_problem:
+        return None
+    configured, asked = default(picture, "MECHANISMS").split()[:1], picture.backend
+    own = [x for x in picture.log or () if x.name == "saslauthd" and not x.file]
+    when, last = next(((x.time, match) for x in reversed(own) if (match := _INIT.match(x.text))), (0.0, None))
+    if last is None or [last[1] or last[2]] != configured:
+        return None
+    if last[2] and asked.option and not any(server.problem for server in asked.servers):
+        return None  # the server was not to be found then, and is now: a start will do
+    text = "`saslauthd -v` lists what this release has: set MECHANISMS in /etc/default/saslauthd to the one that has your passwords"
+    if last[2]:
+        text = 'name the server in /etc/default/saslauthd (rimap: MECH_OPTIONS="NAME/PORT"), and see that this name is known: getent hosts NAME'
+    return Finding(
+        f"saslauthd ends as soon as it starts: {'it has no mechanism' if last[1] else 'it cannot begin with'} {configured[0]}",
+        (
+            Evidence(last.string.strip().removeprefix(": "), "journal, saslauthd"),
+            *picture.logged(f"{configured[0]}_init", since=when - 5, limit=1, proved=True),
+            *(
+                Evidence(f"{server.name}: {server.problem}", "its name and port")
+                for server in asked.servers
+                if server.problem
+            ),
+        ),
+        Mend(text=f"{text}; then: systemctl restart saslauthd"),
+    )
+
+
 def _dead(picture: Picture) -> Finding | None:
+    if _ends_at_once(picture):
+        return None
     if not _wanted(picture) or picture.facts.process("saslauthd") is not None or not picture.mux_problem:
         return None
     service = picture.facts.services.get("saslauthd")
@@ -154,7 +192,7 @@ def _mechanism(picture: Picture) -> Finding | None:
         )
     now = runs or configured
     if now and now == wanted and _knows_nobody(picture, now):
-        return _nobody(picture, now)
+        return None if picture.backend.wrong else _nobody(picture, now)
     if not now or now == wanted or (now in USERS_OF_THIS_HOST and wanted in USERS_OF_THIS_HOST):
         return None
     ours = picture.account is not None and picture.account.known and not picture.login
@@ -164,9 +202,14 @@ def _mechanism(picture: Picture) -> Finding | None:
             Evidence(f'MECHANISMS="{configured}"', f.SASLAUTHD_DEFAULT),
             *((Evidence(picture.socket_login, f.MUX),) if picture.socket_login else ()),
         ),
-        Mend(RESTART),
+        Mend(RESTART)
+        if now == "sasldb" or picture.answers.auth.saslauthd_mechanism
+        else Mend(text=_KEEP.format(now)),
         Sign.FAILED if ours or _knows_nobody(picture, now) else Sign.WARNING,
     )
+
+
+_KEEP = "set {0} up (saslauthd(8)), or say in answers.toml where passwords come from, then `msa-wizard apply --answers answers.toml`"
 
 
 def _nobody(picture: Picture, mechanism: str) -> Finding:
@@ -231,6 +274,24 @@ def _boot(picture: Picture) -> Finding | None:
     )
 
 
+def _realm(picture: Picture) -> Finding | None:
+    """`-r`: who logs in as alice@mail.example.test is that user for PAM, not alice."""
+    owner = picture.account
+    if owner is None or not owner.bare or picture.login or not _wanted(picture) or not picture.backend.joined:
+        return None
+    mends = "-r" in default(picture, "OPTIONS").split() and not picture.pam.asks_others
+    return Finding(
+        f"saslauthd runs with -r and so asks for the user {owner.user}, but here it is {owner.bare}, without the realm",
+        (
+            Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
+            Evidence(f"{owner.user}: not found; {owner.bare}: found", "getent passwd"),
+        ),
+        Mend(("mend-saslauthd-realm",))
+        if mends
+        else Mend(text=f"log in as {owner.bare}, or start saslauthd without -r"),
+    )
+
+
 def _cache(picture: Picture) -> Finding | None:
     """What was accepted though shadow says no."""
     owner = picture.account
@@ -271,6 +332,26 @@ def _unknown(picture: Picture) -> Finding | None:
 _S = Layer.SASLAUTHD
 _535 = "535, the password is refused for everybody"
 DIAGNOSES = (
+    Diagnosis(
+        "saslauthd-ends",
+        _S,
+        _535,
+        "2.4",
+        "the log of saslauthd",
+        _ends_at_once,
+        cause="saslauthd ends at once, for it does not know or cannot start its mechanism",
+        fix="name one that `saslauthd -v` lists in MECHANISMS of /etc/default/saslauthd",
+    ),
+    Diagnosis(
+        "saslauthd-realm",
+        _S,
+        "535 where the user name is a mail address",
+        "2.3",
+        "its arguments, getent passwd",
+        _realm,
+        cause="saslauthd joins name and realm (-r), and where it asks there is no such name",
+        fix="take -r out of OPTIONS (--fix: mend-saslauthd-realm)",
+    ),
     Diagnosis(
         "saslauthd-overridden",
         _S,

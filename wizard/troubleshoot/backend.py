@@ -1,0 +1,132 @@
+"""What saslauthd asks for a password (saslauthd(8), LDAP_SASLAUTHD): the mechanism, its servers, and whether these can be
+reached. Only a connection is opened, and closed again: nobody logs in at the server."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from wizard.editors import EditError, sasl_conf, shell_defaults
+from wizard.model import facts as f
+from wizard.model.facts import Process
+from wizard.sendmail.password_source import SOCKET_FOLDERS, argument
+from wizard.smtp.connection import Deadline, WireError, lookup
+from wizard.system.host import Host
+
+PATIENCE = 3.0
+"""Seconds for a server's name and a connection to it."""
+_MOST = 8
+_URL = re.compile(r"(ldap[si]?)://([^/?\s,]*)", re.IGNORECASE)
+_CONFIGURED = ("ldap", "httpform")
+"""Mechanisms that read a file of their own."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server: as it is written, and why it cannot be reached, empty where it can."""
+
+    name: str
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What saslauthd asks: as it runs, else as its file says. `joined` is its -r: it asks for `user@realm`."""
+
+    mechanism: str = "pam"
+    joined: bool = False
+    option: str = ""
+    """Its -O: rimap's server, else the path of a file."""
+    servers: tuple[Server, ...] = ()
+    wrong: str = ""
+    """What is wrong with the file that it reads, without a word of that file."""
+    account: str = ""
+    """The name that it logs in with at an LDAP server (ldap_bind_dn), never the password."""
+
+    @property
+    def conf(self) -> str:
+        """The file that the mechanism reads."""
+        return self.option or f.SASLAUTHD_CONF
+
+
+def look(host: Host, processes: Sequence[Process]) -> Backend:
+    """What is asked, and how its servers are. Raises nothing: what cannot be read counts as Debian's default."""
+    mechanism, joined, option = asked(host, processes)
+    path, text, wrong, account = option or f.SASLAUTHD_CONF, "", "", ""
+    if mechanism in _CONFIGURED:
+        try:
+            text = host.path(path).read_text("latin-1")[: 64 * 1024]
+            account = sasl_conf.value(text, "ldap_bind_dn") or ""
+        except OSError as error:
+            wrong = (error.strerror or "it cannot be read").lower()
+        except EditError as error:
+            wrong = f"line {error.line} is no `key: value` line, so none of it counts"
+    urls = [] if wrong else _servers(mechanism, option, text)
+    with ThreadPoolExecutor(max_workers=_MOST) as pool:
+        servers = tuple(pool.map(_reached, urls[:_MOST]))
+    return Backend(mechanism, joined, option, servers, wrong, account)
+
+
+def asked(host: Host, processes: Sequence[Process]) -> tuple[str, bool, str]:
+    """The mechanism, whether -r is given, and the value of -O."""
+    ours = [
+        process
+        for process in processes
+        if process.name == "saslauthd" and argument(process, "-m").rstrip("/") in SOCKET_FOLDERS
+    ]
+    if ours:
+        first = min(ours, key=lambda process: process.started)
+        return argument(first, "-a") or "pam", "-r" in first.argv, argument(first, "-O")
+    text = host.text(f.SASLAUTHD_DEFAULT)
+    try:
+        words = (shell_defaults.value(text, "MECHANISMS") or "pam").split()
+        options = (shell_defaults.value(text, "OPTIONS") or "").split()
+        option = shell_defaults.value(text, "MECH_OPTIONS") or ""
+    except EditError:
+        return "pam", False, ""
+    return (words or ["pam"])[0], "-r" in options, option
+
+
+def _servers(mechanism: str, option: str, text: str) -> list[tuple[str, str, str]]:
+    """Of each its name, its host (a path: a local socket) and its port."""
+    if mechanism == "rimap" and option:
+        host, _, port = option.partition("/")
+        return [(option, host, port or "imap")]
+    if mechanism == "httpform":
+        host, port = (sasl_conf.value(text, f"httpform_{key}") or "" for key in ("host", "port"))
+        return [(f"{host} port {port or 80}", host, port or "80")] if host else []
+    found = []
+    if mechanism == "ldap":
+        for match in _URL.finditer(sasl_conf.value(text, "ldap_servers") or "ldap://localhost/"):
+            scheme, where = match[1].lower(), unquote(match[2])
+            host, _, port = where.rpartition(":") if re.search(r":\d+\Z", where) else (where, "", "")
+            if scheme == "ldapi":
+                host, port = where or "/var/run/slapd/ldapi", "0"
+            found.append(
+                (match[0], host.strip("[]") or "localhost", port or ("636" if scheme == "ldaps" else "389"))
+            )
+    return found
+
+
+def _reached(server: tuple[str, str, str]) -> Server:
+    name, host, port = server
+    deadline, last = Deadline(PATIENCE), "it has no address"
+    try:
+        number = int(port) if port.isdigit() else socket.getservbyname(port, "tcp")
+        found = [(socket.AF_UNIX, host)] if host.startswith("/") else lookup(host, number, 0, deadline)
+        for family, address in found[:3]:
+            with socket.socket(family, socket.SOCK_STREAM) as sock:
+                sock.settimeout(deadline.left())
+                try:
+                    sock.connect(address)
+                except OSError as error:
+                    last = (error.strerror or "no answer in time").lower()
+                else:
+                    return Server(name)
+    except (WireError, UnicodeError, OverflowError, OSError) as error:
+        last = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+    return Server(name, last)
