@@ -90,7 +90,7 @@ TWO: dict[str, tuple[str, bool]] = {
     "sasldb instead of saslauthd": (SASLDB, False),
 }
 
-WARNINGS = {"certificate-no-alternative-name"}
+WARNINGS = {"certificate-no-alternative-name", "certificate-self-signed"}
 """What Debian's own certificate earns, on every machine that has it."""
 
 

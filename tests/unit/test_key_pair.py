@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.authority import Authority
-from wizard.certificates import DAYS, certificates, fits, judged, link_name, new_key, self_signed
+from wizard.certificates import DAYS, SOON, certificates, fits, judge, judged, link_name, new_key, self_signed
 from wizard.errors import HostError, PemError
-from wizard.gather.certificates import SOON, judgement
+from wizard.gather.certificates import judgement
 from wizard.model.plan import Sign
 from wizard.system.host import Host
 
@@ -26,8 +26,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 def signs(chain: str, key: str, name: str = NAME, root: str = "") -> dict[str, Sign]:
     seen = judged(chain.encode(), key.encode(), name, str, certificates(root.encode())[0] if root else None)
-    days = (seen.certificate.not_after - datetime.now(UTC)).days
-    return {check.id: check.sign for check in judgement(seen, name, days)}
+    return {check.id: check.sign for check in judgement(seen, name)}
 
 
 def test_the_key_of_another_does_not_fit(authority: Authority) -> None:
@@ -50,16 +49,35 @@ def test_what_a_client_thinks(authority: Authority) -> None:
     leaf = authority.leaf()
     chain = leaf.certificate + authority.between
     ok, failed, warning = Sign.OK, Sign.FAILED, Sign.WARNING
-    assert signs(chain, leaf.key) == {"dates": ok, "names": ok, "trust": failed}
+    assert signs(chain, leaf.key) == {"dates": ok, "names": ok, "trust": warning}, "an authority of one's own"
     assert signs(chain + authority.root, leaf.key)["trust"] is warning
     assert signs(chain, leaf.key, root=authority.root)["trust"] is ok
-    assert signs(leaf.certificate, leaf.key, root=authority.root)["trust"] is failed, (
+    assert signs(leaf.certificate, leaf.key, root=authority.root)["trust"] is warning, (
         "one is missing in between"
     )
-    assert signs(chain, leaf.key, "imap.example.test", authority.root)["names"] is failed
+    assert signs(chain, leaf.key, "imap.example.test", authority.root)["names"] is warning
     soon, gone = authority.leaf(days=SOON - 1), authority.leaf(days=-1)
-    assert signs(soon.certificate + authority.between, soon.key, root=authority.root)["dates"] is failed
+    assert signs(soon.certificate + authority.between, soon.key, root=authority.root)["dates"] is warning
     assert signs(gone.certificate + authority.between, gone.key, root=authority.root)["dates"] is failed
+
+
+def test_what_openssl_completes_the_chain_with_is_not_missing(authority: Authority) -> None:
+    """sendmail's CACertFile: OpenSSL sends what it finds there along."""
+    leaf, name = authority.leaf(), NAME
+    root = certificates(authority.root.encode())[0]
+    alone = judged(leaf.certificate.encode(), leaf.key.encode(), name, str, root)
+    assert [each.kind for each in judge(alone, name)] == ["chain"]
+    between = authority.between.encode()
+    whole = judged(leaf.certificate.encode(), leaf.key.encode(), name, str, root, between)
+    assert (whole.trusted, judge(whole, name)) == (True, ())
+
+
+def test_only_an_authority_of_the_web_must_send_the_chain(authority: Authority) -> None:
+    """Whoever has an authority of his own has given it to his clients."""
+    leaf = authority.leaf()
+    seen = judged(leaf.certificate.encode(), leaf.key.encode(), NAME, str)
+    assert (seen.public, [each.sign for each in judge(seen, NAME)]) == (False, [Sign.WARNING])
+    assert [each.sign for each in judge(replace(seen, public=True), NAME)] == [Sign.FAILED]
 
 
 def test_a_self_signed_one_has_the_names_and_is_a_warning() -> None:
@@ -67,13 +85,13 @@ def test_a_self_signed_one_has_the_names_and_is_a_warning() -> None:
     long = "a" * 40 + ".b" * 40 + ".example.test"
     made = self_signed(HOST, key, [NAME, long], DAYS)
     seen = judged(made, key, NAME, str)
-    assert seen.certificate.names == (NAME, long)
-    assert seen.certificate.self_signed
-    assert (seen.certificate.not_after - seen.certificate.not_before).days == DAYS
+    assert seen.names == (NAME, long)
+    assert seen.self_signed
+    assert (seen.not_after - seen.not_before).days == DAYS
     assert {sign for name, sign in signs(made.decode(), key.decode()).items() if name != "trust"} == {Sign.OK}
     assert signs(made.decode(), key.decode())["trust"] is Sign.WARNING
     assert signs(made.decode(), key.decode(), root=made.decode())["names"] is Sign.OK
-    assert f"CN={long}" not in str(seen.certificate.subject)
+    assert f"CN={long}" not in str(seen.subject)
     assert self_signed(HOST, key, [long], 1)
     assert link_name(HOST, made).startswith("/etc/ssl/certs/")
     assert link_name(HOST, made) == link_name(HOST, self_signed(HOST, key, [NAME], 10))

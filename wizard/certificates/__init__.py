@@ -9,32 +9,30 @@ import hashlib
 import ipaddress
 import re
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from templates import render
 from wizard.errors import HostError, PemError
+from wizard.model.plan import Sign
 from wizard.system.host import Host
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9. ]+)-----\s*?\n(.*?)-----END \1-----", re.DOTALL)
 _KEY = b"PRIVATE KEY"
-_CHAIN_ERRORS = {  # X509_V_ERR_* numbers of OpenSSL, in a mail client's words
-    9: "it is not valid yet",
-    10: "it has expired",
-    18: "it is self-signed, no authority vouches for it",
-    19: "its chain ends in an authority that this machine does not know",
-    20: "its authority is not known here, or the server does not send the certificates in between",
-    21: "its authority is not known here, or the server does not send the certificates in between",
-    62: "it is for another name",
-    64: "it is for another address",
-}
-_NOT_VERIFIED = "it was not verified"
-# update_tls links the certificate into /etc/ssl/certs, so on the server itself OpenSSL accepts it.
-_SELF_SIGNED_HERE = "it is self-signed, so clients that were not given it refuse it"
+_UNTRACED = {2: "chain", 19: "authority", 20: "chain", 21: "chain"}
+"""X509_V_ERR_* numbers of OpenSSL where no authority is reached that is known here: 19 where a root was sent."""
+_OWN_LOOK = frozenset({9, 10, 18, 62, 64})
+"""Those for dates, names and what vouches for itself: OpenSSL stops at the first, so all of them are looked up here."""
+_PROOF_OF_LOGGING = "1.3.6.1.4.1.11129.2.4.2"
+"""The extension (RFC 6962) that every authority which browsers trust puts into its certificates, and no private one."""
+SOON = 14
+"""Days before its end from which on a certificate is to be renewed."""
+LEAST_BITS = {"RSA": 2048, "RSA-PSS": 2048, "DSA": 2048}
+"""Below it OpenSSL, at the security level of Debian and of most clients, breaks the handshake off."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,9 @@ class Certificate:
 
     `names` are the DNS names and addresses of its subjectAltName; `chain` the subjects of all that the
     server sent, its own first (empty where it sent one, or this Python can't tell); `trusted` whether a
-    client on this machine that verifies accepts it for the host that was asked; `problem` what such a
-    client, or one elsewhere, would say, None if nothing.
+    client on this machine that verifies accepts it for the host that was asked; `problem` all that `judge` says
+    of it, None if nothing; `refusal` OpenSSL's X509_V_ERR_* number where such a client refused it, `refusal_says` its
+    words; `public` whether an authority that browsers trust issued it.
     """
 
     subject: str
@@ -58,6 +57,9 @@ class Certificate:
     trusted: bool
     problem: str | None
     chain: tuple[str, ...] = ()
+    refusal: int | None = None
+    refusal_says: str = ""
+    public: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, dates in ISO 8601."""
@@ -70,6 +72,8 @@ def client_context(*, verify: bool) -> ssl.SSLContext:
     if verify:
         context = ssl.create_default_context()
         context.hostname_checks_common_name = False
+        # Since Python 3.13 more is asked for than mail clients ask: the same certificate is judged alike everywhere.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     else:  # without the host's trusted authorities, which take 30 ms to read and would not be asked
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -101,42 +105,117 @@ def read(
         alternatives = leaf.subject_alt_name_value or []
         names = tuple(str(n.native) for n in alternatives if n.name in ("dns_name", "ip_address"))
         before, after = leaf.not_valid_before, leaf.not_valid_after
-        own = leaf.self_signed != "no"
-        if verified:
-            problem = _SELF_SIGNED_HERE if own else None
-        else:
-            problem = _problem(names, before, after, host, refusal, own)
-        return Certificate(
+        seen = Certificate(
             subject=shown(leaf.subject.human_friendly),
             issuer=shown(leaf.issuer.human_friendly),
             names=tuple(map(shown, names[:50])),
             not_before=before,
             not_after=after,
-            self_signed=own,
+            self_signed=leaf.self_signed != "no",
             key=_key(leaf.public_key),
             fingerprint_sha256=hashlib.sha256(chain[0]).hexdigest(),
             trusted=verified,
-            problem=problem,
+            problem=None,
             chain=tuple(shown(c.subject.human_friendly) for c in parsed[:10]) if len(parsed) > 1 else (),
+            refusal=refusal.verify_code if refusal else None,
+            refusal_says=shown(refusal.verify_message.rstrip(".")) if refusal else "",
+            public=any(
+                each["extn_id"].dotted == _PROOF_OF_LOGGING for each in leaf["tbs_certificate"]["extensions"]
+            ),
         )
+        problems = [f"it {each.says}" for each in judge(seen, host) if each.kind != "expires-soon"]
+        return replace(seen, problem="; ".join(problems) or None)
     except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise ValueError(f"The server's certificate cannot be read ({type(error).__name__}).") from None
 
 
-def verdict(
-    certificate: Certificate, *, required: bool
-) -> tuple[Literal["ok", "warning", "failed", "unknown"], str]:
-    """The state and the sentence for a certificate; `required`: it must be trusted."""
-    if problem := certificate.problem:
-        if certificate.trusted:
-            return "warning", f"The certificate is trusted on this machine, but {problem}."
-        if problem.startswith(_NOT_VERIFIED):
-            return "unknown", f"The certificate could not be judged: {problem}."
-        state: Literal["failed", "warning"] = "failed" if required else "warning"
-        return state, f"A client that verifies refuses the certificate: {problem}."
-    if (days := (certificate.not_after - datetime.now(UTC)).days) < 14:
-        return "warning", f"The certificate is trusted but expires in {days} days: renew it."
-    return "ok", f"The certificate is trusted, until {certificate.not_after:%Y-%m-%d}."
+@dataclass(frozen=True)
+class Property:
+    """Something about a certificate that mail clients take amiss. `sign` is failed where they refuse it, warning where
+    they ask the user, unknown where it could not be told; `says` a clause of which the certificate is the subject."""
+
+    kind: str
+    """Stable: that of the diagnosis, without `certificate-`."""
+    sign: Sign
+    says: str
+
+
+def judge(seen: Certificate, name: str, now: datetime | None = None) -> tuple[Property, ...]:
+    """All that mail clients which know the server as `name` ("" for nobody knows) take amiss, the worst kinds first.
+
+    The one judgement of a certificate: every command says this, with this sign (docs/manual.md, certificate)."""
+    return (
+        *_of_dates(seen, now or datetime.now(UTC)),
+        *_of_key(seen),
+        *_of_trust(seen),
+        *_of_names(seen, name),
+    )
+
+
+def _of_dates(seen: Certificate, now: datetime) -> Iterator[Property]:
+    days = (seen.not_after - now).days
+    if seen.not_before > now:
+        says = f"is not valid before {seen.not_before:%F %R} UTC: either it is wrong, or this host's clock"
+        yield Property("not-yet-valid", Sign.FAILED, says)
+    if seen.not_after <= now:
+        yield Property("expired", Sign.FAILED, f"expired on {seen.not_after:%F}: mail clients refuse it")
+    elif days < SOON:
+        yield Property("expires-soon", Sign.WARNING, f"expires in {days} days, on {seen.not_after:%F}")
+
+
+def _of_key(seen: Certificate) -> Iterator[Property]:
+    kind, _, bits = seen.key.partition(" ")
+    if bits.isdigit() and int(bits) < LEAST_BITS.get(kind, 0):
+        yield Property("key-small", Sign.FAILED, f"has a key of {bits} bits: today's clients refuse it")
+
+
+def _of_trust(seen: Certificate) -> Iterator[Property]:
+    if seen.self_signed or seen.refusal == 18:
+        says = "is self-signed: each client asks about it once, or has to be given it"
+        yield Property("self-signed", Sign.WARNING, says)
+    elif seen.refusal in _UNTRACED and seen.public and _UNTRACED[seen.refusal] == "chain":
+        says = "comes without the certificates in between: clients cannot trace it to its authority, and refuse it"
+        yield Property("chain", Sign.FAILED, says)
+    elif seen.refusal in _UNTRACED:
+        says = "comes from an authority that this host does not know: clients have to know it"
+        yield Property(_UNTRACED[seen.refusal], Sign.WARNING, says)
+    elif seen.refusal is not None and seen.refusal not in _OWN_LOOK:
+        yield Property("refused", Sign.FAILED, f"is refused by clients that verify it: {seen.refusal_says}")
+    elif seen.refusal is None and not seen.trusted:
+        yield Property("untried", Sign.UNKNOWN, "was not verified")
+
+
+def _of_names(seen: Certificate, name: str) -> Iterator[Property]:
+    if not seen.names:
+        says = "has no subjectAltName: today's clients find no name in it, and ask the user"
+        yield Property("no-alternative-name", Sign.WARNING, says)
+    names = seen.names or common_names(seen)  # older clients look at the common name
+    if name and not covers(names, name):
+        shown = ", ".join(names[:3]) or "no name"
+        says = f"is for {shown}, not for {name}: clients that use this name ask the user"
+        yield Property("name", Sign.WARNING, says)
+
+
+def common_names(seen: Certificate) -> tuple[str, ...]:
+    """The common name of the certificate's subject."""
+    words = (word.partition(": ") for word in seen.subject.split(", "))
+    return tuple(name for kind, _, name in words if kind == "Common Name")
+
+
+def worst(signs: Iterable[Sign]) -> Sign:
+    """The one that counts, ok where there is none."""
+    rank = (Sign.OK, Sign.UNKNOWN, Sign.WARNING, Sign.FAILED)
+    return max(signs, key=rank.index, default=Sign.OK)
+
+
+def verdict(seen: Certificate, name: str, *, required: bool) -> tuple[Sign, str]:
+    """The sign and the sentence for a certificate. `required`: the admin asked that it be trusted, and a certificate that
+    is not has failed."""
+    objections = judge(seen, name)
+    if not objections:
+        return Sign.OK, f"The certificate is trusted, until {seen.not_after:%F}."
+    sign = Sign.FAILED if required and not seen.trusted else worst(each.sign for each in objections)
+    return sign, f"The certificate {'; it '.join(each.says for each in objections)}."
 
 
 def covers(names: tuple[str, ...], host: str) -> bool:
@@ -148,32 +227,6 @@ def covers(names: tuple[str, ...], host: str) -> bool:
         parent = wanted.partition(".")[2]
         return any(n.lower().rstrip(".") in (wanted, f"*.{parent}" if parent else wanted) for n in names)
     return str(address) in names
-
-
-def _problem(
-    names: tuple[str, ...],
-    before: datetime,
-    after: datetime,
-    host: str,
-    refusal: ssl.SSLCertVerificationError | None,
-    own: bool,
-) -> str:
-    problems, now = [_NOT_VERIFIED], datetime.now(UTC)
-    if refusal is not None:  # OpenSSL stops at the first thing it dislikes, so the rest is looked up here
-        other = f"it is not trusted ({refusal.verify_message.rstrip('.')})"
-        problems = [_CHAIN_ERRORS.get(refusal.verify_code, other)]
-    if own and (refusal is None or refusal.verify_code != 18):
-        problems.append(_SELF_SIGNED_HERE)
-    if after < now:
-        problems.append(f"it has expired on {after:%Y-%m-%d}")
-    if before > now:
-        problems.append(f"it is not valid before {before:%Y-%m-%d}")
-    if not names:
-        problems.append("it has no subjectAltName, so today's clients find no name in it")
-    elif not covers(names, host):
-        problems.append(f"none of its names is {host}")
-    drop = {"it has expired", "it is not valid yet", "it is for another name", "it is for another address"}
-    return "; ".join(problems if len(problems) == 1 else [s for s in problems if s not in drop])
 
 
 def _key(public: Any) -> str:
@@ -300,15 +353,6 @@ _ROUNDS = 10
 """Messages that pass in a TLS handshake at most, each way."""
 
 
-@dataclass(frozen=True)
-class ClientVerdict:
-    """What a client on this machine thinks of it. `code` is OpenSSL's X509_V_ERR_* number, None when it accepts."""
-
-    certificate: Certificate
-    code: int | None
-    says: str = ""
-
-
 def server_context(chain: bytes, key: bytes) -> ssl.SSLContext:
     """A server's TLS with this certificate chain and key (PEM). Raises PemError when they cannot be used together."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -323,16 +367,22 @@ def server_context(chain: bytes, key: bytes) -> ssl.SSLContext:
 
 
 def judged(
-    chain: bytes, key: bytes, name: str, shown: Callable[[str], str], root: bytes | None = None
-) -> ClientVerdict:
-    """What a client that knows the server as `name` thinks of it; with `root` (DER), one that trusts that one too.
+    chain: bytes,
+    key: bytes,
+    name: str,
+    shown: Callable[[str], str],
+    root: bytes | None = None,
+    authorities: bytes = b"",
+) -> Certificate:
+    """What a client that knows the server as `name` gets and thinks of it; with `root` (DER), one that trusts that one
+    too. `authorities` are those of CACertFile (PEM): OpenSSL completes the chain with them, as it does for sendmail.
 
     Raises PemError."""
     server_side, context = server_context(chain, key), client_context(verify=True)
+    with suppress(ssl.SSLError, ValueError):  # where it holds none
+        server_side.load_verify_locations(cadata=authorities.decode("ascii", "ignore"))
     if root is not None:
         context.load_verify_locations(cadata=root)
-        # An authority of one's own may be made in ways that the authorities of the web are not.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     refusal: ssl.SSLCertVerificationError | None = None
     try:
         _shake(context, server_side, name)
@@ -341,12 +391,9 @@ def judged(
     except ssl.SSLError as error:
         raise PemError(f"a TLS handshake with it fails ({error.reason or 'broken off'})") from None
     try:
-        certificate = read(certificates(chain), name, refusal, refusal is None, shown)
+        return read(certificates(chain), name, refusal, refusal is None, shown)
     except ValueError as error:
         raise PemError("cannot be read") from error
-    if refusal is None:
-        return ClientVerdict(certificate, None)
-    return ClientVerdict(certificate, refusal.verify_code, shown(refusal.verify_message))
 
 
 def _shake(client_side: ssl.SSLContext, server_side: ssl.SSLContext, name: str) -> None:

@@ -278,6 +278,9 @@ class Certificate(TypedDict):
     trusted: bool
     problem: str | None
     chain: list[str]
+    refusal: int | None
+    refusal_says: str
+    public: bool
 
 
 class NamedCertificate(TypedDict):

@@ -15,6 +15,7 @@ from typing import Any
 
 from snapshots.visible import visible
 from wizard.certificates import Certificate, verdict
+from wizard.model.plan import Sign
 from wizard.smtp.connection import Deadline, Ends, Target
 from wizard.smtp.session import Address, SubmissionSession, addresses, sender_of
 from wizard.smtp.transcript import Credentials, Failure, Finding, Layer, Line, Transcript
@@ -218,9 +219,11 @@ class _Conversation:
         if self.certificate is None or self.certificate.fingerprint_sha256 != session.wire.fingerprint:
             try:
                 self.certificate = session.certificate(self.target.name, self.refusal, self.verified)
-                state, says = verdict(self.certificate, required=self.target.trust.store_alone)
+                state, says = verdict(
+                    self.certificate, self.target.name, required=self.target.trust.store_alone
+                )
             except ValueError as error:
-                state, says = "unknown", str(error)
+                state, says = Sign.UNKNOWN, str(error)
             self._add(Finding("certificate", state, says))
         return verify
 

@@ -20,6 +20,7 @@ from typing import Literal
 from snapshots.visible import visible
 from wizard import log
 from wizard.errors import WizardError
+from wizard.model.plan import Sign
 
 SHOWN_CHARACTERS = 512  # of one line; RFC 5321 section 4.5.3.1.5 allows a reply line no more octets than this
 MASK = "********"
@@ -212,7 +213,7 @@ class Finding:
     `md5-mechanisms`; `says` is a sentence."""
 
     id: str
-    state: Literal["ok", "warning", "failed", "unknown"]
+    state: Sign | Literal["ok", "warning", "failed", "unknown"]
     says: str
 
 

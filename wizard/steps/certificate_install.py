@@ -10,18 +10,17 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from snapshots.live.entry import Entry, Kind
 from templates import render
-from wizard.certificates import as_pem, certificates, chain_error, judged, private_key, self_issued
+from wizard.certificates import as_pem, certificates, chain_error, judge, judged, private_key, self_issued
 from wizard.console import clean
 from wizard.errors import HostError, PemError, UsageError
-from wizard.gather.certificates import CHAIN, judgement
+from wizard.gather.certificates import CHAIN
 from wizard.model import facts as f
 from wizard.model.answers import host_name
-from wizard.model.plan import Check, Sign, Step
+from wizard.model.plan import Step
 from wizard.sendmail.cf_needs import MOST, TlsFiles, group
 from wizard.steps.certificate import CERTBOT, CertificateStep, Pair, own_name
 from wizard.system.host import Host
@@ -29,6 +28,8 @@ from wizard.system.host import Host
 _LINEAGE = re.compile(rf"({CERTBOT}/live/[A-Za-z0-9._-]+)/[^/]+")
 HOOKS = f"{CERTBOT}/renewal-hooks"
 HOOK = f"{HOOKS}/deploy/msa-wizard-sendmail"
+_TAKEN = ("self-signed", "authority", "expires-soon")
+"""What an admin may want all the same. The rest is refused: it can be put right before the certificate is installed."""
 _WRONG_ORDER = "put them in order: the server's first, each one's issuer behind it"
 
 
@@ -137,18 +138,16 @@ def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list
     if why := chain_error(ders):
         raise _refused(f"the chain is not in order: {why}", _WRONG_ORDER)
     try:
-        verdict = judged(as_pem(ders), key, source.name, clean)
+        seen = judged(as_pem(ders), key, source.name, clean)
         rooted = self_issued(ders[-1]) and len(ders) > 1
-        own = judged(as_pem(ders), key, source.name, clean, root=ders[-1]) if rooted else verdict
+        own = judged(as_pem(ders), key, source.name, clean, root=ders[-1]) if rooted else seen
     except PemError as error:
         raise _refused(f"{source.certificate} with {source.key}: {error}", "") from error
-    days = (verdict.certificate.not_after - datetime.now(UTC)).days
-    checks = judgement(verdict if own.code is None else own, source.name, days)
-    for check in checks:
-        soon = check.id == "dates" and days >= 0 and "expires" in check.says
-        if check.sign is Sign.FAILED and not soon:
-            raise _refused(f"{source.certificate}: {check.says}", _remedy(check, source))
-    sentences = [f"{source.certificate}: {check.says}" for check in checks if check.sign is not Sign.OK]
+    objections = judge(seen if own.trusted else own, source.name)
+    for each in objections:
+        if each.kind not in _TAKEN:
+            raise _refused(f"{source.certificate}: it {each.says}", _remedy(each.kind, source))
+    sentences = [f"{source.certificate}: it {each.says}" for each in objections]
     mode = host.small_file(source.key, MOST)[1].st_mode & 0o7777
     if mode & 0o004:
         readable = f"everybody on this host can read {source.key} (mode {mode:04o})"
@@ -156,10 +155,10 @@ def _warnings(host: Host, source: Source, ders: list[bytes], key: bytes) -> list
     return sentences
 
 
-def _remedy(check: Check, source: Source) -> str:
-    if check.id == "names":
+def _remedy(kind: str, source: Source) -> str:
+    if kind == "name":
         return f"do clients know this host by another name than {source.name}? Then say so: --name NAME"
-    return CHAIN if check.id == "trust" else check.remedy if check.sign is Sign.UNKNOWN else ""
+    return CHAIN if kind in ("chain", "refused") else ""
 
 
 def _refused(what: str, how: str) -> HostError:

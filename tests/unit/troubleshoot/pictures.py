@@ -38,7 +38,7 @@ CERTIFICATE = Certificate(
     names=("mail.example.test",),
     not_before=datetime(2026, 1, 1, tzinfo=UTC),
     not_after=datetime(2036, 1, 1, tzinfo=UTC),
-    self_signed=True,
+    self_signed=False,
     key="RSA 2048",
     fingerprint_sha256="0" * 64,
     trusted=False,

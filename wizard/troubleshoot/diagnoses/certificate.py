@@ -3,110 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from wizard.certificates import Certificate, covers
+from wizard.certificates import Certificate, judge
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _INSTALL = "`msa-wizard certificate install CERTIFICATE KEY`, or renew it with its authority"
-SOON = 14
-"""Days before its end at which a certificate is spoken of."""
+_RENEW = "`msa-wizard certificate renew` makes one for this host's name"
+_CHAIN = "`msa-wizard certificate install CERTIFICATE KEY --chain FILE` installs it with them"
 
 
 def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
     """The one that the server sends, else the one on disk; and where it was seen."""
+    on_disk = picture.files.parsed
     for talk in picture.submissions:
-        if talk.certificate is not None:
-            return talk.certificate, f"the certificate that {talk.source} sends"
-    return picture.files.parsed, picture.files.certificate
+        if sent := talk.certificate:
+            if on_disk is not None and on_disk.fingerprint_sha256 == sent.fingerprint_sha256:
+                # Only that one was tried with this host's authorities.
+                tried = {name: getattr(on_disk, name) for name in ("trusted", "refusal", "refusal_says")}
+                sent = replace(sent, **tried)
+            return sent, f"the certificate that {talk.source} sends"
+    return on_disk, picture.files.certificate
 
 
-def _renewal(picture: Picture, seen: Certificate) -> Mend:
-    return Mend(("mend-certificate",)) if seen.self_signed and picture.files.debian else Mend(text=_INSTALL)
-
-
-def _dated(
-    test: Callable[[Certificate, datetime], bool],
-    cause: str,
-    sign: Sign = Sign.FAILED,
-    *,
-    early: bool = False,
-) -> Callable[[Picture], Finding | None]:
-    """A diagnosis of the certificate's dates; `cause` has the certificate as `it`, and the days it has left."""
+def _judged(kind: str, remedy: str = "") -> Callable[[Picture], Finding | None]:
+    """A diagnosis of what the one judgement says under `kind`; `remedy` "" where a new certificate is needed."""
 
     def look(picture: Picture) -> Finding | None:
         seen, source = _certificate(picture)
-        now = datetime.fromtimestamp(picture.now, UTC)
-        if seen is None or not test(seen, now):
+        if seen is None:
             return None
-        dates = f"from {seen.not_before:%F %R} UTC" if early else f"until {seen.not_after:%F %R} UTC"
-        clock = (Evidence(f"{now:%F %R} UTC", "the clock"),) if early else ()
+        now = datetime.fromtimestamp(picture.now, UTC)
+        name = picture.answers.test.host or picture.facts.fqdn
+        says = next((each for each in judge(seen, name, now) if each.kind == kind), None)
+        if says is None:
+            return None
         return Finding(
-            cause.format(it=seen, days=(seen.not_after - now).days),
-            (Evidence(f"{seen.subject}: {dates}", source), *clock),
-            _renewal(picture, seen),
-            sign,
+            f"the certificate {says.says}",
+            _evidence(kind, seen, source, now),
+            _mend(picture, seen, remedy),
+            says.sign,
         )
 
     return look
 
 
-_expired = _dated(
-    lambda seen, now: seen.not_after <= now,
-    "the certificate expired on {it.not_after:%Y-%m-%d}: mail clients refuse it",
-)
-_not_yet = _dated(
-    lambda seen, now: seen.not_before > now,
-    "the certificate is not valid before {it.not_before:%Y-%m-%d}: either it is wrong, or this host's clock",
-    early=True,
-)
-_soon = _dated(
-    lambda seen, now: now < seen.not_after and (seen.not_after - now).days < SOON,
-    "the certificate expires in {days} days",
-    Sign.WARNING,
-)
+def _evidence(kind: str, seen: Certificate, source: str, now: datetime) -> tuple[Evidence, ...]:
+    if kind == "not-yet-valid":
+        words = f"{seen.subject}: from {seen.not_before:%F %R} UTC"
+        return Evidence(words, source), Evidence(f"{now:%F %R} UTC", "the clock")
+    more = {
+        "expired": f"until {seen.not_after:%F %R} UTC",
+        "expires-soon": f"until {seen.not_after:%F %R} UTC",
+        "key-small": seen.key,
+        "name": f"names {', '.join(seen.names[:5]) or 'none'}",
+        "no-alternative-name": "names none",
+    }.get(kind, seen.refusal_says or f"issued by {seen.issuer}")
+    return (Evidence(f"{seen.subject}: {more}", source),)
 
 
-def common_names(seen: Certificate) -> tuple[str, ...]:
-    """The common name of the certificate's subject."""
-    words = (word.partition(": ") for word in seen.subject.split(", "))
-    return tuple(name for kind, _, name in words if kind == "Common Name")
-
-
-def _other_name(picture: Picture) -> Finding | None:
-    seen, source = _certificate(picture)
-    wanted = picture.answers.test.host or picture.facts.fqdn
-    if seen is None or not wanted:
-        return None
-    names = seen.names or common_names(seen)  # older clients look at the common name
-    if covers(names, wanted):
-        return None
-    return Finding(
-        f"the certificate is for {', '.join(names[:3]) or 'no name'}, and this host is {wanted}: clients that use "
-        "this name refuse it",
-        (Evidence(seen.subject, source),),
-        Mend(
-            text="`msa-wizard certificate renew` makes one for this host's name"
-            if seen.self_signed
-            else _INSTALL
-        ),
-        Sign.WARNING,
-    )
-
-
-def _no_alternative(picture: Picture) -> Finding | None:
-    seen, source = _certificate(picture)
-    if seen is None or seen.names:
-        return None
-    return Finding(
-        "the certificate has no subjectAltName, as Debian makes it: today's clients find no name in it and ask the user",
-        (Evidence(seen.subject, source),),
-        Mend(text="`msa-wizard certificate renew` makes one with it"),
-        Sign.WARNING,
-    )
+def _mend(picture: Picture, seen: Certificate, remedy: str) -> Mend:
+    """Debian's own is made again; who has another's renews it there."""
+    if remedy:
+        return Mend(text=remedy if seen.self_signed or remedy != _RENEW else _INSTALL)
+    return Mend(("mend-certificate",)) if seen.self_signed and picture.files.debian else Mend(text=_INSTALL)
 
 
 def _unreadable(picture: Picture) -> Finding | None:
@@ -135,26 +99,61 @@ def _not_own(picture: Picture) -> Finding | None:
 
 _C = Layer.CERTIFICATE
 _PROBE = "the certificate that the server sends, else the file"
+_ASKS = "the client asks about the certificate"
+_WARNS = "the client warns of the certificate"
+_KNOWN = (
+    "give clients the authority's own certificate, or install one of an authority that they know: " + _INSTALL
+)
 DIAGNOSES = (
     Diagnosis(
         "certificate-expired",
         _C,
-        "the client warns of the certificate",
+        _WARNS,
         "5.3",
         _PROBE,
-        _expired,
+        _judged("expired"),
         cause="the certificate has expired",
         fix="install a new one; where it is Debian's own, make one (--fix: mend-certificate)",
     ),
     Diagnosis(
         "certificate-not-yet-valid",
         _C,
-        "the client warns of the certificate",
+        _WARNS,
         "5.3",
         _PROBE,
-        _not_yet,
+        _judged("not-yet-valid"),
         cause="the certificate's first day is in the future, or the host's clock is in the past",
         fix="set the clock, or make a new certificate (--fix: mend-certificate)",
+    ),
+    Diagnosis(
+        "certificate-key-small",
+        _C,
+        "the TLS handshake fails",
+        "5.3",
+        _PROBE,
+        _judged("key-small"),
+        cause="the certificate's key is too short for today's mail clients",
+        fix="install one with a longer key, or renew it with its authority (--fix: mend-certificate)",
+    ),
+    Diagnosis(
+        "certificate-chain",
+        _C,
+        "some clients refuse it, others do not",
+        "5.4",
+        _PROBE,
+        _judged("chain", _CHAIN),
+        cause="the certificates between this one and its authority are not sent",
+        fix="install it with them: `msa-wizard certificate install CERTIFICATE KEY --chain FILE`",
+    ),
+    Diagnosis(
+        "certificate-refused",
+        _C,
+        _WARNS,
+        "5.4",
+        _PROBE,
+        _judged("refused", _INSTALL),
+        cause="the certificate does not hold against its authority",
+        fix="install one that does: `msa-wizard certificate install CERTIFICATE KEY`",
     ),
     Diagnosis(
         "certificate-expires-soon",
@@ -162,7 +161,7 @@ DIAGNOSES = (
         "nothing yet",
         "5.3",
         _PROBE,
-        _soon,
+        _judged("expires-soon"),
         cause="the certificate has less than two weeks left",
         fix="install a new one; where it is Debian's own, make one (--fix: mend-certificate)",
     ),
@@ -172,19 +171,39 @@ DIAGNOSES = (
         "the client says that the name is wrong",
         "5.4",
         _PROBE,
-        _other_name,
+        _judged("name", _RENEW),
         cause="the certificate is for another name than the one that clients use",
         fix="make one for it: `msa-wizard certificate renew`, or install one of a CA",
     ),
     Diagnosis(
         "certificate-no-alternative-name",
         _C,
-        "the client asks about the certificate",
+        _ASKS,
         "5.4",
         _PROBE,
-        _no_alternative,
+        _judged("no-alternative-name", _RENEW),
         cause="Debian's script makes certificates without a subjectAltName, where today's clients look for the name",
         fix="make one with it: `msa-wizard certificate renew`",
+    ),
+    Diagnosis(
+        "certificate-authority",
+        _C,
+        _ASKS,
+        "5.4",
+        _PROBE,
+        _judged("authority", _KNOWN),
+        cause="the certificate is of an authority that no mail client knows by itself",
+        fix="give clients the authority's own certificate, or install one of an authority that they know",
+    ),
+    Diagnosis(
+        "certificate-self-signed",
+        _C,
+        _ASKS,
+        "5.4",
+        _PROBE,
+        _judged("self-signed", _INSTALL),
+        cause="the certificate is self-signed, so each client asks its user about it once",
+        fix="live with it, or install one of an authority: `msa-wizard certificate install CERTIFICATE KEY`",
     ),
     Diagnosis(
         "certificate-unreadable",

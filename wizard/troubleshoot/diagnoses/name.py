@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from wizard.certificates import common_names
 from wizard.steps.preflight import BUILT
-from wizard.troubleshoot.diagnoses.certificate import common_names
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend

@@ -1,0 +1,69 @@
+"""One certificate, one word: what `certificate show`, `test` and `troubleshoot` say of it is the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.unit.troubleshoot.pictures import CERTIFICATE, picture
+from wizard.certificates import Certificate, judge, verdict, worst
+from wizard.gather.certificates import CertificateFiles, judgement
+from wizard.model import facts as f
+from wizard.model.plan import Sign
+from wizard.troubleshoot import verdict as troubleshooting
+from wizard.troubleshoot.model import Layer
+
+NAME = "mail.example.test"
+NOW = datetime.now(UTC)
+FAILED, WARNING = Sign.FAILED, Sign.WARNING
+KINDS: list[tuple[str, Sign, dict[str, Any]]] = [
+    ("expired", FAILED, {"not_after": NOW - timedelta(days=1)}),
+    ("not-yet-valid", FAILED, {"not_before": NOW + timedelta(days=1)}),
+    ("key-small", FAILED, {"key": "RSA 1024"}),
+    ("chain", FAILED, {"trusted": False, "refusal": 20, "public": True}),
+    ("refused", FAILED, {"trusted": False, "refusal": 26, "refusal_says": "unsuitable certificate purpose"}),
+    ("expires-soon", WARNING, {"not_after": NOW + timedelta(days=13, hours=1)}),
+    ("name", WARNING, {"names": ("x.test",)}),
+    ("no-alternative-name", WARNING, {"names": ()}),
+    ("self-signed", WARNING, {"self_signed": True}),
+    ("authority", WARNING, {"trusted": False, "refusal": 19}),
+    ("chain", WARNING, {"trusted": False, "refusal": 20}),
+]
+
+
+def _sound(**changes: Any) -> Certificate:
+    return dataclasses.replace(CERTIFICATE, **{"trusted": True, **changes})
+
+
+def test_a_sound_one_is_sound_to_all() -> None:
+    seen = _sound()
+    assert judge(seen, NAME) == ()
+    assert verdict(seen, NAME, required=True)[0] is Sign.OK
+    assert {check.sign for check in judgement(seen, NAME)} == {Sign.OK}
+
+
+@pytest.mark.parametrize(("kind", "sign", "changes"), KINDS, ids=[f"{case[0]}-{case[1]}" for case in KINDS])
+def test_each_thing_has_one_sign_and_one_word(kind: str, sign: Sign, changes: dict[str, Any]) -> None:
+    seen = _sound(**changes)
+    (said,) = judge(seen, NAME)
+    assert (said.kind, said.sign) == (kind, sign)
+    assert verdict(seen, NAME, required=False) == (sign, f"The certificate {said.says}.")
+    checks = judgement(seen, NAME)
+    assert worst(check.sign for check in checks) is sign
+    assert f"it {said.says}" in [check.says for check in checks]
+    files = CertificateFiles(f.SERVER_CERT, f.COMMON_KEY, parsed=seen)
+    found = troubleshooting.judge(
+        picture(now=NOW.timestamp(), talk={"certificate": seen}, files=files)
+    ).faults
+    mine = [fault for fault in found if fault.layer is Layer.CERTIFICATE]
+    assert [(fault.id, fault.sign) for fault in mine] == [(f"certificate-{kind}", sign)]
+    assert mine[0].finding.cause == f"the certificate {said.says}"
+    assert mine[0].finding.evidence
+    assert mine[0].finding.mend.steps or mine[0].finding.mend.text
+
+
+def test_who_asks_for_trust_gets_a_failure() -> None:
+    assert verdict(_sound(self_signed=True, trusted=False, refusal=18), NAME, required=True)[0] is FAILED
