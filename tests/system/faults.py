@@ -36,6 +36,8 @@ class Fault:
     them; nothing that could be seen (a restart)."""
     user: bool = True
     """Whether alice's name and password are given."""
+    who: str = ""
+    """Another name."""
     password: str = ""
     """Another one."""
     name: str = ""
@@ -46,6 +48,8 @@ class Fault:
     """The one that is blamed, where a layer further out shows it, too; else this one."""
     differs: bool = False
     """Whether the releases differ in it: it is made on both, where others take turns."""
+    full: bool = False
+    """Whether it is made with --full only."""
 
     @property
     def label(self) -> str:
@@ -211,9 +215,10 @@ TLS = (
 def of(release: str, group: tuple[Fault, ...], *, every: bool) -> list[Fault]:
     """The faults of a group that are made on this release: all of them, or its turn's."""
     first = release == "bookworm"
-    turns = [item for item in group if not item.differs and not item.release]
+    turns = [item for item in group if not item.differs and not item.release and (every or not item.full)]
     mine = turns if every else turns[0 if first else 1 :: 2]
-    return [item for item in group if item in mine or item.differs or item.release == release]
+    chosen = [item for item in group if item in mine or item.differs or item.release == release]
+    return [item for item in chosen if every or not item.full]
 
 
 REPAIR = """

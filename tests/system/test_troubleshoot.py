@@ -65,7 +65,7 @@ def short(made: dict[str, Any]) -> str:
 def _wrong(debian: Machine, fault: Fault, *, back: bool) -> list[str]:
     """All that is not as awaited of one fault, in words; with `back` the fix is rolled back, too."""
     wrong: list[str] = []
-    user = "alice" if fault.user else ""
+    user = (fault.who or "alice") if fault.user else ""
     password = fault.password or PASSWORD
 
     def look(*arguments: str) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def test_the_table_is_long_enough() -> None:
         for group in GROUPS.values()
         for fault in of(release, group, every=False)
     }
-    assert made == {fault.label for group in GROUPS.values() for fault in group}
+    assert made == {fault.label for group in GROUPS.values() for fault in group if not fault.full}
     by_default = [
         fault for name, group in GROUPS.items() for fault in of(DEFAULT_ON[name], group, every=False)
     ]

@@ -29,6 +29,10 @@ class Diagnosis:
     """It speaks only where nothing else in its layer explains the failure."""
     late: bool = False
     """It is to blame only where nothing else in the layer fails, because a restart alone would not help."""
+    cause: str = ""
+    """What is wrong, on any host: one sentence for the catalogue."""
+    fix: str = ""
+    """What fixes it, in one sentence: a person's act; where steps do it they follow as `(--fix: ID, ID)`."""
 
 
 @dataclass(frozen=True)

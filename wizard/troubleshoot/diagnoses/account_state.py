@@ -205,11 +205,37 @@ def _login(picture: Picture) -> Finding | None:
 
 _A = Layer.ACCOUNT
 _535 = "535, the password is refused for one user"
-DIAGNOSES = (
-    Diagnosis("account-unknown", _A, _535, "5.2", "getent passwd", _unknown_user),
-    Diagnosis("user-only-in-sasldb", _A, _535, "5.2", "sasldblistusers2, getent passwd", _only_in_sasldb),
-    Diagnosis("user-not-in-sasldb", _A, _535, "5.2", "sasldblistusers2", _not_in_sasldb),
-    Diagnosis("password-malformed", _A, _535, "5.2", SHADOW, _malformed),
+OF_SOURCES = (
+    Diagnosis(
+        "user-only-in-sasldb",
+        _A,
+        _535,
+        "5.2",
+        "sasldblistusers2, getent passwd",
+        _only_in_sasldb,
+        cause="the user is in sasldb2 alone, and saslauthd asks the users of this host",
+        fix="make the account (adduser NAME), or have sasldb2 asked besides (pwcheck_method: saslauthd auxprop)",
+    ),
+    Diagnosis(
+        "user-not-in-sasldb",
+        _A,
+        _535,
+        "5.2",
+        "sasldblistusers2",
+        _not_in_sasldb,
+        cause="saslauthd asks sasldb2, which has not this user, or has it with another realm",
+        fix="add the user: saslpasswd2 -c -u REALM NAME",
+    ),
+    Diagnosis(
+        "password-malformed",
+        _A,
+        _535,
+        "5.2",
+        SHADOW,
+        _malformed,
+        cause="in /etc/shadow the user has clear text, or something else that is no hash",
+        fix="give a new password: passwd NAME",
+    ),
     Diagnosis(
         "account-barred",
         _A,
@@ -217,7 +243,14 @@ DIAGNOSES = (
         "5.2",
         "pam_faillock, pam_tally2",
         _barred,
+        cause="pam_faillock or pam_tally2 locks the user out after too many wrong passwords",
+        fix="faillock --user NAME --reset, or pam_tally2 --user NAME --reset",
     ),
+)
+"""The user is not where passwords come from, or not as it can be used there."""
+
+DIAGNOSES = (
+    Diagnosis("account-unknown", _A, _535, "5.2", "getent passwd", _unknown_user),
     Diagnosis("account-locked", _A, _535, "5.2", SHADOW, _locked),
     Diagnosis("account-expired", _A, _535, "5.2", SHADOW, _expired),
     Diagnosis("password-expired", _A, _535, "5.2", SHADOW, _password_expired),

@@ -191,7 +191,16 @@ def _says_no(picture: Picture) -> Finding | None:
 
 _535 = "535, the password is refused for everybody"
 DIAGNOSES = (
-    Diagnosis("password-server-file", Layer.SASLAUTHD, _535, "2.3", "/etc/saslauthd.conf", _conf),
+    Diagnosis(
+        "password-server-file",
+        Layer.SASLAUTHD,
+        _535,
+        "2.3",
+        "/etc/saslauthd.conf",
+        _conf,
+        cause="saslauthd cannot read the file that says which server it asks",
+        fix="write /etc/saslauthd.conf, or correct its line",
+    ),
     Diagnosis(
         "password-server-down",
         Layer.SASLAUTHD,
@@ -199,8 +208,19 @@ DIAGNOSES = (
         "2.3",
         "a connection to the server that saslauthd asks",
         _down,
+        cause="the LDAP, IMAP or web server that saslauthd asks cannot be reached",
+        fix="get that server to answer this host, or correct its name where saslauthd has it",
     ),
-    Diagnosis("password-server-refuses", Layer.SASLAUTHD, _535, "2.3", "the log of saslauthd", _refuses),
+    Diagnosis(
+        "password-server-refuses",
+        Layer.SASLAUTHD,
+        _535,
+        "2.3",
+        "the log of saslauthd",
+        _refuses,
+        cause="the server that saslauthd asks answers, and does not serve it: encryption, rights, Kerberos",
+        fix="as saslauthd's own line in the log says",
+    ),
 )
 OF_ONE_USER = (
     Diagnosis(
@@ -210,5 +230,7 @@ OF_ONE_USER = (
         "5.2",
         "the log of saslauthd",
         _says_no,
+        cause="the server that saslauthd asks does not know the user, or refuses the password",
+        fix="look there; /etc/shadow has no part in it",
     ),
 )

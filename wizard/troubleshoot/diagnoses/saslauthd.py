@@ -67,9 +67,32 @@ _INIT = re.compile(
 )
 
 
+def _option(picture: Picture) -> Finding | None:
+    """The init script puts -O before MECH_OPTIONS; the unit of Debian 13 takes it as it is, so an upgrade breaks it."""
+    service, words = picture.facts.services.get("saslauthd"), default(picture, "MECH_OPTIONS").split()
+    mechanism = default(picture, "MECHANISMS").split()[:1]
+    if not _wanted(picture) or service is None or mechanism not in (["rimap"], ["ldap"], ["httpform"]):
+        return None
+    if not words or (words[0] == "-O") == service.native or (words[0][0] == "-" and service.native):
+        return None
+    how = "needs -O before it" if service.native else "puts -O before it, so that there are two"
+    who = "saslauthd.service" if service.native else "its init script"
+    return Finding(
+        f"saslauthd is not given what MECH_OPTIONS says: {who} {how}",
+        (
+            Evidence(f'MECH_OPTIONS="{" ".join(words)}"', f.SASLAUTHD_DEFAULT),
+            *picture.logged(f"{mechanism[0]}_init", limit=1, proved=True),
+        ),
+        Mend(("mend-saslauthd-option",)),
+        Sign.WARNING if picture.login else Sign.FAILED,
+    )
+
+
 def _ends_at_once(picture: Picture) -> Finding | None:
     """What it said last as it started: a mechanism that it has not, or cannot do without an option."""
     if not _wanted(picture) or picture.facts.process("saslauthd") is not None or not picture.mux_problem:
+        return None
+    if _option(picture):
         return None
     configured, asked = default(picture, "MECHANISMS").split()[:1], picture.backend
     own = [x for x in picture.log or () if x.name == "saslauthd" and not x.file]
@@ -80,7 +103,7 @@ def _ends_at_once(picture: Picture) -> Finding | None:
         return None  # the server was not to be found then, and is now: a start will do
     text = "`saslauthd -v` lists what this release has: set MECHANISMS in /etc/default/saslauthd to the one that has your passwords"
     if last[2]:
-        text = 'name the server in /etc/default/saslauthd (rimap: MECH_OPTIONS="NAME/PORT"), and see that this name is known: getent hosts NAME'
+        text = 'name the server in /etc/default/saslauthd (rimap: MECH_OPTIONS="NAME/PORT", on Debian 13 "-O NAME/PORT"), and see that this name is known: getent hosts NAME'
     return Finding(
         f"saslauthd ends as soon as it starts: {'it has no mechanism' if last[1] else 'it cannot begin with'} {configured[0]}",
         (
@@ -97,7 +120,7 @@ def _ends_at_once(picture: Picture) -> Finding | None:
 
 
 def _dead(picture: Picture) -> Finding | None:
-    if _ends_at_once(picture):
+    if _ends_at_once(picture) or _option(picture):
         return None
     if not _wanted(picture) or picture.facts.process("saslauthd") is not None or not picture.mux_problem:
         return None
@@ -330,15 +353,27 @@ def _unknown(picture: Picture) -> Finding | None:
 
 _S = Layer.SASLAUTHD
 _535 = "535, the password is refused for everybody"
-DIAGNOSES = (
-    Diagnosis("saslauthd-missing", _S, _535, "2.1", "dpkg-query", _missing),
-    Diagnosis("saslauthd-start-no", _S, _535, "2.3", "/etc/default/saslauthd", _no_start),
-    Diagnosis("saslauthd-elsewhere", _S, _535, "2.3", "its arguments", _elsewhere),
-    Diagnosis("saslauthd-ends", _S, _535, "2.4", "the log of saslauthd", _ends_at_once),
-    Diagnosis("saslauthd-dead", _S, _535, "2.4", "/proc and the socket", _dead),
-    Diagnosis("saslauthd-hung", _S, "the login hangs, then 535", "2.4", "/proc and the socket", _hung),
-    Diagnosis("saslauthd-socket-gone", _S, _535, "2.4", "the socket", _socket_gone),
-    Diagnosis("saslauthd-mechanism", _S, _535, "2.3", "its arguments, MECHANISMS", _mechanism),
+AS_CONFIGURED = (
+    Diagnosis(
+        "saslauthd-option",
+        _S,
+        _535,
+        "2.3",
+        "MECH_OPTIONS, its unit",
+        _option,
+        cause="MECH_OPTIONS is not written as this release reads it: with -O for the unit of Debian 13, without it for the init script",
+        fix="write it so (--fix: mend-saslauthd-option)",
+    ),
+    Diagnosis(
+        "saslauthd-ends",
+        _S,
+        _535,
+        "2.4",
+        "the log of saslauthd",
+        _ends_at_once,
+        cause="saslauthd ends as soon as it starts, for it has not the mechanism, or not the server that this needs",
+        fix="set MECHANISMS and MECH_OPTIONS in /etc/default/saslauthd",
+    ),
     Diagnosis(
         "saslauthd-realm",
         _S,
@@ -346,7 +381,20 @@ DIAGNOSES = (
         "2.3",
         "its arguments, getent passwd",
         _realm,
+        cause="saslauthd runs with -r and asks for user@realm, and here the user has no realm",
+        fix="start it without -r (--fix: mend-saslauthd-realm)",
     ),
+)
+"""It does as its file says, and that is wrong."""
+
+DIAGNOSES = (
+    Diagnosis("saslauthd-missing", _S, _535, "2.1", "dpkg-query", _missing),
+    Diagnosis("saslauthd-start-no", _S, _535, "2.3", "/etc/default/saslauthd", _no_start),
+    Diagnosis("saslauthd-elsewhere", _S, _535, "2.3", "its arguments", _elsewhere),
+    Diagnosis("saslauthd-dead", _S, _535, "2.4", "/proc and the socket", _dead),
+    Diagnosis("saslauthd-hung", _S, "the login hangs, then 535", "2.4", "/proc and the socket", _hung),
+    Diagnosis("saslauthd-socket-gone", _S, _535, "2.4", "the socket", _socket_gone),
+    Diagnosis("saslauthd-mechanism", _S, _535, "2.3", "its arguments, MECHANISMS", _mechanism),
     Diagnosis("saslauthd-socket-closed", _S, _535, "3.1", "mode of the folder, group sasl", _closed),
     Diagnosis(
         "saslauthd-cache", _S, "an old password still works", "2.3", "the socket against shadow", _cache
