@@ -36,6 +36,8 @@ class Fault:
     them; nothing that could be seen (a restart)."""
     user: bool = True
     """Whether alice's name and password are given."""
+    who: str = ""
+    """Another name."""
     password: str = ""
     """Another one."""
     name: str = ""

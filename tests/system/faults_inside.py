@@ -13,6 +13,31 @@ OUTSIDE = (
 )
 """A client on another machine."""
 NO_OUTSIDE = "ip netns del cl; ip link del v0 2>/dev/null; rm -f /var/spool/mqueue/?f*"
+LDAP = (
+    "printf 'ldap_servers: {url}\\nldap_search_base: dc=corp,dc=example\\nldap_bind_dn: cn=svc,dc=corp,dc=example\\nldap_password: x\\n'"
+    " > /etc/saslauthd.conf; chmod 600 /etc/saslauthd.conf; "
+)
+NO_CONF = "rm -f /etc/saslauthd.conf"
+IMAP = """cat > /root/imap.py <<'END'
+import contextlib, socket
+door = socket.create_server(("127.0.0.1", 1143))
+while True:
+    talk = door.accept()[0]
+    with talk, contextlib.suppress(OSError):
+        talk.sendall(b"* OK ready\\r\\n")
+        if said := talk.recv(999):
+            talk.sendall(said.split()[0] + b" OK in\\r\\n")
+END
+systemd-run -q --unit imap-1143 python3 /root/imap.py; sleep 1
+"""
+"""An IMAP server that knows everybody."""
+
+
+def asks(mechanism: str, option: str = "") -> str:
+    """saslauthd asks that, with MECH_OPTIONS."""
+    edit = f's,^MECHANISMS=.*,MECHANISMS="{mechanism}",; s,^MECH_OPTIONS=.*,MECH_OPTIONS="{option}",'
+    return f"sed -i '{edit}' {DEFAULT}; systemctl reset-failed saslauthd 2>/dev/null; {RESTART} || true"
+
 
 AUTH = (
     Fault(
@@ -208,6 +233,71 @@ SASLAUTHD = (
         name="pwcheck_method",
     ),
     Fault("saslauthd-cache", "saslauthd", "printf 'alice:changed-since-77' | chpasswd", back="no", name="-c"),
+    Fault(
+        "password-server-down",
+        "saslauthd",
+        LDAP.format(url="ldap://dc1.corp.example") + asks("ldap"),
+        undo=NO_CONF,
+        fix=False,
+        name="LDAP",
+        differs=True,
+    ),
+    Fault(
+        "password-server-down",
+        "saslauthd",
+        LDAP.format(url="ldaps://127.0.0.1:3636 ldapi://%%2Frun%%2Fslapd%%2Fldapi") + asks("ldap"),
+        undo=NO_CONF,
+        fix=False,
+        name="both of two LDAP servers",
+        full=True,
+    ),
+    Fault(
+        "password-server-down",
+        "saslauthd",
+        asks("rimap", "127.0.0.1/1143"),
+        fix=False,
+        name="IMAP",
+        release="bookworm",
+        full=True,
+    ),
+    Fault("password-server-file", "saslauthd", asks("ldap"), fix=False, full=True),
+    Fault(
+        "password-server-refuses",
+        "saslauthd",
+        "printf '[libdefaults]\\ndefault_realm = X.TEST\\ndns_lookup_kdc = false\\n[realms]\\nX.TEST = {\\nkdc = 127.0.0.1\\n}\\n' > /etc/krb5.conf; "
+        + asks("kerberos5"),
+        undo="rm -f /etc/krb5.conf",
+        fix=False,
+        name="no KDC answers",
+        full=True,
+    ),
+    Fault("saslauthd-ends", "saslauthd", asks("httpform"), fix=False, name="httpform", full=True),
+    Fault("saslauthd-ends", "saslauthd", asks("rimap"), fix=False, name="rimap without a server", full=True),
+    Fault(
+        "saslauthd-option",
+        "saslauthd",
+        IMAP + asks("rimap", "127.0.0.1/1143"),
+        undo="systemctl stop imap-1143",
+        back="no",
+        release="trixie",
+        full=True,
+    ),
+    Fault(
+        "saslauthd-option",
+        "saslauthd",
+        IMAP + asks("rimap", "-O 127.0.0.1/1143"),
+        undo="systemctl stop imap-1143",
+        back="no",
+        release="bookworm",
+        full=True,
+    ),
+    Fault(
+        "saslauthd-realm",
+        "saslauthd",
+        f"sed -i 's,^OPTIONS=.*,OPTIONS=\"-r -m /var/run/saslauthd\",' {DEFAULT}; {RESTART}",
+        who="alice@mail.example.test",
+        differs=True,
+    ),
 )
 """saslauthd."""
 
@@ -227,6 +317,37 @@ ACCOUNT = (
         "pam",
         "sed -i '1i auth requisite pam_succeed_if.so quiet uid > 99999' /etc/pam.d/smtp; " + FORGET,
         fix=False,
+    ),
+    Fault(
+        "user-only-in-sasldb",
+        "account",
+        "echo Bob-Secret-9 | saslpasswd2 -p -c -u mail.example.test bob",
+        undo="rm -f /etc/sasldb2",
+        who="bob",
+        password="Bob-Secret-9",
+        fix=False,
+        full=True,
+    ),
+    Fault(
+        "user-not-in-sasldb",
+        "account",
+        "echo Bob-Secret-9 | saslpasswd2 -p -c -u mail.example.test bob; " + asks("sasldb"),
+        undo="rm -f /etc/sasldb2",
+        who="bob",
+        password="Bob-Secret-9",
+        fix=False,
+        name="another realm",
+        full=True,
+    ),
+    Fault("password-malformed", "account", "usermod -p 0penPass1 alice", fix=False, differs=True),
+    Fault(
+        "account-barred",
+        "account",
+        "sed -i '1i auth required pam_faillock.so preauth\\nauth [success=1 default=ignore] pam_unix.so\\nauth [default=die] pam_faillock.so authfail\\n"
+        "auth sufficient pam_faillock.so authsucc' /etc/pam.d/smtp; for n in 1 2 3; do testsaslauthd -u alice -p wrong -s smtp; done >/dev/null; true",
+        undo="faillock --user alice --reset",
+        fix=False,
+        full=True,
     ),
     Fault("account-locked", "account", "passwd -q -l alice", undo="passwd -q -u alice", fix=False),
     Fault("account-expired", "account", "chage -E 2020-01-01 alice", undo="chage -E -1 alice", fix=False),

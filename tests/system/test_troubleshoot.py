@@ -65,7 +65,7 @@ def short(made: dict[str, Any]) -> str:
 def _wrong(debian: Machine, fault: Fault, *, back: bool) -> list[str]:
     """All that is not as awaited of one fault, in words; with `back` the fix is rolled back, too."""
     wrong: list[str] = []
-    user = "alice" if fault.user else ""
+    user = (fault.who or "alice") if fault.user else ""
     password = fault.password or PASSWORD
 
     def look(*arguments: str) -> dict[str, Any]:

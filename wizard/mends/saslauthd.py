@@ -22,22 +22,23 @@ FOLDER = f.MUX_FOLDERS[0]
 
 
 class _Options(Step):
-    """An edit of OPTIONS, and a restart."""
+    """An edit of OPTIONS, or another `key`, and a restart."""
 
     needs = ("install",)
+    key = "OPTIONS"
 
     @abstractmethod
-    def wanted(self, words: list[str]) -> list[str]:
-        """The words of OPTIONS as they must be."""
+    def wanted(self, words: list[str], facts: Facts) -> list[str]:
+        """The words of it as they must be."""
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The edit, where the words differ."""
         try:
             text = facts.text(f.SASLAUTHD_DEFAULT)
-            words = (shell_defaults.value(text or "", "OPTIONS") or "").split()
-            new = self.wanted(words)
+            words = (shell_defaults.value(text or "", self.key) or "").split()
+            new = self.wanted(words, facts)
             change = (
-                setting(facts, f.SASLAUTHD_DEFAULT, "OPTIONS", " ".join(new), self.title)
+                setting(facts, f.SASLAUTHD_DEFAULT, self.key, " ".join(new), self.title)
                 if new != words
                 else None
             )
@@ -48,11 +49,11 @@ class _Options(Step):
                 self.id, f"{f.SASLAUTHD_DEFAULT} is missing", "apt-get install --reinstall sasl2-bin"
             )
         if change is None:
-            return Plan.done(self.id, f'OPTIONS is "{" ".join(words)}"')
+            return Plan.done(self.id, f'{self.key} is "{" ".join(words)}"')
         again = restart(facts, "saslauthd")
         # The init script looks for the old process where the new OPTIONS say, and would leave it behind.
         stop = dataclasses.replace(again, verb="stop")
-        return Plan.pending(self.id, f'OPTIONS is "{" ".join(words)}"', stop, change, again)
+        return Plan.pending(self.id, f'{self.key} is "{" ".join(words)}"', stop, change, again)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Its socket answers."""
@@ -67,7 +68,7 @@ class MendSaslauthdFolder(_Options):
     title = "Put saslauthd's socket where sendmail asks"
     why = "sendmail asks at /var/run/saslauthd, and nowhere else."
 
-    def wanted(self, words: list[str]) -> list[str]:
+    def wanted(self, words: list[str], facts: Facts) -> list[str]:
         """-m /var/run/saslauthd in place of any other."""
         if "-m" not in words[:-1]:
             return [*(word for word in words if word != "-m"), "-m", FOLDER]
@@ -83,7 +84,7 @@ class MendSaslauthdCache(_Options):
     title = "Have saslauthd remember no passwords"
     why = "With -c an old password is accepted for 8 hours after a change, and a locked account, too."
 
-    def wanted(self, words: list[str]) -> list[str]:
+    def wanted(self, words: list[str], facts: Facts) -> list[str]:
         """Without -c."""
         return [word for word in words if word != "-c"]
 
@@ -96,9 +97,24 @@ class MendSaslauthdRealm(_Options):
     title = "Have saslauthd ask for the user without the realm"
     why = "With -r it asks for alice@mail.example.test, whom this host has not."
 
-    def wanted(self, words: list[str]) -> list[str]:
+    def wanted(self, words: list[str], facts: Facts) -> list[str]:
         """Without -r."""
         return [word for word in words if word != "-r"]
+
+
+class MendSaslauthdOption(_Options):
+    """Debian's init script puts -O before MECH_OPTIONS, its unit (Debian 13 on) does not."""
+
+    id = "mend-saslauthd-option"
+    howto = "2.3"
+    title = "Write MECH_OPTIONS as this release reads it"
+    why = "The init script puts -O before it, the unit of Debian 13 does not: saslauthd does not get its server otherwise."
+    key = "MECH_OPTIONS"
+
+    def wanted(self, words: list[str], facts: Facts) -> list[str]:
+        """With -O for the unit, without it for the init script."""
+        bare = words[1:] if words[:1] == ["-O"] else words
+        return ["-O", *bare] if bare and facts.services["saslauthd"].native else bare
 
 
 class MendSaslauthdSocket(Step):

@@ -85,7 +85,7 @@ def asked(host: Host, processes: Sequence[Process]) -> tuple[str, bool, str]:
     try:
         words = (shell_defaults.value(text, "MECHANISMS") or "pam").split()
         options = (shell_defaults.value(text, "OPTIONS") or "").split()
-        option = shell_defaults.value(text, "MECH_OPTIONS") or ""
+        option = (shell_defaults.value(text, "MECH_OPTIONS") or "").removeprefix("-O").strip()
     except EditError:
         return "pam", False, ""
     return (words or ["pam"])[0], "-r" in options, option

@@ -12,9 +12,12 @@ import pytest
 
 from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import ALICE, SASLAUTHD, SENDMAIL, SHADOW, facts, picture
+from wizard.changes.file import FileChange
 from wizard.maillog.read import LOG, LogLine
+from wizard.mends.order import find
 from wizard.model import facts as f
-from wizard.model.facts import Process
+from wizard.model.answers import Answers
+from wizard.model.facts import Process, Service
 from wizard.model.plan import Sign
 from wizard.system.host import Host
 from wizard.troubleshoot import account, backend
@@ -140,6 +143,36 @@ def test_a_saslauthd_that_ends_as_it_starts(said: str, mechanism: str, asked: Ba
     verdict = judge(look)
     first = [fault.id for fault in verdict.faults if fault.id.startswith("saslauthd")]
     assert first[:1] == [blamed]
+
+
+@pytest.mark.parametrize(
+    ("native", "option", "wrong"),
+    [
+        (True, "h/143", True),
+        (True, "-O h/143", False),
+        (False, "h/143", False),
+        (False, "-O h/143", True),
+        (True, "", False),
+    ],
+)
+def test_an_option_as_each_release_reads_it(native: bool, option: str, wrong: bool) -> None:
+    """Debian's init script puts -O before MECH_OPTIONS; the unit of Debian 13 does not."""
+    changes = _asks("rimap", processes=(SENDMAIL,))
+    default = f'START=yes\nMECHANISMS="rimap"\nMECH_OPTIONS="{option}"\nOPTIONS="-m /var/run/saslauthd"\n'
+    changes["files"] = {f.SASLAUTHD_DEFAULT: file(default)}
+    service = Service("saslauthd", True, True, "failed", native=native)
+    changes["services"] = {"sendmail": Service("sendmail", True, True, "active"), "saslauthd": service}
+    look = picture(facts=changes, mux_problem="No such file")
+    found = judge(look).fault("saslauthd-option")
+    assert (found is not None) is wrong
+    plan = find("mend-saslauthd-option").plan(look.facts, Answers())
+    assert bool(plan.changes) is wrong
+    if found is not None:
+        assert judge(look).blamed == found
+        written = next(change for change in plan.changes if isinstance(change, FileChange)).after
+        assert written is not None
+        right = '"-O h/143"' if native else '"h/143"'
+        assert f"MECH_OPTIONS={right}".encode() in written.content
 
 
 def test_a_realm_that_is_joined() -> None:

@@ -198,8 +198,8 @@ DIAGNOSES = (
         "2.3",
         "/etc/saslauthd.conf",
         _conf,
-        cause="saslauthd's own file for what it asks is missing, cannot be read, or names no server",
-        fix="put it right, then `systemctl restart saslauthd`",
+        cause="saslauthd cannot read the file that says which server it asks",
+        fix="write /etc/saslauthd.conf, or correct its line",
     ),
     Diagnosis(
         "password-server-down",
@@ -208,8 +208,8 @@ DIAGNOSES = (
         "2.3",
         "a connection to the server that saslauthd asks",
         _down,
-        cause="the server that saslauthd asks (LDAP, IMAP, a web server) cannot be reached",
-        fix="start it, or correct its name in saslauthd's file",
+        cause="the LDAP, IMAP or web server that saslauthd asks cannot be reached",
+        fix="get that server to answer this host, or correct its name where saslauthd has it",
     ),
     Diagnosis(
         "password-server-refuses",
@@ -218,8 +218,8 @@ DIAGNOSES = (
         "2.3",
         "the log of saslauthd",
         _refuses,
-        cause="the server that saslauthd asks is there, and does not serve saslauthd",
-        fix="look at what it said: `journalctl -t saslauthd -n 20`",
+        cause="the server that saslauthd asks answers, and does not serve it: encryption, rights, Kerberos",
+        fix="as saslauthd's own line in the log says",
     ),
 )
 OF_ONE_USER = (
@@ -230,7 +230,7 @@ OF_ONE_USER = (
         "5.2",
         "the log of saslauthd",
         _says_no,
-        cause="the server that saslauthd asks refuses this user or password",
-        fix="ask it for the user by its own tools",
+        cause="the server that saslauthd asks does not know the user, or refuses the password",
+        fix="look there; /etc/shadow has no part in it",
     ),
 )

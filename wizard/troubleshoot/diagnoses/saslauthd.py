@@ -8,7 +8,7 @@ from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.password_source import argument, configured_mechanism, serving
 from wizard.steps.saslauthd import asks_start
-from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside, overridden, unmasked
+from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside, unmasked
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -67,9 +67,32 @@ _INIT = re.compile(
 )
 
 
+def _option(picture: Picture) -> Finding | None:
+    """The init script puts -O before MECH_OPTIONS; the unit of Debian 13 takes it as it is, so an upgrade breaks it."""
+    service, words = picture.facts.services.get("saslauthd"), default(picture, "MECH_OPTIONS").split()
+    mechanism = default(picture, "MECHANISMS").split()[:1]
+    if not _wanted(picture) or service is None or mechanism not in (["rimap"], ["ldap"], ["httpform"]):
+        return None
+    if not words or (words[0] == "-O") == service.native or (words[0][0] == "-" and service.native):
+        return None
+    how = "needs -O before it" if service.native else "puts -O before it, so that there are two"
+    who = "saslauthd.service" if service.native else "its init script"
+    return Finding(
+        f"saslauthd is not given what MECH_OPTIONS says: {who} {how}",
+        (
+            Evidence(f'MECH_OPTIONS="{" ".join(words)}"', f.SASLAUTHD_DEFAULT),
+            *picture.logged(f"{mechanism[0]}_init", limit=1, proved=True),
+        ),
+        Mend(("mend-saslauthd-option",)),
+        Sign.WARNING if picture.login else Sign.FAILED,
+    )
+
+
 def _ends_at_once(picture: Picture) -> Finding | None:
     """What it said last as it started: a mechanism that it has not, or cannot do without an option."""
     if not _wanted(picture) or picture.facts.process("saslauthd") is not None or not picture.mux_problem:
+        return None
+    if _option(picture):
         return None
     configured, asked = default(picture, "MECHANISMS").split()[:1], picture.backend
     own = [x for x in picture.log or () if x.name == "saslauthd" and not x.file]
@@ -80,7 +103,7 @@ def _ends_at_once(picture: Picture) -> Finding | None:
         return None  # the server was not to be found then, and is now: a start will do
     text = "`saslauthd -v` lists what this release has: set MECHANISMS in /etc/default/saslauthd to the one that has your passwords"
     if last[2]:
-        text = 'name the server in /etc/default/saslauthd (rimap: MECH_OPTIONS="NAME/PORT"), and see that this name is known: getent hosts NAME'
+        text = 'name the server in /etc/default/saslauthd (rimap: MECH_OPTIONS="NAME/PORT", on Debian 13 "-O NAME/PORT"), and see that this name is known: getent hosts NAME'
     return Finding(
         f"saslauthd ends as soon as it starts: {'it has no mechanism' if last[1] else 'it cannot begin with'} {configured[0]}",
         (
@@ -97,7 +120,7 @@ def _ends_at_once(picture: Picture) -> Finding | None:
 
 
 def _dead(picture: Picture) -> Finding | None:
-    if _ends_at_once(picture):
+    if _ends_at_once(picture) or _option(picture):
         return None
     if not _wanted(picture) or picture.facts.process("saslauthd") is not None or not picture.mux_problem:
         return None
@@ -331,7 +354,17 @@ def _unknown(picture: Picture) -> Finding | None:
 
 _S = Layer.SASLAUTHD
 _535 = "535, the password is refused for everybody"
-DIAGNOSES = (
+AS_CONFIGURED = (
+    Diagnosis(
+        "saslauthd-option",
+        _S,
+        _535,
+        "2.3",
+        "MECH_OPTIONS, its unit",
+        _option,
+        cause="MECH_OPTIONS is not written as this release reads it: with -O for the unit of Debian 13, without it for the init script",
+        fix="write it so (--fix: mend-saslauthd-option)",
+    ),
     Diagnosis(
         "saslauthd-ends",
         _S,
@@ -339,8 +372,8 @@ DIAGNOSES = (
         "2.4",
         "the log of saslauthd",
         _ends_at_once,
-        cause="saslauthd ends at once, for it does not know or cannot start its mechanism",
-        fix="name one that `saslauthd -v` lists in MECHANISMS of /etc/default/saslauthd",
+        cause="saslauthd ends as soon as it starts, for it has not the mechanism, or not the server that this needs",
+        fix="set MECHANISMS and MECH_OPTIONS in /etc/default/saslauthd",
     ),
     Diagnosis(
         "saslauthd-realm",
@@ -349,29 +382,14 @@ DIAGNOSES = (
         "2.3",
         "its arguments, getent passwd",
         _realm,
-        cause="saslauthd joins name and realm (-r), and where it asks there is no such name",
-        fix="take -r out of OPTIONS (--fix: mend-saslauthd-realm)",
+        cause="saslauthd runs with -r and asks for user@realm, and here the user has no realm",
+        fix="start it without -r (--fix: mend-saslauthd-realm)",
     ),
-    Diagnosis(
-        "saslauthd-overridden",
-        _S,
-        _535,
-        "2.4",
-        "units and drop-ins below /etc/systemd/system",
-        lambda picture: overridden(picture, "saslauthd"),
-        cause="an admin's unit or drop-in for saslauthd fails",
-        fix="see why: `systemctl status saslauthd`; back to Debian's: `systemctl revert saslauthd`",
-    ),
-    Diagnosis(
-        "saslauthd-missing",
-        _S,
-        _535,
-        "2.1",
-        "dpkg-query",
-        _missing,
-        cause="sasl2-bin is not installed, so there is no saslauthd",
-        fix="install it (--fix: install, saslauthd-config, saslauthd-start)",
-    ),
+)
+"""It does as its file says, and that is wrong."""
+
+DIAGNOSES = (
+    Diagnosis("saslauthd-missing", _S, _535, "2.1", "dpkg-query", _missing),
     Diagnosis(
         "saslauthd-start-no",
         _S,
