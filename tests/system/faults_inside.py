@@ -84,6 +84,37 @@ AUTH = (
         fix=False,
         full=True,
     ),
+    Fault(
+        "mechanisms",
+        "auth-offer",
+        "sed -i \"s/^.DIGEST-MD5 CRAM-MD5 NTLM LOGIN PLAIN')dnl.*/\\`CRAM-MD5')dnl   # <= EDIT/\" /etc/mail/sasl/sasl.m4; "
+        + ANEW,
+        name="confAUTH_MECHANISMS in sasl.m4",
+        full=True,
+    ),
+    Fault(
+        "mechanisms",
+        "auth-offer",
+        mc("/^MAILER_DEFINITIONS/i define(`confAUTH_MECHANISMS'\\'', `GSSAPI'\\'')dnl"),
+        name="confAUTH_MECHANISMS in sendmail.mc",
+        full=True,
+    ),
+    Fault(
+        "auth-in-clear",
+        "auth-offer",
+        "echo \"define(\\`confAUTH_OPTIONS', \\`A')dnl\" > /etc/mail/own.m4; "
+        + mc("/^MAILER_DEFINITIONS/i include(`/etc/mail/own.m4'\\'')dnl"),
+        name="in a file of the admin's own",
+        fix=False,
+        full=True,
+    ),
+    Fault(
+        "features-hidden-here",
+        "auth-offer",
+        f"echo 'Srv_Features:127 A' >> /etc/mail/access; make -C /etc/mail access.db >/dev/null; {SENDMAIL}",
+        fix=False,
+        full=True,
+    ),
     Fault("auth-in-clear", "auth-offer", mc("/confAUTH_OPTIONS/d")),
     Fault("auth-on-smtp", "auth-offer", mc("s/\\(Port=smtp.*\\), M=A/\\1/"), sign="warning"),
     Fault(

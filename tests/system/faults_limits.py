@@ -56,10 +56,18 @@ MILTERS = (
     Fault(
         "milter-dead",
         "starttls",
-        f"{_SERVER}; chmod 0775 {_MILTER_DIR}; {_filter(', F=T')}",
+        f"{_SERVER}; {_filter(', F=T')}; sleep 1; chmod 0775 {_MILTER_DIR}",
         undo=_NO_SERVER,
         fix=False,
         name="unsafe",
+        full=True,
+    ),
+    Fault(
+        "milter-unsafe",
+        "listener",
+        f"{_SERVER}; chmod 0775 {_MILTER_DIR}; {_filter(', F=T')}",
+        undo=_NO_SERVER,
+        fix=False,
         full=True,
     ),
 )

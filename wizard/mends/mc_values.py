@@ -40,7 +40,6 @@ _BARS = tuple(
     ]
 )
 """What would keep these out, wherever they stand in the list (openssl-ciphers(1))."""
-_TRUST = re.compile(r"^([ \t]*TRUST_AUTH_MECH\(`)([^`'\n]*)('\))", re.MULTILINE)
 CHILDREN = 40
 """The fewest connections at once that a limit should allow."""
 
@@ -127,14 +126,14 @@ class MendChildren(_Value):
         return str(max(CHILDREN, 2 * int(now))) if now.isdigit() and 0 < int(now) < CHILDREN else now
 
 
-def trusting(text: str, mechanisms: frozenset[str]) -> str | None:
-    """The last TRUST_AUTH_MECH of a file, but that of EXTERNAL, with these as well; None where there is none."""
-    lines = [match for match in _TRUST.finditer(text) if match[2].split() != ["EXTERNAL"]]
+def listing(text: str, line: re.Pattern[str], mechanisms: frozenset[str]) -> str | None:
+    """The last such line of a file, but that of EXTERNAL alone, with these as well; None where there is none."""
+    lines = [match for match in line.finditer(text) if match[1].split() != ["EXTERNAL"]]
     if not lines:
         return None
-    words = lines[-1][2].split()
+    words = lines[-1][1].split()
     more = sorted(mechanisms - {word.upper() for word in words})
-    start, end = lines[-1].span(2)
+    start, end = lines[-1].span(1)
     return f"{text[:start]}{' '.join([*words, *more])}{text[end:]}" if more else text
 
 
@@ -146,35 +145,50 @@ class MendTrust(McStep):
     needs = ("install",)
     title = "Trust the mechanisms that are offered"
     why = "Who logs in with a mechanism that TRUST_AUTH_MECH lacks may not relay: 550 Relaying denied."
+    line: ClassVar[re.Pattern[str]] = re.compile(r"^[ \t]*TRUST_AUTH_MECH\(`([^`'\n]*)'\)", re.MULTILINE)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The words that lack, in the line that is there."""
         entry, text = facts.files.get(f.SASL_M4), facts.text(f.SASL_M4) or ""
-        new = trusting(text, to_be_trusted(facts, answers))
+        new = listing(text, self.line, to_be_trusted(facts, answers))
         try:
             included = f.SASL_M4 in sendmail_mc.includes(facts.text(f.SENDMAIL_MC) or "")
         except EditError:
             included = False
-        if entry is None or not included or new in (None, text):
+        if entry is None or new is None or not included or new == text:
             return super().plan(facts, answers)
-        return Plan.pending(
-            self.id,
-            "a mechanism that is offered lacks in it",
-            written(f.SASL_M4, entry, new or "", self.title),
-        )
+        return Plan.pending(self.id, "a mechanism lacks in it", written(f.SASL_M4, entry, new, self.title))
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
         """sendmail.mc's own line."""
         wanted = to_be_trusted(facts, answers)
         if wanted <= set(sendmail_cf.trusted(facts.cf_from_mc or "")):
             return mc
-        return trusting(mc, wanted) or mc
+        return listing(mc, self.line, wanted) or mc
 
     def done_reason(self, mc: str) -> str:
         """As it is."""
-        return "what is offered is trusted"
+        return "the line has what is offered"
 
     def gate(self, facts: Facts, answers: Answers) -> Gate:
         """Only what is to be trusted comes."""
         wanted = to_be_trusted(facts, answers)
         return Gate(trusted=wanted, planned=Planned(grows={TRUSTED: wanted}))
+
+
+class MendMechanisms(MendTrust):
+    """In sasl.m4; what sendmail.mc itself defines, mc-includes completes."""
+
+    id = "mend-mechanisms"
+    howto = "3.1"
+    title = "Offer the mechanisms that saslauthd serves"
+    why = "Of the mechanisms that Sendmail.conf lists, clients are offered those alone that confAUTH_MECHANISMS has, too."
+    line = re.compile(r"^[ \t]*define\(`confAUTH_MECHANISMS',\s*(?:dnl\s+)?`([^`'\n]*)'\)", re.MULTILINE)
+
+    def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
+        """Nothing."""
+        return mc
+
+    def gate(self, facts: Facts, answers: Answers) -> Gate:
+        """They are there."""
+        return Gate(options={"AuthMechanisms": to_be_trusted(facts, answers)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wizard.mends.access import MendAccess, MendAccessFeatures, MendAccessLimits, MendHostsAccess
 from wizard.mends.certificate import MendCertificate, MendHostName, MendKeyMode
 from wizard.mends.generated import MendHandsOff, MendSaslM4, MendStarttlsM4
-from wizard.mends.mc_values import MendChildren, MendCipherList, MendTlsVersions, MendTrust
+from wizard.mends.mc_values import MendChildren, MendCipherList, MendMechanisms, MendTlsVersions, MendTrust
 from wizard.mends.saslauthd import (
     MendPamService,
     MendSaslauthdCache,
@@ -35,6 +35,7 @@ BEFORE: tuple[Step, ...] = (
     MendHostName(),
     MendSaslM4(),
     MendStarttlsM4(),
+    MendMechanisms(),
     MendTrust(),
     MendCipherList(),
     MendTlsVersions(),

@@ -178,18 +178,20 @@ class Picture:
             talk.stopped is None or talk.login is not None for talk in self.submissions
         )
 
-    def written(self, word: str, without: str = "\0") -> tuple[Evidence, ...]:
-        """The last live line with this word, and not the other, in sendmail.mc, else in what it includes."""
-        for path, text in ((f.SENDMAIL_MC, self.mc), *self.included.items()):
-            lines = [
-                (number, line.strip())
-                for number, line in enumerate(text.split("\n"), 1)
-                if word in line and without not in line and not line.lstrip().startswith(("dnl", "#"))
-            ]
-            if lines:
-                number, line = lines[-1]
-                return (Evidence(line[:300], f"{path} line {number}"),)
-        return ()
+    def written(self, word: str, without: str = "defn(") -> tuple[Evidence, ...]:
+        """The last live line with this word, and not the other, of sendmail.mc and what it includes, as m4 reads them."""
+        last: tuple[Evidence, ...] = ()
+        for path, number, line in self._mc_lines():
+            if word in line and without not in line and not line.lstrip().startswith(("dnl", "#")):
+                last = (Evidence(line.strip()[:300], f"{path} line {number}"),)
+        return last
+
+    def _mc_lines(self) -> Iterable[tuple[str, int, str]]:
+        for number, line in enumerate(self.mc.split("\n"), 1):
+            yield f.SENDMAIL_MC, number, line
+            for path, text in self.included.items():
+                if f"include(`{path}'" in line:
+                    yield from ((path, at, each) for at, each in enumerate(text.split("\n"), 1))
 
     def setting(self, path: str, key: str) -> str:
         """A setting of a file that sh reads, empty where there is none or it cannot be read."""

@@ -79,7 +79,7 @@ def look(host: Host, cf: str, milter: Milter) -> Milter:
     folders = _open_folders(host, path, sendmail_cf.option(cf, "DontBlameSendmail") or "")
     problem = _at_path(host, path)
     if not problem and folders:
-        problem = f"others may write to {' and '.join(folders)}, so sendmail calls the socket unsafe"
+        problem = f"others may write to {' and '.join(folders)}, so sendmail calls the socket unsafe, and will not start with it"
     return _served(host, dataclasses.replace(milter, open_folders=folders), problem)
 
 

@@ -137,3 +137,16 @@ def test_one_that_hangs_is_known_from_sendmails_own_words_alone() -> None:
     changed = {"processes": (process, *facts().processes[1:])}
     assert _dead("milter-dead", answers, log=early, facts=changed) is None
     assert _dead("milter-failed", answers, log=early, facts=changed) is not None
+
+
+def test_a_folder_that_others_may_write_to_stops_the_start() -> None:
+    milter = Milter("x", "local:/run/x/s", "", frozenset({587}), "unsafe", open_folders=("/run/x",))
+    said = LogLine(
+        2e9, "sm-mta", 1, "SYSERR(root): line 9: Xx: local socket name /run/x/s unsafe: Group writable"
+    )
+    stopped = {"processes": facts().processes[1:], "listeners": ()}
+    blamed = judge(picture(milters=(milter,), facts=stopped, log=(said,))).blamed
+    assert blamed is not None
+    assert blamed.id == "milter-unsafe"
+    assert "chmod go-w /run/x" in blamed.finding.mend.text
+    assert _dead("milter-unsafe", milter) is None

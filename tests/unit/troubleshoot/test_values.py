@@ -10,13 +10,21 @@ import pytest
 from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import CERTIFICATE, CF, conversation, picture
 from wizard.maillog.read import LOG, LogLine
-from wizard.mends.mc_values import SUITES, MendChildren, MendCipherList, MendTlsVersions, MendTrust, trusting
+from wizard.mends.mc_values import (
+    SUITES,
+    MendChildren,
+    MendCipherList,
+    MendMechanisms,
+    MendTlsVersions,
+    MendTrust,
+    listing,
+)
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.sendmail.cf import Daemon
 from wizard.troubleshoot.collect import _suites
 from wizard.troubleshoot.diagnosis import Fault
-from wizard.troubleshoot.host_state import Picture
+from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Layer
 from wizard.troubleshoot.verdict import judge
 
@@ -128,7 +136,9 @@ _LACKS = "TRUST_AUTH_MECH(`DIGEST-MD5')dnl   # <= EDIT\nTRUST_AUTH_MECH(`EXTERNA
 
 def _untrusted(**files: str) -> Picture:
     cf = CF.replace("C{TrustAuthMech} LOGIN PLAIN", "C{TrustAuthMech}DIGEST-MD5")
-    entries = {f.SENDMAIL_CF: file(cf), **{path: file(text) for path, text in files.items()}}
+    includes = "".join(f"include(`{path}')dnl\n" for path in files if path != f.SENDMAIL_MC)
+    texts = {f.SENDMAIL_MC: includes, **files}
+    entries = {f.SENDMAIL_CF: file(cf), **{path: file(text) for path, text in texts.items()}}
     return picture(
         facts={"files": entries, "cf_from_mc": cf},
         included={path: text for path, text in files.items() if path != f.SENDMAIL_MC},
@@ -136,7 +146,12 @@ def _untrusted(**files: str) -> Picture:
 
 
 def test_what_is_not_trusted_is_put_into_the_line_that_lacks_it() -> None:
-    assert trusting("dnl TRUST_AUTH_MECH(`X')\nTRUST_AUTH_MECH(`EXTERNAL')\n", frozenset({"LOGIN"})) is None
+    assert (
+        listing(
+            "dnl TRUST_AUTH_MECH(`X')\nTRUST_AUTH_MECH(`EXTERNAL')\n", MendTrust.line, frozenset({"LOGIN"})
+        )
+        is None
+    )
     seen = _untrusted(**{f.SASL_M4: _LACKS})
     fault = judge(seen).blamed
     assert fault is not None
@@ -169,7 +184,64 @@ def test_port_465_is_named_and_its_line_fixed() -> None:
     assert "M=sa" in found.finding.mend.text
 
 
-def test_a_line_in_sendmail_mc_counts_before_one_in_an_include() -> None:
-    seen = picture(included={"/etc/mail/x.m4": "define(`confX')\n"})
-    assert [item.source for item in seen.written("confX")] == ["/etc/mail/x.m4 line 1"]
+def test_lines_count_in_the_order_in_which_m4_reads_them() -> None:
+    mc = "define(`confX', `1')\ninclude(`/etc/mail/x.m4')dnl\ndnl define(`confX', `3')\n"
+    seen = picture(
+        facts={"files": {f.SENDMAIL_MC: file(mc)}}, included={"/etc/mail/x.m4": "\ndefine(`confX', `2')\n"}
+    )
+    assert [item.source for item in seen.written("confX")] == ["/etc/mail/x.m4 line 2"]
     assert seen.written("confY") == ()
+
+
+_M4 = "define(`confAUTH_MECHANISMS',dnl\n`CRAM-MD5')dnl   # <= EDIT\n"
+
+
+def _no_mechanism(**files: str) -> Picture:
+    cf = CF.replace("AuthMechanisms=LOGIN PLAIN", "AuthMechanisms=CRAM-MD5")
+    seen = _untrusted(**files)
+    held = {**seen.facts.files, f.SENDMAIL_CF: file(cf)}
+    facts = dataclasses.replace(seen.facts, files=held, cf_from_mc=cf)
+    talk = conversation(587, stopped=Layer.AUTH_OFFER, why="it offers no LOGIN", offered=("CRAM-MD5",))
+    return dataclasses.replace(seen, facts=facts, conversations=(talk,))
+
+
+def test_mechanisms_come_into_the_line_that_lacks_them() -> None:
+    seen = _no_mechanism(**{f.SASL_M4: _M4})
+    blamed = judge(seen).blamed
+    assert blamed is not None
+    assert (blamed.id, blamed.finding.mend.steps[0]) == ("mechanisms", "mend-mechanisms")
+    [change] = MendMechanisms().plan(seen.facts, Answers()).changes
+    assert b"`CRAM-MD5 LOGIN PLAIN')dnl   # <= EDIT" in change.after.content  # type: ignore[attr-defined]
+    line = "define(`confAUTH_MECHANISMS', `GSSAPI')dnl\n"
+    blamed = judge(_no_mechanism(**{f.SENDMAIL_MC: line})).blamed
+    assert blamed is not None
+    assert blamed.finding.mend.steps[0] == "mc-includes"
+    blamed = judge(_no_mechanism(**{f.SASL_M4: _M4, "/etc/mail/own.m4": line})).blamed
+    assert blamed is not None
+    assert "/etc/mail/own.m4 line 1" in blamed.finding.mend.text
+
+
+def test_clear_text_allowed_in_a_file_of_the_admins_own_is_a_persons() -> None:
+    mc = "define(`confAUTH_OPTIONS', `p')dnl\ninclude(`/etc/mail/own.m4')dnl\n"
+    cf = CF.replace("AuthOptions=p y", "AuthOptions=A")
+    files = {f.SENDMAIL_MC: file(mc), f.SENDMAIL_CF: file(cf)}
+    found = judge(
+        picture(
+            facts={"files": files, "cf_from_mc": cf},
+            included={"/etc/mail/own.m4": "define(`confAUTH_OPTIONS', `A')dnl\n"},
+        )
+    ).fault("auth-in-clear")
+    assert found is not None
+    assert "/etc/mail/own.m4 line 1" in found.finding.mend.text
+
+
+def test_a_line_of_the_access_map_that_hides_auth_from_loopback_is_named() -> None:
+    texts = {Text.ACCESS: "# x\nSrv_Features:127\tb A\n"}
+    hidden = {"stopped": Layer.AUTH_OFFER, "why": "it offers no AUTH", "offered": ()}
+    blamed = judge(picture(texts=texts, talk=hidden)).blamed
+    assert blamed is not None
+    assert (blamed.id, blamed.layer) == ("features-hidden-here", Layer.AUTH_OFFER)
+    assert "line 2" in blamed.finding.mend.text
+    assert judge(picture(texts=texts)).fault("features-hidden-here") is None
+    other = {Text.ACCESS: "Srv_Features:127.5\tA\nSrv_Features:127\ta\n"}
+    assert judge(picture(texts=other, talk=hidden)).fault("features-hidden-here") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from wizard.editors import EditError, sasl_conf
@@ -16,7 +17,7 @@ from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnoses.starttls import included, modifiers_text
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import Picture, daemon_lines
+from wizard.troubleshoot.host_state import Picture, Text, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
 
@@ -129,6 +130,7 @@ def _clear(picture: Picture) -> Finding | None:
     generated = sendmail_cf.auth_flags(
         sendmail_cf.option(picture.facts.cf_from_mc or "", "AuthOptions") or ""
     )
+    place = picture.written("confAUTH_OPTIONS")
     return Finding(
         "LOGIN and PLAIN are accepted before STARTTLS: passwords cross the network in clear text",
         (
@@ -136,19 +138,28 @@ def _clear(picture: Picture) -> Finding | None:
                 f"AuthOptions={sendmail_cf.option(picture.cf, 'AuthOptions') or '(nothing)'}", "sendmail.cf"
             ),
             *(Evidence(f"AUTH {' '.join(talk.clear)} before TLS", talk.source) for talk in bare),
-            *picture.written("confAUTH_OPTIONS"),
+            *place,
         ),
-        Mend(REGENERATED if "p" in generated else ("auth-options", *REGENERATED)),
+        Mend(REGENERATED)
+        if "p" in generated
+        else _in_place(place, {f.SENDMAIL_MC: "auth-options"}, "add p to"),
     )
 
 
 def trust_mend(picture: Picture) -> Mend:
     """In the line of TRUST_AUTH_MECH that lacks it, wherever that is."""
     place = picture.written("TRUST_AUTH_MECH(", "`EXTERNAL'")
-    path = place[0].source.partition(" line ")[0] if place else f.SASL_M4
-    if path not in (f.SENDMAIL_MC, f.SASL_M4):
-        return Mend(text=f"put LOGIN PLAIN into TRUST_AUTH_MECH ({place[0].source}), then `sendmailconfig`")
-    return Mend(("mend-trust", *REGENERATED))
+    return _in_place(place, {f.SENDMAIL_MC: "mend-trust", f.SASL_M4: "mend-trust"}, "add LOGIN PLAIN to")
+
+
+def _in_place(place: tuple[Evidence, ...], steps: dict[str, str], act: str) -> Mend:
+    """The step for the file that has the line; a sentence where that is another one."""
+    step = steps.get(place[0].source.partition(" line ")[0]) if place else next(iter(steps.values()))
+    if step is None:
+        return Mend(
+            text=f"{act} {place[0].says} in {place[0].source}, then `msa-wizard apply sendmailconfig restart`"
+        )
+    return Mend((step, *REGENERATED))
 
 
 def _list(picture: Picture) -> Finding | None:
@@ -170,15 +181,15 @@ def _list(picture: Picture) -> Finding | None:
     if named & set(SERVABLE) and not extra and known & set(SERVABLE):
         return None
     if not known & set(SERVABLE) and picture.cf and named & set(SERVABLE):
+        place = picture.written("confAUTH_MECHANISMS")
         return Finding(
             "confAUTH_MECHANISMS lacks LOGIN and PLAIN, which are all that saslauthd can serve",
             (
                 Evidence(f"AuthMechanisms={' '.join(sorted(known)) or '(nothing)'}", "sendmail.cf"),
-                *(place := picture.written("confAUTH_MECHANISMS")),
+                *place,
             ),
-            Mend(
-                text=f"put LOGIN PLAIN into confAUTH_MECHANISMS ({place[0].source if place else f.SENDMAIL_MC}), "
-                "then `sendmailconfig` and `systemctl restart sendmail`"
+            _in_place(
+                place, {f.SENDMAIL_MC: "mc-includes", f.SASL_M4: "mend-mechanisms"}, "add LOGIN PLAIN to"
             ),
         )
     problem = (
@@ -217,6 +228,33 @@ def _smtp(picture: Picture) -> Finding | None:
             else ("smtp-port", *REGENERATED)
         ),
         Sign.WARNING,
+    )
+
+
+_FEATURES = re.compile(
+    r"Srv_Features:(?:127(?:\.0){0,2}|127\.0\.0\.1|localhost|IPv6:::1)\s+(\S.*)", re.IGNORECASE
+)
+
+
+def _features(picture: Picture) -> Finding | None:
+    """Of loopback alone: what the map says of clients is another diagnosis'."""
+    lines = picture.texts.get(Text.ACCESS, "").split("\n")
+    hiding = {
+        number: line.strip()
+        for number, line in enumerate(lines, 1)
+        if (match := _FEATURES.match(line)) and {"A", "S"} & set(match[1])
+    }
+    stopped = [talk for talk in picture.broken if talk.stopped in (Layer.STARTTLS, Layer.AUTH_OFFER)]
+    if not hiding or not stopped:
+        return None
+    where = " and ".join(map(str, hiding))
+    return Finding(
+        "a line of the access map hides AUTH or STARTTLS from this host itself, where its own programs and tests log in",
+        tuple(Evidence(line, f"{Text.ACCESS} line {number}") for number, line in hiding.items()),
+        Mend(
+            text=f"put # before line {where} of {Text.ACCESS}, then `make -C /etc/mail` and `systemctl restart sendmail`"
+        ),
+        layer=stopped[0].stopped,
     )
 
 
@@ -322,4 +360,5 @@ DIAGNOSES = (
         cause="no known cause; the evidence has what was said",
         fix="write the SASL files again: `msa-wizard apply sendmail-auth`, then restart sendmail",
     ),
+    Diagnosis("features-hidden-here", _A, _NONE, "", Text.ACCESS, _features),
 )

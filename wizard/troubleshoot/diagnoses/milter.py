@@ -134,6 +134,32 @@ def _failed_lately(picture: Picture) -> Finding | None:
     return None
 
 
+def _not_started(picture: Picture) -> Finding | None:
+    """A folder that others may write to stops sendmail's start, whatever F= says; `sendmail -bC` is silent on it."""
+    unsafe = [milter for milter in picture.milters if milter.open_folders]
+    if picture.runs or not unsafe:
+        return None
+    folders = " ".join(dict.fromkeys(folder for milter in unsafe for folder in milter.open_folders))
+    return Finding(
+        f"sendmail does not start: others may write to {folders}, where the mail filter {unsafe[0].name} has its socket",
+        (
+            *(Evidence(f"X{milter.name}, S={milter.socket}", f.SENDMAIL_CF) for milter in unsafe),
+            *picture.logged(f"X{unsafe[0].name}: local socket name", limit=1),
+        ),
+        Mend(text=f"`chmod go-w {folders}`, then `systemctl restart sendmail`"),
+    )
+
+
+AT_START = (
+    Diagnosis(
+        "milter-unsafe",
+        Layer.LISTENER,
+        "no connection since a restart",
+        "",
+        "the folders of the sockets",
+        _not_started,
+    ),
+)
 _PROBE = "X lines, InputMailFilters, a connection to each socket"
 DIAGNOSES = (
     Diagnosis(

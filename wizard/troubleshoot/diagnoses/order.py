@@ -30,6 +30,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
     *name.DIAGNOSES,
     *firewall.DIAGNOSES,
     *configuration.DIAGNOSES,
+    *milter.AT_START,
     *listener.DIAGNOSES,
     *milter.DIAGNOSES,
     *greeting.DIAGNOSES,

@@ -389,7 +389,16 @@ AS_CONFIGURED = (
 """It does as its file says, and that is wrong."""
 
 DIAGNOSES = (
-    Diagnosis("saslauthd-missing", _S, _535, "2.1", "dpkg-query", _missing),
+    Diagnosis(
+        "saslauthd-missing",
+        _S,
+        _535,
+        "2.1",
+        "dpkg-query",
+        _missing,
+        cause="sasl2-bin is not installed, so there is no saslauthd",
+        fix="install it (--fix: install, saslauthd-config, saslauthd-start)",
+    ),
     Diagnosis(
         "saslauthd-start-no",
         _S,
