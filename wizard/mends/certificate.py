@@ -13,6 +13,7 @@ from wizard.certificates import Certificate, certificates, common_name, fits, pr
 from wizard.changes.command import CommandChange
 from wizard.changes.file import FileChange
 from wizard.console import clean
+from wizard.editors import hosts_file
 from wizard.errors import PemError
 from wizard.mends.parts import not_regular, restart, verdict, written
 from wizard.model import facts as f
@@ -141,18 +142,18 @@ class MendKeyMode(Step):
 
 
 class MendHostName(Step):
-    """The name that the certificate was made for, which is what this host was called when it worked."""
+    """In the line of /etc/hosts that takes the name away, and in the one that gives it."""
 
     id = "mend-host-name"
     title = "Give this host its qualified name"
     why = "Without a name that resolves sendmail waits a minute at each start, and no certificate is made."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """One line of /etc/hosts."""
-        if facts.fqdn_resolves:
+        """Lines of /etc/hosts."""
+        if not misnamed(facts):
             return Plan.done(self.id, f"`hostname -f` says {facts.fqdn}")
-        name, short = _certified(facts.files.get(f.SERVER_CERT)), facts.hostname.partition(".")[0]
-        if not name.startswith(f"{short}."):
+        name, short = known_name(facts), facts.hostname.partition(".")[0]
+        if not name:
             return Plan.blocked(
                 self.id,
                 "the name of this host is not known: its certificate does not give it either",
@@ -161,13 +162,37 @@ class MendHostName(Step):
         entry, text = facts.files.get(f.HOSTS), facts.text(f.HOSTS)
         if entry is None or text is None:
             return not_regular(self.id, f.HOSTS, "is missing or not a regular file")
-        new = _with_line(text, short, render("hosts_line.j2", name=name, short=short))
+        new = hosts_file.with_name(text, name, short, render("hosts_line.j2", name=name, short=short))
+        if new == text:
+            why = f"{f.HOSTS} gives {name}, and `hostname -f` says {facts.fqdn or 'nothing'}"
+            return Plan.blocked(self.id, why, "look at the line `hosts:` of /etc/nsswitch.conf")
         change = written(f.HOSTS, entry, new, self.title)
-        return Plan.pending(self.id, "`hostname -f` gives no qualified name", change)
+        return Plan.pending(self.id, f"`hostname -f` says {facts.fqdn or 'nothing'}", change)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """hostname -f."""
-        return verdict("fqdn", facts.fqdn_resolves, f"`hostname -f` says {facts.fqdn or 'nothing'}")
+        return verdict("fqdn", not misnamed(facts), f"`hostname -f` says {facts.fqdn or 'nothing'}")
+
+
+def misnamed(facts: Facts) -> bool:
+    """Whether `hostname -f` gives no name, none with a domain, localhost's, or one with a dot at its end."""
+    local = facts.fqdn.partition(".")[0].lower() == "localhost" != facts.hostname.partition(".")[0].lower()
+    return not facts.fqdn_resolves or local or facts.fqdn.endswith(".")
+
+
+def known_name(facts: Facts) -> str:
+    """The qualified name of this host, as far as anything here gives it: the kernel, /etc/hosts, the name that Debian's
+    certificate was made for, which is what it was called when it worked. Empty where nothing does."""
+    short = facts.hostname.partition(".")[0].lower()
+    in_hosts = [name for line in hosts_file.naming(facts.text(f.HOSTS) or "", [short]) for name in line.names]
+    for name in (facts.hostname, facts.fqdn, *in_hosts, _certified(facts.files.get(f.SERVER_CERT))):
+        plain = name.rstrip(".").lower()
+        if plain.startswith(f"{short}.") and _QUALIFIED.fullmatch(plain):
+            return plain
+    return ""
+
+
+_QUALIFIED = re.compile(r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+")
 
 
 def _certified(entry: Entry | None) -> str:
@@ -176,11 +201,3 @@ def _certified(entry: Entry | None) -> str:
         return common_name(entry.content) if entry is not None and entry.kind is Kind.FILE else ""
     except PemError:
         return ""
-
-
-def _with_line(text: str, short: str, line: str) -> str:
-    """The line in place of the one for 127.0.1.1 that names this host, else at the end."""
-    old = re.compile(rf"^127\.0\.1\.1[ \t]+(?:{re.escape(short)}[ \t]*)?$\n?", re.MULTILINE)
-    if old.search(text):
-        return old.sub(lambda _: line, text, count=1)
-    return text + ("" if not text or text.endswith("\n") else "\n") + line

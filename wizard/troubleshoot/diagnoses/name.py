@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from wizard.certificates import common_names
+from ipaddress import ip_address
+
+from wizard.editors import hosts_file
+from wizard.editors.hosts_file import HostsLine
+from wizard.mends.certificate import known_name, misnamed
+from wizard.model import facts as f
+from wizard.model.plan import Sign
 from wizard.steps.preflight import BUILT
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
-_HOSTS = "put `127.0.1.1 NAME.YOUR.DOMAIN NAME` into /etc/hosts, then try `hostname -f`"
+
+def _hosts(picture: Picture) -> tuple[HostsLine, ...]:
+    """The lines of /etc/hosts that name this host; the first decides."""
+    names = {picture.facts.hostname, picture.facts.hostname.partition(".")[0], known_name(picture.facts)}
+    return hosts_file.naming(picture.facts.text(f.HOSTS) or "", [name for name in names if name])
+
+
+def _in_hosts(lines: tuple[HostsLine, ...]) -> tuple[Evidence, ...]:
+    return tuple(Evidence(line.text, f"{f.HOSTS} line {line.number}") for line in lines[:4])
+
+
+def _named(picture: Picture) -> Mend:
+    if known_name(picture.facts):
+        return Mend(("mend-host-name",))
+    short = picture.facts.hostname.partition(".")[0]
+    local = [line for line in _hosts(picture) if line.local]
+    first = f"take {short} off line {local[0].number} of {f.HOSTS}, " if local else ""
+    return Mend(text=f"{first}put `127.0.1.1 {short}.YOUR.DOMAIN {short}` there, then try `hostname -f`")
 
 
 def _unresolved(picture: Picture) -> Finding | None:
@@ -17,29 +40,49 @@ def _unresolved(picture: Picture) -> Finding | None:
         return None
     return Finding(
         "this host cannot find its own name, so sendmail waits a minute at each start, and no certificate is made",
-        (Evidence(f"{facts.hostname}: no answer", "hostname -f"),),
-        Mend(("mend-host-name",)) if certified_name(picture) else Mend(text=_HOSTS),
+        (Evidence(f"{facts.hostname}: no answer", "hostname -f"), *_in_hosts(_hosts(picture))),
+        _named(picture),
     )
 
 
 def _unqualified(picture: Picture) -> Finding | None:
-    facts = picture.facts
-    if not facts.fqdn or facts.fqdn_resolves:
+    facts, lines = picture.facts, _hosts(picture)
+    if not facts.fqdn or not misnamed(facts):
         return None
+    says = "this host has no qualified name"
+    if facts.fqdn.endswith("."):
+        says = f"this host's name ends in a dot: {facts.fqdn}"
+    elif lines and lines[0].names[0] == facts.fqdn:
+        says = f"line {lines[0].number} of {f.HOSTS} makes {facts.fqdn} of this host's name"
     return Finding(
-        "this host has no qualified name: update_tls makes no certificate for it, and other servers reject its mail",
-        (Evidence(facts.fqdn, "hostname -f"),),
-        Mend(("mend-host-name",)) if certified_name(picture) else Mend(text=_HOSTS),
+        f"{says}: update_tls makes no certificate for it that clients take, and other servers reject its mail",
+        (Evidence(facts.fqdn, "hostname -f"), *_in_hosts(lines)),
+        _named(picture),
         picture.latent,
     )
 
 
-def certified_name(picture: Picture) -> str:
-    """The qualified name that the certificate was made for, where its first label is this host's."""
-    seen = picture.files.parsed
-    names = common_names(seen) if seen else ()
-    host = picture.facts.hostname.partition(".")[0]
-    return names[0] if names and names[0].startswith(f"{host}.") else ""
+def _elsewhere(picture: Picture) -> Finding | None:
+    """Behind address translation the name rightly leads to a public address that the host itself does not have."""
+    facts = picture.facts
+    found = [ip_address(each.partition("%")[0]) for each in picture.name_addresses or ()]
+    own = {ip_address(each) for each in facts.addresses}
+    translated = not any(each.is_global for each in own)
+    if misnamed(facts) or not found:
+        return None
+    if any(each in own or each.is_loopback or (translated and each.is_global) for each in found):
+        return None
+    lines = tuple(line for line in _hosts(picture) if line.address in map(str, found))
+    where = f"line {lines[0].number} of {f.HOSTS}" if lines else "the DNS"
+    addresses = ", ".join(map(str, found[:4]))
+    return Finding(
+        f"{facts.fqdn} is another host's address by {where}: clients that use this name do not come here",
+        _in_hosts(lines) or (Evidence(addresses, f"getent ahosts {facts.fqdn}"),),
+        Mend(
+            text=f"give {facts.fqdn} an address of this host in {where}, then try `getent ahosts {facts.fqdn}`"
+        ),
+        Sign.WARNING,
+    )
 
 
 def _clock(picture: Picture) -> Finding | None:
@@ -52,7 +95,7 @@ def _clock(picture: Picture) -> Finding | None:
     )
 
 
-_N, _PROBE = Layer.NAME, "hostname -f"
+_N, _PROBE = Layer.NAME, "hostname -f, /etc/hosts"
 DIAGNOSES = (
     Diagnosis(
         "clock-wrong",
@@ -84,4 +127,5 @@ DIAGNOSES = (
         cause="the host's name has no domain, so no certificate is made for it, and other servers reject its mail",
         fix="write the qualified name into /etc/hosts (--fix: mend-host-name)",
     ),
+    Diagnosis("hostname-elsewhere", _N, "clients do not come to this host", "", "getent", _elsewhere),
 )
