@@ -44,6 +44,8 @@ class Fault:
     """The only release that has it."""
     blamed: str = ""
     """The one that is blamed, where a layer further out shows it, too; else this one."""
+    full: bool = False
+    """Whether it is made with --full only."""
     differs: bool = False
     """Whether the releases differ in it: it is made on both, where others take turns."""
 
@@ -211,6 +213,7 @@ TLS = (
 def of(release: str, group: tuple[Fault, ...], *, every: bool) -> list[Fault]:
     """The faults of a group that are made on this release: all of them, or its turn's."""
     first = release == "bookworm"
+    group = tuple(item for item in group if every or not item.full)
     turns = [item for item in group if not item.differs and not item.release]
     mine = turns if every else turns[0 if first else 1 :: 2]
     return [item for item in group if item in mine or item.differs or item.release == release]
