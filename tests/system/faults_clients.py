@@ -64,6 +64,15 @@ CLIENTS = (
         full=True,
     ),
     Fault(
+        "clients-wait",
+        "greeting",
+        f"{_NET}{_map('GreetPause:198.51', '30000')}",
+        undo=_NO_NET,
+        sign="warning",
+        fix=False,
+        full=True,
+    ),
+    Fault(
         "clients-kept-out",
         "greeting",
         f"{_DELAY}; {_map('Connect:203.0.113.7', 'ERROR:5.7.1:550 go away')}",
@@ -73,7 +82,7 @@ CLIENTS = (
     ),
     Fault(
         "names-slow",
-        "greeting",
+        "name",
         f"{_NET}ip route add default via 198.51.100.9; ip neigh add 198.51.100.9 lladdr 02:00:00:00:00:01 dev d0; printf 'nameserver 203.0.113.53\\nnameserver 203.0.113.54\\n' > /etc/resolv.conf",
         undo=f"rm /etc/resolv.conf; {_NO_NET}",
         fix=False,

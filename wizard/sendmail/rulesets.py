@@ -15,6 +15,8 @@ from wizard.system.host import Host
 
 DEADLINE = 4.0
 """Seconds for sendmail's answer; it takes some hundredths."""
+LONG_PAUSE = 20.0
+"""Seconds before the greeting with which some clients give up."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 _CALLS = {
     "connect": ("check_relay", "$&{client_name} $| $&{client_addr}"),

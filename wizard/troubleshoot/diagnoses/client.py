@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from wizard.model.plan import Sign
 from wizard.sendmail import access_map
 from wizard.sendmail.access_map import FEW, Line
-from wizard.sendmail.rulesets import Admission
+from wizard.sendmail.rulesets import LONG_PAUSE, Admission
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -132,6 +132,21 @@ def _limited(picture: Picture) -> Finding | None:
     )
 
 
+def _pause(picture: Picture) -> Finding | None:
+    met = [each for each in _general(picture) if each.pause >= LONG_PAUSE]
+    if not met:
+        return None
+    lines = access_map.general(_lines(picture), access_map.PAUSE, picture.facts.addresses)
+    return Finding(
+        f"sendmail waits {met[0].pause:g} s before it greets mail clients, and some give up",
+        (*_shown(lines), Evidence(f"{met[0].address}: {met[0].pause:g} s", "sendmail -bt, greet_pause")),
+        Mend(
+            text=f"lower GreetPause in {Text.ACCESS}, or FEATURE(`greet_pause') in sendmail.mc; 1 to 5 s is usual"
+        ),
+        Sign.WARNING,
+    )
+
+
 def _kept_out(picture: Picture) -> Finding | None:
     lines = _lines(picture)
     general = _general_lines(picture)
@@ -175,8 +190,12 @@ def _turned_away(picture: Picture) -> Finding | None:
 
 
 _G, _MAP = Layer.GREETING, "the access map, asked by sendmail's own rulesets"
+NAMES = (
+    Diagnosis(
+        "names-slow", Layer.NAME, "it takes a minute until the server answers", "", "a timed look-up", _names
+    ),
+)
 DIAGNOSES = (
-    Diagnosis("names-slow", _G, "it takes a minute until the server answers", "", "a timed look-up", _names),
     Diagnosis("clients-refused", _G, "access denied, though it works on the server", "", _MAP, _refused),
     Diagnosis(
         "clients-no-features",
@@ -186,6 +205,7 @@ DIAGNOSES = (
         _MAP,
         _features,
     ),
+    Diagnosis("clients-wait", _G, "it takes long until the server answers", "", _MAP, _pause),
     Diagnosis("clients-limited", _G, "421, when several of us send", "", Text.ACCESS, _limited),
     Diagnosis("clients-kept-out", _G, "access denied for some", "", Text.ACCESS, _kept_out),
     Diagnosis(

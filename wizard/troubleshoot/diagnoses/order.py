@@ -24,6 +24,7 @@ from wizard.troubleshoot.diagnosis import Diagnosis
 
 DIAGNOSES: tuple[Diagnosis, ...] = (
     *name.DIAGNOSES,
+    *client.NAMES,
     *firewall.DIAGNOSES,
     *configuration.DIAGNOSES,
     *listener.DIAGNOSES,
