@@ -9,6 +9,7 @@ import pytest
 
 from tests.system.conftest import BootMachine
 from tests.system.faults import KEEP, LISTENER, REPAIR, TLS, Fault, of
+from tests.system.faults_clients import CLIENTS
 from tests.system.faults_inside import ACCOUNT, AUTH, SASLAUTHD
 from tests.system.faults_limits import LIMITS
 from tests.system.images import PYTHON_OF, Release
@@ -18,6 +19,7 @@ from tests.system.msa import PASSWORD, STORE, history, login, wizard
 GROUPS = {
     "listener": LISTENER,
     "limits": LIMITS,
+    "clients": CLIENTS,
     "tls": TLS,
     "auth": AUTH,
     "saslauthd": SASLAUTHD,
@@ -26,6 +28,7 @@ GROUPS = {
 DEFAULT_ON: dict[str, Release] = {
     "listener": "bookworm",
     "limits": "trixie",
+    "clients": "bookworm",
     "tls": "trixie",
     "auth": "bookworm",
     "saslauthd": "trixie",

@@ -167,9 +167,9 @@ def test_a_visit(tmp_path: Path) -> None:
     by_id = {stage.id: stage for stage in visit.stages}
     assert not visit.ok
     assert by_id["connect"].evidence[0].source == "/etc/mail/access line 4"
-    assert by_id["tcp-wrappers"].sign is Sign.FAILED
+    assert by_id["tcp-wrappers"].state is Sign.FAILED
     assert by_id["name"].evidence[0].says == "nameserver 203.0.113.53"
-    assert (by_id["dns-list"].sign, by_id["limit"].sign) == (Sign.UNKNOWN, Sign.WARNING)
+    assert (by_id["dns-list"].state, by_id["limit"].state) == (Sign.UNKNOWN, Sign.WARNING)
     assert "550 5.7.1 Access denied" in client.text(visit)
     document("troubleshoot", as_json.dumps(**client.to_json(visit)))
 
@@ -177,7 +177,7 @@ def test_a_visit(tmp_path: Path) -> None:
 def test_who_logs_in_passes_delayed_checks() -> None:
     met = rulesets.Admission("198.51.100.2", "", refused_late="550 5.7.1 Access denied")
     (stage,) = [stage for stage in client.judged(met, ACCESS) if stage.id == "connect"]
-    assert stage.sign is Sign.WARNING
+    assert stage.state is Sign.WARNING
     assert "who logs in passes" in stage.says
 
 

@@ -15,6 +15,8 @@ from wizard.system.host import Host
 
 DEADLINE = 4.0
 """Seconds for sendmail's answer; it takes some hundredths."""
+LONG_PAUSE = 20.0
+"""Seconds before the greeting with which some clients give up."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,252}")
 _CALLS = {
     "connect": ("check_relay", "$&{client_name} $| $&{client_addr}"),
@@ -82,9 +84,9 @@ def admissions(host: Host, cf: str, clients: Iterable[tuple[Address, str]]) -> t
             if "unshare:" not in result.stderr:
                 break
     said = re.findall(r"^(?:> )*wz_(\w+) +returns: (.*)$", result.stdout, re.MULTILINE)
-    if len(said) != len(known) * len(named):
+    if not known or len(said) != len(known) * len(named):
         raise HostError(f"sendmail's address test mode did not answer: {result.tail(2)}")
-    answers = [dict(said[index : index + len(known)]) for index in range(0, len(said), len(known) or 1)]
+    answers = [dict(said[index : index + len(known)]) for index in range(0, len(said), len(known))]
     return tuple(_admission(*pair, answer) for pair, answer in zip(named, answers, strict=False))
 
 

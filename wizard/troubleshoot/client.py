@@ -3,10 +3,11 @@ connection. `test --from-outside` stays the proof."""
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from wizard.console import clean
 from wizard.errors import HostError
@@ -26,8 +27,6 @@ from wizard.troubleshoot.model import Evidence
 
 LOOK_UP = 2.5
 """Seconds for one question to the DNS."""
-SLOW_PAUSE = 20.0
-"""Seconds before the greeting with which some clients give up."""
 LOOKED_FROM = "this host itself, by its files, its packet filter and sendmail's own rulesets; nothing was sent to the client"
 
 
@@ -36,7 +35,7 @@ class Stage:
     """One thing that the client meets, in the order in which it meets them."""
 
     id: str
-    sign: Sign
+    state: Sign
     says: str
     evidence: tuple[Evidence, ...] = ()
 
@@ -47,12 +46,12 @@ class Visit:
 
     address: str
     name: str
-    stages: tuple[Stage, ...] = field(default_factory=tuple)
+    stages: tuple[Stage, ...]
 
     @property
     def ok(self) -> bool:
         """Whether nothing turns it away."""
-        return all(stage.sign is not Sign.FAILED for stage in self.stages)
+        return all(stage.state is not Sign.FAILED for stage in self.stages)
 
 
 def visit(host: Host, address: Address) -> Visit:
@@ -179,7 +178,7 @@ def judged(met: Admission, access: str) -> Iterator[Stage]:
             sign = Sign.WARNING if limit <= access_map.FEW else Sign.OK
             says = f"at most {limit} connections {words} from its address, also where many users share it; then 421"
             yield Stage("limit", sign, says, seen(tag))
-    slow = met.pause >= SLOW_PAUSE
+    slow = met.pause >= rulesets.LONG_PAUSE
     says = f"sendmail waits {met.pause:g} s before it greets"
     yield Stage("greeting", Sign.WARNING if slow else Sign.OK, says, seen(access_map.PAUSE) if slow else ())
     for letter, what in (("S", "STARTTLS"), ("A", "AUTH")):
@@ -212,7 +211,7 @@ def text(visit: Visit) -> str:
     head = "meets nothing here that turns it away" if visit.ok else "is turned away, or cannot log in"
     lines = [f"A mail client at {clean(who)} {head}.", ""]
     for stage in visit.stages:
-        lines.append(f"   {SIGNS[stage.sign]} {clean(stage.says)}")
+        lines.append(f"   {SIGNS[stage.state]} {clean(stage.says)}")
         lines += [f"          | {clean(piece.says)}  ({clean(piece.source)})" for piece in stage.evidence]
     lines += ["", f"Looked from {LOOKED_FROM}. The proof is `msa-wizard test --from-outside`."]
     return "\n".join(lines)
@@ -220,18 +219,4 @@ def text(visit: Visit) -> str:
 
 def to_json(visit: Visit) -> dict[str, object]:
     """Plain values for json.dumps, as of ClientVisit in wizard.model.documents."""
-    return {
-        "ok": visit.ok,
-        "address": visit.address,
-        "name": visit.name,
-        "looked_from": LOOKED_FROM,
-        "stages": [
-            {
-                "id": stage.id,
-                "state": stage.sign,
-                "says": stage.says,
-                "evidence": [{"says": piece.says, "source": piece.source} for piece in stage.evidence],
-            }
-            for stage in visit.stages
-        ],
-    }
+    return {"ok": visit.ok, "looked_from": LOOKED_FROM, **dataclasses.asdict(visit)}

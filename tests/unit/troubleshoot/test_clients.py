@@ -65,7 +65,7 @@ def seen(access: str, state: Outside, **more: Any) -> Picture:
             outside({"features": "S"}),
             ("mend-access-features",),
         ),
-        ("names-slow", Layer.GREETING, "", outside(nameless=(ONE, TWO)), ()),
+        ("names-slow", Layer.NAME, "", outside(nameless=(ONE, TWO)), ()),
     ],
 )
 def test_what_all_clients_meet_is_to_blame(
@@ -100,6 +100,7 @@ def test_a_sound_host(access: str, state: Outside) -> None:
     ("name", "access", "state"),
     [
         ("clients-limited", "ClientRate:192.0.2.7\t3\n", outside()),
+        ("clients-wait", "GreetPause:198.51.100\t30000\n", outside({"pause": 30.0})),
         ("clients-kept-out", "Connect:192.0.3\tREJECT\n", outside()),
     ],
 )

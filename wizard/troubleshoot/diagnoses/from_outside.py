@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from wizard.model.plan import Sign
 from wizard.sendmail import access_map
 from wizard.sendmail.access_map import FEW, Line
-from wizard.sendmail.rulesets import Admission
+from wizard.sendmail.rulesets import LONG_PAUSE, Admission
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -132,6 +132,21 @@ def _limited(picture: Picture) -> Finding | None:
     )
 
 
+def _pause(picture: Picture) -> Finding | None:
+    met = [each for each in _general(picture) if each.pause >= LONG_PAUSE]
+    if not met:
+        return None
+    lines = access_map.general(_lines(picture), access_map.PAUSE, picture.facts.addresses)
+    return Finding(
+        f"sendmail waits {met[0].pause:g} s before it greets mail clients, and some give up",
+        (*_shown(lines), Evidence(f"{met[0].address}: {met[0].pause:g} s", "sendmail -bt, greet_pause")),
+        Mend(
+            text=f"lower GreetPause in {Text.ACCESS}, or FEATURE(`greet_pause') in sendmail.mc; 1 to 5 s is usual"
+        ),
+        Sign.WARNING,
+    )
+
+
 def _kept_out(picture: Picture) -> Finding | None:
     lines = _lines(picture)
     general = _general_lines(picture)
@@ -175,10 +190,10 @@ def _turned_away(picture: Picture) -> Finding | None:
 
 
 _G, _MAP = Layer.GREETING, "the access map, asked by sendmail's own rulesets"
-DIAGNOSES = (
+NAMES = (
     Diagnosis(
         "names-slow",
-        _G,
+        Layer.NAME,
         "it takes a minute until the server answers",
         "",
         "a timed look-up",
@@ -186,6 +201,8 @@ DIAGNOSES = (
         cause="the name servers do not answer in time, and sendmail asks them for each client before it greets",
         fix="put name servers that answer into /etc/resolv.conf, then `systemctl restart sendmail`",
     ),
+)
+DIAGNOSES = (
     Diagnosis(
         "clients-refused",
         _G,
@@ -206,6 +223,7 @@ DIAGNOSES = (
         cause="a Srv_Features line of the access map hides AUTH or STARTTLS from mail clients",
         fix="take it out of /etc/mail/access (--fix: mend-access-features)",
     ),
+    Diagnosis("clients-wait", _G, "it takes long until the server answers", "", _MAP, _pause),
     Diagnosis(
         "clients-limited",
         _G,
