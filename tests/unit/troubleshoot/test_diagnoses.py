@@ -28,7 +28,7 @@ from wizard.steps.restart import WEDGED
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.host_state import Picture, Text
-from wizard.troubleshoot.model import ORDER, Layer
+from wizard.troubleshoot.model import ORDER, Layer, next_looks
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.storage import MTA_QUEUE, Queue, Storage
 from wizard.troubleshoot.verdict import judge
@@ -147,6 +147,13 @@ def test_what_nobody_knows_ends_in_the_right_layer_with_the_words(layer: Layer) 
     assert verdict.blamed is not None
     assert verdict.blamed.layer is layer
     assert any("the moon is full" in item.says for item in verdict.blamed.finding.evidence)
+    assert verdict.blamed.finding.mend.text.count("`") == 6, "the three likeliest next looks"
+
+
+def test_the_next_looks_name_the_very_port_and_user() -> None:
+    assert "-connect [::1]:465 <" in next_looks(Layer.STARTTLS, "::1", 465).text
+    assert "-starttls smtp -connect 127.0.0.1:587 <" in next_looks(Layer.GREETING).text
+    assert "`getent passwd 'x; reboot'`" in next_looks(Layer.ACCOUNT, user="x; reboot").text
 
 
 def test_a_login_that_nobody_can_explain_is_never_well() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from wizard.troubleshoot.account import SHADOW, Account, Shadow
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 
 _Look = Callable[[Picture], Finding | None]
 
@@ -128,7 +128,7 @@ def _login(picture: Picture) -> Finding | None:
             *picture.logged("AUTH failure", "saslauthd", "generic failure", since=picture.began),
             *((Evidence(picture.socket_login, "saslauthd"),) if picture.socket_login else ()),
         ),
-        Mend(text="watch saslauthd: stop the service, then saslauthd -a pam -d -m /var/run/saslauthd"),
+        next_looks(Layer.ACCOUNT, user=picture.account.user if picture.account else "NAME"),
     )
 
 

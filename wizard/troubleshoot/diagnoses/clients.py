@@ -78,7 +78,7 @@ _KINDS = (
         "unexpected eof|unknown,|timed? ?out|http",
         "went away, or said nothing, before the encryption was there",
         "on port 465 a client set to STARTTLS or `none` waits for a greeting: set it to SSL/TLS; else a packet "
-        "filter or a small MTU on the way: `tracepath ITS-ADDRESS`",
+        "filter or a small MTU on the way: `ping -M do -s 1472 ITS-ADDRESS`",
         strangers=False,
     ),
 )

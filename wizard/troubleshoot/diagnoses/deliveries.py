@@ -67,7 +67,7 @@ _KINDS = (
         r"^5(?:30|34|35|38)\b|[Aa]uthentication (?:is )?(?:required|failed|needed)|not authenticated|[Rr]elay(?:ing)?"
         r" (?:access )?(?:denied|not (?:permitted|allowed))|[Uu]nable to relay|AUTH first",
         "the next server takes no mail without a login, or refuses ours",
-        "name, user and password belong into the map of FEATURE(`authinfo') (/usr/share/sendmail/cf/README, "
+        "name, user and password belong into the map of FEATURE(`authinfo') (`zless /usr/share/doc/sendmail-cf/README.gz`, "
         "`Providing SMTP AUTH Data`), and libsasl2-modules must be installed",
     ),
     _Kind(
@@ -75,7 +75,7 @@ _KINDS = (
         "mail to large providers comes back: 550 5.7.26",
         r"\b[45]\.7\.2[0-9]\b|\bSPF\b|\bDKIM\b|\bDMARC\b|\bPTR\b|[Rr]everse (?:DNS|hostname|lookup)|[Uu]nauthenticated",
         "other servers refuse mail from here for want of SPF, DKIM or a PTR record",
-        "ask the DNS as they do: `dig -x ADDRESS-OF-THIS-HOST`, `dig TXT YOUR-DOMAIN`; publish an SPF record that names "
+        "ask the DNS as they do (package bind9-dnsutils): `dig -x ADDRESS-OF-THIS-HOST`, `dig TXT YOUR-DOMAIN`; publish an SPF record that names "
         "this host, have the provider set its PTR to its name, sign with OpenDKIM",
         stops=False,
     ),
@@ -109,7 +109,7 @@ _KINDS = (
         "mail is taken and does not arrive",
         r"Connection timed out|Connection refused|Network is unreachable|No route to host|Operation not permitted",
         "no connection to port 25 of other servers comes about",
-        "`nc -vz -w 10 gmail-smtp-in.l.google.com 25`: where that fails, the provider or a packet filter closes port 25 for "
+        "`openssl s_client -starttls smtp -connect gmail-smtp-in.l.google.com:25`: where that hangs, the provider or a packet filter closes port 25 for "
         "mail going out; ask the provider to open it, or send by its server (define(`SMART_HOST', ...) in sendmail.mc)",
         hosts=2,
     ),
