@@ -36,6 +36,7 @@ class Text(StrEnum):
     NOLOGIN = "/etc/nologin"
     SASLAUTHD_CONF = f.SASLAUTHD_CONF
     KRB5_CONF = f.KRB5_CONF
+    CRON_PID = "/run/crond.pid"
     UFW_RULES = "/etc/ufw/user.rules"
     UFW_DEFAULT = "/etc/default/ufw"
 

@@ -156,8 +156,8 @@ def _logins(picture: Picture) -> Finding | None:
     reasons = "; ".join(f"{count}: {_CODES.get(code, code)}" for code, count in codes.most_common())
     most = sorted(refused.items(), key=lambda client: -client[1].total())[:3]
     return Finding(
-        f"{codes.total()} logins of {len(refused)} clients were refused in the last day ({reasons})"
-        + (", and not one was accepted" if nobody else ""),
+        f"{codes.total()} logins from {len(refused)} address{'es' * (len(refused) > 1)} were refused in the last day "
+        f"({reasons})" + (", and not one was accepted" if nobody else ""),
         (
             *(Evidence(f"{peer}: {count.total()} refused", "journal, sm-mta") for peer, count in most),
             *(Evidence(last[code].text, last[code].source) for code in broken[:2] or list(last)[:1]),

@@ -67,8 +67,8 @@ _KINDS = (
         r"^5(?:30|34|35|38)\b|[Aa]uthentication (?:is )?(?:required|failed|needed)|not authenticated|[Rr]elay(?:ing)?"
         r" (?:access )?(?:denied|not (?:permitted|allowed))|[Uu]nable to relay|AUTH first",
         "the next server takes no mail without a login, or refuses ours",
-        "name, user and password belong into the map of FEATURE(`authinfo') (`zless /usr/share/doc/sendmail-cf/README.gz`, "
-        "`Providing SMTP AUTH Data`), and libsasl2-modules must be installed",
+        "`AuthInfo:SERVER \"U:NAME\" \"P:PASSWORD\" \"M:PLAIN\"` in /etc/mail/access (mode 0640), `make -C /etc/mail`; "
+        "libsasl2-modules must be installed",
     ),
     _Kind(
         "delivery-not-trusted",
