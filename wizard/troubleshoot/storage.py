@@ -68,10 +68,18 @@ def look(host: Host) -> Storage:
     return Storage(
         tuple(_folder(host, path) for path in FOLDERS),
         tuple(_queue(host, path) for path in (MTA_QUEUE, CLIENT_QUEUE)),
-        tuple(path for path in DEAD_LETTERS if host.mtime(path) > time.time() - 24 * 3600),
+        tuple(path for path in DEAD_LETTERS if _changed(host, path)),
         os.getloadavg()[0],
         os.cpu_count() or 1,
     )
+
+
+def _changed(host: Host, path: str) -> bool:
+    try:
+        status = host.path(path).stat()
+    except OSError:
+        return False
+    return status.st_size > 0 and status.st_mtime > time.time() - 24 * 3600
 
 
 def _folder(host: Host, path: str) -> Folder:

@@ -205,6 +205,12 @@ def test_queue_groups_are_counted_and_what_no_run_tries(tmp_path: Path) -> None:
     assert queue.held == ("/var/spool/mqueue/Qfa4", "/var/spool/mqueue/q2/hfa3")
 
 
+def test_debians_empty_dead_letter_is_none(tmp_path: Path) -> None:
+    _put(tmp_path, storage.DEAD_LETTERS[0], "")
+    _put(tmp_path, storage.DEAD_LETTERS[1], "From: cron\n")
+    assert storage.look(Host(tmp_path)).dead_letters == storage.DEAD_LETTERS[1:]
+
+
 def test_a_mail_log_in_either_form_of_date(tmp_path: Path) -> None:
     _put(
         tmp_path,

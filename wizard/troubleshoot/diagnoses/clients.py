@@ -107,8 +107,9 @@ def _handshakes(picture: Picture) -> dict[str, list[LogLine]]:
 
 
 def _tls(kind: _Kind, picture: Picture) -> Finding | None:
-    known, clients = _logged_in(picture), dict[str, list[LogLine]]()
-    for peer, failures in _handshakes(picture).items():
+    handshakes, clients = _handshakes(picture), dict[str, list[LogLine]]()
+    known = _logged_in(picture) if handshakes else set()
+    for peer, failures in handshakes.items():
         mine = [line for line in failures if kind.holds(line)]
         if len(mine) >= STEADY and (peer in known or (kind.strangers and len(mine) == len(failures))):
             clients[peer] = mine

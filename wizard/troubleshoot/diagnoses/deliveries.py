@@ -6,9 +6,8 @@ whom nobody knows, a full mailbox and greylisting are everyday, and no fault of 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from wizard.maillog.read import LogLine
 from wizard.model.plan import Sign
@@ -33,8 +32,8 @@ class _Attempt:
     line: LogLine
     place: str
     """The host; the recipient's domain where none was reached."""
-    words: str
     sent: bool
+    kind: _Kind | None
 
 
 @dataclass(frozen=True)
@@ -116,10 +115,11 @@ _KINDS = (
 )  # fmt: skip
 
 
-def _attempts(picture: Picture) -> Collection[_Attempt]:
-    """The last delivery of each message to each recipient at another host, oldest first."""
+@lru_cache(maxsize=1)
+def _attempts(day: tuple[LogLine, ...]) -> tuple[_Attempt, ...]:
+    """The last delivery of each message to each recipient at another host, oldest first. Each kind asks for them."""
     last = dict[tuple[str, str], _Attempt]()
-    for line in picture.day:
+    for line in day:
         match = _LINE.match(line.text)
         if match is None or line.name == "saslauthd":
             continue
@@ -129,8 +129,9 @@ def _attempts(picture: Picture) -> Collection[_Attempt]:
             recipient = line.queue_id, to.partition(", ")[0]
             last.pop(recipient, None)
             place = relay or to.partition(", ")[0].rpartition("@")[2]
-            last[recipient] = _Attempt(line, place, words, stat.startswith("Sent"))
-    return last.values()
+            sent = stat.startswith("Sent")
+            last[recipient] = _Attempt(line, place, sent, None if sent else _kind(words))
+    return tuple(last.values())
 
 
 def _kind(words: str) -> _Kind | None:
@@ -140,9 +141,9 @@ def _kind(words: str) -> _Kind | None:
 def _look(kind: _Kind, picture: Picture) -> Finding | None:
     """A warning; failed where no mail at all leaves this host. One server that is down or odd is no fault of this host, nor
     is what came through since."""
-    attempts = _attempts(picture)
+    attempts = _attempts(picture.day)
     sent = {attempt.place: attempt.line.time for attempt in attempts if attempt.sent}
-    mine = [attempt for attempt in attempts if not attempt.sent and _kind(attempt.words) is kind]
+    mine = [attempt for attempt in attempts if attempt.kind is kind]
     if kind.stops or len(mine) < _OFTEN:
         mine = [attempt for attempt in mine if attempt.line.time >= sent.get(attempt.place, 0.0)]
     places = {attempt.place for attempt in mine}
