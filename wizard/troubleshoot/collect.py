@@ -37,7 +37,9 @@ from wizard.troubleshoot.probe_smtp import TIMEOUT, Conversation, converse, is_s
 LOOKED_BACK = 3600.0
 """Seconds of the mail log that are read."""
 DAY = 24 * 3600.0
-DAY_WORDS = r"^STARTTLS=|AUTH failure \(|^AUTH=server, relay=| did not issue MAIL|^\w+: to=.*, stat="
+DAY_WORDS = (
+    r"^STARTTLS=\w+, error:|AUTH failure \(|^AUTH=server, relay=| did not issue MAIL|^\w+: to=.*, stat="
+)
 """Of the last day of it: what clients and deliveries met."""
 DAY_TIMEOUT = 1.0
 """Seconds for that."""

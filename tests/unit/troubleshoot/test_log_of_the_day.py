@@ -180,6 +180,15 @@ def test_where_no_mail_leaves_the_host_it_is_to_blame(stat: str, dsn: str, name:
     assert looked(*many, *others).faults == (), "a few of many servers are down"
 
 
+def test_a_handshake_with_the_next_server_that_failed_tells_of_its_delivery() -> None:
+    failed = "STARTTLS=client, error: connect failed=-1, reason=wrong version number, SSL_error=1, errno=0, retry=-1"
+    waits = delivery("stat=Deferred: Name server: [192.0.2.1]: host name lookup failure", dsn="4.7.0")
+    verdict = looked(failed, waits)
+    assert ids(verdict.faults) == ["delivery-no-tls"]
+    assert verdict.faults[0].finding.evidence[1].says == failed
+    assert looked(waits).faults == ()
+
+
 def test_a_smart_host_that_refuses_all_is_to_blame_until_it_takes_mail() -> None:
     smart = {
         "facts": {"files": {f.SENDMAIL_CF: file(CF + "DSsmart.test\n")}, "cf_from_mc": CF + "DSsmart.test\n"}

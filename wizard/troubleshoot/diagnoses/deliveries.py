@@ -34,6 +34,8 @@ class _Attempt:
     """The host; the recipient's domain where none was reached."""
     sent: bool
     kind: _Kind | None
+    broken: LogLine | None
+    """The TLS handshake with that host that failed."""
 
 
 @dataclass(frozen=True)
@@ -118,19 +120,22 @@ _KINDS = (
 @lru_cache(maxsize=1)
 def _attempts(day: tuple[LogLine, ...]) -> tuple[_Attempt, ...]:
     """The last delivery of each message to each recipient at another host, oldest first. Each kind asks for them."""
-    last = dict[tuple[str, str], _Attempt]()
+    last, no_tls = dict[tuple[str, str], _Attempt](), dict[int, LogLine]()
     for line in day:
+        if line.text.startswith("STARTTLS=client, error:"):
+            no_tls[line.pid] = line  # what it says of the delivery is "Deferred", with whatever failed before
         match = _LINE.match(line.text)
         if match is None or line.name == "saslauthd":
             continue
         to, mailer, relay, dsn, reply, stat = match.groups("")
         if mailer in _NETWORK and not relay.startswith(_HERE):
-            words = reply or f"{stat.removeprefix('Deferred: ')} {dsn}"
+            broken = no_tls.get(line.pid) if dsn == "4.7.0" and not reply else None
+            words = "TLS handshake" if broken else reply or f"{stat.removeprefix('Deferred: ')} {dsn}"
             recipient = line.queue_id, to.partition(", ")[0]
             last.pop(recipient, None)
             place = relay or to.partition(", ")[0].rpartition("@")[2]
             sent = stat.startswith("Sent")
-            last[recipient] = _Attempt(line, place, sent, None if sent else _kind(words))
+            last[recipient] = _Attempt(line, place, sent, None if sent else _kind(words), broken)
     return tuple(last.values())
 
 
@@ -150,12 +155,15 @@ def _look(kind: _Kind, picture: Picture) -> Finding | None:
     smart = re.search(r"^DS\S", picture.cf, re.MULTILINE) is not None
     if not mine or (kind.stops and len(places) <= len(sent)) or (len(places) < kind.hosts and not smart):
         return None
-    last, process = mine[-1].line, picture.facts.process(DAEMON)
+    last, broken, process = mine[-1].line, mine[-1].broken, picture.facts.process(DAEMON)
     many = len(mine) >= _OFTEN and (smart or kind.hosts == 1 or len(places) >= _OFTEN)
     none = kind.stops and many and not sent and process is not None and last.time > process.started
     return Finding(
         kind.cause + (", and no mail leaves this host" if none else ""),
-        (Evidence(f"{len(mine)} in the last day, such as {_ADDRESS.sub('...@', last.text)}", last.source),),
+        (
+            Evidence(f"{len(mine)} in the last day, such as {_ADDRESS.sub('...@', last.text)}", last.source),
+            *([Evidence(broken.text, broken.source)] if broken else []),
+        ),
         Mend(text=kind.advice),
         Sign.FAILED if none else Sign.WARNING,
     )
