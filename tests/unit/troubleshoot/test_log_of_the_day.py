@@ -197,6 +197,7 @@ def test_a_smart_host_that_refuses_all_is_to_blame_until_it_takes_mail() -> None
     blamed = looked(*lines, **smart).blamed
     assert blamed is not None
     assert blamed.id == "delivery-no-login"
+    assert looked(*lines).blamed is None, "without a smart host it is one odd server of many"
     assert looked(*lines, delivery(SENT, "smart.test. [192.0.2.1]", 9, "2.0.0"), **smart).faults == ()
 
 

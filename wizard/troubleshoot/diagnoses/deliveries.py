@@ -156,7 +156,7 @@ def _look(kind: _Kind, picture: Picture) -> Finding | None:
     if not mine or (kind.stops and len(places) <= len(sent)) or (len(places) < kind.hosts and not smart):
         return None
     last, broken, process = mine[-1].line, mine[-1].broken, picture.facts.process(DAEMON)
-    many = len(mine) >= _OFTEN and (smart or kind.hosts == 1 or len(places) >= _OFTEN)
+    many = len(mine) >= _OFTEN and (smart or len(places) >= _OFTEN)
     none = kind.stops and many and not sent and process is not None and last.time > process.started
     return Finding(
         kind.cause + (", and no mail leaves this host" if none else ""),
