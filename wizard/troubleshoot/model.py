@@ -80,7 +80,7 @@ _LOOKS = {
     Layer.STARTTLS: (
         "openssl s_client {tls}-connect {where} < /dev/null",
         _LOG,
-        "grep -E '^O (Server|CACert|CipherList|TLS)' /etc/mail/sendmail.cf",
+        "grep -E '^(X|O (Server|CACert|CipherList|InputMail))' /etc/mail/sendmail.cf",
     ),
     Layer.AUTH_OFFER: (
         "saslpluginviewer -s",
