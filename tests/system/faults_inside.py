@@ -177,6 +177,29 @@ AUTH = (
         user=False,
     ),
     Fault(
+        "messages-held",
+        "queue",
+        "echo x | sendmail -Am -odq -f alice alice; cd /var/spool/mqueue; "
+        "for name in qf*; do mv $name h${name#q}; done",
+        undo="rm -f /var/spool/mqueue/?f*",
+        sign="warning",
+        fix=False,
+        user=False,
+        full=True,
+    ),
+    Fault(
+        "msp-queue-not-run",
+        "queue",
+        "pkill -x cron; rm -f /run/crond.pid; printf 'V8\\nT1700000000\\nK0\\nN3\\nP30\\nRPFD:<bob@example.org>\\n.\\n'"
+        " > /var/spool/mqueue-client/qf6AN0000000002; : > /var/spool/mqueue-client/df6AN0000000002; "
+        "chown smmsp:smmsp /var/spool/mqueue-client/*",
+        undo="rm -f /var/spool/mqueue-client/?f*",
+        sign="warning",
+        fix=False,
+        user=False,
+        full=True,
+    ),
+    Fault(
         "disk-full",
         "queue",
         TMPFS.format(options="size=1M", then="(cat /dev/zero > /var/spool/mqueue/ballast; true) 2>/dev/null"),

@@ -45,7 +45,7 @@ LOOKED_BACK = 3600.0
 """Seconds of the mail log that are read."""
 DAY = 24 * 3600.0
 DAY_WORDS = (
-    r"^STARTTLS=|AUTH failure \(|^AUTH=server, relay=| did not issue MAIL|^\w+: to=.*, stat="
+    r"^STARTTLS=\w+, error:|AUTH failure \(|^AUTH=server, relay=| did not issue MAIL|^\w+: to=.*, stat="
     r"|ruleset=(?:check_relay|tls_client), |rejecting commands from|possible SMTP attack"
 )
 """Of the last day of it: what clients and deliveries met."""

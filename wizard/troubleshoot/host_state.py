@@ -20,7 +20,7 @@ from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.backend import Backend
 from wizard.troubleshoot.milters import Milter
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.model import Evidence, Finding, Layer, next_looks
 from wizard.troubleshoot.outside import Outside
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import Conversation, is_submission
@@ -39,12 +39,25 @@ class Text(StrEnum):
     NOLOGIN = "/etc/nologin"
     SASLAUTHD_CONF = f.SASLAUTHD_CONF
     KRB5_CONF = f.KRB5_CONF
+    CRON_PID = "/run/crond.pid"
     UFW_RULES = "/etc/ufw/user.rules"
     UFW_DEFAULT = "/etc/default/ufw"
     RESOLV_CONF = "/etc/resolv.conf"
 
 
 DAEMON = "sendmail-mta"
+_TROUBLE = (
+    "error",
+    "fail",
+    "reject",
+    "SYSERR",
+    "warning",
+    "unsafe",
+    "Milter",
+    "timeout",
+    "TLS not available",
+)
+"""Words of log lines that may explain a conversation."""
 
 
 def daemon_lines(daemons: Iterable[sendmail_cf.Daemon]) -> tuple[Evidence, ...]:
@@ -251,16 +264,16 @@ class Picture:
         last = {line.text: line.source for line in lines}  # the same is often said twice
         return tuple(Evidence(text, source) for text, source in last.items())[-limit:]
 
-    def unexplained(self, layer: Layer, words: str, mend: str, *logged: Evidence) -> Finding | None:
+    def unexplained(self, layer: Layer, words: str) -> Finding | None:
         """A conversation that ended in this layer for no known cause; `words` has {source} for where."""
         stopped = [talk for talk in self.broken if talk.stopped is layer and talk not in self.no_room]
         if not stopped:
             return None
-        cause = (
-            f"{words.format(source=stopped[0].source)}: {stopped[0].why}; none of the known causes was found"
-        )
+        first = stopped[0]
+        cause = f"{words.format(source=first.source)}: {first.why}; none of the known causes was found"
         replies = (line for talk in stopped for line in self.conversation_evidence(talk))
-        return Finding(cause, (*replies, *logged), Mend(text=mend))
+        logged = self.logged(*_TROUBLE, since=self.began - 1)
+        return Finding(cause, (*replies, *logged), next_looks(layer, first.address, first.daemon.port))
 
     def conversation_evidence(self, talk: Conversation) -> tuple[Evidence, ...]:
         """What was said last, and the clause on which it ended."""

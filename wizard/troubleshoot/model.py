@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -65,6 +66,39 @@ class Mend:
 
     steps: tuple[str, ...] = ()
     text: str = ""
+
+
+_LOG, _SASL_LOG = "journalctl -t sm-mta -n 30", "journalctl -t saslauthd -n 30"
+_WATCH = "msa-wizard debug saslauthd"
+_LOOKS = {
+    Layer.LISTENER: ("ss -ltnp", _LOG, "grep '^O DaemonPortOptions' /etc/mail/sendmail.cf"),
+    Layer.GREETING: (
+        "openssl s_client {tls}-connect {where} < /dev/null",
+        _LOG,
+        "grep -E '^(X|O (InputMailFilters|RefuseLA|MaxDaemonChildren))' /etc/mail/sendmail.cf",
+    ),
+    Layer.STARTTLS: (
+        "openssl s_client {tls}-connect {where} < /dev/null",
+        _LOG,
+        "grep -E '^(X|O (Server|CACert|CipherList|InputMail))' /etc/mail/sendmail.cf",
+    ),
+    Layer.AUTH_OFFER: (
+        "saslpluginviewer -s",
+        "grep -E '^(O Auth|O DaemonPort|C.TrustAuthMech)' /etc/mail/sendmail.cf",
+        _LOG,
+    ),
+    Layer.SASLAUTHD: (_SASL_LOG, "ls -ld /run/saslauthd /run/saslauthd/mux", _WATCH),
+    Layer.PAM: (_SASL_LOG, "grep -v '^#' /etc/pam.d/smtp", _WATCH),
+    Layer.ACCOUNT: (_WATCH, _SASL_LOG, "getent passwd {user}"),
+}
+
+
+def next_looks(layer: Layer, address: str = "127.0.0.1", port: int = 587, user: str = "NAME") -> Mend:
+    """The three likeliest next looks, as commands, where nobody knows why this layer fails."""
+    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    tls = "" if port == 465 else "-starttls smtp "
+    looks = (look.format(tls=tls, where=where, user=shlex.quote(user)) for look in _LOOKS[layer])
+    return Mend(text=f"look next: {', '.join(f'`{look}`' for look in looks)}")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from wizard.system.host import Host
 MTA_QUEUE = "/var/spool/mqueue"
 CLIENT_QUEUE = "/var/spool/mqueue-client"
 FOLDERS = (MTA_QUEUE, CLIENT_QUEUE, "/var/mail", "/var/log", "/etc/mail", "/tmp")
+DEAD_LETTERS = ("/var/lib/sendmail/dead.letter", "/root/dead.letter")
+"""Debian's DeadLetterDrop, and root's own."""
 _MOST = 300
 """Messages of a queue that are looked into."""
 
@@ -40,6 +42,8 @@ class Queue:
     count: int = 0
     oldest: float = 0.0
     reasons: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    """Files of messages that no run of the queue tries: quarantined (hf), or damaged (Qf)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class Storage:
 
     folders: tuple[Folder, ...] = ()
     queues: tuple[Queue, ...] = ()
+    dead_letters: tuple[str, ...] = ()
+    """Those that changed in the last day."""
+    load: float = 0.0
+    """Of the last minute, which sendmail asks, too."""
+    processors: int = 1
 
     def folder(self, path: str) -> Folder | None:
         """One folder."""
@@ -59,7 +68,18 @@ def look(host: Host) -> Storage:
     return Storage(
         tuple(_folder(host, path) for path in FOLDERS),
         tuple(_queue(host, path) for path in (MTA_QUEUE, CLIENT_QUEUE)),
+        tuple(path for path in DEAD_LETTERS if _changed(host, path)),
+        os.getloadavg()[0],
+        os.cpu_count() or 1,
     )
+
+
+def _changed(host: Host, path: str) -> bool:
+    try:
+        status = host.path(path).stat()
+    except OSError:
+        return False
+    return status.st_size > 0 and status.st_mtime > time.time() - 24 * 3600
 
 
 def _folder(host: Host, path: str) -> Folder:
@@ -81,12 +101,20 @@ def _folder(host: Host, path: str) -> Folder:
 
 
 def _queue(host: Host, path: str) -> Queue:
-    names = [name for name in host.names(path) if name.startswith("qf")]
+    """With its subfolders: queue groups, and qf beside df (op.me, section 2.3.1)."""
+    inside = [
+        f"{path}/{name}"
+        for name in host.names(path)
+        if name == "qf" or (name.startswith("q") and name[:2] != "qf")
+    ]
+    folders = [path, *inside, *(f"{folder}/qf" for folder in inside)]
+    files = [f"{folder}/{name}" for folder in folders for name in host.names(folder)]
+    names = [file for file in files if file.rpartition("/")[2].startswith("qf") and file not in folders]
     oldest, reasons = 0.0, dict[str, None]()
     now = time.time()
     for name in names[:_MOST]:
         try:
-            text = (host.path(path) / name).read_text("latin-1")
+            text = host.path(name).read_text("latin-1")
         except OSError:
             continue
         for line in text.splitlines():
@@ -94,4 +122,5 @@ def _queue(host: Host, path: str) -> Queue:
                 reasons[line[1:]] = None
             elif line.startswith("T") and line[1:].isdigit():
                 oldest = max(oldest, now - int(line[1:]))
-    return Queue(path, len(names), oldest, tuple(reasons)[:5])
+    held = tuple(file for file in files if file.rpartition("/")[2].startswith(("hf", "Qf")))
+    return Queue(path, len(names), oldest, tuple(reasons)[:5], held)

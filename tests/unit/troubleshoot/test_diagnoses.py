@@ -28,9 +28,9 @@ from wizard.steps.restart import WEDGED
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.host_state import Picture, Text
-from wizard.troubleshoot.model import ORDER, Layer
+from wizard.troubleshoot.model import ORDER, Layer, next_looks
 from wizard.troubleshoot.pam import Pam
-from wizard.troubleshoot.storage import MTA_QUEUE, Queue, Storage
+from wizard.troubleshoot.storage import CLIENT_QUEUE, MTA_QUEUE, Queue, Storage
 from wizard.troubleshoot.verdict import judge
 
 SERVICES = {name: Service(name, True, True, "active (running)") for name in ("sendmail", "saslauthd")}
@@ -130,6 +130,11 @@ def test_the_fault_is_blamed_in_its_layer(name: str, layer: Layer, changes: dict
         ("certificate-name", {"talk": {"certificate": dataclasses.replace(CERTIFICATE, names=("x.test",), subject="")}}),
         ("auth-on-smtp", {"conversations": (conversation(25, offered=("LOGIN",)), conversation(587))}),
         ("messages-wait", {"storage": Storage((), (Queue(MTA_QUEUE, 3, 7200.0, ("Deferred",)),)), "facts": {"packages": {}}}),
+        ("msp-queue-not-run", {"storage": Storage((), (Queue(CLIENT_QUEUE, 3, 7200.0),))}),
+        ("messages-held", {"storage": Storage((), (Queue(MTA_QUEUE, held=("/var/spool/mqueue/hf1",)),))}),
+        ("dead-letter", {"storage": Storage(dead_letters=("/root/dead.letter",))}),
+        ("load-high", {"storage": Storage(load=16.0, processors=2)}),
+        ("inodes-out", {"storage": Storage((dataclasses.replace(FOLDER, path="/tmp", free_inodes=3),))}),
         ("hands-off", {"facts": {"files": {f.SENDMAIL_CONF: file('HANDS_OFF="Yes"\n')}}}),
         ("log-unreadable", {"log": None, "log_problem": "journalctl ended with status 1: Bad message"}),
         ("log-complaints", {"log": (LogLine(2e9, "sm-mta", 1, "SYSERR(root): x"),)}),
@@ -147,6 +152,13 @@ def test_what_nobody_knows_ends_in_the_right_layer_with_the_words(layer: Layer) 
     assert verdict.blamed is not None
     assert verdict.blamed.layer is layer
     assert any("the moon is full" in item.says for item in verdict.blamed.finding.evidence)
+    assert verdict.blamed.finding.mend.text.count("`") == 6, "the three likeliest next looks"
+
+
+def test_the_next_looks_name_the_very_port_and_user() -> None:
+    assert "-connect [::1]:465 <" in next_looks(Layer.STARTTLS, "::1", 465).text
+    assert "-starttls smtp -connect 127.0.0.1:587 <" in next_looks(Layer.GREETING).text
+    assert "`getent passwd 'x; reboot'`" in next_looks(Layer.ACCOUNT, user="x; reboot").text
 
 
 def test_a_login_that_nobody_can_explain_is_never_well() -> None:
@@ -223,6 +235,31 @@ def test_a_picture_of_nothing_at_all_can_be_judged() -> None:
 def test_a_log_that_cannot_be_read_is_not_said_to_be_missing() -> None:
     verdict = judge(picture(log=None, log_problem="/var/log/mail.log cannot be read: it is not a file"))
     assert [fault.id for fault in verdict.faults] == ["log-unreadable"]
+
+
+NOT_WRITTEN = "6AT9Re04006602: SYSERR(root): collect: Cannot write ./df6AT9Re04006602 (bfcommit, uid=0, gid=103): Operation not permitted"
+
+
+def test_a_queue_that_cannot_be_written_is_to_blame_until_a_message_is_taken() -> None:
+    refused = LogLine(2e9, "sm-mta", 1, NOT_WRITTEN)
+    its = LogLine(2e9, "sm-mta", 1, "6AT9Re04006602: from=<a@b.test>, size=18, class=0, nrcpts=1, relay=x")
+    blamed = judge(picture(log=(refused, its))).blamed
+    assert blamed is not None
+    assert (blamed.id, blamed.layer) == ("queue-not-written", Layer.QUEUE)
+    taken = LogLine(
+        2e9 + 1, "sm-mta", 2, "6AT9B79a001977: from=<a@b.test>, size=18, class=0, nrcpts=1, relay=x"
+    )
+    assert judge(picture(log=(refused, taken))).blamed is None
+    assert judge(picture(log=(dataclasses.replace(refused, file=LOG),))).blamed is None
+
+
+def test_where_cron_runs_the_queue_of_programs_it_may_wait() -> None:
+    waits = Storage((), (Queue(CLIENT_QUEUE, 3, 7200.0, ("Deferred",)),))
+    verdict = judge(picture(storage=waits, texts={Text.CRON_PID: "1\n"}))
+    assert verdict.fault("msp-queue-not-run") is None
+    waiting = verdict.fault("messages-wait")
+    assert waiting is not None
+    assert "`sendmail -Ac -q -v`" in waiting.finding.mend.text
 
 
 def test_a_line_of_a_file_decides_nothing() -> None:

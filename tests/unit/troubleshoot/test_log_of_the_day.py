@@ -94,7 +94,7 @@ def test_wrong_passwords_are_counted_and_no_fault() -> None:
     assert verdict.faults[0].sign is Sign.OK
     assert verdict.summary.startswith("MSA OK - mail clients can submit |")
     cause = verdict.faults[0].finding.cause
-    assert cause == "3 logins of 2 clients were refused in the last day (3: password or account)"
+    assert cause == "3 logins from 2 addresses were refused in the last day (3: password or account)"
     assert verdict.faults[0].finding.evidence[0].says == "203.0.113.9: 2 refused"
     nobody = looked(refused("-13")).faults[0]
     assert nobody.finding.cause.endswith(", and not one was accepted")
@@ -180,6 +180,15 @@ def test_where_no_mail_leaves_the_host_it_is_to_blame(stat: str, dsn: str, name:
     assert looked(*many, *others).faults == (), "a few of many servers are down"
 
 
+def test_a_handshake_with_the_next_server_that_failed_tells_of_its_delivery() -> None:
+    failed = "STARTTLS=client, error: connect failed=-1, reason=wrong version number, SSL_error=1, errno=0, retry=-1"
+    waits = delivery("stat=Deferred: Name server: [192.0.2.1]: host name lookup failure", dsn="4.7.0")
+    verdict = looked(failed, waits)
+    assert ids(verdict.faults) == ["delivery-no-tls"]
+    assert verdict.faults[0].finding.evidence[1].says == failed
+    assert looked(waits).faults == ()
+
+
 def test_a_smart_host_that_refuses_all_is_to_blame_until_it_takes_mail() -> None:
     smart = {
         "facts": {"files": {f.SENDMAIL_CF: file(CF + "DSsmart.test\n")}, "cf_from_mc": CF + "DSsmart.test\n"}
@@ -188,6 +197,7 @@ def test_a_smart_host_that_refuses_all_is_to_blame_until_it_takes_mail() -> None
     blamed = looked(*lines, **smart).blamed
     assert blamed is not None
     assert blamed.id == "delivery-no-login"
+    assert looked(*lines).blamed is None, "without a smart host it is one odd server of many"
     assert looked(*lines, delivery(SENT, "smart.test. [192.0.2.1]", 9, "2.0.0"), **smart).faults == ()
 
 

@@ -197,6 +197,20 @@ def test_a_queue_is_counted_with_its_reasons(tmp_path: Path) -> None:
     assert queue.oldest > 7000
 
 
+def test_queue_groups_are_counted_and_what_no_run_tries(tmp_path: Path) -> None:
+    for name in ("q1/qf/qfa1", "q1/df/dfa1", "q2/qfa2", "q2/hfa3", "Qfa4", "qfa5"):
+        _put(tmp_path, f"/var/spool/mqueue/{name}", "V8\n")
+    queue = storage.look(Host(tmp_path)).queues[0]
+    assert queue.count == 3
+    assert queue.held == ("/var/spool/mqueue/Qfa4", "/var/spool/mqueue/q2/hfa3")
+
+
+def test_debians_empty_dead_letter_is_none(tmp_path: Path) -> None:
+    _put(tmp_path, storage.DEAD_LETTERS[0], "")
+    _put(tmp_path, storage.DEAD_LETTERS[1], "From: cron\n")
+    assert storage.look(Host(tmp_path)).dead_letters == storage.DEAD_LETTERS[1:]
+
+
 def test_a_mail_log_in_either_form_of_date(tmp_path: Path) -> None:
     _put(
         tmp_path,

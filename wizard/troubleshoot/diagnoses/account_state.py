@@ -8,7 +8,7 @@ from wizard.model import facts as f
 from wizard.troubleshoot.account import SHADOW, Account, Shadow
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 
 _Look = Callable[[Picture], Finding | None]
 
@@ -197,9 +197,7 @@ def _login(picture: Picture) -> Finding | None:
             *picture.logged("AUTH failure", "saslauthd", "generic failure", since=picture.began),
             *((Evidence(picture.socket_login, "saslauthd"),) if picture.socket_login else ()),
         ),
-        Mend(
-            text=f"watch saslauthd: stop the service, then saslauthd -a {picture.backend.mechanism} -d -m /var/run/saslauthd"
-        ),
+        next_looks(Layer.ACCOUNT, user=picture.account.user if picture.account else "NAME"),
     )
 
 

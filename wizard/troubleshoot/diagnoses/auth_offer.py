@@ -259,11 +259,7 @@ def _features(picture: Picture) -> Finding | None:
 
 
 def _unknown(picture: Picture) -> Finding | None:
-    return picture.unexplained(
-        Layer.AUTH_OFFER,
-        "no login is offered on {source}",
-        "`msa-wizard apply sendmail-auth`, then restart sendmail; `journalctl -t sm-mta -n 30`",
-    )
+    return picture.unexplained(Layer.AUTH_OFFER, "no login is offered on {source}")
 
 
 _A = Layer.AUTH_OFFER

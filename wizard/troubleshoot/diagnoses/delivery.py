@@ -15,6 +15,7 @@ from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.storage import CLIENT_QUEUE
 
 _LOCAL = ("127.0.0.1", "0.0.0.0", "::", "::1")
 OLD = 3600.0
@@ -74,14 +75,15 @@ def _waiting(picture: Picture) -> Finding | None:
     full = [queue for queue in picture.storage.queues if queue.count and queue.oldest > OLD]
     if not full:
         return None
+    runs = [f"sendmail {'-Ac ' if queue.path == CLIENT_QUEUE else ''}-q -v" for queue in full]
     reasons = [reason for queue in full for reason in queue.reasons]
-    dns = [reason for reason in reasons if re.search(r"[Nn]ame server|host name lookup", reason)]
+    dns = [reason for reason in reasons if re.search(r"Name server: (?!\[)|host map: lookup", reason)]
     cause = "the name servers do not answer" if dns else "see why below"
     return Finding(
         f"{sum(queue.count for queue in full)} messages are waiting, the oldest for {max(queue.oldest for queue in full) / 3600:.0f} h: "
         f"{cause}",
         tuple(Evidence(reason, "the queue") for reason in reasons[:3]),
-        Mend(text="`mailq` shows them; `sendmail -q -v` tries them now"),
+        Mend(text=f"`mailq` shows them; `{' && '.join(runs)}` tries them now"),
         Sign.WARNING,
     )
 

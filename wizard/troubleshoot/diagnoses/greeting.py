@@ -159,9 +159,7 @@ def _slow(picture: Picture) -> Finding | None:
 
 
 def _unknown(picture: Picture) -> Finding | None:
-    return picture.unexplained(
-        Layer.GREETING, "{source} does not greet as a mail server", "`journalctl -t sm-mta -n 30`"
-    )
+    return picture.unexplained(Layer.GREETING, "{source} does not greet as a mail server")
 
 
 _G = Layer.GREETING

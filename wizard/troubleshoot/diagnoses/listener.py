@@ -275,9 +275,7 @@ def _unknown(picture: Picture) -> Finding | None:
             ),
             Mend(text="`journalctl -t sm-mta`; `ss -ltnp`; or set it up: `msa-wizard apply`"),
         )
-    return picture.unexplained(
-        Layer.LISTENER, "no connection to {source}", "`journalctl -t sm-mta`; `ss -ltnp`"
-    )
+    return picture.unexplained(Layer.LISTENER, "no connection to {source}")
 
 
 _L = Layer.LISTENER

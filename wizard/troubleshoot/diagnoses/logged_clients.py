@@ -78,7 +78,7 @@ _KINDS = (
         "unexpected eof|unknown,|timed? ?out|http",
         "went away, or said nothing, before the encryption was there",
         "on port 465 a client set to STARTTLS or `none` waits for a greeting: set it to SSL/TLS; else a packet "
-        "filter or a small MTU on the way: `tracepath ITS-ADDRESS`",
+        "filter or a small MTU on the way: `ping -M do -s 1472 ITS-ADDRESS`",
         strangers=False,
     ),
 )
@@ -107,8 +107,9 @@ def _handshakes(picture: Picture) -> dict[str, list[LogLine]]:
 
 
 def _tls(kind: _Kind, picture: Picture) -> Finding | None:
-    known, clients = _logged_in(picture), dict[str, list[LogLine]]()
-    for peer, failures in _handshakes(picture).items():
+    handshakes, clients = _handshakes(picture), dict[str, list[LogLine]]()
+    known = _logged_in(picture) if handshakes else set()
+    for peer, failures in handshakes.items():
         mine = [line for line in failures if kind.holds(line)]
         if len(mine) >= STEADY and (peer in known or (kind.strangers and len(mine) == len(failures))):
             clients[peer] = mine
@@ -156,8 +157,8 @@ def _logins(picture: Picture) -> Finding | None:
     reasons = "; ".join(f"{count}: {_CODES.get(code, code)}" for code, count in codes.most_common())
     most = sorted(refused.items(), key=lambda client: -client[1].total())[:3]
     return Finding(
-        f"{codes.total()} logins of {len(refused)} clients were refused in the last day ({reasons})"
-        + (", and not one was accepted" if nobody else ""),
+        f"{codes.total()} logins from {len(refused)} address{'es' * (len(refused) > 1)} were refused in the last day "
+        f"({reasons})" + (", and not one was accepted" if nobody else ""),
         (
             *(Evidence(f"{peer}: {count.total()} refused", "journal, sm-mta") for peer, count in most),
             *(Evidence(last[code].text, last[code].source) for code in broken[:2] or list(last)[:1]),

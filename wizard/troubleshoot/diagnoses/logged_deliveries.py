@@ -6,9 +6,8 @@ whom nobody knows, a full mailbox and greylisting are everyday, and no fault of 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from wizard.maillog.read import LogLine
 from wizard.model.plan import Sign
@@ -33,8 +32,10 @@ class _Attempt:
     line: LogLine
     place: str
     """The host; the recipient's domain where none was reached."""
-    words: str
     sent: bool
+    kind: _Kind | None
+    broken: LogLine | None
+    """The TLS handshake with that host that failed."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +68,15 @@ _KINDS = (
         r"^5(?:30|34|35|38)\b|[Aa]uthentication (?:is )?(?:required|failed|needed)|not authenticated|[Rr]elay(?:ing)?"
         r" (?:access )?(?:denied|not (?:permitted|allowed))|[Uu]nable to relay|AUTH first",
         "the next server takes no mail without a login, or refuses ours",
-        "name, user and password belong into the map of FEATURE(`authinfo') (/usr/share/sendmail/cf/README, "
-        "`Providing SMTP AUTH Data`), and libsasl2-modules must be installed",
+        "`AuthInfo:SERVER \"U:NAME\" \"P:PASSWORD\" \"M:PLAIN\"` in /etc/mail/access (mode 0640), `make -C /etc/mail`; "
+        "libsasl2-modules must be installed",
     ),
     _Kind(
         "delivery-not-trusted",
         "mail to large providers comes back: 550 5.7.26",
         r"\b[45]\.7\.2[0-9]\b|\bSPF\b|\bDKIM\b|\bDMARC\b|\bPTR\b|[Rr]everse (?:DNS|hostname|lookup)|[Uu]nauthenticated",
         "other servers refuse mail from here for want of SPF, DKIM or a PTR record",
-        "ask the DNS as they do: `dig -x ADDRESS-OF-THIS-HOST`, `dig TXT YOUR-DOMAIN`; publish an SPF record that names "
+        "ask the DNS as they do (package bind9-dnsutils): `dig -x ADDRESS-OF-THIS-HOST`, `dig TXT YOUR-DOMAIN`; publish an SPF record that names "
         "this host, have the provider set its PTR to its name, sign with OpenDKIM",
         stops=False,
     ),
@@ -109,28 +110,33 @@ _KINDS = (
         "mail is taken and does not arrive",
         r"Connection timed out|Connection refused|Network is unreachable|No route to host|Operation not permitted",
         "no connection to port 25 of other servers comes about",
-        "`nc -vz -w 10 gmail-smtp-in.l.google.com 25`: where that fails, the provider or a packet filter closes port 25 for "
+        "`openssl s_client -starttls smtp -connect gmail-smtp-in.l.google.com:25`: where that hangs, the provider or a packet filter closes port 25 for "
         "mail going out; ask the provider to open it, or send by its server (define(`SMART_HOST', ...) in sendmail.mc)",
         hosts=2,
     ),
 )  # fmt: skip
 
 
-def _attempts(picture: Picture) -> Collection[_Attempt]:
-    """The last delivery of each message to each recipient at another host, oldest first."""
-    last = dict[tuple[str, str], _Attempt]()
-    for line in picture.day:
+@lru_cache(maxsize=1)
+def _attempts(day: tuple[LogLine, ...]) -> tuple[_Attempt, ...]:
+    """The last delivery of each message to each recipient at another host, oldest first. Each kind asks for them."""
+    last, no_tls = dict[tuple[str, str], _Attempt](), dict[int, LogLine]()
+    for line in day:
+        if line.text.startswith("STARTTLS=client, error:"):
+            no_tls[line.pid] = line  # what it says of the delivery is "Deferred", with whatever failed before
         match = _LINE.match(line.text)
         if match is None or line.name == "saslauthd":
             continue
         to, mailer, relay, dsn, reply, stat = match.groups("")
         if mailer in _NETWORK and not relay.startswith(_HERE):
-            words = reply or f"{stat.removeprefix('Deferred: ')} {dsn}"
+            broken = no_tls.get(line.pid) if dsn == "4.7.0" and not reply else None
+            words = "TLS handshake" if broken else reply or f"{stat.removeprefix('Deferred: ')} {dsn}"
             recipient = line.queue_id, to.partition(", ")[0]
             last.pop(recipient, None)
             place = relay or to.partition(", ")[0].rpartition("@")[2]
-            last[recipient] = _Attempt(line, place, words, stat.startswith("Sent"))
-    return last.values()
+            sent = stat.startswith("Sent")
+            last[recipient] = _Attempt(line, place, sent, None if sent else _kind(words), broken)
+    return tuple(last.values())
 
 
 def _kind(words: str) -> _Kind | None:
@@ -140,21 +146,24 @@ def _kind(words: str) -> _Kind | None:
 def _look(kind: _Kind, picture: Picture) -> Finding | None:
     """A warning; failed where no mail at all leaves this host. One server that is down or odd is no fault of this host, nor
     is what came through since."""
-    attempts = _attempts(picture)
+    attempts = _attempts(picture.day)
     sent = {attempt.place: attempt.line.time for attempt in attempts if attempt.sent}
-    mine = [attempt for attempt in attempts if not attempt.sent and _kind(attempt.words) is kind]
+    mine = [attempt for attempt in attempts if attempt.kind is kind]
     if kind.stops or len(mine) < _OFTEN:
         mine = [attempt for attempt in mine if attempt.line.time >= sent.get(attempt.place, 0.0)]
     places = {attempt.place for attempt in mine}
     smart = re.search(r"^DS\S", picture.cf, re.MULTILINE) is not None
     if not mine or (kind.stops and len(places) <= len(sent)) or (len(places) < kind.hosts and not smart):
         return None
-    last, process = mine[-1].line, picture.facts.process(DAEMON)
-    many = len(mine) >= _OFTEN and (smart or kind.hosts == 1 or len(places) >= _OFTEN)
+    last, broken, process = mine[-1].line, mine[-1].broken, picture.facts.process(DAEMON)
+    many = len(mine) >= _OFTEN and (smart or len(places) >= _OFTEN)
     none = kind.stops and many and not sent and process is not None and last.time > process.started
     return Finding(
         kind.cause + (", and no mail leaves this host" if none else ""),
-        (Evidence(f"{len(mine)} in the last day, such as {_ADDRESS.sub('...@', last.text)}", last.source),),
+        (
+            Evidence(f"{len(mine)} in the last day, such as {_ADDRESS.sub('...@', last.text)}", last.source),
+            *([Evidence(broken.text, broken.source)] if broken else []),
+        ),
         Mend(text=kind.advice),
         Sign.FAILED if none else Sign.WARNING,
     )

@@ -28,7 +28,7 @@ from wizard.troubleshoot.diagnosis import Diagnosis
 
 DIAGNOSES: tuple[Diagnosis, ...] = (
     *name.DIAGNOSES,
-    *client.NAMES,
+    *from_outside.NAMES,
     *firewall.DIAGNOSES,
     *configuration.DIAGNOSES,
     *milter.AT_START,

@@ -7,7 +7,7 @@ from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnoses.saslauthd import default
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 from wizard.troubleshoot.pam import FOLDER, OTHER
 
 
@@ -88,9 +88,7 @@ def _unknown(picture: Picture) -> Finding | None:
             *(Evidence(line.text, line.source) for line in picture.pam.lines[:4]),
             *picture.logged("pam", "PAM", since=picture.began),
         ),
-        Mend(
-            text="`journalctl -t saslauthd`; watch it: stop the service, then saslauthd -a pam -d -m /var/run/saslauthd"
-        ),
+        next_looks(Layer.PAM),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import Picture, Text
+from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.storage import CLIENT_QUEUE, MTA_QUEUE
 
@@ -55,6 +57,7 @@ def _inodes(picture: Picture) -> Finding | None:
         f"the file system below {out[0].path} has no inodes left: no file can be created, even with free space",
         tuple(Evidence(f"{folder.free_inodes} inodes free", folder.path) for folder in out),
         Mend(text=f"remove many small files: `df -i {out[0].path}`"),
+        Sign.FAILED if any(folder.path in (MTA_QUEUE, CLIENT_QUEUE) for folder in out) else Sign.WARNING,
     )
 
 
@@ -108,6 +111,91 @@ def _not_run(picture: Picture) -> Finding | None:
     )
 
 
+def _not_written(picture: Picture) -> Finding | None:
+    """What no look at the folder tells: a quota, chattr +i, an error of the disk. Over once a message was taken."""
+    process = picture.facts.process(DAEMON)
+    since = max(process.started if process else 0.0, picture.began - 3600)
+    lines = [line for line in picture.log or () if line.time > since and not line.file]
+    refused = [line for line in lines if line.own_words and _NOT_WRITTEN.search(line.text)]
+    if not refused:
+        return None
+    ids, last = {line.queue_id for line in refused}, refused[-1].time
+    taken = (line for line in lines if re.match(r"\w+: from=.*, nrcpts=[1-9]", line.text))
+    if any(line.time > last and line.queue_id not in ids for line in taken):
+        return None
+    return Finding(
+        "sendmail cannot write into its queue, and refuses each message",
+        tuple(Evidence(line.text, line.source) for line in refused[-2:]),
+        Mend(text=f"`lsattr -d {MTA_QUEUE}`, `quota -u root smmta`, `df -h {MTA_QUEUE}`, `dmesg | tail -50`"),
+    )
+
+
+def _msp(picture: Picture) -> Finding | None:
+    """Debian's cron job runs the queue of local programs, unless sendmail.conf says otherwise (MSP_MODE)."""
+    queue = next((queue for queue in picture.storage.queues if queue.path == CLIENT_QUEUE), None)
+    mode = (picture.setting(f.SENDMAIL_CONF, "MSP_MODE") or "Cron").lower()
+    if queue is None or not queue.count or queue.oldest < 3600 or mode == "daemon":
+        return None
+    if mode == "cron" and Text.CRON_PID in picture.texts:
+        return None
+    return Finding(
+        "nothing runs the queue of local programs: what could not be handed to the daemon at once stays there",
+        (
+            Evidence(f"{queue.count} messages, the oldest for {queue.oldest / 3600:.0f} h", CLIENT_QUEUE),
+            Evidence(f"MSP_MODE={mode}, and no {Text.CRON_PID}", f.SENDMAIL_CONF),
+        ),
+        Mend(
+            text='`sendmail -Ac -q -v` tries them now; for good: `apt-get install cron`, and MSP_MODE="Cron"'
+        ),
+        Sign.WARNING,
+    )
+
+
+def _held(picture: Picture) -> Finding | None:
+    held = [file for queue in picture.storage.queues for file in queue.held]
+    if not held:
+        return None
+    return Finding(
+        f"no run of the queue tries these messages, which are quarantined (hf) or damaged (Qf): {len(held)}",
+        tuple(Evidence("in the queue", file) for file in held[:3]),
+        Mend(
+            text="`mailq -qQ` shows the quarantined; `sendmail -Q -qQ` releases them; look into a Qf file by hand"
+        ),
+        Sign.WARNING,
+    )
+
+
+def _dead(picture: Picture) -> Finding | None:
+    if not picture.storage.dead_letters:
+        return None
+    return Finding(
+        "in the last day mail of a program on this host was refused, not returned, and saved in dead.letter",
+        tuple(Evidence("changed in the last day", path) for path in picture.storage.dead_letters),
+        Mend(
+            text=f"read it: `less {picture.storage.dead_letters[0]}`; why: `journalctl -g 'SYSERR|dead.letter' -n 20`"
+        ),
+        Sign.WARNING,
+    )
+
+
+def _load(picture: Picture) -> Finding | None:
+    set_to = sendmail_cf.option(picture.cf, "QueueLA") or ""
+    limit = int(set_to) if set_to.isdigit() else 8 * picture.storage.processors
+    if not picture.runs or not 0 < limit <= picture.storage.load:
+        return None
+    return Finding(
+        "the load is so high that sendmail takes mail, but does not deliver it at once (QueueLA)",
+        (Evidence(f"load {picture.storage.load:.1f}, QueueLA {limit}", "/proc/loadavg, sendmail.cf"),),
+        Mend(
+            text="`top` tells what works so hard; the limits are confQUEUE_LA and confREFUSE_LA in sendmail.mc"
+        ),
+        Sign.WARNING,
+    )
+
+
+_NOT_WRITTEN = re.compile(
+    r"(?:collect|queueup|queuename)\S*:? [Cc]annot (?:write|create|open)|error writing message"
+)
 _Q = Layer.QUEUE
 DIAGNOSES = (
     Diagnosis(
@@ -150,6 +238,18 @@ DIAGNOSES = (
         cause="a queue folder is missing, or has the wrong owner or mode",
         fix="make it as Debian does (--fix: mend-queue-folder)",
     ),
+    Diagnosis(
+        "queue-not-written",
+        _Q,
+        "421 or 451, no message is taken",
+        "",
+        "the last hour of the log",
+        _not_written,
+    ),
+    Diagnosis("msp-queue-not-run", _Q, "mail of cron does not arrive", "", CLIENT_QUEUE, _msp),
+    Diagnosis("messages-held", _Q, "single messages never arrive", "", "the queue's files", _held),
+    Diagnosis("dead-letter", _Q, "mail of programs is lost", "", "dead.letter", _dead),
+    Diagnosis("load-high", _Q, "mail arrives late", "", "/proc/loadavg", _load),
     Diagnosis(
         "queue-not-run",
         _Q,

@@ -11,7 +11,7 @@ from wizard.steps.saslauthd import asks_start
 from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside, unmasked
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 
 RESTART = ("saslauthd-config", "saslauthd-start")
 USERS_OF_THIS_HOST = ("pam", "shadow", "getpwent")
@@ -348,7 +348,7 @@ def _unknown(picture: Picture) -> Finding | None:
     return Finding(
         "saslauthd does not answer on its socket, and none of the known causes was found",
         (Evidence(picture.mux_problem, f.MUX), *_word(picture)),
-        Mend(text="stop the service, then watch it: saslauthd -a pam -d -m /var/run/saslauthd"),
+        next_looks(Layer.SASLAUTHD),
     )
 
 

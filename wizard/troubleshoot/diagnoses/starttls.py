@@ -221,10 +221,7 @@ def modifiers_text(daemon: Daemon, letters: str) -> str:
 
 
 def _unknown(picture: Picture) -> Finding | None:
-    logged = picture.logged("STARTTLS", "TLS", since=picture.began - 60)
-    return picture.unexplained(
-        Layer.STARTTLS, "no encryption on {source}", "`journalctl -t sm-mta -n 30`", *logged
-    )
+    return picture.unexplained(Layer.STARTTLS, "no encryption on {source}")
 
 
 _S = Layer.STARTTLS
