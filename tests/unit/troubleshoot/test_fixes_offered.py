@@ -58,7 +58,8 @@ def test_a_masked_service_is_unmasked_first(name: str) -> None:
     assert seen.finding.mend.steps[0] == f"mend-{name}-unmask"
     step = find(f"mend-{name}-unmask")
     plan = step.plan(facts(**changed), Answers())
-    assert plan.changes[0].describe().commands == (f"systemctl unmask {name}",)
+    commands = [f"systemctl {verb} {name}" for verb in ("unmask", "enable", "restart")]
+    assert list(plan.changes[0].describe().commands) == commands
     assert step.plan(facts(), Answers()).outcome is Outcome.DONE
 
 
@@ -75,6 +76,36 @@ def test_a_listener_on_an_address_of_another_host(address: str, named: bool) -> 
     assert (seen is not None) is named
     if seen:
         assert "192.0.2.25" in seen.finding.mend.text
+
+
+@pytest.mark.parametrize(
+    ("text", "active", "sign"),
+    [
+        ("[Service]\nExecStart=\nExecStart=/usr/sbin/sendmial -bd\n", "failed (failed)", Sign.FAILED),
+        ("[Unit]\nDescription=mine\n", "failed (failed)", None),
+        ("[Service]\nExecStart=/usr/sbin/sendmail -bd\n", "inactive (dead)", None),
+    ],
+)
+def test_a_unit_that_an_admin_has_changed(text: str, active: str, sign: Sign | None) -> None:
+    services = {**facts().services, "sendmail": Service("sendmail", True, True, active)}
+    path = "/etc/systemd/system/sendmail.service.d/own.conf"
+    seen = judge(picture(facts={"services": services, "processes": ()}, overrides={path: text}))
+    fault = seen.fault("sendmail-overridden")
+    assert (fault.sign if fault else None) is sign
+    assert seen.fault("saslauthd-overridden") is None
+    if fault:
+        assert seen.blamed is fault
+        assert fault.finding.evidence[1].says == "ExecStart=/usr/sbin/sendmial -bd"
+
+
+def test_a_unit_that_systemd_cannot_read_bites_at_the_next_start() -> None:
+    services = {**facts().services, "sendmail": Service("sendmail", exists=False, active="active (running)")}
+    path = "/etc/systemd/system/sendmail.service.d/own.conf"
+    fault = judge(
+        picture(facts={"services": services}, overrides={path: "[Service]\nExecStart=/usr/sbin/x\n"})
+    ).fault("sendmail-overridden")
+    assert fault is not None
+    assert fault.sign is Sign.WARNING
 
 
 def test_two_lines_on_one_port_have_a_fix() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
+from wizard.editors import EditError, sendmail_mc
 from wizard.editors.daemon_options import collisions, is_loopback, plain_address
 from wizard.model import facts as f
+from wizard.model.plan import Sign
 from wizard.sendmail.cf import listeners
-from wizard.sendmail.strays import stray_sentence, strays
+from wizard.sendmail.strays import DAEMON_OF, stray_sentence, strays
 from wizard.steps.restart import WEDGED
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnosis import Diagnosis
@@ -90,6 +93,9 @@ def _default_msa(picture: Picture) -> Finding | None:
     """Without FEATURE no_default_msa sendmail adds an MSA of its own to those that are written."""
     own = [daemon for daemon in picture.daemons if daemon.name == "MSA" and daemon.port == 587]
     others = [daemon for daemon in picture.daemons if daemon.name != "MSA" and daemon.port == 587]
+    with contextlib.suppress(EditError):
+        if "no_default_msa" in sendmail_mc.features(picture.mc):
+            return None  # then it is somebody's line, or sendmail.cf is not made of this sendmail.mc
     if not own or not others:
         return None
     return Finding(
@@ -119,7 +125,7 @@ _STARTS = re.compile(
 
 
 def overridden(picture: Picture, name: str) -> Finding | None:
-    """A service that systemd cannot start, or cannot even read, where an admin has put something over its unit."""
+    """A service that systemd cannot start, or whose unit it cannot even read, where an admin has put something over it."""
     service = picture.facts.services.get(name)
     if service is None or (service.exists and not service.active.startswith("failed")):
         return None
@@ -131,21 +137,23 @@ def overridden(picture: Picture, name: str) -> Finding | None:
     ]
     if not lines:
         return None
+    fails = "it fails" if service.exists else "systemd cannot read it"
     return Finding(
-        f"systemd does not start {name} by Debian's unit, but by one that an admin has changed, and that fails",
+        f"the unit of {name} is not Debian's own but was changed here, and {fails}: {name} does not start",
         (*lines[:4], Evidence(f"{name}.service is {service.active}", "systemctl")),
         Mend(
             text=f"see why: `systemctl status {name}`; back to Debian's unit: `systemctl revert {name} && systemctl restart {name}`"
         ),
+        Sign.FAILED if picture.facts.process(DAEMON_OF[name]) is None else picture.latent,
     )
 
 
 def unmasked(picture: Picture, name: str, steps: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """What is to be said where the service is masked, and the steps that start it, that which unmasks it first."""
+    """What is to be said where the service is masked, and the steps that start it: then that which unmasks it."""
     service = picture.facts.services.get(name)
     if service is None or not service.masked:
         return "", steps
-    return ": it is masked, so systemd refuses every start, also at boot", (f"mend-{name}-unmask", *steps)
+    return ": it is masked, so systemd refuses every start, also at boot", (f"mend-{name}-unmask",)
 
 
 def _no_submission(picture: Picture) -> Finding | None:
