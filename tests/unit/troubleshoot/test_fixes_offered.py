@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import CF, facts, picture
 from wizard.mends.order import find
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import McFault, Service
 from wizard.model.plan import Outcome, Sign
-from wizard.troubleshoot.model import Layer
+from wizard.troubleshoot.model import Layer, Mend
 from wizard.troubleshoot.verdict import judge
 
 TYPO = McFault(57, "DAEMON_OPTION", "sendmail has no macro DAEMON_OPTION", typo=True, text=b"better")
@@ -113,11 +114,14 @@ def test_two_lines_on_one_port_have_a_fix() -> None:
     entry = facts().files[f.SENDMAIL_CF]
     assert entry is not None
     files = {f.SENDMAIL_CF: dataclasses.replace(entry, content=cf.encode())}
-    again, once = (
-        judge(picture(facts={"files": files, "cf_from_mc": made})).fault("listeners-collide")
-        for made in (cf, CF)
-    )
-    assert again is not None
-    assert once is not None
-    assert again.finding.mend.steps[0] == "mend-listeners"
-    assert once.finding.mend.steps == ("sendmailconfig", "restart")
+    lines = "".join(f"DAEMON_OPTIONS(`Port=587, Name={name}')dnl\n" for name in "XY")
+
+    def mend(mc: str, made: str) -> Mend:
+        seen = judge(picture(facts={"files": {**files, f.SENDMAIL_MC: file(mc)}, "cf_from_mc": made}))
+        fault = seen.fault("listeners-collide")
+        assert fault is not None
+        return fault.finding.mend
+
+    assert mend(lines, cf).steps == ("mend-listeners", "sendmailconfig", "restart")
+    assert mend(lines, CF).steps == ("sendmailconfig", "restart")
+    assert "a file that sendmail.mc includes" in mend("include(`mine.m4')dnl\n", cf).text

@@ -12,6 +12,7 @@ from wizard.model.plan import Sign
 from wizard.sendmail.cf import listeners
 from wizard.sendmail.strays import DAEMON_OF, stray_sentence, strays
 from wizard.steps.restart import WEDGED
+from wizard.system.sockets import Listener
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
@@ -44,10 +45,18 @@ def _taken(picture: Picture) -> Finding | None:
             for listener in others
         ),
         Mend(
-            text=f'end it for good: `systemctl disable --now "$(ps -o unit= -p {first.pid})"`, '
-            "then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
+            text=f"end it for good: `{_ended(first)}`, then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
         ),
     )
+
+
+_UNITS = {"master": "postfix", "smtpd": "opensmtpd", "exim4": "exim4"}
+"""Of mail servers whose daemon is called otherwise than its unit, or runs in an instance of it."""
+
+
+def _ended(listener: Listener) -> str:
+    unit = _UNITS.get(listener.process or "") or f'"$(ps -o unit= -p {listener.pid})"'
+    return f"systemctl disable --now {unit}; kill {listener.pid}"
 
 
 def _collide(picture: Picture) -> Finding | None:
@@ -60,7 +69,17 @@ def _collide(picture: Picture) -> Finding | None:
     return Finding(
         "two lines of sendmail.cf want the same port: sendmail exits, closing every port, 45 s after its start",
         (*(Evidence(line, "sendmail.cf") for line in pairs), *logged),
-        Mend(("mend-listeners", *REGENERATED) if again else REGENERATED),
+        _one_off(picture) if again else Mend(REGENERATED),
+    )
+
+
+def _one_off(picture: Picture) -> Mend:
+    with contextlib.suppress(EditError):
+        if collisions(sendmail_mc.daemon_options(picture.mc)):
+            return Mend(("mend-listeners", *REGENERATED))
+    return Mend(
+        text="one of the two lines is in a file that sendmail.mc includes: switch it off there with dnl, then "
+        "sendmailconfig && systemctl restart sendmail"
     )
 
 
