@@ -57,7 +57,6 @@ BEFORE: tuple[Step, ...] = (
     MendQueueRun(),
     MendCertificate(),
     MendKeyMode(),
-    MendSendmailUnmask(),
     MendSaslauthdUnmask(),
 )
 """What the howto's steps may build on."""
@@ -65,12 +64,16 @@ BEFORE: tuple[Step, ...] = (
 AFTER: tuple[Step, ...] = (MendSaslauthdRestart(), MendSendmailRestart())
 """Restarts of daemons that hang, or have not read what a step changed."""
 
-MENDS = (*BEFORE, *AFTER)
+UNMASK = MendSendmailUnmask()
+"""It starts sendmail: with what the howto's steps have made, and before the step that restarts it."""
+
+MENDS = (*BEFORE, UNMASK, *AFTER)
 
 
 def in_order() -> tuple[Step, ...]:
     """Fixes and the howto's steps, in the order in which they are applied together."""
-    return (*BEFORE, *STEPS, *AFTER)
+    at = [step.id for step in STEPS].index("restart")
+    return (*BEFORE, *STEPS[:at], UNMASK, *STEPS[at:], *AFTER)
 
 
 def extra() -> tuple[Step, ...]:

@@ -20,6 +20,7 @@ from wizard.sendmail.mc_gate import Gate, Planned
 from wizard.steps.absent import edited
 from wizard.steps.mc_edit import McStep
 from wizard.steps.restart import Restart
+from wizard.steps.saslauthd import answers_on_socket
 from wizard.system.host import Host
 
 
@@ -183,18 +184,19 @@ class MendUnmask(Step):
     service: ClassVar[Literal["sendmail", "saslauthd"]]
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """Unmask; what enables and starts it follows."""
+        """Unmask, enable, start: in one, so that a rollback stops it before it is masked again."""
         if not facts.services[self.service].masked:
             return Plan.done(self.id, f"{self.service} is not masked")
-        change = replace(restart(facts, self.service), verb="", unmask=True)
+        change = replace(restart(facts, self.service), enable=True, unmask=True)
         return Plan.pending(
             self.id, f"{self.service} is masked: somebody wanted that it never starts", change
         )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
-        """systemd may start it."""
-        masked = facts.services[self.service].masked
-        return verdict("unit", not masked, f"{self.service} is {'still masked' if masked else 'not masked'}")
+        """It serves."""
+        if self.service == "saslauthd":
+            return [answers_on_socket(host)]
+        return Restart().verify(host, facts, answers)
 
 
 class MendSendmailUnmask(MendUnmask):

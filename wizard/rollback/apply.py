@@ -26,6 +26,7 @@ from wizard.model.plan import Change, Check, Effect, Outcome, Sign
 from wizard.packages.witness import forget
 from wizard.rollback.plan import FROM_MC, REGENERATING_STEPS, Rollback, newer_sources, old_maps
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf_needs import TlsFiles
 from wizard.sendmail.password_source import SOCKET_FOLDERS, argument, options_folder
 from wizard.sendmail.sendmailconfig import no_room
 from wizard.steps.order import STEPS
@@ -222,6 +223,9 @@ class RollbackSession:
     ) -> list[ServiceChange]:
         """Restarts of what shall run and has not read what is there now."""
         restarts: list[ServiceChange] = []
+        # Also the site's own certificates and Sendmail.conf: what comes back has its old date.
+        own = {*TlsFiles.of(now.text(f.SENDMAIL_CF) or "").all, now.sasl_conf or ""}
+        sendmail = _SENDMAIL | {path.lstrip("/") for path in own}
         names = ("saslauthd", "sendmail", *(service.name for service in rollback.wanted.services))
         for name in dict.fromkeys(names):
             ran = _running(before, name)
@@ -230,7 +234,7 @@ class RollbackSession:
                 shall = ran or _running(now, name)
             if not shall or not self._there(name, now):
                 continue
-            read = {"saslauthd": _SASLAUTHD, "sendmail": _SENDMAIL}.get(name, set())
+            read = {"saslauthd": _SASLAUTHD, "sendmail": sendmail}.get(name, set())
             # A file that is gone leaves no time behind: what was written counts, too.
             if read & written or (name == "sendmail" and stale(now)) or not _running(now, name):
                 restarts.append(ServiceChange(name, before.init, enable=False, was_running=ran))

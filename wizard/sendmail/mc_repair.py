@@ -13,9 +13,10 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from snapshots.errors import StoreError
 from snapshots.live.entry import Kind
 from wizard.editors import EditError, sendmail_mc
-from wizard.errors import HostError
+from wizard.errors import HostError, WizardError
 from wizard.model import facts as f
 from wizard.model.facts import Facts, McFault
 from wizard.sendmail import cf as sendmail_cf
@@ -29,14 +30,14 @@ _MOST = 20
 """How many texts of the history are tried: m4 takes 25 ms for each."""
 _PARTS = "/usr/share/sendmail/cf"
 _OPENED = re.compile(
-    rf"(?:m4:)?\S*:(\d+): cannot open `{_PARTS}/(feature|mailer|ostype|domain|hack)/([^/'\s]+)\.m4'"
+    rf"(?:m4:)?\S*sendmail\.mc:(\d+): cannot open `{_PARTS}/(feature|mailer|ostype|domain|hack)/([^/'\s]+)\.m4'"
 )
 """What m4 says of FEATURE(`name') where there is no such file."""
 _END = re.compile(r"[')\s]*(?:dnl\b[^\n]*)?\Z")
 
 
 def fault(host: Host, facts: Facts, history: Callable[[], Store | None]) -> McFault | None:
-    """What is wrong with the live sendmail.mc, None where nothing is. Raises HostError, StoreError.
+    """What is wrong with the live sendmail.mc, None where nothing is.
 
     `history` is asked only where the words themselves do not say how to put it right."""
     text = facts.text(f.SENDMAIL_MC) if facts.euid == 0 and "m4" in facts.tools else None
@@ -57,10 +58,11 @@ def fault(host: Host, facts: Facts, history: Callable[[], Store | None]) -> McFa
     seen = McFault(line, shown, why, typo=opened is None and bool(words))
     if new != text and _accepted(host, facts, new):
         return replace(seen, text=new.encode("latin-1"))
-    store = history()
-    for commit, old in islice(_texts(store), _MOST) if store is not None else ():
-        if old != text and _accepted(host, facts, old):
-            return replace(seen, text=old.encode("latin-1"), commit=commit)
+    with contextlib.suppress(StoreError, WizardError, OSError):  # without a history nothing is found in it
+        store = history()
+        for commit, old in islice(_texts(store), _MOST) if store is not None else ():
+            if old != text and _accepted(host, facts, old):
+                return replace(seen, text=old.encode("latin-1"), commit=commit)
     return seen
 
 

@@ -362,8 +362,13 @@ def _turned_away(host: Host, facts: Facts, day: Sequence[LogLine]) -> tuple[Turn
 
 
 def _overrides(host: Host, facts: Facts) -> dict[str, str]:
-    """Units and drop-ins of the admin's (systemd.unit(5)) for our daemons, as far as these do not run."""
-    names = [name for name, daemon in DAEMON_OF.items() if facts.process(daemon) is None]
+    """Units and drop-ins of the admin's (systemd.unit(5)) for our daemons, where one does not run, or could not again."""
+    services = facts.services
+    names = [
+        name
+        for name, daemon in DAEMON_OF.items()
+        if facts.process(daemon) is None or not services[name].exists
+    ]
     paths = [
         path
         for unit in (f"{folder}/{name}.service" for folder in _UNITS for name in names)

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import CF, facts, picture
 from wizard.mends.order import find
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import McFault, Service
 from wizard.model.plan import Outcome, Sign
-from wizard.troubleshoot.model import Layer
+from wizard.troubleshoot.model import Layer, Mend
 from wizard.troubleshoot.verdict import judge
 
 TYPO = McFault(57, "DAEMON_OPTION", "sendmail has no macro DAEMON_OPTION", typo=True, text=b"better")
@@ -58,7 +59,8 @@ def test_a_masked_service_is_unmasked_first(name: str) -> None:
     assert seen.finding.mend.steps[0] == f"mend-{name}-unmask"
     step = find(f"mend-{name}-unmask")
     plan = step.plan(facts(**changed), Answers())
-    assert plan.changes[0].describe().commands == (f"systemctl unmask {name}",)
+    commands = [f"systemctl {verb} {name}" for verb in ("unmask", "enable", "restart")]
+    assert list(plan.changes[0].describe().commands) == commands
     assert step.plan(facts(), Answers()).outcome is Outcome.DONE
 
 
@@ -77,16 +79,49 @@ def test_a_listener_on_an_address_of_another_host(address: str, named: bool) -> 
         assert "192.0.2.25" in seen.finding.mend.text
 
 
+@pytest.mark.parametrize(
+    ("text", "active", "sign"),
+    [
+        ("[Service]\nExecStart=\nExecStart=/usr/sbin/sendmial -bd\n", "failed (failed)", Sign.FAILED),
+        ("[Unit]\nDescription=mine\n", "failed (failed)", None),
+        ("[Service]\nExecStart=/usr/sbin/sendmail -bd\n", "inactive (dead)", None),
+    ],
+)
+def test_a_unit_that_an_admin_has_changed(text: str, active: str, sign: Sign | None) -> None:
+    services = {**facts().services, "sendmail": Service("sendmail", True, True, active)}
+    path = "/etc/systemd/system/sendmail.service.d/own.conf"
+    seen = judge(picture(facts={"services": services, "processes": ()}, overrides={path: text}))
+    fault = seen.fault("sendmail-overridden")
+    assert (fault.sign if fault else None) is sign
+    assert seen.fault("saslauthd-overridden") is None
+    if fault:
+        assert seen.blamed is fault
+        assert fault.finding.evidence[1].says == "ExecStart=/usr/sbin/sendmial -bd"
+
+
+def test_a_unit_that_systemd_cannot_read_bites_at_the_next_start() -> None:
+    services = {**facts().services, "sendmail": Service("sendmail", exists=False, active="active (running)")}
+    path = "/etc/systemd/system/sendmail.service.d/own.conf"
+    fault = judge(
+        picture(facts={"services": services}, overrides={path: "[Service]\nExecStart=/usr/sbin/x\n"})
+    ).fault("sendmail-overridden")
+    assert fault is not None
+    assert fault.sign is Sign.WARNING
+
+
 def test_two_lines_on_one_port_have_a_fix() -> None:
     cf = CF + "O DaemonPortOptions=Family=inet, Name=X, Port=587\n"
     entry = facts().files[f.SENDMAIL_CF]
     assert entry is not None
     files = {f.SENDMAIL_CF: dataclasses.replace(entry, content=cf.encode())}
-    again, once = (
-        judge(picture(facts={"files": files, "cf_from_mc": made})).fault("listeners-collide")
-        for made in (cf, CF)
-    )
-    assert again is not None
-    assert once is not None
-    assert again.finding.mend.steps[0] == "mend-listeners"
-    assert once.finding.mend.steps == ("sendmailconfig", "restart")
+    lines = "".join(f"DAEMON_OPTIONS(`Port=587, Name={name}')dnl\n" for name in "XY")
+
+    def mend(mc: str, made: str) -> Mend:
+        seen = judge(picture(facts={"files": {**files, f.SENDMAIL_MC: file(mc)}, "cf_from_mc": made}))
+        fault = seen.fault("listeners-collide")
+        assert fault is not None
+        return fault.finding.mend
+
+    assert mend(lines, cf).steps == ("mend-listeners", "sendmailconfig", "restart")
+    assert mend(lines, CF).steps == ("sendmailconfig", "restart")
+    assert "a file that sendmail.mc includes" in mend("include(`mine.m4')dnl\n", cf).text

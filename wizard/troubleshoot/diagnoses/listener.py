@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
+from wizard.editors import EditError, sendmail_mc
 from wizard.editors.daemon_options import collisions, is_loopback, plain_address
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.cf import listeners
-from wizard.sendmail.strays import stray_sentence, strays
+from wizard.sendmail.strays import DAEMON_OF, stray_sentence, strays
 from wizard.steps.restart import WEDGED
+from wizard.system.sockets import Listener
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.greeting import children
 from wizard.troubleshoot.diagnosis import Diagnosis
@@ -43,10 +46,18 @@ def _taken(picture: Picture) -> Finding | None:
             for listener in others
         ),
         Mend(
-            text=f'end it for good: `systemctl disable --now "$(ps -o unit= -p {first.pid})"`, '
-            "then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
+            text=f"end it for good: `{_ended(first)}`, then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
         ),
     )
+
+
+_UNITS = {"master": "postfix", "smtpd": "opensmtpd", "exim4": "exim4"}
+"""Of mail servers whose daemon is called otherwise than its unit, or runs in an instance of it."""
+
+
+def _ended(listener: Listener) -> str:
+    unit = _UNITS.get(listener.process or "") or f'"$(ps -o unit= -p {listener.pid})"'
+    return f"systemctl disable --now {unit}; kill {listener.pid}"
 
 
 def _collide(picture: Picture) -> Finding | None:
@@ -59,7 +70,17 @@ def _collide(picture: Picture) -> Finding | None:
     return Finding(
         "two lines of sendmail.cf want the same port: sendmail exits, closing every port, 45 s after its start",
         (*(Evidence(line, "sendmail.cf") for line in pairs), *logged),
-        Mend(("mend-listeners", *REGENERATED) if again else REGENERATED),
+        _one_off(picture) if again else Mend(REGENERATED),
+    )
+
+
+def _one_off(picture: Picture) -> Mend:
+    with contextlib.suppress(EditError):
+        if collisions(sendmail_mc.daemon_options(picture.mc)):
+            return Mend(("mend-listeners", *REGENERATED))
+    return Mend(
+        text="one of the two lines is in a file that sendmail.mc includes: switch it off there with dnl, then "
+        "sendmailconfig && systemctl restart sendmail"
     )
 
 
@@ -92,6 +113,9 @@ def _default_msa(picture: Picture) -> Finding | None:
     """Without FEATURE no_default_msa sendmail adds an MSA of its own to those that are written."""
     own = [daemon for daemon in picture.daemons if daemon.name == "MSA" and daemon.port == 587]
     others = [daemon for daemon in picture.daemons if daemon.name != "MSA" and daemon.port == 587]
+    with contextlib.suppress(EditError):
+        if "no_default_msa" in sendmail_mc.features(picture.mc):
+            return None  # then it is somebody's line, or sendmail.cf is not made of this sendmail.mc
     if not own or not others:
         return None
     return Finding(
@@ -121,7 +145,7 @@ _STARTS = re.compile(
 
 
 def overridden(picture: Picture, name: str) -> Finding | None:
-    """A service that systemd cannot start, or cannot even read, where an admin has put something over its unit."""
+    """A service that systemd cannot start, or whose unit it cannot even read, where an admin has put something over it."""
     service = picture.facts.services.get(name)
     if service is None or (service.exists and not service.active.startswith("failed")):
         return None
@@ -133,21 +157,23 @@ def overridden(picture: Picture, name: str) -> Finding | None:
     ]
     if not lines:
         return None
+    fails = "it fails" if service.exists else "systemd cannot read it"
     return Finding(
-        f"systemd does not start {name} by Debian's unit, but by one that an admin has changed, and that fails",
+        f"the unit of {name} is not Debian's own but was changed here, and {fails}: {name} does not start",
         (*lines[:4], Evidence(f"{name}.service is {service.active}", "systemctl")),
         Mend(
             text=f"see why: `systemctl status {name}`; back to Debian's unit: `systemctl revert {name} && systemctl restart {name}`"
         ),
+        Sign.FAILED if picture.facts.process(DAEMON_OF[name]) is None else picture.latent,
     )
 
 
 def unmasked(picture: Picture, name: str, steps: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """What is to be said where the service is masked, and the steps that start it, that which unmasks it first."""
+    """What is to be said where the service is masked, and the steps that start it: then that which unmasks it."""
     service = picture.facts.services.get(name)
     if service is None or not service.masked:
         return "", steps
-    return ": it is masked, so systemd refuses every start, also at boot", (f"mend-{name}-unmask", *steps)
+    return ": it is masked, so systemd refuses every start, also at boot", (f"mend-{name}-unmask",)
 
 
 def _no_submission(picture: Picture) -> Finding | None:
