@@ -346,6 +346,16 @@ DIAGNOSES = (
         fix="switch it off there with modifier A (--fix: smtp-port, sendmailconfig, restart)",
     ),
     Diagnosis(
+        "features-hidden-here",
+        _A,
+        _NONE,
+        "",
+        Text.ACCESS,
+        _features,
+        cause="a Srv_Features line of the access map hides AUTH or STARTTLS from the host itself",
+        fix="put # before the line, then `make -C /etc/mail` and `systemctl restart sendmail`",
+    ),
+    Diagnosis(
         "auth-offer-unknown",
         _A,
         _NONE,
@@ -356,5 +366,4 @@ DIAGNOSES = (
         cause="no known cause; the evidence has what was said",
         fix="write the SASL files again: `msa-wizard apply sendmail-auth`, then restart sendmail",
     ),
-    Diagnosis("features-hidden-here", _A, _NONE, "", Text.ACCESS, _features),
 )

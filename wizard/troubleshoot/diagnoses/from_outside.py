@@ -223,7 +223,16 @@ DIAGNOSES = (
         cause="a Srv_Features line of the access map hides AUTH or STARTTLS from mail clients",
         fix="take it out of /etc/mail/access (--fix: mend-access-features)",
     ),
-    Diagnosis("clients-wait", _G, "it takes long until the server answers", "", _MAP, _pause),
+    Diagnosis(
+        "clients-wait",
+        _G,
+        "it takes long until the server answers",
+        "",
+        _MAP,
+        _pause,
+        cause="sendmail pauses long before it greets mail clients (greet_pause)",
+        fix="lower GreetPause in /etc/mail/access, or FEATURE(`greet_pause') in sendmail.mc",
+    ),
     Diagnosis(
         "clients-limited",
         _G,

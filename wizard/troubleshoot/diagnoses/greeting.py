@@ -195,6 +195,16 @@ DIAGNOSES = (
         fix="take the line out of /etc/mail/access (--fix: mend-access)",
     ),
     Diagnosis(
+        "connections-full",
+        _G,
+        "no connection, now and then",
+        "",
+        "the log, MaxDaemonChildren",
+        _children,
+        cause="sendmail has closed its ports, because as many of its processes run as MaxDaemonChildren allows",
+        fix="allow more (--fix: mend-daemon-children, sendmailconfig, restart)",
+    ),
+    Diagnosis(
         "connections-limited",
         _G,
         "421, try later",
@@ -234,15 +244,5 @@ DIAGNOSES = (
         unknown=True,
         cause="no known cause; the evidence has what was said",
         fix="look into the log: `journalctl -t sm-mta -n 30`",
-    ),
-    Diagnosis(
-        "connections-full",
-        _G,
-        "no connection, now and then",
-        "",
-        "the log, MaxDaemonChildren",
-        _children,
-        cause="sendmail has closed its ports, because as many of its processes run as MaxDaemonChildren allows",
-        fix="allow more (--fix: mend-daemon-children, sendmailconfig, restart)",
     ),
 )

@@ -158,6 +158,8 @@ AT_START = (
         "",
         "the folders of the sockets",
         _not_started,
+        cause="others may write to the folder of a mail filter's socket, and sendmail does not start",
+        fix="`chmod go-w FOLDER`, then `systemctl restart sendmail`",
     ),
 )
 _PROBE = "X lines, InputMailFilters, a connection to each socket"

@@ -127,5 +127,14 @@ DIAGNOSES = (
         cause="the host's name has no domain, so no certificate is made for it, and other servers reject its mail",
         fix="write the qualified name into /etc/hosts (--fix: mend-host-name)",
     ),
-    Diagnosis("hostname-elsewhere", _N, "clients do not come to this host", "", "getent", _elsewhere),
+    Diagnosis(
+        "hostname-elsewhere",
+        _N,
+        "clients do not come to this host",
+        "",
+        "getent",
+        _elsewhere,
+        cause="the host's name leads to an address of another host",
+        fix="give the name an address of this host in /etc/hosts or in the DNS",
+    ),
 )

@@ -8,7 +8,7 @@ from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail.password_source import argument, configured_mechanism, serving
 from wizard.steps.saslauthd import asks_start
-from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside, unmasked
+from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside, overridden, unmasked
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
@@ -418,6 +418,16 @@ DIAGNOSES = (
         _elsewhere,
         cause="saslauthd has its socket in a folder where sendmail does not ask",
         fix="move the socket (--fix: mend-saslauthd-folder, mend-saslauthd-restart)",
+    ),
+    Diagnosis(
+        "saslauthd-overridden",
+        _S,
+        _535,
+        "2.4",
+        "units and drop-ins below /etc/systemd/system",
+        lambda picture: overridden(picture, "saslauthd"),
+        cause="an admin's unit or drop-in for saslauthd fails",
+        fix="see why: `systemctl status saslauthd`; back to Debian's: `systemctl revert saslauthd`",
     ),
     Diagnosis(
         "saslauthd-dead",

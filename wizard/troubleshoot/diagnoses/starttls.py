@@ -287,6 +287,16 @@ DIAGNOSES = (
         fix="install a matching pair; where it is Debian's own, make a new one (--fix: mend-certificate)",
     ),
     Diagnosis(
+        "tls-settings",
+        _S,
+        "the TLS handshake fails",
+        "",
+        "CipherList, ServerSSLOptions",
+        _tls_settings,
+        cause="CipherList or ServerSSLOptions leaves no cipher or no version of TLS that fits the certificate",
+        fix="change that line of sendmail.mc (--fix: mend-cipher-list, mend-tls-versions, sendmailconfig, restart)",
+    ),
+    Diagnosis(
         "tls-on-connect",
         _S,
         "the TLS handshake fails",
@@ -306,15 +316,5 @@ DIAGNOSES = (
         unknown=True,
         cause="no known cause; the evidence has what was said",
         fix="look into the log: `journalctl -t sm-mta -n 30`",
-    ),
-    Diagnosis(
-        "tls-settings",
-        _S,
-        "the TLS handshake fails",
-        "",
-        "CipherList, ServerSSLOptions",
-        _tls_settings,
-        cause="CipherList or ServerSSLOptions leaves no cipher or no version of TLS that fits the certificate",
-        fix="change that line of sendmail.mc (--fix: mend-cipher-list, mend-tls-versions, sendmailconfig, restart)",
     ),
 )
