@@ -290,6 +290,14 @@ ACCOUNT = (
         fix=False,
         full=True,
     ),
+    Fault(
+        "pam-module-refuses",
+        "pam",
+        "sed -i '1i account required pam_access.so accessfile=/root/access' /etc/pam.d/smtp; echo '-:alice:ALL' > /root/access; "
+        + FORGET,
+        fix=False,
+        full=True,
+    ),
     Fault("account-locked", "account", "passwd -q -l alice", undo="passwd -q -u alice", fix=False),
     Fault("account-expired", "account", "chage -E 2020-01-01 alice", undo="chage -E -1 alice", fix=False),
     Fault("password-expired", "account", f"chage -d 0 alice; {FORGET}", fix=False),
