@@ -212,6 +212,7 @@ SASLAUTHD = (
         name="no KDC answers",
         full=True,
     ),
+    Fault("saslauthd-getpwent", "saslauthd", asks("getpwent"), fix=False, full=True),
     Fault("saslauthd-ends", "saslauthd", asks("httpform"), fix=False, name="httpform", full=True),
     Fault("saslauthd-ends", "saslauthd", asks("rimap"), fix=False, name="rimap without a server", full=True),
     Fault(

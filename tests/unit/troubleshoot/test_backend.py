@@ -204,6 +204,15 @@ def test_an_account_is_blamed(name: str, changes: dict[str, Any]) -> None:
     assert "0penPass1" not in repr(judge(look))
 
 
+def test_getpwent_cannot_see_the_passwords() -> None:
+    asks = {"facts": _asks("getpwent"), "backend": Backend("getpwent")}
+    assert _blamed(picture(account=ALICE, talk=REFUSED, **asks)) == "saslauthd-getpwent"
+    assert judge(picture(account=ALICE, talk={"login": True}, **asks)).faults == ()
+    found = judge(picture(**asks)).fault("saslauthd-getpwent")
+    assert found is not None
+    assert found.sign is Sign.WARNING
+
+
 def test_a_module_of_pam_that_refuses_the_user() -> None:
     said = "pam_access(smtp:account): access denied for user `alice' from `smtp'"
     look = picture(account=ALICE, talk=REFUSED, log=_says(said), socket_login="NO PAM acct error")
