@@ -325,6 +325,7 @@ SASLAUTHD = (
         name="no KDC answers",
         full=True,
     ),
+    Fault("saslauthd-getpwent", "saslauthd", asks("getpwent"), fix=False, full=True),
     Fault("saslauthd-ends", "saslauthd", asks("httpform"), fix=False, name="httpform", full=True),
     Fault("saslauthd-ends", "saslauthd", asks("rimap"), fix=False, name="rimap without a server", full=True),
     Fault(
@@ -400,6 +401,14 @@ ACCOUNT = (
         "sed -i '1i auth required pam_faillock.so preauth\\nauth [success=1 default=ignore] pam_unix.so\\nauth [default=die] pam_faillock.so authfail\\n"
         "auth sufficient pam_faillock.so authsucc' /etc/pam.d/smtp; for n in 1 2 3; do testsaslauthd -u alice -p wrong -s smtp; done >/dev/null; true",
         undo="faillock --user alice --reset",
+        fix=False,
+        full=True,
+    ),
+    Fault(
+        "pam-module-refuses",
+        "pam",
+        "sed -i '1i account required pam_access.so accessfile=/root/access' /etc/pam.d/smtp; echo '-:alice:ALL' > /root/access; "
+        + FORGET,
         fix=False,
         full=True,
     ),

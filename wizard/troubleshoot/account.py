@@ -76,14 +76,14 @@ class Account:
 
     @property
     def line(self) -> str:
-        """What shadow says, without the hash."""
+        """What shadow says, without the hash; without a colon, for what is behind one is masked."""
         kept = self.shadow
         if kept is None:
-            return f"{self.user}: no line"
+            return f"{self.user} has no line"
         state = "locked" if kept.locked else "no password" if kept.empty else "a password"
         if kept.malformed:
             return f"the line of {self.user} holds no hash (crypt(5)); it is not shown"
-        return f"{self.user}: {state}, changed on day {kept.changed}, expires on day {kept.expires}"
+        return f"{self.user}, {state}, changed on day {kept.changed}, expires on day {kept.expires}"
 
 
 def look(host: Host, credentials: Credentials, joined: bool = False, own: bool = True) -> Account:

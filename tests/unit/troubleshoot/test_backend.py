@@ -204,6 +204,31 @@ def test_an_account_is_blamed(name: str, changes: dict[str, Any]) -> None:
     assert "0penPass1" not in repr(judge(look))
 
 
+def test_getpwent_cannot_see_the_passwords() -> None:
+    asks = {"facts": _asks("getpwent"), "backend": Backend("getpwent")}
+    assert _blamed(picture(account=ALICE, talk=REFUSED, **asks)) == "saslauthd-getpwent"
+    assert judge(picture(account=ALICE, talk={"login": True}, **asks)).faults == ()
+    found = judge(picture(**asks)).fault("saslauthd-getpwent")
+    assert found is not None
+    assert found.sign is Sign.WARNING
+
+
+def test_a_module_of_pam_that_refuses_the_user() -> None:
+    said = "pam_access(smtp:account): access denied for user `alice' from `smtp'"
+    look = picture(account=ALICE, talk=REFUSED, log=_says(said), socket_login="NO PAM acct error")
+    assert _blamed(look) == "pam-module-refuses"
+    assert _blamed(dataclasses.replace(look, log=_says(said, file=LOG))) == "pam-unknown"
+    other = _says(said.replace("alice", "bob"))
+    assert _blamed(dataclasses.replace(look, log=other)) == "pam-unknown"
+
+
+def test_a_line_of_shadow_is_shown_without_its_hash_and_not_masked() -> None:
+    kept = dataclasses.replace(SHADOW, locked=True)
+    blamed = judge(picture(account=dataclasses.replace(ALICE, shadow=kept))).blamed
+    assert blamed is not None
+    assert "locked, changed on day 20000" in blamed.finding.evidence[0].says
+
+
 def _put(root: Path, path: str, content: str | bytes) -> None:
     place = root / path[1:]
     place.parent.mkdir(parents=True, exist_ok=True)

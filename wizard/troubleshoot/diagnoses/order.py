@@ -45,6 +45,7 @@ DIAGNOSES: tuple[Diagnosis, ...] = (
     *saslauthd.DIAGNOSES,
     *password_server.DIAGNOSES,
     *pam_stack.DIAGNOSES,
+    *pam_stack.MODULES,
     *password_server.OF_ONE_USER,
     *account_state.OF_SOURCES,
     *account_state.DIAGNOSES,

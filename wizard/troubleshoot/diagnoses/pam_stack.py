@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnoses.saslauthd import default
@@ -71,6 +73,33 @@ def _refuses(picture: Picture) -> Finding | None:
     )
 
 
+_REFUSES = re.compile(
+    r"(pam_(?!unix|shells|nologin|faillock|tally)\w+)\(smtp:(?:auth|account)\): .*(?i:denied|refuse|not met|fail|lock|expired|permission)"
+)
+
+
+def _module(picture: Picture) -> Finding | None:
+    """A module that refuses this user, by its own line in the log: pam_access(8), pam_listfile(8), pam_succeed_if(8)..."""
+    owner = picture.account
+    if owner is None or owner.right is False or picture.login is not False or not _asked(picture):
+        return None
+    own = [x for x in picture.log or () if x.name == "saslauthd" and not x.file and x.time >= picture.began]
+    said = [(m, x) for x in own if owner.user.partition("@")[0] in x.text and (m := _REFUSES.match(x.text))]
+    if not said:
+        return None
+    name, line = said[-1][0][1], picture.pam.has(f"{said[-1][0][1]}.so")
+    return Finding(
+        f"PAM's module {name} refuses {owner.user}{', though the password is right' if owner.right else ''}",
+        (
+            Evidence(said[-1][1].text, said[-1][1].source),
+            *((Evidence(line.text, line.source),) if line else ()),
+        ),
+        Mend(
+            text=f"change what {name}(8) reads, or its line{f', {line.source}' if line else ''}, if {owner.user} may log in"
+        ),
+    )
+
+
 def _unknown(picture: Picture) -> Finding | None:
     """The password is right, the account good, saslauthd answers, and says no."""
     owner = picture.account
@@ -94,6 +123,18 @@ def _unknown(picture: Picture) -> Finding | None:
 
 _P = Layer.PAM
 _535 = "535, the password is refused for everybody"
+MODULES = (
+    Diagnosis(
+        "pam-module-refuses",
+        _P,
+        "535, the password is refused for one user",
+        "2.3",
+        "the log of saslauthd",
+        _module,
+        cause="a module of PAM refuses the user: pam_access, pam_listfile, pam_succeed_if and the like",
+        fix="change what that module reads, or its line in /etc/pam.d",
+    ),
+)
 DIAGNOSES = (
     Diagnosis(
         "pam-missing",

@@ -40,6 +40,10 @@ _TROUBLE = {
     ),
 }
 _HINTS = (
+    (
+        "Can't contact",
+        "its port is open: look at the encryption (ldaps:// or ldap://, ldap_tls_cacert_file) in {conf}",
+    ),
     ("Strong", "it wants encryption: ldap_servers: ldaps://NAME, or ldap_start_tls: yes, in {conf}"),
     ("tls failed", "look at ldap_tls_cacert_file and ldap_tls_check_peer in {conf}"),
     ("ldap_initialize", "correct ldap_servers in {conf}: ldap://NAME or ldaps://NAME"),

@@ -88,6 +88,24 @@ def _option(picture: Picture) -> Finding | None:
     )
 
 
+def _getpwent(picture: Picture) -> Finding | None:
+    """It reads /etc/passwd alone, where Debian has an `x` in the place of each hash."""
+    owner = picture.account
+    if not _wanted(picture) or picture.backend.mechanism != "getpwent" or picture.login:
+        return None
+    if owner is not None and owner.shadow is None:
+        return None
+    return Finding(
+        "saslauthd asks getpwent, which reads /etc/passwd alone, and the passwords are in /etc/shadow",
+        (Evidence(f'MECHANISMS="{default(picture, "MECHANISMS")}"', f.SASLAUTHD_DEFAULT),),
+        Mend(
+            text='the same users by a mechanism that can read it: MECHANISMS="pam" (or "shadow") in /etc/default/saslauthd, '
+            "then: systemctl restart saslauthd"
+        ),
+        Sign.FAILED if owner is not None else Sign.WARNING,
+    )
+
+
 def _ends_at_once(picture: Picture) -> Finding | None:
     """What it said last as it started: a mechanism that it has not, or cannot do without an option."""
     if not _wanted(picture) or picture.facts.process("saslauthd") is not None or not picture.mux_problem:
@@ -374,6 +392,16 @@ AS_CONFIGURED = (
         _ends_at_once,
         cause="saslauthd ends as soon as it starts, for it has not the mechanism, or not the server that this needs",
         fix="set MECHANISMS and MECH_OPTIONS in /etc/default/saslauthd",
+    ),
+    Diagnosis(
+        "saslauthd-getpwent",
+        _S,
+        _535,
+        "2.3",
+        "its arguments, /etc/shadow",
+        _getpwent,
+        cause="saslauthd asks getpwent, which cannot see the passwords in /etc/shadow",
+        fix="have it ask pam or shadow: the same users",
     ),
     Diagnosis(
         "saslauthd-realm",
