@@ -87,3 +87,12 @@ def test_comments_and_dates_make_no_difference() -> None:
 def test_auth_flags_as_sendmail_takes_them(value: str, flags: str) -> None:
     """One letter, then behind the next separator; two separators in a row eat the letter that follows."""
     assert "".join(sendmail_cf.auth_flags(value)) == flags
+
+
+def test_a_list_that_only_grows_loses_nothing() -> None:
+    new = "C{TrustAuthMech}DIGEST-MD5 LOGIN\nC{TrustAuthMech}EXTERNAL\nO AuthMechanisms=LOGIN PLAIN\n"
+    assert sendmail_cf.grown("C{TrustAuthMech}DIGEST-MD5 EXTERNAL", new)
+    assert sendmail_cf.grown("O AuthMechanisms=PLAIN", new)
+    assert not sendmail_cf.grown("C{TrustAuthMech}GSSAPI LOGIN", new)
+    assert not sendmail_cf.grown("O AuthOptions=p", new)
+    assert not sendmail_cf.grown("C{Other}LOGIN", new)

@@ -169,7 +169,8 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
     cf = facts.text(f.SENDMAIL_CF)
     if cf is None or facts.cf_from_mc is None:
         return ()
-    lines = sendmail_cf.only_in(cf, facts.cf_from_mc, *facts.cf_earlier)
+    only = sendmail_cf.only_in(cf, facts.cf_from_mc, *facts.cf_earlier)
+    lines = tuple(line for line in only if not sendmail_cf.grown(line, facts.cf_from_mc))
     back = sendmail_cf.lacking(cf, facts.cf_from_mc, *facts.cf_earlier) if facts.cf_newest else ()
     if not (lines or back):
         return ()

@@ -16,6 +16,7 @@ _UNEXPANDED = re.compile(
     re.MULTILINE,
 )
 _NAMED = re.compile(r"O\s+[A-Za-z0-9.]+|[DCF](?:\{[^}]*\}|.)|K\S+")
+_WORDS = re.compile(r"(C\{[^}]*\}|O AuthMechanisms=)(.*)")
 _AUTH_OPTIONS = re.compile(r"^O\s+AuthOptions\s*=")
 _LISTENER = re.compile(r"^O\s+DaemonPortOptions\s*=(.*)$")
 _LOOPBACK = {"inet": "127.0.0.1", "inet6": "::1"}
@@ -137,6 +138,20 @@ def only_in(cf: str, *given: str) -> tuple[str, ...]:
         if there[line] < 0:
             lines.append(line)
     return tuple(lines)
+
+
+def grown(line: str, cf: str) -> bool:
+    """Whether `line` is a class, or the list of mechanisms, and `cf` has all of its words there, and perhaps more."""
+    match = _WORDS.fullmatch(line)
+    if not match:
+        return False
+    there = {
+        word
+        for other in statements(cf)
+        if other.startswith(match[1])
+        for word in other[match.end(1) :].split()
+    }
+    return set(match[2].split()) <= there
 
 
 def lacking(cf: str, *given: str) -> tuple[str, ...]:

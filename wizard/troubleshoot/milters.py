@@ -43,8 +43,8 @@ class Milter:
     """Where sendmail asks it."""
     problem: str = ""
     """Why its socket cannot be reached, a clause; empty where it can."""
-    open_folders: tuple[str, ...] = ()
-    """Folders on the way that others may write to: sendmail calls the socket unsafe."""
+    unsafe: str = ""
+    """What makes its path safe for sendmail, a sentence; empty where it is. With an unsafe one it does not start."""
     service: str = ""
     """What should serve it, as far as name, path and port tell."""
     installed: bool = False
@@ -77,10 +77,16 @@ def look(host: Host, cf: str, milter: Milter) -> Milter:
         return _served(host, milter, _over_network(family, place))
     path = place if colon else milter.socket
     folders = _open_folders(host, path, sendmail_cf.option(cf, "DontBlameSendmail") or "")
-    problem = _at_path(host, path)
-    if not problem and folders:
-        problem = f"others may write to {' and '.join(folders)}, so sendmail calls the socket unsafe, and will not start with it"
-    return _served(host, dataclasses.replace(milter, open_folders=folders), problem)
+    if folders:
+        problem = f"others may write to {' and '.join(folders)}, so sendmail calls its socket unsafe"
+        milter = dataclasses.replace(milter, unsafe=f"`chmod go-w {' '.join(folders)}`")
+    elif host.path(path).is_symlink():
+        problem = "its socket is a symbolic link, which sendmail calls unsafe"
+        real = f"S=local:{host.path(path).resolve()}"
+        milter = dataclasses.replace(milter, unsafe=f"write {real} in sendmail.mc, then `sendmailconfig`")
+    else:
+        problem = _at_path(host, path)
+    return _served(host, milter, problem)
 
 
 def _over_network(family: str, place: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 from pathlib import Path
 
@@ -59,10 +60,12 @@ def test_a_socket_is_looked_for_where_sendmail_does(tmp_path: Path) -> None:
         assert look(host, "", milter).problem == ""
         tmp_path.chmod(0o775)
         seen = look(host, "", milter)
-        assert (seen.open_folders, "unsafe" in seen.problem) == (("/",), True)
+        assert (seen.unsafe, "unsafe" in seen.problem) == ("`chmod go-w /`", True)
         assert look(host, "O DontBlameSendmail=GroupWritableDirPathSafe\n", milter).problem == ""
         tmp_path.chmod(0o1777)
         assert look(host, "", milter).problem == ""
+        (tmp_path / "link").symlink_to(path)
+        assert "symbolic link" in look(host, "", dataclasses.replace(milter, socket="/link")).problem
 
 
 def test_a_port_is_tried_once() -> None:
@@ -121,7 +124,7 @@ def test_the_fix_names_the_service_and_what_it_lacks() -> None:
     assert "but not on local:/run/o" in text(problem=GONE, service="opendkim", installed=True, runs=True)
     assert "grep -rn /run/o /etc" in text(problem=GONE)
     assert "systemctl restart opendkim" in text(service="opendkim")
-    assert "chmod go-w /run" in text(problem="unsafe", open_folders=("/run",))
+    assert "chmod go-w /run" in text(problem="unsafe", unsafe="`chmod go-w /run`")
 
 
 def test_one_that_hangs_is_known_from_sendmails_own_words_alone() -> None:
@@ -140,7 +143,7 @@ def test_one_that_hangs_is_known_from_sendmails_own_words_alone() -> None:
 
 
 def test_a_folder_that_others_may_write_to_stops_the_start() -> None:
-    milter = Milter("x", "local:/run/x/s", "", frozenset({587}), "unsafe", open_folders=("/run/x",))
+    milter = Milter("x", "local:/run/x/s", "", frozenset({587}), "unsafe", unsafe="`chmod go-w /run/x`")
     said = LogLine(
         2e9, "sm-mta", 1, "SYSERR(root): line 9: Xx: local socket name /run/x/s unsafe: Group writable"
     )

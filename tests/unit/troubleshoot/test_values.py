@@ -64,11 +64,17 @@ def _tls(lines: str, *, key: str = "RSA 2048", **changes: Any) -> Fault | None:
     ],
 )  # fmt: skip
 def test_ciphers_and_versions_are_held_against_the_key(options: str, key: str, sign: str, step: str) -> None:
-    fault = _tls(options, key=key)
+    fault = _tls(options, key=key, **({"talk": _BROKEN} if sign == "failed" else {}))
     assert (fault.sign if fault else "") == sign
     if fault is not None:
         assert fault.finding.mend.steps[0] == step
         assert key in fault.finding.cause or step == "mend-tls-versions"
+
+
+def test_what_the_daemon_has_not_read_yet_is_a_warning() -> None:
+    fault = _tls("O CipherList=aECDSA\nO ServerSSLOptions=+SSL_OP_NO_TLSv1_3\n")
+    assert fault is not None
+    assert (fault.sign, "after the next restart" in fault.finding.cause) == ("warning", True)
 
 
 def test_a_handshake_that_failed_is_blamed_on_them() -> None:

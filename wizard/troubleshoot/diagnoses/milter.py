@@ -8,6 +8,7 @@ from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture
 from wizard.troubleshoot.milters import Milter
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.probe_smtp import Conversation
 
 _FAILED = "to error state"
 """How each failure of a filter ends in sendmail's log."""
@@ -34,42 +35,29 @@ def _problem(picture: Picture, milter: Milter) -> str:
     return "it takes connections, but does not speak the milter protocol in time" if failed else ""
 
 
-def _served(picture: Picture, milter: Milter) -> bool:
-    """Whether a mail client got past it all the same, as where it was started while we looked."""
-    return any(
-        talk.login or (talk.stopped is None and not talk.daemon.tls_on_connect)
-        for talk in picture.submissions
-        if talk.daemon.port in milter.ports
-    )
-
-
-def _meets_clients(picture: Picture, milter: Milter) -> bool:
-    return any(talk.daemon.port in milter.ports for talk in picture.submissions)
+def _talks(picture: Picture, milter: Milter) -> list[Conversation]:
+    """Those with the ports for mail clients where it is asked."""
+    return [talk for talk in picture.submissions if talk.daemon.port in milter.ports]
 
 
 def _mend(milter: Milter) -> Mend:
-    unit, path = milter.service, milter.socket.rpartition(":")[2]
-    out = "take its INPUT_MAIL_FILTER line out of sendmail.mc, then `sendmailconfig`"
-    if milter.open_folders:
-        text = f"`chmod go-w {' '.join(milter.open_folders)}`"
-        return Mend(text=f"{text}, then {_start(milter)}" if "unsafe" not in milter.problem else text)
-    if unit and not milter.installed and milter.problem and not milter.runs:
-        return Mend(text=f"`apt-get install {unit}`, or {out}")
-    if unit and milter.runs:
-        return Mend(
-            text=f"{unit} runs, but not on {milter.socket}: give it that socket, then `systemctl restart {unit}`"
+    unit = milter.service
+    out = "take its line out of sendmail.mc, then `msa-wizard apply sendmailconfig restart`"
+    if milter.unsafe:
+        return Mend(text=milter.unsafe)
+    if not unit:
+        path = milter.socket.rpartition(":")[2]
+        return Mend(text=f"start what serves it (`grep -rn {path} /etc` shows who is told to), or {out}")
+    if milter.problem and milter.runs:
+        text = (
+            f"{unit} runs, but not on {milter.socket}: give it that socket, then `systemctl restart {unit}`"
         )
-    if unit:
-        return Mend(text=_start(milter))
-    return Mend(text=f"start what serves it (`grep -rn {path} /etc` shows who is told to), or {out}")
-
-
-def _start(milter: Milter) -> str:
-    if not milter.service:
-        return "start what serves it"
-    if not milter.problem:
-        return f"`systemctl restart {milter.service}`"
-    return f"`systemctl start {milter.service}`; why it ended: `journalctl -u {milter.service} -n 30`"
+    elif milter.problem and not milter.installed:
+        text = f"`apt-get install {unit}`, or {out}"
+    else:
+        verb = "start" if milter.problem else "restart"
+        text = f"`systemctl {verb} {unit}`; its own words: `journalctl -u {unit} -n 30`"
+    return Mend(text=text)
 
 
 def _finding(picture: Picture, milter: Milter, what: str, sign: Sign, layer: Layer) -> Finding:
@@ -87,21 +75,17 @@ def _finding(picture: Picture, milter: Milter, what: str, sign: Sign, layer: Lay
 
 
 def _dead(picture: Picture) -> Finding | None:
-    dead = [
-        milter
-        for milter in picture.milters
-        if milter.flag and _meets_clients(picture, milter) and _problem(picture, milter)
-    ]
-    if not dead:
+    # sendmail asks them in this order; the first that is dead decides what clients get.
+    dead = (milter for milter in picture.milters if milter.flag and _talks(picture, milter))
+    first = next((milter for milter in dead if _problem(picture, milter)), None)
+    if first is None:
         return None
-    # sendmail asks them in the order of InputMailFilters; the first that is dead decides what clients get.
-    first = dead[0]
-    shows = (talk.stopped for talk in picture.broken if talk.daemon.port in first.ports)
-    layer = next(
-        (stopped for stopped in shows if stopped in (Layer.GREETING, Layer.STARTTLS)), Layer.AUTH_OFFER
-    )
-    passes = _served(picture, first) or not picture.runs
-    return _finding(picture, first, _MEETS[first.flag], Sign.WARNING if passes else Sign.FAILED, layer)
+    talks = _talks(picture, first)
+    # One may have been started while we looked. Where TLS comes first, a dead one shows at the login at the latest.
+    passed = any(talk.login or (talk.stopped is None and not talk.daemon.tls_on_connect) for talk in talks)
+    sign = Sign.WARNING if passed or not picture.runs else Sign.FAILED
+    shows = [talk.stopped for talk in talks if talk.stopped in (Layer.GREETING, Layer.STARTTLS)]
+    return _finding(picture, first, _MEETS[first.flag], sign, next(iter(shows), None) or Layer.AUTH_OFFER)
 
 
 def _unfiltered(picture: Picture) -> Finding | None:
@@ -110,7 +94,7 @@ def _unfiltered(picture: Picture) -> Finding | None:
             continue
         if not milter.flag:
             return _finding(picture, milter, _MEETS[""], Sign.WARNING, Layer.RELAY)
-        if not _meets_clients(picture, milter):
+        if not _talks(picture, milter):
             ports = " and ".join(map(str, sorted(milter.ports)))
             what = f"so its F={milter.flag} has mail of others refused on port {ports}; mail clients do not meet it"
             return _finding(picture, milter, what, Sign.WARNING, Layer.RELAY)
@@ -135,18 +119,17 @@ def _failed_lately(picture: Picture) -> Finding | None:
 
 
 def _not_started(picture: Picture) -> Finding | None:
-    """A folder that others may write to stops sendmail's start, whatever F= says; `sendmail -bC` is silent on it."""
-    unsafe = [milter for milter in picture.milters if milter.open_folders]
-    if picture.runs or not unsafe:
+    """An unsafe socket keeps sendmail from starting, whatever F= says; `sendmail -bC` does not mind it."""
+    milter = next((milter for milter in picture.milters if milter.unsafe), None)
+    if picture.runs or milter is None:
         return None
-    folders = " ".join(dict.fromkeys(folder for milter in unsafe for folder in milter.open_folders))
     return Finding(
-        f"sendmail does not start: others may write to {folders}, where the mail filter {unsafe[0].name} has its socket",
+        f"sendmail does not start because of its mail filter {milter.name}: {milter.problem}",
         (
-            *(Evidence(f"X{milter.name}, S={milter.socket}", f.SENDMAIL_CF) for milter in unsafe),
-            *picture.logged(f"X{unsafe[0].name}: local socket name", limit=1),
+            Evidence(f"X{milter.name}, S={milter.socket}", f.SENDMAIL_CF),
+            *picture.logged(f"X{milter.name}: local socket name", limit=1),
         ),
-        Mend(text=f"`chmod go-w {folders}`, then `systemctl restart sendmail`"),
+        Mend(text=f"{milter.unsafe}, then `systemctl restart sendmail`"),
     )
 
 

@@ -146,34 +146,34 @@ def _tls_settings(picture: Picture) -> Finding | None:
     fits = picture.suites is None or not _key(picture) or bool(picture.suites & kinds)
     several = "," in (sendmail_cf.option(picture.cf, "ServerCertFile") or "")
     strict = _too_strict(picture, listed)
-    old = any(talk.stopped is Layer.STARTTLS for talk in picture.broken)
-    if len(off) == len(OFF):
-        cause, mend = (
-            "ServerSSLOptions switches TLS 1.2 and 1.3 off, and nothing older is spoken",
-            "mend-tls-versions",
-        )
+    none = len(off) == len(OFF)
+    if none:
+        cause = "ServerSSLOptions switches TLS 1.2 and 1.3 off, and nothing older is spoken"
     elif strict:
         cause = f"CipherList demands longer keys (@SECLEVEL) than the certificate's ({_key(picture)})"
-        mend = "mend-cipher-list"
     elif not fits and not several:
         cause = f"CipherList has no cipher for the certificate's type of key ({_key(picture)})"
-        mend = "mend-cipher-list"
     else:
         return None
-    every = len(off) == len(OFF) or strict or "SSL_OP_NO_TLSv1_3" in off
-    who = (
-        "every TLS handshake fails" if every or old else "clients that do not speak TLS 1.3 get no encryption"
-    )
+    failed = any(talk.stopped is Layer.STARTTLS for talk in picture.broken)
+    every = failed or none or strict or "SSL_OP_NO_TLSv1_3" in off
+    works = not failed and any(talk.tls for talk in picture.submissions)
+    who = "clients that do not speak TLS 1.3 get no encryption"
+    if every:
+        who = f"every TLS handshake {'will fail after the next restart' if works else 'fails'}"
+    name, step = "confCIPHER_LIST", "mend-cipher-list"
+    if none:
+        name, step = "confSERVER_SSL_OPTIONS", "mend-tls-versions"
     options = (("CipherList", listed), ("ServerSSLOptions", flags))
     return Finding(
         f"{cause}: {who}",
         (
-            *(Evidence(f"O {name}={value[:300]}", "sendmail.cf") for name, value in options if value),
-            *picture.written("confCIPHER_LIST" if mend == "mend-cipher-list" else "confSERVER_SSL_OPTIONS"),
+            *(Evidence(f"O {option}={value[:300]}", "sendmail.cf") for option, value in options if value),
+            *picture.written(name),
             *picture.logged("STARTTLS=server, error", since=picture.began - 60, limit=1, proved=True),
         ),
-        Mend((mend, *REGENERATED)),
-        Sign.FAILED if every or old else Sign.WARNING,
+        Mend((step, *REGENERATED)),
+        Sign.WARNING if works or not every else Sign.FAILED,
     )
 
 
