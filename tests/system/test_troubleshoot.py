@@ -170,7 +170,7 @@ def test_the_table_is_long_enough() -> None:
         for group in GROUPS.values()
         for fault in of(release, group, every=False)
     }
-    assert made == {fault.label for group in GROUPS.values() for fault in group}
+    assert made == {fault.label for group in GROUPS.values() for fault in group if not fault.full}
     by_default = [
         fault for name, group in GROUPS.items() for fault in of(DEFAULT_ON[name], group, every=False)
     ]

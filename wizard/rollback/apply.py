@@ -26,6 +26,7 @@ from wizard.model.plan import Change, Check, Effect, Outcome, Sign
 from wizard.packages.witness import forget
 from wizard.rollback.plan import FROM_MC, REGENERATING_STEPS, Rollback, newer_sources, old_maps
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf_needs import TlsFiles, behind_links
 from wizard.sendmail.sendmailconfig import no_room
 from wizard.steps.order import STEPS
 from wizard.steps.restart import Restart, stale
@@ -231,6 +232,8 @@ class RollbackSession:
                 continue
             read = {"saslauthd": {_SASLAUTHD}, "sendmail": _SENDMAIL}.get(name, set())
             # A file that is gone leaves no time behind: what was written counts, too.
+            if name == "sendmail":
+                read = read | _tls_files(self.host, now)
             if read & written or (name == "sendmail" and stale(now)) or not _running(now, name):
                 restarts.append(ServiceChange(name, before.init, enable=False, was_running=ran))
         return restarts
@@ -300,6 +303,12 @@ class RollbackSession:
             except ChangeError as error:
                 not_undone = (str(error),)
         return RollbackResult(failed=why, undone=undone, not_undone=not_undone)
+
+
+def _tls_files(host: Host, now: Facts) -> set[str]:
+    """What sendmail.cf names, behind links: a mode that comes back leaves the file's date as it was."""
+    files = TlsFiles.of(now.text(f.SENDMAIL_CF) or "").all
+    return {behind_links(host, path).lstrip("/") for path in files}
 
 
 def _failed(checks: Sequence[Check]) -> list[str]:

@@ -14,7 +14,7 @@ from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _INSTALL = "`msa-wizard certificate install CERTIFICATE KEY`, or renew it with its authority"
 _RENEW = "`msa-wizard certificate renew` makes one for this host's name"
-_CHAIN = "`msa-wizard certificate install CERTIFICATE KEY --chain FILE` installs it with them"
+_CHAIN = "`msa-wizard certificate install CERTIFICATE KEY --chain FILE` installs it with those in between"
 
 
 def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
@@ -117,7 +117,7 @@ DIAGNOSES = (
         _judged("chain", _CHAIN),
     ),
     Diagnosis("certificate-refused", _C, _WARNS, "5.4", _PROBE, _judged("refused", _INSTALL)),
-    Diagnosis("certificate-expires-soon", _C, "nothing yet", "5.3", _PROBE, _judged("expires-soon")),
+    Diagnosis("certificate-expires-soon", _C, "nothing yet", "5.3", _PROBE, _judged("expires-soon", _RENEW)),
     Diagnosis(
         "certificate-name",
         _C,
