@@ -63,9 +63,7 @@ def _missing(picture: Picture) -> Finding | None:
         f"{' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} missing, so sendmail offers no STARTTLS",
         (
             *(Evidence("no such file", path) for path in gone),
-            *picture.logged(
-                "unsafe", "TLS not available", "STARTTLS=server, error", since=picture.began - 3600
-            ),
+            *picture.logged("unsafe", "TLS not available", "STARTTLS=server, error", since=_start(picture)),
         ),
         Mend(("mend-certificate",))
         if files.debian
