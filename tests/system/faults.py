@@ -81,8 +81,74 @@ def dated(begin: str, end: str, name: str = "mail.example.test") -> str:
     return CERTIFICATE.replace("NAME", name).replace("FROM", begin).replace("TO", end)
 
 
+OWN = "/etc/own/live/mail"
+_OWN_PAIR = f"""
+mkdir -p {OWN} /etc/own/archive/mail && cd /etc/own/archive/mail || exit 1
+openssl req -x509 -newkey rsa:2048 -nodes -keyout key1.pem -out chain1.pem -days 80 -subj /CN=mail.example.test -addext subjectAltName=DNS:mail.example.test 2>/dev/null
+chown root:mail key1.pem; chmod 640 key1.pem; ln -sf ../../archive/mail/key1.pem {OWN}/key.pem; ln -sf ../../archive/mail/chain1.pem {OWN}/chain.pem
+SPOIL
+sed -i "/^MAILER_DEFINITIONS/i define(\\`confSERVER_CERT', \\`{OWN}/chain.pem')dnl\\ndefine(\\`confSERVER_KEY', \\`{OWN}/key.pem')dnl\\nMORE" {MC}
+cd /etc/mail && m4 sendmail.mc > sendmail.cf; {SENDMAIL}
+"""
+_GONE = "rm -rf /etc/own"
+
+
+def own(spoil: str, more: str = "dnl") -> str:
+    """A pair of the admin's own behind links, as certbot lays it out, and what is wrong with it; `more` is a line of
+    sendmail.mc."""
+    return _OWN_PAIR.replace("SPOIL", spoil).replace("MORE", more)
+
+
+_ISSUED = """
+cd /etc/own/archive/mail; openssl req -x509 -newkey rsa:2048 -nodes -keyout /tmp/ca.key -out ca.pem -days 900 -subj "/CN=Test root" 2>/dev/null
+openssl req -new -key key1.pem -subj /CN=mail.example.test -out /tmp/r.csr
+printf 'subjectAltName=DNS:mail.example.test\nEXTENSION\n' > /tmp/x.cnf
+openssl x509 -req -in /tmp/r.csr -CA ca.pem -CAkey /tmp/ca.key -set_serial 7 -days 80 -extfile /tmp/x.cnf -out chain1.pem 2>/dev/null
+"""
+_PUBLIC = _ISSUED.replace("EXTENSION", "1.3.6.1.4.1.11129.2.4.2=DER:04:02:05:00")
+"""With the extension that authorities of the web add."""
+
 LISTENER = (
     Fault("hostname-unresolved", "name", "sed -i /127.0.1.1/d /etc/hosts"),
+    Fault(
+        "hostname-unqualified",
+        "name",
+        "sed -i 's/^127.0.0.1.*/127.0.0.1 localhost mail/' /etc/hosts",
+        sign="warning",
+        name="behind localhost",
+    ),
+    Fault(
+        "hostname-unqualified",
+        "name",
+        "sed -i 's/^127.0.1.1.*/127.0.1.1 mail mail.example.test/' /etc/hosts",
+        sign="warning",
+        name="the short name first",
+        full=True,
+    ),
+    Fault(
+        "hostname-unqualified",
+        "name",
+        "sed -i 's/^127.0.1.1.*/127.0.1.1 mail.example.test. mail/' /etc/hosts",
+        sign="warning",
+        name="a dot at the end",
+        full=True,
+    ),
+    Fault(
+        "hostname-unqualified",
+        "name",
+        "sed -i -e 's/^::1.*/::1 localhost mail/' -e '/^127.0.1.1/d' /etc/hosts",
+        sign="warning",
+        name="behind localhost of IPv6",
+        full=True,
+    ),
+    Fault(
+        "hostname-elsewhere",
+        "name",
+        "sed -i 's/^127.0.1.1.*/192.0.2.99 mail.example.test mail/' /etc/hosts",
+        sign="warning",
+        fix=False,
+        full=True,
+    ),
     Fault(
         "hostname-unqualified",
         "name",
@@ -224,6 +290,59 @@ TLS = (
     Fault("certificate-missing", "starttls", f"rm {CRT}; {SENDMAIL}", name="certificate"),
     Fault("certificate-missing", "starttls", f"rm {KEY}; {SENDMAIL}", name="key"),
     Fault("key-unsafe", "starttls", f"chmod 644 {KEY}; {SENDMAIL}"),
+    Fault("key-unsafe", "starttls", own("chmod 660 key1.pem"), undo=_GONE, name="own, behind links"),
+    Fault(
+        "key-unsafe",
+        "starttls",
+        own("chmod 640 key1.pem", "define(`confDONT_BLAME_SENDMAIL', `safe')dnl".replace("`", "\\`")),
+        undo=_GONE,
+        name="own, readable for its group",
+        full=True,
+    ),
+    Fault(
+        "key-unsafe",
+        "starttls",
+        own("chown games key1.pem"),
+        undo=_GONE,
+        fix=False,
+        name="own, of another user",
+        full=True,
+    ),
+    Fault(
+        "key-unsafe",
+        "starttls",
+        own("chmod 775 /etc/own/live"),
+        undo=_GONE,
+        fix=False,
+        name="own, in an open folder",
+        full=True,
+    ),
+    Fault("certificate-unsafe", "starttls", f"chmod 664 {CRT}; {SENDMAIL}", full=True),
+    Fault(
+        "certificate-missing",
+        "starttls",
+        own("rm chain1.pem"),
+        undo=_GONE,
+        fix=False,
+        name="own, the link leads nowhere",
+        full=True,
+    ),
+    Fault(
+        "authorities-unusable",
+        "starttls",
+        own("true", "define(`confCACERT', `/etc/own/none.pem')dnl".replace("`", "\\`")),
+        undo=_GONE,
+        fix=False,
+    ),
+    Fault(
+        "key-mismatch",
+        "starttls",
+        own("openssl pkey -in key1.pem -aes256 -passout pass:x -out k && cat k > key1.pem"),
+        undo=_GONE,
+        fix=False,
+        name="own, with a pass phrase",
+        full=True,
+    ),
     Fault("key-mismatch", "starttls", f"openssl genrsa -out {KEY} 2048 2>/dev/null; {SENDMAIL}"),
     Fault("key-mismatch", "starttls", f"echo junk > {CRT}; {SENDMAIL}", name="spoilt certificate"),
     Fault("tls-on-connect", "starttls", submission("Eas")),
@@ -235,6 +354,28 @@ TLS = (
         dated("20200101000000Z", "20400101000000Z", "smtp.example.org"),
         sign="warning",
         fix=False,
+    ),
+    Fault(
+        "certificate-chain", "certificate", own(_PUBLIC), undo=_GONE, fix=False, name="of a public authority"
+    ),
+    Fault(
+        "certificate-chain",
+        "certificate",
+        own(_ISSUED.replace("EXTENSION", "")),
+        undo=_GONE,
+        fix=False,
+        sign="warning",
+        name="of an authority of one's own",
+        full=True,
+    ),
+    Fault(
+        "certificate-authority",
+        "certificate",
+        own(_PUBLIC + "cat ca.pem >> chain1.pem"),
+        undo=_GONE,
+        fix=False,
+        sign="warning",
+        full=True,
     ),
     Fault(
         "certificate-not-own",

@@ -13,8 +13,10 @@ import pytest
 from tests.authority import Authority, Signed
 from tests.killing.in_machine import kill_at, operations
 from tests.system.conftest import BootMachine
+from tests.system.faults import dated
 from tests.system.machine import Machine
-from tests.system.msa import PASSWORD, STORE, history, wizard
+from tests.system.msa import PASSWORD, STORE, history, login, wizard
+from tests.system.test_troubleshoot import troubleshoot
 
 TLS = "/etc/mail/tls"
 CERT, KEY, CLIENT = f"{TLS}/sendmail-server.crt", f"{TLS}/sendmail-common.key", f"{TLS}/sendmail-client.crt"
@@ -54,6 +56,17 @@ def show(debian: Machine) -> dict[str, Any]:
     done = wizard(debian, "certificate", "show", "--json")
     made: dict[str, Any] = json.loads(done.stdout)
     return made | {"exit": done.returncode, "signs": {item["id"]: item["sign"] for item in made["checks"]}}
+
+
+def one_word(debian: Machine) -> str:
+    """The sign that `certificate show`, `test` and `troubleshoot` all give to the certificate."""
+    shown = {item["sign"] for item in show(debian)["checks"] if item["id"] in ("dates", "names", "trust")}
+    seen = troubleshoot(debian, user="")["faults"]
+    judged = {item["sign"] for item in seen if item["layer"] == "certificate"}
+    tested = {item["state"] for item in login(debian)["findings"] if item["id"] == "certificate"}
+    worst = [max(signs, key=["ok", "warning", "failed"].index) for signs in (shown, judged, tested)]
+    assert len(set(worst)) == 1, worst
+    return str(worst[0])
 
 
 def contents(debian: Machine) -> list[bytes]:
@@ -115,6 +128,11 @@ def test_renewed_with_its_name_and_back(machine: BootMachine, tmp_path: Path) ->
     server = seen["certificates"][0]
     assert (server["key"], server["key_mode"]) == ("RSA 2048", "0640 root:smmsp")
     assert "certificate verify failed" in verified_login(debian, tmp_path, before[0].decode())
+    assert one_word(debian) == "warning"
+    debian.run(dated("20200101000000Z", "20210101000000Z"))
+    assert one_word(debian) == "failed"
+    debian.put(CERT, before[0].decode())
+    debian.run("systemctl restart sendmail")
 
     done = wizard(
         debian, "certificate", "renew", "--yes", "--name", "mail.example.test", "--name", "smtp.example.test"

@@ -90,8 +90,9 @@ TWO: dict[str, tuple[str, bool]] = {
     "sasldb instead of saslauthd": (SASLDB, False),
 }
 
-WARNINGS = {"certificate-no-alternative-name", "certificate-self-signed"}
-"""What Debian's own certificate earns, on every machine that has it."""
+WARNINGS = {"certificate-no-alternative-name", "certificate-self-signed", "certificate-authority"}
+"""What Debian's own certificate earns, on every machine that has it; and one of an authority that this host does not know:
+its clients may well."""
 
 
 def _alarm(debian: Machine, arguments: tuple[str, ...], user: str) -> list[str]:

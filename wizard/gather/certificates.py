@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from snapshots.live.entry import Entry, Kind
@@ -26,7 +25,7 @@ from wizard.console import clean
 from wizard.errors import HostError, PemError
 from wizard.model import facts as f
 from wizard.model.plan import Check, Sign
-from wizard.sendmail.cf_needs import MOST, TlsFiles, unsafe
+from wizard.sendmail.cf_needs import MOST, MOST_AUTHORITIES, TlsFiles, behind_links, unsafe
 from wizard.smtp.session import presented
 from wizard.system.host import Host, group_name, user_name
 
@@ -276,8 +275,8 @@ class CertificateFiles:
     key_entry: Entry | None = None
     pair: str = ""
     parsed: Certificate | None = None
-    writable: tuple[str, ...] = ()
-    """Folders on the way in which anybody may put another file."""
+    authorities: str = ""
+    """Why sendmail does not take CACertFile or CACertPath, empty where it does; with the path."""
 
     @property
     def debian(self) -> bool:
@@ -295,8 +294,9 @@ def certificate_files(host: Host, cf: str, name: str) -> CertificateFiles:
         with contextlib.suppress(PemError):  # 30 ms, for the authorities of this host
             chain, known = as_pem(certificates(crt.content)), _content(host, named.authorities)
             first = judged(chain, private_key(key.content), name, clean, authorities=known)
-    writable = _writable(host, named.key)
-    return CertificateFiles(named.certificate, named.key, crt, key, misfit or "", first, writable)
+    return CertificateFiles(
+        named.certificate, named.key, crt, key, misfit or "", first, _no_authorities(host, named)
+    )
 
 
 def _linked_entry(host: Host, path: str) -> Entry | None:
@@ -305,8 +305,7 @@ def _linked_entry(host: Host, path: str) -> Entry | None:
     try:
         entry = host.entry(path)
         if entry is not None and entry.kind is Kind.SYMLINK:  # certbot's live/ folder is made of them
-            real = host.path(path).resolve()
-            entry = host.entry(f"/{real.relative_to(host.root.resolve())}")
+            entry = host.entry(behind_links(host, path))
         return entry if entry is not None and entry.kind is Kind.FILE else None
     except (HostError, OSError, ValueError):
         return None
@@ -320,17 +319,27 @@ def parsed(content: bytes, name: str) -> Certificate | None:
         return None
 
 
-def _writable(host: Host, path: str) -> tuple[str, ...]:
-    writable = []
-    for folder in reversed(Path("/", path).parents[:-1]):
-        with contextlib.suppress(OSError):
-            if host.path(str(folder)).stat().st_mode & 0o1002 == 0o002:
-                writable.append(str(folder))
-    return tuple(writable)
+def _no_authorities(host: Host, named: TlsFiles) -> str:
+    """Tried on 12 and 13: without either of these, or with a CACertFile that holds no certificate, there is no STARTTLS; a
+    folder at CACertPath may be missing."""
+    missing = [
+        option
+        for option, path in (("CACertFile", named.authorities), ("CACertPath", named.authorities_folder))
+        if not path
+    ]
+    if missing:
+        return f"sendmail.cf has no {' and no '.join(missing)}"
+    if named.authorities == named.certificate:
+        return ""  # Debian's: what is wrong with it is said of the certificate
+    try:
+        there = b"-----BEGIN" in host.small_file(named.authorities, MOST_AUTHORITIES)[0]
+    except HostError as error:
+        return f"CACertFile: {error}"
+    return "" if there else f"CACertFile: {named.authorities} holds no certificate"
 
 
 def _content(host: Host, path: str) -> bytes:
     try:
-        return host.small_file(path, MOST)[0] if path.startswith("/") else b""
+        return host.small_file(path, MOST_AUTHORITIES)[0] if path.startswith("/") else b""
     except HostError:
         return b""

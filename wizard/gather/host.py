@@ -21,7 +21,7 @@ from wizard.gather.firewall import look_at_firewalls, read_entries, ssh_port
 from wizard.model import facts as f
 from wizard.model.facts import Facts, Process, Release, Service
 from wizard.sendmail import cf as sendmail_cf
-from wizard.sendmail.cf_needs import TlsFiles, mail_owner, without_start, without_tls
+from wizard.sendmail.cf_needs import TlsFiles, mail_owner, refused, without_start, without_tls
 from wizard.sendmail.m4 import expand
 from wizard.sendmail.sasl_files import conf_place, plugin_folders, plugins, users
 from wizard.sendmail.strays import unit_of
@@ -74,6 +74,9 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         asked_listeners = pool.submit(listeners, host)
         place, conf = conf_place(host)
         files, unreadable = read_entries(host, (*f.READ, *also, *([conf] if conf else [])))
+        tls = refused(host, TlsFiles.of(_text(files, f.SENDMAIL_CF) or "")) if os.geteuid() == 0 else ()
+        wrong = {each.culprit for each in tls if each.mode is not None}
+        files |= read_entries(host, wrong - files.keys())[0]
         search = ":".join(str(host.path(folder)) for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))
         tools = frozenset(tool for tool in TOOLS if shutil.which(tool, path=search))
         asked_sasldb = pool.submit(users, host, _text(files, conf))
@@ -116,6 +119,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         cf_from_mc=from_mc,
         cf_newest=_cf_newest(host, files),
         tls_missing=_tls_missing(host, files, from_mc),
+        tls_refused=tls,
         cf_changed=max(
             host.mtime(path)
             for path in (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))

@@ -23,9 +23,6 @@ from wizard.model.plan import Check, Plan, Step
 from wizard.steps.mc_includes import UPDATE_TLS
 from wizard.system.host import Host
 
-SAFE = 0o640
-"""sendmail wants nobody but root, and by Debian's DontBlameSendmail its group, to read the key."""
-
 
 class MendCertificate(Step):
     """As the howto does it: the old file is removed, and Debian's script makes another. A key that fits stays."""
@@ -113,32 +110,49 @@ def _readable_key(entry: Entry | None) -> bool:
 
 
 class MendKeyMode(Step):
-    """Only root and sendmail's group may read it."""
+    """Of the very files that sendmail.cf names, behind their links."""
 
     id = "mend-key-mode"
     howto = "5.3"
     needs = ("install",)
-    title = "Close the key to others"
-    why = "sendmail offers no STARTTLS with a key that others can read: `key unsafe` is all it says, in the log."
+    title = "Close key and certificate to others"
+    why = (
+        "sendmail offers no STARTTLS with a key that others can read, or a file that they can change: `unsafe` is all "
+        "it says, in the log."
+    )
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """Mode and owner of the key, then a restart."""
-        entry = facts.files.get(f.COMMON_KEY)
-        if entry is None or entry.kind is not Kind.FILE:
-            return Plan.blocked(
-                self.id, f"{f.COMMON_KEY} is missing or not a regular file", f"ls -l {f.COMMON_KEY}"
+        """The mode of each (and root as the owner of Debian's own), then a restart."""
+        wrong = _wrong_modes(facts)
+        if not wrong:
+            return Plan.done(self.id, "sendmail takes the modes of key and certificate")
+        changes = []
+        for path, mode in wrong.items():
+            entry = facts.files.get(path)
+            if entry is None or entry.kind is not Kind.FILE or not path.startswith("/etc/"):
+                how = next(each.command for each in facts.tls_refused if each.culprit == path)
+                return Plan.blocked(self.id, f"{path} is not a file below /etc: it is in no snapshot", how)
+            uid = 0 if path in (f.SERVER_CERT, f.COMMON_KEY) else entry.uid
+            changes.append(
+                FileChange(path, entry, dataclasses.replace(entry, mode=mode, uid=uid), self.title)
             )
-        after = dataclasses.replace(entry, mode=entry.mode & SAFE, uid=0)
-        if after == entry:
-            return Plan.done(self.id, f"{f.COMMON_KEY} has mode {entry.mode:04o}, and is root's")
-        change = FileChange(f.COMMON_KEY, entry, after, self.title)
-        return Plan.pending(self.id, f"its mode is {entry.mode:04o}", change, restart(facts, "sendmail"))
+        why = facts.tls_refused[0].why
+        return Plan.pending(self.id, f"{next(iter(wrong))}: {why}", *changes, restart(facts, "sendmail"))
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
-        """The mode."""
-        entry = facts.files.get(f.COMMON_KEY)
-        safe = entry is not None and not entry.mode & ~SAFE & 0o777
-        return verdict("key", safe, f"{f.COMMON_KEY}: mode {entry.mode if entry else 0:04o}")
+        """The modes."""
+        wrong = _wrong_modes(facts)
+        says = (
+            f"{', '.join(wrong)}: still unsafe"
+            if wrong
+            else "sendmail takes owner and mode of key and certificate"
+        )
+        return verdict("key", not wrong, says)
+
+
+def _wrong_modes(facts: Facts) -> dict[str, int]:
+    """By file, the mode that it is to have."""
+    return {each.culprit: each.mode for each in facts.tls_refused if each.mode is not None}
 
 
 class MendHostName(Step):

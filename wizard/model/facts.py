@@ -163,6 +163,20 @@ class McFault:
 
 
 @dataclass(frozen=True)
+class TlsRefusal:
+    """Why sendmail does not take the file that sendmail.cf calls `path`."""
+
+    path: str
+    culprit: str
+    """The file behind its links, or a folder on the way to it: what has to change."""
+    why: str
+    command: str
+    """What a person types as root."""
+    mode: int | None = None
+    """What a fix makes of the file's mode; None where a person has to decide."""
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything the steps know of the host at one moment."""
 
@@ -209,6 +223,8 @@ class Facts:
     them: steps edit the one before the other is made again."""
     tls_missing: frozenset[str] = frozenset()
     """Files for TLS that sendmail.cf names, or would name when made again, and that are not there."""
+    tls_refused: tuple[TlsRefusal, ...] = ()
+    """What sendmail does not take of the files for TLS that sendmail.cf names, owner and mode being what they are."""
     cf_changed: float = 0.0
     """When the newest of what sendmail reads only at start was changed, seconds since the epoch."""
     without_tls: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ from wizard.model.plan import Change, Check, Effect, Outcome, Sign
 from wizard.packages.witness import forget
 from wizard.rollback.plan import FROM_MC, REGENERATING_STEPS, Rollback, newer_sources, old_maps
 from wizard.sendmail import cf as sendmail_cf
-from wizard.sendmail.cf_needs import TlsFiles
+from wizard.sendmail.cf_needs import TlsFiles, behind_links
 from wizard.sendmail.password_source import SOCKET_FOLDERS, argument, options_folder
 from wizard.sendmail.sendmailconfig import no_room
 from wizard.steps.order import STEPS
@@ -223,8 +223,9 @@ class RollbackSession:
     ) -> list[ServiceChange]:
         """Restarts of what shall run and has not read what is there now."""
         restarts: list[ServiceChange] = []
-        # Also the site's own certificates and Sendmail.conf: what comes back has its old date.
-        own = {*TlsFiles.of(now.text(f.SENDMAIL_CF) or "").all, now.sasl_conf or ""}
+        # Also the site's own certificates, behind links, and Sendmail.conf: what comes back, or its mode, has its old date.
+        named = TlsFiles.of(now.text(f.SENDMAIL_CF) or "").all
+        own = {*named, *(behind_links(self.host, path) for path in named), now.sasl_conf or ""}
         sendmail = _SENDMAIL | {path.lstrip("/") for path in own}
         names = ("saslauthd", "sendmail", *(service.name for service in rollback.wanted.services))
         for name in dict.fromkeys(names):

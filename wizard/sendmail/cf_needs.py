@@ -7,15 +7,21 @@ DHParameters may be missing. The start of Debian's init script makes the maps th
 sources, and makemap refuses (EACCES, and the start ends with status 2) in a folder that belongs neither to root nor to
 TrustedUser, or where the folder is missing; Debian's /etc/mail belongs to smmta, and its DOMAIN(`debian-mta') names that.
 
-A key or a certificate is refused ("unsafe", and STARTTLS is gone) when it belongs to somebody else than root or
-TrustedUser, when its group or others may write to it or to its folder; a key also when others may read it, or its group
-where DontBlameSendmail has no GroupReadableKeyFile (op.me, STARTTLS; Debian 12 and 13 agree). Symbolic links are followed.
+A key, a certificate or CACertFile is refused ("unsafe", and STARTTLS is gone) when it belongs to somebody else than root or
+TrustedUser, when its group or others may write to it or to a folder on the way to it (a sticky one is taken where
+DontBlameSendmail has TrustStickyBit, as Debian's, one that its group may write to with GroupWritableDirPathSafe); a key
+also when others may read it, or its group where DontBlameSendmail has no GroupReadableKeyFile (op.me, STARTTLS; Debian 12
+and 13 agree). Symbolic links are followed to the file; the folders are those of the name in sendmail.cf, not those behind
+its links.
 ServerCertFile may hold the chain, which is sent."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -23,13 +29,15 @@ from snapshots.format.layout import Owners
 from wizard.certificates import fits
 from wizard.errors import HostError
 from wizard.model import facts as f
-from wizard.model.facts import Facts
+from wizard.model.facts import Facts, TlsRefusal
 from wizard.sendmail import cf as sendmail_cf
 from wizard.system.host import Host
 
 MAIL_FOLDER = "/etc/mail"
 MOST = 128 * 1024
 """Bytes of a certificate, chain or key file: the longest chains have some 20 KiB."""
+MOST_AUTHORITIES = 4 << 20
+"""Bytes of CACertFile: Debian's ca-certificates.crt has some 220 KiB."""
 _FILES = {"ServerCertFile": "confSERVER_CERT", "ServerKeyFile": "confSERVER_KEY", "CACertFile": "confCACERT"}
 TLS_PATHS = {**_FILES, "CACertPath": "confCACERT_PATH"}
 """As sendmail.cf calls it, and as sendmail.mc does. Without any one of these sendmail offers no STARTTLS (tried on 8.18)."""
@@ -65,6 +73,10 @@ class TlsFiles:
     more_certificates: tuple[str, ...] = ()
     """A second one, of another kind of key (RSA beside EC), behind a comma in the same option: since sendmail 8.17."""
     more_keys: tuple[str, ...] = ()
+    sticky: bool = False
+    """Whether a sticky folder that others may write to is taken."""
+    group_folders: bool = False
+    """Whether one that its group may write to is."""
 
     @classmethod
     def of(cls, cf: str) -> TlsFiles:
@@ -76,6 +88,7 @@ class TlsFiles:
         certificates, keys = (
             [path.strip() for path in value(name).split(",")] for name in ("ServerCertFile", "ServerKeyFile")
         )
+        flags = {word.strip().lower() for word in value("DontBlameSendmail").split(",")}
         return cls(
             certificates[0],
             keys[0],
@@ -85,9 +98,11 @@ class TlsFiles:
             value("CACertPath"),
             value("DHParameters"),
             value("TrustedUser"),
-            "groupreadablekeyfile" in value("DontBlameSendmail").lower(),
+            "groupreadablekeyfile" in flags,
             tuple(certificates[1:]),
             tuple(keys[1:]),
+            "truststickybit" in flags,
+            "groupwritabledirpathsafe" in flags,
         )
 
     @property
@@ -124,24 +139,62 @@ def certificate_is_there(facts: Facts) -> bool:
 
 def unsafe(host: Host, path: str, files: TlsFiles, *, key: bool) -> str | None:
     """Why sendmail will not take the file, None when it will. Raises HostError when it cannot be read."""
-    _, status = host.small_file(path, MOST)
-    try:
-        folder = host.path(str(PurePosixPath(path).parent)).stat()
-    except OSError as error:
-        raise HostError(f"the folder of {path} cannot be read: {error.strerror}") from error
-    mode = stat.S_IMODE(status.st_mode)
-    trusted = int(files.trusted) if files.trusted.isdigit() else _number(host, "/etc/passwd", files.trusted)
-    if status.st_uid not in (0, trusted):
-        return f"it belongs to the user with number {status.st_uid}, not to root"
+    return next((each.why for each in refusals(host, path, files, key=key)), None)
+
+
+def refused(host: Host, files: TlsFiles) -> tuple[TlsRefusal, ...]:
+    """Why sendmail does not take what is there of certificates, keys and authorities; the keys come first."""
+    found: list[TlsRefusal] = []
+    keys = (files.key, *files.more_keys)
+    for path in dict.fromkeys((*keys, *files.certificates, files.authorities)):
+        with contextlib.suppress(HostError):  # what is not there is said elsewhere
+            found += refusals(host, path, files, key=path in keys) if path.startswith("/") else ()
+    return tuple(found)
+
+
+def refusals(host: Host, path: str, files: TlsFiles, *, key: bool) -> Iterator[TlsRefusal]:
+    """All of it: the owner, the mode, each folder. Raises HostError when it cannot be read."""
+    _, status = host.small_file(path, MOST if key else MOST_AUTHORITIES)
+    file = behind_links(host, path)
+    mode, trusted = stat.S_IMODE(status.st_mode), _trusted(host, files)
+    open_to = 0o022 | (0o007 | (0 if files.group_readable else 0o070) if key else 0)
+    safe = (mode | stat.S_IRUSR) & ~open_to
+    why = ""
     if mode & 0o022:
-        return f"others than its owner may write to it (mode {mode:04o})"
-    if key and mode & 0o004:
-        return f"everybody may read it (mode {mode:04o})"
-    if key and mode & 0o040 and not files.group_readable:
-        return f"its group may read it (mode {mode:04o}), and DontBlameSendmail has no GroupReadableKeyFile"
-    if folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX:
-        return f"others may write to its folder (mode {stat.S_IMODE(folder.st_mode):04o})"
-    return None
+        why = f"others than its owner may write to it (mode {mode:04o})"
+    elif key and mode & 0o004:
+        why = f"everybody may read it (mode {mode:04o})"
+    elif key and mode & 0o040 and not files.group_readable:
+        why = f"its group may read it (mode {mode:04o}), and DontBlameSendmail has no GroupReadableKeyFile"
+    elif not mode & stat.S_IRUSR:
+        why = f"not even its owner may read it (mode {mode:04o})"
+    if status.st_uid not in (0, trusted):
+        why = f"it belongs to the user with number {status.st_uid}, not to root"
+        command = f"chown root {file} && chmod {safe:04o} {file}"
+        # Whoever keeps a file of his own may have to read it: only Debian's is root's for certain.
+        yield TlsRefusal(path, file, why, command, safe if file in _OF_DEBIAN else None)
+    elif why:
+        yield TlsRefusal(path, file, why, f"chmod {safe:04o} {file}", safe)
+    for folder in map(str, reversed(PurePosixPath(path).parents)):
+        try:
+            found = host.path(folder).stat().st_mode
+        except OSError as error:
+            raise HostError(f"the folder {folder} cannot be read: {error.strerror}") from error
+        by = found & (0o002 if files.group_folders else 0o022)
+        if by and not (found & stat.S_ISVTX and files.sticky):
+            why = f"others may write to its folder {folder} (mode {stat.S_IMODE(found):04o})"
+            yield TlsRefusal(path, folder, why, f"chmod go-w {folder}")
+
+
+def behind_links(host: Host, path: str) -> str:
+    """The file that the path leads to."""
+    return f"/{os.path.relpath(os.path.realpath(host.path(path)), os.path.realpath(host.root))}"
+
+
+def _trusted(host: Host, files: TlsFiles) -> int | None:
+    if files.trusted.isdigit():
+        return int(files.trusted)
+    return _number(host, "/etc/passwd", files.trusted)
 
 
 def group(host: Host, name: str) -> int:

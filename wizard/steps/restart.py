@@ -195,7 +195,10 @@ class AuthTest(Step):
             return [Check("listener", Sign.FAILED, says, "msa-wizard apply")]
         # Without LOGIN by an answer, or by the site's own list.
         mechanism = "LOGIN" if "LOGIN" in mechanisms(facts, answers) else "PLAIN"
-        target = Target(daemons[0].reachable_at, mechanism=mechanism, served=served_besides(facts))
+        name = facts.fqdn if facts.fqdn_resolves else None  # the certificate is for it, not for the address
+        target = Target(
+            daemons[0].reachable_at, server_name=name, mechanism=mechanism, served=served_besides(facts)
+        )
         result = converse(target, None)
         checks = [Check(finding.id, Sign(finding.state), finding.says) for finding in result.findings]
         if result.layer is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.steps.recorded import file as entry
 from tests.unit.troubleshoot.pictures import CERTIFICATE, picture
 from wizard.certificates import Certificate, judge, verdict, worst
 from wizard.gather.certificates import CertificateFiles, judgement
@@ -17,6 +18,7 @@ from wizard.troubleshoot import verdict as troubleshooting
 from wizard.troubleshoot.model import Layer
 
 NAME = "mail.example.test"
+ENTRY = entry("x")
 NOW = datetime.now(UTC)
 FAILED, WARNING = Sign.FAILED, Sign.WARNING
 KINDS: list[tuple[str, Sign, dict[str, Any]]] = [
@@ -63,6 +65,30 @@ def test_each_thing_has_one_sign_and_one_word(kind: str, sign: Sign, changes: di
     assert mine[0].finding.cause == f"the certificate {said.says}"
     assert mine[0].finding.evidence
     assert mine[0].finding.mend.steps or mine[0].finding.mend.text
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "words"),
+    [
+        ("fullchain.pem", {"not_after": NOW - timedelta(days=1)}, "certbot renew"),
+        ("cert.pem", {"trusted": False, "refusal": 20, "public": True}, "live/mail/fullchain.pem"),
+        ("fullchain.pem", {"trusted": False, "refusal": 20, "public": True}, "--chain FILE"),
+    ],
+)
+def test_what_certbot_keeps_is_put_right_there(file: str, changes: dict[str, Any], words: str) -> None:
+    seen, path = _sound(**changes), f"/etc/letsencrypt/live/mail/{file}"
+    files = CertificateFiles(path, "/k", ENTRY, ENTRY, parsed=seen)
+    blamed = troubleshooting.judge(
+        picture(now=NOW.timestamp(), talk={"certificate": seen}, files=files)
+    ).blamed
+    assert blamed is not None
+    assert words in blamed.finding.mend.text
+    assert path in blamed.finding.evidence[0].source
+
+
+def test_a_host_without_a_name_has_no_wrong_name_in_its_certificate() -> None:
+    nameless = {"fqdn": "localhost", "fqdn_resolves": False}
+    assert troubleshooting.judge(picture(facts=nameless)).fault("certificate-name") is None
 
 
 def test_who_asks_for_trust_gets_a_failure() -> None:

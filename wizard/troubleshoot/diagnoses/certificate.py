@@ -7,14 +7,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from wizard.certificates import Certificate, judge
+from wizard.mends.certificate import misnamed
 from wizard.model.plan import Sign
+from wizard.steps.certificate import CERTBOT
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _INSTALL = "`msa-wizard certificate install CERTIFICATE KEY`, or renew it with its authority"
 _RENEW = "`msa-wizard certificate renew` makes one for this host's name"
-_CHAIN = "`msa-wizard certificate install CERTIFICATE KEY --chain FILE` installs it with them"
+_CHAIN = "`msa-wizard certificate install CERTIFICATE KEY --chain FILE` installs it with those in between"
 
 
 def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
@@ -25,7 +27,7 @@ def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
             if on_disk is not None and on_disk.fingerprint_sha256 == sent.fingerprint_sha256:
                 # Only that one was tried with this host's authorities.
                 tried = {name: getattr(on_disk, name) for name in ("trusted", "refusal", "refusal_says")}
-                sent = replace(sent, **tried)
+                return replace(sent, **tried), f"{picture.files.certificate}, which {talk.source} sends"
             return sent, f"the certificate that {talk.source} sends"
     return on_disk, picture.files.certificate
 
@@ -38,7 +40,7 @@ def _judged(kind: str, remedy: str = "") -> Callable[[Picture], Finding | None]:
         if seen is None:
             return None
         now = datetime.fromtimestamp(picture.now, UTC)
-        name = picture.answers.test.host or picture.facts.fqdn
+        name = picture.answers.test.host or ("" if misnamed(picture.facts) else picture.facts.fqdn)
         says = next((each for each in judge(seen, name, now) if each.kind == kind), None)
         if says is None:
             return None
@@ -68,6 +70,13 @@ def _evidence(kind: str, seen: Certificate, source: str, now: datetime) -> tuple
 
 def _mend(picture: Picture, seen: Certificate, remedy: str) -> Mend:
     """Debian's own is made again; who has another's renews it there."""
+    folder, _, file = picture.files.certificate.rpartition("/")
+    if folder.startswith(CERTBOT) and not seen.self_signed:
+        if remedy == _CHAIN and file == "cert.pem":
+            text = f"let confSERVER_CERT in sendmail.mc name {folder}/fullchain.pem, then run sendmailconfig"
+            return Mend(text=text)
+        if remedy in ("", _RENEW):
+            return Mend(text="`certbot renew`, then `systemctl restart sendmail`")
     if remedy:
         return Mend(text=remedy if seen.self_signed or remedy != _RENEW else _INSTALL)
     return Mend(("mend-certificate",)) if seen.self_signed and picture.files.debian else Mend(text=_INSTALL)

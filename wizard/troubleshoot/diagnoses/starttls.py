@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 
 from wizard.editors import EditError, sendmail_mc
-from wizard.editors.daemon_options import with_letters
-from wizard.mends.certificate import SAFE
-from wizard.mends.mc_values import OFF
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
-from wizard.sendmail.cf import Daemon
+from wizard.sendmail.cf_needs import TlsFiles
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnosis import Diagnosis
-from wizard.troubleshoot.host_state import Picture, daemon_lines
+from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
 
@@ -68,9 +65,7 @@ def _missing(picture: Picture) -> Finding | None:
         f"{' and '.join(gone)} {'is' if len(gone) == 1 else 'are'} missing, so sendmail offers no STARTTLS",
         (
             *(Evidence("no such file", path) for path in gone),
-            *picture.logged(
-                "unsafe", "TLS not available", "STARTTLS=server, error", since=picture.began - 3600
-            ),
+            *picture.logged("unsafe", "TLS not available", "STARTTLS=server, error", since=_start(picture)),
         ),
         Mend(("mend-certificate",))
         if files.debian
@@ -79,23 +74,61 @@ def _missing(picture: Picture) -> Finding | None:
     )
 
 
-def _unsafe(picture: Picture) -> Finding | None:
-    files = picture.files
-    entry = files.key_entry
-    bad = entry is not None and (entry.mode & ~SAFE & 0o777 or entry.uid != 0)
-    if not bad and not files.writable:
+def _refused(picture: Picture, *, keys: bool) -> Finding | None:
+    """What sendmail calls unsafe: a key, or what is public."""
+    named = TlsFiles.of(picture.cf)
+    mine = {named.key, *named.more_keys}
+    found = [each for each in picture.facts.tls_refused if (each.path in mine) is keys]
+    if not found:
         return None
-    evidence = []
-    if entry is not None and bad:
-        evidence.append(Evidence(f"mode {entry.mode:04o}, owner {entry.uid}:{entry.gid}", files.key))
-    evidence += [Evidence("anybody can write to it", folder) for folder in files.writable]
+    first, entry = found[0], picture.facts.files.get(found[0].culprit)
+    evidence = [Evidence(each.why, each.culprit) for each in found]
+    if entry is not None:
+        evidence.insert(0, Evidence(f"mode {entry.mode:04o}, owner {entry.uid}:{entry.gid}", first.culprit))
+    commands = " && ".join(dict.fromkeys(each.command for each in found))
+    fixable = all(each.mode is not None and each.culprit.startswith("/etc/") for each in found)
+    readable = any("everybody may read" in each.why for each in found)
     return Finding(
-        f"{files.key} can be read or changed by others, so sendmail offers no STARTTLS",
-        (*evidence, *picture.logged("unsafe", since=picture.began - 3600, limit=2)),
-        Mend(("mend-key-mode",))
-        if bad and not files.writable
-        else Mend(text=f"chmod o-w {' '.join(files.writable)}, then restart sendmail"),
-        Sign.WARNING if picture.works and not (entry and entry.mode & 0o007) else Sign.FAILED,
+        f"sendmail refuses {first.path} as unsafe, and offers no STARTTLS: {first.why}",
+        (*evidence, *picture.logged(f"{first.path} unsafe", since=_start(picture), limit=2)),
+        Mend(("mend-key-mode",)) if fixable else Mend(text=f"`{commands}`, then restart sendmail"),
+        Sign.FAILED if readable else picture.latent,
+    )
+
+
+def _start(picture: Picture) -> float:
+    """When the daemon read these files: what it said of them before is over."""
+    process = picture.facts.process(DAEMON)
+    return process.started - 2 if process else picture.began - 3600
+
+
+def _unsafe(picture: Picture) -> Finding | None:
+    return _refused(picture, keys=True)
+
+
+def _unsafe_certificate(picture: Picture) -> Finding | None:
+    return _refused(picture, keys=False)
+
+
+def _authorities(picture: Picture) -> Finding | None:
+    files = picture.files
+    if not files.certificate or not files.authorities:
+        return None
+    generated = picture.facts.cf_from_mc or ""
+    whole = all(sendmail_cf.option(generated, option) for option in ("CACertFile", "CACertPath"))
+    return Finding(
+        f"without authorities sendmail offers no STARTTLS, and may not log it: {files.authorities}",
+        (
+            Evidence(files.authorities, f.SENDMAIL_CF),
+            *picture.logged("load verify locs", since=_start(picture), limit=1),
+        ),
+        Mend(REGENERATED)
+        if whole and "sendmail.cf has no" in files.authorities
+        else Mend(
+            text="put define(`confCACERT', `/etc/ssl/certs/ca-certificates.crt')dnl and define(`confCACERT_PATH', "
+            "`/etc/ssl/certs')dnl into sendmail.mc behind its includes, then run sendmailconfig"
+        ),
+        picture.latent,
     )
 
 
@@ -103,18 +136,23 @@ def _pair(picture: Picture) -> Finding | None:
     files = picture.files
     if not files.pair:
         return None
-    weak = files.pair.startswith("its key is too short")
+    text = "`msa-wizard certificate install CERTIFICATE KEY` installs a matching pair"
+    if "passphrase" in files.pair:
+        key = files.key
+        text = (
+            f"take it off: `openssl pkey -in {key} -out /root/open.key && cat /root/open.key > {key}; "
+            "rm /root/open.key`, then restart sendmail"
+        )
+    why = f"{files.certificate} {files.pair}" if files.pair.startswith("holds") else files.pair
     return Finding(
-        f"the certificate's key ({_key(picture)}) is too short for this host's OpenSSL, so sendmail offers no STARTTLS"
-        if weak
-        else "certificate and key do not match, or one of them is damaged",
+        f"sendmail cannot use {files.certificate} with {files.key}, and offers no STARTTLS: {why}",
         (
             Evidence(files.pair, f"OpenSSL, of {files.certificate} and {files.key}"),
             *picture.logged("STARTTLS=server, error", since=picture.began - 3600, limit=2),
         ),
         Mend(("mend-certificate",))
         if files.debian and (files.parsed is None or files.parsed.self_signed)
-        else Mend(text="`msa-wizard certificate install CERTIFICATE KEY` installs a matching pair"),
+        else Mend(text=text),
     )
 
 
@@ -316,5 +354,11 @@ DIAGNOSES = (
         unknown=True,
         cause="no known cause; the evidence has what was said",
         fix="look into the log: `journalctl -t sm-mta -n 30`",
+    ),
+    Diagnosis(
+        "certificate-unsafe", _S, "no encryption is offered", "5.3", "mode and owner", _unsafe_certificate
+    ),
+    Diagnosis(
+        "authorities-unusable", _S, "no encryption is offered", "5.3", "sendmail.cf, CACertFile", _authorities
     ),
 )
