@@ -132,6 +132,7 @@ def said(connect: str = "OK", late: str = "OK") -> str:
         ("$# error $@ 4 . 3 . 2 $: 421 Too many open connections.", "421 4.3.2 Too many open connections."),
         ("$# error $@ quarantine $: foo", ""),
         ("< 10 > $| FALSE", ""),
+        ("", ""),
     ],
 )
 def test_what_the_rulesets_say(tmp_path: Path, answer: str, reply: str) -> None:

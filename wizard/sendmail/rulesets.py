@@ -69,7 +69,9 @@ def admissions(host: Host, cf: str, clients: Iterable[tuple[Address, str]]) -> t
     short = (sendmail_cf.option(cf, "UseCompressedIPv6Addresses") or "").lower().startswith(("t", "y"))
     known = {key: call for key, call in _CALLS.items() if re.search(rf"^S{call[0]}\b", cf, re.MULTILINE)}
     rules = (f'Swz_{key}\nR$*\t\t$: $>"{name}" {what}\n' for key, (name, what) in known.items())
-    content = _ASK_THE_DNS.sub(r"K\1 null", cf) + "\nO DontProbeInterfaces=True\n" + "".join(rules)
+    content = (
+        _ASK_THE_DNS.sub(r"K\1 null", cf) + "\nO DontProbeInterfaces=True\nO LogLevel=0\n" + "".join(rules)
+    )
     asked = [(written(address, compressed=short), name) for address, name in clients]
     named = [(address, name if _NAME.fullmatch(name) else f"[{address}]") for address, name in asked]
     macros = ".D{client_addr}%s\n.D{client_name}%s\n.D{client_resolve}%s\n.D{client_rate}0\n.D{client_connections}0\n"
@@ -83,7 +85,7 @@ def admissions(host: Host, cf: str, clients: Iterable[tuple[Address, str]]) -> t
             result = host.run(argv, timeout=DEADLINE, encoding="latin-1")
             if "unshare:" not in result.stderr:
                 break
-    said = re.findall(r"^(?:> )*wz_(\w+) +returns: (.*)$", result.stdout, re.MULTILINE)
+    said = re.findall(r"^(?:> )*wz_(\w+) +returns: ?(.*)$", result.stdout, re.MULTILINE)
     if not known or len(said) != len(known) * len(named):
         raise HostError(f"sendmail's address test mode did not answer: {result.tail(2)}")
     answers = [dict(said[index : index + len(known)]) for index in range(0, len(said), len(known))]

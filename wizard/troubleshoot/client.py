@@ -209,6 +209,8 @@ def text(visit: Visit) -> str:
     """For people."""
     who = visit.address + (f" ({visit.name})" if visit.name else "")
     head = "meets nothing here that turns it away" if visit.ok else "is turned away, or cannot log in"
+    if visit.ok and any(stage.id == "rulesets" for stage in visit.stages):
+        head = "may be turned away: sendmail did not tell"
     lines = [f"A mail client at {clean(who)} {head}.", ""]
     for stage in visit.stages:
         lines.append(f"   {SIGNS[stage.state]} {clean(stage.says)}")

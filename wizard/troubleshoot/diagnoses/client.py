@@ -132,6 +132,22 @@ def _limited(picture: Picture) -> Finding | None:
     )
 
 
+def _map_is(picture: Picture) -> Finding | None:
+    state = picture.outside.map_is
+    if not state:
+        return None
+    missing = state == "missing"
+    follows = (
+        "sendmail can tell no client what it may do" if missing else "what was edited since has no effect yet"
+    )
+    return Finding(
+        f"access.db, which sendmail reads, is {state}{'' if missing else ' than its text'}: {follows}",
+        (Evidence(state, f"{Text.ACCESS}.db"),),
+        Mend(text="`make -C /etc/mail access.db`"),
+        Sign.FAILED if missing else Sign.WARNING,
+    )
+
+
 def _pause(picture: Picture) -> Finding | None:
     met = [each for each in _general(picture) if each.pause >= LONG_PAUSE]
     if not met:
@@ -196,6 +212,14 @@ NAMES = (
     ),
 )
 DIAGNOSES = (
+    Diagnosis(
+        "access-not-made",
+        _G,
+        "I have let them in, and they are still refused",
+        "",
+        "dates of the map",
+        _map_is,
+    ),
     Diagnosis("clients-refused", _G, "access denied, though it works on the server", "", _MAP, _refused),
     Diagnosis(
         "clients-no-features",
