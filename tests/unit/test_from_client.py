@@ -149,6 +149,22 @@ def test_what_the_rulesets_say(tmp_path: Path, answer: str, reply: str) -> None:
     assert rulesets.dns_lists(CF) == ("zen.example.org",)
 
 
+@pytest.mark.parametrize(
+    ("connect", "late", "discarded", "refused_late"),
+    [
+        ("$# discard $: discard", "OK", True, ""),
+        ("< 10 > $| FALSE", "$# discard $: discard", False, "DISCARD"),
+        ("OK", '$# error $@ 5 . 7 . 1 $: "550 Access denied"', False, "550 5.7.1 Access denied"),
+    ],
+)
+def test_delayed_checks_are_told_apart(
+    tmp_path: Path, connect: str, late: str, discarded: bool, refused_late: str
+) -> None:
+    host = Machine(tmp_path, said(connect, late))
+    (met,) = rulesets.admissions(host, CF, [(ip_address("198.51.100.2"), "")])
+    assert (met.discarded, met.refused_late, met.refused) == (discarded, refused_late, "")
+
+
 def test_a_sendmail_that_says_something_else(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="did not answer"):
         rulesets.admissions(Machine(tmp_path, "gibberish"), CF, [(ip_address("198.51.100.2"), "")])

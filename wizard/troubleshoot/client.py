@@ -196,13 +196,13 @@ def judged(met: Admission, access: str) -> Iterator[Stage]:
 def _dns_list(host: Host, address: str, zone: str) -> Stage:
     question = ".".join((*reversed(address.split(".")), zone))
     try:
-        found = host.run(["getent", "ahostsv4", question], timeout=LOOK_UP).stdout.split()
+        answer = host.run(["getent", "ahostsv4", question], timeout=LOOK_UP).stdout.split()
     except HostError:
         return Stage("dns-list", Sign.UNKNOWN, f"the list {zone} did not answer within {LOOK_UP} s")
-    if not found:
+    if not answer:
         return Stage("dns-list", Sign.OK, f"it is not on the list {zone}")
     says = f"it is on the list {zone}: sendmail refuses it, with delay_checks only where it does not log in"
-    return Stage("dns-list", Sign.WARNING, says, (Evidence(f"{question} is {found[0]}", "DNS"),))
+    return Stage("dns-list", Sign.WARNING, says, (Evidence(f"{question} is {answer[0]}", "DNS"),))
 
 
 def text(visit: Visit) -> str:

@@ -111,10 +111,10 @@ def turned_away(log: Iterable[LogLine], own: Iterable[str], since: float) -> tup
 
 
 def _map_is(host: Host, cf: str) -> str:
-    made = host.mtime(f"{f.ACCESS}.db")
-    if not re.search(r"^Kaccess\s+(?:hash|btree)\s", cf, re.MULTILINE) or host.mtime(f.ACCESS) <= made:
+    date = host.mtime(f"{f.ACCESS}.db")
+    if not re.search(r"^Kaccess\s+(?:hash|btree)\s", cf, re.MULTILINE) or host.mtime(f.ACCESS) <= date:
         return ""
-    return "older" if made else "missing"
+    return "older" if date else "missing"
 
 
 def _own(addresses: Iterable[str]) -> list[Address]:

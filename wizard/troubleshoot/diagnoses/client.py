@@ -78,10 +78,10 @@ def _refused(picture: Picture) -> Finding | None:
         code = picture.outside.greeting[:3]
         if not code.startswith("5"):
             return None
-        said = Evidence(picture.outside.greeting, f"{picture.outside.greeted_at}, an address of this host")
+        reply = Evidence(picture.outside.greeting, f"{picture.outside.greeted_at}, an address of this host")
         return Finding(
             "clients from this host's own address are refused",
-            (said,),
+            (reply,),
             Mend(text=_FROM.format(picture.outside.greeted_at)),
         )
     refusing = [line for line in _general_lines(picture) if line.refuses]
