@@ -64,6 +64,16 @@ CLIENTS = (
         full=True,
     ),
     Fault(
+        "access-not-made",
+        "greeting",
+        "echo 'Connect:203.0.113.7 OK' >> /etc/mail/access",
+        sign="warning",
+        fix=False,
+        full=True,
+        name="older",
+    ),
+    Fault("access-not-made", "greeting", "rm /etc/mail/access.db", fix=False, name="missing"),
+    Fault(
         "clients-wait",
         "greeting",
         f"{_NET}{_map('GreetPause:198.51', '30000')}",

@@ -103,6 +103,11 @@ wz_connect       returns: {connect}
 """
 
 
+RULES = (
+    "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -s 198.51.100.0/24 -p tcp -m tcp --dport 587 -j DROP\nCOMMIT\n"
+)
+
+
 class Machine(Host):
     """A host whose sendmail says this; what it was given is kept."""
 
@@ -113,7 +118,9 @@ class Machine(Host):
         self.said = said
 
     def run(self, argv: Sequence[str], **_: Any) -> Completed:
-        """Sendmail's address test mode; any other command hangs."""
+        """Sendmail's address test mode, and iptables; any other command hangs."""
+        if argv[0] == "iptables-save":
+            return Completed(tuple(argv), 0, RULES, "", 0.1)
         if argv[0] != "sh":
             raise HostError("it hangs")
         self.given = (Path(argv[-2]).read_text(), Path(argv[-1]).read_text())
@@ -132,6 +139,7 @@ def said(connect: str = "OK", late: str = "OK") -> str:
         ("$# error $@ 4 . 3 . 2 $: 421 Too many open connections.", "421 4.3.2 Too many open connections."),
         ("$# error $@ quarantine $: foo", ""),
         ("< 10 > $| FALSE", ""),
+        ("", ""),
     ],
 )
 def test_what_the_rulesets_say(tmp_path: Path, answer: str, reply: str) -> None:
@@ -146,6 +154,22 @@ def test_what_the_rulesets_say(tmp_path: Path, answer: str, reply: str) -> None:
     assert ".D{client_addr}198.51.100.2\n.D{client_name}[198.51.100.2]\n" in commands
     assert "rm" not in commands
     assert rulesets.dns_lists(CF) == ("zen.example.org",)
+
+
+@pytest.mark.parametrize(
+    ("connect", "late", "discarded", "refused_late"),
+    [
+        ("$# discard $: discard", "OK", True, ""),
+        ("< 10 > $| FALSE", "$# discard $: discard", False, "DISCARD"),
+        ("OK", '$# error $@ 5 . 7 . 1 $: "550 Access denied"', False, "550 5.7.1 Access denied"),
+    ],
+)
+def test_delayed_checks_are_told_apart(
+    tmp_path: Path, connect: str, late: str, discarded: bool, refused_late: str
+) -> None:
+    host = Machine(tmp_path, said(connect, late))
+    (met,) = rulesets.admissions(host, CF, [(ip_address("198.51.100.2"), "")])
+    assert (met.discarded, met.refused_late, met.refused) == (discarded, refused_late, "")
 
 
 def test_a_sendmail_that_says_something_else(tmp_path: Path) -> None:
@@ -166,12 +190,38 @@ def test_a_visit(tmp_path: Path) -> None:
     visit = client.visit(host, ip_address("198.51.100.2"))
     by_id = {stage.id: stage for stage in visit.stages}
     assert not visit.ok
+    assert (by_id["firewall"].state, by_id["firewall"].evidence[0].says) == (
+        Sign.FAILED,
+        "chain INPUT, rule 1",
+    )
     assert by_id["connect"].evidence[0].source == "/etc/mail/access line 4"
     assert by_id["tcp-wrappers"].state is Sign.FAILED
     assert by_id["name"].evidence[0].says == "nameserver 203.0.113.53"
     assert (by_id["dns-list"].state, by_id["limit"].state) == (Sign.UNKNOWN, Sign.WARNING)
     assert "550 5.7.1 Access denied" in client.text(visit)
     document("troubleshoot", as_json.dumps(**client.to_json(visit)))
+
+
+@pytest.mark.parametrize(
+    ("rules", "state", "why"),
+    [
+        (RULES, Sign.FAILED, "chain INPUT, rule 1"),
+        ("*filter\n:INPUT DROP [0:0]\nCOMMIT\n", Sign.FAILED, "chain INPUT, its policy"),
+        ("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m rt --rt-type 0 -j DROP\nCOMMIT\n", Sign.OK, ""),
+        (
+            "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m limit --limit 1/s -j DROP\nCOMMIT\n",
+            Sign.WARNING,
+            "chain INPUT, rule 1",
+        ),
+        ("", Sign.UNKNOWN, ""),
+    ],
+)
+def test_iptables_without_nft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rules: str, state: Sign, why: str
+) -> None:
+    monkeypatch.setattr("tests.unit.test_from_client.RULES", rules)
+    stage = client.visit(Machine(tmp_path, said()), ip_address("198.51.100.2")).stages[0]
+    assert (stage.state, stage.evidence[0].says if stage.evidence else "") == (state, why)
 
 
 def test_who_logs_in_passes_delayed_checks() -> None:

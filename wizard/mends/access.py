@@ -55,6 +55,9 @@ def refuses_us(line: str) -> bool:
     return bare in _OURS and words[1].strip().strip('"').upper().startswith(_REFUSALS)
 
 
+_MAKE_MAP = CommandChange(("make", "-C", "/etc/mail", "access.db"), "makes the map out of it")
+
+
 class _AccessLines(Step):
     """Lines of the access map become comments, the map is made again, sendmail is restarted."""
 
@@ -76,10 +79,9 @@ class _AccessLines(Step):
             return Plan.done(self.id, f"no line of it {self.what}")
         lines = enumerate(re.findall(r".*\n|.+", text), 1)
         new = "".join(f"#{line}" if number in bad else line for number, line in lines)
-        make_map = CommandChange(("make", "-C", "/etc/mail", "access.db"), "makes the map out of it")
         change = written(f.ACCESS, entry, new, self.title)
         return Plan.pending(
-            self.id, f"a line of it {self.what}", change, make_map, restart(facts, "sendmail")
+            self.id, f"a line of it {self.what}", change, _MAKE_MAP, restart(facts, "sendmail")
         )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:

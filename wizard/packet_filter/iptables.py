@@ -135,6 +135,8 @@ def _conditions(options: Sequence[str], packet: Packet) -> Iterator[tuple[Match,
                 mask, _, flags = value.partition(" ")
                 one = flags in ("SYN", "NONE") and (flags == "SYN") == ("SYN" in mask.split(","))
                 yield when(one) if flags in ("SYN", "NONE") else Match.NEVER, inverse
+            case "--rt-type":  # an IPv6 header that no mail client sends
+                yield Match.NEVER, inverse
             case "--dst-type":
                 yield when("LOCAL" in value.split(",")), inverse
             case "--comment" | "-m" | "--match" | "-j" | "--jump" | "-g" | "--goto":

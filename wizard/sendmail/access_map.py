@@ -57,12 +57,12 @@ class Line:
 
 def lines(text: str) -> tuple[Line, ...]:
     """The lines with a key and a value, but for comments. Tags of mail addresses (From:, To:) are part of the key."""
-    found = []
+    entries = []
     for number, line in enumerate(text.splitlines(), 1):
         match = _LINE.match(line) if not line.startswith("#") else None
         if match:
-            found.append(Line(number, line.strip(), (match[1] or "").lower(), match[2].lower(), match[3]))
-    return tuple(found)
+            entries.append(Line(number, line.strip(), (match[1] or "").lower(), match[2].lower(), match[3]))
+    return tuple(entries)
 
 
 def deciding(entries: Sequence[Line], tag: str, address: str, name: str = "") -> Line | None:
@@ -77,10 +77,10 @@ def deciding(entries: Sequence[Line], tag: str, address: str, name: str = "") ->
 def general(entries: Sequence[Line], tag: str, own: Iterable[str]) -> tuple[Line, ...]:
     """The lines that decide on this host's `own` addresses (loopback aside), thus on its net, and on everybody."""
     ours = [address for text in own if (address := outer(text))]
-    found = [deciding(entries, tag, written(address)) for address in ours]
+    decisive = [deciding(entries, tag, written(address)) for address in ours]
     everybody = {deciding(entries, tag, address) for address in STRANGERS}
-    found += everybody if len(everybody) == 1 else []
-    return tuple(dict.fromkeys(line for line in found if line is not None))
+    decisive += everybody if len(everybody) == 1 else []
+    return tuple(dict.fromkeys(line for line in decisive if line is not None))
 
 
 def outer(text: str) -> Address | None:

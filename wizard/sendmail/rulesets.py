@@ -43,7 +43,7 @@ class Admission:
     refused: str = ""
     """Its reply to the connection: every command of the client gets it."""
     refused_late: str = ""
-    """Its reply to the recipient (delay_checks): who has logged in does not get it."""
+    """Its reply to the recipient (delay_checks), or DISCARD: who has logged in does not get it."""
     discarded: bool = False
     """Whether it takes the client's mail and throws it away."""
     rate: int = 0
@@ -69,7 +69,9 @@ def admissions(host: Host, cf: str, clients: Iterable[tuple[Address, str]]) -> t
     short = (sendmail_cf.option(cf, "UseCompressedIPv6Addresses") or "").lower().startswith(("t", "y"))
     known = {key: call for key, call in _CALLS.items() if re.search(rf"^S{call[0]}\b", cf, re.MULTILINE)}
     rules = (f'Swz_{key}\nR$*\t\t$: $>"{name}" {what}\n' for key, (name, what) in known.items())
-    content = _ASK_THE_DNS.sub(r"K\1 null", cf) + "\nO DontProbeInterfaces=True\n" + "".join(rules)
+    content = (
+        _ASK_THE_DNS.sub(r"K\1 null", cf) + "\nO DontProbeInterfaces=True\nO LogLevel=0\n" + "".join(rules)
+    )
     asked = [(written(address, compressed=short), name) for address, name in clients]
     named = [(address, name if _NAME.fullmatch(name) else f"[{address}]") for address, name in asked]
     macros = ".D{client_addr}%s\n.D{client_name}%s\n.D{client_resolve}%s\n.D{client_rate}0\n.D{client_connections}0\n"
@@ -80,43 +82,43 @@ def admissions(host: Host, cf: str, clients: Iterable[tuple[Address, str]]) -> t
         alone = "" if _ASK_A_SERVER.search(cf) else "unshare -n"
         for way in dict.fromkeys((alone, "")):  # some containers do not allow the first
             argv = ["sh", "-c", f'exec {way} sendmail -C "$1" -bt <"$2"', "sh", cf_path, wanted]
-            result = host.run(argv, timeout=DEADLINE, encoding="latin-1")
-            if "unshare:" not in result.stderr:
+            output = host.run(argv, timeout=DEADLINE, encoding="latin-1")
+            if "unshare:" not in output.stderr:
                 break
-    said = re.findall(r"^(?:> )*wz_(\w+) +returns: (.*)$", result.stdout, re.MULTILINE)
-    if not known or len(said) != len(known) * len(named):
-        raise HostError(f"sendmail's address test mode did not answer: {result.tail(2)}")
-    answers = [dict(said[index : index + len(known)]) for index in range(0, len(said), len(known))]
+    returns = re.findall(r"^(?:> )*wz_(\w+) +returns: ?(.*)$", output.stdout, re.MULTILINE)
+    if not known or len(returns) != len(known) * len(named):
+        raise HostError(f"sendmail's address test mode did not answer: {output.tail(2)}")
+    answers = [dict(returns[index : index + len(known)]) for index in range(0, len(returns), len(known))]
     return tuple(_admission(*pair, answer) for pair, answer in zip(named, answers, strict=False))
 
 
-def _admission(address: str, name: str, said: dict[str, str]) -> Admission:
-    both = f"{said.get('connect', '')} {said.get('late', '')}"
-    features = said.get("features", "")
-    pause = re.match(r"\$# *(\d+)", said.get("pause", ""))
+def _admission(address: str, name: str, returns: dict[str, str]) -> Admission:
+    late = returns.get("late", "")
+    features = returns.get("features", "")
+    pause = re.match(r"\$# *(\d+)", returns.get("pause", ""))
     return Admission(
         address,
         name,
-        _reply(said.get("connect", "")),
-        _reply(said.get("late", "")),
-        "$# discard" in both,
-        _limit(said.get("rate", "")),
-        _limit(said.get("conn", "")),
+        _reply(returns.get("connect", "")),
+        "DISCARD" if late.startswith("$# discard") else _reply(late),
+        returns.get("connect", "").startswith("$# discard"),
+        _limit(returns.get("rate", "")),
+        _limit(returns.get("conn", "")),
         int(pause[1]) / 1000 if pause else 0.0,
         features.removeprefix("$#").replace(" ", "") if features.startswith("$#") else "",
-        _reply(said.get("tls", "")),
+        _reply(returns.get("tls", "")),
     )
 
 
-def _limit(said: str) -> int:
-    match = re.match(r"< (\d+) >", said)
+def _limit(returns: str) -> int:
+    match = re.match(r"< (\d+) >", returns)
     return int(match[1]) if match else 0
 
 
-def _reply(said: str) -> str:
+def _reply(returns: str) -> str:
     """The reply in `$# error $@ 5 . 7 . 1 $: "550 Access denied"`, as sendmail says it: 550 5.7.1 Access denied. A
     quarantine is none, the mail is kept."""
-    match = re.match(r"\$# error (?:\$@ ([\d .]+))?\$: (.*)", said)
+    match = re.match(r"\$# error (?:\$@ ([\d .]+))?\$: (.*)", returns)
     if not match:
         return ""
     code, words = (match[1] or "").replace(" ", ""), match[2].replace('"', " ").split()

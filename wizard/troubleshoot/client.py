@@ -7,6 +7,7 @@ import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from wizard.console import clean
@@ -14,7 +15,9 @@ from wizard.errors import HostError
 from wizard.gather.firewall import live_rules
 from wizard.model import facts as f
 from wizard.model.plan import Sign
-from wizard.packet_filter.nftables import Ruleset
+from wizard.packet_filter.iptables import filter_table
+from wizard.packet_filter.nftables import Reach
+from wizard.packet_filter.walk import Chain, Packet, Verdict, outcomes
 from wizard.render.text import SIGNS
 from wizard.sendmail import access_map, rulesets
 from wizard.sendmail import cf as sendmail_cf
@@ -27,6 +30,7 @@ from wizard.troubleshoot.model import Evidence
 
 LOOK_UP = 2.5
 """Seconds for one question to the DNS."""
+_XTABLES = ("rule in ip filter", "rule in ip6 filter")
 LOOKED_FROM = "this host itself, by its files, its packet filter and sendmail's own rulesets; nothing was sent to the client"
 
 
@@ -59,11 +63,11 @@ def visit(host: Host, address: Address) -> Visit:
     cf, access = host.text(f.SENDMAIL_CF), host.text(Text.ACCESS)
     zones = rulesets.dns_lists(cf) if address.version == 4 else ()
     with ThreadPoolExecutor() as pool:
-        rules = pool.submit(live_rules, host)
+        filters = pool.submit(lambda: list(_firewall(host, address, _ports(cf))))
         listed = [pool.submit(_dns_list, host, str(address), zone) for zone in zones]
         name, looked = reverse_name(host, str(address))
         stages = [
-            *_firewall(rules.result(), address, _ports(cf)),
+            *filters.result(),
             _wrappers(host, address, name),
             looked,
             *_rulesets(host, cf, access, address, name),
@@ -110,22 +114,47 @@ def _ports(cf: str) -> list[int]:
     return sorted({daemon.port for daemon in sendmail_cf.daemons(cf) if daemon.port} or {587})
 
 
-def _firewall(rules: Ruleset | None, address: Address, ports: Sequence[int]) -> Iterator[Stage]:
-    if rules is None:
+def _firewall(host: Host, address: Address, ports: Sequence[int]) -> Iterator[Stage]:
+    verdicts = list(_verdicts(host, address, ports))
+    if not verdicts:
         yield Stage("firewall", Sign.UNKNOWN, "the packet filter could not be read (there is no nft)")
-        return
     words = {
         "open": "lets it in to",
         "closed": "blocks",
         "unknown": "may block, by rate or by what the rules cannot tell,",
     }
     signs = {"open": Sign.OK, "closed": Sign.FAILED, "unknown": Sign.WARNING}
-    for port in ports:
-        reach, why = rules.verdict(port, address.version, str(address))
+    for port, reach, why in verdicts:
         # A closed port 25 turns no mail client away.
         sign = Sign.WARNING if reach == "closed" and port == 25 else signs[reach]
-        seen = () if reach == "open" else (Evidence(why, "nft list ruleset"),)
+        seen = () if reach == "open" else (Evidence(*why),)
         yield Stage("firewall", sign, f"this host's packet filter {words[reach]} port {port}", seen)
+
+
+def _verdicts(
+    host: Host, address: Address, ports: Sequence[int]
+) -> Iterator[tuple[int, Reach, tuple[str, str]]]:
+    """What the rules do with the client at each port, and which one in whose list. nft cannot read all of iptables' own
+    rules: where it stops at one, or is not there, they are asked for as iptables keeps them."""
+    rules, chains = live_rules(host), dict[str, Chain]()
+    program = "iptables-save" if address.version == 4 else "ip6tables-save"
+    for port in ports:
+        reach: Reach = "unknown"
+        why, source = _XTABLES[0], "nft list ruleset"
+        if rules is not None:
+            reach, why = rules.verdict(port, address.version, str(address))
+        if reach == "unknown" and why.startswith(_XTABLES):
+            with suppress(HostError):
+                chains = (
+                    chains or filter_table(host.run([program, "-t", "filter"], timeout=10).stdout).chains()
+                )
+        if chains and reach == "unknown":
+            fate = outcomes(chains, "INPUT", Packet(address.version, port, source=str(address)))
+            reach = "closed" if fate.verdicts == {Verdict.DROP} else "unknown" if fate.refusals else "open"
+            chain, place = fate.refusals[-1] if fate.refusals else ("", None)
+            why, source = f"chain {chain}, {f'rule {place}' if place else 'its policy'}", program
+        if rules is not None or chains:
+            yield port, reach, (why, source)
 
 
 def _wrappers(host: Host, address: Address, name: str) -> Stage:
@@ -196,19 +225,21 @@ def judged(met: Admission, access: str) -> Iterator[Stage]:
 def _dns_list(host: Host, address: str, zone: str) -> Stage:
     question = ".".join((*reversed(address.split(".")), zone))
     try:
-        found = host.run(["getent", "ahostsv4", question], timeout=LOOK_UP).stdout.split()
+        answer = host.run(["getent", "ahostsv4", question], timeout=LOOK_UP).stdout.split()
     except HostError:
         return Stage("dns-list", Sign.UNKNOWN, f"the list {zone} did not answer within {LOOK_UP} s")
-    if not found:
+    if not answer:
         return Stage("dns-list", Sign.OK, f"it is not on the list {zone}")
     says = f"it is on the list {zone}: sendmail refuses it, with delay_checks only where it does not log in"
-    return Stage("dns-list", Sign.WARNING, says, (Evidence(f"{question} is {found[0]}", "DNS"),))
+    return Stage("dns-list", Sign.WARNING, says, (Evidence(f"{question} is {answer[0]}", "DNS"),))
 
 
 def text(visit: Visit) -> str:
     """For people."""
     who = visit.address + (f" ({visit.name})" if visit.name else "")
     head = "meets nothing here that turns it away" if visit.ok else "is turned away, or cannot log in"
+    if visit.ok and any(stage.id == "rulesets" for stage in visit.stages):
+        head = "may be turned away: sendmail did not tell"
     lines = [f"A mail client at {clean(who)} {head}.", ""]
     for stage in visit.stages:
         lines.append(f"   {SIGNS[stage.state]} {clean(stage.says)}")

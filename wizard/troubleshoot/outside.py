@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from wizard.errors import HostError
 from wizard.maillog.read import LogLine
+from wizard.model import facts as f
 from wizard.sendmail import rulesets
 from wizard.sendmail.access_map import STRANGERS, Address, outer, written
 from wizard.sendmail.cf import Daemon
@@ -60,6 +61,8 @@ class Outside:
     """That address."""
     waited: float = 0.0
     """Seconds for it."""
+    map_is: str = ""
+    """`older` than its text, or `missing`: access.db, which sendmail reads; empty where it is neither."""
     turned_away: tuple[TurnedAway, ...] = ()
     """Those of the last day, the most frequent first."""
 
@@ -86,7 +89,7 @@ def look(host: Host, cf: str, daemons: Sequence[Daemon], addresses: Iterable[str
         nameless = tuple(
             address for address, known in zip(STRANGERS, named, strict=True) if not known.result()
         )
-    return Outside(met[: len(own)], met[len(own) :], nameless, greeting, at, waited)
+    return Outside(met[: len(own)], met[len(own) :], nameless, greeting, at, waited, _map_is(host, cf))
 
 
 def turned_away(log: Iterable[LogLine], own: Iterable[str], since: float) -> tuple[TurnedAway, ...]:
@@ -103,6 +106,13 @@ def turned_away(log: Iterable[LogLine], own: Iterable[str], since: float) -> tup
             times[address, why[:100]] += 1
             last[address, why[:100]] = line
     return tuple(TurnedAway(*key, count, last[key]) for key, count in times.most_common())
+
+
+def _map_is(host: Host, cf: str) -> str:
+    date = host.mtime(f"{f.ACCESS}.db")
+    if not re.search(r"^Kaccess\s+(?:hash|btree)\s", cf, re.MULTILINE) or host.mtime(f.ACCESS) <= date:
+        return ""
+    return "older" if date else "missing"
 
 
 def _own(addresses: Iterable[str]) -> list[Address]:

@@ -50,6 +50,7 @@ def seen(access: str, state: Outside, **more: Any) -> Picture:
             outside({"refused_tls": "454 x"}),
             ("mend-access",),
         ),
+        ("access-not-made", Layer.GREETING, "", outside(map_is="missing"), ()),
         ("clients-refused", Layer.GREETING, "", outside(greeting="550 no", greeted_at=OWN), ()),
         (
             "clients-no-features",
@@ -101,13 +102,14 @@ def test_a_sound_host(access: str, state: Outside) -> None:
     [
         ("clients-limited", "ClientRate:192.0.2.7\t3\n", outside()),
         ("clients-wait", "GreetPause:198.51.100\t30000\n", outside({"pause": 30.0})),
+        ("access-not-made", "", outside(map_is="older")),
         ("clients-kept-out", "Connect:192.0.3\tREJECT\n", outside()),
     ],
 )
 def test_what_may_be_meant_is_a_warning(name: str, access: str, state: Outside) -> None:
     (fault,) = judge(seen(access, state)).faults
     assert (fault.id, fault.sign) == (name, Sign.WARNING)
-    assert fault.finding.evidence[0].source == "/etc/mail/access line 1"
+    assert fault.finding.evidence[0].source in ("/etc/mail/access line 1", "/etc/mail/access.db")
 
 
 def test_delayed_checks_keep_no_user_out() -> None:

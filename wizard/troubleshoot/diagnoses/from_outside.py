@@ -78,10 +78,10 @@ def _refused(picture: Picture) -> Finding | None:
         code = picture.outside.greeting[:3]
         if not code.startswith("5"):
             return None
-        said = Evidence(picture.outside.greeting, f"{picture.outside.greeted_at}, an address of this host")
+        reply = Evidence(picture.outside.greeting, f"{picture.outside.greeted_at}, an address of this host")
         return Finding(
             "clients from this host's own address are refused",
-            (said,),
+            (reply,),
             Mend(text=_FROM.format(picture.outside.greeted_at)),
         )
     refusing = [line for line in _general_lines(picture) if line.refuses]
@@ -129,6 +129,22 @@ def _limited(picture: Picture) -> Finding | None:
         _shown(low[:4]),
         Mend(("mend-access-limits",)),
         Sign.WARNING,
+    )
+
+
+def _map_is(picture: Picture) -> Finding | None:
+    state = picture.outside.map_is
+    if not state:
+        return None
+    missing = state == "missing"
+    follows = (
+        "sendmail can tell no client what it may do" if missing else "what was edited since has no effect yet"
+    )
+    return Finding(
+        f"access.db, which sendmail reads, is {state}{'' if missing else ' than its text'}: {follows}",
+        (Evidence(state, f"{Text.ACCESS}.db"),),
+        Mend(text="`make -C /etc/mail access.db`"),
+        Sign.FAILED if missing else Sign.WARNING,
     )
 
 
@@ -203,6 +219,14 @@ NAMES = (
     ),
 )
 DIAGNOSES = (
+    Diagnosis(
+        "access-not-made",
+        _G,
+        "I have let them in, and they are still refused",
+        "",
+        "dates of the map",
+        _map_is,
+    ),
     Diagnosis(
         "clients-refused",
         _G,
