@@ -137,3 +137,16 @@ def test_two_lines_on_one_port_have_a_fix() -> None:
     assert "once sendmailconfig has run" in seen.finding.cause
     assert "a file that sendmail.mc includes" in mend("FEATURE(`no_default_msa')dnl\n", cf).text
     assert mend("include(`mine.m4')dnl\n", cf).steps[0] == "submission-port"
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_folder_that_saslauthd_takes_at_its_next_start(runs: bool) -> None:
+    files = {f.SASLAUTHD_DEFAULT: file('OPTIONS="-c -m /elsewhere"\n')}
+    processes = facts().processes[: 2 if runs else 1]
+    fault = judge(
+        picture(facts={"files": files, "processes": processes}, mux_problem="" if runs else "gone")
+    ).fault("saslauthd-elsewhere")
+    assert fault is not None
+    assert "/elsewhere, but" in fault.finding.cause
+    assert fault.sign is (Sign.WARNING if runs else Sign.FAILED)
+    assert ("once it is restarted" in fault.finding.cause) is runs
