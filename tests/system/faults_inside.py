@@ -263,7 +263,7 @@ SASLAUTHD = (
         "saslauthd-elsewhere",
         "saslauthd",
         f"systemctl stop saslauthd; sed -i 's,^OPTIONS=.*,OPTIONS=\"-c -m /run/elsewhere\",' {DEFAULT}",
-        back="no",
+        back="again",
         name="and so its unit cannot start it",
         release="trixie",
     ),

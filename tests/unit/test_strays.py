@@ -19,6 +19,7 @@ from wizard.errors import ChangeError
 from wizard.gather.host import running
 from wizard.model.facts import Facts, Process, Service
 from wizard.model.plan import Outcome
+from wizard.rollback import plan as rollback_plan
 from wizard.sendmail.strays import members, outside, stray_sentence, strays, unit_of
 from wizard.system.host import Completed, Host
 from wizard.system.services import LOCK, service_lock
@@ -343,3 +344,18 @@ class Restarts(Machine):
     def run(self, argv: Sequence[str], **more: Any) -> Completed:
         done = super().run(argv, **more)
         return Completed(done.argv, 0, done.stdout, "", 0.0)
+
+
+def test_what_a_fix_has_started_is_stopped_again_though_it_began_with_a_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A saslauthd that could not start with what comes back would go on with the options of the fix."""
+    stop = ServiceEffect("saslauthd", "systemd", True, False, False, False)
+    start = ServiceEffect("saslauthd", "systemd", True, False, False, True)
+    (tmp_path / "etc/init.d").mkdir(parents=True)
+    (tmp_path / "etc/init.d/saslauthd").touch()
+    monkeypatch.setattr(rollback_plan, "effects_of", lambda _, effects: effects)
+    wanted = rollback_plan._wanted([(stop, start)], None)  # type: ignore[list-item,arg-type]
+    assert wanted.running("saslauthd") is False
+    stops = list(rollback_plan._stops(Host(tmp_path), wanted, facts()))
+    assert [(each.name, each.verb) for each in stops] == [("saslauthd", "stop")]

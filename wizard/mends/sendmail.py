@@ -155,7 +155,8 @@ class MendListeners(McStep):
                 break
             goes = pair[0] if _ours(pair[1]) and not _ours(pair[0]) else pair[1]
             rows = mc.split("\n")
-            rows[goes.line - 1] = f"dnl {rows[goes.line - 1]}"
+            for at in range(goes.line - 1, goes.line + goes.raw.count("\n")):
+                rows[at] = f"dnl {rows[at]}"
             mc = "\n".join(rows)
         return mc
 
@@ -183,10 +184,18 @@ class MendUnmask(Step):
     needs = ("install",)
     service: ClassVar[Literal["sendmail", "saslauthd"]]
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The link to /dev/null, which a rollback brings back; one below /run nobody could."""
+        return (f"/etc/systemd/system/{self.service}.service",)
+
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Unmask, enable, start: in one, so that a rollback stops it before it is masked again."""
         if not facts.services[self.service].masked:
             return Plan.done(self.id, f"{self.service} is not masked")
+        if facts.files.get(self.reads[0]) is None:
+            to_do = f"systemctl unmask --runtime {self.service} && systemctl restart {self.service}"
+            return Plan.blocked(self.id, f"{self.service} is masked until the next boot alone", to_do)
         change = replace(restart(facts, self.service), enable=True, unmask=True)
         return Plan.pending(
             self.id, f"{self.service} is masked: somebody wanted that it never starts", change

@@ -88,6 +88,8 @@ class RollbackSession:
     """What others have changed between the plan and that commit."""
     _taken: Mapping[str, tuple[Entry | None, Entry]] = field(default_factory=dict, init=False)
     """What others wrote while packages went, and what went with these."""
+    _noted: list[Check] = field(default_factory=list, init=False)
+    """What does not work as it is again."""
     _down: bool = field(default=False, init=False)
     """Whether sendmail did not start, and may stay so."""
 
@@ -114,7 +116,7 @@ class RollbackSession:
         self.recorder.drift()  # what others did meanwhile
         forget()
         checks = [] if rollback.target.everything else _checks(rollback, now)
-        return RollbackResult(commit, checks, tuple(left))
+        return RollbackResult(commit, [*self._noted, *checks], tuple(left))
 
     def _roll_back(self, rollback: Rollback, facts: Facts, left: list[str]) -> None:
         for stop in rollback.stops:
@@ -250,7 +252,7 @@ class RollbackSession:
         it shall still run; where sendmail may stay down it is said."""
         bad = []
         if _running(before, "saslauthd") and rollback.wanted.running("saslauthd") is not False:
-            bad += self._answers(left) if self._there("saslauthd", now) else []
+            bad += self._answers(now) if self._there("saslauthd", now) else []
         if healthy(before) and rollback.wanted.running("sendmail") is not False and not self._down:
             there = self._there("sendmail", now)
             silent = _failed(Restart().verify(self.host, now, Answers())) if there else []
@@ -261,21 +263,23 @@ class RollbackSession:
         if bad:
             raise ChangeError("; ".join(bad))
 
-    def _answers(self, left: list[str]) -> list[str]:
+    def _answers(self, now: Facts) -> list[str]:
         """Why saslauthd is not what its files say now, by its own command line and its socket, wherever that is to be;
         where sendmail will not find it there it is said."""
         folder = options_folder(self.host.text(f.SASLAUTHD_DEFAULT))
         bad = _failed([answers_on_socket(self.host, f"{folder}/mux" if folder else f.MUX)])
-        runs = {
-            argument(each, "-m").rstrip("/") for each in look(self.host).processes if each.name == "saslauthd"
-        }
-        if folder in SOCKET_FOLDERS:
+        runs = {argument(each, "-m").rstrip("/") for each in now.processes if each.name == "saslauthd"}
+        if folder in SOCKET_FOLDERS or self.host.exists(f.MUX):  # perhaps by a link
             return bad
         if folder not in runs:
             return [*bad, f"saslauthd does not run with -m {folder}, as its OPTIONS say"]
-        left.append(
-            f"saslauthd has its socket in {folder} again, where sendmail does not ask: no login works until "
-            "`msa-wizard troubleshoot --fix saslauthd-elsewhere`"
+        self._noted.append(
+            Check(
+                "saslauthd",
+                Sign.WARNING,
+                f"saslauthd has its socket in {folder} again, where sendmail does not ask: no login works",
+                "msa-wizard troubleshoot --fix saslauthd-elsewhere",
+            )
         )
         return bad
 

@@ -249,7 +249,9 @@ def _wanted(commits: Sequence[Commit], store: Store) -> Wanted:
             if isinstance(effect, PackagesEffect):
                 packages.append(effect)
             elif isinstance(effect, ServiceEffect):
-                services[effect.name] = effect
+                # What it was before the oldest, and what the newest has made of it: a fix stops it, then starts it.
+                newest = services.get(effect.name, effect)
+                services[effect.name] = replace(effect, enabled=newest.enabled, running=newest.running)
             elif isinstance(effect, RulesEffect):
                 rules.append(RulesChange(effect.rules, remove=not effect.removed))
     return Wanted(together(packages), tuple(services.values()), tuple(rules))

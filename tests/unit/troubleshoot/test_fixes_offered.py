@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import CF, facts, picture
 from wizard.mends.order import find
@@ -58,7 +59,11 @@ def test_a_masked_service_is_unmasked_first(name: str) -> None:
     assert "masked" in seen.finding.cause
     assert seen.finding.mend.steps[0] == f"mend-{name}-unmask"
     step = find(f"mend-{name}-unmask")
-    plan = step.plan(facts(**changed), Answers())
+    assert (
+        step.plan(facts(**changed), Answers()).outcome is Outcome.BLOCKED
+    )  # below /run: a rollback could not
+    link = Entry(Kind.SYMLINK, 0o777, 0, 0, b"/dev/null")
+    plan = step.plan(facts(**changed, files={step.reads[0]: link}), Answers())
     commands = [f"systemctl {verb} {name}" for verb in ("unmask", "enable", "restart")]
     assert list(plan.changes[0].describe().commands) == commands
     assert step.plan(facts(), Answers()).outcome is Outcome.DONE
@@ -124,4 +129,24 @@ def test_two_lines_on_one_port_have_a_fix() -> None:
 
     assert mend(lines, cf).steps == ("mend-listeners", "sendmailconfig", "restart")
     assert mend(lines, CF).steps == ("sendmailconfig", "restart")
-    assert "a file that sendmail.mc includes" in mend("include(`mine.m4')dnl\n", cf).text
+    later = judge(picture(facts={"files": {f.SENDMAIL_MC: file(lines)}, "cf_from_mc": cf}))
+    assert later.fault("cf-differs") is None
+    seen = later.fault("listeners-collide")
+    assert seen is not None
+    assert seen.sign is Sign.WARNING
+    assert "once sendmailconfig has run" in seen.finding.cause
+    assert "a file that sendmail.mc includes" in mend("FEATURE(`no_default_msa')dnl\n", cf).text
+    assert mend("include(`mine.m4')dnl\n", cf).steps[0] == "submission-port"
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_folder_that_saslauthd_takes_at_its_next_start(runs: bool) -> None:
+    files = {f.SASLAUTHD_DEFAULT: file('OPTIONS="-c -m /elsewhere"\n')}
+    processes = facts().processes[: 2 if runs else 1]
+    fault = judge(
+        picture(facts={"files": files, "processes": processes}, mux_problem="" if runs else "gone")
+    ).fault("saslauthd-elsewhere")
+    assert fault is not None
+    assert "/elsewhere, but" in fault.finding.cause
+    assert fault.sign is (Sign.WARNING if runs else Sign.FAILED)
+    assert ("once it is restarted" in fault.finding.cause) is runs

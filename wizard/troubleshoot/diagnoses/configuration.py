@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wizard.editors.daemon_options import collisions
 from wizard.model import facts as f
 from wizard.model.facts import McFault
 from wizard.model.plan import Sign
@@ -118,7 +119,7 @@ def _differs(picture: Picture) -> Finding | None:
     generated = picture.facts.cf_from_mc
     if generated is None or not picture.cf or sendmail_cf.same(generated, picture.cf):
         return None
-    if picture.facts.mc_fault is not None:
+    if picture.facts.mc_fault is not None or collisions(sendmail_cf.listeners(generated)):
         return None  # making it again would bring that into sendmail.cf
     lost = sendmail_cf.only_in(picture.cf, generated)
     new = sendmail_cf.only_in(generated, picture.cf)

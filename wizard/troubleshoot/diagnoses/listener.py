@@ -61,16 +61,17 @@ def _ended(listener: Listener) -> str:
 
 
 def _collide(picture: Picture) -> Finding | None:
-    pairs = collisions(listeners(picture.cf))
-    if not pairs:
+    pairs, again = (collisions(listeners(cf)) for cf in (picture.cf, picture.facts.cf_from_mc or ""))
+    if not pairs and not again:
         return None
     process = picture.facts.process(DAEMON)
-    logged = picture.logged(WEDGED, since=process.started if process else 0.0)
-    again = collisions(listeners(picture.facts.cf_from_mc or ""))
+    logged = picture.logged(WEDGED, since=process.started if process else 0.0) if pairs else ()
+    file, when = ("sendmail.cf", "") if pairs else ("sendmail.mc", "once sendmailconfig has run, ")
     return Finding(
-        "two lines of sendmail.cf want the same port: sendmail exits, closing every port, 45 s after its start",
-        (*(Evidence(line, "sendmail.cf") for line in pairs), *logged),
+        f"two lines of {file} want the same port: {when}sendmail exits, closing every port, 45 s after its start",
+        (*(Evidence(line, "sendmail.cf" if pairs else "what m4 makes") for line in pairs or again), *logged),
         _one_off(picture) if again else Mend(REGENERATED),
+        Sign.FAILED if pairs else picture.latent,
     )
 
 
@@ -78,6 +79,8 @@ def _one_off(picture: Picture) -> Mend:
     with contextlib.suppress(EditError):
         if collisions(sendmail_mc.daemon_options(picture.mc)):
             return Mend(("mend-listeners", *REGENERATED))
+        if "no_default_msa" not in sendmail_mc.features(picture.mc):
+            return Mend(SUBMISSION)  # the other one is sendmail's own
     return Mend(
         text="one of the two lines is in a file that sendmail.mc includes: switch it off there with dnl, then "
         "sendmailconfig && systemctl restart sendmail"
@@ -101,7 +104,10 @@ def _foreign_address(picture: Picture) -> Finding | None:
     return Finding(
         f"sendmail.cf has a listener on {strange[0].address}, which is no address of this host: sendmail exits, closing "
         "every port, 45 s after its start",
-        daemon_lines(strange),
+        tuple(
+            Evidence(f"Name={each.name}, Port={each.port}, Addr={each.address}", "sendmail.cf")
+            for each in strange
+        ),
         Mend(
             text=f"put one of this host's ({', '.join(here)}) behind Addr= in {f.SENDMAIL_MC}, or take Addr= out, then: "
             "sendmailconfig && systemctl restart sendmail"

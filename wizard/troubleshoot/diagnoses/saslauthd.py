@@ -167,15 +167,17 @@ def _elsewhere(picture: Picture) -> Finding | None:
     bad_next = bool(configured) and configured.rstrip("/") not in f.MUX_FOLDERS
     if not bad_now and not bad_next:
         return None
+    later = bool(runs) and not bad_now
+    has = "will have, once it is restarted," if later else "has"
     return Finding(
-        f"saslauthd has its socket in {runs or configured}, but sendmail asks at {f.MUX_FOLDERS[0]}",
+        f"saslauthd {has} its socket in {runs if bad_now else configured}, but sendmail asks at {f.MUX_FOLDERS[0]}",
         (
             Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
             *((Evidence(f"-m {runs}", "the running saslauthd"),) if runs else ()),
             *((Evidence(picture.mux_problem, f.MUX),) if picture.mux_problem else ()),
         ),
         Mend(("mend-saslauthd-folder",)) if bad_next else Mend(("mend-saslauthd-restart",)),
-        Sign.FAILED,
+        picture.latent if later else Sign.FAILED,
     )
 
 
