@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 from wizard.editors import EditError, sendmail_mc
+from wizard.editors.daemon_options import with_letters
+from wizard.mends.mc_values import OFF
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.cf import Daemon
 from wizard.sendmail.cf_needs import TlsFiles
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
@@ -356,9 +359,23 @@ DIAGNOSES = (
         fix="look into the log: `journalctl -t sm-mta -n 30`",
     ),
     Diagnosis(
-        "certificate-unsafe", _S, "no encryption is offered", "5.3", "mode and owner", _unsafe_certificate
+        "certificate-unsafe",
+        _S,
+        "no encryption is offered",
+        "5.3",
+        "mode and owner",
+        _unsafe_certificate,
+        cause="others may write to the certificate, and sendmail then refuses to use it",
+        fix="take that right away (--fix: mend-key-mode)",
     ),
     Diagnosis(
-        "authorities-unusable", _S, "no encryption is offered", "5.3", "sendmail.cf, CACertFile", _authorities
+        "authorities-unusable",
+        _S,
+        "no encryption is offered",
+        "5.3",
+        "sendmail.cf, CACertFile",
+        _authorities,
+        cause="CACertFile or CACertPath is missing or empty, and sendmail then offers no STARTTLS",
+        fix="name those of Debian in sendmail.mc, or make sendmail.cf again (--fix: sendmailconfig, restart)",
     ),
 )
