@@ -41,7 +41,8 @@ def _talks(picture: Picture, milter: Milter) -> list[Conversation]:
 
 
 def _mend(milter: Milter) -> Mend:
-    unit = milter.service
+    # What takes connections and is not its milter is some other program.
+    unit = milter.service if milter.installed or milter.problem else ""
     out = "take its line out of sendmail.mc, then `msa-wizard apply sendmailconfig restart`"
     if milter.unsafe:
         return Mend(text=milter.unsafe)
