@@ -47,7 +47,7 @@ def _mend(milter: Milter) -> Mend:
     if milter.unsafe:
         return Mend(text=milter.unsafe)
     if not unit:
-        path = milter.socket.rpartition(":")[2]
+        path = (milter.socket.partition(":")[2] or milter.socket).partition("@")[0]
         return Mend(text=f"start what serves it (`grep -rn {path} /etc` shows who is told to), or {out}")
     if milter.problem and milter.runs:
         text = (
