@@ -92,17 +92,20 @@ def look(host: Host, cf: str, milter: Milter) -> Milter:
 def _over_network(family: str, place: str) -> str:
     port, _, name = place.partition("@")
     kind = socket.AF_INET6 if family == "inet6" else socket.AF_INET
-    name = name.strip("[]") or ("::1" if family == "inet6" else "127.0.0.1")
     problem = "its name has no address"
     try:
         number = int(port) if port.isdigit() else socket.getservbyname(port, "tcp")
-        for _, address in lookup(name, number, kind, Deadline(PATIENCE)):
-            with contextlib.closing(socket.socket(kind, socket.SOCK_STREAM)) as connection:
-                connection.settimeout(PATIENCE)
+        addresses = lookup(name.strip("[]"), number, kind, Deadline(PATIENCE))
+    except (OSError, UnicodeError, OverflowError, WireError) as error:
+        return f"no connection: {getattr(error, 'strerror', None) or error}"
+    for _, address in addresses[:3]:  # sendmail tries each
+        with contextlib.closing(socket.socket(kind, socket.SOCK_STREAM)) as connection:
+            connection.settimeout(PATIENCE)
+            try:
                 connection.connect(address)
                 return ""
-    except (OSError, UnicodeError, OverflowError, WireError) as error:
-        problem = getattr(error, "strerror", None) or str(error)
+            except (OSError, OverflowError) as error:
+                problem = getattr(error, "strerror", None) or str(error)
     return f"no connection: {problem}"
 
 
@@ -137,12 +140,9 @@ def _open_folders(host: Host, path: str, relaxed: str) -> tuple[str, ...]:
 def _served(host: Host, milter: Milter, problem: str) -> Milter:
     words = f"{milter.name} {milter.socket}@".lower()
     service = next((service for word, service in _SERVICES.items() if word in words), "")
-    if not problem or not service:
-        return dataclasses.replace(milter, problem=problem, service=service)
-    there = any(host.exists(place.format(service)) for place in _UNITS)
-    return dataclasses.replace(
-        milter, problem=problem, service=service, installed=there, runs=service[:15] in _programs(host)
-    )
+    there = bool(service) and any(host.exists(place.format(service)) for place in _UNITS)
+    runs = bool(problem and service) and service[:15] in _programs(host)
+    return dataclasses.replace(milter, problem=problem, service=service, installed=there, runs=runs)
 
 
 def _programs(host: Host) -> Iterable[str]:

@@ -123,7 +123,8 @@ def test_the_fix_names_the_service_and_what_it_lacks() -> None:
     assert "apt-get install opendkim" in text(problem=GONE, service="opendkim")
     assert "but not on local:/run/o" in text(problem=GONE, service="opendkim", installed=True, runs=True)
     assert "grep -rn /run/o /etc" in text(problem=GONE)
-    assert "systemctl restart opendkim" in text(service="opendkim")
+    assert "systemctl restart opendkim" in text(service="opendkim", installed=True)
+    assert "grep -rn" in text(service="opendkim")
     assert "chmod go-w /run" in text(problem="unsafe", unsafe="`chmod go-w /run`")
 
 

@@ -41,12 +41,13 @@ def _talks(picture: Picture, milter: Milter) -> list[Conversation]:
 
 
 def _mend(milter: Milter) -> Mend:
-    unit = milter.service
+    # What takes connections and is not its milter is some other program.
+    unit = milter.service if milter.installed or milter.problem else ""
     out = "take its line out of sendmail.mc, then `msa-wizard apply sendmailconfig restart`"
     if milter.unsafe:
         return Mend(text=milter.unsafe)
     if not unit:
-        path = milter.socket.rpartition(":")[2]
+        path = (milter.socket.partition(":")[2] or milter.socket).partition("@")[0]
         return Mend(text=f"start what serves it (`grep -rn {path} /etc` shows who is told to), or {out}")
     if milter.problem and milter.runs:
         text = (
