@@ -178,6 +178,8 @@ def _of_trust(seen: Certificate) -> Iterator[Property]:
         yield Property("chain", Sign.FAILED, says)
     elif seen.refusal in _UNTRACED:
         says = "comes from an authority that this host does not know: clients have to know it"
+        if _UNTRACED[seen.refusal] == "chain":
+            says = "comes alone, and this host cannot trace it to an authority: clients have to know that one"
         yield Property(_UNTRACED[seen.refusal], Sign.WARNING, says)
     elif seen.refusal is not None and seen.refusal not in _OWN_LOOK:
         yield Property("refused", Sign.FAILED, f"is refused by clients that verify it: {seen.refusal_says}")
