@@ -48,6 +48,8 @@ class Fault:
     """The one that is blamed, where a layer further out shows it, too; else this one."""
     differs: bool = False
     """Whether the releases differ in it: it is made on both, where others take turns."""
+    asked: str = ""
+    """Where somebody asked about it in public."""
     full: bool = False
     """Whether it is made with --full only."""
 
@@ -109,13 +111,19 @@ _PUBLIC = _ISSUED.replace("EXTENSION", "1.3.6.1.4.1.11129.2.4.2=DER:04:02:05:00"
 """With the extension that authorities of the web add."""
 
 LISTENER = (
-    Fault("hostname-unresolved", "name", "sed -i /127.0.1.1/d /etc/hosts"),
+    Fault(
+        "hostname-unresolved",
+        "name",
+        "sed -i /127.0.1.1/d /etc/hosts",
+        asked="https://github.com/hashbangcode/vlad/issues/298",
+    ),
     Fault(
         "hostname-unqualified",
         "name",
         "sed -i 's/^127.0.0.1.*/127.0.0.1 localhost mail/' /etc/hosts",
         sign="warning",
         name="behind localhost",
+        asked="https://selliott.org/node/40",
     ),
     Fault(
         "hostname-unqualified",
@@ -124,6 +132,7 @@ LISTENER = (
         sign="warning",
         name="the short name first",
         full=True,
+        asked="https://github.com/davidalger/devenv/pull/57",
     ),
     Fault(
         "hostname-unqualified",
@@ -210,6 +219,7 @@ LISTENER = (
         back="refused",
         name="feature",
         full=True,
+        asked="https://github.com/OpenIndiana/oi-userland/pull/4713",
     ),
     Fault(
         "hands-off",
@@ -237,9 +247,15 @@ LISTENER = (
         "systemctl stop sendmail; setsid python3 -m http.server 587 >/dev/null 2>&1 & echo $! > /root/pid; sleep 1; systemctl start sendmail",
         undo="kill $(cat /root/pid)",
         fix=False,
+        asked="http://prefetch.net/blog/index.php/2017/08/30/how-i-saved-myself-3-months-of-frustration-by-finding-and-fixing-a-sendmail-bug-on-a-vendors-appliance/",
     ),
     Fault("loopback-only", "listener", mc("s/Port=submission/Port=submission, Addr=127.0.0.1/")),
-    Fault("submission-missing", "listener", mc("/Port=submission/d")),
+    Fault(
+        "submission-missing",
+        "listener",
+        mc("/Port=submission/d"),
+        asked="https://wiki.fysik.dtu.dk/ITwiki/SMTP_AUTH_server/",
+    ),
     Fault("submission-elsewhere", "listener", mc("s/Port=submission/Port=2587/")),
     Fault(
         "listener-missing",
@@ -247,6 +263,7 @@ LISTENER = (
         f"sed -i -e '/Port=submission/p' -e '/Port=submission/s/MSP-v4, Port=submission/MSP-X, Port=2525/' {MC}"
         " && yes '' | sendmailconfig --no-reload >/dev/null 2>&1",
         back="no",
+        asked="http://domainhostseotool.com/how-to-set-up-sendmail-on-centos.html",
     ),
     Fault("sendmail-boot", "listener", "systemctl disable sendmail >/dev/null 2>&1", differs=True),
     Fault("default-msa", "listener", mc("/no_default_msa/d"), back="refused"),
@@ -307,6 +324,7 @@ TLS = (
         fix=False,
         name="own, of another user",
         full=True,
+        asked="https://github.com/OpenSMTPD/OpenSMTPD/issues/478",
     ),
     Fault(
         "key-unsafe",
@@ -343,10 +361,20 @@ TLS = (
         name="own, with a pass phrase",
         full=True,
     ),
-    Fault("key-mismatch", "starttls", f"openssl genrsa -out {KEY} 2048 2>/dev/null; {SENDMAIL}"),
+    Fault(
+        "key-mismatch",
+        "starttls",
+        f"openssl genrsa -out {KEY} 2048 2>/dev/null; {SENDMAIL}",
+        asked="https://github.com/sovereign/sovereign/issues/31",
+    ),
     Fault("key-mismatch", "starttls", f"echo junk > {CRT}; {SENDMAIL}", name="spoilt certificate"),
     Fault("tls-on-connect", "starttls", submission("Eas")),
-    Fault("certificate-expired", "certificate", dated("20200101000000Z", "20210101000000Z")),
+    Fault(
+        "certificate-expired",
+        "certificate",
+        dated("20200101000000Z", "20210101000000Z"),
+        asked="https://newbetuts.com/667692-reason-403-470-tls-handshake-failed",
+    ),
     Fault("certificate-not-yet-valid", "certificate", dated("20400101000000Z", "20410101000000Z")),
     Fault(
         "certificate-name",
@@ -356,7 +384,13 @@ TLS = (
         fix=False,
     ),
     Fault(
-        "certificate-chain", "certificate", own(_PUBLIC), undo=_GONE, fix=False, name="of a public authority"
+        "certificate-chain",
+        "certificate",
+        own(_PUBLIC),
+        undo=_GONE,
+        fix=False,
+        name="of a public authority",
+        asked="https://github.com/dawidd6/action-send-mail/issues/20",
     ),
     Fault(
         "certificate-chain",
@@ -376,6 +410,7 @@ TLS = (
         fix=False,
         sign="warning",
         full=True,
+        asked="https://github.com/nodemailer/nodemailer/issues/406",
     ),
     Fault(
         "certificate-not-own",

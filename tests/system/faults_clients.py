@@ -62,6 +62,7 @@ CLIENTS = (
         _map("ClientRate:198.51.100.2", "3"),
         sign="warning",
         full=True,
+        asked="http://www.book4u.org.ua/book/90363/sendmail--4th-Edition/",
     ),
     Fault(
         "access-not-made",
@@ -96,6 +97,7 @@ CLIENTS = (
         f"{_NET}ip route add default via 198.51.100.9; ip neigh add 198.51.100.9 lladdr 02:00:00:00:00:01 dev d0; printf 'nameserver 203.0.113.53\\nnameserver 203.0.113.54\\n' > /etc/resolv.conf",
         undo=f"rm /etc/resolv.conf; {_NO_NET}",
         fix=False,
+        asked="https://github.com/mailcow/mailcow-dockerized/issues/940",
     ),
 )
 """The access map, and dead name servers."""

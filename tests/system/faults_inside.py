@@ -45,6 +45,7 @@ AUTH = (
         "auth-offer",
         f"apt-get remove -y -q libsasl2-modules >/dev/null 2>&1; {SENDMAIL}",
         undo="apt-get install -y -q libsasl2-modules >/dev/null 2>&1",
+        asked="https://github.com/ServerContainers/mail-gateway/issues/5",
     ),
     Fault("sasl-include", "auth-offer", mc("/sasl.m4/d")),
     Fault(
@@ -59,12 +60,14 @@ AUTH = (
         "auth-offer",
         f"sed -i 's/^mech_list:.*/mech_list: DIGEST-MD5 CRAM-MD5/' /etc/mail/sasl/Sendmail.conf.2; {SENDMAIL}",
         name="neither LOGIN nor PLAIN",
+        asked="https://crc.id.au/page/46",
     ),
     Fault(
         "mechanisms",
         "auth-offer",
         f"sed -i 's/^mech_list:.*/mech_list: LOGIN PLAIN CRAM-MD5/' /etc/mail/sasl/Sendmail.conf.2; {SENDMAIL}",
         name="more than saslauthd can serve",
+        asked="https://github.com/wader/postfix-relay/pull/220",
     ),
     Fault("auth-not-required", "auth-offer", submission("E")),
     Fault(
@@ -155,6 +158,7 @@ AUTH = (
         undo="rm -f /var/spool/mqueue/?f*",
         sign="warning",
         fix=False,
+        asked="http://www.jp.freebsd.org/QandA/HTML/1129.html",
     ),
     Fault(
         "clients-old-tls",
@@ -166,6 +170,7 @@ AUTH = (
         sign="warning",
         fix=False,
         user=False,
+        asked="https://github.com/mailcow/mailcow-dockerized/issues/2398",
     ),
     Fault(
         "delivery-port-25",
@@ -175,6 +180,7 @@ AUTH = (
         undo=NO_OUTSIDE,
         fix=False,
         user=False,
+        asked="https://github.com/docker-mailserver/docker-mailserver/issues/1668",
     ),
     Fault(
         "messages-held",
@@ -205,6 +211,7 @@ AUTH = (
         TMPFS.format(options="size=1M", then="(cat /dev/zero > /var/spool/mqueue/ballast; true) 2>/dev/null"),
         undo=UNMOUNT,
         fix=False,
+        asked="https://support.moonpoint.com/blog//blosxom/2006/01/31",
     ),
     Fault(
         "inodes-out",
@@ -238,6 +245,7 @@ SASLAUTHD = (
         f"systemctl stop saslauthd; sed -i 's/^START=.*/START=no/' {DEFAULT}; systemctl start saslauthd",
         name="and so active (exited)",
         release="bookworm",
+        asked="https://github.com/docker-mailserver/docker-mailserver/issues/1049",
     ),
     Fault("saslauthd-boot", "saslauthd", "systemctl disable saslauthd >/dev/null 2>&1", differs=True),
     Fault(
@@ -269,7 +277,14 @@ SASLAUTHD = (
     ),
     Fault("saslauthd-hung", "saslauthd", "pkill -STOP -x saslauthd", back="no", differs=True),
     Fault("saslauthd-socket-gone", "saslauthd", "rm /run/saslauthd/mux", back="no"),
-    Fault("saslauthd-socket-closed", "saslauthd", "chmod 0700 /run/saslauthd", sign="warning", back="no"),
+    Fault(
+        "saslauthd-socket-closed",
+        "saslauthd",
+        "chmod 0700 /run/saslauthd",
+        sign="warning",
+        back="no",
+        asked="https://github.com/cyrusimap/cyrus-imapd/pull/2572",
+    ),
     Fault(
         "saslauthd-socket-closed",
         "saslauthd",
@@ -313,6 +328,7 @@ SASLAUTHD = (
         name="IMAP",
         release="bookworm",
         full=True,
+        asked="https://github.com/cyrusimap/cyrus-sasl/issues/493",
     ),
     Fault("password-server-file", "saslauthd", asks("ldap"), fix=False, full=True),
     Fault(
@@ -352,6 +368,7 @@ SASLAUTHD = (
         f"sed -i 's,^OPTIONS=.*,OPTIONS=\"-r -m /var/run/saslauthd\",' {DEFAULT}; {RESTART}",
         who="alice@mail.example.test",
         differs=True,
+        asked="https://github.com/grommunio/gromox-container/issues/21",
     ),
 )
 """saslauthd."""
@@ -382,6 +399,7 @@ ACCOUNT = (
         password="Bob-Secret-9",
         fix=False,
         full=True,
+        asked="https://github.com/cyrusimap/cyrus-sasl/issues/553",
     ),
     Fault(
         "user-not-in-sasldb",
@@ -393,6 +411,7 @@ ACCOUNT = (
         fix=False,
         name="another realm",
         full=True,
+        asked="https://github.com/docker-mailserver/docker-mailserver/issues/44",
     ),
     Fault("password-malformed", "account", "usermod -p 0penPass1 alice", fix=False, differs=True),
     Fault(
@@ -403,6 +422,7 @@ ACCOUNT = (
         undo="faillock --user alice --reset",
         fix=False,
         full=True,
+        asked="https://github.com/cyrusimap/cyrus-sasl/issues/768",
     ),
     Fault(
         "pam-module-refuses",
@@ -413,7 +433,14 @@ ACCOUNT = (
         full=True,
     ),
     Fault("account-locked", "account", "passwd -q -l alice", undo="passwd -q -u alice", fix=False),
-    Fault("account-expired", "account", "chage -E 2020-01-01 alice", undo="chage -E -1 alice", fix=False),
+    Fault(
+        "account-expired",
+        "account",
+        "chage -E 2020-01-01 alice",
+        undo="chage -E -1 alice",
+        fix=False,
+        asked="https://github.com/cyrusimap/cyrus-sasl/issues/254",
+    ),
     Fault("password-expired", "account", f"chage -d 0 alice; {FORGET}", fix=False),
     Fault("password-missing", "account", "usermod -p '*' alice", fix=False),
     Fault("password-wrong", "account", "true", password="certainly-not-this", fix=False),

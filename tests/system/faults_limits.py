@@ -52,6 +52,7 @@ MILTERS = (
         fix=False,
         name="it hangs",
         full=True,
+        asked="https://github.com/vstakhov/rmilter/issues/160",
     ),
     Fault(
         "milter-dead",
@@ -61,6 +62,7 @@ MILTERS = (
         fix=False,
         name="unsafe",
         full=True,
+        asked="https://github.com/milter-manager/milter-manager/issues/205",
     ),
     Fault(
         "milter-unsafe",
@@ -87,6 +89,7 @@ SETTINGS = (
         "starttls",
         _defined(CIPHER_LIST="ECDHE-ECDSA-AES128-GCM-SHA256", SERVER_SSL_OPTIONS=_NO_13),
         name="ciphers for ECDSA",
+        asked="https://github.com/docker-mailserver/docker-mailserver/issues/1031",
     ),
     Fault(
         "tls-settings",
@@ -111,6 +114,7 @@ SETTINGS = (
         f" cat /root/k > {KEY}; cat /root/c > {CRT}; {SENDMAIL}",
         name="RSA 1024",
         full=True,
+        asked="https://serverdevworker.com/15230b8130",
     ),
     Fault(
         "connections-full",
@@ -134,6 +138,7 @@ LIMITS = (
         f"sed -i 's/^ClientRate:127.*/ClientRate:127\\t1/' {_ACCESS}; {_MADE}; {_CONNECT}; {_CONNECT}; true",
         fix=False,
         name="in a minute",
+        asked="https://experts123.com/q/what-does-the-error-421-4.3.2-connection-rate-limit-exceeded-mean.html",
     ),
     Fault(
         "connections-limited",
@@ -144,6 +149,7 @@ LIMITS = (
         undo="kill $(cat /root/pid)",
         fix=False,
         name="at once",
+        asked="https://github.com/mailcow/mailcow-dockerized/issues/6911",
     ),
     Fault(
         "greeting-slow",
@@ -151,6 +157,7 @@ LIMITS = (
         f"sed -i 's/^GreetPause:127.*/GreetPause:127\\t9000/' {_ACCESS}; {_MADE}",
         sign="warning",
         fix=False,
+        asked="http://lists.mailscanner.info/pipermail/mailscanner/2006-February/057667.html",
     ),
     Fault(
         "other-server",
@@ -173,6 +180,7 @@ LIMITS = (
         undo="umount /proc/loadavg",
         fix=False,
         name="too much load",
+        asked="http://rackerhacker.com/2008/01/16/sendmail-rejecting-connections-on-daemon-mta-load-average-70/",
     ),
 )
 """What Debian's access map and sendmail.mc may limit."""
