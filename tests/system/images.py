@@ -2,8 +2,8 @@
 
 `minimal` is a bare Debian with systemd, without Python and git, with what tests install in apt's cache;
 `ready` adds the launcher's packages and its Python environment; `mail` adds Sendmail and SASL as apt leaves
-them; `msa` is what `apply` makes of that, with alice. A layer is built again when its recipe, or one below it, changes; `msa` with
-every change of the program.
+them; `msa` is what `apply` makes of that, with alice. A layer is built again when its recipe, or one below it,
+changes; `msa` with every change of the program.
 `python -m tests.system.images` builds all of them.
 """
 
@@ -96,7 +96,7 @@ def _recipe_hash(release: Release, layer: Layer) -> str:
     if layer in ("mail", "msa"):
         texts += [_MAIL]
     if layer == "msa":
-        texts += [PASSWORD, *(f"{file}\0{file.read_text()}" for file in _program())]
+        texts += [PASSWORD, *(f"{file.relative_to(_TOP)}\0{file.read_text()}" for file in _program())]
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
