@@ -47,11 +47,6 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def set_up(machine: BootMachine) -> Machine:
-    debian = machine("msa")
-    return debian
-
-
 def show(debian: Machine) -> dict[str, Any]:
     done = wizard(debian, "certificate", "show", "--json")
     made: dict[str, Any] = json.loads(done.stdout)
@@ -120,7 +115,7 @@ def key_lines(key: bytes) -> list[str]:
 
 
 def test_renewed_with_its_name_and_back(machine: BootMachine, tmp_path: Path) -> None:
-    debian = set_up(machine)
+    debian = machine("msa")
     before, dressed = contents(debian), modes(debian)
     seen = show(debian)
     assert (seen["exit"], seen["signs"]["names"], seen["dh"]) == (0, "warning", "2048 bits")
@@ -177,7 +172,7 @@ def test_renewed_with_its_name_and_back(machine: BootMachine, tmp_path: Path) ->
 def test_one_of_an_authority_is_installed_and_rolled_back(
     machine: BootMachine, authority: Authority, tmp_path: Path
 ) -> None:
-    debian = set_up(machine)
+    debian = machine("msa")
     before, dressed = contents(debian), modes(debian)
     leaf = authority.leaf()
     debian.put("/root/leaf.crt", leaf.certificate)
@@ -232,7 +227,7 @@ def test_one_of_an_authority_is_installed_and_rolled_back(
 
 
 def test_what_is_wrong_is_refused_and_changes_nothing(machine: BootMachine, authority: Authority) -> None:
-    debian = set_up(machine)
+    debian = machine("msa")
     leaf, other = authority.leaf(), authority.leaf("imap.example.test")
     chain, chained = authority.between + authority.root, leaf.certificate + authority.between + authority.root
     put = {
@@ -316,7 +311,7 @@ def test_what_is_wrong_is_refused_and_changes_nothing(machine: BootMachine, auth
 
 
 def test_certbots_renewals_reach_sendmail(machine: BootMachine, authority: Authority) -> None:
-    debian = set_up(machine)
+    debian = machine("msa")
     before = contents(debian)
     first, second = authority.leaf(), authority.leaf(rsa=True)
     kept(debian, authority, first, 1)

@@ -152,10 +152,8 @@ class FileChange:
                 )
                 if self._must_pass(wanted, passed):  # it was written to faster than the gate can look
                     self._let_by(host, host.entry(self.path), say, effect)
-            except (
-                HostError,
-                PermissionError,
-            ) as error:  # it cannot be looked at, and is written all the same
+            except (HostError, PermissionError) as error:
+                # It cannot be looked at, and is written all the same.
                 raise ChangeError(str(error), effect) from error
             if merge.conflicts:
                 raise ChangeError(kept_sentence(self.path, merge), effect)
