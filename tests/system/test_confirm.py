@@ -62,21 +62,6 @@ def closed_in_time(debian: Machine, began: float) -> None:
         time.sleep(0.1)
 
 
-FIX = ["troubleshoot", "--fix", "firewall-closed", "firewall-not-open", "firewall-ufw", "--yes"]
-
-
-def test_the_fix_of_troubleshoot_is_reverted_too(guarded: tuple[Machine, SetUp, Ssh]) -> None:
-    debian, _, _ = guarded
-    before = live(debian)
-    assert wizard(debian, *FIX, "--confirm-within", str(WITHIN)).returncode == 1
-    assert live(debian) == before
-    assert not connects(debian.client(), 587)
-    assert wizard(debian, *FIX).returncode == 0
-    assert connects(debian.client(), 587)
-    assert wizard(debian, "rollback", "firewall", "--yes").returncode == 0
-    assert live(debian) == before
-
-
 def test_a_word_from_another_session_keeps_it(guarded: tuple[Machine, SetUp, Ssh]) -> None:
     debian, _, ssh = guarded
     assert "Nothing is waiting" in wizard(debian, "confirm").stdout
@@ -90,6 +75,21 @@ def test_a_word_from_another_session_keeps_it(guarded: tuple[Machine, SetUp, Ssh
     time.sleep(WITHIN + 1)
     assert connects(debian.client(), 587)
     assert "Nothing is waiting" in wizard(debian, "confirm").stdout
+    assert wizard(debian, "rollback", "firewall", "--yes").returncode == 0
+    assert live(debian) == before
+
+
+FIX = ["troubleshoot", "--fix", "firewall-closed", "firewall-not-open", "firewall-ufw", "--yes"]
+
+
+def test_the_fix_of_troubleshoot_is_reverted_too(guarded: tuple[Machine, SetUp, Ssh]) -> None:
+    debian, _, _ = guarded
+    before = live(debian)
+    assert wizard(debian, *FIX, "--confirm-within", str(WITHIN)).returncode == 1
+    assert live(debian) == before
+    assert not connects(debian.client(), 587)
+    assert wizard(debian, *FIX).returncode == 0
+    assert connects(debian.client(), 587)
     assert wizard(debian, "rollback", "firewall", "--yes").returncode == 0
     assert live(debian) == before
 

@@ -64,8 +64,6 @@ EXAMPLES = {
     "./msa-wizard troubleshoot --fix saslauthd-start-no": Example(
         before="sed -i s/^START=yes/START=no/ /etc/default/saslauthd"
     ),
-    # Debian's own certificate, as the manual says.
-    "./msa-wizard certificate show": Example(exit=1),
     "./msa-wizard certificate install CERT KEY --chain FILE": Example(
         instead={"CERT": "/root/leaf.crt", "KEY": "/root/leaf.key", "FILE": "/root/chain.crt"}
     ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from snapshots.visible import visible
@@ -204,6 +204,9 @@ class _Conversation:
         if session.wire.sock is None:
             raise Failure(Layer.CERTIFICATE, refusal)
         session.wire.admit(trust, refusal, self.certificate)
+        judged = self.findings.get("certificate")
+        if refusal and judged and judged.state == "failed" and not trust.pinned(session.wire.peer):
+            self._add(replace(judged, state="warning", says=f"{judged.says} You have accepted it."))
 
     def _handshake(self, session: SubmissionSession, *, verify: bool) -> bool:
         """Whether the trust store vouches for the certificate; with `verify` the handshake fails otherwise."""
