@@ -78,10 +78,10 @@ def _waiting(picture: Picture) -> Finding | None:
     runs = [f"sendmail {'-Ac ' if queue.path == CLIENT_QUEUE else ''}-q -v" for queue in full]
     reasons = [reason for queue in full for reason in queue.reasons]
     dns = [reason for reason in reasons if re.search(r"Name server: (?!\[)|host map: lookup", reason)]
-    cause = "the name servers do not answer" if dns else "see why below"
+    count, hours = sum(queue.count for queue in full), max(queue.oldest for queue in full) / 3600
     return Finding(
-        f"{sum(queue.count for queue in full)} messages are waiting, the oldest for {max(queue.oldest for queue in full) / 3600:.0f} h: "
-        f"{cause}",
+        f"messages wait for delivery: {count}, the oldest for {hours:.0f} h"
+        + (", because the name servers do not answer" if dns else ""),
         tuple(Evidence(reason, "the queue") for reason in reasons[:3]),
         Mend(text=f"`mailq` shows them; `{' && '.join(runs)}` tries them now"),
         Sign.WARNING,

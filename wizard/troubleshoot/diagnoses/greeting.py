@@ -138,7 +138,7 @@ def _other(picture: Picture) -> Finding | None:
     if not others:
         return None
     return Finding(
-        f"not sendmail answers but {held[others[0].daemon.port]}",
+        f"{held[others[0].daemon.port]}, not sendmail, answers on port {others[0].daemon.port}",
         tuple(Evidence(talk.greeting, talk.source) for talk in others),
         Mend(text="stop and disable the other server, then `msa-wizard troubleshoot --fix listener-missing`"),
     )
@@ -149,7 +149,8 @@ def _slow(picture: Picture) -> Finding | None:
     if not slow:
         return None
     return Finding(
-        f"the conversation took {slow[0].seconds:.0f} s: mail clients may give up. Name look-ups that time out, or greet_pause",
+        f"the conversation took {slow[0].seconds:.0f} s, because look-ups of names time out or greet_pause is long: mail "
+        "clients may give up",
         tuple(Evidence(f"{talk.seconds:.1f} s", talk.source) for talk in slow),
         Mend(text="try `getent hosts ADDRESS-OF-A-CLIENT`; look for GreetPause in /etc/mail/access"),
         Sign.WARNING,
@@ -219,7 +220,7 @@ DIAGNOSES = (
         "3.7",
         "the greeting",
         _other,
-        cause="not sendmail but another mail server answers on the port",
+        cause="another mail server than sendmail answers on the port",
         fix="stop and disable the other server, then restart sendmail",
     ),
     Diagnosis(

@@ -57,7 +57,9 @@ def _broken(picture: Picture) -> Finding | None:
         ),
         Mend(("mend-pam-service",))
         if own
-        else Mend(text="mend that line; `pam-auth-update --force` writes Debian's own"),
+        else Mend(
+            text="correct that line; `pam-auth-update --force` writes Debian's own file, without what was added by hand"
+        ),
     )
 
 
