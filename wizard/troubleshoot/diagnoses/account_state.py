@@ -337,6 +337,6 @@ DIAGNOSES = (
         _login,
         unknown=True,
         cause="the login is refused, and no known cause was found",
-        fix="watch it: `msa-wizard debug saslauthd`",
+        fix=next_looks(_A).text,
     ),
 )

@@ -18,7 +18,7 @@ from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnoses.starttls import included, modifiers_text
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text, daemon_lines
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 from wizard.troubleshoot.probe_smtp import is_submission
 
 SERVABLE = ("LOGIN", "PLAIN")
@@ -313,7 +313,7 @@ DIAGNOSES = (
         "Sendmail.conf, EHLO",
         _list,
         cause="mechanisms are offered that saslauthd cannot serve, or LOGIN and PLAIN are missing",
-        fix="offer LOGIN and PLAIN alone (--fix: sendmail-auth, mend-sendmail-restart)",
+        fix="offer what saslauthd serves (--fix: sendmail-auth, mend-sendmail-restart, mend-mechanisms, mc-includes, sendmailconfig, restart)",
     ),
     Diagnosis(
         "auth-not-required",
@@ -364,6 +364,6 @@ DIAGNOSES = (
         _unknown,
         unknown=True,
         cause="no known cause; the evidence has what was said",
-        fix="write the SASL files again: `msa-wizard apply sendmail-auth`, then restart sendmail",
+        fix=next_looks(_A).text,
     ),
 )

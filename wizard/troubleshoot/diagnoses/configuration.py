@@ -166,7 +166,7 @@ DIAGNOSES = (
         "m4 sendmail.mc",
         _mc_broken,
         cause="m4 does not accept sendmail.mc, for a quote or a parenthesis is not closed",
-        fix="undo the last edit of sendmail.mc; `msa-wizard history` has earlier ones",
+        fix="close it, or take the last good text of the history (--fix: mend-sendmail-mc, sendmailconfig, restart)",
     ),
     Diagnosis(
         "cf-broken",
@@ -176,7 +176,7 @@ DIAGNOSES = (
         "sendmail -bC, the size of sendmail.cf, sendmail.cf.errors",
         _cf_broken,
         cause="sendmail.cf is empty, cut short, or has a line that sendmail rejects",
-        fix="make it again from sendmail.mc, which may have to be fixed first (--fix: sendmailconfig, restart)",
+        fix="make it again from sendmail.mc, put right first where that is broken (--fix: mend-sendmail-mc, sendmailconfig, restart)",
     ),
     Diagnosis(
         "mc-missing",
@@ -196,7 +196,7 @@ DIAGNOSES = (
         "what m4 makes",
         _typo,
         cause="a macro in sendmail.mc is misspelt, and m4 copies it unchanged into sendmail.cf",
-        fix="correct the word in sendmail.mc, then run sendmailconfig",
+        fix="put the right word in its place (--fix: mend-sendmail-mc, sendmailconfig, restart)",
     ),
     Diagnosis(
         "hands-off",

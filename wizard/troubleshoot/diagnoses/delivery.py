@@ -119,7 +119,7 @@ DIAGNOSES = (
         "sendmail.cf",
         _trust,
         cause="sendmail offers a mechanism that TrustAuthMech lacks, so a login with it allows nothing",
-        fix="trust what is offered (--fix: mend-sasl-m4, mc-includes, sendmailconfig, restart)",
+        fix="trust what is offered (--fix: mend-trust, mend-sasl-m4, mc-includes, sendmailconfig, restart)",
     ),
     Diagnosis(
         "aliases-missing",

@@ -11,7 +11,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 
 _DENY = re.compile(r"^\s*(?:[^#:]*[\s,])?(?:ALL|sendmail|sm-mta)\b[^:]*:", re.IGNORECASE | re.MULTILINE)
 SLOW = 8.0
@@ -242,6 +242,6 @@ DIAGNOSES = (
         _unknown,
         unknown=True,
         cause="no known cause; the evidence has what was said",
-        fix="look into the log: `journalctl -t sm-mta -n 30`",
+        fix=next_looks(_G).text,
     ),
 )

@@ -17,7 +17,7 @@ from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.greeting import children
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 from wizard.troubleshoot.probe_smtp import is_submission
 
 SUBMISSION = ("submission-port", *REGENERATED)
@@ -341,7 +341,7 @@ DIAGNOSES = (
         "sendmail.cf",
         _collide,
         cause="two DAEMON_OPTIONS lines want the same port, and sendmail ends when it cannot open the second",
-        fix="switch one of the two lines off in sendmail.mc, or make sendmail.cf again where it alone has both (--fix: sendmailconfig, restart)",
+        fix="switch one of the two off, or make sendmail.cf again where it alone has both (--fix: mend-listeners, submission-port, sendmailconfig, restart)",
     ),
     Diagnosis(
         "listener-address",
@@ -371,7 +371,7 @@ DIAGNOSES = (
         "/proc",
         _dead,
         cause="sendmail does not run, whatever systemd says",
-        fix="start it (--fix: restart)",
+        fix="start it, unmasked first where it is masked (--fix: restart, mend-sendmail-unmask)",
     ),
     Diagnosis(
         "submission-missing",
@@ -431,8 +431,8 @@ DIAGNOSES = (
         "3.7",
         "systemd",
         _boot,
-        cause="sendmail is not enabled at boot",
-        fix="enable it (--fix: restart)",
+        cause="sendmail is not enabled at boot, or is masked",
+        fix="enable it (--fix: restart, mend-sendmail-unmask)",
     ),
     Diagnosis(
         "listener-unknown",
@@ -443,7 +443,7 @@ DIAGNOSES = (
         _unknown,
         unknown=True,
         cause="no known cause; the evidence has what was said",
-        fix="look into the log: `journalctl -t sm-mta`",
+        fix=next_looks(_L).text,
     ),
     Diagnosis(
         "sendmail-outside",

@@ -177,6 +177,6 @@ DIAGNOSES = (
         _unknown,
         unknown=True,
         cause="PAM refuses a password that is right, and no known cause was found",
-        fix="watch it: `msa-wizard debug saslauthd`",
+        fix=next_looks(_P).text,
     ),
 )

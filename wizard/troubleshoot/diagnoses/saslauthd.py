@@ -467,7 +467,7 @@ DIAGNOSES = (
         "/proc and the socket",
         _dead,
         cause="saslauthd does not run, whatever systemd says",
-        fix="start it (--fix: saslauthd-config, saslauthd-start)",
+        fix="start it, unmasked first where it is masked (--fix: saslauthd-config, saslauthd-start, mend-saslauthd-unmask)",
     ),
     Diagnosis(
         "saslauthd-hung",
@@ -526,8 +526,8 @@ DIAGNOSES = (
         "2.4",
         "systemd",
         _boot,
-        cause="saslauthd is not enabled at boot",
-        fix="enable it (--fix: saslauthd-start)",
+        cause="saslauthd is not enabled at boot, or is masked",
+        fix="enable it (--fix: saslauthd-start, mend-saslauthd-unmask)",
     ),
     Diagnosis(
         "saslauthd-unknown",
@@ -538,7 +538,7 @@ DIAGNOSES = (
         _unknown,
         unknown=True,
         cause="no known cause; the evidence has what its socket said",
-        fix="watch it: `msa-wizard debug saslauthd`",
+        fix=next_looks(_S).text,
     ),
     Diagnosis(
         "saslauthd-outside",

@@ -16,7 +16,7 @@ from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 from wizard.troubleshoot.probe_smtp import is_submission
 
 
@@ -356,7 +356,7 @@ DIAGNOSES = (
         _unknown,
         unknown=True,
         cause="no known cause; the evidence has what was said",
-        fix="look into the log: `journalctl -t sm-mta -n 30`",
+        fix=next_looks(_S).text,
     ),
     Diagnosis(
         "certificate-unsafe",
