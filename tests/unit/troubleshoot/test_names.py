@@ -13,6 +13,8 @@ from wizard.mends.certificate import MendHostName, known_name, misnamed
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.plan import Outcome, Sign
+from wizard.system.host import Completed, Host
+from wizard.system.sockets import qualified_name
 from wizard.troubleshoot.verdict import judge
 
 NAME, SHORT, LINE = "mail.example.test", "mail", "127.0.1.1\tmail.example.test mail\n"
@@ -70,6 +72,17 @@ def test_the_kernels_own_name_will_do_and_junk_will_not() -> None:
     assert known_name(facts(**_host("127.0.0.1 localhost\n", "", hostname=NAME))) == NAME
     assert known_name(facts(**_host("127.0.1.1 mail.;x mail\n", "mail", hostname=SHORT))) == ""
     assert not misnamed(facts(**_host("", "localhost.localdomain", hostname="localhost")))
+
+
+@pytest.mark.parametrize(
+    ("name", "qualified"),
+    [(NAME, True), (f"{NAME}.", True), ("mail", False), ("mail..example.test", False), (".example.test", False), (f"{'x' * 64}.test", False)],
+)  # fmt: skip
+def test_a_name_that_no_client_can_ask_for_is_none(
+    name: str, qualified: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Host, "run", lambda *_, **__: Completed((), 0, f"{name}\n", "", 0.0))
+    assert qualified_name(Host()) == (name, qualified)
 
 
 @pytest.mark.parametrize(
