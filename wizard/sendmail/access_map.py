@@ -58,7 +58,7 @@ class Line:
 def lines(text: str) -> tuple[Line, ...]:
     """The lines with a key and a value, but for comments. Tags of mail addresses (From:, To:) are part of the key."""
     entries = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         match = _LINE.match(line) if not line.startswith("#") else None
         if match:
             entries.append(Line(number, line.strip(), (match[1] or "").lower(), match[2].lower(), match[3]))

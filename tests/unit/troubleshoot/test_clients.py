@@ -185,6 +185,13 @@ Srv_Features:192.0.2\tA
 """
 
 
+def test_a_comment_in_utf8_is_one_line() -> None:
+    """In Latin-1, which keeps every byte, it may hold what Python takes for the end of a line."""
+    host = facts(files={f.ACCESS: file("# \xc3\x85ke\n" + REJECT)}, addresses=("127.0.0.1", OWN))
+    (change, *_) = MendAccess().plan(host, Answers()).changes
+    assert change.after.content.decode("latin-1") == f"# \xc3\x85ke\n#{REJECT}"  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("step", "taken"),
     [

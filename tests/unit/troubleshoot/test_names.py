@@ -32,6 +32,7 @@ NAME, SHORT, LINE = "mail.example.test", "mail", "127.0.1.1\tmail.example.test m
         ("::1 localhost ip6-localhost MAIL\n", f"::1 localhost ip6-localhost\n{LINE}"),
         ("127.0.0.1 localhost.localdomain localhost mail", f"127.0.0.1 localhost.localdomain localhost\n{LINE}"),
         ("192.0.2.5 mail\r\n", "192.0.2.5 mail.example.test mail\r\n"),
+        ("# \xc3\x85\n192.0.2.5 mail # \xc3\x85\n", "# \xc3\x85\n192.0.2.5 mail.example.test mail # \xc3\x85\n"),
         ("# 127.0.1.1 mail.example.test mail\n10.0.0.1 mail2 mailer\n", f"# 127.0.1.1 mail.example.test mail\n10.0.0.1 mail2 mailer\n{LINE}"),
         ("127.0.1.1\n", f"127.0.1.1\n{LINE}"),
         ("", LINE),
