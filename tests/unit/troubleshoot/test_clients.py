@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -159,6 +160,17 @@ def test_whom_the_log_says_was_turned_away() -> None:
     assert (fault.id, fault.sign) == ("clients-turned-away", Sign.WARNING)
     assert "7 connections of 5 clients" in fault.finding.cause
     assert "ClientRate:\t10" in [piece.says for piece in fault.finding.evidence]
+
+
+@pytest.mark.parametrize("line", [LINES[1], *LINES[4:]])
+def test_what_guessers_of_passwords_earn_all_day_is_no_warning(line: str) -> None:
+    away = turned_away(_log(line), (), 50.0)
+    (fault,) = judge(seen("", outside(turned_away=away))).faults
+    assert (fault.id, fault.sign) == ("clients-turned-away", Sign.OK)
+    entered = f"AUTH=server, relay=[{away[0].address}], authid=alice, mech=LOGIN, bits=0"
+    state = seen("", outside(turned_away=away))
+    (fault,) = judge(dataclasses.replace(state, day=tuple(_log(entered)))).faults
+    assert fault.sign is Sign.WARNING
 
 
 @pytest.mark.parametrize(
