@@ -6,16 +6,15 @@ import re
 
 from wizard.model import facts as f
 from wizard.model.plan import Sign
-from wizard.troubleshoot.diagnoses.saslauthd import default
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 from wizard.troubleshoot.pam import FOLDER, OTHER
 
 
-def _asked(picture: Picture) -> bool:
+def asked(picture: Picture) -> bool:
     """Whether a login ends at PAM here."""
-    return picture.asks_saslauthd and (default(picture, "MECHANISMS") or "pam") == "pam"
+    return picture.asks_saslauthd and picture.backend.mechanism == "pam"
 
 
 def _denies(picture: Picture) -> bool:
@@ -32,7 +31,7 @@ def _denies(picture: Picture) -> bool:
 
 
 def _missing(picture: Picture) -> Finding | None:
-    if not _asked(picture) or picture.pam.path == f.PAM_SMTP:
+    if not asked(picture) or picture.pam.path == f.PAM_SMTP:
         return None
     denies = picture.pam.path is None or _denies(picture)
     return Finding(
@@ -46,7 +45,7 @@ def _missing(picture: Picture) -> Finding | None:
 
 def _broken(picture: Picture) -> Finding | None:
     pam = picture.pam
-    if not _asked(picture) or pam.path is None or not pam.wrong:
+    if not asked(picture) or pam.path is None or not pam.wrong:
         return None
     own = any(where.startswith((f.PAM_SMTP, OTHER)) for _, _, where in pam.wrong)
     return Finding(
@@ -64,7 +63,7 @@ def _broken(picture: Picture) -> Finding | None:
 
 
 def _refuses(picture: Picture) -> Finding | None:
-    if not _asked(picture) or picture.pam.path != f.PAM_SMTP or picture.pam.wrong or not _denies(picture):
+    if not asked(picture) or picture.pam.path != f.PAM_SMTP or picture.pam.wrong or not _denies(picture):
         return None
     lines = picture.pam.of("auth")
     return Finding(
@@ -83,7 +82,7 @@ _REFUSES = re.compile(
 def _module(picture: Picture) -> Finding | None:
     """A module that refuses this user, by its own line in the log: pam_access(8), pam_listfile(8), pam_succeed_if(8)..."""
     owner = picture.account
-    if owner is None or owner.right is False or picture.login is not False or not _asked(picture):
+    if owner is None or owner.right is False or picture.login is not False or not asked(picture):
         return None
     own = [x for x in picture.log or () if x.name == "saslauthd" and not x.file and x.time >= picture.began]
     said = [(m, x) for x in own if owner.user.partition("@")[0] in x.text and (m := _REFUSES.match(x.text))]
@@ -106,7 +105,7 @@ def _unknown(picture: Picture) -> Finding | None:
     """The password is right, the account good, saslauthd answers, and says no."""
     owner = picture.account
     answer = picture.socket_login or ""
-    if not _asked(picture) or owner is None or owner.right is not True or not answer.startswith("NO"):
+    if not asked(picture) or owner is None or owner.right is not True or not answer.startswith("NO"):
         return None
     kept = owner.shadow
     if kept is None or kept.locked or kept.expired(owner.today) or kept.password_expired(owner.today):
