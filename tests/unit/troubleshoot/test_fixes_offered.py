@@ -15,6 +15,7 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import McFault, Service
 from wizard.model.plan import Outcome, Sign
+from wizard.system.sockets import Listener
 from wizard.troubleshoot.model import Layer, Mend
 from wizard.troubleshoot.verdict import judge
 
@@ -46,6 +47,16 @@ def test_what_is_wrong_with_the_words_of_sendmail_mc(
     assert ("mend-sendmail-mc" in fault.finding.mend.steps) is fixed
     assert bool(fault.finding.mend.text) is not fixed
     assert verdict.fault("cf-differs") is None  # its fix would bring the fault into sendmail.cf
+
+
+@pytest.mark.parametrize(
+    ("process", "command"),
+    [("master", "systemctl disable --now postfix"), ("docker-proxy", "systemctl status 9")],
+)
+def test_only_a_mail_server_is_disabled_unseen(process: str, command: str) -> None:
+    blamed = judge(picture(facts={"listeners": (Listener("::", 587, process, 9),)})).blamed
+    assert blamed is not None
+    assert f"`{command}`" in blamed.finding.mend.text
 
 
 @pytest.mark.parametrize("name", ["sendmail", "saslauthd"])

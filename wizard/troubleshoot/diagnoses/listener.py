@@ -12,7 +12,6 @@ from wizard.model.plan import Sign
 from wizard.sendmail.cf import listeners
 from wizard.sendmail.strays import DAEMON_OF, stray_sentence, strays
 from wizard.steps.restart import WEDGED
-from wizard.system.sockets import Listener
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.greeting import children
 from wizard.troubleshoot.diagnosis import Diagnosis
@@ -36,6 +35,7 @@ def _taken(picture: Picture) -> Finding | None:
     if not others:
         return None
     first = others[0]
+    unit = _UNITS.get(first.process or "")
     return Finding(
         f"port {first.port} is held by another program, {first.process}, so sendmail cannot listen there",
         tuple(
@@ -46,18 +46,18 @@ def _taken(picture: Picture) -> Finding | None:
             for listener in others
         ),
         Mend(
-            text=f"end it for good: `{_ended(first)}`, then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
+            text=(
+                f"end it for good: `systemctl disable --now {unit}`"
+                if unit
+                else f"`systemctl status {first.pid}` shows whose it is: stop and disable that service, or end the process"
+            )
+            + ", then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
         ),
     )
 
 
 _UNITS = {"master": "postfix", "smtpd": "opensmtpd", "exim4": "exim4"}
-"""Of mail servers whose daemon is called otherwise than its unit, or runs in an instance of it."""
-
-
-def _ended(listener: Listener) -> str:
-    unit = _UNITS.get(listener.process or "") or f'"$(ps -o unit= -p {listener.pid})"'
-    return f"systemctl disable --now {unit}; kill {listener.pid}"
+"""Of other mail servers. Whose a port is otherwise, a person has to see: it may be Docker's, or a session's."""
 
 
 def _collide(picture: Picture) -> Finding | None:
