@@ -71,6 +71,14 @@ def test_ciphers_and_versions_are_held_against_the_key(options: str, key: str, s
         assert key in fault.finding.cause or step == "mend-tls-versions"
 
 
+def test_a_list_in_a_file_of_the_admins_own_is_a_persons() -> None:
+    own = {"/etc/mail/own.m4": "define(`confCIPHER_LIST', `aECDSA')dnl\n"}
+    fault = _tls("O CipherList=aECDSA\n", mc="include(`/etc/mail/own.m4')dnl\n", included=own)
+    assert fault is not None
+    assert fault.finding.mend.steps == ()
+    assert "/etc/mail/own.m4 line 1" in fault.finding.mend.text
+
+
 def test_what_the_daemon_has_not_read_yet_is_a_warning() -> None:
     fault = _tls("O CipherList=aECDSA\nO ServerSSLOptions=+SSL_OP_NO_TLSv1_3\n")
     assert fault is not None

@@ -13,7 +13,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf import Daemon
 from wizard.sendmail.local_mail import destination
 from wizard.sendmail.password_source import needs_secret
-from wizard.troubleshoot.diagnoses.configuration import REGENERATED
+from wizard.troubleshoot.diagnoses.configuration import REGENERATED, in_place
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnoses.starttls import included, modifiers_text
 from wizard.troubleshoot.diagnosis import Diagnosis
@@ -142,24 +142,14 @@ def _clear(picture: Picture) -> Finding | None:
         ),
         Mend(REGENERATED)
         if "p" in generated
-        else _in_place(place, {f.SENDMAIL_MC: "auth-options"}, "add p to"),
+        else in_place(place, {f.SENDMAIL_MC: "auth-options"}, "add p to"),
     )
 
 
 def trust_mend(picture: Picture) -> Mend:
     """In the line of TRUST_AUTH_MECH that lacks it, wherever that is."""
     place = picture.written("TRUST_AUTH_MECH(", "`EXTERNAL'")
-    return _in_place(place, {f.SENDMAIL_MC: "mend-trust", f.SASL_M4: "mend-trust"}, "add LOGIN PLAIN to")
-
-
-def _in_place(place: tuple[Evidence, ...], steps: dict[str, str], act: str) -> Mend:
-    """The step for the file that has the line; a sentence where that is another one."""
-    step = steps.get(place[0].source.partition(" line ")[0]) if place else next(iter(steps.values()))
-    if step is None:
-        return Mend(
-            text=f"{act} {place[0].says} in {place[0].source}, then `msa-wizard apply sendmailconfig restart`"
-        )
-    return Mend((step, *REGENERATED))
+    return in_place(place, {f.SENDMAIL_MC: "mend-trust", f.SASL_M4: "mend-trust"}, "add LOGIN PLAIN to")
 
 
 def _list(picture: Picture) -> Finding | None:
@@ -188,7 +178,7 @@ def _list(picture: Picture) -> Finding | None:
                 Evidence(f"AuthMechanisms={' '.join(sorted(known)) or '(nothing)'}", "sendmail.cf"),
                 *place,
             ),
-            _in_place(
+            in_place(
                 place, {f.SENDMAIL_MC: "mc-includes", f.SASL_M4: "mend-mechanisms"}, "add LOGIN PLAIN to"
             ),
         )

@@ -14,6 +14,16 @@ from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 REGENERATED = ("sendmailconfig", "restart")
 
 
+def in_place(place: tuple[Evidence, ...], steps: dict[str, str], act: str) -> Mend:
+    """The step for the file that has the line; a sentence where that is another one."""
+    step = steps.get(place[0].source.partition(" line ")[0]) if place else next(iter(steps.values()))
+    if step is None:
+        return Mend(
+            text=f"{act} {place[0].says} in {place[0].source}, then `msa-wizard apply sendmailconfig restart`"
+        )
+    return Mend((step, *REGENERATED))
+
+
 def _missing(picture: Picture) -> Finding | None:
     gone = [name for name in ("sendmail-bin", "sendmail-cf") if name not in picture.facts.packages]
     if not gone:

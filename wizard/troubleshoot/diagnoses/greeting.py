@@ -6,9 +6,10 @@ import re
 
 from wizard.mends.access import refuses_us
 from wizard.mends.mc_values import CHILDREN
+from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
-from wizard.troubleshoot.diagnoses.configuration import REGENERATED
+from wizard.troubleshoot.diagnoses.configuration import in_place
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
@@ -106,17 +107,17 @@ def children(picture: Picture) -> tuple[Evidence, ...]:
 def _children(picture: Picture) -> Finding | None:
     missing = {daemon.port for daemon in picture.daemons} - {each.port for each in picture.mine}
     limit = sendmail_cf.option(picture.cf, "MaxDaemonChildren")
-    said = children(picture)
-    if not picture.runs or not missing or not limit or not said:
+    logged, place = children(picture), picture.written("confMAX_DAEMON_CHILDREN")
+    if not picture.runs or not missing or not limit or not logged:
         return None
     return Finding(
         f"sendmail has closed its ports, because as many of its processes run as MaxDaemonChildren allows ({limit})",
         (
             Evidence(f"O MaxDaemonChildren={limit}", "sendmail.cf"),
-            *picture.written("confMAX_DAEMON_CHILDREN"),
-            *said,
+            *place,
+            *logged,
         ),
-        Mend(("mend-daemon-children", *REGENERATED))
+        in_place(place, {f.SENDMAIL_MC: "mend-daemon-children"}, "raise")
         if limit.isdigit() and int(limit) < CHILDREN
         else Mend(
             text="see who holds them: `ss -tnp | grep sendmail`; or raise confMAX_DAEMON_CHILDREN in sendmail.mc"

@@ -12,7 +12,7 @@ from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf import Daemon
 from wizard.sendmail.cf_needs import TlsFiles
-from wizard.troubleshoot.diagnoses.configuration import REGENERATED
+from wizard.troubleshoot.diagnoses.configuration import REGENERATED, in_place
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
@@ -205,15 +205,15 @@ def _tls_settings(picture: Picture) -> Finding | None:
     name, step = "confCIPHER_LIST", "mend-cipher-list"
     if none:
         name, step = "confSERVER_SSL_OPTIONS", "mend-tls-versions"
-    options = (("CipherList", listed), ("ServerSSLOptions", flags))
+    options, place = (("CipherList", listed), ("ServerSSLOptions", flags)), picture.written(name)
     return Finding(
         f"{cause}: {who}",
         (
             *(Evidence(f"O {option}={value[:300]}", "sendmail.cf") for option, value in options if value),
-            *picture.written(name),
+            *place,
             *picture.logged("STARTTLS=server, error", since=picture.began - 60, limit=1, proved=True),
         ),
-        Mend((step, *REGENERATED)),
+        in_place(place, {f.SENDMAIL_MC: step}, "correct"),
         Sign.WARNING if works or not every else Sign.FAILED,
     )
 
