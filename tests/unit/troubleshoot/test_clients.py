@@ -194,6 +194,7 @@ ClientRate:192.0.2.7\t3
 ClientConn:\t10
 Srv_Features:198.51\tS
 Srv_Features:192.0.2\tA
+Srv_Features:127\tA
 """
 
 
@@ -209,7 +210,7 @@ def test_a_comment_in_utf8_is_one_line() -> None:
     [
         (MendAccess(), [3, 4]),
         (MendAccessLimits(), [6]),
-        (MendAccessFeatures(), [8]),
+        (MendAccessFeatures(), [8, 10]),
     ],
 )
 def test_only_the_lines_of_the_fault_are_taken_out(step: Any, taken: list[int]) -> None:

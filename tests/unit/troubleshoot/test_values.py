@@ -255,7 +255,8 @@ def test_a_line_of_the_access_map_that_hides_auth_from_loopback_is_named() -> No
     blamed = judge(picture(texts=texts, talk=hidden)).blamed
     assert blamed is not None
     assert (blamed.id, blamed.layer) == ("features-hidden-here", Layer.AUTH_OFFER)
-    assert "line 2" in blamed.finding.mend.text
+    assert blamed.finding.mend.steps == ("mend-access-features",)
+    assert "line 2" in blamed.finding.evidence[0].source
     assert judge(picture(texts=texts)).fault("features-hidden-here") is None
     other = {Text.ACCESS: "Srv_Features:127.5\tA\nSrv_Features:127\ta\n"}
     assert judge(picture(texts=other, talk=hidden)).fault("features-hidden-here") is None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from wizard.editors import EditError, sasl_conf
 from wizard.editors.daemon_options import is_loopback
+from wizard.mends.access import of_loopback
 from wizard.model import facts as f
 from wizard.model.plan import Sign
+from wizard.sendmail import access_map
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf import Daemon
 from wizard.sendmail.local_mail import destination
@@ -221,29 +222,17 @@ def _smtp(picture: Picture) -> Finding | None:
     )
 
 
-_FEATURES = re.compile(
-    r"Srv_Features:(?:127(?:\.0){0,2}|127\.0\.0\.1|localhost|IPv6:::1)\s+(\S.*)", re.IGNORECASE
-)
-
-
 def _features(picture: Picture) -> Finding | None:
     """Of loopback alone: what the map says of clients is another diagnosis'."""
-    lines = picture.texts.get(Text.ACCESS, "").split("\n")
-    hiding = {
-        number: line.strip()
-        for number, line in enumerate(lines, 1)
-        if (match := _FEATURES.match(line)) and {"A", "S"} & set(match[1])
-    }
+    lines = access_map.lines(picture.texts.get(Text.ACCESS, ""))
+    hiding = [line for line in lines if line.hides and of_loopback(line.key)]
     stopped = [talk for talk in picture.broken if talk.stopped in (Layer.STARTTLS, Layer.AUTH_OFFER)]
     if not hiding or not stopped:
         return None
-    where = " and ".join(map(str, hiding))
     return Finding(
         "a line of the access map hides AUTH or STARTTLS from this host itself, where its own programs and tests log in",
-        tuple(Evidence(line, f"{Text.ACCESS} line {number}") for number, line in hiding.items()),
-        Mend(
-            text=f"put # before line {where} of {Text.ACCESS}, then `make -C /etc/mail` and `systemctl restart sendmail`"
-        ),
+        tuple(Evidence(line.text, f"{Text.ACCESS} line {line.number}") for line in hiding),
+        Mend(("mend-access-features",)),
         layer=stopped[0].stopped,
     )
 
@@ -343,7 +332,7 @@ DIAGNOSES = (
         Text.ACCESS,
         _features,
         cause="a Srv_Features line of the access map hides AUTH or STARTTLS from the host itself",
-        fix="put # before the line, then `make -C /etc/mail` and `systemctl restart sendmail`",
+        fix="take it out of /etc/mail/access (--fix: mend-access-features)",
     ),
     Diagnosis(
         "auth-offer-unknown",
