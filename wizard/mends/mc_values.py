@@ -22,24 +22,9 @@ SUITES = (
     "ECDHE-ECDSA-AES128-GCM-SHA256"
 )
 """For every type of key that certificates have (RFC 9325, section 4.2)."""
-_BARS = tuple(
-    f"!{name}"
-    for name in [
-        "RSA",
-        "aRSA",
-        "ECDSA",
-        "aECDSA",
-        "ECDHE",
-        "kECDHE",
-        "EECDH",
-        "AES",
-        "AESGCM",
-        "HIGH",
-        "TLSv1.2",
-        "ALL",
-    ]
-)
+_BARS = re.compile(r"!(?:a?RSA|a?ECDSA|k?ECDHE|EECDH|AES|AESGCM|HIGH|TLSv1\.2|ALL)")
 """What would keep these out, wherever they stand in the list (openssl-ciphers(1))."""
+OFF = ("SSL_OP_NO_TLSv1_2", "SSL_OP_NO_TLSv1_3")
 CHILDREN = 40
 """The fewest connections at once that a limit should allow."""
 
@@ -90,7 +75,7 @@ class MendCipherList(_Value):
     def better(self, now: str) -> str:
         """Without @SECLEVEL, OpenSSL's own level stays in force."""
         words = re.split(r"[:, ]", re.sub(r"@SECLEVEL=\d", "", now))
-        kept = [word for word in words if word and word not in _BARS]
+        kept = [word for word in words if word and not _BARS.fullmatch(word)]
         return ":".join(dict.fromkeys([*kept, *SUITES.split(":")])) if now else ""
 
 
@@ -107,9 +92,6 @@ class MendTlsVersions(_Value):
         """What switches these two off is taken out."""
         kept = [word for word in now.split() if word.lstrip("+") not in OFF]
         return " ".join(kept or ["+SSL_OP_NO_SSLv3"]) if now else ""
-
-
-OFF = ("SSL_OP_NO_TLSv1_2", "SSL_OP_NO_TLSv1_3")
 
 
 class MendChildren(_Value):

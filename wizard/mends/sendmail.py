@@ -1,5 +1,5 @@
-"""sendmail.mc put right, two listeners on one port, a masked unit, the queue's folders, somebody who runs it, the alias database, and a restart of a daemon that does not answer, or has
-not read what was changed (docs/debian.md trap 3)."""
+"""sendmail.mc put right, two listeners on one port, a masked unit, the queue's folders, somebody who runs it, the alias
+database, and a restart of a daemon that does not answer, or has not read what was changed (docs/debian.md trap 3)."""
 
 from __future__ import annotations
 
