@@ -85,14 +85,16 @@ def _module(picture: Picture) -> Finding | None:
     if owner is None or owner.right is False or picture.login is not False or not asked(picture):
         return None
     own = [x for x in picture.log or () if x.name == "saslauthd" and not x.file and x.time >= picture.began]
-    said = [(m, x) for x in own if owner.user.partition("@")[0] in x.text and (m := _REFUSES.match(x.text))]
-    if not said:
+    user = owner.user.partition("@")[0]
+    refusals = [(match[1], x) for x in own if user in x.text and (match := _REFUSES.match(x.text))]
+    if not refusals:
         return None
-    name, line = said[-1][0][1], picture.pam.has(f"{said[-1][0][1]}.so")
+    name, logged = refusals[-1]
+    line = picture.pam.has(f"{name}.so")
     return Finding(
         f"PAM's module {name} refuses {owner.user}{', though the password is right' if owner.right else ''}",
         (
-            Evidence(said[-1][1].text, said[-1][1].source),
+            Evidence(logged.text, logged.source),
             *((Evidence(line.text, line.source),) if line else ()),
         ),
         Mend(

@@ -81,16 +81,16 @@ def _refused(picture: Picture, *, keys: bool) -> Finding | None:
     """What sendmail calls unsafe: a key, or what is public."""
     named = TlsFiles.of(picture.cf)
     mine = {named.key, *named.more_keys}
-    found = [each for each in picture.facts.tls_refused if (each.path in mine) is keys]
-    if not found:
+    refused = [each for each in picture.facts.tls_refused if (each.path in mine) is keys]
+    if not refused:
         return None
-    first, entry = found[0], picture.facts.files.get(found[0].culprit)
-    evidence = [Evidence(each.why, each.culprit) for each in found]
+    first, entry = refused[0], picture.facts.files.get(refused[0].culprit)
+    evidence = [Evidence(each.why, each.culprit) for each in refused]
     if entry is not None:
         evidence.insert(0, Evidence(f"mode {entry.mode:04o}, owner {entry.uid}:{entry.gid}", first.culprit))
-    commands = " && ".join(dict.fromkeys(each.command for each in found))
-    fixable = all(each.mode is not None and each.culprit.startswith("/etc/") for each in found)
-    readable = any("everybody may read" in each.why for each in found)
+    commands = " && ".join(dict.fromkeys(each.command for each in refused))
+    fixable = all(each.mode is not None and each.culprit.startswith("/etc/") for each in refused)
+    readable = any("everybody may read" in each.why for each in refused)
     return Finding(
         f"sendmail refuses {first.path} as unsafe, and offers no STARTTLS: {first.why}",
         (*evidence, *picture.logged(f"{first.path} unsafe", since=_start(picture), limit=2)),
@@ -100,7 +100,7 @@ def _refused(picture: Picture, *, keys: bool) -> Finding | None:
 
 
 def _start(picture: Picture) -> float:
-    """When the daemon read these files: what it said of them before is over."""
+    """When the daemon read these files: what it logged of them before is over."""
     process = picture.facts.process(DAEMON)
     return process.started - 2 if process else picture.began - 3600
 
