@@ -9,7 +9,7 @@ import hashlib
 import ipaddress
 import re
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from typing import Any
 
 from templates import render
 from wizard.errors import HostError, PemError
-from wizard.model.plan import Sign
+from wizard.model.plan import Sign, worst
 from wizard.system.host import Host
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9. ]+)-----\s*?\n(.*?)-----END \1-----", re.DOTALL)
@@ -202,12 +202,6 @@ def common_names(seen: Certificate) -> tuple[str, ...]:
     """The common name of the certificate's subject."""
     words = (word.partition(": ") for word in seen.subject.split(", "))
     return tuple(name for kind, _, name in words if kind == "Common Name")
-
-
-def worst(signs: Iterable[Sign]) -> Sign:
-    """The one that counts, ok where there is none."""
-    rank = (Sign.OK, Sign.UNKNOWN, Sign.WARNING, Sign.FAILED)
-    return max(signs, key=rank.index, default=Sign.OK)
 
 
 def verdict(seen: Certificate, name: str, *, required: bool) -> tuple[Sign, str]:
