@@ -16,6 +16,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail import mc_repair
 from wizard.sendmail.mc_gate import Gate, Planned
 from wizard.steps.absent import edited
 from wizard.steps.mc_edit import McStep
@@ -111,7 +112,7 @@ class MendQueueRun(Step):
 class MendMc(Step):
     """The word that is misspelt, the quote that is open; else the last text of the history that m4 accepts."""
 
-    id = "mend-sendmail-mc"
+    id = mc_repair.STEP
     howto = "3.6"
     needs = ("install",)
     title = "Put sendmail.mc right"

@@ -10,11 +10,13 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import CF, facts, picture
+from wizard.engine.engine import Engine
 from wizard.mends.order import find
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import McFault, Service
 from wizard.model.plan import Outcome, Sign
+from wizard.system.host import Host
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.model import Layer, Mend
 from wizard.troubleshoot.verdict import judge
@@ -161,3 +163,13 @@ def test_a_folder_that_saslauthd_takes_at_its_next_start(runs: bool) -> None:
     assert "/elsewhere, but" in fault.finding.cause
     assert fault.sign is (Sign.WARNING if runs else Sign.FAILED)
     assert ("once it is restarted" in fault.finding.cause) is runs
+
+
+@pytest.mark.parametrize("step", ["mend-sendmail-mc", "restart"])
+def test_m4_is_asked_again_only_for_the_step_that_needs_it(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("wizard.engine.engine.mc_repair.fault", lambda *_: asked.append(1))
+    Engine(Host(), Answers(), lambda _: None, (find(step),)).plan(facts=facts())
+    assert bool(asked) is (step == "mend-sendmail-mc")
