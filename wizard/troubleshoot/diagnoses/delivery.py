@@ -12,6 +12,7 @@ from wizard.sendmail.local_mail import destination, refused_by
 from wizard.troubleshoot.diagnoses.auth_offer import trust_mend
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
+from wizard.troubleshoot.diagnoses.logged_deliveries import NO_DNS
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -77,7 +78,7 @@ def _waiting(picture: Picture) -> Finding | None:
         return None
     runs = [f"sendmail {'-Ac ' if queue.path == CLIENT_QUEUE else ''}-q -v" for queue in full]
     reasons = [reason for queue in full for reason in queue.reasons]
-    dns = [reason for reason in reasons if re.search(r"Name server: (?!\[)|host map: lookup", reason)]
+    dns = any(re.search(NO_DNS, reason) for reason in reasons)
     count, hours = sum(queue.count for queue in full), max(queue.oldest for queue in full) / 3600
     return Finding(
         f"messages wait for delivery: {count}, the oldest for {hours:.0f} h"

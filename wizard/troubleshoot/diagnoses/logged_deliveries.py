@@ -22,6 +22,8 @@ _MIDDLE = re.compile(
 _NETWORK = frozenset(("smtp", "esmtp", "smtp8", "dsmtp", "relay"))
 _ADDRESS = re.compile(r"[^\s<>,=:;\"]+@")
 _HERE = ("[127.", "[::1]", "[IPv6:::1]", "localhost")
+NO_DNS = r"Name server: (?!\[)|host map: lookup"
+"""sendmail's words where the name servers do not answer; with an address in brackets they are about a connection."""
 _OFTEN = 3
 """So many attempts, and no other that came through, are no accident."""
 
@@ -101,7 +103,7 @@ _KINDS = (
     _Kind(
         "delivery-no-dns",
         "mail is taken and does not arrive",
-        r"Name server: (?!\[)|host map: lookup|^queued 4\.4\.3$",
+        rf"{NO_DNS}|^queued 4\.4\.3$",
         "the name servers do not answer",
         "`getent hosts example.org`; `cat /etc/resolv.conf`; then `sendmail -q -v`",
         hosts=2,
