@@ -9,6 +9,7 @@ import pytest
 
 from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import CF, facts, picture
+from wizard.errors import HostError
 from wizard.maillog.read import LogLine
 from wizard.mends.access import MendAccess, MendAccessFeatures, MendAccessLimits
 from wizard.mends.order import find
@@ -16,9 +17,10 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.plan import Sign
 from wizard.sendmail.rulesets import Admission
+from wizard.system.host import Host
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Layer
-from wizard.troubleshoot.outside import Outside, turned_away
+from wizard.troubleshoot.outside import Outside, _answers, turned_away
 from wizard.troubleshoot.verdict import judge
 
 DENIED = "550 5.7.1 Access denied"
@@ -126,6 +128,19 @@ def test_how_long_clients_wait() -> None:
     assert blamed is not None
     assert "wait up to 24 s for the greeting" in blamed.finding.cause
     assert "192.0.2.1, 192.0.2.2" in blamed.finding.mend.text
+
+
+@pytest.mark.parametrize(("tries", "answered"), [(1, True), (2, True), (3, False)])
+def test_a_resolver_may_be_slow_once(tries: int, answered: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def run(_: Host, argv: list[str], **__: Any) -> None:
+        asked.append(argv[-1])
+        if len(asked) < tries:
+            raise HostError("no answer in time")
+
+    monkeypatch.setattr(Host, "run", run)
+    assert _answers(Host(), ONE) is answered
 
 
 LINES = (

@@ -53,7 +53,7 @@ def _names(picture: Picture) -> Finding | None:
         f"the name servers ({named}) do not answer in time: clients wait up to {seconds} s for the greeting, and many give up",
         (
             *(Evidence(f"nameserver {server}", Text.RESOLV_CONF) for server in servers),
-            *(Evidence(f"{address}: no answer in 2 s", "getent hosts") for address in slow),
+            *(Evidence(f"{address}: no answer in 2 s, twice", "getent hosts") for address in slow),
         ),
         Mend(
             text=f"name servers that answer belong into {Text.RESOLV_CONF} instead of {named}; then `systemctl restart sendmail`, which has read the old ones"
