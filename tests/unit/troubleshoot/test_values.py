@@ -58,6 +58,7 @@ def _tls(lines: str, *, key: str = "RSA 2048", **changes: Any) -> Fault | None:
         ("O CipherList=HIGH:@SECLEVEL=3\n", "RSA 2048", "failed", "mend-cipher-list"),
         ("O CipherList=HIGH:@SECLEVEL=3\n", "RSA 4096", "", ""),
         ("O CipherList=HIGH:@SECLEVEL=3\n", "EC secp256r1", "", ""),
+        ("O CipherList=HIGH:@SECLEVEL=4\n", "EC secp384r1", "", ""),
         ("O CipherList=HIGH\n", "Ed25519", "", ""),
         ("O ServerSSLOptions=+SSL_OP_NO_TLSv1_2 +SSL_OP_NO_TLSv1_3\n", "RSA 2048", "failed", "mend-tls-versions"),
         ("O ServerSSLOptions=-SSL_OP_NO_TLSv1_2 +SSL_OP_NO_TLSv1_3\n", "RSA 2048", "", ""),

@@ -163,8 +163,8 @@ def _key(picture: Picture) -> str:
     return picture.files.parsed.key if picture.files.parsed else ""
 
 
-_BITS = {3: 3072, 4: 7680, 5: 15360}
-"""The shortest RSA key for the levels of SSL_CTX_set_security_level(3) above OpenSSL's own; of EC a twelfth of it."""
+_BITS = {3: (3072, 256), 4: (7680, 384), 5: (15360, 512)}
+"""The shortest keys, RSA and EC, for the levels of SSL_CTX_set_security_level(3) above OpenSSL's own."""
 _SECLEVEL = re.compile(r"@SECLEVEL=([345])")
 
 
@@ -174,8 +174,7 @@ def _too_strict(picture: Picture, listed: str) -> bool:
     level = _SECLEVEL.search(listed)
     if not bits or not level:
         return False
-    least = _BITS[int(level[1])]
-    return int(bits.group()) < (least if _key(picture).startswith("RSA") else least // 12)
+    return int(bits.group()) < _BITS[int(level[1])][not _key(picture).startswith("RSA")]
 
 
 def _tls_settings(picture: Picture) -> Finding | None:
