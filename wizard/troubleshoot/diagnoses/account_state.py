@@ -7,7 +7,7 @@ from collections.abc import Callable
 from wizard.model import facts as f
 from wizard.troubleshoot.account import SHADOW, Account, Shadow
 from wizard.troubleshoot.diagnoses import pam_stack
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 
@@ -325,15 +325,9 @@ DIAGNOSES = (
         cause="the password is not the one of the account",
         fix="type it anew in the mail client, or give a new one: `passwd NAME`",
     ),
-    Diagnosis(
-        "login-unknown",
-        _A,
-        _535,
-        "5.2",
-        "the conversation",
+    of_unknown(
+        ("login-unknown", _A, _535, "5.2", "the conversation"),
         _login,
-        unknown=True,
-        cause="the login is refused, and no known cause was found",
-        fix=next_looks(_A).text,
+        "the login is refused, and no known cause was found",
     ),
 )

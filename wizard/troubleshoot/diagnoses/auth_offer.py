@@ -17,9 +17,9 @@ from wizard.sendmail.password_source import needs_secret
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED, in_place
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnoses.starttls import included, modifiers_text
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import Picture, Text, daemon_lines
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
 
 SERVABLE = ("LOGIN", "PLAIN")
@@ -334,15 +334,5 @@ DIAGNOSES = (
         cause="a Srv_Features line of the access map hides AUTH or STARTTLS from the host itself",
         fix="take it out of /etc/mail/access (--fix: mend-access-features)",
     ),
-    Diagnosis(
-        "auth-offer-unknown",
-        _A,
-        _NONE,
-        "3.1",
-        "the conversation",
-        _unknown,
-        unknown=True,
-        cause="no known cause; the evidence has what was said",
-        fix=next_looks(_A).text,
-    ),
+    of_unknown(("auth-offer-unknown", _A, _NONE, "3.1", "the conversation"), _unknown),
 )

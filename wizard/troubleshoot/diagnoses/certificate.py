@@ -32,7 +32,7 @@ def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
     return on_disk, picture.files.certificate
 
 
-def _judged(kind: str, remedy: str = "") -> Callable[[Picture], Finding | None]:
+def _judged(kind: str, remedy: str) -> Callable[[Picture], Finding | None]:
     """A diagnosis of what the one judgement says under `kind`; `remedy` "" where a new certificate is needed."""
 
     def look(picture: Picture) -> Finding | None:

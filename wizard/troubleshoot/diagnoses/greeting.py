@@ -10,9 +10,9 @@ from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
 from wizard.troubleshoot.diagnoses.configuration import in_place
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _DENY = re.compile(r"^\s*(?:[^#:]*[\s,])?(?:ALL|sendmail|sm-mta)\b[^:]*:", re.IGNORECASE | re.MULTILINE)
 SLOW = 8.0
@@ -234,15 +234,5 @@ DIAGNOSES = (
         cause="look-ups of the client's name time out, or greet_pause makes everybody wait",
         fix="repair the name servers in /etc/resolv.conf, or lower GreetPause in /etc/mail/access",
     ),
-    Diagnosis(
-        "greeting-unknown",
-        _G,
-        "no greeting",
-        "3.7",
-        "the conversation",
-        _unknown,
-        unknown=True,
-        cause="no known cause; the evidence has what was said",
-        fix=next_looks(_G).text,
-    ),
+    of_unknown(("greeting-unknown", _G, "no greeting", "3.7", "the conversation"), _unknown),
 )

@@ -14,9 +14,9 @@ from wizard.sendmail.strays import DAEMON_OF, stray_sentence, strays
 from wizard.steps.restart import WEDGED
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.greeting import children
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
 
 SUBMISSION = ("submission-port", *REGENERATED)
@@ -434,17 +434,7 @@ DIAGNOSES = (
         cause="sendmail is not enabled at boot, or is masked",
         fix="enable it (--fix: restart, mend-sendmail-unmask)",
     ),
-    Diagnosis(
-        "listener-unknown",
-        _L,
-        "no connection",
-        "3.7",
-        "the conversation",
-        _unknown,
-        unknown=True,
-        cause="no known cause; the evidence has what was said",
-        fix=next_looks(_L).text,
-    ),
+    of_unknown(("listener-unknown", _L, "no connection", "3.7", "the conversation"), _unknown),
     Diagnosis(
         "sendmail-outside",
         _L,

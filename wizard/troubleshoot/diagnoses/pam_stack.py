@@ -6,7 +6,7 @@ import re
 
 from wizard.model import facts as f
 from wizard.model.plan import Sign
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 from wizard.troubleshoot.pam import FOLDER, OTHER
@@ -169,15 +169,9 @@ DIAGNOSES = (
         cause="PAM's service smtp refuses everybody",
         fix="write it again (--fix: mend-pam-service)",
     ),
-    Diagnosis(
-        "pam-unknown",
-        _P,
-        _535,
-        "5.1",
-        "saslauthd's socket against shadow",
+    of_unknown(
+        ("pam-unknown", _P, _535, "5.1", "saslauthd's socket against shadow"),
         _unknown,
-        unknown=True,
-        cause="PAM refuses a password that is right, and no known cause was found",
-        fix=next_looks(_P).text,
+        "PAM refuses a password that is right, and no known cause was found",
     ),
 )

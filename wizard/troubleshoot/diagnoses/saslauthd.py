@@ -9,7 +9,7 @@ from wizard.model.plan import Sign
 from wizard.sendmail.password_source import argument, configured_mechanism, serving
 from wizard.steps.saslauthd import asks_start
 from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside, overridden, unmasked
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 
@@ -529,17 +529,7 @@ DIAGNOSES = (
         cause="saslauthd is not enabled at boot, or is masked",
         fix="enable it (--fix: saslauthd-start, mend-saslauthd-unmask)",
     ),
-    Diagnosis(
-        "saslauthd-unknown",
-        _S,
-        _535,
-        "5.1",
-        "the socket",
-        _unknown,
-        unknown=True,
-        cause="no known cause; the evidence has what its socket said",
-        fix=next_looks(_S).text,
-    ),
+    of_unknown(("saslauthd-unknown", _S, _535, "5.1", "the socket"), _unknown),
     Diagnosis(
         "saslauthd-outside",
         _S,

@@ -14,9 +14,9 @@ from wizard.sendmail.cf import Daemon
 from wizard.sendmail.cf_needs import TlsFiles
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED, in_place
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
-from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
+from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
 
 
@@ -346,17 +346,7 @@ DIAGNOSES = (
         cause="port 465 lacks modifier s, or port 587 has it: client and server each wait for the other way of TLS",
         fix="give 587 M=Ea and 465 M=Eas (--fix: submission-port, sendmailconfig, restart)",
     ),
-    Diagnosis(
-        "starttls-unknown",
-        _S,
-        "no encryption",
-        "3.2",
-        "the conversation",
-        _unknown,
-        unknown=True,
-        cause="no known cause; the evidence has what was said",
-        fix=next_looks(_S).text,
-    ),
+    of_unknown(("starttls-unknown", _S, "no encryption", "3.2", "the conversation"), _unknown),
     Diagnosis(
         "certificate-unsafe",
         _S,
