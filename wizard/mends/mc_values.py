@@ -105,7 +105,7 @@ class MendChildren(_Value):
 
     def better(self, now: str) -> str:
         """Nothing where there is no limit."""
-        return str(max(CHILDREN, 2 * int(now))) if now.isdigit() and 0 < int(now) < CHILDREN else now
+        return str(max(CHILDREN, 2 * int(now))) if now.isdecimal() and 0 < int(now) < CHILDREN else now
 
 
 def listing(text: str, line: re.Pattern[str], mechanisms: frozenset[str]) -> str | None:

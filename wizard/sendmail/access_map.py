@@ -51,7 +51,7 @@ class Line:
     @property
     def low(self) -> bool:
         """Whether it allows FEW connections, at once or in a minute, to others than this host itself."""
-        known = self.tag in (RATE, CONNECTIONS) and self.value.isdigit() and not self.key.startswith("127")
+        known = self.tag in (RATE, CONNECTIONS) and self.value.isdecimal() and not self.key.startswith("127")
         return known and 0 < int(self.value[:9]) <= FEW
 
 

@@ -250,6 +250,19 @@ def test_clear_text_allowed_in_a_file_of_the_admins_own_is_a_persons() -> None:
     assert "/etc/mail/own.m4 line 1" in found.finding.mend.text
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"facts": {"files": {f.SASLAUTHD_DEFAULT: file('MECHANISMS=" "\n')}}},
+        {"facts": {"files": {f.SENDMAIL_CF: file(f"{CF}O MinFreeBlocks=\xb2\n")}}},
+        {"texts": {Text.ACCESS: "ClientRate:192.0.2\t\xb2\n"}},
+    ],
+)
+def test_an_odd_value_is_no_traceback(changes: dict[str, Any]) -> None:
+    """A raised two in Latin-1 is a digit for Python, and no number."""
+    assert judge(picture(**changes)).summary
+
+
 def test_a_line_of_the_access_map_that_hides_auth_from_loopback_is_named() -> None:
     texts = {Text.ACCESS: "# x\nSrv_Features:127\tb A\n"}
     hidden = {"stopped": Layer.AUTH_OFFER, "why": "it offers no AUTH", "offered": ()}

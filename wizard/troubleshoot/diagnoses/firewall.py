@@ -119,8 +119,8 @@ def ufw_allows(text: str) -> list[tuple[int, int]]:
             low, _, high = ports.partition(":")
             if ports == "any":
                 ranges.append((1, 65535))
-            elif low.isdigit():
-                ranges.append((int(low), int(high) if high.isdigit() else int(low)))
+            elif low.isdecimal():
+                ranges.append((int(low), int(high) if high.isdecimal() else int(low)))
     return ranges
 
 

@@ -118,7 +118,7 @@ def _children(picture: Picture) -> Finding | None:
             *logged,
         ),
         in_place(place, {f.SENDMAIL_MC: "mend-daemon-children"}, "raise")
-        if limit.isdigit() and int(limit) < CHILDREN
+        if limit.isdecimal() and int(limit) < CHILDREN
         else Mend(
             text="see who holds them: `ss -tnp | grep sendmail`; or raise confMAX_DAEMON_CHILDREN in sendmail.mc"
         ),

@@ -220,7 +220,7 @@ def _socket_gone(picture: Picture) -> Finding | None:
 def _mechanism(picture: Picture) -> Finding | None:
     if not _wanted(picture):
         return None
-    runs, configured = _argument(picture, "-a"), default(picture, "MECHANISMS")
+    runs, configured = _argument(picture, "-a"), default(picture, "MECHANISMS").strip()
     wanted = picture.source.asks
     if runs and configured and runs != configured.split()[0]:
         return Finding(
