@@ -22,8 +22,8 @@ SCHEMA = Path(__file__).parents[1] / "wizard/render/schema.json"
 _HEAD = """# Reference
 
 Every command and option of msa-wizard, and [what `--accept` takes](#what---accept-takes). [diagnoses.md](diagnoses.md)
-has what `troubleshoot` looks for. Made by docs/generate.py from the program's own parser and tables: do not edit it. [manual.md](manual.md)
-explains the commands with examples, [exit-codes.md](exit-codes.md) what they end with.
+has what `troubleshoot` looks for. Made by docs/generate.py from the program's own parser and tables: do not edit it.
+[manual.md](manual.md) explains the commands with examples, [exit-codes.md](exit-codes.md) what they end with.
 """
 ENDINGS = {
     "cf-lines": "lines of sendmail.cf that sendmail.mc does not give: they go when sendmail.cf is made again",

@@ -115,7 +115,6 @@ AUTH = (
         "features-hidden-here",
         "auth-offer",
         f"echo 'Srv_Features:127 A' >> /etc/mail/access; make -C /etc/mail access.db >/dev/null; {SENDMAIL}",
-        fix=False,
         full=True,
     ),
     Fault("auth-in-clear", "auth-offer", mc("/confAUTH_OPTIONS/d")),

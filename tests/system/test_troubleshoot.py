@@ -15,6 +15,8 @@ from tests.system.faults_limits import LIMITS
 from tests.system.images import PYTHON_OF, Release
 from tests.system.machine import Machine
 from tests.system.msa import PASSWORD, STORE, history, login, wizard
+from tests.unit.troubleshoot.test_catalogue import steps_named
+from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 
 GROUPS = {
     "listener": LISTENER,
@@ -37,6 +39,8 @@ DEFAULT_ON: dict[str, Release] = {
 """The release that a group is tried on in the default run."""
 BACK = 3
 """Of so many fixes one is rolled back there; with --full all are."""
+CATALOGUE = {each.id: each.fix for each in DIAGNOSES}
+"""What fixes each, by the catalogue."""
 _FOLLOWING = (
     "sendmailconfig",
     "restart",
@@ -95,6 +99,8 @@ def _wrong(debian: Machine, fault: Fault, *, back: bool) -> list[str]:
     fix = {item["id"]: item["mend"] for item in made["faults"]}[fault.id]
     if bool(fix["steps"]) != fault.fix:
         return [f"the fix is {fix}"]
+    if not set(fix["steps"]) <= steps_named(CATALOGUE[fault.id]):
+        return [f"the catalogue says {CATALOGUE[fault.id]!r}, the fix is {fix}"]
     if not fault.fix:
         return wrong
     before = int(debian.run(["git", "--git-dir", STORE, "rev-list", "--count", "main"]).stdout)

@@ -45,6 +45,16 @@ def test_the_key_of_another_does_not_fit(authority: Authority) -> None:
     assert fits(b"nothing", leaf.key.encode()) is not None
 
 
+def test_a_name_that_no_client_can_ask_for(authority: Authority) -> None:
+    leaf = authority.leaf()
+    chain = leaf.certificate + authority.between
+    assert signs(chain, leaf.key, "mail..example.test", authority.root) == {
+        "dates": Sign.OK,
+        "names": Sign.WARNING,
+        "trust": Sign.OK,
+    }
+
+
 def test_what_a_client_thinks(authority: Authority) -> None:
     leaf = authority.leaf()
     chain = leaf.certificate + authority.between

@@ -9,7 +9,7 @@ import hashlib
 import ipaddress
 import re
 import ssl
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from typing import Any
 
 from templates import render
 from wizard.errors import HostError, PemError
-from wizard.model.plan import Sign
+from wizard.model.plan import Sign, worst
 from wizard.system.host import Host
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9. ]+)-----\s*?\n(.*?)-----END \1-----", re.DOTALL)
@@ -204,12 +204,6 @@ def common_names(seen: Certificate) -> tuple[str, ...]:
     return tuple(name for kind, _, name in words if kind == "Common Name")
 
 
-def worst(signs: Iterable[Sign]) -> Sign:
-    """The one that counts, ok where there is none."""
-    rank = (Sign.OK, Sign.UNKNOWN, Sign.WARNING, Sign.FAILED)
-    return max(signs, key=rank.index, default=Sign.OK)
-
-
 def verdict(seen: Certificate, name: str, *, required: bool) -> tuple[Sign, str]:
     """The sign and the sentence for a certificate. `required`: the admin asked that it be trusted, and a certificate that
     is not has failed."""
@@ -387,7 +381,12 @@ def judged(
         context.load_verify_locations(cadata=root)
     refusal: ssl.SSLCertVerificationError | None = None
     try:
-        _shake(context, server_side, name)
+        name.encode("idna")
+        asked = name
+    except UnicodeError:  # mail..example.test in /etc/hosts: no client can ask for it
+        asked = "localhost"
+    try:
+        _shake(context, server_side, asked)
     except ssl.SSLCertVerificationError as error:
         refusal = error
     except ssl.SSLError as error:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_LINE = re.compile(r"^([ \t]*[0-9A-Fa-f:.%]+[ \t]+)([^#\n]*?)([ \t]*(?:#.*)?)$")
+_LINE = re.compile(r"^([ \t]*[0-9A-Fa-f:.%]+[ \t]+)([^#\n]*?)([ \t]*(?:#.*)?\r?)$")
 
 
 @dataclass(frozen=True)
@@ -35,29 +35,25 @@ def naming(text: str, names: Sequence[str]) -> tuple[HostsLine, ...]:
 def with_name(text: str, name: str, short: str, line: str) -> str:
     """`text` with the qualified `name` as the canonical one of the host that calls itself `short`: each line that holds
     one of the two gets both in their order, the line of localhost loses them; `line` is added where none is left."""
-    rows, mine, left = text.splitlines(keepends=True), (name, short), False
-    for found in naming(text, mine):
-        others = [each for each in found.names if not _is(each, mine)]
-        new = others if found.local else list(dict.fromkeys((name, short, *others)))
-        left = left or not found.local
-        row = rows[found.number - 1]
-        match = _LINE.match(row.rstrip("\r\n"))
-        assert match is not None, "it was read"
-        rows[found.number - 1] = (
-            f"{match[1]}{' '.join(new)}{match[3]}{row[len(row.rstrip(chr(13) + chr(10))) :]}"
-        )
-    whole = "".join(rows)
+    rows, mine, left = text.split("\n"), (name, short), False
+    for each in naming(text, mine):
+        others = [other for other in each.names if not _is(other, mine)]
+        new = others if each.local else list(dict.fromkeys((name, short, *others)))
+        left = left or not each.local
+        if match := _LINE.match(rows[each.number - 1]):
+            rows[each.number - 1] = f"{match[1]}{' '.join(new)}{match[3]}"
+    whole = "\n".join(rows)
     if left:
         return whole
     return whole + ("" if not whole or whole.endswith("\n") else "\n") + line
 
 
 def _lines(text: str) -> list[HostsLine]:
-    found = []
-    for number, row in enumerate(text.splitlines(), 1):
-        if match := _LINE.match(row):
-            found.append(HostsLine(number, row.strip(), match[1].strip(), tuple(match[2].split())))
-    return found
+    return [
+        HostsLine(number, row.strip(), match[1].strip(), tuple(match[2].split()))
+        for number, row in enumerate(text.split("\n"), 1)
+        if (match := _LINE.match(row))
+    ]
 
 
 def _is(name: str, names: Sequence[str]) -> bool:

@@ -329,7 +329,8 @@ class Engine:
 
     def _remembering(self, facts: Facts) -> Facts:
         """The facts, with what the history knows. Raises HostError, StoreError."""
-        facts = replace(facts, mc_fault=mc_repair.fault(self.host, facts, lambda: self.store))
+        if any(step.id == mc_repair.STEP for step in self.steps):  # m4 takes its time
+            facts = replace(facts, mc_fault=mc_repair.fault(self.host, facts, lambda: self.store))
         return replace(facts, cf_earlier=earlier(self.host, self.store, facts)) if self.store else facts
 
     def plan(self, wanted: Sequence[str] = (), facts: Facts | None = None) -> dict[str, Plan]:

@@ -19,12 +19,11 @@ from wizard.certificates import (
     key_words,
     private_key,
     read,
-    worst,
 )
 from wizard.console import clean
 from wizard.errors import HostError, PemError
 from wizard.model import facts as f
-from wizard.model.plan import Check, Sign
+from wizard.model.plan import Check, Sign, worst
 from wizard.sendmail.cf_needs import MOST, MOST_AUTHORITIES, TlsFiles, behind_links, unsafe
 from wizard.smtp.session import presented
 from wizard.system.host import Host, group_name, user_name

@@ -17,8 +17,7 @@ from wizard.system.host import Host
 
 _ALLOWED = re.compile(r"^sendmail[ \t]*:[ \t]*all[ \t]*$", re.IGNORECASE)
 _REFUSALS = ("REJECT", "DISCARD", "ERROR", "5")
-_OURS = frozenset(["127", "127.0", "127.0.0", "127.0.0.1", "localhost", "IPv6:::1", ""])
-"""The keys of loopback; the empty one, `Connect:` alone, means everybody."""
+_OURS = frozenset(["127", "127.0", "127.0.0", "127.0.0.1", "localhost", "ipv6:::1"])
 
 
 class MendHostsAccess(Step):
@@ -46,13 +45,19 @@ class MendHostsAccess(Step):
         return verdict("hosts.allow", first, says)
 
 
+def of_loopback(key: str) -> bool:
+    """Whether a key of the access map is that of this host itself."""
+    return key.lower() in _OURS
+
+
 def refuses_us(line: str) -> bool:
     """Whether a line of the access map refuses loopback."""
     words = line.split(None, 1)
     if len(words) < 2 or line.startswith("#"):
         return False
     bare = re.sub(r"^connect:", "", words[0], flags=re.IGNORECASE)
-    return bare in _OURS and words[1].strip().strip('"').upper().startswith(_REFUSALS)
+    # `Connect:` alone means everybody.
+    return (not bare or of_loopback(bare)) and words[1].strip().strip('"').upper().startswith(_REFUSALS)
 
 
 _MAKE_MAP = CommandChange(("make", "-C", "/etc/mail", "access.db"), "makes the map out of it")
@@ -114,12 +119,15 @@ class MendAccessFeatures(_AccessLines):
     id = "mend-access-features"
     title = "Offer AUTH and STARTTLS to mail clients again"
     why = "A line Srv_Features of the access map hides AUTH or STARTTLS from mail clients: nobody can log in."
-    what = "hides AUTH or STARTTLS from this host's net or everybody"
+    what = "hides AUTH or STARTTLS from this host itself, its net or everybody"
 
     def bad(self, text: str, facts: Facts) -> frozenset[int]:
         """Those that hide it."""
-        general = access_map.general(access_map.lines(text), access_map.FEATURES, facts.addresses)
-        return frozenset(line.number for line in general if line.hides)
+        lines = access_map.lines(text)
+        general = access_map.general(lines, access_map.FEATURES, facts.addresses)
+        return frozenset(
+            line.number for line in lines if line.hides and (line in general or of_loopback(line.key))
+        )
 
 
 class MendAccessLimits(_AccessLines):

@@ -22,24 +22,9 @@ SUITES = (
     "ECDHE-ECDSA-AES128-GCM-SHA256"
 )
 """For every type of key that certificates have (RFC 9325, section 4.2)."""
-_BARS = tuple(
-    f"!{name}"
-    for name in [
-        "RSA",
-        "aRSA",
-        "ECDSA",
-        "aECDSA",
-        "ECDHE",
-        "kECDHE",
-        "EECDH",
-        "AES",
-        "AESGCM",
-        "HIGH",
-        "TLSv1.2",
-        "ALL",
-    ]
-)
+_BARS = re.compile(r"!(?:a?RSA|a?ECDSA|k?ECDHE|EECDH|AES|AESGCM|HIGH|TLSv1\.2|ALL)")
 """What would keep these out, wherever they stand in the list (openssl-ciphers(1))."""
+OFF = ("SSL_OP_NO_TLSv1_2", "SSL_OP_NO_TLSv1_3")
 CHILDREN = 40
 """The fewest connections at once that a limit should allow."""
 
@@ -90,7 +75,7 @@ class MendCipherList(_Value):
     def better(self, now: str) -> str:
         """Without @SECLEVEL, OpenSSL's own level stays in force."""
         words = re.split(r"[:, ]", re.sub(r"@SECLEVEL=\d", "", now))
-        kept = [word for word in words if word and word not in _BARS]
+        kept = [word for word in words if word and not _BARS.fullmatch(word)]
         return ":".join(dict.fromkeys([*kept, *SUITES.split(":")])) if now else ""
 
 
@@ -109,9 +94,6 @@ class MendTlsVersions(_Value):
         return " ".join(kept or ["+SSL_OP_NO_SSLv3"]) if now else ""
 
 
-OFF = ("SSL_OP_NO_TLSv1_2", "SSL_OP_NO_TLSv1_3")
-
-
 class MendChildren(_Value):
     """Twice as many, and 40 at least: idle connections of mail programs count, too."""
 
@@ -123,7 +105,7 @@ class MendChildren(_Value):
 
     def better(self, now: str) -> str:
         """Nothing where there is no limit."""
-        return str(max(CHILDREN, 2 * int(now))) if now.isdigit() and 0 < int(now) < CHILDREN else now
+        return str(max(CHILDREN, 2 * int(now))) if now.isdecimal() and 0 < int(now) < CHILDREN else now
 
 
 def listing(text: str, line: re.Pattern[str], mechanisms: frozenset[str]) -> str | None:

@@ -1,5 +1,5 @@
-"""sendmail.mc put right, two listeners on one port, a masked unit, the queue's folders, somebody who runs it, the alias database, and a restart of a daemon that does not answer, or has
-not read what was changed (docs/debian.md trap 3)."""
+"""sendmail.mc put right, two listeners on one port, a masked unit, the queue's folders, somebody who runs it, the alias
+database, and a restart of a daemon that does not answer, or has not read what was changed (docs/debian.md trap 3)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Step
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail import mc_repair
 from wizard.sendmail.mc_gate import Gate, Planned
 from wizard.steps.absent import edited
 from wizard.steps.mc_edit import McStep
@@ -111,7 +112,7 @@ class MendQueueRun(Step):
 class MendMc(Step):
     """The word that is misspelt, the quote that is open; else the last text of the history that m4 accepts."""
 
-    id = "mend-sendmail-mc"
+    id = mc_repair.STEP
     howto = "3.6"
     needs = ("install",)
     title = "Put sendmail.mc right"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Protocol
@@ -34,6 +34,12 @@ class Sign(StrEnum):
     WARNING = "warning"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+def worst(signs: Iterable[Sign]) -> Sign:
+    """The one that counts, ok where there is none."""
+    rank = (Sign.OK, Sign.UNKNOWN, Sign.WARNING, Sign.FAILED)
+    return max(signs, key=rank.index, default=Sign.OK)
 
 
 @dataclass(frozen=True)

@@ -51,14 +51,14 @@ class Line:
     @property
     def low(self) -> bool:
         """Whether it allows FEW connections, at once or in a minute, to others than this host itself."""
-        known = self.tag in (RATE, CONNECTIONS) and self.value.isdigit() and not self.key.startswith("127")
+        known = self.tag in (RATE, CONNECTIONS) and self.value.isdecimal() and not self.key.startswith("127")
         return known and 0 < int(self.value[:9]) <= FEW
 
 
 def lines(text: str) -> tuple[Line, ...]:
     """The lines with a key and a value, but for comments. Tags of mail addresses (From:, To:) are part of the key."""
     entries = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         match = _LINE.match(line) if not line.startswith("#") else None
         if match:
             entries.append(Line(number, line.strip(), (match[1] or "").lower(), match[2].lower(), match[3]))

@@ -26,6 +26,8 @@ from wizard.system.host import Host
 if TYPE_CHECKING:
     from snapshots.store import Store
 
+STEP = "mend-sendmail-mc"
+"""The step that writes that text."""
 _MOST = 20
 """How many texts of the history are tried: m4 takes 25 ms for each."""
 _PARTS = "/usr/share/sendmail/cf"

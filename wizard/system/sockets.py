@@ -114,7 +114,8 @@ def qualified_name(host: Host) -> tuple[str, bool]:
     except HostError:
         return "", False
     name = result.stdout.strip() if result.code == 0 else ""
-    return name, "." in name.strip(".") and result.code == 0
+    labels = name.rstrip(".").split(".")
+    return name, len(labels) > 1 and all(0 < len(label) < 64 for label in labels)
 
 
 def addresses(host: Host) -> tuple[str, ...]:

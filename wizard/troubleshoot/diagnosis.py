@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wizard.model.plan import Sign
-from wizard.troubleshoot.model import Finding, Layer
+from wizard.troubleshoot.model import Finding, Layer, next_looks
 
 if TYPE_CHECKING:
     from wizard.troubleshoot.host_state import Picture
@@ -33,6 +33,15 @@ class Diagnosis:
     """What is wrong, on any host: one sentence for the catalogue (`troubleshoot --list`, docs/diagnoses.md)."""
     fix: str = ""
     """What fixes it, in one sentence: a person's act; where steps do it they follow as `(--fix: ID, ID)`."""
+
+
+def of_unknown(
+    words: tuple[str, Layer, str, str, str],
+    look: Callable[[Picture], Finding | None],
+    cause: str = "no known cause; the evidence has what was said",
+) -> Diagnosis:
+    """One that speaks where nothing else explains the failure; `words` are its first five fields."""
+    return Diagnosis(*words, look, unknown=True, cause=cause, fix=next_looks(words[1]).text)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from wizard.errors import HostError
@@ -121,11 +122,11 @@ def _own(addresses: Iterable[str]) -> list[Address]:
 
 
 def _answers(host: Host, address: str) -> bool:
-    try:
-        host.run(["getent", "hosts", address], timeout=LOOK_UP)
-    except HostError:
-        return False
-    return True
+    for _ in range(2):  # a resolver that has to ask far away for the first may be slow once
+        with suppress(HostError):
+            host.run(["getent", "hosts", address], timeout=LOOK_UP)
+            return True
+    return False
 
 
 def _greeting(address: str, daemons: Sequence[Daemon]) -> str:

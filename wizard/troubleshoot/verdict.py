@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from wizard.mends.order import in_order
-from wizard.model.plan import Sign, Step
+from wizard.model.plan import Sign, Step, worst
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.diagnosis import Diagnosis, Fault
 from wizard.troubleshoot.host_state import Picture
@@ -45,11 +45,10 @@ class Verdict:
     @property
     def signs(self) -> dict[Layer, Sign]:
         """Each layer's worst sign, in order; those that nobody could look at are unknown."""
-        worst = {**dict.fromkeys(ORDER, Sign.OK), **dict.fromkeys(self.not_looked_at, Sign.UNKNOWN)}
-        rank = (Sign.OK, Sign.UNKNOWN, Sign.WARNING, Sign.FAILED)
+        signs = {layer: [Sign.UNKNOWN] if layer in self.not_looked_at else [Sign.OK] for layer in ORDER}
         for fault in self.faults:
-            worst[fault.layer] = max(worst[fault.layer], fault.sign, key=rank.index)
-        return worst
+            signs[fault.layer].append(fault.sign)
+        return {layer: worst(some) for layer, some in signs.items()}
 
     def fault(self, name: str) -> Fault | None:
         """The fault of that diagnosis, None where it does not hold now."""

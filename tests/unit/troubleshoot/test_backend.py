@@ -222,6 +222,11 @@ def test_a_module_of_pam_that_refuses_the_user() -> None:
     assert _blamed(dataclasses.replace(look, log=other)) == "pam-unknown"
 
 
+def test_what_saslauthd_runs_with_counts_and_not_what_it_was_not_restarted_for() -> None:
+    assert judge(picture(pam=Pam(None))).fault("pam-missing") is not None
+    assert judge(picture(pam=Pam(None), backend=Backend("shadow"))).fault("pam-missing") is None
+
+
 def test_a_line_of_shadow_is_shown_without_its_hash_and_not_masked() -> None:
     kept = dataclasses.replace(SHADOW, locked=True)
     blamed = judge(picture(account=dataclasses.replace(ALICE, shadow=kept))).blamed

@@ -10,10 +10,10 @@ import pytest
 
 from tests.unit.steps.recorded import file as entry
 from tests.unit.troubleshoot.pictures import CERTIFICATE, picture
-from wizard.certificates import Certificate, judge, verdict, worst
+from wizard.certificates import Certificate, judge, verdict
 from wizard.gather.certificates import CertificateFiles, judgement
 from wizard.model import facts as f
-from wizard.model.plan import Sign
+from wizard.model.plan import Sign, worst
 from wizard.troubleshoot import verdict as troubleshooting
 from wizard.troubleshoot.model import Layer
 

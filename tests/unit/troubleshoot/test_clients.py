@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import CF, facts, picture
+from wizard.errors import HostError
 from wizard.maillog.read import LogLine
 from wizard.mends.access import MendAccess, MendAccessFeatures, MendAccessLimits
 from wizard.mends.order import find
@@ -15,9 +17,10 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.plan import Sign
 from wizard.sendmail.rulesets import Admission
+from wizard.system.host import Host
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Layer
-from wizard.troubleshoot.outside import Outside, turned_away
+from wizard.troubleshoot.outside import Outside, _answers, turned_away
 from wizard.troubleshoot.verdict import judge
 
 DENIED = "550 5.7.1 Access denied"
@@ -127,6 +130,19 @@ def test_how_long_clients_wait() -> None:
     assert "192.0.2.1, 192.0.2.2" in blamed.finding.mend.text
 
 
+@pytest.mark.parametrize(("tries", "answered"), [(1, True), (2, True), (3, False)])
+def test_a_resolver_may_be_slow_once(tries: int, answered: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def run(_: Host, argv: list[str], **__: Any) -> None:
+        asked.append(argv[-1])
+        if len(asked) < tries:
+            raise HostError("no answer in time")
+
+    monkeypatch.setattr(Host, "run", run)
+    assert _answers(Host(), ONE) is answered
+
+
 LINES = (
     "ruleset=check_relay, arg1=[198.51.100.2], arg2=198.51.100.2, relay=[198.51.100.2], reject=550 5.7.1 Access denied",
     "ruleset=check_relay, arg1=pc.example, arg2=198.51.100.3, relay=pc.example [198.51.100.3], reject=421 4.3.2 Connection rate limit exceeded.",
@@ -161,6 +177,17 @@ def test_whom_the_log_says_was_turned_away() -> None:
     assert "ClientRate:\t10" in [piece.says for piece in fault.finding.evidence]
 
 
+@pytest.mark.parametrize("line", [LINES[1], *LINES[4:]])
+def test_what_guessers_of_passwords_earn_all_day_is_no_warning(line: str) -> None:
+    away = turned_away(_log(line), (), 50.0)
+    (fault,) = judge(seen("", outside(turned_away=away))).faults
+    assert (fault.id, fault.sign) == ("clients-turned-away", Sign.OK)
+    entered = f"AUTH=server, relay=[{away[0].address}], authid=alice, mech=LOGIN, bits=0"
+    state = seen("", outside(turned_away=away))
+    (fault,) = judge(dataclasses.replace(state, day=tuple(_log(entered)))).faults
+    assert fault.sign is Sign.WARNING
+
+
 @pytest.mark.parametrize(
     "log", [_log(LINES[0], path="/var/log/mail.log"), _log(f"x {LINES[0]}"), _log("to=<x>")]
 )
@@ -182,7 +209,15 @@ ClientRate:192.0.2.7\t3
 ClientConn:\t10
 Srv_Features:198.51\tS
 Srv_Features:192.0.2\tA
+Srv_Features:127\tA
 """
+
+
+def test_a_comment_in_utf8_is_one_line() -> None:
+    """In Latin-1, which keeps every byte, it may hold what Python takes for the end of a line."""
+    host = facts(files={f.ACCESS: file("# \xc3\x85ke\n" + REJECT)}, addresses=("127.0.0.1", OWN))
+    (change, *_) = MendAccess().plan(host, Answers()).changes
+    assert change.after.content.decode("latin-1") == f"# \xc3\x85ke\n#{REJECT}"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +225,7 @@ Srv_Features:192.0.2\tA
     [
         (MendAccess(), [3, 4]),
         (MendAccessLimits(), [6]),
-        (MendAccessFeatures(), [8]),
+        (MendAccessFeatures(), [8, 10]),
     ],
 )
 def test_only_the_lines_of_the_fault_are_taken_out(step: Any, taken: list[int]) -> None:

@@ -10,11 +10,14 @@ import pytest
 from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import file
 from tests.unit.troubleshoot.pictures import CF, facts, picture
+from wizard.engine.engine import Engine
 from wizard.mends.order import find
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import McFault, Service
 from wizard.model.plan import Outcome, Sign
+from wizard.system.host import Host
+from wizard.system.sockets import Listener
 from wizard.troubleshoot.model import Layer, Mend
 from wizard.troubleshoot.verdict import judge
 
@@ -46,6 +49,16 @@ def test_what_is_wrong_with_the_words_of_sendmail_mc(
     assert ("mend-sendmail-mc" in fault.finding.mend.steps) is fixed
     assert bool(fault.finding.mend.text) is not fixed
     assert verdict.fault("cf-differs") is None  # its fix would bring the fault into sendmail.cf
+
+
+@pytest.mark.parametrize(
+    ("process", "command"),
+    [("master", "systemctl disable --now postfix"), ("docker-proxy", "systemctl status 9")],
+)
+def test_only_a_mail_server_is_disabled_unseen(process: str, command: str) -> None:
+    blamed = judge(picture(facts={"listeners": (Listener("::", 587, process, 9),)})).blamed
+    assert blamed is not None
+    assert f"`{command}`" in blamed.finding.mend.text
 
 
 @pytest.mark.parametrize("name", ["sendmail", "saslauthd"])
@@ -150,3 +163,13 @@ def test_a_folder_that_saslauthd_takes_at_its_next_start(runs: bool) -> None:
     assert "/elsewhere, but" in fault.finding.cause
     assert fault.sign is (Sign.WARNING if runs else Sign.FAILED)
     assert ("once it is restarted" in fault.finding.cause) is runs
+
+
+@pytest.mark.parametrize("step", ["mend-sendmail-mc", "restart"])
+def test_m4_is_asked_again_only_for_the_step_that_needs_it(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("wizard.engine.engine.mc_repair.fault", lambda *_: asked.append(1))
+    Engine(Host(), Answers(), lambda _: None, (find(step),)).plan(facts=facts())
+    assert bool(asked) is (step == "mend-sendmail-mc")

@@ -13,6 +13,8 @@ from wizard.mends.certificate import MendHostName, known_name, misnamed
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.plan import Outcome, Sign
+from wizard.system.host import Completed, Host
+from wizard.system.sockets import qualified_name
 from wizard.troubleshoot.verdict import judge
 
 NAME, SHORT, LINE = "mail.example.test", "mail", "127.0.1.1\tmail.example.test mail\n"
@@ -30,6 +32,7 @@ NAME, SHORT, LINE = "mail.example.test", "mail", "127.0.1.1\tmail.example.test m
         ("::1 localhost ip6-localhost MAIL\n", f"::1 localhost ip6-localhost\n{LINE}"),
         ("127.0.0.1 localhost.localdomain localhost mail", f"127.0.0.1 localhost.localdomain localhost\n{LINE}"),
         ("192.0.2.5 mail\r\n", "192.0.2.5 mail.example.test mail\r\n"),
+        ("# \xc3\x85\n192.0.2.5 mail # \xc3\x85\n", "# \xc3\x85\n192.0.2.5 mail.example.test mail # \xc3\x85\n"),
         ("# 127.0.1.1 mail.example.test mail\n10.0.0.1 mail2 mailer\n", f"# 127.0.1.1 mail.example.test mail\n10.0.0.1 mail2 mailer\n{LINE}"),
         ("127.0.1.1\n", f"127.0.1.1\n{LINE}"),
         ("", LINE),
@@ -73,12 +76,25 @@ def test_the_kernels_own_name_will_do_and_junk_will_not() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "qualified"),
+    [(NAME, True), (f"{NAME}.", True), ("mail", False), ("mail..example.test", False), (".example.test", False), (f"{'x' * 64}.test", False)],
+)  # fmt: skip
+def test_a_name_that_no_client_can_ask_for_is_none(
+    name: str, qualified: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Host, "run", lambda *_, **__: Completed((), 0, f"{name}\n", "", 0.0))
+    assert qualified_name(Host()) == (name, qualified)
+
+
+@pytest.mark.parametrize(
     ("found", "own", "elsewhere"),
     [
         (("192.0.2.9",), ("127.0.0.1", "192.0.2.5"), True),
         (("192.0.2.5", "192.0.2.9"), ("127.0.0.1", "192.0.2.5"), False),
         (("127.0.1.1",), ("127.0.0.1", "192.0.2.5"), False),
         (("8.8.8.8",), ("127.0.0.1", "10.0.0.5"), False),  # behind address translation
+        (("8.8.8.8",), ("127.0.0.1", "10.0.0.5", "2600::5"), False),  # IPv6 without
+        (("2600::9",), ("127.0.0.1", "10.0.0.5", "2600::5"), True),
         (("8.8.8.8",), ("127.0.0.1", "9.9.9.9"), True),
         (("fe80::1%eth0",), ("::1", "fe80::1"), False),
     ],

@@ -58,6 +58,7 @@ def _tls(lines: str, *, key: str = "RSA 2048", **changes: Any) -> Fault | None:
         ("O CipherList=HIGH:@SECLEVEL=3\n", "RSA 2048", "failed", "mend-cipher-list"),
         ("O CipherList=HIGH:@SECLEVEL=3\n", "RSA 4096", "", ""),
         ("O CipherList=HIGH:@SECLEVEL=3\n", "EC secp256r1", "", ""),
+        ("O CipherList=HIGH:@SECLEVEL=4\n", "EC secp384r1", "", ""),
         ("O CipherList=HIGH\n", "Ed25519", "", ""),
         ("O ServerSSLOptions=+SSL_OP_NO_TLSv1_2 +SSL_OP_NO_TLSv1_3\n", "RSA 2048", "failed", "mend-tls-versions"),
         ("O ServerSSLOptions=-SSL_OP_NO_TLSv1_2 +SSL_OP_NO_TLSv1_3\n", "RSA 2048", "", ""),
@@ -69,6 +70,14 @@ def test_ciphers_and_versions_are_held_against_the_key(options: str, key: str, s
     if fault is not None:
         assert fault.finding.mend.steps[0] == step
         assert key in fault.finding.cause or step == "mend-tls-versions"
+
+
+def test_a_list_in_a_file_of_the_admins_own_is_a_persons() -> None:
+    own = {"/etc/mail/own.m4": "define(`confCIPHER_LIST', `aECDSA')dnl\n"}
+    fault = _tls("O CipherList=aECDSA\n", mc="include(`/etc/mail/own.m4')dnl\n", included=own)
+    assert fault is not None
+    assert fault.finding.mend.steps == ()
+    assert "/etc/mail/own.m4 line 1" in fault.finding.mend.text
 
 
 def test_what_the_daemon_has_not_read_yet_is_a_warning() -> None:
@@ -241,13 +250,27 @@ def test_clear_text_allowed_in_a_file_of_the_admins_own_is_a_persons() -> None:
     assert "/etc/mail/own.m4 line 1" in found.finding.mend.text
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"facts": {"files": {f.SASLAUTHD_DEFAULT: file('MECHANISMS=" "\n')}}},
+        {"facts": {"files": {f.SENDMAIL_CF: file(f"{CF}O MinFreeBlocks=\xb2\n")}}},
+        {"texts": {Text.ACCESS: "ClientRate:192.0.2\t\xb2\n"}},
+    ],
+)
+def test_an_odd_value_is_no_traceback(changes: dict[str, Any]) -> None:
+    """A raised two in Latin-1 is a digit for Python, and no number."""
+    assert judge(picture(**changes)).summary
+
+
 def test_a_line_of_the_access_map_that_hides_auth_from_loopback_is_named() -> None:
     texts = {Text.ACCESS: "# x\nSrv_Features:127\tb A\n"}
     hidden = {"stopped": Layer.AUTH_OFFER, "why": "it offers no AUTH", "offered": ()}
     blamed = judge(picture(texts=texts, talk=hidden)).blamed
     assert blamed is not None
     assert (blamed.id, blamed.layer) == ("features-hidden-here", Layer.AUTH_OFFER)
-    assert "line 2" in blamed.finding.mend.text
+    assert blamed.finding.mend.steps == ("mend-access-features",)
+    assert "line 2" in blamed.finding.evidence[0].source
     assert judge(picture(texts=texts)).fault("features-hidden-here") is None
     other = {Text.ACCESS: "Srv_Features:127.5\tA\nSrv_Features:127\ta\n"}
     assert judge(picture(texts=other, talk=hidden)).fault("features-hidden-here") is None

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from wizard.model import facts as f
 from wizard.troubleshoot.account import SHADOW, Account, Shadow
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnoses import pam_stack
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 
@@ -147,13 +148,9 @@ def _wrong(picture: Picture) -> Finding | None:
     )
 
 
-def _asks_pam(picture: Picture) -> bool:
-    return picture.asks_saslauthd and picture.backend.mechanism == "pam"
-
-
 def _nologin(picture: Picture) -> Finding | None:
     line = picture.pam.has("pam_nologin.so")
-    if picture.login or line is None or not _asks_pam(picture) or Text.NOLOGIN not in picture.texts:
+    if picture.login or line is None or not pam_stack.asked(picture) or Text.NOLOGIN not in picture.texts:
         return None
     return Finding(
         "nobody but root may log in now: /etc/nologin is there, and PAM looks at it",
@@ -167,7 +164,7 @@ def _nologin(picture: Picture) -> Finding | None:
 
 def _shell(picture: Picture) -> Finding | None:
     owner, line = picture.account, picture.pam.has("pam_shells.so")
-    if owner is None or owner.shell is None or picture.login or line is None or not _asks_pam(picture):
+    if owner is None or owner.shell is None or picture.login or line is None or not pam_stack.asked(picture):
         return None
     allowed = [
         shell.strip() for shell in picture.texts.get(Text.SHELLS, "").splitlines() if shell.startswith("/")
@@ -328,15 +325,9 @@ DIAGNOSES = (
         cause="the password is not the one of the account",
         fix="type it anew in the mail client, or give a new one: `passwd NAME`",
     ),
-    Diagnosis(
-        "login-unknown",
-        _A,
-        _535,
-        "5.2",
-        "the conversation",
+    of_unknown(
+        ("login-unknown", _A, _535, "5.2", "the conversation"),
         _login,
-        unknown=True,
-        cause="the login is refused, and no known cause was found",
-        fix="watch it: `msa-wizard debug saslauthd`",
+        "the login is refused, and no known cause was found",
     ),
 )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from wizard.editors import EditError, sasl_conf
 from wizard.editors.daemon_options import is_loopback
+from wizard.mends.access import of_loopback
 from wizard.model import facts as f
 from wizard.model.plan import Sign
+from wizard.sendmail import access_map
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf import Daemon
 from wizard.sendmail.local_mail import destination
 from wizard.sendmail.password_source import needs_secret
-from wizard.troubleshoot.diagnoses.configuration import REGENERATED
+from wizard.troubleshoot.diagnoses.configuration import REGENERATED, in_place
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
 from wizard.troubleshoot.diagnoses.starttls import included, modifiers_text
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import Picture, Text, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
@@ -142,24 +143,14 @@ def _clear(picture: Picture) -> Finding | None:
         ),
         Mend(REGENERATED)
         if "p" in generated
-        else _in_place(place, {f.SENDMAIL_MC: "auth-options"}, "add p to"),
+        else in_place(place, {f.SENDMAIL_MC: "auth-options"}, "add p to"),
     )
 
 
 def trust_mend(picture: Picture) -> Mend:
     """In the line of TRUST_AUTH_MECH that lacks it, wherever that is."""
     place = picture.written("TRUST_AUTH_MECH(", "`EXTERNAL'")
-    return _in_place(place, {f.SENDMAIL_MC: "mend-trust", f.SASL_M4: "mend-trust"}, "add LOGIN PLAIN to")
-
-
-def _in_place(place: tuple[Evidence, ...], steps: dict[str, str], act: str) -> Mend:
-    """The step for the file that has the line; a sentence where that is another one."""
-    step = steps.get(place[0].source.partition(" line ")[0]) if place else next(iter(steps.values()))
-    if step is None:
-        return Mend(
-            text=f"{act} {place[0].says} in {place[0].source}, then `msa-wizard apply sendmailconfig restart`"
-        )
-    return Mend((step, *REGENERATED))
+    return in_place(place, {f.SENDMAIL_MC: "mend-trust", f.SASL_M4: "mend-trust"}, "add LOGIN PLAIN to")
 
 
 def _list(picture: Picture) -> Finding | None:
@@ -188,7 +179,7 @@ def _list(picture: Picture) -> Finding | None:
                 Evidence(f"AuthMechanisms={' '.join(sorted(known)) or '(nothing)'}", "sendmail.cf"),
                 *place,
             ),
-            _in_place(
+            in_place(
                 place, {f.SENDMAIL_MC: "mc-includes", f.SASL_M4: "mend-mechanisms"}, "add LOGIN PLAIN to"
             ),
         )
@@ -231,29 +222,17 @@ def _smtp(picture: Picture) -> Finding | None:
     )
 
 
-_FEATURES = re.compile(
-    r"Srv_Features:(?:127(?:\.0){0,2}|127\.0\.0\.1|localhost|IPv6:::1)\s+(\S.*)", re.IGNORECASE
-)
-
-
 def _features(picture: Picture) -> Finding | None:
     """Of loopback alone: what the map says of clients is another diagnosis'."""
-    lines = picture.texts.get(Text.ACCESS, "").split("\n")
-    hiding = {
-        number: line.strip()
-        for number, line in enumerate(lines, 1)
-        if (match := _FEATURES.match(line)) and {"A", "S"} & set(match[1])
-    }
+    lines = access_map.lines(picture.texts.get(Text.ACCESS, ""))
+    hiding = [line for line in lines if line.hides and of_loopback(line.key)]
     stopped = [talk for talk in picture.broken if talk.stopped in (Layer.STARTTLS, Layer.AUTH_OFFER)]
     if not hiding or not stopped:
         return None
-    where = " and ".join(map(str, hiding))
     return Finding(
         "a line of the access map hides AUTH or STARTTLS from this host itself, where its own programs and tests log in",
-        tuple(Evidence(line, f"{Text.ACCESS} line {number}") for number, line in hiding.items()),
-        Mend(
-            text=f"put # before line {where} of {Text.ACCESS}, then `make -C /etc/mail` and `systemctl restart sendmail`"
-        ),
+        tuple(Evidence(line.text, f"{Text.ACCESS} line {line.number}") for line in hiding),
+        Mend(("mend-access-features",)),
         layer=stopped[0].stopped,
     )
 
@@ -313,7 +292,7 @@ DIAGNOSES = (
         "Sendmail.conf, EHLO",
         _list,
         cause="mechanisms are offered that saslauthd cannot serve, or LOGIN and PLAIN are missing",
-        fix="offer LOGIN and PLAIN alone (--fix: sendmail-auth, mend-sendmail-restart)",
+        fix="offer what saslauthd serves (--fix: sendmail-auth, mend-sendmail-restart, mend-mechanisms, mc-includes, sendmailconfig, restart)",
     ),
     Diagnosis(
         "auth-not-required",
@@ -353,17 +332,7 @@ DIAGNOSES = (
         Text.ACCESS,
         _features,
         cause="a Srv_Features line of the access map hides AUTH or STARTTLS from the host itself",
-        fix="put # before the line, then `make -C /etc/mail` and `systemctl restart sendmail`",
+        fix="take it out of /etc/mail/access (--fix: mend-access-features)",
     ),
-    Diagnosis(
-        "auth-offer-unknown",
-        _A,
-        _NONE,
-        "3.1",
-        "the conversation",
-        _unknown,
-        unknown=True,
-        cause="no known cause; the evidence has what was said",
-        fix="write the SASL files again: `msa-wizard apply sendmail-auth`, then restart sendmail",
-    ),
+    of_unknown(("auth-offer-unknown", _A, _NONE, "3.1", "the conversation"), _unknown),
 )

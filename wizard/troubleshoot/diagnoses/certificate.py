@@ -32,7 +32,7 @@ def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
     return on_disk, picture.files.certificate
 
 
-def _judged(kind: str, remedy: str = "") -> Callable[[Picture], Finding | None]:
+def _judged(kind: str, remedy: str) -> Callable[[Picture], Finding | None]:
     """A diagnosis of what the one judgement says under `kind`; `remedy` "" where a new certificate is needed."""
 
     def look(picture: Picture) -> Finding | None:
@@ -113,106 +113,45 @@ _WARNS = "the client warns of the certificate"
 _KNOWN = (
     "give clients the authority's own certificate, or install one of an authority that they know: " + _INSTALL
 )
+_JUDGED = (
+    ("expired", _WARNS, "5.3", "",
+     "the certificate has expired",
+     "install a new one; where it is Debian's own, make one (--fix: mend-certificate)"),
+    ("not-yet-valid", _WARNS, "5.3", "",
+     "the certificate's first day is in the future, or the host's clock is in the past",
+     "set the clock, or make a new certificate (--fix: mend-certificate)"),
+    ("key-small", "the TLS handshake fails", "5.3", "",
+     "the certificate's key is too short for today's mail clients",
+     "install one with a longer key, or renew it with its authority (--fix: mend-certificate)"),
+    ("chain", "some clients refuse it, others do not", "5.4", _CHAIN,
+     "the certificates between this one and its authority are not sent",
+     "install it with them: `msa-wizard certificate install CERTIFICATE KEY --chain FILE`"),
+    ("refused", _WARNS, "5.4", _INSTALL,
+     "the certificate does not hold against its authority",
+     "install one that does: `msa-wizard certificate install CERTIFICATE KEY`"),
+    ("expires-soon", "nothing yet", "5.3", "",
+     "the certificate has less than two weeks left",
+     "install a new one; where it is Debian's own, make one (--fix: mend-certificate)"),
+    ("name", "the client says that the name is wrong", "5.4", _RENEW,
+     "the certificate is for another name than the one that clients use",
+     "make one for it: `msa-wizard certificate renew`, or install one of a CA"),
+    ("no-alternative-name", _ASKS, "5.4", _RENEW,
+     "Debian's script makes certificates without a subjectAltName, where today's clients look for the name",
+     "make one with it: `msa-wizard certificate renew`"),
+    ("authority", _ASKS, "5.4", _KNOWN,
+     "the certificate is of an authority that no mail client knows by itself",
+     "give clients the authority's own certificate, or install one of an authority that they know"),
+    ("self-signed", _ASKS, "5.4", _INSTALL,
+     "the certificate is self-signed, so each client asks its user about it once",
+     "live with it, or install one of an authority: `msa-wizard certificate install CERTIFICATE KEY`"),
+)  # fmt: skip
+"""By the kind of the judgement: what users say, the section of the howto, the remedy, cause and fix for the catalogue."""
 DIAGNOSES = (
-    Diagnosis(
-        "certificate-expired",
-        _C,
-        _WARNS,
-        "5.3",
-        _PROBE,
-        _judged("expired"),
-        cause="the certificate has expired",
-        fix="install a new one; where it is Debian's own, make one (--fix: mend-certificate)",
-    ),
-    Diagnosis(
-        "certificate-not-yet-valid",
-        _C,
-        _WARNS,
-        "5.3",
-        _PROBE,
-        _judged("not-yet-valid"),
-        cause="the certificate's first day is in the future, or the host's clock is in the past",
-        fix="set the clock, or make a new certificate (--fix: mend-certificate)",
-    ),
-    Diagnosis(
-        "certificate-key-small",
-        _C,
-        "the TLS handshake fails",
-        "5.3",
-        _PROBE,
-        _judged("key-small"),
-        cause="the certificate's key is too short for today's mail clients",
-        fix="install one with a longer key, or renew it with its authority (--fix: mend-certificate)",
-    ),
-    Diagnosis(
-        "certificate-chain",
-        _C,
-        "some clients refuse it, others do not",
-        "5.4",
-        _PROBE,
-        _judged("chain", _CHAIN),
-        cause="the certificates between this one and its authority are not sent",
-        fix="install it with them: `msa-wizard certificate install CERTIFICATE KEY --chain FILE`",
-    ),
-    Diagnosis(
-        "certificate-refused",
-        _C,
-        _WARNS,
-        "5.4",
-        _PROBE,
-        _judged("refused", _INSTALL),
-        cause="the certificate does not hold against its authority",
-        fix="install one that does: `msa-wizard certificate install CERTIFICATE KEY`",
-    ),
-    Diagnosis(
-        "certificate-expires-soon",
-        _C,
-        "nothing yet",
-        "5.3",
-        _PROBE,
-        _judged("expires-soon"),
-        cause="the certificate has less than two weeks left",
-        fix="install a new one; where it is Debian's own, make one (--fix: mend-certificate)",
-    ),
-    Diagnosis(
-        "certificate-name",
-        _C,
-        "the client says that the name is wrong",
-        "5.4",
-        _PROBE,
-        _judged("name", _RENEW),
-        cause="the certificate is for another name than the one that clients use",
-        fix="make one for it: `msa-wizard certificate renew`, or install one of a CA",
-    ),
-    Diagnosis(
-        "certificate-no-alternative-name",
-        _C,
-        _ASKS,
-        "5.4",
-        _PROBE,
-        _judged("no-alternative-name", _RENEW),
-        cause="Debian's script makes certificates without a subjectAltName, where today's clients look for the name",
-        fix="make one with it: `msa-wizard certificate renew`",
-    ),
-    Diagnosis(
-        "certificate-authority",
-        _C,
-        _ASKS,
-        "5.4",
-        _PROBE,
-        _judged("authority", _KNOWN),
-        cause="the certificate is of an authority that no mail client knows by itself",
-        fix="give clients the authority's own certificate, or install one of an authority that they know",
-    ),
-    Diagnosis(
-        "certificate-self-signed",
-        _C,
-        _ASKS,
-        "5.4",
-        _PROBE,
-        _judged("self-signed", _INSTALL),
-        cause="the certificate is self-signed, so each client asks its user about it once",
-        fix="live with it, or install one of an authority: `msa-wizard certificate install CERTIFICATE KEY`",
+    *(
+        Diagnosis(
+            *(f"certificate-{kind}", _C, symptom, howto, _PROBE, _judged(kind, remedy)), cause=cause, fix=fix
+        )
+        for kind, symptom, howto, remedy, cause, fix in _JUDGED
     ),
     Diagnosis(
         "certificate-unreadable",

@@ -14,6 +14,16 @@ from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 REGENERATED = ("sendmailconfig", "restart")
 
 
+def in_place(place: tuple[Evidence, ...], steps: dict[str, str], act: str) -> Mend:
+    """The step for the file that has the line; a sentence where that is another one."""
+    step = steps.get(place[0].source.partition(" line ")[0]) if place else next(iter(steps.values()))
+    if step is None:
+        return Mend(
+            text=f"{act} {place[0].says} in {place[0].source}, then `msa-wizard apply sendmailconfig restart`"
+        )
+    return Mend((step, *REGENERATED))
+
+
 def _missing(picture: Picture) -> Finding | None:
     gone = [name for name in ("sendmail-bin", "sendmail-cf") if name not in picture.facts.packages]
     if not gone:
@@ -166,7 +176,7 @@ DIAGNOSES = (
         "m4 sendmail.mc",
         _mc_broken,
         cause="m4 does not accept sendmail.mc, for a quote or a parenthesis is not closed",
-        fix="undo the last edit of sendmail.mc; `msa-wizard history` has earlier ones",
+        fix="close it, or take the last good text of the history (--fix: mend-sendmail-mc, sendmailconfig, restart)",
     ),
     Diagnosis(
         "cf-broken",
@@ -176,7 +186,7 @@ DIAGNOSES = (
         "sendmail -bC, the size of sendmail.cf, sendmail.cf.errors",
         _cf_broken,
         cause="sendmail.cf is empty, cut short, or has a line that sendmail rejects",
-        fix="make it again from sendmail.mc, which may have to be fixed first (--fix: sendmailconfig, restart)",
+        fix="make it again from sendmail.mc, put right first where that is broken (--fix: mend-sendmail-mc, sendmailconfig, restart)",
     ),
     Diagnosis(
         "mc-missing",
@@ -196,7 +206,7 @@ DIAGNOSES = (
         "what m4 makes",
         _typo,
         cause="a macro in sendmail.mc is misspelt, and m4 copies it unchanged into sendmail.cf",
-        fix="correct the word in sendmail.mc, then run sendmailconfig",
+        fix="put the right word in its place (--fix: mend-sendmail-mc, sendmailconfig, restart)",
     ),
     Diagnosis(
         "hands-off",

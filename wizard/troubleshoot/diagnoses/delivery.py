@@ -12,6 +12,7 @@ from wizard.sendmail.local_mail import destination, refused_by
 from wizard.troubleshoot.diagnoses.auth_offer import trust_mend
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
+from wizard.troubleshoot.diagnoses.logged_deliveries import NO_DNS
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -77,11 +78,11 @@ def _waiting(picture: Picture) -> Finding | None:
         return None
     runs = [f"sendmail {'-Ac ' if queue.path == CLIENT_QUEUE else ''}-q -v" for queue in full]
     reasons = [reason for queue in full for reason in queue.reasons]
-    dns = [reason for reason in reasons if re.search(r"Name server: (?!\[)|host map: lookup", reason)]
-    cause = "the name servers do not answer" if dns else "see why below"
+    dns = any(re.search(NO_DNS, reason) for reason in reasons)
+    count, hours = sum(queue.count for queue in full), max(queue.oldest for queue in full) / 3600
     return Finding(
-        f"{sum(queue.count for queue in full)} messages are waiting, the oldest for {max(queue.oldest for queue in full) / 3600:.0f} h: "
-        f"{cause}",
+        f"messages wait for delivery: {count}, the oldest for {hours:.0f} h"
+        + (", because the name servers do not answer" if dns else ""),
         tuple(Evidence(reason, "the queue") for reason in reasons[:3]),
         Mend(text=f"`mailq` shows them; `{' && '.join(runs)}` tries them now"),
         Sign.WARNING,
@@ -119,7 +120,7 @@ DIAGNOSES = (
         "sendmail.cf",
         _trust,
         cause="sendmail offers a mechanism that TrustAuthMech lacks, so a login with it allows nothing",
-        fix="trust what is offered (--fix: mend-sasl-m4, mc-includes, sendmailconfig, restart)",
+        fix="trust what is offered (--fix: mend-trust, mend-sasl-m4, mc-includes, sendmailconfig, restart)",
     ),
     Diagnosis(
         "aliases-missing",

@@ -119,8 +119,8 @@ def ufw_allows(text: str) -> list[tuple[int, int]]:
             low, _, high = ports.partition(":")
             if ports == "any":
                 ranges.append((1, 65535))
-            elif low.isdigit():
-                ranges.append((int(low), int(high) if high.isdigit() else int(low)))
+            elif low.isdecimal():
+                ranges.append((int(low), int(high) if high.isdecimal() else int(low)))
     return ranges
 
 
@@ -147,7 +147,7 @@ DIAGNOSES = (
         "nft list ruleset, followed for a new packet to each port",
         _closed,
         cause="the packet filter drops or rejects new connections to the port for mail clients",
-        fix="open the port: `msa-wizard apply firewall`",
+        fix="open the port (--fix: firewall)",
     ),
     Diagnosis(
         "firewall-not-open",
@@ -157,7 +157,7 @@ DIAGNOSES = (
         "the live rules of Shorewall, firewalld or iptables, followed for a new packet to each port",
         _not_open,
         cause="Shorewall, firewalld or iptables does not let the port for mail clients in",
-        fix="open the port: `msa-wizard apply firewall`",
+        fix="open the port (--fix: firewall)",
     ),
     Diagnosis(
         "firewall-ufw",
@@ -167,7 +167,7 @@ DIAGNOSES = (
         "ufw's own rules",
         _ufw,
         cause="ufw blocks what it has no rule for, and it has none for the port",
-        fix="open the port: `ufw allow 587/tcp`",
+        fix="open the port (--fix: firewall)",
     ),
     Diagnosis(
         "firewall-banned",

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 
 from wizard.model.plan import Sign
 from wizard.sendmail import access_map
 from wizard.sendmail.access_map import FEW, Line
 from wizard.sendmail.rulesets import LONG_PAUSE, Admission
+from wizard.troubleshoot.diagnoses.logged_clients import logged_in
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
@@ -51,7 +53,7 @@ def _names(picture: Picture) -> Finding | None:
         f"the name servers ({named}) do not answer in time: clients wait up to {seconds} s for the greeting, and many give up",
         (
             *(Evidence(f"nameserver {server}", Text.RESOLV_CONF) for server in servers),
-            *(Evidence(f"{address}: no answer in 2 s", "getent hosts") for address in slow),
+            *(Evidence(f"{address}: no answer in 2 s, twice", "getent hosts") for address in slow),
         ),
         Mend(
             text=f"name servers that answer belong into {Text.RESOLV_CONF} instead of {named}; then `systemctl restart sendmail`, which has read the old ones"
@@ -180,10 +182,20 @@ def _kept_out(picture: Picture) -> Finding | None:
     )
 
 
+_EVERYDAY = ("421 ", "due to pre-greeting", "possible SMTP attack")
+"""What those who guess passwords earn all day: it counts where a client has logged in from there."""
+
+
 def _turned_away(picture: Picture) -> Finding | None:
-    seen = picture.outside.turned_away
-    if not seen:
+    if not picture.outside.turned_away:
         return None
+    peers = [ip_address(peer) for peer in logged_in(picture)]
+    known = {access_map.written(peer, compressed=short) for peer in peers for short in (True, False)}
+    count = {
+        client: client.address in known or not client.why.startswith(_EVERYDAY)
+        for client in picture.outside.turned_away
+    }
+    seen = sorted(count, key=lambda client: not count[client])
     lines = _lines(picture)
     rules = []
     for client in seen[:4]:
@@ -201,7 +213,7 @@ def _turned_away(picture: Picture) -> Finding | None:
         Mend(
             text=f"if it is a user's: `msa-wizard troubleshoot --from {seen[0].address.removeprefix('IPv6:')}` names the rule"
         ),
-        Sign.WARNING,
+        Sign.WARNING if any(count.values()) else Sign.OK,
     )
 
 

@@ -6,10 +6,11 @@ import re
 
 from wizard.mends.access import refuses_us
 from wizard.mends.mc_values import CHILDREN
+from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
-from wizard.troubleshoot.diagnoses.configuration import REGENERATED
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnoses.configuration import in_place
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
@@ -106,18 +107,18 @@ def children(picture: Picture) -> tuple[Evidence, ...]:
 def _children(picture: Picture) -> Finding | None:
     missing = {daemon.port for daemon in picture.daemons} - {each.port for each in picture.mine}
     limit = sendmail_cf.option(picture.cf, "MaxDaemonChildren")
-    said = children(picture)
-    if not picture.runs or not missing or not limit or not said:
+    logged, place = children(picture), picture.written("confMAX_DAEMON_CHILDREN")
+    if not picture.runs or not missing or not limit or not logged:
         return None
     return Finding(
         f"sendmail has closed its ports, because as many of its processes run as MaxDaemonChildren allows ({limit})",
         (
             Evidence(f"O MaxDaemonChildren={limit}", "sendmail.cf"),
-            *picture.written("confMAX_DAEMON_CHILDREN"),
-            *said,
+            *place,
+            *logged,
         ),
-        Mend(("mend-daemon-children", *REGENERATED))
-        if limit.isdigit() and int(limit) < CHILDREN
+        in_place(place, {f.SENDMAIL_MC: "mend-daemon-children"}, "raise")
+        if limit.isdecimal() and int(limit) < CHILDREN
         else Mend(
             text="see who holds them: `ss -tnp | grep sendmail`; or raise confMAX_DAEMON_CHILDREN in sendmail.mc"
         ),
@@ -138,7 +139,7 @@ def _other(picture: Picture) -> Finding | None:
     if not others:
         return None
     return Finding(
-        f"not sendmail answers but {held[others[0].daemon.port]}",
+        f"{held[others[0].daemon.port]}, not sendmail, answers on port {others[0].daemon.port}",
         tuple(Evidence(talk.greeting, talk.source) for talk in others),
         Mend(text="stop and disable the other server, then `msa-wizard troubleshoot --fix listener-missing`"),
     )
@@ -149,7 +150,8 @@ def _slow(picture: Picture) -> Finding | None:
     if not slow:
         return None
     return Finding(
-        f"the conversation took {slow[0].seconds:.0f} s: mail clients may give up. Name look-ups that time out, or greet_pause",
+        f"the conversation took {slow[0].seconds:.0f} s, because look-ups of names time out or greet_pause is long: mail "
+        "clients may give up",
         tuple(Evidence(f"{talk.seconds:.1f} s", talk.source) for talk in slow),
         Mend(text="try `getent hosts ADDRESS-OF-A-CLIENT`; look for GreetPause in /etc/mail/access"),
         Sign.WARNING,
@@ -219,7 +221,7 @@ DIAGNOSES = (
         "3.7",
         "the greeting",
         _other,
-        cause="not sendmail but another mail server answers on the port",
+        cause="another mail server than sendmail answers on the port",
         fix="stop and disable the other server, then restart sendmail",
     ),
     Diagnosis(
@@ -232,15 +234,5 @@ DIAGNOSES = (
         cause="look-ups of the client's name time out, or greet_pause makes everybody wait",
         fix="repair the name servers in /etc/resolv.conf, or lower GreetPause in /etc/mail/access",
     ),
-    Diagnosis(
-        "greeting-unknown",
-        _G,
-        "no greeting",
-        "3.7",
-        "the conversation",
-        _unknown,
-        unknown=True,
-        cause="no known cause; the evidence has what was said",
-        fix="look into the log: `journalctl -t sm-mta -n 30`",
-    ),
+    of_unknown(("greeting-unknown", _G, "no greeting", "3.7", "the conversation"), _unknown),
 )

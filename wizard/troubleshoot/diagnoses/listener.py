@@ -12,10 +12,9 @@ from wizard.model.plan import Sign
 from wizard.sendmail.cf import listeners
 from wizard.sendmail.strays import DAEMON_OF, stray_sentence, strays
 from wizard.steps.restart import WEDGED
-from wizard.system.sockets import Listener
 from wizard.troubleshoot.diagnoses.configuration import REGENERATED
 from wizard.troubleshoot.diagnoses.greeting import children
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
@@ -36,6 +35,7 @@ def _taken(picture: Picture) -> Finding | None:
     if not others:
         return None
     first = others[0]
+    unit = _UNITS.get(first.process or "")
     return Finding(
         f"port {first.port} is held by another program, {first.process}, so sendmail cannot listen there",
         tuple(
@@ -46,18 +46,18 @@ def _taken(picture: Picture) -> Finding | None:
             for listener in others
         ),
         Mend(
-            text=f"end it for good: `{_ended(first)}`, then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
+            text=(
+                f"end it for good: `systemctl disable --now {unit}`"
+                if unit
+                else f"`systemctl status {first.pid}` shows whose it is: stop and disable that service, or end the process"
+            )
+            + ", then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
         ),
     )
 
 
 _UNITS = {"master": "postfix", "smtpd": "opensmtpd", "exim4": "exim4"}
-"""Of mail servers whose daemon is called otherwise than its unit, or runs in an instance of it."""
-
-
-def _ended(listener: Listener) -> str:
-    unit = _UNITS.get(listener.process or "") or f'"$(ps -o unit= -p {listener.pid})"'
-    return f"systemctl disable --now {unit}; kill {listener.pid}"
+"""Of other mail servers. Whose a port is otherwise, a person has to see: it may be Docker's, or a session's."""
 
 
 def _collide(picture: Picture) -> Finding | None:
@@ -341,7 +341,7 @@ DIAGNOSES = (
         "sendmail.cf",
         _collide,
         cause="two DAEMON_OPTIONS lines want the same port, and sendmail ends when it cannot open the second",
-        fix="switch one of the two lines off in sendmail.mc, or make sendmail.cf again where it alone has both (--fix: sendmailconfig, restart)",
+        fix="switch one of the two off, or make sendmail.cf again where it alone has both (--fix: mend-listeners, submission-port, sendmailconfig, restart)",
     ),
     Diagnosis(
         "listener-address",
@@ -371,7 +371,7 @@ DIAGNOSES = (
         "/proc",
         _dead,
         cause="sendmail does not run, whatever systemd says",
-        fix="start it (--fix: restart)",
+        fix="start it, unmasked first where it is masked (--fix: restart, mend-sendmail-unmask)",
     ),
     Diagnosis(
         "submission-missing",
@@ -431,20 +431,10 @@ DIAGNOSES = (
         "3.7",
         "systemd",
         _boot,
-        cause="sendmail is not enabled at boot",
-        fix="enable it (--fix: restart)",
+        cause="sendmail is not enabled at boot, or is masked",
+        fix="enable it (--fix: restart, mend-sendmail-unmask)",
     ),
-    Diagnosis(
-        "listener-unknown",
-        _L,
-        "no connection",
-        "3.7",
-        "the conversation",
-        _unknown,
-        unknown=True,
-        cause="no known cause; the evidence has what was said",
-        fix="look into the log: `journalctl -t sm-mta`",
-    ),
+    of_unknown(("listener-unknown", _L, "no connection", "3.7", "the conversation"), _unknown),
     Diagnosis(
         "sendmail-outside",
         _L,

@@ -88,7 +88,8 @@ def _own(picture: Picture, address: str) -> bool:
     return address in picture.facts.addresses or ipaddress.ip_address(address).is_loopback
 
 
-def _logged_in(picture: Picture) -> set[str]:
+def logged_in(picture: Picture) -> set[str]:
+    """The addresses from which a login was accepted."""
     return {line.peer for line in picture.day if line.peer and line.authid is not None}
 
 
@@ -108,7 +109,7 @@ def _handshakes(picture: Picture) -> dict[str, list[LogLine]]:
 
 def _tls(kind: _Kind, picture: Picture) -> Finding | None:
     handshakes, clients = _handshakes(picture), dict[str, list[LogLine]]()
-    known = _logged_in(picture) if handshakes else set()
+    known = logged_in(picture) if handshakes else set()
     for peer, failures in handshakes.items():
         mine = [line for line in failures if kind.holds(line)]
         if len(mine) >= STEADY and (peer in known or (kind.strangers and len(mine) == len(failures))):

@@ -15,12 +15,15 @@ from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import DAEMON, Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
-_LINE = re.compile(
-    r"\w+: to=(.*), mailer=([^,]+), .*?(?:relay=(\[[^]]*\]|[^ ,]+).*?)?dsn=([245]\.\d+\.\d+), (?:.*?reply=(.*), )?stat=(.*)"
+_MIDDLE = re.compile(
+    r", mailer=([^,]+), (?:pri=\d+, )?(?:relay=(\[[^]]*\]|[^ ,]+)[^,]*, )?(?:quarantine=[^,]*, )?dsn=([245]\.\d+\.\d+), "
 )
+"""Between the recipients and what the other server said: both are in others' hands, so each is looked for once."""
 _NETWORK = frozenset(("smtp", "esmtp", "smtp8", "dsmtp", "relay"))
 _ADDRESS = re.compile(r"[^\s<>,=:;\"]+@")
 _HERE = ("[127.", "[::1]", "[IPv6:::1]", "localhost")
+NO_DNS = r"Name server: (?!\[)|host map: lookup"
+"""sendmail's words where the name servers do not answer; with an address in brackets they are about a connection."""
 _OFTEN = 3
 """So many attempts, and no other that came through, are no accident."""
 
@@ -100,7 +103,7 @@ _KINDS = (
     _Kind(
         "delivery-no-dns",
         "mail is taken and does not arrive",
-        r"Name server: (?!\[)|host map: lookup|^queued 4\.4\.3$",
+        rf"{NO_DNS}|^queued 4\.4\.3$",
         "the name servers do not answer",
         "`getent hosts example.org`; `cat /etc/resolv.conf`; then `sendmail -q -v`",
         hosts=2,
@@ -124,16 +127,19 @@ def _attempts(day: tuple[LogLine, ...]) -> tuple[_Attempt, ...]:
     for line in day:
         if line.text.startswith("STARTTLS=client, error:"):
             no_tls[line.pid] = line  # what it says of the delivery is "Deferred", with whatever failed before
-        match = _LINE.match(line.text)
-        if match is None or line.name == "saslauthd":
+        match = _MIDDLE.search(line.text)
+        name, _, recipients = line.text[: match.start()].partition(": to=") if match else ("", "", "")
+        if match is None or not name.isalnum():
             continue
-        to, mailer, relay, dsn, reply, stat = match.groups("")
+        mailer, relay, dsn = match.groups("")
+        before, _, stat = line.text[match.end() :].rpartition("stat=")
+        reply = before.partition("reply=")[2].removesuffix(", ")
         if mailer in _NETWORK and not relay.startswith(_HERE):
             broken = no_tls.get(line.pid) if dsn == "4.7.0" and not reply else None
             words = "TLS handshake" if broken else reply or f"{stat.removeprefix('Deferred: ')} {dsn}"
-            recipient = line.queue_id, to.partition(", ")[0]
+            recipient = line.queue_id, recipients.partition(", ")[0]
             last.pop(recipient, None)
-            place = relay or to.partition(", ")[0].rpartition("@")[2]
+            place = relay or recipient[1].rpartition("@")[2]
             sent = stat.startswith("Sent")
             last[recipient] = _Attempt(line, place, sent, None if sent else _kind(words), broken)
     return tuple(last.values())

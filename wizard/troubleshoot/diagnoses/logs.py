@@ -39,7 +39,10 @@ def _complaints(picture: Picture) -> Finding | None:
     if not complaints:
         return None
     return Finding(
-        "the mail log complains", complaints, Mend(text="see `journalctl -t sm-mta`"), Sign.WARNING
+        "sendmail logged errors in the last hour",
+        complaints,
+        Mend(text="read them, and what is around them: `journalctl -t sm-mta -n 50`"),
+        Sign.WARNING,
     )
 
 
@@ -68,11 +71,11 @@ DIAGNOSES = (
     Diagnosis(
         "log-complaints",
         Layer.LOGS,
-        "something else",
+        "now and then mail is lost or refused",
         "5.2.3",
         "the last hour of the log",
         _complaints,
-        cause="sendmail wrote of errors into the mail log in the last hour",
-        fix="read them: `journalctl -t sm-mta`",
+        cause="sendmail logged errors in the last hour",
+        fix="read them, and what is around them: `journalctl -t sm-mta -n 50`",
     ),
 )

@@ -65,16 +65,19 @@ def _unqualified(picture: Picture) -> Finding | None:
 def _elsewhere(picture: Picture) -> Finding | None:
     """Behind address translation the name rightly leads to a public address that the host itself does not have."""
     facts = picture.facts
-    found = [ip_address(each.partition("%")[0]) for each in picture.name_addresses or ()]
+    named = [ip_address(each.partition("%")[0]) for each in picture.name_addresses or ()]
     own = {ip_address(each) for each in facts.addresses}
-    translated = not any(each.is_global for each in own)
-    if misnamed(facts) or not found:
+    untranslated = {each.version for each in own if each.is_global}  # IPv4 alone may be, beside a public IPv6
+    if misnamed(facts) or not named:
         return None
-    if any(each in own or each.is_loopback or (translated and each.is_global) for each in found):
+    if any(
+        each in own or each.is_loopback or (each.is_global and each.version not in untranslated)
+        for each in named
+    ):
         return None
-    lines = tuple(line for line in _hosts(picture) if line.address in map(str, found))
+    lines = tuple(line for line in _hosts(picture) if line.address in map(str, named))
     where = f"line {lines[0].number} of {f.HOSTS}" if lines else "the DNS"
-    addresses = ", ".join(map(str, found[:4]))
+    addresses = ", ".join(map(str, named[:4]))
     return Finding(
         f"{facts.fqdn} is another host's address by {where}: clients that use this name do not come here",
         _in_hosts(lines) or (Evidence(addresses, f"getent ahosts {facts.fqdn}"),),

@@ -6,16 +6,15 @@ import re
 
 from wizard.model import facts as f
 from wizard.model.plan import Sign
-from wizard.troubleshoot.diagnoses.saslauthd import default
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 from wizard.troubleshoot.pam import FOLDER, OTHER
 
 
-def _asked(picture: Picture) -> bool:
+def asked(picture: Picture) -> bool:
     """Whether a login ends at PAM here."""
-    return picture.asks_saslauthd and (default(picture, "MECHANISMS") or "pam") == "pam"
+    return picture.asks_saslauthd and picture.backend.mechanism == "pam"
 
 
 def _denies(picture: Picture) -> bool:
@@ -32,7 +31,7 @@ def _denies(picture: Picture) -> bool:
 
 
 def _missing(picture: Picture) -> Finding | None:
-    if not _asked(picture) or picture.pam.path == f.PAM_SMTP:
+    if not asked(picture) or picture.pam.path == f.PAM_SMTP:
         return None
     denies = picture.pam.path is None or _denies(picture)
     return Finding(
@@ -46,7 +45,7 @@ def _missing(picture: Picture) -> Finding | None:
 
 def _broken(picture: Picture) -> Finding | None:
     pam = picture.pam
-    if not _asked(picture) or pam.path is None or not pam.wrong:
+    if not asked(picture) or pam.path is None or not pam.wrong:
         return None
     own = any(where.startswith((f.PAM_SMTP, OTHER)) for _, _, where in pam.wrong)
     return Finding(
@@ -57,12 +56,14 @@ def _broken(picture: Picture) -> Finding | None:
         ),
         Mend(("mend-pam-service",))
         if own
-        else Mend(text="mend that line; `pam-auth-update --force` writes Debian's own"),
+        else Mend(
+            text="correct that line; `pam-auth-update --force` writes Debian's own file, without what was added by hand"
+        ),
     )
 
 
 def _refuses(picture: Picture) -> Finding | None:
-    if not _asked(picture) or picture.pam.path != f.PAM_SMTP or picture.pam.wrong or not _denies(picture):
+    if not asked(picture) or picture.pam.path != f.PAM_SMTP or picture.pam.wrong or not _denies(picture):
         return None
     lines = picture.pam.of("auth")
     return Finding(
@@ -81,17 +82,19 @@ _REFUSES = re.compile(
 def _module(picture: Picture) -> Finding | None:
     """A module that refuses this user, by its own line in the log: pam_access(8), pam_listfile(8), pam_succeed_if(8)..."""
     owner = picture.account
-    if owner is None or owner.right is False or picture.login is not False or not _asked(picture):
+    if owner is None or owner.right is False or picture.login is not False or not asked(picture):
         return None
     own = [x for x in picture.log or () if x.name == "saslauthd" and not x.file and x.time >= picture.began]
-    said = [(m, x) for x in own if owner.user.partition("@")[0] in x.text and (m := _REFUSES.match(x.text))]
-    if not said:
+    user = owner.user.partition("@")[0]
+    refusals = [(match[1], x) for x in own if user in x.text and (match := _REFUSES.match(x.text))]
+    if not refusals:
         return None
-    name, line = said[-1][0][1], picture.pam.has(f"{said[-1][0][1]}.so")
+    name, logged = refusals[-1]
+    line = picture.pam.has(f"{name}.so")
     return Finding(
         f"PAM's module {name} refuses {owner.user}{', though the password is right' if owner.right else ''}",
         (
-            Evidence(said[-1][1].text, said[-1][1].source),
+            Evidence(logged.text, logged.source),
             *((Evidence(line.text, line.source),) if line else ()),
         ),
         Mend(
@@ -104,7 +107,7 @@ def _unknown(picture: Picture) -> Finding | None:
     """The password is right, the account good, saslauthd answers, and says no."""
     owner = picture.account
     answer = picture.socket_login or ""
-    if not _asked(picture) or owner is None or owner.right is not True or not answer.startswith("NO"):
+    if not asked(picture) or owner is None or owner.right is not True or not answer.startswith("NO"):
         return None
     kept = owner.shadow
     if kept is None or kept.locked or kept.expired(owner.today) or kept.password_expired(owner.today):
@@ -166,15 +169,9 @@ DIAGNOSES = (
         cause="PAM's service smtp refuses everybody",
         fix="write it again (--fix: mend-pam-service)",
     ),
-    Diagnosis(
-        "pam-unknown",
-        _P,
-        _535,
-        "5.1",
-        "saslauthd's socket against shadow",
+    of_unknown(
+        ("pam-unknown", _P, _535, "5.1", "saslauthd's socket against shadow"),
         _unknown,
-        unknown=True,
-        cause="PAM refuses a password that is right, and no known cause was found",
-        fix="watch it: `msa-wizard debug saslauthd`",
+        "PAM refuses a password that is right, and no known cause was found",
     ),
 )

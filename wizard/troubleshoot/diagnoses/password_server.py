@@ -60,7 +60,7 @@ def _remote(picture: Picture) -> bool:
     return picture.asks_saslauthd and picture.backend.mechanism in _CALLED and not picture.mux_problem
 
 
-def _said(picture: Picture, since: float, own: re.Pattern[str]) -> tuple[Evidence, ...]:
+def _logged(picture: Picture, since: float, own: re.Pattern[str]) -> tuple[Evidence, ...]:
     """What saslauthd itself logged in those words, each once."""
     lines = [
         line
@@ -106,7 +106,7 @@ def _down(picture: Picture) -> Finding | None:
         f"saslauthd asks {_CALLED[asked.mechanism]} {names}, which cannot be reached: {then}",
         (
             *(Evidence(f"{server.name}: {server.problem}", "a connection from this host") for server in gone),
-            *_said(picture, picture.began - _RECENT, _TROUBLE[asked.mechanism]),
+            *_logged(picture, picture.began - _RECENT, _TROUBLE[asked.mechanism]),
         ),
         Mend(
             text=f"get {names} to answer this host (is it up, its name known, its port open to here?), or correct "
@@ -121,14 +121,14 @@ def _refuses(picture: Picture) -> Finding | None:
     if not _remote(picture) or picture.login or _down(picture):
         return None
     asked, tried = picture.backend, picture.login is False
-    said = _said(picture, picture.began if tried else picture.began - _RECENT, _TROUBLE[asked.mechanism])
-    if not said:
+    lines = _logged(picture, picture.began if tried else picture.began - _RECENT, _TROUBLE[asked.mechanism])
+    if not lines:
         return None
-    hint = next((text for word, text in _HINTS if word in said[-1].says), "")
+    hint = next((text for word, text in _HINTS if word in lines[-1].says), "")
     called = " ".join((_CALLED[asked.mechanism], ", ".join(server.name for server in asked.servers))).strip()
     return Finding(
-        f"{called} does not serve saslauthd: {said[-1].says[:200]}",
-        said,
+        f"{called} does not serve saslauthd: {lines[-1].says[:200]}",
+        lines,
         Mend(text=hint.format(conf=asked.conf) or f"ask those who run {called}; saslauthd itself is sound"),
         Sign.FAILED if tried else Sign.WARNING,
     )
@@ -180,16 +180,16 @@ def _says_no(picture: Picture) -> Finding | None:
         rf"|\s*: auth failure: \[user={re.escape(user)}\] .*\[mech={re.escape(asked.mechanism)}\] \[reason=[^]]*\]?"
         r"|auth_krb5: krb5_get_init_creds_password: Client not found"
     )
-    said = _said(picture, picture.began, own)
+    lines = _logged(picture, picture.began, own)
     for word, cause, text in _SAYS_NO:
-        if any(word in item.says for item in said):
+        if any(word in line.says for line in lines):
             theirs = (
                 f"that of saslauthd's own account, {asked.account}"
                 if asked.account
                 else "nobody may bind without one"
             )
             words = {"user": user, "conf": asked.conf, "account": theirs}
-            return Finding(cause.format(**words), said, Mend(text=text.format(**words)))
+            return Finding(cause.format(**words), lines, Mend(text=text.format(**words)))
     return None
 
 

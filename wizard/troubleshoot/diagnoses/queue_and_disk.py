@@ -19,7 +19,7 @@ ROOM = 10 * 1024
 def _least(picture: Picture) -> int:
     """KiB that sendmail wants free (MinFreeBlocks, in blocks of the file system)."""
     value = sendmail_cf.option(picture.cf, "MinFreeBlocks") or "100"
-    return max(ROOM, int(value) * 4 if value.isdigit() else 0)
+    return max(ROOM, int(value) * 4 if value.isdecimal() else 0)
 
 
 def _full(picture: Picture) -> Finding | None:
@@ -180,7 +180,7 @@ def _dead(picture: Picture) -> Finding | None:
 
 def _load(picture: Picture) -> Finding | None:
     set_to = sendmail_cf.option(picture.cf, "QueueLA") or ""
-    limit = int(set_to) if set_to.isdigit() else 8 * picture.storage.processors
+    limit = int(set_to) if set_to.isdecimal() else 8 * picture.storage.processors
     if not picture.runs or not 0 < limit <= picture.storage.load:
         return None
     return Finding(

@@ -9,7 +9,7 @@ from wizard.model.plan import Sign
 from wizard.sendmail.password_source import argument, configured_mechanism, serving
 from wizard.steps.saslauthd import asks_start
 from wizard.troubleshoot.diagnoses.listener import OUTSIDE, outside, overridden, unmasked
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend, next_looks
 
@@ -220,7 +220,7 @@ def _socket_gone(picture: Picture) -> Finding | None:
 def _mechanism(picture: Picture) -> Finding | None:
     if not _wanted(picture):
         return None
-    runs, configured = _argument(picture, "-a"), default(picture, "MECHANISMS")
+    runs, configured = _argument(picture, "-a"), default(picture, "MECHANISMS").strip()
     wanted = picture.source.asks
     if runs and configured and runs != configured.split()[0]:
         return Finding(
@@ -467,7 +467,7 @@ DIAGNOSES = (
         "/proc and the socket",
         _dead,
         cause="saslauthd does not run, whatever systemd says",
-        fix="start it (--fix: saslauthd-config, saslauthd-start)",
+        fix="start it, unmasked first where it is masked (--fix: saslauthd-config, saslauthd-start, mend-saslauthd-unmask)",
     ),
     Diagnosis(
         "saslauthd-hung",
@@ -526,20 +526,10 @@ DIAGNOSES = (
         "2.4",
         "systemd",
         _boot,
-        cause="saslauthd is not enabled at boot",
-        fix="enable it (--fix: saslauthd-start)",
+        cause="saslauthd is not enabled at boot, or is masked",
+        fix="enable it (--fix: saslauthd-start, mend-saslauthd-unmask)",
     ),
-    Diagnosis(
-        "saslauthd-unknown",
-        _S,
-        _535,
-        "5.1",
-        "the socket",
-        _unknown,
-        unknown=True,
-        cause="no known cause; the evidence has what its socket said",
-        fix="watch it: `msa-wizard debug saslauthd`",
-    ),
+    of_unknown(("saslauthd-unknown", _S, _535, "5.1", "the socket"), _unknown),
     Diagnosis(
         "saslauthd-outside",
         _S,

@@ -12,9 +12,9 @@ from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf import Daemon
 from wizard.sendmail.cf_needs import TlsFiles
-from wizard.troubleshoot.diagnoses.configuration import REGENERATED
+from wizard.troubleshoot.diagnoses.configuration import REGENERATED, in_place
 from wizard.troubleshoot.diagnoses.listener import SUBMISSION
-from wizard.troubleshoot.diagnosis import Diagnosis
+from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import DAEMON, Picture, daemon_lines
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 from wizard.troubleshoot.probe_smtp import is_submission
@@ -81,16 +81,16 @@ def _refused(picture: Picture, *, keys: bool) -> Finding | None:
     """What sendmail calls unsafe: a key, or what is public."""
     named = TlsFiles.of(picture.cf)
     mine = {named.key, *named.more_keys}
-    found = [each for each in picture.facts.tls_refused if (each.path in mine) is keys]
-    if not found:
+    refused = [each for each in picture.facts.tls_refused if (each.path in mine) is keys]
+    if not refused:
         return None
-    first, entry = found[0], picture.facts.files.get(found[0].culprit)
-    evidence = [Evidence(each.why, each.culprit) for each in found]
+    first, entry = refused[0], picture.facts.files.get(refused[0].culprit)
+    evidence = [Evidence(each.why, each.culprit) for each in refused]
     if entry is not None:
         evidence.insert(0, Evidence(f"mode {entry.mode:04o}, owner {entry.uid}:{entry.gid}", first.culprit))
-    commands = " && ".join(dict.fromkeys(each.command for each in found))
-    fixable = all(each.mode is not None and each.culprit.startswith("/etc/") for each in found)
-    readable = any("everybody may read" in each.why for each in found)
+    commands = " && ".join(dict.fromkeys(each.command for each in refused))
+    fixable = all(each.mode is not None and each.culprit.startswith("/etc/") for each in refused)
+    readable = any("everybody may read" in each.why for each in refused)
     return Finding(
         f"sendmail refuses {first.path} as unsafe, and offers no STARTTLS: {first.why}",
         (*evidence, *picture.logged(f"{first.path} unsafe", since=_start(picture), limit=2)),
@@ -100,7 +100,7 @@ def _refused(picture: Picture, *, keys: bool) -> Finding | None:
 
 
 def _start(picture: Picture) -> float:
-    """When the daemon read these files: what it said of them before is over."""
+    """When the daemon read these files: what it logged of them before is over."""
     process = picture.facts.process(DAEMON)
     return process.started - 2 if process else picture.began - 3600
 
@@ -163,8 +163,8 @@ def _key(picture: Picture) -> str:
     return picture.files.parsed.key if picture.files.parsed else ""
 
 
-_BITS = {3: 3072, 4: 7680, 5: 15360}
-"""The shortest RSA key for the levels of SSL_CTX_set_security_level(3) above OpenSSL's own; of EC a twelfth of it."""
+_BITS = {3: (3072, 256), 4: (7680, 384), 5: (15360, 512)}
+"""The shortest keys, RSA and EC, for the levels of SSL_CTX_set_security_level(3) above OpenSSL's own."""
 _SECLEVEL = re.compile(r"@SECLEVEL=([345])")
 
 
@@ -174,8 +174,7 @@ def _too_strict(picture: Picture, listed: str) -> bool:
     level = _SECLEVEL.search(listed)
     if not bits or not level:
         return False
-    least = _BITS[int(level[1])]
-    return int(bits.group()) < (least if _key(picture).startswith("RSA") else least // 12)
+    return int(bits.group()) < _BITS[int(level[1])][not _key(picture).startswith("RSA")]
 
 
 def _tls_settings(picture: Picture) -> Finding | None:
@@ -205,15 +204,15 @@ def _tls_settings(picture: Picture) -> Finding | None:
     name, step = "confCIPHER_LIST", "mend-cipher-list"
     if none:
         name, step = "confSERVER_SSL_OPTIONS", "mend-tls-versions"
-    options = (("CipherList", listed), ("ServerSSLOptions", flags))
+    options, place = (("CipherList", listed), ("ServerSSLOptions", flags)), picture.written(name)
     return Finding(
         f"{cause}: {who}",
         (
             *(Evidence(f"O {option}={value[:300]}", "sendmail.cf") for option, value in options if value),
-            *picture.written(name),
+            *place,
             *picture.logged("STARTTLS=server, error", since=picture.began - 60, limit=1, proved=True),
         ),
-        Mend((step, *REGENERATED)),
+        in_place(place, {f.SENDMAIL_MC: step}, "correct"),
         Sign.WARNING if works or not every else Sign.FAILED,
     )
 
@@ -347,17 +346,7 @@ DIAGNOSES = (
         cause="port 465 lacks modifier s, or port 587 has it: client and server each wait for the other way of TLS",
         fix="give 587 M=Ea and 465 M=Eas (--fix: submission-port, sendmailconfig, restart)",
     ),
-    Diagnosis(
-        "starttls-unknown",
-        _S,
-        "no encryption",
-        "3.2",
-        "the conversation",
-        _unknown,
-        unknown=True,
-        cause="no known cause; the evidence has what was said",
-        fix="look into the log: `journalctl -t sm-mta -n 30`",
-    ),
+    of_unknown(("starttls-unknown", _S, "no encryption", "3.2", "the conversation"), _unknown),
     Diagnosis(
         "certificate-unsafe",
         _S,
