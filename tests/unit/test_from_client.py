@@ -224,6 +224,44 @@ def test_iptables_without_nft(
     assert (stage.state, stage.evidence[0].says if stage.evidence else "") == (state, why)
 
 
+@pytest.mark.parametrize(
+    ("table", "end", "address", "state"),
+    [
+        ("tcp", "00000000", "198.51.100.2", Sign.OK),
+        ("tcp", "00000000", "2001:db8::1", Sign.FAILED),
+        ("tcp6", "0" * 32, "198.51.100.2", Sign.OK),
+        ("tcp6", "0" * 32, "2001:db8::1", Sign.OK),
+        ("tcp", "0100007F", "198.51.100.2", Sign.FAILED),
+        ("tcp", "0100007F", "127.0.0.1", Sign.OK),
+    ],
+)
+def test_a_port_that_is_open_elsewhere_alone_turns_it_away(
+    tmp_path: Path, table: str, end: str, address: str, state: Sign
+) -> None:
+    row = f" 0: {end}:024B {end}:0000 0A 00000000:00000000 00:00000000 00000000 0 0 123 1 0\n"
+    (tmp_path / "proc/net").mkdir(parents=True)
+    (tmp_path / "proc/net" / table).write_text(f"head\n{row}")
+    visit = client.visit(Machine(tmp_path, said()), ip_address(address))
+    assert [stage.state for stage in visit.stages if stage.id == "listener"] == [state]
+
+
+@pytest.mark.parametrize(("delayed", "state"), [(True, Sign.WARNING), (False, Sign.FAILED)])
+def test_a_list_turns_away_who_is_on_it_unless_checks_are_delayed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, delayed: bool, state: Sign
+) -> None:
+    monkeypatch.setattr(
+        Host, "run", lambda _, argv, **__: Completed(tuple(argv), 0, "127.0.0.2 STREAM", "", 0.1)
+    )
+    stage = client._dns_list(Host(tmp_path), "198.51.100.2", "zen.example.org", delayed)
+    assert stage.state is state
+    assert stage.evidence[0].says == "2.100.51.198.zen.example.org is 127.0.0.2"
+
+
+def test_what_could_not_be_looked_at_is_not_called_well() -> None:
+    unknown = client.Stage("firewall", Sign.UNKNOWN, "the packet filter could not be read")
+    assert "may be turned away" in client.text(client.Visit("198.51.100.2", "", (unknown,)))
+
+
 def test_who_logs_in_passes_delayed_checks() -> None:
     met = rulesets.Admission("198.51.100.2", "", refused_late="550 5.7.1 Access denied")
     (stage,) = [stage for stage in client.judged(met, ACCESS) if stage.id == "connect"]

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from wizard.console import clean
+from wizard.editors.daemon_options import is_loopback
 from wizard.errors import HostError
 from wizard.gather.firewall import live_rules
 from wizard.model import facts as f
@@ -24,9 +25,11 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.access_map import Address
 from wizard.sendmail.rulesets import Admission
 from wizard.system.host import Host
+from wizard.system.sockets import Listener, listeners
 from wizard.system.tcp_wrappers import refusal
 from wizard.troubleshoot.host_state import Text
 from wizard.troubleshoot.model import Evidence
+from wizard.troubleshoot.probe_smtp import is_submission
 
 LOOK_UP = 2.5
 """Seconds for one question to the DNS."""
@@ -64,10 +67,12 @@ def visit(host: Host, address: Address) -> Visit:
     zones = rulesets.dns_lists(cf) if address.version == 4 else ()
     with ThreadPoolExecutor() as pool:
         filters = pool.submit(lambda: list(_firewall(host, address, _ports(cf))))
-        listed = [pool.submit(_dns_list, host, str(address), zone) for zone in zones]
+        delayed = rulesets.delayed(cf)
+        listed = [pool.submit(_dns_list, host, str(address), zone, delayed) for zone in zones]
         name, looked = reverse_name(host, str(address))
         stages = [
             *filters.result(),
+            _listener(address, cf, listeners(host)),
             _wrappers(host, address, name),
             looked,
             *_rulesets(host, cf, access, address, name),
@@ -157,6 +162,25 @@ def _verdicts(
             yield port, reach, (why, source)
 
 
+def _listener(address: Address, cf: str, live: Sequence[Listener]) -> Stage:
+    """Whether something listens for mail clients where this one can come, whoever holds the socket."""
+    ports = {daemon.port for daemon in sendmail_cf.daemons(cf) if is_submission(daemon)} or {587, 465}
+    there = [each for each in live if each.port in ports]
+    for each in there:
+        fits = (
+            ":" in each.address if address.version == 6 else each.address == "::" or ":" not in each.address
+        )
+        if fits and (address.is_loopback or not is_loopback(each.address)):
+            return Stage("listener", Sign.OK, f"it reaches port {each.port} at an address where it is open")
+    says = (
+        "no port for mail clients is open at an address that it can reach: `msa-wizard troubleshoot` says why"
+    )
+    seen = tuple(Evidence(f"{each.address} port {each.port}", "/proc/net/tcp") for each in there)
+    return Stage(
+        "listener", Sign.FAILED, says, seen or (Evidence(f"none of {sorted(ports)}", "/proc/net/tcp"),)
+    )
+
+
 def _wrappers(host: Host, address: Address, name: str) -> Stage:
     rule = refusal(host.text(Text.HOSTS_ALLOW), host.text(Text.HOSTS_DENY), str(address), name)
     if not rule:
@@ -222,7 +246,7 @@ def judged(met: Admission, access: str) -> Iterator[Stage]:
         )
 
 
-def _dns_list(host: Host, address: str, zone: str) -> Stage:
+def _dns_list(host: Host, address: str, zone: str, delayed: bool) -> Stage:
     question = ".".join((*reversed(address.split(".")), zone))
     try:
         answer = host.run(["getent", "ahostsv4", question], timeout=LOOK_UP).stdout.split()
@@ -230,16 +254,17 @@ def _dns_list(host: Host, address: str, zone: str) -> Stage:
         return Stage("dns-list", Sign.UNKNOWN, f"the list {zone} did not answer within {LOOK_UP} s")
     if not answer:
         return Stage("dns-list", Sign.OK, f"it is not on the list {zone}")
-    says = f"it is on the list {zone}: sendmail refuses it, with delay_checks only where it does not log in"
-    return Stage("dns-list", Sign.WARNING, says, (Evidence(f"{question} is {answer[0]}", "DNS"),))
+    says = f"it is on the list {zone}: sendmail refuses it{', unless it logs in (delay_checks)' if delayed else ''}"
+    sign = Sign.WARNING if delayed else Sign.FAILED
+    return Stage("dns-list", sign, says, (Evidence(f"{question} is {answer[0]}", "DNS"),))
 
 
 def text(visit: Visit) -> str:
     """For people."""
     who = visit.address + (f" ({visit.name})" if visit.name else "")
     head = "meets nothing here that turns it away" if visit.ok else "is turned away, or cannot log in"
-    if visit.ok and any(stage.id == "rulesets" for stage in visit.stages):
-        head = "may be turned away: sendmail did not tell"
+    if visit.ok and any(stage.state is Sign.UNKNOWN for stage in visit.stages):
+        head = "may be turned away: not all of it could be looked at"
     lines = [f"A mail client at {clean(who)} {head}.", ""]
     for stage in visit.stages:
         lines.append(f"   {SIGNS[stage.state]} {clean(stage.says)}")
