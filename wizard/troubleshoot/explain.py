@@ -3,6 +3,7 @@ conversation that failed. No password is tried again, as pam_faillock counts fai
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import os
 
@@ -18,7 +19,7 @@ from wizard.steps.restart import AuthTest
 from wizard.system.host import Host
 from wizard.system.sockets import addresses
 from wizard.troubleshoot.account import Account
-from wizard.troubleshoot.collect import take
+from wizard.troubleshoot.collect import hopeless, take
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Layer
 from wizard.troubleshoot.probe_smtp import Tried
@@ -80,7 +81,7 @@ def cause(picture: Picture) -> Check:
 def _state(owner: Account | None) -> str:
     """What is sound about the account itself."""
     kept = owner.shadow if owner is not None else None
-    if owner is None or kept is None or kept.locked or kept.never or kept.expired(owner.today):
+    if owner is None or kept is None or hopeless(dataclasses.replace(owner, right=None)):
         return ""
     return f" The account {owner.user} is there and not locked."
 
