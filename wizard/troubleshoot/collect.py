@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from wizard.editors import EditError, sendmail_mc
+from wizard.editors import EditError, sasl_conf, sendmail_mc
 from wizard.engine.state_dir import existing_store
 from wizard.errors import HostError
 from wizard.gather.certificates import certificate_files
@@ -87,7 +87,7 @@ def take(
         filters = [pool.submit(milters.look, host, cf, milter) for milter in milters.named(cf)]
         asked_backend = pool.submit(backend.look, host, daemons)
         owner = _owner(host, credentials, daemons, stack)
-        used = None if tried or hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials
+        used = None if tried or hopeless(owner) or (mux and "saslauthd" in _method(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
         chosen = _for_login(wanted)
         patience = STOPPED if DAEMON in stopped else TIMEOUT
@@ -163,9 +163,9 @@ def _owner(
     """The account, as far as this host's own files decide on it."""
     if credentials is None:
         return None
-    conf = _text(host, f.SASL_CONF)
-    if "saslauthd" not in conf:
-        return accounts.look(host, credentials, joined=True, own="pwcheck_method" not in conf)
+    method = _method(host)
+    if "saslauthd" not in method:
+        return accounts.look(host, credentials, joined=True, own=not method)
     mechanism, joined, _ = backend.asked(host, daemons)
     own = stack.asks_unix if mechanism == "pam" else mechanism in ("shadow", "getpwent")
     owner = accounts.look(host, credentials, joined, own)
@@ -261,9 +261,12 @@ def _cf_refused(host: Host, cf: str, facts: Facts) -> str:
     return "" if result.code == 0 else (result.tail(2) or f"exit status {result.code}")
 
 
-def _asks_saslauthd(host: Host) -> bool:
-    """Whether a login would have to wait for saslauthd."""
-    return "saslauthd" in _text(host, f.SASL_CONF)
+def _method(host: Host) -> str:
+    """pwcheck_method, empty where libsasl2 finds none: of a file with a line that it does not understand it takes nothing."""
+    try:
+        return (sasl_conf.value(_text(host, f.SASL_CONF), "pwcheck_method") or "").lower()
+    except EditError:
+        return ""
 
 
 def _mux_problem(host: Host, stopped: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import socket
 import struct
 from pathlib import Path
@@ -19,8 +20,9 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Process, Service
 from wizard.model.plan import Sign
+from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
-from wizard.troubleshoot import account, backend
+from wizard.troubleshoot import account, backend, collect
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.backend import Backend, Server
 from wizard.troubleshoot.host_state import Picture
@@ -259,6 +261,22 @@ def test_servers_are_read_and_reached(tmp_path: Path) -> None:
     found = backend.look(Host(tmp_path), ())
     assert "line 1" in found.wrong
     assert "geheim" not in repr(found)
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    _put(tmp_path, "/etc/default/saslauthd", 'MECHANISMS="ldap"\n')
+    os.mkfifo(tmp_path / "etc/saslauthd.conf")
+    assert backend.look(Host(tmp_path), ()).wrong == "/etc/saslauthd.conf is not a file"
+    (tmp_path / "etc/saslauthd.conf").unlink()
+    assert backend.look(Host(tmp_path), ()).wrong == "no such file or directory"
+
+
+@pytest.mark.parametrize(("method", "own"), [("auxprop", False), ("saslauthd", True)])
+def test_a_comment_does_not_say_who_is_asked(tmp_path: Path, method: str, own: bool) -> None:
+    _put(tmp_path, f.SASL_CONF, f"# pwcheck_method: saslauthd\npwcheck_method: {method}\n")
+    owner = collect._owner(Host(tmp_path), Credentials("alice", "x"), (), Pam(None))
+    assert owner is not None
+    assert owner.own is own
 
 
 @pytest.mark.parametrize(
