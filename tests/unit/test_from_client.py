@@ -385,7 +385,7 @@ def test_so_does_iptables(option: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--from", "x"], ["--from", "192.0.2.1", "--user", "alice"], ["--from", ""]]
+    "words", [["--from", "x"], ["--from", "192.0.2.1", "--user", "alice"], ["--from", ""], ["--from", "192.0.2.1", "--list"]]
 )
 def test_odd_use(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["troubleshoot", *words]) == 2

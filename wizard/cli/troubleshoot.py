@@ -88,10 +88,8 @@ def _from(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "--from takes the IPv4 or IPv6 address of one client, such as 192.0.2.7 or 2001:db8::7"
         )
-    if arguments.fix or arguments.user or arguments.password_stdin:
-        raise UsageError(
-            "--from only tells what a client meets: leave out --fix, --user and --password-stdin"
-        )
+    if arguments.user or arguments.password_stdin:
+        raise UsageError("--from only tells what a client meets: leave out --user and --password-stdin")
     if os.geteuid() != 0:
         raise CannotHere("only root can look at all of this host: run it with sudo. Nothing was changed")
     visit = client.visit(Host(), address)

@@ -125,27 +125,26 @@ def barred(host: Host, pam: Pam, account: Account, now: float) -> str:
         return ""
     old = "pam_tally2" in line.module
     conf = "" if old else host.text("/etc/security/faillock.conf")
-    said = dict(re.findall(r"^[ \t]*(\w+)[ \t]*=[ \t]*(\S+)", conf, re.MULTILINE))
-    said |= dict(re.findall(r"(\w+)=(\S+)", line.text))
-    deny, wait = (
-        _number(said.get("deny", "3")) or 0,
-        _number(said.get("unlock_time", "0" if old else "600")) or 0,
-    )
-    path = (
-        said.get("file", "/var/log/tallylog") if old else f"{said.get('dir', '/run/faillock')}/{account.user}"
-    )
+    options = dict(re.findall(r"^[ \t]*(\w+)[ \t]*=[ \t]*(\S+)", conf, re.MULTILINE))
+    options |= dict(re.findall(r"(\w+)=(\S+)", line.text))
+
+    def number(key: str, default: int) -> int:
+        return _number(options.get(key, str(default))) or 0  # `never`, too, is 0
+
+    deny, wait = number("deny", 3), number("unlock_time", 0 if old else 600)
+    path = f"{options.get('dir', '/run/faillock')}/{account.user}"
+    if old:
+        path = options.get("file", "/var/log/tallylog")
     try:
-        content = host.small_file(path, 1 << 22)[0][account.uid * 64 if old else 0 :]
+        content = host.small_file(path, 1 << 22)[0]
     except HostError:
         return ""
-    found = [
-        struct.unpack_from("<54xHQ", content, at)
-        for at in range(0, 64 if old else len(content), 64)
-        if at + 64 <= len(content)
-    ]
-    last = max((when for _, when in found), default=0)
-    within = _number(said.get("fail_interval", "900")) or 0
-    failures = sum(flags if old else flags & 1 for flags, when in found if old or when + within > last)
+    if old:
+        content = content[account.uid * 64 :][:64]
+    records = list(struct.iter_unpack("<54xHQ", content[: len(content) // 64 * 64]))
+    last = max((when for _, when in records), default=0)
+    within = number("fail_interval", 900)
+    failures = sum(count if old else count & 1 for count, when in records if old or when + within > last)
     if not 0 < deny <= failures or (wait and last + wait < now):
         return ""
     return f"{account.user}: {failures} failures in {path}, and from {deny} on PAM refuses"

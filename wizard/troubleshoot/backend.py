@@ -97,17 +97,17 @@ def _servers(mechanism: str, option: str, text: str) -> list[tuple[str, str, str
     if mechanism == "httpform":
         host, port = (sasl_conf.value(text, f"httpform_{key}") or "" for key in ("host", "port"))
         return [(f"{host} port {port or 80}", host, port or "80")] if host else []
-    found = []
+    servers = []
     if mechanism == "ldap":
         for match in _URL.finditer(sasl_conf.value(text, "ldap_servers") or "ldap://localhost/"):
             scheme, where = match[1].lower(), unquote(match[2])
             host, _, port = where.rpartition(":") if re.search(r":\d+\Z", where) else (where, "", "")
             if scheme == "ldapi":
                 host, port = where or "/var/run/slapd/ldapi", "0"
-            found.append(
+            servers.append(
                 (match[0], host.strip("[]") or "localhost", port or ("636" if scheme == "ldaps" else "389"))
             )
-    return found
+    return servers
 
 
 def _reached(server: tuple[str, str, str]) -> Server:

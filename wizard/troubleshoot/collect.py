@@ -37,7 +37,6 @@ from wizard.troubleshoot import backend, milters, outside, pam, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
-from wizard.troubleshoot.outside import TurnedAway
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import TIMEOUT, Conversation, Tried, converse, is_submission
 
@@ -113,11 +112,12 @@ def take(
         talks = tuple(_with_own_offer(talk.result(), served) for talk in asked)
         if tried:
             began = tried.began
-            if not (
-                tried.refused and hopeless(owner)
-            ):  # which explains it: nothing else is to blame for that
-                talks = tuple(map(tried.onto, talks))
+            explained = tried.refused and hopeless(owner)  # nothing else is to blame then
+            talks = talks if explained else tuple(map(tried.onto, talks))
         log, log_problem = _log(host)
+        # What was before the access map was last made is not its doing.
+        since = host.mtime(f"{f.ACCESS}.db")
+        turned_away = outside.turned_away(day.result(), facts.addresses, since)
         if tried:
             answer = _logged_answer(log or (), tried)
         else:
@@ -144,7 +144,7 @@ def take(
             states={process.pid: process.state for process in facts.processes},
             sasldb=_sasldb(facts),
             aliases_db=_aliases_db(host, cf),
-            outside=dataclasses.replace(seen.result(), turned_away=_turned_away(host, facts, day.result())),
+            outside=dataclasses.replace(seen.result(), turned_away=turned_away),
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
             milters=tuple(each.result() for each in filters),
             suites=_suites(cf),
@@ -240,7 +240,7 @@ def _text(host: Host, path: str, absent: str | None = "") -> str:
         return absent  # type: ignore[return-value]
 
 
-def _log(host: Host) -> tuple[tuple[mail_log.LogLine, ...] | None, str]:
+def _log(host: Host) -> tuple[tuple[LogLine, ...] | None, str]:
     """The last hour of the mail log, and why it cannot be read."""
     try:
         return mail_log.lines(host, time.time() - LOOKED_BACK), ""
@@ -305,10 +305,12 @@ def _socket_login(
 def _logged_answer(log: Iterable[LogLine], tried: Tried) -> str | None:
     """What saslauthd answered to the login that was tried, by its own words in the journal; None where it has none."""
     user = tried.credentials.user.partition("@")[0] if tried.credentials else ""
-    said = [
-        line.text for line in log if line.name == "saslauthd" and not line.file and line.time >= tried.began
+    reasons = [
+        _REFUSED.search(line.text)
+        for line in log
+        if line.name == "saslauthd" and not line.file and line.time >= tried.began
+        if f"auth failure: [user={user}]" in line.text
     ]
-    reasons = [_REFUSED.search(text) for text in said if f"auth failure: [user={user}]" in text]
     return next((f"NO {reason[1]}" for reason in reversed(reasons) if reason), None)
 
 
@@ -357,11 +359,6 @@ def _aliases_db(host: Host, cf: str) -> bool:
     named = (sendmail_cf.option(cf, "AliasFile") or "").split(",")[0].strip()
     path = named.rpartition(":")[2] if named.startswith(("hash:", "dbm:", "btree:", "cdb:")) else named
     return not path.startswith("/") or any(host.exists(f"{path}{end}") for end in (".db", ".cdb", ".pag"))
-
-
-def _turned_away(host: Host, facts: Facts, day: Sequence[LogLine]) -> tuple[TurnedAway, ...]:
-    """Since the access map was last made: what was before is not its doing."""
-    return outside.turned_away(day, facts.addresses, host.mtime(f"{f.ACCESS}.db"))
 
 
 def _overrides(host: Host, facts: Facts) -> dict[str, str]:

@@ -41,8 +41,10 @@ def of_login(
     root's: others see too little to tell."""
     if os.geteuid() != 0 or not _own(host, target.host):
         return None
-    said = tuple(f"< {line.text}" for line in result.lines if line.who == "server")
-    return _seen(host, answers, Tried(credentials, target.port, began, result.layer, result.headline, said))
+    replies = tuple(f"< {line.text}" for line in result.lines if line.who == "server")
+    return _seen(
+        host, answers, Tried(credentials, target.port, began, result.layer, result.headline, replies)
+    )
 
 
 def of_run(engine: Engine, run: Run) -> None:
@@ -89,10 +91,10 @@ def _state(owner: Account | None) -> str:
 def _own(host: Host, name: str) -> bool:
     """Whether it is this host, by its addresses."""
     try:
-        found = [str(address[0]) for _, address in lookup(name, 0, 0, Deadline(_NAME_WITHIN))]
+        named = [str(address[0]) for _, address in lookup(name, 0, 0, Deadline(_NAME_WITHIN))]
     except (OSError, UnicodeError, WireError):
         return False
     ours = addresses(host)
-    return bool(found) and all(
-        each.split("%")[0] in ours or ipaddress.ip_address(each).is_loopback for each in found
+    return bool(named) and all(
+        each.split("%")[0] in ours or ipaddress.ip_address(each).is_loopback for each in named
     )
