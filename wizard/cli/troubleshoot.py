@@ -78,7 +78,7 @@ def _listed(arguments: argparse.Namespace) -> int:
 
 
 def _json(host: Host, answers: Answers, verdict: Verdict, waits: str | None = None) -> documents.Verdict:
-    return report.to_json(verdict, fixes(host, answers, verdict.faults, waits, readable_store()))
+    return report.to_json(verdict, fixes(host, answers, verdict.faults, waits, readable_store))
 
 
 def _from(arguments: argparse.Namespace) -> int:
@@ -96,7 +96,7 @@ def _from(arguments: argparse.Namespace) -> int:
     if arguments.json:
         as_json.show(**client.to_json(visit))
     else:
-        out(client.text(visit))
+        out(client.text(visit, width()))
     return int(not visit.ok)
 
 
