@@ -176,9 +176,10 @@ def unreachable(host: str, port: str, seconds: float, family: int = 0) -> str:
     deadline, problem = Deadline(seconds), "it has no address"
     try:
         number = int(port) if port.isdecimal() else socket.getservbyname(port, "tcp")
-        for kind, address in lookup(host, number, family, deadline)[:3]:
+        addresses = lookup(host, number, family, deadline)[:3]
+        for kind, address in addresses:
             with socket.socket(kind, socket.SOCK_STREAM) as connection:
-                connection.settimeout(deadline.left())
+                connection.settimeout(min(deadline.left(), seconds / len(addresses)))
                 try:
                     connection.connect(address)
                 except OSError as error:
