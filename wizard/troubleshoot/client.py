@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from wizard.console import clean
+from wizard.console import WIDTH
 from wizard.editors.daemon_options import is_loopback
 from wizard.errors import HostError
 from wizard.gather.firewall import live_rules
@@ -30,6 +30,7 @@ from wizard.system.tcp_wrappers import refusal
 from wizard.troubleshoot.host_state import Text
 from wizard.troubleshoot.model import Evidence
 from wizard.troubleshoot.probe_smtp import is_submission
+from wizard.troubleshoot.report import wrap
 
 LOOK_UP = 2.5
 """Seconds for one question to the DNS."""
@@ -86,14 +87,16 @@ def reverse_name(host: Host, address: str) -> tuple[str, Stage]:
     began = time.monotonic()
     try:
         words = host.run(["getent", "hosts", address], timeout=LOOK_UP).stdout.split()
+        name = words[1].lower().rstrip(".") if len(words) > 1 else ""
+        back = host.run(["getent", "ahosts", "--", name], timeout=LOOK_UP).stdout.split() if name else ()
     except HostError:
         says = f"its name was not found within {LOOK_UP} s: the client waits for the greeting meanwhile, often a minute"
         return "", Stage("name", Sign.WARNING, says, name_servers(host))
-    name = words[1].lower().rstrip(".") if len(words) > 1 else ""
-    seconds = time.monotonic() - began
-    return name, Stage(
-        "name", Sign.OK, f"{f'its name is {name}' if name else 'it has no name'} ({seconds:.1f} s)"
-    )
+    says = f"its name is {name}" if name else "it has no name"
+    if name and address not in back:
+        # ${client_name} is the address in brackets then (op.me, section 5.2).
+        says, name = f"{says}, which has not that address: for sendmail it has none (may be forged)", ""
+    return name, Stage("name", Sign.OK, f"{says} ({time.monotonic() - began:.1f} s)")
 
 
 def name_servers(host: Host) -> tuple[Evidence, ...]:
@@ -259,18 +262,19 @@ def _dns_list(host: Host, address: str, zone: str, delayed: bool) -> Stage:
     return Stage("dns-list", sign, says, (Evidence(f"{question} is {answer[0]}", "DNS"),))
 
 
-def text(visit: Visit) -> str:
-    """For people."""
+def text(visit: Visit, width: int = WIDTH) -> str:
+    """For people; `width` in columns."""
     who = visit.address + (f" ({visit.name})" if visit.name else "")
     head = "meets nothing here that turns it away" if visit.ok else "is turned away, or cannot log in"
     if visit.ok and any(stage.state is Sign.UNKNOWN for stage in visit.stages):
         head = "may be turned away: not all of it could be looked at"
-    lines = [f"A mail client at {clean(who)} {head}.", ""]
+    lines = [*wrap(f"A mail client at {who} {head}.", "", "", width), ""]
     for stage in visit.stages:
-        lines.append(f"   {SIGNS[stage.state]} {clean(stage.says)}")
-        lines += [f"          | {clean(piece.says)}  ({clean(piece.source)})" for piece in stage.evidence]
-    lines += ["", f"Looked from {LOOKED_FROM}. The proof is `msa-wizard test --from-outside`."]
-    return "\n".join(lines)
+        lines += wrap(f"{SIGNS[stage.state]} {stage.says}", "   ", "     ", width)
+        for piece in stage.evidence:
+            lines += wrap(f"| {piece.says}  ({piece.source})", " " * 10, " " * 10 + "|   ", width)
+    words = f"Looked from {LOOKED_FROM}. The proof is `msa-wizard test --from-outside`."
+    return "\n".join([*lines, "", *wrap(words, "", "", width)])
 
 
 def to_json(visit: Visit) -> dict[str, object]:
