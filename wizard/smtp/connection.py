@@ -176,6 +176,8 @@ def unreachable(host: str, port: str, seconds: float, family: int = 0) -> str:
     deadline, problem = Deadline(seconds), "it has no address"
     try:
         number = int(port) if port.isdecimal() else socket.getservbyname(port, "tcp")
+        if number > 65535:  # getaddrinfo takes it for another one
+            return f"there is no port {port}"
         addresses = lookup(host, number, family, deadline)[:3]
         for kind, address in addresses:
             with socket.socket(kind, socket.SOCK_STREAM) as connection:
