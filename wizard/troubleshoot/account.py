@@ -17,6 +17,8 @@ from wizard.troubleshoot.pam import Pam
 
 _DAY = 86400
 SHADOW = "/etc/shadow"
+_FOREIGN = 2.0
+"""Seconds for getent where passwords are elsewhere: it may ask the very server that is down."""
 _OLDEST = re.compile(r"[./0-9A-Za-z]{13}")
 
 
@@ -91,9 +93,9 @@ def look(host: Host, credentials: Credentials, joined: bool = False, own: bool =
     not this host's `own`, only whether the name is known. Raises nothing: what cannot be read stays unknown."""
     bare, _, realm = credentials.user.partition("@")
     user, today = credentials.user if joined or not own else bare, int(time.time() // _DAY)
-    known = _passwd(host, user)
+    known = _passwd(host, user, 15 if own else _FOREIGN)
     if known is None or not own:
-        joins = own and realm and known is None and _passwd(host, bare) is not None
+        joins = own and realm and known is None and _passwd(host, bare, 15) is not None
         return Account(user, known[6] if known else None, today=today, own=own, bare=bare if joins else "")
     row, account = _row(host, user), Account(user, known[6], today=today, uid=_number(known[2]) or 0)
     if row is None:
@@ -150,9 +152,9 @@ def barred(host: Host, pam: Pam, account: Account, now: float) -> str:
     return f"{account.user}: {failures} failures in {path}, and from {deny} on PAM refuses"
 
 
-def _passwd(host: Host, user: str) -> list[str] | None:
+def _passwd(host: Host, user: str, seconds: float) -> list[str] | None:
     try:
-        result = host.run(["getent", "passwd", "--", user], timeout=15)
+        result = host.run(["getent", "passwd", "--", user], timeout=seconds)
     except HostError:
         return None
     row = result.stdout.strip().split(":")
