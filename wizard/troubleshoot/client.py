@@ -178,10 +178,9 @@ def _listener(address: Address, cf: str, live: Sequence[Listener]) -> Stage:
     says = (
         "no port for mail clients is open at an address that it can reach: `msa-wizard troubleshoot` says why"
     )
-    seen = tuple(Evidence(f"{each.address} port {each.port}", "/proc/net/tcp") for each in there)
-    return Stage(
-        "listener", Sign.FAILED, says, seen or (Evidence(f"none of {sorted(ports)}", "/proc/net/tcp"),)
-    )
+    none = f"nothing listens on {', '.join(map(str, sorted(ports)))}"
+    shown = [f"{each.address} port {each.port}" for each in there] or [none]
+    return Stage("listener", Sign.FAILED, says, tuple(Evidence(line, "/proc/net/tcp") for line in shown))
 
 
 def _wrappers(host: Host, address: Address, name: str) -> Stage:
