@@ -91,7 +91,7 @@ def reverse_name(host: Host, address: str) -> tuple[str, Stage]:
         back = host.run(["getent", "ahosts", "--", name], timeout=LOOK_UP).stdout.split() if name else ()
     except HostError:
         says = f"its name was not found within {LOOK_UP} s: the client waits for the greeting meanwhile, often a minute"
-        return "", Stage("name", Sign.WARNING, says, name_servers(host))
+        return "", Stage("name", Sign.WARNING, says, _name_servers(host))
     says = f"its name is {name}" if name else "it has no name"
     if name and address not in back:
         # ${client_name} is the address in brackets then (op.me, section 5.2).
@@ -99,23 +99,9 @@ def reverse_name(host: Host, address: str) -> tuple[str, Stage]:
     return name, Stage("name", Sign.OK, f"{says} ({time.monotonic() - began:.1f} s)")
 
 
-def name_servers(host: Host) -> tuple[Evidence, ...]:
-    """The servers that resolv.conf names."""
+def _name_servers(host: Host) -> tuple[Evidence, ...]:
     lines = [line.strip() for line in host.text("/etc/resolv.conf").splitlines()]
     return tuple(Evidence(line, "/etc/resolv.conf") for line in lines if line.startswith("nameserver"))[:3]
-
-
-def access_line(access: str, tag: str, met: Admission) -> tuple[Evidence, ...]:
-    """The line of the access map that decides on a client; where there is none, what that may mean."""
-    line = access_map.deciding(access_map.lines(access), tag, met.address, met.name)
-    if line is None:
-        return (
-            Evidence(
-                f"no line of {Text.ACCESS} says so: access.db differs from it, or another rule",
-                "sendmail -bt",
-            ),
-        )
-    return (Evidence(line.text, f"{Text.ACCESS} line {line.number}"),)
 
 
 def _ports(cf: str) -> list[int]:
@@ -204,10 +190,16 @@ def _rulesets(host: Host, cf: str, access: str, address: Address, name: str) -> 
 def judged(met: Admission, access: str) -> Iterator[Stage]:
     """What the rulesets decide, each with the line of the access map behind it."""
 
-    def seen(tag: str) -> tuple[Evidence, ...]:
-        return access_line(access, tag, met)
+    lines = access_map.lines(access)
 
-    line = access_map.deciding(access_map.lines(access), access_map.CONNECT, met.address, met.name)
+    def seen(tag: str) -> tuple[Evidence, ...]:
+        line = access_map.deciding(lines, tag, met.address, met.name)
+        if line is not None:
+            return (Evidence(line.text, f"{Text.ACCESS} line {line.number}"),)
+        none = f"no line of {Text.ACCESS} says so: access.db differs from it, or another rule"
+        return (Evidence(none, "sendmail -bt"),)
+
+    line = access_map.deciding(lines, access_map.CONNECT, met.address, met.name)
     if met.refused or met.discarded:
         says = (
             "sendmail takes its mail and throws it away"

@@ -113,13 +113,13 @@ def to_json(verdict: Verdict, fixes: Mapping[str, Fix]) -> documents.Verdict:
         "blamed": blamed.id if blamed else None,
         "layer": blamed.layer if blamed else None,
         "layers": {str(layer): sign.value for layer, sign in verdict.signs.items()},
-        "faults": [fault_json(fault, fixes[fault.id]) for fault in verdict.faults],
+        "faults": [_fault_json(fault, fixes[fault.id]) for fault in verdict.faults],
         "untested": list(verdict.untested),
         "seconds": {"all": round(verdict.seconds, 3), "waited": round(verdict.waited, 3)},
     }
 
 
-def fault_json(fault: Fault, fix: Fix) -> documents.Fault:
+def _fault_json(fault: Fault, fix: Fix) -> documents.Fault:
     """One fault; `mend` is the older word for `fix`."""
     steps, words = list(fault.finding.mend.steps), fault.finding.mend.text
     return {
