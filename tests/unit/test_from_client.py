@@ -198,7 +198,9 @@ def test_a_visit(tmp_path: Path) -> None:
     assert by_id["tcp-wrappers"].state is Sign.FAILED
     assert by_id["name"].evidence[0].says == "nameserver 203.0.113.53"
     assert (by_id["dns-list"].state, by_id["limit"].state) == (Sign.UNKNOWN, Sign.WARNING)
-    assert "550 5.7.1 Access denied" in client.text(visit)
+    shown = client.text(visit, 60)
+    assert "550 5.7.1 Access denied" in " ".join(shown.split())
+    assert max(map(len, shown.splitlines())) <= 60
     document("troubleshoot", as_json.dumps(**client.to_json(visit)))
 
 
@@ -222,6 +224,57 @@ def test_iptables_without_nft(
     monkeypatch.setattr("tests.unit.test_from_client.RULES", rules)
     stage = client.visit(Machine(tmp_path, said()), ip_address("198.51.100.2")).stages[0]
     assert (stage.state, stage.evidence[0].says if stage.evidence else "") == (state, why)
+
+
+@pytest.mark.parametrize(
+    ("table", "end", "address", "state"),
+    [
+        ("tcp", "00000000", "198.51.100.2", Sign.OK),
+        ("tcp", "00000000", "2001:db8::1", Sign.FAILED),
+        ("tcp6", "0" * 32, "198.51.100.2", Sign.OK),
+        ("tcp6", "0" * 32, "2001:db8::1", Sign.OK),
+        ("tcp", "0100007F", "198.51.100.2", Sign.FAILED),
+        ("tcp", "0100007F", "127.0.0.1", Sign.OK),
+    ],
+)
+def test_a_port_that_is_open_elsewhere_alone_turns_it_away(
+    tmp_path: Path, table: str, end: str, address: str, state: Sign
+) -> None:
+    row = f" 0: {end}:024B {end}:0000 0A 00000000:00000000 00:00000000 00000000 0 0 123 1 0\n"
+    (tmp_path / "proc/net").mkdir(parents=True)
+    (tmp_path / "proc/net" / table).write_text(f"head\n{row}")
+    visit = client.visit(Machine(tmp_path, said()), ip_address(address))
+    assert [stage.state for stage in visit.stages if stage.id == "listener"] == [state]
+
+
+@pytest.mark.parametrize(("delayed", "state"), [(True, Sign.WARNING), (False, Sign.FAILED)])
+def test_a_list_turns_away_who_is_on_it_unless_checks_are_delayed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, delayed: bool, state: Sign
+) -> None:
+    monkeypatch.setattr(
+        Host, "run", lambda _, argv, **__: Completed(tuple(argv), 0, "127.0.0.2 STREAM", "", 0.1)
+    )
+    stage = client._dns_list(Host(tmp_path), "198.51.100.2", "zen.example.org", delayed)
+    assert stage.state is state
+    assert stage.evidence[0].says == "2.100.51.198.zen.example.org is 127.0.0.2"
+
+
+@pytest.mark.parametrize("back", ["198.51.100.2", "192.0.2.1"])
+def test_a_name_counts_only_where_it_leads_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, back: str
+) -> None:
+    answers = {"hosts": "198.51.100.2 PC.example.test", "ahosts": f"{back} STREAM pc.example.test"}
+    monkeypatch.setattr(
+        Host, "run", lambda _, argv, **__: Completed(tuple(argv), 0, answers[argv[1]], "", 0.1)
+    )
+    name, stage = client.reverse_name(Host(tmp_path), "198.51.100.2")
+    assert name == ("pc.example.test" if back == "198.51.100.2" else "")
+    assert ("may be forged" in stage.says) is not name.startswith("pc")
+
+
+def test_what_could_not_be_looked_at_is_not_called_well() -> None:
+    unknown = client.Stage("firewall", Sign.UNKNOWN, "the packet filter could not be read")
+    assert "may be turned away" in client.text(client.Visit("198.51.100.2", "", (unknown,)))
 
 
 def test_who_logs_in_passes_delayed_checks() -> None:
@@ -347,7 +400,13 @@ def test_so_does_iptables(option: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["--from", "x"], ["--from", "192.0.2.1", "--user", "alice"], ["--from", ""]]
+    "words",
+    [
+        ["--from", "x"],
+        ["--from", "192.0.2.1", "--user", "alice"],
+        ["--from", ""],
+        ["--from", "192.0.2.1", "--list"],
+    ],
 )
 def test_odd_use(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["troubleshoot", *words]) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +166,26 @@ def test_a_journal_that_cannot_be_read_says_why(tmp_path: Path, monkeypatch: pyt
     check = _log(Host(tmp_path), 0.0, "")
     assert check.sign is Sign.UNKNOWN
     assert "Bad message" in check.says
+
+
+@pytest.mark.parametrize("entry", ["", "Nov 29 10:00:00 mail sshd[1]: hello\n"])
+def test_one_corrupted_file_of_a_journal_is_no_journal_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
+    for path in ("run/systemd/journal/socket", "var/log/journal/abc/system.journal"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text("")
+    complaint = "Journal file /var/log/journal/abc/system@1.journal is truncated, ignoring file.\n"
+
+    def run(_: Host, argv: Sequence[str], **__: object) -> Completed:
+        return Completed(tuple(argv), 0, "" if "json" in argv else entry, complaint, 0.1)
+
+    monkeypatch.setattr(Host, "run", run)
+    if entry:
+        assert lines(Host(tmp_path), 0.0) == ()
+    else:
+        with pytest.raises(HostError, match="is truncated"):
+            lines(Host(tmp_path), 0.0)
 
 
 def test_dates_of_files() -> None:

@@ -292,9 +292,8 @@ def test(arguments: argparse.Namespace) -> int:
     result = watched.result
     cause = None
     if not result.ok:
-        from wizard.troubleshoot.explain import (
-            of_login,  # what it takes is not loaded for a test that succeeds
-        )
+        # What it takes is not loaded for a test that succeeds.
+        from wizard.troubleshoot.explain import of_login
 
         cause = of_login(host, answers, target, login, result, began)
     bad = not result.ok or any(Sign(finding.state) is Sign.FAILED for finding in result.findings)

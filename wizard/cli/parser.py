@@ -189,7 +189,7 @@ def _troubleshoot(add: Add) -> None:
     _user(command, "log in as this user, to tell an account or password problem from the rest")
     _answers(command, "answers in TOML: what you have chosen is not a fault")
     words = "tell what a mail client with this IPv4 or IPv6 address meets here; nothing is sent to it"
-    command.add_argument("--from", dest="client", metavar="ADDRESS", help=words)
+    which.add_argument("--from", dest="client", metavar="ADDRESS", help=words)
 
 
 def _debug(add: Add) -> None:

@@ -78,7 +78,7 @@ def _listed(arguments: argparse.Namespace) -> int:
 
 
 def _json(host: Host, answers: Answers, verdict: Verdict, waits: str | None = None) -> documents.Verdict:
-    return report.to_json(verdict, fixes(host, answers, verdict.faults, waits, readable_store()))
+    return report.to_json(verdict, fixes(host, answers, verdict.faults, waits, readable_store))
 
 
 def _from(arguments: argparse.Namespace) -> int:
@@ -88,17 +88,15 @@ def _from(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "--from takes the IPv4 or IPv6 address of one client, such as 192.0.2.7 or 2001:db8::7"
         )
-    if arguments.fix or arguments.user or arguments.password_stdin:
-        raise UsageError(
-            "--from only tells what a client meets: leave out --fix, --user and --password-stdin"
-        )
+    if arguments.user or arguments.password_stdin:
+        raise UsageError("--from only tells what a client meets: leave out --user and --password-stdin")
     if os.geteuid() != 0:
         raise CannotHere("only root can look at all of this host: run it with sudo. Nothing was changed")
     visit = client.visit(Host(), address)
     if arguments.json:
         as_json.show(**client.to_json(visit))
     else:
-        out(client.text(visit))
+        out(client.text(visit, width()))
     return int(not visit.ok)
 
 

@@ -70,7 +70,7 @@ def deciding(entries: Sequence[Line], tag: str, address: str, name: str = "") ->
     domains above it, by its address and the nets around it, then by the tag alone."""
     by_key = {(entry.tag, entry.key): entry for entry in reversed(entries)}
     tags = (tag, "") if tag == CONNECT else (tag,)
-    keys = [*_above(name, "."), *_nets(address), *([""] if tag not in (CONNECT, PAUSE) else [])]
+    keys = [*_above(name), *_nets(address), *([""] if tag not in (CONNECT, PAUSE) else [])]
     return next((by_key[each, key] for key in keys for each in tags if (each, key) in by_key), None)
 
 
@@ -89,9 +89,9 @@ def outer(text: str) -> Address | None:
     return None if address.is_loopback or address.is_link_local else address
 
 
-def _above(name: str, dot: str) -> list[str]:
-    labels = name.lower().split(dot) if name and not name.startswith("[") else []
-    return [dot.join(labels[index:]) for index in range(len(labels))]
+def _above(name: str) -> list[str]:
+    labels = name.lower().split(".") if name and not name.startswith("[") else []
+    return [".".join(labels[index:]) for index in range(len(labels))]
 
 
 def _nets(address: str) -> list[str]:

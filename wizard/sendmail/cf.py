@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from wizard.editors.daemon_options import DaemonOption, is_loopback, parse
+from wizard.editors.daemon_options import DaemonOption, is_loopback, is_wildcard, parse
 
 _OPTION = re.compile(r"^O\s+([A-Za-z0-9.]+)\s*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _UNEXPANDED = re.compile(
@@ -45,7 +45,7 @@ class Daemon:
     @property
     def everywhere(self) -> bool:
         """Whether it listens at every address of this host."""
-        return self.address in ("", "0.0.0.0", "::")
+        return is_wildcard(self.address)
 
     @property
     def reachable_at(self) -> str:

@@ -175,15 +175,22 @@ def refusals(host: Host, path: str, files: TlsFiles, *, key: bool) -> Iterator[T
         yield TlsRefusal(path, file, why, command, safe if file in _OF_DEBIAN else None)
     elif why:
         yield TlsRefusal(path, file, why, f"chmod {safe:04o} {file}", safe)
+    for folder, mode in open_folders(host, path, files):
+        why = f"others may write to its folder {folder} (mode {mode:04o})"
+        yield TlsRefusal(path, folder, why, f"chmod go-w {folder}")
+
+
+def open_folders(host: Host, path: str, files: TlsFiles) -> Iterator[tuple[str, int]]:
+    """The folders on the way to the path that others may write to, and their modes, as far as that makes it unsafe for
+    sendmail (safedirpath() in libsmutil/safefile.c). Raises HostError when one cannot be read."""
+    by = 0o002 if files.group_folders else 0o022
     for folder in map(str, reversed(PurePosixPath(path).parents)):
         try:
-            found = host.path(folder).stat().st_mode
+            mode = stat.S_IMODE(host.path(folder).stat().st_mode)
         except OSError as error:
             raise HostError(f"the folder {folder} cannot be read: {error.strerror}") from error
-        by = found & (0o002 if files.group_folders else 0o022)
-        if by and not (found & stat.S_ISVTX and files.sticky):
-            why = f"others may write to its folder {folder} (mode {stat.S_IMODE(found):04o})"
-            yield TlsRefusal(path, folder, why, f"chmod go-w {folder}")
+        if mode & by and not (mode & stat.S_ISVTX and files.sticky):
+            yield folder, mode
 
 
 def behind_links(host: Host, path: str) -> str:

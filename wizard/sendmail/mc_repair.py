@@ -46,21 +46,21 @@ def fault(host: Host, facts: Facts, history: Callable[[], Store | None]) -> McFa
     if text is None:
         return None
     try:
-        said = expand_text(host, text.encode("latin-1"))
+        expansion = expand_text(host, text.encode("latin-1"))
     except HostError:
         return None
-    words, new = _typos(host, text, said)
+    words, new = _typos(host, text, expansion)
     opened = _never_closed(text)
     if opened is not None:
         words.insert(0, (opened.line or 0, opened.text.strip(), opened.why))
         new = _closed(text, opened)
-    if not words and len(said.text) >= sendmail_cf.SMALLEST:
+    if not words and len(expansion.text) >= sendmail_cf.SMALLEST:
         return None
     line, shown, why = words[0] if words else (0, "", "m4 does not accept it")
     seen = McFault(line, shown, why, typo=opened is None and bool(words))
     if new != text and _accepted(host, facts, new):
         return replace(seen, text=new.encode("latin-1"))
-    with contextlib.suppress(StoreError, WizardError, OSError):  # without a history nothing is found in it
+    with contextlib.suppress(StoreError, WizardError, OSError):  # without a history there is none
         store = history()
         for commit, old in islice(_texts(store), _MOST) if store is not None else ():
             if old != text and _accepted(host, facts, old):
@@ -68,15 +68,15 @@ def fault(host: Host, facts: Facts, history: Callable[[], Store | None]) -> McFa
     return seen
 
 
-def _typos(host: Host, text: str, said: Expansion) -> tuple[list[tuple[int, str, str]], str]:
+def _typos(host: Host, text: str, expansion: Expansion) -> tuple[list[tuple[int, str, str]], str]:
     """Line, word and what is wrong with it, of macros and of names that sendmail has no file for; and the text with the
     near ones in their place."""
     typos = [
         (int(line), kind, name, _near_file(host, kind, name))
-        for line, kind, name in _OPENED.findall(said.messages)
+        for line, kind, name in _OPENED.findall(expansion.messages)
     ]
     # What m4 does not know is in what it made, where it made anything.
-    copied = "\n".join(sendmail_cf.statements(said.text))
+    copied = "\n".join(sendmail_cf.statements(expansion.text))
     with contextlib.suppress(EditError):
         typos += [
             (line, "macro", name, near)
@@ -127,16 +127,16 @@ def _accepted(host: Host, facts: Facts, text: str) -> bool:
     try:
         sendmail_mc.check(text)
         unknown = sendmail_mc.unknown_macros(text)
-        made = expand_text(host, text.encode("latin-1"))
+        new = expand_text(host, text.encode("latin-1"))
     except (EditError, HostError):
         return False
     ports, live = (
-        {each.port for each in sendmail_cf.daemons(cf)} for cf in (made.text, facts.text(f.SENDMAIL_CF) or "")
+        {each.port for each in sendmail_cf.daemons(cf)} for cf in (new.text, facts.text(f.SENDMAIL_CF) or "")
     )
     return (
-        made.code == 0
-        and len(made.text) >= sendmail_cf.SMALLEST
+        new.code == 0
+        and len(new.text) >= sendmail_cf.SMALLEST
         and not unknown
-        and not sendmail_cf.unexpanded(made.text)
+        and not sendmail_cf.unexpanded(new.text)
         and live <= ports
     )

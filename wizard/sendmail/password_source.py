@@ -5,6 +5,7 @@ libsasl2's own words are in its options.html: pwcheck_method, auxprop_plugin, me
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wizard.editors import EditError, sasl_conf, shell_defaults
@@ -117,9 +118,9 @@ def offered(facts: Facts) -> tuple[str, ...]:
     return tuple((sendmail_cf.option(cf, "AuthMechanisms") or "").upper().split())
 
 
-def serving(facts: Facts) -> Process | None:
+def serving(processes: Iterable[Process]) -> Process | None:
     """The saslauthd that sendmail reaches: others may run for other programs, with a socket elsewhere (-m)."""
-    daemons = [daemon for daemon in facts.processes if daemon.name == "saslauthd"]
+    daemons = [daemon for daemon in processes if daemon.name == "saslauthd"]
     ours = [daemon for daemon in daemons if argument(daemon, "-m").rstrip("/") in SOCKET_FOLDERS]
     return min(ours, key=lambda daemon: daemon.started) if ours else None
 
@@ -141,7 +142,7 @@ def argument(process: Process, letter: str) -> str:
 
 def _asked(facts: Facts) -> str:
     """What saslauthd asks: as its file says, as it runs, else PAM."""
-    configured, process = configured_mechanism(facts), serving(facts)
+    configured, process = configured_mechanism(facts), serving(facts.processes)
     if configured not in ("", "pam") and not (configured == "sasldb" and facts.sasldb == ()):
         return configured
     running = argument(process, "-a") if process is not None else ""
@@ -253,14 +254,14 @@ def to_be_trusted(facts: Facts, answers: Answers) -> frozenset[str]:
 def ends(facts: Facts, answers: Answers) -> tuple[Ending, ...]:
     """Who logs in now and could not any more, since the answers name another source. Raises as `of_host`."""
     now, then = of_host(facts), wanted(facts, answers)
-    if _same_users(now, then) or (now == PAM and serving(facts) is None):
+    if _same_users(now, then) or (now == PAM and serving(facts.processes) is None):
         return ()  # without a saslauthd nobody logs in by PAM
     return (_login_ending(now, then, facts),)
 
 
 def running_ends(facts: Facts, then: PasswordSource) -> tuple[Ending, ...]:
     """The same, where the saslauthd that runs asks something else than its file says, and is restarted."""
-    process = serving(facts)
+    process = serving(facts.processes)
     now = PasswordSource("saslauthd", argument(process, "-a") or "pam") if process is not None else then
     if process is None or _same_users(now, then) or not _knows_somebody(facts, process):
         return ()

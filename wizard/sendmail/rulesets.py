@@ -27,7 +27,7 @@ _CALLS = {
     "features": ("srv_features", "x"),
     "tls": ("tls_client", "NO $| MAIL"),
 }
-"""What is asked: the ruleset, and its arguments. checkrelay is there where FEATURE(`delay_checks') is."""
+"""What is asked: the ruleset, and its arguments. checkrelay is there where they are `delayed`."""
 _ASK_THE_DNS = re.compile(r"^K(\S+)\s+(?:dns|host)\b.*$", re.MULTILINE)
 _ASK_A_SERVER = re.compile(r"^K\S+\s+(?:ldap|nis|nisplus|socket|hesiod|ph)\b", re.MULTILINE)
 _ZONE = re.compile(r"\$\(e?dnsbl \$4\.\$3\.\$2\.\$1\.([A-Za-z0-9_.-]+?)\.? ")
@@ -61,6 +61,11 @@ class Admission:
 def dns_lists(cf: str) -> tuple[str, ...]:
     """The zones that FEATURE(`dnsbl') and FEATURE(`enhdnsbl') ask about each client."""
     return tuple(dict.fromkeys(_ZONE.findall(cf)))
+
+
+def delayed(cf: str) -> bool:
+    """Whether clients are refused only when they name a recipient, and who has logged in passes (delay_checks)."""
+    return re.search(r"^Scheckrelay\b", cf, re.MULTILINE) is not None
 
 
 def admissions(host: Host, cf: str, clients: Iterable[tuple[Address, str]]) -> tuple[Admission, ...]:

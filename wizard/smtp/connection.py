@@ -170,6 +170,29 @@ def lookup(host: str, port: int, family: int, deadline: Deadline) -> list[tuple[
     return answer
 
 
+def unreachable(host: str, port: str, seconds: float, family: int = 0) -> str:
+    """Why no TCP connection to the host's port, a number or a service's name, comes about in so many seconds, a clause;
+    empty where one does: nothing is sent on it."""
+    deadline, problem = Deadline(seconds), "it has no address"
+    try:
+        number = int(port) if port.isdecimal() else socket.getservbyname(port, "tcp")
+        if number > 65535:  # getaddrinfo takes it for another one
+            return f"there is no port {port}"
+        addresses = lookup(host, number, family, deadline)[:3]
+        for kind, address in addresses:
+            with socket.socket(kind, socket.SOCK_STREAM) as connection:
+                connection.settimeout(min(deadline.left(), seconds / len(addresses)))
+                try:
+                    connection.connect(address)
+                except OSError as error:
+                    problem = (error.strerror or "no answer in time").lower()
+                else:
+                    return ""
+    except (WireError, UnicodeError, OverflowError, OSError) as error:
+        return (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+    return problem
+
+
 class Wire(smtplib.SMTP):
     """One connection: every line recorded, every wait bounded, no command sent that was not asked for."""
 

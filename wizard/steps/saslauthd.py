@@ -151,7 +151,7 @@ class SaslauthdStart(Step):
             return Plan.blocked(self.id, why, "msa-wizard apply install")
         if facts.euid != 0 and facts.saslauthd_says is None and "install" not in facts.planned:
             return Plan.later(self.id, "saslauthd can only be asked by root; run this as root")
-        process = serving(facts)
+        process = serving(facts.processes)
         runs = argument(process, "-a") if process is not None else source.asks
         reasons = []
         if facts.saslauthd_says is None:

@@ -7,9 +7,6 @@ import ipaddress
 import re
 from collections.abc import Callable
 
-_DAEMONS = ("sendmail",)
-"""What sendmail calls itself in these files."""
-
 
 def refusal(allow: str, deny: str, address: str, name: str = "") -> str:
     """The rule by which /etc/hosts.allow or /etc/hosts.deny, of these texts, turn the client away; empty where they let
@@ -18,7 +15,7 @@ def refusal(allow: str, deny: str, address: str, name: str = "") -> str:
         for rule in text.replace("\\\n", " ").splitlines():
             # A colon within brackets belongs to an IPv6 address.
             daemons, *rest = re.split(r"[ \t]*:[ \t]*(?![^\[]*\])", rule.partition("#")[0].strip())
-            if not rest or not _listed(daemons, lambda word: word.lower() in ("all", *_DAEMONS)):
+            if not rest or not _listed(daemons, lambda word: word.lower() in ("all", "sendmail")):
                 continue
             if _listed(rest[0], lambda word: _is(word, address, name)):
                 last = rest[-1].lower() if len(rest) > 1 else ""

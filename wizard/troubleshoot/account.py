@@ -17,6 +17,8 @@ from wizard.troubleshoot.pam import Pam
 
 _DAY = 86400
 SHADOW = "/etc/shadow"
+_FOREIGN = 2.0
+"""Seconds for getent where passwords are elsewhere: it may ask the very server that is down."""
 _OLDEST = re.compile(r"[./0-9A-Za-z]{13}")
 
 
@@ -91,9 +93,9 @@ def look(host: Host, credentials: Credentials, joined: bool = False, own: bool =
     not this host's `own`, only whether the name is known. Raises nothing: what cannot be read stays unknown."""
     bare, _, realm = credentials.user.partition("@")
     user, today = credentials.user if joined or not own else bare, int(time.time() // _DAY)
-    known = _passwd(host, user)
+    known = _passwd(host, user, 15 if own else _FOREIGN)
     if known is None or not own:
-        joins = own and realm and known is None and _passwd(host, bare) is not None
+        joins = own and realm and known is None and _passwd(host, bare, 15) is not None
         return Account(user, known[6] if known else None, today=today, own=own, bare=bare if joins else "")
     row, account = _row(host, user), Account(user, known[6], today=today, uid=_number(known[2]) or 0)
     if row is None:
@@ -125,35 +127,34 @@ def barred(host: Host, pam: Pam, account: Account, now: float) -> str:
         return ""
     old = "pam_tally2" in line.module
     conf = "" if old else host.text("/etc/security/faillock.conf")
-    said = dict(re.findall(r"^[ \t]*(\w+)[ \t]*=[ \t]*(\S+)", conf, re.MULTILINE))
-    said |= dict(re.findall(r"(\w+)=(\S+)", line.text))
-    deny, wait = (
-        _number(said.get("deny", "3")) or 0,
-        _number(said.get("unlock_time", "0" if old else "600")) or 0,
-    )
-    path = (
-        said.get("file", "/var/log/tallylog") if old else f"{said.get('dir', '/run/faillock')}/{account.user}"
-    )
+    options = dict(re.findall(r"^[ \t]*(\w+)[ \t]*=[ \t]*(\S+)", conf, re.MULTILINE))
+    options |= dict(re.findall(r"(\w+)=(\S+)", line.text))
+
+    def number(key: str, default: int) -> int:
+        return _number(options.get(key, str(default))) or 0  # `never`, too, is 0
+
+    deny, wait = number("deny", 3), number("unlock_time", 0 if old else 600)
+    path = f"{options.get('dir', '/run/faillock')}/{account.user}"
+    if old:
+        path = options.get("file", "/var/log/tallylog")
     try:
-        content = host.small_file(path, 1 << 22)[0][account.uid * 64 if old else 0 :]
+        content = host.small_file(path, 1 << 22)[0]
     except HostError:
         return ""
-    found = [
-        struct.unpack_from("<54xHQ", content, at)
-        for at in range(0, 64 if old else len(content), 64)
-        if at + 64 <= len(content)
-    ]
-    last = max((when for _, when in found), default=0)
-    within = _number(said.get("fail_interval", "900")) or 0
-    failures = sum(flags if old else flags & 1 for flags, when in found if old or when + within > last)
+    if old:
+        content = content[account.uid * 64 :][:64]
+    records = list(struct.iter_unpack("<54xHQ", content[: len(content) // 64 * 64]))
+    last = max((when for _, when in records), default=0)
+    within = number("fail_interval", 900)
+    failures = sum(count if old else count & 1 for count, when in records if old or when + within > last)
     if not 0 < deny <= failures or (wait and last + wait < now):
         return ""
     return f"{account.user}: {failures} failures in {path}, and from {deny} on PAM refuses"
 
 
-def _passwd(host: Host, user: str) -> list[str] | None:
+def _passwd(host: Host, user: str, seconds: float) -> list[str] | None:
     try:
-        result = host.run(["getent", "passwd", "--", user], timeout=15)
+        result = host.run(["getent", "passwd", "--", user], timeout=seconds)
     except HostError:
         return None
     row = result.stdout.strip().split(":")

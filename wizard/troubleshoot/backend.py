@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from wizard.editors import EditError, sasl_conf, shell_defaults
+from wizard.errors import HostError
 from wizard.model import facts as f
 from wizard.model.facts import Process
-from wizard.sendmail.password_source import SOCKET_FOLDERS, argument
-from wizard.smtp.connection import Deadline, WireError, lookup
+from wizard.sendmail.password_source import argument, serving
+from wizard.smtp.connection import unreachable
 from wizard.system.host import Host
 
 PATIENCE = 3.0
 """Seconds for a server's name and a connection to it."""
 _MOST = 8
+_LARGEST = 1 << 20
+"""Bytes of a mechanism's file."""
 _URL = re.compile(r"(ldap[si]?)://([^/?\s,]*)", re.IGNORECASE)
 _CONFIGURED = ("ldap", "httpform")
 """Mechanisms that read a file of their own."""
@@ -59,10 +62,10 @@ def look(host: Host, processes: Sequence[Process]) -> Backend:
     path, text, wrong, account = option or f.SASLAUTHD_CONF, "", "", ""
     if mechanism in _CONFIGURED:
         try:
-            text = host.path(path).read_text("latin-1")[: 64 * 1024]
+            text = host.small_file(path, _LARGEST)[0].decode("latin-1")
             account = sasl_conf.value(text, "ldap_bind_dn") or ""
-        except OSError as error:
-            wrong = (error.strerror or "it cannot be read").lower()
+        except HostError as error:
+            wrong = str(error).removeprefix(f"{path} cannot be read: ").lower()
         except EditError as error:
             wrong = f"line {error.line} is no `key: value` line, so none of it counts"
     urls = [] if wrong else _servers(mechanism, option, text)
@@ -73,14 +76,9 @@ def look(host: Host, processes: Sequence[Process]) -> Backend:
 
 def asked(host: Host, processes: Sequence[Process]) -> tuple[str, bool, str]:
     """The mechanism, whether -r is given, and the value of -O."""
-    ours = [
-        process
-        for process in processes
-        if process.name == "saslauthd" and argument(process, "-m").rstrip("/") in SOCKET_FOLDERS
-    ]
-    if ours:
-        first = min(ours, key=lambda process: process.started)
-        return argument(first, "-a") or "pam", "-r" in first.argv, argument(first, "-O")
+    process = serving(processes)
+    if process is not None:
+        return argument(process, "-a") or "pam", "-r" in process.argv, argument(process, "-O")
     text = host.text(f.SASLAUTHD_DEFAULT)
     try:
         words = (shell_defaults.value(text, "MECHANISMS") or "pam").split()
@@ -99,34 +97,27 @@ def _servers(mechanism: str, option: str, text: str) -> list[tuple[str, str, str
     if mechanism == "httpform":
         host, port = (sasl_conf.value(text, f"httpform_{key}") or "" for key in ("host", "port"))
         return [(f"{host} port {port or 80}", host, port or "80")] if host else []
-    found = []
+    servers = []
     if mechanism == "ldap":
         for match in _URL.finditer(sasl_conf.value(text, "ldap_servers") or "ldap://localhost/"):
             scheme, where = match[1].lower(), unquote(match[2])
             host, _, port = where.rpartition(":") if re.search(r":\d+\Z", where) else (where, "", "")
             if scheme == "ldapi":
                 host, port = where or "/var/run/slapd/ldapi", "0"
-            found.append(
+            servers.append(
                 (match[0], host.strip("[]") or "localhost", port or ("636" if scheme == "ldaps" else "389"))
             )
-    return found
+    return servers
 
 
 def _reached(server: tuple[str, str, str]) -> Server:
     name, host, port = server
-    deadline, last = Deadline(PATIENCE), "it has no address"
+    if not host.startswith("/"):
+        return Server(name, unreachable(host, port, PATIENCE))
     try:
-        number = int(port) if port.isdigit() else socket.getservbyname(port, "tcp")
-        found = [(socket.AF_UNIX, host)] if host.startswith("/") else lookup(host, number, 0, deadline)
-        for family, address in found[:3]:
-            with socket.socket(family, socket.SOCK_STREAM) as sock:
-                sock.settimeout(deadline.left())
-                try:
-                    sock.connect(address)
-                except OSError as error:
-                    last = (error.strerror or "no answer in time").lower()
-                else:
-                    return Server(name)
-    except (WireError, UnicodeError, OverflowError, OSError) as error:
-        last = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-    return Server(name, last)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(PATIENCE)
+            sock.connect(host)
+    except OSError as error:
+        return Server(name, (error.strerror or str(error)).lower())
+    return Server(name)

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from wizard.console import clean
+from wizard.console import WIDTH
+from wizard.editors.daemon_options import is_loopback
 from wizard.errors import HostError
 from wizard.gather.firewall import live_rules
 from wizard.model import facts as f
@@ -24,9 +25,12 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.access_map import Address
 from wizard.sendmail.rulesets import Admission
 from wizard.system.host import Host
+from wizard.system.sockets import Listener, listeners
 from wizard.system.tcp_wrappers import refusal
 from wizard.troubleshoot.host_state import Text
 from wizard.troubleshoot.model import Evidence
+from wizard.troubleshoot.probe_smtp import is_submission
+from wizard.troubleshoot.report import wrap
 
 LOOK_UP = 2.5
 """Seconds for one question to the DNS."""
@@ -64,10 +68,12 @@ def visit(host: Host, address: Address) -> Visit:
     zones = rulesets.dns_lists(cf) if address.version == 4 else ()
     with ThreadPoolExecutor() as pool:
         filters = pool.submit(lambda: list(_firewall(host, address, _ports(cf))))
-        listed = [pool.submit(_dns_list, host, str(address), zone) for zone in zones]
+        delayed = rulesets.delayed(cf)
+        listed = [pool.submit(_dns_list, host, str(address), zone, delayed) for zone in zones]
         name, looked = reverse_name(host, str(address))
         stages = [
             *filters.result(),
+            _listener(address, cf, listeners(host)),
             _wrappers(host, address, name),
             looked,
             *_rulesets(host, cf, access, address, name),
@@ -81,33 +87,21 @@ def reverse_name(host: Host, address: str) -> tuple[str, Stage]:
     began = time.monotonic()
     try:
         words = host.run(["getent", "hosts", address], timeout=LOOK_UP).stdout.split()
+        name = words[1].lower().rstrip(".") if len(words) > 1 else ""
+        back = host.run(["getent", "ahosts", "--", name], timeout=LOOK_UP).stdout.split() if name else ()
     except HostError:
         says = f"its name was not found within {LOOK_UP} s: the client waits for the greeting meanwhile, often a minute"
-        return "", Stage("name", Sign.WARNING, says, name_servers(host))
-    name = words[1].lower().rstrip(".") if len(words) > 1 else ""
-    seconds = time.monotonic() - began
-    return name, Stage(
-        "name", Sign.OK, f"{f'its name is {name}' if name else 'it has no name'} ({seconds:.1f} s)"
-    )
+        return "", Stage("name", Sign.WARNING, says, _name_servers(host))
+    says = f"its name is {name}" if name else "it has no name"
+    if name and address not in back:
+        # ${client_name} is the address in brackets then (op.me, section 5.2).
+        says, name = f"{says}, which has not that address: for sendmail it has none (may be forged)", ""
+    return name, Stage("name", Sign.OK, f"{says} ({time.monotonic() - began:.1f} s)")
 
 
-def name_servers(host: Host) -> tuple[Evidence, ...]:
-    """The servers that resolv.conf names."""
+def _name_servers(host: Host) -> tuple[Evidence, ...]:
     lines = [line.strip() for line in host.text("/etc/resolv.conf").splitlines()]
     return tuple(Evidence(line, "/etc/resolv.conf") for line in lines if line.startswith("nameserver"))[:3]
-
-
-def access_line(access: str, tag: str, met: Admission) -> tuple[Evidence, ...]:
-    """The line of the access map that decides on a client; where there is none, what that may mean."""
-    line = access_map.deciding(access_map.lines(access), tag, met.address, met.name)
-    if line is None:
-        return (
-            Evidence(
-                f"no line of {Text.ACCESS} says so: access.db differs from it, or another rule",
-                "sendmail -bt",
-            ),
-        )
-    return (Evidence(line.text, f"{Text.ACCESS} line {line.number}"),)
 
 
 def _ports(cf: str) -> list[int]:
@@ -157,6 +151,24 @@ def _verdicts(
             yield port, reach, (why, source)
 
 
+def _listener(address: Address, cf: str, live: Sequence[Listener]) -> Stage:
+    """Whether something listens for mail clients where this one can come, whoever holds the socket."""
+    ports = {daemon.port for daemon in sendmail_cf.daemons(cf) if is_submission(daemon)} or {587, 465}
+    there = [each for each in live if each.port in ports]
+    for each in there:
+        fits = (
+            ":" in each.address if address.version == 6 else each.address == "::" or ":" not in each.address
+        )
+        if fits and (address.is_loopback or not is_loopback(each.address)):
+            return Stage("listener", Sign.OK, f"it reaches port {each.port} at an address where it is open")
+    says = (
+        "no port for mail clients is open at an address that it can reach: `msa-wizard troubleshoot` says why"
+    )
+    none = f"nothing listens on {', '.join(map(str, sorted(ports)))}"
+    shown = [f"{each.address} port {each.port}" for each in there] or [none]
+    return Stage("listener", Sign.FAILED, says, tuple(Evidence(line, "/proc/net/tcp") for line in shown))
+
+
 def _wrappers(host: Host, address: Address, name: str) -> Stage:
     rule = refusal(host.text(Text.HOSTS_ALLOW), host.text(Text.HOSTS_DENY), str(address), name)
     if not rule:
@@ -178,10 +190,16 @@ def _rulesets(host: Host, cf: str, access: str, address: Address, name: str) -> 
 def judged(met: Admission, access: str) -> Iterator[Stage]:
     """What the rulesets decide, each with the line of the access map behind it."""
 
-    def seen(tag: str) -> tuple[Evidence, ...]:
-        return access_line(access, tag, met)
+    lines = access_map.lines(access)
 
-    line = access_map.deciding(access_map.lines(access), access_map.CONNECT, met.address, met.name)
+    def seen(tag: str) -> tuple[Evidence, ...]:
+        line = access_map.deciding(lines, tag, met.address, met.name)
+        if line is not None:
+            return (Evidence(line.text, f"{Text.ACCESS} line {line.number}"),)
+        none = f"no line of {Text.ACCESS} says so: access.db differs from it, or another rule"
+        return (Evidence(none, "sendmail -bt"),)
+
+    line = access_map.deciding(lines, access_map.CONNECT, met.address, met.name)
     if met.refused or met.discarded:
         says = (
             "sendmail takes its mail and throws it away"
@@ -222,7 +240,7 @@ def judged(met: Admission, access: str) -> Iterator[Stage]:
         )
 
 
-def _dns_list(host: Host, address: str, zone: str) -> Stage:
+def _dns_list(host: Host, address: str, zone: str, delayed: bool) -> Stage:
     question = ".".join((*reversed(address.split(".")), zone))
     try:
         answer = host.run(["getent", "ahostsv4", question], timeout=LOOK_UP).stdout.split()
@@ -230,22 +248,24 @@ def _dns_list(host: Host, address: str, zone: str) -> Stage:
         return Stage("dns-list", Sign.UNKNOWN, f"the list {zone} did not answer within {LOOK_UP} s")
     if not answer:
         return Stage("dns-list", Sign.OK, f"it is not on the list {zone}")
-    says = f"it is on the list {zone}: sendmail refuses it, with delay_checks only where it does not log in"
-    return Stage("dns-list", Sign.WARNING, says, (Evidence(f"{question} is {answer[0]}", "DNS"),))
+    says = f"it is on the list {zone}: sendmail refuses it{', unless it logs in (delay_checks)' if delayed else ''}"
+    sign = Sign.WARNING if delayed else Sign.FAILED
+    return Stage("dns-list", sign, says, (Evidence(f"{question} is {answer[0]}", "DNS"),))
 
 
-def text(visit: Visit) -> str:
-    """For people."""
+def text(visit: Visit, width: int = WIDTH) -> str:
+    """For people; `width` in columns."""
     who = visit.address + (f" ({visit.name})" if visit.name else "")
     head = "meets nothing here that turns it away" if visit.ok else "is turned away, or cannot log in"
-    if visit.ok and any(stage.id == "rulesets" for stage in visit.stages):
-        head = "may be turned away: sendmail did not tell"
-    lines = [f"A mail client at {clean(who)} {head}.", ""]
+    if visit.ok and any(stage.state is Sign.UNKNOWN for stage in visit.stages):
+        head = "may be turned away: not all of it could be looked at"
+    lines = [*wrap(f"A mail client at {who} {head}.", "", "", width), ""]
     for stage in visit.stages:
-        lines.append(f"   {SIGNS[stage.state]} {clean(stage.says)}")
-        lines += [f"          | {clean(piece.says)}  ({clean(piece.source)})" for piece in stage.evidence]
-    lines += ["", f"Looked from {LOOKED_FROM}. The proof is `msa-wizard test --from-outside`."]
-    return "\n".join(lines)
+        lines += wrap(f"{SIGNS[stage.state]} {stage.says}", "   ", "     ", width)
+        for piece in stage.evidence:
+            lines += wrap(f"| {piece.says}  ({piece.source})", " " * 10, " " * 10 + "|   ", width)
+    words = f"Looked from {LOOKED_FROM}. The proof is `msa-wizard test --from-outside`."
+    return "\n".join([*lines, "", *wrap(words, "", "", width)])
 
 
 def to_json(visit: Visit) -> dict[str, object]:

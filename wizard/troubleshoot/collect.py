@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from wizard.editors import EditError, sendmail_mc
+from wizard.editors import EditError, sasl_conf, sendmail_mc
 from wizard.engine.state_dir import existing_store
 from wizard.errors import HostError
 from wizard.gather.certificates import certificate_files
@@ -37,7 +37,6 @@ from wizard.troubleshoot import backend, milters, outside, pam, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
-from wizard.troubleshoot.outside import TurnedAway
 from wizard.troubleshoot.pam import Pam
 from wizard.troubleshoot.probe_smtp import TIMEOUT, Conversation, Tried, converse, is_submission
 
@@ -87,7 +86,7 @@ def take(
         filters = [pool.submit(milters.look, host, cf, milter) for milter in milters.named(cf)]
         asked_backend = pool.submit(backend.look, host, daemons)
         owner = _owner(host, credentials, daemons, stack)
-        used = None if tried or hopeless(owner) or (mux and _asks_saslauthd(host)) else credentials
+        used = None if tried or hopeless(owner) or (mux and "saslauthd" in _method(host)) else credentials
         wanted = _each_port(sendmail_cf.daemons(cf))
         chosen = _for_login(wanted)
         patience = STOPPED if DAEMON in stopped else TIMEOUT
@@ -113,11 +112,12 @@ def take(
         talks = tuple(_with_own_offer(talk.result(), served) for talk in asked)
         if tried:
             began = tried.began
-            if not (
-                tried.refused and hopeless(owner)
-            ):  # which explains it: nothing else is to blame for that
-                talks = tuple(map(tried.onto, talks))
+            explained = tried.refused and hopeless(owner)  # nothing else is to blame then
+            talks = talks if explained else tuple(map(tried.onto, talks))
         log, log_problem = _log(host)
+        # What was before the access map was last made is not its doing.
+        since = host.mtime(f"{f.ACCESS}.db")
+        turned_away = outside.turned_away(day.result(), facts.addresses, since)
         if tried:
             answer = _logged_answer(log or (), tried)
         else:
@@ -144,7 +144,7 @@ def take(
             states={process.pid: process.state for process in facts.processes},
             sasldb=_sasldb(facts),
             aliases_db=_aliases_db(host, cf),
-            outside=dataclasses.replace(seen.result(), turned_away=_turned_away(host, facts, day.result())),
+            outside=dataclasses.replace(seen.result(), turned_away=turned_away),
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
             milters=tuple(each.result() for each in filters),
             suites=_suites(cf),
@@ -163,9 +163,9 @@ def _owner(
     """The account, as far as this host's own files decide on it."""
     if credentials is None:
         return None
-    conf = _text(host, f.SASL_CONF)
-    if "saslauthd" not in conf:
-        return accounts.look(host, credentials, joined=True, own="pwcheck_method" not in conf)
+    method = _method(host)
+    if "saslauthd" not in method:
+        return accounts.look(host, credentials, joined=True, own=not method)
     mechanism, joined, _ = backend.asked(host, daemons)
     own = stack.asks_unix if mechanism == "pam" else mechanism in ("shadow", "getpwent")
     owner = accounts.look(host, credentials, joined, own)
@@ -240,7 +240,7 @@ def _text(host: Host, path: str, absent: str | None = "") -> str:
         return absent  # type: ignore[return-value]
 
 
-def _log(host: Host) -> tuple[tuple[mail_log.LogLine, ...] | None, str]:
+def _log(host: Host) -> tuple[tuple[LogLine, ...] | None, str]:
     """The last hour of the mail log, and why it cannot be read."""
     try:
         return mail_log.lines(host, time.time() - LOOKED_BACK), ""
@@ -261,9 +261,12 @@ def _cf_refused(host: Host, cf: str, facts: Facts) -> str:
     return "" if result.code == 0 else (result.tail(2) or f"exit status {result.code}")
 
 
-def _asks_saslauthd(host: Host) -> bool:
-    """Whether a login would have to wait for saslauthd."""
-    return "saslauthd" in _text(host, f.SASL_CONF)
+def _method(host: Host) -> str:
+    """pwcheck_method, empty where libsasl2 finds none: of a file with a line that it does not understand it takes nothing."""
+    try:
+        return (sasl_conf.value(_text(host, f.SASL_CONF), "pwcheck_method") or "").lower()
+    except EditError:
+        return ""
 
 
 def _mux_problem(host: Host, stopped: bool) -> str:
@@ -302,10 +305,12 @@ def _socket_login(
 def _logged_answer(log: Iterable[LogLine], tried: Tried) -> str | None:
     """What saslauthd answered to the login that was tried, by its own words in the journal; None where it has none."""
     user = tried.credentials.user.partition("@")[0] if tried.credentials else ""
-    said = [
-        line.text for line in log if line.name == "saslauthd" and not line.file and line.time >= tried.began
+    reasons = [
+        _REFUSED.search(line.text)
+        for line in log
+        if line.name == "saslauthd" and not line.file and line.time >= tried.began
+        if f"auth failure: [user={user}]" in line.text
     ]
-    reasons = [_REFUSED.search(text) for text in said if f"auth failure: [user={user}]" in text]
     return next((f"NO {reason[1]}" for reason in reversed(reasons) if reason), None)
 
 
@@ -354,11 +359,6 @@ def _aliases_db(host: Host, cf: str) -> bool:
     named = (sendmail_cf.option(cf, "AliasFile") or "").split(",")[0].strip()
     path = named.rpartition(":")[2] if named.startswith(("hash:", "dbm:", "btree:", "cdb:")) else named
     return not path.startswith("/") or any(host.exists(f"{path}{end}") for end in (".db", ".cdb", ".pag"))
-
-
-def _turned_away(host: Host, facts: Facts, day: Sequence[LogLine]) -> tuple[TurnedAway, ...]:
-    """Since the access map was last made: what was before is not its doing."""
-    return outside.turned_away(day, facts.addresses, host.mtime(f"{f.ACCESS}.db"))
 
 
 def _overrides(host: Host, facts: Facts) -> dict[str, str]:

@@ -3,6 +3,7 @@ conversation that failed. No password is tried again, as pam_faillock counts fai
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import os
 
@@ -18,7 +19,7 @@ from wizard.steps.restart import AuthTest
 from wizard.system.host import Host
 from wizard.system.sockets import addresses
 from wizard.troubleshoot.account import Account
-from wizard.troubleshoot.collect import take
+from wizard.troubleshoot.collect import hopeless, take
 from wizard.troubleshoot.host_state import Picture
 from wizard.troubleshoot.model import Layer
 from wizard.troubleshoot.probe_smtp import Tried
@@ -40,8 +41,10 @@ def of_login(
     root's: others see too little to tell."""
     if os.geteuid() != 0 or not _own(host, target.host):
         return None
-    said = tuple(f"< {line.text}" for line in result.lines if line.who == "server")
-    return _seen(host, answers, Tried(credentials, target.port, began, result.layer, result.headline, said))
+    replies = tuple(f"< {line.text}" for line in result.lines if line.who == "server")
+    return _seen(
+        host, answers, Tried(credentials, target.port, began, result.layer, result.headline, replies)
+    )
 
 
 def of_run(engine: Engine, run: Run) -> None:
@@ -80,7 +83,7 @@ def cause(picture: Picture) -> Check:
 def _state(owner: Account | None) -> str:
     """What is sound about the account itself."""
     kept = owner.shadow if owner is not None else None
-    if owner is None or kept is None or kept.locked or kept.never or kept.expired(owner.today):
+    if owner is None or kept is None or hopeless(dataclasses.replace(owner, right=None)):
         return ""
     return f" The account {owner.user} is there and not locked."
 
@@ -88,10 +91,10 @@ def _state(owner: Account | None) -> str:
 def _own(host: Host, name: str) -> bool:
     """Whether it is this host, by its addresses."""
     try:
-        found = [str(address[0]) for _, address in lookup(name, 0, 0, Deadline(_NAME_WITHIN))]
+        named = [str(address[0]) for _, address in lookup(name, 0, 0, Deadline(_NAME_WITHIN))]
     except (OSError, UnicodeError, WireError):
         return False
     ours = addresses(host)
-    return bool(found) and all(
-        each.split("%")[0] in ours or ipaddress.ip_address(each).is_loopback for each in found
+    return bool(named) and all(
+        each.split("%")[0] in ours or ipaddress.ip_address(each).is_loopback for each in named
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from snapshots.errors import StoreError
 from wizard.engine.engine import Engine
 from wizard.errors import HostError
 from wizard.model.answers import Answers
@@ -30,23 +31,25 @@ class Fix:
 
 
 def fixes(
-    host: Host, answers: Answers, faults: Sequence[Fault], waits: str | None, store: Store | None
+    host: Host,
+    answers: Answers,
+    faults: Sequence[Fault],
+    waits: str | None,
+    history: Callable[[], Store | None],
 ) -> dict[str, Fix]:
-    """By the id of each fault; `waits` says what a killed run waits for. Changes nothing.
-
-    Raises StoreError."""
+    """By the id of each fault; `waits` says what a killed run waits for. Changes nothing."""
     steps = mends(faults)
     known = {fault.id: Fix(False, "only a person can do it") for fault in faults}
     mended = [fault for fault in faults if fault.finding.mend.steps]
     if waits or not mended:
         return known | {fault.id: Fix(False, waits or "") for fault in mended}
-    engine = Engine(host, answers, lambda _: None, steps, store)
     try:
+        engine = Engine(host, answers, lambda _: None, steps, history())
         facts = engine.look()
         for fault in mended:
             plans = replace(engine, steps=mends([fault])).plan(facts=facts)
             known[fault.id] = of_plans(plans.values(), answers.accept)
-    except HostError as error:
+    except (HostError, StoreError) as error:
         known |= {fault.id: Fix(False, str(error)) for fault in mended}
     return known
 

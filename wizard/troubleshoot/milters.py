@@ -9,11 +9,12 @@ import socket
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from wizard.editors.daemon_options import last
+from wizard.errors import HostError
 from wizard.sendmail import cf as sendmail_cf
-from wizard.smtp.connection import Deadline, WireError, lookup
+from wizard.sendmail.cf_needs import TlsFiles, open_folders
+from wizard.smtp.connection import unreachable
 from wizard.system.host import Host
 
 PATIENCE = 2.0
@@ -76,10 +77,17 @@ def look(host: Host, cf: str, milter: Milter) -> Milter:
     if family in ("inet", "inet6"):
         return _served(host, milter, _over_network(family, place))
     path = place if colon else milter.socket
-    folders = _open_folders(host, path, sendmail_cf.option(cf, "DontBlameSendmail") or "")
+    folders = {}
+    with contextlib.suppress(HostError):  # a missing one is said below
+        for folder, mode in open_folders(host, f"/{path.lstrip('/')}", TlsFiles.of(cf)):
+            folders[folder] = mode
     if folders:
-        problem = f"others may write to {' and '.join(folders)}, so sendmail calls its socket unsafe"
-        milter = dataclasses.replace(milter, unsafe=f"`chmod go-w {' '.join(folders)}`")
+        names = " and ".join(folders)
+        problem = f"others may write to {names}, so sendmail calls its socket unsafe"
+        remedy = f"`chmod go-w {' '.join(folders)}`"
+        if any(mode & stat.S_ISVTX for mode in folders.values()):  # such as /tmp, which must stay open
+            remedy = f"give it a socket outside {names}, in a folder of its own"
+        milter = dataclasses.replace(milter, unsafe=remedy)
     elif host.path(path).is_symlink():
         problem = "its socket is a symbolic link, which sendmail calls unsafe"
         real = f"S=local:{host.path(path).resolve()}"
@@ -92,21 +100,8 @@ def look(host: Host, cf: str, milter: Milter) -> Milter:
 def _over_network(family: str, place: str) -> str:
     port, _, name = place.partition("@")
     kind = socket.AF_INET6 if family == "inet6" else socket.AF_INET
-    problem = "its name has no address"
-    try:
-        number = int(port) if port.isdigit() else socket.getservbyname(port, "tcp")
-        addresses = lookup(name.strip("[]"), number, kind, Deadline(PATIENCE))
-    except (OSError, UnicodeError, OverflowError, WireError) as error:
-        return f"no connection: {getattr(error, 'strerror', None) or error}"
-    for _, address in addresses[:3]:  # sendmail tries each
-        with contextlib.closing(socket.socket(kind, socket.SOCK_STREAM)) as connection:
-            connection.settimeout(PATIENCE)
-            try:
-                connection.connect(address)
-                return ""
-            except (OSError, OverflowError) as error:
-                problem = getattr(error, "strerror", None) or str(error)
-    return f"no connection: {problem}"
+    problem = unreachable(name.strip("[]"), port, PATIENCE, kind)
+    return f"no connection: {problem}" if problem else ""
 
 
 def _at_path(host: Host, path: str) -> str:
@@ -122,19 +117,6 @@ def _at_path(host: Host, path: str) -> str:
     except (OSError, ValueError) as error:
         return f"nobody answers: {getattr(error, 'strerror', None) or error}"
     return ""
-
-
-def _open_folders(host: Host, path: str, relaxed: str) -> tuple[str, ...]:
-    """As safefile() sees them: a sticky one is safe, and DontBlameSendmail may allow the others."""
-    forbidden = 0 if "worldwritabledirpathsafe" in relaxed.lower() else 0o002
-    forbidden |= 0 if "groupwritabledirpathsafe" in relaxed.lower() else 0o020
-    folders = []
-    for folder in reversed(Path("/", path).parents):
-        with contextlib.suppress(OSError):
-            mode = host.path(str(folder)).stat().st_mode
-            if mode & forbidden and not mode & stat.S_ISVTX:
-                folders.append(str(folder))
-    return tuple(folders)
 
 
 def _served(host: Host, milter: Milter, problem: str) -> Milter:

@@ -28,7 +28,7 @@ def text(verdict: Verdict, width: int = WIDTH) -> str:
     for layer in ORDER:
         ids = ", ".join(fault.id for fault in verdict.faults if fault.layer is layer)
         row = f"   {SIGNS[signs[layer]]} {TITLES[layer]:<19} {_WORDS[signs[layer]]:<10} {ids}".rstrip()
-        lines += _wrap(row, "", " " * 41, width)
+        lines += wrap(row, "", " " * 41, width)
     blamed = verdict.blamed
     if blamed is not None:
         lines += ["", f"To blame: {TITLES[blamed.layer]}", *_fault(blamed, width)]
@@ -37,25 +37,25 @@ def text(verdict: Verdict, width: int = WIDTH) -> str:
         lines += ["", "Also seen:" if blamed else "Seen:"]
         lines += [line for fault in others for line in _fault(fault, width)]
     lines += ["", "Not tested:"]
-    lines += [line for each in verdict.untested for line in _wrap(f"- {each}", "   ", "     ", width)]
+    lines += [line for each in verdict.untested for line in wrap(f"- {each}", "   ", "     ", width)]
     took = (
         f"Looked for {verdict.seconds:.1f} s, of which {verdict.waited:.1f} s in conversation with the ports."
     )
-    return "\n".join([*lines, "", *_wrap(took, "", "", width)])
+    return "\n".join([*lines, "", *wrap(took, "", "", width)])
 
 
 def _fault(fault: Fault, width: int) -> Iterator[str]:
     """Symptom, cause, evidence, fix."""
-    yield from _wrap(f"{SIGNS[fault.sign]} {fault.id}: {fault.diagnosis.symptom}", "   ", _DEEP, width)
-    yield from _wrap(f"cause: {fault.finding.cause}", _DEEP, _DEEPER, width)
+    yield from wrap(f"{SIGNS[fault.sign]} {fault.id}: {fault.diagnosis.symptom}", "   ", _DEEP, width)
+    yield from wrap(f"cause: {fault.finding.cause}", _DEEP, _DEEPER, width)
     for piece in fault.finding.evidence:
-        yield from _wrap(f"| {clean(piece.says)}  ({clean(piece.source)})", _DEEP, f"{_DEEP}|   ", width)
+        yield from wrap(f"| {clean(piece.says)}  ({clean(piece.source)})", _DEEP, f"{_DEEP}|   ", width)
     mend = fault.finding.mend
     if mend.text:
-        yield from _wrap(f"fix: {mend.text}", _DEEP, _DEEPER, width)
+        yield from wrap(f"fix: {mend.text}", _DEEP, _DEEPER, width)
     if mend.steps:
         command = f"msa-wizard troubleshoot --fix {fault.id}"
-        yield from _wrap(f"fix: {command}   (steps: {', '.join(mend.steps)})", _DEEP, _DEEPER, width)
+        yield from wrap(f"fix: {command}   (steps: {', '.join(mend.steps)})", _DEEP, _DEEPER, width)
 
 
 def catalogue_text(diagnoses: Sequence[Diagnosis], width: int = WIDTH) -> str:
@@ -66,7 +66,7 @@ def catalogue_text(diagnoses: Sequence[Diagnosis], width: int = WIDTH) -> str:
         for each in some:
             lines.append(f"   {each.id}")
             for word, says in (("users say", each.symptom), ("cause", each.cause), ("fix", each.fix)):
-                lines += _wrap(f"{f'{word}:':<11}{says}", "      ", " " * 17, width)
+                lines += wrap(f"{f'{word}:':<11}{says}", "      ", " " * 17, width)
     return "\n".join(lines[1:])
 
 
@@ -76,7 +76,8 @@ def by_layer(diagnoses: Sequence[Diagnosis]) -> dict[Layer, list[Diagnosis]]:
     return {layer: each for layer, each in some.items() if each}
 
 
-def _wrap(words: str, first: str, then: str, width: int) -> list[str]:
+def wrap(words: str, first: str, then: str, width: int) -> list[str]:
+    """The words, cleaned, in lines of `width` columns: `first` before the first one, `then` before each other."""
     return textwrap.wrap(
         clean(words),
         width,
@@ -112,13 +113,13 @@ def to_json(verdict: Verdict, fixes: Mapping[str, Fix]) -> documents.Verdict:
         "blamed": blamed.id if blamed else None,
         "layer": blamed.layer if blamed else None,
         "layers": {str(layer): sign.value for layer, sign in verdict.signs.items()},
-        "faults": [fault_json(fault, fixes[fault.id]) for fault in verdict.faults],
+        "faults": [_fault_json(fault, fixes[fault.id]) for fault in verdict.faults],
         "untested": list(verdict.untested),
         "seconds": {"all": round(verdict.seconds, 3), "waited": round(verdict.waited, 3)},
     }
 
 
-def fault_json(fault: Fault, fix: Fix) -> documents.Fault:
+def _fault_json(fault: Fault, fix: Fix) -> documents.Fault:
     """One fault; `mend` is the older word for `fix`."""
     steps, words = list(fault.finding.mend.steps), fault.finding.mend.text
     return {

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import socket
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Process, Service
 from wizard.model.plan import Sign
-from wizard.system.host import Host
-from wizard.troubleshoot import account, backend
+from wizard.smtp.transcript import Credentials
+from wizard.system.host import Completed, Host
+from wizard.troubleshoot import account, backend, collect
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.backend import Backend, Server
 from wizard.troubleshoot.host_state import Picture
@@ -264,6 +267,33 @@ def test_servers_are_read_and_reached(tmp_path: Path) -> None:
     found = backend.look(Host(tmp_path), ())
     assert "line 1" in found.wrong
     assert "geheim" not in repr(found)
+
+
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(tmp_path: Path) -> None:
+    _put(tmp_path, "/etc/default/saslauthd", 'MECHANISMS="ldap"\n')
+    os.mkfifo(tmp_path / "etc/saslauthd.conf")
+    assert backend.look(Host(tmp_path), ()).wrong == "/etc/saslauthd.conf is not a file"
+    (tmp_path / "etc/saslauthd.conf").unlink()
+    assert backend.look(Host(tmp_path), ()).wrong == "no such file or directory"
+
+
+@pytest.mark.parametrize(("method", "own"), [("auxprop", False), ("saslauthd", True)])
+def test_a_comment_does_not_say_who_is_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, method: str, own: bool
+) -> None:
+    _put(tmp_path, f.SASL_CONF, f"# pwcheck_method: saslauthd\npwcheck_method: {method}\n")
+    waits: list[float] = []
+
+    def run(_: Host, argv: Sequence[str], *, timeout: float) -> Completed:
+        waits.append(timeout)
+        return Completed(tuple(argv), 2, "", "", 0.1)
+
+    monkeypatch.setattr(Host, "run", run)
+    owner = collect._owner(Host(tmp_path), Credentials("alice", "x"), (), Pam(None))
+    assert owner is not None
+    assert owner.own is own
+    # A getent that asks a server which is down hangs.
+    assert waits == [15 if own else 2]
 
 
 @pytest.mark.parametrize(

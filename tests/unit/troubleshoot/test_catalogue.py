@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 
 from docs import generate
+from snapshots.errors import StoreError
 from tests.unit.troubleshoot.pictures import picture
 from tests.unit.troubleshoot.test_diagnoses import CASES
 from wizard.cli.main import main
 from wizard.mends.order import find
+from wizard.model.answers import Answers
 from wizard.model.plan import Ending, Plan
+from wizard.system.host import Host
 from wizard.troubleshoot import report
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
-from wizard.troubleshoot.fix import Fix, of_plans
+from wizard.troubleshoot.fix import Fix, fixes, of_plans
 from wizard.troubleshoot.verdict import HANDS_OFF, judge
 
 
@@ -88,3 +91,12 @@ _ENDS = (Ending("cf-lines", "lines of your own"), Ending("links", "a link"))
 )  # fmt: skip
 def test_whether_a_fix_can_be_applied(plans: list[Any], fix: Fix) -> None:
     assert of_plans(plans, ("links",)) == fix
+
+
+def test_a_broken_history_is_why_a_fix_cannot_be_applied_and_no_error() -> None:
+    def broken() -> None:
+        raise StoreError("the history is damaged")
+
+    faults = judge(picture(mux_problem="Connection refused", facts={"processes": ()})).faults
+    known = fixes(Host(), Answers(), faults, None, broken)
+    assert Fix(False, "the history is damaged") in known.values()

@@ -236,3 +236,19 @@ def test_only_the_lines_of_the_fault_are_taken_out(step: Any, taken: list[int]) 
     assert [number for number, line in enumerate(now, 1) if line.startswith("#")] == taken
     fixed = facts(files={f.ACCESS: change.after}, addresses=("127.0.0.1", OWN))
     assert step.plan(fixed, Answers()).outcome == "done"
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "named"),
+    [
+        ("", "ALL: 192.0.2.5 .spam.example\nALL: PARANOID\n", False),
+        ("", "ALL: ALL EXCEPT 127.0.0.1\n", True),
+        ("sendmail: 10.\nALL: 127.\n", "ALL: ALL\n", False),
+        ("sendmail: 10.\n", "ALL: ALL\n", True),
+        ("sshd: ALL\n", "sendmail: ALL\n", True),
+        ("ALL: ALL: deny\n", "", True),
+    ],
+)
+def test_tcp_wrappers_are_blamed_where_they_keep_everybody_out(allow: str, deny: str, named: bool) -> None:
+    texts = {Text.HOSTS_ALLOW: allow, Text.HOSTS_DENY: deny}
+    assert (judge(picture(texts=texts)).fault("hosts-access") is not None) is named

@@ -148,6 +148,12 @@ def test_another_machine_or_another_user_sees_nothing(
     assert (check is not None) is asked
 
 
+@pytest.mark.parametrize("barred", ["", "alice: 3 failures"])
+def test_who_is_locked_out_is_not_called_not_locked(barred: str) -> None:
+    owner = dataclasses.replace(ALICE, right=False, barred=barred)
+    assert (explain._state(owner) == "") is bool(barred)
+
+
 def test_the_headline_has_no_probable_causes() -> None:
     assert _result().headline == "The login was refused: it got 535."
     assert _result(verdict="The login was accepted (235).").headline == "The login was accepted (235)."

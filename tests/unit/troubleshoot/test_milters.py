@@ -63,7 +63,10 @@ def test_a_socket_is_looked_for_where_sendmail_does(tmp_path: Path) -> None:
         assert (seen.unsafe, "unsafe" in seen.problem) == ("`chmod go-w /`", True)
         assert look(host, "O DontBlameSendmail=GroupWritableDirPathSafe\n", milter).problem == ""
         tmp_path.chmod(0o1777)
-        assert look(host, "", milter).problem == ""
+        assert "unsafe" in look(host, "", milter).problem
+        assert look(host, "O DontBlameSendmail=TrustStickyBit\n", milter).problem == ""
+        assert "chmod" not in look(host, "", milter).unsafe
+        tmp_path.chmod(0o755)
         (tmp_path / "link").symlink_to(path)
         assert "symbolic link" in look(host, "", dataclasses.replace(milter, socket="/link")).problem
 

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from wizard.model.plan import Sign
 from wizard.sendmail import access_map
 from wizard.sendmail.access_map import FEW, Line
-from wizard.sendmail.rulesets import LONG_PAUSE, Admission
+from wizard.sendmail.rulesets import LONG_PAUSE, Admission, delayed
 from wizard.troubleshoot.diagnoses.logged_clients import logged_in
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.host_state import Picture, Text
@@ -169,8 +169,7 @@ def _kept_out(picture: Picture) -> Finding | None:
     lines = _lines(picture)
     general = _general_lines(picture)
     refusing = [line for line in lines if line.refuses and line.key not in _DEBIANS and line not in general]
-    delayed = re.search(r"^Scheckrelay\b", picture.cf, re.MULTILINE)
-    if not refusing or delayed:
+    if not refusing or delayed(picture.cf):
         return None
     return Finding(
         f"the access map refuses {len(refusing)} addresses, nets or domains, also to users who would log in",

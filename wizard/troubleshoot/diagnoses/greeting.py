@@ -9,12 +9,15 @@ from wizard.mends.mc_values import CHILDREN
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
+from wizard.sendmail.access_map import STRANGERS
+from wizard.system.tcp_wrappers import refusal
 from wizard.troubleshoot.diagnoses.configuration import in_place
 from wizard.troubleshoot.diagnosis import Diagnosis, of_unknown
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
-_DENY = re.compile(r"^\s*(?:[^#:]*[\s,])?(?:ALL|sendmail|sm-mta)\b[^:]*:", re.IGNORECASE | re.MULTILINE)
+_OURS = re.compile(r"^\s*(?:[^#:\n]*[\s,])?(?:ALL|sendmail)\b[^:\n]*:.*$", re.IGNORECASE | re.MULTILINE)
+"""Rules of TCP wrappers for sendmail."""
 SLOW = 8.0
 """Seconds: Debian's greet_pause for strangers is 5."""
 
@@ -46,28 +49,19 @@ def _hung(picture: Picture) -> Finding | None:
 
 def _wrappers(picture: Picture) -> Finding | None:
     deny, allow = picture.texts.get(Text.HOSTS_DENY, ""), picture.texts.get(Text.HOSTS_ALLOW, "")
-    denied = _lines(deny, _DENY)
-    explicit = [line for line in _lines(allow, _DENY) if line.lower().rstrip().endswith("deny")]
-    if not (denied or explicit):
+    rule = refusal(allow, deny, "127.0.0.1", "localhost")
+    # Whoever lets some in may keep all others out on purpose.
+    if not rule and all(line.lower().rstrip().endswith("deny") for line in _OURS.findall(allow)):
+        rules = [refusal(allow, deny, address, "client.example.net") for address in STRANGERS]
+        rule = rules[0] if all(rules) else ""
+    if not rule:
         return None
-    refused = _stopped(picture) is not None
-    allowed = [line for line in _lines(allow, _DENY) if line not in explicit]
-    if not refused and allowed and not explicit:
-        return None
+    replies = (line for talk in picture.broken for line in picture.conversation_evidence(talk))
     return Finding(
-        "hosts.deny rejects sendmail's clients" if denied else "hosts.allow rejects sendmail's clients",
-        (
-            *(Evidence(line, Text.HOSTS_DENY) for line in denied[:2]),
-            *(Evidence(line, Text.HOSTS_ALLOW) for line in (explicit or allowed)[:2]),
-            *(line for talk in picture.broken for line in picture.conversation_evidence(talk)),
-        ),
+        "hosts.deny or hosts.allow rejects sendmail's clients",
+        (Evidence(rule, "hosts.allow, hosts.deny"), *replies),
         Mend(("mend-hosts-access",)),
-        Sign.FAILED if refused or not allowed else Sign.WARNING,
     )
-
-
-def _lines(text: str, pattern: re.Pattern[str]) -> list[str]:
-    return [line for line in text.splitlines() if pattern.match(line)]
 
 
 def _access(picture: Picture) -> Finding | None:

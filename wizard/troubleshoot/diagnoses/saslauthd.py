@@ -25,7 +25,7 @@ def default(picture: Picture, key: str) -> str:
 def _argument(picture: Picture, letter: str) -> str:
     """An argument of the saslauthd that serves sendmail, else of the oldest: one that listens elsewhere may be left over
     from before, for its init script looks for it where the configuration of now says."""
-    process = serving(picture.facts) or picture.facts.process("saslauthd")
+    process = serving(picture.facts.processes) or picture.facts.process("saslauthd")
     return argument(process, letter) if process is not None else ""
 
 
