@@ -30,7 +30,7 @@ def _trust(picture: Picture) -> Finding | None:
         return None
     generated = picture.facts.cf_from_mc or ""
     return Finding(
-        f"{' and '.join(sorted(offered - trusted))} is offered but not trusted: users can log in but not relay",
+        f"offered but not trusted: {' and '.join(sorted(offered - trusted))}, so users can log in but not relay",
         (
             Evidence(f"TrustAuthMech: {' '.join(sorted(trusted)) or 'none'}", "sendmail.cf"),
             *picture.written("TRUST_AUTH_MECH(", "`EXTERNAL'"),

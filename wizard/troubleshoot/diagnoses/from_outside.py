@@ -87,7 +87,12 @@ def _refused(picture: Picture) -> Finding | None:
             Mend(text=_FROM.format(picture.outside.greeted_at)),
         )
     refusing = [line for line in _general_lines(picture) if line.refuses]
-    who = "everybody" if met[-1] in picture.outside.strangers else "this host's own net"
+    who = "everywhere" if met[-1] in picture.outside.strangers else "this host's own net"
+    who = (
+        "elsewhere than this host's own net"
+        if met[0] in picture.outside.strangers and picture.outside.own
+        else who
+    )
     how = (
         "mail is taken and thrown away"
         if met[0].discarded
