@@ -290,6 +290,7 @@ TLS = (
         "greeting",
         "echo 'sendmail: ALL' > /etc/hosts.deny; : > /etc/hosts.allow",
         undo=": > /etc/hosts.deny",
+        asked="https://nerdbynature.de/index-73.html",
     ),
     Fault(
         "access-refuses",
@@ -418,6 +419,7 @@ TLS = (
         f"touch -r {CRT} /tmp/t; openssl req -x509 -new -key {KEY} -subj /CN=mail.example.test -days 99 "
         f"-out /tmp/c.pem && cat /tmp/c.pem > {CRT}; touch -r /tmp/t {CRT}",
         back="no",
+        asked="https://github.com/YunoHost/issues/issues/2103",
     ),
     Fault("certificate-no-alternative-name", "certificate", "true", sign="warning", fix=False),
 )

@@ -40,9 +40,24 @@ def _filter(flag: str) -> str:
 
 
 MILTERS = (
-    Fault("milter-dead", "starttls", _filter(", F=T"), fix=False, name="F=T"),
+    Fault(
+        "milter-dead",
+        "starttls",
+        _filter(", F=T"),
+        fix=False,
+        name="F=T",
+        asked="https://github.com/Mailu/Mailu/issues/2057",
+    ),
     Fault("milter-dead", "greeting", _filter(", F=R"), fix=False, name="F=R", full=True),
-    Fault("milter-dead", "greeting", _filter(", F=4"), fix=False, name="F=4", full=True),
+    Fault(
+        "milter-dead",
+        "greeting",
+        _filter(", F=4"),
+        fix=False,
+        name="F=4",
+        full=True,
+        asked="https://github.com/virtualmin/virtualmin-gpl/issues/87",
+    ),
     Fault("milter-unfiltered", "relay", _filter(""), fix=False, sign="warning", full=True),
     Fault(
         "milter-dead",
