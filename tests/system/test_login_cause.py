@@ -24,8 +24,8 @@ CAUSES = [
         "echo '-:ALL:ALL' > /root/none;"
         "sed -i '1i auth required pam_access.so accessfile=/root/none' /etc/pam.d/smtp",
         "sed -i 1d /etc/pam.d/smtp",
-        "pam-unknown",
-        "saslauthd",
+        "pam-module-refuses",
+        "pam_access(8)",
     ),
     ("pkill -STOP -x sendmail-mta", "pkill -CONT -x sendmail-mta", "sendmail-hung", "--fix sendmail-hung"),
 ]
