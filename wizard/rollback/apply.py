@@ -136,7 +136,7 @@ class RollbackSession:
         if rollback.regenerate and f.SENDMAIL_MC in now.files and now.files[f.SENDMAIL_MC] is not None:
             now = self._made_again(now, left)
         elif _MC in written and _CF not in written and _is_made(now):
-            self._newer_than_mc()  # else a start makes it again, with another date
+            now = self._newer_than_mc()  # else a start makes it again, with another date
         for service in self._services(rollback, facts, now, written):
             try:
                 self._do(service)
@@ -206,8 +206,7 @@ class RollbackSession:
             return now
         submit = now.submit_from_mc
         if (submit is None or sendmail_cf.same(submit, now.text(f.SUBMIT_CF) or "")) and _is_made(now):
-            self._newer_than_mc()
-            return now
+            return self._newer_than_mc()
         self._do(DialogueChange("make sendmail.cf and the databases again", keep=True))
         now = look(self.host)
         if not _is_made(now):
@@ -215,10 +214,12 @@ class RollbackSession:
             raise ChangeError(why)
         return now
 
-    def _newer_than_mc(self) -> None:
-        """Write what is made of sendmail.mc once more, so that it is newer than that."""
+    def _newer_than_mc(self) -> Facts:
+        """Write what is made of sendmail.mc once more, so that it is newer than that, and look again: the sendmail that
+        runs is older now."""
         for path in FROM_MC:
             self._again(path)
+        return look(self.host)
 
     def _services(
         self, rollback: Rollback, before: Facts, now: Facts, written: set[str]
