@@ -175,7 +175,7 @@ DIAGNOSES = (
         "3.6",
         "m4 sendmail.mc",
         _mc_broken,
-        cause="m4 does not accept sendmail.mc, for a quote or a parenthesis is not closed",
+        cause="m4 does not accept sendmail.mc, because a quote or a parenthesis is not closed",
         fix="close it, or take the last good text of the history (--fix: mend-sendmail-mc, sendmailconfig, restart)",
     ),
     Diagnosis(

@@ -88,11 +88,8 @@ def _refused(picture: Picture) -> Finding | None:
         )
     refusing = [line for line in _general_lines(picture) if line.refuses]
     who = "everywhere" if met[-1] in picture.outside.strangers else "this host's own net"
-    who = (
-        "elsewhere than this host's own net"
-        if met[0] in picture.outside.strangers and picture.outside.own
-        else who
-    )
+    if met[0] in picture.outside.strangers and picture.outside.own:
+        who = "elsewhere than this host's own net"
     how = (
         "mail is taken and thrown away"
         if met[0].discarded
