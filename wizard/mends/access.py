@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 
 from snapshots.live.entry import Kind
 from templates import render
@@ -70,9 +71,9 @@ class _AccessLines(Step):
     what = ""
     """What such a line does."""
 
+    @abstractmethod
     def bad(self, text: str, facts: Facts) -> frozenset[int]:
         """The numbers of the lines that are to go, from 1."""
-        raise NotImplementedError
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """What was there stays, as a comment."""
