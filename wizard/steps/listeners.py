@@ -163,6 +163,18 @@ class SubmissionPort(ListenerStep):
         reason = plan.reason if plan.outcome is Outcome.PENDING else "local mail goes where a login is wanted"
         return Plan.pending(self.id, reason, change, *plan.changes, notes=plan.notes, ends=plan.ends)
 
+    def pending_reason(self, mc: str) -> str:
+        """What the lines lack, the most important first."""
+        options = sendmail_mc.daemon_options(mc)
+        outside = [each for each in options if each.service == "submission" and not each.loopback]
+        if not outside:
+            return "sendmail.mc has no line that serves port 587 to other machines"
+        if any("a" not in each.modifiers for each in outside):
+            return f"port 587 takes mail without a login ({self.places(mc)} of sendmail.mc)"
+        return (
+            f"the lines of port 587 (or 465) in sendmail.mc are not as your settings ask ({self.places(mc)})"
+        )
+
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""
         return f"port 587 requires AUTH ({self.places(mc)} of sendmail.mc)"
@@ -187,6 +199,15 @@ class SmtpPort(ListenerStep):
             local = Wanted("smtp", "inet", "MTA-local", "127.0.0.1", "A", "")
             mc = sendmail_mc.add_listener(mc, local, line)
         return mc
+
+    def pending_reason(self, mc: str) -> str:
+        """What the lines lack."""
+        options = [each for each in sendmail_mc.daemon_options(mc) if each.service == "smtp"]
+        if not options:
+            return "sendmail.mc has no line for port 25 that forbids AUTH"
+        if any("A" not in each.modifiers for each in options):
+            return f"port 25 offers AUTH ({self.places(mc)} of sendmail.mc)"
+        return f"the lines of port 25 in sendmail.mc are not as your settings ask ({self.places(mc)})"
 
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""

@@ -33,6 +33,10 @@ class McStep(Step):
     def done_reason(self, mc: str) -> str:
         """Why nothing is to be done when the edit changes nothing."""
 
+    def pending_reason(self, mc: str) -> str:
+        """What the file lacks, where the edit changes it."""
+        return "sendmail.mc does not have the change below yet"
+
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
         """The lines that will be wanted, for a plan made before there is a file."""
         return ()
@@ -77,7 +81,7 @@ class McStep(Step):
         )
         change = edited(facts, f.SENDMAIL_MC, new, self.title, gate)
         notes = (*assumed_note(facts, f.SENDMAIL_MC), *typos, *self.notes(text, new))
-        return Plan.pending(self.id, "sendmail.mc differs", change, notes=notes)
+        return Plan.pending(self.id, self.pending_reason(text), change, notes=notes)
 
     def notes(self, before: str, after: str) -> tuple[str, ...]:
         """What the admin should know of the edit, in sentences."""
@@ -146,6 +150,12 @@ class AuthOptions(McStep):
         value = " ".join(dict.fromkeys(letter for letter in now + _FLAGS if letter not in ", \t\n"))
         block = render("auth_options.mc.j2", value=value)
         return sendmail_mc.set_define(mc, "confAUTH_OPTIONS", value, block)
+
+    def pending_reason(self, mc: str) -> str:
+        """Which flags it has."""
+        now = sendmail_mc.define_value(mc, "confAUTH_OPTIONS")
+        has = f"confAUTH_OPTIONS is `{now}'" if now else "sendmail.mc has no confAUTH_OPTIONS"
+        return f"{has}: it must have p (no password without TLS) and y (no anonymous login)"
 
     def done_reason(self, mc: str) -> str:
         """The flags as they are."""

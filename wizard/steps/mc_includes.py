@@ -63,6 +63,13 @@ class McIncludes(McStep):
         changes = (CommandChange((UPDATE_TLS,), why), *plan.changes)
         return Plan.pending(self.id, f"{f.STARTTLS_M4} is missing", *changes, notes=plan.notes)
 
+    def pending_reason(self, mc: str) -> str:
+        """The files that are not included; the rest is the admin's own lists."""
+        included = sendmail_mc.includes(mc)
+        if left := [path for path, _ in _INCLUDES if path not in included]:
+            return f"sendmail.mc does not include {' and '.join(left)}"
+        return "settings of your own in sendmail.mc leave out something that AUTH or STARTTLS needs"
+
     def done_reason(self, mc: str) -> str:
         """Both are there, or what they would set is."""
         included = sendmail_mc.includes(mc)

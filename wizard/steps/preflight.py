@@ -10,6 +10,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail.cf_needs import REMEDY, certificate_is_there, tls_sentence
 from wizard.system.host import Host
+from wizard.system.sockets import Listener
 
 OLDEST = 12
 NEWEST_TRIED = 13
@@ -29,10 +30,10 @@ class Preflight(Step):
     reports = True
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """Blocked by the first check that failed; else done, for it changes nothing."""
-        for check in checks(facts, answers):
-            if check.sign is Sign.FAILED:
-                return Plan.blocked(self.id, check.says, *check.remedy.splitlines())
+        """Blocked by all that failed; else done, for it changes nothing."""
+        if failed := [check for check in checks(facts, answers) if check.sign is Sign.FAILED]:
+            remedy = dict.fromkeys(line for check in failed for line in check.remedy.splitlines())
+            return Plan.blocked(self.id, "; and ".join(check.says for check in failed), *remedy)
         return Plan.done(self.id, f"no obstacles found on {facts.release.name}")
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
@@ -41,8 +42,10 @@ class Preflight(Step):
 
 
 def checks(facts: Facts, answers: Answers) -> list[Check]:
-    """All checks, worst first where one makes the others pointless."""
-    first = [_release(facts), _root(facts), _mta(facts, answers), _fqdn(facts), *_named(facts)]
+    """All checks; one that makes the others pointless stands alone."""
+    if (system := _release(facts)).sign is Sign.FAILED:
+        return [system]
+    first = [system, _root(facts), _mta(facts, answers), _fqdn(facts), *_named(facts)]
     return [*first, *_ports(facts, answers), *_masked(facts), _disk(facts), *_usr(facts), _clock()]
 
 
@@ -63,7 +66,7 @@ def _release(facts: Facts) -> Check:
 def _root(facts: Facts) -> Check:
     if facts.euid == 0:
         return Check("root", Sign.OK, "running as root")
-    return Check("root", Sign.WARNING, "not running as root: it can plan, and not apply")
+    return Check("root", Sign.WARNING, "not root: you can plan but not apply")
 
 
 def _mta(facts: Facts, answers: Answers) -> Check:
@@ -90,8 +93,9 @@ def _fqdn(facts: Facts) -> Check:
     short = facts.hostname.split(".")[0]
     sysv = facts.init == "sysv"
     name = f"hostname {short}; echo {short} > /etc/hostname" if sysv else f"hostnamectl set-hostname {short}"
+    rename = "" if facts.hostname == short else f"{name}\n"
     # On top: the first line that has the name wins.
-    remedy = f"{name}\nsed -i '1i 127.0.1.1 {short}.example.org {short}' /etc/hosts   # your domain in place of example.org"
+    remedy = f"{rename}sed -i '1i 127.0.1.1 {short}.example.org {short}' /etc/hosts   # your domain in place of example.org"
     sign, why = Sign.FAILED, "no certificate would be made, so no STARTTLS, and nothing would complain"
     if certificate_is_there(facts):
         sign, why = Sign.WARNING, "each start of sendmail waits a minute for it"
@@ -115,7 +119,7 @@ def _ports(facts: Facts, answers: Answers) -> list[Check]:
         # Whose socket it is can be seen by root alone.
         known = [each for each in listeners if each.process is not None or facts.euid == 0]
         if not known:
-            checks.append(Check(f"port-{port}", Sign.OK, f"port {port} is free for sendmail"))
+            checks.append(_not_held(port, facts, unseen=bool(listeners)))
             continue
         holder = min(known, key=lambda listener: listener.address)
         pid = f" (pid {holder.pid})" if holder.pid else ""
@@ -126,9 +130,28 @@ def _ports(facts: Facts, answers: Answers) -> list[Check]:
             checks.append(Check(f"port-{port}", Sign.WARNING, says))
         else:
             says = f"port {port} on {holder.address} {who}: sendmail could not listen there"
-            remedy = f"stop and disable it, then try again: ss -ltnp 'sport = :{port}'"
-            checks.append(Check(f"port-{port}", Sign.FAILED, says, remedy))
+            checks.append(Check(f"port-{port}", Sign.FAILED, says, "\n".join(free_port(facts, holder))))
     return checks
+
+
+def _not_held(port: int, facts: Facts, *, unseen: bool) -> Check:
+    """A port that no other program is known to hold."""
+    if unseen:
+        says = f"port {port} is in use; only root can see whether sendmail holds it"
+        return Check(f"port-{port}", Sign.UNKNOWN, says)
+    held = any(each.port == port for each in facts.listeners)
+    return Check(
+        f"port-{port}", Sign.OK, f"sendmail listens on port {port}" if held else f"port {port} is free"
+    )
+
+
+def free_port(facts: Facts, holder: Listener) -> tuple[str, ...]:
+    """What stops the program that holds a port, for good."""
+    if holder.pid is None:
+        return (f"see which program it is: ss -ltnp 'sport = :{holder.port}'",)
+    if facts.init == "sysv":
+        return (f"stop it: kill {holder.pid}", "and keep it from starting at boot: update-rc.d NAME disable")
+    return (f"see its service: systemctl status {holder.pid}", "and stop it: systemctl disable --now SERVICE")
 
 
 def _masked(facts: Facts) -> list[Check]:

@@ -19,6 +19,7 @@ from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.password_source import mechanisms, served_besides
 from wizard.sendmail.strays import stray_sentence
 from wizard.smtp.session import greeting
+from wizard.steps.preflight import free_port
 from wizard.steps.saslauthd import counted, enabled
 from wizard.system.host import Host
 from wizard.system.sockets import listeners
@@ -82,7 +83,7 @@ def _taken(facts: Facts) -> tuple[str, ...]:
         if listener.port in wanted and listener.pid is not None and listener.process != "sendmail-mta":
             return (
                 f"port {listener.port} on {listener.address} is held by {listener.process} (pid {listener.pid}): sendmail could not listen there",
-                f"stop and disable it, then try again: ss -ltnp 'sport = :{listener.port}'",
+                *free_port(facts, listener),
             )
     return ()
 

@@ -119,7 +119,8 @@ class SaslauthdConfig(Step):
             named = ", ".join(f'{key}="{value}"' for key, value in pairs)
             return Plan.done(self.id, f"{f.SASLAUTHD_DEFAULT} has {named}", notes)
         change = edited(facts, f.SASLAUTHD_DEFAULT, new, self.title)
-        return Plan.pending(self.id, "the settings differ", change, notes=notes, ends=ending)
+        reasons = (_lacks(key, shell_defaults.value(text, key), value) for key, value in pairs)
+        return Plan.pending(self.id, "; ".join(filter(None, reasons)), change, notes=notes, ends=ending)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The values as the init script will read them."""
@@ -198,6 +199,14 @@ def _wanted(facts: Facts, answers: Answers) -> tuple[tuple[str, str], ...]:
 def asks_start(facts: Facts) -> bool:
     """Whether the init script, where it is what starts saslauthd, demands START=yes (Debian 8 to 12)."""
     return not facts.services["saslauthd"].native and "$START" in (facts.text(f.SASLAUTHD_INIT) or "")
+
+
+def _lacks(key: str, now: str | None, wanted: str) -> str:
+    """What a setting is, and has to be; empty where that is the same."""
+    if now == wanted:
+        return ""
+    has = "not set" if now is None else f'"{now}"'
+    return f'{key} is {has} and must be "{wanted}"'
 
 
 def _notes(options: str) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ class SendmailAuth(Step):
             )
             return Plan.done(self.id, why)
         notes = assumed_note(facts, f.SASL_CONF)
-        return Plan.pending(self.id, "the SASL set-up differs", *changes, notes=notes, ends=ending)
+        return Plan.pending(self.id, _reason(facts, answers, missing), *changes, notes=notes, ends=ending)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The files, the link, the members, the values."""
@@ -128,6 +128,16 @@ def _lines(facts: Facts, answers: Answers) -> list[tuple[str, str]]:
         same = tuple(listed.upper().split()) == names
         pairs.append(("mech_list", listed if same else " ".join(names)))
     return pairs
+
+
+def _reason(facts: Facts, answers: Answers, missing: list[str]) -> str:
+    """What is missing, and which lines of Sendmail.conf are not as they have to be. Raises EditError."""
+    text = conf_text(facts) or ""
+    reasons = [f"missing: {', '.join(missing)}"] if missing else []
+    for key, value in _lines(facts, answers):
+        if (now := sasl_conf.value(text, key)) != value:
+            reasons.append(f"{key} is {now or 'not set'} and must be {value}")
+    return "; ".join(reasons)
 
 
 def _missing(facts: Facts) -> list[str]:
