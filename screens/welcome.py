@@ -17,7 +17,7 @@ from textual.widgets.option_list import Option
 from screens.base import Frame
 from screens.widgets.contents import check_content
 from wizard.console import clean
-from wizard.model.plan import Sign
+from wizard.model.plan import UNKNOWN, UNTESTED, Sign
 
 if TYPE_CHECKING:
     from wizard.engine.overview import Overview
@@ -95,6 +95,11 @@ def _summary(overview: Overview) -> str:
         return "A check failed. Fix it as shown, then press F5."
     if remaining := len(overview.remaining):
         return f"{remaining} of {len(overview.plans)} steps have something to do."
+    states = list(overview.states.values())
+    if unknown := states.count(UNKNOWN):
+        return f"Only root can see {unknown} of {len(states)} steps: run this with sudo."
+    if UNTESTED in states:
+        return "Every step is done. Now test a login."
     return "Every step is done: this host accepts submissions."
 
 

@@ -97,6 +97,8 @@ STATES: dict[str, tuple[str, str, str]] = {
     "pending": ("○", "to do", "bold"),
     "drifted": ("≠", "drifted", "bold"),
     "later": ("○", "later", ""),
+    "unknown": ("?", "unknown", ""),
+    "untested": ("○", "untested", ""),
     "not-applicable": ("-", "n/a", ""),
     "blocked": ("✗", "BLOCKED", "bold ansi_red"),
     "working": ("►", "working", "bold ansi_cyan"),

@@ -13,10 +13,11 @@ from textual.widgets.option_list import Option
 from screens.widgets.contents import check_content, diff_content, endings_content, state_content
 from wizard.console import clean
 from wizard.engine.overview import REMAINING
-from wizard.model.plan import Check, Outcome, Plan, Step
+from wizard.model.plan import UNKNOWN, UNTESTED, Check, Outcome, Plan, Step
 
 PANES = ("diff", "why", "commands", "output", "checks")
 OUTPUT_LINES = 4000
+_STATES = {UNKNOWN: "Unknown", UNTESTED: "Not tested yet"}
 _WORDS = {
     Outcome.PENDING: "To do",
     Outcome.DONE: "Already done",
@@ -112,7 +113,11 @@ class StepPanes(Vertical):
 
 def _actions(step: Step, plan: Plan, width: int) -> Content:
     """Everything the step would do, in order: what is shown here is what is done."""
-    word = "Changes nothing" if step.reports and plan.outcome is Outcome.DONE else _WORDS[plan.outcome]
+    word = (
+        "Changes nothing"
+        if step.reports and plan.outcome is Outcome.DONE
+        else _STATES.get(plan.word) or _WORDS[plan.outcome]
+    )
     parts = [Content.assemble((f"{word}: ", "bold"), clean(plan.reason), "\n")]
     for line in plan.remedy:
         parts.append(Content.styled(f"  {clean(line)}\n", "ansi_cyan"))

@@ -33,7 +33,7 @@ from wizard.gather.firewall import ssh_connection
 from wizard.gather.host import look
 from wizard.model.answers import Answers, Test
 from wizard.model.events import Event
-from wizard.model.plan import Outcome, Plan, Step
+from wizard.model.plan import UNTESTED, Outcome, Plan, Step
 from wizard.render import as_json
 from wizard.render.text import collector, effect_lines, endings_text, reason_text, show, status_lines
 from wizard.steps.order import STEPS
@@ -60,7 +60,10 @@ def plan(arguments: argparse.Namespace) -> int:
     outcomes = {plan.outcome for plan in plans.values()}
     if Outcome.BLOCKED in outcomes:
         return CANNOT
-    return PENDING if arguments.exit_code and outcomes & {Outcome.PENDING, Outcome.LATER} else DONE
+    to_do = any(
+        plan.outcome in (Outcome.PENDING, Outcome.LATER) and plan.word != UNTESTED for plan in plans.values()
+    )
+    return PENDING if arguments.exit_code and to_do else DONE
 
 
 def apply(arguments: argparse.Namespace) -> int:

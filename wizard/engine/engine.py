@@ -351,7 +351,7 @@ class Engine:
         try:
             return tried(self.host, facts, step.plan(facts, self.answers))
         except PermissionError as error:
-            return Plan.later(step.id, f"{error}; run this as root to see it")
+            return Plan.unseen(step.id, f"{error}; run this as root to see it")
 
     def apply(
         self,

@@ -39,7 +39,7 @@ class Overview:
 
     @property
     def states(self) -> dict[str, str]:
-        """By step: `applied`, `drifted`, or the plan's outcome."""
+        """By step: `applied`, `drifted`, `unknown`, `untested`, or the plan's outcome."""
         steps = {commit.step for commit in applied(self.commits)}
         return {name: state(plan, name in steps) for name, plan in self.plans.items()}
 
@@ -55,7 +55,7 @@ def state(plan: Plan, in_force: bool) -> str:
         return "applied"
     if in_force and plan.outcome is Outcome.PENDING:
         return "drifted"
-    return str(plan.outcome)
+    return plan.word or str(plan.outcome)
 
 
 def overview(

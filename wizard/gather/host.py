@@ -25,6 +25,7 @@ from wizard.sendmail.cf_needs import TlsFiles, mail_owner, refused, without_star
 from wizard.sendmail.m4 import expand
 from wizard.sendmail.sasl_files import conf_place, plugin_folders, plugins, users
 from wizard.sendmail.strays import unit_of
+from wizard.system.accepted_login import accepted_login
 from wizard.system.host import Host
 from wizard.system.services import rc_enabled
 from wizard.system.sockets import OTHER_NAMES, addresses, ipv6_available, listeners, qualified_name
@@ -59,6 +60,8 @@ ASK_DPKG = ("dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Status}
 ASK_SYSTEMD = ("systemctl", "show", "-p", "Id,LoadState,ActiveState,SubState,UnitFileState,FragmentPath")
 _UNIT_FILE_STATES = ("enabled", "disabled", "static", "masked", "indirect", "linked")
 """Of a unit of systemd's own; of one that is made of an init script it says none of these."""
+_OF_LOGINS = (f.SASLAUTHD_DEFAULT, f.SASLAUTHD_CONF, f.PAM_SMTP, f.SASL_CONF)
+"""What decides on a login besides what sendmail reads at its start."""
 READ_AT_START = (f.SENDMAIL_CF, f.SASL_CONF, f.SERVER_CERT, f.COMMON_KEY, f.SASL_LINK)
 
 
@@ -91,6 +94,8 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         packages, (fqdn, resolves) = asked_packages.result(), asked_name.result()
         missing = any(name not in packages for name in WANTED)
         apt = pool.submit(apt_simulation, host) if ask_apt and missing else None
+    at_start = (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
+    cf_changed = max(host.mtime(path) for path in at_start)
     from_mc, submit = (each.result() if each else None for each in (mc, submit_mc))
     return Facts(
         euid=os.geteuid(),
@@ -120,10 +125,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         cf_newest=_cf_newest(host, files),
         tls_missing=_tls_missing(host, files, from_mc),
         tls_refused=tls,
-        cf_changed=max(
-            host.mtime(path)
-            for path in (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
-        ),
+        cf_changed=cf_changed,
         without_tls=without_tls(host, from_mc) if from_mc and os.geteuid() == 0 else (),
         without_start=without_start(host, from_mc) if from_mc else "",
         mail_owner=mail_owner(host),
@@ -133,6 +135,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         outside=firewall.outside,
         ssh_port=ssh_port(),
         tools=tools,
+        login=accepted_login(host, max(*map(host.mtime, _OF_LOGINS), cf_changed)),
         taken=taken,
         disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,
         usr_readonly=host.exists("/usr") and bool(os.statvfs(host.path("/usr")).f_flag & os.ST_RDONLY),

@@ -18,7 +18,7 @@ from wizard.maillog.read import QUEUE_ID, UNPROVED, LogFollower, LogLine
 from wizard.smtp.connection import Ends
 from wizard.smtp.transcript import Line
 from wizard.system.host import Host
-from wizard.system.sockets import addresses, server_process
+from wizard.system.sockets import is_own, server_process
 
 WITHIN = 30.0
 """Seconds that a message is followed by default."""
@@ -278,7 +278,7 @@ class Watch:
     def connected(self, ends: Ends) -> None:
         """A connection is open."""
         self._ends, server = ends, ends[1][0]
-        self.elsewhere = server.split("%")[0] not in addresses(self._host) and not server.startswith("127.")
+        self.elsewhere = not is_own(self._host, server)
 
     def line(self, line: Line) -> None:
         """A line of the conversation. At the server's first line its process can be found."""

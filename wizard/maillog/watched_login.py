@@ -24,8 +24,9 @@ from wizard.smtp.login_test import Credentials, Finding, Line, Result, Target, c
 from wizard.smtp.server_trust import trust_of, with_colons
 from wizard.smtp.session import reachable
 from wizard.smtp.transcript import Transcript
+from wizard.system.accepted_login import note_login
 from wizard.system.host import Host
-from wizard.system.sockets import addresses, qualified_name
+from wizard.system.sockets import addresses, is_own, qualified_name
 
 OUTSIDE_WITHIN = 300.0
 """Seconds to wait by default for a login from another machine."""
@@ -61,11 +62,14 @@ def hold_conversation(
 
     Raises ValueError for wrong input."""
     if not watched and not target.send_to:
+        servers: list[str] = []
         untimed = converse(
             target,
             credentials,
             lambda line: tell(ConversationLine(0.0, line.who, line.text, line.explanation)),
+            lambda ends: servers.append(ends[1][0]),
         )
+        _note(host, untimed, credentials, here=bool(servers) and is_own(host, servers[-1]))
         return WatchedLogin(untimed, None, None)
     lines: list[ConversationLine] = []
     following, delivery = False, None
@@ -84,6 +88,7 @@ def hold_conversation(
         if watched and watch.source not in (None, "journal"):
             note(f"The mail log is {watch.source}. Of its lines: {UNPROVED}.")
         result = converse(target, credentials, watch.line, watch.connected)
+        _note(host, result, credentials, here=not watch.elsewhere)
         if watch.elsewhere:
             note(f"The mail log of {target.host} is on that machine: it cannot be seen here.")
         elif watch.source is None:
@@ -98,6 +103,12 @@ def hold_conversation(
     # A line of the log is read a moment after it was written.
     in_order = tuple(sorted(lines, key=lambda line: line.time))
     return WatchedLogin(result, in_order if watched else None, delivery)
+
+
+def _note(host: Host, result: Result, credentials: Credentials | None, *, here: bool) -> None:
+    """A login that this host has accepted proves its set-up."""
+    if credentials is not None and result.ok and here:
+        note_login(host, credentials.user)
 
 
 def _finding(delivery: Delivery) -> Finding:

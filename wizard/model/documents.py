@@ -8,7 +8,9 @@ from typing import Literal, NotRequired, TypedDict
 
 State = Literal["ok", "warning", "failed", "unknown"]
 """Of a check, a finding, a fault, a layer."""
-StepState = Literal["applied", "drifted", "pending", "done", "not-applicable", "later", "blocked"]
+StepState = Literal[
+    "applied", "drifted", "pending", "done", "not-applicable", "later", "blocked", "unknown", "untested"
+]
 PlanOutcome = Literal["pending", "done", "not-applicable", "later", "blocked"]
 RunOutcome = Literal["done", "nothing", "failed", "blocked", "undecided"]
 """`nothing`: there was nothing to do, or nobody wanted it; `undecided`: something that works would end."""

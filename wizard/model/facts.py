@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from snapshots.live.entry import Entry
+from wizard.system.accepted_login import AcceptedLogin
 from wizard.system.sockets import Listener
 
 SENDMAIL_MC = "/etc/mail/sendmail.mc"
@@ -253,6 +254,10 @@ class Facts:
     """Whether /usr is mounted read-only."""
     taken: float = 0.0
     """When the picture was taken, on the monotonic clock, in seconds."""
+    login: AcceptedLogin | None = None
+    """The last login that a test saw accepted here; None too where only root may know."""
+    unseen: frozenset[str] = frozenset()
+    """Ids of earlier steps of which only root can see whether they have something to do."""
     planned: frozenset[str] = frozenset()
     """Ids of earlier steps that have something to do, when planning a sequence without doing it."""
     assumed: frozenset[str] = frozenset()

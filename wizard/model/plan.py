@@ -27,6 +27,10 @@ class Outcome(StrEnum):
     BLOCKED = "blocked"
 
 
+UNKNOWN, UNTESTED = "unknown", "untested"
+"""States of a step beyond its outcome: only root can see it; nobody has tried it yet."""
+
+
 class Sign(StrEnum):
     """How a check came out."""
 
@@ -121,6 +125,8 @@ class Plan:
     remedy: tuple[str, ...] = ()
     ends: tuple[Ending, ...] = ()
     """What works now and would end with it; pending plans only."""
+    word: str = ""
+    """UNKNOWN or UNTESTED: its state, where the outcome does not say it."""
 
     @classmethod
     def pending(
@@ -148,6 +154,16 @@ class Plan:
     def later(cls, step: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:
         """Can only be decided once something named in `reason` has happened."""
         return cls(step, Outcome.LATER, reason, notes=notes)
+
+    @classmethod
+    def unseen(cls, step: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:
+        """Only root can see whether there is something to do."""
+        return cls(step, Outcome.LATER, reason, notes=notes, word=UNKNOWN)
+
+    @classmethod
+    def untested(cls, step: str, reason: str) -> Plan:
+        """Nothing is to be changed, and whether it works nobody has tried yet."""
+        return cls(step, Outcome.LATER, reason, word=UNTESTED)
 
     @classmethod
     def blocked(cls, step: str, reason: str, *remedy: str) -> Plan:
@@ -203,6 +219,8 @@ def after(facts: Facts, plan: Plan) -> Facts:
     """The facts as they will be for the next step's plan, once `plan` has been carried out."""
     if plan.outcome not in (Outcome.PENDING, Outcome.LATER):
         return facts
+    if plan.word:
+        return replace(facts, unseen=facts.unseen | {plan.step}) if plan.word == UNKNOWN else facts
     files, assumed = dict(facts.files), set(facts.assumed)
     latest, earlier, submit = facts.cf_from_mc, facts.cf_earlier, facts.submit_from_mc
     for change in plan.changes:

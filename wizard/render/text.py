@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from wizard import log
 from wizard.console import clean, clean_block, error, out
 from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned, Progress, Recorded, Report
-from wizard.model.plan import Change, Check, Ending, Outcome, Plan, Sign, Step
+from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome, Plan, Sign, Step
 
 if TYPE_CHECKING:
     from snapshots.merge.path_merge import Conflict
@@ -21,6 +21,7 @@ DIFF_INDENT = "     "
 WIDTH = 78
 SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
 SIDES = {"server": "<", "client": ">", "log": "|"}
+_STATES = {UNKNOWN: "unknown:", UNTESTED: "not tested yet:"}
 _WORDS = {
     Outcome.PENDING: "to do:",
     Outcome.DONE: "already done because",
@@ -36,7 +37,9 @@ def plan_text(step: Step, plan: Plan) -> str:
     if plan.outcome in (Outcome.PENDING, Outcome.LATER):
         lines += _wrap(f"why: {step.why}")
     reports = step.reports and plan.outcome in (Outcome.DONE, Outcome.NOT_APPLICABLE)
-    lines += _wrap(f"{'changes nothing:' if reports else _WORDS[plan.outcome]} {plan.reason}")
+    lines += _wrap(
+        f"{'changes nothing:' if reports else _STATES.get(plan.word) or _WORDS[plan.outcome]} {plan.reason}"
+    )
     lines += [line for change in plan.changes for line in _change(change)]
     lines += [line for note in plan.notes for line in _wrap(f"note: {note}")]
     if plan.remedy:

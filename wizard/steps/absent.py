@@ -14,7 +14,7 @@ def not_there_yet(facts: Facts, step: str, path: str, *shown: str) -> Plan | Non
 
     `shown` are lines that say what will be done once it is there."""
     if path in facts.unreadable:
-        return Plan.later(step, f"{path} can only be read by root; run this as root to see the diff", shown)
+        return Plan.unseen(step, f"{path} can only be read by root; run this as root to see the diff", shown)
     entry = facts.files.get(path)
     if entry is None:
         if "install" in facts.planned:
@@ -28,6 +28,13 @@ def not_there_yet(facts: Facts, step: str, path: str, *shown: str) -> Plan | Non
     if entry.kind != "file":
         return Plan.blocked(step, f"{path} is not a regular file", f"look at it: ls -ld {path}")
     return None
+
+
+def as_wanted(facts: Facts, step: str, path: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:
+    """Already done because `reason`; not before the packages have brought the file."""
+    if path not in facts.assumed:
+        return Plan.done(step, reason, notes)
+    return Plan.later(step, f"nothing to change as the package ships it: {reason}", notes)
 
 
 def assumed_note(facts: Facts, path: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.mc_gate import Gate, Planned
-from wizard.steps.absent import assumed_note, edited, not_there_yet
+from wizard.steps.absent import as_wanted, assumed_note, edited, not_there_yet
 from wizard.system.host import Host
 
 
@@ -71,7 +71,8 @@ class McStep(Step):
             why = f"{f.SENDMAIL_MC}: {colliding[0]}"
             return Plan.blocked(self.id, why, "switch one of the lines off with dnl")
         if new == text:
-            return Plan.done(self.id, self.done_reason(text), assumed_note(facts, f.SENDMAIL_MC))
+            notes = assumed_note(facts, f.SENDMAIL_MC)
+            return as_wanted(facts, self.id, f.SENDMAIL_MC, self.done_reason(text), notes)
         gate = replace(
             self.gate(facts, answers),
             daemons=_daemons(facts, text, new),

@@ -16,7 +16,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.sendmail import cf as sendmail_cf
-from wizard.sendmail.password_source import mechanisms, served_besides
+from wizard.sendmail.password_source import mechanisms, served_besides, wanted
 from wizard.sendmail.strays import stray_sentence
 from wizard.smtp.session import greeting
 from wizard.steps.preflight import free_port
@@ -57,6 +57,10 @@ class Restart(Step):
         enable = not service.enabled
         if enable:
             reasons.append("sendmail is not enabled at boot")
+        if not reasons and BEFORE & facts.unseen:
+            return Plan.unseen(
+                self.id, "only root can see whether its configuration has to change; run this as root"
+            )
         if not reasons:
             why = "sendmail has run since its configuration was last changed, on every port of it"
             return Plan.done(self.id, why)
@@ -172,6 +176,9 @@ def _log(host: Host, since: float, cf: str) -> Check:
     return Check("log", Sign.FAILED, says, remedy)
 
 
+_BEFORE_LOGIN = ("install", "saslauthd-start", "sendmailconfig", "restart")
+
+
 class AuthTest(Step):
     """The login itself is `msa-wizard test --user NAME`: a password is never part of the answers."""
 
@@ -183,8 +190,25 @@ class AuthTest(Step):
     reports = True
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
-        """Changes nothing."""
-        return Plan.done(self.id, "`msa-wizard test --user NAME` proves a login")
+        """Done once a login was accepted, and nothing has changed since. Changes nothing itself."""
+        how, login = "`msa-wizard test --user NAME` proves it", facts.login
+        if facts.euid != 0:
+            return Plan.unseen(self.id, f"only root can see whether a login was accepted; {how}")
+        if ahead := [need for need in _BEFORE_LOGIN if need in facts.planned]:
+            return Plan.untested(
+                self.id,
+                f"a login can be tested once {' and '.join(ahead)} {'is' if len(ahead) == 1 else 'are'} done",
+            )
+        if facts.process("sendmail-mta") is None:
+            return Plan.untested(self.id, "no login can be accepted: sendmail does not run")
+        if wanted(facts, answers).saslauthd and facts.saslauthd_says is None:
+            return Plan.untested(self.id, "no login can be accepted: saslauthd does not answer")
+        if login is None:
+            return Plan.untested(self.id, f"no login was tested yet; {how}")
+        when = f"{login.user} logged in on {time.strftime('%F %R', time.localtime(login.at))}"
+        if login.outdated:
+            return Plan.untested(self.id, f"the set-up has changed since {when}; {how}")
+        return Plan.done(self.id, f"a login was accepted: {when}")
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """STARTTLS, LOGIN only after it, 530 before AUTH, no AUTH on port 25."""

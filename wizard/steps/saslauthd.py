@@ -23,7 +23,7 @@ from wizard.sendmail.password_source import (
     wanted,
 )
 from wizard.sendmail.strays import stray_sentence
-from wizard.steps.absent import assumed_note, edited, not_there_yet
+from wizard.steps.absent import as_wanted, assumed_note, edited, not_there_yet
 from wizard.system.host import Host
 
 PATIENCE = 10.0
@@ -117,7 +117,7 @@ class SaslauthdConfig(Step):
         notes = assumed_note(facts, f.SASLAUTHD_DEFAULT) + _notes(options)
         if new == text:
             named = ", ".join(f'{key}="{value}"' for key, value in pairs)
-            return Plan.done(self.id, f"{f.SASLAUTHD_DEFAULT} has {named}", notes)
+            return as_wanted(facts, self.id, f.SASLAUTHD_DEFAULT, f"{f.SASLAUTHD_DEFAULT} has {named}", notes)
         change = edited(facts, f.SASLAUTHD_DEFAULT, new, self.title)
         reasons = (_lacks(key, shell_defaults.value(text, key), value) for key, value in pairs)
         return Plan.pending(self.id, "; ".join(filter(None, reasons)), change, notes=notes, ends=ending)
@@ -151,7 +151,7 @@ class SaslauthdStart(Step):
             why = "there is no saslauthd service on this host"
             return Plan.blocked(self.id, why, "msa-wizard apply install")
         if facts.euid != 0 and facts.saslauthd_says is None and "install" not in facts.planned:
-            return Plan.later(self.id, "saslauthd can only be asked by root; run this as root")
+            return Plan.unseen(self.id, "saslauthd can only be asked by root; run this as root")
         process = serving(facts.processes)
         runs = argument(process, "-a") if process is not None else source.asks
         reasons = []

@@ -13,7 +13,7 @@ from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Change, Check, Plan, Sign, Step
 from wizard.sendmail.password_source import conf_text, ends, mechanism_ends, mechanisms, of_host, wanted
-from wizard.steps.absent import assumed_note, not_there_yet
+from wizard.steps.absent import as_wanted, assumed_note, not_there_yet
 from wizard.system.host import Host
 
 UPDATE_AUTH = "/usr/share/sendmail/update_auth"
@@ -69,7 +69,7 @@ class SendmailAuth(Step):
                 f"sasl.m4 and Sendmail.conf are there, smmta and smmsp are in group sasl, passwords come from {source.name}, "
                 f"and clients are offered only {' and '.join(offered)}"
             )
-            return Plan.done(self.id, why)
+            return as_wanted(facts, self.id, f.SASL_CONF, why)
         notes = assumed_note(facts, f.SASL_CONF)
         return Plan.pending(self.id, _reason(facts, answers, missing), *changes, notes=notes, ends=ending)
 

@@ -40,6 +40,10 @@ class Sendmailconfig(Step):
             return Plan.pending(self.id, "sendmail.mc changes", DialogueChange())
         if stopped := not_there_yet(facts, self.id, f.SENDMAIL_MC):
             return stopped
+        if MC_STEPS & facts.unseen:
+            return Plan.unseen(
+                self.id, "only root can see whether sendmail.mc has to change; run this as root"
+            )
         if facts.files.get(f.SENDMAIL_MC) is None:
             why = f"{f.SENDMAIL_MC} is missing: sendmailconfig would ask some twenty questions and write its own"
             remedy = "bring Debian's back: cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/"

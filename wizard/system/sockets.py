@@ -118,6 +118,11 @@ def qualified_name(host: Host) -> tuple[str, bool]:
     return name, len(labels) > 1 and all(0 < len(label) < 64 for label in labels)
 
 
+def is_own(host: Host, address: str) -> bool:
+    """Whether `address`, as a connection has it, is one of this host's."""
+    return address.split("%")[0] in addresses(host) or address.startswith("127.")
+
+
 def addresses(host: Host) -> tuple[str, ...]:
     """The addresses of this host, IPv4 first, loopback included."""
     four = set()

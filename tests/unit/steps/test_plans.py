@@ -12,9 +12,10 @@ from wizard.changes.file import FileChange
 from wizard.model import facts as f
 from wizard.model.answers import Answers, Auth, Listen
 from wizard.model.facts import Facts, Process, Release
-from wizard.model.plan import Outcome, Plan, Sign, after
+from wizard.model.plan import UNKNOWN, UNTESTED, Outcome, Plan, Sign, after
 from wizard.steps.order import STEPS, step
 from wizard.steps.preflight import checks
+from wizard.system.accepted_login import AcceptedLogin
 from wizard.system.host import Host
 from wizard.system.sockets import Listener
 
@@ -503,6 +504,75 @@ def test_a_bare_machine_has_no_obstacles() -> None:
 def test_the_program_on_the_port_is_named() -> None:
     made = plan("preflight", bare("12", listeners=(Listener("0.0.0.0", 587, "python3", 42),)))
     assert "python3 (pid 42)" in made.reason
+
+
+def test_all_that_is_in_the_way_is_named_at_once() -> None:
+    facts = bare("12", fqdn_resolves=False, listeners=(Listener("0.0.0.0", 587, "python3", 42),))
+    made = plan("preflight", facts)
+    assert "is not a qualified name" in made.reason
+    assert "python3 (pid 42)" in made.reason
+    assert any("127.0.1.1 mail.example.org" in line for line in made.remedy)
+    assert any("systemctl status 42" in line for line in made.remedy)
+
+
+def test_a_host_is_not_renamed_to_its_own_name() -> None:
+    made = plan("preflight", bare("12", fqdn_resolves=False, hostname="mail"))
+    assert not any("set-hostname" in line for line in made.remedy)
+    made = plan("preflight", bare("12", fqdn_resolves=False, hostname="mail.lan"))
+    assert "hostnamectl set-hostname mail" in made.remedy
+
+
+def test_a_port_is_called_free_only_where_nobody_holds_it() -> None:
+    held = (Listener("0.0.0.0", 25, "sendmail-mta", 100),)
+    says = {each.id: each.says for each in checks(machine("12", listeners=held), HOWTO)}
+    assert says["port-25"] == "sendmail listens on port 25"
+    assert says["port-587"] == "port 587 is free"
+    unseen = machine("12", euid=1000, listeners=(Listener("0.0.0.0", 25, None, None),))
+    port = next(each for each in checks(unseen, HOWTO) if each.id == "port-25")
+    assert (port.sign, "only root can see" in port.says) == (Sign.UNKNOWN, True)
+
+
+# --- what is not known ----------------------------------------------------------------------------------------
+
+
+def served(**overrides: object) -> Facts:
+    return machine("12", saslauthd_says="NO", **overrides)
+
+
+@pytest.mark.parametrize(
+    ("facts", "word", "says"),
+    [
+        (bare("12"), UNTESTED, "once"),
+        (machine("12"), UNTESTED, "saslauthd does not answer"),
+        (served(processes=()), UNTESTED, "sendmail does not run"),
+        (served(), UNTESTED, "no login was tested yet"),
+        (served(login=AcceptedLogin("alice", NOW, True)), UNTESTED, "has changed since alice logged in"),
+        (served(login=AcceptedLogin("alice", NOW)), "", "a login was accepted: alice"),
+        (served(euid=1000), UNKNOWN, "only root can see"),
+    ],
+)
+def test_a_login_is_proved_by_one_that_was_accepted(facts: Facts, word: str, says: str) -> None:
+    if "sendmail-bin" not in facts.packages:
+        facts = dataclasses.replace(facts, planned=frozenset({"install", "restart"}))
+    made = plan("auth-test", facts)
+    assert (made.word, made.outcome is Outcome.DONE) == (word, not word)
+    assert says in made.reason
+
+
+def test_nothing_is_made_up_where_only_root_can_see() -> None:
+    facts = served(euid=1000, unreadable=frozenset({f.SASL_CONF}), files={f.SASL_CONF: None})
+    facts = dataclasses.replace(facts, planned=frozenset(), unseen=frozenset({"sendmail-auth"}))
+    assert plan("sendmailconfig", facts).word == UNKNOWN
+    assert after(facts, Plan.unseen("sendmail-auth", "no")).planned == frozenset()
+
+
+def test_a_file_that_is_still_to_come_is_not_called_done() -> None:
+    """Debian 13's /etc/default/saslauthd is right as it is shipped."""
+    there = machine("13").files[f.SASLAUTHD_DEFAULT]
+    assert there is not None
+    made = sequence(bare("13", shipped={f.SASLAUTHD_DEFAULT: there}))["saslauthd-config"]
+    assert made.outcome is Outcome.LATER
+    assert "as the package ships it" in made.reason
 
 
 def test_replace_mta_lets_it_go() -> None:

@@ -1,0 +1,40 @@
+"""The last login that this host's sendmail accepted in a test: who, and when. It is what proves the set-up."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+
+from wizard.system.host import Host
+
+PATH = "/var/lib/msa-wizard/accepted-login"
+
+
+@dataclass(frozen=True)
+class AcceptedLogin:
+    """Who logged in, when (seconds since the epoch), and whether the set-up has changed since."""
+
+    user: str
+    at: float
+    outdated: bool = False
+
+
+def accepted_login(host: Host, changed: float) -> AcceptedLogin | None:
+    """The last one, judged by when the set-up was last `changed`; None where there was none, or only root may read it."""
+    try:
+        kept = json.loads(host.path(PATH).read_text("utf-8"))
+        return AcceptedLogin(str(kept["user"]), float(kept["at"]), float(kept["at"]) < changed)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def note_login(host: Host, user: str) -> None:
+    """Keep that `user` was accepted just now. A test by somebody who may not write there proves it to him alone."""
+    path = host.path(PATH)
+    new = path.with_name(f"{path.name}.new")
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        new.write_text(json.dumps({"user": user, "at": time.time()}), "utf-8")
+        new.replace(path)
