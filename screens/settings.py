@@ -22,6 +22,7 @@ from wizard.model.answers import (
     Answers,
     Auth,
     Firewall,
+    Install,
     Listen,
     Test,
     load,
@@ -95,6 +96,12 @@ FLAGS = (
         "listen-implicit_tls",
         "Port 465 too",
         "TLS from the first byte (RFC 8314), for clients that do not speak STARTTLS. Needs a free port 465.",
+    ),
+    Field(
+        "install-recommends",
+        "Recommended packages too",
+        "What Debian only recommends with sendmail is installed as well, among it a daemon that listens on "
+        "127.0.0.1:8461 and that this set-up does not use.",
     ),
     Field(
         "watch_restart",
@@ -224,6 +231,7 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
             Auth(text["auth-saslauthd_mechanism"], self.backend.answers.auth.mechanisms),
             Test(text["test-host"], text["test-user"], text["test-send_to"]),
             firewall=Firewall(text["firewall-use"] or "auto", text["firewall-zone"]),
+            install=Install(flag["install-recommends"]),
             accept=self.backend.answers.accept,
         )
         return replace(

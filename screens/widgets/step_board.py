@@ -127,6 +127,7 @@ def _actions(step: Step, plan: Plan, width: int) -> Content:
         shown = change.describe()
         parts.append(Content.styled(f"\n* {clean(shown.title)}\n", "bold"))
         parts += [Content(f"  {_typed(line)}\n") for line in shown.commands]
+        parts += [Content(f"  {clean(line)}\n") for line in shown.details]
         if shown.diff:
             parts.append(diff_content(shown.diff, width))
     return Content.assemble(*parts)

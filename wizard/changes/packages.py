@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from snapshots.live.entry import Entry
 from wizard.errors import ChangeError, HostError
 from wizard.model.claim import Claim, below
+from wizard.model.facts import AptPlan
 from wizard.model.plan import Description
 from wizard.packages.apt import (
     advice,
@@ -40,6 +41,14 @@ DRESSED = {"/var/mail": (0o3777, "sendmail-bin")}
 MOVED = dict.fromkeys(("/etc/aliases.db", "/etc/aliases.pag"), "sendmail-bin")
 """Files that a package's scripts move away, and whose (update_db, which sendmail-bin's postinst runs, moves them into
 /etc/mail): another MTA reads them, and does not make them again when it comes back."""
+
+DAEMONS = {
+    "sendmail-bin": "the mail server; on ports 25 and 587 of 127.0.0.1 until the steps below open them",
+    "sasl2-bin": "saslauthd, once a step below has configured it; it listens on no port",
+    "postfix-mta-sts-resolver": "listens on 127.0.0.1:8461; only recommended, and this set-up does not use it",
+    "cron": "runs what is in the crontabs",
+}
+"""Of the packages that come with sendmail those that start a daemon, and what it does."""
 
 EFFECT_LISTS = ("auto", "overrides", "transactions", "automatic")
 """The lists in the record of a PackagesEffect; older versions of this program did not write all of them."""
@@ -294,6 +303,16 @@ Packages = PackagesEffect | PackagesBefore
 """What a change of packages left behind, whether or not somebody saw its end."""
 
 
+def count(number: int, noun: str) -> str:
+    """`1 package`, `2 packages`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def megabytes(size: int) -> str:
+    """Of bytes, as apt writes it."""
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
+
+
 def _owner(table: Mapping[str, tuple[object, str]], path: str) -> str | None:
     """The package whose scripts do this to the path, None for one that the table does not have."""
     return table[path][1] if path in table else None
@@ -497,8 +516,9 @@ class PackagesChange:
     """Install `names` with apt. `simulated` is what apt said it would do, when it was asked."""
 
     names: tuple[str, ...]
-    simulated: tuple[str, ...] | None = None
+    simulated: AptPlan | None = field(default=None, compare=False)
     may_remove: tuple[str, ...] = ()
+    recommends: bool = True
     transaction: str = field(default_factory=new_mark, compare=False)
     """The mark of its runs of apt; another one each time that it is planned."""
 
@@ -507,20 +527,42 @@ class PackagesChange:
 
     def _argv(self) -> list[str]:
         keep = [] if self.may_remove else ["--no-remove"]
-        return ["install", "-y", "-q", *keep, *OPTIONS, *self.names]
+        lean = [] if self.recommends else ["--no-install-recommends"]
+        return ["install", "-y", "-q", *keep, *lean, *OPTIONS, *self.names]
+
+    @property
+    def brings(self) -> tuple[str, ...]:
+        """What apt would install or upgrade, as it said when it was asked."""
+        return self._lines("Inst ")
+
+    def _lines(self, verb: str) -> tuple[str, ...]:
+        lines = self.simulated.lines if self.simulated is not None else ()
+        return tuple(line.split()[1] for line in lines if line.startswith(verb))
 
     def describe(self) -> Description:
         """The apt command, and the packages that it would bring."""
-        brings, goes = (
-            [line.split()[1] for line in self.simulated or () if line.startswith(verb)]
-            for verb in ("Inst ", "Remv ")
-        )
+        goes = self._lines("Remv ")
         title = f"install {', '.join(self.names)}"
-        if others := sorted(name for name in brings if name not in self.names):
-            title += f", and what they need: {', '.join(others)}"
+        if others := len(set(self.brings) - set(self.names)):
+            title += f" and {count(others, 'package')} that come with them"
         if goes:
             title += f"; REMOVES {', '.join(goes)}"
-        return Description(title, commands=(f"apt-get {' '.join(self._argv())}",))
+        return Description(title, commands=(f"apt-get {' '.join(self._argv())}",), details=self._details())
+
+    def _details(self) -> tuple[str, ...]:
+        """How much comes, what of it starts a daemon, and all of it by name and size."""
+        if self.simulated is None or not self.brings:
+            return ()
+        sizes = {name: self.simulated.sizes.get(name) for name in sorted(self.brings)}
+        known = [size for size in sizes.values() if size is not None]
+        fetched, on_disk = (megabytes(sum(size[at] for size in known)) for at in (0, 1))
+        daemons = [f"  {name}: {what}" for name, what in DAEMONS.items() if name in sizes]
+        named = (f"{name} ({megabytes(size[1])})" if size else name for name, size in sizes.items())
+        return (
+            f"{count(len(sizes), 'package')}: {fetched} to download, {on_disk} on the disk",
+            *(["of these start at once, and at boot:", *daemons] if daemons else []),
+            f"all of them: {', '.join(named)}",
+        )
 
     def expect(self, host: Host) -> PackagesBefore:
         """All packages as they are now, and the empty folders of those that may go: dpkg removes these with them.

@@ -26,6 +26,7 @@ from wizard.packages.apt import progress_of
 from wizard.packages.witness import forget
 from wizard.sendmail import mc_repair
 from wizard.sendmail.m4 import earlier
+from wizard.steps.install import Install
 from wizard.steps.order import STEPS
 from wizard.steps.restart import started_with
 from wizard.system.host import Host, Say
@@ -324,7 +325,13 @@ class Engine:
 
     def look(self, *, ask_apt: bool = False) -> Facts:
         """The facts, with what these steps read besides. Raises HostError, StoreError."""
-        facts = look(self.host, ask_apt=ask_apt, also=[path for step in self.steps for path in step.reads])
+        recommends = self.answers.install.recommends
+        facts = look(
+            self.host,
+            ask_apt=ask_apt,
+            recommends=recommends,
+            also=[path for step in self.steps for path in step.reads],
+        )
         return self._remembering(facts)
 
     def _remembering(self, facts: Facts) -> Facts:
@@ -373,7 +380,8 @@ class Engine:
         recorder = Recorder(self.host, store, run.id, self.report)
         recorder.baseline()
         engine = replace(self, store=store)
-        facts = engine.look()
+        chosen = [step for step in self.steps if not wanted or step.id in wanted]
+        facts = engine.look(ask_apt=any(step.id == Install.id for step in chosen))
         recorder.started_with = resume.started_with if resume else started_with(facts)
         request: dict[str, object] = {
             "wanted": list(wanted),
@@ -384,7 +392,6 @@ class Engine:
             request["extra"] = [[step.id, step.request()] for step in self.steps]
         asked = wanted, decide, consent, interrupt
         session = Session(engine, recorder, journal, request, *asked, run, facts, resume)
-        chosen = [step for step in self.steps if not wanted or step.id in wanted]
         first = self.steps[0]
         if wanted and first not in chosen and engine.plan_step(first, facts).outcome is Outcome.BLOCKED:
             chosen = [first]  # it says what is in the way, and ends the run

@@ -66,7 +66,7 @@ def overview(
     store: Store | None = None,
 ) -> Overview:
     """Look at the host and plan every step; nothing is changed."""
-    facts, known = look(host, ask_apt=True), tuple(commits)
+    facts, known = look(host, ask_apt=True, recommends=answers.install.recommends), tuple(commits)
     all_checks = (*checks(facts, answers), *found(facts), _history(known))
     return Overview(facts, all_checks, plans(host, answers, facts, store), known, killed)
 

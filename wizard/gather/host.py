@@ -19,7 +19,7 @@ from wizard.editors import EditError, sendmail_mc
 from wizard.errors import HostError
 from wizard.gather.firewall import look_at_firewalls, read_entries, ssh_port
 from wizard.model import facts as f
-from wizard.model.facts import Facts, Process, Release, Service
+from wizard.model.facts import AptPlan, Facts, Process, Release, Service
 from wizard.sendmail import cf as sendmail_cf
 from wizard.sendmail.cf_needs import TlsFiles, mail_owner, refused, without_start, without_tls
 from wizard.sendmail.m4 import expand
@@ -65,10 +65,10 @@ _OF_LOGINS = (f.SASLAUTHD_DEFAULT, f.SASLAUTHD_CONF, f.PAM_SMTP, f.SASL_CONF)
 READ_AT_START = (f.SENDMAIL_CF, f.SASL_CONF, f.SERVER_CERT, f.COMMON_KEY, f.SASL_LINK)
 
 
-def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Facts:
+def look(host: Host, *, ask_apt: bool = False, recommends: bool = True, also: Sequence[str] = ()) -> Facts:
     """Read the facts; takes some tens of milliseconds. With `ask_apt` apt simulates the installation, about a
-    second, and the files that packages in its cache ship are read, where sendmail is not installed yet. `also` are
-    paths to read beyond `facts.READ`."""
+    second, and the files that packages in its cache ship are read, where sendmail is not installed yet; `recommends`:
+    with what is only recommended. `also` are paths to read beyond `facts.READ`."""
     taken = time.monotonic()
     with ThreadPoolExecutor(max_workers=8) as pool:  # each waits for a command, or for the kernel
         asked_services = pool.submit(_services, host)
@@ -93,7 +93,7 @@ def look(host: Host, *, ask_apt: bool = False, also: Sequence[str] = ()) -> Fact
         processes = running(host)
         packages, (fqdn, resolves) = asked_packages.result(), asked_name.result()
         missing = any(name not in packages for name in WANTED)
-        apt = pool.submit(apt_simulation, host) if ask_apt and missing else None
+        apt = pool.submit(apt_simulation, host, recommends) if ask_apt and missing else None
     at_start = (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
     cf_changed = max(host.mtime(path) for path in at_start)
     from_mc, submit = (each.result() if each else None for each in (mc, submit_mc))
@@ -305,11 +305,24 @@ def _members(host: Host, deb: str, wanted: dict[str, str]) -> dict[str, Entry]:
     return entries
 
 
-def apt_simulation(host: Host) -> tuple[str, ...] | None:
-    """apt's `Inst`, `Remv` lines for the wanted packages; None when apt cannot say (no lists, no such package)."""
+def apt_simulation(host: Host, recommends: bool = True) -> AptPlan | None:
+    """What apt would do for the wanted packages; None when it cannot say (no lists, no such package)."""
+    lean = [] if recommends else ["--no-install-recommends"]
     try:
-        result = host.run(["apt-get", "-s", "-q", "install", *WANTED], timeout=60)
+        result = host.run(["apt-get", "-s", "-q", *lean, "install", *WANTED], timeout=60)
+        lines = tuple(line for line in result.stdout.splitlines() if line.startswith(("Inst ", "Remv ")))
+        comes = [line.split()[1] for line in lines if line.startswith("Inst ")]
+        shown = host.run(["apt-cache", "show", "--no-all-versions", *comes], timeout=60) if comes else None
     except HostError:
         return None
-    lines = tuple(line for line in result.stdout.splitlines() if line.startswith(("Inst ", "Remv ")))
-    return lines if result.code == 0 else None
+    return AptPlan(lines, package_sizes(shown.stdout if shown else "")) if result.code == 0 else None
+
+
+def package_sizes(apt_cache_show: str) -> dict[str, tuple[int, int]]:
+    """By package the bytes of its file and on the disk, as `apt-cache show` has them."""
+    sizes: dict[str, tuple[int, int]] = {}
+    for block in apt_cache_show.split("\n\n"):
+        values = dict(re.findall(r"^(Package|Size|Installed-Size): (\S+)$", block, re.MULTILINE))
+        with contextlib.suppress(KeyError, ValueError):
+            sizes[values["Package"]] = int(values["Size"]), int(values["Installed-Size"]) * 1024
+    return sizes

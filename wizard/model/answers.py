@@ -76,6 +76,13 @@ class Firewall:
 
 
 @dataclass(frozen=True)
+class Install:
+    """What apt installs: what is needed, and what is only recommended (the default of Debian's apt)."""
+
+    recommends: bool = True
+
+
+@dataclass(frozen=True)
 class Answers:
     """All answers; `Answers()` is the howto's own set-up."""
 
@@ -92,12 +99,19 @@ class Answers:
     """Whether the terminal may confirm it, too."""
     watch_restart: int = 0
     """Only on the command line (--watch-restart): seconds that sendmail's listeners are watched after its restart."""
+    install: Install = field(default_factory=Install)
     accept: tuple[str, ...] = ()
     """Ids of endings (`wizard.model.plan.Ending`) that may happen, here or with --accept; nothing else accepts one unasked."""
 
 
-_Section = Listen | Auth | Test | Firewall
-_SECTIONS: dict[str, type[_Section]] = {"listen": Listen, "auth": Auth, "test": Test, "firewall": Firewall}
+_Section = Listen | Auth | Test | Firewall | Install
+_SECTIONS: dict[str, type[_Section]] = {
+    "listen": Listen,
+    "auth": Auth,
+    "test": Test,
+    "firewall": Firewall,
+    "install": Install,
+}
 FIREWALL_CHOICES = ("auto", *NAMES, "none")
 """What [firewall] use may be: the one that is active, one of several by its name, or none."""
 
@@ -299,6 +313,7 @@ _CHECKS: dict[tuple[str, str], Callable[[object], object]] = {
     ("auth", "mechanisms"): _mechanisms,
     ("firewall", "use"): _one_of(FIREWALL_CHOICES, "no firewall known here"),
     ("firewall", "zone"): _pattern(_ZONE, "the name of a zone (letters, digits and _ -, 32 at most)"),
+    ("install", "recommends"): _flag,
     ("test", "host"): lambda value: host_name(value) if isinstance(value, str) and value else value,
     ("test", "user"): _pattern(_LOGIN, "a login name (letters, digits and . _ @ + -, 64 at most)"),
     ("test", "send_to"): _pattern(_MAILBOX, "a mail address"),
@@ -357,7 +372,7 @@ def _shown(value: object) -> str:
     return visible(repr(value), 80)
 
 
-_Part = TypeVar("_Part", Answers, Listen, Auth, Test, Firewall)
+_Part = TypeVar("_Part", Answers, Listen, Auth, Test, Firewall, Install)
 
 
 def answers_from(kept: Any) -> Answers:
@@ -375,6 +390,7 @@ def answers_from(kept: Any) -> Answers:
         section(Firewall, kept.get("firewall", {})),
         kept.get("confirm_within", 0),
         watch_restart=kept.get("watch_restart", 0),
+        install=section(Install, kept.get("install", {})),
         accept=tuple(map(str, kept.get("accept", ()))),
     )
     return _of_its_types(answers, Answers())

@@ -59,12 +59,13 @@ class Ending(TypedDict):
 
 
 class Change(TypedDict):
-    """One thing that is done to the host: a title, a unified diff, the commands."""
+    """One thing that is done to the host: a title, a unified diff, the commands; and what comes with it, a line each."""
 
     kind: Literal["file", "command", "dialogue", "service", "packages", "rules"]
     title: str
     diff: str
     commands: list[str]
+    details: list[str]
 
 
 class Plan(TypedDict):

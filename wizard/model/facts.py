@@ -178,6 +178,14 @@ class TlsRefusal:
 
 
 @dataclass(frozen=True)
+class AptPlan:
+    """What apt would do: its lines (`Inst ...`, `Remv ...`), and by package the bytes of its file and on the disk."""
+
+    lines: tuple[str, ...]
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything the steps know of the host at one moment."""
 
@@ -202,8 +210,8 @@ class Facts:
     unreadable: frozenset[str] = frozenset()
     shipped: Mapping[str, Entry] = field(default_factory=dict)
     """Files as the packages in apt's cache ship them, for planning before they are installed."""
-    apt_plan: tuple[str, ...] | None = None
-    """What apt says it would do (`Inst ...`, `Remv ...`), None when not asked."""
+    apt_plan: AptPlan | None = None
+    """What apt says it would do, None when not asked."""
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     sasl_conf: str | None = SASL_CONF
     """The Sendmail.conf that libsasl2 reads, links followed; None where it finds none."""

@@ -63,6 +63,8 @@ class Description:
     title: str
     diff: str = ""
     commands: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+    """What comes with it, a line each."""
 
 
 class Effect(Protocol):

@@ -67,11 +67,17 @@ def _change(change: Change) -> list[str]:
     shown = change.describe()
     commands = (command if command.startswith(" ") else f"$ {command}" for command in shown.commands)
     lines = [f"{DIFF_INDENT}{line}" for line in (*commands, *shown.diff.splitlines())]
-    return [*_wrap(f"* {shown.title}"), *lines]
+    return [
+        *_wrap(f"* {shown.title}"),
+        *lines,
+        *(line for text in shown.details for line in _wrap(text, "     ")),
+    ]
 
 
-def _wrap(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent="   ", subsequent_indent="     ", break_long_words=False)
+def _wrap(text: str, indent: str = "   ") -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False
+    )
 
 
 def rollback_text(rollback: Rollback) -> str:

@@ -11,6 +11,11 @@ from wizard.model.facts import Facts
 from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.system.host import Host
 
+_ONLY_RECOMMENDED = "postfix-mta-sts-resolver"
+_LEAN = (
+    f"{_ONLY_RECOMMENDED} and its Python packages are only recommended: [install] recommends = false in your settings "
+    "leaves them out"
+)
 _PROVEN = ("sendmail-bin", "sasl2-bin", "libsasl2-modules")
 
 
@@ -35,14 +40,19 @@ class Install(Step):
             named = ", ".join(f"{name} {facts.packages[name]}" for name in _PROVEN)
             return Plan.done(self.id, f"{named} are installed")
         others = tuple(name for name in f.MTA_PACKAGES if answers.replace_mta and name in facts.packages)
-        notes = ("apt resolves what these packages need when it runs",) if facts.apt_plan is None else ()
+        notes: tuple[str, ...] = ()
+        if facts.apt_plan is None:
+            notes = ("apt was not asked what comes with these packages; it decides when it runs",)
         # Debian 13 removes a running Postfix and leaves it running, on port 25.
         stops = tuple(
             ServiceChange(name, facts.init, enable=False, was_running=True, verb="stop")
             for name in dict.fromkeys(map(_service, others))
             if any(listener.port == 25 for listener in facts.listeners)
         )
-        change = PackagesChange(tuple(missing), facts.apt_plan, others)
+        recommends = answers.install.recommends
+        change = PackagesChange(tuple(missing), facts.apt_plan, others, recommends)
+        if _ONLY_RECOMMENDED in change.brings:
+            notes += (_LEAN,)
         return Plan.pending(self.id, f"missing: {', '.join(missing)}", *stops, change, notes=notes)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:

@@ -10,8 +10,8 @@ from snapshots.live.entry import Entry, Kind
 from tests.unit.steps.recorded import NOW, RECORDED, bare, file, machine
 from wizard.changes.file import FileChange
 from wizard.model import facts as f
-from wizard.model.answers import Answers, Auth, Listen
-from wizard.model.facts import Facts, Process, Release
+from wizard.model.answers import Answers, Auth, Install, Listen
+from wizard.model.facts import AptPlan, Facts, Process, Release
 from wizard.model.plan import UNKNOWN, UNTESTED, Outcome, Plan, Sign, after
 from wizard.steps.order import STEPS, step
 from wizard.steps.preflight import checks
@@ -573,6 +573,31 @@ def test_a_file_that_is_still_to_come_is_not_called_done() -> None:
     made = sequence(bare("13", shipped={f.SASLAUTHD_DEFAULT: there}))["saslauthd-config"]
     assert made.outcome is Outcome.LATER
     assert "as the package ships it" in made.reason
+
+
+APT = AptPlan(
+    (
+        "Inst sendmail-bin (8.17 Debian:12 [amd64])",
+        "Inst postfix-mta-sts-resolver (1.1 Debian:12 [all])",
+        "Inst sendmail (8.17 Debian:12 [all])",
+    ),
+    {"sendmail-bin": (708_852, 1_923_072), "sendmail": (9_000, 200_000)},
+)
+
+
+def test_what_comes_is_shown_with_sizes_and_daemons() -> None:
+    made = plan("install", bare("12", apt_plan=APT))
+    details = made.changes[0].describe().details
+    assert details[0] == "3 packages: 0.7 MB to download, 2.1 MB on the disk"
+    assert any("postfix-mta-sts-resolver: listens on 127.0.0.1:8461" in line for line in details)
+    assert "sendmail-bin (1.9 MB)" in details[-1]
+    assert "recommends = false" in made.notes[0]
+    assert "--no-install-recommends" not in made.changes[0].describe().commands[0]
+
+
+def test_a_lean_install_is_a_choice() -> None:
+    made = plan("install", bare("12"), Answers(install=Install(recommends=False)))
+    assert "--no-install-recommends" in made.changes[0].describe().commands[0]
 
 
 def test_replace_mta_lets_it_go() -> None:
