@@ -123,7 +123,8 @@ class Guard:
             state = json.loads(self._file("json").read_text())
             if started(state["pid"]) != state["started"] or self.decision() is not None:
                 return None
-            return max(0.0, float(state["until"]) - _uptime())
+            left = float(state["until"]) - _uptime()
+            return max(0.0, round(left, 3))  # a sum of floats: 60 s can be a hair more
         except (OSError, ValueError, KeyError):
             return None
 
