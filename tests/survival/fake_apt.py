@@ -47,6 +47,8 @@ class Apt:
         asked = _parsed(arguments)
         if asked.verb == "update":
             return 0, ""
+        if unknown := [word for word in asked.names if named(word.rstrip("-").partition("=")[0]) is None]:
+            return 100, f"E: Unable to locate package {unknown[0]}\n"
         comes, goes = self._follows(asked)
         if "--no-remove" in asked.words and goes:
             return 100, "E: Packages need to be removed but remove is disabled.\n"
@@ -174,7 +176,7 @@ class Apt:
 
         for word in asked.names:
             package = named(word.rstrip("-").partition("=")[0])
-            assert package is not None, f"no package {word}"
+            assert package is not None
             if asked.verb == "purge" or word.endswith("-"):
                 go(package)
             else:

@@ -11,6 +11,19 @@ State = Literal["ok", "warning", "failed", "unknown"]
 StepState = Literal[
     "applied", "drifted", "pending", "done", "not-applicable", "later", "blocked", "unknown", "untested"
 ]
+RunStepState = Literal[
+    "applied",
+    "skipped",
+    "failed",
+    "blocked",
+    "undecided",
+    "pending",
+    "done",
+    "not-applicable",
+    "later",
+    "unknown",
+    "untested",
+]
 PlanOutcome = Literal["pending", "done", "not-applicable", "later", "blocked"]
 RunOutcome = Literal["done", "nothing", "failed", "blocked", "undecided"]
 """`nothing`: there was nothing to do, or nobody wanted it; `undecided`: something that works would end."""
@@ -84,8 +97,10 @@ class Plan(TypedDict):
 
 
 class AppliedPlan(Plan):
-    """What a step would do, or did: `commit` when it was recorded, `skipped` when somebody said no."""
+    """What a step would do, or did: `state` says what became of it, `commit` is there when it was recorded, `skipped` when
+    somebody said no; `outcome` is its plan's, before it was done."""
 
+    state: RunStepState
     commit: str | None
     skipped: bool
     checks: list[Check]

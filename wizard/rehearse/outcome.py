@@ -254,12 +254,12 @@ def _words(text: str) -> str:
 
 def _step(rehearsal: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
     name = step["step"]
-    stops = {rehearsal.run.get("undecided"): "STOPS HERE", rehearsal.run.get("failed"): "FAILED"}
+    words = {"undecided": "STOPS HERE", "failed": "FAILED", "applied": "done"}
     return {
         "step": name,
         "title": step["title"],
         "reason": _words(step["reason"]),
-        "state": "done" if step["commit"] else stops.get(name, str(step["outcome"])),
+        "state": words.get(step["state"], step["state"]),
         "seconds": f"{rehearsal.step_seconds[name]:.1f}" if name in rehearsal.step_seconds else "",
         "changes": [
             {

@@ -166,7 +166,7 @@ class RehearsalRun:
         for change in plan.changes:
             if change.kind == "packages":
                 self.tell({"event": "phase", "phase": "fetch"})
-                why = fetch(clone, change.names, change.may_remove, self.interrupt)  # type: ignore[attr-defined]
+                why = fetch(clone, change.names, change.may_remove, change.recommends, self.interrupt)  # type: ignore[attr-defined]
                 if why:
                     self.rehearsal.notes.append(f"apt would not fetch the packages: {why}")
 
@@ -179,7 +179,7 @@ class RehearsalRun:
         )
         came = there - here if "packages" in kinds else set()
         packaged = packaged_files(clone.path("/"), came) if came else frozenset()
-        self.rehearsal.paths = explain(changes(before, after), message["touches"], packaged)
+        self.rehearsal.paths = explain(changes(before, after), message["touches"], packaged, message["made"])
 
 
 def heard(line: str) -> dict[str, Any]:
@@ -190,7 +190,9 @@ def heard(line: str) -> dict[str, Any]:
     return {"event": "error", "line": line.rstrip("\n")}
 
 
-def fetch(clone: Clone, names: Sequence[str], goes: Sequence[str], interrupt: Callable[[], None]) -> str:
+def fetch(
+    clone: Clone, names: Sequence[str], goes: Sequence[str], recommends: bool, interrupt: Callable[[], None]
+) -> str:
     """Fetch what is missing of these packages and what they need, and what `goes` for them, since it is to come back,
     into the clone's own apt cache: in the clone's file system, with the host's network. The host's apt does not notice:
     whatever apt-get writes, lists, locks and caches included, goes to the overlay.
@@ -202,7 +204,8 @@ def fetch(clone: Clone, names: Sequence[str], goes: Sequence[str], interrupt: Ca
         argv = [*clone.entering(network=True), "apt-get", "-o", "DPkg::Lock::Timeout=60", *arguments]
         return Host().run(argv, timeout=_FETCHING, env=_APT, say=lambda _: interrupt())
 
-    install = ["install", "--download-only", "-y", "-q", *([] if goes else ["--no-remove"]), *names]
+    options = [*([] if goes else ["--no-remove"]), *([] if recommends else ["--no-install-recommends"])]
+    install = ["install", "--download-only", "-y", "-q", *options, *names]
     result = apt(*install)
     if result.code != 0 and wants_update(result.stdout + result.stderr):
         apt("update", "-q")

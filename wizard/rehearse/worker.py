@@ -25,7 +25,7 @@ from wizard.changes.command import CommandChange, DialogueChange
 from wizard.console import clean
 from wizard.engine.engine import Engine, Run
 from wizard.engine.journal import Journal
-from wizard.engine.overview import REMAINING, plans
+from wizard.engine.overview import REMAINING, plans, state
 from wizard.engine.state_dir import at_work
 from wizard.errors import HostError, NothingToRollBack, UsageError
 from wizard.gather.host import look
@@ -139,7 +139,8 @@ class CloneRun:
             if isinstance(event, Planned) and event.plan.changes
         }
         took = time.monotonic() - began
-        self.teller.pause("applied", run=document, seconds=self.seconds, took=took, touches=touched)
+        told = {"run": document, "seconds": self.seconds, "took": took}
+        self.teller.pause("applied", **told, touches=touched, made=_made(store, run))
         return run
 
     def _login(self, user: Credentials | None, run: Run) -> None:
@@ -161,8 +162,8 @@ class CloneRun:
             if source in LOCAL:
                 return "there is no made-up user that could log in"
             return f"passwords come from {source}, which has no made-up user and is out of the clone's reach"
-        outcomes = {name: plan.outcome for name, plan in plans(self.host, self.answers, facts).items()}
-        left = [name for name, outcome in outcomes.items() if outcome in REMAINING]
+        states = {name: state(plan, False) for name, plan in plans(self.host, self.answers, facts).items()}
+        left = [name for name, word in states.items() if word in REMAINING]
         return f"{_NOT_ALL}: {', '.join(left)} would remain" if left else ""
 
     def _back(self, store: Store, journal: Journal, interrupt: Interrupt) -> None:
@@ -179,6 +180,15 @@ class CloneRun:
         result = work.do(rollback, lambda line: print(f"   | {clean(line)}"), interrupt)
         document, took = as_json.rollback(rollback, result), time.monotonic() - began
         self.teller.tell("rollback", nothing=False, took=took, **document)
+
+
+def _made(store: Store, run: Run) -> dict[str, str]:
+    """By path of /etc the step whose commit has it first."""
+    made: dict[str, str] = {}
+    for step, commit in run.applied.items():
+        for change in store.changed(store.find(commit)):
+            made.setdefault(f"/{change.path}", step)
+    return made
 
 
 def _may_write(change: Change) -> tuple[str, ...]:

@@ -137,6 +137,7 @@ DAEMONS = {
 }
 """What the daemons write while they run."""
 
+_INSTALL = "install"
 TRIGGERS = ("/usr/share/info/dir", "/usr/share/mime/", "/usr/lib/python3/dist-packages/", "/usr/share/man/")
 """What packages' triggers make again."""
 
@@ -149,14 +150,27 @@ class AttributedPath(PathChange):
 
 
 def explain(
-    written: Iterable[PathChange], touches: Mapping[str, Iterable[str]], packaged: frozenset[str]
+    written: Iterable[PathChange],
+    touches: Mapping[str, Iterable[str]],
+    packaged: frozenset[str],
+    made: Mapping[str, str],
 ) -> list[AttributedPath]:
-    """Each written path with who said that it would be."""
-    return [AttributedPath(change.path, change.how, _by(change, touches, packaged)) for change in written]
+    """Each written path with who wrote it: by `made`, the step whose commit has it first, else by who said that it would."""
+    return [
+        AttributedPath(change.path, change.how, _by(change, touches, packaged, made)) for change in written
+    ]
 
 
-def _by(change: PathChange, touches: Mapping[str, Iterable[str]], packaged: frozenset[str]) -> str:
+def _by(
+    change: PathChange,
+    touches: Mapping[str, Iterable[str]],
+    packaged: frozenset[str],
+    made: Mapping[str, str],
+) -> str:
     path = change.path
+    step = made.get(path) or (_made_below(path, made) if change.how == "new" else "")
+    if step and not _words(RECORDS, path):
+        return PACKAGES if step == _INSTALL and path in packaged else step
     touched = [(step, place) for step, places in touches.items() for place in places]
     if exact := [step for step, place in touched if path == place]:
         return exact[0]
@@ -164,6 +178,11 @@ def _by(change: PathChange, touches: Mapping[str, Iterable[str]], packaged: froz
         return PACKAGES
     below = next((step for step, place in touched if path.startswith(place.rstrip("/") + "/")), "")
     return _words(RECORDS, path) or below or _words(DAEMONS, path)
+
+
+def _made_below(path: str, made: Mapping[str, str]) -> str:
+    """The step that made something in a new folder first."""
+    return next((step for each, step in made.items() if each.startswith(f"{path}/")), "")
 
 
 def _words(table: Mapping[str, str], path: str) -> str:

@@ -71,6 +71,7 @@ def run(run: Run, events: Sequence[Event]) -> documents.Run:
         "steps": [
             {
                 **plan(each),
+                "state": step_state(run, each),
                 "commit": run.applied.get(name),
                 "skipped": name in run.skipped,
                 "checks": checks(run.checks.get(name, [])),
@@ -92,6 +93,16 @@ def run(run: Run, events: Sequence[Event]) -> documents.Run:
             if isinstance(event, Failed)
         ],
     }
+
+
+def step_state(run: Run, plan: Plan) -> documents.RunStepState:
+    """What became of a step in this run, in a word."""
+    became = {run.failed: "failed", run.blocked: "blocked", run.undecided: "undecided"}
+    if plan.step in run.applied:
+        return "applied"
+    if plan.step in run.skipped:
+        return "skipped"
+    return became.get(plan.step, plan.word or plan.outcome.value)  # type: ignore[return-value]
 
 
 def run_outcome(run: Run) -> documents.RunOutcome:

@@ -34,7 +34,7 @@ def spoilt(made: Rehearsal, how: str) -> None:
         case "undecided":
             ending = {"id": "cf-lines", "says": "lines of your own\x1b[2J <b>", "lines": ["Cwmine.test"]}
             made.run |= {"undecided": "smtp-port", "ends": [ending]}
-            made.run["steps"][0]["commit"] = None
+            made.run["steps"][0] |= {"commit": None, "state": "undecided"}
         case "name":
             made.stops = "'mail' is not a qualified name"
         case "login":

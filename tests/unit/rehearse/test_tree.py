@@ -55,9 +55,18 @@ def test_who_wrote_it() -> None:
         "/opt/what",
         "/etc/.pwd.lock",
     ]
-    said = explain([PathChange(path, "new") for path in paths], touches, frozenset({"/usr/bin/m4"}))
+    said = explain([PathChange(path, "new") for path in paths], touches, frozenset({"/usr/bin/m4"}), {})
     assert [item.by for item in said] == [
         *("smtp-port", "install", PACKAGES, "logs", "", "the lock file of useradd"),
     ]
     assert may_stay("/var/log/dpkg.log")
     assert not may_stay("/etc/mail/sendmail.mc")
+
+
+def test_the_step_that_wrote_a_path_counts_before_those_that_might_have() -> None:
+    touches = {"install": ["/etc"], "sendmailconfig": ["/etc/group", "/etc/mail", "/etc/mail/access.db"]}
+    made = {"/etc/group": "install", "/etc/mail/access": "install", "/etc/mail/access.db": "sendmailconfig"}
+    paths = [PathChange("/etc/group", "changed"), PathChange("/etc/mail", "new")]
+    paths += [PathChange(path, "new") for path in ("/etc/mail/access", "/etc/mail/access.db")]
+    said = explain(paths, touches, frozenset({"/etc/mail/access"}), made)
+    assert [item.by for item in said] == ["install", "install", PACKAGES, "sendmailconfig"]
