@@ -95,7 +95,9 @@ rollback is a commit too and can itself be rolled back.
         parts = [diff_content(conflict_text(conflict)) for conflict in conflicts]
         if parts:
             parts.insert(0, Content.styled("You and the step changed the same:\n", "bold ansi_red"))
-        self.show(*parts, diff_content(rollback_text(rollback), indent=DIFF_INDENT))
+        if rollback.exposes:
+            parts.insert(0, Content.styled(f"! {rollback.exposes}.\n", "bold ansi_red"))
+        self.show(*parts, diff_content(rollback_text(rollback, warn=False), indent=DIFF_INDENT))
         self.add_to_title(f"  {rollback.target.words}")
         self.say(
             "k keeps yours there, r restores what was before, e edits; Escape cancels (the default)."

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from snapshots.live.entry import Entry, Kind
 from tests.authority import Authority
+from tests.unit.steps.recorded import machine
 from wizard.certificates import DAYS, SOON, certificates, fits, judge, judged, link_name, new_key, self_signed
+from wizard.changes.file import FileChange
+from wizard.engine.overview import found
 from wizard.errors import HostError, PemError
 from wizard.gather.certificates import judgement
+from wizard.model.facts import SERVER_CERT
 from wizard.model.plan import Sign
 from wizard.system.host import Host
 
@@ -145,3 +150,33 @@ def test_only_a_small_file_is_read(tmp_path: Path) -> None:
         with pytest.raises(HostError):
             host.small_file("/pipe", 4)
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files
+
+
+def test_the_diff_of_a_certificate_is_its_words(authority: Authority) -> None:
+    old, new = authority.leaf("old.example.test"), authority.leaf("new.example.test", rsa=True)
+    chain = f"{new.certificate}{authority.between}"
+    before, after = (Entry(Kind.FILE, 0o644, 0, 0, each.encode()) for each in (old.certificate, chain))
+    diff = FileChange("/etc/mail/tls/a.crt", before, after).describe().diff
+    assert "-certificate for old.example.test" in diff
+    assert "+certificate for new.example.test" in diff
+    assert "+  key        RSA 2048" in diff
+    assert "   issued by  Common Name: In Between" in diff
+    assert "+  valid      20" in diff
+    assert "BEGIN CERTIFICATE" not in diff
+    assert len(diff.splitlines()) < 25
+    broken = Entry(Kind.FILE, 0o644, 0, 0, b"-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n")
+    assert "+none" in FileChange("/etc/a.crt", None, broken).describe().diff
+
+
+def test_the_first_look_judges_the_certificate_like_the_rest(authority: Authority) -> None:
+    expired = Entry(Kind.FILE, 0o644, 0, 0, authority.leaf(days=-1).certificate.encode())
+    facts = machine("12", files={SERVER_CERT: expired})
+    check = next(each for each in found(facts) if each.id == "certificate")
+    assert check.sign is Sign.FAILED
+    assert "expired on" in check.says
+    assert "certificate install" in check.remedy
+    right = Entry(Kind.FILE, 0o644, 0, 0, authority.leaf().certificate.encode())
+    check = next(
+        each for each in found(machine("12", files={SERVER_CERT: right})) if each.id == "certificate"
+    )
+    assert check.sign is Sign.OK

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
+from snapshots.visible import visible
 from templates import render
 from wizard.errors import HostError, PemError
 from wizard.model.plan import Sign, worst
@@ -248,6 +249,29 @@ def certificates(content: bytes) -> list[bytes]:
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise PemError(f"holds a certificate that cannot be read (number {number})") from error
     return ders
+
+
+def in_words(content: bytes) -> bytes:
+    """A file where each certificate is said in lines for people: names, issuer, dates, key. What cannot be read stays."""
+    return _BLOCK.sub(_described, content) if b"-----BEGIN CERTIFICATE-----" in content else content
+
+
+def _described(block: re.Match[bytes]) -> bytes:
+    if not block[1].endswith(b"CERTIFICATE"):
+        return block[0]
+    try:
+        seen = read([_der(block[2])], "", None, True, visible)
+    except ValueError:
+        return block[0]
+    lines = (
+        f"certificate for {', '.join(seen.names) or 'no name (no subjectAltName)'}",
+        f"  subject    {seen.subject}",
+        f"  issued by  {'itself (self-signed)' if seen.self_signed else seen.issuer}",
+        f"  valid      {seen.not_before:%F} to {seen.not_after:%F}",
+        f"  key        {seen.key}",
+        f"  SHA-256    {seen.fingerprint_sha256}",
+    )
+    return "\n".join(lines).encode()
 
 
 def private_key(content: bytes) -> bytes:

@@ -333,8 +333,17 @@ def _lines(entry: Entry | None, mask: PasswordMask) -> list[str]:
         return []
     if entry.kind == Kind.SYMLINK:
         return [f"(symbolic link to {entry.content.decode('utf-8', 'replace')})"]
-    *lines, last = mask.text(entry.content).decode("utf-8", "replace").split("\n")
+    *lines, last = mask.text(_in_words(entry.content)).decode("utf-8", "replace").split("\n")
     return [*lines, last + "\N{SYMBOL FOR END OF TEXT}"] if last else lines
+
+
+def _in_words(content: bytes) -> bytes:
+    """The content, certificates said in words."""
+    if b"-----BEGIN CERTIFICATE-----" not in content:
+        return content
+    from wizard.certificates import in_words  # slow to import, seldom needed
+
+    return in_words(content)
 
 
 def _metadata(entry: Entry | None) -> str:

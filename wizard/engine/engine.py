@@ -156,7 +156,9 @@ class Session:
             self._change(work, plan)
             checks = self._checked(step)
             self.recorder.settle(work.effects, work.say)
-            commit = self.recorder.record(step, plan, work.effects, checks, work.before)
+            commit = self.recorder.record(
+                step, plan, work.effects, checks, work.before, asdict(self.engine.answers)
+            )
             self.journal.settled()
         except Declined:
             self._undo(work)

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wizard.engine.asked_for import asked_for
 from wizard.engine.engine import Engine
 from wizard.engine.in_force import applied
 from wizard.gather.host import look
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
-from wizard.model.plan import Check, Outcome, Plan, Sign
+from wizard.model.plan import Check, Outcome, Plan, Sign, worst
 from wizard.sendmail.cf_needs import certificate, certificate_is_there
 from wizard.steps.preflight import checks
 from wizard.system.host import Host
@@ -53,7 +54,7 @@ def state(plan: Plan, in_force: bool) -> str:
     """A step's state in one word, given whether a commit in force says that it was applied."""
     if in_force and plan.outcome is Outcome.DONE:
         return "applied"
-    if in_force and plan.outcome is Outcome.PENDING:
+    if in_force and plan.outcome is Outcome.PENDING and not plan.word:
         return "drifted"
     return plan.word or str(plan.outcome)
 
@@ -73,7 +74,9 @@ def overview(
 
 def plans(host: Host, answers: Answers, facts: Facts, store: Store | None = None) -> dict[str, Plan]:
     """Each step's plan, as if those before it were done. Raises HostError, StoreError."""
-    return Engine(host, answers, lambda _: None, store=store).plan(facts=facts)
+    engine = Engine(host, answers, lambda _: None, store=store)
+    made = engine.plan(facts=facts)
+    return asked_for(engine, facts, made, store) if store is not None else made
 
 
 def found(facts: Facts) -> tuple[Check, ...]:
@@ -108,11 +111,29 @@ def _saslauthd(facts: Facts) -> Check:
 def _certificate(facts: Facts) -> Check:
     path = certificate(facts)
     if certificate_is_there(facts):
-        return Check("certificate", Sign.OK, f"{path} is there")
+        return _judged(facts, path)
     says = "no certificate yet; sendmail's packages make one"
     if path != f.SERVER_CERT:
         says = f"{path}, which sendmail.cf names, is not there: no STARTTLS"
     return Check("certificate", Sign.UNKNOWN, says)
+
+
+def _judged(facts: Facts, path: str) -> Check:
+    """The one judgement of the certificate, as far as the file alone tells."""
+    from wizard.certificates import judge  # what reads certificates is slow to import
+    from wizard.gather.certificates import parsed
+
+    entry = facts.files.get(path)
+    seen = parsed(entry.content, "") if entry is not None else None
+    name = facts.fqdn if facts.fqdn_resolves else ""
+    objections = [each for each in judge(seen, name) if each.kind != "untried"] if seen is not None else []
+    if not objections:
+        return Check("certificate", Sign.OK, f"{path} is there")
+    says = f"the certificate {'; it '.join(each.says for each in objections)}"
+    remedy = (
+        "msa-wizard certificate install CERT KEY   # one of an authority; or: msa-wizard certificate renew"
+    )
+    return Check("certificate", worst(each.sign for each in objections), says, remedy)
 
 
 def _firewall(facts: Facts) -> Check:

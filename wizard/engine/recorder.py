@@ -85,10 +85,16 @@ class Recorder:
             self._report(Drifted(commit.short, theirs))
 
     def record(
-        self, step: Step, plan: Plan, effects: Sequence[Effect], checks: Sequence[Check], before: str
+        self,
+        step: Step,
+        plan: Plan,
+        effects: Sequence[Effect],
+        checks: Sequence[Check],
+        before: str,
+        answers: Mapping[str, object],
     ) -> str:
         """One commit for what the step itself did since the commit `before`, with the effects that are not files beside
-        it. Returns its short id."""
+        it, and the answers that asked for it. Returns its short id."""
         judged = [{"id": check.id, "sign": check.sign, "says": check.says} for check in checks]
         commit = self._commit(
             operation="apply",
@@ -96,7 +102,9 @@ class Recorder:
             body=f"{plan.reason}\n\n" + "\n".join(f"- {change.describe().title}" for change in plan.changes),
             step=step.id,
             howto=step.howto,
-            record=_record(effects, step=step.id, checks=judged, started_with=self.started_with),
+            record=_record(
+                effects, step=step.id, checks=judged, started_with=self.started_with, answers=answers
+            ),
             entries=self._own(effects, before),
         )
         assert commit is not None, "a record makes a commit"

@@ -27,8 +27,9 @@ class Outcome(StrEnum):
     BLOCKED = "blocked"
 
 
-UNKNOWN, UNTESTED = "unknown", "untested"
-"""States of a step beyond its outcome: only root can see it; nobody has tried it yet."""
+UNKNOWN, UNTESTED, ASKED_FOR = "unknown", "untested", "pending"
+"""States of a step beyond its outcome: only root can see it; nobody has tried it yet; it was applied, and the settings ask
+for something else now."""
 
 
 class Sign(StrEnum):
@@ -128,7 +129,7 @@ class Plan:
     ends: tuple[Ending, ...] = ()
     """What works now and would end with it; pending plans only."""
     word: str = ""
-    """UNKNOWN or UNTESTED: its state, where the outcome does not say it."""
+    """UNKNOWN, UNTESTED or ASKED_FOR: its state, where the outcome does not say it."""
 
     @classmethod
     def pending(

@@ -80,10 +80,12 @@ def _wrap(text: str, indent: str = "   ") -> list[str]:
     )
 
 
-def rollback_text(rollback: Rollback) -> str:
-    """What a rollback would do: what goes together, each change, what follows, what stays."""
+def rollback_text(rollback: Rollback, *, warn: bool = True) -> str:
+    """What a rollback would do: first what it lays open, unless that is shown elsewhere; what goes together, each change,
+    what follows, what stays."""
     target = rollback.target
-    lines = [f"== roll back {target.words}"]
+    lines = _wrap(rollback.exposes, "!! ") if warn else []
+    lines += [f"== roll back {target.words}"]
     lines += [f"   {commit.short}  {commit.subject}" for commit in target.commits]
     if target.dependents:
         lines += _wrap(f"rolled back too, because they need it: {', '.join(target.dependents)}")

@@ -19,6 +19,7 @@ from wizard.changes.packages import PackagesEffect, PackagesReversal, together
 from wizard.changes.records import effects_of, record_of
 from wizard.changes.rules import RulesChange, RulesEffect
 from wizard.changes.service import ServiceChange, ServiceEffect, is_there
+from wizard.editors import EditError, sendmail_mc
 from wizard.engine.in_force import Target
 from wizard.engine.provenance import folders_above
 from wizard.engine.recorder import Targets
@@ -28,6 +29,7 @@ from wizard.model.claim import Claim
 from wizard.model.facts import Facts
 from wizard.model.generated_files import DATED, KEPT_UP, derived, same_but_dated, source_of
 from wizard.model.plan import Change
+from wizard.sendmail.cf import auth_flags
 from wizard.sendmail.mc_gate import Gate
 from wizard.system.host import Host
 
@@ -76,6 +78,17 @@ class Rollback:
     regenerate: bool
     """Whether sendmail.cf and the maps may have to be made again, since what they are made of changes."""
     left: tuple[str, ...] = ()
+
+    @property
+    def exposes(self) -> str:
+        """What others could read once it is done, a sentence; empty where nothing is laid open."""
+        before, after = self.reversal.targets.get(f.SENDMAIL_MC.lstrip("/"), (None, None))
+        if before is None or after is None or _in_clear(before) or not _in_clear(after):
+            return ""
+        return (
+            "PASSWORDS IN CLEAR: after this mail clients may log in without TLS, and anybody on the way can read their "
+            "passwords"
+        )
 
     def follows(self) -> tuple[str, ...]:
         """What is done afterwards, in sentences."""
@@ -302,6 +315,19 @@ def _stops(host: Host, wanted: Wanted, facts: Facts) -> Iterable[ServiceChange]:
         if not effect.was_running and effect.running and is_there(host, effect.name):
             ran = runs.get(effect.name, True)
             yield ServiceChange(effect.name, facts.init, enable=False, was_running=ran, verb="stop")
+
+
+def _in_clear(mc: Entry) -> bool:
+    """Whether a sendmail.mc offers AUTH with LOGIN and PLAIN also without TLS."""
+    text = mc.content.decode("latin-1")
+    try:
+        flags = auth_flags(sendmail_mc.define_value(text, "confAUTH_OPTIONS") or "")
+        offers = f.SASL_M4 in sendmail_mc.includes(text) or sendmail_mc.define_value(
+            text, "confAUTH_MECHANISMS"
+        )
+    except EditError:
+        return False
+    return bool(offers) and "p" not in flags
 
 
 def _gate(facts: Facts) -> Gate | None:

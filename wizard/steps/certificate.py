@@ -19,7 +19,7 @@ from wizard.certificates import certificates, fits, private_key, self_issued
 from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
 from wizard.errors import HostError, PemError
-from wizard.gather.certificates import CertificateReport, parsed, report
+from wizard.gather.certificates import CertificateReport, report
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -75,7 +75,7 @@ class CertificateStep(Step):
         changes: list[Change] = list(self._changes(facts))
         if not changes:
             return Plan.done(self.id, f"{self.files.certificate} is already this certificate")
-        notes = (*described(self.pair.certificate), *self.notes)
+        notes = self.notes
         if facts.process("sendmail-mta") is not None:
             changes.append(ServiceChange("sendmail", facts.init, enable=False, was_running=True))
         else:
@@ -144,18 +144,6 @@ class CertificateStep(Step):
         if self.pair.key is None and (kept is None or kept.content != self.key_before):
             return f"{self.files.key} has changed since this was worked out", "run the same command again"
         return None
-
-
-def described(pem: bytes) -> tuple[str, ...]:
-    """A certificate for people, since its text in a diff says nothing to them."""
-    certificate = parsed(pem, "")
-    if certificate is None:
-        return ()
-    by = "itself (self-signed)" if certificate.self_signed else certificate.issuer
-    return (
-        f"it is for {', '.join(certificate.names)}; issued by {by}; valid from {certificate.not_before:%Y-%m-%d} to "
-        f"{certificate.not_after:%Y-%m-%d}; {certificate.key}; SHA-256 {certificate.fingerprint_sha256}",
-    )
 
 
 def _not_ours(path: str, facts: Facts) -> tuple[str, ...] | None:

@@ -1,0 +1,76 @@
+"""Told apart: a step that has something to do because the host has drifted, or because the settings ask for something else
+than when it was applied."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING
+
+from snapshots.errors import StoreError
+from wizard.engine.engine import Engine
+from wizard.engine.in_force import applied
+from wizard.model.answers import Answers, answers_from
+from wizard.model.facts import Facts
+from wizard.model.plan import ASKED_FOR, Outcome, Plan
+
+if TYPE_CHECKING:
+    from snapshots.store import Store
+
+_SECTIONS = ("listen", "auth", "firewall")
+"""Of the answers those that steps carry out."""
+
+
+def asked_for(engine: Engine, facts: Facts, plans: Mapping[str, Plan], store: Store) -> dict[str, Plan]:
+    """The plans, where those that only the settings make pending say so. Raises HostError, StoreError."""
+    told = dict(plans)
+    by_answers: dict[str, list[str]] = {}
+    for step, then in _applied_with(store):
+        if step in plans and plans[step].outcome is Outcome.PENDING:
+            by_answers.setdefault(json.dumps(then), []).append(step)
+    for text, steps in by_answers.items():
+        then = _with(engine.answers, json.loads(text))
+        if then is None or not (words := _differ(then, engine.answers)):
+            continue
+        before = replace(engine, answers=then, report=lambda _: None).plan(facts=facts)
+        for step in steps:
+            if before[step].outcome is not Outcome.PENDING:
+                reason = f"your settings ask for {words}: {plans[step].reason}"
+                told[step] = replace(plans[step], reason=reason, word=ASKED_FOR)
+    return told
+
+
+def _applied_with(store: Store) -> Iterator[tuple[str, object]]:
+    """Each step in force with the answers that its newest commit has; none of older versions."""
+    seen: set[str] = set()
+    for commit in applied(store.history()):
+        if commit.step and commit.step not in seen:
+            seen.add(commit.step)
+            try:
+                record = json.loads(store.record(commit) or b"{}")
+            except (StoreError, ValueError):
+                continue
+            if "answers" in record:
+                yield commit.step, record["answers"]
+
+
+def _with(now: Answers, then: object) -> Answers | None:
+    """The answers now, with what steps carry out as it was then."""
+    try:
+        kept = answers_from(then)
+    except (AttributeError, KeyError, TypeError):
+        return None
+    return replace(now, **{name: getattr(kept, name) for name in _SECTIONS})
+
+
+def _differ(then: Answers, now: Answers) -> str:
+    """What the settings say now that they did not say then, as the file has it."""
+    lines = []
+    for section in _SECTIONS:
+        old, new = getattr(then, section), getattr(now, section)
+        for each in fields(new):
+            value = getattr(new, each.name)
+            if value != getattr(old, each.name):
+                lines.append(f"[{section}] {each.name} = {json.dumps(value)}")
+    return ", ".join(lines)
