@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from wizard.model.answers import Answers
+from wizard.model.session import Session
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from wizard.engine.journal import Journal, Unfinished
     from wizard.engine.local_edits import OwnEdit
     from wizard.engine.overview import Overview
+    from wizard.engine.summary import Summary
     from wizard.gather.certificates import CertificateReport
     from wizard.maillog.correlate import ConversationLine
     from wizard.maillog.read import LogLine
@@ -65,6 +67,12 @@ class Backend:
     tell: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
     """Told before anything is done that the store was damaged and healed, or wiped."""
 
+    session: Session = field(default_factory=Session, repr=False, compare=False)
+    """What was done since the screens were started."""
+
+    _seen: tuple[int, Overview | None] = field(default=(0, None), repr=False, compare=False)
+    """The host as it was seen last, and how much of the session had happened by then."""
+
     @property
     def steps(self) -> Sequence[Step]:
         """The steps of the howto, in their order."""
@@ -102,7 +110,28 @@ class Backend:
 
         store = self.store()
         history = store.history() if store and store.head() else ()
-        return overview.overview(self.host, self._guarded(), history, self.killed(), store)
+        events = self.session.events
+        seen = overview.overview(self.host, self._guarded(), history, self.killed(), store)
+        self._seen = events, seen
+        return seen
+
+    def summary(self) -> Summary:
+        """What was done since the screens were started, and what is still missing."""
+        from wizard.engine.summary import summary
+        from wizard.rollback.rollback import needing
+
+        return summary(self.overview(), self.session, needing)
+
+    def parting_words(self) -> str:
+        """What stays on the terminal when the screens end: the summary, without another look at the host."""
+        if self.session.nothing:
+            return "msa-wizard: nothing was changed."
+        from wizard.engine.summary import summary
+        from wizard.render.text import summary_text
+        from wizard.rollback.rollback import needing
+
+        events, seen = self._seen
+        return summary_text(summary(seen if events == self.session.events else None, self.session, needing))
 
     def facts(self) -> Facts:
         """The host as it is now."""
@@ -123,7 +152,7 @@ class Backend:
 
         with self.at_work(job.interrupt) as (store, journal, _):
             steps = tuple(make()) if make else self.steps
-            engine = Engine(self.host, self._guarded(), job.report, steps)
+            engine = Engine(self.host, self._guarded(), self.session.heard(job.report), steps)
             run = engine.apply(store, journal, wanted, decide, job.interrupt, consent=job.consent)
             if run.failed == "auth-test":
                 from wizard.troubleshoot.explain import of_run
@@ -267,7 +296,13 @@ class Backend:
             rollback = work.prepared(name(work))
             while isinstance(answer := decide(rollback), Choice):
                 rollback = work.prepared(rollback.target, answer)
-            return work.do(rollback, job.say, job.interrupt) if answer else None
+            if not answer:
+                return None
+            result = work.do(rollback, job.say, job.interrupt)
+            if result.failed is None:
+                target = rollback.target
+                self.session.took_back((*target.steps, *target.dependents), target.words)
+            return result
 
     def recover(
         self, job: Job, act: Callable[[Recovery], RollbackResult | Run | str]
@@ -279,7 +314,11 @@ class Backend:
             killed = self.killed()
             if killed is None:
                 return None
-            return act(Recovery(self.host, store, journal, killed, job.report, job.say, job.interrupt))
+            return act(
+                Recovery(
+                    self.host, store, journal, killed, self.session.heard(job.report), job.say, job.interrupt
+                )
+            )
 
     def commits(self) -> tuple[Commit, ...]:
         """The history, newest first."""

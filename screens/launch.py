@@ -11,7 +11,7 @@ from pathlib import Path
 
 from screens import SMALLEST
 from wizard import log
-from wizard.console import clean_block, error
+from wizard.console import clean_block, error, out
 
 CANNOT = 3
 
@@ -28,6 +28,7 @@ def launch() -> int:
     if app.crash is not None:
         error(crash_words(app.crash))
         return 1
+    out(app.backend.parting_words())
     if app.signal:
         return 128 + app.signal
     return code or 0

@@ -136,6 +136,7 @@ PLACES: dict[str, Place] = {
 """By the id of the offer, in the order of the first screen."""
 
 TOOLS: dict[str, Place] = {
+    "summary": Place("Summary and what is missing", "msa-wizard status", "screens.summary:Summary"),
     "saslauthd": Place(
         "saslauthd in debug mode", "msa-wizard debug saslauthd", "screens.tools:SaslauthdDebug"
     ),

@@ -169,3 +169,13 @@ def test_no_color_draws_in_the_terminals_own_and_still_shows_what_is_chosen(
         assert any("Set up" in words and style.underline for words, style in styles)
 
     play(bench, story)
+
+
+def test_the_last_words_stay_on_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(launch, "window", lambda: (80, 24))
+    monkeypatch.setattr(WizardApp, "run", lambda _app, **_: 0)
+    assert launch.launch() == 0
+    assert capsys.readouterr().out == "msa-wizard: nothing was changed.\n"

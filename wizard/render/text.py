@@ -14,6 +14,7 @@ from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome,
 
 if TYPE_CHECKING:
     from snapshots.merge.path_merge import Conflict
+    from wizard.engine.summary import Summary
     from wizard.model import documents
     from wizard.rollback.plan import Rollback
 
@@ -122,6 +123,20 @@ def check_text(check: Check) -> str:
     if check.remedy and check.sign is not Sign.OK:
         line += "".join(f"\n            -> {clean(each)}" for each in check.remedy.splitlines())
     return line
+
+
+def summary_text(summary: Summary) -> str:
+    """How a set-up ends: what was done, then what mail clients still need."""
+    lines = [
+        line
+        for word, sentence in summary.done
+        for line in textwrap.wrap(
+            clean(sentence), WIDTH, initial_indent=f"{word.capitalize():<13}", subsequent_indent=" " * 13
+        )
+    ]
+    if summary.missing:
+        lines += ["", "What mail clients need:", *map(check_text, summary.missing)]
+    return "\n".join(lines)
 
 
 def line_text(who: str, text: str, explanation: str) -> str:

@@ -1,0 +1,100 @@
+"""The end of a set-up: what was done and what follows, what mail clients still need, and the ways there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from screens.base import PAGES, Frame
+from screens.widgets.contents import check_content
+from wizard.console import clean
+from wizard.model.plan import Sign
+
+if TYPE_CHECKING:
+    from wizard.engine.summary import Summary as Ending
+
+NEXT = {
+    "login": ("test", "Test a login"),
+    "certificate": ("certificate", "Make or install a certificate that clients accept"),
+    "outside": ("from-outside", "Wait for a login from another machine"),
+    "clients": ("clients", "Settings for mail clients, and their DNS records"),
+}
+"""By what is missing: the screen that helps, and what it does."""
+_STYLES = {"done": "ansi_green", "skipped": "ansi_yellow", "to do": "ansi_yellow", "failed": "bold ansi_red"}
+
+
+class Summary(Frame[None]):
+    """Text above, the next moves below."""
+
+    HEADING = "Summary"
+    SAYS = "#summary"
+    SCROLLED = "#facts"
+    HELP_TEXT = """
+Above is what was done since you started msa-wizard, what you have skipped and what follows from that. Below it is
+what real mail clients still need, with a way to each. These lines are printed on the terminal when you quit.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", priority=True, key_display="Enter"),
+        *PAGES,
+        Binding("escape", "dismiss", "Back"),
+    ]
+
+    def body(self) -> ComposeResult:
+        """What was done and what is missing, then the offers."""
+        with VerticalScroll(id="facts"):
+            yield Static("Looking at this host ...", id="summary", markup=False)
+        yield OptionList(id="offers", markup=False)
+
+    def on_mount(self) -> None:
+        """Look at the host as it is now."""
+        self.same("msa-wizard status")
+        self.look(self.backend.summary, self._show)
+
+    def on_screen_resume(self) -> None:
+        """What was missing may be there now."""
+        super().on_screen_resume()
+        if self.query_one("#offers", OptionList).option_count and not self.desk.busy:
+            self.look(self.backend.summary, self._show)
+
+    def _show(self, ending: Ending) -> None:
+        self.say(Content("\n").join(_lines(ending)))
+        offers = self.query_one("#offers", OptionList)
+        signs = {check.id: check.sign for check in ending.missing}
+        wanted = [check for check in NEXT if signs.get(check) is not Sign.OK] if signs else []
+        options = [Option(NEXT[check][1], id=NEXT[check][0]) for check in wanted]
+        if not ending.missing:
+            options.append(Option("Back to the steps", id="set-up"))
+        options.append(Option("History and rollback", id="history"))
+        chosen = offers.highlighted or 0
+        offers.set_options(options)
+        offers.highlighted = min(chosen, len(options) - 1)
+        offers.focus()
+
+    def action_open(self) -> None:
+        """The next move that is highlighted."""
+        self.query_one("#offers", OptionList).action_select()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Go there."""
+        self.wizard.go(str(event.option_id))
+
+
+def _lines(ending: Ending) -> list[Content]:
+    rows = [
+        Content.assemble((f"{word.capitalize():<12} ", _STYLES.get(word, "bold")), clean(sentence))
+        for word, sentence in ending.done
+    ]
+    if not ending.missing:
+        return rows
+    return [
+        *rows,
+        Content(""),
+        Content.styled("What mail clients need", "bold"),
+        *map(check_content, ending.missing),
+    ]

@@ -1,0 +1,73 @@
+"""The end of a set-up on the screen, and what of it stays on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from screens.login_test import LoginTest
+from screens.review_and_run import RunSteps
+from screens.summary import Summary
+from tests.tui.bench import Bench, Writes, at, play, shows, until, use
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    bench = Bench(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "old a\n"))
+    return bench
+
+
+def test_it_names_what_was_done_and_leads_to_what_is_missing(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        app.push_screen(
+            RunSteps("More", "msa-wizard more", lambda: [Writes("other", bench.host, "/etc/b", "new b\n")])
+        )
+        await until(pilot, lambda: shows(app, "+new b"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "✓ Done"))
+        await pilot.press("escape")
+        await at(pilot, app, "summary", "What mail clients need")
+        assert shows(app, "Done         other")
+        assert shows(app, "test --from-outside")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Summary))
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+
+    app = play(bench, story)
+    assert "Done         other\n" in app.backend.parting_words()
+    assert "msa-wizard certificate" in app.backend.parting_words()
+
+
+def test_a_run_that_is_broken_off_is_told_on_the_terminal(bench: Bench) -> None:
+    good = False
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        app.push_screen(
+            RunSteps(
+                "More",
+                "msa-wizard more",
+                lambda: [Writes("other", bench.host, "/etc/b", "new b\n", good=lambda: good)],
+            )
+        )
+        await until(pilot, lambda: shows(app, "+new b"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "failed"))
+
+    words = play(bench, story).backend.parting_words()
+    assert "Failed       other: /etc/b is not right" in words
+    assert "undone: " in words
+    assert "msa-wizard status" in words
+
+
+def test_who_only_looks_is_told_that_nothing_was_changed(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+
+    assert play(bench, story).backend.parting_words() == "msa-wizard: nothing was changed."

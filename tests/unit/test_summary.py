@@ -1,0 +1,110 @@
+"""What is said at the end: what was done, what was left out and what follows; what mail clients still need."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+
+import pytest
+
+from tests.unit.steps.recorded import file, machine
+from wizard.engine.overview import Overview
+from wizard.engine.summary import summary
+from wizard.model import facts as f
+from wizard.model.events import Failed, Recorded
+from wizard.model.plan import Plan, Sign
+from wizard.model.session import Session
+from wizard.render.text import summary_text
+from wizard.steps.order import STEPS
+from wizard.system.host import Host
+
+STEP = {step.id: step for step in STEPS}
+
+
+def needing(steps: Iterable[str]) -> set[str]:
+    return {"auth-test", "restart"} if "saslauthd-start" in steps else set()
+
+
+def seen(**plans: Plan) -> Overview:
+    """A host on which everything is done but these."""
+    changed = {plan.step: plan for plan in plans.values()}
+    return Overview(
+        machine("13"), (), {name: changed.get(name, Plan.done(name, "it is so")) for name in STEP}
+    )
+
+
+def session(*applied: str, skipped: Iterable[str] = ()) -> Session:
+    session = Session(skipped=set(skipped))
+    for name in applied:
+        session.heard(lambda _: None)(Recorded(STEP[name], "abc", 1.0))
+    return session
+
+
+def test_what_follows_from_a_skipped_step_is_said() -> None:
+    pending = Plan.pending("saslauthd-start", "it is not running")
+    ending = summary(seen(one=pending), session("install", skipped=["saslauthd-start"]), needing)
+    assert ending.done == (("done", "install"), ("skipped", "saslauthd-start: without it no login works"))
+    assert ending.missing, "nothing else is to do"
+    other = Plan.pending("firewall", "port 587 is closed")
+    rows = dict(summary(seen(one=other), session(skipped=["firewall"]), needing).done)
+    assert rows["skipped"] == "firewall: no other step needs it"
+
+
+def test_a_step_that_was_skipped_and_is_done_after_all_is_done() -> None:
+    ending = summary(seen(), session("firewall", skipped=["firewall"]), needing)
+    assert ending.done == (("done", "firewall"),)
+
+
+def test_while_a_step_is_to_do_it_is_named_and_nothing_else() -> None:
+    ending = summary(seen(one=Plan.pending("restart", "sendmail does not run")), session(), needing)
+    assert ending.done == (("to do", "restart"),)
+    assert ending.missing == ()
+
+
+def test_a_failed_step_says_what_was_undone_and_what_was_not() -> None:
+    told = Session()
+    told.heard(lambda _: None)(
+        Failed(STEP["restart"], "no greeting", ("the file",), ("the service",), "look")
+    )
+    shown = summary_text(summary(None, told, needing))
+    assert "Failed       restart: no greeting" in shown
+    assert "undone: the file" in shown
+    assert "NOT undone: the service" in shown
+    assert "msa-wizard status" in shown, "nobody has looked at the host since"
+    told.heard(lambda _: None)(Recorded(STEP["restart"], "abc", 1.0))
+    assert not told.failed
+
+
+def test_what_was_rolled_back_is_not_done_any_more() -> None:
+    told = session("install", "firewall")
+    told.took_back(["firewall"], "firewall")
+    assert summary(seen(), told, needing).done == (("done", "install"), ("rolled back", "firewall"))
+
+
+def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: str) -> None:
+    facts = machine("13", files={f.SERVER_CERT: file(self_signed)})
+    overview = dataclasses.replace(seen(), facts=facts)
+    checks = {check.id: check for check in summary(overview, session("install"), needing).missing}
+    assert checks["certificate"].sign in (Sign.WARNING, Sign.FAILED)
+    assert "subjectAltName" in checks["certificate"].says
+    assert checks["certificate"].remedy == "msa-wizard certificate renew"
+    assert list(checks) == ["login", "certificate", "outside", "dns", "clients"]
+    assert "msa-wizard test --from-outside" in summary_text(summary(overview, session(), needing))
+
+
+def test_the_login_test_is_missing_until_a_login_was_accepted() -> None:
+    untested = Plan.untested("auth-test", "no login was tested yet; `msa-wizard test --user NAME` proves it")
+    login = summary(seen(one=untested), session("install"), needing).missing[0]
+    assert (login.sign, login.says) == (Sign.WARNING, "login: no login was tested yet")
+    assert summary(seen(), session("install"), needing).missing[0].sign is Sign.OK
+
+
+@pytest.fixture(scope="module")
+def self_signed() -> str:
+    """As Debian's scripts make it: no subjectAltName."""
+    host = Host()
+    subject = ("-subj", "/CN=mail.example.test")
+    made = host.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", *subject]
+    )
+    return made.stdout[made.stdout.index("-----BEGIN CERTIFICATE") :]

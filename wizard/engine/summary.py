@@ -1,0 +1,121 @@
+"""How a set-up ends: what was done, what was left out and what follows from that; then what real mail clients still need.
+Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wizard.console import clean
+from wizard.gather.certificates import parsed
+from wizard.model.plan import Check, Outcome, Sign, worst
+from wizard.sendmail.cf_needs import certificate
+from wizard.steps.restart import AuthTest
+
+if TYPE_CHECKING:
+    from wizard.engine.overview import Overview
+    from wizard.model.facts import Facts
+    from wizard.model.session import Session
+
+Needing = Callable[[Iterable[str]], set[str]]
+"""The steps that need one of these."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`done` are rows of a word and a sentence; `missing` is what clients need, what to do about each as its remedy."""
+
+    done: tuple[tuple[str, str], ...]
+    missing: tuple[Check, ...] = ()
+    """Empty as long as the set-up itself is not done."""
+
+
+def summary(seen: Overview | None, session: Session, needing: Needing) -> Summary:
+    """Of what was done in `session`, on the host as it was `seen` afterwards; None where nobody has looked since."""
+    remaining = seen.remaining if seen is not None else ()
+    left = [name for name in remaining if name not in session.skipped]
+    skipped = [name for name in remaining if name in session.skipped] if seen else sorted(session.skipped)
+    rows = [
+        *_rows("done", [", ".join(session.applied)] if session.applied else []),
+        *_rows("skipped", (f"{name}: {_follows(name, needing)}" for name in skipped)),
+        *_rows("failed", (line for name in session.failed for line in _failure(name, session))),
+        *_rows("rolled back", session.rolled_back),
+        *_rows("to do", [", ".join(left)] if left else []),
+        *_rows("to do", ["`msa-wizard status` says what is left"] if seen is None else []),
+    ]
+    return Summary(
+        tuple(rows) or (("done", "nothing was changed"),), _missing(seen) if seen and not left else ()
+    )
+
+
+def _rows(word: str, sentences: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The word stands before the first of them alone."""
+    for number, sentence in enumerate(sentences):
+        yield "" if number else word, sentence
+
+
+def _follows(name: str, needing: Needing) -> str:
+    later = needing([name])
+    if AuthTest.id in later:
+        return "without it no login works"
+    return f"without it these do not work: {', '.join(sorted(later))}" if later else "no other step needs it"
+
+
+def _failure(name: str, session: Session) -> Iterator[str]:
+    failed = session.failed[name]
+    yield f"{name}: {failed.why}"
+    yield f"undone: {', '.join(failed.undone) or 'there was nothing to undo'}"
+    yield from (f"NOT undone: {line}" for line in failed.not_undone)
+
+
+def _missing(overview: Overview) -> tuple[Check, ...]:
+    facts = overview.facts
+    name = facts.fqdn or facts.hostname
+    return (
+        _login(overview),
+        _certificate(facts, name),
+        Check(
+            "outside",
+            Sign.UNKNOWN,
+            "firewall: whether clients get through, only a login from another machine proves",
+            "msa-wizard test --from-outside",
+        ),
+        Check(
+            "dns",
+            Sign.UNKNOWN if facts.fqdn else Sign.FAILED,
+            f"DNS: mail clients must be able to look up {name}",
+            "msa-wizard client-settings --check-dns",
+        ),
+        Check(
+            "clients",
+            Sign.UNKNOWN,
+            f"mail clients: server {name}, port 587, STARTTLS, normal password",
+            "msa-wizard client-settings",
+        ),
+    )
+
+
+def _login(overview: Overview) -> Check:
+    plan = overview.plans.get(AuthTest.id)
+    if plan is not None and plan.outcome is Outcome.DONE:
+        return Check("login", Sign.OK, f"login: {plan.reason}")
+    says = plan.reason.split("; `")[0] if plan is not None else "no login was tested yet"
+    return Check("login", Sign.WARNING, f"login: {says}", "msa-wizard test --user NAME")
+
+
+def _certificate(facts: Facts, name: str) -> Check:
+    """The one judgement of it, without trying it out."""
+    from wizard.certificates import judge
+
+    entry = facts.files.get(certificate(facts))
+    seen = parsed(entry.content, name) if entry is not None else None
+    if seen is None:
+        says = "certificate: it could not be looked at"
+        return Check("certificate", Sign.UNKNOWN, says, "msa-wizard certificate show")
+    objections = [each for each in judge(seen, name) if each.kind != "untried"]
+    if not objections:
+        return Check("certificate", Sign.OK, f"certificate: it is valid until {seen.not_after:%F}")
+    says = clean(f"certificate: it {'; it '.join(each.says for each in objections)}")
+    offer = "msa-wizard certificate renew" if seen.self_signed else "msa-wizard certificate show"
+    return Check("certificate", worst(each.sign for each in objections), says, offer)

@@ -1,0 +1,52 @@
+"""What was done since the screens, or a command, were started: taken from the engine's events, which tell of it even where a
+run was broken off."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from wizard.model.events import Event, Failed, Recorded, Report
+
+
+@dataclass
+class Session:
+    """By step, in the order in which it was done."""
+
+    applied: dict[str, str] = field(default_factory=dict)
+    """Step id to commit id."""
+    skipped: set[str] = field(default_factory=set)
+    failed: dict[str, Failed] = field(default_factory=dict)
+    rolled_back: list[str] = field(default_factory=list)
+    """In words."""
+    events: int = 0
+    """How many things have happened: what was seen of the host before the last one is outdated."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing was done, nor tried."""
+        return not (self.applied or self.failed or self.rolled_back)
+
+    def heard(self, report: Report) -> Report:
+        """`report`, with each event noted here first."""
+
+        def take(event: Event) -> None:
+            match event:
+                case Recorded(step, commit, _):
+                    self.applied[step.id] = commit
+                    self.failed.pop(step.id, None)
+                    self.skipped.discard(step.id)
+                    self.events += 1
+                case Failed(step):
+                    self.failed[step.id] = event
+                    self.events += 1
+            report(event)
+
+        return take
+
+    def took_back(self, steps: Collection[str], words: str) -> None:
+        """A rollback was done."""
+        self.events += 1
+        self.rolled_back.append(words)
+        for step in steps:
+            self.applied.pop(step, None)
