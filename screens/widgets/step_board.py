@@ -135,13 +135,15 @@ def _actions(step: Step, plan: Plan, width: int) -> Content:
 
 def _why(step: Step, plan: Plan) -> Content:
     from wizard.rollback.rollback import needing
+    from wizard.steps.order import STEPS
 
     parts: list[str | tuple[str, str]] = [clean(step.why), "\n"]
     if step.howto:
         parts.append(f"\nIt is section {step.howto} of the Sendmail submission howto.\n")
     if step.needs:
         parts.append(f"\nIt needs: {', '.join(step.needs)}.\n")
-    later = ", ".join(sorted(needing([step.id])))
+    needs = needing([step.id])
+    later = ", ".join(each.id for each in STEPS if each.id in needs)
     consequence = (
         f"these steps will not work: {later}."
         if later

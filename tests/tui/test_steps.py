@@ -279,3 +279,15 @@ def test_a_line_that_is_longer_than_its_column_goes_on_below() -> None:
         f"{'x' * half} | ",
         f"{'x':<{half}} | ",
     ]
+
+
+def test_why_names_only_steps_that_a_screen_shows(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("end", "2")
+        await until(pilot, lambda: shows(app, "these steps will not work"))
+        assert shows(app, "saslauthd-init")
+        assert not shows(app, "mend-")
+
+    use(monkeypatch, bench, *bench.steps, step("saslauthd-init"), step("install"))
+    play(bench, story)

@@ -23,7 +23,7 @@ class OpenFirewall(Step):
     id = "firewall"
     howto = "3.8"
     title = "Firewall"
-    why = "Mail clients come to port 587, other servers to 25: a firewall that drops them makes all the rest useless."
+    why = "Mail clients connect to port 587, other servers to 25: while a firewall drops these connections, nothing else helps."
     always_reports = True
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
@@ -39,7 +39,9 @@ class OpenFirewall(Step):
             remedy = "choose one that is active, or start it yourself: this program enables no firewall"
             return Plan.blocked(self.id, why, remedy)
         if not active:
-            return Plan.not_applicable(self.id, _inventory(facts), (_provider(answers),))
+            why = f"no firewall is active on this host. {_inventory(facts)}"
+            why = why if facts.firewalls else "no firewall program was found on this host"
+            return Plan.not_applicable(self.id, why, (_provider(answers),))
         if len(active) > 1:
             return Plan.blocked(
                 self.id,

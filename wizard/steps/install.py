@@ -26,8 +26,8 @@ class Install(Step):
     howto = "2.1"
     title = "Install sendmail and SASL2"
     why = (
-        "sasl2-bin brings saslauthd, which checks passwords. libsasl2-modules brings LOGIN and PLAIN: without it no AUTH is "
-        "offered, and nothing is logged."
+        "sasl2-bin brings saslauthd, which checks passwords. libsasl2-modules brings the mechanisms LOGIN and PLAIN: without "
+        "them Sendmail offers no AUTH, and logs nothing about it."
     )
     needs = ("preflight",)
 

@@ -186,7 +186,7 @@ class SmtpPort(ListenerStep):
     id = "smtp-port"
     howto = "3.5"
     title = "No AUTH on port 25"
-    why = "Port 25 is for other mail servers. Passwords are not to be tried there."
+    why = "Port 25 is for other mail servers. Nobody should be able to try passwords there."
     service = "smtp"
     require = "A"
 

@@ -37,7 +37,7 @@ class McIncludes(McStep):
     id = "mc-includes"
     howto = "3.2"
     title = "Include SASL2 and STARTTLS in sendmail.mc"
-    why = "sendmail.cf gets AUTH and STARTTLS only when sendmail.mc includes the two files that Debian's scripts make."
+    why = "sendmail.cf has AUTH and STARTTLS only if sendmail.mc includes the two files that Debian's scripts make."
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
         """Each include that is needed and not live anywhere in the file is inserted, above the admin's own settings."""

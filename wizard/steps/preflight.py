@@ -26,7 +26,7 @@ class Preflight(Step):
     id = "preflight"
     howto = ""
     title = "Look at this host"
-    why = "What would stop the set-up half-way is found before anything is changed."
+    why = "Whatever would stop the set-up half-way is found before anything is changed."
     reports = True
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

@@ -39,7 +39,7 @@ class Restart(Step):
     id = "restart"
     howto = "3.7"
     title = "Restart Sendmail"
-    why = "The running daemon knows only what it read at its start. On Debian 13 it is not even enabled at boot."
+    why = "The running daemon knows only what it read when it started. On Debian 13 it is not even enabled at boot."
     needs = ("sendmailconfig",)
     also_reverts = ("sendmailconfig",)
 
@@ -185,7 +185,7 @@ class AuthTest(Step):
     id = "auth-test"
     howto = "5.2"
     title = "Test AUTH LOGIN"
-    why = "It works when a login gets 235, and not before."
+    why = "The set-up works when a login is accepted with 235, and not before."
     needs = ("saslauthd-start", "restart")
     reports = True
 

@@ -89,8 +89,8 @@ class SaslauthdConfig(Step):
     howto = "2.3"
     title = "Configure saslauthd"
     why = (
-        "saslauthd is to start, and to ask what this host's passwords are in: PAM, so that its users can log in with their "
-        "own, unless it has them elsewhere."
+        "saslauthd must start, and must know where to check passwords: with PAM, so that this host's users log in with "
+        "their own passwords, unless they are kept elsewhere."
     )
     needs = ("install",)
 
@@ -138,7 +138,7 @@ class SaslauthdStart(Step):
     id = "saslauthd-start"
     howto = "2.4"
     title = "Start saslauthd"
-    why = "Without it every login ends in `535`. It must run now, and after the next boot."
+    why = "Without it every login is refused with `535`. It must run now, and after the next boot."
     needs = ("install", "saslauthd-init", "saslauthd-config")
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

@@ -26,8 +26,8 @@ class SendmailAuth(Step):
     howto = "3.1"
     title = "Teach Sendmail SASL2"
     why = (
-        "Sendmail must know who checks the passwords: saslauthd, unless this host has them elsewhere. saslauthd cannot serve "
-        "DIGEST-MD5 and CRAM-MD5: clients that prefer them would be refused first."
+        "Sendmail must know who checks the passwords: saslauthd, unless this host keeps them elsewhere. saslauthd cannot do "
+        "DIGEST-MD5 and CRAM-MD5: where these are offered, clients that prefer them cannot log in."
     )
     needs = ("install",)
 
