@@ -42,7 +42,7 @@ def test_it_names_what_was_done_and_leads_to_what_is_missing(bench: Bench) -> No
 
     app = play(bench, story)
     assert "Done         other\n" in app.backend.parting_words()
-    assert "msa-wizard certificate" in app.backend.parting_words()
+    assert "msa-wizard test --from-outside" in app.backend.parting_words()
 
 
 def test_a_run_that_is_broken_off_is_told_on_the_terminal(bench: Bench) -> None:

@@ -7,15 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wizard.console import clean
-from wizard.gather.certificates import parsed
-from wizard.model.plan import Check, Outcome, Sign, worst
-from wizard.sendmail.cf_needs import certificate
+from wizard.engine.overview import found
+from wizard.model.plan import Check, Outcome, Sign
 from wizard.steps.restart import AuthTest
 
 if TYPE_CHECKING:
     from wizard.engine.overview import Overview
-    from wizard.model.facts import Facts
     from wizard.model.session import Session
 
 Needing = Callable[[Iterable[str]], set[str]]
@@ -74,7 +71,7 @@ def _missing(overview: Overview) -> tuple[Check, ...]:
     name = facts.fqdn or facts.hostname
     return (
         _login(overview),
-        _certificate(facts, name),
+        *(each for each in found(facts) if each.id == "certificate"),
         Check(
             "outside",
             Sign.UNKNOWN,
@@ -102,20 +99,3 @@ def _login(overview: Overview) -> Check:
         return Check("login", Sign.OK, f"login: {plan.reason}")
     says = plan.reason.split("; `")[0] if plan is not None else "no login was tested yet"
     return Check("login", Sign.WARNING, f"login: {says}", "msa-wizard test --user NAME")
-
-
-def _certificate(facts: Facts, name: str) -> Check:
-    """The one judgement of it, without trying it out."""
-    from wizard.certificates import judge
-
-    entry = facts.files.get(certificate(facts))
-    seen = parsed(entry.content, name) if entry is not None else None
-    if seen is None:
-        says = "certificate: it could not be looked at"
-        return Check("certificate", Sign.UNKNOWN, says, "msa-wizard certificate show")
-    objections = [each for each in judge(seen, name) if each.kind != "untried"]
-    if not objections:
-        return Check("certificate", Sign.OK, f"certificate: it is valid until {seen.not_after:%F}")
-    says = clean(f"certificate: it {'; it '.join(each.says for each in objections)}")
-    offer = "msa-wizard certificate renew" if seen.self_signed else "msa-wizard certificate show"
-    return Check("certificate", worst(each.sign for each in objections), says, offer)
