@@ -131,6 +131,31 @@ def it_works_after_a_reboot(debian: Machine) -> None:
     assert {step["state"] for step in status} <= {"applied", "done", "not-applicable"}, status
 
 
+def test_the_packages_are_listed_before_anybody_is_asked(machine: BootMachine) -> None:
+    """With sizes and daemons; and a lean install leaves out what is only recommended."""
+    debian = machine("ready")
+    debian.put("/root/ask.py", ASKED_TO_INSTALL)
+    shown = debian.run("/var/lib/msa-wizard/venv-*/bin/python /root/ask.py").stdout
+    assert re.search(r"\d+ packages: [\d.]+ MB to download, [\d.]+ MB on the disk", shown), shown
+    assert "postfix-mta-sts-resolver: listens on 127.0.0.1:8461" in shown
+    debian.put("/root/lean.toml", "[install]\nrecommends = false\n")
+    apply(debian, "--answers", "/root/lean.toml")
+    add_alice(debian)
+    assert login(debian)["ok"]
+    known = debian.run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n"]).stdout
+    assert "postfix-mta-sts-resolver installed" not in known
+
+
+ASKED_TO_INSTALL = f"""
+import pexpect
+child = pexpect.spawn({WIZARD!r}, ["apply", "install"], encoding="utf-8", timeout=60, dimensions=(24, 80))
+child.expect_exact("apply install? ")
+print(child.before)
+child.sendintr()
+child.expect(pexpect.EOF)
+"""
+
+
 def test_a_machine_whose_pid_1_is_not_systemd(machine: BootMachine) -> None:
     debian = machine("ready", systemd=False)
     add_alice(debian)

@@ -98,7 +98,10 @@ def test_another_mta(machine: BootMachine) -> None:
 
 def test_no_qualified_name(machine: BootMachine) -> None:
     debian = machine("ready", fqdn="mail")
-    unchanged(debian, code=3, said=r"(?s)not a qualified name.*hostnamectl.*/etc/hosts")
+    unchanged(debian, code=3, said=r"(?s)not a qualified name.*/etc/hosts")
+    debian.run("setsid python3 -m http.server 587 >/dev/null 2>&1 & sleep 1")
+    unchanged(debian, code=3, said=r"(?s)not a qualified name.*port 587 on\s+\S+\s+is\s+held.*/etc/hosts")
+    debian.run("fuser -k 587/tcp || kill $(ss -ltnpH 'sport = :587' | grep -o 'pid=[0-9]*' | cut -d= -f2)")
     debian.run(
         "echo '127.0.1.1 mail.example.org mail' > /etc/hosts; echo '127.0.0.1 localhost' >> /etc/hosts"
     )
@@ -147,6 +150,10 @@ def test_users_other_than_root(machine: BootMachine) -> None:
     for arguments in ("plan", "status", "answers"):
         done = bob(arguments)
         assert done.returncode == 0, (arguments, done.stderr)
+    rows = json.loads(bob("status", "--json").stdout)["steps"]
+    states = {row["step"]: row["state"] for row in rows}
+    assert not {"pending", "drifted", "later"} & set(states.values()), states
+    assert (states["sendmailconfig"], states["auth-test"]) == ("unknown", "unknown")
     refused = bob("apply", "--yes")
     assert (refused.returncode, "only root" in refused.stderr) == (3, True)
 
