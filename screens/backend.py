@@ -152,7 +152,10 @@ class Backend:
 
         with self.at_work(job.interrupt) as (store, journal, _):
             steps = tuple(make()) if make else self.steps
-            engine = Engine(self.host, self._guarded(), self.session.heard(job.report), steps)
+            _, seen = self._seen
+            asked = seen.facts.apt_plan if seen is not None else None
+            report = self.session.heard(job.report)
+            engine = Engine(self.host, self._guarded(), report, steps, apt_plan=asked)
             run = engine.apply(store, journal, wanted, decide, job.interrupt, consent=job.consent)
             if run.failed == "auth-test":
                 from wizard.troubleshoot.explain import of_run

@@ -20,7 +20,7 @@ from wizard.errors import ChangeError, HostError, StaleError, UnconfirmedError, 
 from wizard.gather.host import look
 from wizard.model.answers import Answers
 from wizard.model.events import Checked, Failed, Output, Planned, Progress, Recorded, Report
-from wizard.model.facts import Facts
+from wizard.model.facts import AptPlan, Facts
 from wizard.model.plan import Check, Effect, Ending, Outcome, Plan, Sign, Step, after
 from wizard.packages.apt import progress_of
 from wizard.packages.witness import forget
@@ -324,6 +324,8 @@ class Engine:
     steps: Sequence[Step] = field(default_factory=lambda: STEPS)
     store: Store | None = None
     """The history, where there is one that may be read."""
+    apt_plan: AptPlan | None = None
+    """What apt said when it was asked a moment ago, so that `apply` does not ask again."""
 
     def look(self, *, ask_apt: bool = False) -> Facts:
         """The facts, with what these steps read besides. Raises HostError, StoreError."""
@@ -383,7 +385,10 @@ class Engine:
         recorder.baseline()
         engine = replace(self, store=store)
         chosen = [step for step in self.steps if not wanted or step.id in wanted]
-        facts = engine.look(ask_apt=any(step.id == Install.id for step in chosen))
+        installs = any(step.id == Install.id for step in chosen)
+        facts = engine.look(ask_apt=installs and self.apt_plan is None)
+        if installs and self.apt_plan is not None:
+            facts = replace(facts, apt_plan=self.apt_plan)
         recorder.started_with = resume.started_with if resume else started_with(facts)
         request: dict[str, object] = {
             "wanted": list(wanted),

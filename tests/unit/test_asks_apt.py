@@ -1,0 +1,45 @@
+"""Who is asked whether to install sees what apt would bring; apt is asked once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from snapshots.store import Store
+from tests.unit.steps.recorded import bare
+from wizard.engine.engine import Engine
+from wizard.engine.journal import Journal
+from wizard.model.answers import Answers
+from wizard.model.facts import AptPlan, Facts
+from wizard.model.plan import Plan, Step
+from wizard.steps.order import step
+from wizard.system.host import Host
+
+APT = AptPlan(("Inst sendmail (8 Debian:12 [all])",), {"sendmail": (1_000_000, 2_000_000)})
+
+
+@pytest.mark.parametrize("known", [None, APT])
+def test_the_packages_are_shown_before_the_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: AptPlan | None
+) -> None:
+    asked: list[bool] = []
+    seen: list[str] = []
+
+    def look(_host: Host, *, ask_apt: bool = False, **_: object) -> Facts:
+        asked.append(ask_apt)
+        return bare("12", apt_plan=APT if ask_apt else None)
+
+    def decide(_step: Step, plan: Plan) -> bool:
+        seen.extend(plan.changes[0].describe().details)
+        return False
+
+    monkeypatch.setattr("wizard.engine.engine.look", look)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "state").mkdir(mode=0o700)
+    store = Store.open(tmp_path / "state/etc.git", root=tmp_path)
+    engine = Engine(Host(tmp_path), Answers(), lambda _: None, (step("install"),), apt_plan=known)
+    run = engine.apply(store, Journal(tmp_path / "state/journal"), (), decide, lambda: None)
+    assert run.skipped == ["install"]
+    assert seen[0] == "1 package: 1.0 MB to download, 2.0 MB on the disk"
+    assert asked == [known is None]
