@@ -296,10 +296,16 @@ class Session:
         also = step.also_reverts if work.effects else ()
         earlier = [each for each in self.engine.steps if each.id in also and each.id in self.run.applied]
         undone, not_undone = self._undo(work, earlier)
-        if isinstance(error, UnconfirmedError) and not not_undone:
+        unconfirmed = isinstance(error, UnconfirmedError)
+        if unconfirmed and not not_undone:
             self.recorder.note(f"{step.id}: rolled back, {error}", step.id)
         self.run.failed = step.id
         to_do = f"fix the cause and run the same command again (`msa-wizard plan {step.id}` shows what it would do)"
+        if unconfirmed:
+            to_do = (
+                "apply it again, and confirm while it waits, here or with `msa-wizard confirm` from another session; "
+                "--confirm-within gives more time"
+            )
         if not_undone:
             to_do = "put right by hand what could not be undone, then `msa-wizard recover`"
         why = str(error) or type(error).__name__
