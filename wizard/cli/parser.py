@@ -44,6 +44,7 @@ def parser() -> Parser:
     _troubleshoot(add)
     _debug(_group(commands, "debug", "debugging tools: saslauthd in debug mode, a manual login"))
     _test(add)
+    _remove(add)
     return whole
 
 
@@ -144,6 +145,12 @@ def _history(add: Add) -> None:
     _flag(which, "--finish", "finish the interrupted run")
     _flag(which, "--accept", "leave the host as it is, and record that: for what cannot be undone")
     _flag(which, "--show", "only show what it had done")
+
+
+def _remove(add: Add) -> None:
+    remove = add("remove", "remove", "remove msa-wizard from this host; the mail server stays as it is")
+    _yes(remove)
+    _flag(remove, "--forget-history", "remove the history, too: nothing can be rolled back any more")
 
 
 def _client_settings(add: Add) -> None:

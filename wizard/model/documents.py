@@ -255,6 +255,16 @@ class Confirmation(TypedDict):
     outcome: Literal["confirmed", "nothing", "late"]
 
 
+class Removed(TypedDict):
+    """`remove`. `left`: what could not be removed, and why; `stays`: what was not to be."""
+
+    outcome: Literal["done", "incomplete"]
+    removed: list[str]
+    history_removed: bool
+    left: list[str]
+    stays: list[str]
+
+
 class Server(TypedDict):
     """Where a client submits mail."""
 
@@ -630,6 +640,7 @@ DOCUMENTS: dict[str, tuple[type, ...]] = {
     "rollback": (Rollback, Nothing),
     "recover": (Recovery, Nothing),
     "confirm": (Confirmation,),
+    "remove": (Removed,),
     "client-settings": (ClientSettings,),
     "troubleshoot": (Troubleshoot, Catalogue, ClientVisit),
     "test": (Test, OutsideTest),

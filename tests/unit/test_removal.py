@@ -1,0 +1,194 @@
+"""`remove`: what goes, what stays, and the history only where that was said twice."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import wizard
+from tests import stand_ins
+from tests.json_documents import document
+from wizard.cli import main as cli
+from wizard.cli import remove as command
+from wizard.engine import state_dir
+from wizard.engine.removal import CHECKOUT, take_away, what_is_there, why_it_stays
+from wizard.steps.certificate_install import HOOK
+from wizard.system.host import Host
+
+TOP = Path(__file__).resolve().parents[2]
+
+
+def put(path: Path, text: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    root = tmp_path / "root"
+    for name in ("etc.git/HEAD", "etc.git-history", "venv-1/bin/python", "launcher.lock", "lock"):
+        put(root / "var/lib/msa-wizard" / name)
+    put(root / "var/log/msa-wizard.log")
+    put(root / "etc/msa-wizard/answers.toml")
+    put(root / "etc/logrotate.d/msa-wizard", "/var/log/msa-wizard.log {\n}\n")
+    put(root / "etc/mail/sendmail.mc")
+    for name in ("msa-wizard", "requirements.txt", "wizard/__init__.py", "README.md"):
+        put(root / "opt/msa-wizard" / name)
+    return Host(root)
+
+
+@pytest.fixture
+def program(host: Host) -> Path:
+    return host.path("/opt/msa-wizard")
+
+
+@pytest.fixture
+def here(host: Host, program: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """The command line removes from that host."""
+    stand_ins.anybody(monkeypatch)
+    monkeypatch.setattr(command, "Host", lambda: host)
+    monkeypatch.setattr(command, "keepers", lambda: iter(()))
+    monkeypatch.setattr(wizard, "__file__", str(program / "wizard/__init__.py"))
+    monkeypatch.setattr(state_dir, "LOCK", host.path("/var/lib/msa-wizard/lock"))
+    monkeypatch.setattr(state_dir, "JOURNAL", host.path("/var/lib/msa-wizard/journal"))
+    return host
+
+
+def left(host: Host) -> list[str]:
+    return sorted(str(path.relative_to(host.root)) for path in host.root.rglob("*") if path.is_file())
+
+
+STAY = ["etc/mail/sendmail.mc"]
+HISTORY = ["var/lib/msa-wizard/etc.git-history", "var/lib/msa-wizard/etc.git/HEAD", "var/log/msa-wizard.log"]
+
+
+def test_the_program_goes_and_the_history_stays(here: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["remove", "--yes"]) == 0
+    assert left(here) == STAY + HISTORY
+    shown = capsys.readouterr().out
+    assert "The history stays: rm -r" in shown
+    assert "rollback --all" in shown
+    assert not here.path("/opt/msa-wizard").exists()
+
+
+def test_the_history_goes_by_its_own_option(here: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["remove", "--yes", "--forget-history", "--json"]) == 0
+    assert left(here) == STAY
+    assert not here.path("/var/lib/msa-wizard").exists()
+    shown = document("remove", capsys.readouterr().out)
+    assert (shown["outcome"], shown["history_removed"], shown["left"]) == ("done", True, [])
+
+
+def test_without_a_terminal_it_needs_yes(here: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    before = left(here)
+    assert cli.main(["remove", "--forget-history"]) == 2
+    assert "needs --yes" in capsys.readouterr().err
+    assert left(here) == before
+
+
+@pytest.mark.parametrize(
+    ("replies", "stays"),
+    [
+        (["n"], None),
+        ([""], None),
+        (["y", ""], HISTORY),
+        (["y", "y", ""], HISTORY),
+        (["y", "y", "y"], HISTORY),
+        (["y", "y", "forget"], []),
+    ],
+)
+def test_the_history_goes_only_when_it_was_said_twice(
+    here: Host, monkeypatch: pytest.MonkeyPatch, replies: list[str], stays: list[str] | None
+) -> None:
+    before, waiting = left(here), iter(replies)
+    monkeypatch.setattr(command, "asks", lambda _: True)
+    monkeypatch.setattr("wizard.cli.options.asks", lambda _: True)
+    monkeypatch.setattr(command, "ask", lambda _words: next(waiting))
+    assert cli.main(["remove"]) == 0
+    assert left(here) == (before if stays is None else STAY + stays)
+    assert list(waiting) == []
+
+
+def test_nothing_is_removed_while_another_one_is_open(here: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    marker = here.path("/var/lib/msa-wizard/venv-1/.complete")
+    put(marker)
+    before = left(here)
+    waits = ["flock", "--shared", str(marker), "sh", "-c", "echo; read wait"]
+    other = subprocess.Popen(waits, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert other.stdin is not None
+    assert other.stdout is not None
+    other.stdout.readline()
+    with marker.open() as own:
+        fcntl.flock(own, fcntl.LOCK_SH)
+        try:
+            assert cli.main(["remove", "--yes"]) == 5
+        finally:
+            other.communicate(b"\n")
+        assert "another msa-wizard is open" in capsys.readouterr().err
+        assert left(here) == before
+        assert cli.main(["remove", "--yes"]) == 0
+
+
+def test_what_the_admin_put_beside_the_program_stays(host: Host, program: Path) -> None:
+    put(program / "answers.toml")
+    found = what_is_there(host, program)
+    take_away(path for path, _ in found.goes)
+    assert [path.name for path in program.iterdir()] == ["answers.toml"]
+    assert any("answers.toml" in line for line in found.stays)
+
+
+def test_a_file_of_logrotate_that_is_not_ours_stays(host: Host, program: Path) -> None:
+    put(host.path("/etc/logrotate.d/msa-wizard"), "/var/log/other.log {\n}\n")
+    assert host.path("/etc/logrotate.d/msa-wizard") not in [
+        path for path, _ in what_is_there(host, program).goes
+    ]
+
+
+def test_a_link_to_the_program_goes_with_it(host: Host, program: Path) -> None:
+    link = host.path("/usr/local/bin/msa-wizard")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(program / "msa-wizard")
+    take_away(path for path, _ in what_is_there(host, program).goes)
+    assert not os.path.lexists(link)
+
+
+def test_certbots_hook_stays_and_is_named(host: Host, program: Path) -> None:
+    put(host.path(HOOK))
+    found = what_is_there(host, program)
+    assert any(HOOK in line for line in found.stays)
+    assert host.path(HOOK) not in [path for path, _ in found.goes]
+
+
+def test_a_clone_with_work_that_is_nowhere_else_stays(program: Path) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=t", "-c", "user.email=t@example.test", "-C", str(program), *arguments],
+            check=True,
+            capture_output=True,
+        )
+
+    real = Host()
+    assert why_it_stays(real, program) == ""
+    git("init", "-q")
+    assert "nowhere else" in why_it_stays(real, program)
+    git("add", "-A")
+    git("commit", "-qm", "one")
+    assert "nowhere else" in why_it_stays(real, program), "no remote has the commit"
+    git("update-ref", "refs/remotes/origin/main", "HEAD")
+    assert why_it_stays(real, program) == ""
+    put(program / "wizard/mine.py")
+    assert "nowhere else" in why_it_stays(real, program)
+
+
+def test_what_pip_installed_is_for_pip_to_remove(host: Host, tmp_path: Path) -> None:
+    put(tmp_path / "site-packages/wizard/__init__.py")
+    assert "pipx uninstall" in why_it_stays(host, tmp_path / "site-packages")
+
+
+def test_every_name_at_the_top_is_known_as_ours() -> None:
+    files = subprocess.run(["git", "-C", str(TOP), "ls-files"], capture_output=True, text=True, check=False)
+    assert {line.split("/")[0] for line in files.stdout.splitlines()} <= CHECKOUT

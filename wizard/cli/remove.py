@@ -1,0 +1,98 @@
+"""The command `remove`: the program goes; the history only where that was said twice."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import wizard
+from wizard import log
+from wizard.cli.options import ask, asks, must_be_asked
+from wizard.console import clean, error, out
+from wizard.engine import state_dir
+from wizard.engine.removal import Removal, in_use, take_away, what_is_there
+from wizard.errors import DONE, FAILED, CannotHere, Locked
+from wizard.rehearse.clone import keepers
+from wizard.render import as_json
+from wizard.system.host import Host
+from wizard.system.lock import held
+from wizard.system.signals import postponed
+
+_AGREE = "remove msa-wizard? [y]es, [n]o (the default): "
+_FORGET = "remove the history and the log, too? [y]es, [n]o (the default): "
+_SURE = "without the history nothing can be rolled back any more. To remove it, type forget: "
+
+
+def remove(arguments: argparse.Namespace) -> int:
+    """`remove`: 0 done, or not wanted; 1 when something could not be removed."""
+    state_dir.must_be_root()
+    state_dir.must_not_wait()
+    host = Host()
+    program = Path(wizard.__file__).resolve().parents[1]
+    if next(keepers(), None) is not None:
+        raise CannotHere(
+            "a rehearsal's clone is running: `msa-wizard rehearse --end` ends it. Nothing was removed"
+        )
+    removal = what_is_there(host, program)
+    must_be_asked(arguments, "remove", " (and --forget-history, if the history is to go, too)")
+    if not arguments.json:
+        out(_shown(removal))
+    if not arguments.yes and ask(_AGREE) not in ("y", "yes"):
+        out("Nothing was removed.")
+        return DONE
+    forget = bool(removal.history) and _forgets(arguments)
+    lock = state_dir.LOCK
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with postponed(), held(lock, os.environ.get("SUDO_USER") or "root"):
+        state_dir.must_not_wait()
+        if any(in_use(path) for path, _ in removal.goes):
+            raise Locked("another msa-wizard is open on this host, perhaps its screens")
+        log.note(f"remove: the history {'goes, too' if forget else 'stays'}")
+        log.end()
+        gone, left = take_away([*(removal.history if forget else ()), *(path for path, _ in removal.goes)])
+        if lock.parent.is_dir() and not any(lock.parent.iterdir()):
+            lock.parent.rmdir()
+    return _told(arguments, removal, forget, gone, left)
+
+
+def _forgets(arguments: argparse.Namespace) -> bool:
+    """Whether the history goes: by its option, or because it was said twice."""
+    if arguments.forget_history or not asks(arguments) or arguments.yes:
+        return bool(arguments.forget_history)
+    return ask(_FORGET) in ("y", "yes") and ask(_SURE) == "forget"
+
+
+def _shown(removal: Removal) -> str:
+    return "\n".join(
+        [
+            "This removes:",
+            *(f"   {clean(str(path))}  ({what})" for path, what in removal.goes),
+            *(["The history and the log, which stay unless you say otherwise:"] if removal.history else []),
+            *(f"   {clean(str(path))}" for path in removal.history),
+            "These stay:",
+            *(f"   {clean(line)}" for line in removal.stays),
+            "For the host as it was found, run `msa-wizard rollback --all` first.",
+        ]
+    )
+
+
+def _told(
+    arguments: argparse.Namespace, removal: Removal, forget: bool, gone: list[str], left: list[str]
+) -> int:
+    kept = [str(path) for path in removal.history] if not forget else []
+    if arguments.json:
+        as_json.show(
+            outcome="incomplete" if left else "done",
+            removed=gone,
+            history_removed=forget,
+            left=left,
+            stays=[*removal.stays, *kept],
+        )
+    else:
+        for line in left:
+            error(f"NOT removed: {clean(line)}")
+        if kept:
+            out(f"The history stays: rm -r {clean(' '.join(kept))}")
+        out("msa-wizard is removed." if not left else "What could be removed is removed.")
+    return FAILED if left else DONE

@@ -1,0 +1,175 @@
+"""What msa-wizard has on a host, and how it goes: the program, its environment, its settings; the history by itself. The mail
+server is not part of it: nothing that was set up needs it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pwd
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from wizard.errors import HostError
+from wizard.steps.certificate_install import HOOK
+from wizard.system.host import Host, user_name
+
+HOME = "/var/lib/msa-wizard"
+HISTORY = ("etc.git", "etc.git-history", "apt-history.log")
+"""Below HOME: what a rollback needs."""
+LOG = "/var/log"
+SETTINGS = "/etc/msa-wizard"
+LOGROTATE = "/etc/logrotate.d/msa-wizard"
+GUARDS = "/run/msa-wizard"
+LINKS = ("/usr/local/bin/msa-wizard", "/usr/local/sbin/msa-wizard")
+CHECKOUT = frozenset(
+    (
+        *(
+            ".ci",
+            ".editorconfig",
+            ".git",
+            ".gitignore",
+            ".pre-commit-config.yaml",
+        ),
+        *(
+            "CHANGELOG.md",
+            "CONTRIBUTING.md",
+            "LICENSE",
+            "README.md",
+            "SECURITY.md",
+        ),
+        *(
+            "docs",
+            "msa-wizard",
+            "packaging",
+            "pyproject.toml",
+            "requirements.txt",
+        ),
+        *(
+            "screens",
+            "snapshots",
+            "templates",
+            "tests",
+            "wizard",
+        ),
+    )
+)
+"""The names at the top of the program's folder; whatever else is there is the admin's."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What goes, in the order in which it does; what goes only with the history; and what stays, with the command that
+    removes it, or what it is for."""
+
+    goes: tuple[tuple[Path, str], ...]
+    history: tuple[Path, ...]
+    stays: tuple[str, ...]
+
+
+def what_is_there(host: Host, program: Path) -> Removal:
+    """Look; `program` is the folder that this program runs from."""
+    goes = [(path, what) for path, what in _small(host, program) if os.path.lexists(path)]
+    stays: list[str] = []
+    if why := why_it_stays(host, program):
+        stays.append(f"the program in {program}: {why}")
+    else:
+        ours = sorted(path for path in program.iterdir() if path.name in CHECKOUT)
+        others = sorted(path.name for path in program.iterdir() if path.name not in CHECKOUT)
+        goes += [(path, "the program") for path in ours] if others else [(program, "the program")]
+        stays += [f"{program}: {', '.join(others)}, which msa-wizard did not bring"] if others else []
+    home = host.path(HOME)
+    history = [home / name for name in HISTORY] + sorted(host.path(LOG).glob("msa-wizard.log*"))
+    there = sorted(home.iterdir()) if home.is_dir() else []
+    goes += [
+        (path, _what(path)) for path in there if path.name not in HISTORY
+    ]  # last: it holds the Python that runs this
+    return Removal(
+        tuple(goes), tuple(path for path in history if os.path.lexists(path)), (*stays, *_staying(host))
+    )
+
+
+def _small(host: Host, program: Path) -> Iterator[tuple[Path, str]]:
+    yield host.path(SETTINGS), "your settings"
+    yield host.path(GUARDS), "scripts of guarded changes, all of them settled"
+    logrotate = host.path(LOGROTATE)
+    if logrotate.is_file() and "/var/log/msa-wizard.log" in logrotate.read_text(errors="replace"):
+        yield logrotate, "rotates its log"
+    for link in map(host.path, LINKS):
+        if link.is_symlink() and link.resolve() == program / "msa-wizard":
+            yield link, "leads to the program"
+
+
+def _what(path: Path) -> str:
+    return "its Python environment" if path.name.startswith("venv-") else "what it remembers"
+
+
+def why_it_stays(host: Host, program: Path) -> str:
+    """Why the program's folder is not removed, "" where it is."""
+    if not (program / "msa-wizard").is_file() or not (program / "requirements.txt").is_file():
+        return "it was installed by pip or pipx: `pipx uninstall msa-wizard`"
+    owner = program.stat().st_uid
+    if owner != os.geteuid():
+        return f"it belongs to {user_name(owner)}, who can remove it"
+    if os.path.ismount(program):
+        return "it is mounted there"
+    if not (program / ".git").exists():
+        return ""
+    git = ["git", "-C", str(program)]
+    for arguments in (
+        ["status", "--porcelain"],
+        ["log", "-1", "--format=%h", "--branches", "--not", "--remotes"],
+    ):
+        try:
+            asked = host.run([*git, *arguments])
+        except HostError:
+            return "git does not say whether it holds changes of yours"
+        if asked.code:
+            return "git does not say whether it holds changes of yours"
+        if asked.stdout.strip():
+            return "it is a git clone with changes that are nowhere else"
+    return ""
+
+
+def _staying(host: Host) -> Iterator[str]:
+    yield "the mail server as it is set up now: it does not need msa-wizard"
+    if host.path(HOOK).exists():
+        yield f"{HOOK}: by it Sendmail gets the certificates that certbot renews"
+    with contextlib.suppress(KeyError):
+        user = pwd.getpwnam(os.environ.get("SUDO_USER", ""))
+        cache = Path(user.pw_dir, ".cache/msa-wizard")
+        if user.pw_uid and host.path(str(cache)).is_dir():
+            yield f"{cache}: the environment of {user.pw_name}, who can remove it"
+    yield "python3, python3-venv and git, if the first start installed them"
+
+
+def in_use(environment: Path) -> bool:
+    """Whether somebody else runs us from the Python environment. The launcher has left us a lock that all share."""
+    marker = environment / ".complete"
+    for each in Path("/proc/self/fd").iterdir():
+        try:
+            if each.readlink() == marker:
+                fcntl.flock(int(each.name), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # the descriptor that lists the folder
+            continue
+    return False
+
+
+def take_away(paths: Iterable[Path]) -> tuple[list[str], list[str]]:
+    """Remove them; what has gone, and what could not be removed and why."""
+    gone, left = [], []
+    for path in paths:
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as problem:
+            left.append(f"{path}: {problem.strerror or problem}")
+        else:
+            gone.append(str(path))
+    return gone, left
