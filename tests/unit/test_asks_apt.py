@@ -19,27 +19,41 @@ from wizard.system.host import Host
 APT = AptPlan(("Inst sendmail (8 Debian:12 [all])",), {"sendmail": (1_000_000, 2_000_000)})
 
 
-@pytest.mark.parametrize("known", [None, APT])
-def test_the_packages_are_shown_before_the_question(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: AptPlan | None
-) -> None:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, list[bool]]:
+    """A bare one, and whether each look at it asked apt."""
     asked: list[bool] = []
-    seen: list[str] = []
 
     def look(_host: Host, *, ask_apt: bool = False, **_: object) -> Facts:
         asked.append(ask_apt)
         return bare("12", apt_plan=APT if ask_apt else None)
 
+    monkeypatch.setattr("wizard.engine.engine.look", look)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "state").mkdir(mode=0o700)
+    return Store.open(tmp_path / "state/etc.git", root=tmp_path), asked
+
+
+@pytest.mark.parametrize("known", [None, APT])
+def test_the_packages_are_shown_before_the_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: AptPlan | None
+) -> None:
+    store, asked = machine(tmp_path, monkeypatch)
+    seen: list[str] = []
+
     def decide(_step: Step, plan: Plan) -> bool:
         seen.extend(plan.changes[0].describe().details)
         return False
 
-    monkeypatch.setattr("wizard.engine.engine.look", look)
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "state").mkdir(mode=0o700)
-    store = Store.open(tmp_path / "state/etc.git", root=tmp_path)
     engine = Engine(Host(tmp_path), Answers(), lambda _: None, (step("install"),), apt_plan=known)
     run = engine.apply(store, Journal(tmp_path / "state/journal"), (), decide, lambda: None)
     assert run.skipped == ["install"]
     assert seen[0] == "1 package: 1.0 MB to download, 2.0 MB on the disk"
     assert asked == [known is None]
+
+
+def test_apt_is_not_asked_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, asked = machine(tmp_path, monkeypatch)
+    engine = Engine(Host(tmp_path), Answers(), lambda _: None, (step("install"),), ask_apt=False)
+    run = engine.apply(store, Journal(tmp_path / "state/journal"), (), lambda _s, _p: False, lambda: None)
+    assert asked == [False]
+    assert "msa-wizard plan install" in run.plans["install"].notes[0]

@@ -93,7 +93,8 @@ def applied(
     """Apply `steps`, worked out while this host is ours; asked about on the terminal, shown unless --json collects them."""
     events: list[Event] = []
     with at_work() as (store, journal, interrupt):
-        engine = Engine(host, answers, collector(events) if arguments.json else show, steps())
+        report = collector(events) if arguments.json else show
+        engine = Engine(host, answers, report, steps(), ask_apt=not arguments.yes)
         wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
         run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
         if run.failed == AuthTest.id:

@@ -332,6 +332,8 @@ class Engine:
     """The history, where there is one that may be read."""
     apt_plan: AptPlan | None = None
     """What apt said when it was asked a moment ago, so that `apply` does not ask again."""
+    ask_apt: bool = True
+    """Whether `apply` asks apt what it would bring, which takes seconds: not where nobody waits for the answer."""
 
     def look(self, *, ask_apt: bool = False) -> Facts:
         """The facts, with what these steps read besides. Raises HostError, StoreError."""
@@ -391,7 +393,7 @@ class Engine:
         recorder.baseline()
         engine = replace(self, store=store)
         chosen = [step for step in self.steps if not wanted or step.id in wanted]
-        installs = any(step.id == Install.id for step in chosen)
+        installs = self.ask_apt and any(step.id == Install.id for step in chosen)
         facts = engine.look(ask_apt=installs and self.apt_plan is None)
         if installs and self.apt_plan is not None:
             facts = replace(facts, apt_plan=self.apt_plan)

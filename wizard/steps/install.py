@@ -42,7 +42,9 @@ class Install(Step):
         others = tuple(name for name in f.MTA_PACKAGES if answers.replace_mta and name in facts.packages)
         notes: tuple[str, ...] = ()
         if facts.apt_plan is None:
-            notes = ("apt was not asked what comes with these packages; it decides when it runs",)
+            notes = (
+                "what comes with these packages apt says when it runs; `msa-wizard plan install` lists it before",
+            )
         # Debian 13 removes a running Postfix and leaves it running, on port 25.
         stops = tuple(
             ServiceChange(name, facts.init, enable=False, was_running=True, verb="stop")
