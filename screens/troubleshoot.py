@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 
 class Troubleshoot(Frame[None]):
-    """What fails above, the first that is to blame on top; the chosen one explained below."""
+    """What fails above, the first that is the cause on top; the chosen one explained below."""
 
     HEADING = "Troubleshoot"
     AUTO_FOCUS = "#rows"
     SCROLLED = "#explained"
     HELP_TEXT = """
 Mail submission goes through layers: name, firewall, listener, greeting, STARTTLS, certificate, AUTH offer, saslauthd,
-PAM, account, relay, queue. The first that fails is to blame and is on top; whatever else was seen follows, then the
+PAM, account, relay, queue. The first that fails is the cause and is on top; whatever else was seen follows, then the
 layers in which all is well. Below is what the chosen row means: the cause, the very lines that were found and where,
 and the fix.
 
@@ -83,7 +83,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         self._verdict = verdict
         blamed = verdict.blamed
         self.say(
-            f"To blame: {TITLES[blamed.layer]}. {clean(blamed.finding.cause)}"
+            f"Cause: {TITLES[blamed.layer]}. {clean(blamed.finding.cause)}"
             if blamed
             else "Nothing fails in what was looked at."
         )

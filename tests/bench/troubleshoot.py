@@ -29,7 +29,7 @@ def measured() -> Iterator[tuple[str, float, float, str]]:
                 if turn:  # the first one compiles
                     waited.append(json.loads(done.stdout)["seconds"]["waited"])
                     own.append(took - waited[-1])
-        words = f"s of its own, and {statistics.median(waited):.3f} s in conversation with the ports"
+        words = f"s of its own, and {statistics.median(waited):.3f} s talking to the ports"
         yield f"troubleshoot {release}", statistics.median(own), LIMIT, words
 
 

@@ -127,7 +127,7 @@ def test_a_killed_one_is_finished_with_what_it_was_asked(place: Place) -> None:
 def test_one_that_cannot_be_made_again_is_undone(place: Place) -> None:
     with pytest.raises(Killed):
         place.apply(Pair("new\n", die=True, gone=True))
-    with pytest.raises(HostError, match=r"/root/pair is gone.*recover` rolls it back"):
+    with pytest.raises(HostError, match=r"/root/pair is gone.*recover` undoes it"):
         place.recovery().finish_apply()
     assert place.texts() == ["new\n", "new\n"], "nothing was changed by the attempt"
     assert not place.recovery().undo().not_undone

@@ -186,7 +186,7 @@ def test_a_fault_is_found_and_mended_and_a_certificate_made(machine: BootMachine
     with on(debian) as terminal:
         terminal.until("have something to do", 120)
         terminal.press("home", *["down"] * 4, "enter")
-        terminal.until("To blame: saslauthd", 60)
+        terminal.until("Cause: saslauthd", 60)
         terminal.until("f fixes it by: ")
         terminal.press("f")
         terminal.until("y applies saslauthd-start", 60)

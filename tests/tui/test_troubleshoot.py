@@ -48,7 +48,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Broken:
 
 def test_the_first_layer_that_fails_is_explained_and_fixed(bench: Broken) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "troubleshoot", "To blame: saslauthd")
+        await at(pilot, app, "troubleshoot", "Cause: saslauthd")
         await until(pilot, lambda: shows(app, "f fixes it"))
         await until(pilot, lambda: shows(app, "msa-wizard troubleshoot --fix "))
         assert shows(app, "o Outside")
@@ -67,7 +67,7 @@ def test_the_first_layer_that_fails_is_explained_and_fixed(bench: Broken) -> Non
 
 def test_a_login_is_asked_for_and_forgotten(bench: Broken) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "troubleshoot", "To blame: saslauthd")
+        await at(pilot, app, "troubleshoot", "Cause: saslauthd")
         await pilot.press("u", *"alice", "enter", *"s3cret", "enter")
         await until(pilot, lambda: bench.asked is not None)
         await until(pilot, lambda: shows(app, "troubleshoot --user alice"))
@@ -86,7 +86,7 @@ def test_what_was_typed_for_the_test_serves_to_find_out_why(bench: Broken) -> No
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "test", "A shell user of the server")
         await pilot.press(*"alice", "enter", *"s3cret", "f4")
-        await until(pilot, lambda: isinstance(app.screen, Troubleshoot) and shows(app, "To blame"))
+        await until(pilot, lambda: isinstance(app.screen, Troubleshoot) and shows(app, "Cause: "))
 
     play(bench, story)
     assert bench.asked == Credentials("alice", "s3cret")

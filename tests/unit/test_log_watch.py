@@ -76,7 +76,7 @@ def test_the_latest_word_on_a_recipient_counts() -> None:
         ("sm-mta", f"{ID}: AUTH failure (LOGIN): generic failure (-1) SASL(-1): x", "login refused: saslauthd does not answer"),
         ("sm-mta", f"{ID}: localhost [127.0.0.1] did not issue MAIL/EXPN/VRFY/ETRN during connection to X", "it ended without a message"),
         ("sm-mta", FROM, "the message is accepted"),
-        ("sm-mta", FROM.replace("nrcpts=1", "nrcpts=0"), "no recipient was taken: there is no message"),
+        ("sm-mta", FROM.replace("nrcpts=1", "nrcpts=0"), "no recipient was accepted: there is no message"),
         ("sm-mta", SENT, "delivered"),
         ("sm-mta", QUEUED, "it waits in the queue"),
         ("sm-mta", UNKNOWN, "it cannot be delivered"),

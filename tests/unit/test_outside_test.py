@@ -81,7 +81,7 @@ def test_saslauthd_is_not_asked_where_somebody_came_from() -> None:
     ],
 )
 def test_a_file_proves_nothing(text: str) -> None:
-    """Any user of the host can have such a line written: `logger -t sm-mta`."""
+    """Any user of the host can write such a line: `logger -t sm-mta`."""
     found = OutsideLogin(OWN)
     assert found.takes(LogLine(0.0, "sm-mta", 7, text, LOG))
     made = verdict(found, 5)

@@ -175,12 +175,12 @@ def _of_trust(seen: Certificate) -> Iterator[Property]:
         says = "is self-signed: each client asks about it once, or has to be given it"
         yield Property("self-signed", Sign.WARNING, says)
     elif seen.refusal in _UNTRACED and seen.public and _UNTRACED[seen.refusal] == "chain":
-        says = "comes without the certificates in between: clients cannot trace it to its authority, and refuse it"
+        says = "comes without its intermediate certificates: clients cannot trace it to its authority, and refuse it"
         yield Property("chain", Sign.FAILED, says)
     elif seen.refusal in _UNTRACED:
         says = "comes from an authority that this host does not know: clients have to know it"
         if _UNTRACED[seen.refusal] == "chain":
-            says = "comes alone, and this host cannot trace it to an authority: clients have to know that one"
+            says = "comes alone, and this host cannot trace it to an authority that it knows: clients have to know that authority"
         yield Property(_UNTRACED[seen.refusal], Sign.WARNING, says)
     elif seen.refusal is not None and seen.refusal not in _OWN_LOOK:
         yield Property("refused", Sign.FAILED, f"is refused by clients that verify it: {seen.refusal_says}")

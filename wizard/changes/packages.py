@@ -188,7 +188,7 @@ class PackagesEffect:
             if marks:
                 _succeed(host, "apt-mark", "auto", *marks)
         except (HostError, OSError) as error:
-            why = f"the packages are back, and yet not all that belongs to them: {error}"
+            why = f"the packages are back, but not everything that belongs to them: {error}"
             raise ChangeError(why) from error
 
     def claim(self, host: Host) -> Claim:
@@ -459,7 +459,7 @@ class PackagesReversal:
         others = sorted(simulated(completed.stdout, "Inst") - {bare(name) for name, _ in self.gone})
         if others:
             return (
-                f"apt would install {', '.join(others)} instead: something needs what would go by now. "
+                f"apt would install {', '.join(others)} instead: something now needs what would go. "
                 "Decide with apt what is to stay, then try again"
             )
         if not more:
@@ -507,7 +507,7 @@ class PackagesReversal:
         wrong = [name for name in self.came if name in left]
         wrong += [name for name, version in self.gone if here.get(name) != version]
         if wrong:
-            raise ChangeError(f"apt ended well, and yet {', '.join(wrong)} is not as it was before", effect)
+            raise ChangeError(f"apt reported success, but {', '.join(wrong)} is not as it was before", effect)
         return effect
 
 
@@ -588,7 +588,7 @@ class PackagesChange:
             raise ChangeError(str(error), before.settled_since(host, say)) from error
         if "\nSetting up " in f"\n{completed.stdout}" and not History.of(host).has(self.transaction):
             raise ChangeError(
-                f"apt has installed {', '.join(self.names)} and has not put that on record in {configured_log(host) or OWN_LOG}, "
+                f"apt has installed {', '.join(self.names)}, but has not put that on record in {configured_log(host) or OWN_LOG}, "
                 "so what it brought cannot be told from what others did: it stays. See why apt cannot write its history, "
                 f"remove the packages with `apt-get purge {' '.join(self.names)}`, then try again",
                 before.since(host),

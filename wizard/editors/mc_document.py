@@ -134,7 +134,7 @@ class Document:
             raise self.fail(call, why, _NO_SPACE.format(call.name))
         if UNKNOWN in argument.chars:
             why = "part of these options comes from a command or from another file"
-            raise self.fail(call, why, "write the options out")
+            raise self.fail(call, why, "write the options in full")
         if not _balanced(argument.chars):
             why = "an apostrophe (') is where the backquote (`) belongs; m4 then garbles or loses all DAEMON_OPTIONS"
             remedy = (

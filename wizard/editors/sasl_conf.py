@@ -27,7 +27,7 @@ def set_value(text: str, key: str, value: str) -> str:
     """The line of `key` that is in force with a new value, else a line of its own at the end. Raises EditError for a
     file that libsasl2 would not take, and for a value that does not fit on one line."""
     if not _KEY.match(key) or not value.strip() or value != value.strip() or re.search(r"[\x00\n\r]", value):
-        why = "this is no `key: value` line of Cyrus SASL"
+        why = "this is not a `key: value` line that Cyrus SASL understands"
         raise EditError(None, f"{key}: {value}", why, "use one line, not empty")
     for entry in _entries(text):
         if entry["key"].lower() == key.lower():

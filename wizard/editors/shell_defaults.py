@@ -39,7 +39,7 @@ def set_value(text: str, key: str, value: str) -> str:
     without one a line is added: below a commented-out assignment of `key`, else at the end. Raises EditError like
     `value`, and for a value of more than one line."""
     if not _KEY.match(key) or re.search(r"[\x00\r\n]", value):
-        why = "this is no assignment that fits on one line of shell text"
+        why = "this is not an assignment that fits on one line of shell text"
         raise EditError(None, f"{key}={value}", why, "use a plain name, and a value without line breaks")
     script = Script(text)
     event = _last(script, key)

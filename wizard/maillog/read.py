@@ -40,7 +40,7 @@ from wizard.system.host import Host
 LOG = "/var/log/mail.log"
 FILES = (LOG, "/var/log/auth.log")
 NAMES = ("sm-mta", "sm-msp", "sendmail", "saslauthd")
-UNPROVED = "who wrote it cannot be proved from a file: any user of this host can have such a line written"
+UNPROVED = "who wrote it cannot be proved from a file: any user of this host can write such a line"
 LONGEST = 3600.0
 """Seconds that a log is followed at most."""
 _KEPT = 10_000

@@ -26,7 +26,7 @@ class MendHostsAccess(Step):
 
     id = "mend-hosts-access"
     title = "Let mail clients past TCP wrappers"
-    why = "sendmail asks hosts.allow and hosts.deny, and answers 550 to clients that they refuse. It has rules of its own."
+    why = "sendmail asks hosts.allow and hosts.deny, and answers 550 to clients that they refuse. sendmail has rules of its own."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """A first line in hosts.allow."""
@@ -61,7 +61,7 @@ def refuses_us(line: str) -> bool:
     return (not bare or of_loopback(bare)) and words[1].strip().strip('"').upper().startswith(_REFUSALS)
 
 
-_MAKE_MAP = CommandChange(("make", "-C", "/etc/mail", "access.db"), "makes the map out of it")
+_MAKE_MAP = CommandChange(("make", "-C", "/etc/mail", "access.db"), "makes the map from it")
 
 
 class _AccessLines(Step):
@@ -119,7 +119,7 @@ class MendAccessFeatures(_AccessLines):
 
     id = "mend-access-features"
     title = "Offer AUTH and STARTTLS to mail clients again"
-    why = "A line Srv_Features of the access map hides AUTH or STARTTLS from mail clients: nobody can log in."
+    why = "A Srv_Features line of the access map hides AUTH or STARTTLS from mail clients: nobody can log in."
     what = "hides AUTH or STARTTLS from this host itself, its net or everybody"
 
     def bad(self, text: str, facts: Facts) -> frozenset[int]:
@@ -135,7 +135,7 @@ class MendAccessLimits(_AccessLines):
     """A limit that is too low for several users behind one address."""
 
     id = "mend-access-limits"
-    title = "Take out limits of connections that are too low"
+    title = "Take out connection limits that are too low"
     why = "Users of one office come from one address: with so few connections their mail programs get 421."
     what = f"allows {access_map.FEW} connections or fewer"
 

@@ -115,7 +115,7 @@ class MendKeyMode(Step):
     id = "mend-key-mode"
     howto = "5.3"
     needs = ("install",)
-    title = "Close key and certificate to others"
+    title = "Close key and certificate to other users"
     why = (
         "sendmail offers no STARTTLS with a key that others can read, or a file that they can change: `unsafe` is all "
         "it says, in the log."
@@ -170,7 +170,7 @@ class MendHostName(Step):
         if not name:
             return Plan.blocked(
                 self.id,
-                "the name of this host is not known: its certificate does not give it either",
+                "the name of this host is not known, and its certificate does not tell it either",
                 f"put `127.0.1.1 {short}.YOUR.DOMAIN {short}` into {f.HOSTS}",
             )
         entry, text = facts.files.get(f.HOSTS), facts.text(f.HOSTS)

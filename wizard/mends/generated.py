@@ -60,7 +60,7 @@ class MendSaslM4(_Generated):
 
     id = "mend-sasl-m4"
     howto = "3.1"
-    title = "Make sasl.m4 again"
+    title = "Rebuild sasl.m4"
     why = "sendmail.mc includes it; without what it defines no login is offered."
     path = f.SASL_M4
     holds = "confAUTH_MECHANISMS"
@@ -72,7 +72,7 @@ class MendStarttlsM4(_Generated):
 
     id = "mend-starttls-m4"
     howto = "3.2"
-    title = "Make starttls.m4 again"
+    title = "Rebuild starttls.m4"
     why = "sendmail.mc includes it; without what it defines there is no encryption."
     path = f.STARTTLS_M4
     holds = "confSERVER_CERT"

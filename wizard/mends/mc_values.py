@@ -126,7 +126,7 @@ class MendTrust(McStep):
     howto = "3.2"
     needs = ("install",)
     title = "Trust the mechanisms that are offered"
-    why = "Who logs in with a mechanism that TRUST_AUTH_MECH lacks may not relay: 550 Relaying denied."
+    why = "Users who log in with a mechanism that TRUST_AUTH_MECH lacks may not relay: 550 Relaying denied."
     line: ClassVar[re.Pattern[str]] = re.compile(r"^[ \t]*TRUST_AUTH_MECH\(`([^`'\n]*)'\)", re.MULTILINE)
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
@@ -164,7 +164,7 @@ class MendMechanisms(MendTrust):
     id = "mend-mechanisms"
     howto = "3.1"
     title = "Offer the mechanisms that saslauthd serves"
-    why = "Of the mechanisms that Sendmail.conf lists, clients are offered those alone that confAUTH_MECHANISMS has, too."
+    why = "Of the mechanisms that Sendmail.conf lists, clients are offered only those that confAUTH_MECHANISMS has, too."
     line = re.compile(r"^[ \t]*define\(`confAUTH_MECHANISMS',\s*(?:dnl\s+)?`([^`'\n]*)'\)", re.MULTILINE)
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:

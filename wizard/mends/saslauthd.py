@@ -1,5 +1,5 @@
-"""saslauthd's socket where sendmail asks, open to sendmail, no cache of old passwords (docs/debian.md trap 11), and PAM's
-service smtp, which it asks (docs/debian.md section saslauthd)."""
+"""saslauthd's socket where sendmail asks, open to sendmail, no cache of old passwords (docs/debian.md trap 11), and the
+PAM service smtp, which it asks (docs/debian.md section saslauthd)."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class MendSaslauthdCache(_Options):
 
     id = "mend-saslauthd-cache"
     howto = "2.3"
-    title = "Have saslauthd remember no passwords"
+    title = "Stop saslauthd from remembering passwords"
     why = "With -c an old password is accepted for 8 hours after a change, and a locked account, too."
 
     def wanted(self, words: list[str], facts: Facts) -> list[str]:
@@ -95,7 +95,7 @@ class MendSaslauthdRealm(_Options):
     id = "mend-saslauthd-realm"
     howto = "2.3"
     title = "Have saslauthd ask for the user without the realm"
-    why = "With -r it asks for alice@mail.example.test, whom this host has not."
+    why = "With -r it asks for alice@mail.example.test, a user that this host does not have."
 
     def wanted(self, words: list[str], facts: Facts) -> list[str]:
         """Without -r."""
@@ -108,7 +108,7 @@ class MendSaslauthdOption(_Options):
     id = "mend-saslauthd-option"
     howto = "2.3"
     title = "Write MECH_OPTIONS as this release reads it"
-    why = "The init script puts -O before it, the unit of Debian 13 does not: saslauthd does not get its server otherwise."
+    why = "The init script puts -O before it, the unit of Debian 13 does not: written otherwise, saslauthd does not get its server."
     key = "MECH_OPTIONS"
 
     def wanted(self, words: list[str], facts: Facts) -> list[str]:
@@ -155,7 +155,7 @@ class MendPamService(Step):
 
     id = "mend-pam-service"
     howto = "2.3"
-    title = "Write PAM's service smtp"
+    title = "Write the PAM service smtp"
     why = "saslauthd asks PAM for the service smtp. Where that is broken nobody can log in, whatever the password."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:

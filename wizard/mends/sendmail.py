@@ -115,8 +115,8 @@ class MendMc(Step):
     id = mc_repair.STEP
     howto = "3.6"
     needs = ("install",)
-    title = "Put sendmail.mc right"
-    why = "What m4 does not understand it copies or swallows, and the listener or setting that was meant is not there."
+    title = "Fix sendmail.mc"
+    why = "m4 copies or swallows what it does not understand, and the listener or setting that was meant has no effect."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The text of `mc_repair`, which the gate tries once more."""
@@ -196,11 +196,9 @@ class MendUnmask(Step):
             return Plan.done(self.id, f"{self.service} is not masked")
         if facts.files.get(self.reads[0]) is None:
             to_do = f"systemctl unmask --runtime {self.service} && systemctl restart {self.service}"
-            return Plan.blocked(self.id, f"{self.service} is masked until the next boot alone", to_do)
+            return Plan.blocked(self.id, f"{self.service} is masked only until the next boot", to_do)
         change = replace(restart(facts, self.service), enable=True, unmask=True)
-        return Plan.pending(
-            self.id, f"{self.service} is masked: somebody wanted that it never starts", change
-        )
+        return Plan.pending(self.id, f"{self.service} is masked: somebody wanted it never to start", change)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """It serves."""
@@ -256,7 +254,7 @@ class MendSendmailRestart(Step):
     howto = "3.7"
     needs = ("install",)
     title = "Restart Sendmail"
-    why = "It runs but does not answer, or has not read yet what was fixed."
+    why = "It runs but does not answer, or has not yet read what was fixed."
 
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """The restart, unless another program holds one of the ports."""

@@ -113,7 +113,7 @@ class Rehearsal:
     def different(self) -> list[str]:
         """Packages, services and listeners that are not as they were after the rollback, a sentence each."""
         if not self.after:
-            return ["the rehearsal did not come to its end"] if not self.refused else []
+            return ["the rehearsal did not finish"] if not self.refused else []
         old, new = self.before["packages"], self.after["packages"]
         both = sorted(old.keys() & new.keys())
         starts, still = self.before["enabled"], self.after["enabled"]

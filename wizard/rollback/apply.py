@@ -202,12 +202,12 @@ class RollbackSession:
 
     def _made_again(self, now: Facts, left: list[str]) -> Facts:
         if now.cf_from_mc is None:
-            left.append(f"sendmail.cf was not made again: m4 does not accept {f.SENDMAIL_MC}")
+            left.append(f"sendmail.cf was not rebuilt: m4 does not accept {f.SENDMAIL_MC}")
             return now
         submit = now.submit_from_mc
         if (submit is None or sendmail_cf.same(submit, now.text(f.SUBMIT_CF) or "")) and _is_made(now):
             return self._newer_than_mc()
-        self._do(DialogueChange("make sendmail.cf and the databases again", keep=True))
+        self._do(DialogueChange("rebuild sendmail.cf and the databases", keep=True))
         now = look(self.host)
         if not _is_made(now):
             why = f"sendmailconfig ran, and sendmail.cf is not what sendmail.mc gives{no_room(self.host)}"

@@ -92,8 +92,8 @@ class Rollback:
 
     def follows(self) -> tuple[str, ...]:
         """What is done afterwards, in sentences."""
-        again = "sendmailconfig makes sendmail.cf again, as far as it is not what sendmail.mc gives"
-        restarts = "sendmail and saslauthd are restarted where they have not read what is there then"
+        again = "sendmailconfig rebuilds sendmail.cf where it is not what sendmail.mc gives"
+        restarts = "sendmail and saslauthd are restarted if they have not read what is there then"
         return (again, restarts) if self.regenerate else (restarts,)
 
     dates: Dates = field(default_factory=dict)
@@ -119,7 +119,7 @@ class Rollback:
     def changes(self) -> tuple[Change, ...]:
         """All of it, for showing, in the order in which it is done."""
         packages = (self.packages,) if self.packages else ()
-        again = (DialogueChange("make sendmail.cf and the databases again"),) if self.regenerate else ()
+        again = (DialogueChange("rebuild sendmail.cf and the databases"),) if self.regenerate else ()
         return (*self.stops, *packages, *self.files, *self.wanted.rules, *again)
 
 

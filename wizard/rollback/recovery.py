@@ -152,7 +152,7 @@ class Recovery:
             ) from error
         except HostError as error:
             raise HostError(
-                f"the interrupted run cannot be finished: {error}. `msa-wizard recover` rolls it back"
+                f"the interrupted run cannot be finished: {error}. `msa-wizard recover` undoes it"
             ) from error
         return Engine(self.host, answers, self.report, steps)
 

@@ -101,7 +101,7 @@ def _refuse_endless(path: str, source: bytes) -> None:
     try:
         read(source.decode("latin-1"))
     except EndlessError as error:
-        raise HostError(f"m4 would never end on {path}: {error}") from error
+        raise HostError(f"m4 would never finish on {path}: {error}") from error
     except EditError:
         pass  # m4 says better what it does not accept
 

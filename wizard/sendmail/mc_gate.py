@@ -191,7 +191,7 @@ def _judged_m4(new: Expansion, old: Expansion | None) -> tuple[str, ...]:
         messages = "; ".join(more or _messages(new)) or f"only {len(new.text)} bytes came out"
         raise GateError(
             f"m4 does not accept the new sendmail.mc: {messages[:600]}. With it, "
-            "sendmailconfig would have replaced sendmail.cf by a broken one and ended the running MTA"
+            "sendmailconfig would have replaced sendmail.cf with a broken one and stopped the running MTA"
         )
     lines = dict.fromkeys(_messages(new))
     return tuple(f"m4 says of sendmail.mc, as it did before: {line}" for line in lines)
@@ -225,7 +225,7 @@ def _judged_sendmail(host: Host, cf: str, folder: Path) -> tuple[str, ...]:
     if code_now == 0 or _more(messages, messages_now):
         why = f"sendmail does not accept the resulting sendmail.cf (status {code})"
         raise GateError(f"{why}: {'; '.join(messages)[:600]}")
-    return (f"sendmail does not accept sendmail.cf, as it does not now: {'; '.join(messages)[:300]}",)
+    return (f"sendmail does not accept sendmail.cf, as it does not now either: {'; '.join(messages)[:300]}",)
 
 
 def _names(daemons: frozenset[sendmail_cf.Daemon]) -> str:

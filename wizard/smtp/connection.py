@@ -295,7 +295,7 @@ class Wire(smtplib.SMTP):
         """Announce the next move. Raises Stopped, with the connection closed, where it is refused."""
         if not self._before(Move(shown, explanation)):
             self.close()
-            raise Stopped("it was ended here")
+            raise Stopped("it was stopped here")
 
     def mechanisms(self) -> list[str]:
         """What the last EHLO offered for AUTH, upper case."""
@@ -372,7 +372,7 @@ class Wire(smtplib.SMTP):
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 chunk = self.sock.recv(4096)
             except (TimeoutError, WireError):
-                raise self._broken("the server fell silent, no whole answer came in time") from None
+                raise self._broken("the server fell silent: no whole answer came in time") from None
             except OSError as error:
                 clause = f"the server broke the connection ({visible(error.strerror or 'reset')})"
                 raise self._broken(clause) from None

@@ -174,7 +174,7 @@ class _Conversation:
             session.deliver(self.sender, target.send_to)
             self.code, self.queue_id = 250, session.queue_id
             named = f" as {self.queue_id}" if self.queue_id else ""
-            return f"The login was accepted (235), and the message taken for delivery{named}."
+            return f"The login was accepted (235), and the message accepted for delivery{named}."
 
     def _session(self, patience: float) -> SubmissionSession:
         return SubmissionSession(self.transcript, self.deadline, patience, on_connection=self.on_connection)

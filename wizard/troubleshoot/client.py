@@ -95,7 +95,10 @@ def reverse_name(host: Host, address: str) -> tuple[str, Stage]:
     says = f"its name is {name}" if name else "it has no name"
     if name and address not in back:
         # ${client_name} is the address in brackets then (op.me, section 5.2).
-        says, name = f"{says}, which has not that address: for sendmail it has none (may be forged)", ""
+        says, name = (
+            f"{says}, which does not have that address: sendmail takes it as nameless (may be forged)",
+            "",
+        )
     return name, Stage("name", Sign.OK, f"{says} ({time.monotonic() - began:.1f} s)")
 
 
@@ -202,13 +205,13 @@ def judged(met: Admission, access: str) -> Iterator[Stage]:
     line = access_map.deciding(lines, access_map.CONNECT, met.address, met.name)
     if met.refused or met.discarded:
         says = (
-            "sendmail takes its mail and throws it away"
+            "sendmail accepts its mail and throws it away"
             if met.discarded
             else f"sendmail answers each command with {met.refused}"
         )
         yield Stage("connect", Sign.FAILED, says, seen(access_map.CONNECT))
     elif met.refused_late:
-        says = f"who logs in passes (delay_checks); mail without a login gets {met.refused_late}"
+        says = f"a client that logs in passes (delay_checks); mail without a login gets {met.refused_late}"
         yield Stage("connect", Sign.WARNING, says, seen(access_map.CONNECT))
     elif line is not None and line.refuses:
         says = (
@@ -256,9 +259,9 @@ def _dns_list(host: Host, address: str, zone: str, delayed: bool) -> Stage:
 def text(visit: Visit, width: int = WIDTH) -> str:
     """For people; `width` in columns."""
     who = visit.address + (f" ({visit.name})" if visit.name else "")
-    head = "meets nothing here that turns it away" if visit.ok else "is turned away, or cannot log in"
+    head = "is turned away by nothing on this host" if visit.ok else "is turned away, or cannot log in"
     if visit.ok and any(stage.state is Sign.UNKNOWN for stage in visit.stages):
-        head = "may be turned away: not all of it could be looked at"
+        head = "may be turned away: not everything could be looked at"
     lines = [*wrap(f"A mail client at {who} {head}.", "", "", width), ""]
     for stage in visit.stages:
         lines += wrap(f"{SIGNS[stage.state]} {stage.says}", "   ", "     ", width)

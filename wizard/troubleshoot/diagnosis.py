@@ -38,7 +38,7 @@ class Diagnosis:
 def of_unknown(
     words: tuple[str, Layer, str, str, str],
     look: Callable[[Picture], Finding | None],
-    cause: str = "no known cause; the evidence has what was said",
+    cause: str = "no known cause; the evidence shows what was said",
 ) -> Diagnosis:
     """One that speaks where nothing else explains the failure; `words` are its first five fields."""
     return Diagnosis(*words, look, unknown=True, cause=cause, fix=next_looks(words[1]).text)

@@ -68,7 +68,7 @@ def cause(picture: Picture) -> Check:
     no cause is known."""
     blamed = judge(picture).blamed
     if blamed is None:
-        return Check("troubleshoot", Sign.UNKNOWN, "On this host nothing fails that troubleshoot looks at.")
+        return Check("troubleshoot", Sign.UNKNOWN, "On this host nothing that troubleshoot looks at fails.")
     says = f"Cause: {blamed.finding.cause}."
     sign = Sign.UNKNOWN if blamed.diagnosis.unknown else Sign.FAILED
     if blamed.layer is Layer.ACCOUNT and sign is Sign.FAILED:

@@ -132,13 +132,13 @@ class _Reader:
             return
         match = _LINE.match(line)
         if match is None:
-            self.wrong.append(("this is no line of PAM", line, where))
+            self.wrong.append(("this is not a line that PAM understands", line, where))
             return
         kind, control, module = match.group(1), match.group(2), match.group(3)
         if kind not in _KINDS or (only is not None and kind != only):
             return
         if not control.startswith("[") and control.lower() not in _CONTROLS:
-            self.wrong.append((f"{control!r} is no control of PAM", line, where))
+            self.wrong.append((f"{control!r} is not a control word that PAM knows", line, where))
             return
         if control in ("include", "substack"):
             if self.host.exists(self._at(module)):

@@ -31,16 +31,14 @@ def text(verdict: Verdict, width: int = WIDTH) -> str:
         lines += wrap(row, "", " " * 41, width)
     blamed = verdict.blamed
     if blamed is not None:
-        lines += ["", f"To blame: {TITLES[blamed.layer]}", *_fault(blamed, width)]
+        lines += ["", f"Cause: {TITLES[blamed.layer]}", *_fault(blamed, width)]
     others = [fault for fault in verdict.faults if fault is not blamed]
     if others:
         lines += ["", "Also seen:" if blamed else "Seen:"]
         lines += [line for fault in others for line in _fault(fault, width)]
     lines += ["", "Not tested:"]
     lines += [line for each in verdict.untested for line in wrap(f"- {each}", "   ", "     ", width)]
-    took = (
-        f"Looked for {verdict.seconds:.1f} s, of which {verdict.waited:.1f} s in conversation with the ports."
-    )
+    took = f"Took {verdict.seconds:.1f} s, of which {verdict.waited:.1f} s talking to the ports."
     return "\n".join([*lines, "", *wrap(took, "", "", width)])
 
 

@@ -314,7 +314,7 @@ def test_without_a_sendmail_mc_the_questionnaire_is_refused() -> None:
 def test_a_broken_mc_is_refused_before_sendmailconfig() -> None:
     made = plan("sendmailconfig", machine("12", cf_from_mc=None))
     assert made.outcome is Outcome.BLOCKED
-    assert "end the running MTA" in made.reason
+    assert "stop the running MTA" in made.reason
 
 
 CF = "O DaemonPortOptions=Name=MTA-v4, Family=inet, Port=smtp\n"

@@ -42,8 +42,8 @@ def test_pam_is_followed_through_its_includes(tmp_path: Path) -> None:
     [
         ("auth required pam_none.so", "not on this host"),
         ("@include nowhere", "not there"),
-        ("auth needed pam_unix.so", "no control"),
-        ("complete nonsense", "no line of PAM"),
+        ("auth needed pam_unix.so", "not a control word"),
+        ("complete nonsense", "not a line that PAM understands"),
         ("auth substack nowhere", "not there"),
         ("@include smtp", "not there"),
     ],

@@ -35,7 +35,7 @@ def _only_in_sasldb(picture: Picture) -> Finding | None:
         return None
     path = picture.facts.sasl_conf or f.SASL_CONF
     return Finding(
-        f"{owner.user} is a user of sasldb2 alone, but saslauthd asks {picture.backend.mechanism}, where there is none of that name",
+        f"{owner.user} is a user of sasldb2 alone, but saslauthd asks {picture.backend.mechanism}, which has no user of that name",
         (
             Evidence(
                 next(
@@ -47,7 +47,7 @@ def _only_in_sasldb(picture: Picture) -> Finding | None:
             *((Evidence(picture.socket_login, "saslauthd"),) if picture.socket_login else ()),
         ),
         Mend(
-            text=f"make the account here: `adduser {owner.user}`; or have sasldb2 asked besides: "
+            text=f"make the account here: `adduser {owner.user}`; or let sasldb2 be asked as well: "
             f"`pwcheck_method: saslauthd auxprop` in {path}, then `systemctl restart sendmail`"
         ),
     )
@@ -109,13 +109,13 @@ _locked = _of_shadow(
 )
 _no_password = _of_shadow(
     lambda _, kept: (kept.never and not kept.locked) or kept.empty,
-    "the account {user} has no password that could be right",
-    "give it one: `passwd {user}`",
+    "the account {user} has no usable password",
+    "set one: `passwd {user}`",
 )
 _malformed = _of_shadow(
     lambda _, kept: kept.malformed,
-    "in /etc/shadow {user} has something else than the hash of a password (clear text, or a line cut or joined by hand)",
-    "give a new password, which writes the hash: `passwd {user}`; never write into /etc/shadow by hand",
+    "what /etc/shadow has for {user} is not the hash of a password (clear text, or a line cut or joined by hand)",
+    "set a new password, which writes the hash: `passwd {user}`; never edit /etc/shadow by hand",
 )
 _expired = _of_shadow(
     lambda owner, kept: kept.expired(owner.today),
@@ -125,7 +125,7 @@ _expired = _of_shadow(
 _password_expired = _of_shadow(
     lambda owner, kept: kept.password_expired(owner.today) and not kept.locked,
     "the password of {user} has expired: it must be changed before it is accepted",
-    "give a new one: `passwd {user}`; `chage -l {user}` shows the dates",
+    "set a new one: `passwd {user}`; `chage -l {user}` shows the dates",
 )
 
 
@@ -141,10 +141,10 @@ def _wrong(picture: Picture) -> Finding | None:
     return Finding(
         f"the password of {owner.user} is wrong",
         (
-            Evidence("this is not the password whose hash is there", SHADOW),
+            Evidence("the password does not match the hash that is stored", SHADOW),
             *((Evidence(picture.socket_login, "saslauthd"),) if picture.socket_login else ()),
         ),
-        Mend(text=f"type it anew in the mail client, or give a new one: `passwd {owner.user}`"),
+        Mend(text=f"type it again in the mail client, or set a new one: `passwd {owner.user}`"),
     )
 
 
@@ -153,7 +153,7 @@ def _nologin(picture: Picture) -> Finding | None:
     if picture.login or line is None or not pam_stack.asked(picture) or Text.NOLOGIN not in picture.texts:
         return None
     return Finding(
-        "nobody but root may log in now: /etc/nologin is there, and PAM looks at it",
+        "only root may log in now: /etc/nologin exists, and PAM looks at it",
         (
             Evidence(picture.texts[Text.NOLOGIN].strip() or "(empty)", Text.NOLOGIN),
             Evidence(line.text, line.source),
@@ -178,7 +178,7 @@ def _shell(picture: Picture) -> Finding | None:
     )
 
 
-_WHAT = {True: "is refused", False: "was broken off without a word on the password"}
+_WHAT = {True: "is refused", False: "was cut off before the password was judged"}
 
 
 def _login(picture: Picture) -> Finding | None:
@@ -209,7 +209,7 @@ OF_SOURCES = (
         "sasldblistusers2, getent passwd",
         _only_in_sasldb,
         cause="the user is in sasldb2 alone, and saslauthd asks the users of this host",
-        fix="make the account (adduser NAME), or have sasldb2 asked besides (pwcheck_method: saslauthd auxprop)",
+        fix="make the account (adduser NAME), or let sasldb2 be asked as well (pwcheck_method: saslauthd auxprop)",
     ),
     Diagnosis(
         "user-not-in-sasldb",
@@ -218,7 +218,7 @@ OF_SOURCES = (
         "5.2",
         "sasldblistusers2",
         _not_in_sasldb,
-        cause="saslauthd asks sasldb2, which has not this user, or has it with another realm",
+        cause="saslauthd asks sasldb2, which does not know this user, or knows it with another realm",
         fix="add the user: saslpasswd2 -c -u REALM NAME",
     ),
     Diagnosis(
@@ -228,8 +228,8 @@ OF_SOURCES = (
         "5.2",
         SHADOW,
         _malformed,
-        cause="in /etc/shadow the user has clear text, or something else that is no hash",
-        fix="give a new password: passwd NAME",
+        cause="what /etc/shadow has for the user is clear text, or something else that is no hash",
+        fix="set a new password: passwd NAME",
     ),
     Diagnosis(
         "account-barred",
@@ -283,7 +283,7 @@ DIAGNOSES = (
         SHADOW,
         _password_expired,
         cause="the password is too old and must be changed before it is accepted",
-        fix="give a new one: `passwd NAME`",
+        fix="set a new one: `passwd NAME`",
     ),
     Diagnosis(
         "password-missing",
@@ -292,8 +292,8 @@ DIAGNOSES = (
         "5.2",
         SHADOW,
         _no_password,
-        cause="the account has no password that could be right",
-        fix="give it one: `passwd NAME`",
+        cause="the account has no usable password",
+        fix="set one: `passwd NAME`",
     ),
     Diagnosis(
         "logins-closed",
@@ -302,7 +302,7 @@ DIAGNOSES = (
         "5.2",
         Text.NOLOGIN,
         _nologin,
-        cause="/etc/nologin is there, and PAM lets nobody but root in",
+        cause="/etc/nologin exists, and PAM lets only root in",
         fix="remove it when the maintenance is over: `rm /etc/nologin`",
     ),
     Diagnosis(
@@ -323,7 +323,7 @@ DIAGNOSES = (
         "shadow's hash",
         _wrong,
         cause="the password is not the one of the account",
-        fix="type it anew in the mail client, or give a new one: `passwd NAME`",
+        fix="type it again in the mail client, or set a new one: `passwd NAME`",
     ),
     of_unknown(
         ("login-unknown", _A, _535, "5.2", "the conversation"),

@@ -16,7 +16,7 @@ from wizard.troubleshoot.model import Evidence, Finding, Layer, Mend
 
 _INSTALL = "`msa-wizard certificate install CERTIFICATE KEY`, or renew it with its authority"
 _RENEW = "`msa-wizard certificate renew` makes one for this host's name"
-_CHAIN = "`msa-wizard certificate install CERTIFICATE KEY --chain FILE` installs it with those in between"
+_CHAIN = "`msa-wizard certificate install CERTIFICATE KEY --chain FILE` installs it with the intermediate certificates"
 
 
 def _certificate(picture: Picture) -> tuple[Certificate | None, str]:
@@ -111,39 +111,40 @@ _PROBE = "the certificate that the server sends, else the file"
 _ASKS = "the client asks about the certificate"
 _WARNS = "the client warns of the certificate"
 _KNOWN = (
-    "give clients the authority's own certificate, or install one of an authority that they know: " + _INSTALL
+    "give clients the authority's own certificate, or install one from an authority that they know: "
+    + _INSTALL
 )
 _JUDGED = (
     ("expired", _WARNS, "5.3", "",
      "the certificate has expired",
      "install a new one; where it is Debian's own, make one (--fix: mend-certificate)"),
     ("not-yet-valid", _WARNS, "5.3", "",
-     "the certificate's first day is in the future, or the host's clock is in the past",
+     "the certificate is not valid yet, or the host's clock is wrong",
      "set the clock, or make a new certificate (--fix: mend-certificate)"),
     ("key-small", "the TLS handshake fails", "5.3", "",
      "the certificate's key is too short for today's mail clients",
      "install one with a longer key, or renew it with its authority (--fix: mend-certificate)"),
     ("chain", "some clients refuse it, others do not", "5.4", _CHAIN,
-     "the certificates between this one and its authority are not sent",
+     "the intermediate certificates are not sent",
      "install it with them: `msa-wizard certificate install CERTIFICATE KEY --chain FILE`"),
     ("refused", _WARNS, "5.4", _INSTALL,
-     "the certificate does not hold against its authority",
-     "install one that does: `msa-wizard certificate install CERTIFICATE KEY`"),
+     "the certificate cannot be verified against its authority",
+     "install one that can: `msa-wizard certificate install CERTIFICATE KEY`"),
     ("expires-soon", "nothing yet", "5.3", "",
-     "the certificate has less than two weeks left",
+     "the certificate expires in less than two weeks",
      "install a new one; where it is Debian's own, make one (--fix: mend-certificate)"),
     ("name", "the client says that the name is wrong", "5.4", _RENEW,
      "the certificate is for another name than the one that clients use",
-     "make one for it: `msa-wizard certificate renew`, or install one of a CA"),
+     "make one for that name: `msa-wizard certificate renew`, or install one from an authority"),
     ("no-alternative-name", _ASKS, "5.4", _RENEW,
      "Debian's script makes certificates without a subjectAltName, where today's clients look for the name",
      "make one with it: `msa-wizard certificate renew`"),
     ("authority", _ASKS, "5.4", _KNOWN,
-     "the certificate is of an authority that no mail client knows by itself",
-     "give clients the authority's own certificate, or install one of an authority that they know"),
+     "the certificate comes from an authority that no mail client knows by itself",
+     "give clients the authority's own certificate, or install one from an authority that they know"),
     ("self-signed", _ASKS, "5.4", _INSTALL,
      "the certificate is self-signed, so each client asks its user about it once",
-     "live with it, or install one of an authority: `msa-wizard certificate install CERTIFICATE KEY`"),
+     "live with it, or install one from an authority: `msa-wizard certificate install CERTIFICATE KEY`"),
 )  # fmt: skip
 """By the kind of the judgement: what users say, the section of the howto, the remedy, cause and fix for the catalogue."""
 DIAGNOSES = (
@@ -170,7 +171,7 @@ DIAGNOSES = (
         "5.4",
         "what is presented, and the file",
         _not_own,
-        cause="what answers has another certificate than sendmail.cf names, and gets no password",
+        cause="what answers presents another certificate than sendmail.cf names, so no password is sent",
         fix="restart sendmail, so that it reads its certificate (--fix: mend-sendmail-restart)",
     ),
 )

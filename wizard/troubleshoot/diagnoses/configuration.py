@@ -44,7 +44,7 @@ def _mc_missing(picture: Picture) -> Finding | None:
         f"{f.SENDMAIL_MC} is missing: the next sendmailconfig would write one of its own",
         (Evidence("no such file", f.SENDMAIL_MC),),
         Mend(
-            text="bring yours back (`msa-wizard history`), or Debian's: cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/"
+            text="restore yours (`msa-wizard history`), or Debian's: cp /usr/share/sendmail/cf/debian/sendmail.mc /etc/mail/"
         ),
         picture.latent,
     )
@@ -56,11 +56,11 @@ def _mc_broken(picture: Picture) -> Finding | None:
         return None
     lines = [Evidence(line, f"m4 {f.SENDMAIL_MC}") for line in picture.m4_said.splitlines()[:3]]
     if picture.m4_said:
-        cause = "m4 does not accept sendmail.mc: the next sendmailconfig would end the running MTA and report success"
+        cause = "m4 does not accept sendmail.mc: the next sendmailconfig would stop the running MTA and report success"
     elif seen is not None and seen.line:
-        cause = f"{seen.sentence}, and m4 takes what follows it for a part of it"
+        cause = f"{seen.sentence}, and m4 takes what follows for a part of it"
     else:
-        cause = "m4 makes no whole sendmail.cf of sendmail.mc: most of it is gone"
+        cause = "m4 does not make a whole sendmail.cf out of sendmail.mc: most of it is missing"
         lines.append(Evidence(f"{len(picture.mc)} bytes, about 4000 is normal", f.SENDMAIL_MC))
     return Finding(
         cause,
@@ -90,7 +90,7 @@ def _typo(picture: Picture) -> Finding | None:
     if seen is not None and seen.typo:
         text = f"correct line {seen.line} of {f.SENDMAIL_MC}, then `sendmailconfig` and `systemctl restart sendmail`"
     return Finding(
-        f"{seen.sentence}, so what the line asks for is not there"
+        f"{seen.sentence}, so what the line asks for has no effect"
         if seen is not None and seen.typo
         else "sendmail.mc has a macro that m4 does not know, and so copies unchanged into sendmail.cf",
         (*_line(seen), *copied),
@@ -150,7 +150,7 @@ def _hands_off(picture: Picture) -> Finding | None:
     if value in ("", "No"):
         return None
     return Finding(
-        "sendmailconfig and update_auth do nothing and report success, for sendmail.conf forbids them",
+        "sendmailconfig and update_auth do nothing and report success, because sendmail.conf stops them",
         (Evidence(f'HANDS_OFF="{value}"', f.SENDMAIL_CONF),),
         Mend(("mend-hands-off",)),
         Sign.WARNING if picture.works else Sign.FAILED,
@@ -176,7 +176,7 @@ DIAGNOSES = (
         "m4 sendmail.mc",
         _mc_broken,
         cause="m4 does not accept sendmail.mc, because a quote or a parenthesis is not closed",
-        fix="close it, or take the last good text of the history (--fix: mend-sendmail-mc, sendmailconfig, restart)",
+        fix="close it, or restore the last good text from the history (--fix: mend-sendmail-mc, sendmailconfig, restart)",
     ),
     Diagnosis(
         "cf-broken",
@@ -186,7 +186,7 @@ DIAGNOSES = (
         "sendmail -bC, the size of sendmail.cf, sendmail.cf.errors",
         _cf_broken,
         cause="sendmail.cf is empty, cut short, or has a line that sendmail rejects",
-        fix="make it again from sendmail.mc, put right first where that is broken (--fix: mend-sendmail-mc, sendmailconfig, restart)",
+        fix="rebuild it from sendmail.mc, which is fixed first where it is broken (--fix: mend-sendmail-mc, sendmailconfig, restart)",
     ),
     Diagnosis(
         "mc-missing",
@@ -195,8 +195,8 @@ DIAGNOSES = (
         "3.6",
         "the file",
         _mc_missing,
-        cause="sendmail.mc is not there, and sendmailconfig would write one of its own",
-        fix="bring yours back; `msa-wizard history` has it",
+        cause="sendmail.mc is missing, and sendmailconfig would write one of its own",
+        fix="restore yours; `msa-wizard history` has it",
     ),
     Diagnosis(
         "mc-typo",
@@ -215,7 +215,7 @@ DIAGNOSES = (
         "3.6",
         "sendmail.conf",
         _hands_off,
-        cause="HANDS_OFF in /etc/mail/sendmail.conf forbids Debian's scripts to work",
+        cause="HANDS_OFF in /etc/mail/sendmail.conf stops Debian's scripts from doing anything",
         fix="set it to No (--fix: mend-hands-off)",
     ),
     Diagnosis(
@@ -226,6 +226,6 @@ DIAGNOSES = (
         "m4 sendmail.mc against sendmail.cf",
         _differs,
         cause="sendmail.cf was edited by hand, or sendmailconfig has not run since sendmail.mc was changed",
-        fix="make it again from sendmail.mc (--fix: sendmailconfig, restart)",
+        fix="rebuild it from sendmail.mc (--fix: sendmailconfig, restart)",
     ),
 )

@@ -49,7 +49,7 @@ def _local(picture: Picture) -> Finding | None:
     if not picture.runs or any(listener.address in _LOCAL for listener in held):
         return None
     return Finding(
-        "sendmail does not listen on 127.0.0.1 port 25: mail of programs on this host (cron) goes nowhere",
+        "sendmail does not listen on 127.0.0.1 port 25: mail from programs on this host (cron) goes nowhere",
         (Evidence("no listener on 127.0.0.1 port 25", "/proc/net/tcp"),),
         Mend(
             ("restart",)
@@ -100,7 +100,7 @@ def _refused(picture: Picture) -> Finding | None:
         return None
     return Finding(
         f"submit.cf hands local mail to {to}, which demands a login: what cron and other programs send is refused (530), "
-        "and ends in dead.letter",
+        "and ends up in dead.letter",
         (
             Evidence(f"local mail goes to {to}", f.SUBMIT_CF),
             *daemon_lines([daemon]),
@@ -130,12 +130,12 @@ DIAGNOSES = (
         "the alias database",
         _aliases,
         cause="the alias database that sendmail.cf names is not there",
-        fix="make it again (--fix: mend-aliases)",
+        fix="rebuild it (--fix: mend-aliases)",
     ),
     Diagnosis(
         "local-mail",
         _R,
-        "mail of cron does not arrive",
+        "mail from cron does not arrive",
         "3.5",
         "/proc/net/tcp",
         _local,
@@ -145,7 +145,7 @@ DIAGNOSES = (
     Diagnosis(
         "messages-wait",
         _R,
-        "mail is taken and does not arrive",
+        "mail is accepted, but does not arrive",
         "5.2.4",
         "the queue's files",
         _waiting,
@@ -155,7 +155,7 @@ DIAGNOSES = (
     Diagnosis(
         "local-submission",
         _R,
-        "mail of cron and of programs is lost in dead.letter",
+        "mail from cron and other programs ends up in dead.letter",
         "3.3",
         "submit.cf against sendmail.cf",
         _refused,

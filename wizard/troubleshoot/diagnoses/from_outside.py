@@ -56,7 +56,7 @@ def _names(picture: Picture) -> Finding | None:
             *(Evidence(f"{address}: no answer in 2 s, twice", "getent hosts") for address in slow),
         ),
         Mend(
-            text=f"name servers that answer belong into {Text.RESOLV_CONF} instead of {named}; then `systemctl restart sendmail`, which has read the old ones"
+            text=f"put name servers that answer into {Text.RESOLV_CONF} in place of {named}; then `systemctl restart sendmail`, which has read the old ones"
         ),
     )
 
@@ -91,7 +91,7 @@ def _refused(picture: Picture) -> Finding | None:
     if met[0] in picture.outside.strangers and picture.outside.own:
         who = "elsewhere than this host's own net"
     how = (
-        "mail is taken and thrown away"
+        "mail is accepted and thrown away"
         if met[0].discarded
         else f"each gets {met[0].refused or met[0].refused_tls}"
     )
@@ -142,7 +142,9 @@ def _map_is(picture: Picture) -> Finding | None:
         return None
     missing = state == "missing"
     follows = (
-        "sendmail can tell no client what it may do" if missing else "what was edited since has no effect yet"
+        "sendmail cannot tell any client what it may do"
+        if missing
+        else "what was edited since has no effect yet"
     )
     return Finding(
         f"access.db, which sendmail reads, is {state}{'' if missing else ' than its text'}: {follows}",
@@ -223,7 +225,7 @@ NAMES = (
     Diagnosis(
         "names-slow",
         Layer.NAME,
-        "it takes a minute until the server answers",
+        "the server takes a minute to answer",
         "",
         "a timed look-up",
         _names,
@@ -235,7 +237,7 @@ DIAGNOSES = (
     Diagnosis(
         "access-not-made",
         _G,
-        "I have let them in, and they are still refused",
+        "they are still refused, though I have let them in",
         "",
         "dates of the map",
         _map_is,
@@ -265,7 +267,7 @@ DIAGNOSES = (
     Diagnosis(
         "clients-wait",
         _G,
-        "it takes long until the server answers",
+        "the server takes long to answer",
         "",
         _MAP,
         _pause,
@@ -295,7 +297,7 @@ DIAGNOSES = (
     Diagnosis(
         "clients-turned-away",
         _G,
-        "some are refused, others not",
+        "some users are refused, others are not",
         "",
         "the last day of the log",
         _turned_away,

@@ -38,7 +38,7 @@ def _hung(picture: Picture) -> Finding | None:
         "it is stopped, by SIGSTOP or a debugger" if stopped else "it accepts the connection but says nothing"
     )
     return Finding(
-        f"sendmail is wedged: {why}",
+        f"sendmail hangs: {why}",
         (
             Evidence(f"pid {process.pid}: state {picture.states.get(process.pid, '?')}", "/proc"),
             *(line for talk in silent for line in picture.conversation_evidence(talk)),
@@ -105,7 +105,7 @@ def _children(picture: Picture) -> Finding | None:
     if not picture.runs or not missing or not limit or not logged:
         return None
     return Finding(
-        f"sendmail has closed its ports, because as many of its processes run as MaxDaemonChildren allows ({limit})",
+        f"sendmail has closed its ports, because it already has as many processes as MaxDaemonChildren allows ({limit})",
         (
             Evidence(f"O MaxDaemonChildren={limit}", "sendmail.cf"),
             *place,
@@ -161,11 +161,11 @@ DIAGNOSES = (
     Diagnosis(
         "sendmail-hung",
         _G,
-        "the connection opens and nothing comes",
+        "the connection opens, and then nothing comes",
         "3.7",
         "/proc and the greeting",
         _hung,
-        cause="sendmail is stopped (SIGSTOP, a debugger) or wedged",
+        cause="sendmail is stopped (SIGSTOP, a debugger) or hangs",
         fix="restart it (--fix: mend-sendmail-restart)",
     ),
     Diagnosis(
@@ -195,7 +195,7 @@ DIAGNOSES = (
         "",
         "the log, MaxDaemonChildren",
         _children,
-        cause="sendmail has closed its ports, because as many of its processes run as MaxDaemonChildren allows",
+        cause="sendmail has closed its ports, because it already has as many processes as MaxDaemonChildren allows",
         fix="allow more (--fix: mend-daemon-children, sendmailconfig, restart)",
     ),
     Diagnosis(
@@ -215,7 +215,7 @@ DIAGNOSES = (
         "3.7",
         "the greeting",
         _other,
-        cause="another mail server than sendmail answers on the port",
+        cause="a mail server other than sendmail answers on the port",
         fix="stop and disable the other server, then restart sendmail",
     ),
     Diagnosis(

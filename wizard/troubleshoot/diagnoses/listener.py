@@ -47,7 +47,7 @@ def _taken(picture: Picture) -> Finding | None:
         ),
         Mend(
             text=(
-                f"end it for good: `systemctl disable --now {unit}`"
+                f"stop it for good: `systemctl disable --now {unit}`"
                 if unit
                 else f"`systemctl status {first.pid}` shows whose it is: stop and disable that service, or end the process"
             )
@@ -109,7 +109,7 @@ def _foreign_address(picture: Picture) -> Finding | None:
             for each in strange
         ),
         Mend(
-            text=f"put one of this host's ({', '.join(here)}) behind Addr= in {f.SENDMAIL_MC}, or take Addr= out, then: "
+            text=f"put one of this host's ({', '.join(here)}) after Addr= in {f.SENDMAIL_MC}, or take Addr= out, then: "
             "sendmailconfig && systemctl restart sendmail"
         ),
     )
@@ -223,7 +223,7 @@ def _loopback(picture: Picture) -> Finding | None:
     )
 
 
-_LOOPBACK = "the answers name only loopback addresses for submission: name others, or none"
+_LOOPBACK = "your settings have only loopback addresses for submission: name others, or none"
 
 
 def _listener_missing(picture: Picture) -> Finding | None:
@@ -268,7 +268,7 @@ def _boot(picture: Picture) -> Finding | None:
     masked, steps = unmasked(picture, "sendmail", ("restart",))
     return Finding(
         masked.removeprefix(": ").replace("it is", "sendmail is", 1)
-        or "sendmail is not enabled at boot: it is gone after the next restart of this host",
+        or "sendmail is not enabled at boot: it will not start at the next boot",
         (Evidence("sendmail: not enabled", "systemctl is-enabled, /etc/rc?.d"),),
         Mend(steps),
     )
@@ -341,7 +341,7 @@ DIAGNOSES = (
         "sendmail.cf",
         _collide,
         cause="two DAEMON_OPTIONS lines want the same port, and sendmail ends when it cannot open the second",
-        fix="switch one of the two off, or make sendmail.cf again where it alone has both (--fix: mend-listeners, submission-port, sendmailconfig, restart)",
+        fix="switch one of the two off, or rebuild sendmail.cf where only that has both (--fix: mend-listeners, submission-port, sendmailconfig, restart)",
     ),
     Diagnosis(
         "listener-address",
@@ -351,7 +351,7 @@ DIAGNOSES = (
         "sendmail.cf against the addresses of this host",
         _foreign_address,
         cause="a listener is on an address that the host does not have, so sendmail ends soon after each start",
-        fix="put one of the host's addresses behind Addr= in sendmail.mc, or take Addr= out, then run sendmailconfig",
+        fix="put one of the host's addresses after Addr= in sendmail.mc, or take Addr= out, then run sendmailconfig",
     ),
     Diagnosis(
         "sendmail-overridden",
@@ -396,7 +396,7 @@ DIAGNOSES = (
     Diagnosis(
         "loopback-only",
         _L,
-        "no connection from outside, on the server it works",
+        "no connection from outside, though it works on the server",
         "3.3",
         "sendmail.cf",
         _loopback,

@@ -62,8 +62,8 @@ _KINDS = (
         "the mail program warns of the certificate",
         "alert (?:(?:bad |unsupported )?certificate|unknown ca)",
         "do not trust the certificate of this host",
-        "`msa-wizard certificate show` judges it; one of an authority that they know is installed by "
-        "`msa-wizard certificate install CERTIFICATE KEY`",
+        "`msa-wizard certificate show` judges it; `msa-wizard certificate install CERTIFICATE KEY` "
+        "installs one from an authority that they know",
     ),
     _Kind(
         "clients-no-tls",
@@ -76,7 +76,7 @@ _KINDS = (
         "clients-break-off",
         "the connection breaks off at its start",
         "unexpected eof|unknown,|timed? ?out|http",
-        "went away, or said nothing, before the encryption was there",
+        "went away, or said nothing, before the connection was encrypted",
         "on port 465 a client set to STARTTLS or `none` waits for a greeting: set it to SSL/TLS; else a packet "
         "filter or a small MTU on the way: `ping -M do -s 1472 ITS-ADDRESS`",
         strangers=False,

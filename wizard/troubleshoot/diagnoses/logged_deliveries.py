@@ -59,10 +59,10 @@ class _Kind:
 _KINDS = (
     _Kind(
         "delivery-no-tls",
-        "mail is taken and does not arrive",
+        "mail is accepted, but does not arrive",
         r"TLS handshake|[Mm]ust (?:issue|use) (?:a )?STARTTLS|STARTTLS (?:is )?required|[45]\.7\.\d+ (?:encryption|TLS)",
         "the encryption to the next server fails",
-        "`openssl s_client -starttls smtp -connect SERVER:25` tells why; `Try_TLS:SERVER NO` in /etc/mail/access does "
+        "`openssl s_client -starttls smtp -connect SERVER:25` shows why; `Try_TLS:SERVER NO` in /etc/mail/access does "
         "without it where the server allows that",
     ),
     _Kind(
@@ -78,7 +78,7 @@ _KINDS = (
         "delivery-not-trusted",
         "mail to large providers comes back: 550 5.7.26",
         r"\b[45]\.7\.2[0-9]\b|\bSPF\b|\bDKIM\b|\bDMARC\b|\bPTR\b|[Rr]everse (?:DNS|hostname|lookup)|[Uu]nauthenticated",
-        "other servers refuse mail from here for want of SPF, DKIM or a PTR record",
+        "other servers refuse mail from here for lack of SPF, DKIM or a PTR record",
         "ask the DNS as they do (package bind9-dnsutils): `dig -x ADDRESS-OF-THIS-HOST`, `dig TXT YOUR-DOMAIN`; publish an SPF record that names "
         "this host, have the provider set its PTR to its name, sign with OpenDKIM",
         stops=False,
@@ -102,7 +102,7 @@ _KINDS = (
     ),
     _Kind(
         "delivery-no-dns",
-        "mail is taken and does not arrive",
+        "mail is accepted, but does not arrive",
         rf"{NO_DNS}|^queued 4\.4\.3$",
         "the name servers do not answer",
         "`getent hosts example.org`; `cat /etc/resolv.conf`; then `sendmail -q -v`",
@@ -110,9 +110,9 @@ _KINDS = (
     ),
     _Kind(
         "delivery-port-25",
-        "mail is taken and does not arrive",
+        "mail is accepted, but does not arrive",
         r"Connection timed out|Connection refused|Network is unreachable|No route to host|Operation not permitted",
-        "no connection to port 25 of other servers comes about",
+        "port 25 of other servers cannot be reached",
         "`openssl s_client -starttls smtp -connect gmail-smtp-in.l.google.com:25`: where that hangs, the provider or a packet filter closes port 25 for "
         "mail going out; ask the provider to open it, or send by its server (define(`SMART_HOST', ...) in sendmail.mc)",
         hosts=2,

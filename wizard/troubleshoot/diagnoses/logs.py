@@ -41,7 +41,7 @@ def _complaints(picture: Picture) -> Finding | None:
     return Finding(
         "sendmail logged errors in the last hour",
         complaints,
-        Mend(text="read them, and what is around them: `journalctl -t sm-mta -n 50`"),
+        Mend(text="read them, and the lines around them: `journalctl -t sm-mta -n 50`"),
         Sign.WARNING,
     )
 
@@ -56,7 +56,7 @@ DIAGNOSES = (
         "journal, mail.log",
         _unreadable,
         cause="the mail log is there and cannot be read",
-        fix="look why: `journalctl -t sm-mta -n 3`, `journalctl --verify`, `ls -l /var/log/mail.log`",
+        fix="see why: `journalctl -t sm-mta -n 3`, `journalctl --verify`, `ls -l /var/log/mail.log`",
     ),
     Diagnosis(
         "log-missing",
@@ -76,6 +76,6 @@ DIAGNOSES = (
         "the last hour of the log",
         _complaints,
         cause="sendmail logged errors in the last hour",
-        fix="read them, and what is around them: `journalctl -t sm-mta -n 50`",
+        fix="read them, and the lines around them: `journalctl -t sm-mta -n 50`",
     ),
 )

@@ -97,7 +97,7 @@ def _unfiltered(picture: Picture) -> Finding | None:
             return _finding(picture, milter, _MEETS[""], Sign.WARNING, Layer.RELAY)
         if not _talks(picture, milter):
             ports = " and ".join(map(str, sorted(milter.ports)))
-            what = f"so its F={milter.flag} has mail of others refused on port {ports}; mail clients do not meet it"
+            what = f"so its F={milter.flag} has mail from others refused on port {ports}; mail clients are not affected"
             return _finding(picture, milter, what, Sign.WARNING, Layer.RELAY)
     return None
 
@@ -155,7 +155,7 @@ DIAGNOSES = (
         "",
         _PROBE,
         _dead,
-        cause="a mail filter (milter) does not answer, and its F= has sendmail refuse mail meanwhile",
+        cause="a mail filter (milter) does not answer, and its F= makes sendmail refuse mail until it does",
         fix="start the service that serves its socket, or take its INPUT_MAIL_FILTER line out of sendmail.mc",
     ),
     Diagnosis(
@@ -165,7 +165,7 @@ DIAGNOSES = (
         "",
         _PROBE,
         _unfiltered,
-        cause="a mail filter (milter) does not answer, and mail passes unfiltered, or that of others is refused",
+        cause="a mail filter (milter) does not answer, and mail passes unfiltered, or mail from others is refused",
         fix="start the service that serves its socket",
     ),
     Diagnosis(

@@ -53,9 +53,9 @@ def _unqualified(picture: Picture) -> Finding | None:
     if facts.fqdn.endswith("."):
         says = f"this host's name ends in a dot: {facts.fqdn}"
     elif lines and lines[0].names[0] == facts.fqdn:
-        says = f"line {lines[0].number} of {f.HOSTS} makes {facts.fqdn} of this host's name"
+        says = f"line {lines[0].number} of {f.HOSTS} turns this host's name into {facts.fqdn}"
     return Finding(
-        f"{says}: update_tls makes no certificate for it that clients take, and other servers reject its mail",
+        f"{says}: update_tls makes no certificate for it that clients accept, and other servers reject its mail",
         (Evidence(facts.fqdn, "hostname -f"), *_in_hosts(lines)),
         _named(picture),
         picture.latent,
@@ -79,7 +79,7 @@ def _elsewhere(picture: Picture) -> Finding | None:
     where = f"line {lines[0].number} of {f.HOSTS}" if lines else "the DNS"
     addresses = ", ".join(map(str, named[:4]))
     return Finding(
-        f"{facts.fqdn} is another host's address by {where}: clients that use this name do not come here",
+        f"{facts.fqdn} is another host's address according to {where}: clients that use this name do not come here",
         _in_hosts(lines) or (Evidence(addresses, f"getent ahosts {facts.fqdn}"),),
         Mend(
             text=f"give {facts.fqdn} an address of this host in {where}, then try `getent ahosts {facts.fqdn}`"
@@ -92,7 +92,7 @@ def _clock(picture: Picture) -> Finding | None:
     if picture.now >= BUILT:
         return None
     return Finding(
-        "the clock of this host is wrong: every certificate seems not to be valid yet",
+        "the clock of this host is wrong: no certificate seems to be valid yet",
         (Evidence(f"{picture.now:.0f} seconds since 1970", "the clock"),),
         Mend(text="set it: `timedatectl set-ntp true`, or `date --set`"),
     )
@@ -103,7 +103,7 @@ DIAGNOSES = (
     Diagnosis(
         "clock-wrong",
         _N,
-        "the certificate is said not to be valid yet",
+        "the client says that the certificate is not valid yet",
         "",
         "the clock",
         _clock,
@@ -137,7 +137,7 @@ DIAGNOSES = (
         "",
         "getent",
         _elsewhere,
-        cause="the host's name leads to an address of another host",
+        cause="the host's name has the address of another host",
         fix="give the name an address of this host in /etc/hosts or in the DNS",
     ),
 )

@@ -1,4 +1,4 @@
-"""PAM's service smtp, which saslauthd asks (howto 2.3)."""
+"""the PAM service smtp, which saslauthd asks (howto 2.3)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _broken(picture: Picture) -> Finding | None:
         return None
     own = any(where.startswith((f.PAM_SMTP, OTHER)) for _, _, where in pam.wrong)
     return Finding(
-        f"PAM's service smtp is broken: {pam.wrong[0][0]}",
+        f"the PAM service smtp is broken: {pam.wrong[0][0]}",
         (
             *(Evidence(line, where) for _, line, where in pam.wrong[:3]),
             *picture.logged("PAM", since=picture.began - 300, limit=2),
@@ -67,7 +67,7 @@ def _refuses(picture: Picture) -> Finding | None:
         return None
     lines = picture.pam.of("auth")
     return Finding(
-        "PAM's service smtp refuses everybody",
+        "the PAM service smtp refuses everybody",
         tuple(Evidence(line.text, line.source) for line in lines[:3])
         or (Evidence("no line for auth", f.PAM_SMTP),),
         Mend(("mend-pam-service",)),
@@ -156,7 +156,7 @@ DIAGNOSES = (
         "2.3",
         "/etc/pam.d/smtp and what it includes",
         _broken,
-        cause="PAM's service smtp names a module or a file that is not there, or has a line that PAM does not understand",
+        cause="the PAM service smtp names a module or a file that is not there, or has a line that PAM does not understand",
         fix="write the service again, or correct the line that it includes (--fix: mend-pam-service)",
     ),
     Diagnosis(
@@ -166,7 +166,7 @@ DIAGNOSES = (
         "2.3",
         "/etc/pam.d/smtp and what it includes",
         _refuses,
-        cause="PAM's service smtp refuses everybody",
+        cause="the PAM service smtp refuses everybody",
         fix="write it again (--fix: mend-pam-service)",
     ),
     of_unknown(

@@ -49,8 +49,8 @@ _HINTS = (
     ("ldap_initialize", "correct ldap_servers in {conf}: ldap://NAME or ldaps://NAME"),
     ("search_st", "correct ldap_search_base and the rights of ldap_bind_dn ({conf})"),
     ("Clock skew", "set this host's clock: timedatectl set-ntp true"),
-    ("default realm", "name default_realm in /etc/krb5.conf"),
-    ("verify_init", "make this host's key: host/NAME in /etc/krb5.keytab"),
+    ("default realm", "set default_realm in /etc/krb5.conf"),
+    ("verify_init", "create this host's key: host/NAME in /etc/krb5.keytab"),
 )
 _RECENT = 300.0
 """Seconds for which the trouble of others counts, where no login was tried."""
@@ -110,7 +110,7 @@ def _down(picture: Picture) -> Finding | None:
         ),
         Mend(
             text=f"get {names} to answer this host (is it up, its name known, its port open to here?), or correct "
-            f"{_WHERE[asked.mechanism].format(conf=asked.conf)}; saslauthd itself is sound"
+            f"{_WHERE[asked.mechanism].format(conf=asked.conf)}; saslauthd itself works"
         ),
         Sign.FAILED if every and not picture.login else Sign.WARNING,
     )
@@ -129,7 +129,7 @@ def _refuses(picture: Picture) -> Finding | None:
     return Finding(
         f"{called} does not serve saslauthd: {lines[-1].says[:200]}",
         lines,
-        Mend(text=hint.format(conf=asked.conf) or f"ask those who run {called}; saslauthd itself is sound"),
+        Mend(text=hint.format(conf=asked.conf) or f"ask those who run {called}; saslauthd itself works"),
         Sign.FAILED if tried else Sign.WARNING,
     )
 
@@ -150,7 +150,7 @@ _SAYS_NO = (
         "LDAP knows {user}, but not as a member of ldap_group_dn",
         "put {user} into that group, or correct ldap_group_dn in {conf}",
     ),
-    ("Client not found", "Kerberos has no principal {user}", "make it there: kadmin -q 'addprinc {user}'"),
+    ("Client not found", "Kerberos has no principal {user}", "create it there: kadmin -q 'addprinc {user}'"),
     (
         "remote server rejected",
         "the server that saslauthd asks refused the password of {user}",
@@ -235,6 +235,6 @@ OF_ONE_USER = (
         "the log of saslauthd",
         _says_no,
         cause="the server that saslauthd asks does not know the user, or refuses the password",
-        fix="look there; /etc/shadow has no part in it",
+        fix="look there; /etc/shadow is not asked",
     ),
 )

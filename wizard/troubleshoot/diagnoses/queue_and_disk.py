@@ -169,7 +169,7 @@ def _dead(picture: Picture) -> Finding | None:
     if not picture.storage.dead_letters:
         return None
     return Finding(
-        "in the last day mail of a program on this host was refused, not returned, and saved in dead.letter",
+        "in the last day mail from a program on this host was refused, not returned, and saved in dead.letter",
         tuple(Evidence("changed in the last day", path) for path in picture.storage.dead_letters),
         Mend(
             text=f"read it: `less {picture.storage.dead_letters[0]}`; why: `journalctl -g 'SYSERR|dead.letter' -n 20`"
@@ -187,7 +187,7 @@ def _load(picture: Picture) -> Finding | None:
         "the load is so high that sendmail takes mail, but does not deliver it at once (QueueLA)",
         (Evidence(f"load {picture.storage.load:.1f}, QueueLA {limit}", "/proc/loadavg, sendmail.cf"),),
         Mend(
-            text="`top` tells what works so hard; the limits are confQUEUE_LA and confREFUSE_LA in sendmail.mc"
+            text="`top` shows what works so hard; the limits are confQUEUE_LA and confREFUSE_LA in sendmail.mc"
         ),
         Sign.WARNING,
     )
@@ -245,13 +245,13 @@ DIAGNOSES = (
         "",
         "the last hour of the log",
         _not_written,
-        cause="sendmail cannot write into its queue, for want of rights, quota or a sound disk",
-        fix="look why: `lsattr -d /var/spool/mqueue`, `df -h /var/spool/mqueue`, `dmesg | tail -50`",
+        cause="sendmail cannot write into its queue, for lack of permission, of quota or of a sound disk",
+        fix="see why: `lsattr -d /var/spool/mqueue`, `df -h /var/spool/mqueue`, `dmesg | tail -50`",
     ),
     Diagnosis(
         "msp-queue-not-run",
         _Q,
-        "mail of cron does not arrive",
+        "mail from cron does not arrive",
         "",
         CLIENT_QUEUE,
         _msp,
@@ -271,11 +271,11 @@ DIAGNOSES = (
     Diagnosis(
         "dead-letter",
         _Q,
-        "mail of programs is lost",
+        "mail from programs is lost",
         "",
         "dead.letter",
         _dead,
-        cause="mail of a program was refused, not returned, and saved in dead.letter",
+        cause="mail from a program was refused, not returned, and saved in dead.letter",
         fix="read it, and why: `journalctl -g 'SYSERR|dead.letter' -n 20`",
     ),
     Diagnosis(
@@ -291,7 +291,7 @@ DIAGNOSES = (
     Diagnosis(
         "queue-not-run",
         _Q,
-        "mail is taken and does not arrive",
+        "mail is accepted, but does not arrive",
         "",
         Text.PID_FILE,
         _not_run,

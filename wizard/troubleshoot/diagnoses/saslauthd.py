@@ -35,7 +35,7 @@ def _missing(picture: Picture) -> Finding | None:
     if "sendmail-bin" not in picture.facts.packages:
         return None
     return Finding(
-        "sasl2-bin is not installed: there is no saslauthd that could check a password",
+        "sasl2-bin is not installed: there is no saslauthd to check passwords",
         (Evidence("sasl2-bin: not installed", "dpkg-query"),),
         Mend(("install", *RESTART)),
     )
@@ -47,7 +47,7 @@ def _no_start(picture: Picture) -> Finding | None:
     runs = not picture.mux_problem
     return Finding(
         "/etc/default/saslauthd does not say START=yes, and this release's init script demands it"
-        + (": it will not come up at the next start" if runs else ""),
+        + (": it will not come up at the next boot" if runs else ""),
         (Evidence(f"START={default(picture, 'START') or '(nothing)'}", f.SASLAUTHD_DEFAULT), *_word(picture)),
         Mend(RESTART),
     )
@@ -123,7 +123,7 @@ def _ends_at_once(picture: Picture) -> Finding | None:
     if last[2]:
         text = 'name the server in /etc/default/saslauthd (rimap: MECH_OPTIONS="NAME/PORT", on Debian 13 "-O NAME/PORT"), and see that this name is known: getent hosts NAME'
     return Finding(
-        f"saslauthd ends as soon as it starts: {'it has no mechanism' if last[1] else 'it cannot begin with'} {configured[0]}",
+        f"saslauthd exits as soon as it starts: {'it has no mechanism' if last[1] else 'it cannot begin with'} {configured[0]}",
         (
             Evidence(last.string.strip().removeprefix(": "), "journal, saslauthd"),
             *picture.logged(f"{configured[0]}_init", since=when - 5, limit=1, proved=True),
@@ -311,7 +311,7 @@ def _boot(picture: Picture) -> Finding | None:
     if not _wanted(picture) or service is None or not service.exists or service.enabled:
         return None
     return Finding(
-        "saslauthd is not enabled at boot: logins fail after the next restart of this host",
+        "saslauthd is not enabled at boot: logins will fail after the next boot",
         (Evidence("saslauthd: not enabled", "systemctl is-enabled, /etc/rc?.d"),),
         Mend(unmasked(picture, "saslauthd", ("saslauthd-start",))[1]),
     )
@@ -348,7 +348,7 @@ def _cache(picture: Picture) -> Finding | None:
     else:
         return None
     return Finding(
-        "saslauthd accepts from its cache (-c) what is no longer right, for up to 8 hours after a change",
+        "saslauthd accepts old passwords from its cache (-c) for up to 8 hours after a change",
         (
             Evidence(f"OPTIONS={default(picture, 'OPTIONS')}", f.SASLAUTHD_DEFAULT),
             Evidence(picture.socket_login or "accepted", f.MUX),
@@ -392,7 +392,7 @@ AS_CONFIGURED = (
         "2.4",
         "the log of saslauthd",
         _ends_at_once,
-        cause="saslauthd ends as soon as it starts, for it has not the mechanism, or not the server that this needs",
+        cause="saslauthd exits as soon as it starts, because it does not have the mechanism, or not the server that this needs",
         fix="set MECHANISMS and MECH_OPTIONS in /etc/default/saslauthd",
     ),
     Diagnosis(

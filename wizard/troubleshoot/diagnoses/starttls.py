@@ -129,7 +129,7 @@ def _authorities(picture: Picture) -> Finding | None:
         if whole and "sendmail.cf has no" in files.authorities
         else Mend(
             text="put define(`confCACERT', `/etc/ssl/certs/ca-certificates.crt')dnl and define(`confCACERT_PATH', "
-            "`/etc/ssl/certs')dnl into sendmail.mc behind its includes, then run sendmailconfig"
+            "`/etc/ssl/certs')dnl into sendmail.mc after its includes, then run sendmailconfig"
         ),
         picture.latent,
     )
@@ -188,7 +188,7 @@ def _tls_settings(picture: Picture) -> Finding | None:
     strict = _too_strict(picture, listed)
     none = len(off) == len(OFF)
     if none:
-        cause = "ServerSSLOptions switches TLS 1.2 and 1.3 off, and nothing older is spoken"
+        cause = "ServerSSLOptions switches TLS 1.2 and 1.3 off, and OpenSSL here speaks nothing older"
     elif strict:
         cause = f"CipherList demands longer keys (@SECLEVEL) than the certificate's ({_key(picture)})"
     elif not fits and not several:
@@ -314,7 +314,7 @@ DIAGNOSES = (
         "mode and owner",
         _unsafe,
         cause="others can read the key, or write to a folder above it, and sendmail then refuses to use it",
-        fix="close the key's mode and owner (--fix: mend-key-mode)",
+        fix="correct the key's mode and owner (--fix: mend-key-mode)",
     ),
     Diagnosis(
         "key-mismatch",
@@ -343,7 +343,7 @@ DIAGNOSES = (
         "3.3",
         "sendmail.cf",
         _not_on_connect,
-        cause="port 465 lacks modifier s, or port 587 has it: client and server each wait for the other way of TLS",
+        cause="port 465 lacks modifier s, or port 587 has it: client and server each wait for TLS to begin the other way",
         fix="give 587 M=Ea and 465 M=Eas (--fix: submission-port, sendmailconfig, restart)",
     ),
     of_unknown(("starttls-unknown", _S, "no encryption", "3.2", "the conversation"), _unknown),
@@ -355,7 +355,7 @@ DIAGNOSES = (
         "mode and owner",
         _unsafe_certificate,
         cause="others may write to the certificate, and sendmail then refuses to use it",
-        fix="take that right away (--fix: mend-key-mode)",
+        fix="take that permission away (--fix: mend-key-mode)",
     ),
     Diagnosis(
         "authorities-unusable",
