@@ -168,7 +168,7 @@ def test_what_must_not_be_done_is_not_done(msa: Machine, firewall: SetUp) -> Non
             item for item in history(msa)[: len(history(msa)) - commits] if item["operation"] == "apply"
         ] == []
 
-    refused("ufw is chosen in the answers but is not active", answers='[firewall]\nuse = "ufw"\n')
+    refused("ufw is chosen in your settings but is not active", answers='[firewall]\nuse = "ufw"\n')
     refused('[firewall] use = "none"', code=0, answers='[firewall]\nuse = "none"\n')
     wrong = wizard(msa, "plan", "--answers", "/dev/stdin", "firewall", input='[firewall]\nuse = "pf"\n')
     assert wrong.returncode == 2

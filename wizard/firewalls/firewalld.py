@@ -88,7 +88,7 @@ def _zone(facts: Facts, wanted: o.PortRequest) -> _Zone:
     if len(names) != 1 or not names <= zones.keys():
         raise o.CannotOpenError(
             f"the devices that lead outside are in more than one zone of firewalld: {', '.join(sorted(names))}",
-            'set the one that mail comes in through, in the answers file: [firewall] zone = "..."',
+            'set the one that mail comes in through, in your settings: [firewall] zone = "..."',
         )
     return zones[names.pop()]
 

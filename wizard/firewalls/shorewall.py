@@ -102,5 +102,5 @@ def _zones(facts: Facts, wanted: o.PortRequest, folder: str) -> tuple[str, str]:
             return choice[0], own
     raise o.CannotOpenError(
         f"it is not clear which zone of {folder}/zones is the outside world: {', '.join(others) or 'there is none'}",
-        'set it in the answers file: [firewall] zone = "..."',
+        'set it in your settings: [firewall] zone = "..."',
     )

@@ -29,13 +29,13 @@ class OpenFirewall(Step):
     def plan(self, facts: Facts, answers: Answers) -> Plan:
         """Blocked where two firewalls are active and none was chosen, or where its rules cannot be edited safely."""
         if answers.firewall.use == NONE:
-            why = f'[firewall] use = "none" in the answers. {_inventory(facts)}'
+            why = f'[firewall] use = "none" in your settings. {_inventory(facts)}'
             return Plan.not_applicable(self.id, why)
         if facts.rules is None and facts.firewalls:
             raise PermissionError("the live rules of the firewall can only be read by root")
         active = _chosen(facts, answers)
         if not active and answers.firewall.use != "auto":
-            why = f"{answers.firewall.use} is chosen in the answers but is not active. {_inventory(facts)}"
+            why = f"{answers.firewall.use} is chosen in your settings but is not active. {_inventory(facts)}"
             remedy = "choose one that is active, or start it yourself: this program enables no firewall"
             return Plan.blocked(self.id, why, remedy)
         if not active:
@@ -46,7 +46,7 @@ class OpenFirewall(Step):
             return Plan.blocked(
                 self.id,
                 f"more than one firewall is active. {_inventory(facts)}",
-                "say in the answers file which one the ports are opened in:",
+                "say in your settings which one the ports are opened in:",
                 *(f'   [firewall] use = "{firewall.name}"' for firewall in active),
                 '   [firewall] use = "none" leaves all of them alone',
             )
@@ -57,7 +57,7 @@ class OpenFirewall(Step):
             why = f"{firewall.name} is active ({firewall.says}), but its rules cannot be read: {firewall.trouble}"
             remedy = f"fix {firewall.name}, then run this again"
             return Plan.blocked(
-                self.id, why, remedy, '[firewall] use = "none" in the answers leaves it alone'
+                self.id, why, remedy, '[firewall] use = "none" in your settings leaves it alone'
             )
         kind, wanted = FIREWALLS[firewall.name], _wanted(answers)
         try:

@@ -74,7 +74,7 @@ class ListenerStep(McStep):
                 return Plan.blocked(self.id, why, f"this host has {', '.join(facts.addresses)}")
         if (answers.listen.ipv6 or any(":" in address for address in addresses)) and not facts.ipv6:
             why = "IPv6 was chosen, but this host has none (or net.ipv6.bindv6only is 1): sendmail would end"
-            return Plan.blocked(self.id, why, "set ipv6 = false in the answers, or enable IPv6")
+            return Plan.blocked(self.id, why, "set ipv6 = false in your settings, or enable IPv6")
         return None
 
     def lines(self, facts: Facts, answers: Answers) -> tuple[str, ...]:
