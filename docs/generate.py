@@ -26,13 +26,13 @@ has what `troubleshoot` looks for. Made by docs/generate.py from the program's o
 [manual.md](manual.md) explains the commands with examples, [exit-codes.md](exit-codes.md) what they end with.
 """
 ENDINGS = {
-    "cf-lines": "lines of sendmail.cf that sendmail.mc does not give: they go when sendmail.cf is made again",
+    "cf-lines": "lines of sendmail.cf that sendmail.mc does not give: they go when sendmail.cf is rebuilt",
     "links": "symbolic links that are replaced with regular files",
     "login-mechanisms": "mechanisms that clients can log in with now, and that would not be offered any more",
     "logins": "logins of users whose passwords come from another source than the new one",
     "mc-effects": "lines of sendmail.cf that would change, though the step does not mean them",
     "mc-rewritten": "lines of sendmail.cf that would change because sendmailconfig itself edits sendmail.mc",
-    "submit-cf-lines": "lines of submit.cf that submit.mc does not give: they go when submit.cf is made again",
+    "submit-cf-lines": "lines of submit.cf that submit.mc does not give: they go when submit.cf is rebuilt",
 }
 """What may end by the id that `--accept` takes; a test compares the ids with those in the program."""
 

@@ -59,7 +59,7 @@ def test_a_login_seen_from_inside_saslauthd(debian: Machine) -> None:
         assert words in done.stdout, done.stdout
     assert PASSWORD not in done.stdout
     assert state(debian) == before
-    assert history(debian)[0]["subject"].endswith("and put back")
+    assert history(debian)[0]["subject"].endswith("then undone")
     refused = wizard(debian, *argv, input="Wr0ng-one-55\n")
     assert refused.returncode == 1
     assert "no, and the reason" in refused.stdout

@@ -65,7 +65,7 @@ class Tools(Bench):
         while not over() and not job.stopped:
             time.sleep(0.02)
         self.ended.append("put back")
-        job.say("put back: service saslauthd (as before)")
+        job.say("undone: service saslauthd (as before)")
         return DebugResult(False, 0, Check("socket", Sign.OK, "saslauthd answers on /run/saslauthd/mux"))
 
     def manual_login(

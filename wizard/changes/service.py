@@ -58,7 +58,7 @@ class ServiceEffect:
 
         The links that enable it are files, and back already: `systemctl disable` would turn the S01sendmail of Debian
         13, which is not enabled, into a K01sendmail."""
-        say(f"putting {self.name} back: {'running' if self.was_running else 'stopped'}")
+        say(f"restoring {self.name}: {'running' if self.was_running else 'stopped'}")
         verb: Verb = "restart" if self.was_running else "stop"
         try:
             act(host, self.init, self.name, verb, say)

@@ -73,17 +73,17 @@ class ForAWhile:
                     guard.stop_timer(self.host)
                     with contextlib.suppress(OSError):
                         clear_guards(self.host, _KIND)
-            recorder.note(f"{name}: for {time.monotonic() - began:.0f} s, and put back", None)
+            recorder.note(f"{name}: for {time.monotonic() - began:.0f} s, then undone", None)
         finally:
             self.journal.finish()
 
     def _put_back(self, recorder: Recorder, effects: list[Effect], before: str) -> None:
         undone, not_undone = undo_effects(recorder, effects, before, self.say, self.journal)
         for line in undone:
-            self.say(f"put back: {line}")
+            self.say(f"undone: {line}")
         if not_undone:
             raise NotPutBackError(
-                f"not put back: {'; '.join(not_undone)}. Fix that, then run `msa-wizard recover`"
+                f"not undone: {'; '.join(not_undone)}. Fix that, then run `msa-wizard recover`"
             )
         self.journal.settled()
 

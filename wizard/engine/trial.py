@@ -222,7 +222,7 @@ def _lost_of_submit(facts: Facts, given: str | None) -> tuple[Ending, ...]:
         return ()
     source = "submit.mc" if facts.files.get(f.SUBMIT_MC) else "Debian's submit.mc (there is none here)"
     says = (
-        f"{_count(lines)} of {f.SUBMIT_CF} not made from {source}. They are lost when it is made again. To keep them, put "
+        f"{_count(lines)} of {f.SUBMIT_CF} not made from {source}. They are lost when it is rebuilt. To keep them, put "
         "them into submit.mc"
     )
     return (Ending(SUBMIT_CF_LINES, says, lines),)

@@ -122,7 +122,7 @@ def judgement(seen: Certificate, name: str) -> list[Check]:
 
 
 CHAIN = (
-    "install it with the certificates in between: msa-wizard certificate install CERT KEY --chain FILE (for an "
+    "install it with the intermediate certificates: msa-wizard certificate install CERT KEY --chain FILE (for an "
     "authority of your own, with its root)"
 )
 _RENEW = "msa-wizard certificate renew, or a new one from its authority: msa-wizard certificate install"

@@ -158,7 +158,10 @@ def _not_ours(path: str, facts: Facts) -> tuple[str, ...] | None:
     if path in facts.unreadable:
         return f"{path} can only be read by root", "run this as root"
     if before is not None and before.kind is not Kind.FILE:
-        return f"{path} is no regular file but a {before.kind.value}: it is not written through", advice
+        return (
+            f"{path} is not a regular file but a {before.kind.value}: msa-wizard writes to regular files only",
+            advice,
+        )
     return None
 
 
@@ -243,7 +246,7 @@ def renewed(host: Host, names: Sequence[str], days: int, *, replace_authority: b
         key = maker.new_key(host)
         client = maker.self_signed(host, key, names, days, client=True)
         pair = Pair(maker.self_signed(host, key, names, days), key, client)
-        step = replace(step, pair=pair, notes=(f"the private key is made again: {why}",))
+        step = replace(step, pair=pair, notes=(f"a new private key is made: {why}",))
     else:
         pair = Pair(maker.self_signed(host, private_key(kept), names, days), kept if why else None)
         note = "the private key stays: clients that accepted the certificate by its key need not do so again"

@@ -242,7 +242,7 @@ DIAGNOSES = (
         "dates of the map",
         _map_is,
         cause="access.db is older than /etc/mail/access, so the last edit has no effect yet",
-        fix="make it again: `make -C /etc/mail access.db`",
+        fix="rebuild it: `make -C /etc/mail access.db`",
     ),
     Diagnosis(
         "clients-refused",

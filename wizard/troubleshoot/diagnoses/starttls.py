@@ -365,6 +365,6 @@ DIAGNOSES = (
         "sendmail.cf, CACertFile",
         _authorities,
         cause="CACertFile or CACertPath is missing or empty, and sendmail then offers no STARTTLS",
-        fix="name those of Debian in sendmail.mc, or make sendmail.cf again (--fix: sendmailconfig, restart)",
+        fix="name those of Debian in sendmail.mc, or rebuild sendmail.cf (--fix: sendmailconfig, restart)",
     ),
 )
