@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ConfirmQuit(Dialog[bool]):
-    """True: end now, with the change in hand finished or undone."""
+    """True: end once the command at work is finished; its step stays if that completes it, and is undone if not."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss(True)", "Quit"),
@@ -46,8 +46,9 @@ class ConfirmQuit(Dialog[bool]):
         with Vertical(classes="dialog tall"):
             yield Static(
                 f"{self._job} is at work.\n\n"
-                "If you quit now, the change in hand is finished first, then its step is undone, and msa-wizard ends. "
-                "A package manager is never stopped half-way: that may take a minute. Steps that are done stay.\n",
+                "If you quit now, the command at work is finished first: a package manager is never stopped half-way, "
+                "and that may take a minute. If the step is complete then, it stays; if not, it is undone. Steps that "
+                "are done stay. The terminal then says which.\n",
                 markup=False,
             )
             yield keys(("y", "quit"), ("Enter", "stay here (n and Escape too)"))

@@ -243,6 +243,10 @@ class Desk:
         """A signal has come."""
         self._job.tell(number)
 
+    def wait(self) -> None:
+        """Until the job has ended; for a thread of its own."""
+        self._job.ended.wait()
+
     def taken(self) -> list[str]:
         """Take out the lines that were not drawn yet."""
         return [self.lines.popleft() for _ in range(len(self.lines))]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from screens import SMALLEST
 from wizard import log
 from wizard.console import clean_block, error, out
+
+if TYPE_CHECKING:
+    from screens.app import WizardApp
 
 CANNOT = 3
 
@@ -24,7 +29,7 @@ def launch() -> int:
     from screens.app import WizardApp
 
     app = WizardApp(plain=plain(os.environ))
-    code = app.run(mouse=False)
+    code = asyncio.run(_run(app))
     if app.crash is not None:
         error(crash_words(app.crash))
         return 1
@@ -32,6 +37,15 @@ def launch() -> int:
     if app.signal:
         return 128 + app.signal
     return code or 0
+
+
+async def _run(app: WizardApp) -> int | None:
+    """The screens, until nothing is at work any more: what quitting waits for is said where the screens were."""
+    code = await app.run_async(mouse=False)
+    if app.desk.busy:
+        out("msa-wizard: the command at work is finished first; please wait ...")
+        await asyncio.to_thread(app.desk.wait)
+    return code
 
 
 def crash_words(crash: BaseException) -> str:

@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 
 from screens import launch
 from screens.app import WizardApp
+from screens.jobs import Desk
 from screens.launch import plain, trouble
 from screens.steps import Steps
 from screens.widgets.terminal_output import AsciiOnly
@@ -171,11 +172,21 @@ def test_no_color_draws_in_the_terminals_own_and_still_shows_what_is_chosen(
     play(bench, story)
 
 
+@pytest.mark.parametrize("busy", [False, True])
 def test_the_last_words_stay_on_the_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    busy: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    async def at_once(app: WizardApp, **_: object) -> int:
+        return 0
+
+    waited: list[Desk] = []
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(launch, "window", lambda: (80, 24))
-    monkeypatch.setattr(WizardApp, "run", lambda _app, **_: 0)
+    monkeypatch.setattr(WizardApp, "run_async", at_once)
+    monkeypatch.setattr(Desk, "busy", busy)
+    monkeypatch.setattr(Desk, "wait", lambda desk: waited.append(desk))
     assert launch.launch() == 0
-    assert capsys.readouterr().out == "msa-wizard: nothing was changed.\n"
+    *before, last = capsys.readouterr().out.splitlines()
+    assert last == "msa-wizard: nothing was changed."
+    assert ["finished first" in line for line in before] == [True] * busy
+    assert len(waited) == busy
