@@ -27,21 +27,21 @@ FIELDS = (
     Field(
         "host",
         "Server",
-        "The mail server's name or address. Empty: this host, where its sendmail listens.",
+        "The mail server's name or address. Leave empty for this host, where its sendmail listens.",
         "(this host)",
     ),
     Field("port", "Port", "587 speaks STARTTLS; 465 has TLS from the first byte.", "587"),
     Field(
         "user",
         "User name",
-        "A shell user of the server. Empty: everything up to the login is tested.",
+        "A shell user of the server. Leave empty to test everything up to the login.",
         "(nobody yet)",
     ),
     Field("password", "Password", "It stays in memory for this one test and is masked in what you see."),
     Field(
         "send-to",
         "Send a message to",
-        "A mail address: a short test message is really submitted. Empty: none.",
+        "A mail address: a short test message is really submitted. Leave empty for none.",
         "(nobody)",
     ),
 )

@@ -38,7 +38,7 @@ class Rehearse(ReviewAndRun[None]):
         "A clone of this running host is made in memory and cut off from the network. The whole set-up is done for "
         "real there: packages, edits, sendmailconfig, restarts. A made-up user logs in with AUTH LOGIN. Then everything "
         "is rolled back, and the clone is compared with what it was before and thrown away.\n\n"
-        "This host is not changed: no file, no service, no mail. It takes little longer than the set-up itself.\n\n"
+        "This host is not changed: no file, no service, no mail. It takes a little longer than the set-up itself.\n\n"
         "y begins."
     )
     HELP_TEXT = """

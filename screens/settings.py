@@ -38,39 +38,39 @@ TEXTS = (  # id: section and key of the answers
     Field(
         "listen-submission",
         "Submission addresses",
-        "Where port 587 listens (howto 3.3), separated by commas. Empty: every IPv4 address. "
-        "Wrong: users cannot reach the server.",
+        "Where port 587 listens (howto 3.3), separated by commas. Leave empty for every IPv4 "
+        "address. If this is wrong, users cannot reach the server.",
         "(every IPv4 address)",
     ),
     Field(
         "listen-smtp",
         "SMTP addresses",
-        "Where port 25 listens (howto 3.5). Empty: every IPv4 address. Otherwise it must include 127.0.0.1, "
-        "or mail from local programs will be stuck in the queue.",
+        "Where port 25 listens (howto 3.5). Leave empty for every IPv4 address. Otherwise it must include "
+        "127.0.0.1, or mail from local programs is never delivered.",
         "(every IPv4 address)",
     ),
     Field(
         "auth-saslauthd_mechanism",
         "Passwords from",
-        f"What saslauthd asks (howto 2.3): {', '.join(MECHANISMS)}. pam: the users of this host. Empty: as configured on this host.",
+        f"What saslauthd asks (howto 2.3): {', '.join(MECHANISMS)}. pam: the users of this host. Leave empty to keep what this host has.",
         "(as configured on this host)",
     ),
     Field(
         "firewall-use",
         "Firewall",
-        f"The one in which 587 and 25 are opened (howto 3.8): {', '.join(FIREWALL_CHOICES)}. auto: the one that is active.",
+        f"The firewall in which to open ports 587 and 25 (howto 3.8): {', '.join(FIREWALL_CHOICES)}. auto: the one that is active.",
         "(auto)",
     ),
     Field(
         "firewall-zone",
         "Firewall zone",
-        "For Shorewall and firewalld: the zone that leads outside. Empty: it is detected.",
+        "For Shorewall and firewalld: the zone that leads outside. Leave empty to detect it.",
         "(found by the default route)",
     ),
     Field(
         "test-host",
         "Test: server",
-        "The server of the login test (howto 5.2). Empty: this host.",
+        "The server of the login test (howto 5.2). Leave empty for this host.",
         "(this host)",
     ),
     Field(
@@ -82,7 +82,7 @@ TEXTS = (  # id: section and key of the answers
     Field(
         "test-send_to",
         "Test: send to",
-        "An address to which the login test submits a message. Empty: none.",
+        "An address to which the login test submits a message. Leave empty for none.",
         "(nobody)",
     ),
 )
@@ -90,7 +90,7 @@ FLAGS = (
     Field(
         "listen-ipv6",
         "Listen on IPv6 too",
-        "Port 587 and 25 on every IPv6 address as well. Wrong: clients that prefer IPv6 wait, or fail.",
+        "Ports 587 and 25 on every IPv6 address as well. If this is wrong, clients that prefer IPv6 wait or fail.",
     ),
     Field(
         "listen-implicit_tls",

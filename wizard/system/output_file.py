@@ -54,7 +54,7 @@ _WORDS = {stat.S_IFCHR: "the device", stat.S_IFBLK: "the device", stat.S_IFIFO: 
 _REFUSED = {
     stat.S_IFDIR: ("it is a folder", "name a file in it"),
     stat.S_IFLNK: (
-        "it is a symbolic link, which whoever made it may point elsewhere",
+        "it is a symbolic link, and whoever made it may point it elsewhere",
         "name the file itself, or leave the option out for standard output",
     ),
     stat.S_IFSOCK: ("it is a socket", "name a file"),

@@ -307,7 +307,7 @@ DIAGNOSES = (
     Diagnosis(
         "auth-in-clear",
         _A,
-        "nothing; whoever listens reads passwords",
+        "nothing; anyone who listens in can read the passwords",
         "3.4",
         "EHLO before TLS",
         _clear,
