@@ -246,7 +246,7 @@ Open a second SSH session to this host now. If you can log in, press y here, or 
 
     msa-wizard confirm
 
-If nobody confirms in time, a system timer removes the rules, also if this connection drops or msa-wizard is \
+If nobody confirms in time, a system timer removes the rules, also if this connection is lost or msa-wizard is \
 killed. A reboot removes them too.
 """
 

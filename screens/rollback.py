@@ -162,7 +162,7 @@ class RecoveryScreen(ReviewAndRun[None]):
 
     HEADING = "An interrupted run"
     HELP_TEXT = """
-A run did not come to its end: the power was cut, or the process was killed. What it had begun is in the journal, and
+A run did not finish: the power was cut, or the process was killed. What it had begun is in the journal, and
 what everything was before is in the snapshot store. u undoes the run: the host is then as it was before. f continues
 it from where it was. Both may be interrupted too, and started again. Anything that cannot be undone is named, and a
 keeps the host as it is now: that is recorded, and the run is closed.

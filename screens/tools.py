@@ -79,8 +79,8 @@ we say, "<" what the server says, "|" what it logs. The arrow keys choose a line
 the conversation.
 
 F6 chooses a login without TLS, as the howto tries it with telnet: for that the line AuthOptions is commented out in
-sendmail.cf for a while. The time that is left is counted at the bottom. When it is over, when you leave, when the
-connection drops or msa-wizard is killed, everything is restored.
+sendmail.cf for a while. The time that is left is counted at the bottom. When it is over, when you leave, when
+the connection is lost or msa-wizard is killed, everything is restored.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "Send", priority=True, key_display="enter"),
@@ -228,7 +228,7 @@ LISTENING = 600
 _ABOUT = (
     "y stops saslauthd's service and runs it in the foreground, with this host's own options and -d. Logins are "
     "answered by it meanwhile: try one with a mail program, or in another session: msa-wizard test --user NAME. "
-    f"e, Escape, {LISTENING} s or a dropped connection end it; the service is restored whatever happens."
+    f"e, Escape, {LISTENING} s or a lost connection end it; the service is restored whatever happens."
 )
 
 
@@ -242,8 +242,8 @@ what it is asked and what it answers. Each line comes with a short explanation; 
 below explains it in full. "auth success" and "response: OK" are a yes, "auth failure" a no, with PAM's reason. Nothing
 new while somebody logs in means that sendmail does not get as far as saslauthd.
 
-Passwords are masked. The service is stopped meanwhile and restored at the end, also if the connection drops or
-msa-wizard is killed.
+Passwords are masked. The service is stopped meanwhile and restored at the end, also if the connection is lost
+or msa-wizard is killed.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "begin", "Begin"),

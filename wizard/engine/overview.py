@@ -131,7 +131,7 @@ def _judged(facts: Facts, path: str) -> Check:
         return Check("certificate", Sign.OK, f"{path} is there")
     says = f"the certificate {'; it '.join(each.says for each in objections)}"
     remedy = (
-        "msa-wizard certificate install CERT KEY   # one of an authority; or: msa-wizard certificate renew"
+        "msa-wizard certificate install CERT KEY   # one from an authority; or: msa-wizard certificate renew"
     )
     return Check("certificate", worst(each.sign for each in objections), says, remedy)
 

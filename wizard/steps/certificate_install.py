@@ -58,7 +58,7 @@ class CertificateInstall(CertificateStep):
 
     id = "certificate-install"
     title = "Install a certificate from an authority"
-    why = "Mail clients trust a certificate of an authority that they know, and ask nobody about it."
+    why = "Mail clients trust a certificate from an authority that they know, and ask nobody about it."
 
     def reason(self) -> str:
         """Where it comes from."""

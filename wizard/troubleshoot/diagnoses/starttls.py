@@ -304,7 +304,7 @@ DIAGNOSES = (
         "the files",
         _missing,
         cause="the file of the certificate or of its key is gone",
-        fix="put it back; where it is Debian's own, make a new pair (--fix: mend-certificate)",
+        fix="restore it; where it is Debian's own, make a new pair (--fix: mend-certificate)",
     ),
     Diagnosis(
         "key-unsafe",

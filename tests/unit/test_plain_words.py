@@ -1,0 +1,75 @@
+"""One word for one thing, in every sentence of the program and of its documents: those that a reader stumbled over are
+not said any more."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+SAID_OTHERWISE = {
+    r"\bta(?:ke|kes|ken|king) (?:\w+ )?back\b": "roll back",
+    r"\bput(?:s|ting)? (?:\w+ )?back\b": "restore, or undo",
+    r"\bto blame\b": "the cause",
+    r"(?<![\w/.`*])mend(?:s|ed|ing)?\b(?![-`(/])": "fix",
+    r"\b(?:line|connection) drops\b|\bdropped (?:line|connection)\b": "the connection is lost",
+    r"\b(?:certificates|ones|those) in between\b": "the intermediate certificates",
+    r"\bof an authority\b(?! of)": "from an authority",
+    r"\bbelongs? into\b": "put it into",
+    r"\bstays? lying\b": "is never delivered",
+    r"\bin this point\b": "in this respect",
+    r"\bstands? in the way\b": "say what prevents it",
+    r"\b(?:what|whatever) it comes to\b": "say what it would do",
+    r"\bIt takes little\b": "it takes a little",
+    r"\bended without an end\b|\bcome to its end\b": "did not finish",
+    r"\bhost is whole\b": "the host is consistent",
+    r"(?:^|\. )(?:Wrong|Empty): ": "if this is wrong; leave empty to ...",
+    r"\bwho has logged in may\b": "users who have logged in",
+    r"\bit can plan, and not apply\b": "you can plan but not apply",
+}
+"""By a pattern: what is said in its place. Ids of steps (`mend-...`), names of modules and of JSON's keys keep theirs."""
+
+
+@cache
+def sentences() -> tuple[tuple[str, str], ...]:
+    """Where, and the words: the literals of the program but for docstrings, its templates, and the documents."""
+    found: list[tuple[str, str]] = []
+    for path in sorted((*ROOT.glob("wizard/**/*.py"), *ROOT.glob("screens/**/*.py"))):
+        found += [(f"{path.relative_to(ROOT)}:{line}", words) for line, words in _literals(path)]
+    pages = (*ROOT.glob("templates/*.j2"), *ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "SECURITY.md")
+    found += [(str(path.relative_to(ROOT)), " ".join(_prose(path.read_text()).split())) for path in pages]
+    return tuple(found)
+
+
+def _prose(page: str) -> str:
+    return re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
+
+
+def _literals(path: Path) -> Iterator[tuple[int, str]]:
+    tree = ast.parse(path.read_text())
+    explaining = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in explaining:
+            words = " ".join(node.value.split())
+            if " " in words:
+                yield node.lineno, words
+
+
+@pytest.mark.parametrize("pattern", SAID_OTHERWISE, ids=SAID_OTHERWISE.values())
+def test_it_is_said_in_other_words(pattern: str) -> None:
+    wrong = [
+        f"{where}: {words[max(0, hit.start() - 40) : hit.end() + 40]}"
+        for where, words in sentences()
+        for hit in re.finditer(pattern, words)
+    ]
+    assert not wrong, f"say {SAID_OTHERWISE[pattern]}"
+
+
+def test_the_sentences_are_found() -> None:
+    words = [words for _, words in sentences()]
+    assert "Without it every login is refused with `535`. It must run now, and after the next boot." in words
+    assert any(each.startswith("# msa-wizard") for each in words)
