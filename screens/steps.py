@@ -18,6 +18,7 @@ from wizard.console import clean
 from wizard.engine.engine import Run
 from wizard.engine.overview import REMAINING, Overview
 from wizard.engine.state_dir import InterruptedRun
+from wizard.engine.summary import follows
 from wizard.errors import Interrupted
 from wizard.model.events import Checked, Failed, Planned, Progress, Recorded
 from wizard.model.plan import Outcome
@@ -68,7 +69,6 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         super().__init__()
         self._known = False
         """Whether the host has been looked at."""
-        self._skipped: set[str] = set()
         self._policy = ApplyPolicy()
         self._current: str | None = None
         """The step in front of the engine."""
@@ -90,6 +90,10 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         """List and panes, one line of news below."""
         yield StepBoard(self.backend.steps)
         yield Static("Looking at this host ...", id="says", markup=False)
+
+    @property
+    def _skipped(self) -> set[str]:
+        return self.backend.session.skipped
 
     @property
     def board(self) -> StepBoard:
@@ -126,8 +130,13 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         if first or (after is not None and not after.stopped and remaining):
             board.select(remaining[0] if remaining else next(iter(board.steps)))
         self._show()
-        if after is not None and after.applied and not after.stopped and not remaining:
-            self.action_test()
+        if (
+            after is not None
+            and after.applied
+            and not after.stopped
+            and (self._policy.everything or not remaining)
+        ):
+            self._sum_up()
         elif self._problem:
             self.say(self._problem)
             self._problem = ""
@@ -139,6 +148,11 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         if plans and plans[0].outcome is Outcome.BLOCKED:
             return "No step can be applied yet: see preflight."
         left = len(self.board.remaining)
+        skipped = [name for name, word in self.board.states.items() if word == "skipped"]
+        if not left and skipped:
+            from wizard.rollback.rollback import needing
+
+            return f"{', '.join(skipped)} skipped: {follows(skipped[0], needing)}."
         if not left:
             return "Nothing is left to do. t tests a login, h shows the history."
         if left == 1:
@@ -245,6 +259,13 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
             from screens.login_test import LoginTest
 
             self.app.push_screen(LoginTest())
+
+    def _sum_up(self) -> None:
+        """The end: what was done, what was left out, and what is still missing."""
+        if not self.desk.changing:
+            from screens.summary import Summary
+
+            self.app.push_screen(Summary())
 
     def action_search(self) -> None:
         """Find words in the output."""
@@ -412,6 +433,8 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 self.action_apply()
             elif next_move:
                 self.wizard.go(next_move)
+            elif self._policy.everything:
+                self._sum_up()
 
         failure = self._failure
         if failure is None or failure.step.id != name:

@@ -10,8 +10,8 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.dialogs import FirewallCountdown, StepFailed
-from screens.login_test import LoginTest
 from screens.steps import Steps
+from screens.summary import Summary
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.changes.confirm_or_revert import Confirmation, decide
 from wizard.changes.rules import RulesChange
@@ -61,7 +61,7 @@ def test_y_keeps_the_rules_and_enter_decides_nothing(bench: Bench) -> None:
         assert bench.text("/etc/a") == "old a\n", "the file is written after the word"
         await until(pilot, lambda: shows(app, "active: 58 s left") or shows(app, "active: 57 s left"))
         await pilot.press("y")
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     assert bench.text("/etc/a") == "old a\nnew a\n"
@@ -106,7 +106,7 @@ def test_a_word_from_another_session_closes_the_dialog(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_confirming(pilot, app)
         assert decide(Decision.CONFIRMED) is Decision.CONFIRMED
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     assert bench.operations() == ["apply", "baseline"]
@@ -154,7 +154,7 @@ def test_on_the_console_nothing_is_asked(bench: Bench, monkeypatch: pytest.Monke
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Enter applies the step"))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     assert bench.text("/etc/a") == "old a\nnew a\n"

@@ -10,8 +10,8 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.dialogs import LocalEdits
-from screens.login_test import LoginTest
 from screens.steps import Steps
+from screens.summary import Summary
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 
 
@@ -29,7 +29,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await until(pilot, lambda: shows(app, "steps have something to do"))
         await pilot.press("enter", "a")
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     (tmp_path / "etc/a").write_text("old a\nnew a, mine\n")
@@ -65,7 +65,7 @@ def test_taking_the_steps_version_leaves_the_admins_in_the_history(bench: Bench)
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_own_edits(pilot, app, "enter")
         await pilot.press("t")
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     assert "new a\n" in bench.text("/etc/a").splitlines(keepends=True)

@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.dialogs import StepFailed
-from screens.login_test import LoginTest
 from screens.steps import Steps
+from screens.summary import Summary
 from screens.widgets.contents import diff_content
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.steps.order import step
@@ -57,7 +57,7 @@ def test_enter_applies_what_is_shown_and_then_shows_the_next(bench: Bench) -> No
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "Enter applies three"))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     assert bench.operations() == ["apply", "apply", "apply", "baseline"]
@@ -79,9 +79,9 @@ def test_holding_enter_goes_through_to_the_login(bench: Bench) -> None:
         await until(pilot, lambda: shows(app, "steps have something to do"))
         for _ in range(200):
             await pilot.press("enter")
-            if isinstance(app.screen, LoginTest):
+            if isinstance(app.screen, Summary):
                 break
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     assert bench.operations() == ["apply", "apply", "apply", "baseline"]
@@ -91,7 +91,7 @@ def test_apply_all_shows_each_and_asks_no_more(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
         await pilot.press("a")
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     assert bench.text("/etc/c") == "new c\n"
@@ -107,7 +107,7 @@ def test_a_skipped_step_stays_undone_and_can_be_applied_later(bench: Bench) -> N
         await until(pilot, lambda: shows(app, "skipped two"))
         await pilot.press("enter")
         await until(pilot, lambda: not app.desk.busy)
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await until(pilot, lambda: isinstance(app.screen, Summary))
         await pilot.press("escape", "up", "enter")
         await until(pilot, lambda: bench.text("/etc/b") == "old b\nnew b\n")
         await until(pilot, lambda: not app.desk.busy)
@@ -165,7 +165,7 @@ def test_a_failed_step_says_what_was_undone_and_can_be_tried_again(
         await until(pilot, lambda: not app.desk.busy)
         await pilot.pause(0.3)
         await pilot.press("a")
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     assert bench.text("/etc/a") == "old a\nnew a\n"

@@ -71,3 +71,27 @@ def test_who_only_looks_is_told_that_nothing_was_changed(bench: Bench) -> None:
         await until(pilot, lambda: shows(app, "Set up, step by step"))
 
     assert play(bench, story).backend.parting_words() == "msa-wizard: nothing was changed."
+
+
+def test_steps_end_in_it_and_say_what_a_skipped_step_means(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = [
+        Writes("one", bench.host, "/etc/a", "new a\n"),
+        Writes("two", bench.host, "/etc/b", "new b\n"),
+        Writes("auth-test", bench.host, "/etc/b", "old b\n", needs=("one",)),
+    ]
+    use(monkeypatch, bench, *steps)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "set-up", "+new a")
+        await pilot.press("s")
+        await until(pilot, lambda: shows(app, "+new b"))
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, Summary) and shows(app, "Done         two"))
+        assert shows(app, "Skipped      one: without it no login works")
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "one skipped: without it no login works"))
+
+    words = play(bench, story).backend.parting_words()
+    assert "Skipped      one: without it no login works" in words

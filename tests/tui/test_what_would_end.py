@@ -10,9 +10,9 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.dialogs import WhatWouldEnd
-from screens.login_test import LoginTest
 from screens.review_and_run import RunSteps
 from screens.steps import Steps
+from screens.summary import Summary
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -76,7 +76,7 @@ def test_it_is_done_on_y(bench: Bench, key: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_question(pilot, app, key)
         await pilot.press("y")
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     assert bench.text("/etc/b") == "old b\nnew b\n"
@@ -90,7 +90,7 @@ def test_what_the_answers_accept_is_not_asked(bench: Bench) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "+new a"))
         await pilot.press("a")
-        await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     assert bench.text("/etc/b") == "old b\nnew b\n"

@@ -35,7 +35,7 @@ def summary(seen: Overview | None, session: Session, needing: Needing) -> Summar
     skipped = [name for name in remaining if name in session.skipped] if seen else sorted(session.skipped)
     rows = [
         *_rows("done", [", ".join(session.applied)] if session.applied else []),
-        *_rows("skipped", (f"{name}: {_follows(name, needing)}" for name in skipped)),
+        *_rows("skipped", (f"{name}: {follows(name, needing)}" for name in skipped)),
         *_rows("failed", (line for name in session.failed for line in _failure(name, session))),
         *_rows("rolled back", session.rolled_back),
         *_rows("to do", [", ".join(left)] if left else []),
@@ -52,7 +52,8 @@ def _rows(word: str, sentences: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield "" if number else word, sentence
 
 
-def _follows(name: str, needing: Needing) -> str:
+def follows(name: str, needing: Needing) -> str:
+    """What it means that a step is left out: a clause."""
     later = needing([name])
     if AuthTest.id in later:
         return "without it no login works"
