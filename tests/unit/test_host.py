@@ -41,6 +41,13 @@ def test_lines_come_as_they_are_said() -> None:
     assert heard[0][1] - started < 0.35
 
 
+def test_of_a_line_that_is_written_over_the_last_state_is_said() -> None:
+    heard: list[str] = []
+    counting = r"printf '(Reading ... \r(Reading ... 5%%\r(Reading ... 9 files.)\nold ends\r\n'"
+    Host().run(["sh", "-c", counting], say=heard.append)
+    assert heard == ["(Reading ... 9 files.)", "old ends"]
+
+
 def test_a_command_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     with pytest.raises(HostError, match="did not end within"):

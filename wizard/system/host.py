@@ -7,6 +7,7 @@ import fcntl
 import grp
 import os
 import pwd
+import re
 import select
 import shlex
 import signal
@@ -34,6 +35,9 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MARK = "MSA_WIZARD=1"
 """In the environment of every command: so recovery finds what a killed run left at work."""
 MAX_OUTPUT = 8 * 1024 * 1024
+_OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\r\n])")
+"""What a terminal would not show any more: dpkg counts on one line, `(Reading database ... 5%`, up to the end."""
+
 _PIECE = 64 * 1024
 _ACCOUNTS_LOCK = "/etc/.pwd.lock"
 _LOCK_PATIENCE = 15.0
@@ -382,7 +386,8 @@ class _Output:
             if not end:
                 return
             self._said += end
-            for line in piece[:end].decode(self._encoding, "replace").splitlines():
+            shown = _OVERWRITTEN.sub("", piece[:end].decode(self._encoding, "replace"))
+            for line in shown.splitlines():
                 self._say(line)
 
     def text(self) -> str:
