@@ -171,9 +171,7 @@ class SubmissionPort(ListenerStep):
             return "sendmail.mc has no line that serves port 587 to other machines"
         if any("a" not in each.modifiers for each in outside):
             return f"port 587 takes mail without a login ({self.places(mc)} of sendmail.mc)"
-        return (
-            f"the lines of port 587 (or 465) in sendmail.mc are not as your settings ask ({self.places(mc)})"
-        )
+        return f"sendmail.mc has other listeners for mail clients ({self.places(mc)})"
 
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""
@@ -206,8 +204,8 @@ class SmtpPort(ListenerStep):
         if not options:
             return "sendmail.mc has no line for port 25 that forbids AUTH"
         if any("A" not in each.modifiers for each in options):
-            return f"port 25 offers AUTH ({self.places(mc)} of sendmail.mc)"
-        return f"the lines of port 25 in sendmail.mc are not as your settings ask ({self.places(mc)})"
+            return f"port 25 would offer AUTH ({self.places(mc)} of sendmail.mc)"
+        return f"sendmail.mc has other listeners for port 25 ({self.places(mc)})"
 
     def done_reason(self, mc: str) -> str:
         """The lines as they are."""

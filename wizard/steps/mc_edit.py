@@ -102,6 +102,7 @@ class McStep(Step):
 
 
 _FLAGS = "py"
+_MEANS = {"p": "p (no password without TLS)", "y": "y (no anonymous login)"}
 _DEFAULT_MSA = ("MSA", "E")
 """The listener on 587 that sendmail adds by itself without FEATURE(no_default_msa), which submission-port turns on."""
 
@@ -156,7 +157,8 @@ class AuthOptions(McStep):
         """Which flags it has."""
         now = sendmail_mc.define_value(mc, "confAUTH_OPTIONS")
         has = f"confAUTH_OPTIONS is `{now}'" if now else "sendmail.mc has no confAUTH_OPTIONS"
-        return f"{has}: it must have p (no password without TLS) and y (no anonymous login)"
+        lacks = [what for flag, what in _MEANS.items() if flag not in sendmail_cf.auth_flags(now or "")]
+        return f"{has}: it lacks {' and '.join(lacks)}"
 
     def done_reason(self, mc: str) -> str:
         """The flags as they are."""

@@ -195,10 +195,7 @@ class AuthTest(Step):
         if facts.euid != 0:
             return Plan.unseen(self.id, f"only root can see whether a login was accepted; {how}")
         if ahead := [need for need in _BEFORE_LOGIN if need in facts.planned]:
-            return Plan.untested(
-                self.id,
-                f"a login can be tested once {' and '.join(ahead)} {'is' if len(ahead) == 1 else 'are'} done",
-            )
+            return Plan.untested(self.id, f"a login can be tested after {', '.join(ahead)}")
         if facts.process("sendmail-mta") is None:
             return Plan.untested(self.id, "no login can be accepted: sendmail does not run")
         if wanted(facts, answers).saslauthd and facts.saslauthd_says is None:

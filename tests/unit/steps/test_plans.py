@@ -542,7 +542,7 @@ def served(**overrides: object) -> Facts:
 @pytest.mark.parametrize(
     ("facts", "word", "says"),
     [
-        (bare("12"), UNTESTED, "once"),
+        (bare("12"), UNTESTED, "can be tested after install, restart"),
         (machine("12"), UNTESTED, "saslauthd does not answer"),
         (served(processes=()), UNTESTED, "sendmail does not run"),
         (served(), UNTESTED, "no login was tested yet"),
@@ -659,3 +659,29 @@ def test_users_who_may_not_read_are_told_so() -> None:
     made = plan("sendmail-auth", machine("12", euid=1000, unreadable=frozenset({f.SASL_CONF})))
     assert made.outcome is Outcome.LATER
     assert "root" in made.reason
+
+
+# --- what a step finds ------------------------------------------------------------------------------------------
+
+
+def test_a_reason_says_what_is_found_and_not_that_something_differs() -> None:
+    plans = sequence(machine("12"))
+    assert plans["auth-options"].reason == (
+        "sendmail.mc has no confAUTH_OPTIONS: it lacks p (no password without TLS) and y (no anonymous login)"
+    )
+    assert plans["submission-port"].reason == "sendmail.mc has no line that serves port 587 to other machines"
+    assert plans["smtp-port"].reason.startswith("port 25 would offer AUTH (line ")
+    assert plans["mc-includes"].reason == f"sendmail.mc does not include {f.SASL_M4} and {f.STARTTLS_M4}"
+    assert plans["saslauthd-config"].reason == 'START is not set and must be "yes"'
+    assert "CRAM-MD5 LOGIN PLAIN and must be LOGIN PLAIN" in plans["sendmail-auth"].reason
+    own = machine("12", files={f.SENDMAIL_MC: with_options(machine("12"), "y")})
+    assert plan("auth-options", own).reason == (
+        "confAUTH_OPTIONS is `y': it lacks p (no password without TLS)"
+    )
+
+
+def with_options(facts: Facts, flags: str) -> Entry:
+    text = facts.text(f.SENDMAIL_MC) or ""
+    return file(
+        text.replace("MAILER_DEFINITIONS", f"define(`confAUTH_OPTIONS',`{flags}')dnl\nMAILER_DEFINITIONS")
+    )
