@@ -16,7 +16,7 @@ from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
 from screens.backend import Backend
-from screens.base import Dialog
+from screens.base import Dialog, spelled
 from screens.jobs import Desk, Reply
 from screens.welcome import PLACES, TOOLS, Welcome
 from screens.widgets.terminal_output import ChangedCells
@@ -33,10 +33,11 @@ class WizardApp(App[int]):
     VERTICAL_BREAKPOINTS = [(0, "-too-low"), (24, "-high-enough")]  # noqa: RUF012
     NOTIFICATION_TIMEOUT = 8
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,f10,ctrl+q,ctrl+c", "leave", "Quit", key_display="f10"),
+        Binding("f10,q,ctrl+q,ctrl+c", "leave", "Quit", key_display="f10"),
         Binding("f1,question_mark", "explain", "Help", key_display="f1"),
         Binding("ctrl+l", "redraw", "Redraw", show=False),
-        Binding("h,f3", "go('history')", "History", key_display="f3"),
+        Binding("ctrl+p", "command_palette", "Go to any screen", show=False, priority=True),
+        Binding("f3,h", "go('history')", "History", show=False),
     ]
 
     def __init__(self, backend: Backend | None = None, *, plain: bool = False) -> None:
@@ -128,6 +129,10 @@ class WizardApp(App[int]):
 
     action_go = go
     """The keys' way to it."""
+
+    def get_key_display(self, binding: Binding) -> str:
+        """The key as README and the screens' texts spell it."""
+        return spelled(binding.key_display or binding.key)
 
     def action_explain(self) -> None:
         """What this screen and the focused widget are for."""

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
 from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.await_complete import AwaitComplete
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
@@ -35,10 +36,16 @@ Result = TypeVar("Result")
 Taken = TypeVar("Taken")
 
 PAGES = (
-    Binding("space", "turn(1)", "Page", key_display="space", show=False),
+    Binding("space", "turn(1)", "Page", show=False),
     Binding("b", "turn(-1)", "Page back", show=False),
 )
 """The keys of a screen with something to scroll (`SCROLLED`)."""
+
+FORM = (
+    Binding("tab,down", "app.focus_next", "Next field"),
+    Binding("shift+tab,up", "app.focus_previous", "Previous field", show=False),
+)
+"""The keys between the fields of a form."""
 
 
 class Wizard(Protocol):
@@ -60,6 +67,10 @@ class WizardScreen(Screen[Result]):
     screen is open; then it has a result and waits until nothing lies on top of it (`ending`); then it is gone.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "app.focus_next", "Next part of the screen", show=False),
+        Binding("shift+tab", "app.focus_previous", "Previous part of the screen", show=False),
+    ]
     HEADING: ClassVar[str] = ""
     HELP_TEXT: ClassVar[str] = ""
     """Shown on F1, above the help of the focused widget."""
@@ -119,6 +130,19 @@ class WizardScreen(Screen[Result]):
         """Scroll by pages, a line of the old one staying in sight."""
         pane = self.query_one(self.SCROLLED)
         pane.scroll_relative(y=pages * max(1, pane.size.height - 1), animate=False)
+
+    def action_read(self) -> None:
+        """Into the text (`SCROLLED`) that belongs to the list: there the arrows, PgUp and PgDn scroll."""
+        self.query_one(self.SCROLLED).focus()
+
+    def stopped_reading(self) -> bool:
+        """Whether Escape led from the text back to the list (`AUTO_FOCUS`), so that the screen stays."""
+        text = self.query_one(self.SCROLLED)
+        if not text.has_focus or not isinstance(self.AUTO_FOCUS, str):
+            return False
+        listed = self.query_one(self.AUTO_FOCUS)
+        listed.focus()
+        return listed is not text
 
     def say(self, words: str | Content) -> None:
         """Show `words`, cleaned, in the line of news."""
@@ -245,6 +269,21 @@ def keys(*meanings: tuple[str, str]) -> Static:
     )
 
 
+_SPELLED = {
+    "escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn", "pgup": "PgUp", "pgdn": "PgDn", "slash": "/",
+    "question_mark": "?", "exclamation_mark": "!",
+}  # fmt: skip
+
+
+def spelled(key: str) -> str:
+    """Textual's name of a key as people write it: Esc, F5, Ctrl+P, a letter as it is typed."""
+    parts = key.split("+")
+    words = [_SPELLED.get(part, part if len(part) == 1 else part.capitalize()) for part in parts]
+    if len(parts) > 1:
+        words[-1] = words[-1].upper() if len(words[-1]) == 1 else words[-1]
+    return "+".join(words)
+
+
 def sentence(error: Exception) -> str:
     """What to say of `error`, cleaned. Raises `error` itself where it is a mistake of ours: for the crash report."""
     from snapshots.errors import (
@@ -267,19 +306,42 @@ def sentence(error: Exception) -> str:
 
 def shell(app: App[int]) -> None:
     """The admin's shell."""
-    _run(app, [os.environ.get("SHELL") or "/bin/sh"], "A shell. `exit` brings msa-wizard back.")
+    _run(app, os.environ.get("SHELL") or "/bin/sh", (), "A shell. `exit` brings msa-wizard back.")
+
+
+EDITORS = ("sensible-editor", "editor", "nano", "vi")
+"""Tried in this order where neither VISUAL nor EDITOR names one."""
 
 
 def edit(app: App[int], path: Path) -> None:
-    """A file in the admin's editor: VISUAL, EDITOR, or Debian's sensible-editor."""
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "sensible-editor"
-    _run(app, [*shlex.split(editor), str(path)], f"{path}: leave the editor to come back.")
+    """A file in the admin's editor: VISUAL, EDITOR, or one of EDITORS."""
+    named = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    editor = named or next(filter(shutil.which, EDITORS), "")
+    if editor:
+        _run(app, editor, (str(path),), f"{path}: leave the editor to come back.")
+    else:
+        tell(
+            app, f"This host has no editor that is known here. Set EDITOR, or edit {path} in another session."
+        )
 
 
-def _run(app: App[int], argv: Sequence[str], words: str) -> None:
+def tell(app: App[int], words: str) -> None:
+    """A notification of what went wrong, cleaned."""
+    app.notify(clean_block(words), severity="error", markup=False)
+
+
+def _run(app: App[int], command: str, more: Sequence[str], words: str) -> None:
+    problem = ""
     try:
+        argv = [*shlex.split(command), *more]
         with app.suspend():
-            print(words)
-            subprocess.run(argv, check=False)
-    except (SuspendNotSupported, OSError, ValueError) as problem:
-        app.notify(f"That could not be started here: {problem}", markup=False)
+            try:  # inside: Textual takes the terminal back only where its body raises nothing
+                print(words)
+                code = subprocess.run(argv, check=False).returncode
+                problem = f"it ended with status {code}" if code and more else ""
+            except OSError as error:
+                problem = error.strerror or str(error)
+    except (SuspendNotSupported, ValueError) as error:
+        problem = str(error)
+    if problem:
+        tell(app, f"`{command}` did not work here: {problem}.")

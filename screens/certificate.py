@@ -12,7 +12,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from screens.base import PAGES, Field, Frame
+from screens.base import FORM, PAGES, Field, Frame
 from screens.widgets.contents import check_content
 from wizard.console import clean
 
@@ -36,9 +36,9 @@ With a CA-issued certificate (Let's Encrypt and others) no client warns: i insta
 steps that can be rolled back in the history.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "renew", "New, self-signed"),
-        Binding("i", "install", "Install one"),
-        Binding("f5", "look", "Look again"),
+        Binding("n", "renew", "New"),
+        Binding("i", "install", "Install"),
+        Binding("f5", "look", "Again"),
         *PAGES,
         Binding("escape", "dismiss", "Back"),
     ]
@@ -113,6 +113,7 @@ certbot made it, a hook installs each renewal. It can be rolled back in the hist
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "Next", show=False, priority=True),
         Binding("f5", "check", "Check and show"),
+        *FORM,
         Binding("escape", "dismiss", "Back"),
     ]
 

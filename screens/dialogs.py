@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Label, Static
 
-from screens.base import PAGES, Dialog, Field, headline, keys, scrolled, shell
+from screens.base import PAGES, Dialog, Field, headline, keys, scrolled, shell, spelled
 from screens.jobs import CertificateWaits, Job, Reply
 from screens.widgets.contents import endings_content
 from wizard.console import clean
@@ -319,17 +319,11 @@ class Search(Dialog[str | None]):
         self.dismiss(event.value or None)
 
 
-USUAL = (
-    *("tab", "shift+tab", "ctrl+c", "super+c", "ctrl+q", "up", "down", "left", "right"),
-    *("pageup", "pagedown", "ctrl+home", "ctrl+end", "ctrl+pageup", "ctrl+pagedown"),
-)
-"""Keys that mean the same everywhere."""
-
-
 class Help(Dialog[None]):
     """Text and keys of the screen below."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,f1,question_mark", "dismiss", "Close")]
+    SCROLLED = AUTO_FOCUS = "#content"
 
     def __init__(self, about: Screen[Any]) -> None:
         super().__init__()
@@ -339,7 +333,7 @@ class Help(Dialog[None]):
         """The text, then the keys."""
         with Vertical(classes="dialog tall"):
             yield scrolled(self._content())
-            yield Static("\nEscape closes this.", markup=False)
+            yield keys(("Esc", "close"), ("PgUp, PgDn", "scroll"))
 
     def _content(self) -> Content:
         about = self._about
@@ -350,15 +344,19 @@ class Help(Dialog[None]):
         if focused is not None and focused.tooltip:
             parts += [(f"{clean(str(focused.tooltip))}\n\n", "")]
         parts += [("Keys\n", "bold")]
-        keys: dict[str, list[str]] = {}
-        for key, active in about.active_bindings.items():
-            if active.binding.description and active.enabled and key not in USUAL:
-                keys.setdefault(active.binding.description, []).append(
-                    self.app.get_key_display(active.binding) if not active.binding.key_display else key
-                )
-        for meaning, names in keys.items():
-            shown = ", ".join(
-                dict.fromkeys(name.replace("question_mark", "?").replace("slash", "/") for name in names)
-            )
-            parts += [(f"  {shown:<22}", "ansi_cyan"), (f"{meaning}\n", "")]
+        for meaning, names in _meanings(about).items():
+            parts += [(f"  {', '.join(names):<22}", "ansi_cyan"), (f"{meaning}\n", "")]
         return Content.assemble(*parts)
+
+
+def _meanings(about: Screen[Any]) -> dict[str, list[str]]:
+    """What a key of a screen or of the app does, and the keys that do it; then those that mean the same everywhere. What
+    a widget does with a key of its own is no news: it is left out."""
+    found: dict[str, list[str]] = {}
+    for node in (about, about.app):
+        for key, binding in node._bindings:
+            usual = key in ("ctrl+c", "ctrl+q", "super+c") or binding.action.startswith(("scroll_", "page_"))
+            if binding.description and not usual and about.app._check_action_state(binding.action, node):
+                found.setdefault(binding.description, []).append(spelled(key))
+    found["Move in what has the focus"] = ["Arrows", "PgUp", "PgDn"]
+    return found

@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from screens.base import Field, Frame, sentence
+from screens.base import FORM, Field, Frame, sentence
 from screens.dialogs import AskCertificate, asking
 from screens.jobs import CertificateWaits, Job, JobEnded, Stopped
 from screens.widgets.contents import check_content, line_shown, with_meaning
@@ -68,6 +68,7 @@ Enter in any field begins the test.
         Binding("enter", "enter", "Next", show=False, priority=True),
         Binding("f5", "begin", "Test"),
         Binding("f4", "troubleshoot", "Troubleshoot"),
+        *FORM,
         Binding("escape", "dismiss", "Back"),
         Binding("pagedown", "turn(1)", "Page", show=False),
         Binding("pageup", "turn(-1)", "Page back", show=False),

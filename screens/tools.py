@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input, Static
 
 from screens.backend import ManualLoginRequest
-from screens.base import Field, Frame, sentence
+from screens.base import FORM, Field, Frame, sentence
 from screens.dialogs import AskCertificate, asking
 from screens.jobs import CertificateWaits, Job, JobEnded, MoveWaits, Reply, Stopped
 from screens.widgets.contents import check_content, line_shown
@@ -83,9 +83,10 @@ sendmail.cf for a while. The time that is left is counted at the bottom. When it
 the connection is lost or msa-wizard is killed, everything is restored.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "enter", "Send", priority=True, key_display="enter"),
+        Binding("enter", "enter", "Send", priority=True),
         Binding("f5", "begin", "Begin"),
         Binding("f6", "mode", "TLS or not"),
+        *FORM,
         Binding("escape", "back", "Back"),
     ]
 

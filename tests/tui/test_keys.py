@@ -1,0 +1,154 @@
+"""The keyboard that all screens share: how keys are spelled, what F1 lists, what the footer holds, Tab and the arrows."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+from textual.widgets._footer import FooterKey
+
+from screens.app import WizardApp
+from screens.base import edit, shell, spelled
+from screens.dialogs import Help
+from screens.welcome import PLACES, TOOLS
+from tests.tui.bench import Bench, Writes, at, notified, play, shows, text, until, use
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    bench = Bench(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        ("f5", "F5"),
+        ("escape", "Esc"),
+        ("enter", "Enter"),
+        ("ctrl+p", "Ctrl+P"),
+        ("shift+tab", "Shift+Tab"),
+        ("pagedown", "PgDn"),
+        ("a", "a"),
+        ("question_mark", "?"),
+    ],
+)
+def test_a_key_is_spelled_as_in_the_readme(key: str, shown: str) -> None:
+    assert spelled(key) == shown
+
+
+def footer(app: WizardApp) -> list[str]:
+    """The keys of the footer with what they do."""
+    return [f"{each.key_display} {each.description}" for each in app.screen.query(FooterKey)]
+
+
+@pytest.mark.parametrize("name", sorted({*PLACES, *TOOLS} - {"continue"}))
+def test_the_footer_fits_into_eighty_columns_in_one_spelling(bench: Bench, name: str) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        app.go(name)
+        await until(pilot, lambda: any(words.startswith("F10 ") for words in footer(app)))
+        await until(pilot, lambda: all(f"{words} " in f"{text(app)[-1]} " for words in footer(app)), 5)
+        shown = footer(app)
+        assert not any(words.startswith(("f", "^", "esc", "enter")) and words[1:2] != " " for words in shown)
+
+    play(bench, story)
+
+
+def test_help_in_a_form_names_what_matters_and_no_key_of_a_text_field(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "test", "A shell user of the server")
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        listed = str(app.screen.query_one("#content Static", Static).visual)
+        for words in ("Tab", "Down", "Next field", "Esc", "Back", "Ctrl+P", "Go to any screen"):
+            assert words in listed
+        for words in ("Move cursor", "Delete", "super", "^p", "Focus Next"):
+            assert words not in listed
+
+    play(bench, story)
+
+
+@pytest.mark.parametrize("name", ["test", "by-hand", "install"])
+def test_arrows_and_tab_move_between_the_fields(bench: Bench, name: str) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        app.go(name)
+        await until(pilot, lambda: isinstance(app.screen.focused, Input))
+        fields = list(app.screen.query(Input))
+        first = app.screen.focused
+        assert isinstance(first, Input)
+        following = fields[fields.index(first) + 1]
+        for there, back in (("down", "up"), ("tab", "shift+tab")):
+            await pilot.press(there)
+            assert app.screen.focused is following
+            await pilot.press(back)
+            assert app.screen.focused is first
+
+    play(bench, story)
+
+
+@pytest.fixture
+def lent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What became of the terminal while it was lent, as Textual does it: it comes back only after a body that raises
+    nothing."""
+    states: list[str] = []
+
+    @contextlib.contextmanager
+    def suspend(self: WizardApp) -> Iterator[None]:
+        states.append("lent")
+        yield
+        states.append("back")
+
+    monkeypatch.setattr(WizardApp, "suspend", suspend)
+    return states
+
+
+@pytest.mark.parametrize("editor", ["no-such-editor -x", "'unfinished", "/etc/passwd"])
+def test_an_editor_that_cannot_be_started_gives_the_terminal_back(
+    bench: Bench, lent: list[str], monkeypatch: pytest.MonkeyPatch, editor: str
+) -> None:
+    monkeypatch.setenv("VISUAL", editor)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        edit(app, bench.root / "etc/a")
+        await until(pilot, lambda: notified(app, "did not work here"))
+
+    play(bench, story)
+    assert lent in ([], ["lent", "back"])
+
+
+def test_without_any_editor_it_is_said_what_to_do(
+    bench: Bench, lent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("VISUAL", "EDITOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(bench.root))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        edit(app, bench.root / "etc/a")
+        await until(pilot, lambda: notified(app, "Set EDITOR, or edit"))
+
+    play(bench, story)
+    assert lent == []
+
+
+def test_a_shell_that_is_not_there_gives_the_terminal_back(
+    bench: Bench, lent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHELL", "/no/such/shell")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        shell(app)
+        await until(pilot, lambda: notified(app, "`/no/such/shell` did not work here"))
+
+    play(bench, story)
+    assert lent == ["lent", "back"]
