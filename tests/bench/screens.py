@@ -107,11 +107,11 @@ def _slow_line(machine: Machine) -> Iterator[tuple[str, float, float, str]]:
         line.press("up")
         line.until("msa-wizard apply install")
         steps = {"install": _bytes(line, "enter", "Enter applies saslauthd")}
-        while "User name" not in line.text:
+        while "What mail clients need" not in line.text:
             name = line.text.partition("Enter applies ")[2].partition(",")[0]
             steps[name] = _bytes(line, "enter", f"Enter applies {name},", gone=True)
         last = steps.pop(name)
-        yield "login form", last, 8000, f"bytes: {name}, and then the form"
+        yield "summary", last, 8000, f"bytes: {name}, and then the summary"
         del steps["install"]  # apt's output goes by on it
         most = max(steps, key=steps.__getitem__)
         yield "a step", steps[most], MOST, f"bytes from its key to the next: {most}, the most of {steps}"
@@ -145,7 +145,7 @@ def _bytes(line: Terminal, key: str, words: str, *, gone: bool = False) -> int:
     line.press(key)
     line.until(lambda: (words in line.text) is not gone, 300)
     if gone:
-        line.until(lambda: "s skips it" in line.text or "User name" in line.text, 300)
+        line.until(lambda: "s skips it" in line.text or "What mail clients need" in line.text, 300)
     while select.select([line.master], [], [], 0.5)[0]:
         line.read()
     return line.received - count

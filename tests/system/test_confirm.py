@@ -131,7 +131,7 @@ def test_on_the_screens_a_countdown_waits_for_a_key(guarded: tuple[Machine, SetU
         terminal.press("a")
         terminal.until("s left to confirm them", 60)
         terminal.press("y")
-        terminal.until("User name", 60)
+        terminal.until("What mail clients need", 60)
         terminal.press("escape")
         terminal.until("Nothing is left to do", 60)
     assert connects(debian.client(), 587)
