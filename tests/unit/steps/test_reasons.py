@@ -15,9 +15,9 @@ from wizard.steps.order import STEPS, step
         ("submission-port", "sendmail.mc has no line that serves port 587 to other machines"),
         (
             "auth-options",
-            "sendmail.mc has no confAUTH_OPTIONS: it must have p (no password without TLS) and y",
+            "sendmail.mc has no confAUTH_OPTIONS: it lacks p (no password without TLS) and y",
         ),
-        ("smtp-port", "port 25 offers AUTH (line "),
+        ("smtp-port", "port 25 would offer AUTH (line "),
         ("mc-includes", "sendmail.mc does not include "),
     ],
 )
