@@ -7,14 +7,23 @@ import uuid
 from dataclasses import dataclass
 
 from templates import render
+from wizard.editors.daemon_options import is_loopback
 from wizard.model.answers import Answers, host_name
-from wizard.model.facts import Facts
+from wizard.model.facts import SENDMAIL_CF, Facts
 from wizard.model.plan import Check, Sign
+from wizard.sendmail import cf as sendmail_cf
 
+IMPLICIT_TLS = 465
 FORMATS = ("table", "text", "autoconfig", "mobileconfig", "srv")
 """A table, a text to mail to users, Thunderbird's autoconfig, Apple's profile, DNS records."""
 PATIENCE = 5.0
 """Seconds for each question to the DNS."""
+
+
+def serves_implicit_tls(facts: Facts) -> bool:
+    """Whether sendmail.cf has port 465 for other machines."""
+    daemons = sendmail_cf.daemons(facts.text(SENDMAIL_CF) or "")
+    return any(each.port == IMPLICIT_TLS and not is_loopback(each.address) for each in daemons)
 
 
 @dataclass(frozen=True)
@@ -33,9 +42,11 @@ class ClientSettings:
 
     @classmethod
     def of(cls, facts: Facts, answers: Answers, imap: str = "") -> ClientSettings:
-        """The settings of this host; its mail domain is taken to be what follows its own name."""
+        """The settings of this host; its mail domain is taken to be what follows its own name. Port 465 counts where it is
+        chosen, and where sendmail serves it already."""
         host = facts.fqdn or facts.hostname
-        return cls(host, host.partition(".")[2] or host, answers.listen.implicit_tls, imap)
+        implicit_tls = answers.listen.implicit_tls or serves_implicit_tls(facts)
+        return cls(host, host.partition(".")[2] or host, implicit_tls, imap)
 
     @property
     def rows(self) -> tuple[tuple[str, str], ...]:

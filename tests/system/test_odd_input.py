@@ -14,9 +14,9 @@ from tests.system.msa import STORE, apply, history, wizard
 JOURNAL = "/var/lib/msa-wizard/journal"
 
 
-def output(debian: Machine, path: str) -> tuple[int, str]:
+def output(debian: Machine, path: str, *more: str) -> tuple[int, str]:
     """`client-settings --output PATH`: exit status and standard error."""
-    done = wizard(debian, "client-settings", "--format", "text", "--output", path)
+    done = wizard(debian, "client-settings", "--format", "text", "--output", path, *more)
     return done.returncode, done.stderr
 
 
@@ -44,13 +44,16 @@ def test_output_goes_into_files_devices_and_pipes_and_takes_no_ones_place(machin
     done = wizard(debian, "rehearse", "--output", "/root/link")
     assert (done.returncode, done.stdout) == (2, "")
     assert time.monotonic() - began < 10
-    assert output(debian, "/root/theirs")[0] == 0
+    code, said = output(debian, "/root/theirs")
+    assert (code, "--force replaces it" in said) == (2, True), said
+    assert debian.run("cat /root/theirs").stdout == "old\n"
+    assert output(debian, "/root/theirs", "--force")[0] == 0
     assert output(debian, "/root/new")[0] == 0
     after = debian.run(
         "stat -c '%n %F %a %u:%g %t:%T %i' /root/null /root/full /root/pipe /root/folder /root/link"
     ).stdout
     assert after == before
-    assert debian.run("stat -c '%U:%G %a' /root/theirs /root/new").stdout == "games:mail 640\nroot:root 600\n"
+    assert debian.run("stat -c '%U:%G %a' /root/theirs /root/new").stdout == "games:mail 640\nroot:root 644\n"
     text = debian.run("cat /root/new").stdout
     assert "587" in text
     assert debian.run("sleep 0.5; cat /root/got").stdout == text == debian.run("cat /root/theirs").stdout

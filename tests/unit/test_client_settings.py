@@ -7,7 +7,10 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from tests.unit.steps.recorded import file, machine
 from wizard.client_settings import FORMATS, ClientSettings
+from wizard.model.answers import Answers, Listen
+from wizard.model.facts import SENDMAIL_CF
 
 SETTINGS = ClientSettings("mail.example.test", "example.test", implicit_tls=True, imap="imap.example.test")
 
@@ -56,3 +59,14 @@ def test_a_whole_account_needs_the_imap_server(form: str) -> None:
 def test_what_is_no_host_name_is_refused() -> None:
     with pytest.raises(ValueError, match="not a host name"):
         ClientSettings("mail.example.test", "example.test", imap="<script>")
+
+
+@pytest.mark.parametrize(("address", "serves"), [("", True), ("Addr=127.0.0.1, ", False)])
+def test_port_465_counts_where_the_host_serves_it_and_nobody_has_chosen_it(
+    address: str, serves: bool
+) -> None:
+    cf = f"O DaemonPortOptions=Name=TLS, Family=inet, {address}Port=465, M=Eas\n"
+    facts = machine("13", files={SENDMAIL_CF: file(cf)})
+    assert ClientSettings.of(facts, Answers()).implicit_tls is serves
+    assert not ClientSettings.of(machine("13"), Answers()).implicit_tls
+    assert ClientSettings.of(machine("13"), Answers(Listen(implicit_tls=True))).implicit_tls

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from wizard.errors import AnswersError
-from wizard.system.output_file import OutputError, check_output, save
+from wizard.system.output_file import AlreadyThere, OutputError, check_output, keep, save
 
 PROJECT = Path(__file__).parents[2]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="makes devices and files of others")
@@ -28,6 +28,36 @@ def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_file_for_users_is_readable_for_users(tmp_path: Path) -> None:
+    path = tmp_path / "mail-settings.txt"
+    assert save(path, "x", 0o644) == f"{path} is written, readable for everybody."
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_the_whole_path_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert save(Path("x.md"), "x").startswith(f"{tmp_path}/x.md is written")
+
+
+def test_what_is_there_is_replaced_only_when_that_was_said(tmp_path: Path) -> None:
+    path = tmp_path / "report.md"
+    path.write_text("mine")
+    for act in (lambda: check_output(path, force=False), lambda: save(path, "new")):
+        with pytest.raises(AlreadyThere, match=r"there already.* --force replaces it"):
+            act()
+    assert path.read_text() == "mine"
+    assert "is replaced" in save(path, "new", force=True)
+    assert path.read_text() == "new"
+
+
+def test_the_settings_are_kept_for_everybody_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "msa-wizard/answers.toml"
+    for text in ("one", "two"):
+        assert keep(path, text) == f"The settings are saved in {path}."
+        assert path.read_text() == text
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path.parent, path)] == [0o755, 0o644]
+
+
 @needs_root
 @pytest.mark.parametrize("mode", [0o644, 0o400, 0o660])
 def test_a_file_of_another_keeps_owner_mode_and_attributes(tmp_path: Path, mode: int) -> None:
@@ -36,7 +66,7 @@ def test_a_file_of_another_keeps_owner_mode_and_attributes(tmp_path: Path, mode:
     path.chmod(mode)
     os.chown(path, 1234, 2345)
     os.setxattr(path, "user.colour", b"blue")
-    assert f"keeps its owner and its mode, {mode:04o}" in save(path, "new")
+    assert f"keeps its owner and its mode, {mode:04o}" in save(path, "new", force=True)
     found = path.stat()
     assert (path.read_text(), stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (
         "new",

@@ -87,7 +87,7 @@ def client_settings(arguments: argparse.Namespace) -> int:
     except ValueError as problem:
         raise AnswersError(str(problem)) from problem
     if arguments.output:
-        error(save(Path(arguments.output), text))
+        error(save(Path(arguments.output), text, 0o644, force=arguments.force))
     elif not arguments.json:
         data(text.rstrip("\n"))
     checks = check_dns(settings) if arguments.check_dns else []

@@ -18,8 +18,9 @@ from wizard.console import clean, out
 from wizard.engine.engine import Consent, nobody
 from wizard.engine.local_edits import own_edits
 from wizard.errors import AnswersError, UsageError
-from wizard.model.answers import Answers, ending_id, load
+from wizard.model.answers import Answers, ending_id, load, saved
 from wizard.model.plan import Ending, Plan, Step
+from wizard.model.set_option import with_set
 from wizard.render.text import endings_text
 from wizard.smtp.server_trust import question
 from wizard.smtp.transcript import Credentials
@@ -60,8 +61,11 @@ def credentials(user: str, arguments: argparse.Namespace) -> Credentials:
 
 
 def answers_of(arguments: argparse.Namespace) -> Answers:
-    """The answers of --answers, or the defaults, with what --accept adds. Raises AnswersError."""
-    answers = load(Path(arguments.answers)) if arguments.answers else Answers()
+    """The settings of this host, with those of --answers over them, then --set and --accept. Raises AnswersError."""
+    answers = saved()
+    if arguments.answers:
+        answers = load(Path(arguments.answers), answers)
+    answers = with_set(answers, arguments.set)
     try:
         more = [ending_id(name) for name in getattr(arguments, "accept", [])]
     except ValueError as error:

@@ -39,7 +39,7 @@ def parser() -> Parser:
     _set_up(add)
     _history(add)
     _client_settings(add)
-    add("answers", "steps", "print a commented answers.toml with this host's defaults")
+    _settings(add)
     _certificate(_group(commands, "certificate", "show, renew or install the server's certificate"))
     _troubleshoot(add)
     _debug(_group(commands, "debug", "debugging tools: saslauthd in debug mode, a manual login"))
@@ -73,8 +73,11 @@ def _yes(command: Parser, words: str = "do not ask") -> None:
     _flag(command, "--yes", words)
 
 
-def _answers(command: Parser, words: str = "answers in TOML") -> None:
+def _answers(command: Parser) -> None:
+    words = "settings in TOML, over those in /etc/msa-wizard/answers.toml"
     command.add_argument("--answers", metavar="FILE", help=words)
+    words = "one setting, such as listen.ipv6=true, over those of all files; may be repeated"
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=words)
 
 
 def _accept(command: Parser) -> None:
@@ -112,13 +115,13 @@ def _set_up(add: Add) -> None:
     add("confirm", "steps", "keep the new firewall rules (from any session)")
     rehearse = add("rehearse", "rehearse", "do everything, for real, on a throwaway clone of this machine")
     _choice(rehearse, "--format", "the report as text, Markdown or HTML", "text", "md", "html")
-    rehearse.add_argument("--output", metavar="FILE", help="write the report to FILE, readable only by you")
+    _output(rehearse, "write the report to FILE, readable only by you")
     _flag(rehearse, "--keep", "keep the clone running, with a shell in it")
     _flag(rehearse, "--end", "end clones that were kept")
     for command in (plan, apply, rehearse):
         words = "only these steps (see `status` for their names)"
         command.add_argument("steps", nargs="*", metavar="STEP", help=words)
-        _answers(command, "answers in TOML; `msa-wizard answers` prints a commented example")
+        _answers(command)
         _flag(command, "--replace-mta", "let apt remove another MTA (Postfix, Exim)")
         _accept(command)
 
@@ -159,9 +162,21 @@ def _client_settings(add: Add) -> None:
     _choice(clients, "--format", words, "table", "text", "autoconfig", "mobileconfig", "srv")
     words = "where users read mail; the two files need it"
     clients.add_argument("--imap", default="", metavar="HOST", help=words)
-    clients.add_argument("--output", metavar="FILE", help="write to FILE, readable only by you")
+    _output(clients, "write to FILE, readable for everybody")
     _flag(clients, "--check-dns", "ask the DNS for the SRV records; 1 unless they are right")
     _answers(clients)
+
+
+def _settings(add: Add) -> None:
+    answers = add("answers", "steps", "print the settings as a commented answers.toml, or save them")
+    _answers(answers)
+    _output(answers, "write to FILE")
+    _flag(answers, "--save", "save them to /etc/msa-wizard/answers.toml, which every command reads")
+
+
+def _output(command: Parser, words: str) -> None:
+    command.add_argument("--output", metavar="FILE", help=words)
+    _flag(command, "--force", "replace the file of --output when it is there already")
 
 
 def _certificate(add: Add) -> None:
@@ -194,7 +209,7 @@ def _troubleshoot(add: Add) -> None:
     _yes(command, "do not ask before each step of a fix")
     _accept(command)
     _user(command, "log in as this user, to tell an account or password problem from the rest")
-    _answers(command, "answers in TOML: what you have chosen is not a fault")
+    _answers(command)
     words = "tell what a mail client with this IPv4 or IPv6 address meets here; nothing is sent to it"
     which.add_argument("--from", dest="client", metavar="ADDRESS", help=words)
 
@@ -222,7 +237,7 @@ def _debug(add: Add) -> None:
 
 def _test(add: Add) -> None:
     test = add("test", "logins", "log in as a mail client does, and show the whole conversation")
-    _answers(test, "answers in TOML; their [test] part is used")
+    _answers(test)
     test.add_argument("--host", help="the mail server (this host)")
     test.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")
     _user(test, "login name; without it the conversation ends before the login")

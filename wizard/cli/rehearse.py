@@ -43,7 +43,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
         out(f"Ended: {ended} clone{'' if ended == 1 else 's'}." if ended else "No clone is up.")
         return 0
     if arguments.output:
-        check_output(Path(arguments.output))
+        check_output(Path(arguments.output), force=arguments.force)
     silent = arguments.json or (arguments.format != "text" and not arguments.output)
     with handled(_at_once):
         rehearsal = rehearsed(
@@ -61,7 +61,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
     elif arguments.format == "text":
         out(text)
     if arguments.output:
-        error(save(Path(arguments.output), f"{text}\n"))
+        error(save(Path(arguments.output), f"{text}\n", force=arguments.force))
     return int(not rehearsal.ok)
 
 

@@ -8,6 +8,7 @@ import dataclasses
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapshots.errors import StoreError
@@ -31,7 +32,7 @@ from wizard.engine.state_dir import (
 from wizard.errors import CANNOT, CONFLICT, DONE, FAILED, PENDING, CannotHere, UsageError
 from wizard.gather.firewall import ssh_connection
 from wizard.gather.host import look
-from wizard.model.answers import Answers, Test
+from wizard.model.answers import SAVED, Answers, Auth
 from wizard.model.events import Event
 from wizard.model.plan import UNTESTED, Outcome, Plan, Step
 from wizard.render import as_json
@@ -252,14 +253,31 @@ def diff(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def answers(_arguments: argparse.Namespace) -> int:
-    """`answers`: a commented TOML with this host's defaults; it parses to the defaults."""
+def answers(arguments: argparse.Namespace) -> int:
+    """`answers`: the settings as a commented TOML, with what this host has where nothing was chosen; or saved for all
+    commands, as they were chosen. It parses to the settings."""
     from wizard.render.files import as_toml
     from wizard.sendmail.password_source import as_here
+    from wizard.system.output_file import keep, save
 
+    chosen = answers_of(arguments)
+    if arguments.save:
+        if arguments.output:
+            raise UsageError("--save and --output are two places: give one of them")
+        must_be_root()
+        error(keep(Path(SAVED), as_toml(chosen, look(Host()))))
+        return 0
     facts = look(Host())
-    defaults = Answers(auth=as_here(facts), test=Test(host=facts.fqdn if facts.fqdn_resolves else ""))
-    data(as_toml(defaults, facts).rstrip("\n"))
+    here, test = as_here(facts), chosen.test
+    auth = Auth(
+        chosen.auth.saslauthd_mechanism or here.saslauthd_mechanism, chosen.auth.mechanisms or here.mechanisms
+    )
+    test = dataclasses.replace(test, host=test.host or (facts.fqdn if facts.fqdn_resolves else ""))
+    text = as_toml(dataclasses.replace(chosen, auth=auth, test=test), facts)
+    if arguments.output:
+        error(save(Path(arguments.output), text, 0o644, force=arguments.force))
+    else:
+        data(text.rstrip("\n"))
     return 0
 
 

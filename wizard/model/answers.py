@@ -9,7 +9,7 @@ import re
 import stat
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,8 @@ SERVABLE = ("LOGIN", "PLAIN")
 """The SASL mechanisms saslauthd can serve: it needs the password itself (docs/debian.md trap 7)."""
 
 _AS_HERE = "; without the line it is as this host has it"
+SAVED = "/etc/msa-wizard/answers.toml"
+"""Where the settings of this host are kept: every command reads them, and the screens save them there."""
 MAX_FILE = 64 * 1024
 _MAX_LINE = 4096
 _MAX_DOTS = 20
@@ -116,19 +118,28 @@ FIREWALL_CHOICES = ("auto", *NAMES, "none")
 """What [firewall] use may be: the one that is active, one of several by its name, or none."""
 
 
-def load(path: Path) -> Answers:
-    """The answers in the TOML file at `path`. Raises AnswersError naming file, line, key and what is allowed."""
+def load(path: Path, base: Answers = Answers()) -> Answers:
+    """The answers in the TOML file at `path`, over those of `base`. Raises AnswersError naming file, line, key and what
+    is allowed."""
     try:
-        return parse(_content(path).decode("utf-8"), str(path))
+        return parse(_content(path).decode("utf-8"), str(path), base)
     except UnicodeDecodeError as error:
         why = f"{path}: not UTF-8 text (byte {error.start}). TOML is written in UTF-8."
         raise AnswersError(why) from error
     except FileNotFoundError:
-        why = f"{path}: there is no such file. `msa-wizard answers > {path.name}` makes one."
-        raise AnswersError(why) from None
+        folder = path.absolute().parent
+        way = f"`msa-wizard answers --output {path}` makes one"
+        if not folder.is_dir():
+            way = f"The folder {folder} is not there either: name the file where it is"
+        raise AnswersError(f"{path}: there is no such file. {way}.") from None
     except (OSError, ValueError) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise AnswersError(f"{visible(str(path))}: cannot be read: {why}.") from error
+
+
+def saved(path: Path = Path(SAVED)) -> Answers:
+    """The settings of this host; the howto's own set-up where none were saved. Raises AnswersError."""
+    return load(path) if os.path.lexists(path) else Answers()
 
 
 def _content(path: Path) -> bytes:
@@ -143,11 +154,12 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def parse(text: str, name: str = "answers.toml") -> Answers:
-    """The answers in `text`; `name` is used in the error messages. Raises AnswersError."""
+def parse(text: str, name: str = "answers.toml", base: Answers = Answers()) -> Answers:
+    """The answers in `text`, and those of `base` where it has none; `name` is used in the error messages. Raises
+    AnswersError."""
     _check_shape(text, name)
     try:
-        return _parsed(text, name)
+        return _parsed(text, name, base)
     except RecursionError:
         why = f"{name}: lists or tables within each other, far deeper than any answer has them."
         raise AnswersError(why) from None
@@ -169,21 +181,21 @@ def _check_shape(text: str, name: str) -> None:
             raise AnswersError(f"{where}: {why}")
 
 
-def _parsed(text: str, name: str) -> Answers:
+def _parsed(text: str, name: str, base: Answers) -> Answers:
     try:
         data = tomllib.loads(text)
     except ValueError as error:  # or a number of thousands of digits, which Python does not read
         why = str(error) if isinstance(error, tomllib.TOMLDecodeError) else str(error).partition(";")[0]
         raise AnswersError(f"{name}: not valid TOML: {why}.") from error
     sections: dict[str, _Section] = {}
-    accept = _accept(name, text, data.pop("accept", []))
+    accept = _accept(name, text, data.pop("accept", list(base.accept)))
     for section, values in data.items():
         if section not in _SECTIONS:
             raise _Wrong(name, text, section, "", f"unknown section{_nearest(section, _SECTIONS)}")
         if not isinstance(values, dict):
             raise _Wrong(name, text, section, "", f"[{section}] must be a section with keys")
-        sections[section] = _section(name, text, section, values)
-    answers = Answers(**sections, accept=accept)  # type: ignore[arg-type]
+        sections[section] = _section(name, text, section, values, getattr(base, section))
+    answers = replace(base, **sections, accept=accept)  # type: ignore[arg-type]
     for key, why in _across(answers.listen):
         raise _Wrong(name, text, "listen", key, why)
     return answers
@@ -212,19 +224,17 @@ class _Wrong(AnswersError):
         super().__init__(f"{name}, line {_line(text, section, key)}: {visible(where, 80)}: {why}.")
 
 
-def _section(name: str, text: str, section: str, values: dict[str, object]) -> _Section:
-    kind = _SECTIONS[section]
-    known = {each.name: each for each in fields(kind)}
+def _section(name: str, text: str, section: str, values: dict[str, object], base: _Section) -> _Section:
+    known = {each.name: each for each in fields(base)}
     checked: dict[str, object] = {}
     for key, value in values.items():
         if key not in known:
             raise _Wrong(name, text, section, key, f"unknown key{_nearest(key, known)}")
-        default = getattr(kind(), key)
         try:
-            checked[key] = _CHECKS[section, key](_typed(value, default))
+            checked[key] = _CHECKS[section, key](_typed(value, getattr(base, key)))
         except ValueError as error:
             raise _Wrong(name, text, section, key, str(error)) from error
-    return kind(**checked)  # type: ignore[arg-type]
+    return replace(base, **checked)  # type: ignore[arg-type]
 
 
 def _typed(value: object, default: object) -> object:

@@ -25,29 +25,50 @@ class OutputError(AnswersError):
         super().__init__(f"{where} could not be written: {why.rstrip('.')}. Nothing was changed; {remedy}.")
 
 
-def check_output(path: Path) -> None:
+class AlreadyThere(OutputError):
+    """A file is there already, and nobody has said that it may be replaced."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "it is there already", "--force replaces it")
+
+
+def check_output(path: Path, *, force: bool = True) -> None:
     """Raises OutputError when `path` is nothing that `save` would write to; for a look before long work."""
-    _kind(path)
+    if _kind(path) == stat.S_IFREG and not force:
+        raise AlreadyThere(path)
 
 
-def save(path: Path, text: str) -> str:
+def save(path: Path, text: str, mode: int = 0o600, *, force: bool = False) -> str:
     """Write `text` to `path`, in UTF-8, and say so in a sentence. Raises OutputError.
 
-    A new file is for its owner alone; one that is there is replaced in one rename, and keeps its owner, mode and
-    attributes. A device, a terminal or a pipe is written to. A folder, a link or a socket is refused."""
-    shown = clean(str(path))
+    A new file has this `mode`; one that is there is replaced only with `force`, in one rename, and keeps its owner, mode
+    and attributes. A device, a terminal or a pipe is written to. A folder, a link or a socket is refused."""
+    shown = clean(str(path.absolute()))
     match _kind(path):
         case 0:
-            _replace(path, Entry(Kind.FILE, 0o600, os.geteuid(), os.getegid(), text.encode()))
-            return f"{shown} is written, readable for you alone."
+            _replace(path, Entry(Kind.FILE, mode, os.geteuid(), os.getegid(), text.encode()))
+            return f"{shown} is written, readable for {'everybody' if mode & 0o004 else 'you alone'}."
+        case stat.S_IFREG if not force:
+            raise AlreadyThere(path)
         case stat.S_IFREG:
             there = _there(path)
-            mode = there.mode & 0o777
-            _replace(path, Entry(Kind.FILE, mode, there.uid, there.gid, text.encode(), there.xattrs))
-            return f"{shown} is written; it keeps its owner and its mode, {mode:04o}."
+            kept = there.mode & 0o777
+            _replace(path, Entry(Kind.FILE, kept, there.uid, there.gid, text.encode(), there.xattrs))
+            return f"{shown} is replaced; it keeps its owner and its mode, {kept:04o}."
         case kind:
             _send(path, kind, text.encode())
             return f"It is written to {_WORDS[kind]} {shown}."
+
+
+def keep(path: Path, text: str) -> str:
+    """Save the settings of this host, in a folder of their own, and say so. Anybody may read them. Raises OutputError."""
+    try:
+        path.parent.mkdir(mode=0o755, exist_ok=True)
+    except OSError as error:
+        raise OutputError(path, _why(error), "see what is in the way") from error
+    check_output(path)
+    _replace(path, Entry(Kind.FILE, 0o644, os.geteuid(), os.getegid(), text.encode()))
+    return f"The settings are saved in {clean(str(path))}."
 
 
 _WORDS = {stat.S_IFCHR: "the device", stat.S_IFBLK: "the device", stat.S_IFIFO: "the pipe"}

@@ -1,0 +1,140 @@
+"""`--set`, and the settings of the host below it."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.unit.steps.recorded import machine
+from wizard.cli import options
+from wizard.cli.parser import parser
+from wizard.errors import AnswersError, UsageError
+from wizard.model.answers import Answers, Auth, Firewall, Install, Listen, Test, load, parse, saved
+from wizard.model.set_option import as_options, with_set
+from wizard.render.files import as_toml
+
+OWN = Answers(
+    Listen(("192.0.2.25", "2001:db8::25"), ("127.0.0.1", "192.0.2.25"), implicit_tls=True),
+    Auth("shadow", ("PLAIN",)),
+    Test("mail.example.test", "alice", "bob@example.test"),
+    firewall=Firewall("ufw", "net"),
+    install=Install(recommends=False),
+    accept=("cf-lines", "logins"),
+)
+
+
+@pytest.mark.parametrize(("to", "of"), [(OWN, Answers()), (Answers(), OWN), (OWN, OWN)])
+def test_options_lead_from_any_settings_to_any_others(to: Answers, of: Answers) -> None:
+    given = as_options(to, of)
+    assert with_set(of, given[1::2]) == to
+    assert given[::2] == ["--set"] * (len(given) // 2)
+
+
+def test_of_two_the_last_counts_and_nothing_is_the_default() -> None:
+    assert with_set(Answers(), ["listen.ipv6=true", "listen.ipv6=false"]) == Answers()
+    assert with_set(OWN, ["auth.mechanisms="]).auth.mechanisms == ()
+    assert with_set(OWN, ["auth.mechanisms=", "auth.mechanisms = LOGIN"]).auth.mechanisms == ("LOGIN",)
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("listen.ipv6", "it takes KEY=VALUE, such as listen.ipv6=true"),
+        ("listen.ipv=true", "unknown key; did you mean listen.ipv6?"),
+        ("replace_mta=true", "unknown key"),
+        ("listen.ipv6=yes", "must be true or false, not 'yes'"),
+        ("listen.submission=mail", "'mail' is not an IP address"),
+        ("auth.mechanisms=CRAM-MD5", "saslauthd cannot serve 'CRAM-MD5'"),
+        ('test.user=x"\nhost = "y', "is not a login name"),
+        ("listen.smtp=192.0.2.25", 'add "127.0.0.1"'),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_key(option: str, says: str) -> None:
+    with pytest.raises(AnswersError) as caught:
+        with_set(Answers(), [option])
+    said = str(caught.value)
+    assert said.startswith("--set ")
+    assert says in said
+    assert said.isprintable()
+
+
+def _given(monkeypatch: pytest.MonkeyPatch, host: Answers, *argv: str) -> Answers:
+    monkeypatch.setattr(options, "saved", lambda: host)
+    return options.answers_of(parser().parse_args(["plan", *argv]))
+
+
+def test_the_host_then_the_file_then_the_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('[listen]\nipv6 = true\n[test]\nuser = "bob"\n')
+    host = replace(
+        Answers(), listen=Listen(implicit_tls=True), test=Test(user="alice", host="mail.example.test")
+    )
+    assert _given(monkeypatch, host) == host
+    over = _given(monkeypatch, host, "--answers", str(file))
+    assert over.listen == Listen(ipv6=True, implicit_tls=True)
+    assert over.test == Test(user="bob", host="mail.example.test")
+    last = _given(monkeypatch, host, "--answers", str(file), "--set", "test.user=carol", "--accept", "logins")
+    assert (last.test.user, last.accept) == ("carol", ("logins",))
+
+
+@pytest.mark.parametrize(
+    "command", ["plan", "apply", "rehearse", "status", "client-settings", "answers", "troubleshoot", "test"]
+)
+def test_every_command_that_plans_takes_them(command: str) -> None:
+    given = parser().parse_args([command, "--answers", "x.toml", "--set", "listen.ipv6=true"])
+    assert isinstance(given, argparse.Namespace)
+    assert (given.answers, given.set) == ("x.toml", ["listen.ipv6=true"])
+
+
+def test_settings_that_nobody_saved_are_the_howtos(tmp_path: Path) -> None:
+    path = tmp_path / "msa-wizard/answers.toml"
+    assert saved(path) == Answers()
+    path.parent.mkdir()
+    path.write_text(as_toml(OWN))
+    assert saved(path) == OWN
+
+
+def test_a_missing_file_is_made_where_it_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(AnswersError, match=f"`msa-wizard answers --output {tmp_path}/x.toml` makes one"):
+        load(tmp_path / "x.toml")
+    with pytest.raises(AnswersError, match=f"The folder {tmp_path}/gone is not there either"):
+        load(tmp_path / "gone/x.toml")
+
+
+def _answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> int:
+    from wizard.cli import steps
+
+    monkeypatch.setattr(steps, "look", lambda _: machine("13"))
+    monkeypatch.setattr(steps, "must_be_root", lambda: None)
+    monkeypatch.setattr(steps, "SAVED", str(tmp_path / "etc/answers.toml"))
+    return steps.answers(parser().parse_args(["answers", *argv]))
+
+
+def test_the_settings_are_printed_with_what_the_host_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _answers(monkeypatch, tmp_path, "--set", "listen.ipv6=true") == 0
+    printed = parse(capsys.readouterr().out)
+    assert (printed.listen.ipv6, printed.test.host) == (True, "mail.example.test")
+
+
+def test_they_are_written_to_a_file_that_is_not_there_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.toml"
+    assert _answers(monkeypatch, tmp_path, "--set", "listen.ipv6=true", "--output", str(path)) == 0
+    assert load(path).listen.ipv6
+    with pytest.raises(AnswersError, match="--force replaces it"):
+        _answers(monkeypatch, tmp_path, "--output", str(path))
+    assert _answers(monkeypatch, tmp_path, "--output", str(path), "--force") == 0
+    assert not load(path).listen.ipv6
+
+
+def test_saved_they_are_what_was_chosen_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _answers(monkeypatch, tmp_path, "--set", "listen.ipv6=true", "--save") == 0
+    assert load(tmp_path / "etc/answers.toml") == Answers(Listen(ipv6=True))
+    with pytest.raises(UsageError, match="give one of them"):
+        _answers(monkeypatch, tmp_path, "--save", "--output", "x")

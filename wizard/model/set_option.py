@@ -1,0 +1,88 @@
+"""`--set KEY=VALUE`: one setting on the command line, over those of the file; and settings as such options. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+
+from snapshots.visible import visible
+from wizard.errors import AnswersError
+from wizard.model.answers import Answers, Auth, parse
+
+_SECTIONS = ("listen", "auth", "firewall", "install", "test")
+KEYS = ("accept", *(f"{name}.{each.name}" for name in _SECTIONS for each in fields(getattr(Answers(), name))))
+"""What can be set, as the option names it."""
+
+
+def with_set(answers: Answers, options: Sequence[str]) -> Answers:
+    """The answers with each `KEY=VALUE` set, the last where one is set twice. A list is separated by commas; nothing
+    after the = is as without the setting. Raises AnswersError."""
+    lines: dict[str, dict[str, str]] = {}
+    for key, value in map(_split, options):
+        section, _, name = key.rpartition(".")
+        if section == "auth" and not value:  # the file leaves its line out then
+            answers = replace(answers, auth=replace(answers.auth, **{name: getattr(Auth(), name)}))
+            lines.get(section, {}).pop(name, None)
+        else:
+            lines.setdefault(section, {})[name] = f"{name} = {_toml(_value(answers, key), value)}\n"
+    text = "".join(lines.pop("", {}).values())
+    text += "".join(f"[{section}]\n{''.join(names.values())}" for section, names in lines.items())
+    try:
+        return parse(text, "--set", answers)
+    except AnswersError as error:
+        raise AnswersError(f"--set {str(error).partition(': ')[2]}") from error
+
+
+def _split(option: str) -> tuple[str, str]:
+    key, equals, value = (part.strip() for part in option.partition("="))
+    if not equals:
+        raise AnswersError(f"--set {visible(option, 80)}: it takes KEY=VALUE, such as listen.ipv6=true.")
+    if key not in KEYS:
+        near = difflib.get_close_matches(key, KEYS, n=1)
+        guess = f"did you mean {near[0]}? " if near else ""
+        raise AnswersError(f"--set {visible(key, 80)}: unknown key; {guess}Known: {', '.join(KEYS)}.")
+    return key, value
+
+
+def as_options(answers: Answers, before: Answers) -> list[str]:
+    """The options that make `answers` of `before`: each --set and its value."""
+    return [part for key, value in _changed(answers, before) for part in ("--set", f"{key}={value}")]
+
+
+def as_words(options: Sequence[str]) -> str:
+    """Options for a command that somebody reads, with the space before them."""
+    return f" {shlex.join(options)}" if options else ""
+
+
+def _changed(answers: Answers, before: Answers) -> Iterator[tuple[str, str]]:
+    for key in KEYS:
+        value = _value(answers, key)
+        if value != _value(before, key):
+            yield key, _typed(value)
+
+
+def _typed(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return ",".join(value)
+    return str(value)
+
+
+def _value(answers: Answers, key: str) -> object:
+    section, _, name = key.rpartition(".")
+    return getattr(getattr(answers, section) if section else answers, name)
+
+
+def _toml(default: object, value: str) -> str:
+    """What was typed, as TOML of the type that the setting has; what is of another type is refused there."""
+    if isinstance(default, bool):
+        return value if value in ("true", "false") else json.dumps(value, ensure_ascii=False)
+    if isinstance(default, tuple):
+        names = [each.strip() for each in value.split(",") if each.strip()]
+        return json.dumps(names, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)
