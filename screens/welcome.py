@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 
 from screens.base import Frame
 from screens.widgets.contents import check_content
-from wizard.console import clean
+from wizard.console import clean, count
 from wizard.model.plan import UNKNOWN, UNTESTED, Sign
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def _summary(overview: Overview) -> str:
     if any(check.sign is Sign.FAILED for check in overview.checks):
         return "A check failed. Fix it as shown, then press F5."
     if remaining := len(overview.remaining):
-        return f"{remaining} of {len(overview.plans)} steps have something to do."
+        have = "has" if remaining == 1 else "have"
+        return f"{remaining} of {count(len(overview.plans), 'step')} {have} something to do."
     states = list(overview.states.values())
     if unknown := states.count(UNKNOWN):
         return f"Only root can see {unknown} of {len(states)} steps: run this with sudo."

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import subprocess
 import sys
 from typing import TextIO
 
 from snapshots.visible import visible
 
-LONGEST = 400
+LONGEST = 2000
 """Characters of a line that are shown."""
 WIDTH = 80
 """Columns where there is no terminal."""
@@ -27,10 +30,11 @@ def set_quiet(quiet: bool) -> None:
     _quiet = quiet
 
 
-def out(text: str = "") -> None:
-    """A line for people, at once (a pipe must not hold back progress)."""
+def out(text: str = "", *, whole: bool = False) -> None:
+    """Lines for people, at once (a pipe must not hold back progress). On a terminal those that are too long go on below,
+    unless the text is to stay `whole`: a diff, or a command to copy."""
     if not _quiet:
-        _write(sys.stdout, text)
+        _write(sys.stdout, text if whole else _fitting(sys.stdout, text))
 
 
 def data(text: str) -> None:
@@ -38,9 +42,41 @@ def data(text: str) -> None:
     _write(sys.stdout, text)
 
 
-def error(text: str) -> None:
-    """A line on standard error."""
-    _write(sys.stderr, text)
+def error(text: str, *, whole: bool = False) -> None:
+    """Lines on standard error, as `out` has them."""
+    _write(sys.stderr, text if whole else _fitting(sys.stderr, text))
+
+
+def page(text: str) -> None:
+    """A long text for people, whole: by the pager of $PAGER or less where it does not fit on the terminal."""
+    if _quiet:
+        return
+    columns, command = terminal_columns(sys.stdout), _pager()
+    if columns is None or not sys.stdin.isatty() or not command or _rows(text, columns) < _height():
+        data(text)
+        return
+    # As git has it: colours and lines as they are, and what is left stays on the terminal.
+    environment = {"LESS": "FRX", "LV": "-c", **os.environ}
+    try:
+        subprocess.run(["/bin/sh", "-c", command], input=text + "\n", text=True, env=environment, check=False)
+    except OSError:
+        data(text)
+
+
+def _pager() -> str:
+    """The command of the admin's pager; "" for none, which `cat` stands for, too."""
+    named = os.environ.get("PAGER")
+    if named is None:
+        named = next((each for each in ("less", "more") if shutil.which(each)), "")
+    return "" if named.strip() == "cat" else named.strip()
+
+
+def _rows(text: str, columns: int) -> int:
+    return sum(max(1, -(-len(line) // columns)) for line in text.splitlines())
+
+
+def _height() -> int:
+    return os.get_terminal_size(sys.stdout.fileno()).lines or 24
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -51,12 +87,60 @@ def _write(stream: TextIO, text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def terminal_columns(stream: TextIO) -> int | None:
+    """The columns of the terminal that `stream` is; None where it is none."""
+    try:
+        return max(os.get_terminal_size(stream.fileno()).columns or WIDTH, _NARROWEST)
+    except (OSError, ValueError):
+        return None
+
+
 def width() -> int:
     """The columns of the terminal that standard output is, else WIDTH."""
-    try:
-        return max(os.get_terminal_size(sys.stdout.fileno()).columns or WIDTH, _NARROWEST)
-    except (OSError, ValueError):
-        return WIDTH
+    return terminal_columns(sys.stdout) or WIDTH
+
+
+def _fitting(stream: TextIO, text: str) -> str:
+    columns = terminal_columns(stream)
+    if columns is None:
+        return text
+    lines = text.split("\n")
+    if max(map(len, lines)) <= columns:
+        return text
+    return "\n".join(
+        part for line in lines for part in ([line] if len(line) <= columns else _below(line, columns))
+    )
+
+
+_LEAD = re.compile(r" *(?:\[[^]]{1,4}\] +|[-|<>#*] |-> |(?:[a-zA-Z-]{1,12}: ))?")
+
+
+def _below(line: str, columns: int) -> list[str]:
+    """The line in parts: what follows is below the words, after a sign such as `[ok]` or `note:`."""
+    lead = match[0] if (match := _LEAD.match(line)) else ""
+    indent = lead if lead.strip() == "|" else " " * min(len(lead), 12)
+    return fold(line[len(lead) :], lead, indent, columns)
+
+
+def fold(words: str, first: str = "", then: str = "", columns: int | None = None) -> list[str]:
+    """The one wrapping of all that is printed: the words in lines of `columns` (the terminal's), broken at blanks alone;
+    `first` before the first one, `then` before each other."""
+    import textwrap  # not for the commands that fold nothing
+
+    lines = textwrap.wrap(
+        words,
+        columns or width(),
+        initial_indent=first,
+        subsequent_indent=then,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines or [first.rstrip()]
+
+
+def count(number: int, noun: str, several: str = "") -> str:
+    """`1 package`, `2 packages`: the one place that says how many."""
+    return f"{number} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def clean_block(text: str) -> str:

@@ -211,7 +211,7 @@ def test_apply_stops_with_4_and_says_how_to_go_on(place: Place, capsys: pytest.C
     assert "WOULD END [local-mail]: mail of local programs" in said
     assert r"| a line\x1b[2J of it" in said, "the terminal is not cleared by it"
     assert "\x1b" not in said
-    assert "Nothing of two was changed. 1 steps applied (one)." in said
+    assert "Nothing of two was changed. 1 step applied (one)." in said
     assert "msa-wizard apply --yes two one --accept logins --accept local-mail" in said
     assert (place.there("one"), place.there("two")) == (True, False)
     again = said.partition("may end:")[2].split()

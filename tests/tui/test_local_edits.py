@@ -37,7 +37,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 async def at_own_edits(pilot: Pilot[int], app: WizardApp, key: str) -> None:
-    await until(pilot, lambda: shows(app, "1 of 2 steps have something to do"))
+    await until(pilot, lambda: shows(app, "1 of 2 steps has something to do"))
     await pilot.press("enter")
     await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "drifted one"))
     await pilot.press(key)
@@ -108,7 +108,7 @@ def test_an_edit_elsewhere_in_the_file_is_not_asked_about(bench: Bench) -> None:
     (bench.root / "etc/b").write_text("mine\nold b\n")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "1 of 2 steps have something to do"))
+        await until(pilot, lambda: shows(app, "1 of 2 steps has something to do"))
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "drifted two"))
         await pilot.press("enter")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from snapshots.live.entry import Entry
+from wizard.console import count
 from wizard.errors import ChangeError, HostError
 from wizard.model.claim import Claim, below
 from wizard.model.facts import AptPlan
@@ -301,11 +302,6 @@ class PackagesBefore:
 
 Packages = PackagesEffect | PackagesBefore
 """What a change of packages left behind, whether or not somebody saw its end."""
-
-
-def count(number: int, noun: str) -> str:
-    """`1 package`, `2 packages`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def megabytes(size: int) -> str:

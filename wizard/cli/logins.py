@@ -42,7 +42,7 @@ from wizard.maillog.watched_login import (
 )
 from wizard.model.plan import Check, Sign
 from wizard.render import as_json
-from wizard.render.text import check_text, line_text
+from wizard.render.text import check_text, explained, line_text
 from wizard.smtp.connection import Move
 from wizard.smtp.login_test import Target
 from wizard.smtp.transcript import Credentials, Transcript
@@ -119,7 +119,7 @@ class Login:
         self.lines.append(line)
         if not self.silent:
             where = f"saslauthd[{line.pid}]: " if line.pid else ""
-            out(f"| {clean(where + line.text):<60}  {line.explanation}".rstrip())
+            out(explained(f"| {clean(where + line.text)}", line.explanation))
         if "listening on socket" in line.text and self.credentials and self._thread is None:
             self._thread = threading.Thread(target=self._try, daemon=True)
             self._thread.start()
@@ -178,7 +178,8 @@ def _plaintext(arguments: argparse.Namespace, target: Target, user: Credentials,
             f"AuthOptions is commented out in sendmail.cf for {seconds} s at most, and sendmail is restarted twice.\n"
             f"Meanwhile {meanwhile}. It is restored at the end, whatever happens."
         )
-        show(plain_login.changes[0].describe().diff)
+        if not arguments.json:
+            out(plain_login.changes[0].describe().diff, whole=True)
         if not agreed(arguments, "Go on? [y/N] ", interrupt):
             out("Nothing was changed.")
             return DONE
@@ -310,7 +311,7 @@ def test(arguments: argparse.Namespace) -> int:
         out(check_text(cause))
     if login and target.server_name and "-c" in saslauthd_options():
         out(
-            "Note: saslauthd caches logins (-c): a password that was changed, or an account that was locked, is still\n"
+            "note: saslauthd caches logins (-c): a password that was changed, or an account that was locked, is still "
             "accepted for up to 8 hours, unless saslauthd is restarted."
         )
     return int(bad)
@@ -335,7 +336,7 @@ def _from_outside(arguments: argparse.Namespace) -> int:
     def logged(line: LogLine) -> None:
         if not arguments.json:
             where = clean(f"{line.name}[{line.pid}]: {line.text}")
-            out(f"| {where:<60}  {word(line.name, line.text)}".rstrip())
+            out(explained(f"| {where}", word(line.name, line.text)))
 
     outside = wait_for_login(host, limit, logged, lambda: False)
     check = verdict(outside, limit)

@@ -139,7 +139,7 @@ def consent(arguments: argparse.Namespace, interrupt: Interrupt) -> Consent:
 
     def agrees(_step: Step, _plan: Plan, ends: tuple[Ending, ...]) -> bool:
         for ending in ends:
-            out(endings_text((ending,)))
+            out(endings_text((ending,)), whole=True)
             reply = ask(f"   may this end ({ending.id})? [y]es, [n]o (the default): ", interrupt)
             if reply not in ("y", "yes"):
                 return False
@@ -159,7 +159,7 @@ def decide(arguments: argparse.Namespace, store: Store, interrupt: Interrupt) ->
         edits = own_edits(store, plan)
         for edit in edits:
             out(f"   you have changed {clean(edit.path)} since, and this step would write the same lines:")
-            out("\n".join(f"   | {clean(line)}" for line in edit.text.splitlines()))
+            out("\n".join(f"   | {clean(line)}" for line in edit.text.splitlines()), whole=True)
         if rest and not edits:
             return True
         while True:

@@ -12,7 +12,7 @@ from typing import Any
 
 from wizard import log
 from wizard.cli.options import answers_of, steps_of
-from wizard.console import clean, data, error, out
+from wizard.console import clean, count, data, error, out
 from wizard.engine.state_dir import must_be_root
 from wizard.errors import Interrupted, UsageError
 from wizard.rehearse.clone import Clone, end_kept
@@ -40,7 +40,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
     if arguments.end:
         must_be_root()
         ended = end_kept()
-        out(f"Ended: {ended} clone{'' if ended == 1 else 's'}." if ended else "No clone is up.")
+        out(f"Ended: {count(ended, 'clone')}." if ended else "No clone is up.")
         return 0
     if arguments.output:
         check_output(Path(arguments.output), force=arguments.force)

@@ -71,14 +71,14 @@ def _decided(
     given = arguments.on_conflict
     plan = work.prepared(target, Choice(given) if given in ("keep", "restore") else None)
     if not arguments.json:
-        out(rollback_text(plan))
+        out(rollback_text(plan), whole=True)
     if not plan.reversal.conflicts:
         return plan
     choice = None
     if arguments.json:
         as_json.show(**as_json.rollback(plan, None, conflict=True))
     else:
-        error("\n".join(map(conflict_text, plan.reversal.conflicts)))
+        error("\n".join(map(conflict_text, plan.reversal.conflicts)), whole=True)
         if given == "ask" and asks(arguments) and not arguments.dry_run:
             choice = _choice(interrupt)
         if choice is None:
@@ -86,7 +86,7 @@ def _decided(
     if choice is None:
         return None
     plan = work.prepared(plan.target, choice)
-    out(rollback_text(plan))
+    out(rollback_text(plan), whole=True)
     return plan
 
 

@@ -16,7 +16,7 @@ from wizard import log
 from wizard.changes import confirm_or_revert
 from wizard.changes.confirm_or_revert import DEFAULT, SHORTEST
 from wizard.cli.options import answers_of, asks, between, consent, decide, must_be_asked, steps_of
-from wizard.console import clean, data, error, out
+from wizard.console import clean, count, data, error, fold, out
 from wizard.engine import in_force
 from wizard.engine.engine import Engine, Run
 from wizard.engine.overview import plans, state
@@ -78,7 +78,7 @@ def apply(arguments: argparse.Namespace) -> int:
     elif not run.undecided:
         _summary(run)
     if run.undecided:
-        error(undecided_text(run, arguments.argv))
+        error(undecided_text(run, arguments.argv), whole=True)
     elif not run.stopped and not arguments.json:
         _unused(run.plans, answers.accept)
     return exit_code(run)
@@ -114,10 +114,11 @@ def exit_code(run: Run) -> int:
 def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
     """Why a run ended before a step: what would end with it, and the command that goes on."""
     names = [part for ending in run.ends for part in ("--accept", ending.id)]
+    after = "\n".join(fold(f"Nothing of {run.undecided} was changed. {_applied_text(run)}"))
     return (
         f"Stopped before {run.undecided}: something that works on this host would end with it.\n"
         f"{endings_text(run.ends)}\n"
-        f"Nothing of {run.undecided} was changed. {_applied_text(run)}\n"
+        f"{after}\n"
         f"If that may end:  {clean(shlex.join(['msa-wizard', *command, *names]))}"
     )
 
@@ -166,7 +167,7 @@ def _summary(run: Run) -> None:
 def _applied_text(run: Run) -> str:
     if not run.applied:
         return "No step was applied."
-    return f"{len(run.applied)} steps applied ({', '.join(run.applied)})."
+    return f"{count(len(run.applied), 'step')} applied ({', '.join(run.applied)})."
 
 
 def confirm(arguments: argparse.Namespace) -> int:

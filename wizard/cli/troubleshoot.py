@@ -145,7 +145,7 @@ def _fixed(
         out("\nLooked again:\n" if run is not None else "")
         out(report.text(after, width()))
     if run is not None and run.undecided:
-        error(undecided_text(run, arguments.argv))
+        error(undecided_text(run, arguments.argv), whole=True)
         return exit_code(run)
     return int(bool(run is not None and run.stopped) or after.blamed is not None)
 

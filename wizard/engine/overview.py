@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wizard.console import count
 from wizard.engine.asked_for import asked_for
 from wizard.engine.engine import Engine
 from wizard.engine.in_force import applied
@@ -149,4 +150,4 @@ def _history(commits: Sequence[Commit]) -> Check:
     if not force:
         return Check("history", Sign.OK, "nothing was applied by msa-wizard so far")
     last = f"the last by {force[0].author.name} on {force[0].time.astimezone():%F %R}"
-    return Check("history", Sign.OK, f"{len(force)} step{'s' if len(force) > 1 else ''} applied, {last}")
+    return Check("history", Sign.OK, f"{count(len(force), 'step')} applied, {last}")

@@ -12,6 +12,7 @@ from snapshots.live.entry import Kind
 from wizard.changes.capture import NoCaptureError, captured
 from wizard.changes.command import DialogueChange
 from wizard.changes.file import FileChange
+from wizard.console import count
 from wizard.editors import EditError, sendmail_mc
 from wizard.errors import ChangeError, GateError, HostError
 from wizard.model import facts as f
@@ -95,7 +96,7 @@ def _gated(host: Host, facts: Facts, plan: Plan, change: FileChange, gate: Gate)
     except GateError as error:
         return Plan.blocked(plan.step, str(error))
     notes = (*plan.notes, *(note for note in judged.notes if note not in plan.notes))
-    says = f"{_count(judged.effects)} of sendmail.cf would change that this step does not plan to change"
+    says = f"{count(len(judged.effects), 'line')} of sendmail.cf would change that this step does not plan to change"
     ends = (Ending(EFFECTS, says, judged.effects),) if judged.effects else ()
     return replace(_giving(plan, change, judged.cf), notes=notes, ends=(*plan.ends, *ends))
 
@@ -156,7 +157,7 @@ def _rewritten(host: Host, facts: Facts, plan: Plan) -> Plan:
     diff = difflib.unified_diff(old_mc, new_mc, n=0, lineterm="")
     edits = (line for line in diff if not line.startswith(("---", "+++", "@@")))
     says = (
-        f"sendmailconfig edits sendmail.mc itself (Debian's update_mc), and with that {_count(lines)} of sendmail.cf "
+        f"sendmailconfig edits sendmail.mc itself (Debian's update_mc), and with that {count(len(lines), 'line')} of sendmail.cf "
         "would change that no step plans to change"
     )
     shown = (*(f"sendmail.mc: {line}" for line in edits), *(f"sendmail.cf: {line}" for line in lines))
@@ -175,8 +176,8 @@ def lost(facts: Facts) -> tuple[Ending, ...]:
     if not (lines or back):
         return ()
     again = "sendmailconfig, or a start of sendmail, makes it again"
-    goes = f"{_count(lines)} of {f.SENDMAIL_CF} not made from sendmail.mc. They are lost when {again}. "
-    comes = f"{_count(back)} that sendmail.mc gives and {f.SENDMAIL_CF} lacks. They come back when {again}. "
+    goes = f"{count(len(lines), 'line')} of {f.SENDMAIL_CF} not made from sendmail.mc. They are lost when {again}. "
+    comes = f"{count(len(back), 'line')} that sendmail.mc gives and {f.SENDMAIL_CF} lacks. They come back when {again}. "
     says = (goes if lines else "") + (comes if back else "")
     to_do = "To keep it as it is, put that into sendmail.mc"
     return (Ending(CF_LINES, says + to_do, (*lines, *(f"comes back: {line}" for line in back))),)
@@ -222,14 +223,10 @@ def _lost_of_submit(facts: Facts, given: str | None) -> tuple[Ending, ...]:
         return ()
     source = "submit.mc" if facts.files.get(f.SUBMIT_MC) else "Debian's submit.mc (there is none here)"
     says = (
-        f"{_count(lines)} of {f.SUBMIT_CF} not made from {source}. They are lost when it is rebuilt. To keep them, put "
+        f"{count(len(lines), 'line')} of {f.SUBMIT_CF} not made from {source}. They are lost when it is rebuilt. To keep them, put "
         "them into submit.mc"
     )
     return (Ending(SUBMIT_CF_LINES, says, lines),)
-
-
-def _count(lines: tuple[str, ...]) -> str:
-    return f"{len(lines)} line{'s' if len(lines) > 1 else ''}"
 
 
 def may_rewrite(mc: str, conf: str) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import textwrap
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wizard import log
-from wizard.console import clean, clean_block, error, out
+from wizard.console import clean, clean_block, error, fold, out, terminal_columns
 from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome, Plan, Sign, Step
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from wizard.rollback.plan import Rollback
 
 DIFF_INDENT = "     "
-WIDTH = 78
+_ENDLESS = 1 << 20
 SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
 SIDES = {"server": "<", "client": ">", "log": "|"}
 _STATES = {UNKNOWN: "unknown:", UNTESTED: "not tested yet:"}
@@ -76,9 +76,7 @@ def _change(change: Change) -> list[str]:
 
 
 def _wrap(text: str, indent: str = "   ") -> list[str]:
-    return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_long_words=False
-    )
+    return fold(text, indent, f"{indent}  ")
 
 
 def rollback_text(rollback: Rollback, *, warn: bool = True) -> str:
@@ -130,9 +128,7 @@ def summary_text(summary: Summary) -> str:
     lines = [
         line
         for word, sentence in summary.done
-        for line in textwrap.wrap(
-            clean(sentence), WIDTH, initial_indent=f"{word.capitalize():<13}", subsequent_indent=" " * 13
-        )
+        for line in fold(clean(sentence), f"{word.capitalize():<13}", " " * 13)
     ]
     if summary.missing:
         lines += ["", "What mail clients need:", *map(check_text, summary.missing)]
@@ -141,18 +137,27 @@ def summary_text(summary: Summary) -> str:
 
 def line_text(who: str, text: str, explanation: str) -> str:
     """A line of a conversation, or of the mail log, with what it means beside it; a remark has `#`."""
-    beside = f"  {clean(explanation)}" if explanation else ""
-    return f"{SIDES.get(who, '#')} {clean(text):<60}{beside}".rstrip()
+    return explained(f"{SIDES.get(who, '#')} {clean(text)}", explanation)
+
+
+def explained(line: str, explanation: str) -> str:
+    """A line with what it means: beside it, or below it on a terminal where both have no room."""
+    columns = terminal_columns(sys.stdout)
+    beside = f"{line:<62}  {clean(explanation)}".rstrip()
+    if not explanation or columns is None or len(beside) <= columns:
+        return beside
+    return "\n".join([line, *fold(clean(explanation), "     ", "     ", columns)])
 
 
 def show(event: Event) -> None:
     """Print one event of a run, and note it in the log."""
     log_event(event)
     text = event_text(event)
+    whole = isinstance(event, Planned)  # its sentences are folded, its diff is not to be
     if isinstance(event, Failed) or (isinstance(event, Planned) and event.plan.outcome is Outcome.BLOCKED):
-        error(text)
+        error(text, whole=whole)
     elif text:
-        out(text)
+        out(text, whole=whole)
 
 
 def log_event(event: Event) -> None:
@@ -198,7 +203,12 @@ def event_text(event: Event) -> str:
 
 def status_lines(rows: Iterable[documents.StatusRow]) -> str:
     """Step, state, reason in columns."""
-    return "\n".join(f"{row['step']:<17} {row['state']:<15} {clean(row['reason'])}" for row in rows)
+    columns = terminal_columns(sys.stdout) or _ENDLESS
+    return "\n".join(
+        line
+        for row in rows
+        for line in fold(clean(row["reason"]), f"{row['step']:<17} {row['state']:<15} ", " " * 34, columns)
+    )
 
 
 def effect_lines(record: bytes) -> list[str]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from wizard.console import WIDTH, clean
+from wizard.console import WIDTH, clean, fold
 from wizard.model.plan import Sign
 from wizard.render.text import SIGNS
 from wizard.troubleshoot.diagnosis import Diagnosis, Fault
@@ -76,14 +75,7 @@ def by_layer(diagnoses: Sequence[Diagnosis]) -> dict[Layer, list[Diagnosis]]:
 
 def wrap(words: str, first: str, then: str, width: int) -> list[str]:
     """The words, cleaned, in lines of `width` columns: `first` before the first one, `then` before each other."""
-    return textwrap.wrap(
-        clean(words),
-        width,
-        initial_indent=first,
-        subsequent_indent=then,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return fold(clean(words), first, then, width)
 
 
 def catalogue_json(diagnoses: Sequence[Diagnosis]) -> list[documents.Diagnosis]:
