@@ -33,7 +33,9 @@ def test_from_a_bare_machine_to_235(machine: BootMachine, release: str) -> None:
     debian = machine("ready")
     add_alice(debian)
     debian.put("/root/answers.toml", wizard(debian, "answers").stdout)
-    assert "recorded as" in apply(debian, "--answers", "/root/answers.toml").stdout
+    shown = apply(debian, "--answers", "/root/answers.toml").stdout
+    assert "recorded as" in shown
+    assert "What mail clients need" in shown.split("Done ")[-1], "it ends with what is still missing"
     every_step_was_one_commit(debian, release)
     alice_logs_in_and_gets_a_message(debian)
     outside_there_is_login_under_tls_alone_and_none_on_25(debian.client())

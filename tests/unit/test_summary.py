@@ -8,6 +8,8 @@ from collections.abc import Iterable
 import pytest
 
 from tests.unit.steps.recorded import file, machine
+from wizard.cli import steps
+from wizard.engine.engine import Run
 from wizard.engine.overview import Overview
 from wizard.engine.summary import summary
 from wizard.model import facts as f
@@ -108,3 +110,19 @@ def self_signed() -> str:
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", *subject]
     )
     return made.stdout[made.stdout.index("-----BEGIN CERTIFICATE") :]
+
+
+def test_apply_ends_with_it_on_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(steps, "look", lambda _host: machine("13"))
+    done = {name: Plan.done(name, "it is so") for name in STEP}
+    pending = {name: Plan.pending(name, "to do") for name in ("install", "firewall")}
+    steps._summary(Run(plans=done | pending, applied={"install": "abc"}, skipped=["firewall"]))
+    shown = capsys.readouterr().out
+    assert "Done         install\nSkipped      firewall: no other step needs it\n" in shown
+    assert "msa-wizard test --from-outside" in shown
+    steps._summary(Run(plans=pending, applied={"install": "abc"}))
+    shown = capsys.readouterr().out
+    assert "msa-wizard status" in shown
+    assert "--from-outside" not in shown, "whether all the rest is done was not looked at"

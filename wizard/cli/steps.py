@@ -36,7 +36,15 @@ from wizard.model.answers import SAVED, Answers, Auth
 from wizard.model.events import Event
 from wizard.model.plan import UNTESTED, Outcome, Plan, Step
 from wizard.render import as_json
-from wizard.render.text import collector, effect_lines, endings_text, reason_text, show, status_lines
+from wizard.render.text import (
+    collector,
+    effect_lines,
+    endings_text,
+    reason_text,
+    show,
+    status_lines,
+    summary_text,
+)
 from wizard.steps.order import STEPS
 from wizard.steps.restart import AuthTest
 from wizard.system.guard import Decision
@@ -157,11 +165,25 @@ def _summary(run: Run) -> None:
     elif run.failed:
         error(f"Step {run.failed} failed. {_applied_text(run)}")
     elif run.applied:
-        out(f"\nDone: {_applied_text(run)} Now prove a login:  msa-wizard test --user NAME")
+        out(f"\n{_ending(run)}")
     elif run.skipped:
         out(f"\nLeft alone: {', '.join(run.skipped)}.")
     else:
         out("\nNothing to do: no step has anything to change. `msa-wizard test --user NAME` proves a login.")
+
+
+def _ending(run: Run) -> str:
+    """What was done and skipped, and what mail clients still need."""
+    from wizard.engine.overview import Overview
+    from wizard.engine.summary import summary
+    from wizard.model.session import Session
+    from wizard.rollback.rollback import needing
+
+    seen = None
+    if set(run.plans) >= {step.id for step in STEPS}:  # it planned them all: no need to do so again
+        done = {name: Plan.done(name, "it was applied") for name in run.applied}
+        seen = Overview(look(Host()), (), run.plans | done)
+    return summary_text(summary(seen, Session(dict(run.applied), set(run.skipped)), needing))
 
 
 def _applied_text(run: Run) -> str:

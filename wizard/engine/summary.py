@@ -76,7 +76,7 @@ def _missing(overview: Overview) -> tuple[Check, ...]:
         Check(
             "outside",
             Sign.UNKNOWN,
-            "firewall: whether clients get through, only a login from another machine proves",
+            "firewall: only a login from elsewhere proves that it lets clients in",
             "msa-wizard test --from-outside",
         ),
         Check(
@@ -88,7 +88,7 @@ def _missing(overview: Overview) -> tuple[Check, ...]:
         Check(
             "clients",
             Sign.UNKNOWN,
-            f"mail clients: server {name}, port 587, STARTTLS, normal password",
+            f"mail clients: {name}, port 587, STARTTLS, normal password",
             "msa-wizard client-settings",
         ),
     )
