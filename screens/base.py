@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
 from textual.app import App, ComposeResult, SuspendNotSupported
 from textual.await_complete import AwaitComplete
-from textual.binding import Binding, BindingType
+from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
@@ -87,6 +87,13 @@ class WizardScreen(Screen[Result]):
         """A blinking cursor would send bytes for ever."""
         for field in self.query(Input):
             field.cursor_blink = False
+
+    @property
+    def active_bindings(self) -> dict[str, ActiveBinding]:
+        """The keys that can be pressed now: first those of the screen, in the order in which it names them."""
+        active = super().active_bindings
+        own = [key for key in self._bindings.key_to_bindings if key in active]
+        return {key: active[key] for key in (*own, *active)}
 
     @property
     def ending(self) -> bool:
@@ -293,7 +300,7 @@ def sentence(error: Exception) -> str:
 
     match error:
         case InterruptedRun():
-            text = "An earlier run was interrupted. Undo it or finish it first (Escape, then the first line)"
+            text = "An earlier run was interrupted. Undo it or finish it first (Esc, then the first line)"
         case WizardError():
             text = error.sentence
         case StoreError() | OSError():

@@ -1,4 +1,4 @@
-"""The dialogs: each asks one thing on top of a screen, and its safe answer is what Enter and Escape give."""
+"""The dialogs: each asks one thing on top of a screen, and its safe answer is what Enter and Esc give."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from textual.widgets import Input, Label, Static
 from screens.base import PAGES, Dialog, Field, headline, keys, scrolled, shell, spelled
 from screens.jobs import CertificateWaits, Job, Reply
 from screens.widgets.contents import endings_content
-from wizard.console import clean
+from wizard.console import clean, count
 from wizard.smtp.transcript import Credentials
 
 if TYPE_CHECKING:
     from wizard.certificates import Certificate
     from wizard.engine.local_edits import OwnEdit
-    from wizard.model.plan import Ending
+    from wizard.model.plan import Ending, Step
 
 
 class ConfirmQuit(Dialog[bool]):
@@ -51,7 +51,34 @@ class ConfirmQuit(Dialog[bool]):
                 "are done stay. The terminal then says which.\n",
                 markup=False,
             )
-            yield keys(("y", "quit"), ("Enter", "stay here (n and Escape too)"))
+            yield keys(("y", "quit"), ("Enter", "stay here (n and Esc too)"))
+
+
+class ApplyAll(Dialog[bool]):
+    """True: all these steps may be applied, one after the other."""
+
+    HEADING = "Apply all"
+    SCROLLED = "#content"
+    HELP_TEXT = """
+y applies these steps in this order. Each shows its diff while it is applied, and each can be rolled back. The run
+stops and asks where something that works would end, or where a step would undo your own edit.
+"""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "dismiss(True)", "Apply all"),
+        Binding("escape,n,enter", "dismiss(False)", "Cancel"),
+        *PAGES,
+    ]
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        super().__init__()
+        self._steps = steps
+
+    def compose(self) -> ComposeResult:
+        """A line a step; the keys stay below."""
+        with Vertical(classes="dialog tall"):
+            yield headline(f"Apply {count(len(self._steps), 'step')}?", "bold")
+            yield scrolled("\n".join(f"{step.id:<17}{step.title}" for step in self._steps))
+            yield keys(("y", "apply all"), ("Enter", "cancel (n and Esc too)"))
 
 
 class WhatWouldEnd(Dialog[bool]):
@@ -61,7 +88,7 @@ class WhatWouldEnd(Dialog[bool]):
     SCROLLED = "#content"
     HELP_TEXT = """
 What is listed works on this host now, but would not any more after this step. y says that it may end. Enter and
-Escape cancel: this step changes nothing, and the run stops before it.
+Esc cancel: this step changes nothing, and the run stops before it.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "dismiss(True)", "It may end"),
@@ -98,7 +125,7 @@ server's admin has given you by other means. y sends the password, n or Enter do
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "decide(True)", "Send it"),
-        Binding("n,enter,escape", "decide(False)", "Do not", key_display="n"),
+        Binding("n,enter,escape", "decide(False)", "Do not"),
         Binding("q,f10,ctrl+q,ctrl+c", "app.leave", "Quit", show=False),
     ]
 
@@ -159,7 +186,7 @@ class LocalEdits(Dialog[str | None]):
     HELP_TEXT = """
 This step was applied, and you have changed its lines since. Applying it again would undo that. k keeps yours: the
 step is skipped. t takes the step's version; yours stays in the history and can be restored from there. e opens
-your file in your editor; then the step is planned again. Escape cancels: nothing is changed.
+your file in your editor; then the step is planned again. Esc cancels: nothing is changed.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k", "dismiss('keep')", "Keep mine"),
@@ -201,11 +228,11 @@ class StepFailed(Dialog[str | None]):
         "The step is undone already, unless it says NOT undone. The host is as it was before the step."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "dismiss('again')", "Try again"),
+        Binding("y", "dismiss('again')", "Try again"),
         Binding("e", "dismiss('settings')", "Settings"),
         Binding("t", "dismiss('troubleshoot')", "Troubleshoot"),
         Binding("h", "dismiss('history')", "History"),
-        Binding("exclamation_mark", "shell", "A shell", key_display="!"),
+        Binding("exclamation_mark", "shell", "A shell"),
         Binding("escape,enter", "dismiss(None)", "Look around"),
     ]
 
@@ -220,7 +247,7 @@ class StepFailed(Dialog[str | None]):
         with VerticalScroll(classes="dialog tall"):
             yield headline(f"✗ {self._step} failed", "bold ansi_red")
             yield Static(self._content(), markup=False)
-            yield keys(("a", "try again"), ("e", "settings"), ("t", "troubleshoot"))
+            yield keys(("y", "try again"), ("e", "settings"), ("t", "troubleshoot"))
             yield keys(("h", "history"), ("!", "a shell"), ("Enter", "look around"))
 
     def _content(self) -> Content:

@@ -117,7 +117,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
     def failed(self, why: str) -> None:
         """Show why there is no report."""
         self.show(why)
-        self.say("y starts again. Escape goes back.")
+        self.say("y starts again. Esc goes back.")
 
     def interrupted(self) -> None:
         """It was stopped."""

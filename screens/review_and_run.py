@@ -120,7 +120,7 @@ class ReviewAndRun(Frame[Result]):
         """Show why there is no result."""
         self.show(why)
         begun = self.query_one("#output").display
-        self.say("Escape goes back." if begun else "Nothing was changed. Escape goes back.")
+        self.say("Esc goes back." if begun else "Nothing was changed. Esc goes back.")
 
     def interrupted(self) -> None:
         """The admin, or a signal, has ended it."""
@@ -162,8 +162,9 @@ done is a commit in the history and can be rolled back from there. If it fails, 
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "go", "Do it"),
+        Binding("escape,enter", "cancel", "Cancel"),
+        Binding("escape,enter", "back", "Back"),
         *PAGES,
-        Binding("escape,enter", "back", "Cancel"),
     ]
 
     def __init__(self, heading: str, command: str, make: Callable[[], Sequence[Step]]) -> None:
@@ -182,8 +183,18 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         return job.ask(StepWaits(step, plan, self.backend.own_edits(plan))) is Reply.YES
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """y only answers a question."""
-        return self.desk.waiting if action == "go" else True
+        """y only answers a question; what is over cannot be cancelled."""
+        match action:
+            case "go":
+                return self.desk.waiting
+            case "cancel":
+                return not self.over
+            case "back":
+                return self.over
+        return True
+
+    action_cancel = ReviewAndRun.action_back
+    """Leave, with a no to the question that waits."""
 
     def on_step_waits(self, message: StepWaits) -> None:
         """Show the plan, and ask."""
@@ -192,7 +203,7 @@ done is a commit in the history and can be rolled back from there. If it fails, 
             parts.append(Content.styled(f"You have changed {clean(edit.path)} since:", "bold"))
             parts += [Content(clean(line)) for line in edit.text.splitlines()]
         self.show(*parts)
-        self.say(f"y applies {message.step.id}. Enter and Escape cancel: nothing is changed.")
+        self.say(f"y applies {message.step.id}. Enter and Esc cancel: nothing is changed.")
         self.refresh_bindings()
 
     def on_endings_wait(self, message: EndingsWait) -> None:
@@ -224,14 +235,14 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         assert isinstance(result, Run)
         self._run = run = result
         if run.failed:
-            self.say(f"✗ {run.failed} failed and is undone unless it says NOT undone. Escape goes back.")
+            self.say(f"✗ {run.failed} failed and is undone unless it says NOT undone. Esc goes back.")
         elif run.blocked:
-            self.say("Stopped: the problem is shown above. Escape goes back.")
+            self.say("Stopped: the problem is shown above. Esc goes back.")
         elif run.undecided:
-            self.say(f"Stopped before {run.undecided}: something that works would end. Escape goes back.")
+            self.say(f"Stopped before {run.undecided}: something that works would end. Esc goes back.")
         elif run.applied:
-            self.say("✓ Done. Escape goes back. It can be rolled back in the history (h).")
+            self.say("✓ Done. Esc goes back. It can be rolled back in the history (h).")
         elif run.skipped:
             self.dismiss(run)
         else:
-            self.say("There is nothing to do. Escape goes back.")
+            self.say("There is nothing to do. Esc goes back.")

@@ -46,7 +46,7 @@ what is generated again, what is restarted. Nothing is changed before you press 
 
 Your own later work in the same files stays. Where you and the step changed the very same lines, the three
 versions are shown: yours, as the step left it, as it was before. k keeps yours there, r restores what was
-before, e opens your file in your editor and then prepares the rollback again, Escape leaves everything as it is. A
+before, e opens your file in your editor and then prepares the rollback again, Esc leaves everything as it is. A
 rollback is a commit too and can itself be rolled back.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -100,9 +100,9 @@ rollback is a commit too and can itself be rolled back.
         self.show(*parts, diff_content(rollback_text(rollback, warn=False), indent=DIFF_INDENT))
         self.add_to_title(f"  {rollback.target.words}")
         self.say(
-            "k keeps yours there, r restores what was before, e edits; Escape cancels (the default)."
+            "k keeps yours there, r restores what was before, e edits; Esc cancels (the default)."
             if conflicts
-            else "y rolls this back. Enter and Escape cancel: nothing is changed."
+            else "y rolls this back. Enter and Esc cancel: nothing is changed."
         )
         self.refresh_bindings()
 
@@ -137,14 +137,14 @@ rollback is a commit too and can itself be rolled back.
         if result.failed:
             words = f"The rollback failed and was itself undone: {result.failed}"
             self.show_failure(words, result.undone, result.not_undone)
-            self.say("The host is as before, except for what is named NOT undone. Escape goes back.")
+            self.say("The host is as before, except for what is named NOT undone. Esc goes back.")
         else:
             self.show(
                 Content.styled(f"✓ Rolled back, recorded as {result.commit}.", "bold ansi_green"),
                 *map(check_content, result.checks),
                 *(f"Left: {clean(line)}" for line in result.left),
             )
-            self.say("Done. Escape goes back. In the history this rollback can itself be rolled back.")
+            self.say("Done. Esc goes back. In the history this rollback can itself be rolled back.")
 
 
 def _decide(job: Job, rollback: Rollback) -> Choice | bool:
@@ -189,7 +189,7 @@ keeps the host as it is now: that is recorded, and the run is closed.
             self.show(sentence(error))
         self.over = killed is None
         if killed:
-            self.say("u undoes it (the default), f finishes it, Escape leaves it as it is.")
+            self.say("u undoes it (the default), f finishes it, Esc leaves it as it is.")
 
     def action_undo(self) -> None:
         """As before the run."""

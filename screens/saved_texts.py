@@ -153,7 +153,7 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "save", "Save"),
-        Binding("pagedown", "turn(1)", "Page", key_display="pgdn"),
+        Binding("pagedown", "turn(1)", "Page"),
         Binding("pageup", "turn(-1)", "Page back", show=False),
         Binding("escape", "dismiss", "Back"),
     ]

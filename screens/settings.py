@@ -135,14 +135,14 @@ class Flag(Checkbox):
 
 
 class Settings(Frame[None]):
-    """Enter uses them; Escape leaves all as it was."""
+    """Enter uses them; Esc leaves all as it was."""
 
     HEADING = "Settings"
     AUTO_FOCUS = "#listen-submission"
     SAYS = "#about"
     HELP_TEXT = """
 What you choose here goes into the plans of all steps. The howto's own set-up needs none of it: every field may
-stay as it is. Tab goes to the next field, space changes a box, Enter uses the values, Escape discards them.
+stay as it is. Tab goes to the next field, space changes a box, Enter uses the values, Esc discards them.
 F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply --answers FILE` takes the same file.
 """
     BINDINGS: ClassVar[list[BindingType]] = [

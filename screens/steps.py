@@ -1,4 +1,4 @@
-"""The set-up: all steps on the left with their state, the step on the right; Enter applies what is shown."""
+"""The set-up: all steps on the left with their state, the step on the right; y applies what is shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from screens.base import PAGES, Frame, edit, sentence
 from screens.jobs import ApplyPolicy, EndingsWait, EngineSaid, JobEnded, Reply, StepWaits, Stopped
 from screens.review_and_run import event_line
 from screens.widgets.step_board import PANES, StepBoard, StepPanes
-from wizard.console import clean
+from wizard.console import clean, count
 from wizard.engine.engine import Run
 from wizard.engine.overview import REMAINING, Overview
 from wizard.engine.state_dir import InterruptedRun
@@ -37,8 +37,11 @@ class Steps(Frame[None]):
     HEADING = "Steps"
     HELP_TEXT = """
 On the left are the steps of the howto in their order, each with its state; on the right is what the chosen one would
-do. Enter applies the step whose diff you see and then shows the next one; nothing changes before. a applies all that
-remain, one after the other, each shown as it is done; s skips a step.
+do. y applies the step whose diff you see and then shows the next one; nothing changes before. a lists all that remain,
+and y applies them one after the other; s skips a step.
+
+Enter goes to the text on the right: arrows, PgUp and PgDn scroll it, 1 to 5 or the arrows on its headings show another
+one, and Esc comes back to the list. Space and b turn its pages from the list, too.
 
 A step that fails is undone at once. Everything that is done is a commit in the history (h) and can be rolled
 back there, or here with r.
@@ -47,22 +50,23 @@ to do: has something to change. applied: done by msa-wizard. done: was so alread
 has changed since. later: decided once an earlier step is done. n/a: does not apply to this host.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "apply", "Apply", priority=True, key_display="enter"),
+        Binding("y", "apply", "Apply"),
         Binding("a", "apply_all", "All"),
         Binding("s", "skip", "Skip"),
         Binding("r", "roll_back", "Roll back"),
-        Binding("n", "go(1)", "Next", show=False),
-        Binding("p", "go(-1)", "Previous", show=False),
-        Binding("e", "app.go('settings')", "Edit"),
-        Binding("t", "test", "Test a login", show=False),
+        Binding("enter", "read", "Read", priority=True),
+        Binding("e", "app.go('settings')", "Settings"),
+        Binding("t", "test", "Test"),
+        Binding("escape", "back", "Back"),
+        Binding("n", "go(1)", "Next step", show=False),
+        Binding("p", "go(-1)", "Previous step", show=False),
         *(
             Binding(str(i + 1), f"pane('{name}')", name.capitalize(), show=False)
             for i, name in enumerate(PANES)
         ),
         *PAGES,
         Binding("slash", "search", "Search the output", show=False),
-        Binding("z", "fold", "Wide", key_display="z", show=False),
-        Binding("escape", "back", "Back"),
+        Binding("z", "fold", "Wide", show=False),
     ]
 
     def __init__(self) -> None:
@@ -77,6 +81,8 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         """The last lines of output."""
         self._problem = ""
         """Why a run could not begin, until it is said."""
+        self._about = ""
+        """The step that the line of news is about; empty where it is about none."""
         self._to_edit = ""
         """The file that the admin wants to edit once the run has ended."""
         self._began = 0.0
@@ -154,21 +160,56 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
             return f"{', '.join(skipped)} skipped: {follows(skipped[0], needing)}."
         if not left:
-            return "Nothing is left to do. t tests a login, h shows the history."
-        if left == 1:
-            return "1 step to do. Enter applies the step that is shown."
-        return f"{left} steps to do. Enter applies the step that is shown, a applies all of them."
+            return self._finished()
+        to_do = f"{count(left, 'step')} to do."
+        if self.board.chosen not in self.board.remaining:
+            return f"{to_do} a applies all of them."
+        return f"{to_do} y applies the step that is shown{', a all of them' if left > 1 else ''}."
+
+    def _finished(self) -> str:
+        skipped = [name for name, state in self.board.states.items() if state == "skipped"]
+        if skipped:
+            return f"Skipped: {', '.join(skipped)}. y on {'it' if len(skipped) == 1 else 'one'} applies it. t tests a login."
+        return "Nothing is left to do. t tests a login, h shows the history."
 
     def _show(self) -> None:
         self.board.show()
         if self._known:
             self.same(f"msa-wizard apply {self.board.chosen}")
+        self.refresh_bindings()
+
+    def _say_of(self, name: str, words: str) -> None:
+        """News of one step: it goes once another one is shown."""
+        self._about = name
+        self.say(words)
 
     def on_option_list_option_highlighted(self) -> None:
         """Another step is shown."""
         self._show()
         if not self.desk.changing:
             self.panes.pane("diff")
+        if self._about and self._about != self.board.chosen and not self.desk.busy:
+            self._about = ""
+            self.say(self._offer())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key is there where it does something now."""
+        if action not in ("apply", "apply_all", "skip", "roll_back"):
+            return True
+        if not self._known:
+            return False
+        desk, board = self.desk, self.board
+        state = board.states.get(board.chosen, "")
+        if desk.changing or not state:
+            return False
+        match action:
+            case "apply":
+                return desk.waiting or state in (*REMAINING, "failed", "skipped")
+            case "apply_all":
+                return bool(board.remaining) or desk.waiting
+            case "skip":
+                return desk.waiting or state in (*REMAINING, "failed")
+        return state in ("applied", "drifted", "later", "unknown", "skipped", "failed")
 
     def action_apply(self) -> None:
         """Apply the step that is shown."""
@@ -180,19 +221,40 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 desk.answer(Reply.YES)
             else:
                 board.select(self._current)
-                self.say(f"{self._current} comes first. Enter applies it, s skips it.")
+                self._say_of(self._current, f"{self._current} comes first. y applies it, s skips it.")
         elif desk.busy or not self._known:
             return
-        elif board.states[name] in (*REMAINING, "failed", "skipped"):
+        elif missing := self._missing(name):
+            needed = "is needed first, but was skipped" if missing in self._skipped else "is needed first"
+            board.select(missing)
+            self._say_of(
+                missing, f"{missing} {needed}: {name} does not work without it. y applies {missing}."
+            )
+        else:
             self._skipped.discard(name)
             self._start(() if remaining[:1] in ([], [name]) else (name,), everything=False)
-        elif remaining:
-            board.select(remaining[0])
-        else:
-            self.action_test()
+
+    def _missing(self, name: str) -> str:
+        """The first step that `name` needs and that is not done."""
+        board = self.board
+        for need in board.steps[name].needs:
+            if need in board.states and board.states[need] in (*REMAINING, "failed", "skipped"):
+                return self._missing(need) or need
+        return ""
+
+    def action_read(self) -> None:
+        """To the text of the chosen step."""
+        self.panes.front.focus()
 
     def action_apply_all(self) -> None:
-        """Apply all that remain, each shown as it is done."""
+        """Apply all that remain, each shown as it is done, once the admin has seen which."""
+        from screens.dialogs import ApplyAll
+
+        board = self.board
+        steps = [board.steps[name] for name in board.steps if name in {*board.remaining, self._current}]
+        self.app.push_screen(ApplyAll(steps), lambda yes: self._apply_all() if yes else None)
+
+    def _apply_all(self) -> None:
         desk = self.desk
         self.same("msa-wizard apply --yes")
         if desk.waiting:
@@ -216,7 +278,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 board.select(board.remaining[0])
         else:
             return
-        self.say(f"{name} is skipped; its second pane shows what depends on it. Enter on it applies it.")
+        self._say_of(self.board.chosen, f"{name} is skipped; 2 on it shows what does not work without it.")
 
     def _skip(self, name: str) -> None:
         self._skipped.add(name)
@@ -240,7 +302,9 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def action_back(self) -> None:
         """To the first screen; a run that waits ends, one at work continues."""
-        if self.desk.changing:
+        if self.focused is not None and self.focused is not self.query_one("#list"):
+            self.query_one("#list").focus()
+        elif self.desk.changing:
             self.say("A step is at work and continues here; q quits.")
         else:
             self.desk.answer(Reply.STOP)
@@ -294,6 +358,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         if self._current:
             self.board.mark(self._current, "working")
         self._began, self._second, self._follow, self._progress = time.monotonic(), 0, True, ""
+        self.refresh_bindings()
         self.say(f"{self._current or 'The first step'} is at work.")
 
     def _draw(self) -> None:
@@ -322,7 +387,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         match event:
             case Planned(step, plan, _):
                 board.plans[step.id] = plan
-                if plan.outcome is Outcome.PENDING:
+                if plan.outcome is Outcome.PENDING and step.id not in self._skipped:
                     self._current = step.id
                     board.checks[step.id] = []
                     board.mark(step.id, "working")
@@ -358,7 +423,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         self.panes.pane("diff")
         self._show()
         changed = "The host has changed since this was shown; this is the new plan. " if again else ""
-        self.say(f"{changed}Enter applies {name}, s skips it, a applies all that remain.")
+        self._say_of(name, f"{changed}y applies {name}, s skips it, a applies all that remain.")
         if message.edits:
             from screens.dialogs import LocalEdits
 
@@ -421,7 +486,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 return
             self.panes.pane("diff")
             if run.blocked:
-                self.say("Stopped: the problem is shown above. Fix it, then press Enter.")
+                self.say("Stopped: the problem is shown above. Fix it, then press y.")
             else:
                 self.say(f"Stopped before {run.undecided}, which has changed nothing. s skips it.")
 

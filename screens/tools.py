@@ -75,7 +75,7 @@ class ManualLogin(Tool):
     HELP_TEXT = """
 The conversation of a mail program, one command at a time: the next one is at the bottom, with its purpose, and Enter
 sends it. User name and password travel as base64, which anybody can decode: the password is masked here. ">" is what
-we say, "<" what the server says, "|" what it logs. The arrow keys choose a line, and the pane explains it. Escape ends
+we say, "<" what the server says, "|" what it logs. The arrow keys choose a line, and the pane explains it. Esc ends
 the conversation.
 
 F6 chooses a login without TLS, as the howto tries it with telnet: for that the line AuthOptions is commented out in
@@ -229,7 +229,7 @@ LISTENING = 600
 _ABOUT = (
     "y stops saslauthd's service and runs it in the foreground, with this host's own options and -d. Logins are "
     "answered by it meanwhile: try one with a mail program, or in another session: msa-wizard test --user NAME. "
-    f"e, Escape, {LISTENING} s or a lost connection end it; the service is restored whatever happens."
+    f"e, Esc, {LISTENING} s or a lost connection end it; the service is restored whatever happens."
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Log, OptionList, ProgressBar, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
@@ -88,10 +89,15 @@ class StepPanes(Vertical):
         if tabs.active != name:
             tabs.active = name
 
+    @property
+    def front(self) -> Widget:
+        """What scrolls in the pane in front."""
+        name = self.query_one("#panes", TabbedContent).active
+        return self.query_one("#output-log" if name == "output" else f"#{name}-scroll")
+
     def turn(self, pages: int) -> None:
         """Scroll the pane in front by pages; the list of steps keeps the keys."""
-        name = self.query_one("#panes", TabbedContent).active
-        front = self.query_one("#output-log" if name == "output" else f"#{name}-scroll")
+        front = self.front
         front.scroll_relative(y=pages * max(1, front.size.height - 2), animate=False)
 
     def find(self, words: str) -> bool:

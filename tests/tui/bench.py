@@ -182,6 +182,14 @@ async def at(pilot: Pilot[int], app: WizardApp, name: str, words: str) -> None:
     await until(pilot, lambda: shows(app, words))
 
 
+async def press_apply(pilot: Pilot[int], app: WizardApp, key: str = "a") -> None:
+    """On the steps: `y` applies the one that is shown; `a`, once it was confirmed, all of them."""
+    await pilot.press(key)
+    if key == "a":
+        await until(pilot, lambda: shows(app, "y apply all"))
+        await pilot.press("y")
+
+
 def text(app: object) -> list[str]:
     """The lines on the screen."""
     assert isinstance(app, WizardApp)

@@ -45,8 +45,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 async def at_confirming(pilot: Pilot[int], app: WizardApp) -> None:
     await until(pilot, lambda: shows(app, "steps have something to do"))
     await pilot.press("enter")
-    await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Enter applies the step"))
-    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "y applies the step"))
+    await pilot.press("y")
     await until(
         pilot, lambda: isinstance(app.screen, FirewallCountdown) and shows(app, "s left to confirm them")
     )
@@ -152,8 +152,8 @@ def test_on_the_console_nothing_is_asked(bench: Bench, monkeypatch: pytest.Monke
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await until(pilot, lambda: shows(app, "steps have something to do"))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Enter applies the step"))
-        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "y applies the step"))
+        await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)

@@ -107,7 +107,7 @@ def test_the_palette_goes_to_every_screen_and_back_to_one_that_is_open(bench: Be
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await until(pilot, lambda: shows(app, "steps have something to do"))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "to do. Enter"))
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "to do. y applies"))
         steps = app.screen
         for words, kind in (("login", LoginTest), ("client", MailClients), ("step by", Steps)):
             await pilot.press("ctrl+p")

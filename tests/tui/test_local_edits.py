@@ -12,7 +12,7 @@ from screens.app import WizardApp
 from screens.dialogs import LocalEdits
 from screens.steps import Steps
 from screens.summary import Summary
-from tests.tui.bench import Bench, Writes, play, shows, until, use
+from tests.tui.bench import Bench, Writes, play, press_apply, shows, until, use
 
 
 @pytest.fixture
@@ -28,7 +28,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await until(pilot, lambda: shows(app, "steps have something to do"))
-        await pilot.press("enter", "a")
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "+new a"))
+        await press_apply(pilot, app)
         await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
@@ -40,13 +42,13 @@ async def at_own_edits(pilot: Pilot[int], app: WizardApp, key: str) -> None:
     await until(pilot, lambda: shows(app, "1 of 2 steps has something to do"))
     await pilot.press("enter")
     await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "drifted one"))
-    await pilot.press(key)
+    await press_apply(pilot, app, key)
     await until(
         pilot, lambda: isinstance(app.screen, LocalEdits) and shows(app, "You changed what one had done")
     )
 
 
-@pytest.mark.parametrize("key", ["enter", "a"])
+@pytest.mark.parametrize("key", ["y", "a"])
 @pytest.mark.parametrize("cancel", ["enter", "escape"])
 def test_cancelling_is_the_default_and_changes_nothing(bench: Bench, key: str, cancel: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
@@ -63,7 +65,7 @@ def test_cancelling_is_the_default_and_changes_nothing(bench: Bench, key: str, c
 
 def test_taking_the_steps_version_leaves_the_admins_in_the_history(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at_own_edits(pilot, app, "enter")
+        await at_own_edits(pilot, app, "y")
         await pilot.press("t")
         await until(pilot, lambda: isinstance(app.screen, Summary))
 
@@ -95,7 +97,7 @@ def test_after_an_edit_the_step_is_planned_again(
     monkeypatch.setattr(WizardApp, "suspend", contextlib.nullcontext)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at_own_edits(pilot, app, "enter")
+        await at_own_edits(pilot, app, "y")
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Nothing is left to do"))
 
@@ -111,7 +113,7 @@ def test_an_edit_elsewhere_in_the_file_is_not_asked_about(bench: Bench) -> None:
         await until(pilot, lambda: shows(app, "1 of 2 steps has something to do"))
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "drifted two"))
-        await pilot.press("enter")
+        await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, LocalEdits) and shows(app, "/etc/b"))
         assert shows(app, "(not there)"), "the line was deleted, and comes again"
         assert isinstance(app.screen, LocalEdits)

@@ -15,7 +15,8 @@ from screens.dialogs import StepFailed
 from screens.steps import Steps
 from screens.summary import Summary
 from screens.widgets.contents import diff_content
-from tests.tui.bench import Bench, Writes, play, shows, until, use
+from screens.widgets.step_board import StepBoard
+from tests.tui.bench import Bench, Writes, play, press_apply, shows, until, use
 from wizard.steps.order import step
 from wizard.system.lock import held
 
@@ -39,29 +40,112 @@ async def at_steps(pilot: Pilot[int], app: WizardApp) -> None:
     await until(
         pilot,
         lambda: (
-            isinstance(app.screen, Steps) and (shows(app, "to do. Enter") or shows(app, "Nothing is left"))
+            isinstance(app.screen, Steps)
+            and (shows(app, "to do. y applies") or shows(app, "Nothing is left"))
         ),
     )
 
 
-def test_enter_applies_what_is_shown_and_then_shows_the_next(bench: Bench) -> None:
+def test_y_applies_what_is_shown_and_then_shows_the_next(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
         await until(pilot, lambda: shows(app, "+new a"))
         assert bench.text("/etc/a") == "old a\n"
-        await pilot.press("enter")
-        await until(pilot, lambda: shows(app, "Enter applies two"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies two"))
         assert bench.text("/etc/a") == "old a\nnew a\n"
         await until(pilot, lambda: shows(app, "+new b"))
         assert bench.text("/etc/b") == "old b\n", "the second waits for its own key"
-        await pilot.press("enter")
-        await until(pilot, lambda: shows(app, "Enter applies three"))
-        await pilot.press("enter")
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies three"))
+        await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
     assert bench.operations() == ["apply", "apply", "apply", "baseline"]
     assert len({item.run for item in bench.commits()[:3]}) == 1, "a sitting is one run"
+
+
+def test_enter_reads_and_esc_comes_back_to_the_list(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        steps = app.screen
+        assert isinstance(steps, Steps)
+        await pilot.press("enter", "enter")
+        assert steps.focused is steps.panes.front
+        await pilot.press("down", "escape")
+        assert steps.focused is steps.query_one("#list")
+        assert steps.board.chosen == "one", "the arrows scrolled the text"
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+
+    play(bench, story)
+    assert bench.operations() == []
+
+
+def test_all_of_them_are_listed_first_and_enter_cancels(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("a")
+        await until(pilot, lambda: shows(app, "Apply 3 steps?") and shows(app, "two"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps))
+        assert not app.desk.busy
+
+    play(bench, story)
+    assert bench.operations() == []
+
+
+def test_a_step_skipped_before_the_run_is_never_shown_at_work(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, str]] = []
+    mark = StepBoard.mark
+
+    def watched(board: StepBoard, name: str, state: str) -> None:
+        seen.append((name, state))
+        mark(board, name, state)
+
+    monkeypatch.setattr(StepBoard, "mark", watched)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("down", "down", "s")
+        await press_apply(pilot, app)
+        await until(pilot, lambda: bench.text("/etc/b") == "old b\nnew b\n" and not app.desk.busy)
+        await until(pilot, lambda: not isinstance(app.screen, Steps))
+        app.go("set-up")
+        await until(pilot, lambda: shows(app, "skipped three"))
+
+    play(bench, story)
+    assert ("two", "working") in seen
+    assert ("three", "working") not in seen
+
+
+def test_news_of_a_step_goes_when_another_one_is_shown(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("down", "y")
+        await until(pilot, lambda: shows(app, "one is needed first"))
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "3 steps to do. y applies") and not shows(app, "is needed"))
+
+    play(bench, story)
+
+
+def test_only_keys_that_do_something_are_shown(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await until(
+            pilot, lambda: shows(app, "y Apply") and shows(app, "Enter Read") and shows(app, "Esc Back")
+        )
+        assert not shows(app, "Roll back"), "nothing was applied"
+        await press_apply(pilot, app)
+        await until(pilot, lambda: isinstance(app.screen, Summary))
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "r Roll back") and not shows(app, "y Apply"))
+
+    play(bench, story)
 
 
 def test_no_step_claims_a_login_that_nobody_tried(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,11 +158,11 @@ def test_no_step_claims_a_login_that_nobody_tried(bench: Bench, monkeypatch: pyt
     play(bench, story)
 
 
-def test_holding_enter_goes_through_to_the_login(bench: Bench) -> None:
+def test_holding_y_goes_through_to_the_login(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "steps have something to do"))
+        await at_steps(pilot, app)
         for _ in range(200):
-            await pilot.press("enter")
+            await pilot.press("y")
             if isinstance(app.screen, Summary):
                 break
         await until(pilot, lambda: isinstance(app.screen, Summary))
@@ -90,7 +174,7 @@ def test_holding_enter_goes_through_to_the_login(bench: Bench) -> None:
 def test_apply_all_shows_each_and_asks_no_more(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
-        await pilot.press("a")
+        await press_apply(pilot, app)
         await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
@@ -100,15 +184,15 @@ def test_apply_all_shows_each_and_asks_no_more(bench: Bench) -> None:
 def test_a_skipped_step_stays_undone_and_can_be_applied_later(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
-        await pilot.press("enter")
-        await until(pilot, lambda: shows(app, "Enter applies two"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies two"))
         await pilot.press("s")
-        await until(pilot, lambda: shows(app, "Enter applies three"))
+        await until(pilot, lambda: shows(app, "y applies three"))
         await until(pilot, lambda: shows(app, "skipped two"))
-        await pilot.press("enter")
+        await pilot.press("y")
         await until(pilot, lambda: not app.desk.busy)
         await until(pilot, lambda: isinstance(app.screen, Summary))
-        await pilot.press("escape", "up", "enter")
+        await pilot.press("escape", "up", "y")
         await until(pilot, lambda: bench.text("/etc/b") == "old b\nnew b\n")
         await until(pilot, lambda: not app.desk.busy)
 
@@ -119,8 +203,8 @@ def test_a_skipped_step_stays_undone_and_can_be_applied_later(bench: Bench) -> N
 def test_a_step_chosen_out_of_order_needs_what_it_needs(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
-        await pilot.press("down", "enter")
-        await until(pilot, lambda: shows(app, "two needs one"))
+        await pilot.press("down", "y")
+        await until(pilot, lambda: shows(app, "one is needed first: two does not work without it"))
 
     play(bench, story)
     assert bench.text("/etc/b") == "old b\n"
@@ -130,12 +214,12 @@ def test_what_changed_since_it_was_shown_is_shown_again(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
         (bench.root / "etc/a").write_text("mine\n")
-        await pilot.press("enter")
+        await pilot.press("y")
         await until(pilot, lambda: app.desk.waiting)
-        await until(pilot, lambda: shows(app, " mine") and shows(app, "Enter applies one"))
+        await until(pilot, lambda: shows(app, " mine") and shows(app, "y applies one"))
         assert bench.text("/etc/a") == "mine\n"
-        await pilot.press("enter")
-        await until(pilot, lambda: shows(app, "Enter applies two"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies two"))
 
     play(bench, story)
     assert bench.text("/etc/a") == "mine\nnew a\n"
@@ -154,7 +238,7 @@ def test_a_failed_step_says_what_was_undone_and_can_be_tried_again(
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
-        await pilot.press("enter")
+        await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, StepFailed))
         await until(pilot, lambda: shows(app, "one failed"))
         await until(pilot, lambda: shows(app, "/etc/a is not right"))
@@ -164,7 +248,7 @@ def test_a_failed_step_says_what_was_undone_and_can_be_tried_again(
         good.append(True)
         await until(pilot, lambda: not app.desk.busy)
         await pilot.pause(0.3)
-        await pilot.press("a")
+        await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
@@ -184,7 +268,7 @@ def test_keys_are_answered_while_a_command_floods(tmp_path: Path, monkeypatch: p
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
-        await pilot.press("enter")
+        await pilot.press("y")
         await until(pilot, lambda: shows(app, "is at work, 1 s"))
         for key in ("down", "up") * 5:
             began = time.monotonic()
@@ -206,7 +290,7 @@ def test_another_one_at_work_is_named(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
         with held(bench.root / "state/lock", "carol"):
-            await pilot.press("enter")
+            await pilot.press("y")
             await until(pilot, lambda: shows(app, "carol runs msa-wizard"))
 
     play(bench, story)
@@ -216,7 +300,7 @@ def test_another_one_at_work_is_named(bench: Bench) -> None:
 def test_a_signal_between_steps_ends_the_run_and_the_program(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
-        await pilot.press("enter")
+        await pilot.press("y")
         await until(pilot, lambda: app.desk.waiting)
         app._signalled(signal.SIGHUP)
         await until(pilot, lambda: not app.desk.busy)
@@ -237,7 +321,7 @@ def test_quitting_while_a_step_is_at_work_asks_and_then_undoes_it(
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
-        await pilot.press("enter")
+        await pilot.press("y")
         await until(pilot, lambda: app.desk.changing)
         await pilot.press("q")
         await until(pilot, lambda: shows(app, "If you quit now"))

@@ -13,7 +13,7 @@ from screens.dialogs import WhatWouldEnd
 from screens.review_and_run import RunSteps
 from screens.steps import Steps
 from screens.summary import Summary
-from tests.tui.bench import Bench, Writes, play, shows, until, use
+from tests.tui.bench import Bench, Writes, play, press_apply, shows, until, use
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
 from wizard.model.plan import Ending, Outcome, Plan
@@ -46,15 +46,15 @@ async def at_question(pilot: Pilot[int], app: WizardApp, key: str) -> None:
     await until(pilot, lambda: shows(app, "2 of 2 steps have something to do"))
     await pilot.press("enter")
     await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "+new a"))
-    await pilot.press(key)
-    if key == "enter":
-        await until(pilot, lambda: shows(app, "Enter applies two"))
+    await press_apply(pilot, app, key)
+    if key == "y":
+        await until(pilot, lambda: shows(app, "y applies two"))
         assert shows(app, "Would end: lines of your own")
-        await pilot.press("enter")
+        await pilot.press("y")
     await until(pilot, lambda: isinstance(app.screen, WhatWouldEnd) and shows(app, "Cwdomain0.test"))
 
 
-@pytest.mark.parametrize("key", ["enter", "a"])
+@pytest.mark.parametrize("key", ["y", "a"])
 @pytest.mark.parametrize("cancel", ["enter", "escape"])
 def test_cancelling_is_the_default_and_changes_nothing(bench: Bench, key: str, cancel: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
@@ -71,7 +71,7 @@ def test_cancelling_is_the_default_and_changes_nothing(bench: Bench, key: str, c
     assert bench.operations() == ["apply", "baseline"]
 
 
-@pytest.mark.parametrize("key", ["enter", "a"])
+@pytest.mark.parametrize("key", ["y", "a"])
 def test_it_is_done_on_y(bench: Bench, key: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_question(pilot, app, key)
@@ -89,7 +89,7 @@ def test_what_the_answers_accept_is_not_asked(bench: Bench) -> None:
         await until(pilot, lambda: shows(app, "2 of 2 steps have something to do"))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "+new a"))
-        await pilot.press("a")
+        await press_apply(pilot, app)
         await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
