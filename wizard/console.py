@@ -143,11 +143,6 @@ def count(number: int, noun: str, several: str = "") -> str:
     return f"{number} {noun if number == 1 else several or f'{noun}s'}"
 
 
-def count(number: int, noun: str) -> str:
-    """`1 package`, `2 packages`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def clean_block(text: str) -> str:
     """Several lines, each cleaned."""
     return "\n  ".join(clean(line) for line in text.splitlines())
