@@ -10,7 +10,7 @@ DONE, FAILED, USAGE, CANNOT, CONFLICT, LOCKED, INTERRUPTED, PENDING = 0, 1, 2, 3
 EXIT_CODES = {
     DONE: "done, or nothing to do",
     FAILED: "failed and undone, or a test failed",
-    USAGE: "bad usage or answers",
+    USAGE: "bad usage or settings",
     CANNOT: "this host cannot",
     CONFLICT: "a decision is needed (a conflict, or something that works would end)",
     LOCKED: "another msa-wizard is running",

@@ -222,7 +222,7 @@ def test_what_must_not_be_done_is_not_done(msa: Machine, firewall: SetUp) -> Non
     assert "/etc/nftables.conf" in plan
     assert "ENABLED=no" in msa.read("/etc/ufw/ufw.conf").decode()
     msa.run("ufw allow 22/tcp; ufw --force enable")
-    refused("more than one firewall is active", '[firewall] use = "ufw"', '[firewall] use = "nftables"')
+    refused("more than one firewall is active", "firewall.use=ufw", "firewall.use=nftables")
     msa.run("ufw --force disable; apt-get purge --yes --quiet=2 ufw; rm -rf /etc/ufw", env=QUIET)
 
 

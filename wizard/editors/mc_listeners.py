@@ -226,7 +226,7 @@ def _clash(line: DaemonOption) -> EditError:
         f"this line listens on {line.address}, and a listener of inet6 on every address would take IPv4 as well: "
         "sendmail cannot open both"
     )
-    remedy = "choose the addresses for this port in the answers, or switch one of the lines off with dnl"
+    remedy = "choose the addresses for this port in your settings, or switch one of the lines off with dnl"
     return EditError(line.line, line.raw, why, remedy)
 
 

@@ -16,6 +16,8 @@ from wizard.system.host import Host
 
 NONE = "none"
 
+_CHOOSE = "msa-wizard answers --save --set firewall.use="
+
 
 class OpenFirewall(Step):
     """Adds what is missing, live and in the firewall's own files; never enables one, never reloads one."""
@@ -46,9 +48,9 @@ class OpenFirewall(Step):
             return Plan.blocked(
                 self.id,
                 f"more than one firewall is active. {_inventory(facts)}",
-                "say in your settings which one the ports are opened in:",
-                *(f'   [firewall] use = "{firewall.name}"' for firewall in active),
-                '   [firewall] use = "none" leaves all of them alone',
+                "choose in your settings the one in which the ports are opened:",
+                *(f"   {_CHOOSE}{firewall.name}" for firewall in active),
+                f"   {_CHOOSE}{NONE}   # leaves all of them alone",
             )
         return self._opening(active[0], facts, answers)
 
@@ -56,9 +58,7 @@ class OpenFirewall(Step):
         if firewall.trouble:
             why = f"{firewall.name} is active ({firewall.says}), but its rules cannot be read: {firewall.trouble}"
             remedy = f"fix {firewall.name}, then run this again"
-            return Plan.blocked(
-                self.id, why, remedy, '[firewall] use = "none" in your settings leaves it alone'
-            )
+            return Plan.blocked(self.id, why, remedy, f"or leave it alone: {_CHOOSE}{NONE}")
         kind, wanted = FIREWALLS[firewall.name], _wanted(answers)
         try:
             opening = kind.opening(facts, wanted)

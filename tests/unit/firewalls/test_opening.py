@@ -109,7 +109,7 @@ def test_none_and_inactive_and_two() -> None:
         iptables(), firewalls=(Firewall(n.IPTABLES, True, "a"), Firewall(n.UFW, True, "b"))
     )
     assert plan(two).outcome is Outcome.BLOCKED
-    assert any('use = "ufw"' in line for line in plan(two).remedy)
+    assert any("firewall.use=ufw" in line for line in plan(two).remedy)
     assert plan(two, Answers(firewall=Chosen(n.IPTABLES))).outcome is Outcome.PENDING
     assert plan(two, Answers(firewall=Chosen("none"))).outcome is Outcome.NOT_APPLICABLE
     assert plan(two, Answers(firewall=Chosen(n.SHOREWALL))).outcome is Outcome.BLOCKED

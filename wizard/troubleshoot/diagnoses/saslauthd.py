@@ -252,7 +252,10 @@ def _mechanism(picture: Picture) -> Finding | None:
     )
 
 
-_KEEP = "set {0} up (saslauthd(8)), or say in answers.toml where passwords come from, then `msa-wizard apply --answers answers.toml`"
+_KEEP = (
+    "set {0} up (saslauthd(8)), or say where passwords come from: `msa-wizard answers --save --set "
+    "auth.saslauthd_mechanism=...`, then `msa-wizard apply`"
+)
 
 
 def _nobody(picture: Picture, mechanism: str) -> Finding:
@@ -264,8 +267,8 @@ def _nobody(picture: Picture, mechanism: str) -> Finding:
             *((Evidence(picture.socket_login, f.MUX),) if picture.socket_login else ()),
         ),
         Mend(
-            text=f"set {mechanism} up (saslauthd(8)), or have saslauthd ask PAM: "
-            'saslauthd_mechanism = "pam" in answers.toml, then `msa-wizard apply --answers answers.toml`'
+            text=f"set {mechanism} up (saslauthd(8)), or have saslauthd ask PAM: `msa-wizard answers --save "
+            "--set auth.saslauthd_mechanism=pam`, then `msa-wizard apply`"
         ),
     )
 
