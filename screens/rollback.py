@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -11,7 +13,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable, OptionList, Static
+from textual.widgets.option_list import Option
 
 from screens.base import PAGES, Frame, edit, sentence
 from screens.jobs import Job, JobEnded, Reply, RollbackWaits
@@ -158,19 +161,21 @@ Act = Callable[["Recovery"], "RollbackResult | Run | str"]
 
 
 class RecoveryScreen(ReviewAndRun[None]):
-    """Undoing is the default; nothing happens before a key is pressed."""
+    """The ways above, what the highlighted one does below; y takes it, and nothing else does."""
 
     HEADING = "An interrupted run"
+    AUTO_FOCUS = "#ways"
     HELP_TEXT = """
-A run did not finish: the power was cut, or the process was killed. What it had begun is in the journal, and
-what everything was before is in the snapshot store. u undoes the run: the host is then as it was before. f continues
-it from where it was. Both may be interrupted too, and started again. Anything that cannot be undone is named, and a
-keeps the host as it is now: that is recorded, and the run is closed.
+A run did not come to its end: the power was cut, or the process was killed. What it had begun is in the journal, and
+what everything was before is in the snapshot store. It can be finished, from where it was, or undone: then the host is
+as it was before the run. Choose one with the arrows, read below what it does, and press y. Both may be interrupted too,
+and started again. Where neither works, what is in the way is named, and you can keep the host as it is now: that is
+recorded, and the run is closed.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("u,enter", "undo", "Undo it", key_display="u"),
-        Binding("f", "finish", "Finish it"),
-        Binding("a", "accept", "Keep as it is"),
+        Binding("enter", "read", "Read", priority=True),
+        Binding("y", "take", "Take this way"),
+        *PAGES,
         Binding("escape", "back", "Back"),
     ]
     _problem = False
@@ -178,50 +183,77 @@ keeps the host as it is now: that is recorded, and the run is closed.
     _outcome = ""
     """What the run is, once it has ended well."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._ways: dict[str, Way] = {}
+
+    def body(self) -> ComposeResult:
+        """The ways, then as everywhere."""
+        yield OptionList(id="ways", markup=False)
+        yield from super().body()
+
     def on_mount(self) -> None:
         """Show what is known of it."""
         self.same("msa-wizard recover --show")
-        killed: Unfinished | None = None
+        self.over = True
         try:
             killed = self.backend.killed()
-            self.show(_content(killed) if killed else "No run is interrupted.")
+            if killed is None:
+                self.show("No run is interrupted.")
+                return
+            self._ways = ways(killed, self.backend.commits())
         except Exception as error:
             self.show(sentence(error))
-        self.over = killed is None
-        if killed:
-            self.say("u undoes it (the default), f finishes it, Esc leaves it as it is.")
+            return
+        self.over = False
+        self._offer()
 
-    def action_undo(self) -> None:
-        """As before the run."""
-        self._begin("recover", "undone", lambda recovery: recovery.undo())
+    def _offer(self) -> None:
+        listed = self.query_one("#ways", OptionList)
+        names = [name for name in self._ways if name != "accept" or self._problem]
+        listed.set_options([Option(self._ways[name].title, id=name) for name in names])
+        listed.highlighted = 0
+        listed.focus()
+        if not self._problem:
+            self.say("y takes the highlighted way. Esc leaves everything as it is.")
+        self.refresh_bindings()
 
-    def action_finish(self) -> None:
-        """Continue it."""
-        self._begin("recover --finish", "finished", lambda recovery: recovery.finish())
+    def _chosen(self) -> Way | None:
+        option = self.query_one("#ways", OptionList).highlighted_option
+        return self._ways.get(str(option.id)) if option is not None else None
 
-    def action_accept(self) -> None:
-        """The host stays as it is now."""
-        self._begin("recover --accept", "accepted as it is", lambda recovery: recovery.accept())
+    def on_option_list_option_highlighted(self) -> None:
+        """What the other way does."""
+        way = self._chosen()
+        if way is not None and not self.running and (self._problem or not self.over):
+            self.show(way.preview)
+            self.query_one("#preview").scroll_home(animate=False)
+            self.same(way.command)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """To keep what is half-done is offered once it could not be undone or finished."""
-        return self._problem if action == "accept" else True
+        """A way can be taken while none is, and none has come to its end."""
+        if action == "take":
+            return bool(self._ways) and not self.running and (self._problem or not self.over)
+        return True
 
-    def _begin(self, name: str, outcome: str, act: Act) -> None:
-        if self.over and not self._problem:
-            self.dismiss()
-            return
-        if self.desk.busy:
-            return
-        self._outcome = outcome
-        self.same(f"msa-wizard {name}")
-        self.go_on()
-        self.start(name, partial(self.backend.recover, act=act))
+    def action_take(self) -> None:
+        """The highlighted way."""
+        way = self._chosen()
+        if way is not None and not self.desk.busy:
+            self._outcome = way.outcome
+            self.go_on()
+            self.start(way.command.removeprefix("msa-wizard "), partial(self.backend.recover, act=way.act))
+
+    def action_back(self) -> None:
+        """From the text to the ways; then away."""
+        if not self.stopped_reading():
+            super().action_back()
 
     def failed(self, why: str) -> None:
         """Say why, and what can be tried."""
         self._problem = True
-        self.say(f"✗ {why.rstrip('.')}. Then press u or f again, or a to keep the host as it is.")
+        self._offer()
+        self.say(f"✗ {why.rstrip('.')}. Fix that and try again, or keep the host as it is now.")
 
     def ended(self, result: object) -> None:
         """Say how it ended."""
@@ -236,22 +268,72 @@ keeps the host as it is now: that is recorded, and the run is closed.
             case Run() if result.stopped:
                 self.failed(f"Stopped at {result.stopped}")
             case str():
-                self.say(f"✓ Accepted as it is, recorded as {result}. Enter closes this.")
+                self.say(f"✓ Accepted as it is, recorded as {result}. Esc goes back.")
             case _:
                 self.say(
-                    f"✓ The interrupted run was {self._outcome}; the host is consistent again. Enter closes this."
+                    f"✓ The interrupted run was {self._outcome}; the host is consistent again. Esc goes back."
                 )
 
 
-def _content(killed: Unfinished) -> Content:
-    parts: list[str | tuple[str, str]] = [
-        (f"{clean(killed.words())}.\n", "bold"), f"Everything as it was before is commit {killed.head[:10]}.\n"
+@dataclass(frozen=True)
+class Way:
+    """One way out of an interrupted run."""
+
+    title: str
+    command: str
+    outcome: str
+    preview: Content
+    act: Act
+
+
+def ways(killed: Unfinished, commits: Sequence[Commit]) -> dict[str, Way]:
+    """The ways out, the one first that keeps what was done; `commits` are the history, newest first."""
+    recorded = [
+        commit.step or commit.subject
+        for commit in commits_in_force(commits)
+        if commit.run == killed.run and commit.operation == killed.operation
+    ]
+    done = ", ".join(map(clean, reversed(recorded)))
+    begun = _begun(killed)
+    finish: list[str | tuple[str, str]] = [("Finishes the run: it goes on from where it was.\n", "bold")]
+    if killed.operation == "apply":
+        finish += [f"Stays: {done}.\n"] if done else []
+        finish += [f"Done again: {clean(killed.step)}.\n"] if killed.step else []
+        finish += ["Then the steps that were left follow, without another question.\n"]
+    elif killed.operation == "rollback":
+        finish += ["The rollback is done once more, exactly as it was asked for.\n"]
+    else:
+        finish = [("There is nothing to finish: what was changed for a while is restored.\n", "bold")]
+    undo: list[str | tuple[str, str]] = [
+        ("Undoes the run: the host is then as it was before it began", "bold"), f" (commit {killed.head[:10]}).\n"
     ]  # fmt: skip
-    if killed.step:
-        parts.append(f"In hand: {clean(killed.step)}. It may have written:\n")
-        paths = [path for change in killed.changes for path in cast("list[str]", change["touches"])]
-        parts += [f"  {clean(path)}\n" for path in dict.fromkeys(paths)] or ["  nothing yet\n"]
-    return Content.assemble(*parts)
+    undo += [(f"Rolled back, though done: {done}.\n", "bold ansi_yellow")] if done else []
+    about = Content.assemble((f"{clean(killed.words())}.\n\n", ""))
+    return {
+        "finish": Way(
+            *("Finish the run", "msa-wizard recover --finish", "finished"),
+            *(about + Content.assemble(*finish, *begun), lambda recovery: recovery.finish()),
+        ),
+        "undo": Way(
+            *("Undo the run", "msa-wizard recover", "undone"),
+            *(about + Content.assemble(*undo, *begun), lambda recovery: recovery.undo()),
+        ),
+        "accept": Way(
+            *("Keep the host as it is now", "msa-wizard recover --accept", "accepted as it is"),
+            about + Content("Changes nothing: the host as it is now is recorded, and the run is closed."),
+            lambda recovery: recovery.accept(),
+        ),
+    }
+
+
+def _begun(killed: Unfinished) -> list[str]:
+    if not killed.step:
+        return []
+    paths = [path for change in killed.changes for path in cast("list[str]", change["touches"])]
+    return [
+        f"\nIn hand: {clean(killed.step)}. It may have written:\n",
+        *([f"  {clean(path)}\n" for path in dict.fromkeys(paths)] or ["  nothing yet\n"]),
+    ]
 
 
 HEADINGS = ("When", "What", "Change", "By")
@@ -281,13 +363,14 @@ after it is rolled back. A row in parentheses is no longer in effect. f shows ge
 maps) in full, or folds them again.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "read", "Read", priority=True),
         Binding("r", "roll_back(False)", "Roll back"),
         Binding("g", "roll_back(True)", "Back to here"),
+        Binding("f", "unfold", "Full or folded"),
         *PAGES,
-        Binding("f", "unfold", "Generated files", show=False),
         Binding("home", "edge(0)", "Newest", show=False, priority=True),
         Binding("end", "edge(-1)", "Oldest", show=False, priority=True),
-        Binding("escape", "dismiss", "Back"),
+        Binding("escape", "back", "Back"),
     ]
 
     _commits: tuple[Commit, ...] = ()
@@ -297,7 +380,7 @@ maps) in full, or folds them again.
     def body(self) -> ComposeResult:
         """Rows above, diff below."""
         yield DataTable[str](id="commits", cursor_type="row", cell_padding=0)
-        with VerticalScroll(id="difference", can_focus=False):
+        with VerticalScroll(id="difference"):
             yield Static("", id="changed", markup=False)
 
     def on_screen_resume(self) -> None:
@@ -305,19 +388,22 @@ maps) in full, or folds them again.
         self.look(self.backend.commits, self._show)
 
     def _show(self, commits: Sequence[Commit]) -> None:
-        self._commits = tuple(commits)
         in_force = {commit.id for commit in commits_in_force(commits)}
-        rows, chosen = self._rows, self._rows.cursor_row
+        rows, chosen = self._rows, self._chosen()
         cells = [_row(commit, commit.id in in_force) for commit in commits]
         rows.clear(columns=True)
         for label, column in zip(HEADINGS, zip(*cells, strict=True), strict=False):
             # Not left to the table: what it draws before it has measured stays.
             rows.add_column(label, width=max(map(cell_len, (label, *column))) + 2)
+        self._commits = tuple(commits)
         rows.add_rows(cells)
         if commits:
-            rows.move_cursor(row=min(chosen, len(commits) - 1))
+            ids = [commit.id for commit in commits]
+            rows.move_cursor(row=ids.index(chosen.id) if chosen is not None and chosen.id in ids else 0)
+        elif os.geteuid() == 0:
+            self.say("There is no history yet: nothing was ever applied on this host.")
         else:
-            self.say("There is no history yet: nothing was ever applied on this host, or you are not root.")
+            self.say("Only root can read the history: leave with F10, then run `sudo msa-wizard`.")
 
     @property
     def _rows(self) -> DataTable[str]:
@@ -359,9 +445,20 @@ maps) in full, or folds them again.
         if commit is not None and not self.desk.changing:
             self.app.push_screen(RollbackScreen(commit.id if to else commit.short, to=to))
 
+    def action_back(self) -> None:
+        """From the diff to the rows; then away."""
+        if not self.stopped_reading():
+            self.dismiss()
+
     def action_edge(self, row: int) -> None:
-        """To the first row or the last: the table's own keys go to the first column."""
-        self._rows.move_cursor(row=row % max(1, len(self._commits)))
+        """To the first row or the last (the table's own keys go to the first column), or the ends of the diff."""
+        difference = self.query_one("#difference", VerticalScroll)
+        if not difference.has_focus:
+            self._rows.move_cursor(row=row % max(1, len(self._commits)))
+        elif row:
+            difference.scroll_end(animate=False)
+        else:
+            difference.scroll_home(animate=False)
 
 
 def _row(commit: Commit, in_force: bool) -> tuple[str, ...]:

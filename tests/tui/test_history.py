@@ -6,14 +6,14 @@ import contextlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.rollback import History, RecoveryScreen, RollbackScreen
+from screens.rollback import History, RecoveryScreen, RollbackScreen, ways
 from snapshots.live.entry import Entry, Kind
 from tests.tui.bench import Bench, Writes, play, shows, until, use
 from wizard.changes.file import FileEffect
@@ -92,6 +92,7 @@ def test_a_middle_step_goes_with_what_needs_it_and_comes_back(bench: Bench) -> N
         await until(pilot, lambda: isinstance(app.screen, History) and shows(app, "rolled back"))
         await pilot.press("home", "r")
         await until(pilot, lambda: shows(app, "y rolls this back"))
+        assert shows(app, "the rollback of one, two"), "named by what it did"
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
 
@@ -188,43 +189,129 @@ def killed_in_three(bench: Bench, effect: Mapping[str, object] = HALF) -> None:
 
 
 async def at_the_interrupted(pilot: Pilot[int], app: WizardApp) -> None:
-    await until(pilot, lambda: shows(app, "Continue the interrupted run"))
+    await until(pilot, lambda: shows(app, "Finish or undo the interrupted run"))
     await until(pilot, lambda: shows(app, "begun by carol"))
     await pilot.press("home", "enter")
     await until(pilot, lambda: isinstance(app.screen, RecoveryScreen) and shows(app, "/etc/d"))
 
 
-@pytest.mark.parametrize("key", ["u", "f"])
-def test_an_interrupted_run_is_offered_first(bench: Bench, key: str) -> None:
+@pytest.mark.parametrize("way", ["finish", "undo"])
+def test_an_interrupted_run_is_offered_first_and_y_takes_the_highlighted_way(bench: Bench, way: str) -> None:
     (bench.root / "etc/d").write_text("half\n")
     killed_in_three(bench)
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_the_interrupted(pilot, app)
+        if way == "undo":
+            await pilot.press("down")
+        await until(
+            pilot,
+            lambda: shows(app, f"{way.capitalize()}es the run" if way == "finish" else "Undoes the run"),
+        )
+        await until(
+            pilot, lambda: shows(app, f"$ msa-wizard recover{' --finish' if way == 'finish' else ''}")
+        )
         assert (bench.root / "etc/d").exists()
-        await pilot.press(key)
+        await pilot.press("y")
         await until(pilot, lambda: shows(app, "the host is consistent again"))
+        assert shows(app, "finished" if way == "finish" else "undone")
 
     play(bench, story)
     assert not (bench.root / "etc/d").exists()
     assert bench.killed() is None
 
 
+def test_no_other_key_begins_anything_on_an_interrupted_run(bench: Bench) -> None:
+    (bench.root / "etc/d").write_text("half\n")
+    killed_in_three(bench)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_the_interrupted(pilot, app)
+        await pilot.press("enter", "enter")
+        assert app.screen.focused is app.screen.query_one("#preview"), "Enter reads"
+        await pilot.press("u", "f", "a", "space", "n", "enter", "escape")
+        assert app.screen.focused is app.screen.query_one("#ways"), "Escape goes back to the ways first"
+        assert not app.desk.busy
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, RecoveryScreen))
+
+    play(bench, story)
+    assert bench.text("/etc/d") == "half\n"
+    assert bench.killed() is not None
+
+
+def test_what_undoing_loses_is_named_before(bench: Bench) -> None:
+    killed_in_three(bench)
+    killed = bench.killed()
+    assert killed is not None
+    done = [replace(commit, run=killed.run) if commit.step == "one" else commit for commit in bench.commits()]
+    offered = ways(killed, done)
+    assert next(iter(offered)) == "finish"
+    assert "Rolled back, though done: one." in offered["undo"].preview.plain
+    assert "Stays: one." in offered["finish"].preview.plain
+
+
 def test_what_cannot_be_undone_can_be_kept(bench: Bench) -> None:
-    """Somebody has written the new file again since; a does nothing before it is needed."""
+    """Somebody has written the new file again since; to keep that is offered once it is needed."""
     (bench.root / "etc/d").write_text("his\n")
     written = Entry(Kind.FILE, 0o644, 0, 0, b"half\n")
     killed_in_three(bench, intent(FileEffect("/etc/d", None, written)))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_the_interrupted(pilot, app)
-        assert not shows(app, "Keep as it is")
-        await pilot.press("a", "u")
-        await until(pilot, lambda: shows(app, "press u or f again"))
+        assert not shows(app, "Keep the host as it is")
+        await pilot.press("down", "y")
+        await until(pilot, lambda: shows(app, "or keep the host as it is now"))
         assert bench.killed() is not None
-        await pilot.press("a")
+        await pilot.press("end")
+        await until(pilot, lambda: shows(app, "$ msa-wizard recover --accept"))
+        await pilot.press("y")
         await until(pilot, lambda: shows(app, "Accepted as it is, recorded as"))
 
     play(bench, story)
     assert bench.text("/etc/d") == "his\n"
     assert bench.killed() is None
+
+
+def test_enter_reads_the_diff_and_escape_comes_back_to_the_rows(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await pilot.press("enter")
+        difference = app.screen.query_one("#difference")
+        assert app.screen.focused is difference
+        await pilot.press("escape")
+        assert app.screen.focused is app.screen.query_one("#commits")
+        await pilot.press("tab")
+        assert app.screen.focused is difference, "Tab changes the pane, too"
+
+    play(bench, story)
+
+
+def test_the_cursor_stays_on_its_commit_when_others_come(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_history(pilot, app)
+        await pilot.press("down", "down")
+        await until(pilot, lambda: shows(app, f"diff {bench.commits()[2].short}"))
+        chosen = bench.commits()[2].short
+        await pilot.press("r")
+        await until(pilot, lambda: shows(app, "y rolls this back"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, History) and shows(app, "rolled back"))
+        await until(pilot, lambda: shows(app, f"diff {chosen}"))
+
+    play(bench, story)
+
+
+def test_without_root_the_history_says_who_can_read_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    for name, seen in (("commits", ()), ("store", None), ("killed", None), ("lost", "")):
+        monkeypatch.setattr(bench, name, lambda seen=seen: seen)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        await pilot.press("h")
+        await until(pilot, lambda: shows(app, "Only root can read the history"))
+
+    play(bench, story)

@@ -143,7 +143,7 @@ def test_a_commit_goes_alone_or_with_what_needs_its_step(history: History) -> No
     includes, _, port = history.applied("mc-includes", "firewall", "submission-port")
     drift = history.add("drift")
     assert of_commit(history.commits, drift).commits == (drift,)
-    assert of_commit(history.commits, drift).words == drift.short
+    assert of_commit(history.commits, drift).words == f"{drift.short} ({drift.subject})"
     assert of_commit(history.commits, port).commits == (port,)
     assert of_commit(history.commits, includes).commits == (port, includes)
     gone = history.add("rollback", "mc-includes", port, includes)

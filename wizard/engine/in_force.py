@@ -25,7 +25,15 @@ class Target:
         if self.everything:
             return "everything"
         named = ", ".join(dict.fromkeys((*self.steps, *self.dependents)))
-        return named or " ".join(commit.short for commit in self.commits)
+        return named or ", ".join(map(_named, self.commits))
+
+
+def _named(commit: Commit) -> str:
+    """A commit that is no step's: the admin knows it by what it did, not by its id."""
+    done, _, what = commit.subject.partition(": ")
+    if commit.operation == "rollback" and done == "Rolled back":
+        return f"the rollback of {what}"
+    return f"{commit.short} ({commit.subject})"
 
 
 def commits_in_force(history: Iterable[Commit]) -> list[Commit]:
