@@ -30,7 +30,7 @@ FIELDS = (Field("user", "User name"), Field("password", "Password"), Field("send
 MODES = (
     ("over TLS", "", "As mail programs do: STARTTLS first. Nothing on the server is changed."),
     (
-        "without TLS, loopback alone",
+        "without TLS, loopback only",
         " --plaintext --loopback-only",
         "AuthOptions is commented out in sendmail.cf for 120 s, and sendmail restarted, twice. The port answers on "
         "loopback alone meanwhile: mail clients cannot submit. It is restored whatever happens.",

@@ -33,7 +33,7 @@ msa-wizard makes this host's Sendmail take mail from your users' mail programs: 
 and TLS. It does so in small steps. Each shows what it will change before it changes it, and each can be
 rolled back, today or next year.
 
-Above is what was found on this host. Nothing has been changed, and nothing will be until you press Enter
+Above is what was found on this host. Nothing has been changed, and nothing will be until you press y
 on a step whose diff you see.
 """
     BINDINGS: ClassVar[list[BindingType]] = [

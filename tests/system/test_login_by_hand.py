@@ -196,7 +196,7 @@ def test_the_tools_on_the_screen(debian: Machine) -> None:
         terminal.press("t")
         terminal.until("Fill in the user name")
         terminal.press(F6)
-        terminal.until("loopback alone. F6")
+        terminal.until("loopback only. F6")
         terminal.press("alice", "enter", PASSWORD, F5)
         terminal.until("Enter sends: (connect to", 60)
         assert plaintext_is_offered(debian)

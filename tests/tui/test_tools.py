@@ -258,7 +258,7 @@ def test_without_tls_the_time_is_counted_and_ends_it(bench: Tools) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "by-hand", "Fill in the user name")
         await pilot.press("f6")
-        await until(pilot, lambda: shows(app, "loopback alone. F6"))
+        await until(pilot, lambda: shows(app, "loopback only. F6"))
         await until(
             pilot, lambda: shows(app, "$ msa-wizard debug login --user NAME --plaintext --loopback-only")
         )
