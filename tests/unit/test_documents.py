@@ -175,7 +175,7 @@ def test_the_keys_on_the_steps_are_bound() -> None:
     from screens.app import WizardApp
     from screens.steps import Steps
 
-    names = {"?": "question_mark", "/": "slash"}
+    names = {"?": "question_mark", "/": "slash", "esc": "escape"}
     keys = {key for owner in (WizardApp, Steps) for key in owner._merge_bindings().key_to_bindings}
     keys.add(WizardApp.COMMAND_PALETTE_BINDING)
     shown = re.findall(r"^\| ([^|]+) \| (?!does)", (DOCS / "screens.md").read_text(), re.MULTILINE)
