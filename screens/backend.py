@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from wizard.model.answers import Answers
+from wizard.model.answers import SAVED, Answers, saved
 from wizard.model.session import Session
+from wizard.model.set_option import as_options, as_words
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Backend:
 
     host: Host = field(default_factory=Host)
     answers: Answers = field(default_factory=Answers)
+    saved: Answers = field(default_factory=Answers)
+    """The settings of this host as every command reads them."""
     tell: Callable[[str], None] = field(default=lambda _: None, repr=False, compare=False)
     """Told before anything is done that the store was damaged and healed, or wiped."""
 
@@ -72,6 +75,35 @@ class Backend:
 
     _seen: tuple[int, Overview | None] = field(default=(0, None), repr=False, compare=False)
     """The host as it was seen last, and how much of the session had happened by then."""
+
+    @classmethod
+    def of_this_host(cls) -> Backend:
+        """With its settings. Raises AnswersError."""
+        settings = saved()
+        return cls(answers=settings, saved=settings)
+
+    def choose(self, answers: Answers, facts: Facts | None = None) -> str:
+        """Use these from now on, and save them for every command; a sentence on that. Raises OutputError where they are
+        used, but not saved."""
+        from wizard.render.files import as_toml
+        from wizard.system.output_file import keep
+
+        self.answers, self._seen = answers, (0, None)
+        stored = replace(answers, replace_mta=False, watch_restart=0)
+        words = keep(self.host.path(SAVED), as_toml(stored, facts))
+        self.saved = stored
+        return words
+
+    @property
+    def settings_options(self) -> str:
+        """What a command needs to do the same as we: the settings that are not saved."""
+        return as_words(as_options(self.answers, self.saved))
+
+    @property
+    def apply_options(self) -> str:
+        """The same for `apply`, which has more."""
+        watch = ["--watch-restart", str(self.answers.watch_restart)] if self.answers.watch_restart else []
+        return self.settings_options + as_words([*(["--replace-mta"] * self.answers.replace_mta), *watch])
 
     @property
     def steps(self) -> Sequence[Step]:

@@ -27,8 +27,9 @@ def launch() -> int:
         error(f"msa-wizard: {why}")
         return CANNOT
     from screens.app import WizardApp
+    from screens.backend import Backend
 
-    app = WizardApp(plain=plain(os.environ))
+    app = WizardApp(Backend.of_this_host(), plain=plain(os.environ))
     code = asyncio.run(_run(app))
     if app.crash is not None:
         error(crash_words(app.crash))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -13,9 +12,9 @@ from textual.widgets import Log
 from screens.base import PAGES
 from screens.jobs import Job
 from screens.review_and_run import ReviewAndRun
+from screens.saving import save_asking
 from screens.widgets.contents import state_content
 from wizard.console import clean
-from wizard.system.output_file import save
 
 if TYPE_CHECKING:
     from wizard.rehearse.outcome import Rehearsal
@@ -63,7 +62,8 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
 
     def on_mount(self) -> None:
         """Nothing begins by itself."""
-        self.same("msa-wizard rehearse")
+        mta = " --replace-mta" * self.backend.answers.replace_mta
+        self.same(f"msa-wizard rehearse{self.backend.settings_options}{mta}")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Each key where it does something."""
@@ -147,4 +147,4 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
         from wizard.rehearse.outcome import shown
 
         if (rehearsal := self._rehearsal) is not None:
-            self.attempt(lambda: save(Path(REPORT).absolute(), shown(rehearsal, "md")))
+            save_asking(self, REPORT, shown(rehearsal, "md"))

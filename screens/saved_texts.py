@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -14,15 +12,15 @@ from textual.widgets import Input, Markdown, OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import Field, Frame
+from screens.saving import FOR_USERS, save_asking
 from screens.widgets.contents import check_content
 from wizard.client_settings import FORMATS, ClientSettings, certificate_warning, check_dns
 from wizard.console import clean
 from wizard.engine.overview import Overview
-from wizard.errors import AnswersError
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Sign
+from wizard.model.set_option import as_words
 from wizard.render.files import report
-from wizard.system.output_file import save
 
 LABELS = {
     "table": ("Table", ""),
@@ -96,7 +94,9 @@ d queries the DNS for its records, c checks the certificate as a careful client 
     def _show(self) -> None:
         if (text := self._text()) is not None:
             self.query_one("#form-text", Static).update("\n".join(map(clean, text.splitlines())))
-        self.same(f"msa-wizard client-settings --format {self._form}")
+        imap = self.entered("imap")
+        options = as_words(["--imap", imap] if imap else []) + self.backend.settings_options
+        self.same(f"msa-wizard client-settings --format {self._form}{options}")
 
     def on_option_list_option_highlighted(self) -> None:
         """Another form."""
@@ -114,10 +114,7 @@ d queries the DNS for its records, c checks the certificate as a careful client 
         if text is None or not name:
             self.say("Name a file first." if text else "There is nothing to write yet.")
             return
-        try:
-            self.say(f"✓ {save(Path(name).expanduser(), text)}")
-        except AnswersError as problem:
-            self.say(clean(str(problem)))
+        save_asking(self, name, text, FOR_USERS)
 
     def action_dns(self) -> None:
         """What the DNS says now."""
@@ -165,6 +162,7 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
         with VerticalScroll(id="shown", can_focus=False):
             yield Markdown("Looking at this host ...", id="report", open_links=False)
         yield Field("file", "File").line("msa-report.md")
+        yield Static("", id="says", markup=False)
 
     def on_mount(self) -> None:
         """Prepare it."""
@@ -180,11 +178,6 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
         self._overview, text = taken
         self.query_one("#report", Markdown).update("\n".join(map(clean, text.splitlines())))
 
-    def say(self, words: str | Content) -> None:
-        """Show it as a notification: there is no line of news."""
-        self.notify(str(words), severity="error", markup=False)
-
-    @on(Input.Submitted)
     def action_save(self) -> None:
         """Write the file."""
         name, overview = self.entered("file"), self._overview
@@ -192,4 +185,4 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
             return
         form = "html" if name.lower().endswith((".html", ".htm")) else "md"
         store = self.backend.store()
-        self.attempt(lambda: save(Path(name).expanduser(), report(form, overview, store)))
+        save_asking(self, name, report(form, overview, store))

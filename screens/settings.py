@@ -1,35 +1,36 @@
-"""The answers as a form: each field with its help, checked while typing; loaded from and saved to answers.toml."""
+"""The settings as a form: each field with its help, checked while typing; saved where every command reads them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.events import DescendantFocus
 from textual.widgets import Checkbox, Input, Static
 
-from screens.base import Field, Frame
+from screens.base import FORM, Dialog, Field, Frame, headline, keys, sentence
+from wizard.client_settings import serves_implicit_tls
 from wizard.console import clean
 from wizard.errors import AnswersError
 from wizard.model.answers import (
     FIREWALL_CHOICES,
     MECHANISMS,
+    SAVED,
     Answers,
     Auth,
     Firewall,
     Install,
     Listen,
     Test,
-    load,
     parse,
 )
+from wizard.model.set_option import as_options, as_words
 from wizard.render.files import as_toml
-from wizard.system.output_file import save
 
 if TYPE_CHECKING:
     from wizard.model.facts import Facts
@@ -107,26 +108,29 @@ FLAGS = (
         "watch_restart",
         "Watch the restart",
         "Sendmail's listeners are watched for a minute after its restart; if one disappears or does not greet, the "
-        "restart is reverted (howto 3.7). Not stored in the file.",
+        "restart is reverted (howto 3.7). Kept until you quit.",
     ),
     Field(
         "replace_mta",
         "Replace another MTA",
-        "Postfix or Exim may be removed for sendmail. Its mail service ends then. Not stored in the file.",
+        "Postfix or Exim may be removed for sendmail. Its mail service ends then. Kept until you quit.",
     ),
 )
-FILE = Field("file", "File", "Where F2 saves and F4 loads; relative to the current directory.")
 WATCHED = 60
 """Seconds that a restart is watched."""
-NOT_STORED = ("replace_mta", "watch_restart")
+SERVED = (
+    "Port 465 is open on this host. Clearing the box does not close it: remove its DAEMON_OPTIONS line from sendmail.mc, "
+    "then apply sendmailconfig."
+)
 
 
-class Flag(Checkbox):
-    """A box that says yes or no by its content, not by its colour: [x] or [ ]."""
+class Flag(Checkbox, inherit_bindings=False):
+    """A box that says yes or no by its content, not by its colour: [x] or [ ]. Space changes it, Enter does not."""
 
     BUTTON_LEFT = "["
     BUTTON_RIGHT = "]"
     BUTTON_INNER = " "
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "toggle_button", "Tick")]
 
     def watch_value(self) -> None:
         """Another content."""
@@ -134,75 +138,119 @@ class Flag(Checkbox):
         super().watch_value()
 
 
+class Unsaved(Dialog[str | None]):
+    """`save`, `drop`, or None to stay, which is the default."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "dismiss('save')", "Save"),
+        Binding("d", "dismiss('drop')", "Drop"),
+        Binding("n,escape,enter", "dismiss(None)", "Stay"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        """The question and its three answers."""
+        with Vertical(classes="dialog tall"):
+            yield headline("! You have changed settings, and not saved them\n")
+            yield keys(("y", "save them"), ("d", "drop the changes"), ("Enter", "stay here (n and Esc too)"))
+
+
 class Settings(Frame[None]):
-    """Enter uses them; Esc leaves all as it was."""
+    """F2 saves the settings, and they are used from then on; leaving asks about those that are not saved."""
 
     HEADING = "Settings"
     AUTO_FOCUS = "#listen-submission"
     SAYS = "#about"
-    HELP_TEXT = """
+    HELP_TEXT = f"""
 What you choose here goes into the plans of all steps. The howto's own set-up needs none of it: every field may
-stay as it is. Tab goes to the next field, space changes a box, Enter uses the values, Esc discards them.
-F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply --answers FILE` takes the same file.
+stay as it is. Tab, Enter and Down go to the next field, Up to the one before; Space ticks a box.
+
+F2 saves the settings in {SAVED}. From then on they are used here and by every command. The line above the keys
+says what does the same. To take them from another file: msa-wizard answers --answers FILE --save
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f6", "use", "Use", show=False),
         Binding("f2", "save", "Save"),
-        Binding("f4", "load", "Load"),
-        Binding("escape", "dismiss", "Back"),
+        Binding("enter", "app.focus_next", "Next field", show=False, priority=True),
+        *FORM,
+        Binding("escape", "back", "Back"),
+        Binding("f10,q,ctrl+q,ctrl+c", "quit", "Quit", key_display="f10"),
     ]
 
+    _facts: Facts | None = None
+    _before: Answers | None = None
+    """What the form held before anybody changed it."""
+
     def body(self) -> ComposeResult:
-        """The fields, the file, and help on the one that has the focus."""
+        """The fields, and help on the one that has the focus."""
         answers = self.backend.answers
         with VerticalScroll(id="form", can_focus=False):
             for field in TEXTS:
                 yield field.line(_text(answers, field.id))
             for field in FLAGS:
                 yield Flag(field.label, bool(_value(answers, field.id)), id=field.id, tooltip=field.about)
-            yield FILE.line("answers.toml")
         yield Static("", id="about", markup=False)
 
     def on_mount(self) -> None:
         """Look at the host."""
-        self.same("msa-wizard plan --answers answers.toml")
+        self._before = self._answers()
+        self._same(self._before)
         self.look(self.backend.facts, self._show)
 
     def _show(self, facts: Facts) -> None:
-        """Show what an empty field means on this very host."""
+        """Show what an empty field means on this very host, and a port that it serves already."""
         from wizard.sendmail.password_source import in_words
 
+        self._facts = facts
         self.query_one("#auth-saslauthd_mechanism", Input).placeholder = f"({in_words(facts)})"
-
-    @on(Input.Submitted)
-    def action_use(self) -> None:
-        """Plan with these from now on."""
-        answers = self._check()
-        if answers is not None and not self.desk.changing:
-            self.backend.answers = answers
-            self.dismiss()
+        box = self.query_one("#listen-implicit_tls", Flag)
+        if serves_implicit_tls(facts) and not box.value and self._before is not None:
+            box.value = True
+            self._before = replace(self._before, listen=replace(self._before.listen, implicit_tls=True))
 
     def action_save(self) -> None:
-        """Write the file, for the admin alone."""
+        """Use them, and save them for every command."""
         answers = self._check()
         if answers is not None:
-            self.attempt(lambda: save(self._file(), as_toml(answers)))
+            self._save(answers)
 
-    def action_load(self) -> None:
-        """Fill the form from the file."""
-        self.attempt(self._load)
+    def _save(self, answers: Answers) -> bool:
+        if self.desk.changing:
+            self.say("A run is at work with the settings as they were. Save when it has ended.")
+            return False
+        try:
+            saved = self.backend.choose(answers, self._facts)
+            words = f"✓ {saved} Every command uses them now."
+        except AnswersError as problem:
+            saved, words = "", f"They are used here until you quit, but are not saved. {sentence(problem)}"
+        self._before = answers
+        self._same(answers)
+        self.say(words)
+        return bool(saved)
 
-    def _load(self) -> str:
-        answers = load(path := self._file())
-        for field in TEXTS:
-            self.query_one(f"#{field.id}", Input).value = _text(answers, field.id)
-        for field in FLAGS:
-            if field.id not in NOT_STORED:
-                self.query_one(f"#{field.id}", Flag).value = bool(_value(answers, field.id))
-        return f"{clean(str(path))} is loaded."
+    @property
+    def _changed(self) -> bool:
+        try:
+            return self._before is not None and self._answers() != self._before
+        except AnswersError:
+            return True
 
-    def _file(self) -> Path:
-        return Path(self.entered("file") or "answers.toml").expanduser()
+    def action_back(self) -> None:
+        """Leave; ask about what is not saved."""
+        self._leave(self.dismiss)
+
+    def action_quit(self) -> None:
+        """End msa-wizard; ask about what is not saved."""
+        self._leave(lambda: self.call_later(self.app.run_action, "leave"))
+
+    def _leave(self, leave: Callable[[], object]) -> None:
+        def decided(answer: str | None) -> None:
+            answers = self._check() if answer == "save" else None
+            if answer == "drop" or (answers is not None and self._save(answers)):
+                leave()
+
+        if self._changed:
+            self.app.push_screen(Unsaved(), decided)
+        else:
+            leave()
 
     @on(DescendantFocus)
     @on(Input.Changed)
@@ -214,8 +262,19 @@ F2 saves it to the file named below, F4 reads it from there; `msa-wizard apply -
         except AnswersError as problem:
             self.say(f"✗ {clean(str(problem).partition(': ')[2] or str(problem))}")
             return None
-        self.say(self.about_focused())
+        self.say(self._about())
+        self._same(answers)
         return answers
+
+    def _about(self) -> str:
+        on_tls = self.focused is not None and self.focused.id == "listen-implicit_tls"
+        served = self._facts is not None and serves_implicit_tls(self._facts)
+        return SERVED if on_tls and served else self.about_focused()
+
+    def _same(self, answers: Answers) -> None:
+        """The command that saves the same."""
+        options = as_options(answers, self.backend.saved)
+        self.same(f"msa-wizard answers{as_words([*options, '--save']) if options else ''}")
 
     def _answers(self) -> Answers:
         text = {field.id: self.entered(field.id) for field in TEXTS}

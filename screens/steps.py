@@ -175,7 +175,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
     def _show(self) -> None:
         self.board.show()
         if self._known:
-            self.same(f"msa-wizard apply {self.board.chosen}")
+            self.same(f"msa-wizard apply{self.backend.apply_options} {self.board.chosen}")
         self.refresh_bindings()
 
     def _say_of(self, name: str, words: str) -> None:
@@ -256,7 +256,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def _apply_all(self) -> None:
         desk = self.desk
-        self.same("msa-wizard apply --yes")
+        self.same(f"msa-wizard apply --yes{self.backend.apply_options}")
         if desk.waiting:
             self._policy.everything = True
             self._work()

@@ -105,7 +105,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
             fault = self._chosen()
             user = f" --user {self._credentials.user}" if self._credentials else ""
             fix = f" --fix {fault.id}" if fault is not None and fault.finding.mend.steps else ""
-            self.same(f"msa-wizard troubleshoot{user}{fix}")
+            self.same(f"msa-wizard troubleshoot{user}{fix}{self.backend.settings_options}")
 
     def _chosen(self) -> Fault | None:
         rows = self.query_one("#rows", OptionList)

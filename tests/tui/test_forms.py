@@ -6,16 +6,21 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from screens.app import WizardApp
+from screens.base import WizardScreen
 from screens.login_test import LoginTest
 from screens.saved_texts import MailClients
-from screens.settings import Settings
+from screens.saving import ConfirmReplace
+from screens.settings import Flag, Settings, Unsaved
 from screens.steps import Steps
-from tests.tui.bench import Bench, Writes, at, play, shows, until, use
+from screens.welcome import Welcome
+from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
+from tests.unit.steps.recorded import file, machine
 from wizard.engine.engine import Engine
-from wizard.model.answers import load
+from wizard.model.answers import Answers, load
+from wizard.model.facts import SENDMAIL_CF
 from wizard.system.signals import Interrupt
 
 
@@ -32,38 +37,173 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return bench
 
 
-def test_settings_are_checked_as_one_types_and_used_on_enter(bench: Bench) -> None:
+SAVED = "etc/msa-wizard/answers.toml"
+
+
+def says(app: WizardApp, words: str) -> bool:
+    """Whether the screen's line of news holds the words, wherever its lines break."""
+    assert isinstance(app.screen, WizardScreen)
+    return words in str(app.screen.query_one(app.screen.SAYS, Static).visual)
+
+
+def focused(app: WizardApp) -> str | None:
+    """The id of the field that has the focus."""
+    return app.screen.focused.id if app.screen.focused is not None else None
+
+
+def test_settings_are_checked_as_one_types_and_used_once_saved(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "settings", "Where port 587 listens")
         await pilot.press(*"192.0.2.")
         await until(pilot, lambda: shows(app, "is not an IP address"))
-        await pilot.press("enter")
-        assert isinstance(app.screen, Settings), "what is wrong is not used"
+        await pilot.press("f2")
+        assert bench.answers == Answers(), "what is wrong is not used"
         await pilot.press("2", "5")
         await until(pilot, lambda: shows(app, "Where port 587 listens"))
+        await until(
+            pilot, lambda: shows(app, "$ msa-wizard answers --set listen.submission=192.0.2.25 --save")
+        )
         await pilot.press("f2")
-        await until(pilot, lambda: shows(app, "answers.toml is written"))
-        await pilot.press("enter")
+        await until(pilot, lambda: says(app, "Every command uses them now"))
+        await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, Settings))
 
     play(bench, story)
+    assert bench.answers == bench.saved == load(bench.root / SAVED)
     assert bench.answers.listen.submission == ("192.0.2.25",)
-    assert load(bench.root / "answers.toml") == bench.answers
+    assert [path.stat().st_mode & 0o777 for path in ((bench.root / SAVED).parent, bench.root / SAVED)] == [
+        0o755,
+        0o644,
+    ]
 
 
-def test_settings_come_from_the_file(bench: Bench) -> None:
-    (bench.root / "answers.toml").write_text('[listen]\nimplicit_tls = true\n[test]\nuser = "alice"\n')
+def test_enter_tab_and_arrows_go_through_the_settings_and_space_ticks(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "Where port 587 listens")
+        for key, now in (
+            ("enter", "listen-smtp"),
+            ("down", "auth-saslauthd_mechanism"),
+            ("tab", "firewall-use"),
+            ("up", "auth-saslauthd_mechanism"),
+        ):
+            await pilot.press(key)
+            await until(pilot, lambda now=now: focused(app) == now)  # type: ignore[misc]
+        app.screen.query_one("#listen-ipv6").focus()
+        await until(pilot, lambda: shows(app, "Space Tick"))
+        await pilot.press("space")
+        await until(pilot, lambda: shows(app, "[x] Listen on IPv6 too"))
+        await pilot.press("enter")
+        await until(pilot, lambda: focused(app) == "listen-implicit_tls")
+        assert shows(app, "[x] Listen on IPv6 too"), "Enter changes nothing"
+
+    play(bench, story)
+    assert bench.answers == Answers()
+
+
+@pytest.mark.parametrize(
+    ("leaving", "answer", "left", "kept"),
+    [
+        ("escape", "y", True, True),
+        ("escape", "d", True, False),
+        ("escape", "enter", False, False),
+        ("escape", "escape", False, False),
+        ("f10", "n", False, False),
+    ],
+)
+def test_settings_that_are_not_saved_are_asked_about(
+    bench: Bench, leaving: str, answer: str, left: bool, kept: bool
+) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "Where port 587 listens")
+        app.screen.query_one("#test-user", Input).value = "alice"
+        await until(pilot, lambda: shows(app, "test.user=alice"))
+        await pilot.press(leaving)
+        await until(pilot, lambda: isinstance(app.screen, Unsaved))
+        await pilot.press(answer)
+        await until(pilot, lambda: not isinstance(app.screen, Unsaved))
+        await until(pilot, lambda: isinstance(app.screen, Settings) is not left)
+        if not left:
+            assert app.screen.query_one("#test-user", Input).value == "alice"
+
+    play(bench, story)
+    assert (bench.answers.test.user == "alice") is kept
+    assert (bench.root / SAVED).exists() is kept
+
+
+def test_quitting_with_settings_that_are_not_saved_asks_and_then_quits(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "Where port 587 listens")
+        app.screen.query_one("#test-user", Input).value = "alice"
+        await until(pilot, lambda: shows(app, "test.user=alice"))
+        await pilot.press("f10")
+        await until(pilot, lambda: isinstance(app.screen, Unsaved))
+        await pilot.press("y")
+        await until(pilot, lambda: app._exit)
+
+    play(bench, story)
+    assert load(bench.root / SAVED).test.user == "alice"
+
+
+def test_nothing_changed_is_left_without_a_question(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "Where port 587 listens")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Welcome))
+
+    play(bench, story)
+    assert not (bench.root / SAVED).exists()
+
+
+def test_settings_that_cannot_be_saved_are_used_and_the_command_line_says_them(bench: Bench) -> None:
+    (bench.root / "etc/msa-wizard").symlink_to("nowhere")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "settings", "Where port 587 listens")
-        await pilot.press("f4")
-        await until(pilot, lambda: app.screen.query_one("#test-user", Input).value == "alice")
-        await until(pilot, lambda: shows(app, "[x] Port 465 too"))
-        await until(pilot, lambda: shows(app, "[ ] Listen on IPv6 too"))
+        for box in ("#listen-implicit_tls", "#replace_mta", "#watch_restart"):
+            app.screen.query_one(box, Flag).value = True
+        await pilot.press("f2")
+        await until(pilot, lambda: says(app, "used here until you quit, but are not saved"))
         await pilot.press("escape")
+        app.go("set-up")
+        options = "--set listen.implicit_tls=true --replace-mta --watch-restart 60 one"
+        same = f"$ msa-wizard apply {options}"
+        await until(pilot, lambda: same in " ".join(" ".join(text(app)).split()))
 
     play(bench, story)
-    assert bench.answers.test.user == "", "escape forgets"
+    assert bench.answers.listen.implicit_tls
+
+
+def test_a_port_that_the_host_serves_already_is_ticked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    cf = file("O DaemonPortOptions=Name=TLS, Family=inet, Port=465, M=Eas\n")
+    monkeypatch.setattr(bench, "facts", lambda: machine("13", files={SENDMAIL_CF: cf}))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "[x] Port 465 too")
+        app.screen.query_one("#listen-implicit_tls").focus()
+        await until(pilot, lambda: says(app, "Clearing the box does not close it"))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Welcome))
+
+    play(bench, story)
+
+
+def test_a_file_that_is_there_is_replaced_only_after_a_question(bench: Bench) -> None:
+    (bench.root / "mail-settings.txt").write_text("mine")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "clients", "STARTTLS")
+        await pilot.press("down", "f2")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmReplace))
+        await pilot.press("enter")
+        await until(pilot, lambda: says(app, "Nothing was written"))
+        assert (bench.root / "mail-settings.txt").read_text() == "mine"
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmReplace))
+        await pilot.press("y")
+        await until(pilot, lambda: says(app, f"{bench.root}/mail-settings.txt is replaced"))
+
+    play(bench, story)
+    assert "STARTTLS" in (bench.root / "mail-settings.txt").read_text()
 
 
 def test_client_settings_as_files(bench: Bench) -> None:
@@ -74,9 +214,13 @@ def test_client_settings_as_files(bench: Bench) -> None:
         app.screen.query_one("#imap", Input).value = "imap.example.test"
         await until(pilot, lambda: shows(app, "<clientConfig"))
         await pilot.press("f2")
-        await until(pilot, lambda: shows(app, "config-v1.1.xml is written"))
+        await until(
+            pilot, lambda: says(app, f"{bench.root}/config-v1.1.xml is written, readable for everybody")
+        )
+        await until(pilot, lambda: shows(app, "--format autoconfig --imap imap.example.test"))
 
     play(bench, story)
+    assert (bench.root / "config-v1.1.xml").stat().st_mode & 0o777 == 0o644
     assert "imap.example.test" in (bench.root / "config-v1.1.xml").read_text()
 
 
@@ -93,7 +237,7 @@ def test_the_report_holds_diffs_and_no_file_that_is_not_for_all(bench: Bench, na
         await at(pilot, app, "report", "Mail submission on")
         app.screen.query_one("#file", Input).value = name
         await pilot.press("f2")
-        await until(pilot, lambda: shows(app, f"{name} is written"))
+        await until(pilot, lambda: says(app, f"{name} is written, readable for you alone"))
 
     play(bench, story)
     report = (bench.root / name).read_text()

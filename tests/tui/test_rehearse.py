@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from screens.app import WizardApp
 from screens.rehearse import Rehearse
 from screens.welcome import Welcome
-from tests.tui.bench import Bench, Writes, at, notified, play, shows, until, use
+from tests.tui.bench import Bench, Writes, at, play, shows, until, use
 from tests.unit.rehearse.made import good
 from wizard.errors import CannotHere
 from wizard.rehearse.outcome import Rehearsal
@@ -70,7 +71,9 @@ def test_from_the_first_screen_to_the_report(bench: Rehearsed) -> None:
         bench.go_on.append("")
         await until(pilot, lambda: shows(app, "It would work"))
         await pilot.press("f2")
-        await until(pilot, lambda: notified(app, "msa-rehearsal.md is written, readable for you alone."))
+        says = app.screen.query_one("#says", Static)
+        words = f"{bench.root}/msa-rehearsal.md is written, readable for you alone."
+        await until(pilot, lambda: words in str(says.visual))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, Welcome))
 

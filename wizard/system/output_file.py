@@ -64,6 +64,8 @@ def keep(path: Path, text: str) -> str:
     """Save the settings of this host, in a folder of their own, and say so. Anybody may read them. Raises OutputError."""
     try:
         path.parent.mkdir(mode=0o755, exist_ok=True)
+    except PermissionError as error:
+        raise OutputError(path, _why(error), "only root can save the settings: run it with sudo") from error
     except OSError as error:
         raise OutputError(path, _why(error), "see what is in the way") from error
     check_output(path)

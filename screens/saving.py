@@ -1,0 +1,57 @@
+"""A file that the admin has named is written; one that is there already only after a question."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from screens.base import Dialog, Frame, headline, keys, sentence
+from wizard.console import clean
+from wizard.errors import AnswersError
+from wizard.system.output_file import AlreadyThere, save
+
+FOR_USERS = 0o644
+"""The mode of what is meant for others; all else is for the admin alone."""
+
+
+class ConfirmReplace(Dialog[bool]):
+    """True: the file may be replaced. Keeping it is the default."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "dismiss(True)", "Replace"),
+        Binding("n,escape,enter", "dismiss(False)", "Keep it"),
+    ]
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def compose(self) -> ComposeResult:
+        """Which file it is, and the two keys."""
+        with Vertical(classes="dialog tall"):
+            yield headline("! There is such a file already")
+            yield Static(f"\n{clean(str(self._path))}\n\nWhat it holds now would be lost.\n", markup=False)
+            yield keys(("y", "replace it"), ("Enter", "keep it, and write nothing (n and Esc too)"))
+
+
+def save_asking(screen: Frame[Any], name: str, text: str, mode: int = 0o600) -> None:
+    """Write `text` to the file of this name, and say so on the screen; ask first where it would replace one."""
+    path = Path(name).expanduser().absolute()
+
+    def write(force: bool | None) -> None:
+        try:
+            screen.say(f"✓ {save(path, text, mode, force=bool(force))}")
+        except AlreadyThere:
+            screen.app.push_screen(ConfirmReplace(path), lambda yes: write(True) if yes else kept())
+        except AnswersError as problem:
+            screen.say(sentence(problem))
+
+    def kept() -> None:
+        screen.say("Nothing was written.")
+
+    write(False)
