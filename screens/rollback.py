@@ -166,7 +166,7 @@ class RecoveryScreen(ReviewAndRun[None]):
     HEADING = "An interrupted run"
     AUTO_FOCUS = "#ways"
     HELP_TEXT = """
-A run did not come to its end: the power was cut, or the process was killed. What it had begun is in the journal, and
+A run did not finish: the power was cut, or the process was killed. What it had begun is in the journal, and
 what everything was before is in the snapshot store. It can be finished, from where it was, or undone: then the host is
 as it was before the run. Choose one with the arrows, read below what it does, and press y. Both may be interrupted too,
 and started again. Where neither works, what is in the way is named, and you can keep the host as it is now: that is

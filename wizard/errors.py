@@ -15,7 +15,7 @@ EXIT_CODES = {
     CONFLICT: "a decision is needed (a conflict, or something that works would end)",
     LOCKED: "another msa-wizard is running",
     INTERRUPTED: "an interrupted run waits for recover",
-    PENDING: "plan --exit-code: changes are pending",
+    PENDING: "plan --exit-code: something is to do",
 }
 """What each exit code means; a signal's is 128 and its number."""
 

@@ -59,7 +59,7 @@ def test_columns_stay_columns(printed: Callable[[], list[str]]) -> None:
     row: documents.StatusRow = {"step": "restart", "state": "pending", "outcome": "pending", "reason": LONG}
     console.out(status_lines([row]))
     first, *others = printed()
-    assert first.startswith("restart           pending         Look in")
+    assert first.startswith("restart           to do           Look in")
     assert {line[:34] for line in others} == {" " * 34}
 
 

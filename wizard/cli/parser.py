@@ -106,7 +106,7 @@ def _choice(command: Parser, option: str, words: str | None, *choices: str) -> N
 
 def _set_up(add: Add) -> None:
     plan = add("plan", "steps", "show what would be done, as diffs and commands; changes nothing")
-    _flag(plan, "--exit-code", "exit with 10 when changes are pending")
+    _flag(plan, "--exit-code", "exit with 10 when something is to do")
     apply = add("apply", "steps", "do it, step by step, each step one commit")
     _yes(apply, "do not ask before each step")
     _seconds(apply, "--confirm-within", _CONFIRM)
@@ -127,7 +127,7 @@ def _set_up(add: Add) -> None:
 
 
 def _history(add: Add) -> None:
-    words = "each step: applied, pending, drifted, not applicable, and why"
+    words = "each step: applied, to do, drifted, n/a, and why"
     _answers(add("status", "steps", words))
     add("history", "steps", "the commits of the snapshot store, newest first")
     diff = add("diff", "steps", "what a step or a commit changed")

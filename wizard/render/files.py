@@ -14,6 +14,7 @@ from wizard.engine.in_force import applied
 from wizard.engine.overview import Overview
 from wizard.model.answers import FIREWALL_CHOICES, MECHANISMS, Answers
 from wizard.model.facts import Facts
+from wizard.render.text import state_word
 from wizard.sendmail.password_source import in_words
 from wizard.steps.order import STEPS
 
@@ -46,7 +47,7 @@ def report(form: str, overview: Overview, store: Store | None) -> str:
         host=overview.facts.fqdn or overview.facts.hostname,
         release=overview.facts.release.name,
         when=_now(),
-        steps=[(step, states[step.id], overview.plans[step.id].reason) for step in STEPS],
+        steps=[(step, state_word(states[step.id]), overview.plans[step.id].reason) for step in STEPS],
         done=[
             (commit, [(f"/{path}", _diff(path, *pair)) for path, pair in store.changes(commit).items()])
             for commit in reversed(applied(overview.commits))

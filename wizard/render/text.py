@@ -201,13 +201,23 @@ def event_text(event: Event) -> str:
             return f"step {step.id} failed: {clean_block(why)}\n{undoing}\n  next: {then}"
 
 
+_STATES = {"pending": "to do", "not-applicable": "n/a"}
+
+
+def state_word(state: str) -> str:
+    """The state of a step as the screens say it; JSON keeps its own words."""
+    return _STATES.get(state, state)
+
+
 def status_lines(rows: Iterable[documents.StatusRow]) -> str:
     """Step, state, reason in columns."""
     columns = terminal_columns(sys.stdout) or _ENDLESS
     return "\n".join(
         line
         for row in rows
-        for line in fold(clean(row["reason"]), f"{row['step']:<17} {row['state']:<15} ", " " * 34, columns)
+        for line in fold(
+            clean(row["reason"]), f"{row['step']:<17} {state_word(row['state']):<15} ", " " * 34, columns
+        )
     )
 
 
