@@ -18,6 +18,7 @@ from screens.widgets.contents import check_content, line_shown, with_meaning
 from wizard.console import clean
 from wizard.errors import Interrupted
 from wizard.model.plan import Check, Sign
+from wizard.model.set_option import as_words
 from wizard.smtp.login_test import Credentials, Result
 
 if TYPE_CHECKING:
@@ -91,7 +92,21 @@ Enter in any field begins the test.
         self._cause: Check | None = None
         """Why the last test failed, as this host sees it."""
         self.set_interval(0.1, self._draw)
-        self.same("msa-wizard test --user NAME")
+        self._same()
+
+    def on_input_changed(self) -> None:
+        """The command with what was typed."""
+        self._same()
+
+    def _same(self) -> None:
+        host, port, user, to = (self.entered(name) for name in ("host", "port", "user", "send-to"))
+        options = [
+            *(["--host", host] if host else []),
+            *(["--port", port] if port not in ("", "587") else []),
+            *(["--user", user] if user else []),
+            *(["--send-to", to] if to else []),
+        ]
+        self.same(f"msa-wizard test{as_words([*options, '--watch'])}")
 
     def on_descendant_focus(self) -> None:
         """Say what the field is for, until something is tested."""
@@ -122,9 +137,7 @@ Enter in any field begins the test.
         except ValueError as problem:
             self.say(clean(str(problem)))
             return
-        named = f" --user {user}" if user else ""
-        sent = f" --send-to {send_to}" if send_to else ""
-        self.same(f"msa-wizard test{f' --host {host}' if host else ''} --port {port}{named}{sent} --watch")
+        self._same()
         self._lines.clear()
         self._drawn = 0
         self.query_one("#lines", Static).update("")

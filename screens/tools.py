@@ -19,6 +19,7 @@ from screens.widgets.explained_lines import ExplainedLines
 from wizard.console import clean
 from wizard.errors import Interrupted
 from wizard.model.plan import Check, Sign
+from wizard.model.set_option import as_words
 from wizard.smtp.transcript import Credentials
 
 if TYPE_CHECKING:
@@ -214,10 +215,19 @@ the connection is lost or msa-wizard is killed, everything is restored.
             self.say(f"Enter sends: {clean(move.shown)}   ({move.why}).{left}")
 
     def _about(self) -> None:
-        name, options, words = MODES[self._mode]
+        name, _, words = MODES[self._mode]
         self.lines.clear(words)
         self.say(f"A login {name}. F6 chooses another way. Fill in the user name and press Enter.")
-        self.same(f"msa-wizard debug login --user NAME{options}")
+        self._same()
+
+    def on_input_changed(self) -> None:
+        """The command with what was typed."""
+        self._same()
+
+    def _same(self) -> None:
+        user, to = self.entered("user"), self.entered("send-to")
+        options = as_words(["--user", user or "NAME", *(["--send-to", to] if to else [])])
+        self.same(f"msa-wizard debug login{options}{MODES[self._mode][1]}")
 
 
 def _left(end: float) -> float:

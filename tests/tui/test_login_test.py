@@ -15,6 +15,7 @@ from screens.login_test import LoginTest
 from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, serving
+from wizard.model.answers import Answers, Test
 from wizard.model.plan import Check, Sign
 
 SECRET = "Kw4kzalver-77"
@@ -53,6 +54,17 @@ def test_a_server_that_is_not_there_has_a_verdict_with_its_layer(bench: Bench) -
         await pilot.press("f5")
         await until(pilot, lambda: shows(app, "FAILED [tcp]"))
         await until(pilot, lambda: shows(app, "$ msa-wizard test --host 127.0.0.1 --port 1"))
+
+    play(bench, story)
+
+
+def test_the_command_has_what_is_in_the_form(bench: Bench) -> None:
+    bench.answers = Answers(test=Test(host="mail.example.test", user="alice"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "test", "$ msa-wizard test --host mail.example.test --user alice --watch")
+        app.screen.query_one("#user", Input).value = "bob"
+        await until(pilot, lambda: shows(app, "--user bob --watch"))
 
     play(bench, story)
 

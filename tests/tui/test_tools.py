@@ -264,6 +264,8 @@ def test_without_tls_the_time_is_counted_and_ends_it(bench: Tools) -> None:
         )
         for name, value in (("user", USER), ("password", PASSWORD)):
             app.screen.query_one(f"#{name}", Input).value = value
+        same = f"$ msa-wizard debug login --user {USER} --plaintext"
+        await until(pilot, lambda: shows(app, same))
         await pilot.press("f5")
         await until(pilot, lambda: shows(app, "s left, then all is restored."))
         assert app.desk.changing, "nothing else may be done before it is put back"
