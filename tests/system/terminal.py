@@ -25,6 +25,7 @@ KEYS = {
     "down": "\x1b[B",
     "up": "\x1b[A",
     "home": "\x1b[H",
+    "f2": "\x1bOQ",
     "f3": "\x1bOR",
     "f10": "\x1b[21~",
 }

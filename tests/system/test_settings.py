@@ -1,0 +1,68 @@
+"""The settings of a host on a real machine: saved on the command line and on the screens, read by every command."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.system.conftest import BootMachine
+from tests.system.msa import WIZARD, apply, listening, wizard
+from tests.system.terminal import Terminal
+
+SAVED = "/etc/msa-wizard/answers.toml"
+
+
+@pytest.mark.default_on("bookworm")
+def test_what_was_saved_is_what_every_command_does(machine: BootMachine) -> None:
+    debian = machine("msa")
+    done = wizard(debian, "answers", "--set", "listen.implicit_tls=true", "--save")
+    assert (done.returncode, done.stderr) == (0, f"The settings are saved in {SAVED}.\n")
+    assert debian.run(f"stat -c '%a %U' {SAVED} /etc/msa-wizard").stdout == "644 root\n755 root\n"
+    states = {each["step"]: each for each in json.loads(wizard(debian, "status", "--json").stdout)["steps"]}
+    assert states["submission-port"]["state"] == "pending"
+    assert "your settings ask for [listen] implicit_tls = true" in states["submission-port"]["reason"]
+    assert "0.0.0.0:465" not in listening(debian)
+    apply(debian)
+    assert "0.0.0.0:465" in listening(debian)
+    assert "465, with SSL/TLS" in wizard(debian, "client-settings").stdout
+    kept = debian.run(f"git --git-dir /var/lib/msa-wizard/etc.git show HEAD:{SAVED[1:]}").stdout
+    assert "implicit_tls = true" in kept, "it is in the history like the rest of /etc"
+    # An option comes over it, for this one command.
+    over = json.loads(wizard(debian, "plan", "--set", "listen.ipv6=true", "--json").stdout)["steps"]
+    assert any(each["outcome"] == "pending" for each in over)
+    assert "ipv6 = false" in debian.read(SAVED).decode()
+    debian.put(SAVED, "[listen]\nimplicit_tsl = true\n")
+    wrong = wizard(debian, "plan")
+    assert wrong.returncode == 2
+    assert f"{SAVED}, line 2: listen.implicit_tsl: unknown key; did you mean implicit_tls?" in wrong.stderr
+
+
+@pytest.mark.default_on("trixie")
+def test_what_is_chosen_on_the_screen_is_used_and_kept(machine: BootMachine) -> None:
+    debian = machine("msa")
+    argv = debian.argv([WIZARD], env={"TERM": "xterm-256color"})
+    with Terminal(argv, (80, 24)) as terminal:
+        terminal.until("Set up, step by step", 120)
+        terminal.press("down", "down", "enter")
+        terminal.until("Where port 587 listens", 60)
+        terminal.press(*["down"] * 9)
+        terminal.until("RFC 8314")
+        terminal.press(" ")
+        terminal.until("[x] Port 465 too")
+        terminal.until("$ msa-wizard answers --set listen.implicit_tls=true --save")
+        terminal.press("escape")
+        terminal.until("You have changed settings, and not saved them")
+        terminal.press("enter")
+        terminal.until("RFC 8314")
+        terminal.press("f2")
+        terminal.until(f"saved in {SAVED}")
+        terminal.press("escape")
+        terminal.until("steps have something to do", 60)
+    with Terminal(argv, (80, 24)) as terminal:
+        terminal.until("steps have something to do", 120)
+        terminal.press("down", "down", "enter")
+        terminal.until("[x] Port 465 too", 60)
+    assert "0.0.0.0:465" not in listening(debian)
+    apply(debian)  # what the line above the keys says
+    assert "0.0.0.0:465" in listening(debian)
