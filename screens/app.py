@@ -47,7 +47,7 @@ class WizardApp(App[int]):
             self._filters = [NoColor() if isinstance(each, Monochrome) else each for each in self._filters]
         self.animation_level = "none"  # over SSH each frame is bytes
         self.backend = backend or Backend()
-        self.desk = Desk(self)
+        self.desk = Desk(self, self.backend.changed)
         self._cells = ChangedCells()
         self.signal = 0
         """The signal that ends us."""

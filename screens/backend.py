@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from wizard.model.answers import SAVED, Answers, saved
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from wizard.gather.certificates import CertificateReport
     from wizard.maillog.correlate import ConversationLine
     from wizard.maillog.read import LogLine
-    from wizard.model.facts import Facts
+    from wizard.model.facts import AptPlan, Facts
     from wizard.model.plan import Check, Plan, Step
     from wizard.rehearse.outcome import Rehearsal
     from wizard.rehearse.rehearsal import Tell
@@ -73,8 +74,13 @@ class Backend:
     session: Session = field(default_factory=Session, repr=False, compare=False)
     """What was done since the screens were started."""
 
-    _seen: tuple[int, Overview | None] = field(default=(0, None), repr=False, compare=False)
-    """The host as it was seen last, and how much of the session had happened by then."""
+    _seen: tuple[object, Overview] | None = field(default=None, init=False, repr=False, compare=False)
+    """The host as it was seen last, and by which settings and after how many changes."""
+    _changes: int = field(default=0, init=False, repr=False, compare=False)
+    _looking: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+    _apt_said: tuple[object, AptPlan] | None = field(default=None, init=False, repr=False, compare=False)
+    """Apt's last answer, and to what."""
+    _asking_apt: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     @classmethod
     def of_this_host(cls) -> Backend:
@@ -88,7 +94,7 @@ class Backend:
         from wizard.render.files import as_toml
         from wizard.system.output_file import keep
 
-        self.answers, self._seen = answers, (0, None)
+        self.answers = answers
         stored = replace(answers, replace_mta=False, watch_restart=0)
         words = keep(self.host.path(SAVED), as_toml(stored, facts))
         self.saved = stored
@@ -137,22 +143,68 @@ class Backend:
         return state_dir.killed_run() if os.geteuid() == 0 else None
 
     def overview(self) -> Overview:
-        """What the first screens show."""
+        """A new look at the host, without apt's answer."""
         from wizard.engine import overview
 
         store = self.store()
         history = store.history() if store and store.head() else ()
-        events = self.session.events
-        seen = overview.overview(self.host, self._guarded(), history, self.killed(), store)
-        self._seen = events, seen
-        return seen
+        return overview.overview(self.host, self._guarded(), history, self.killed(), store)
+
+    @property
+    def held(self) -> Overview | None:
+        """The host as it was seen last; None where the settings or the host may be others now."""
+        return self._seen[1] if self._seen is not None and self._seen[0] == self._moment else None
+
+    @property
+    def _moment(self) -> object:
+        return self._changes, self.session.events, self.answers
+
+    def changed(self) -> None:
+        """The host may be another one from now on: the next screen looks at it again."""
+        self._changes += 1
+
+    def seen(self, again: bool = False) -> Overview:
+        """The host as it is held; looked at where it is not, or `again`. Two screens do not look twice."""
+        with self._looking:
+            moment, held = self._moment, self.held
+            if held is None or again:
+                held = self.overview()
+                self._seen = moment, held
+            return held
+
+    def seen_with_apt(self) -> Overview:
+        """The same, once apt has said what comes with the packages that are missing. It is asked once for all screens,
+        and again when its lists or the packages are others."""
+        from wizard.engine import overview
+
+        held = self.seen()
+        if not held.facts.asking_apt:
+            return held
+        moment, apt = self._moment, self._apt_says()
+        with self._looking:
+            whole = overview.with_apt(held, apt, self.host, self._guarded(), self.store())
+            if self.held is held:
+                self._seen = moment, whole
+        return whole
+
+    def _apt_says(self) -> AptPlan | None:
+        from wizard.engine.overview import asked_apt
+        from wizard.gather.host import apt_state
+
+        with self._asking_apt:
+            question = self.answers.install, apt_state(self.host)
+            if self._apt_said is not None and self._apt_said[0] == question:
+                return self._apt_said[1]
+            if (plan := asked_apt(self.host, self.answers)) is not None:
+                self._apt_said = question, plan
+            return plan
 
     def summary(self) -> Summary:
         """What was done since the screens were started, and what is still missing."""
         from wizard.engine.summary import summary
         from wizard.rollback.rollback import needing
 
-        return summary(self.overview(), self.session, needing)
+        return summary(self.seen(), self.session, needing)
 
     def parting_words(self) -> str:
         """What stays on the terminal when the screens end: the summary, without another look at the host."""
@@ -162,8 +214,7 @@ class Backend:
         from wizard.render.text import summary_text
         from wizard.rollback.rollback import needing
 
-        events, seen = self._seen
-        return summary_text(summary(seen if events == self.session.events else None, self.session, needing))
+        return summary_text(summary(self.held, self.session, needing))
 
     def facts(self) -> Facts:
         """The host as it is now."""
@@ -184,8 +235,7 @@ class Backend:
 
         with self.at_work(job.interrupt) as (store, journal, _):
             steps = tuple(make()) if make else self.steps
-            _, seen = self._seen
-            asked = seen.facts.apt_plan if seen is not None else None
+            asked = self.seen_with_apt().facts.apt_plan if make is None and self.held else None
             report = self.session.heard(job.report)
             engine = Engine(self.host, self._guarded(), report, steps, apt_plan=asked)
             run = engine.apply(store, journal, wanted, decide, job.interrupt, consent=job.consent)

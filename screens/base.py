@@ -9,6 +9,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
+from textual.timer import Timer
 from textual.widgets import Footer, Input, Label, Static
 
 from screens import SMALLEST
@@ -31,6 +33,7 @@ from wizard.errors import Locked, WizardError
 if TYPE_CHECKING:
     from screens.backend import Backend
     from screens.jobs import Desk
+    from wizard.engine.overview import Overview
 
 Result = TypeVar("Result")
 Taken = TypeVar("Taken")
@@ -175,6 +178,11 @@ class WizardScreen(Screen[Result]):
 class Frame(WizardScreen[Result]):
     """A full screen: title, body, the same command on the command line, keys."""
 
+    _named = ""
+    """What the title says after the heading."""
+    _clock: Timer | None = None
+    """Says how long the look at hand has taken."""
+
     def compose(self) -> ComposeResult:
         """The frame around `body`."""
         yield Static(f"msa-wizard  {self.HEADING}", id="title", markup=False)
@@ -193,12 +201,23 @@ class Frame(WizardScreen[Result]):
         """The screen's own widgets."""
         raise NotImplementedError
 
-    def look(self, take: Callable[[], Taken], show: Callable[[Taken], object]) -> None:
+    def look(
+        self,
+        take: Callable[[], Taken],
+        show: Callable[[Taken], object],
+        doing: str = "looking at this host",
+    ) -> None:
         """Take something in a worker, then show it, unless another look has begun or the screen has gone. What goes
-        wrong on the way is said."""
+        wrong on the way is said. From the first second on the title says what is waited for, and how long."""
+        since = time.monotonic()
+        if self._clock is not None:
+            self._clock.stop()
+        self._clock = clock = self.set_interval(1.0, lambda: self._say_title(doing, since))
 
         def deliver(draw: Callable[[], object]) -> None:
-            if self.is_attached and self.is_running and not self.app._exit:
+            if self._clock is clock and self.is_attached and self.is_running and not self.app._exit:
+                clock.stop()
+                self._say_title()
                 draw()
 
         def work() -> None:
@@ -211,13 +230,41 @@ class Frame(WizardScreen[Result]):
 
         self.run_worker(work, thread=True, exclusive=True, group="look")
 
+    def see(
+        self,
+        show: Callable[[Overview], object],
+        again: bool = False,
+        with_apt: Callable[[Overview], object] | None = None,
+    ) -> None:
+        """Show the host as it is held, at once; where it is not held, or `again`, look at it. Once apt has said what comes
+        with missing packages, show that, too (`with_apt`, else `show`)."""
+        backend = self.backend
+
+        def shown(overview: Overview) -> None:
+            show(overview)
+            if overview.facts.asking_apt:
+                self.look(backend.seen_with_apt, with_apt or show, "asking apt what comes with the packages")
+
+        if backend.held is not None and not again:
+            shown(backend.held)
+        else:
+            self.look(partial(backend.seen, again), shown)
+
     def same(self, command: str) -> None:
         """Show the command that does the same on the command line."""
         self.query_one("#same", Static).update(f"$ {command}" if command else "")
 
     def add_to_title(self, words: str) -> None:
         """Show `words` after the heading."""
-        self.query_one("#title", Static).update(f"msa-wizard  {self.HEADING}  {words}".rstrip())
+        self._named = words
+        self._say_title()
+
+    def _say_title(self, doing: str = "", since: float = 0.0) -> None:
+        """The heading and what is about it; in its place what is waited for."""
+        words = [self.HEADING, self._named]
+        if doing:
+            words = [self._named or self.HEADING, f"{doing}, {time.monotonic() - since:.0f} s"]
+        self.query_one("#title", Static).update("  ".join(["msa-wizard", *filter(None, words)]))
 
     def attempt(self, act: Callable[[], str]) -> None:
         """Do it, and show the result as a notification."""

@@ -24,7 +24,7 @@ from wizard.system.signals import Interrupt
 if TYPE_CHECKING:
     from wizard.engine.local_edits import OwnEdit
     from wizard.model.events import Event
-    from wizard.model.plan import Ending, Plan, Step
+    from wizard.model.plan import Change, Ending, Plan, Step
     from wizard.rollback.plan import Rollback
     from wizard.smtp.connection import Move
 
@@ -199,8 +199,10 @@ class Job:
 class Desk:
     """One job at a time, begun and answered by the screens."""
 
-    def __init__(self, app: App[int]) -> None:
+    def __init__(self, app: App[int], after: Callable[[], None] = lambda: None) -> None:
         self._app = app
+        self._after = after
+        """Called when the work of a job is over, and before anybody is told."""
         self.lines: deque[str] = deque(maxlen=KEPT)
         """Live output, cleaned, not drawn yet; the screen takes it a few times a second."""
         self._job = Job("", app, self.lines)
@@ -233,7 +235,16 @@ class Desk:
         self.lines.clear()
         previous, job = self._job, Job(name, listener, self.lines)
         self._job = job
-        self._app.run_worker(lambda: job.run(work, previous), thread=True, group="desk", exit_on_error=False)
+
+        def worked(job: Job) -> object:
+            try:
+                return work(job)
+            finally:
+                self._after()
+
+        self._app.run_worker(
+            lambda: job.run(worked, previous), thread=True, group="desk", exit_on_error=False
+        )
 
     def answer(self, reply: Reply) -> None:
         """Answer the question that waits; without one nothing happens."""
@@ -289,17 +300,17 @@ class ApplyPolicy:
 
 
 def same(shown: Plan, now: Plan) -> bool:
-    """Whether what would be done is what was shown. For packages the command counts: apt's own forecast is only asked for
-    in an overview."""
+    """Whether what would be done is what was shown."""
     return (
         shown.outcome is now.outcome
         and len(shown.changes) == len(now.changes)
-        and all(
-            before == after
-            or (
-                before.kind == after.kind == "packages"
-                and before.describe().commands[:1] == after.describe().commands[:1]
-            )
-            for before, after in zip(shown.changes, now.changes, strict=True)
-        )
+        and all(map(_same, shown.changes, now.changes))
     )
+
+
+def _same(shown: Change, now: Change) -> bool:
+    """For packages the command counts, and that what comes with them was on the screen, where apt says it now."""
+    if shown.kind == now.kind == "packages":
+        before, after = shown.describe(), now.describe()
+        return before.commands[:1] == after.commands[:1] and bool(before.details) >= bool(after.details)
+    return shown == now

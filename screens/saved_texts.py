@@ -171,7 +171,7 @@ secret. The end of the file's name decides: .html is HTML, anything else Markdow
 
     def _report(self) -> tuple[Overview, str]:
         backend = self.backend
-        overview = backend.overview()
+        overview = backend.seen_with_apt()
         return overview, report("md", overview, backend.store())
 
     def _show(self, taken: tuple[Overview, str]) -> None:

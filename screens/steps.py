@@ -60,6 +60,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         Binding("escape", "back", "Back"),
         Binding("n", "go(1)", "Next step", show=False),
         Binding("p", "go(-1)", "Previous step", show=False),
+        Binding("f5", "look", "Look again", show=False),
         *(
             Binding(str(i + 1), f"pane('{name}')", name.capitalize(), show=False)
             for i, name in enumerate(PANES)
@@ -123,7 +124,18 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
             self._look(None)
 
     def _look(self, after: Run | None) -> None:
-        self.look(self.backend.overview, lambda overview: self._looked(overview, after))
+        self.see(lambda overview: self._looked(overview, after), with_apt=self._apt_said)
+
+    def action_look(self) -> None:
+        """Look at the host again."""
+        if not self.desk.busy:
+            self.see(lambda overview: self._looked(overview, None), again=True, with_apt=self._apt_said)
+
+    def _apt_said(self, overview: Overview) -> None:
+        """The plans with apt's answer; a run plans by itself."""
+        if not self.desk.busy:
+            self.board.plans.update(overview.plans)
+            self._show()
 
     def _looked(self, overview: Overview, after: Run | None) -> None:
         board = self.board

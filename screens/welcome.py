@@ -52,16 +52,19 @@ on a step whose diff you see.
     def on_mount(self) -> None:
         """Show the offers at once; the facts follow."""
         self._offer(interrupted=False)
-        self.set_timer(0.05, self.action_look)  # the first frame does not share the processor with the engine
+        self.set_timer(0.05, self._see)  # the first frame does not share the processor with the engine
 
     def on_screen_resume(self) -> None:
         """Something may have changed meanwhile."""
         if self._overview is not None and not self.desk.busy:
-            self.action_look()
+            self._see()
+
+    def _see(self) -> None:
+        self.see(self._show)
 
     def action_look(self) -> None:
-        """Read the facts again."""
-        self.look(self.backend.overview, self._show)
+        """Look at the host again."""
+        self.see(self._show, again=True)
 
     def _show(self, overview: Overview) -> None:
         self._overview = overview

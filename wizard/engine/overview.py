@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wizard.console import count
 from wizard.engine.asked_for import asked_for
 from wizard.engine.engine import Engine
 from wizard.engine.in_force import applied
-from wizard.gather.host import look
+from wizard.gather.host import apt_simulation, look, packages_missing
 from wizard.model import facts as f
 from wizard.model.answers import Answers
-from wizard.model.facts import Facts
+from wizard.model.facts import AptPlan, Facts
 from wizard.model.plan import Check, Outcome, Plan, Sign, worst
 from wizard.sendmail.cf_needs import certificate, certificate_is_there
 from wizard.steps.preflight import checks
@@ -67,10 +67,25 @@ def overview(
     killed: Unfinished | None = None,
     store: Store | None = None,
 ) -> Overview:
-    """Look at the host and plan every step; nothing is changed."""
-    facts, known = look(host, ask_apt=True, recommends=answers.install.recommends), tuple(commits)
+    """Look at the host and plan every step; nothing is changed. Apt, which takes its time, is not asked: where packages
+    are missing `with_apt` puts in what it says."""
+    facts, known = look(host, shipped=True), tuple(commits)
+    facts = replace(facts, asking_apt=packages_missing(facts.packages))
     all_checks = (*checks(facts, answers), *found(facts), _history(known))
     return Overview(facts, all_checks, plans(host, answers, facts, store), known, killed)
+
+
+def asked_apt(host: Host, answers: Answers) -> AptPlan | None:
+    """What apt would do for the packages that are missing; None where it cannot say. Takes seconds."""
+    return apt_simulation(host, answers.install.recommends)
+
+
+def with_apt(
+    seen: Overview, apt: AptPlan | None, host: Host, answers: Answers, store: Store | None = None
+) -> Overview:
+    """The same picture, with apt's answer in it."""
+    facts = replace(seen.facts, apt_plan=apt, asking_apt=False)
+    return replace(seen, facts=facts, plans=plans(host, answers, facts, store))
 
 
 def plans(host: Host, answers: Answers, facts: Facts, store: Store | None = None) -> dict[str, Plan]:

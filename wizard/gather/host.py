@@ -33,6 +33,15 @@ from wizard.system.sockets import OTHER_NAMES, addresses, ipv6_available, listen
 WANTED = ("sendmail", "sasl2-bin", "libsasl2-modules")
 """What howto 2.1 installs, and libsasl2-modules, without which no AUTH is offered (docs/debian.md trap 4)."""
 ARCHIVES = "/var/cache/apt/archives"
+_APT_READS = (
+    "/var/lib/dpkg/status",
+    "/var/lib/apt/extended_states",
+    "/var/lib/apt/lists",
+    *(
+        f"/etc/apt/{name}"
+        for name in ("sources.list", "sources.list.d", "preferences", "preferences.d", "apt.conf.d")
+    ),
+)
 _SHIPPED = {
     "sendmail-cf": {"./usr/share/sendmail/cf/debian/sendmail.mc": f.SENDMAIL_MC},
     "sendmail-base": {"./usr/share/sendmail/examples/sasl/Sendmail.conf.2": f.SASL_CONF},
@@ -65,10 +74,18 @@ _OF_LOGINS = (f.SASLAUTHD_DEFAULT, f.SASLAUTHD_CONF, f.PAM_SMTP, f.SASL_CONF)
 READ_AT_START = (f.SENDMAIL_CF, f.SASL_CONF, f.SERVER_CERT, f.COMMON_KEY, f.SASL_LINK)
 
 
-def look(host: Host, *, ask_apt: bool = False, recommends: bool = True, also: Sequence[str] = ()) -> Facts:
-    """Read the facts; takes some tens of milliseconds. With `ask_apt` apt simulates the installation, about a
-    second, and the files that packages in its cache ship are read, where sendmail is not installed yet; `recommends`:
-    with what is only recommended. `also` are paths to read beyond `facts.READ`."""
+def look(
+    host: Host,
+    *,
+    ask_apt: bool = False,
+    recommends: bool = True,
+    shipped: bool = False,
+    also: Sequence[str] = (),
+) -> Facts:
+    """Read the facts; takes some tens of milliseconds. `also` are paths to read beyond `facts.READ`.
+
+    Where packages are missing: with `shipped` the files that they ship are read, if they are in apt's cache; with
+    `ask_apt` apt simulates the installation besides, some seconds, `recommends`: with what is only recommended."""
     taken = time.monotonic()
     with ThreadPoolExecutor(max_workers=8) as pool:  # each waits for a command, or for the kernel
         asked_services = pool.submit(_services, host)
@@ -92,7 +109,7 @@ def look(host: Host, *, ask_apt: bool = False, recommends: bool = True, also: Se
         unreadable |= firewall.unreadable
         processes = running(host)
         packages, (fqdn, resolves) = asked_packages.result(), asked_name.result()
-        missing = any(name not in packages for name in WANTED)
+        missing = packages_missing(packages)
         apt = pool.submit(apt_simulation, host, recommends) if ask_apt and missing else None
     at_start = (*READ_AT_START, *_tls_files(files), *plugin_folders(host), *([conf] if conf else []))
     cf_changed = max(host.mtime(path) for path in at_start)
@@ -113,7 +130,7 @@ def look(host: Host, *, ask_apt: bool = False, recommends: bool = True, also: Se
         saslauthd_says=_saslauthd(host, processes),
         files=files,
         unreadable=unreadable,
-        shipped=shipped_files(host) if ask_apt and missing else {},
+        shipped=shipped_files(host) if (ask_apt or shipped) and missing else {},
         apt_plan=apt.result() if apt else None,
         groups=groups(host.text("/etc/group")),
         sasl_conf=conf,
@@ -140,6 +157,16 @@ def look(host: Host, *, ask_apt: bool = False, recommends: bool = True, also: Se
         disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,
         usr_readonly=host.exists("/usr") and bool(os.statvfs(host.path("/usr")).f_flag & os.ST_RDONLY),
     )
+
+
+def packages_missing(packages: Mapping[str, str]) -> bool:
+    """Whether apt has something to install, given what is there."""
+    return any(name not in packages for name in WANTED)
+
+
+def apt_state(host: Host) -> tuple[float, ...]:
+    """As long as it is the same, apt gives the same answer."""
+    return tuple(map(host.mtime, _APT_READS))
 
 
 def release(os_release: str) -> Release:

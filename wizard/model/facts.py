@@ -212,6 +212,8 @@ class Facts:
     """Files as the packages in apt's cache ship them, for planning before they are installed."""
     apt_plan: AptPlan | None = None
     """What apt says it would do, None when not asked."""
+    asking_apt: bool = False
+    """Whether apt has still to say it."""
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     sasl_conf: str | None = SASL_CONF
     """The Sendmail.conf that libsasl2 reads, links followed; None where it finds none."""

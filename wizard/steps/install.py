@@ -41,7 +41,9 @@ class Install(Step):
             return Plan.done(self.id, f"{named} are installed")
         others = tuple(name for name in f.MTA_PACKAGES if answers.replace_mta and name in facts.packages)
         notes: tuple[str, ...] = ()
-        if facts.apt_plan is None:
+        if facts.asking_apt:
+            notes = ("apt is being asked what comes with these packages, and how large they are",)
+        elif facts.apt_plan is None:
             notes = (
                 "what comes with these packages apt says when it runs; `msa-wizard plan install` lists it before",
             )
