@@ -26,7 +26,7 @@ class WizardError(Exception):
     Anything else (except StoreError and OSError) is a bug: its traceback is in the log."""
 
     exit_code: ClassVar[int] = FAILED
-    next: ClassVar[str] = ""
+    next: str = ""
     """How the host is now, and what to do: follows the message, without its full stop."""
 
     @property
@@ -51,6 +51,15 @@ class CannotHere(WizardError):
     """This host, or this user, cannot do it."""
 
     exit_code = CANNOT
+
+
+class NotRoot(CannotHere):
+    """Only root can do `what`; the command line adds the very command."""
+
+    def __init__(self, what: str, *, reads: bool = False) -> None:
+        self.what = f"only root can {what}"
+        self.next = "" if reads else "Nothing was changed"
+        super().__init__(f"{self.what}: run it with sudo")
 
 
 class Locked(WizardError):

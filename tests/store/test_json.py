@@ -50,7 +50,7 @@ class Commands:
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Commands]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wizard.cli.steps.must_be_root", lambda: None)
+        patch.setattr("wizard.cli.steps.must_be_root", lambda *_, **__: None)
         yield Commands(Wizard(patch), make_machine(tmp_path / "machine"), capsys)
 
 

@@ -42,7 +42,7 @@ def test_the_second_says_who_and_since_when(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with holder(path) as pid:
         assert not free(path)
-        words = rf"alice runs msa-wizard \(pid {pid}\) since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\Z"
+        words = rf"alice has been running msa-wizard \(pid {pid}\) since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\Z"
         with pytest.raises(Locked, match=words), held(path, "bob"):
             pass
         with pytest.raises(Locked, match="alice"), held(path, "carol"):
@@ -69,7 +69,7 @@ def test_a_shorter_name_leaves_nothing_of_a_longer_one(tmp_path: Path) -> None:
         pass
     with (
         holder(path, "al") as pid,
-        pytest.raises(Locked, match=rf"al runs msa-wizard \(pid {pid}\)"),
+        pytest.raises(Locked, match=rf"al has been running msa-wizard \(pid {pid}\)"),
         held(path, ""),
     ):
         pass
@@ -106,7 +106,8 @@ def test_a_second_run_changes_nothing_and_looking_on_works(
         said = capfd.readouterr()
         assert said.out == ""
         assert re.search(
-            rf"alice runs msa-wizard \(pid {pid}\) since .*Nothing was changed; wait for it to end", said.err
+            rf"alice has been running msa-wizard \(pid {pid}\) since .*Nothing was changed; wait for it to end",
+            said.err,
         )
         assert wizard.run(machine, "status") == 0
         assert wizard.run(machine, "history") == 0

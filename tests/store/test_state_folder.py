@@ -174,10 +174,12 @@ def test_what_a_run_leaves_that_was_killed_in_its_first_line_does_not_stop_the_n
 
 def test_somebody_else_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(
-        CannotHere, match=r"only root can change this host: run it with sudo\. Nothing was changed"
-    ):
+    with pytest.raises(CannotHere) as refused:
         must_be_root()
+    assert refused.value.sentence == "only root can change this host: run it with sudo. Nothing was changed"
+    with pytest.raises(CannotHere) as refused:
+        must_be_root("read the history", reads=True)
+    assert refused.value.sentence == "only root can read the history: run it with sudo"
 
 
 def test_a_history_that_was_wiped_is_missed_before_anything_is_done(

@@ -202,7 +202,7 @@ def test_a_second_one_reads_while_the_first_works(machine: BootMachine) -> None:
     )
     second = wizard(debian, "rollback", "--all", "--yes")
     assert second.returncode == 5
-    assert "root runs msa-wizard (pid" in second.stderr
+    assert "root has been running msa-wizard (pid" in second.stderr
     assert "since 20" in second.stderr
     for command in (["status"], ["history"], ["plan"], ["diff", "mc-includes"], ["recover", "--show"]):
         assert wizard(debian, *command).returncode == 0, command

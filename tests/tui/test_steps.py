@@ -291,7 +291,7 @@ def test_another_one_at_work_is_named(bench: Bench) -> None:
         await at_steps(pilot, app)
         with held(bench.root / "state/lock", "carol"):
             await pilot.press("y")
-            await until(pilot, lambda: shows(app, "carol runs msa-wizard"))
+            await until(pilot, lambda: shows(app, "carol has been running msa-wizard"))
 
     play(bench, story)
     assert bench.text("/etc/a") == "old a\n"

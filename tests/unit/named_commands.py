@@ -52,7 +52,7 @@ def _complaint(words: list[str], shown: str, *, exact: bool = True) -> Iterator[
     if not words or not re.match(r"(--)?\w[\w-]*\W*$", words[0]):
         return
     name, rest = words[0].rstrip(".,:;!?)"), words[1:]
-    if name == "help" or name.startswith("--"):
+    if name.startswith("--"):
         if name not in ("--version", "--help"):
             yield f"no such option: {shown}"
         return

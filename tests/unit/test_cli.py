@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import os
 import signal
+import sys
 from importlib import import_module
 
 import pytest
 
 from docs.generate import commands
 from snapshots.errors import StoreError
-from wizard import errors
+from wizard import __version__, errors
 from wizard.cli import main as cli
 from wizard.engine.state_dir import InterruptedRun
 
@@ -71,3 +73,75 @@ def test_each_kind_of_error_has_a_code_of_the_table() -> None:
     assert len(kinds) > 10
     assert {kind.exit_code for kind in kinds} <= set(range(7))
     assert InterruptedRun.exit_code == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["history"], "only root can read the history. Run: sudo ./msa-wizard history"),
+        (["diff", "a b"], "only root can read the history. Run: sudo ./msa-wizard diff 'a b'"),
+        (
+            ["recover", "--show"],
+            "only root can read what an interrupted run had done. Run: sudo ./msa-wizard recover --show",
+        ),
+        (
+            ["rollback", "x", "--dry-run"],
+            "only root can read the history. Run: sudo ./msa-wizard rollback x --dry-run",
+        ),
+        (
+            ["certificate", "show"],
+            "only root can look at the server's certificate and key. Run: sudo ./msa-wizard",
+        ),
+        (["troubleshoot"], "only root can look at all of this host. Run: sudo ./msa-wizard troubleshoot"),
+        (["apply"], "only root can change this host; nothing was changed. Run: sudo ./msa-wizard apply"),
+        (
+            ["rollback", "x"],
+            "only root can change this host; nothing was changed. Run: sudo ./msa-wizard rollback x",
+        ),
+        (
+            ["rehearse"],
+            "only root can make a clone of this host; nothing was changed. Run: sudo ./msa-wizard rehearse",
+        ),
+    ],
+)
+def test_whoever_is_not_root_is_told_the_command(
+    arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(sys, "argv", ["./msa-wizard"])
+    assert cli.main(arguments) == 3
+    assert capsys.readouterr().err.startswith(f"msa-wizard: {words}")
+
+
+@pytest.mark.parametrize("arguments", [["-V"], ["--version"]])
+def test_the_version(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out == f"msa-wizard {__version__}\n"
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+    assert end.value.code == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_help_says_what_no_command_does(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = shown(capsys, "--help")
+    assert whole.startswith("usage: msa-wizard [-h] [-V] [COMMAND] ...")
+    assert (
+        "Without a COMMAND it shows its screens; where there is no terminal, it does what `status` does."
+        in whole
+    )
+    assert shown(capsys, "help") == whole
+    assert shown(capsys, "help", "certificate", "renew") == shown(capsys, "certificate", "renew", "--help")
+
+
+def test_an_option_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--nosuch"]) == 2
+    assert "unrecognized arguments: --nosuch" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))
+def test_every_option_is_explained(command: argparse.ArgumentParser) -> None:
+    assert [action.dest for action in command._actions if not action.help] == []

@@ -108,7 +108,7 @@ def _answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> int
     from wizard.cli import steps
 
     monkeypatch.setattr(steps, "look", lambda _: machine("13"))
-    monkeypatch.setattr(steps, "must_be_root", lambda: None)
+    monkeypatch.setattr(steps, "must_be_root", lambda *_, **__: None)
     monkeypatch.setattr(steps, "SAVED", str(tmp_path / "etc/answers.toml"))
     return steps.answers(parser().parse_args(["answers", *argv]))
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from wizard.certificates import MOST_DAYS
-from wizard.cli.options import answers_of, must_be_asked
+from wizard.cli.options import answers_of, asks, must_be_asked
 from wizard.cli.steps import applied, exit_code
 from wizard.client_settings import ClientSettings, check_dns
 from wizard.console import clean, data, error, out
@@ -29,7 +29,7 @@ from wizard.system.output_file import save
 
 def show(arguments: argparse.Namespace) -> int:
     """0 when clients can use it, 1 when one will refuse it, it ends soon, or sendmail does not present it."""
-    must_be_root()
+    must_be_root("look at the server's certificate and key", reads=True)
     report = shown(Host())
     if arguments.json:
         as_json.show(**{**report.to_json(), "checks": as_json.checks(report.checks)})
@@ -66,6 +66,8 @@ def install(arguments: argparse.Namespace) -> int:
 
 def _apply(host: Host, arguments: argparse.Namespace, command: str, step: Callable[[], Step]) -> int:
     """Work the step out and do it, while this host is ours."""
+    if not arguments.yes and not asks(arguments):
+        step()  # what is wrong with what was given is said first
     must_be_asked(arguments, command)
     run, events = applied(host, arguments, lambda: (step(),), Answers())
     if arguments.json:

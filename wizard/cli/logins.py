@@ -326,7 +326,8 @@ def _from_outside(arguments: argparse.Namespace) -> int:
     """0 when a client on another machine has logged in, 1 when none did in time.
 
     A test on this host never meets its firewall: so what comes from one of its own addresses counts for nothing."""
-    must_be_root()  # the journal shows others nothing, which would look like nobody
+    # The journal shows others nothing, which would look like nobody.
+    must_be_root("read the mail log", reads=True)
     limit = within(arguments, OUTSIDE_WITHIN)
     host = Host()
     if not arguments.json:

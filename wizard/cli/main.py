@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments == ["--version"]:
+    if arguments in (["--version"], ["-V"]):
         from wizard import __version__
 
         print(f"msa-wizard {__version__}")
@@ -24,12 +24,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.umask(0o022)
     from snapshots.errors import StoreError
     from wizard import log
-    from wizard.errors import FAILED, Interrupted, WizardError
+    from wizard.errors import FAILED, Interrupted, NotRoot, WizardError
 
     try:
         code = _run(arguments)
     except Interrupted as error:
         code = _failed(arguments, error.sentence, 128 + error.number)
+    except NotRoot as error:
+        changed = "; nothing was changed" if error.next else ""
+        code = _failed(arguments, f"{error.what}{changed}. Run: {_as_root(arguments)}", error.exit_code)
     except WizardError as error:
         code = _failed(arguments, error.sentence, error.exit_code)
     except (StoreError, OSError) as error:
@@ -55,12 +58,24 @@ def _run(arguments: list[str]) -> int:
 
     from wizard.cli.parser import parser
 
+    if arguments[:1] == ["help"] and not {"-h", "--help"} & set(arguments):
+        arguments = [*arguments[1:], "--help"]
     parsed = parser().parse_args(arguments or ["status"])
+    if not hasattr(parsed, "run"):  # options alone, such as `--`
+        parsed = parser().parse_args(["status"])
     parsed.argv = arguments
     console.set_quiet(parsed.quiet)
     log.begin(arguments, verbose=parsed.verbose)
     module, _, name = parsed.run.partition(":")
     return int(getattr(import_module(f"wizard.cli.{module}"), name)(parsed))
+
+
+def _as_root(arguments: Sequence[str]) -> str:
+    """The command line as it was typed, for root."""
+    import shlex
+
+    program = sys.argv[0] if sys.argv[0].rpartition("/")[2] == "msa-wizard" else "msa-wizard"
+    return shlex.join(["sudo", program, *arguments])
 
 
 def _failed(arguments: Sequence[str], sentence: str, code: int) -> int:

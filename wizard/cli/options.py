@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from wizard import log
 from wizard.changes.confirm_or_revert import LONGEST
 from wizard.console import clean, out
-from wizard.engine.engine import Consent, nobody
+from wizard.engine.engine import Consent, Enough, nobody
 from wizard.engine.local_edits import own_edits
 from wizard.errors import AnswersError, UsageError
 from wizard.model.answers import Answers, ending_id, load, saved
@@ -148,6 +148,12 @@ def consent(arguments: argparse.Namespace, interrupt: Interrupt) -> Consent:
     return agrees
 
 
+_REPLIES = """   y  apply this step
+   n  leave it out, and go on with the next one; Enter does the same
+   a  apply this step and all that follow, without asking again
+   q  end here: what was applied stays, and nothing else is changed"""
+
+
 def decide(arguments: argparse.Namespace, store: Store, interrupt: Interrupt) -> Callable[[Step, Plan], bool]:
     """Whom to ask before a step's changes: nobody with `--yes`, else the terminal."""
     if arguments.yes:
@@ -162,12 +168,14 @@ def decide(arguments: argparse.Namespace, store: Store, interrupt: Interrupt) ->
             out("\n".join(f"   | {clean(line)}" for line in edit.text.splitlines()), whole=True)
         if rest and not edits:
             return True
-        while True:
-            reply = ask(f"   apply {step.id}? [y]es, [n]o, [a]ll that remain: ", interrupt)
+        words = f"   apply {step.id}? [y]es, [n]o (the default), [a]ll, [q]uit, ?: "
+        while (reply := ask(words, interrupt)) not in ("", "n", "no"):
             rest = rest or reply in ("a", "all")
             if reply in ("y", "yes", "a", "all"):
                 return True
-            if reply in ("n", "no"):
-                return False
+            if reply in ("q", "quit"):
+                raise Enough
+            out(_REPLIES)
+        return False
 
     return wants

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NoReturn
 
+from wizard import __version__
 from wizard.errors import EXIT_CODES, UsageError
 
 Add = Callable[[str, str, str], "Parser"]
@@ -14,6 +15,8 @@ Add = Callable[[str, str, str], "Parser"]
 _CONFIRM = (
     "revert a firewall change unless `confirm` is run within SECONDS (60 over SSH on a terminal; 0: never)"
 )
+_VERSION, _HELP = "print the version", "show the options of a command"
+_REF = "a step's id, or the beginning of a commit's id (`history` has both)"
 _ACCEPT = "accept the server's certificate by its SHA-256 fingerprint, whoever issued it"
 
 
@@ -29,12 +32,16 @@ def parser() -> Parser:
     """The parser of the whole command line; `run` of what it returns names the file and the function of the command."""
     whole = Parser(
         prog="msa-wizard",
-        description="Makes Debian's Sendmail a message submission agent: SASL2, STARTTLS, port 587.",
+        usage="msa-wizard [-h] [-V] [COMMAND] ...",
+        description="Makes Debian's Sendmail a message submission agent: SASL2, STARTTLS, port 587. Without a COMMAND it "
+        "shows its screens; where there is no terminal, it does what `status` does.",
         epilog="Exit codes: " + ", ".join(f"{code} {words}" for code, words in EXIT_CODES.items()) + ".",
         allow_abbrev=False,
     )
-    _flag(whole, "--version", "print the version")
-    commands = whole.add_subparsers(metavar="COMMAND", required=True)
+    whole.add_argument(
+        "-V", "--version", action="version", version=f"msa-wizard {__version__}", help=_VERSION
+    )
+    commands = whole.add_subparsers(metavar="COMMAND", required=False)
     add = partial(_command, commands)
     _set_up(add)
     _history(add)
@@ -45,6 +52,8 @@ def parser() -> Parser:
     _debug(_group(commands, "debug", "debugging tools: saslauthd in debug mode, a manual login"))
     _test(add)
     _remove(add)
+    asked = commands.add_parser("help", help=_HELP, description=_HELP, allow_abbrev=False)
+    asked.add_argument("command", nargs="*", metavar="COMMAND", help="the command; without one, all of them")
     return whole
 
 
@@ -54,8 +63,8 @@ def _command(commands: argparse._SubParsersAction[Parser], name: str, file: str,
     command.set_defaults(run=f"{file}:{name.replace('-', '_')}", json=False)
     if name != "answers":
         _flag(command, "--json", "JSON on standard output")
-    _flag(command, "--verbose", "show each command that is run, on standard error")
-    _flag(command, "--quiet", "show only errors, and data that was asked for")
+    _flag(command, "--verbose", "show each command that is run, on standard error", "-v")
+    _flag(command, "--quiet", "show only errors, and data that was asked for", "-q")
     return command
 
 
@@ -65,8 +74,8 @@ def _group(commands: argparse._SubParsersAction[Parser], name: str, words: str) 
     return partial(_command, group.add_subparsers(metavar="COMMAND", required=True))
 
 
-def _flag(command: argparse._ActionsContainer, option: str, words: str) -> None:
-    command.add_argument(option, action="store_true", help=words)
+def _flag(command: argparse._ActionsContainer, option: str, words: str, *short: str) -> None:
+    command.add_argument(*short, option, action="store_true", help=words)
 
 
 def _yes(command: Parser, words: str = "do not ask") -> None:
@@ -99,7 +108,7 @@ def _seconds(command: Parser, option: str, words: str, default: int | None = Non
     command.add_argument(option, type=int, metavar="SECONDS", default=default, help=words)
 
 
-def _choice(command: Parser, option: str, words: str | None, *choices: str) -> None:
+def _choice(command: Parser, option: str, words: str, *choices: str) -> None:
     """The first is the default."""
     command.add_argument(option, choices=choices, default=choices[0], help=words)
 
@@ -129,12 +138,15 @@ def _set_up(add: Add) -> None:
 def _history(add: Add) -> None:
     words = "each step: applied, to do, drifted, n/a, and why"
     _answers(add("status", "steps", words))
-    add("history", "steps", "the commits of the snapshot store, newest first")
+    history = add("history", "steps", "what was done: the commits of the snapshot store, newest first")
+    history.add_argument("ref", nargs="?", metavar="STEP", help="only the commits of this step")
+    words = "only the newest NUMBER commits"
+    history.add_argument("-n", "--number", type=int, metavar="NUMBER", help=words)
     diff = add("diff", "steps", "what a step or a commit changed")
-    diff.add_argument("ref", metavar="STEP|COMMIT")
+    diff.add_argument("ref", metavar="STEP|COMMIT", help=_REF)
     words = "roll back a step, a commit or everything, whatever was done since"
     rollback = add("rollback", "rollback", words)
-    rollback.add_argument("ref", nargs="?", metavar="STEP|COMMIT")
+    rollback.add_argument("ref", nargs="?", metavar="STEP|COMMIT", help=_REF)
     _flag(rollback, "--all", "leave the host as it was found")
     _yes(rollback)
     _flag(rollback, "--dry-run", "only show what would be done")
@@ -241,8 +253,8 @@ def _test(add: Add) -> None:
     test.add_argument("--host", help="the mail server (this host)")
     test.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")
     _user(test, "login name; without it the conversation ends before the login")
-    _choice(test, "--mechanism", None, "LOGIN", "PLAIN")
-    _choice(test, "--family", None, "any", "ipv4", "ipv6")
+    _choice(test, "--mechanism", "how the login is sent (default LOGIN)", "LOGIN", "PLAIN")
+    _choice(test, "--family", "connect over IPv4 or IPv6 alone (default any)", "any", "ipv4", "ipv6")
     test.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
     test.add_argument("--sender", metavar="ADDRESS", help="its sender (USER@HOST)")
     _flag(test, "--verify", "fail on an untrusted certificate, also this host's own, and without a login")

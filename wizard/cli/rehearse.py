@@ -12,7 +12,7 @@ from typing import Any
 
 from wizard import log
 from wizard.cli.options import answers_of, steps_of
-from wizard.console import clean, count, data, error, out
+from wizard.console import clean, count, data, error, out, page
 from wizard.engine.state_dir import must_be_root
 from wizard.errors import Interrupted, UsageError
 from wizard.rehearse.clone import Clone, end_kept
@@ -59,7 +59,7 @@ def rehearse(arguments: argparse.Namespace) -> int:
     if silent:
         data(text)
     elif arguments.format == "text":
-        out(text)
+        page(text)
     if arguments.output:
         error(save(Path(arguments.output), f"{text}\n", force=arguments.force))
     return int(not rehearsal.ok)

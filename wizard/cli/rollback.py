@@ -12,7 +12,7 @@ from wizard.console import clean, clean_block, error, out
 from wizard.engine.engine import Run
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
-from wizard.engine.state_dir import at_work, killed_run, must_be_root
+from wizard.engine.state_dir import at_work, existing_store, killed_run, must_be_root
 from wizard.engine.temporary import OPERATION
 from wizard.errors import CONFLICT, DONE, FAILED, NothingToRollBack, UsageError
 from wizard.model.events import Event
@@ -21,7 +21,7 @@ from wizard.render.text import check_text, collector, conflict_text, rollback_te
 from wizard.rollback.apply import RollbackResult
 from wizard.rollback.plan import Rollback
 from wizard.rollback.recovery import Recovery
-from wizard.rollback.rollback import EVERYTHING, RollbackRun
+from wizard.rollback.rollback import EVERYTHING, RollbackRun, must_exist
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
@@ -36,9 +36,19 @@ _UNDECIDED = (
 
 def rollback(arguments: argparse.Namespace) -> int:
     """`rollback`: 0 done or nothing to do, 1 failed and undone or refused, or something had to stay; 4 a conflict."""
-    if bool(arguments.ref) == arguments.all:
+    if arguments.ref and arguments.all:
+        raise UsageError(
+            f"--all rolls back everything, {clean(arguments.ref)[:60]} included: name one of them alone. "
+            "Nothing was changed"
+        )
+    if not arguments.ref and not arguments.all:
         raise UsageError("say what to roll back: a step, a commit (see `msa-wizard history`), or --all")
-    if not arguments.dry_run:
+    if arguments.dry_run:
+        must_be_root("read the history", reads=True)
+    else:
+        must_be_root()
+        if arguments.ref and not arguments.yes and not asks(arguments) and (store := existing_store()):
+            must_exist(store, arguments.ref)  # said before how to agree
         must_be_asked(arguments, "rollback", " (--dry-run shows what it would do)")
     try:
         return _rollback(arguments)
@@ -124,6 +134,8 @@ def _show(arguments: argparse.Namespace, plan: Rollback, result: RollbackResult 
 
 def recover(arguments: argparse.Namespace) -> int:
     """`recover`: 0 done or nothing to recover, 1 when something could not be, 4 when something that works would end."""
+    if arguments.show:
+        must_be_root("read what an interrupted run had done", reads=True)
     must_be_root()
     if arguments.show:
         killed = killed_run()

@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import os
 import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,8 @@ from snapshots.errors import StoreError
 from wizard import log
 from wizard.changes import confirm_or_revert
 from wizard.changes.confirm_or_revert import DEFAULT, SHORTEST
-from wizard.cli.options import answers_of, asks, between, consent, decide, must_be_asked, steps_of
-from wizard.console import clean, count, data, error, fold, out
+from wizard.cli.options import answers_of, asks, between, consent, decide, known, must_be_asked, steps_of
+from wizard.console import clean, count, data, error, fold, out, page, terminal_columns
 from wizard.engine import in_force
 from wizard.engine.engine import Engine, Run
 from wizard.engine.overview import plans, state
@@ -40,6 +41,7 @@ from wizard.render.text import (
     collector,
     effect_lines,
     endings_text,
+    event_text,
     reason_text,
     show,
     status_lines,
@@ -59,12 +61,19 @@ if TYPE_CHECKING:
 def plan(arguments: argparse.Namespace) -> int:
     """`plan`: 0, or 10 with --exit-code when something is to be done; 3 when a step is blocked."""
     steps = steps_of(arguments.steps)
-    report = collector([]) if arguments.json else show
+    events: list[Event] = []
+    paged = not arguments.json and terminal_columns(sys.stdout) is not None
+    report = collector(events) if arguments.json or paged else show
     engine = Engine(Host(), answers_of(arguments), report, store=readable_store())
     plans = engine.plan(steps)
     if arguments.json:
         as_json.show(steps=[as_json.plan(plan) for plan in plans.values()])
     else:
+        if paged:
+            page("\n".join(map(event_text, events)))
+            for name, plan in plans.items():
+                if plan.outcome is Outcome.BLOCKED:
+                    error(f"`apply` stops at {name}: {clean(plan.reason)}")
         _planned_endings(plans, engine.answers.accept)
     outcomes = {plan.outcome for plan in plans.values()}
     if Outcome.BLOCKED in outcomes:
@@ -78,6 +87,7 @@ def plan(arguments: argparse.Namespace) -> int:
 def apply(arguments: argparse.Namespace) -> int:
     """`apply`: see exit_code."""
     wanted = steps_of(arguments.steps)
+    must_be_root()
     answers = guarded(answers_of(arguments), arguments)
     must_be_asked(arguments, "apply", " (`msa-wizard plan` shows what it would do)")
     run, events = applied(Host(), arguments, lambda: STEPS, answers, wanted)
@@ -164,6 +174,8 @@ def _summary(run: Run) -> None:
         error(f"Stopped at {run.blocked}: the problem is shown above. {_applied_text(run)}")
     elif run.failed:
         error(f"Step {run.failed} failed. {_applied_text(run)}")
+    elif run.enough:
+        out(f"\nEnded before {run.enough}. {_applied_text(run)} `msa-wizard apply` goes on from there.")
     elif run.applied:
         out(f"\n{_ending(run)}")
     elif run.skipped:
@@ -244,13 +256,20 @@ def readable_store() -> Store | None:
 
 
 def history(arguments: argparse.Namespace) -> int:
-    """`history`: 0."""
+    """`history`: 0, or 2 when there is no such step."""
+    number, ref = arguments.number, arguments.ref
+    if number is not None and number < 1:
+        raise UsageError(f"-n {number}: it takes a number of commits, from 1 on")
     commits = list(_existing_store().history())
+    if ref:
+        steps = sorted({commit.step for commit in commits if commit.step})
+        known("step in the history", [ref], steps, f"It has {', '.join(steps) or 'none'}")
+        commits = [commit for commit in commits if commit.step == ref]
+    commits = commits[:number]
     if arguments.json:
         as_json.show(commits=[as_json.commit(commit) for commit in commits])
     else:
-        for commit in commits:
-            out(_line(commit))
+        page("\n".join(map(_line, commits)))
     return 0
 
 
@@ -272,7 +291,7 @@ def diff(arguments: argparse.Namespace) -> int:
     if arguments.json:
         as_json.show(commit=as_json.commit(commit), effects=effects, diff=text)
     else:
-        out("\n".join([f"{_line(commit)}\n", *effects, text]))
+        page("\n".join([f"{_line(commit)}\n", *effects, text]))
     return 0
 
 
@@ -306,7 +325,7 @@ def answers(arguments: argparse.Namespace) -> int:
 
 def _existing_store() -> Store:
     """The history there must be. Raises CannotHere."""
-    must_be_root()
+    must_be_root("read the history", reads=True)
     store = existing_store()
     if store is None or store.head() is None:
         raise CannotHere(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,9 @@ from wizard.cli.options import answers_of, asks, known
 from wizard.cli.steps import applied, exit_code, guarded, interrupted, readable_store, undecided_text
 from wizard.console import clean, data, error, out, width
 from wizard.engine.engine import Run
-from wizard.engine.state_dir import must_not_wait
+from wizard.engine.state_dir import must_be_root, must_not_wait
 from wizard.engine.trial import CF_LINES
-from wizard.errors import AnswersError, CannotHere, UsageError
+from wizard.errors import AnswersError, UsageError
 from wizard.model.answers import Answers
 from wizard.model.events import Event
 from wizard.render import as_json
@@ -50,8 +49,7 @@ def troubleshoot(arguments: argparse.Namespace) -> int:
         raise UsageError(
             "nothing was changed: without a terminal, --fix needs --yes (without --fix, troubleshoot shows what it would fix)"
         )
-    if os.geteuid() != 0:
-        raise CannotHere("only root can look at all of this host: run it with sudo. Nothing was changed")
+    must_be_root("look at all of this host", reads=True)
     waits = interrupted()
     if wanted and waits:
         must_not_wait()
@@ -90,8 +88,7 @@ def _from(arguments: argparse.Namespace) -> int:
         )
     if arguments.user or arguments.password_stdin:
         raise UsageError("--from only tells what a client meets: leave out --user and --password-stdin")
-    if os.geteuid() != 0:
-        raise CannotHere("only root can look at all of this host: run it with sudo. Nothing was changed")
+    must_be_root("look at all of this host", reads=True)
     visit = client.visit(Host(), address)
     if arguments.json:
         as_json.show(**client.to_json(visit))

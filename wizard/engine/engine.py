@@ -67,6 +67,8 @@ class Run:
     applied: dict[str, str] = field(default_factory=dict)
     """Step id to commit id."""
     skipped: list[str] = field(default_factory=list)
+    enough: str | None = None
+    """Before this step the admin ended the run."""
     failed: str | None = None
     blocked: str | None = None
     undecided: str | None = None
@@ -109,6 +111,7 @@ class Session:
 
         planned  --nothing to do-->  reported
         planned  --declined-->  skipped
+        planned  --enough-->  the run ends before it
         planned  --blocked, or something would end that nobody accepted-->  the run ends before it
         planned  --decided-->  journal open  --changes, checks-->  recorded (one commit), the next step
         journal open  --anything fails, or is declined half-way-->  undone; the run ends where it failed
@@ -140,7 +143,12 @@ class Session:
         work = Work(step, [*kept], self._say(step))
         if plan.outcome is not Outcome.PENDING and not work.effects:
             return self._reported(step)
-        if not self.decide(step, plan):
+        try:
+            wanted = self.decide(step, plan)
+        except Enough:
+            self.run.enough = step.id
+            return False
+        if not wanted:
             self.run.skipped.append(step.id)
             return True
         if not self._agreed(step, plan):
@@ -164,6 +172,10 @@ class Session:
             self._undo(work)
             self.run.skipped.append(step.id)
             return True
+        except Enough:
+            self._undo(work)
+            self.run.enough = step.id
+            return False
         except Undecided:
             return self._undecided(work)
         except Exception as error:
@@ -318,6 +330,10 @@ class Undecided(Exception):
 
 class Declined(Exception):
     """The admin saw the new diff and said no."""
+
+
+class Enough(Exception):
+    """The admin saw the diff of a step, and wants neither it nor those after it: the run ends before it."""
 
 
 @dataclass(frozen=True)

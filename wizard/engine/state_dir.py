@@ -13,7 +13,7 @@ from snapshots.git.private_folder import check_private_folder, make_private_fold
 from wizard.changes.confirm_or_revert import give_up
 from wizard.console import clean_block, error
 from wizard.engine.journal import Journal, Unfinished, unfinished
-from wizard.errors import INTERRUPTED, CannotHere, JournalError, WizardError
+from wizard.errors import INTERRUPTED, CannotHere, JournalError, NotRoot, WizardError
 from wizard.system.lock import held
 from wizard.system.signals import Interrupt, postponed
 
@@ -101,10 +101,10 @@ def must_not_wait() -> None:
         raise InterruptedRun(killed)
 
 
-def must_be_root() -> None:
-    """Raises CannotHere for anybody else."""
+def must_be_root(what: str = "change this host", *, reads: bool = False) -> None:
+    """Raises NotRoot for anybody else; `what` only root can do, which `reads` and changes nothing."""
     if os.geteuid() != 0:
-        raise CannotHere("only root can change this host: run it with sudo. Nothing was changed")
+        raise NotRoot(what, reads=reads)
 
 
 def existing_store() -> Store | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from wizard.engine.engine import Engine
 from wizard.engine.state_dir import LOCK, must_not_wait
-from wizard.errors import CannotHere, HostError, Locked, WizardError
+from wizard.errors import CannotHere, HostError, Locked, NotRoot, WizardError
 from wizard.gather.host import look
 from wizard.mends.order import find
 from wizard.model.answers import Answers
@@ -270,7 +270,7 @@ def rehearsed(
 
     Raises CannotHere, Locked, InterruptedRun, HostError, and what `interrupt` raises."""
     if os.geteuid() != 0:
-        raise CannotHere(f"only root can make a clone of this host: run it with sudo. {INSTEAD}")
+        raise NotRoot("make a clone of this host")
     if not free(LOCK):
         raise Locked("another msa-wizard is changing this host, and half of a change cannot be rehearsed")
     must_not_wait()

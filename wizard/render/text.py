@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from wizard.rollback.plan import Rollback
 
 DIFF_INDENT = "     "
+_COUNTS = re.compile(r"\(Reading database \.\.\.(?: \d+%)?$")
+"""What dpkg repeats some twenty times."""
 _ENDLESS = 1 << 20
 SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
 SIDES = {"server": "<", "client": ">", "log": "|"}
@@ -183,7 +186,7 @@ def event_text(event: Event) -> str:
             lead = "   the machine has changed since this was shown; now it is:\n" if again else ""
             return lead + plan_text(step, plan)
         case Output(_, line):
-            return f"   | {clean(line)}" if line.strip() else ""
+            return f"   | {clean(line)}" if line.strip() and not _COUNTS.match(line) else ""
         case Progress():
             return ""
         case Checked(_, check):

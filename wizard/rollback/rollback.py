@@ -93,6 +93,15 @@ class RollbackRun:
             self.journal.finish()
 
 
+def must_exist(store: Store, ref: str) -> None:
+    """Raises UsageError where `ref` is neither a step's id nor a commit's."""
+    if ref not in {step.id for step in (*STEPS, *extra())}:
+        try:
+            store.find(ref)
+        except StoreError as problem:
+            raise UsageError(str(problem)) from problem
+
+
 def needing(steps: Iterable[str]) -> set[str]:
     """The steps that need one of `steps`, directly or through another."""
     named = set(steps)

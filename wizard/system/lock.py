@@ -61,6 +61,6 @@ def _holder(descriptor: int) -> str:
     try:
         shown = json.loads(os.pread(descriptor, 4096, 0))
         since = time.strftime("%F %T", time.localtime(shown["since"]))
-        return f"{shown['who']} runs msa-wizard (pid {shown['pid']}) since {since}"
+        return f"{shown['who']} has been running msa-wizard (pid {shown['pid']}) since {since}"
     except (ValueError, KeyError, TypeError):
         return "another msa-wizard has just started"

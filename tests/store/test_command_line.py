@@ -1,0 +1,110 @@
+"""The command line with a history behind it: what it asks before each step, what it shows of the history, and in which
+order it finds faults."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.store.test_endings import Ends, Place
+
+NAMES = ("one", "two", "three")
+Answer = Callable[..., list[str]]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    made = Place(tmp_path, monkeypatch)
+    made.engine(*(Ends(made.host, name) for name in NAMES))
+    return made
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
+    """Somebody at the terminal answers with these words; gives the questions."""
+
+    def answers(*replies: str) -> list[str]:
+        asked: list[str] = []
+        left = iter(replies)
+
+        def ask(words: str, _interrupt: object = None) -> str:
+            asked.append(words)
+            return next(left)
+
+        monkeypatch.setattr("wizard.cli.options.ask", ask)
+        monkeypatch.setattr("wizard.cli.options.asks", lambda _: True)
+        return asked
+
+    return answers
+
+
+@pytest.mark.parametrize(
+    ("replies", "applied"),
+    [
+        (("", "n", "y"), ["three"]),
+        (("y", "a"), ["three", "two", "one"]),
+        (("y", "q"), ["one"]),
+        (("q",), []),
+        (("?", "what", "yes", "", "no"), ["one"]),
+    ],
+)
+def test_each_step_is_asked_for_and_no_is_the_default(
+    replies: tuple[str, ...], applied: list[str], place: Place, answer: Answer
+) -> None:
+    asked = answer(*replies)
+    assert place.main("apply") == 0
+    assert place.commits() == applied
+    assert len(asked) == len(replies), "nobody is asked again after all, or quit"
+    assert asked[0] == "   apply one? [y]es, [n]o (the default), [a]ll, [q]uit, ?: "
+
+
+def test_a_question_mark_tells_what_each_letter_does(
+    place: Place, answer: Answer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer("?", "q")
+    place.main("apply")
+    said = capsys.readouterr().out
+    assert "   q  end here: what was applied stays, and nothing else is changed" in said
+    assert "Ended before one. No step was applied. `msa-wizard apply` goes on from there." in said
+
+
+def commits(place: Place, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str | None]:
+    capsys.readouterr()
+    assert place.main("history", *arguments, "--json") == 0
+    return [commit["step"] for commit in json.loads(capsys.readouterr().out)["commits"]]
+
+
+def test_a_part_of_the_history(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert place.main("apply", "--yes") == 0
+    assert commits(place, capsys, "-n", "2") == ["three", "two"]
+    assert commits(place, capsys, "two") == ["two"]
+    assert commits(place, capsys) == ["three", "two", "one", None]
+    assert place.main("history", "-n", "0") == 2
+    assert place.main("history", "twoo") == 2
+    assert "did you mean two? It has one, three, two" in capsys.readouterr().err
+
+
+def test_what_does_not_exist_is_said_before_how_to_agree(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert place.main("apply", "--yes") == 0
+    assert place.main("rollback", "deadbeef") == 2
+    assert "There is no commit or applied step 'deadbeef'" in capsys.readouterr().err
+    assert place.main("rollback", "two") == 2
+    assert "rollback needs --yes" in capsys.readouterr().err
+    assert place.main("rollback", "two", "--all") == 2
+    assert "--all rolls back everything, two included: name one of them alone" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may ask for it")
+def test_a_certificate_that_is_not_there_is_said_before_how_to_agree(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from wizard.cli import main as cli
+
+    assert cli.main(["certificate", "install", "/nonexist", "/nonexist", "--name", "a.example.test"]) == 1
+    assert "/nonexist" in capsys.readouterr().err
