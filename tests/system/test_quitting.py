@@ -23,7 +23,7 @@ def test_the_step_at_work_is_kept_where_its_command_completes_it(machine: BootMa
                 terminal.press("y")
             terminal.read(0.2)
         terminal.press("q")
-        terminal.until("If the step is complete then, it stays", 30)
+        terminal.until("If you quit now", 30)
         terminal.press("y")
         terminal.until("the command at work is finished first", 60)
         assert terminal.ended(240) == 130
