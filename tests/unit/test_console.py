@@ -55,6 +55,16 @@ def test_a_diff_and_a_command_to_copy_stay_whole(printed: Callable[[], list[str]
     assert printed() == [LONG]
 
 
+def test_a_state_is_told_in_the_words_of_the_screens() -> None:
+    rows: list[documents.StatusRow] = [
+        {"step": "restart", "state": "pending", "outcome": "pending", "reason": "why"},
+        {"step": "firewall", "state": "not-applicable", "outcome": "not-applicable", "reason": "why"},
+        {"step": "auth-test", "state": "untested", "outcome": "done", "reason": "why"},
+    ]
+    told = [line.split(maxsplit=1)[1].removesuffix("why").strip() for line in status_lines(rows).splitlines()]
+    assert told == ["to do", "n/a", "to test"]
+
+
 def test_columns_stay_columns(printed: Callable[[], list[str]]) -> None:
     row: documents.StatusRow = {"step": "restart", "state": "pending", "outcome": "pending", "reason": LONG}
     console.out(status_lines([row]))

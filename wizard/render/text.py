@@ -204,7 +204,7 @@ def event_text(event: Event) -> str:
             return f"step {step.id} failed: {clean_block(why)}\n{undoing}\n  next: {then}"
 
 
-_STATES = {"pending": "to do", "not-applicable": "n/a"}
+_STATES = {"pending": "to do", "untested": "to test", "not-applicable": "n/a"}
 
 
 def state_word(state: str) -> str:

@@ -45,7 +45,7 @@ class Install(Step):
             notes = ("apt is being asked what comes with these packages, and how large they are",)
         elif facts.apt_plan is None:
             notes = (
-                "what comes with these packages apt says when it runs; `msa-wizard plan install` lists it before",
+                "apt says when it runs what comes with these packages; `msa-wizard plan install` lists it beforehand",
             )
         # Debian 13 removes a running Postfix and leaves it running, on port 25.
         stops = tuple(
@@ -57,7 +57,13 @@ class Install(Step):
         change = PackagesChange(tuple(missing), facts.apt_plan, others, recommends)
         if _ONLY_RECOMMENDED in change.brings:
             notes += (_LEAN,)
-        return Plan.pending(self.id, f"missing: {', '.join(missing)}", *stops, change, notes=notes)
+        return Plan.pending(
+            self.id,
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed",
+            *stops,
+            change,
+            notes=notes,
+        )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """The packages, and the programs they are for."""
