@@ -22,7 +22,7 @@ from wizard.smtp.transcript import Credentials
 if TYPE_CHECKING:
     from wizard.certificates import Certificate
     from wizard.engine.local_edits import OwnEdit
-    from wizard.model.plan import Ending, Step
+    from wizard.model.plan import Ending, Plan, Step
 
 
 class ConfirmQuit(Dialog[bool]):
@@ -69,15 +69,20 @@ stops and asks where something that works would end, or where a step would undo 
         *PAGES,
     ]
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], plans: Sequence[Plan]) -> None:
         super().__init__()
         self._steps = steps
+        self._brings = [
+            line for plan in plans for change in plan.changes for line in change.describe().details
+        ]
 
     def compose(self) -> ComposeResult:
         """A line a step; the keys stay below."""
         with Vertical(classes="dialog tall"):
             yield headline(f"Apply {count(len(self._steps), 'step')}?", "bold")
-            yield scrolled("\n".join(f"{step.id:<17}{step.title}" for step in self._steps))
+            lines = [f"{step.id:<17}{step.title}" for step in self._steps]
+            brings = ["", "Installed with it:", *map(clean, self._brings)] if self._brings else []
+            yield scrolled("\n".join([*lines, *brings]))
             yield keys(("y", "apply all"), ("Enter", "cancel (n and Esc too)"))
 
 

@@ -21,7 +21,7 @@ from wizard.engine.state_dir import InterruptedRun
 from wizard.engine.summary import follows
 from wizard.errors import Interrupted
 from wizard.model.events import Checked, Failed, Planned, Progress, Recorded
-from wizard.model.plan import Outcome
+from wizard.model.plan import UNKNOWN, UNTESTED, Outcome
 
 DRAWN = 0.5
 """Seconds between two looks at new output: each draws a pane that has scrolled, and a slow line must carry that."""
@@ -179,9 +179,11 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         return f"{to_do} y applies the step that is shown{', a all of them' if left > 1 else ''}."
 
     def _finished(self) -> str:
-        skipped = [name for name, state in self.board.states.items() if state == "skipped"]
-        if skipped:
-            return f"Skipped: {', '.join(skipped)}. y on {'it' if len(skipped) == 1 else 'one'} applies it. t tests a login."
+        states = self.board.states.values()
+        if UNKNOWN in states:
+            return "Only root can see what is left to do: run this with sudo."
+        if UNTESTED in states:
+            return "Nothing is left to do but a login: t tests one."
         return "Nothing is left to do. t tests a login, h shows the history."
 
     def _show(self) -> None:
@@ -264,7 +266,8 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
         board = self.board
         steps = [board.steps[name] for name in board.steps if name in {*board.remaining, self._current}]
-        self.app.push_screen(ApplyAll(steps), lambda yes: self._apply_all() if yes else None)
+        plans = [board.plans[step.id] for step in steps]
+        self.app.push_screen(ApplyAll(steps, plans), lambda yes: self._apply_all() if yes else None)
 
     def _apply_all(self) -> None:
         desk = self.desk

@@ -17,7 +17,12 @@ from screens.summary import Summary
 from screens.widgets.contents import diff_content
 from screens.widgets.step_board import StepBoard
 from tests.tui.bench import Bench, Writes, play, press_apply, shows, until, use
+from wizard.changes.packages import PackagesChange
+from wizard.model.answers import Answers
+from wizard.model.facts import AptPlan, Facts
+from wizard.model.plan import Check, Plan, Step
 from wizard.steps.order import step
+from wizard.system.host import Host
 from wizard.system.lock import held
 
 
@@ -375,3 +380,46 @@ def test_why_names_only_steps_that_a_screen_shows(bench: Bench, monkeypatch: pyt
 
     use(monkeypatch, bench, *bench.steps, step("saslauthd-init"), step("install"))
     play(bench, story)
+
+
+def test_a_login_is_what_is_left_until_one_was_accepted(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Every step is done. Now test a login."))
+        await at_steps(pilot, app)
+        await until(pilot, lambda: shows(app, "Nothing is left to do but a login: t tests one."))
+
+    use(monkeypatch, bench, step("auth-test"))
+    play(bench, story)
+
+
+class Brings(Step):
+    """A step that installs something."""
+
+    id = "install"
+    title = "Install"
+    why = "a test"
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """What apt would bring."""
+        asked = AptPlan(("Inst postfix-mta-sts-resolver (1 Debian:12 [all])",))
+        return Plan.pending(self.id, "missing", PackagesChange(("sendmail",), asked))
+
+    def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
+        """Nothing."""
+        return []
+
+
+def test_the_packages_are_seen_before_all_is_applied(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("a")
+        await until(pilot, lambda: shows(app, "Installed with it:"))
+        assert shows(app, "1 package: ")
+        assert shows(app, "postfix-mta-sts-resolver: listens on 127.0.0.1:8461")
+        await pilot.press("escape")
+
+    use(monkeypatch, bench, *bench.steps, Brings())
+    play(bench, story)
+    assert bench.operations() == []
