@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from wizard.maillog.correlate import ConversationLine
     from wizard.maillog.read import LogLine
     from wizard.model.facts import AptPlan, Facts
-    from wizard.model.plan import Check, Plan, Step
+    from wizard.model.plan import Change, Check, Plan, Step
     from wizard.rehearse.outcome import Rehearsal
     from wizard.rehearse.rehearsal import Tell
     from wizard.rollback.apply import RollbackResult
@@ -307,12 +307,13 @@ class Backend:
         request: ManualLoginRequest,
         told: Callable[[ConversationLine], None],
         enter: Callable[[Move, float | None], bool],
+        agree: Callable[[tuple[Change, ...]], bool],
         ask: Callable[[Certificate, str], bool] | None = None,
-    ) -> ConversationResult:
+    ) -> ConversationResult | None:
         """A conversation with this host, one command at a time; `enter` says whether the next one is sent, before the
         end; `ask` whether an untrusted certificate is accepted.
 
-        Without TLS, AuthOptions is out of sendmail.cf meanwhile. Raises ValueError, HostError, ChangeError."""
+        Without TLS, AuthOptions is out of sendmail.cf meanwhile, if `agree` says yes to that; None if not. Raises ValueError, HostError, ChangeError."""
         from wizard.debug import plaintext_offer, plaintext_offered, talk
         from wizard.engine.temporary import ForAWhile
         from wizard.maillog.watched_login import target_of
@@ -331,6 +332,8 @@ class Backend:
             plaintext = plaintext_offer(self.facts(), request.port, loopback=request.loopback)
             if plaintext is None:
                 return converse(asked.host, None)
+            if not agree(plaintext.changes):
+                return None
             work = ForAWhile(self.host, store, journal, job.interrupt, job.say)
             with plaintext_offered(work, plaintext, request.port, request.seconds) as end:
                 return converse(plaintext.address, end)

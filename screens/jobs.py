@@ -61,6 +61,13 @@ class RollbackWaits(Message):
 
 
 @dataclass
+class ChangesWait(Message):
+    """What would be changed for a while, and waits for an answer."""
+
+    changes: tuple[Change, ...]
+
+
+@dataclass
 class MoveWaits(Message):
     """The next command of a manual login waits for its key; `end` on the monotonic clock, None without one."""
 
@@ -120,6 +127,7 @@ class Job:
         self._listener = listener
         self._lines = lines
         self._replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
+        """To the question that waits; each has its own, so that no late answer is taken for one to the next."""
 
     def answer(self, reply: Reply) -> None:
         """Answer the question that waits; without one only a STOP does anything: whatever is asked later ends the job."""
@@ -148,13 +156,15 @@ class Job:
 
     def ask(self, question: Message, within: float | None = None) -> Reply:
         """Show `question` and wait for the answer; none in `within` seconds is a no. Raises Stopped, Interrupted."""
-        self.interrupt()
+        replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
+        self._replies = replies
+        self.interrupt()  # after that: a signal is remembered before it is put into the queue
         if self._stop:
             raise Stopped("ended by the admin")
         self.waiting = True
         self.post(question)
         try:
-            reply = self._replies.get(timeout=within)
+            reply = replies.get(timeout=within)
         except queue.Empty:
             reply = Reply.NO
         self.waiting = False

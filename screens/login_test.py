@@ -81,7 +81,7 @@ Enter in any field begins the test.
         known = {"host": test.host, "port": "587", "user": test.user, "send-to": test.send_to}
         for field in FIELDS:
             yield field.line(known.get(field.id, ""))
-        with VerticalScroll(id="talk", can_focus=False):
+        with VerticalScroll(id="talk"):
             yield Static("", id="lines", markup=False)
         yield Static("Fill in the user name and press Enter.", id="verdict", markup=False)
 
@@ -194,8 +194,13 @@ Enter in any field begins the test.
         good = result.ok and not any(check.sign is Sign.FAILED for check in checks)
         layer = f" [{result.layer}]" if result.layer else ""
         sign = ("✓ OK", "bold ansi_green") if good else ("✗ FAILED", "bold ansi_red")
-        says = result.headline if cause is not None and cause.sign is Sign.FAILED else result.verdict
-        self.say(Content.assemble(sign, f"{layer}: {clean(says)}"))
+        says = clean(result.verdict)
+        if (
+            cause is not None and cause.sign is Sign.FAILED
+        ):  # what this host knows goes before what the answer may mean
+            code = f"{result.code}: " if result.code else ""
+            says = f"{code}{clean(cause.says)} F4 shows how to fix it."
+        self.say(Content.assemble(sign, f"{layer}: {says}"))
 
     def action_troubleshoot(self) -> None:
         """Which layer fails on this host, with the same login if one was typed."""

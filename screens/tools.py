@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Input, Static
+from textual.widgets import Input, OptionList, Static
 
 from screens.backend import ManualLoginRequest
 from screens.base import FORM, Field, Frame, sentence
 from screens.dialogs import AskCertificate, asking
-from screens.jobs import CertificateWaits, Job, JobEnded, MoveWaits, Reply, Stopped
+from screens.jobs import CertificateWaits, ChangesWait, Job, JobEnded, MoveWaits, Reply, Stopped
 from screens.widgets.contents import check_content, line_shown
 from screens.widgets.explained_lines import ExplainedLines
 from wizard.console import clean
 from wizard.errors import Interrupted
-from wizard.model.plan import Check, Sign
+from wizard.model.plan import Change, Check, Sign
 from wizard.model.set_option import as_words
+from wizard.render.text import changes_text
 from wizard.smtp.transcript import Credentials
 
 if TYPE_CHECKING:
@@ -80,11 +82,14 @@ we say, "<" what the server says, "|" what it logs. The arrow keys choose a line
 the conversation.
 
 F6 chooses a login without TLS, as the howto tries it with telnet: for that the line AuthOptions is commented out in
-sendmail.cf for a while. The time that is left is counted at the bottom. When it is over, when you leave, when
+sendmail.cf for a while. What would be changed is shown first, and only y changes it. The time that is left is counted at the bottom. When it is over, when you leave, when
 the connection is lost or msa-wizard is killed, everything is restored.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "enter", "Send", priority=True),
+        Binding("y", "agree", "Change it and begin"),
+        Binding("enter,n", "refuse", "Cancel", priority=True),
+        Binding("enter", "send", "Send", priority=True),
+        Binding("enter", "enter", "Next", priority=True, show=False),
         Binding("f5", "begin", "Begin"),
         Binding("f6", "mode", "TLS or not"),
         *FORM,
@@ -100,6 +105,23 @@ the connection is lost or msa-wizard is killed, everything is restored.
 
     _mode = 0
     _waits: MoveWaits | None = None
+    _asked = False
+    """Whether what would be changed is shown, and waits for an answer."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Enter and y do what is asked at the time; a form that is in use is not filled in."""
+        asked = self._asked and self.desk.waiting
+        sending = self.desk.busy and not self._asked
+        match action:
+            case "agree" | "refuse":
+                return asked
+            case "send":
+                return sending
+            case "enter":
+                return not (asked or sending)
+            case "begin" | "mode":
+                return not self.desk.busy
+        return True
 
     def on_mount(self) -> None:
         """Begin at the user."""
@@ -111,12 +133,30 @@ the connection is lost or msa-wizard is killed, everything is restored.
             self._mode = (self._mode + 1) % len(MODES)
             self._about()
 
+    def action_agree(self) -> None:
+        """What is shown may be changed for a while."""
+        self._decide(Reply.YES, "Preparing; sendmail is restarted ...")
+
+    def action_refuse(self) -> None:
+        """Nothing is changed."""
+        self._decide(Reply.NO, "Nothing was changed.")
+
+    def _decide(self, reply: Reply, words: str) -> None:
+        if self._asked:
+            self._asked = False
+            self.lines.clear(MODES[self._mode][2])
+            self.say(words)
+            self.desk.answer(reply)
+            self.refresh_bindings()
+
+    def action_send(self) -> None:
+        """What is next."""
+        self._answer(Reply.YES)
+
     async def action_enter(self) -> None:
-        """Send what is next; before that, from field to field."""
+        """From field to field; then begin."""
         await self.caught_up()
-        if self._waits is not None:
-            self._answer(Reply.YES)
-        elif not self.desk.busy:
+        if not self.desk.busy:
             empty = [name for name in ("user", "password") if not self.query_one(f"#{name}", Input).value]
             if empty:
                 self.set_focus(self.query_one(f"#{empty[0]}", Input))
@@ -136,12 +176,15 @@ the connection is lost or msa-wizard is killed, everything is restored.
             credentials, send_to=self.entered("send-to"), encrypted=self._mode == 0, loopback=self._mode == 1
         )
         self.lines.clear("Connecting ...")
-        self.say("Preparing; sendmail is restarted ..." if self._mode else "Preparing ...")
+        self.say("Preparing ...")
         self.query_one("#said").focus()
         backend = self.backend
 
+        def agree(job: Job, changes: tuple[Change, ...]) -> bool:
+            job.holds = job.ask(ChangesWait(changes)) is Reply.YES
+            return job.holds
+
         def work(job: Job) -> object:
-            job.holds = not request.encrypted
             return backend.manual_login(
                 job,
                 request,
@@ -149,19 +192,40 @@ the connection is lost or msa-wizard is killed, everything is restored.
                 lambda move, end: (
                     job.ask(MoveWaits(move, end), None if end is None else _left(end)) is Reply.YES
                 ),
+                partial(agree, job),
                 asking(job),
             )
 
         self.desk.start(self, "a manual login", work)
+        self.refresh_bindings()
 
     def action_back(self) -> None:
         """End the conversation first; close once everything is restored."""
         if not self.desk.busy:
             self.dismiss()
             return
+        if self._asked:
+            self.action_refuse()
+            return
         self._leave = True
         self.say("Ending; what was changed is restored ...")
         self._answer(Reply.NO)
+
+    def on_changes_wait(self, message: ChangesWait) -> None:
+        """What would be changed for a while, before anything is."""
+        if self._leave:
+            self.desk.answer(Reply.NO)
+            return
+        self._asked = True
+        self.lines.clear()
+        for line in changes_text(message.changes).splitlines():
+            sign = line.strip()[:1]
+            style = {"+": "ansi_green", "-": "ansi_red"}.get(sign, "")
+            self.lines.add(line, MODES[self._mode][2], style)
+        self.lines.draw()
+        self.query_one("#said", OptionList).highlighted = 0
+        self.say("y changes this and begins. Enter and Esc leave everything as it is.")
+        self.refresh_bindings()
 
     def on_move_waits(self, message: MoveWaits) -> None:
         """The next command, and how long there is for it."""
@@ -186,9 +250,13 @@ the connection is lost or msa-wizard is killed, everything is restored.
         """The result; everything is restored by now."""
         from wizard.debug import ConversationResult
 
-        self._waits = None
+        self._waits, self._asked = None, False
+        self.refresh_bindings()
         self.lines.add_output(self.desk.taken())
         match message:
+            case JobEnded(result=None, error=None):
+                self.say("Nothing was changed. F6 chooses another way.")
+                self.query_one("#user").focus()
             case JobEnded(error=Stopped() | Interrupted()):
                 self.say("It was stopped, and everything is restored.")
             case JobEnded(error=ValueError() as error):

@@ -43,13 +43,14 @@ a password, to distinguish a locked account or a wrong password from broken mach
 d runs saslauthd in debug mode, t makes a manual login, o waits for a login from another machine: the howto's own tools.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "read", "Read", priority=True),
         Binding("f", "fix", "Fix"),
-        Binding("a", "fix_all", "All"),
+        Binding("a", "fix_all", "Fix all", show=False),
         Binding("u", "log_in", "Login"),
         Binding("d", "app.go('saslauthd')", "Debug"),
         Binding("t", "app.go('by-hand')", "Manual"),
         Binding("o", "app.go('from-outside')", "Outside"),
-        Binding("f5", "look", "Again"),
+        Binding("f5", "look", "Again", show=False),
         *PAGES,
         Binding("escape", "leave", "Back"),
     ]
@@ -63,7 +64,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         """Summary, rows, the chosen row explained."""
         yield Static("Looking ...", id="says", markup=False)
         yield OptionList(id="rows", markup=False)
-        with VerticalScroll(id="explained", can_focus=False):
+        with VerticalScroll(id="explained"):
             yield Static("", id="explain", markup=False)
 
     def on_mount(self) -> None:
@@ -154,7 +155,9 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         self.app.push_screen(AskCredentials(), look)
 
     def action_leave(self) -> None:
-        """The password goes with the screen."""
+        """From the text to the rows; then away, and the password goes with the screen."""
+        if self.stopped_reading():
+            return
         self._credentials = None
         self.dismiss()
 

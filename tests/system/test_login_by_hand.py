@@ -198,6 +198,9 @@ def test_the_tools_on_the_screen(debian: Machine) -> None:
         terminal.press(F6)
         terminal.until("loopback only. F6")
         terminal.press("alice", "enter", PASSWORD, F5)
+        terminal.until("y changes this and begins", 60)
+        assert cf(debian) == before
+        terminal.press("y")
         terminal.until("Enter sends: (connect to", 60)
         assert plaintext_is_offered(debian)
         assert not connects(debian.client(), 587)
@@ -214,6 +217,8 @@ def test_the_tools_on_the_screen(debian: Machine) -> None:
         assert ENCODED not in said
 
         terminal.press(F5)
+        terminal.until("y changes this and begins", 60)
+        terminal.press("y")
         terminal.until("Enter sends: (connect to", 60)
         assert plaintext_is_offered(debian)
     # leaving hangs up the line

@@ -130,7 +130,7 @@ def test_a_failure_on_this_host_has_its_cause(bench: Bench, monkeypatch: pytest.
         app.screen.query_one("#host", Input).value = "127.0.0.1"
         app.screen.query_one("#port", Input).value = "1"
         await pilot.press("f5")
-        await until(pilot, lambda: shows(app, "FAILED [tcp]"))
+        await until(pilot, lambda: shows(app, "FAILED [tcp]: Cause: saslauthd does not run. F4 shows"))
         await until(pilot, lambda: shows(app, "✗ FAIL Cause: saslauthd does not run."))
         await until(pilot, lambda: shows(app, "msa-wizard troubleshoot --fix x"))
         assert not shows(app, "Probable causes")

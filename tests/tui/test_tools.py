@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,17 +20,19 @@ from screens.jobs import Job
 from screens.review_and_run import RunSteps
 from screens.tools import ManualLogin, RemoteLogin, SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
+from snapshots.live.entry import Entry, Kind
 from templates import render
 from tests.authority import Authority
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
 from wizard.certificates import Certificate
+from wizard.changes.file import FileChange
 from wizard.debug import ConversationResult, DebugResult, talk
 from wizard.errors import HostError
 from wizard.maillog.correlate import ConversationLine
 from wizard.maillog.read import LogLine
 from wizard.maillog.watched_login import OutsideLogin, verdict
-from wizard.model.plan import Check, Sign, Step
+from wizard.model.plan import Change, Check, Sign, Step
 from wizard.smtp.connection import Move, Target
 from wizard.smtp.server_trust import Trust
 from wizard.smtp.transcript import Credentials, encode
@@ -74,9 +76,17 @@ class Tools(Bench):
         request: ManualLoginRequest,
         told: Callable[[ConversationLine], None],
         enter: Callable[[Move, float | None], bool],
+        agree: Callable[[tuple[Change, ...]], bool],
         ask: Callable[[Certificate, str], bool] | None = None,
-    ) -> ConversationResult:
+    ) -> ConversationResult | None:
         """The real conversation, with the scripted server."""
+        if not request.encrypted:
+            before = Entry(Kind.FILE, 0o644, 0, 0, b"O AuthOptions=p y\n")
+            after = replace(before, content=b"# O AuthOptions=p y\n")
+            change = FileChange("/etc/mail/sendmail.cf", before, after, "AuthOptions temporarily removed")
+            if not agree((change,)):
+                return None
+            self.ended.append("changed")
         end = None if request.encrypted else time.monotonic() + self.seconds
         target = Target(
             host="127.0.0.1",
@@ -267,6 +277,10 @@ def test_without_tls_the_time_is_counted_and_ends_it(bench: Tools) -> None:
         same = f"$ msa-wizard debug login --user {USER} --plaintext"
         await until(pilot, lambda: shows(app, same))
         await pilot.press("f5")
+        await until(pilot, lambda: shows(app, "y changes this and begins"))
+        assert shows(app, "-O AuthOptions=p y")
+        assert bench.ended == [], "nothing is changed before y"
+        await pilot.press("y")
         await until(pilot, lambda: shows(app, "s left, then all is restored."))
         assert app.desk.changing, "nothing else may be done before it is put back"
         await until(pilot, lambda: shows(app, "✗ It ended before the login was accepted."))
@@ -274,7 +288,7 @@ def test_without_tls_the_time_is_counted_and_ends_it(bench: Tools) -> None:
 
     with serving(Script(clear_auth="LOGIN PLAIN", offers_starttls=False)) as bench.port:
         play(bench, story)
-    assert bench.ended == ["put back"]
+    assert bench.ended == ["changed", "put back"]
 
 
 def test_escape_ends_the_conversation_and_forgets_the_password(bench: Tools) -> None:
@@ -284,16 +298,37 @@ def test_escape_ends_the_conversation_and_forgets_the_password(bench: Tools) -> 
         fields = {name: app.screen.query_one(f"#{name}", Input) for name in ("user", "password")}
         fields["user"].value, fields["password"].value = USER, PASSWORD
         await pilot.press("f5")
+        await until(pilot, lambda: shows(app, "y changes this and begins"))
+        await pilot.press("y")
         await until(pilot, lambda: shows(app, "Enter sends: (connect"))
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "Enter sends: EHLO"))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, ManualLogin))
-        assert bench.ended == ["put back"]
+        assert bench.ended == ["changed", "put back"]
         assert fields["password"].value == ""
 
     with serving(Script(clear_auth="LOGIN PLAIN", offers_starttls=False)) as bench.port:
         play(bench, story)
+
+
+@pytest.mark.parametrize("key", ["enter", "escape", "n"])
+def test_without_a_y_nothing_is_changed_for_a_login_without_tls(bench: Tools, key: str) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "by-hand", "Fill in the user name")
+        await pilot.press("f6")
+        for name, value in (("user", USER), ("password", PASSWORD)):
+            app.screen.query_one(f"#{name}", Input).value = value
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "y changes this and begins"))
+        await until(pilot, lambda: shows(app, "Change it and begin"))
+        await pilot.press(key)
+        await until(pilot, lambda: shows(app, "Nothing was changed"))
+        await until(pilot, lambda: not app.desk.busy)
+        assert isinstance(app.screen, ManualLogin)
+
+    play(bench, story)
+    assert bench.ended == []
 
 
 def test_somebody_from_outside(bench: Tools) -> None:

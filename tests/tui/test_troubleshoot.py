@@ -104,3 +104,18 @@ def test_rows_of_layers_say_what_was_looked_at_and_what_not(bench: Broken) -> No
         await until(pilot, lambda: shows(app, "provider's firewall"))
 
     play(bench, story)
+
+
+def test_enter_reads_what_the_row_means_and_escape_comes_back(bench: Broken) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "troubleshoot", "Cause: saslauthd")
+        await until(pilot, lambda: shows(app, "Enter Read"))
+        await pilot.press("enter")
+        assert app.screen.focused is app.screen.query_one("#explained")
+        await pilot.press("escape")
+        assert app.screen.focused is app.screen.query_one("#rows")
+        assert isinstance(app.screen, Troubleshoot)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, Troubleshoot))
+
+    play(bench, story)

@@ -67,6 +67,11 @@ def reason_text(plan: Plan) -> str:
     return f"{plan.reason} (WOULD END: {names})" if names else plan.reason
 
 
+def changes_text(changes: Iterable[Change]) -> str:
+    """What is changed: diffs and commands."""
+    return "\n".join(clean(line) for change in changes for line in _change(change))
+
+
 def _change(change: Change) -> list[str]:
     shown = change.describe()
     commands = (command if command.startswith(" ") else f"$ {command}" for command in shown.commands)
