@@ -52,7 +52,7 @@ def test_what_is_chosen_on_the_screen_is_used_and_kept(machine: BootMachine) -> 
         terminal.until("[x] Port 465 too")
         terminal.until("$ msa-wizard answers --set listen.implicit_tls=true --save")
         terminal.press("escape")
-        terminal.until("You have changed settings, and not saved them")
+        terminal.until("You have changed settings but not saved them")
         terminal.press("enter")
         terminal.until("RFC 8314")
         terminal.press("f2")
