@@ -34,7 +34,7 @@ class ConfirmReplace(Dialog[bool]):
     def compose(self) -> ComposeResult:
         """Which file it is, and the two keys."""
         with Vertical(classes="dialog tall"):
-            yield headline("! There is such a file already")
+            yield headline("! This file exists already")
             yield Static(f"\n{clean(str(self._path))}\n\nWhat it holds now would be lost.\n", markup=False)
             yield keys(("y", "replace it"), ("Enter", "keep it, and write nothing (n and Esc too)"))
 
