@@ -52,7 +52,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         Binding("o", "app.go('from-outside')", "Outside"),
         Binding("f5", "look", "Again", show=False),
         *PAGES,
-        Binding("escape", "leave", "Back"),
+        Binding("escape", "back", "Back"),
     ]
 
     def __init__(self, credentials: Credentials | None = None) -> None:
@@ -154,7 +154,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
 
         self.app.push_screen(AskCredentials(), look)
 
-    def action_leave(self) -> None:
+    def action_back(self) -> None:
         """From the text to the rows; then away, and the password goes with the screen."""
         if self.stopped_reading():
             return
