@@ -187,6 +187,7 @@ Enter in any field begins the test.
                 self._show_result(result)
 
     def _show_result(self, result: Result) -> None:
+        self.backend.changed()  # an accepted login is what the step auth-test waits for
         checks = [Check(finding.id, Sign(finding.state), finding.says) for finding in result.findings]
         cause = self._cause
         self._lines += [Content(""), *map(check_content, [*checks, *([cause] if cause else [])])]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from screens.app import WizardApp
 from screens.login_test import LoginTest
@@ -35,6 +36,12 @@ def test_it_names_what_was_done_and_leads_to_what_is_missing(bench: Bench) -> No
         assert shows(app, "test --from-outside")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, LoginTest))
+        assert bench.held is not None
+        app.screen.query_one("#host", Input).value = "127.0.0.1"
+        app.screen.query_one("#port", Input).value = "1"
+        await pilot.press("f5")
+        await until(pilot, lambda: shows(app, "FAILED [tcp]"))
+        assert bench.held is None, "a login may have been accepted: the summary looks again"
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, Summary))
         await pilot.press("escape")

@@ -75,7 +75,7 @@ def test_a_window_that_becomes_too_small_says_so_and_comes_back(
     use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "1 of 1 steps"))
+        await until(pilot, lambda: shows(app, "1 of 1 step has"))
         await pilot.resize_terminal(60, 20)
         await until(pilot, lambda: shows(app, "This window is too small"))
         for size in ((80, 24), (132, 43), (200, 60)):
@@ -156,7 +156,7 @@ def test_no_color_draws_in_the_terminals_own_and_still_shows_what_is_chosen(
     use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "1 of 1 steps"))
+        await until(pilot, lambda: shows(app, "1 of 1 step has"))
         strips = [
             strip.apply_filter(each, Color(0, 0, 0))
             for strip in app.screen._compositor.render_strips(app.size)
