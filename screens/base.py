@@ -27,7 +27,7 @@ from textual.timer import Timer
 from textual.widgets import Footer, Input, Label, Static
 
 from screens import SMALLEST
-from wizard.console import clean_block
+from wizard.console import clean, clean_block
 from wizard.errors import Locked, WizardError
 
 if TYPE_CHECKING:
@@ -185,7 +185,9 @@ class Frame(WizardScreen[Result]):
 
     def compose(self) -> ComposeResult:
         """The frame around `body`."""
-        yield Static(f"msa-wizard  {self.HEADING}", id="title", markup=False)
+        with Horizontal(id="top"):
+            yield Static(f"msa-wizard  {self.HEADING}", id="title", markup=False)
+            yield Static("", id="aside", markup=False)
         with Vertical(id="body"):
             yield from self.body()
         yield Static("", id="same", markup=False)
@@ -265,6 +267,10 @@ class Frame(WizardScreen[Result]):
         if doing:
             words = [self._named or self.HEADING, f"{doing}, {time.monotonic() - since:.0f} s"]
         self.query_one("#title", Static).update("  ".join(["msa-wizard", *filter(None, words)]))
+
+    def aside(self, words: str) -> None:
+        """Show `words` at the right end of the title: where one is."""
+        self.query_one("#aside", Static).update(clean(words))
 
     def attempt(self, act: Callable[[], str]) -> None:
         """Do it, and show the result as a notification."""

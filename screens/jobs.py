@@ -24,7 +24,7 @@ from wizard.system.signals import Interrupt
 if TYPE_CHECKING:
     from wizard.engine.local_edits import OwnEdit
     from wizard.model.events import Event
-    from wizard.model.plan import Change, Ending, Plan, Step
+    from wizard.model.plan import Change, Check, Ending, Plan, Step
     from wizard.rollback.plan import Rollback
     from wizard.smtp.connection import Move
 
@@ -206,6 +206,14 @@ class Job:
             self.post(ended)
 
 
+@dataclass
+class SeenOfSteps:
+    """What was seen of each step since the screens were started, by its id; the steps screen comes and goes."""
+
+    output: dict[str, list[str]] = field(default_factory=dict)
+    checks: dict[str, list[Check]] = field(default_factory=dict)
+
+
 class Desk:
     """One job at a time, begun and answered by the screens."""
 
@@ -217,6 +225,7 @@ class Desk:
         """Live output, cleaned, not drawn yet; the screen takes it a few times a second."""
         self._job = Job("", app, self.lines)
         self._job.ended.set()
+        self.seen = SeenOfSteps()
 
     @property
     def job(self) -> str:

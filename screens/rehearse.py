@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import Log
 
 from screens.base import PAGES
 from screens.jobs import Job
 from screens.review_and_run import ReviewAndRun
 from screens.saving import save_asking
 from screens.widgets.contents import state_content
+from screens.widgets.output import Output
 from wizard.console import clean
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
         if self.running or self.desk.changing:
             return
         self._rehearsal, self._phases, self._steps = None, [], {}
-        self.query_one("#output", Log).clear()
+        self.query_one("#output", Output).clear()
         self.go_on("At work, in the clone. x stops it at once.")
         self._show_progress()
         backend = self.backend

@@ -10,12 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Log, Static
+from textual.widgets import Static
 
 from screens.base import PAGES, Frame, Result, sentence
 from screens.dialogs import WhatWouldEnd
 from screens.jobs import EndingsWait, EngineSaid, Job, JobEnded, Reply, StepWaits, Stopped
 from screens.widgets.contents import check_content, diff_content
+from screens.widgets.output import Output
 from wizard.console import clean
 from wizard.errors import Interrupted
 from wizard.model.events import Checked, Drifted, Event, Failed, Planned, Recorded
@@ -48,7 +49,7 @@ class ReviewAndRun(Frame[Result]):
         """Preview, output, news."""
         with VerticalScroll(id="preview"):
             yield Static(self.FIRST, id="comes-to", markup=False)
-        yield Log(id="output", highlight=False, max_lines=4000, classes="hidden")
+        yield Output(id="output", classes="hidden")
         yield Static("", id="says", markup=False)
 
     def on_mount(self) -> None:
@@ -92,13 +93,13 @@ class ReviewAndRun(Frame[Result]):
     def draw(self) -> None:
         """Show the output that has come."""
         if self.running and (lines := self.desk.taken()):
-            self.query_one("#output", Log).write_lines(lines)
+            self.query_one("#output", Output).write(lines)
 
     def on_engine_said(self, message: EngineSaid) -> None:
         """An event of the run."""
         self.draw()
         if line := event_line(message.event):
-            self.query_one("#output", Log).write_line(line)
+            self.query_one("#output", Output).write([line])
 
     def on_job_ended(self, message: JobEnded) -> None:
         """The run is over."""

@@ -95,7 +95,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
     def body(self) -> ComposeResult:
         """List and panes, one line of news below."""
-        yield StepBoard(self.backend.steps)
+        yield StepBoard(self.backend.steps, self.desk.seen, self.backend.diff)
         yield Static("Looking at this host ...", id="says", markup=False)
 
     @property
@@ -143,7 +143,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         states = overview.states | dict.fromkeys(self._skipped & set(overview.remaining), "skipped")
         if self._failure is not None and self._failure.step.id in overview.remaining:
             states[self._failure.step.id] = "failed"
-        board.fill(overview.plans, states)
+        board.fill(overview.plans, states, overview.commits)
         remaining = board.remaining
         if first or (after is not None and not after.stopped and remaining):
             board.select(remaining[0] if remaining else next(iter(board.steps)))
@@ -380,7 +380,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         """New output, and the seconds that pass."""
         if lines := self.desk.taken():
             self._last = [*self._last, *lines][-LAST:]
-            self.panes.write(lines)
+            self.board.write(self._current or self.board.chosen, lines)
         if not (self._began and self.desk.changing):
             return
         passed = time.monotonic() - self._began
@@ -404,7 +404,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 board.plans[step.id] = plan
                 if plan.outcome is Outcome.PENDING and step.id not in self._skipped:
                     self._current = step.id
-                    board.checks[step.id] = []
+                    board.begin(step.id)
                     board.mark(step.id, "working")
                     board.select(step.id)
                     self.panes.pane("diff")
@@ -414,7 +414,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 self.panes.progress(percent)
             case Checked(step, check):
                 self._no_progress()
-                board.check(step.id, [check])
+                board.check(step.id, check)
                 return
             case Recorded(step, _, _):
                 board.mark(step.id, "applied")
@@ -423,7 +423,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 board.mark(failure.step.id, "failed")
                 return
         if line := event_line(event):
-            self.panes.write([line])
+            board.write(self._current or board.chosen, [line])
 
     def on_step_waits(self, message: StepWaits) -> None:
         """The engine asks whether it may apply the step."""
@@ -518,7 +518,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
 
         failure = self._failure
         if failure is None or failure.step.id != name:
-            failed = [check.says for check in self.board.checks.get(name, ()) if check.sign == "failed"]
+            failed = [check.says for check in self.board.seen.checks.get(name, ()) if check.sign == "failed"]
             screen = StepFailed(name, "; ".join(failed), self._last)
         else:
             screen = StepFailed(name, failure.why, self._last, failure.undone, failure.not_undone)

@@ -4,6 +4,7 @@ fill screens; and signs, each with a word: colour only repeats what they say."""
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -71,8 +72,9 @@ _BEGIN = re.compile(r"diff --git a/(.+) b/\1\Z")
 _PATCH = re.compile(r"[ +\-@\\]|index |new file |deleted file |old mode |new mode |Binary ")
 
 
-def folded(diff: str) -> str:
-    """The diff of a commit (git's, as `Store.diff` gives it) where each generated file is a count of its lines."""
+def folded(diff: str, whole: str = "f shows all of it") -> str:
+    """The diff of a commit (git's, as `Store.diff` gives it) where each generated file is a count of its lines; `whole`
+    says where all of it is."""
     lines: list[str] = []
     generated = ""
     added = removed = 0
@@ -83,7 +85,7 @@ def folded(diff: str) -> str:
             continue
         if generated:
             count = f"{added} lines added, {removed} removed" if added or removed else "changed"
-            lines.append(f"{generated}: {count}; generated, f shows all of it")
+            lines.append(f"{generated}: {count}; generated, {whole}")
         begin = _BEGIN.match(line)
         generated, added, removed = (begin[1] if begin and derived(begin[1]) else ""), 0, 0
         if not generated:
@@ -95,10 +97,10 @@ STATES: dict[str, tuple[str, str, str]] = {
     "applied": ("✓", "applied", "ansi_green"),
     "done": ("✓", "done", "ansi_green"),
     "pending": ("○", "to do", "bold"),
-    "drifted": ("≠", "drifted", "bold"),
+    "drifted": ("≠", "drifted", "ansi_yellow"),
     "later": ("○", "later", ""),
     "unknown": ("?", "unknown", ""),
-    "untested": ("○", "untested", ""),
+    "untested": ("○", "to test", "bold"),
     "not-applicable": ("-", "n/a", ""),
     "blocked": ("✗", "BLOCKED", "bold ansi_red"),
     "working": ("►", "working", "bold ansi_cyan"),
@@ -110,7 +112,7 @@ STATES: dict[str, tuple[str, str, str]] = {
 
 CHECKS: dict[Sign, tuple[str, str, str]] = {
     Sign.OK: ("✓", "ok", "ansi_green"),
-    Sign.WARNING: ("!", "warn", "bold"),
+    Sign.WARNING: ("!", "warn", "ansi_yellow"),
     Sign.FAILED: ("✗", "FAIL", "bold ansi_red"),
     Sign.UNKNOWN: ("-", "?", ""),
 }
@@ -120,13 +122,35 @@ SPEAKERS = {"server": ("<", ""), "client": (">", "bold"), "log": ("|", "ansi_yel
 """Sign and style of whoever says a line of a conversation; anything else is a remark."""
 
 
-def check_content(check: Check) -> Content:
-    """A check on a line; what to do is below it unless all is well."""
+def check_content(check: Check, width: int = 0) -> Content:
+    """A check on a line; what to do is below it unless all is well. In a place of `width` cells the words stay in
+    their column."""
     sign, word, style = CHECKS[check.sign]
-    parts: list[Content | tuple[str, str]] = [(f"{sign} {word:<5}", style), (clean(check.says), "")]
+    parts: list[Content | tuple[str, str]] = [
+        (f"{sign} {word:<5}", style),
+        (_column(clean(check.says), width), ""),
+    ]
     if check.remedy and check.sign is not Sign.OK:
-        parts += [(f"\n        {clean(line)}", "ansi_cyan") for line in check.remedy.splitlines()]
+        parts += [
+            (f"\n{_BEFORE}{_column(clean(line), width)}", "ansi_cyan") for line in check.remedy.splitlines()
+        ]
     return Content.assemble(*parts)
+
+
+_BEFORE = " " * 7
+"""As wide as sign and word of a check."""
+
+
+def _column(words: str, width: int) -> str:
+    if width < 2 * len(_BEFORE) or len(words) + len(_BEFORE) <= width:
+        return words
+    return f"\n{_BEFORE}".join(textwrap.wrap(words, width - len(_BEFORE), break_on_hyphens=False))
+
+
+def meter(done: int, of: int, width: int) -> Content:
+    """A bar `width` cells long for how far one is; the two halves differ without colours, too."""
+    filled = width * done // of if of else 0
+    return Content.assemble(("━" * filled, "ansi_green"), ("─" * (width - filled), "ansi_bright_black"))
 
 
 def state_content(state: str, name: str) -> Content:

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Log, OptionList, ProgressBar, Static, TabbedContent, TabPane
+from textual.widgets import OptionList, ProgressBar, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
-from screens.widgets.contents import check_content, diff_content, endings_content, state_content
+from screens.widgets.contents import (
+    check_content,
+    diff_content,
+    endings_content,
+    folded,
+    meter,
+    state_content,
+)
+from screens.widgets.output import MOST, Output
 from wizard.console import clean
 from wizard.engine.overview import REMAINING
 from wizard.model.plan import UNKNOWN, UNTESTED, Check, Outcome, Plan, Step
 
+if TYPE_CHECKING:
+    from screens.jobs import SeenOfSteps
+    from snapshots.store import Commit
+
 PANES = ("diff", "why", "commands", "output", "checks")
-OUTPUT_LINES = 4000
 _STATES = {UNKNOWN: "Unknown", UNTESTED: "Not tested yet"}
+SETTLED = ("applied", "done", "not-applicable")
+"""The states of steps that ask for nothing more."""
 _WORDS = {
     Outcome.PENDING: "To do",
     Outcome.DONE: "Already done",
@@ -28,10 +46,25 @@ _WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class Shown:
+    """All that is known of a step."""
+
+    step: Step
+    plan: Plan
+    checks: Sequence[Check] = ()
+    """Those that were run since the screens were started."""
+    output: Sequence[str] = ()
+    commit: Commit | None = None
+    """The newest one in force that applied it."""
+    diff: str | None = None
+    """What that one changed; None until it is read."""
+
+
 class StepPanes(Vertical):
     """Title and reason stay; below them one of the panes."""
 
-    _shown: tuple[Step, Plan] | None = None
+    _shown: Shown | None = None
 
     def compose(self) -> ComposeResult:
         """The panes, empty."""
@@ -41,40 +74,49 @@ class StepPanes(Vertical):
             for name in PANES:
                 with TabPane(f"{PANES.index(name) + 1} {name.capitalize()}", id=name):
                     if name == "output":
-                        yield Log(id="output-log", highlight=False, max_lines=OUTPUT_LINES, auto_scroll=True)
+                        yield Output(id="output-scroll")
                     else:
                         with VerticalScroll(id=f"{name}-scroll"):
                             yield Static(id=f"{name}-text", markup=False)
 
-    def show(self, step: Step, plan: Plan, checks: Iterable[Check]) -> None:
+    @property
+    def output(self) -> Output:
+        """What the step's commands have printed."""
+        return self.query_one("#output-scroll", Output)
+
+    @property
+    def front(self) -> Widget:
+        """What scrolls in the pane in front."""
+        return self.query_one(f"#{self.query_one('#panes', TabbedContent).active}-scroll")
+
+    def show(self, shown: Shown) -> None:
         """Put a step in front."""
+        step = shown.step
         howto = f" (howto {step.howto})" if step.howto else ""
         self.query_one("#step-title", Static).update(f"{step.title}{howto}")
-        self._shown = step, plan
+        self._shown = shown
         self._fit()
         self.query_one("#diff-scroll").scroll_home(animate=False)
-        self._set("why", _why(step, plan))
-        commands = [_typed(line) for change in plan.changes for line in change.describe().commands]
+        self._set("why", _why(step, shown.plan))
+        commands = [_typed(line) for change in shown.plan.changes for line in change.describe().commands]
         self._set("commands", Content("\n".join(commands) or "This step runs no command of its own."))
-        self.show_checks(checks)
+        self.query_one("#checks-scroll").scroll_home(animate=False)
+        self.output.show(shown.output)
 
     def on_resize(self) -> None:
-        """The diff has one column or two, depending on the width."""
+        """The diff has one column or two, and checks are wrapped, depending on the width."""
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
         if self._shown is not None:
-            width = self.query_one("#diff-scroll").content_size.width
-            self.query_one("#diff-text", Static).update(_actions(*self._shown, width))
+            width = self.front.scrollable_content_region.width
+            self.query_one("#diff-text", Static).update(_actions(self._shown, width))
+            self.query_one("#checks-text", Static).update(_checks(self._shown, width))
 
-    def show_checks(self, checks: Iterable[Check]) -> None:
-        """The step's checks so far."""
-        lines = [check_content(check) for check in checks]
-        self._set("checks", Content("\n").join(lines) if lines else Content("Checks run after the step."))
-
-    def write(self, lines: Iterable[str]) -> None:
-        """More output."""
-        self.query_one("#output-log", Log).write_lines(list(lines))
+    def add(self, shown: Shown) -> None:
+        """More is known of the step in front: its place in the text stays."""
+        self._shown = shown
+        self._fit()
 
     def progress(self, percent: float | None) -> None:
         """The progress that the command at work reports; None without any."""
@@ -89,36 +131,23 @@ class StepPanes(Vertical):
         if tabs.active != name:
             tabs.active = name
 
-    @property
-    def front(self) -> Widget:
-        """What scrolls in the pane in front."""
-        name = self.query_one("#panes", TabbedContent).active
-        return self.query_one("#output-log" if name == "output" else f"#{name}-scroll")
-
     def turn(self, pages: int) -> None:
         """Scroll the pane in front by pages; the list of steps keeps the keys."""
         front = self.front
         front.scroll_relative(y=pages * max(1, front.size.height - 2), animate=False)
 
     def find(self, words: str) -> bool:
-        """Scroll the output to the next line with `words`, from the one below the top; False without any."""
-        log = self.query_one("#output-log", Log)
-        lines = list(log.lines)
-        begin = int(log.scroll_y) + 1
-        for number in (*range(begin, len(lines)), *range(0, min(begin, len(lines)))):
-            if words.lower() in lines[number].lower():
-                log.auto_scroll = False
-                log.scroll_to(y=number, animate=False)
-                return True
-        return False
+        """Scroll the output to the next line with `words`; False without any."""
+        return self.output.find(words)
 
     def _set(self, name: str, content: Content) -> None:
         self.query_one(f"#{name}-text", Static).update(content)
         self.query_one(f"#{name}-scroll", VerticalScroll).scroll_home(animate=False)
 
 
-def _actions(step: Step, plan: Plan, width: int) -> Content:
-    """Everything the step would do, in order: what is shown here is what is done."""
+def _actions(shown: Shown, width: int) -> Content:
+    """Everything the step would do, in order: what is shown here is what is done. Below it, what it has done."""
+    step, plan = shown.step, shown.plan
     word = (
         "Changes nothing"
         if step.reports and plan.outcome is Outcome.DONE
@@ -130,13 +159,45 @@ def _actions(step: Step, plan: Plan, width: int) -> Content:
     if plan.ends:
         parts.append(endings_content(plan.ends))
     for change in plan.changes:
-        shown = change.describe()
-        parts.append(Content.styled(f"\n* {clean(shown.title)}\n", "bold"))
-        parts += [Content(f"  {_typed(line)}\n") for line in shown.commands]
-        parts += [Content(f"  {clean(line)}\n") for line in shown.details]
-        if shown.diff:
-            parts.append(diff_content(shown.diff, width))
-    return Content.assemble(*parts)
+        text = change.describe()
+        parts.append(Content.styled(f"\n* {clean(text.title)}\n", "bold"))
+        parts += [Content(f"  {_typed(line)}\n") for line in text.commands]
+        parts += [Content(f"  {clean(line)}\n") for line in text.details]
+        if text.diff:
+            parts.append(diff_content(text.diff, width))
+    return Content.assemble(*parts, *_applied(shown, width))
+
+
+def _applied(shown: Shown, width: int) -> Iterator[Content]:
+    """What the newest commit of the step has changed."""
+    if shown.commit is None:
+        return
+    yield Content.styled(f"\nApplied {_by(shown.commit)}, commit {shown.commit.short}\n", "bold")
+    if shown.diff is None:
+        yield Content("Reading the history ...\n")
+    else:
+        yield diff_content(folded(shown.diff, "the history (h) shows all of it"), width)
+
+
+def _by(commit: Commit) -> str:
+    return f"on {commit.time.astimezone():%F %R} by {clean(commit.author.name)}"
+
+
+def _checks(shown: Shown, width: int) -> Content:
+    """The step's checks of this session, or why there are none."""
+    if shown.checks:
+        return Content("\n").join([check_content(check, width) for check in shown.checks])
+    if shown.commit is not None:
+        return Content(
+            f"Checked when it was applied, {_by(shown.commit)}; not since msa-wizard was started. A step whose checks"
+            " fail is undone at once."
+        )
+    match shown.plan.outcome:
+        case Outcome.DONE:
+            return Content("Not checked: this was so already, and msa-wizard had nothing to apply.")
+        case Outcome.NOT_APPLICABLE:
+            return Content("Not checked: the step does not apply to this host.")
+    return Content("Checked right after the step is applied. If a check fails, the step is undone at once.")
 
 
 def _why(step: Step, plan: Plan) -> Content:
@@ -166,19 +227,25 @@ def _typed(line: str) -> str:
 
 
 class StepBoard(Horizontal):
-    """Knows plan, state and checks of each step, and shows them."""
+    """Knows all of each step, and shows it: a list and how far one is, beside them the chosen step."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], seen: SeenOfSteps, read: Callable[[Commit], str]) -> None:
         super().__init__()
         self.steps = {step.id: step for step in steps}
         self.plans: dict[str, Plan] = {}
         self.states: dict[str, str] = {}
-        self.checks: dict[str, list[Check]] = {}
+        self.seen = seen
+        self._read = read
+        self._commits: dict[str, Commit] = {}
+        self._diffs: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
         """List and panes."""
         options = (Option(f"  ...      {name}", id=name) for name in self.steps)
-        yield OptionList(*options, id="list", markup=False)
+        with Vertical(id="all-steps"):
+            yield Static(id="where", markup=False)
+            yield Static(id="meter", markup=False)
+            yield OptionList(*options, id="list", markup=False)
         yield StepPanes(id="right")
 
     @property
@@ -206,16 +273,19 @@ class StepBoard(Horizontal):
 
     def fold(self) -> None:
         """Give the step the whole width, or the list its place back."""
-        self._list.toggle_class("folded")
+        self.query_one("#all-steps").toggle_class("folded")
 
     @property
     def remaining(self) -> list[str]:
         """The steps that have something to do, in order, without those that are skipped."""
         return [name for name in self.steps if self.states.get(name) in (*REMAINING, "failed")]
 
-    def fill(self, plans: Mapping[str, Plan], states: Mapping[str, str]) -> None:
-        """Show what is known of the host now."""
+    def fill(self, plans: Mapping[str, Plan], states: Mapping[str, str], commits: Sequence[Commit]) -> None:
+        """Show what is known of the host now; `commits` are the history, newest first."""
+        from wizard.engine.in_force import applied
+
         self.plans = dict(plans)
+        self._commits = {commit.step: commit for commit in reversed(applied(commits)) if commit.step}
         for name, state in states.items():
             self.mark(name, state)
 
@@ -224,15 +294,81 @@ class StepBoard(Horizontal):
         if self.states.get(name) != state:
             self.states[name] = state
             self._list.replace_option_prompt(name, state_content(state, name))
+            self._measure()
 
-    def check(self, name: str, checks: Iterable[Check]) -> None:
-        """Add checks of a step."""
-        self.checks.setdefault(name, []).extend(checks)
+    def _measure(self) -> None:
+        """How far the set-up is, and which step is in front."""
+        names, width = list(self.steps), self.query_one("#meter").content_size.width
+        settled = sum(state in SETTLED for state in self.states.values())
+        self.query_one("#where", Static).update(
+            Content.assemble(
+                (f"Step {names.index(self.chosen) + 1} of {len(names)}", "bold"), f", {settled} done"
+            )
+        )
+        self.query_one("#meter", Static).update(meter(settled, len(names), width))
+
+    def on_resize(self) -> None:
+        """The bar has another length."""
+        if self.states:
+            self.call_after_refresh(self._measure)
+
+    def check(self, name: str, check: Check) -> None:
+        """One more check of a step."""
+        self.seen.checks.setdefault(name, []).append(check)
         if self.chosen == name:
-            self.panes.show_checks(self.checks[name])
+            self.panes.add(self._shown(name))
+
+    def begin(self, name: str) -> None:
+        """A step is applied anew: what was seen of it before is old."""
+        self.seen.checks[name], self.seen.output[name] = [], []
+        if self.chosen == name:
+            self.panes.output.clear()
+
+    def write(self, name: str, lines: Iterable[str]) -> None:
+        """More output of a step."""
+        lines = list(lines)
+        kept = self.seen.output.setdefault(name, [])
+        kept += lines
+        del kept[:-MOST]
+        if self.chosen == name:
+            self.panes.output.write(lines)
 
     def show(self) -> None:
         """Fill the right side with the chosen step."""
         name = self.chosen
-        if name in self.plans:
-            self.panes.show(self.steps[name], self.plans[name], self.checks.get(name, ()))
+        if name not in self.plans:
+            return
+        self._measure()
+        self.panes.show(self._shown(name))
+        commit = self._commits.get(name)
+        if commit is not None and commit.id not in self._diffs:
+            self.run_worker(partial(self._load, name, commit), thread=True, exclusive=True, group="diff")
+
+    def _shown(self, name: str) -> Shown:
+        commit = self._commits.get(name)
+        return Shown(
+            self.steps[name],
+            self.plans[name],
+            self.seen.checks.get(name, ()),
+            self.seen.output.get(name, ()),
+            commit,
+            self._diffs.get(commit.id) if commit else None,
+        )
+
+    def _load(self, name: str, commit: Commit) -> None:
+        """Read what a commit has changed, in a thread; if that cannot be read, say so."""
+        from snapshots.errors import StoreError
+        from wizard.errors import WizardError
+
+        try:
+            diff = self._read(commit)
+        except (StoreError, WizardError, OSError) as error:
+            diff = str(error)
+
+        def deliver() -> None:
+            self._diffs[commit.id] = diff
+            if self.is_attached and self.chosen == name:
+                self.panes.add(self._shown(name))
+
+        with contextlib.suppress(RuntimeError, CancelledError):  # the app has ended
+            self.app.call_from_thread(deliver)

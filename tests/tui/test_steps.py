@@ -423,3 +423,53 @@ def test_the_packages_are_seen_before_all_is_applied(bench: Bench, monkeypatch: 
     use(monkeypatch, bench, *bench.steps, Brings())
     play(bench, story)
     assert bench.operations() == []
+
+
+def test_output_is_kept_for_each_step_and_follows_and_wraps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(root=tmp_path)
+    flood = "for i in $(seq 60); do echo number $i; done; echo a long line with words and words and words and its end"
+    use(
+        monkeypatch,
+        bench,
+        Writes("one", bench.host, "/etc/a", "new a\n", command=flood),
+        Writes("two", bench.host, "/etc/b", "new b\n"),
+    )
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("4")
+        await until(pilot, lambda: shows(app, "No output yet."))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "applies two"))
+        await pilot.press("4")
+        await until(pilot, lambda: shows(app, "No output yet."))
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "has something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Step 2 of 2, 1 done"))
+        await pilot.press("p", "4")
+        await until(pilot, lambda: shows(app, "its end") and shows(app, "number 60"))
+
+    play(bench, story)
+
+
+def test_an_applied_step_shows_what_it_changed_and_when_it_was_checked(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("5")
+        await until(pilot, lambda: shows(app, "Checked right after the step is applied"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "applies two"))
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "have something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "Step 2 of 3, 1 done"))
+        await pilot.press("p")
+        await until(pilot, lambda: shows(app, "Applied on ") and shows(app, "+new a"))
+        app.desk.seen.checks.clear()
+        await pilot.press("n", "p", "5")
+        await until(pilot, lambda: shows(app, "Checked when it was applied"))
+
+    play(bench, story)

@@ -1,0 +1,121 @@
+"""What commands print: wrapped to the place there is, and followed until one scrolls up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+
+from rich.cells import cell_len, chop_cells
+from rich.segment import Segment
+from textual.events import Resize
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+MOST = 4000
+"""Lines that are kept."""
+CONTINUES = "  "
+"""Precedes the rest of a line that was wrapped."""
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """`line` in rows of at most `width` cells, broken at spaces where there are some."""
+    if cell_len(line) <= width:
+        return [line]
+    rows: list[str] = []
+    row = ""
+    for word in line.split(" "):
+        longer = f"{row} {word}" if row else word
+        if cell_len(longer) <= width or not row.strip():
+            row = longer
+        else:
+            rows.append(row)
+            row = CONTINUES + word
+        if cell_len(row) > width:
+            *full, row = chop_cells(row, width)
+            rows += full
+    return [*rows, row]
+
+
+class Output(ScrollView, can_focus=True):
+    """Lines that come in numbers. The newest is in sight until one scrolls up, and again from the end on."""
+
+    def __init__(
+        self, *, empty: str = "No output yet.", id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._empty = empty
+        self._lines: list[str] = []
+        self._rows: list[list[str]] = []
+        self._flat: list[str] = []
+        self._follows = True
+
+    @property
+    def lines(self) -> list[str]:
+        """What is held, line by line."""
+        return list(self._lines)
+
+    def write(self, lines: Iterable[str]) -> None:
+        """More lines, cleaned already."""
+        new = [line.expandtabs() for line in lines][-MOST:]
+        if new:
+            self._lines = [*self._lines, *new][-MOST:]
+            self._rows = [*self._rows, *(wrapped(line, self._width) for line in new)][-MOST:]
+            self._place()
+
+    def show(self, lines: Iterable[str]) -> None:
+        """Other lines in place of those that are held, followed from their end."""
+        self._lines = [line.expandtabs() for line in lines][-MOST:]
+        self._follows = True
+        self._wrap()
+
+    def clear(self) -> None:
+        """Hold nothing."""
+        self.show(())
+
+    def find(self, words: str) -> bool:
+        """Scroll to the next row with `words`, from the one below the top; False without any."""
+        begin = int(self.scroll_y) + 1
+        for number in (*range(begin, len(self._flat)), *range(min(begin, len(self._flat)))):
+            if words.lower() in self._flat[number].lower():
+                self.scroll_to(y=number, animate=False)
+                return True
+        return False
+
+    @property
+    def _width(self) -> int:
+        return max(20, self.scrollable_content_region.width or 80)
+
+    def _wrap(self) -> None:
+        self._rows = [wrapped(line, self._width) for line in self._lines]
+        self._place()
+
+    def _place(self) -> None:
+        follows = self._follows
+        self._flat = list(chain.from_iterable(self._rows))
+        self.virtual_size = Size(self._width, len(self._flat))
+        if follows:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
+        self.refresh()
+
+    def on_resize(self, _event: Resize) -> None:
+        """Wrap anew: also when the pane comes to the front, where it had no place before."""
+        follows = self._follows
+        self._wrap()
+        if follows:
+            self._follows = True
+            self.call_after_refresh(self.scroll_end, animate=False)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Follow from the end on, and nowhere else."""
+        super().watch_scroll_y(old_value, new_value)
+        if self.size.height:
+            self._follows = new_value >= self.max_scroll_y
+
+    def render_line(self, y: int) -> Strip:
+        """A row, or the word that there is none."""
+        number = y + int(self.scroll_y)
+        rows = self._flat or [self._empty]
+        text = rows[number] if number < len(rows) else ""
+        style = self.rich_style
+        return Strip([Segment(text, style)]).adjust_cell_length(self.scrollable_content_region.width, style)

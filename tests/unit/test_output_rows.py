@@ -1,0 +1,46 @@
+"""Lines of output in rows that fit."""
+
+from __future__ import annotations
+
+import pytest
+from rich.cells import cell_len
+
+from screens.widgets.contents import check_content, meter
+from screens.widgets.output import wrapped
+from wizard.model.plan import Check, Sign
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "short",
+        "Get:1 http://deb.debian.org/debian bookworm/main amd64 sendmail-bin amd64 8.17.1.9-2+deb12u2 [1028 kB]",
+        "x" * 100,
+        "    indented by four, and then so long that it does not fit into one row",
+        "漢字" * 30,
+    ],
+)
+def test_rows_fit_and_lose_nothing(line: str) -> None:
+    rows = wrapped(line, 40)
+    assert all(cell_len(row) <= 40 for row in rows)
+    assert "".join(rows).replace(" ", "") == line.replace(" ", "")
+
+
+def test_rows_break_at_spaces() -> None:
+    assert wrapped("one two three", 8) == ["one two", "  three"]
+
+
+def test_a_long_check_stays_in_its_column() -> None:
+    check = Check(
+        "name", Sign.WARNING, "words that do not fit into forty cells", "a remedy that does not fit either"
+    )
+    lines = check_content(check, 40).plain.splitlines()
+    assert all(len(line) <= 40 for line in lines)
+    assert [line[:7] for line in lines] == ["! warn ", *[" " * 7] * (len(lines) - 1)]
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize(("done", "bar"), [(0, "────"), (1, "─" * 4), (7, "━━──"), (14, "━━━━")])
+def test_the_bar_tells_how_far_one_is_without_colours(done: int, bar: str) -> None:
+    assert meter(done, 14, 4).plain == bar
