@@ -444,7 +444,7 @@ def test_output_is_kept_for_each_step_and_follows_and_wraps(
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "applies two"))
         await pilot.press("4")
-        await until(pilot, lambda: shows(app, "No output yet."))
+        await until(pilot, lambda: shows(app, "-- two") and not shows(app, "number"))
         await pilot.press("escape")
         await until(pilot, lambda: shows(app, "has something to do"))
         await pilot.press("enter")

@@ -38,7 +38,7 @@ def test_a_long_check_stays_in_its_column() -> None:
     lines = check_content(check, 40).plain.splitlines()
     assert all(len(line) <= 40 for line in lines)
     assert [line[:7] for line in lines] == ["! warn ", *[" " * 7] * (len(lines) - 1)]
-    assert len(lines) == 4
+    assert len(lines) == 3
 
 
 @pytest.mark.parametrize(("done", "bar"), [(0, "────"), (1, "─" * 4), (7, "━━──"), (14, "━━━━")])
