@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
 from snapshots.visible import visible
@@ -17,6 +19,23 @@ WIDTH = 80
 """Columns where there is no terminal."""
 _NARROWEST = 40
 _quiet = False
+_beside: AbstractContextManager[object] = nullcontext()
+
+
+@contextmanager
+def making_way(beside: AbstractContextManager[object]) -> Iterator[None]:
+    """While inside, enter `beside` around all that is printed: what else is on the terminal makes way in it."""
+    global _beside
+    _beside = beside
+    try:
+        yield
+    finally:
+        _beside = nullcontext()
+
+
+def alone() -> AbstractContextManager[object]:
+    """The terminal for a question of one's own."""
+    return _beside
 
 
 def clean(line: str) -> str:
@@ -58,7 +77,10 @@ def page(text: str) -> None:
     # As git has it: colours and lines as they are, and what is left stays on the terminal.
     environment = {"LESS": "FRX", "LV": "-c", **os.environ}
     try:
-        subprocess.run(["/bin/sh", "-c", command], input=text + "\n", text=True, env=environment, check=False)
+        with _beside:
+            subprocess.run(
+                ["/bin/sh", "-c", command], input=text + "\n", text=True, env=environment, check=False
+            )
     except OSError:
         data(text)
 
@@ -82,7 +104,8 @@ def _height() -> int:
 def _write(stream: TextIO, text: str) -> None:
     """A reader that has gone (a closed pipe, a dropped line) must not end a run half-way: then nothing is written."""
     try:
-        print(text, file=stream, flush=True)
+        with _beside:
+            print(text, file=stream, flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from wizard.console import alone
 from wizard.errors import UnconfirmedError
 from wizard.system.guard import Decision, Guard, Revert, settle_guards
 from wizard.system.host import Host, Say
@@ -51,7 +52,8 @@ class Confirmation:
         if self.typed:
             say("or type yes here and press Enter; no reverts them at once")
         try:
-            decision = self._decided(guard, end, say)
+            with alone():  # for what is typed
+                decision = self._decided(guard, end, say)
         finally:
             guard.stop_timer(host)
         if decision is not Decision.CONFIRMED:

@@ -67,7 +67,22 @@ def _run(arguments: list[str]) -> int:
     console.set_quiet(parsed.quiet)
     log.begin(arguments, verbose=parsed.verbose)
     module, _, name = parsed.run.partition(":")
-    return int(getattr(import_module(f"wizard.cli.{module}"), name)(parsed))
+    from wizard.render.waiting import LOOKING, waiting
+
+    with waiting(_WAITS.get(parsed.run, LOOKING), parsed.quiet):
+        return int(getattr(import_module(f"wizard.cli.{module}"), name)(parsed))
+
+
+_WAITS = {
+    "steps:plan": "looking at this host, and asking apt what comes with the packages",
+    "logins:test": "logging in",
+    "logins:login": "talking to the server",
+    "logins:saslauthd": "waiting for a login",
+    "troubleshoot:troubleshoot": "looking at each layer from name to queue",
+    "rehearse:rehearse": "rehearsing on a throwaway clone",
+    "rollback:rollback": "working out the rollback",
+}
+"""What a command waits for, by its function, where it takes long; the others look at the host."""
 
 
 def _as_root(arguments: Sequence[str]) -> str:

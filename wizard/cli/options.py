@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from wizard import log
 from wizard.changes.confirm_or_revert import LONGEST
-from wizard.console import clean, out
+from wizard.console import alone, clean, out
 from wizard.engine.engine import Consent, Enough, nobody
 from wizard.engine.local_edits import own_edits
 from wizard.errors import AnswersError, UsageError
@@ -55,7 +55,8 @@ def credentials(user: str, arguments: argparse.Namespace) -> Credentials:
     try:
         if arguments.password_stdin:
             return Credentials(user, sys.stdin.readline(4096).rstrip("\r\n"))
-        return Credentials(user, getpass.getpass("Password: "))
+        with alone():
+            return Credentials(user, getpass.getpass("Password: "))
     except ValueError as error:
         raise AnswersError(str(error)) from error
 
@@ -106,7 +107,7 @@ def ask(words: str, interrupt: Interrupt | None = None) -> str:
     """What the admin answers, in small letters; `no` once the terminal has gone. While nothing is changed a signal
     raises Interrupted there and then."""
     try:
-        with interrupt.at_once() if interrupt is not None else nullcontext():
+        with alone(), interrupt.at_once() if interrupt is not None else nullcontext():
             print(words, end="", flush=True)
             wait_for_input(sys.stdin.fileno())
             reply = input().strip().lower()

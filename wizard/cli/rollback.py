@@ -18,6 +18,7 @@ from wizard.errors import CONFLICT, DONE, FAILED, NothingToRollBack, UsageError
 from wizard.model.events import Event
 from wizard.render import as_json
 from wizard.render.text import check_text, collector, conflict_text, rollback_text, show
+from wizard.render.waiting import watched
 from wizard.rollback.apply import RollbackResult
 from wizard.rollback.plan import Rollback
 from wizard.rollback.recovery import Recovery
@@ -59,7 +60,7 @@ def rollback(arguments: argparse.Namespace) -> int:
 def _rollback(arguments: argparse.Namespace) -> int:
     events: list[Event] = []
     with at_work() as (store, journal, interrupt):
-        work = RollbackRun(Host(), store, journal, collector(events) if arguments.json else show)
+        work = RollbackRun(Host(), store, journal, watched(collector(events) if arguments.json else show))
         plan = _decided(work, work.target(arguments.ref or EVERYTHING), arguments, interrupt)
         if plan is None:
             return CONFLICT
@@ -155,7 +156,7 @@ def recover(arguments: argparse.Namespace) -> int:
             recovery = Recovery(Host(), store, journal, killed, collector(events), lambda _: None, interrupt)
         else:
             out(clean(f"{killed.words()}."))
-            recovery = Recovery(Host(), store, journal, killed, show, say, interrupt)
+            recovery = Recovery(Host(), store, journal, killed, watched(show), say, interrupt)
         if arguments.accept:
             commit = recovery.accept()
             if arguments.json:

@@ -47,6 +47,7 @@ from wizard.render.text import (
     status_lines,
     summary_text,
 )
+from wizard.render.waiting import watched
 from wizard.steps.order import STEPS
 from wizard.steps.restart import AuthTest
 from wizard.system.guard import Decision
@@ -112,7 +113,7 @@ def applied(
     """Apply `steps`, worked out while this host is ours; asked about on the terminal, shown unless --json collects them."""
     events: list[Event] = []
     with at_work() as (store, journal, interrupt):
-        report = collector(events) if arguments.json else show
+        report = watched(collector(events) if arguments.json else show)
         engine = Engine(host, answers, report, steps(), ask_apt=not arguments.yes)
         wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
         run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
