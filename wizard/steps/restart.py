@@ -96,7 +96,7 @@ def stale(facts: Facts) -> list[str]:
     """Why the daemon must be restarted; empty when it has read all that is there and listens everywhere."""
     process = facts.process("sendmail-mta")
     if BEFORE & facts.planned:
-        return ["its configuration changes"]
+        return ["its configuration will change"]
     if process is None:
         return [f"sendmail does not run (its status word is {facts.services['sendmail'].active})"]
     if process.started < facts.cf_changed:

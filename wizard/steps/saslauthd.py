@@ -162,7 +162,7 @@ class SaslauthdStart(Step):
         elif runs != source.asks:
             reasons.append(f"it does not run with -a {source.asks}")
         elif {"saslauthd-config", "saslauthd-init"} & facts.planned:
-            reasons.append("its configuration changes")
+            reasons.append("its configuration will change")
         if outside := stray_sentence(facts, "saslauthd"):
             reasons.append(outside)
         enable = not service.enabled

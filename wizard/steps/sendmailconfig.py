@@ -37,7 +37,7 @@ class Sendmailconfig(Step):
         if facts.without_tls:
             return Plan.blocked(self.id, tls_sentence(facts.without_tls), REMEDY)
         if MC_STEPS & facts.planned:
-            return Plan.pending(self.id, "sendmail.mc changes", DialogueChange())
+            return Plan.pending(self.id, "sendmail.mc will change", DialogueChange())
         if stopped := not_there_yet(facts, self.id, f.SENDMAIL_MC):
             return stopped
         if MC_STEPS & facts.unseen:
