@@ -263,7 +263,7 @@ recorded, and the run is closed.
                 self.failed("; ".join(map(clean, filter(None, (*result.not_undone, result.failed)))))
             case Run() if result.undecided:
                 self.failed(
-                    f"Stopped before {result.undecided}: something that works would end (the steps, with Enter, ask)"
+                    f"Stopped before {result.undecided}: something that works would end (y on the steps asks)"
                 )
             case Run() if result.stopped:
                 self.failed(f"Stopped at {result.stopped}")
