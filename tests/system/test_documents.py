@@ -116,7 +116,7 @@ def _run(debian: Machine, line: str, example: Example) -> tuple[int, str]:
         debian.run(example.before, cwd=PROJECT, timeout=LONGEST)
     for name, value in (example.instead or {}).items():
         line = re.sub(rf"\b{name}\b", value, line)
-    with Terminal(debian.argv(line, cwd=PROJECT), (160, 50)) as terminal:
+    with Terminal(debian.argv(line, cwd=PROJECT, env={"PAGER": "cat"}), (160, 50)) as terminal:
         if example.meanwhile is not None:
             example.meanwhile(terminal, debian)
         answered, end = 0, time.monotonic() + LONGEST

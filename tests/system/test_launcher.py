@@ -64,6 +64,17 @@ def test_without_root_the_missing_packages_are_named(machine: BootMachine) -> No
     assert booted.written(mark) <= {cache, f"{cache}/msa-wizard", f"{cache}/msa-wizard/launcher.lock"}
 
 
+def test_without_root_what_only_root_can_do_is_refused_before_anything_is_made(machine: BootMachine) -> None:
+    booted = machine("minimal")
+    booted.run("useradd --create-home alice && cp -r /root/msa-wizard /srv/checkout")
+    mark = booted.mark()
+    refused = booted.run(["./msa-wizard", "apply", "--yes"], user="alice", cwd="/srv/checkout", check=False)
+    assert refused.returncode == 3
+    said = "msa-wizard: only root can do that; nothing was changed. Run: sudo ./msa-wizard apply --yes\n"
+    assert (refused.stdout, refused.stderr) == ("", said)
+    assert booted.written(mark) == set()
+
+
 def test_as_another_user_with_spaces_in_the_path_and_through_a_link(machine: BootMachine) -> None:
     booted = machine("ready")
     booted.run("useradd --create-home alice && cp -r /root/msa-wizard '/srv/the checkout'")
