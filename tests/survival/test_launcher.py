@@ -126,7 +126,7 @@ def fresh() -> Iterator[Checkout]:
 @pytest.mark.parametrize("arguments", [[], ["", " ", "a 'b' \"c\"", "$HOME", "-c", "--", "line\nbreak", "*"]])
 def test_arguments_and_folder_arrive_as_given(ready: Checkout, arguments: Sequence[str]) -> None:
     told = ready.told(*arguments, cwd="/usr/lib")
-    assert told["argv"] == ["msa-wizard", *arguments]
+    assert told["argv"] == [f"{ready.top}/msa-wizard", *arguments]
     assert told["cwd"] == "/usr/lib"
     assert told["file"] == str(ready.top / "wizard/cli/main.py")
 
@@ -314,6 +314,19 @@ def test_without_a_home_it_says_so(ready: Checkout) -> None:
     )
     assert refused.returncode != 0
     assert "HOME is not set" in refused.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize("arguments", [["apply", "--yes"], ["history"], ["certificate", "show"], ["remove"]])
+def test_whoever_is_not_root_is_refused_before_an_environment_is_made(
+    fresh: Checkout, arguments: Sequence[str]
+) -> None:
+    refused = fresh.run(*arguments)
+    told = (
+        f"only root can do that; nothing was changed. Run: sudo {fresh.top}/msa-wizard {' '.join(arguments)}"
+    )
+    assert (refused.returncode, refused.stderr) == (3, f"msa-wizard: {told}\n")
+    assert fresh.venvs() == []
 
 
 def test_damaged_checkout_is_named(fresh: Checkout) -> None:
