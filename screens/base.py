@@ -272,15 +272,6 @@ class Frame(WizardScreen[Result]):
         """Show `words` at the right end of the title: where one is."""
         self.query_one("#aside", Static).update(clean(words))
 
-    def attempt(self, act: Callable[[], str]) -> None:
-        """Do it, and show the result as a notification."""
-        try:
-            words = act()
-        except Exception as error:
-            self.notify(sentence(error), severity="error", markup=False)
-        else:
-            self.notify(words, markup=False)
-
 
 class Dialog(ModalScreen[Result], WizardScreen[Result]):
     """A question, or something to read, on top of a screen."""

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Input, Markdown, OptionList, Static
 from textual.widgets.option_list import Option
 
-from screens.base import Field, Frame
+from screens.base import FORM, Field, Frame
 from screens.saving import FOR_USERS, save_asking
 from screens.widgets.contents import check_content
 from wizard.client_settings import FORMATS, ClientSettings, certificate_warning, check_dns
@@ -41,12 +41,14 @@ What to enter in a mail program, and the same as files: Thunderbird's autoconfig
 https://autoconfig.DOMAIN/mail/config-v1.1.xml; Apple's profile is mailed or downloaded; the DNS records let
 programs find the server by themselves. The two files describe a whole account: they need the IMAP server too.
 
-d queries the DNS for its records, c checks the certificate as a careful client would. F2 writes the form to the file.
+d queries the DNS for its records, c checks the certificate as a careful client would. F2 writes the form to the file,
+which anybody may read; a file that is there already is replaced only after a question.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "dns", "Ask DNS"),
         Binding("c", "certificate", "Certificate"),
         Binding("f2", "save", "Save"),
+        *FORM,
         Binding("escape", "dismiss", "Back"),
     ]
 
@@ -58,7 +60,7 @@ d queries the DNS for its records, c checks the certificate as a careful client 
             yield OptionList(
                 *(Option(LABELS[name][0], id=name) for name in FORMATS), id="forms", markup=False
             )
-            with VerticalScroll(id="shown", can_focus=False):
+            with VerticalScroll(id="shown"):
                 yield Static("Looking at this host ...", id="form-text", markup=False)
         yield Field("imap", "IMAP server", empty="(needed for Thunderbird and Apple)").line()
         yield Field("file", "File", empty="(not saved)").line()

@@ -218,6 +218,10 @@ def test_client_settings_as_files(bench: Bench) -> None:
             pilot, lambda: says(app, f"{bench.root}/config-v1.1.xml is written, readable for everybody")
         )
         await until(pilot, lambda: shows(app, "--format autoconfig --imap imap.example.test"))
+        await pilot.press("tab")
+        await until(pilot, lambda: focused(app) == "shown")
+        await pilot.press("end")
+        await until(pilot, lambda: shows(app, "</clientConfig>"))
 
     play(bench, story)
     assert (bench.root / "config-v1.1.xml").stat().st_mode & 0o777 == 0o644
