@@ -194,7 +194,7 @@ def _checks(shown: Shown, width: int) -> Content:
         )
     match shown.plan.outcome:
         case Outcome.DONE:
-            return Content("Not checked: this was so already, and msa-wizard had nothing to apply.")
+            return Content("Not checked: this was so already, and there was nothing to apply.")
         case Outcome.NOT_APPLICABLE:
             return Content("Not checked: the step does not apply to this host.")
     return Content("Checked right after the step is applied. If a check fails, the step is undone at once.")

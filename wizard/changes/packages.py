@@ -556,7 +556,7 @@ class PackagesChange:
         named = (f"{name} ({megabytes(size[1])})" if size else name for name, size in sizes.items())
         return (
             f"{count(len(sizes), 'package')}: {fetched} to download, {on_disk} on the disk",
-            *(["of these start a daemon:", *daemons] if daemons else []),
+            *(["these start a daemon:", *daemons] if daemons else []),
             f"all of them: {', '.join(named)}",
         )
 
