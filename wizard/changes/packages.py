@@ -44,12 +44,12 @@ MOVED = dict.fromkeys(("/etc/aliases.db", "/etc/aliases.pag"), "sendmail-bin")
 /etc/mail): another MTA reads them, and does not make them again when it comes back."""
 
 DAEMONS = {
-    "sendmail-bin": "the mail server; on ports 25 and 587 of 127.0.0.1 until the steps below open them",
-    "sasl2-bin": "saslauthd, once a step below has configured it; it listens on no port",
-    "postfix-mta-sts-resolver": "listens on 127.0.0.1:8461; only recommended, and this set-up does not use it",
+    "postfix-mta-sts-resolver": "listens on 127.0.0.1:8461; not needed here",
+    "sendmail-bin": "the mail server, on 127.0.0.1 until a step below opens it",
+    "sasl2-bin": "saslauthd, without a port, once it is configured",
     "cron": "runs what is in the crontabs",
 }
-"""Of the packages that come with sendmail those that start a daemon, and what it does."""
+"""Of the packages that come with sendmail those that start a daemon, and what it does: what surprises comes first."""
 
 EFFECT_LISTS = ("auto", "overrides", "transactions", "automatic")
 """The lists in the record of a PackagesEffect; older versions of this program did not write all of them."""
