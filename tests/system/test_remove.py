@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.system.conftest import BootMachine
 from tests.system.machine import PROJECT
-from tests.system.msa import STORE, login, sendmail_pid, wizard
+from tests.system.msa import STORE, WIZARD, login, sendmail_pid, wizard
+from tests.system.terminal import Terminal
 
 _HOME = "/var/lib/msa-wizard"
 
@@ -36,3 +37,24 @@ def test_the_program_goes_and_the_mail_server_stays(machine: BootMachine) -> Non
     debian.run(f"test ! -e {_HOME} -a ! -e {STORE} -a ! -e {PROJECT}")
     assert debian.run("ls /var/log/msa-wizard.log*", check=False).stdout == ""
     assert sendmail_pid(debian)
+
+
+def test_on_a_terminal_it_shows_all_and_asks_with_no_as_the_default(machine: BootMachine) -> None:
+    debian = machine("msa")
+    with Terminal(debian.argv([WIZARD, "remove"], env={"TERM": "xterm-256color"})) as terminal:
+        terminal.until("remove msa-wizard? [y]es, [n]o (the default):", 60)
+        assert "For the host as it was found" in terminal.text
+        print(terminal.text)
+        terminal.press("enter")
+        assert terminal.ended() == 0
+        assert "Nothing was removed." in terminal.text
+    with Terminal(debian.argv([WIZARD, "remove"], env={"TERM": "xterm-256color"})) as terminal:
+        terminal.until("remove msa-wizard?", 60)
+        terminal.press("y", "enter")
+        terminal.until("remove the history and the log, too?")
+        terminal.press("y", "enter")
+        terminal.until("type forget:")
+        terminal.press("enter")
+        assert terminal.ended() == 0
+        print(terminal.text)
+    debian.run(f"test -d {STORE} -a ! -e {PROJECT}")

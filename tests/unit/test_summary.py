@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.unit.steps.recorded import file, machine
+from wizard import log
 from wizard.cli import steps
 from wizard.engine.engine import Run
 from wizard.engine.overview import Overview
@@ -122,6 +123,9 @@ def test_apply_ends_with_it_on_the_command_line(
     shown = capsys.readouterr().out
     assert "Done         install\nSkipped      firewall: no other step needs it\n" in shown
     assert "msa-wizard test --from-outside" in shown
+    assert shown.endswith(f"`msa-wizard history` has each step, {log.PATH} what was run.\n")
+    steps._summary(Run(plans=done | pending, skipped=["install", "firewall"]))
+    assert "Skipped      install: without it" in capsys.readouterr().out
     steps._summary(Run(plans=pending, applied={"install": "abc"}))
     shown = capsys.readouterr().out
     assert "msa-wizard status" in shown

@@ -21,7 +21,7 @@ from wizard.system.signals import postponed
 
 _AGREE = "remove msa-wizard? [y]es, [n]o (the default): "
 _FORGET = "remove the history and the log, too? [y]es, [n]o (the default): "
-_SURE = "without the history nothing can be rolled back any more. To remove it, type forget: "
+_SURE = "without it nothing can be rolled back any more; to remove it, type forget: "
 
 
 def remove(arguments: argparse.Namespace) -> int:

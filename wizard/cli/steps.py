@@ -177,10 +177,8 @@ def _summary(run: Run) -> None:
         error(f"Step {run.failed} failed. {_applied_text(run)}")
     elif run.enough:
         out(f"\nEnded before {run.enough}. {_applied_text(run)} `msa-wizard apply` goes on from there.")
-    elif run.applied:
+    elif run.applied or run.skipped:
         out(f"\n{_ending(run)}")
-    elif run.skipped:
-        out(f"\nLeft alone: {', '.join(run.skipped)}.")
     else:
         out("\nNothing to do: no step has anything to change. `msa-wizard test --user NAME` proves a login.")
 

@@ -140,7 +140,7 @@ def summary_text(summary: Summary) -> str:
     ]
     if summary.missing:
         lines += ["", "What mail clients need:", *map(check_text, summary.missing)]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"`msa-wizard history` has each step, {log.PATH} what was run."])
 
 
 def line_text(who: str, text: str, explanation: str) -> str:
