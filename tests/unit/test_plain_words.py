@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.steps.recorded import machine
+from wizard.cli.options import steps_of
+from wizard.errors import UsageError
+from wizard.model.answers import Answers
+from wizard.steps.order import step
+
 ROOT = Path(__file__).parents[2]
 
 SAID_OTHERWISE = {
@@ -73,3 +79,16 @@ def test_the_sentences_are_found() -> None:
     words = [words for _, words in sentences()]
     assert "Without it every login is refused with `535`. It must run now, and after the next boot." in words
     assert any(each.startswith("# msa-wizard") for each in words)
+
+
+def test_an_error_is_made_of_whole_sentences() -> None:
+    with pytest.raises(UsageError, match=r"^there is no step 'nosuch'\. Steps: preflight, install, "):
+        steps_of(["nosuch"])
+    with pytest.raises(UsageError, match=r"^there is no step 'instal'; did you mean install\? Steps: "):
+        steps_of(["instal"])
+
+
+def test_a_reason_goes_on_where_because_stands() -> None:
+    assert (
+        step("firewall").plan(machine("12"), Answers()).reason == "no firewall program was found on this host"
+    )
