@@ -16,7 +16,7 @@ from screens.review_and_run import event_line
 from screens.widgets.step_board import PANES, StepBoard, StepPanes
 from wizard.console import clean, count
 from wizard.engine.engine import Run
-from wizard.engine.overview import REMAINING, Overview
+from wizard.engine.overview import REMAINING, Overview, state
 from wizard.engine.state_dir import InterruptedRun
 from wizard.engine.summary import follows
 from wizard.errors import Interrupted
@@ -213,17 +213,17 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         if not self._known:
             return False
         desk, board = self.desk, self.board
-        state = board.states.get(board.chosen, "")
-        if desk.changing or not state:
+        word = board.states.get(board.chosen, "")
+        if desk.changing or not word:
             return False
         match action:
             case "apply":
-                return desk.waiting or state in (*REMAINING, "failed", "skipped")
+                return desk.waiting or word in (*REMAINING, "failed", "skipped")
             case "apply_all":
                 return bool(board.remaining) or desk.waiting
             case "skip":
-                return desk.waiting or state in (*REMAINING, "failed")
-        return state in ("applied", "drifted", "later", "unknown", "skipped", "failed")
+                return desk.waiting or word in (*REMAINING, "failed")
+        return word in ("applied", "drifted", "later", "unknown", "skipped", "failed")
 
     def action_apply(self) -> None:
         """Apply the step that is shown."""
@@ -409,6 +409,8 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                     board.select(step.id)
                     self.panes.pane("diff")
                     self._work()
+                elif board.states.get(step.id) == "later":  # now it is decided
+                    board.mark(step.id, state(plan, in_force=False))
             case Progress(_, percent, doing):
                 self._progress = f" {clean(doing)[:48]}"
                 self.panes.progress(percent)

@@ -127,6 +127,30 @@ def test_a_step_skipped_before_the_run_is_never_shown_at_work(
     assert ("three", "working") not in seen
 
 
+class Follows(Writes):
+    """Nothing to do once the step before it is done; not decided earlier."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Later, then done."""
+        if "new a" in (self._host.root / "etc/a").read_text():
+            return Plan.done(self.id, "one did it")
+        return Plan.later(self.id, "one decides it")
+
+
+def test_a_step_is_later_only_until_it_is_decided(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two, three = bench.steps
+    use(monkeypatch, bench, one, Follows("follows", bench.host, "", "", needs=("one",)), two, three)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await until(pilot, lambda: shows(app, "later   follows"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies two"))
+        await until(pilot, lambda: shows(app, "done    follows"))
+
+    play(bench, story)
+
+
 def test_news_of_a_step_goes_when_another_one_is_shown(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
