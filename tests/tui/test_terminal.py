@@ -107,7 +107,7 @@ def test_escape_sequences_from_outside_never_reach_the_screen(
         await until(pilot, lambda: shows(app, "[bold]old"))
         await pilot.press("y")
         await until(pilot, lambda: app.desk.waiting)
-        await pilot.press("4")
+        await pilot.press("p", "4")
         await until(pilot, lambda: shows(app, "[red]x[/red]"))
         assert "\x1b" not in "".join(text(app))
 
