@@ -146,7 +146,8 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         board.fill(overview.plans, states, overview.commits)
         remaining = board.remaining
         if first or (after is not None and not after.stopped and remaining):
-            board.select(remaining[0] if remaining else next(iter(board.steps)))
+            blocked = [name for name in board.steps if states[name] == "blocked"] if first else []
+            board.select(next(iter((*blocked, *remaining, *board.steps))))
         self._show()
         if (
             after is not None

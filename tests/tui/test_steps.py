@@ -497,3 +497,17 @@ def test_an_applied_step_shows_what_it_changed_and_when_it_was_checked(bench: Be
         await until(pilot, lambda: shows(app, "Checked when it was applied"))
 
     play(bench, story)
+
+
+def test_the_cursor_begins_on_what_is_in_the_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    class InTheWay(Writes):
+        def plan(self, facts: Facts, answers: Answers) -> Plan:
+            return Plan.blocked(self.id, "another MTA is installed")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "nother MTA is installed"))
+
+    use(monkeypatch, bench, *bench.steps, InTheWay("blocked", bench.host, "/etc/blocked", ""))
+    play(bench, story)

@@ -83,7 +83,12 @@ def _mta(facts: Facts, answers: Answers) -> Check:
         f"{named} is installed, and apt would remove it for sendmail: mail set-up, transports and a running "
         "mail service would be gone (its files in /etc stay until purged)"
     )
-    return Check("mta", Sign.FAILED, says, "if that is what you want: msa-wizard apply --replace-mta")
+    return Check(
+        "mta",
+        Sign.FAILED,
+        says,
+        "if that is what you want: tick Replace another MTA in the Settings, or msa-wizard apply --replace-mta",
+    )
 
 
 def _fqdn(facts: Facts) -> Check:
