@@ -26,7 +26,7 @@ def begin(terminal: Terminal) -> None:
     """From the first screen to the steps, looked at."""
     terminal.until("steps have something to do", 120)
     terminal.press("enter")
-    terminal.until("steps to do. Enter applies", 60)
+    terminal.until("steps to do. y applies", 60)
 
 
 def apply_by_keys(terminal: Terminal) -> dict[str, int]:
@@ -38,10 +38,10 @@ def apply_by_keys(terminal: Terminal) -> dict[str, int]:
         if "s skips it" not in terminal.text:
             terminal.read(0.2)
             continue
-        name = terminal.text.partition("Enter applies ")[2].partition(",")[0]
+        name = terminal.text.partition("y applies ")[2].partition(",")[0]
         count = terminal.received
-        terminal.press("enter")
-        terminal.until(lambda name=name: f"Enter applies {name}," not in terminal.text)  # type: ignore[misc]
+        terminal.press("y")
+        terminal.until(lambda name=name: f"y applies {name}," not in terminal.text)  # type: ignore[misc]
         terminal.until(
             lambda: "s skips it" in terminal.text or "What mail clients need" in terminal.text, 120
         )
@@ -57,10 +57,12 @@ def test_from_the_first_key_to_235(machine: BootMachine) -> None:
         assert "to do   install" in terminal.text
         before = debian.read("/etc/passwd")
         terminal.press("enter")
+        assert debian.read("/etc/passwd") == before, "Enter reads, and starts nothing"
+        terminal.press("y")
         terminal.until("install is at work")
         terminal.until(lambda: bool(re.search(r"install is at work, \d+ s\. \w", terminal.text)), 120)
         assert re.search(r"\d%", terminal.text), "apt's own percentage"
-        terminal.until("Enter applies saslauthd", 240)
+        terminal.until("y applies saslauthd", 240)
         assert b"pmstatus" not in terminal.raw
         assert debian.read("/etc/passwd") != before, "the packages came"
         print("bytes drawn from a step's key to the next step:", apply_by_keys(terminal))
@@ -105,8 +107,10 @@ def test_a_middle_step_is_rolled_back_and_applied_again(machine: BootMachine) ->
         terminal.press("escape")
         terminal.until("rolled back")
         terminal.press("escape")
-        terminal.until("steps to do. Enter applies", 60)
+        terminal.until("steps to do.", 60)
         terminal.press("a")
+        terminal.until("y apply all")
+        terminal.press("y")
         terminal.until("What mail clients need", 180)
         terminal.press("escape")
         terminal.until("Nothing is left to do", 60)
@@ -122,17 +126,19 @@ def test_the_admins_own_edit_is_asked_about(machine: BootMachine) -> None:
         terminal.until("3 of 14 steps have something to do", 120)
         terminal.press("enter")
         terminal.until("drifted smtp-port", 60)
-        terminal.press("enter")
+        terminal.press("y")
         terminal.until("You changed what smtp-port had done", 60)
         assert "M=b" in terminal.text
         terminal.press("enter")
-        terminal.until("steps to do. Enter applies", 60)
+        terminal.until("steps to do. y applies", 60)
         assert debian.read("/etc/mail/sendmail.mc") == mine, "cancelling is the default"
-        terminal.press("enter")
+        terminal.press("y")
         terminal.until("You changed what smtp-port had done", 60)
         terminal.press("t")
-        terminal.until("Enter applies sendmailconfig", 60)
+        terminal.until("y applies sendmailconfig", 60)
         terminal.press("a")
+        terminal.until("y apply all")
+        terminal.press("y")
         terminal.until("What mail clients need", 180)
     assert b"M=b'" not in debian.read("/etc/mail/sendmail.mc")
 
@@ -142,6 +148,8 @@ def test_a_line_that_drops_leaves_a_clean_machine(machine: BootMachine) -> None:
     with over_ssh(debian) as terminal:
         begin(terminal)
         terminal.press("a")
+        terminal.until("y apply all")
+        terminal.press("y")
         terminal.until("install is at work")
         terminal.process.kill()
     debian.run("while pgrep -f '[w]izard.cli.main import main' >/dev/null; do sleep 0.1; done", timeout=120)
