@@ -148,7 +148,7 @@ class Backend:
 
         store = self.store()
         history = store.history() if store and store.head() else ()
-        return overview.overview(self.host, self._guarded(), history, self.killed(), store)
+        return overview.overview(self.host, self._guarded(), history, self.killed(), store, self._skipped)
 
     @property
     def held(self) -> Overview | None:
@@ -157,7 +157,11 @@ class Backend:
 
     @property
     def _moment(self) -> object:
-        return self._changes, self.session.events, self.answers
+        return self._changes, self.session.events, self.answers, self._skipped
+
+    @property
+    def _skipped(self) -> frozenset[str]:
+        return frozenset(self.session.skipped)
 
     def changed(self) -> None:
         """The host may be another one from now on: the next screen looks at it again."""
@@ -182,7 +186,7 @@ class Backend:
             return held
         moment, apt = self._moment, self._apt_says()
         with self._looking:
-            whole = overview.with_apt(held, apt, self.host, self._guarded(), self.store())
+            whole = overview.with_apt(held, apt, self.host, self._guarded(), self.store(), self._skipped)
             if self.held is held:
                 self._seen = moment, whole
         return whole

@@ -159,7 +159,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         elif self._problem:
             self.say(self._problem)
             self._problem = ""
-        elif after is None or not after.stopped:
+        elif (after is None or not after.stopped) and not self._about:
             self.say(self._offer())
 
     def _offer(self) -> str:
@@ -292,6 +292,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
             self._skip(name)
             if board.remaining:
                 board.select(board.remaining[0])
+            self._look(None)  # what only the skipped step would have made necessary is not to do any more
         else:
             return
         self._say_of(self.board.chosen, f"{name} is skipped; 2 on it shows what does not work without it.")
@@ -482,7 +483,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         self._draw()
         self._drawing.pause()
         self._no_progress()
-        self._current, self._began = None, 0.0
+        self._current, self._began, self._about = None, 0.0, ""
         if self._to_edit:
             path, self._to_edit = self._to_edit, ""
             edit(self.app, self.backend.host.path(path))

@@ -15,6 +15,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import Frame
+from screens.jobs import Reply
 from screens.widgets.contents import check_content
 from wizard.console import clean, count
 from wizard.model.plan import UNKNOWN, UNTESTED, Sign
@@ -55,12 +56,16 @@ on a step whose diff you see.
         self.set_timer(0.05, self._see)  # the first frame does not share the processor with the engine
 
     def on_screen_resume(self) -> None:
-        """Something may have changed meanwhile."""
-        if self._overview is not None and not self.desk.busy:
+        """Something may have changed meanwhile. Nobody can answer a run from here: one that waits ends first."""
+        if self._overview is not None:
+            self.desk.answer(Reply.STOP)
             self._see()
 
     def _see(self) -> None:
-        self.see(self._show)
+        if not self.desk.busy:
+            self.see(self._show)
+        elif self.app.screen is self:
+            self.set_timer(0.1, self._see)
 
     def action_look(self) -> None:
         """Look at the host again."""

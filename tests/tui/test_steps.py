@@ -127,6 +127,30 @@ def test_a_step_skipped_before_the_run_is_never_shown_at_work(
     assert ("three", "working") not in seen
 
 
+class Makes(Writes):
+    """Something to do once the first step was done, or will be."""
+
+    def plan(self, facts: Facts, answers: Answers) -> Plan:
+        """Pending where `one` is planned."""
+        if "one" in facts.planned:
+            return super().plan(facts, answers)
+        return Plan.done(self.id, "there is nothing new")
+
+
+def test_what_only_a_skipped_step_makes_necessary_is_not_to_do(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, bench, bench.steps[0], Makes("makes", bench.host, "/etc/b", "made\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await until(pilot, lambda: shows(app, "to do   makes"))
+        await pilot.press("s")
+        await until(pilot, lambda: shows(app, "done    makes") and shows(app, "skipped one"))
+
+    play(bench, story)
+
+
 class Follows(Writes):
     """Nothing to do once the step before it is done; not decided earlier."""
 

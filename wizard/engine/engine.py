@@ -350,6 +350,8 @@ class Engine:
     """What apt said when it was asked a moment ago, so that `apply` does not ask again."""
     ask_apt: bool = True
     """Whether `apply` asks apt what it would bring, which takes seconds: not where nobody waits for the answer."""
+    skipped: frozenset[str] = frozenset()
+    """The steps that `plan` does not take for done when it plans those after them."""
 
     def look(self, *, ask_apt: bool = False) -> Facts:
         """The facts, with what these steps read besides. Raises HostError, StoreError."""
@@ -375,7 +377,8 @@ class Engine:
         plans: dict[str, Plan] = {}
         for step in self.steps:
             plan = self.plan_step(step, facts)
-            facts = after(facts, plan)
+            if step.id not in self.skipped:
+                facts = after(facts, plan)
             if not wanted or step.id in wanted:
                 plans[step.id] = plan
                 self.report(Planned(step, plan))

@@ -66,13 +66,14 @@ def overview(
     commits: Iterable[Commit] = (),
     killed: Unfinished | None = None,
     store: Store | None = None,
+    skipped: frozenset[str] = frozenset(),
 ) -> Overview:
-    """Look at the host and plan every step; nothing is changed. Apt, which takes its time, is not asked: where packages
+    """Look at the host and plan every step; nothing is changed. What follows from a `skipped` step is not planned. Apt, which takes its time, is not asked: where packages
     are missing `with_apt` puts in what it says."""
     facts, known = look(host, shipped=True), tuple(commits)
     facts = replace(facts, asking_apt=packages_missing(facts.packages))
     all_checks = (*checks(facts, answers), *found(facts), _history(known))
-    return Overview(facts, all_checks, plans(host, answers, facts, store), known, killed)
+    return Overview(facts, all_checks, plans(host, answers, facts, store, skipped), known, killed)
 
 
 def asked_apt(host: Host, answers: Answers) -> AptPlan | None:
@@ -81,16 +82,27 @@ def asked_apt(host: Host, answers: Answers) -> AptPlan | None:
 
 
 def with_apt(
-    seen: Overview, apt: AptPlan | None, host: Host, answers: Answers, store: Store | None = None
+    seen: Overview,
+    apt: AptPlan | None,
+    host: Host,
+    answers: Answers,
+    store: Store | None = None,
+    skipped: frozenset[str] = frozenset(),
 ) -> Overview:
     """The same picture, with apt's answer in it."""
     facts = replace(seen.facts, apt_plan=apt, asking_apt=False)
-    return replace(seen, facts=facts, plans=plans(host, answers, facts, store))
+    return replace(seen, facts=facts, plans=plans(host, answers, facts, store, skipped))
 
 
-def plans(host: Host, answers: Answers, facts: Facts, store: Store | None = None) -> dict[str, Plan]:
-    """Each step's plan, as if those before it were done. Raises HostError, StoreError."""
-    engine = Engine(host, answers, lambda _: None, store=store)
+def plans(
+    host: Host,
+    answers: Answers,
+    facts: Facts,
+    store: Store | None = None,
+    skipped: frozenset[str] = frozenset(),
+) -> dict[str, Plan]:
+    """Each step's plan, as if those before it were done, but for the skipped ones. Raises HostError, StoreError."""
+    engine = Engine(host, answers, lambda _: None, store=store, skipped=skipped)
     made = engine.plan(facts=facts)
     return asked_for(engine, facts, made, store) if store is not None else made
 
