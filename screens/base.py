@@ -262,11 +262,9 @@ class Frame(WizardScreen[Result]):
         self._say_title()
 
     def _say_title(self, doing: str = "", since: float = 0.0) -> None:
-        """The heading and what is about it; in its place what is waited for."""
-        words = [self.HEADING, self._named]
-        if doing:
-            words = [self._named or self.HEADING, f"{doing}, {time.monotonic() - since:.0f} s"]
-        self.query_one("#title", Static).update("  ".join(["msa-wizard", *filter(None, words)]))
+        """The heading; at the right end what is about it, or what is waited for."""
+        self.query_one("#title", Static).update(f"msa-wizard  {self.HEADING}")
+        self.aside(f"{doing}, {time.monotonic() - since:.0f} s" if doing else self._named.strip())
 
     def aside(self, words: str) -> None:
         """Show `words` at the right end of the title: where one is."""

@@ -8,36 +8,46 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from screens.base import Frame
+from screens.base import PAGES, Frame
 from screens.jobs import Reply
-from screens.widgets.contents import check_content
+from screens.widgets.contents import SETTLED, check_content, meter
+from screens.widgets.fitted import Fitted
 from wizard.console import clean, count
-from wizard.model.plan import UNKNOWN, UNTESTED, Sign
+from wizard.model.plan import UNKNOWN, UNTESTED, Check, Sign
 
 if TYPE_CHECKING:
     from wizard.engine.overview import Overview
 
 
+URGENT = (Sign.FAILED, Sign.WARNING, Sign.UNKNOWN, Sign.OK)
+"""In this order the facts are shown."""
+
+
 class Welcome(Frame[None]):
-    """Facts with sign and word; offers below."""
+    """What to do and how far that is; below it the offers, beside them the facts with sign and word."""
 
     HEADING = "Sendmail as a message submission agent"
+    AUTO_FOCUS = "#offers"
+    SCROLLED = "#facts"
     SAYS = "#found"
     HELP_TEXT = """
 msa-wizard makes this host's Sendmail take mail from your users' mail programs: on port 587, with a login
 and TLS. It does so in small steps. Each shows what it will change before it changes it, and each can be
 rolled back, today or next year.
 
-Above is what was found on this host. Nothing has been changed, and nothing will be until you press y
+On the right is what was found on this host; Tab leads there and back. Nothing has been changed, and nothing will be until you press y
 on a step whose diff you see.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "Open", priority=True, key_display="Enter"),
+        Binding("tab", "app.focus_next", "Facts", key_display="Tab", priority=True),
+        *PAGES,
         Binding("f5", "look", "Look again"),
         Binding("r", "app.go('rehearse')", "Rehearse"),
     ]
@@ -45,10 +55,12 @@ on a step whose diff you see.
     _overview: Overview | None = None
 
     def body(self) -> ComposeResult:
-        """Facts, then offers."""
-        with VerticalScroll(id="facts", can_focus=False):
-            yield Static("Looking at this host ...", id="found", markup=False)
-        yield OptionList(id="offers", markup=False)
+        """News and bar, offers and facts."""
+        yield Static("Looking at this host ...", id="found", markup=False)
+        yield Static("", id="meter", markup=False)
+        with Horizontal():
+            yield OptionList(id="offers", markup=False)
+            yield Fitted(id="facts")
 
     def on_mount(self) -> None:
         """Show the offers at once; the facts follow."""
@@ -74,12 +86,26 @@ on a step whose diff you see.
     def _show(self, overview: Overview) -> None:
         self._overview = overview
         self.add_to_title(f"  {clean(overview.facts.fqdn or overview.facts.hostname)}")
-        failed_first = sorted(overview.checks, key=lambda check: check.sign is not Sign.FAILED)
-        lines = [check_content(check) for check in failed_first]
-        if overview.killed:
-            lines.insert(0, Content.assemble(("! warn ", "bold"), clean(overview.killed.words())))
-        self.say(Content("\n").join([Content.styled(_summary(overview), "bold"), Content(""), *lines]))
+        self.say(Content.styled(_summary(overview), "bold"))
         self._offer(interrupted=overview.killed is not None)
+        checks = sorted(overview.checks, key=lambda check: URGENT.index(check.sign))
+        if overview.killed:
+            checks.insert(0, Check("killed", Sign.WARNING, overview.killed.words()))
+        self.query_one(Fitted).show(
+            lambda width: Content("\n").join([check_content(check, width) for check in checks])
+        )
+        self.call_after_refresh(self._measure)
+
+    def on_resize(self) -> None:
+        """The bar has another length."""
+        self.call_after_refresh(self._measure)
+
+    def _measure(self) -> None:
+        if (overview := self._overview) is None:
+            return
+        bar = self.query_one("#meter", Static)
+        settled = sum(state in SETTLED for state in overview.states.values())
+        bar.update(meter(settled, len(overview.states), bar.content_size.width))
 
     def _offer(self, *, interrupted: bool) -> None:
         offers = self.query_one("#offers", OptionList)
@@ -88,6 +114,10 @@ on a step whose diff you see.
             offers.set_options([Option(PLACES[name].title, id=name) for name in wanted])
             offers.highlighted = 0
             offers.focus()
+
+    def action_open(self) -> None:
+        """Go where the highlighted offer leads."""
+        self.query_one("#offers", OptionList).action_select()
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """The same on the command line."""

@@ -110,6 +110,9 @@ STATES: dict[str, tuple[str, str, str]] = {
 }
 """Sign, word and style of each state of a step."""
 
+SETTLED = ("applied", "done", "not-applicable")
+"""The states of steps that ask for nothing more."""
+
 CHECKS: dict[Sign, tuple[str, str, str]] = {
     Sign.OK: ("✓", "ok", "ansi_green"),
     Sign.WARNING: ("!", "warn", "ansi_yellow"),

@@ -17,6 +17,7 @@ from textual.widgets import OptionList, ProgressBar, Static, TabbedContent, TabP
 from textual.widgets.option_list import Option
 
 from screens.widgets.contents import (
+    SETTLED,
     check_content,
     diff_content,
     endings_content,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 PANES = ("diff", "why", "commands", "output", "checks")
 _STATES = {UNKNOWN: "Unknown", UNTESTED: "Not tested yet"}
-SETTLED = ("applied", "done", "not-applicable")
-"""The states of steps that ask for nothing more."""
 _WORDS = {
     Outcome.PENDING: "To do",
     Outcome.DONE: "Already done",

@@ -281,7 +281,7 @@ def just_rehearsed() -> Screen[None]:
 
 SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "welcome": (Welcome, "steps have something to do"),
-    "steps": (Steps, "steps to do. Enter"),
+    "steps": (Steps, "steps to do. y"),
     "settings": (Settings, "(saslauthd asks pam)"),
     "rehearse": (Rehearse, "y begins"),
     "rehearsed": (just_rehearsed, "It would work"),

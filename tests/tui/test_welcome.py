@@ -14,10 +14,11 @@ from screens.app import WizardApp
 from screens.saved_texts import MailClients, Report
 from screens.settings import Settings
 from screens.steps import Steps
-from tests.tui.bench import Bench, notified, play, shows, until
+from tests.tui.bench import Bench, Writes, notified, play, shows, until, use
 from wizard.engine.overview import Overview
 from wizard.errors import HostError
 from wizard.model.facts import Facts
+from wizard.model.plan import Check, Sign
 
 
 @dataclass
@@ -63,3 +64,27 @@ def test_the_first_frame_waits_for_no_engine() -> None:
     assert "screens.welcome" in modules
     late = ("wizard.engine", "wizard.steps", "wizard.changes", "wizard.gather", "snapshots.store", "git")
     assert not [name for name in modules if name.startswith(late)]
+
+
+def test_all_facts_can_be_read_at_80x24(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tab leads to them, the arrows and End scroll, and Tab leads back; Enter opens what is highlighted all the while."""
+    many = [
+        Check(f"fact-{number}", Sign.OK, f"fact {number}, whose words are too long for one line")
+        for number in range(30)
+    ]
+    bench = Bench(root=tmp_path)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n"))
+    monkeypatch.setattr(
+        "wizard.engine.overview.checks", lambda *_: (*many, Check("bad", Sign.FAILED, "this is bad"))
+    )
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "FAIL this is bad"))
+        await pilot.press("tab", "end")
+        await until(pilot, lambda: shows(app, "fact 29") and not shows(app, "this is bad"))
+        await pilot.press("home", "tab", "down", "down")
+        await until(pilot, lambda: shows(app, "this is bad") and shows(app, "$ msa-wizard answers"))
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: isinstance(app.screen, Settings))
+
+    play(bench, story)
