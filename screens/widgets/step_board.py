@@ -110,7 +110,7 @@ class StepPanes(Vertical):
         if self._shown is not None:
             width = self.front.scrollable_content_region.width
             self.query_one("#diff-text", Static).update(_actions(self._shown, width))
-            self.query_one("#checks-text", Static).update(_checks(self._shown, width))
+            self.query_one("#checks-text", Static).update(_checks(self._shown, width - 1))
 
     def add(self, shown: Shown) -> None:
         """More is known of the step in front: its place in the text stays."""

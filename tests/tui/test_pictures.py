@@ -287,7 +287,7 @@ SCREENS: dict[str, tuple[Callable[[], Screen[Any]], str]] = {
     "rehearsed": (just_rehearsed, "It would work"),
     "login-test": (just_tested, "accepted (235)"),
     "history": (History, "M=A"),
-    "recovery": (RecoveryScreen, "u undoes it"),
+    "recovery": (RecoveryScreen, "y takes the highlighted way"),
     "rollback": (rollback_waits, "y rolls this back"),
     "rollback-conflict": (rollback_conflict, "e edits"),
     "local-edits": (own_edits, "cancel (the default)"),
