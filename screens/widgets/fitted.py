@@ -31,4 +31,4 @@ class Fitted(VerticalScroll):
         self._fit()
 
     def _fit(self) -> None:
-        self.query_one(Static).update(self._make(self.scrollable_content_region.width - 1))
+        self.query_one(Static).update(self._make(self.scrollable_content_region.width))
