@@ -271,8 +271,39 @@ class Frame(WizardScreen[Result]):
         self.query_one("#aside", Static).update(clean(words))
 
 
+QUIET = 0.4
+"""Seconds without a key after which a dialog that came by itself listens."""
+
+
 class Dialog(ModalScreen[Result], WizardScreen[Result]):
-    """A question, or something to read, on top of a screen."""
+    """A question, or something to read, on top of a screen.
+
+    One that comes by itself (`COMES`) listens once no key has been pressed for a moment (`QUIET`), and shows its keys
+    then: a key that is held down, or was meant for what was there before, is no answer to it."""
+
+    COMES: ClassVar[bool] = False
+    listens = True
+    """Whether its keys do something yet."""
+
+    def on_mount(self) -> None:
+        """Wait for a moment without a key."""
+        if self.COMES:
+            self._listen(False)
+            self._quiet = self.set_timer(QUIET, lambda: self._listen(True))
+
+    def _listen(self, listens: bool) -> None:
+        self.listens = listens
+        for line in self.query(".keys"):
+            line.visible = listens
+
+    def on_key(self) -> None:
+        """The moment begins anew."""
+        if not self.listens:
+            self._quiet.reset()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing before it listens."""
+        return True if self.listens else None
 
     def over(self) -> bool:
         """Whether something else has answered it, so that it makes way for the next screen."""
@@ -314,6 +345,7 @@ def keys(*meanings: tuple[str, str]) -> Static:
     """The last line of a dialog: keys and what they do."""
     return Static(
         Content("   ").join([Content.assemble((key, "ansi_cyan"), f" {words}") for key, words in meanings]),
+        classes="keys",
         markup=False,
     )
 

@@ -89,6 +89,7 @@ stops and asks where something that works would end, or where a step would undo 
 class WhatWouldEnd(Dialog[bool]):
     """True: it may end. Cancelling is the default; then nothing of the step is done."""
 
+    COMES = True
     HEADING = "Would end"
     SCROLLED = "#content"
     HELP_TEXT = """
@@ -123,6 +124,7 @@ def asking(job: Job) -> Callable[[Certificate, str], bool]:
 class AskCertificate(Dialog[None]):
     """Answers the job that waits; everything but y is a no."""
 
+    COMES = True
     HEADING = "Certificate"
     HELP_TEXT = """
 Whoever holds this certificate's key gets the password. It is the right one if its fingerprint is the one that the
@@ -186,6 +188,7 @@ class AskCredentials(Dialog[Credentials | None]):
 class LocalEdits(Dialog[str | None]):
     """`keep`: the step is skipped. `take`: it is applied. A path: that file is to be edited. None: nothing is done."""
 
+    COMES = True
     HEADING = "Your own edit"
     SCROLLED = "#content"
     HELP_TEXT = """
@@ -228,6 +231,7 @@ your file in your editor; then the step is planned again. Esc cancels: nothing i
 class StepFailed(Dialog[str | None]):
     """The next move: `again`, `settings`, `troubleshoot`, `history`, or None to look around."""
 
+    COMES = True
     HEADING = "A step failed"
     HELP_TEXT = (
         "The step is undone already, unless it says NOT undone. The host is as it was before the step."
@@ -286,6 +290,7 @@ killed. A reboot removes them too.
 class FirewallCountdown(Dialog[None]):
     """Closes by itself once somebody, or the timer, has decided."""
 
+    COMES = True
     HEADING = "Confirm"
     SAYS = "#left"
     HELP_TEXT = """

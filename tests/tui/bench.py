@@ -167,10 +167,10 @@ def play(bench: Backend, story: Story, size: tuple[int, int] = (80, 24), *, plai
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], object], seconds: float = 15.0) -> None:
-    """Wait until the condition holds; a failure shows the screen."""
+    """Wait until the condition holds, and a dialog that came by itself listens; a failure shows the screen."""
     for _ in range(int(seconds / 0.05)):
         await pilot.pause(0.05)
-        if condition():
+        if condition() and getattr(pilot.app.screen, "listens", True):
             return
     raise AssertionError("it did not come about; the screen:\n" + "\n".join(text(pilot.app)))
 

@@ -43,7 +43,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 async def at_confirming(pilot: Pilot[int], app: WizardApp) -> None:
-    await until(pilot, lambda: shows(app, "steps have something to do"))
+    await until(pilot, lambda: shows(app, "1 of 1 step has something to do"))
     await pilot.press("enter")
     await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "y applies the step"))
     await pilot.press("y")
@@ -66,6 +66,25 @@ def test_y_keeps_the_rules_and_enter_decides_nothing(bench: Bench) -> None:
     play(bench, story)
     assert bench.text("/etc/a") == "old a\nnew a\n"
     assert bench.operations() == ["apply", "baseline"]
+
+
+def test_a_key_that_is_held_down_is_no_answer(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "1 of 1 step has something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "y applies the step"))
+        for _ in range(40):
+            await pilot.press("y")
+            await pilot.pause(0.05)
+        assert isinstance(app.screen, FirewallCountdown)
+        assert not shows(app, "I can still log in"), "it says its keys once it listens"
+        await until(pilot, lambda: shows(app, "I can still log in"))
+        assert bench.text("/etc/a") == "old a\n"
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, StepFailed))
+
+    play(bench, story)
+    assert bench.text("/etc/a") == "old a\n"
 
 
 def test_n_reverts_them_at_once(bench: Bench) -> None:
@@ -150,7 +169,7 @@ def test_on_the_console_nothing_is_asked(bench: Bench, monkeypatch: pytest.Monke
     monkeypatch.delenv("SSH_CONNECTION")
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await until(pilot, lambda: shows(app, "steps have something to do"))
+        await until(pilot, lambda: shows(app, "1 of 1 step has something to do"))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, Steps) and shows(app, "y applies the step"))
         await pilot.press("y")
