@@ -34,8 +34,12 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         await until(pilot, lambda: isinstance(app.screen, Summary))
 
     play(bench, story)
+    again = Bench(
+        root=tmp_path, steps=bench.steps
+    )  # the screens started anew, on the host as they had left it
     (tmp_path / "etc/a").write_text("old a\nnew a, mine\n")
-    return bench
+    (tmp_path / "etc/b").write_text("old b\nnew b\n")
+    return again
 
 
 async def at_own_edits(pilot: Pilot[int], app: WizardApp, key: str) -> None:
