@@ -24,9 +24,10 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Label, Static
+from textual.widgets import Input, Label, Static
 
 from screens import SMALLEST
+from screens.widgets.keys import Keys
 from wizard.console import clean, clean_block
 from wizard.errors import Locked, WizardError
 
@@ -191,7 +192,7 @@ class Frame(WizardScreen[Result]):
         with Vertical(id="body"):
             yield from self.body()
         yield Static("", id="same", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys(show_command_palette=False, compact=True)
         yield Static(
             f"This window is too small: the screens need {SMALLEST[0]}x{SMALLEST[1]}.\n"
             "Nothing is lost; make it larger to go on, or press q to quit.",

@@ -88,3 +88,11 @@ def test_all_facts_can_be_read_at_80x24(tmp_path: Path, monkeypatch: pytest.Monk
         await until(pilot, lambda: isinstance(app.screen, Settings))
 
     play(bench, story)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_keys_in_the_footer_stand_apart(tmp_path: Path, width: int) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Enter Open  F5 Look again  r Rehearse"))
+
+    play(Unreadable(root=tmp_path), story, (width, 24))
