@@ -102,14 +102,14 @@ def _slow_line(machine: Machine) -> Iterator[tuple[str, float, float, str]]:
     with SlowLine(machine.argv([WIZARD], env={"TERM": "xterm-256color"})) as line:
         line.until("steps have something to do", 120)
         yield "first screen", line.received, 8000, "bytes until the host was looked at"
-        yield "second screen", _bytes(line, "enter", "steps to do. Enter applies"), 8000, "bytes: all steps"
+        yield "second screen", _bytes(line, "enter", "steps to do. y applies"), 8000, "bytes: all steps"
         yield "a key", _bytes(line, "down", "msa-wizard apply saslauthd-init"), MOST, "bytes: the next step"
         line.press("up")
         line.until("msa-wizard apply install")
-        steps = {"install": _bytes(line, "enter", "Enter applies saslauthd")}
+        steps = {"install": _bytes(line, "y", "y applies saslauthd")}
         while "What mail clients need" not in line.text:
-            name = line.text.partition("Enter applies ")[2].partition(",")[0]
-            steps[name] = _bytes(line, "enter", f"Enter applies {name},", gone=True)
+            name = line.text.partition("y applies ")[2].partition(",")[0]
+            steps[name] = _bytes(line, "y", f"y applies {name},", gone=True)
         last = steps.pop(name)
         yield "summary", last, 8000, f"bytes: {name}, and then the summary"
         del steps["install"]  # apt's output goes by on it
@@ -123,8 +123,8 @@ def _key_beside_apt(machine: Machine) -> tuple[str, float, float, str]:
     with Terminal(machine.argv([WIZARD], env={"TERM": "xterm-256color"})) as terminal:
         terminal.until("steps have something to do", 120)
         terminal.press("enter")
-        terminal.until("steps to do. Enter applies")
-        terminal.press("enter")
+        terminal.until("steps to do. y applies")
+        terminal.press("y")
         terminal.until("install is at work, ")
         while "install is at work" in terminal.text and len(took) < 40:
             key, words = (("down", "apply saslauthd-init"), ("up", "apply install"))[len(took) % 2]
@@ -133,7 +133,7 @@ def _key_beside_apt(machine: Machine) -> tuple[str, float, float, str]:
             terminal.until(words)
             took.append(time.perf_counter() - began)
             terminal.read(0.2)
-        terminal.until("Enter applies saslauthd", 240)
+        terminal.until("y applies saslauthd", 240)
     took.sort()
     nine = took[len(took) * 9 // 10]
     words = f"s for nine of ten of {len(took)} keys; median {statistics.median(took):.3f} s, worst {took[-1]:.3f} s"

@@ -128,12 +128,14 @@ def test_the_admins_own_edit_is_asked_about(machine: BootMachine) -> None:
         terminal.until("drifted smtp-port", 60)
         terminal.press("y")
         terminal.until("You changed what smtp-port had done", 60)
+        terminal.until("take the step's")
         assert "M=b" in terminal.text
         terminal.press("enter")
         terminal.until("steps to do. y applies", 60)
         assert debian.read("/etc/mail/sendmail.mc") == mine, "cancelling is the default"
         terminal.press("y")
         terminal.until("You changed what smtp-port had done", 60)
+        terminal.until("take the step's")
         terminal.press("t")
         terminal.until("y applies sendmailconfig", 60)
         terminal.press("a")
