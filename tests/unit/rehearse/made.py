@@ -44,7 +44,13 @@ def good() -> Rehearsal:
     """One that went."""
     made = Rehearsal(host="mail.example.test", release="Debian GNU/Linux 13 (trixie)", systemd=True)
     diff = "--- /etc/mail/sendmail.mc\n+++ /etc/mail/sendmail.mc\n@@ -1 +1 @@\n-old <b>\n+new"
-    change = {"kind": "file", "title": "No AUTH on port 25", "diff": diff, "commands": ["m4 sendmail.mc"]}
+    change = {
+        "kind": "file",
+        "title": "No AUTH on port 25",
+        "diff": diff,
+        "commands": ["m4 sendmail.mc"],
+        "details": [],
+    }
     heard: tuple[dict[str, Any], ...] = (
         {"event": "settled", "notes": [], "expected": "", "user": "rehearsal-1"},
         {"event": "ready", "before": STATE},
