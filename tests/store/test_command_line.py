@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,8 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Answer:
             asked.append(words)
             return next(left)
 
+        for name in ("steps", "rollback"):  # not while what they import is replaced
+            import_module(f"wizard.cli.{name}")
         monkeypatch.setattr("wizard.cli.options.ask", ask)
         monkeypatch.setattr("wizard.cli.options.asks", lambda _: True)
         return asked
