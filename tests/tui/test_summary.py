@@ -98,9 +98,9 @@ def test_steps_end_in_it_and_say_what_a_skipped_step_means(
         await until(pilot, lambda: shows(app, "Apply 1 step?"))
         await pilot.press("y")
         await until(pilot, lambda: isinstance(app.screen, Summary) and shows(app, "Done         two"))
-        await until(pilot, lambda: shows(app, "Skipped      one: without it no login works"))
+        await until(pilot, lambda: shows(app, "Skipped      one: without it the login test fails"))
         await pilot.press("escape")
-        await until(pilot, lambda: shows(app, "one skipped: without it no login works"))
+        await until(pilot, lambda: shows(app, "one skipped: without it the login test fails"))
 
     words = play(bench, story).backend.parting_words()
-    assert "Skipped      one: without it no login works" in words
+    assert "Skipped      one: without it the login test fails" in words

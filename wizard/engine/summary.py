@@ -56,7 +56,7 @@ def follows(name: str, needing: Needing) -> str:
     """What it means that a step is left out: a clause."""
     later = needing([name])
     if AuthTest.id in later:
-        return "without it no login works"
+        return "without it the login test fails"
     return f"without it these do not work: {', '.join(sorted(later))}" if later else "no other step needs it"
 
 
