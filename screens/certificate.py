@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
 from screens.base import FORM, PAGES, Field, Frame
-from screens.widgets.contents import check_content
+from screens.widgets.contents import check_content, column
+from screens.widgets.fitted import Fitted
 from wizard.console import clean
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Certificate(Frame[None]):
 
     HEADING = "Certificate"
     SCROLLED = AUTO_FOCUS = "#shown"
-    SAYS = "#found"
+    SAYS = "#shown Static"
     HELP_TEXT = """
 Mail clients see this certificate when they start TLS. Debian's is self-signed and has no subjectAltName, the place
 where clients look for the name, so each client warns. n makes a new self-signed one with the name: clients
@@ -45,8 +46,7 @@ steps that can be rolled back in the history.
 
     def body(self) -> ComposeResult:
         """The report."""
-        with VerticalScroll(id="shown"):
-            yield Static("Looking at the certificate ...", id="found", markup=False)
+        yield Fitted("shown", "Looking at the certificate ...")
 
     def on_mount(self) -> None:
         """Look."""
@@ -55,7 +55,9 @@ steps that can be rolled back in the history.
 
     def action_look(self) -> None:
         """Read the files, and ask the daemon what it presents."""
-        self.look(self.backend.certificates, lambda report: self.say(_content(report)))
+        self.look(
+            self.backend.certificates, lambda report: self.query_one(Fitted).show(partial(_content, report))
+        )
 
     def action_renew(self) -> None:
         """A new self-signed one, once its plan is shown."""
@@ -72,14 +74,14 @@ steps that can be rolled back in the history.
             self.app.push_screen(InstallCertificate(), lambda _: self.action_look())
 
 
-def _content(report: CertificateReport) -> Content:
+def _content(report: CertificateReport, width: int) -> Content:
     from wizard.gather.certificates import details
 
     parts = [Content.styled("What a mail client will think of it", "bold")]
-    parts += [check_content(check) for check in report.checks]
+    parts += [check_content(check, width) for check in report.checks]
     for named in report.named:
         parts += [Content(""), Content.styled(f"{named.option}: {clean(named.path)}", "bold")]
-        parts += [Content(f"{word:<12} {clean(value)}") for word, value in details(named)]
+        parts += [Content(f"{word:<12} {column(clean(value), 13, width)}") for word, value in details(named)]
     return Content("\n").join(parts)
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from screens.base import PAGES, Frame
-from screens.widgets.contents import check_content
+from screens.widgets.contents import check_content, column
+from screens.widgets.fitted import Fitted
 from wizard.console import clean
 from wizard.model.plan import Sign
 
@@ -33,7 +33,7 @@ class Summary(Frame[None]):
     """Text above, the next moves below."""
 
     HEADING = "Summary"
-    SAYS = "#summary"
+    SAYS = "#facts Static"
     SCROLLED = "#facts"
     HELP_TEXT = """
 Above is what was done since you started msa-wizard, what you have skipped and what follows from that. Below it is
@@ -47,8 +47,7 @@ what real mail clients still need, with a way to each. These lines are printed o
 
     def body(self) -> ComposeResult:
         """What was done and what is missing, then the offers."""
-        with VerticalScroll(id="facts"):
-            yield Static("Looking at this host ...", id="summary", markup=False)
+        yield Fitted("facts", "Looking at this host ...")
         yield OptionList(id="offers", markup=False)
 
     def on_mount(self) -> None:
@@ -63,7 +62,7 @@ what real mail clients still need, with a way to each. These lines are printed o
             self.look(self.backend.summary, self._show)
 
     def _show(self, ending: Ending) -> None:
-        self.say(Content("\n").join(_lines(ending)))
+        self.query_one(Fitted).show(lambda width: Content("\n").join(_lines(ending, width)))
         offers = self.query_one("#offers", OptionList)
         signs = {check.id: check.sign for check in ending.missing}
         wanted = [check for check in NEXT if signs.get(check) is not Sign.OK] if signs else []
@@ -85,9 +84,11 @@ what real mail clients still need, with a way to each. These lines are printed o
         self.wizard.go(str(event.option_id))
 
 
-def _lines(ending: Ending) -> list[Content]:
+def _lines(ending: Ending, width: int) -> list[Content]:
     rows = [
-        Content.assemble((f"{word.capitalize():<12} ", _STYLES.get(word, "bold")), clean(sentence))
+        Content.assemble(
+            (f"{word.capitalize():<12} ", _STYLES.get(word, "bold")), column(clean(sentence), 13, width)
+        )
         for word, sentence in ending.done
     ]
     if not ending.missing:
@@ -96,5 +97,5 @@ def _lines(ending: Ending) -> list[Content]:
         *rows,
         Content(""),
         Content.styled("What mail clients need", "bold"),
-        *map(check_content, ending.missing),
+        *(check_content(check, width) for check in ending.missing),
     ]

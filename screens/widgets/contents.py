@@ -131,11 +131,12 @@ def check_content(check: Check, width: int = 0) -> Content:
     sign, word, style = CHECKS[check.sign]
     parts: list[Content | tuple[str, str]] = [
         (f"{sign} {word:<5}", style),
-        (_column(clean(check.says), width), ""),
+        (column(clean(check.says), len(_BEFORE), width), ""),
     ]
     if check.remedy and check.sign is not Sign.OK:
         parts += [
-            (f"\n{_BEFORE}{_column(clean(line), width)}", "ansi_cyan") for line in check.remedy.splitlines()
+            (f"\n{_BEFORE}{column(clean(line), len(_BEFORE), width)}", "ansi_cyan")
+            for line in check.remedy.splitlines()
         ]
     return Content.assemble(*parts)
 
@@ -144,10 +145,11 @@ _BEFORE = " " * 7
 """As wide as sign and word of a check."""
 
 
-def _column(words: str, width: int) -> str:
-    if width < 2 * len(_BEFORE) or len(words) + len(_BEFORE) <= width:
+def column(words: str, before: int, width: int) -> str:
+    """Words that begin `before` cells from the left, in a place of `width` cells: their other lines begin there, too."""
+    if width < 2 * before or len(words) + before <= width:
         return words
-    return f"\n{_BEFORE}".join(textwrap.wrap(words, width - len(_BEFORE), break_on_hyphens=False))
+    return f"\n{' ' * before}".join(textwrap.wrap(words, width - before, break_on_hyphens=False))
 
 
 def meter(done: int, of: int, width: int) -> Content:

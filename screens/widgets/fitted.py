@@ -13,9 +13,9 @@ from textual.widgets import Static
 class Fitted(VerticalScroll):
     """Shows what `make` returns for the cells of a line."""
 
-    def __init__(self, id: str) -> None:
+    def __init__(self, id: str, first: str = "") -> None:
         super().__init__(id=id)
-        self._make: Callable[[int], Content] = lambda _: Content("")
+        self._make: Callable[[int], Content] = lambda _: Content(first)
 
     def compose(self) -> ComposeResult:
         """The text."""

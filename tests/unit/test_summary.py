@@ -46,7 +46,10 @@ def session(*applied: str, skipped: Iterable[str] = ()) -> Session:
 def test_what_follows_from_a_skipped_step_is_said() -> None:
     pending = Plan.pending("saslauthd-start", "it is not running")
     ending = summary(seen(one=pending), session("install", skipped=["saslauthd-start"]), needing)
-    assert ending.done == (("done", "install"), ("skipped", "saslauthd-start: without it the login test fails"))
+    assert ending.done == (
+        ("done", "install"),
+        ("skipped", "saslauthd-start: without it the login test fails"),
+    )
     assert ending.missing, "nothing else is to do"
     other = Plan.pending("firewall", "port 587 is closed")
     rows = dict(summary(seen(one=other), session(skipped=["firewall"]), needing).done)
