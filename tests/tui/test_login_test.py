@@ -136,3 +136,14 @@ def test_a_failure_on_this_host_has_its_cause(bench: Bench, monkeypatch: pytest.
         assert not shows(app, "Probable causes")
 
     play(bench, story)
+
+
+def test_a_long_verdict_is_shown_to_its_end(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        screen = LoginTest()
+        app.push_screen(screen)
+        await until(pilot, lambda: shows(app, "Leave empty to test everything"))
+        screen.say(f"{'a sentence of some words. ' * 22}Here it ends.")
+        await until(pilot, lambda: shows(app, "Here it ends."))
+
+    play(Bench(root=tmp_path), story)
