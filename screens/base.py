@@ -11,10 +11,11 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, cast
 
 from textual.app import App, ComposeResult, SuspendNotSupported
@@ -227,11 +228,15 @@ class Frame(WizardScreen[Result]):
             try:
                 shown: Callable[[], object] = partial(show, take())
             except Exception as error:
-                shown = partial(self.say, sentence(error))
-            with contextlib.suppress(RuntimeError, CancelledError):  # the app has ended
-                self.app.call_from_thread(deliver, shown)
+                shown = partial(self._say_problem, error)
+            with contextlib.suppress(RuntimeError):  # the app has ended
+                self.call_later(deliver, shown)
 
-        self.run_worker(work, thread=True, exclusive=True, group="look")
+        # Not one of Textual's workers: who quits does not wait for a look.
+        Thread(target=copy_context().run, args=(work,), daemon=True).start()
+
+    def _say_problem(self, error: Exception) -> None:
+        self.say(sentence(error))
 
     def see(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,7 +165,10 @@ def test_a_look_that_a_newer_one_has_overtaken_is_not_shown(bench: Counted) -> N
         slow, shown = threading.Event(), list[str]()
         screen = app.screen
 
+        threads: list[threading.Thread] = []
+
         def old() -> str:
+            threads.append(threading.current_thread())
             assert slow.wait(30)
             return "old"
 
@@ -172,8 +176,35 @@ def test_a_look_that_a_newer_one_has_overtaken_is_not_shown(bench: Counted) -> N
         screen.look(lambda: "new", shown.append)  # type: ignore[attr-defined]
         await until(pilot, lambda: shown == ["new"])
         slow.set()
-        await until(pilot, lambda: not [each for each in app.workers if each.group == "look"])
-        await pilot.pause()
+        await until(pilot, lambda: not threads[0].is_alive())
+        over = threading.Event()
+        screen.call_later(over.set)
+        await until(pilot, over.is_set)
         assert shown == ["new"]
 
     play(bench, story)
+
+
+def test_who_quits_does_not_wait_for_a_look(bench: Counted) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "steps have something to do"))
+        bench.may_see.clear()
+        await pilot.press("f5")
+        await until(pilot, lambda: bench.looks == 2)
+        await pilot.press("q")
+
+    began = time.monotonic()
+    play(bench, story)
+    assert not bench.may_see.is_set()
+    bench.may_see.set()
+    assert time.monotonic() - began < 25, "the look would have ended by itself after 30 s"
+
+
+def test_a_mistake_of_ours_in_a_look_is_not_hidden(bench: Counted) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "steps have something to do"))
+        app.screen.look(lambda: 1 // 0, print)  # type: ignore[attr-defined]
+        await until(pilot, lambda: app.crash is not None)
+
+    with pytest.raises(ZeroDivisionError):
+        play(bench, story)

@@ -74,6 +74,7 @@ def _run(arguments: list[str]) -> int:
 
 
 _WAITS = {
+    "steps:apply": "looking at this host, and asking apt what comes with the packages",
     "steps:plan": "looking at this host, and asking apt what comes with the packages",
     "logins:test": "logging in",
     "logins:login": "talking to the server",
