@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,6 +77,7 @@ def page(text: str) -> None:
         return
     # As git has it: colours and lines as they are, and what is left stays on the terminal.
     environment = {"LESS": "FRX", "LV": "-c", **os.environ}
+    at_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the pager
     try:
         with _beside:
             subprocess.run(
@@ -83,6 +85,8 @@ def page(text: str) -> None:
             )
     except OSError:
         data(text)
+    finally:
+        signal.signal(signal.SIGINT, at_interrupt)
 
 
 def _pager() -> str:

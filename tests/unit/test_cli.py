@@ -145,3 +145,13 @@ def test_an_option_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))
 def test_every_option_is_explained(command: argparse.ArgumentParser) -> None:
     assert [action.dest for action in command._actions if not action.help] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))
+def test_help_fits_and_breaks_no_word(command: argparse.ArgumentParser) -> None:
+    text = command.format_help()
+    # A list of choices is one word to argparse, which does not break it.
+    assert [line for line in text.splitlines() if len(line) > 80 and "{" not in line] == []
+    assert text.startswith(f"usage: {command.prog} [-h]"), "not of the whole command line"
+    for action in command._actions:
+        assert set(str(action.help).replace("%%", "%").split()) <= set(text.split())

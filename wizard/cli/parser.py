@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from wizard import __version__
+from wizard.console import fold, width
 from wizard.errors import EXIT_CODES, UsageError
 
 Add = Callable[[str, str, str], "Parser"]
@@ -20,8 +21,25 @@ _REF = "a step's id, or the beginning of a commit's id (`history` has both)"
 _ACCEPT = "accept the server's certificate by its SHA-256 fingerprint, whoever issued it"
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Help is folded like all that is printed."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=width())
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return fold(text, columns=width)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = (fold(line, indent, "     " if line[:1] == " " else "", width) for line in text.splitlines())
+        return "\n".join(part for parts in lines for part in parts)
+
+
 class Parser(argparse.ArgumentParser):
     """Wrong arguments end like any other error: as a sentence, or as JSON."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raises UsageError."""
@@ -33,15 +51,14 @@ def parser() -> Parser:
     whole = Parser(
         prog="msa-wizard",
         usage="msa-wizard [-h] [-V] [COMMAND] ...",
-        description="Makes Debian's Sendmail a message submission agent: SASL2, STARTTLS, port 587. Without a COMMAND it "
-        "shows its screens; where there is no terminal, it does what `status` does.",
-        epilog="Exit codes: " + ", ".join(f"{code} {words}" for code, words in EXIT_CODES.items()) + ".",
-        allow_abbrev=False,
+        description="Makes Debian's Sendmail a message submission agent: SASL2, STARTTLS, port 587.\n"
+        "Without a COMMAND it shows its screens; where there is no terminal, it does what `status` does.",
+        epilog="\n".join(["exit codes:", *(f"  {code} {words}" for code, words in EXIT_CODES.items())]),
     )
     whole.add_argument(
         "-V", "--version", action="version", version=f"msa-wizard {__version__}", help=_VERSION
     )
-    commands = whole.add_subparsers(metavar="COMMAND", required=False)
+    commands = whole.add_subparsers(title="commands", prog="msa-wizard", metavar="COMMAND", required=False)
     add = partial(_command, commands)
     _set_up(add)
     _history(add)
@@ -52,14 +69,14 @@ def parser() -> Parser:
     _debug(_group(commands, "debug", "debugging tools: saslauthd in debug mode, a manual login"))
     _test(add)
     _remove(add)
-    asked = commands.add_parser("help", help=_HELP, description=_HELP, allow_abbrev=False)
+    asked = commands.add_parser("help", help=_HELP, description=_HELP)
     asked.add_argument("command", nargs="*", metavar="COMMAND", help="the command; without one, all of them")
     return whole
 
 
 def _command(commands: argparse._SubParsersAction[Parser], name: str, file: str, words: str) -> Parser:
     """A command with what all of them take. Its function in this `file` of our folder returns the exit code."""
-    command = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
+    command = commands.add_parser(name, help=words, description=words)
     command.set_defaults(run=f"{file}:{name.replace('-', '_')}", json=False)
     if name != "answers":
         _flag(command, "--json", "JSON on standard output")
@@ -70,7 +87,7 @@ def _command(commands: argparse._SubParsersAction[Parser], name: str, file: str,
 
 def _group(commands: argparse._SubParsersAction[Parser], name: str, words: str) -> Add:
     """A command that has commands of its own."""
-    group = commands.add_parser(name, help=words, description=words, allow_abbrev=False)
+    group = commands.add_parser(name, help=words, description=words)
     return partial(_command, group.add_subparsers(metavar="COMMAND", required=True))
 
 
