@@ -82,6 +82,8 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         """The last lines of output."""
         self._problem = ""
         """Why a run could not begin, until it is said."""
+        self._ended: Run | None = None
+        """The run that has ended, until a look shows what came of it: whichever look that is."""
         self._about = ""
         """The step that the line of news is about; empty where it is about none."""
         self._to_edit = ""
@@ -116,20 +118,20 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         """Look at the host; the timer draws output while something is at work."""
         self._drawing = self.set_interval(DRAWN, self._draw, pause=True)
         self.query_one("#list").focus()
-        self._look(None)
+        self._look()
 
     def on_screen_resume(self) -> None:
         """A rollback or other settings may have changed everything."""
         if self._known and not self.desk.busy:
-            self._look(None)
+            self._look()
 
-    def _look(self, after: Run | None) -> None:
-        self.see(lambda overview: self._looked(overview, after), with_apt=self._apt_said)
+    def _look(self) -> None:
+        self.see(self._looked, with_apt=self._apt_said)
 
     def action_look(self) -> None:
         """Look at the host again."""
         if not self.desk.busy:
-            self.see(lambda overview: self._looked(overview, None), again=True, with_apt=self._apt_said)
+            self.see(self._looked, again=True, with_apt=self._apt_said)
 
     def _apt_said(self, overview: Overview) -> None:
         """The plans with apt's answer; a run plans by itself."""
@@ -137,8 +139,9 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
             self.board.plans.update(overview.plans)
             self._show()
 
-    def _looked(self, overview: Overview, after: Run | None) -> None:
+    def _looked(self, overview: Overview) -> None:
         board = self.board
+        after, self._ended = self._ended, None
         first, self._known = not self._known, True
         states = overview.states | dict.fromkeys(self._skipped & set(overview.remaining), "skipped")
         if self._failure is not None and self._failure.step.id in overview.remaining:
@@ -292,7 +295,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
             self._skip(name)
             if board.remaining:
                 board.select(board.remaining[0])
-            self._look(None)  # what only the skipped step would have made necessary is not to do any more
+            self._look()  # what only the skipped step would have made necessary is not to do any more
         else:
             return
         self._say_of(self.board.chosen, f"{name} is skipped; 2 on it shows what does not work without it.")
@@ -497,7 +500,8 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
             case error:
                 self._problem = sentence(error)
         run = message.result if isinstance(message.result, Run) else None
-        self._look(run)
+        self._ended = run
+        self._look()
         if run is not None and run.stopped:
             self.board.select(run.stopped)
             if run.failed:
