@@ -455,7 +455,8 @@ the server's own addresses do not count. It succeeds when somebody has logged in
         self._stop = stop = threading.Event()
         self._end = time.monotonic() + WAITING
         backend, lines = self.backend, self.lines
-        lines.clear()
+        lines.clear("The commands to run on another machine come in a moment.")
+        self._count()
 
         def work(job: Job) -> object:
             job.show(lines.clear, backend.outside_commands())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -337,6 +338,26 @@ def test_somebody_from_outside(bench: Tools) -> None:
         await until(pilot, lambda: shows(app, "the login is accepted"))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, RemoteLogin))
+
+    play(bench, story)
+
+
+def test_waiting_is_said_before_there_is_anything_to_show(
+    bench: Tools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = threading.Event()
+
+    def commands(_: Tools) -> str:
+        known.wait(20)
+        return "swaks"
+
+    monkeypatch.setattr(Tools, "outside_commands", commands)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "from-outside", "s left.")
+        assert shows(app, "The commands to run on another machine come in a moment.")
+        known.set()
+        await until(pilot, lambda: shows(app, "alice logged in from 8.8.8.8"))
 
     play(bench, story)
 
