@@ -428,6 +428,7 @@ def _run(app: App[int], command: str, more: Sequence[str], words: str) -> None:
                 problem = f"it ended with status {code}" if code and more else ""
             except OSError as error:
                 problem = error.strerror or str(error)
+        cast("Wizard", app).backend.changed()  # by hand
     except (SuspendNotSupported, ValueError) as error:
         problem = str(error)
     if problem:

@@ -109,6 +109,20 @@ def lent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return states
 
 
+def test_what_was_edited_by_hand_is_looked_at_again(
+    bench: Bench, lent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VISUAL", "true")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: bench.held is not None)
+        edit(app, bench.root / "etc/a")
+        assert bench.held is None
+
+    play(bench, story)
+    assert lent == ["lent", "back"]
+
+
 @pytest.mark.parametrize("editor", ["no-such-editor -x", "'unfinished", "/etc/passwd"])
 def test_an_editor_that_cannot_be_started_gives_the_terminal_back(
     bench: Bench, lent: list[str], monkeypatch: pytest.MonkeyPatch, editor: str
