@@ -10,7 +10,7 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from screens.base import PAGES, Frame
+from screens.base import PAGES, Frame, Offers
 from screens.widgets.contents import check_content, column
 from screens.widgets.fitted import Fitted
 from wizard.console import clean
@@ -40,7 +40,7 @@ Above is what was done since you started msa-wizard, what you have skipped and w
 what real mail clients still need, with a way to each. These lines are printed on the terminal when you quit.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", priority=True, key_display="Enter"),
+        Binding("enter", "open", "Open"),
         *PAGES,
         Binding("escape", "dismiss", "Back"),
     ]
@@ -48,7 +48,7 @@ what real mail clients still need, with a way to each. These lines are printed o
     def body(self) -> ComposeResult:
         """What was done and what is missing, then the offers."""
         yield Fitted("facts", "Looking at this host ...")
-        yield OptionList(id="offers", markup=False)
+        yield Offers(id="offers", markup=False)
 
     def on_mount(self) -> None:
         """Look at the host as it is now."""
@@ -76,8 +76,8 @@ what real mail clients still need, with a way to each. These lines are printed o
         offers.focus()
 
     def action_open(self) -> None:
-        """The next move that is highlighted."""
-        self.query_one("#offers", OptionList).action_select()
+        """Go where the highlighted offer leads."""
+        self.query_one(Offers).action_select()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go there."""

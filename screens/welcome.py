@@ -14,7 +14,7 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from screens.base import PAGES, Frame
+from screens.base import PAGES, Frame, Offers
 from screens.jobs import Reply
 from screens.widgets.contents import SETTLED, check_content, meter
 from screens.widgets.fitted import Fitted
@@ -45,7 +45,7 @@ On the right is what was found on this host; Tab leads there and back. Nothing h
 on a step whose diff you see.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open", priority=True, key_display="Enter"),
+        Binding("enter", "open", "Open"),
         Binding("tab", "app.focus_next", "Facts", key_display="Tab", priority=True),
         *PAGES,
         Binding("f5", "look", "Look again"),
@@ -59,7 +59,7 @@ on a step whose diff you see.
         yield Static("Looking at this host ...", id="found", markup=False)
         yield Static("", id="meter", markup=False)
         with Horizontal():
-            yield OptionList(id="offers", markup=False)
+            yield Offers(id="offers", markup=False)
             yield Fitted(id="facts")
 
     def on_mount(self) -> None:
@@ -115,13 +115,13 @@ on a step whose diff you see.
             offers.highlighted = 0
             offers.focus()
 
-    def action_open(self) -> None:
-        """Go where the highlighted offer leads."""
-        self.query_one("#offers", OptionList).action_select()
-
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """The same on the command line."""
         self.same(PLACES[str(event.option_id)].command)
+
+    def action_open(self) -> None:
+        """Go where the highlighted offer leads."""
+        self.query_one(Offers).action_select()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go there."""

@@ -71,7 +71,13 @@ EXAMPLES = {
     "/etc/letsencrypt/live/NAME/privkey.pem": Example(instead={"NAME": "mail.example.test"}),
 }
 """Those that need more than being typed."""
-NOT_HERE = {"./tests/run": "it is what runs this"}
+NOT_HERE = {
+    "./tests/run": "it is what runs this",
+    **dict.fromkeys(
+        ("./msa-wizard remove", "./msa-wizard remove --yes", "./msa-wizard remove --yes --forget-history"),
+        "what comes after it would be gone: test_remove",
+    ),
+}
 
 
 @pytest.mark.default_on("bookworm")

@@ -19,6 +19,7 @@ from wizard.engine.overview import Overview
 from wizard.errors import HostError
 from wizard.model.facts import Facts
 from wizard.model.plan import Check, Sign
+from wizard.steps.order import STEPS
 
 
 @dataclass
@@ -82,6 +83,7 @@ def test_all_facts_can_be_read_at_80x24(tmp_path: Path, monkeypatch: pytest.Monk
         await until(pilot, lambda: shows(app, "FAIL this is bad"))
         await pilot.press("tab", "end")
         await until(pilot, lambda: shows(app, "fact 29") and not shows(app, "this is bad"))
+        assert not shows(app, "│ line"), "what is wrapped stays in its column, beside a scrollbar, too"
         await pilot.press("home", "tab", "down", "down")
         await until(pilot, lambda: shows(app, "this is bad") and shows(app, "$ msa-wizard answers"))
         await pilot.press("tab", "enter")
@@ -96,3 +98,13 @@ def test_keys_in_the_footer_stand_apart(tmp_path: Path, width: int) -> None:
         await until(pilot, lambda: shows(app, "Enter Open  F5 Look again  r Rehearse"))
 
     play(Unreadable(root=tmp_path), story, (width, 24))
+
+
+def test_enter_opens_what_the_keys_before_it_have_chosen(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        for key in ("down", "down", "enter"):  # typed faster than the list takes them in
+            app.simulate_key(key)
+        await until(pilot, lambda: isinstance(app.screen, Settings))
+
+    play(Bench(root=tmp_path, steps=STEPS), story)

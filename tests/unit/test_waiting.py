@@ -14,7 +14,7 @@ from typing import TextIO
 import pytest
 
 from wizard import console
-from wizard.cli import options
+from wizard.cli import logins, options
 from wizard.model.events import Planned, Progress, Recorded
 from wizard.model.plan import Plan, Step
 from wizard.render import waiting
@@ -130,3 +130,19 @@ def test_who_wants_quiet_or_does_not_watch_gets_none(
     with waiting.waiting("looking"):
         assert waiting._line is None
     assert capsys.readouterr().err == ""
+
+
+def test_it_makes_way_for_the_keys_of_a_manual_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    away: list[int] = []
+    line = WaitingLine(io.StringIO(), "talking to the server")
+
+    def typed(_: logins._Terminal) -> str:
+        away.append(line._away)
+        return "\n"
+
+    monkeypatch.setattr(logins._Terminal, "_typed", typed)
+    arguments = SimpleNamespace(yes=False, json=False)
+    terminal = logins._Terminal(arguments, None, None)  # type: ignore[arg-type]
+    with console.making_way(line):
+        assert terminal._enter(SimpleNamespace(shown="EHLO", why="say hello"))  # type: ignore[arg-type]
+    assert away == [1]

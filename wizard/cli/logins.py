@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from wizard.changes.confirm_or_revert import SHORTEST
 from wizard.cli.options import accept, agreed, answers_of, asks, credentials, must_be_asked, say, within
-from wizard.console import clean, error, out
+from wizard.console import alone, clean, error, out
 from wizard.debug import (
     PLAINTEXT_WITHIN,
     SASLAUTHD_WITHIN,
@@ -236,6 +236,10 @@ class _Terminal:
         """Whether it is to be sent; not when the admin ends it, or the time is over."""
         if self.arguments.yes:
             return self._left() > 0
+        with alone():
+            return self._agreed(move)
+
+    def _agreed(self, move: Move) -> bool:
         while True:
             left = self._left()
             if left <= 0:
