@@ -23,7 +23,7 @@ TOP = Path(__file__).resolve().parents[2]
 LONGEST = 400.0
 """Seconds for one command: a rehearsal is the longest."""
 _WAITS = re.compile(
-    r"(?P<password>Password: )$|(?P<yes>\[y[]/][^\n]*[:\]] )$|(?:^|\n)>> [^\n]*(?P<key>Enter sends it[^\n]*)$"
+    r"(?P<password>Password: )$|(?P<yes>\[y[]/][^\n]*[:\]] )$|>> [^\n]*(?P<key>Enter sends it[^\n]*)$"
 )
 _COLOURS = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 _APPLY = "./msa-wizard apply --yes"
@@ -56,6 +56,7 @@ def _login_outside(terminal: Terminal, machine: Machine) -> None:
 EXAMPLES = {
     "./msa-wizard": Example(meanwhile=_quit),
     "./msa-wizard test --from-outside": Example(meanwhile=_login_outside),
+    "./msa-wizard apply --yes saslauthd-config saslauthd-start": Example(before=_APPLY),
     "./msa-wizard diff submission-port": Example(before=_APPLY),
     "./msa-wizard rollback auth-options --on-conflict=keep": Example(before=_APPLY),
     "./msa-wizard test --user alice --password-stdin --send-to bob@example.org < password-file": Example(
