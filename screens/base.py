@@ -25,7 +25,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
-from textual.widgets import Input, Label, OptionList, Static
+from textual.widgets import Input, Label, Static
 
 from screens import SMALLEST
 from screens.widgets.keys import Keys
@@ -314,14 +314,6 @@ class Dialog(ModalScreen[Result], WizardScreen[Result]):
     def over(self) -> bool:
         """Whether something else has answered it, so that it makes way for the next screen."""
         return False
-
-
-class Offers(OptionList, inherit_bindings=False):
-    """Places to go. Enter is a key of the screen, without priority: it must not overtake the arrows typed before it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        each for each in OptionList.BINDINGS if isinstance(each, Binding) and each.key != "enter"
-    ]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from screens.base import PAGES, Frame, edit, sentence
 from screens.jobs import Job, JobEnded, Reply, RollbackWaits
 from screens.review_and_run import ReviewAndRun
 from screens.widgets.contents import check_content, diff_content, folded
+from screens.widgets.rows import Rows, Table
 from wizard.console import clean
 from wizard.engine.engine import Run
 from wizard.engine.in_force import commits_in_force
@@ -173,7 +174,7 @@ and started again. Where neither works, what is in the way is named, and you can
 recorded, and the run is closed.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "read", "Read", priority=True),
+        Binding("enter", "read", "Read"),
         Binding("y", "take", "Take this way"),
         *PAGES,
         Binding("escape", "back", "Back"),
@@ -189,7 +190,7 @@ recorded, and the run is closed.
 
     def body(self) -> ComposeResult:
         """The ways, then as everywhere."""
-        yield OptionList(id="ways", markup=False)
+        yield Rows(id="ways", markup=False)
         yield from super().body()
 
     def on_mount(self) -> None:
@@ -363,7 +364,7 @@ after it is rolled back. A row in parentheses is no longer in effect. f shows ge
 maps) in full, or folds them again.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "read", "Read", priority=True),
+        Binding("enter", "read", "Read"),
         Binding("r", "roll_back(False)", "Roll back"),
         Binding("g", "roll_back(True)", "Back to here"),
         Binding("f", "unfold", "Full or folded"),
@@ -379,7 +380,7 @@ maps) in full, or folds them again.
 
     def body(self) -> ComposeResult:
         """Rows above, diff below."""
-        yield DataTable[str](id="commits", cursor_type="row", cell_padding=0)
+        yield Table(id="commits", cursor_type="row", cell_padding=0)
         with VerticalScroll(id="difference"):
             yield Static("", id="changed", markup=False)
 

@@ -54,7 +54,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         Binding("a", "apply_all", "All"),
         Binding("s", "skip", "Skip"),
         Binding("r", "roll_back", "Roll back"),
-        Binding("enter", "read", "Read", priority=True),
+        Binding("enter", "read", "Read"),
         Binding("e", "app.go('settings')", "Settings"),
         Binding("t", "test", "Test"),
         Binding("escape", "back", "Back"),

@@ -10,9 +10,10 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from screens.base import PAGES, Frame, Offers
+from screens.base import PAGES, Frame
 from screens.widgets.contents import check_content, column
 from screens.widgets.fitted import Fitted
+from screens.widgets.rows import Rows
 from wizard.console import clean
 from wizard.model.plan import Sign
 
@@ -48,7 +49,7 @@ what real mail clients still need, with a way to each. These lines are printed o
     def body(self) -> ComposeResult:
         """What was done and what is missing, then the offers."""
         yield Fitted("facts", "Looking at this host ...")
-        yield Offers(id="offers", markup=False)
+        yield Rows(id="offers", markup=False)
 
     def on_mount(self) -> None:
         """Look at the host as it is now."""
@@ -77,7 +78,7 @@ what real mail clients still need, with a way to each. These lines are printed o
 
     def action_open(self) -> None:
         """Go where the highlighted offer leads."""
-        self.query_one(Offers).action_select()
+        self.query_one(Rows).action_select()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go there."""

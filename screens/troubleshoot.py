@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 
 from screens.base import PAGES, Frame
 from screens.widgets.contents import CHECKS
+from screens.widgets.rows import Rows
 from wizard.console import clean
 from wizard.model.plan import Sign
 
@@ -43,7 +44,7 @@ a password, to distinguish a locked account or a wrong password from broken mach
 d runs saslauthd in debug mode, t makes a manual login, o waits for a login from another machine: the howto's own tools.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "read", "Read", priority=True),
+        Binding("enter", "read", "Read"),
         Binding("f", "fix", "Fix"),
         Binding("a", "fix_all", "Fix all", show=False),
         Binding("u", "log_in", "Login"),
@@ -63,7 +64,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
     def body(self) -> ComposeResult:
         """Summary, rows, the chosen row explained."""
         yield Static("Looking ...", id="says", markup=False)
-        yield OptionList(id="rows", markup=False)
+        yield Rows(id="rows", markup=False)
         with VerticalScroll(id="explained"):
             yield Static("", id="explain", markup=False)
 

@@ -14,10 +14,11 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from screens.base import PAGES, Frame, Offers
+from screens.base import PAGES, Frame
 from screens.jobs import Reply
 from screens.widgets.contents import SETTLED, check_content, meter
 from screens.widgets.fitted import Fitted
+from screens.widgets.rows import Rows
 from wizard.console import clean, count
 from wizard.model.plan import UNKNOWN, UNTESTED, Check, Sign
 
@@ -59,7 +60,7 @@ on a step whose diff you see.
         yield Static("Looking at this host ...", id="found", markup=False)
         yield Static("", id="meter", markup=False)
         with Horizontal():
-            yield Offers(id="offers", markup=False)
+            yield Rows(id="offers", markup=False)
             yield Fitted(id="facts")
 
     def on_mount(self) -> None:
@@ -121,7 +122,7 @@ on a step whose diff you see.
 
     def action_open(self) -> None:
         """Go where the highlighted offer leads."""
-        self.query_one(Offers).action_select()
+        self.query_one(Rows).action_select()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Go there."""

@@ -26,6 +26,7 @@ from screens.widgets.contents import (
     state_content,
 )
 from screens.widgets.output import MOST, Output
+from screens.widgets.rows import Rows
 from wizard.console import clean
 from wizard.engine.overview import REMAINING
 from wizard.model.plan import UNKNOWN, UNTESTED, Check, Outcome, Plan, Step
@@ -244,7 +245,7 @@ class StepBoard(Horizontal):
         with Vertical(id="all-steps"):
             yield Static(id="where", markup=False)
             yield Static(id="meter", markup=False)
-            yield OptionList(*options, id="list", markup=False)
+            yield Rows(*options, id="list", markup=False)
         yield StepPanes(id="right")
 
     @property
