@@ -205,20 +205,21 @@ class Backend:
 
     def summary(self) -> Summary:
         """What was done since the screens were started, and what is still missing."""
+        return self._summary_of(self.seen())
+
+    def _summary_of(self, seen: Overview | None) -> Summary:
         from wizard.engine.summary import summary
         from wizard.rollback.rollback import needing
 
-        return summary(self.seen(), self.session, needing)
+        return summary(seen, self.session, needing)
 
     def parting_words(self) -> str:
         """What stays on the terminal when the screens end: the summary, without another look at the host."""
         if self.session.nothing:
             return "msa-wizard: nothing was changed."
-        from wizard.engine.summary import summary
         from wizard.render.text import summary_text
-        from wizard.rollback.rollback import needing
 
-        return summary_text(summary(self.held, self.session, needing))
+        return summary_text(self._summary_of(self.held))
 
     def facts(self) -> Facts:
         """The host as it is now."""

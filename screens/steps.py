@@ -499,8 +499,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 pass
             case error:
                 self._problem = sentence(error)
-        run = message.result if isinstance(message.result, Run) else None
-        self._ended = run
+        self._ended = run = message.result if isinstance(message.result, Run) else None
         self._look()
         if run is not None and run.stopped:
             self.board.select(run.stopped)
