@@ -87,43 +87,53 @@ def diagnoses() -> str:
 def _cells(each: Diagnosis) -> Iterator[str]:
     looked_at = f"{each.probe} (howto {each.howto})" if each.howto else each.probe
     for text in (f"`{each.id}`", each.symptom, each.cause, each.fix, looked_at):
-        yield text.replace("|", "\\|")
+        yield _cell(text)
 
 
 def _section(name: str, command: argparse.ArgumentParser) -> str:
     actions = [action for action in command._actions if not isinstance(action, argparse._HelpAction)]
     positional = [action for action in actions if not action.option_strings]
     line = " ".join(["msa-wizard", name, *(["[OPTIONS]"] if len(actions) > len(positional) else [])])
-    rows = [f"| {_named(action)} | {_help(action)} |" for action in actions]
+    rows = [f"| {_cell(f'`{named(action)}`')} | {_cell(words(action))} |" for action in actions]
     table = ["", "| | |", "|---|---|", *rows] if rows else []
-    usage = f"`{line}{''.join(_positionals(positional))}`"
+    usage = f"`{line}{positionals(command)}`"
     return "\n".join([f"## {name}", "", usage, "", f"{command.description}.", *table, ""])
 
 
-def _positionals(actions: list[argparse.Action]) -> Iterator[str]:
-    for action in actions:
+def positionals(command: argparse.ArgumentParser) -> str:
+    """The arguments of a command as its usage has them, each with a space before it."""
+
+    def shown(action: argparse.Action) -> str:
         word = str(action.metavar or action.dest)
-        yield {"*": f" [{word} …]", "+": f" {word} …", "?": f" [{word}]"}.get(str(action.nargs), f" {word}")
+        return {"*": f" [{word} …]", "+": f" {word} …", "?": f" [{word}]"}.get(str(action.nargs), f" {word}")
+
+    return "".join(shown(action) for action in command._actions if not action.option_strings)
 
 
-def _named(action: argparse.Action) -> str:
+def named(action: argparse.Action) -> str:
+    """An option with its value, or an argument, as they are typed."""
     if not action.option_strings:
-        return f"`{action.metavar or action.dest}`".replace("|", "\\|")
+        return str(action.metavar or action.dest)
     many = " …" if action.nargs == "+" else ""
     value = "" if action.nargs == 0 else f" {action.metavar or _choices(action) or action.dest.upper()}{many}"
-    return f"`{', '.join(action.option_strings)}{value}`"
+    return f"{', '.join(action.option_strings)}{value}"
 
 
 def _choices(action: argparse.Action) -> str:
     return f"{{{','.join(map(str, action.choices))}}}" if action.choices else ""
 
 
-def _help(action: argparse.Action) -> str:
-    words = [action.help] if action.help else []
+def words(action: argparse.Action) -> str:
+    """What an option means, with its default."""
+    told = [action.help] if action.help else []
     default = action.default if action.choices or type(action.default) is int else None
     if default and not re.search(rf"\b{re.escape(str(default))}\b", action.help or ""):
-        words.append(f"default: {default}")
-    return "; ".join(words).replace("|", "\\|")
+        told.append(f"default: {default}")
+    return "; ".join(told)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def schema_text() -> str:
