@@ -54,4 +54,4 @@ def test_a_fresh_clone_builds_without_network_a_wheel_that_works(tmp_path: Path)
     shown = subprocess.run(
         [str(venv / "bin/msa-wizard"), "--version"], capture_output=True, text=True, check=True
     )
-    assert shown.stdout == f"msa-wizard {__version__}\n"
+    assert shown.stdout == f"msa-wizard {__version__} (pip)\n"

@@ -10,7 +10,7 @@ import pytest
 from tests.system.conftest import BootMachine
 from tests.system.machine import PROJECT, Machine
 
-_VERSION = re.compile(r"msa-wizard \d+\.\d+\.\d+\n")
+_VERSION = re.compile(r"msa-wizard \d+\.\d+\.\d+ \(checkout\)\n")
 _BASE = "/var/lib/msa-wizard"
 
 

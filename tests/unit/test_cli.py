@@ -14,8 +14,9 @@ import pytest
 
 from docs.generate import commands
 from snapshots.errors import StoreError
-from wizard import __version__, errors
+from wizard import errors
 from wizard.cli import main as cli
+from wizard.delivery import version_line
 from wizard.engine.state_dir import InterruptedRun
 
 COMMANDS = {name: each for name, each in commands().items() if each.get_default("run")}
@@ -116,7 +117,7 @@ def test_whoever_is_not_root_is_told_the_command(
 @pytest.mark.parametrize("arguments", [["-V"], ["--version"]])
 def test_the_version(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments) == 0
-    assert capsys.readouterr().out == f"msa-wizard {__version__}\n"
+    assert capsys.readouterr().out == f"{version_line()}\n"
 
 
 def shown(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

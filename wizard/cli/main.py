@@ -14,9 +14,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments in (["--version"], ["-V"]):
-        from wizard import __version__
+        from wizard.delivery import version_line
 
-        print(f"msa-wizard {__version__}")
+        print(version_line())
         return 0
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

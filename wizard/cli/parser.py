@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from wizard import __version__
 from wizard.console import fold, width
+from wizard.delivery import version_line
 from wizard.errors import EXIT_CODES, UsageError
 
 Add = Callable[[str, str, str], "Parser"]
@@ -16,7 +16,7 @@ Add = Callable[[str, str, str], "Parser"]
 _CONFIRM = (
     "revert a firewall change unless `confirm` is run within SECONDS (60 over SSH on a terminal; 0: never)"
 )
-_VERSION, _HELP = "print the version", "show the options of a command"
+_VERSION, _HELP = "print the version, how it was installed, and its commit", "show the options of a command"
 _REF = "a step's id, or the beginning of a commit's id (`history` has both)"
 _ACCEPT = "accept the server's certificate by its SHA-256 fingerprint, whoever issued it"
 
@@ -55,9 +55,7 @@ def parser() -> Parser:
         "Without a COMMAND it shows its screens; where there is no terminal, it does what `status` does.",
         epilog="\n".join(["exit codes:", *(f"  {code} {words}" for code, words in EXIT_CODES.items())]),
     )
-    whole.add_argument(
-        "-V", "--version", action="version", version=f"msa-wizard {__version__}", help=_VERSION
-    )
+    whole.add_argument("-V", "--version", action="version", version=version_line(), help=_VERSION)
     commands = whole.add_subparsers(title="commands", prog="msa-wizard", metavar="COMMAND", required=False)
     add = partial(_command, commands)
     _set_up(add)

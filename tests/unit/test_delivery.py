@@ -1,0 +1,54 @@
+"""`--version`: the version, how the program was installed, and the commit."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from wizard import __version__
+from wizard.delivery import delivery, version_line
+
+COMMIT = "03e365f1c2d3a4b5968778695a4b3c2d1e0f9a8b"
+
+
+def put(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"), [("pyz", "one file"), ("deb", "Debian package"), ("wheel", "wheel")]
+)
+def test_what_the_build_wrote_is_told(kind: str, words: str, tmp_path: Path) -> None:
+    put(tmp_path / "wizard/BUILD", f"{kind} {COMMIT}\n")
+    put(tmp_path / "msa-wizard", "")
+    assert delivery(str(tmp_path)) == (kind, COMMIT)
+    assert version_line(str(tmp_path)) == f"msa-wizard {__version__} ({words}, commit {COMMIT[:12]})"
+
+
+def test_a_commit_that_is_none_is_not_told(tmp_path: Path) -> None:
+    put(tmp_path / "wizard/BUILD", f"deb \x1b[31m{COMMIT}\n")
+    assert delivery(str(tmp_path)) == ("deb", "")
+    put(tmp_path / "wizard/BUILD", "something else\n")
+    assert delivery(str(tmp_path)) == ("pip", "")
+
+
+def test_of_a_checkout_it_is_the_commit_that_is_checked_out(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        author = ["-c", "user.name=a", "-c", "user.email=a@example.test"]
+        command = ["git", "-C", str(tmp_path), *author, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    put(tmp_path / "msa-wizard", "")
+    assert version_line(str(tmp_path)) == f"msa-wizard {__version__} (checkout)"
+    git("init", "--quiet", "--initial-branch", "a/branch")
+    assert delivery(str(tmp_path)) == ("checkout", "")
+    for _ in range(2):
+        git("commit", "--quiet", "--allow-empty", "--message", "one")
+        assert delivery(str(tmp_path)) == ("checkout", git("rev-parse", "HEAD"))
+    git("pack-refs", "--all")
+    assert delivery(str(tmp_path)) == ("checkout", git("rev-parse", "HEAD"))
+    git("checkout", "--quiet", "--detach", "HEAD~1")
+    assert delivery(str(tmp_path)) == ("checkout", git("rev-parse", "HEAD"))

@@ -1,0 +1,52 @@
+"""How this program came here, and of which commit it is: read from what the build wrote, or from the checkout's git."""
+
+from __future__ import annotations
+
+import os
+
+from wizard import __version__
+
+_WORDS = {"pyz": "one file", "deb": "Debian package", "wheel": "wheel", "checkout": "checkout", "pip": "pip"}
+"""Each kind, as it is shown. pip: built from the source by whoever installed it."""
+_TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib takes longer than --version
+
+
+def delivery(top: str = _TOP) -> tuple[str, str]:
+    """The kind (pyz, deb, wheel, checkout, pip), and the commit, "" where it is not known."""
+    kind, _, commit = _text(f"{top}/wizard/BUILD").partition(" ")
+    if kind in _WORDS:
+        return kind, _hash(commit)
+    if os.path.isfile(f"{top}/msa-wizard"):  # noqa: PTH113
+        return "checkout", _head(f"{top}/.git")
+    return "pip", ""
+
+
+def version_line(top: str = _TOP) -> str:
+    """Version, how it was installed, and the commit, of a checkout the one that is checked out."""
+    kind, commit = delivery(top)
+    of = f", commit {commit[:12]}" if commit else ""
+    return f"msa-wizard {__version__} ({_WORDS[kind]}{of})"
+
+
+def _head(git: str) -> str:
+    """What HEAD is (gitrepository-layout(5)). Read, not asked of git, which refuses root in the checkout of somebody else."""
+    head = _text(f"{git}/HEAD")
+    if not head.startswith("ref: "):
+        return _hash(head)
+    name = head[5:]
+    if found := _hash(_text(f"{git}/{name}")):
+        return found
+    packed = [line.split() for line in _text(f"{git}/packed-refs").splitlines()]
+    return next((_hash(each[0]) for each in packed if each[1:] == [name]), "")
+
+
+def _hash(text: str) -> str:
+    return text if len(text) == 40 and not set(text) - set("0123456789abcdef") else ""
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return file.read().strip()
+    except OSError:
+        return ""
