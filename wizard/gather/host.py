@@ -18,6 +18,7 @@ from snapshots.live.entry import Entry, Kind
 from wizard.editors import EditError, sendmail_mc
 from wizard.errors import HostError
 from wizard.gather.firewall import look_at_firewalls, read_entries, ssh_port
+from wizard.gather.origin import foreign
 from wizard.model import facts as f
 from wizard.model.facts import AptPlan, Facts, Process, Release, Service
 from wizard.sendmail import cf as sendmail_cf
@@ -87,6 +88,7 @@ def look(
     Where packages are missing: with `shipped` the files that they ship are read, if they are in apt's cache; with
     `ask_apt` apt simulates the installation besides, some seconds, `recommends`: with what is only recommended."""
     taken = time.monotonic()
+    system = release(host.text("/etc/os-release", "utf-8"))
     with ThreadPoolExecutor(max_workers=8) as pool:  # each waits for a command, or for the kernel
         asked_services = pool.submit(_services, host)
         asked_packages = pool.submit(_packages, host)
@@ -116,7 +118,7 @@ def look(
     from_mc, submit = (each.result() if each else None for each in (mc, submit_mc))
     return Facts(
         euid=os.geteuid(),
-        release=release(host.text("/etc/os-release", "utf-8")),
+        release=system,
         init="systemd" if host.exists("/run/systemd/system") else "sysv",
         hostname=os.uname().nodename,
         fqdn=fqdn,
@@ -155,6 +157,7 @@ def look(
         login=accepted_login(host, max(*map(host.mtime, _OF_LOGINS), cf_changed)),
         taken=taken,
         disk_free=shutil.disk_usage(host.path("/var")).free if host.exists("/var") else 0,
+        foreign="" if system.id == "debian" else foreign(host, packages),
         usr_readonly=host.exists("/usr") and bool(os.statvfs(host.path("/usr")).f_flag & os.ST_RDONLY),
     )
 

@@ -260,6 +260,8 @@ class Facts:
     """Which of the commands asked for by the steps exist."""
     disk_free: int = 0
     """Bytes free below /var."""
+    foreign: str = ""
+    """Why Sendmail is not Debian's package here; empty where it is, and on Debian itself, where nobody asks."""
     usr_readonly: bool = False
     """Whether /usr is mounted read-only."""
     taken: float = 0.0

@@ -51,9 +51,12 @@ def checks(facts: Facts, answers: Answers) -> list[Check]:
 
 def _release(facts: Facts) -> Check:
     release = facts.release
+    if facts.foreign:
+        advice = f"`apt-get update`, and see that every part of the archive is on (Ubuntu: universe); else use Debian {NEWEST_TRIED}"
+        return Check("release", Sign.FAILED, f"this is {release.name}: {facts.foreign}", advice)
     if release.id != "debian":
-        says = f"this is {release.name}, not Debian; its Sendmail is laid out otherwise"
-        return Check("release", Sign.FAILED, says, f"use Debian {OLDEST} or {NEWEST_TRIED}")
+        says = f"msa-wizard was not tried on {release.name}. Its Sendmail is Debian's package: rehearse first"
+        return Check("release", Sign.WARNING, says, "msa-wizard rehearse")
     version = int(release.version) if release.version.isdigit() else 0
     if 0 < version < OLDEST:
         says = f"{release.name} is too old; it needs Debian {OLDEST} or newer"
