@@ -79,9 +79,10 @@ class Firewall:
 
 @dataclass(frozen=True)
 class Install:
-    """What apt installs: what is needed, and what is only recommended (the default of Debian's apt)."""
+    """What apt installs: what is needed, and with `recommends` what is only recommended, as Debian's apt does unless told
+    otherwise: a daemon for mail to other servers, and its Python packages."""
 
-    recommends: bool = True
+    recommends: bool = False
 
 
 @dataclass(frozen=True)

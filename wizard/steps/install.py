@@ -12,9 +12,9 @@ from wizard.model.plan import Check, Plan, Sign, Step
 from wizard.system.host import Host
 
 _ONLY_RECOMMENDED = "postfix-mta-sts-resolver"
-_LEAN = (
-    f"{_ONLY_RECOMMENDED} and its Python packages are only recommended: [install] recommends = false in your settings "
-    "leaves them out"
+_AS_ASKED = (
+    f"{_ONLY_RECOMMENDED} and its Python packages are only recommended, and come because your settings say [install] "
+    "recommends = true"
 )
 _PROVEN = ("sendmail-bin", "sasl2-bin", "libsasl2-modules")
 
@@ -56,7 +56,7 @@ class Install(Step):
         recommends = answers.install.recommends
         change = PackagesChange(tuple(missing), facts.apt_plan, others, recommends)
         if _ONLY_RECOMMENDED in change.brings:
-            notes += (_LEAN,)
+            notes += (_AS_ASKED,)
         return Plan.pending(
             self.id,
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed",

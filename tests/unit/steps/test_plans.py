@@ -467,7 +467,7 @@ def test_debian_13_leaves_sendmail_disabled() -> None:
 @pytest.mark.parametrize(
     ("overrides", "check_id"),
     [
-        ({"release": Release("ubuntu", "24.04", "Ubuntu 24.04")}, "release"),
+        ({"release": Release("fedora", "41", "Fedora Linux 41"), "foreign": "it has no dpkg"}, "release"),
         ({"release": Release("debian", "11", "Debian 11")}, "release"),
         ({"packages": {"postfix": "3.7"}}, "mta"),
         ({"packages": {"exim4-daemon-light": "4.96"}}, "mta"),
@@ -586,17 +586,17 @@ APT = AptPlan(
 
 
 def test_what_comes_is_shown_with_sizes_and_daemons() -> None:
-    made = plan("install", bare("12", apt_plan=APT))
+    made = plan("install", bare("12", apt_plan=APT), Answers(install=Install(recommends=True)))
     details = made.changes[0].describe().details
     assert details[0] == "3 packages: 0.7 MB to download, 2.1 MB on the disk"
     assert any("postfix-mta-sts-resolver: listens on 127.0.0.1:8461" in line for line in details)
     assert "sendmail-bin (1.9 MB)" in details[-1]
-    assert "recommends = false" in made.notes[0]
+    assert "recommends = true" in made.notes[0]
     assert "--no-install-recommends" not in made.changes[0].describe().commands[0]
 
 
-def test_a_lean_install_is_a_choice() -> None:
-    made = plan("install", bare("12"), Answers(install=Install(recommends=False)))
+def test_what_is_only_recommended_does_not_come_unasked() -> None:
+    made = plan("install", bare("12"))
     assert "--no-install-recommends" in made.changes[0].describe().commands[0]
 
 
@@ -685,3 +685,18 @@ def with_options(facts: Facts, flags: str) -> Entry:
     return file(
         text.replace("MAILER_DEFINITIONS", f"define(`confAUTH_OPTIONS',`{flags}')dnl\nMAILER_DEFINITIONS")
     )
+
+
+def test_a_system_with_debians_sendmail_is_warned_not_refused() -> None:
+    facts = bare("12", release=Release("ubuntu", "24.04", "Ubuntu 24.04"))
+    release = checks(facts, HOWTO)[0]
+    assert release.sign is Sign.WARNING
+    assert "rehearse" in release.remedy
+    assert plan("preflight", facts).outcome is Outcome.DONE
+
+
+def test_why_a_system_is_refused_is_said() -> None:
+    facts = bare(
+        "12", release=Release("fedora", "41", "Fedora Linux 41"), foreign="it has no dpkg and no apt"
+    )
+    assert "Fedora Linux 41: it has no dpkg" in plan("preflight", facts).reason
