@@ -11,6 +11,7 @@ from pathlib import Path
 
 from docs.schema import schema
 from wizard.cli.parser import parser
+from wizard.model.plan import ENDINGS
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.model import TITLES
@@ -25,16 +26,6 @@ Every command and option of msa-wizard, and [what `--accept` takes](#what---acce
 has what `troubleshoot` looks for. Made by docs/generate.py from the program's own parser and tables: do not edit it.
 [manual.md](manual.md) explains the commands with examples, [exit-codes.md](exit-codes.md) what they end with.
 """
-ENDINGS = {
-    "cf-lines": "lines of sendmail.cf that sendmail.mc does not give: they go when sendmail.cf is rebuilt",
-    "links": "symbolic links that are replaced with regular files",
-    "login-mechanisms": "mechanisms that clients can log in with now, and that would not be offered any more",
-    "logins": "logins of users whose passwords come from another source than the new one",
-    "mc-effects": "lines of sendmail.cf that would change, though the step does not mean them",
-    "mc-rewritten": "lines of sendmail.cf that would change because sendmailconfig itself edits sendmail.mc",
-    "submit-cf-lines": "lines of submit.cf that submit.mc does not give: they go when submit.cf is rebuilt",
-}
-"""What may end by the id that `--accept` takes; a test compares the ids with those in the program."""
 
 
 def commands(whole: argparse.ArgumentParser | None = None) -> dict[str, argparse.ArgumentParser]:

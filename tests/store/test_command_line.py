@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import os
+from argparse import Namespace
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from tests.store.machine import as_root
 from tests.store.test_endings import Ends, Place
+from wizard.cli import completion
 
 NAMES = ("one", "two", "three")
 Answer = Callable[..., list[str]]
@@ -111,3 +114,14 @@ def test_a_certificate_that_is_not_there_is_said_before_how_to_agree(
 
     assert cli.main(["certificate", "install", "/nonexist", "/nonexist", "--name", "a.example.test"]) == 1
     assert "/nonexist" in capsys.readouterr().err
+
+
+@as_root
+def test_the_commits_of_the_history_are_completed(place: Place) -> None:
+    assert place.main("apply", "--yes") == 0
+    offered = completion._commits(Namespace())
+    newest = next(iter(place.store.history()))
+    assert list(offered)[:4] == ["one", "two", "three", newest.short]
+    assert offered[newest.short].endswith(f" apply {newest.subject}")
+    assert len(offered) == 3 + 4
+    assert list(completion._steps_in_history(Namespace())) == ["one", "two", "three"]

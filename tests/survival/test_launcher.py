@@ -131,6 +131,12 @@ def test_arguments_and_folder_arrive_as_given(ready: Checkout, arguments: Sequen
     assert told["file"] == str(ready.top / "wizard/cli/main.py")
 
 
+def test_a_tab_in_a_shell_makes_no_environment(fresh: Checkout) -> None:
+    asked = fresh.run(env={"_ARGCOMPLETE": "1", "COMP_LINE": "msa-wizard ", "COMP_POINT": "11"})
+    assert (asked.returncode, asked.stdout, asked.stderr) == (0, "", "")
+    assert list(fresh.cache.iterdir()) == []
+
+
 @pytest.mark.parametrize("status", [0, 1, 4, 10])
 def test_exit_status_is_the_programs(ready: Checkout, status: int) -> None:
     assert ready.run("exit", str(status)).returncode == status

@@ -13,6 +13,8 @@ from wizard.errors import EXIT_CODES, UsageError
 
 Add = Callable[[str, str, str], "Parser"]
 """Adds a command: its name, the file of its function, what it does."""
+SHELLS = ("bash", "zsh", "fish")
+"""Those that complete our command line."""
 _CONFIRM = (
     "revert a firewall change unless `confirm` is run within SECONDS (60 over SSH on a terminal; 0: never)"
 )
@@ -67,6 +69,10 @@ def parser() -> Parser:
     _debug(_group(commands, "debug", "debugging tools: saslauthd in debug mode, a manual login"))
     _test(add)
     _remove(add)
+    completion = add(
+        "completion", "completion", "print the script by which a shell completes our command line"
+    )
+    completion.add_argument("shell", choices=SHELLS, help="the shell that is to read it")
     asked = commands.add_parser("help", help=_HELP, description=_HELP)
     asked.add_argument("command", nargs="*", metavar="COMMAND", help="the command; without one, all of them")
     return whole
@@ -76,7 +82,7 @@ def _command(commands: argparse._SubParsersAction[Parser], name: str, file: str,
     """A command with what all of them take. Its function in this `file` of our folder returns the exit code."""
     command = commands.add_parser(name, help=words, description=words)
     command.set_defaults(run=f"{file}:{name.replace('-', '_')}", json=False)
-    if name != "answers":
+    if name not in ("answers", "completion"):
         _flag(command, "--json", "JSON on standard output")
     _flag(command, "--verbose", "show each command that is run, on standard error", "-v")
     _flag(command, "--quiet", "show only errors, and data that was asked for", "-q")

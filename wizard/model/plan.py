@@ -116,6 +116,18 @@ class Ending:
     """What exactly, a line each: all of them."""
 
 
+ENDINGS = {
+    "cf-lines": "lines of sendmail.cf that sendmail.mc does not give: they go when sendmail.cf is rebuilt",
+    "links": "symbolic links that are replaced with regular files",
+    "login-mechanisms": "mechanisms that clients can log in with now, and that would not be offered any more",
+    "logins": "logins of users whose passwords come from another source than the new one",
+    "mc-effects": "lines of sendmail.cf that would change, though the step does not mean them",
+    "mc-rewritten": "lines of sendmail.cf that would change because sendmailconfig itself edits sendmail.mc",
+    "submit-cf-lines": "lines of submit.cf that submit.mc does not give: they go when submit.cf is rebuilt",
+}
+"""What may end by the id that `--accept` takes; a test compares the ids with those in the program."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a step would do now. `reason` says why, also (and above all) when there is nothing to do."""
