@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-KEPT_UP = frozenset({"etc/ld.so.cache"})
-"""What the system keeps up by itself: where others have changed it since, theirs is the right one."""
+KEPT_UP = frozenset(
+    {"etc/ld.so.cache", *(f"etc/init.d/.depend.{when}" for when in ("boot", "start", "stop"))}
+)
+"""What the system keeps up by itself, ldconfig(8) and insserv(8): where others have changed it since, theirs is the right one."""
 DATED = re.compile(rb"^##### (?:on|in|by|built by)[: ].*$", re.MULTILINE)
 """When and where sendmail's scripts wrote a file that they write again each time (sasl.m4, starttls.m4)."""
 _DERIVED = (
