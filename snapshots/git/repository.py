@@ -93,23 +93,17 @@ class GitRepository:
     def create(path: Path) -> None:
         """Makes the repository, whole or not at all. Raises StoreError."""
         module = _git()
-        from snapshots.git.confined import ConfinedRepo
+        from snapshots.git.confined import ConfinedGit, ConfinedRepo
 
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
         try:
             draft.mkdir(mode=0o700)
             draft.chmod(0o700)
             with _without_git_variables():
-                repo = ConfinedRepo.init(
-                    draft,
-                    expand_vars=False,
-                    allow_unsafe_options=True,
-                    bare=True,
-                    quiet=True,
-                    template="",
-                    initial_branch="main",
-                    object_format="sha1",
-                )
+                # By git itself: what GitPython's init takes for its own differs between its releases.
+                how = ["--bare", "--quiet", "--template=", "--initial-branch=main", "--object-format=sha1"]
+                ConfinedGit(draft).execute(["git", "init", *how])
+                repo = ConfinedRepo(draft, expand_vars=False)
                 with repo.config_writer() as config:
                     for section, option, value in CONFIG:
                         config.set_value(section, option, value)
