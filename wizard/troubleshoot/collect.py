@@ -33,7 +33,7 @@ from wizard.smtp.server_trust import Trust, trust_of
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
 from wizard.troubleshoot import account as accounts
-from wizard.troubleshoot import backend, milters, outside, pam, storage
+from wizard.troubleshoot import backend, confinement, milters, outside, pam, storage
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.host_state import DAEMON, Picture, Text
 from wizard.troubleshoot.model import Layer
@@ -84,6 +84,7 @@ def take(
         room = pool.submit(storage.look, host)
         day = pool.submit(mail_log.matching, host, began - DAY, DAY_WORDS, DAY_TIMEOUT)
         filters = [pool.submit(milters.look, host, cf, milter) for milter in milters.named(cf)]
+        confined = pool.submit(confinement.look, host, daemons, began - LOOKED_BACK)
         asked_backend = pool.submit(backend.look, host, daemons)
         owner = _owner(host, credentials, daemons, stack)
         used = None if tried or hopeless(owner) or (mux and "saslauthd" in _method(host)) else credentials
@@ -147,6 +148,7 @@ def take(
             outside=dataclasses.replace(seen.result(), turned_away=turned_away),
             mux_mode=_mode(host, f.MUX.rpartition("/")[0]),
             milters=tuple(each.result() for each in filters),
+            confined=confined.result(),
             suites=_suites(cf),
             included=_included(host, facts),
             overrides=_overrides(host, facts),

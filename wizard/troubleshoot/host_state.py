@@ -19,6 +19,7 @@ from wizard.sendmail.password_source import PAM, PasswordSource, mechanisms, wan
 from wizard.system.sockets import Listener
 from wizard.troubleshoot.account import Account
 from wizard.troubleshoot.backend import Backend
+from wizard.troubleshoot.confinement import Confined
 from wizard.troubleshoot.milters import Milter
 from wizard.troubleshoot.model import Evidence, Finding, Layer, next_looks
 from wizard.troubleshoot.outside import Outside
@@ -112,6 +113,8 @@ class Picture:
     """What clients from outside would meet."""
     milters: tuple[Milter, ...] = ()
     """The mail filters that listeners ask, in sendmail's order."""
+    confined: tuple[Confined, ...] = ()
+    """The daemons that AppArmor confines, and what it denied them in the last hour."""
     suites: frozenset[str] | None = None
     """The kinds of key (`rsa`, `ecdsa`) for which CipherList has a suite of TLS 1.2; None where it is not set."""
     included: Mapping[str, str] = field(default_factory=dict)

@@ -26,6 +26,7 @@ from wizard.model.facts import Service
 from wizard.model.plan import Sign
 from wizard.steps.restart import WEDGED
 from wizard.system.sockets import Listener
+from wizard.troubleshoot.confinement import Confined
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.host_state import Picture, Text
 from wizard.troubleshoot.model import ORDER, Layer, next_looks
@@ -77,6 +78,7 @@ CASES: list[tuple[str, Layer, dict[str, Any]]] = [
     ("connections-limited", Layer.GREETING, {"talk": {"stopped": Layer.GREETING, "code": 421}}),
     ("starttls-off", Layer.STARTTLS, _cf("M=Ea", "M=EaS")),
     ("tls-on-connect", Layer.STARTTLS, _cf("M=Ea", "M=Eas")),
+    ("apparmor-denies", Layer.SASLAUTHD, {"confined": (Confined("saslauthd", "/usr/sbin/saslauthd", ('apparmor="DENIED" name="/etc/shadow"',)),), "talk": {"login": False}}),
     ("modules-missing", Layer.AUTH_OFFER, {"facts": {"packages": {"sendmail-bin": "8", "sendmail-cf": "8", "sasl2-bin": "2"}}, **_stopped(Layer.AUTH_OFFER)}),
     ("auth-switched-off", Layer.AUTH_OFFER, _cf("M=Ea", "M=EaA")),
     ("auth-not-required", Layer.AUTH_OFFER, {"talk": {"mail_before_auth": "failed"}}),
