@@ -117,6 +117,11 @@ def test_nothing_is_left_by_a_kill_or_a_dropped_line(machine: BootMachine) -> No
     before = begin_to_watch(debian)
     pid = begun(debian)
     assert processes(debian) != before["processes"], "the clone is there"
+    spaces = "for pid in $(pgrep -f 'rehearse[.]keeper'); do readlink /proc/$pid/ns/cgroup; done"
+    held = set(debian.run(spaces).stdout.split())
+    own = debian.run(["readlink", "/proc/1/ns/cgroup"]).stdout.strip()
+    assert held, "it holds the clone"
+    assert own not in held, "its mount would change nsdelegate and the like for the whole host (cgroup v2, mount options)"
     debian.run(["kill", "-KILL", str(pid)])
     untouched(debian, before, PATIENCE, files=False)
     pid = begun(debian, "saslauthd-start")

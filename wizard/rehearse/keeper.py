@@ -128,18 +128,17 @@ def _cgroup() -> Path | None:
     """A cgroup of the clone's own, which systemd needs; None where the kernel or the container gives none."""
     try:
         CGROUP.mkdir()
+        # Its root is our cgroup. In the host's own namespace a mount would set the options of the whole hierarchy anew.
+        kernel.unshare(kernel.CLONE_NEWCGROUP)
         kernel.mount("cgroup2", str(CGROUP), "cgroup2")
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-        own = next(line[3:] for line in lines if line.startswith("0::"))
-        below = CGROUP if own.startswith("/..") else CGROUP / own.lstrip("/")
-        cgroup = below / f"{NAME}-{os.getpid()}"
+        cgroup = CGROUP / f"{NAME}-{os.getpid()}"
         cgroup.mkdir()
-    except (OSError, StopIteration):
+    except OSError:
         return None
     try:
         # Tried with ourselves: a container may show cgroups, and forbid to enter them.
         (cgroup / "cgroup.procs").write_text(str(os.getpid()))
-        (below / "cgroup.procs").write_text(str(os.getpid()))
+        (CGROUP / "cgroup.procs").write_text(str(os.getpid()))
     except OSError:
         remove_cgroup(cgroup, 0)
         return None
