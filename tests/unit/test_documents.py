@@ -265,7 +265,7 @@ def example(page: str) -> dict[str, Any]:
     return defined
 
 
-@pytest.mark.parametrize("release", ["12", "13"])
+@pytest.mark.parametrize("release", ["12", "13", "14"])
 def test_the_step_that_is_shown_plans(release: str) -> None:
     (step,) = [
         kind()

@@ -52,7 +52,7 @@ def auxprop(more: str = "") -> str:
     return f"pwcheck_method: auxprop\nmech_list: CRAM-MD5 DIGEST-MD5 LOGIN PLAIN\n{more}"
 
 
-@pytest.mark.parametrize("release", ["11", "12", "13"])
+@pytest.mark.parametrize("release", ["11", "12", "13", "14"])
 def test_debians_untouched_files_are_pam(release: str) -> None:
     assert of_host(machine(release)) == PAM
     assert as_here(machine(release)) == Auth("pam", ("LOGIN", "PLAIN"))

@@ -8,7 +8,7 @@ from tests.unit.steps.recorded import RECORDED
 from wizard.engine.trial import may_rewrite
 
 
-@pytest.mark.parametrize("release", ["debian-12", "debian-13"])
+@pytest.mark.parametrize("release", ["debian-12", "debian-13", "debian-14"])
 def test_debians_own_file_is_left_as_it_is(release: str) -> None:
     mail = RECORDED / release / "etc/mail"
     mc, conf = ((mail / name).read_text("latin-1") for name in ("sendmail.mc", "sendmail.conf"))

@@ -33,6 +33,8 @@ from wizard.system.sockets import OTHER_NAMES, addresses, ipv6_available, listen
 
 WANTED = ("sendmail", "sasl2-bin", "libsasl2-modules")
 """What howto 2.1 installs, and libsasl2-modules, without which no AUTH is offered (docs/debian.md trap 4)."""
+_NOT_RELEASED = {"forky": "14"}
+"""The number that a code name will have; testing and sid share it."""
 ARCHIVES = "/var/cache/apt/archives"
 _APT_READS = (
     "/var/lib/dpkg/status",
@@ -173,10 +175,11 @@ def apt_state(host: Host) -> tuple[float, ...]:
 
 
 def release(os_release: str) -> Release:
-    """What /etc/os-release says (os-release(5))."""
+    """What /etc/os-release says (os-release(5)); testing has no number there yet, only the name of what it will be."""
     values = dict(re.findall(r"^([A-Z_]+)=[\"']?([^\"'\n]*)", os_release, re.MULTILINE))
     name = values.get("PRETTY_NAME", "an unknown system")
-    return Release(values.get("ID", ""), values.get("VERSION_ID", ""), name)
+    version = values.get("VERSION_ID") or _NOT_RELEASED.get(values.get("VERSION_CODENAME", ""), "")
+    return Release(values.get("ID", ""), version, name)
 
 
 def _packages(host: Host) -> Mapping[str, str]:

@@ -103,12 +103,12 @@ class MendSaslauthdRealm(_Options):
 
 
 class MendSaslauthdOption(_Options):
-    """Debian's init script puts -O before MECH_OPTIONS, its unit (Debian 13 on) does not."""
+    """Debian's init script puts -O before MECH_OPTIONS, its unit (Debian 13 and newer) does not."""
 
     id = "mend-saslauthd-option"
     howto = "2.3"
     title = "Write MECH_OPTIONS as this release reads it"
-    why = "The init script puts -O before it, the unit of Debian 13 does not: written otherwise, saslauthd does not get its server."
+    why = "The init script puts -O before it, the unit of Debian 13 and newer does not: written otherwise, saslauthd does not get its server."
     key = "MECH_OPTIONS"
 
     def wanted(self, words: list[str], facts: Facts) -> list[str]:

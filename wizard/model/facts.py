@@ -95,7 +95,7 @@ MTA_PACKAGES = (
 
 @dataclass(frozen=True)
 class Release:
-    """From /etc/os-release: id `debian`, version `12` (empty on testing and sid), the name shown to people."""
+    """From /etc/os-release: id `debian`, version `12` (empty where it is not known), the name shown to people."""
 
     id: str
     version: str

@@ -13,7 +13,7 @@ from wizard.system.host import Host
 from wizard.system.sockets import Listener
 
 OLDEST = 12
-NEWEST_TRIED = 13
+NEWEST_TRIED = 14
 ROOM = 400 * 1024 * 1024
 """Bytes that the packages and their download take, with room to spare."""
 BUILT = 1_760_000_000
@@ -52,7 +52,7 @@ def checks(facts: Facts, answers: Answers) -> list[Check]:
 def _release(facts: Facts) -> Check:
     release = facts.release
     if facts.foreign:
-        advice = f"`apt-get update`, and see that every part of the archive is on (Ubuntu: universe); else use Debian {NEWEST_TRIED}"
+        advice = f"`apt-get update`, and see that every part of the archive is on (Ubuntu: universe); else use Debian {OLDEST} or newer"
         return Check("release", Sign.FAILED, f"this is {release.name}: {facts.foreign}", advice)
     if release.id != "debian":
         says = f"msa-wizard was not tried on {release.name}. Its Sendmail is Debian's package: rehearse first"

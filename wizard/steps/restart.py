@@ -39,7 +39,7 @@ class Restart(Step):
     id = "restart"
     howto = "3.7"
     title = "Restart Sendmail"
-    why = "The running daemon knows only what it read when it started. On Debian 13 it is not even enabled at boot."
+    why = "The running daemon knows only what it read when it started. On Debian 13 and newer it is not even enabled at boot."
     needs = ("sendmailconfig",)
     also_reverts = ("sendmailconfig",)
 

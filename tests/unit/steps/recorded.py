@@ -34,7 +34,7 @@ def machine(release: str, /, **overrides: object) -> Facts:
     files[f.SERVER_CERT] = file("certificate")
     files[f.COMMON_KEY] = file("key", 0o640)
     files.update(overrides.pop("files", {}))  # type: ignore[call-overload]
-    native = release == "13"
+    native = release in ("13", "14")
     facts = Facts(
         euid=0,
         release=Release("debian", release, f"Debian GNU/Linux {release}"),

@@ -19,7 +19,7 @@ from wizard.system.accepted_login import AcceptedLogin
 from wizard.system.host import Host
 from wizard.system.sockets import Listener
 
-RELEASES = ("11", "12", "13")
+RELEASES = ("11", "12", "13", "14")
 HOWTO = Answers()
 
 
@@ -74,7 +74,9 @@ def test_every_need_is_an_earlier_step() -> None:
 # --- saslauthd ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("release", "start"), [("11", ["START=yes"]), ("12", ["START=yes"]), ("13", [])])
+@pytest.mark.parametrize(
+    ("release", "start"), [("11", ["START=yes"]), ("12", ["START=yes"]), ("13", []), ("14", [])]
+)
 def test_start_is_written_only_where_the_init_script_asks(release: str, start: list[str]) -> None:
     made = plan("saslauthd-config", machine(release))
     assert added(made) == start
@@ -156,7 +158,7 @@ def test_saslauthd_that_asks_something_else_is_restarted() -> None:
 # --- sendmail -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("release", ["12", "13"])
+@pytest.mark.parametrize("release", ["12", "13", "14"])
 def test_only_what_saslauthd_can_serve_is_offered(release: str) -> None:
     made = plan("sendmail-auth", machine(release))
     assert added(made) == ["mech_list: LOGIN PLAIN"]
@@ -499,6 +501,18 @@ def test_a_masked_service_is_not_to_run() -> None:
 
 def test_a_bare_machine_has_no_obstacles() -> None:
     assert plan("preflight", bare("12")).outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize(
+    ("release", "sign"),
+    [
+        *[("11", Sign.FAILED), ("12", Sign.OK), ("13", Sign.OK), ("14", Sign.OK)],
+        *[("15", Sign.WARNING), ("", Sign.WARNING)],
+    ],
+)
+def test_releases_that_it_was_tried_on(release: str, sign: Sign) -> None:
+    facts = dataclasses.replace(bare("12"), release=Release("debian", release, "Debian"))
+    assert [check.sign for check in checks(facts, HOWTO) if check.id == "release"] == [sign]
 
 
 def test_the_program_on_the_port_is_named() -> None:

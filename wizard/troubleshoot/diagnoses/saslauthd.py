@@ -68,7 +68,7 @@ _INIT = re.compile(
 
 
 def _option(picture: Picture) -> Finding | None:
-    """The init script puts -O before MECH_OPTIONS; the unit of Debian 13 takes it as it is, so an upgrade breaks it."""
+    """The init script puts -O before MECH_OPTIONS; the unit of Debian 13 and newer takes it as it is, so an upgrade breaks it."""
     service, words = picture.facts.services.get("saslauthd"), default(picture, "MECH_OPTIONS").split()
     mechanism = default(picture, "MECHANISMS").split()[:1]
     if not _wanted(picture) or service is None or mechanism not in (["rimap"], ["ldap"], ["httpform"]):
@@ -121,7 +121,7 @@ def _ends_at_once(picture: Picture) -> Finding | None:
         return None  # the server was not to be found then, and is now: a start will do
     text = "`saslauthd -v` lists what this release has: set MECHANISMS in /etc/default/saslauthd to the one that has your passwords"
     if last[2]:
-        text = 'name the server in /etc/default/saslauthd (rimap: MECH_OPTIONS="NAME/PORT", on Debian 13 "-O NAME/PORT"), and see that this name is known: getent hosts NAME'
+        text = 'name the server in /etc/default/saslauthd (rimap: MECH_OPTIONS="NAME/PORT", on Debian 13 and newer "-O NAME/PORT"), and see that this name is known: getent hosts NAME'
     return Finding(
         f"saslauthd exits as soon as it starts: {'it has no mechanism' if last[1] else 'it cannot begin with'} {configured[0]}",
         (
@@ -385,7 +385,7 @@ AS_CONFIGURED = (
         "2.3",
         "MECH_OPTIONS, its unit",
         _option,
-        cause="MECH_OPTIONS is not written as this release reads it: with -O for the unit of Debian 13, without it for the init script",
+        cause="MECH_OPTIONS is not written as this release reads it: with -O for the unit of Debian 13 and newer, without it for the init script",
         fix="write it so (--fix: mend-saslauthd-option)",
     ),
     Diagnosis(
