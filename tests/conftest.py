@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from tests.system.images import PYTHON_OF
+from tests.system.releases import by_default, release_in
 from wizard import log
 
 _SYSTEM = Path(__file__).parent / "system"
-_RELEASES = sorted(PYTHON_OF)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,15 +43,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _elsewhere(item: pytest.Item) -> bool:
-    """Whether the default run has this system test on another release: they take turns where no mark says otherwise."""
-    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    release = next((value for value in params.values() if value in _RELEASES), None)
-    if release is None or not item.path.is_relative_to(_SYSTEM) or item.get_closest_marker("on_both"):
+    """Whether only --full runs this system test on this release; see `tests.system.releases`."""
+    if not item.path.is_relative_to(_SYSTEM) or not isinstance(item, pytest.Function):
         return False
-    if marker := item.get_closest_marker("default_on"):
-        return bool(release != marker.args[0])
-    turn = zlib.crc32(item.nodeid.replace(release, "").encode()) % len(_RELEASES)
-    return bool(release != _RELEASES[turn])
+    release = release_in(item.callspec.params) if hasattr(item, "callspec") else None
+    if release is None:
+        return False
+    about = item.get_closest_marker("default_on")
+    return not by_default(
+        f"{item.path.name}::{item.name}".replace(release, ""),
+        release,
+        only=about.args[0] if about else None,
+        on_both=item.get_closest_marker("on_both") is not None,
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,9 +17,10 @@ import time
 from pathlib import Path
 
 from tests.bench import crowded, rehearse, screens, store, troubleshoot
-from tests.system.images import PYTHON_OF, Release, layers
+from tests.system.images import layers
 from tests.system.machine import PROJECT, Machine
 from tests.system.msa import WIZARD
+from tests.system.releases import RELEASES, Release
 
 HERE = Path(__file__).parent
 LIMITS = {"apply": 1.10, "again": 3.0, "version": 2.0}
@@ -29,7 +30,7 @@ def main() -> int:
     """Print each ratio with its limit; 1 when one is over it."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     over = False
-    for release in PYTHON_OF:
+    for release in RELEASES:
         for name, ratio, detail in measured(release, rounds):
             over |= ratio > LIMITS[name]
             print(f"{release:<9} {name:<8} {ratio:5.2f}  (at most {LIMITS[name]:.2f})  {detail}", flush=True)

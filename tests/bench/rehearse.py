@@ -7,9 +7,10 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from tests.system.images import PYTHON_OF, Layer, layers
+from tests.system.images import Layer, layers
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD
+from tests.system.releases import RELEASES
 
 LIMIT = 1.5
 ROUNDS = 3
@@ -19,7 +20,7 @@ LAYERS: tuple[Layer, ...] = ("ready", "mail")
 
 def measured(rounds: int = ROUNDS) -> Iterator[tuple[str, float, float, str]]:
     """Name, ratio of medians, the most it may be, and what was timed."""
-    for release in PYTHON_OF:
+    for release in RELEASES:
         for layer in LAYERS:
             rehearsals, applies, memory = [], [], 0
             for _ in range(rounds):

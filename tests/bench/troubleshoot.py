@@ -7,9 +7,10 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from tests.system.images import PYTHON_OF, layers
+from tests.system.images import layers
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD, apply
+from tests.system.releases import RELEASES
 
 LIMIT = 2.0
 """Seconds of its own, launcher and Python's start included."""
@@ -18,7 +19,7 @@ ROUNDS = 5
 
 def measured() -> Iterator[tuple[str, float, float, str]]:
     """Name, seconds of its own, the most it may take, and what was timed."""
-    for release in PYTHON_OF:
+    for release in RELEASES:
         with Machine(layers(release, "mail")) as machine:
             apply(machine)
             own, waited = [], []

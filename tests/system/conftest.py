@@ -8,8 +8,9 @@ from typing import Protocol
 
 import pytest
 
-from tests.system.images import PYTHON_OF, Layer, Release, layers
+from tests.system.images import Layer, layers
 from tests.system.machine import Machine
+from tests.system.releases import RELEASES, Release
 from tests.system.room import why_no_machines
 
 _BOOTED = pytest.StashKey[list[Machine]]()
@@ -29,7 +30,7 @@ class BootMachine(Protocol):
     ) -> Machine: ...
 
 
-@pytest.fixture(params=sorted(PYTHON_OF))
+@pytest.fixture(params=RELEASES)
 def release(request: pytest.FixtureRequest) -> Release:
     """Each Debian release that the tests run on."""
     found: Release = request.param
@@ -60,7 +61,7 @@ def machine(request: pytest.FixtureRequest, release: Release) -> Iterator[BootMa
         yield boot
 
 
-@pytest.fixture(scope="module", params=sorted(PYTHON_OF))
+@pytest.fixture(scope="module", params=RELEASES)
 def debian(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A machine with an MSA and alice, and a client's network beside it; the tests of a file share it."""
     if why := why_no_machines():

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tests.system.releases import RELEASES, Release
+
 MC = "/etc/mail/sendmail.mc"
 CF = "/etc/mail/sendmail.cf"
 KEY = "/etc/mail/tls/sendmail-common.key"
@@ -42,12 +44,12 @@ class Fault:
     """Another one."""
     name: str = ""
     """What to call it where one diagnosis has several faults."""
-    release: str = ""
-    """The only release that has it."""
+    releases: tuple[Release, ...] = ()
+    """The only ones that have it, where not all do."""
     blamed: str = ""
     """The one that is blamed, where a layer further out shows it, too; else this one."""
     differs: bool = False
-    """Whether the releases differ in it: it is made on both, where others take turns."""
+    """Whether the releases differ in it: it is made on each, where others take turns."""
     asked: str = ""
     """Where somebody asked about it in public."""
     full: bool = False
@@ -426,12 +428,12 @@ TLS = (
 """Greeting, STARTTLS, certificate."""
 
 
-def of(release: str, group: tuple[Fault, ...], *, every: bool) -> list[Fault]:
+def of(release: Release, group: tuple[Fault, ...], *, every: bool) -> list[Fault]:
     """The faults of a group that are made on this release: all of them, or its turn's."""
-    first = release == "bookworm"
-    turns = [item for item in group if not item.differs and not item.release and (every or not item.full)]
+    first = release == RELEASES[0]
+    turns = [item for item in group if not item.differs and not item.releases and (every or not item.full)]
     mine = turns if every else turns[0 if first else 1 :: 2]
-    chosen = [item for item in group if item in mine or item.differs or item.release == release]
+    chosen = [item for item in group if item in mine or item.differs or release in item.releases]
     return [item for item in chosen if every or not item.full]
 
 

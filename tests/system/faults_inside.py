@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.system.faults import ANEW, CF, DEFAULT, FORGET, RESTART, SENDMAIL, Fault, mc, submission
+from tests.system.releases import INIT_SCRIPTS, NATIVE_UNITS
 
 TMPFS = "systemctl stop sendmail; mount -t tmpfs -o {options},mode=2750 tmpfs /var/spool/mqueue; chown smmta:smmsp /var/spool/mqueue; {then}; systemctl start sendmail"
 UNMOUNT = "systemctl stop sendmail; umount /var/spool/mqueue; systemctl start sendmail"
@@ -243,7 +244,7 @@ SASLAUTHD = (
         "saslauthd",
         f"systemctl stop saslauthd; sed -i 's/^START=.*/START=no/' {DEFAULT}; systemctl start saslauthd",
         name="and so active (exited)",
-        release="bookworm",
+        releases=INIT_SCRIPTS,
         asked="https://github.com/docker-mailserver/docker-mailserver/issues/1049",
     ),
     Fault("saslauthd-boot", "saslauthd", "systemctl disable saslauthd >/dev/null 2>&1", differs=True),
@@ -264,7 +265,7 @@ SASLAUTHD = (
         "saslauthd",
         f"mkdir -p /run/elsewhere; systemctl stop saslauthd; sed -i 's,^OPTIONS=.*,OPTIONS=\"-c -m /run/elsewhere\",' {DEFAULT}; {RESTART}",
         back="again",
-        release="bookworm",
+        releases=INIT_SCRIPTS,
     ),
     Fault(
         "saslauthd-elsewhere",
@@ -272,7 +273,7 @@ SASLAUTHD = (
         f"systemctl stop saslauthd; sed -i 's,^OPTIONS=.*,OPTIONS=\"-c -m /run/elsewhere\",' {DEFAULT}",
         back="again",
         name="and so its unit cannot start it",
-        release="trixie",
+        releases=NATIVE_UNITS,
     ),
     Fault("saslauthd-hung", "saslauthd", "pkill -STOP -x saslauthd", back="no", differs=True),
     Fault("saslauthd-socket-gone", "saslauthd", "rm /run/saslauthd/mux", back="no"),
@@ -290,7 +291,7 @@ SASLAUTHD = (
         "gpasswd -d smmta sasl >/dev/null",
         sign="warning",
         name="group",
-        release="bookworm",
+        releases=INIT_SCRIPTS,
     ),
     Fault("sasl-conf", "saslauthd", f"rm /etc/mail/sasl/Sendmail.conf.2; {SENDMAIL}", name="missing"),
     Fault("sasl-conf", "saslauthd", f"rm /usr/lib/sasl2/Sendmail.conf; {SENDMAIL}", name="link missing"),
@@ -325,7 +326,7 @@ SASLAUTHD = (
         asks("rimap", "127.0.0.1/1143"),
         fix=False,
         name="IMAP",
-        release="bookworm",
+        releases=INIT_SCRIPTS,
         full=True,
         asked="https://github.com/cyrusimap/cyrus-sasl/issues/493",
     ),
@@ -349,7 +350,7 @@ SASLAUTHD = (
         IMAP + asks("rimap", "127.0.0.1/1143"),
         undo="systemctl stop imap-1143",
         back="no",
-        release="trixie",
+        releases=NATIVE_UNITS,
         full=True,
     ),
     Fault(
@@ -358,7 +359,7 @@ SASLAUTHD = (
         IMAP + asks("rimap", "-O 127.0.0.1/1143"),
         undo="systemctl stop imap-1143",
         back="no",
-        release="bookworm",
+        releases=INIT_SCRIPTS,
         full=True,
     ),
     Fault(

@@ -105,9 +105,10 @@ class Machine:
         return self._init
 
     @property
-    def cgroups(self) -> list[Path]:
-        """The folders below which all the machine's processes are counted."""
-        return self._room.cgroups
+    def cgroup(self) -> Path:
+        """The folder below which all the machine's processes are counted."""
+        assert self._room.cgroup
+        return self._room.cgroup
 
     @property
     def console(self) -> str:

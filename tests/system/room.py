@@ -1,4 +1,4 @@
-"""Private places on the host that vanish with the tests: namespaces and cgroups held by a process.
+"""Private places on the host that vanish with the tests: namespaces and a cgroup held by a process.
 
 All mounts of a machine live in a mount namespace of their own, and all its processes in a PID namespace whose
 first process the kernel kills when the tests die (PR_SET_PDEATHSIG). So a killed test run leaves no mount,
@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 
 _DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")
 _SYSTEMD_HOST = Path("/run/systemd/system")
+_CGROUPS = Path("/sys/fs/cgroup")
 _CGROUP_NAME = re.compile(r"msa-wizard-tests-(\d+)-(\d+)-\d+")
 _serial = itertools.count()
 
@@ -44,21 +46,27 @@ def why_no_machines() -> str | None:
     )
     if done.returncode != 0:
         return f"this host allows no overlay mount in a new namespace: {done.stderr.strip()}"
+    if _unified() is None:
+        return (
+            "machines need the unified cgroup hierarchy, not mounted here (mount -t cgroup2 cgroup2 FOLDER)"
+        )
     return None
 
 
 class Room:
-    """A process that holds new namespaces, and optionally cgroups, until `close` or the death of the tests.
+    """A process that holds new namespaces, and optionally a cgroup, until `close` or the death of the tests.
 
     `unshare` names the namespaces ("--mount", "--net"); `script` is run in them by sh with `arguments` before
     the room is ready. A room with a cgroup also has process numbers of its own: all that was started in it
-    dies with it. Raises RoomError, with what the script said, when the room cannot be made.
+    dies with it; and it sees the unified hierarchy alone, as a real host does. Raises RoomError, with what the
+    script said, when the room cannot be made.
     """
 
     def __init__(
         self, unshare: Sequence[str], script: str, arguments: Sequence[str] = (), *, own_cgroup: bool = False
     ) -> None:
-        self.cgroups: list[Path] = []
+        self.cgroup: Path | None = None
+        """As the host names it."""
         self._namespaces = [name for name in unshare if name in ("--mount", "--net")]
         scope: tuple[str, ...] = ()
         if own_cgroup:
@@ -67,7 +75,10 @@ class Room:
                 # There systemd owns the cgroups: it has to lend us one.
                 scope = ("systemd-run", "--quiet", "--scope", "--collect", "--property=Delegate=yes")
             else:
-                self.cgroups = _make_cgroups()
+                self.cgroup = _make_cgroup()
+            if (hierarchy := _hierarchy()) != _CGROUPS:
+                # systemd 258 and newer boot on nothing else. By a bind mount, for a new one would set its options anew.
+                script = f"mount --bind {shlex.quote(str(hierarchy))} {_CGROUPS}\n{script}"
         holding = f"{script}\necho ready\nexec sleep infinity"
         self._process = subprocess.Popen(
             [*_DIES_WITH_US, *scope, "unshare", *unshare, "sh", "-euc", holding, "sh", *arguments],
@@ -83,7 +94,7 @@ class Room:
         for line in self._process.stdout:
             if line == "ready\n":
                 if scope:
-                    self.cgroups = _cgroups_of(self.pid)
+                    self.cgroup = _cgroup_of(self.pid)
                 return
             said.append(line)
         self.close()
@@ -101,11 +112,12 @@ class Room:
 
     def entering(self) -> list[str]:
         """The start of a command line that runs the rest in here and in its cgroup; dies with the tests."""
-        joining = 'for g in $1; do echo $$ >"$g/cgroup.procs"; done; shift; exec "$@"'
+        joining = '[ -z "$1" ] || echo $$ >"$1/cgroup.procs"; shift; exec "$@"'
+        inside = self.cgroup and _CGROUPS / self.cgroup.relative_to(_hierarchy())
         return [
             *_DIES_WITH_US,
             *("nsenter", "--target", str(self.pid), *self._namespaces, "--"),
-            *("sh", "-euc", joining, "sh", " ".join(map(str, self.cgroups))),
+            *("sh", "-euc", joining, "sh", str(inside or "")),
         ]
 
     def close(self) -> None:
@@ -114,43 +126,47 @@ class Room:
         self._process.wait()
         assert self._process.stdout is not None
         self._process.stdout.close()
-        if not _SYSTEMD_HOST.is_dir():
-            for cgroup in self.cgroups:
-                _remove_cgroup(cgroup)
+        if self.cgroup and not _SYSTEMD_HOST.is_dir():
+            _remove_cgroup(self.cgroup)
 
 
-def _make_cgroups() -> list[Path]:
-    """A new cgroup in each hierarchy that systemd uses, by one name (nspawn mirrors it across).
+def _make_cgroup() -> Path:
+    """A new cgroup below our own.
 
     Without it all machines would share one (nspawn's --keep-unit makes `payload` in the caller's), and a
     `systemctl stop` in one machine would meet the processes of the others.
     """
     name = f"msa-wizard-tests-{os.getpid()}-{_start_time(os.getpid())}-{next(_serial)}"
-    made = []
-    for parent in _cgroups_of(os.getpid()):
-        for left in parent.iterdir():
-            named = _CGROUP_NAME.fullmatch(left.name)
-            if named and _start_time(int(named[1])) != int(named[2]):
-                _remove_cgroup(left, seconds=0)
-        (parent / name).mkdir()
-        made.append(parent / name)
-    return made
+    parent = _cgroup_of(os.getpid())
+    for left in parent.iterdir():
+        named = _CGROUP_NAME.fullmatch(left.name)
+        if named and _start_time(int(named[1])) != int(named[2]):
+            _remove_cgroup(left, seconds=0)
+    (parent / name).mkdir()
+    return parent / name
 
 
-def _cgroups_of(pid: int) -> list[Path]:
-    """A process's folder in the unified hierarchy and in the one named systemd; see cgroups(7)."""
-    own: dict[str, str] = {}
-    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
-        _, hierarchy, path = line.split(":", 2)
-        own[hierarchy] = path
-    folders = []
+def _unified() -> Path | None:
+    """Where this host has the unified hierarchy; see cgroups(7)."""
     for line in Path("/proc/self/mounts").read_text().splitlines():
-        _, mounted, kind, options, *_ = line.split()
-        hierarchy = "" if kind == "cgroup2" else "name=systemd"
-        if kind == "cgroup2" or (kind == "cgroup" and hierarchy in options.split(",")):
-            folder = Path(mounted) / own.get(hierarchy, "/").lstrip("/")
-            folders.append(folder if folder.is_dir() else Path(mounted))
-    return folders
+        _, mounted, kind, *_ = line.split()
+        if kind == "cgroup2":
+            return Path(mounted)
+    return None
+
+
+def _hierarchy() -> Path:
+    if (found := _unified()) is None:
+        raise RoomError("the unified cgroup hierarchy is mounted nowhere")
+    return found
+
+
+def _cgroup_of(pid: int) -> Path:
+    """A process's folder in the unified hierarchy."""
+    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    own = next((line.removeprefix("0::") for line in lines if line.startswith("0::")), "/")
+    folder = _hierarchy() / own.lstrip("/")
+    return folder if folder.is_dir() else _hierarchy()
 
 
 def _start_time(pid: int) -> int | None:

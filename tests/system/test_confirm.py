@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.system.firewalls import QUIET, SetUp, connects, kept, live, set_up
-from tests.system.images import Release, layers
+from tests.system.images import layers
 from tests.system.machine import Machine
 from tests.system.msa import WIZARD, history, wizard
+from tests.system.releases import Release
 from tests.system.room import why_no_machines
 from tests.system.ssh import Ssh
 from tests.system.terminal import Terminal
@@ -20,9 +21,9 @@ from tests.system.terminal import Terminal
 WITHIN = 6
 RELEASES: dict[str, Release] = {
     "nftables": "bookworm",
-    "ufw": "trixie",
+    "ufw": "forky",
     "firewalld": "bookworm",
-    "iptables-persistent": "trixie",
+    "iptables-persistent": "forky",
     "shorewall": "bookworm",
 }
 """Where each firewall is tried."""

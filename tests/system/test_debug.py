@@ -15,7 +15,7 @@ from tests.system.msa import PASSWORD, WIZARD, history, login, sendmail_pid, wiz
 OURS = "[d]ebug saslauthd"
 
 
-pytestmark = pytest.mark.default_on("trixie")
+pytestmark = pytest.mark.default_on("forky")
 
 
 @contextmanager

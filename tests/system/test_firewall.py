@@ -25,15 +25,16 @@ from tests.system.firewalls import (
     set_up,
     take_down,
 )
-from tests.system.images import PYTHON_OF, Release, layers
+from tests.system.images import layers
 from tests.system.machine import Machine
 from tests.system.msa import add_alice, apply, history, wizard
+from tests.system.releases import RELEASES, Release
 from tests.system.room import why_no_machines
 
 CHOSEN = "/root/answers.toml"
 
 
-@pytest.fixture(scope="module", params=sorted(PYTHON_OF))
+@pytest.fixture(scope="module", params=RELEASES)
 def msa(request: pytest.FixtureRequest) -> Iterator[Machine]:
     """A machine with all of the howto done but the firewall, since there is none; its tests leave none behind."""
     if why := why_no_machines():

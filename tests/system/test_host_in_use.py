@@ -55,7 +55,7 @@ def test_work_after_a_kill_in_install(machine: BootMachine, way: str) -> None:
     assert "installed" not in ours_left(debian)
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 @pytest.mark.parametrize("all_of_it", [pytest.param(False, marks=pytest.mark.full), True], ids=["apt", "all"])
 def test_apt_ended_in_the_middle(machine: BootMachine, all_of_it: bool) -> None:
     """`dpkg --configure -a`, by us or by the admin, does the rest of its work, and what that makes goes with the packages."""
@@ -108,7 +108,7 @@ for n in $(cat /root/new); do grep -qx $n /etc/mail/mine-$n || echo "mine-$n"; d
 """
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 @pytest.mark.parametrize("way", ["rollback --all --on-conflict=keep", "apply"])
 def test_work_while_packages_go(machine: BootMachine, way: str) -> None:
     """Lines appended, files saved by renaming, and new ones, in the folder that apt purges at that very moment: in a
@@ -213,7 +213,7 @@ def test_work_in_the_last_moment_before_packages_go(machine: BootMachine, way: s
     assert "installed" not in ours_left(debian), ended.stdout
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_work_after_a_kill_in_sendmailconfig(machine: BootMachine) -> None:
     debian = machine("mail")
     debian.run([WIZARD, "status"])
@@ -246,7 +246,7 @@ def test_work_while_the_restart_is_watched(machine: BootMachine) -> None:
     [pytest.param("1", marks=pytest.mark.full), "0.02"],
     ids=["a-line-a-second", "fifty-lines-a-second"],
 )
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_lines_that_come_while_the_file_is_edited(machine: BootMachine, pause: str) -> None:
     debian = machine("mail")
     debian.run([WIZARD, "status"])
@@ -314,7 +314,7 @@ def moments(machine: BootMachine) -> int:
     return len(names)
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_a_run_killed_in_the_middle_of_somebodys_work(machine: BootMachine) -> None:
     total = moments(machine)
     assert killed_with_work(machine, total, total // 3)

@@ -113,7 +113,7 @@ def test_features_behind_the_mailers_stay(machine: BootMachine) -> None:
     assert wizard(debian, "apply", "--yes").returncode == 3
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_lines_written_into_sendmail_cf_are_listed_and_asked_about(machine: BootMachine) -> None:
     """As Webmin writes them. The list is the same before and after our own edits of sendmail.mc, and in a second run."""
     debian = in_use(machine)
@@ -157,7 +157,7 @@ def test_lines_written_into_sendmail_cf_are_listed_and_asked_about(machine: Boot
     assert set(lines) < set(cf_of(debian))
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 @pytest.mark.parametrize("place", ["above the mailers", pytest.param("behind them", marks=pytest.mark.full)])
 def test_ones_own_certificate_is_served(machine: BootMachine, place: str) -> None:
     debian = in_use(machine)

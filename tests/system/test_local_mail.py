@@ -80,7 +80,7 @@ def port(machine: Machine) -> str:
 
 
 DEFAULT_ON = dict(
-    zip(HOSTS, ("", "trixie", "bookworm", "trixie", "bookworm", "trixie", "bookworm"), strict=True)
+    zip(HOSTS, ("", "forky", "bookworm", "forky", "bookworm", "forky", "bookworm"), strict=True)
 )
 """The release that a case is tried on in the default run; the first on both."""
 
@@ -122,7 +122,7 @@ def test_lines_of_submit_cf_alone_are_named_before_they_go(machine: BootMachine)
     assert b"D{MTAHost}[192.0.2.9]" in debian.read(SUBMIT_CF)
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_troubleshoot_tells_that_local_mail_is_refused(machine: BootMachine) -> None:
     debian = machine("msa")
     assert "local-submission" not in short(troubleshoot(debian))
@@ -137,7 +137,7 @@ def test_troubleshoot_tells_that_local_mail_is_refused(machine: BootMachine) -> 
     assert arrives(debian, "mended")
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_by_an_answer_local_mail_stays_on_587(machine: BootMachine) -> None:
     debian = machine("mail")
     debian.client()

@@ -20,7 +20,7 @@ PLAINTEXT = (*BY_HAND, "--plaintext")
 ENCODED = base64.b64encode(PASSWORD.encode()).decode()
 
 
-pytestmark = pytest.mark.default_on("trixie")
+pytestmark = pytest.mark.default_on("forky")
 
 
 def cf(debian: Machine) -> str:

@@ -20,7 +20,7 @@ def output(debian: Machine, path: str, *more: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_output_goes_into_files_devices_and_pipes_and_takes_no_ones_place(machine: BootMachine) -> None:
     debian = machine("mail")
     debian.run(

@@ -11,7 +11,7 @@ from tests.system.machine import Machine
 from tests.system.msa import apply, login, sendmail_pid, wizard
 from tests.system.test_login_by_hand import OURS, PLAINTEXT, asks, cf, encrypted_again, typed, wait_for
 
-pytestmark = pytest.mark.default_on("trixie")
+pytestmark = pytest.mark.default_on("forky")
 
 COLLIDE = """
 for late in 0 0.03 0.06 0.1 0.15 0.2 0.3; do

@@ -158,7 +158,7 @@ def test_what_saslauthd_asks_stays(
     assert [item for item in shown["faults"] if item["sign"] == "failed"] == []
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_ldap_stays_ldap_though_its_server_does_not_answer(machine: BootMachine) -> None:
     """And so do its options, its file, and a mechanism that the admin had added."""
     debian = machine("mail")
@@ -190,7 +190,7 @@ def test_ldap_stays_ldap_though_its_server_does_not_answer(machine: BootMachine)
     assert made["ok"], made["verdict"]
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_the_sendmail_conf_that_is_really_read_counts(machine: BootMachine) -> None:
     """Debian's link can be led elsewhere, and libsasl2 looks into /etc/sasl2 first."""
     debian = machine("mail")

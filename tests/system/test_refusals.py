@@ -11,6 +11,7 @@ import pytest
 from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
 from tests.system.msa import add_alice, apply, history, listening, login, sendmail_pid, wizard
+from tests.system.releases import NATIVE_UNITS, Release
 
 MC = "/etc/mail/sendmail.mc"
 
@@ -234,7 +235,7 @@ def test_locale_and_umask_change_nothing(machine: BootMachine) -> None:
 
 
 @pytest.mark.on_both
-def test_bug_791814(machine: BootMachine, release: str) -> None:
+def test_bug_791814(machine: BootMachine, release: Release) -> None:
     """The script as 2.1.26 had it, and /etc/default a symbolic link: saslauthd answers all the same."""
     debian = machine("mail")
     debian.run(
@@ -242,7 +243,7 @@ def test_bug_791814(machine: BootMachine, release: str) -> None:
         "mv /etc/default /etc/default.real; ln -s default.real /etc/default; systemctl daemon-reload"
     )
     done = wizard(debian, "plan", "saslauthd-init")
-    if release == "trixie":
+    if release in NATIVE_UNITS:
         assert "a systemd unit of its own" in done.stdout
         return
     assert 'SYSTEMCTL_SKIP_REDIRECT="true"' in done.stdout

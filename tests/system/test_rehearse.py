@@ -30,7 +30,7 @@ def compiled(debian: Machine) -> None:
     ("layer", "systemd"),
     [
         pytest.param("ready", False, marks=pytest.mark.default_on("bookworm")),
-        pytest.param("ready", True, marks=pytest.mark.default_on("trixie")),
+        pytest.param("ready", True, marks=pytest.mark.default_on("forky")),
         pytest.param("mail", False, marks=pytest.mark.full),
         pytest.param("minimal", True, marks=pytest.mark.full),
     ],
@@ -121,7 +121,9 @@ def test_nothing_is_left_by_a_kill_or_a_dropped_line(machine: BootMachine) -> No
     held = set(debian.run(spaces).stdout.split())
     own = debian.run(["readlink", "/proc/1/ns/cgroup"]).stdout.strip()
     assert held, "it holds the clone"
-    assert own not in held, "its mount would change nsdelegate and the like for the whole host (cgroup v2, mount options)"
+    assert own not in held, (
+        "its mount would change nsdelegate and the like for the whole host (cgroup v2, mount options)"
+    )
     debian.run(["kill", "-KILL", str(pid)])
     untouched(debian, before, PATIENCE, files=False)
     pid = begun(debian, "saslauthd-start")
@@ -151,7 +153,7 @@ def test_nothing_is_left_by_any_end(machine: BootMachine) -> None:
     untouched(debian, before, PATIENCE)
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_what_it_refuses(machine: BootMachine) -> None:
     """Not root; a container that forbids mounts; a host that is being changed. What works instead is said."""
     debian = machine("mail")

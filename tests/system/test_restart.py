@@ -47,7 +47,7 @@ with socket.socket() as held:
 """
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_a_port_that_is_free_a_moment_late_is_no_failure(machine: BootMachine) -> None:
     """A daemon of before that is slow to end holds it; sendmail says so in its log, tries again, and listens."""
     debian = machine("msa")
@@ -59,7 +59,7 @@ def test_a_port_that_is_free_a_moment_late_is_no_failure(machine: BootMachine) -
     assert "0.0.0.0:587" in debian.run(LISTENERS).stdout
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_many_starts_in_a_row_are_no_failure(machine: BootMachine) -> None:
     """systemd refuses the sixth within ten seconds, and each rollback is one; here the third in ten minutes."""
     debian = machine("mail")

@@ -126,7 +126,7 @@ def test_everything_back_where_sendmail_was_there(machine: BootMachine) -> None:
     assert "0.0.0.0:587" not in listening(debian)
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_each_step_alone_and_back_again(machine: BootMachine) -> None:
     """A step goes, the daemon listens where its sendmail.cf says; then the rollback itself is rolled back."""
     debian = started(machine)
@@ -217,7 +217,7 @@ def test_the_packages_stay_when_something_needs_them_by_now(machine: BootMachine
     assert rollback(debian, "--all")["exit"] == 0, "nothing that was applied is still in force"
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_a_rollback_that_costs_the_listener_is_itself_undone(machine: BootMachine) -> None:
     """sendmail does not survive a start with what was before (here it is shot): everything stays as it is."""
     debian = started(machine)

@@ -18,7 +18,7 @@ from tests.system.msa import PASSWORD, WIZARD, login, wizard
 from tests.system.terminal import Terminal
 from tests.unit.smtp.server import print_of
 
-pytestmark = pytest.mark.default_on("trixie")
+pytestmark = pytest.mark.default_on("forky")
 _TOP = Path(__file__).resolve().parents[2]
 OTHER = CLIENT_ADDRESSES[0].partition("/")[0]
 NAME = "mx.other.test"

@@ -38,7 +38,7 @@ def test_what_was_saved_is_what_every_command_does(machine: BootMachine) -> None
     assert f"{SAVED}, line 2: listen.implicit_tsl: unknown key; did you mean implicit_tls?" in wrong.stderr
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_what_is_chosen_on_the_screen_is_used_and_kept(machine: BootMachine) -> None:
     debian = machine("msa")
     argv = debian.argv([WIZARD], env={"TERM": "xterm-256color"})

@@ -12,9 +12,9 @@ from tests.system.faults import KEEP, LISTENER, REPAIR, TLS, Fault, of
 from tests.system.faults_clients import CLIENTS
 from tests.system.faults_inside import ACCOUNT, AUTH, SASLAUTHD
 from tests.system.faults_limits import LIMITS
-from tests.system.images import PYTHON_OF, Release
 from tests.system.machine import Machine
 from tests.system.msa import PASSWORD, STORE, history, login, wizard
+from tests.system.releases import RELEASES, Release
 from tests.unit.troubleshoot.test_catalogue import steps_named
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 
@@ -29,12 +29,12 @@ GROUPS = {
 }
 DEFAULT_ON: dict[str, Release] = {
     "listener": "bookworm",
-    "limits": "trixie",
+    "limits": "forky",
     "clients": "bookworm",
-    "tls": "trixie",
+    "tls": "forky",
     "auth": "bookworm",
-    "saslauthd": "trixie",
-    "account": "trixie",
+    "saslauthd": "forky",
+    "account": "forky",
 }
 """The release that a group is tried on in the default run."""
 BACK = 3
@@ -166,14 +166,14 @@ def test_every_fault_is_named_fixed_and_comes_back(
 @pytest.mark.full
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_fault_on_every_release(machine: BootMachine, release: Release, group: str) -> None:
-    """Those of the other release's turn, too."""
+    """Those of the other releases' turns, too."""
     _table(machine, of(release, GROUPS[group], every=True))
 
 
 def test_the_table_is_long_enough() -> None:
     made = {
         fault.label
-        for release in PYTHON_OF
+        for release in RELEASES
         for group in GROUPS.values()
         for fault in of(release, group, every=False)
     }

@@ -14,6 +14,7 @@ from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
 from tests.system.msa import add_alice, apply, login, wizard
 from tests.system.picture import differences, picture
+from tests.system.releases import ENDS
 from tests.system.test_hosts_in_use import (
     BY_SMART_HOST,
     MC,
@@ -270,10 +271,7 @@ def unplanned(old: str, new: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.default_on(("bookworm", "trixie")[number % 2]))
-        for number, name in enumerate(KINDS)
-    ],
+    [pytest.param(name, marks=pytest.mark.default_on(ENDS[number % 2])) for number, name in enumerate(KINDS)],
 )
 def test_a_host_in_use(machine: BootMachine, name: str) -> None:
     kind, debian = KINDS[name], machine("mail")
@@ -306,7 +304,7 @@ def test_a_host_in_use(machine: BootMachine, name: str) -> None:
     assert kind.works(debian), "after rollback --all"
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_a_certificate_that_is_not_there_stops_before_anything_changes(machine: BootMachine) -> None:
     debian = machine("mail")
     debian.run("systemctl enable sendmail; systemctl restart sendmail")

@@ -91,7 +91,7 @@ def _claimed(owner: Footprint, before: States, after: States) -> tuple[set[str],
     return own, differ - own
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_an_install_and_an_admin_at_work_are_told_apart(machine: BootMachine) -> None:
     booted = machine("ready")
     owner, read, before, after = _install(booted, " ".join(_PACKAGES), "/etc/mail/sendmail.cf")
@@ -153,7 +153,7 @@ def test_what_somebody_adds_to_a_file_that_apt_wrote_is_told_apart(machine: Boot
     assert booted.read("/etc/init.d/saslauthd") == written + b"# mine\n"
 
 
-@pytest.mark.default_on("trixie")
+@pytest.mark.default_on("forky")
 def test_what_others_changed_before_the_command_began(machine: BootMachine) -> None:
     booted = machine("ready")
     booted.run("mkdir /etc/mail; echo old >/etc/mail/old; echo moved >/root/moved; sleep 0.1")
