@@ -16,7 +16,7 @@ def delivery(top: str = _TOP) -> tuple[str, str]:
     kind, _, commit = _text(f"{top}/wizard/BUILD").partition(" ")
     if kind in _WORDS:
         return kind, _hash(commit)
-    if os.path.isfile(f"{top}/msa-wizard"):  # noqa: PTH113
+    if all(os.path.isfile(f"{top}/{name}") for name in ("msa-wizard", "requirements.txt")):  # noqa: PTH113
         return "checkout", _head(f"{top}/.git")
     return "pip", ""
 

@@ -114,6 +114,15 @@ def test_whoever_is_not_root_is_told_the_command(
     assert capsys.readouterr().err.startswith(f"msa-wizard: {words}")
 
 
+def test_whoever_is_not_root_is_told_how_the_one_file_is_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(sys, "argv", ["msa-wizard.pyz"])
+    assert cli.main(["apply"]) == 3
+    assert "Run: sudo python3 msa-wizard.pyz apply\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["-V"], ["--version"]])
 def test_the_version(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments) == 0

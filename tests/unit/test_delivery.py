@@ -42,6 +42,7 @@ def test_of_a_checkout_it_is_the_commit_that_is_checked_out(tmp_path: Path) -> N
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     put(tmp_path / "msa-wizard", "")
+    put(tmp_path / "requirements.txt", "")
     assert version_line(str(tmp_path)) == f"msa-wizard {__version__} (checkout)"
     git("init", "--quiet", "--initial-branch", "a/branch")
     assert delivery(str(tmp_path)) == ("checkout", "")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import wizard
+from building.archive import zipped
 from tests import stand_ins
 from tests.json_documents import document
 from wizard.cli import main as cli
@@ -187,6 +189,45 @@ def test_a_clone_with_work_that_is_nowhere_else_stays(program: Path) -> None:
 def test_what_pip_installed_is_for_pip_to_remove(host: Host, tmp_path: Path) -> None:
     put(tmp_path / "site-packages/wizard/__init__.py")
     assert "pipx uninstall" in why_it_stays(host, tmp_path / "site-packages")
+
+
+@pytest.mark.parametrize("named", ["msa-wizard.pyz", "a name of the admin's own"])
+def test_the_one_file_goes_with_what_it_has_unpacked(
+    here: Host, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    program = here.path("/var/lib/msa-wizard/program-1")
+    put(program / "wizard/BUILD", "pyz")
+    file = here.path(f"/root/{named}")
+    file.parent.mkdir()
+    file.write_bytes(b"#!/usr/bin/python3 -IS\n" + zipped([("first_start.py", b"", 0o644)], 0))
+    here.path("/var/lib/msa-wizard/msa-wizard").symlink_to("program-1/msa-wizard")
+    links = [here.path(f"/usr/local/{name}/msa-wizard") for name in ("bin", "sbin")]
+    for link, to in zip(links, (file, program / "msa-wizard"), strict=True):
+        link.parent.mkdir(parents=True)
+        link.symlink_to(to)
+    monkeypatch.setattr(wizard, "__file__", str(program / "wizard/__init__.py"))
+    monkeypatch.setattr(sys, "argv", [str(file)])
+    assert cli.main(["remove", "--yes"]) == 0
+    assert [name for name in left(here) if not name.startswith("opt/")] == STAY + HISTORY
+    assert not any(os.path.lexists(link) for link in links)
+
+
+def test_a_file_that_is_not_the_one_file_stays(here: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = here.path("/var/lib/msa-wizard/program-1")
+    put(program / "wizard/BUILD", "pyz")
+    for content in (b"", zipped([("x", b"", 0o644)], 0)):
+        file = here.path("/root/msa-wizard.pyz")
+        put(file)
+        file.write_bytes(content)
+        monkeypatch.setattr(sys, "argv", [str(file)])
+        found = what_is_there(here, program)
+        assert file not in [path for path, _ in found.goes]
+        assert any("msa-wizard.pyz, if it is still there" in line for line in found.stays)
+
+
+def test_what_apt_installed_is_for_apt_to_remove(host: Host, tmp_path: Path) -> None:
+    put(tmp_path / "wizard/BUILD", "deb")
+    assert "apt-get remove msa-wizard" in why_it_stays(host, tmp_path)
 
 
 def test_every_name_at_the_top_is_known_as_ours() -> None:

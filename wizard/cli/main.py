@@ -94,8 +94,9 @@ def _as_root(arguments: Sequence[str]) -> str:
     """The command line as it was typed, for root."""
     import shlex
 
-    program = sys.argv[0] if sys.argv[0].rpartition("/")[2] == "msa-wizard" else "msa-wizard"
-    return shlex.join(["sudo", program, *arguments])
+    started = sys.argv[0]
+    program = {"msa-wizard": [started], "msa-wizard.pyz": ["python3", started]}
+    return shlex.join(["sudo", *program.get(started.rpartition("/")[2], ["msa-wizard"]), *arguments])
 
 
 def _failed(arguments: Sequence[str], sentence: str, code: int) -> int:

@@ -8,10 +8,13 @@ import fcntl
 import os
 import pwd
 import shutil
+import sys
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from wizard.delivery import delivery
 from wizard.errors import HostError
 from wizard.steps.certificate_install import HOOK
 from wizard.system.host import Host, user_name
@@ -41,6 +44,7 @@ CHECKOUT = frozenset(
             "SECURITY.md",
         ),
         *(
+            "building",
             "docs",
             "msa-wizard",
             "packaging",
@@ -71,9 +75,18 @@ class Removal:
 
 def what_is_there(host: Host, program: Path) -> Removal:
     """Look; `program` is the folder that this program runs from."""
-    goes = [(path, what) for path, what in _small(host, program) if os.path.lexists(path)]
+    kind, _ = delivery(str(program))
+    file = one_file() if kind == "pyz" else None
+    goes = [(path, what) for path, what in _small(host, program, file) if os.path.lexists(path)]
     stays: list[str] = []
-    if why := why_it_stays(host, program):
+    if kind == "pyz":  # what it has unpacked lies in HOME
+        if file is None:
+            stays.append("msa-wizard.pyz, if it is still there: this was not started from it")
+        elif (owner := file.stat().st_uid) != os.geteuid():
+            stays.append(f"{file}: it belongs to {user_name(owner)}, who can remove it")
+        else:
+            goes.append((file, "the program"))
+    elif why := why_it_stays(host, program):
         stays.append(f"the program in {program}: {why}")
     else:
         ours = sorted(path for path in program.iterdir() if path.name in CHECKOUT)
@@ -91,24 +104,41 @@ def what_is_there(host: Host, program: Path) -> Removal:
     )
 
 
-def _small(host: Host, program: Path) -> Iterator[tuple[Path, str]]:
+def one_file() -> Path | None:
+    """The one file from which this program was started, None where it was started in another way."""
+    file = Path(sys.argv[0]).absolute()
+    with contextlib.suppress(OSError, zipfile.BadZipFile):
+        file = file.resolve(strict=True)
+        with zipfile.ZipFile(file) as held:
+            return file if "first_start.py" in held.namelist() else None
+    return None
+
+
+def _small(host: Host, program: Path, file: Path | None) -> Iterator[tuple[Path, str]]:
     yield host.path(SETTINGS), "your settings"
     yield host.path(GUARDS), "scripts of guarded changes, all of them settled"
     logrotate = host.path(LOGROTATE)
     if logrotate.is_file() and "/var/log/msa-wizard.log" in logrotate.read_text(errors="replace"):
         yield logrotate, "rotates its log"
     for link in map(host.path, LINKS):
-        if link.is_symlink() and link.resolve() == program / "msa-wizard":
+        if link.is_symlink() and link.resolve() in (program / "msa-wizard", file):
             yield link, "leads to the program"
 
 
 def _what(path: Path) -> str:
+    if path.name.startswith("program-"):
+        return "the program, unpacked"
+    if path.name == "msa-wizard":
+        return "leads to the program"
     return "its Python environment" if path.name.startswith("venv-") else "what it remembers"
 
 
 def why_it_stays(host: Host, program: Path) -> str:
     """Why the program's folder is not removed, "" where it is."""
-    if not (program / "msa-wizard").is_file() or not (program / "requirements.txt").is_file():
+    kind, _ = delivery(str(program))
+    if kind == "deb":
+        return "it was installed as a Debian package: `apt-get remove msa-wizard`"
+    if kind != "checkout":
         return "it was installed by pip or pipx: `pipx uninstall msa-wizard`"
     owner = program.stat().st_uid
     if owner != os.geteuid():
@@ -146,7 +176,8 @@ def _staying(host: Host) -> Iterator[str]:
 
 
 def in_use(environment: Path) -> bool:
-    """Whether somebody else runs us from the Python environment. The launcher has left us a lock that all share."""
+    """Whether somebody else runs us from the Python environment, or from what the one file has unpacked. The start of either
+    has left us a lock that all share."""
     marker = environment / ".complete"
     for each in Path("/proc/self/fd").iterdir():
         try:

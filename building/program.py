@@ -1,0 +1,35 @@
+"""The program with its dependencies in one folder, from which it runs as it is: what the one file and the Debian package hold."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from building.vendor import collect, put
+from wizard.delivery import version_line
+
+PARTS = ("screens", "snapshots", "templates", "wizard")
+_SUFFIXES = frozenset((".py", ".j2", ".json", ".tcss", ".typed"))
+
+
+def lay_down(source: Path, target: Path, kind: str, commit: str, names: Collection[str] = ()) -> None:
+    """The program of the checkout `source` and its dependencies (with these `names` only, if there are any) in `target`, which
+    then says of itself how it was installed: `kind` is one of wizard.delivery's.
+
+    Raises subprocess.CalledProcessError."""
+    collect(source / "requirements.txt", target, names)
+    for part in PARTS:
+        for path in sorted((source / part).rglob("*")):
+            if path.suffix in _SUFFIXES:
+                put(target / path.relative_to(source), path.read_bytes())
+    mark(target, kind, commit)
+
+
+def mark(target: Path, kind: str, commit: str) -> None:
+    """What wizard.delivery reads."""
+    put(target / "wizard/BUILD", f"{kind} {commit}\n".encode())
+
+
+def version_of(program: Path) -> str:
+    """What its `--version` prints."""
+    return version_line(str(program))

@@ -1,0 +1,162 @@
+"""`packaging/build`: the same commit gives the same bytes, wherever and by whomever it is built."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from wizard import __version__
+
+_TOP = Path(__file__).resolve().parents[2]
+_NAMES = {
+    "SHA256SUMS",
+    f"msa-wizard-{__version__}.cdx.json",
+    "msa-wizard.pyz",
+    f"msa_wizard-{__version__}-py3-none-any.whl",
+    f"msa_wizard-{__version__}.tar.gz",
+}
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    author = ["-c", "user.name=a", "-c", "user.email=a@example.test", "-c", "commit.gpgsign=false"]
+    command = ["git", *author, "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The working tree, committed; without the Debian package, which needs tools of its own and has tests of its own."""
+    place = tmp_path_factory.mktemp("build") / "one"
+    place.mkdir()
+    listed = _git(_TOP, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    for name in listed:
+        if (_TOP / name).is_file() and not name.startswith("packaging/deb/"):
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes((_TOP / name).read_bytes())
+            (place / name).chmod((_TOP / name).stat().st_mode)
+    _git(place, "init", "-q")
+    _git(place, "add", "-A")
+    _git(place, "commit", "-qm", "one")
+    return place
+
+
+def _built(checkout: Path, target: Path, umask: int, **settings: str) -> dict[str, str]:
+    """The digests of what is made."""
+    done = subprocess.run(
+        [str(checkout / "packaging/build"), str(target)],
+        env={**os.environ, **settings},
+        umask=umask,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+    assert done.returncode == 0, done.stderr
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(target.iterdir())}
+
+
+@pytest.fixture(scope="module")
+def built(checkout: Path) -> Path:
+    _built(checkout, checkout / "dist", 0o022)
+    return checkout / "dist"
+
+
+def test_two_places_give_the_same_bytes(checkout: Path, built: Path, tmp_path: Path) -> None:
+    other = tmp_path / "another place, with a longer name/checkout"
+    subprocess.run(["git", "clone", "-q", str(checkout), str(other)], check=True, umask=0o077)
+    (other / "not committed.txt").write_text("of the admin")
+    (other / "wizard/__init__.py").write_text("broken here, not in the commit")
+    (tmp_path / ".gitconfig").write_text("[core]\n\tautocrlf = true\n[tar]\n\tumask = 0077\n")
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    strange = {
+        "TZ": "Asia/Kathmandu",
+        "LC_ALL": "C",
+        "LANG": "xx_YY",
+        "HOME": str(tmp_path),
+        "USER": "somebody",
+    }
+    again = _built(other, tmp_path / "out", 0o077, XDG_CACHE_HOME=cache, PYTHONHASHSEED="7", **strange)
+    assert again == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in built.iterdir()}
+    assert again.keys() == _NAMES
+
+
+def test_the_sums_are_those_that_sha256sum_checks(built: Path) -> None:
+    checked = subprocess.run(
+        ["sha256sum", "--check", "--strict", "SHA256SUMS"],
+        cwd=built,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {line.partition(":")[0] for line in checked.stdout.splitlines()} == _NAMES - {"SHA256SUMS"}
+
+
+def test_each_delivery_says_what_it_is_and_of_which_commit(checkout: Path, built: Path) -> None:
+    commit = _git(checkout, "rev-parse", "HEAD")
+    shown = subprocess.run(
+        [sys.executable, str(built / "msa-wizard.pyz"), "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stdout == f"msa-wizard {__version__} (one file, commit {commit[:12]})\n"
+    with zipfile.ZipFile(built / f"msa_wizard-{__version__}-py3-none-any.whl") as wheel:
+        assert wheel.read("wizard/BUILD").decode() == f"wheel {commit}\n"
+        assert {name.split("/")[0] for name in wheel.namelist()} == {
+            *("screens", "snapshots", "templates", "wizard"),
+            f"msa_wizard-{__version__}.dist-info",
+        }
+    with tarfile.open(built / f"msa_wizard-{__version__}.tar.gz") as source:
+        names = {name.partition("/")[2] for name in source.getnames()}
+    tracked = set(_git(checkout, "ls-files").splitlines())
+    assert tracked - {".gitignore"} <= names
+    assert "wizard/BUILD" in names
+
+
+def test_the_bill_of_materials_names_what_the_one_file_holds(checkout: Path, built: Path) -> None:
+    bill = json.loads((built / f"msa-wizard-{__version__}.cdx.json").read_text())
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert bill["metadata"]["component"]["version"] == __version__
+    pinned = (checkout / "requirements.txt").read_text()
+    for component in bill["components"]:
+        assert f"{component['name']}=={component['version']} " in pinned
+        assert f"--hash=sha256:{component['hashes'][0]['content']}" in pinned
+        assert component["licenses"]
+    with zipfile.ZipFile(built / "msa-wizard.pyz") as outer, outer.open("program.zip") as inner:
+        held = {
+            name.split("-")[0].replace("_", "-").lower()
+            for name in zipfile.ZipFile(inner).namelist()
+            if ".dist-info/" in name
+        }
+    assert held == {component["name"] for component in bill["components"]}
+    (root,) = (each for each in bill["dependencies"] if each["ref"] == "msa-wizard")
+    assert {"textual", "jinja2", "gitpython"} <= set(root["dependsOn"])
+    assert "smmap" not in root["dependsOn"]
+
+
+def test_the_one_file_holds_no_compiled_code_no_caches_and_no_tests(built: Path) -> None:
+    with zipfile.ZipFile(built / "msa-wizard.pyz") as outer, outer.open("program.zip") as inner:
+        names = zipfile.ZipFile(inner).namelist()
+    assert not [name for name in names if name.endswith((".so", ".pyc", ".pyd", ".exe"))]
+    assert not {"tests", "test", "__pycache__"} & {part for name in names for part in name.split("/")}
+    assert {"textual/app.py", "wizard/cli/main.py", "screens/wizard.tcss", "templates/guard.sh.j2"} <= set(
+        names
+    )
+
+
+def test_a_folder_with_other_things_in_it_is_not_emptied(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+    refused = subprocess.run(
+        [str(checkout / "packaging/build"), str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 2
+    assert "name another folder" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
