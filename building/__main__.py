@@ -39,7 +39,8 @@ def main(made: Path) -> int:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, cwd=_SOURCE, check=True, stdout=sys.stderr)
+    environment = {**os.environ, "MSA_WIZARD_PYTHON": sys.executable}
+    subprocess.run(command, cwd=_SOURCE, env=environment, check=True, stdout=sys.stderr)
 
 
 if __name__ == "__main__":

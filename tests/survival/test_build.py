@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -97,6 +99,38 @@ def test_the_sums_are_those_that_sha256sum_checks(built: Path) -> None:
         check=True,
     )
     assert {line.partition(":")[0] for line in checked.stdout.splitlines()} == _NAMES - {"SHA256SUMS"}
+
+
+def test_a_release_is_signed_and_checked_as_the_document_says(built: Path, tmp_path: Path) -> None:
+    page = (_TOP / "docs/release.md").read_text()
+    (sign,) = re.findall(r"^ +(ssh-keygen -Y sign .*)$", page, re.MULTILINE)
+    (check,) = re.findall(r"^    (ssh-keygen -Y verify .*\n)    (sha256sum .*)$", page, re.MULTILINE)
+    shutil.copytree(built, tmp_path / "dist")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    signed = sign.replace("~/.ssh/msa-wizard-release", "key")
+    assert signed != sign
+    subprocess.run(["sh", "-c", signed], cwd=tmp_path, check=True, capture_output=True)
+    public = (tmp_path / "key.pub").read_text()
+    (tmp_path / "dist/allowed_signers").write_text(f"release {public}")
+
+    def checked() -> bool:
+        both = "set -e; " + "".join(check).replace("\n", "; ")
+        return (
+            subprocess.run(
+                ["sh", "-c", both], cwd=tmp_path / "dist", capture_output=True, check=False
+            ).returncode
+            == 0
+        )
+
+    assert checked()
+    file = tmp_path / "dist/msa-wizard.pyz"
+    kept = file.read_bytes()
+    file.write_bytes(kept[:-1] + b"x")
+    assert not checked()
+    file.write_bytes(kept)
+    sums = tmp_path / "dist/SHA256SUMS"
+    sums.write_text(sums.read_text().replace("a", "b", 1))
+    assert not checked()
 
 
 def test_each_delivery_says_what_it_is_and_of_which_commit(checkout: Path, built: Path) -> None:
