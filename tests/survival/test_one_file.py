@@ -370,7 +370,7 @@ def test_a_copy_that_was_cut_short_is_named_by_python(ready: OneFile) -> None:
 
 
 def test_a_python_that_is_too_old_is_told_so() -> None:
-    start = _HERE.parents[2] / "building/one_file/start.py"
+    start = _HERE.parents[2] / "packaging/building/one_file/start.py"
     ast.parse(start.read_text(), feature_version=(3, 7))
     older = (
         "import runpy, sys; sys.version_info = (3, 9, 2); runpy.run_path(sys.argv[1], run_name='__main__')"

@@ -44,7 +44,6 @@ CHECKOUT = frozenset(
             "SECURITY.md",
         ),
         *(
-            "building",
             "docs",
             "msa-wizard",
             "packaging",

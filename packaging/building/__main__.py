@@ -14,7 +14,7 @@ from building.sbom import bill
 from building.vendor import put
 from wizard import __version__
 
-_SOURCE = Path(__file__).resolve().parents[1]
+_SOURCE = Path(__file__).resolve().parents[2]
 
 
 def main(made: Path) -> int:

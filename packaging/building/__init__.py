@@ -1,0 +1,1 @@
+"""Makes what is released: `packaging/build` runs it, with `packaging` in PYTHONPATH."""
