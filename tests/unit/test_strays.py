@@ -48,6 +48,9 @@ def process(root: Path, pid: int, cgroup: str, status: str = ROOT, flags: int = 
         (SYSTEMD, "0::/system.slice/cron.service\n", ROOT, "cron.service"),
         ("0::/x/y/init.scope\n", f"0::/x/y{OWN}\n", ROOT, "sendmail.service"),
         ("4:pids:/\n1:name=systemd:/init.scope\n", f"4:pids:/\n1:name=systemd:{OWN}\n", ROOT, "sendmail.service"),
+        # the kernel of a container's host has the older one, too, and the container's systemd does not use it
+        (f"1:name=systemd:/\n{SYSTEMD}", f"1:name=systemd:/\n0::{OWN}\n", ROOT, "sendmail.service"),
+        (f"1:name=systemd:/\n{SYSTEMD}", "1:name=systemd:/\n0::/../..\n", ROOT, ""),
         ("0::/\n", "0::/\n", ROOT, None),  # PID 1 is not systemd, or nobody's groups can be seen
         ("4:pids:/\n", "4:pids:/\n", ROOT, None),
         (SYSTEMD, "0::/system.slice/docker-7f.scope\n", ROOT, None),

@@ -21,6 +21,9 @@ DAEMON_OF = {"sendmail": "sendmail-mta", "saslauthd": "saslauthd"}
 _DEAD = ("failed", "inactive")
 _FIRST = "/init.scope"
 """Where systemd keeps itself: where PID 1 is elsewhere, control groups say nothing of units here."""
+_HIERARCHIES = ("name=systemd", "0")
+"""Those that systemd may use, the older one first: the one in which it is itself counts, for in a container the kernel
+names those of its host, too."""
 _LOGINS = "/user.slice/"
 _PF_EXITING = 0x4
 """Of the flags in /proc/PID/stat."""
@@ -32,7 +35,7 @@ def unit_of(host: Host, folder: Path) -> str | None:
     None where that is not known, or not ours to judge: no systemd, another user's process, one of a container or a
     virtual machine, one that is about to end (proc(5), cgroups(7))."""
     try:
-        first, path = _control_group(host.path("/proc") / "1"), _control_group(folder)
+        first, own = _control_groups(host.path("/proc") / "1"), _control_groups(folder)
         status = (folder / "status").read_text("latin-1").splitlines()
         if _ends(folder):
             return None
@@ -40,8 +43,10 @@ def unit_of(host: Host, folder: Path) -> str | None:
         return None
     values = dict(line.partition(":")[::2] for line in status)
     foreign = len(values.get("NSpid", "").split()) > 1 or values.get("Uid", "").split()[1:2] != ["0"]
-    if foreign or not first.endswith(_FIRST):
+    hierarchy = next((name for name in _HIERARCHIES if first.get(name, "").endswith(_FIRST)), None)
+    if foreign or hierarchy is None:
         return None
+    path = own.get(hierarchy, "")
     units = [part for part in path.split("/") if part.endswith((".service", ".scope"))]
     if units and units[-1].endswith(".scope") and _LOGINS not in path:
         return None
@@ -55,11 +60,10 @@ def _ends(folder: Path) -> bool:
     return bool(int(numbers.split()[6]) & _PF_EXITING)
 
 
-def _control_group(folder: Path) -> str:
-    """In systemd's own hierarchy, the unified one or that of older kernels; empty where there is neither."""
+def _control_groups(folder: Path) -> dict[str, str]:
+    """The process's path in each hierarchy. Raises OSError."""
     rows = (line.split(":", 2) for line in (folder / "cgroup").read_text("latin-1").splitlines())
-    paths = {row[1] or row[0]: row[2] for row in rows if len(row) == 3}
-    return paths.get("name=systemd") or paths.get("0") or ""
+    return {row[1] or row[0]: row[2] for row in rows if len(row) == 3}
 
 
 def strays(facts: Facts, name: str) -> tuple[Process, ...]:

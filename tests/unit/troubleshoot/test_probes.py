@@ -197,6 +197,12 @@ def test_a_queue_is_counted_with_its_reasons(tmp_path: Path) -> None:
     assert queue.oldest > 7000
 
 
+def test_the_load_is_what_sendmail_reads(tmp_path: Path) -> None:
+    assert storage.look(Host(tmp_path)).load == 0
+    _put(tmp_path, "/proc/loadavg", "9.25 1.00 0.50 1/100 1\n")
+    assert storage.look(Host(tmp_path)).load == 9.25
+
+
 def test_queue_groups_are_counted_and_what_no_run_tries(tmp_path: Path) -> None:
     for name in ("q1/qf/qfa1", "q1/df/dfa1", "q2/qfa2", "q2/hfa3", "Qfa4", "qfa5"):
         _put(tmp_path, f"/var/spool/mqueue/{name}", "V8\n")
