@@ -1,9 +1,9 @@
 """The file trees that machines boot from, built once and kept in the cache, in layers.
 
-`minimal` is a bare Debian with systemd, without Python and git, with what tests install in apt's cache;
-`ready` adds the launcher's packages and its Python environment; `mail` adds Sendmail and SASL as apt leaves
-them; `msa` is what `apply` makes of that, with alice. A layer is built again when its recipe, or one below it,
-changes; `msa` with every change of the program.
+`debian` is a bare Debian with systemd, without Python and git, with what tests install in apt's cache; `minimal` adds
+the wheels that pip finds there; `ready` adds the launcher's packages and its Python environment; `mail` adds Sendmail
+and SASL as apt leaves them; `msa` is what `apply` makes of that, with alice. A layer is built again when its recipe, or
+one below it, changes; `msa` with every change of the program.
 `python -m tests.system.images` builds all of them.
 """
 
@@ -28,10 +28,16 @@ from tests.system.machine import PROJECT, Machine
 from tests.system.msa import PASSWORD, add_alice, apply
 from tests.system.releases import PYTHON_OF, RELEASES, Release
 
-Layer = Literal["minimal", "ready", "mail", "msa"]
+Layer = Literal["debian", "minimal", "ready", "mail", "msa"]
 
 _TOP = Path(__file__).resolve().parents[2]
-_BELOW: dict[Layer, Layer | None] = {"minimal": None, "ready": "minimal", "mail": "ready", "msa": "mail"}
+_BELOW: dict[Layer, Layer | None] = {
+    "debian": None,
+    "minimal": "debian",
+    "ready": "minimal",
+    "mail": "ready",
+    "msa": "mail",
+}
 
 _INCLUDED = "systemd,systemd-sysv,dbus,procps,iproute2,ca-certificates,perl,openssl,adduser,hostname"
 # Run in the new tree while it still has a network; apart, since what one brings decides what another needs.
@@ -88,8 +94,10 @@ def _cache() -> Path:
 
 
 def _recipe_hash(release: Release, layer: Layer) -> str:
-    texts = [release, _INCLUDED, _FURNISH, (_TOP / "requirements.txt").read_text(), PYTHON_OF[release]]
-    if layer != "minimal":
+    texts = [release, _INCLUDED, _FURNISH]
+    if layer != "debian":
+        texts += [(_TOP / "requirements.txt").read_text(), PYTHON_OF[release]]
+    if layer in ("ready", "mail", "msa"):
         texts += [_READY, (_TOP / "msa-wizard").read_text()]
     if layer in ("mail", "msa"):
         texts += [_MAIL]
@@ -108,8 +116,10 @@ def _build(release: Release, layer: Layer, under: tuple[Path, ...], tree: Path) 
     unfinished = Path(tempfile.mkdtemp(prefix=f"unfinished-{release}-{layer}-", dir=tree.parent))
     try:
         unfinished.chmod(0o755)
-        if layer == "minimal":
-            _build_minimal(release, unfinished)
+        if layer == "debian":
+            _build_debian(release, unfinished)
+        elif layer == "minimal":
+            _fetch_wheels(release, unfinished / "opt/wheelhouse")
         else:
             _build_on(under, layer, unfinished)
         unfinished.rename(tree)
@@ -118,7 +128,7 @@ def _build(release: Release, layer: Layer, under: tuple[Path, ...], tree: Path) 
         raise
 
 
-def _build_minimal(release: Release, target: Path) -> None:
+def _build_debian(release: Release, target: Path) -> None:
     done = subprocess.run(
         [
             *("mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "--format=directory"),
@@ -134,6 +144,9 @@ def _build_minimal(release: Release, target: Path) -> None:
     if done.returncode != 0:
         raise RuntimeError(f"mmdebstrap {release} failed:\n{done.stdout}\n{done.stderr}")
     (target / "etc/resolv.conf").unlink(missing_ok=True)
+
+
+def _fetch_wheels(release: Release, target: Path) -> None:
     version = PYTHON_OF[release]
     architecture = platform.machine()
     subprocess.run(
@@ -142,7 +155,7 @@ def _build_minimal(release: Release, target: Path) -> None:
             *("--require-hashes", "--only-binary=:all:", "--implementation=cp"),
             f"--python-version={version}",
             *(f"--abi=cp{version.replace('.', '')}", f"--platform=manylinux2014_{architecture}"),
-            *(f"--platform=manylinux_2_28_{architecture}", f"--dest={target / 'opt/wheelhouse'}"),
+            *(f"--platform=manylinux_2_28_{architecture}", f"--dest={target}"),
             *("--requirement", str(_TOP / "requirements.txt")),
         ],
         check=True,
