@@ -23,7 +23,7 @@ from tests.system.machine import Machine
 _KEY = "/root/of-the-admin"
 _INSTALL = f"""
 set -e
-apt-get install --yes --quiet=2 --no-install-recommends openssh-server >/dev/null
+apt-get install --yes --quiet=2 --no-install-recommends openssh-server openssh-client >/dev/null
 ssh-keygen -q -t ed25519 -N '' -f {_KEY}
 mkdir -p -m 0700 /root/.ssh
 cp {_KEY}.pub /root/.ssh/authorized_keys

@@ -33,6 +33,7 @@ def test_it_is_a_whole_debian(machine: BootMachine, release: Release) -> None:
     assert booted.run("systemctl is-system-running").stdout == "running\n"
     assert booted.run("systemctl --failed --no-legend").stdout == ""
     assert booted.run("stat -f -c %T /sys/fs/cgroup").stdout == "cgroup2fs\n"
+    assert booted.run("cat /proc/loadavg").stdout.startswith("0.00 ")
     assert booted.run("hostname -f").stdout == "mail.example.test\n"
     assert f"VERSION_CODENAME={release}\n" in booted.run("cat /etc/os-release").stdout
     assert booted.run("! command -v python3 && ! command -v git && echo neither").stdout == "neither\n"
