@@ -5,7 +5,8 @@ again     a second apply's own time, without the commands it asks, against `pyth
 version   `msa-wizard --version` against `python -c pass` plus the launcher (2)
 and those of the snapshot store and of the screens, which tests.bench.store and tests.bench.screens name, and the seconds
 that troubleshooting takes (tests.bench.troubleshoot); /etc with 20,000 more files or with one of 3 GB in it, against an
-ordinary one (tests.bench.crowded); a rehearsal against a real apply (tests.bench.rehearse)
+ordinary one (tests.bench.crowded); a rehearsal against a real apply (tests.bench.rehearse); the one file against the
+checkout (tests.bench.one_file)
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.bench import crowded, rehearse, screens, store, troubleshoot
+from tests.bench import crowded, one_file, rehearse, screens, store, troubleshoot
 from tests.system.images import layers
 from tests.system.machine import PROJECT, Machine
 from tests.system.msa import WIZARD
@@ -36,7 +37,7 @@ def main() -> int:
             print(f"{release:<9} {name:<8} {ratio:5.2f}  (at most {LIMITS[name]:.2f})  {detail}", flush=True)
     for name, ratio, limit, detail in (
         *(*store.measured(), *screens.measured(), *troubleshoot.measured()),
-        *(*crowded.measured(rounds), *rehearse.measured(rounds)),
+        *(*crowded.measured(rounds), *rehearse.measured(rounds), *one_file.measured()),
     ):
         over |= ratio > limit
         print(f"{name:<18} {ratio:5.2f}  (at most {limit:.2f})  {detail}", flush=True)

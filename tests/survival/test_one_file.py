@@ -97,7 +97,7 @@ class OneFile:
         names = {
             str(path.relative_to(program)) for path in program.rglob("*") if "__pycache__" not in path.parts
         }
-        wanted = {".complete", "first_start.py", "msa-wizard", *_STAND_IN, "wizard", "wizard/cli"}
+        wanted = {".complete", "first_start.py", "msa-wizard", "start.py", *_STAND_IN, "wizard", "wizard/cli"}
         return names == wanted and not list(self.home.glob("unpacking-*"))
 
     def replaced_by(self, text: str) -> None:
@@ -369,14 +369,15 @@ def test_a_copy_that_was_cut_short_is_named_by_python(ready: OneFile) -> None:
     assert ready.run("quick").returncode != 0
 
 
-def test_a_python_that_is_too_old_is_told_so() -> None:
-    start = _HERE.parents[2] / "packaging/building/one_file/start.py"
-    ast.parse(start.read_text(), feature_version=(3, 7))
+def test_a_python_that_is_too_old_is_told_so(fresh: OneFile) -> None:
+    for name in ("main.py", "start.py"):
+        source = _HERE.parents[2] / "packaging/building/one_file" / name
+        ast.parse(source.read_text(), feature_version=(3, 7))
     older = (
         "import runpy, sys; sys.version_info = (3, 9, 2); runpy.run_path(sys.argv[1], run_name='__main__')"
     )
     told = subprocess.run(
-        [sys.executable, "-c", older, str(start)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", older, str(fresh.file), "status"], capture_output=True, text=True, check=False
     )
     assert (told.returncode, told.stdout) == (3, "")
     assert told.stderr.startswith("msa-wizard: needs Python 3.11 or newer, and this is ")

@@ -119,9 +119,7 @@ def test_a_rehearsal_runs_from_the_file(machine: BootMachine) -> None:
     done = started(debian, *_NAMED, "rehearse", "--json")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     shown = json.loads(done.stdout)
-    assert {step["state"] for step in shown["steps"]} <= {"applied", "n/a", "done", "untested"}, shown[
-        "steps"
-    ]
+    assert (shown["ok"], shown["login"]["code"], shown["rollback"]["clean"]) == (True, 235, True), shown
     debian.run("! command -v sendmail")
 
 

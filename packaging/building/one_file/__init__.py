@@ -16,23 +16,28 @@ _SHEBANG = b"#!/usr/bin/python3 -IS\n"
 
 def make(program: Path, target: Path, epoch: int) -> None:
     """Write the one file with the program of the folder `program`, as `building.program.lay_down` leaves it."""
-    first = (_HERE / "first_start.py").read_bytes()
     files = [
         (str(path.relative_to(program)), path.read_bytes(), 0o644)
         for path in sorted(program.rglob("*"))
         if path.is_file()
     ]
-    files.append(("first_start.py", first, 0o644))
+    main, start, first = ((_HERE / name).read_text() for name in ("main.py", "start.py", "first_start.py"))
+    main = main.replace("@VERSION@", version_of(program))
     digest = hashlib.sha256()
-    for name, content, _ in sorted(files):
+    for name, content in sorted(
+        [*((name, content) for name, content, _ in files), *_named(main, start, first)]
+    ):
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    start = (_HERE / "start.py").read_text()
-    digest.update(start.encode())
-    start = start.replace("@DIGEST@", digest.hexdigest()[:16]).replace("@VERSION@", version_of(program))
-    files.append(("msa-wizard", start.encode(), 0o755))
-    outer = [
-        ("__main__.py", start.encode(), 0o644),
-        ("first_start.py", first, 0o644),
-        (INSIDE, zipped(files, epoch), 0o644),
+    start = start.replace("@DIGEST@", digest.hexdigest()[:16])
+    own = [
+        (name, content, 0o755 if name == "msa-wizard" else 0o644)
+        for name, content in _named(main, start, first)
     ]
+    inside = zipped([*files, *own], epoch)
+    outer = [("__main__.py", main.encode(), 0o644), (INSIDE, inside, 0o644), *own[1:]]
     put(target, _SHEBANG + zipped(outer, epoch, packed=False), 0o755)
+
+
+def _named(main: str, start: str, first: str) -> list[tuple[str, bytes]]:
+    """Their names beside the program."""
+    return [("msa-wizard", main.encode()), ("start.py", start.encode()), ("first_start.py", first.encode())]

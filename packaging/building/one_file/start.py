@@ -1,5 +1,4 @@
-#!/usr/bin/python3 -IS
-"""Starts msa-wizard: `__main__.py` of the one file, and `msa-wizard` in the folder into which that has unpacked the program.
+"""Starts msa-wizard, from the one file, or from the folder into which that has unpacked the program.
 
 Python from 3.7 on must be able to read it, so that it can say that it is too old."""
 
@@ -9,7 +8,6 @@ import sys
 HOME = "/var/lib/msa-wizard"
 NAME = "program-@DIGEST@"
 """Of the folder; another program has another name."""
-VERSION = "@VERSION@"
 
 
 def home() -> str:
@@ -88,9 +86,6 @@ def start() -> int:
             f"msa-wizard: needs Python 3.11 or newer, and this is {old}. Debian 12 and newer have it.\n"
         )
         return 3
-    if sys.argv[1:] in (["--version"], ["-V"]):
-        print(VERSION)
-        return 0
     own = [name for name in os.environ if name.startswith("PYTHON")]
     if own and not sys.flags.isolated:
         for name in own:
@@ -111,7 +106,3 @@ def start() -> int:
 
     with unpacked(here, place, NAME, ready, distrusted) as folder:
         return run(folder)
-
-
-if __name__ == "__main__":
-    sys.exit(start())
