@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -40,11 +41,16 @@ _BELOW: dict[Layer, Layer | None] = {
 }
 
 _INCLUDED = "systemd,systemd-sysv,dbus,procps,iproute2,ca-certificates,perl,openssl,adduser,hostname"
+_CONTROL = (_TOP / "packaging/deb/debian/control").read_text()
+_OF_THE_PACKAGE = " ".join(
+    re.findall(r"^ ([a-z0-9-]+)(?: \(.*\))?,?$", _CONTROL.partition("Depends:\n")[2], re.M)
+)
 # Run in the new tree while it still has a network; apart, since what one brings decides what another needs.
-_FURNISH = """
+_FURNISH = f"""
 apt-get clean
-fetch() { apt-get install --yes --quiet=2 --download-only -o APT::Install-Recommends=true "$@"; }
+fetch() {{ apt-get install --yes --quiet=2 --download-only -o APT::Install-Recommends=true "$@"; }}
 fetch python3 python3-venv git
+fetch {_OF_THE_PACKAGE}
 fetch sendmail sasl2-bin libsasl2-modules
 for other in rsyslog etckeeper openssh-server tmux nftables ufw postfix exim4-daemon-light; do fetch $other; done
 for other in shorewall shorewall6 firewalld iptables-persistent fail2ban; do fetch $other; done
@@ -68,7 +74,7 @@ def layers(release: Release, layer: Layer) -> tuple[Path, ...]:
     """
     parent = _BELOW[layer]
     under = layers(release, parent) if parent else ()
-    tree = _cache() / f"{release}-{layer}-{_recipe_hash(release, layer)}"
+    tree = cache() / f"{release}-{layer}-{_recipe_hash(release, layer)}"
     with _locked(release, layer):
         if not tree.is_dir():
             began = time.monotonic()
@@ -86,7 +92,8 @@ def build_all() -> None:
             built.result()
 
 
-def _cache() -> Path:
+def cache() -> Path:
+    """Where what is built for tests is kept."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = base / "msa-wizard-tests" / "images"
     folder.mkdir(parents=True, exist_ok=True)
@@ -185,7 +192,7 @@ def _build_on(under: tuple[Path, ...], layer: Layer, target: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(release: Release, layer: Layer) -> Iterator[None]:
-    with (_cache() / f"{release}-{layer}.lock").open("w") as lock:
+    with (cache() / f"{release}-{layer}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

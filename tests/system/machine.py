@@ -279,7 +279,7 @@ class Machine:
             target = root / PROJECT[1:]
             target.mkdir()
             subprocess.run(
-                ["tar", "-x", "--no-same-owner", "-C", str(target)], input=_working_tree(), check=True
+                ["tar", "-x", "--no-same-owner", "-C", str(target)], input=working_tree(), check=True
             )
 
     def _is_up(self) -> bool:
@@ -303,7 +303,7 @@ class Machine:
 
 
 @functools.cache
-def _working_tree() -> bytes:
+def working_tree() -> bytes:
     """A tar of the working tree as a clone would have it: tracked and new files, none that is ignored."""
     names = subprocess.run(
         ["git", "-C", str(_TOP), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],

@@ -27,6 +27,7 @@ ON_THE_MIDDLE = {
     "test_machine.py::test_mail_layer_is_as_apt_leaves_it": "Debian's own packages, in versions of its own",
     "test_launcher.py::test_first_run_installs_what_is_missing_and_says_so_first": "a Python of its own",
     "test_one_file.py::test_from_a_copied_file_to_235_and_back_to_nothing": "compiled by a Python of its own",
+    "test_package.py::test_from_a_bare_debian_to_a_login_and_back": "the package with Debian's own Python modules",
     "test_apply.py::test_from_a_bare_machine_to_235": "the whole way once, on its sendmail, systemd and Python",
     "test_rollback.py::test_everything_back_leaves_the_machine_as_it_was": "the whole way back once",
     "test_capture.py::test_captured_files_are_those_that_the_commands_write_by_themselves": "what its scripts write",

@@ -225,9 +225,22 @@ def test_a_file_that_is_not_the_one_file_stays(here: Host, monkeypatch: pytest.M
         assert any("msa-wizard.pyz, if it is still there" in line for line in found.stays)
 
 
-def test_what_apt_installed_is_for_apt_to_remove(host: Host, tmp_path: Path) -> None:
-    put(tmp_path / "wizard/BUILD", "deb")
-    assert "apt-get remove msa-wizard" in why_it_stays(host, tmp_path)
+def test_what_apt_installed_is_for_apt_to_remove(
+    here: Host, program: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put(program / "wizard/BUILD", "deb")
+    before = left(here)
+    assert cli.main(["remove", "--yes", "--forget-history"]) == 3
+    assert "`apt-get remove msa-wizard` removes it" in capsys.readouterr().err
+    assert left(here) == before
+
+
+def test_what_the_package_uses_too_stays_when_a_checkout_goes(here: Host) -> None:
+    put(here.path("/usr/lib/msa-wizard/wizard/BUILD"), "deb")
+    before = left(here)
+    assert cli.main(["remove", "--yes", "--forget-history"]) == 0
+    goes = ("opt/msa-wizard/", "var/lib/msa-wizard/venv-1/")
+    assert left(here) == [path for path in before if not path.startswith(goes)]
 
 
 def test_every_name_at_the_top_is_known_as_ours() -> None:

@@ -10,6 +10,7 @@ import wizard
 from wizard import log
 from wizard.cli.options import ask, asks, must_be_asked
 from wizard.console import clean, error, out
+from wizard.delivery import delivery
 from wizard.engine import state_dir
 from wizard.engine.removal import Removal, in_use, take_away, what_is_there
 from wizard.errors import DONE, FAILED, CannotHere, Locked
@@ -19,6 +20,10 @@ from wizard.system.host import Host
 from wizard.system.lock import held
 from wizard.system.signals import postponed
 
+_BY_APT = (
+    "this is Debian's package: `apt-get remove msa-wizard` removes it, and the settings, the history and the log stay; "
+    "`apt-get purge msa-wizard` also removes settings and log, and says where the history is. Nothing was removed"
+)
 _AGREE = "remove msa-wizard? [y]es, [n]o (the default): "
 _FORGET = "remove the history and the log, too? [y]es, [n]o (the default): "
 _SURE = "without it nothing can be rolled back any more; to remove it, type forget: "
@@ -34,6 +39,8 @@ def remove(arguments: argparse.Namespace) -> int:
         raise CannotHere(
             "a rehearsal's clone is running: `msa-wizard rehearse --end` ends it. Nothing was removed"
         )
+    if delivery(str(program))[0] == "deb":
+        raise CannotHere(_BY_APT)
     removal = what_is_there(host, program)
     must_be_asked(arguments, "remove", " (and --forget-history, if the history is to go, too)")
     if not arguments.json:

@@ -26,6 +26,10 @@ LOG = "/var/log"
 SETTINGS = "/etc/msa-wizard"
 LOGROTATE = "/etc/logrotate.d/msa-wizard"
 GUARDS = "/run/msa-wizard"
+PACKAGED = "/usr/lib/msa-wizard/wizard/BUILD"
+"""There where the Debian package is installed."""
+_SHARED = "the settings, the history and the log: the Debian package, which is installed here, too, uses them"
+_REMEMBERED = "what it remembers"
 LINKS = ("/usr/local/bin/msa-wizard", "/usr/local/sbin/msa-wizard")
 CHECKOUT = frozenset(
     (
@@ -76,8 +80,9 @@ def what_is_there(host: Host, program: Path) -> Removal:
     """Look; `program` is the folder that this program runs from."""
     kind, _ = delivery(str(program))
     file = one_file() if kind == "pyz" else None
-    goes = [(path, what) for path, what in _small(host, program, file) if os.path.lexists(path)]
-    stays: list[str] = []
+    packaged = host.path(PACKAGED).is_file()
+    goes = [(path, what) for path, what in _small(host, program, file, packaged) if os.path.lexists(path)]
+    stays: list[str] = [_SHARED] if packaged else []
     if kind == "pyz":  # what it has unpacked lies in HOME
         if file is None:
             stays.append("msa-wizard.pyz, if it is still there: this was not started from it")
@@ -96,11 +101,12 @@ def what_is_there(host: Host, program: Path) -> Removal:
     history = [home / name for name in HISTORY] + sorted(host.path(LOG).glob("msa-wizard.log*"))
     there = sorted(home.iterdir()) if home.is_dir() else []
     goes += [
-        (path, _what(path)) for path in there if path.name not in HISTORY
+        (path, _what(path))
+        for path in there
+        if path.name not in HISTORY and (not packaged or _what(path) != _REMEMBERED)
     ]  # last: it holds the Python that runs this
-    return Removal(
-        tuple(goes), tuple(path for path in history if os.path.lexists(path)), (*stays, *_staying(host))
-    )
+    with_it = () if packaged else tuple(path for path in history if os.path.lexists(path))
+    return Removal(tuple(goes), with_it, (*stays, *_staying(host)))
 
 
 def one_file() -> Path | None:
@@ -113,11 +119,16 @@ def one_file() -> Path | None:
     return None
 
 
-def _small(host: Host, program: Path, file: Path | None) -> Iterator[tuple[Path, str]]:
-    yield host.path(SETTINGS), "your settings"
+def _small(host: Host, program: Path, file: Path | None, packaged: bool) -> Iterator[tuple[Path, str]]:
+    if not packaged:
+        yield host.path(SETTINGS), "your settings"
     yield host.path(GUARDS), "scripts of guarded changes, all of them settled"
     logrotate = host.path(LOGROTATE)
-    if logrotate.is_file() and "/var/log/msa-wizard.log" in logrotate.read_text(errors="replace"):
+    if (
+        not packaged
+        and logrotate.is_file()
+        and "/var/log/msa-wizard.log" in logrotate.read_text(errors="replace")
+    ):
         yield logrotate, "rotates its log"
     for link in map(host.path, LINKS):
         if link.is_symlink() and link.resolve() in (program / "msa-wizard", file):
@@ -129,14 +140,12 @@ def _what(path: Path) -> str:
         return "the program, unpacked"
     if path.name == "msa-wizard":
         return "leads to the program"
-    return "its Python environment" if path.name.startswith("venv-") else "what it remembers"
+    return "its Python environment" if path.name.startswith("venv-") else _REMEMBERED
 
 
 def why_it_stays(host: Host, program: Path) -> str:
     """Why the program's folder is not removed, "" where it is."""
     kind, _ = delivery(str(program))
-    if kind == "deb":
-        return "it was installed as a Debian package: `apt-get remove msa-wizard`"
     if kind != "checkout":
         return "it was installed by pip or pipx: `pipx uninstall msa-wizard`"
     owner = program.stat().st_uid

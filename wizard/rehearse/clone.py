@@ -24,7 +24,10 @@ from wizard.system.private_view import Mount, seen_here
 TOP = Path(__file__).resolve().parents[2]
 """Where the program is: it is at the same path in the clone."""
 
-_ENTRY = "import sys; sys.path.insert(0, sys.argv.pop(1)); from wizard.rehearse.{module} import main; sys.exit(main())"
+_ENTRY = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
+    "from wizard.rehearse.{module} import main; sys.exit(main())"
+)
 _START_SECONDS = 30
 _END_SECONDS = 15.0
 
@@ -86,9 +89,11 @@ class CloneSpec:
 
 
 def python(module: str) -> list[str]:
-    """The command line of a Python of our own environment that runs `main` of a module of this package."""
+    """The command line of a Python that runs `main` of a module of this package, and imports from where we do."""
+    site = ["-S"] if sys.flags.no_site else []
     prefix = ["-X", f"pycache_prefix={sys.pycache_prefix}"] if sys.pycache_prefix else []
-    return [sys.executable, "-I", *prefix, "-B", "-c", _ENTRY.format(module=module), str(TOP)]
+    path = json.dumps([str(TOP), *filter(None, sys.path)])
+    return [sys.executable, "-I", *site, *prefix, "-B", "-c", _ENTRY.format(module=module), path]
 
 
 class Clone:
