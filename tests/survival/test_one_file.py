@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -18,9 +20,10 @@ from pathlib import Path
 import pytest
 
 from building import one_file
+from building.one_file.start import FOR_ROOT
 from building.vendor import put
 
-_HERE = Path(__file__).resolve()
+_TOP = Path(__file__).resolve().parents[2]
 _NOBODY = 65534
 _PYTHON = os.path.realpath(sys.executable)
 _PROGRAM = """
@@ -201,6 +204,23 @@ def test_a_tab_neither_waits_nor_writes(fresh: OneFile) -> None:
     assert list(fresh.cache.iterdir()) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize("arguments", [["apply", "--yes"], ["history"], ["certificate", "show"]])
+def test_whoever_is_not_root_is_refused_before_anything_is_unpacked(
+    fresh: OneFile, arguments: list[str]
+) -> None:
+    refused = fresh.run(*arguments)
+    told = f"only root can do that; nothing was changed. Run: {shlex.join(['sudo', 'python3', str(fresh.file), *arguments])}"
+    assert (refused.returncode, refused.stderr) == (3, f"msa-wizard: {told}\n")
+    assert list(fresh.cache.iterdir()) == []
+    assert fresh.run(*arguments, "--help").returncode == 0
+
+
+def test_the_launcher_refuses_the_same_commands() -> None:
+    (listed,) = re.findall(r"^    (apply \| .*)\) ;;$", (_TOP / "msa-wizard").read_text(), re.MULTILINE)
+    assert set(listed.split(" | ")) == FOR_ROOT
+
+
 @pytest.mark.parametrize("python", [True, False])
 def test_the_callers_python_and_the_hosts_packages_stay_out(ready: OneFile, python: bool) -> None:
     evil = ready.cache / "evil"
@@ -371,7 +391,7 @@ def test_a_copy_that_was_cut_short_is_named_by_python(ready: OneFile) -> None:
 
 def test_a_python_that_is_too_old_is_told_so(fresh: OneFile) -> None:
     for name in ("main.py", "start.py"):
-        source = _HERE.parents[2] / "packaging/building/one_file" / name
+        source = _TOP / "packaging/building/one_file" / name
         ast.parse(source.read_text(), feature_version=(3, 7))
     older = (
         "import runpy, sys; sys.version_info = (3, 9, 2); runpy.run_path(sys.argv[1], run_name='__main__')"

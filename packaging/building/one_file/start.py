@@ -8,6 +8,10 @@ import sys
 HOME = "/var/lib/msa-wizard"
 NAME = "program-@DIGEST@"
 """Of the folder; another program has another name."""
+FOR_ROOT = frozenset(
+    "apply certificate confirm debug diff history recover rehearse remove rollback".split()  # noqa: SIM905
+)
+"""Commands that whoever is not root is refused before anything is unpacked, as the launcher of the checkout does."""
 
 
 def home() -> str:
@@ -102,6 +106,13 @@ def start() -> int:
         return run(f"{place}/{NAME}")
     if "_ARGCOMPLETE" in os.environ:  # a Tab must neither wait nor write
         return 0
+    words = sys.argv[1:]
+    if os.geteuid() != 0 and words and words[0] in FOR_ROOT and not {"-h", "--help"} & set(words):
+        import shlex
+
+        again = shlex.join(["sudo", "python3", *sys.argv])
+        sys.stderr.write(f"msa-wizard: only root can do that; nothing was changed. Run: {again}\n")
+        return 3
     from first_start import unpacked
 
     with unpacked(here, place, NAME, ready, distrusted) as folder:
