@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from tests.json_documents import document
 from tests.store.test_endings import Ends, Place
+from wizard.engine.recorder import Recorder
 
 NAMES = ("one", "two", "three")
 Answer = Callable[..., list[str]]
@@ -111,3 +114,68 @@ def test_a_certificate_that_is_not_there_is_said_before_how_to_agree(
 
     assert cli.main(["certificate", "install", "/nonexist", "/nonexist", "--name", "a.example.test"]) == 1
     assert "/nonexist" in capsys.readouterr().err
+
+
+def history_text(place: Place, capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    capsys.readouterr()
+    assert place.main(*command) == 0
+    return capsys.readouterr().out
+
+
+def newest(place: Place) -> str:
+    return next(place.store.history()).short
+
+
+def test_the_history_has_the_words_of_the_screens_and_a_row_for_each_commit_that_is_named(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.main("apply", "--yes")
+    (place.host.root / "etc/mine").write_text("mine\n")
+    place.main("rollback", "two", "--yes")
+    first = newest(place)
+    place.main("rollback", first, "--yes")
+    second = newest(place)
+    place.main("rollback", second, "--yes")
+
+    rows = [re.split(" {2,}", line) for line in history_text(place, capsys, "history").splitlines()]
+    assert [row[2] for row in rows] == [
+        "rolled back",
+        "(rolled back)",
+        "rolled back",
+        "by others",
+        "applied",
+        "(applied)",
+        "applied",
+        "as found",
+    ]
+    subject = f"Rolled back: the rollback of the rollback of two ({second})"
+    assert rows[0][3] == subject, "what it names is the id of a row"
+    assert rows[1][:1] == [second]
+    said = history_text(place, capsys, "diff", newest(place))
+    assert "it rolled back:\n  " + second in said
+    assert f"rolled back by:\n  {newest(place)}" in history_text(place, capsys, "diff", second)
+
+
+def test_debugging_is_no_rollback(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.main("apply", "--yes")
+    recorder = Recorder(place.host, place.store, "run", lambda _: None)
+    noted = recorder.note("debug-plain-login: for 17 s, then undone", None)
+    assert f"{noted}  " in (said := history_text(place, capsys, "history", "-n", "1"))
+    assert "  debugging  debug-plain-login: for 17 s, then undone  " in said
+    assert place.main("rollback", noted, "--yes") == 0
+    assert f"Nothing to roll back: {noted} only tells of what was undone at once" in capsys.readouterr().out
+    assert newest(place) == noted
+
+
+def test_the_diff_of_a_commit_is_whole_in_json(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.main("apply", "--yes")
+    lines = [f"line {number} {'x' * 300}" for number in range(3000)]
+    (place.host.root / "etc/two").write_text("".join(f"{line}\n" for line in [*lines, "y" * 10_000]))
+    place.main("rollback", "two", "--yes", "--on-conflict", "restore")
+    drift = next(commit for commit in place.store.history() if commit.operation == "drift")
+    shown = document("diff", history_text(place, capsys, "diff", drift.short, "--json"))
+    assert shown["commit"]["commit"] == drift.id
+    assert [line[1:] for line in shown["diff"].splitlines() if line.startswith("+")][1:] == [
+        *lines,
+        "y" * 10_000,
+    ]

@@ -39,9 +39,11 @@ from wizard.model.plan import UNTESTED, Outcome, Plan, Step
 from wizard.render import as_json
 from wizard.render.text import (
     collector,
+    commit_text,
     effect_lines,
     endings_text,
     event_text,
+    history_lines,
     reason_text,
     show,
     status_lines,
@@ -55,7 +57,7 @@ from wizard.system.host import Host
 from wizard.system.lock import free
 
 if TYPE_CHECKING:
-    from snapshots.store import Commit, Store
+    from snapshots.store import Store
     from wizard.model import documents
 
 
@@ -259,7 +261,7 @@ def history(arguments: argparse.Namespace) -> int:
     number, ref = arguments.number, arguments.ref
     if number is not None and number < 1:
         raise UsageError(f"-n {number}: it takes a number of commits, from 1 on")
-    commits = list(_existing_store().history())
+    commits = whole = list(_existing_store().history())
     if ref:
         steps = sorted({commit.step for commit in commits if commit.step})
         known("step in the history", [ref], steps, f"It has {', '.join(steps) or 'none'}")
@@ -268,13 +270,8 @@ def history(arguments: argparse.Namespace) -> int:
     if arguments.json:
         as_json.show(commits=[as_json.commit(commit) for commit in commits])
     else:
-        page("\n".join(map(_line, commits)))
+        page("\n".join(history_lines(commits, whole)))
     return 0
-
-
-def _line(commit: Commit) -> str:
-    when = commit.time.astimezone().strftime("%F %T")
-    return f"{commit.short}  {when}  {commit.operation:<8}  {clean(commit.subject)}  ({clean(commit.author.name)})"
 
 
 def diff(arguments: argparse.Namespace) -> int:
@@ -290,7 +287,7 @@ def diff(arguments: argparse.Namespace) -> int:
     if arguments.json:
         as_json.show(commit=as_json.commit(commit), effects=effects, diff=text)
     else:
-        page("\n".join([f"{_line(commit)}\n", *effects, text]))
+        page("\n".join([f"{commit_text(commit, list(store.history()))}\n", *effects, text]))
     return 0
 
 

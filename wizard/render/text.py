@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from wizard import log
 from wizard.console import clean, clean_block, error, fold, out, terminal_columns
+from wizard.engine import in_force
 from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome, Plan, Sign, Step
 
 if TYPE_CHECKING:
     from snapshots.merge.path_merge import Conflict
+    from snapshots.store import Commit
     from wizard.engine.summary import Summary
     from wizard.model import documents
     from wizard.rollback.plan import Rollback
@@ -227,6 +229,52 @@ def status_lines(rows: Iterable[documents.StatusRow]) -> str:
             clean(row["reason"]), f"{row['step']:<17} {state_word(row['state']):<15} ", " " * 34, columns
         )
     )
+
+
+_DONE = {
+    "baseline": "as found",
+    "drift": "by others",
+    "apply": "applied",
+    "rollback": "rolled back",
+    "recover": "recovered",
+}
+
+
+def commit_words(history: Sequence[Commit]) -> dict[str, str]:
+    """By id: what a commit of the whole history is the record of, in parentheses where it is no longer in effect; JSON
+    keeps its own words."""
+    force = {commit.id for commit in in_force.commits_in_force(history)}
+    words = {}
+    for commit in history:
+        word = "debugging" if in_force.of_debugging(commit) else _DONE.get(commit.operation, commit.operation)
+        words[commit.id] = word if commit.id in force else f"({word})"
+    return words
+
+
+def commit_time(commit: Commit) -> str:
+    """When, in this host's time."""
+    return commit.time.astimezone().strftime("%F %R")
+
+
+def history_lines(commits: Sequence[Commit], history: Sequence[Commit]) -> list[str]:
+    """Some commits of the whole history, a line each."""
+    words = commit_words(history)
+    widest = max((len(words[commit.id]) for commit in commits), default=0)
+    return [
+        f"{commit.short}  {commit_time(commit)}  {words[commit.id]:<{widest}}  {clean(commit.subject)}  "
+        f"({clean(commit.author.name)})"
+        for commit in commits
+    ]
+
+
+def commit_text(commit: Commit, history: Sequence[Commit]) -> str:
+    """A commit as the history has it; what it rolled back, or what rolled it back."""
+    rolled_back = [each for each in history if each.id in commit.reverts]
+    by = [each for each in in_force.commits_in_force(history) if commit.id in each.reverts]
+    lines = history_lines([commit], history)
+    for words, commits in (("it rolled back:", rolled_back), ("rolled back by:", by)):
+        lines += [words, *(f"  {line}" for line in history_lines(commits, history))] if commits else []
+    return "\n".join(lines)
 
 
 def effect_lines(record: bytes) -> list[str]:
