@@ -148,13 +148,13 @@ class WizardScreen(Screen[Result]):
         self.query_one(self.SCROLLED).focus()
 
     def stopped_reading(self) -> bool:
-        """Whether Escape led from the text back to the list (`AUTO_FOCUS`), so that the screen stays."""
-        text = self.query_one(self.SCROLLED)
-        if not text.has_focus or not isinstance(self.AUTO_FOCUS, str):
+        """Whether Escape led from the text, or whatever else had the keys, back to the list (`AUTO_FOCUS`), so that the
+        screen stays."""
+        listed = self.query_one(str(self.AUTO_FOCUS))
+        if self.focused in (None, listed):
             return False
-        listed = self.query_one(self.AUTO_FOCUS)
         listed.focus()
-        return listed is not text
+        return True
 
     def say(self, words: str | Content) -> None:
         """Show `words`, cleaned, in the line of news."""
