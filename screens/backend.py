@@ -420,10 +420,9 @@ class Backend:
 
     def diff(self, commit: Commit) -> str:
         """What a commit changed, as text. Raises StoreError."""
-        from wizard.render.text import effect_lines
+        from wizard.render.text import commit_changes
 
         store = self.store()
         assert store is not None
-        record = store.record(commit)
-        effects = effect_lines(record) if record else []
-        return "\n".join([*effects, store.diff(commit).rstrip("\n")])
+        effects, diff = commit_changes(store, commit)
+        return "\n".join([*effects, diff])

@@ -137,7 +137,7 @@ def _summary(overview: Overview) -> str:
         return f"{remaining} of {count(len(overview.plans), 'step')} {have} something to do."
     states = list(overview.states.values())
     if unknown := states.count(UNKNOWN):
-        return f"Only root can see {unknown} of {len(states)} steps: run this with sudo."
+        return f"Only root can see {unknown} of {count(len(states), 'step')}: run this with sudo."
     if UNTESTED in states:
         return "Every step is done. Now test a login."
     return "Every step is done: this host accepts submissions."

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.cells import chop_cells, set_cell_size
 from textual.content import Content
 
-from wizard.console import clean
+from wizard.console import clean, count
 from wizard.model.generated_files import derived
 from wizard.model.plan import Check, Sign
 
@@ -34,7 +34,7 @@ def diff_content(diff: str, width: int = 0, indent: str = "") -> Content:
     shown = [clean(line) for line in lines[:LONGEST]]
     parts = list(_split(shown, width)) if width >= TWO_COLUMNS else [_styled(line, indent) for line in shown]
     if len(lines) > LONGEST:
-        parts.append((f"... {len(lines) - LONGEST} lines more: see `msa-wizard diff`\n", "bold"))
+        parts.append((f"... {count(len(lines) - LONGEST, 'line')} more: see `msa-wizard diff`\n", "bold"))
     return Content.assemble(*parts)
 
 
@@ -84,8 +84,8 @@ def folded(diff: str, whole: str = "f shows all of it") -> str:
             removed += line.startswith("-") and not line.startswith("--- ")
             continue
         if generated:
-            count = f"{added} lines added, {removed} removed" if added or removed else "changed"
-            lines.append(f"{generated}: {count}; generated, {whole}")
+            changed = f"{count(added, 'line')} added, {removed} removed" if added or removed else "changed"
+            lines.append(f"{generated}: {changed}; generated, {whole}")
         begin = _BEGIN.match(line)
         generated, added, removed = (begin[1] if begin and derived(begin[1]) else ""), 0, 0
         if not generated:

@@ -43,4 +43,6 @@ def test_passwords_in_clear_are_the_first_line() -> None:
     ("now", "then"), [(SAFE, None), (OFFERS, SAFE), (OFFERS, OFFERS), (SAFE, "dnl nothing\n")]
 )
 def test_nothing_is_said_where_nothing_is_laid_open(now: str, then: str | None) -> None:
-    assert rollback(file(now), file(then) if then is not None else None).exposes == ""
+    made = rollback(file(now), file(then) if then is not None else None)
+    assert made.exposes == ""
+    assert rollback_text(made).startswith("== roll back")

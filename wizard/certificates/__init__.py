@@ -18,6 +18,7 @@ from typing import Any
 
 from snapshots.visible import visible
 from templates import render
+from wizard.console import count
 from wizard.errors import HostError, PemError
 from wizard.model.plan import Sign, worst
 from wizard.system.host import Host
@@ -161,7 +162,9 @@ def _of_dates(seen: Certificate, now: datetime) -> Iterator[Property]:
     if seen.not_after <= now:
         yield Property("expired", Sign.FAILED, f"expired on {seen.not_after:%F}: mail clients refuse it")
     elif days < SOON:
-        yield Property("expires-soon", Sign.WARNING, f"expires in {days} days, on {seen.not_after:%F}")
+        yield Property(
+            "expires-soon", Sign.WARNING, f"expires in {count(days, 'day')}, on {seen.not_after:%F}"
+        )
 
 
 def _of_key(seen: Certificate) -> Iterator[Property]:

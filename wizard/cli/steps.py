@@ -39,8 +39,8 @@ from wizard.model.plan import UNTESTED, Outcome, Plan, Step
 from wizard.render import as_json
 from wizard.render.text import (
     collector,
+    commit_changes,
     commit_text,
-    effect_lines,
     endings_text,
     event_text,
     history_lines,
@@ -279,15 +279,14 @@ def diff(arguments: argparse.Namespace) -> int:
     store = _existing_store()
     try:
         commit = store.find(arguments.ref)
-        record = store.record(commit)
-        effects = effect_lines(record) if record else []
-        text = store.diff(commit).rstrip("\n")
+        effects, text = commit_changes(store, commit)
     except StoreError as problem:
         raise UsageError(str(problem)) from problem
     if arguments.json:
         as_json.show(commit=as_json.commit(commit), effects=effects, diff=text)
     else:
-        page("\n".join([f"{commit_text(commit, list(store.history()))}\n", *effects, text]))
+        parts = [f"{commit_text(commit, list(store.history()))}\n", *effects, *([text] if text else [])]
+        page("\n".join(parts))
     return 0
 
 

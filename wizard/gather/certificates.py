@@ -20,7 +20,7 @@ from wizard.certificates import (
     private_key,
     read,
 )
-from wizard.console import clean
+from wizard.console import clean, count
 from wizard.errors import HostError, PemError
 from wizard.model import facts as f
 from wizard.model.plan import Check, Sign, worst
@@ -104,7 +104,7 @@ def judgement(seen: Certificate, name: str) -> list[Check]:
     """The one judgement (`judge`) as three checks: dates, names, trust."""
     days, checks = (seen.not_after - datetime.now(UTC)).days, []
     fine = {
-        "dates": f"it is valid for {days} more days, until {seen.not_after:%F}",
+        "dates": f"it is valid for {count(days, 'more day')}, until {seen.not_after:%F}",
         "names": f"it is for {', '.join(seen.names)}",
         "trust": "a client with this system's authorities trusts it",
     }
@@ -254,7 +254,7 @@ def details(named: Named) -> list[tuple[str, str]]:
             ("names", ", ".join(certificate.names) or "none (no subjectAltName)"),
             ("issued by", "itself (self-signed)" if certificate.self_signed else certificate.issuer),
             *(("chain", subject) for subject in certificate.chain[1:]),
-            ("valid", f"{dates}, {named.days_left} days left"),
+            ("valid", f"{dates}, {count(named.days_left or 0, 'day')} left"),
             ("public key", certificate.key),
             ("SHA-256", certificate.fingerprint_sha256),
         ]

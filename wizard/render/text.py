@@ -16,7 +16,7 @@ from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome,
 
 if TYPE_CHECKING:
     from snapshots.merge.path_merge import Conflict
-    from snapshots.store import Commit
+    from snapshots.store import Commit, Store
     from wizard.engine.summary import Summary
     from wizard.model import documents
     from wizard.rollback.plan import Rollback
@@ -93,7 +93,7 @@ def rollback_text(rollback: Rollback, *, warn: bool = True) -> str:
     """What a rollback would do: first what it lays open, unless that is shown elsewhere; what goes together, each change,
     what follows, what stays."""
     target = rollback.target
-    lines = _wrap(rollback.exposes, "!! ") if warn else []
+    lines = _wrap(rollback.exposes, "!! ") if warn and rollback.exposes else []
     lines += [f"== roll back {target.words}"]
     lines += [f"   {commit.short}  {commit.subject}" for commit in target.commits]
     if target.dependents:
@@ -211,12 +211,12 @@ def event_text(event: Event) -> str:
             return f"step {step.id} failed: {clean_block(why)}\n{undoing}\n  next: {then}"
 
 
-_STATES = {"pending": "to do", "untested": "to test", "not-applicable": "n/a"}
+_STATE_WORDS = {"pending": "to do", "untested": "to test", "not-applicable": "n/a"}
 
 
 def state_word(state: str) -> str:
     """The state of a step as the screens say it; JSON keeps its own words."""
-    return _STATES.get(state, state)
+    return _STATE_WORDS.get(state, state)
 
 
 def status_lines(rows: Iterable[documents.StatusRow]) -> str:
@@ -275,6 +275,14 @@ def commit_text(commit: Commit, history: Sequence[Commit]) -> str:
     for words, commits in (("it rolled back:", rolled_back), ("rolled back by:", by)):
         lines += [words, *(f"  {line}" for line in history_lines(commits, history))] if commits else []
     return "\n".join(lines)
+
+
+def commit_changes(store: Store, commit: Commit) -> tuple[list[str], str]:
+    """What a commit changed: its effects that are no files, and the diff, certificates in words. Raises StoreError."""
+    from wizard.certificates import in_words
+
+    record = store.record(commit)
+    return effect_lines(record) if record else [], store.diff(commit, in_words).rstrip("\n")
 
 
 def effect_lines(record: bytes) -> list[str]:

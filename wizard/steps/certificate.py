@@ -18,6 +18,7 @@ from wizard import certificates as maker
 from wizard.certificates import certificates, fits, private_key, self_issued
 from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
+from wizard.console import count
 from wizard.errors import HostError, PemError
 from wizard.gather.certificates import CertificateReport, report
 from wizard.model import facts as f
@@ -182,7 +183,7 @@ class CertificateRenew(CertificateStep):
 
     def reason(self) -> str:
         """What it will be for."""
-        return f"a new certificate for {', '.join(self.names)}, for {self.days} days"
+        return f"a new certificate for {', '.join(self.names)}, for {count(self.days, 'day')}"
 
     def request(self) -> dict[str, object]:
         """The certificate itself, which is no secret; a new key is in memory only."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wizard.changes.command import DialogueChange
+from wizard.console import count
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -78,7 +79,9 @@ class Sendmailconfig(Step):
             remedy = "run `sendmailconfig` by hand and read what it says"
             checks.append(Check("cf", Sign.FAILED, says, remedy))
         else:
-            checks.append(Check("cf", Sign.OK, f"sendmail.cf ({len(cf)} bytes) is what sendmail.mc gives"))
+            checks.append(
+                Check("cf", Sign.OK, f"sendmail.cf ({count(len(cf), 'byte')}) is what sendmail.mc gives")
+            )
         to = destination(facts.text(f.SUBMIT_CF))
         refused = refused_by(facts, to, sendmail_cf.daemons(cf))
         if refused is not None:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from wizard.console import WIDTH
+from wizard.console import WIDTH, count
 from wizard.editors.daemon_options import is_loopback
 from wizard.errors import HostError
 from wizard.gather.firewall import live_rules
@@ -226,7 +226,7 @@ def judged(met: Admission, access: str) -> Iterator[Stage]:
     ):
         if limit:
             sign = Sign.WARNING if limit <= access_map.FEW else Sign.OK
-            says = f"at most {limit} connections {words} from its address, also where many users share it; then 421"
+            says = f"at most {count(limit, 'connection')} {words} from its address, also where many users share it; then 421"
             yield Stage("limit", sign, says, seen(tag))
     slow = met.pause >= rulesets.LONG_PAUSE
     says = f"sendmail waits {met.pause:g} s before it greets"

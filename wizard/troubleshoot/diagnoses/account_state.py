@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wizard.console import count
 from wizard.model import facts as f
 from wizard.troubleshoot.account import SHADOW, Account, Shadow
 from wizard.troubleshoot.diagnoses import pam_stack
@@ -66,7 +67,7 @@ def _not_in_sasldb(picture: Picture) -> Finding | None:
     but = f", only {theirs[0]}" if theirs else ""
     return Finding(
         f"saslauthd asks sasldb2 for {name}@{realm}, and that is not in it{but}",
-        (Evidence(f"{len(users)} users, none of them {name}@{realm}{but}", "sasldblistusers2"),),
+        (Evidence(f"{count(len(users), 'user')}, none of them {name}@{realm}{but}", "sasldblistusers2"),),
         Mend(text=f"add the user, with a password of its own: saslpasswd2 -c -u {realm} {name}"),
     )
 
