@@ -171,7 +171,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
                 return bool(board.remaining) or desk.waiting
             case "skip":
                 return desk.waiting or word in (*REMAINING, "failed")
-        return word in ("applied", "drifted", "later", "unknown", "skipped", "failed")
+        return board.in_force or word in ("later", "unknown", "skipped", "failed")
 
     def action_read(self) -> None:
         """To the text of the chosen step."""

@@ -276,6 +276,11 @@ class StepBoard(Horizontal):
         self.query_one("#all-steps").toggle_class("folded")
 
     @property
+    def in_force(self) -> bool:
+        """Whether a commit in force says that the chosen step was applied."""
+        return self.chosen in self._commits
+
+    @property
     def remaining(self) -> list[str]:
         """The steps that have something to do, in order, without those that are skipped."""
         return [name for name in self.steps if self.states.get(name) in (*REMAINING, "failed")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -232,6 +233,32 @@ def test_apply_all_shows_each_and_asks_no_more(bench: Bench) -> None:
 
     play(bench, story)
     assert bench.text("/etc/c") == "new c\n"
+
+
+def test_an_applied_step_that_has_to_be_done_again_can_be_rolled_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where only something else was edited, and it is to do, not drifted."""
+
+    class Follows(Writes):
+        def plan(self, facts: Facts, answers: Answers) -> Plan:
+            return replace(super().plan(facts, answers), follows=True)
+
+    use(monkeypatch, bench, Follows("one", bench.host, "/etc/a", "new a\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        assert not shows(app, "Roll back")
+        await pilot.press("y")
+        await until(pilot, lambda: bench.operations() == ["apply", "baseline"])
+        (bench.root / "etc/a").write_text("old a\n")
+        await until(pilot, lambda: not isinstance(app.screen, Steps))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Steps))
+        await pilot.press("f5")
+        await until(pilot, lambda: shows(app, "to do") and shows(app, "Roll back"))
+
+    play(bench, story)
 
 
 def test_a_skipped_step_stays_undone_and_can_be_applied_later(bench: Bench) -> None:

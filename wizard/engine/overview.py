@@ -55,7 +55,7 @@ def state(plan: Plan, in_force: bool) -> str:
     """A step's state in one word, given whether a commit in force says that it was applied."""
     if in_force and plan.outcome is Outcome.DONE:
         return "applied"
-    if in_force and plan.outcome is Outcome.PENDING and not plan.word:
+    if in_force and plan.outcome is Outcome.PENDING and not plan.word and not plan.follows:
         return "drifted"
     return plan.word or str(plan.outcome)
 

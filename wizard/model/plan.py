@@ -130,6 +130,8 @@ class Plan:
     """What works now and would end with it; pending plans only."""
     word: str = ""
     """UNKNOWN, UNTESTED or ASKED_FOR: its state, where the outcome does not say it."""
+    follows: bool = False
+    """There is something to do only since what the step works from has changed, or will: it has not drifted itself."""
 
     @classmethod
     def pending(
@@ -139,9 +141,10 @@ class Plan:
         *changes: Change,
         notes: tuple[str, ...] = (),
         ends: tuple[Ending, ...] = (),
+        follows: bool = False,
     ) -> Plan:
         """There is something to do."""
-        return cls(step, Outcome.PENDING, reason, changes, notes, ends=ends)
+        return cls(step, Outcome.PENDING, reason, changes, notes, ends=ends, follows=follows)
 
     @classmethod
     def done(cls, step: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:

@@ -52,6 +52,7 @@ class Restart(Step):
         if taken := _taken(facts):
             return Plan.blocked(self.id, *taken)
         reasons = stale(facts)
+        follows = bool(BEFORE & facts.planned) or _runs_old(facts)
         if outside := stray_sentence(facts, "sendmail"):
             reasons.append(outside)
         enable = not service.enabled
@@ -68,7 +69,8 @@ class Restart(Step):
         verb: Literal["restart", ""] = "restart" if len(reasons) > enable else ""
         change = ServiceChange("sendmail", facts.init, enable=enable, was_running=running, verb=verb)
         watch = (WatchChange(answers.watch_restart),) if answers.watch_restart and verb else ()
-        return Plan.pending(self.id, "; ".join(reasons), change, *watch)
+        follows = follows and len(reasons) == 1
+        return Plan.pending(self.id, "; ".join(reasons), change, *watch, follows=follows)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Every listener of sendmail.cf greets; the log has no word of a socket that could not be opened."""
@@ -96,15 +98,21 @@ def stale(facts: Facts) -> list[str]:
     """Why the daemon must be restarted; empty when it has read all that is there and listens everywhere."""
     process = facts.process("sendmail-mta")
     if BEFORE & facts.planned:
-        return ["its configuration will change"]
+        return ["sendmail's configuration will change"]
     if process is None:
         return [f"sendmail does not run (its status word is {facts.services['sendmail'].active})"]
-    if process.started < facts.cf_changed:
+    if _runs_old(facts):
         return ["it has not read what was changed since it started"]
     held = {each.port for each in facts.listeners if each.pid is None or each.process == "sendmail-mta"}
     cf = facts.text(f.SENDMAIL_CF) or ""
     missing = sorted({daemon.port for daemon in sendmail_cf.daemons(cf)} - held)
     return [f"it does not listen on port {', '.join(map(str, missing))}"] if missing else []
+
+
+def _runs_old(facts: Facts) -> bool:
+    """Whether the daemon was started before what it reads at its start was changed."""
+    process = facts.process("sendmail-mta")
+    return process is not None and process.started < facts.cf_changed
 
 
 def started_with(facts: Facts) -> bool:
