@@ -290,6 +290,8 @@ def effect_lines(record: bytes) -> list[str]:
     lines = []
     for effect in json.loads(record)["effects"]:
         match effect["kind"]:
+            case "packages" if "before" in effect:
+                pass  # what a rollback may call its own; what went follows as an effect
             case "packages":
                 for word in ("installed", "removed"):
                     lines += [f"package {name} {version} {word}" for name, version in effect[word].items()]
