@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
@@ -168,6 +168,14 @@ def fold(words: str, first: str = "", then: str = "", columns: int | None = None
 def count(number: int, noun: str, several: str = "") -> str:
     """`1 package`, `2 packages`: the one place that says how many."""
     return f"{number} {noun if number == 1 else several or f'{noun}s'}"
+
+
+def numbered(numbers: Iterable[int], noun: str = "line") -> str:
+    """`line 3`, `lines 3 and 7`, `lines 3, 7 and 9`; empty for none."""
+    words = list(map(str, numbers))
+    if len(words) < 2:
+        return "".join(f"{noun} {word}" for word in words)
+    return f"{noun}s {', '.join(words[:-1])} and {words[-1]}"
 
 
 def clean_block(text: str) -> str:

@@ -118,3 +118,11 @@ def test_a_plural_of_its_own() -> None:
         "1 address",
         "2 addresses",
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [([], ""), ([3], "line 3"), ([3, 7], "lines 3 and 7"), ([1, 2, 3], "lines 1, 2 and 3")],
+)
+def test_numbered_lines_are_said_as_people_do(lines: list[int], words: str) -> None:
+    assert console.numbered(lines) == words

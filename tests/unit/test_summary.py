@@ -133,3 +133,15 @@ def test_apply_ends_with_it_on_the_command_line(
     shown = capsys.readouterr().out
     assert "msa-wizard status" in shown
     assert "--from-outside" not in shown, "whether all the rest is done was not looked at"
+
+
+@pytest.mark.parametrize(
+    ("plan", "remedy"),
+    [
+        (Plan.untested("auth-test", "no login was tested yet"), "msa-wizard test --user NAME"),
+        (Plan.untested("auth-test", "saslauthd does not answer", "msa-wizard apply x"), "msa-wizard apply x"),
+    ],
+)
+def test_what_to_do_about_the_login_is_what_has_to_come_first(plan: Plan, remedy: str) -> None:
+    (login,) = (each for each in summary(seen(one=plan), session(), needing).missing if each.id == "login")
+    assert login.remedy == remedy

@@ -279,7 +279,7 @@ class Session:
         self.facts = self.engine.look()
         checks = self._verify(step)
         if bad := [check for check in checks if check.sign is Sign.FAILED]:
-            remedies = "; ".join(check.remedy for check in bad if check.remedy)
+            remedies = "; ".join(dict.fromkeys(check.remedy for check in bad if check.remedy))
             to_do = f". What to do: {remedies}" if remedies else ""
             raise ChangeError("; ".join(check.says for check in bad) + to_do)
         return checks

@@ -167,9 +167,9 @@ class Plan:
         return cls(step, Outcome.LATER, reason, notes=notes, word=UNKNOWN)
 
     @classmethod
-    def untested(cls, step: str, reason: str) -> Plan:
-        """Nothing is to be changed, and whether it works nobody has tried yet."""
-        return cls(step, Outcome.LATER, reason, word=UNTESTED)
+    def untested(cls, step: str, reason: str, *remedy: str) -> Plan:
+        """Nothing is to be changed, and whether it works nobody has tried yet; `remedy` is what has to come first."""
+        return cls(step, Outcome.LATER, reason, remedy=remedy, word=UNTESTED)
 
     @classmethod
     def blocked(cls, step: str, reason: str, *remedy: str) -> Plan:

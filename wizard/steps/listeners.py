@@ -6,6 +6,7 @@ import ipaddress
 from typing import ClassVar
 
 from templates import render
+from wizard.console import numbered
 from wizard.editors import EditError, sendmail_mc
 from wizard.editors.sendmail_mc import Wanted
 from wizard.model import facts as f
@@ -87,9 +88,9 @@ class ListenerStep(McStep):
         return answers.listen.smtp if self.service == "smtp" else answers.listen.submission
 
     def places(self, mc: str) -> str:
-        """Where the lines are in sendmail.mc: `line 3, line 7`."""
+        """Where the lines are in sendmail.mc: `line 3`, or `lines 3 and 7`."""
         options = sendmail_mc.daemon_options(mc)
-        return ", ".join(f"line {option.line}" for option in options if option.service == self.service)
+        return numbered(option.line for option in options if option.service == self.service)
 
 
 class SubmissionPort(ListenerStep):

@@ -136,9 +136,11 @@ def _greets(daemon: sendmail_cf.Daemon, end: float) -> Check:
     while True:
         reply = greeting(daemon.reachable_at, daemon.port, tls=daemon.tls_on_connect)
         if reply.startswith("220"):
-            return Check(check_id, Sign.OK, f"{where}: {reply[:100]}")
+            return Check(
+                check_id, Sign.OK, f"{where}: {reply.partition(';')[0]}"
+            )  # then date and the name of the client
         if time.monotonic() > end:
-            says = f"{where} does not greet: {reply[:200]}"
+            says = f"{where} does not greet: {reply.removeprefix(f'{where}: ')[:200]}"
             return Check(check_id, Sign.FAILED, says, "journalctl -t sm-mta -n 30")
         time.sleep(0.2)
 
@@ -180,7 +182,7 @@ def _log(host: Host, since: float, cf: str) -> Check:
         says = f"a listener could be opened at a second try only, and is open now: {bad[0][:160]}"
         return Check("log", Sign.OK, says)
     says = f"a listener could not be opened, and sendmail will end within a minute: {bad[0][:200]}"
-    remedy = "two DAEMON_OPTIONS lines want the same port, or another program holds it"
+    remedy = "another program holds the port, two DAEMON_OPTIONS lines want it, or one has an Addr that this host has not"
     return Check("log", Sign.FAILED, says, remedy)
 
 
@@ -203,11 +205,15 @@ class AuthTest(Step):
         if facts.euid != 0:
             return Plan.unseen(self.id, f"only root can see whether a login was accepted; {how}")
         if ahead := [need for need in _BEFORE_LOGIN if need in facts.planned]:
-            return Plan.untested(self.id, f"a login can be tested after {', '.join(ahead)}")
+            first = f"msa-wizard apply {' '.join(ahead)}"
+            return Plan.untested(self.id, f"a login can be tested after {', '.join(ahead)}", first)
         if facts.process("sendmail-mta") is None:
-            return Plan.untested(self.id, "no login can be accepted: sendmail does not run")
+            return Plan.untested(
+                self.id, "no login can be accepted: sendmail does not run", "msa-wizard apply restart"
+            )
         if wanted(facts, answers).saslauthd and facts.saslauthd_says is None:
-            return Plan.untested(self.id, "no login can be accepted: saslauthd does not answer")
+            why = "no login can be accepted: saslauthd does not answer"
+            return Plan.untested(self.id, why, "msa-wizard apply saslauthd-start")
         if login is None:
             return Plan.untested(self.id, f"no login was tested yet; {how}")
         when = f"{login.user} logged in on {time.strftime('%F %R', time.localtime(login.at))}"
