@@ -343,11 +343,11 @@ class Backend:
             with plaintext_offered(work, plaintext, request.port, request.seconds) as end:
                 return converse(plaintext.address, end)
 
-    def outside_commands(self) -> str:
+    def outside_commands(self, columns: int) -> str:
         """What to run on another machine to test this one."""
         from wizard.maillog.watched_login import commands
 
-        return commands(self.host)
+        return commands(self.host, columns)
 
     def from_outside(
         self, seconds: float, told: Callable[[LogLine], None], over: Callable[[], bool]

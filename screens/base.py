@@ -29,7 +29,8 @@ from textual.widgets import Input, Label, Static
 
 from screens import SMALLEST
 from screens.widgets.keys import Keys
-from wizard.console import clean, clean_block
+from wizard.console import clean, clean_block, fold
+from wizard.console import command as command_lines
 from wizard.errors import Locked, WizardError
 
 if TYPE_CHECKING:
@@ -157,8 +158,12 @@ class WizardScreen(Screen[Result]):
         return True
 
     def say(self, words: str | Content) -> None:
-        """Show `words`, cleaned, in the line of news."""
-        self.query_one(self.SAYS, Static).update(words)
+        """Show `words`, cleaned, in the line of news; commands in them can be copied."""
+        news = self.query_one(self.SAYS, Static)
+        columns = news.content_size.width
+        if isinstance(words, str) and columns and "`" in words:
+            words = "\n".join(part for line in words.split("\n") for part in fold(line, columns=columns))
+        news.update(words)
 
     def entered(self, field: str) -> str:
         """What the field holds, without spaces around it."""
@@ -182,6 +187,8 @@ class Frame(WizardScreen[Result]):
 
     _named = ""
     """What the title says after the heading."""
+    _typed = ""
+    """What does the same on the command line."""
     _clock: Timer | None = None
     """Says how long the look at hand has taken."""
 
@@ -260,7 +267,16 @@ class Frame(WizardScreen[Result]):
 
     def same(self, command: str) -> None:
         """Show the command that does the same on the command line."""
-        self.query_one("#same", Static).update(f"$ {command}" if command else "")
+        self._typed = command
+        self._fit_command()
+
+    def on_resize(self) -> None:
+        """The command is broken elsewhere."""
+        self._fit_command()
+
+    def _fit_command(self) -> None:
+        lines = command_lines(self._typed, self.app.size.width - 2, "$ ") if self._typed else []
+        self.query_one("#same", Static).update("\n".join(lines))
 
     def add_to_title(self, words: str) -> None:
         """Show `words` after the heading."""

@@ -165,7 +165,7 @@ What you choose here goes into the plans of all steps. The howto's own set-up ne
 stay as it is. Tab, Enter and Down go to the next field, Up to the one before; Space ticks a box.
 
 F2 saves the settings in {SAVED}. From then on they are used here and by every command. The line above the keys
-says what does the same. To take them from another file: msa-wizard answers --answers FILE --save
+says what does the same. To take them from another file: `msa-wizard answers --answers FILE --save`
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "save", "Save"),

@@ -151,18 +151,60 @@ def _below(line: str, columns: int) -> list[str]:
 
 def fold(words: str, first: str = "", then: str = "", columns: int | None = None) -> list[str]:
     """The one wrapping of all that is printed: the words in lines of `columns` (the terminal's), broken at blanks alone;
-    `first` before the first one, `then` before each other."""
+    `first` before the first one, `then` before each other. A command in backquotes stays on a line, to be copied."""
     import textwrap  # not for the commands that fold nothing
 
+    columns = columns or width()
     lines = textwrap.wrap(
-        words,
-        columns or width(),
+        _QUOTED.sub(lambda quoted: quoted[0].replace(" ", _BLANK), words),
+        columns,
         initial_indent=first,
         subsequent_indent=then,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return lines or [first.rstrip()]
+    parts = (_shorter(line, then, columns) if _BLANK in line else [line] for line in lines)
+    return [part for some in parts for part in some] or [first.rstrip()]
+
+
+_QUOTED, _BLANK = re.compile("`(?:[^`'\n]|'[^`'\n]*')+`"), "\ue000"
+"""A command in a sentence (m4 quotes `otherwise'), and a blank of it that is no place to break the line."""
+
+
+def _shorter(line: str, then: str, columns: int) -> list[str]:
+    """A line of `fold`; where a command in it is too long for one, as `command` breaks it."""
+    whole = line.replace(_BLANK, " ")
+    if len(whole) <= columns:
+        return [whole]
+    lead = len(whole) - len(whole.lstrip())
+    return command(whole.strip(), columns, whole[:lead], f"{then}  ")
+
+
+_WORD = re.compile(r"""\s*(?:#.*|(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+|\S)""", re.DOTALL)
+"""A word of a shell, whatever quotes it has; the rest of the line where that is a comment."""
+
+
+def command(words: str, columns: int | None = None, first: str = "", then: str = "  ") -> list[str]:
+    """A command to copy, in lines of `columns` (the terminal's; whole where there is none): broken between its words, each line but the last with
+    the backslash by which a shell takes them as one. `first` is before the first line, `then` before each other."""
+    columns = columns or terminal_columns(sys.stdout)
+    if columns is None or len(first + words) <= columns:
+        return [first + words]
+    lines = [first]
+    for word in _WORD.findall(words):
+        if lines[-1].strip() and lines[-1] != first and len(lines[-1] + word) > columns - 2:
+            lines[-1] += " \\"
+            lines.append(then + word.lstrip())
+        else:
+            lines[-1] += word if lines[-1].strip() and lines[-1] != first else word.lstrip()
+    return lines
+
+
+def typed(line: str, columns: int | None = None, indent: str = "") -> list[str]:
+    """A command of a plan with the sign of a shell before it; what a dialogue would type there begins with a blank."""
+    return (
+        [f"{indent}{line}"] if line.startswith(" ") else command(line, columns, f"{indent}$ ", f"{indent}  ")
+    )
 
 
 def count(number: int, noun: str, several: str = "") -> str:

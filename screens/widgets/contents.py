@@ -4,7 +4,6 @@ fill screens; and signs, each with a word: colour only repeats what they say."""
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.cells import chop_cells, set_cell_size
 from textual.content import Content
 
-from wizard.console import clean, count
+from wizard.console import clean, command, count, fold
 from wizard.model.generated_files import derived
 from wizard.model.plan import Check, Sign
 
@@ -134,10 +133,11 @@ def check_content(check: Check, width: int = 0) -> Content:
         (column(clean(check.says), len(_BEFORE), width), ""),
     ]
     if check.remedy and check.sign is not Sign.OK:
-        parts += [
-            (f"\n{_BEFORE}{column(clean(line), len(_BEFORE), width)}", "ansi_cyan")
-            for line in check.remedy.splitlines()
-        ]
+        for line in map(clean, check.remedy.splitlines()):
+            shown = column(line, len(_BEFORE), width)
+            if line[:1] == " " and width:
+                shown = f"\n{_BEFORE}".join(command(line.strip(), width - len(_BEFORE), "  ", "    "))
+            parts.append((f"\n{_BEFORE}{shown}", "ansi_cyan"))
     return Content.assemble(*parts)
 
 
@@ -149,7 +149,7 @@ def column(words: str, before: int, width: int) -> str:
     """Words that begin `before` cells from the left, in a place of `width` cells: their other lines begin there, too."""
     if width < 2 * before or len(words) + before <= width:
         return words
-    return f"\n{' ' * before}".join(textwrap.wrap(words, width - before, break_on_hyphens=False))
+    return f"\n{' ' * before}".join(fold(words, columns=width - before))
 
 
 def meter(done: int, of: int, width: int) -> Content:

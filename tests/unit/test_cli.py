@@ -78,29 +78,29 @@ def test_each_kind_of_error_has_a_code_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["history"], "only root can read the history. Run: sudo ./msa-wizard history"),
-        (["diff", "a b"], "only root can read the history. Run: sudo ./msa-wizard diff 'a b'"),
+        (["history"], "only root can read the history. Run: `sudo ./msa-wizard history`"),
+        (["diff", "a b"], "only root can read the history. Run: `sudo ./msa-wizard diff 'a b'`"),
         (
             ["recover", "--show"],
-            "only root can read what an interrupted run had done. Run: sudo ./msa-wizard recover --show",
+            "only root can read what an interrupted run had done. Run: `sudo ./msa-wizard recover --show`",
         ),
         (
             ["rollback", "x", "--dry-run"],
-            "only root can read the history. Run: sudo ./msa-wizard rollback x --dry-run",
+            "only root can read the history. Run: `sudo ./msa-wizard rollback x --dry-run`",
         ),
         (
             ["certificate", "show"],
-            "only root can look at the server's certificate and key. Run: sudo ./msa-wizard",
+            "only root can look at the server's certificate and key. Run: `sudo ./msa-wizard",
         ),
-        (["troubleshoot"], "only root can look at all of this host. Run: sudo ./msa-wizard troubleshoot"),
-        (["apply"], "only root can change this host; nothing was changed. Run: sudo ./msa-wizard apply"),
+        (["troubleshoot"], "only root can look at all of this host. Run: `sudo ./msa-wizard troubleshoot`"),
+        (["apply"], "only root can change this host; nothing was changed. Run: `sudo ./msa-wizard apply`"),
         (
             ["rollback", "x"],
-            "only root can change this host; nothing was changed. Run: sudo ./msa-wizard rollback x",
+            "only root can change this host; nothing was changed. Run: `sudo ./msa-wizard rollback x`",
         ),
         (
             ["rehearse"],
-            "only root can make a clone of this host; nothing was changed. Run: sudo ./msa-wizard rehearse",
+            "only root can make a clone of this host; nothing was changed. Run: `sudo ./msa-wizard rehearse`",
         ),
     ],
 )

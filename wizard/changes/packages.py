@@ -595,7 +595,7 @@ class PackagesChange:
         completed = apt_get(host, self._argv(), say, mark=self.transaction, progress=True)
         if completed.code == 0 or not wants_update(completed.stdout + completed.stderr):
             return completed
-        say("the package lists are missing or stale: apt-get update")
+        say("the package lists are missing or stale: `apt-get update`")
         if apt_get(host, ["update", "-q"], say).code != 0:
             return completed
         return apt_get(host, self._argv(), say, mark=self.transaction, progress=True)

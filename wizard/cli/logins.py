@@ -335,7 +335,7 @@ def _from_outside(arguments: argparse.Namespace) -> int:
     limit = within(arguments, OUTSIDE_WITHIN)
     host = Host()
     if not arguments.json:
-        out(commands(host))
+        out(commands(host), whole=True)
         out(f"\nWaiting for it, {limit:.0f} s at most (Ctrl-C ends it) ...")
 
     def logged(line: LogLine) -> None:

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _failed(arguments, error.sentence, 128 + error.number)
     except NotRoot as error:
         changed = "; nothing was changed" if error.next else ""
-        code = _failed(arguments, f"{error.what}{changed}. Run: {_as_root(arguments)}", error.exit_code)
+        code = _failed(arguments, f"{error.what}{changed}. Run: `{_as_root(arguments)}`", error.exit_code)
     except WizardError as error:
         code = _failed(arguments, error.sentence, error.exit_code)
     except (StoreError, OSError) as error:

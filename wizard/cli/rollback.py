@@ -204,7 +204,7 @@ def _recovered(result: RollbackResult, word: str) -> None:
     if result.not_undone or result.failed:
         error(
             "next: fix that, then run `msa-wizard recover` again (or with --finish). To accept the host as it is "
-            "instead: msa-wizard recover --accept"
+            "instead: `msa-wizard recover --accept`"
         )
     elif not result.left:
         out(f"The interrupted run was {word}; the host is consistent again.")

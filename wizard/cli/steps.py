@@ -18,6 +18,7 @@ from wizard.changes import confirm_or_revert
 from wizard.changes.confirm_or_revert import DEFAULT, SHORTEST
 from wizard.cli.options import answers_of, asks, between, consent, decide, known, must_be_asked, steps_of
 from wizard.console import clean, count, data, error, fold, out, page, terminal_columns
+from wizard.console import command as command_lines
 from wizard.engine import in_force
 from wizard.engine.engine import Engine, Run
 from wizard.engine.overview import plans, state
@@ -135,13 +136,13 @@ def exit_code(run: Run) -> int:
 def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
     """Why a run ended before a step: what would end with it, and the command that goes on."""
     names = [part for ending in run.ends for part in ("--accept", ending.id)]
+    goes_on = command_lines(clean(shlex.join(["msa-wizard", *command, *names])), first="If that may end:  ")
     after = "\n".join(fold(f"Nothing of {run.undecided} was changed. {_applied_text(run)}"))
     return (
         f"Stopped before {run.undecided}: something that works on this host would end with it.\n"
         f"{endings_text(run.ends)}\n"
         f"{after}\n"
-        f"If that may end:  {clean(shlex.join(['msa-wizard', *command, *names]))}"
-    )
+    ) + "\n".join(goes_on)
 
 
 def _planned_endings(plans: Mapping[str, Plan], accept: Sequence[str]) -> None:

@@ -165,11 +165,11 @@ def plaintext_offer(facts: Facts, port: int, *, loopback: bool) -> PlaintextOffe
     text = entry.content.decode("latin-1")
     listeners = [item for item in sendmail_cf.daemons(text) if item.port == port]
     if not listeners:
-        raise HostError(f"{f.SENDMAIL_CF} has no listener on port {port}: msa-wizard troubleshoot")
+        raise HostError(f"{f.SENDMAIL_CF} has no listener on port {port}: `msa-wizard troubleshoot` says why")
     if listeners[0].tls_on_connect:
         raise HostError(f"port {port} has TLS from the first byte: a login without it is impossible there")
     if facts.process("sendmail-mta") is None:
-        raise HostError("sendmail does not run: msa-wizard troubleshoot")
+        raise HostError("sendmail does not run: `msa-wizard troubleshoot` says why")
     flags = sendmail_cf.auth_flags(sendmail_cf.option(text, "AuthOptions") or "")
     if "p" not in flags:
         return None
@@ -315,7 +315,7 @@ def _ready(facts: Facts) -> tuple[str, ...]:
         raise HostError("there is no saslauthd service on this host: `msa-wizard apply install` brings it")
     text = facts.text(f.SASLAUTHD_DEFAULT)
     if text is None:
-        raise HostError(f"{f.SASLAUTHD_DEFAULT} is missing: apt-get install --reinstall sasl2-bin")
+        raise HostError(f"{f.SASLAUTHD_DEFAULT} is missing: `apt-get install --reinstall sasl2-bin`")
     try:
         return command(text)
     except (EditError, ValueError) as error:

@@ -451,5 +451,5 @@ class Engine:
                 if other not in chosen and self.plan_step(other, facts).outcome not in in_place:
                     raise UsageError(
                         f"step {step.id} needs {need}, which is not done. "
-                        f"Name it too: msa-wizard apply {need} {step.id}; or apply all: msa-wizard apply"
+                        f"Name it too: `msa-wizard apply {need} {step.id}`; or apply all: `msa-wizard apply`"
                     )

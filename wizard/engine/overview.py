@@ -158,9 +158,7 @@ def _judged(facts: Facts, path: str) -> Check:
     if not objections:
         return Check("certificate", Sign.OK, f"{path} is there")
     says = f"the certificate {'; it '.join(each.says for each in objections)}"
-    remedy = (
-        "msa-wizard certificate install CERT KEY   # one from an authority; or: msa-wizard certificate renew"
-    )
+    remedy = "`msa-wizard certificate install CERT KEY` installs one from an authority; or: `msa-wizard certificate renew`"
     return Check("certificate", worst(each.sign for each in objections), says, remedy)
 
 

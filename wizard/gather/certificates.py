@@ -122,10 +122,10 @@ def judgement(seen: Certificate, name: str) -> list[Check]:
 
 
 CHAIN = (
-    "install it with the intermediate certificates: msa-wizard certificate install CERT KEY --chain FILE (for an "
+    "install it with the intermediate certificates: `msa-wizard certificate install CERT KEY --chain FILE` (for an "
     "authority of your own, with its root)"
 )
-_RENEW = "msa-wizard certificate renew, or a new one from its authority: msa-wizard certificate install"
+_RENEW = "`msa-wizard certificate renew`, or a new one from its authority: `msa-wizard certificate install CERT KEY`"
 _CHECKS = {
     "expired": "dates",
     "not-yet-valid": "dates",
@@ -135,7 +135,7 @@ _CHECKS = {
 }
 _REMEDIES = {
     "expired": _RENEW,
-    "not-yet-valid": "is the clock of this host right? timedatectl",
+    "not-yet-valid": "is the clock of this host right? `timedatectl`",
     "expires-soon": _RENEW,
     "name": "msa-wizard certificate renew --name NAME",
     "no-alternative-name": "msa-wizard certificate renew",
@@ -176,7 +176,7 @@ def _safe(host: Host, files: TlsFiles, path: str) -> Check:
     key = path == files.key
     if why := unsafe(host, path, files, key=key):
         mode = "0640" if key else "0644"
-        how = f"chown root:smmsp {path}; chmod {mode} {path}; then restart sendmail"
+        how = f"`chown root:smmsp {path}; chmod {mode} {path}`, then restart sendmail"
         return Check("safe", Sign.FAILED, f"sendmail refuses {path} as unsafe: {why}", how)
     return Check("safe", Sign.OK, f"owner and mode of {path} are as sendmail demands")
 

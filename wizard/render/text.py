@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wizard import log
-from wizard.console import clean, clean_block, error, fold, out, terminal_columns
+from wizard.console import clean, clean_block, command, error, fold, out, terminal_columns, typed
 from wizard.engine import in_force
 from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome, Plan, Sign, Step
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wizard.rollback.plan import Rollback
 
 DIFF_INDENT = "     "
+_DEEP = " " * 15
 _COUNTS = re.compile(r"\(Reading database \.\.\.(?: \d+%)?$")
 """What dpkg repeats some twenty times."""
 _ENDLESS = 1 << 20
@@ -76,8 +77,8 @@ def changes_text(changes: Iterable[Change]) -> str:
 
 def _change(change: Change) -> list[str]:
     shown = change.describe()
-    commands = (command if command.startswith(" ") else f"$ {command}" for command in shown.commands)
-    lines = [f"{DIFF_INDENT}{line}" for line in (*commands, *shown.diff.splitlines())]
+    lines = [line for each in shown.commands for line in typed(each, None, DIFF_INDENT)]
+    lines += [f"{DIFF_INDENT}{line}" for line in shown.diff.splitlines()]
     return [
         *_wrap(f"* {shown.title}"),
         *lines,
@@ -127,10 +128,15 @@ def conflict_text(conflict: Conflict) -> str:
 
 def check_text(check: Check) -> str:
     """A check as a line with its sign; what to do is below it unless all is well."""
-    line = f"   {SIGNS[check.sign]} {clean(check.says)}"
+    lines = [f"   {SIGNS[check.sign]} {clean(check.says)}"]
     if check.remedy and check.sign is not Sign.OK:
-        line += "".join(f"\n            -> {clean(each)}" for each in check.remedy.splitlines())
-    return line
+        for each in map(clean, check.remedy.splitlines()):
+            lines += (
+                command(each.strip(), None, _DEEP, f"{_DEEP}  ")
+                if each[:1] == " "
+                else [f"            -> {each}"]
+            )
+    return "\n".join(lines)
 
 
 def summary_text(summary: Summary) -> str:

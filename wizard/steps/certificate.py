@@ -136,7 +136,7 @@ class CertificateStep(Step):
             return why, "msa-wizard apply mc-includes sendmailconfig restart"
         if self.files.certificate == self.files.key:
             why = f"sendmail.cf names one file for certificate and key, {self.files.key}"
-            remedy = "let confSERVER_CERT and confSERVER_KEY in sendmail.mc name two, then msa-wizard apply sendmailconfig"
+            remedy = "let confSERVER_CERT and confSERVER_KEY in sendmail.mc name two, then `msa-wizard apply sendmailconfig`"
             return why, remedy
         for path in self._targets():
             if obstacle := _not_ours(path, facts):
@@ -154,7 +154,7 @@ def _not_ours(path: str, facts: Facts) -> tuple[str, ...] | None:
         return f"sendmail.cf names {path}, which is not below /etc: it is in no snapshot", advice
     if path.startswith(f"{CERTBOT}/"):
         why = f"sendmail.cf names {path}, which certbot keeps: there is nothing to put there"
-        return why, "after each renewal: systemctl restart sendmail"
+        return why, "after each renewal: `systemctl restart sendmail`"
     before = facts.files.get(path)
     if path in facts.unreadable:
         return f"{path} can only be read by root", "run this as root"

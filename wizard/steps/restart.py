@@ -127,7 +127,7 @@ def _old(facts: Facts) -> list[Check]:
     if process is None or process.started >= facts.cf_changed:
         return []
     says = f"the sendmail that runs (pid {process.pid}) has not read what was changed since it started: it was not restarted"
-    return [Check("daemon", Sign.FAILED, says, f"kill {process.pid}, then systemctl restart sendmail")]
+    return [Check("daemon", Sign.FAILED, says, f"`kill {process.pid}`, then `systemctl restart sendmail`")]
 
 
 def _greets(daemon: sendmail_cf.Daemon, end: float) -> Check:
@@ -174,7 +174,7 @@ def _log(host: Host, since: float, cf: str) -> Check:
         logged, why = None, f"the mail log cannot be read ({error})"
     if logged is None:
         says = f"{why}: whether a listener was refused is not known"
-        return Check("log", Sign.UNKNOWN, says, "watch it for a minute: ss -ltn")
+        return Check("log", Sign.UNKNOWN, says, "watch it for a minute: `ss -ltn`")
     bad = [line.text for line in since_start(logged) if WEDGED in line.text]
     if not bad:
         return Check("log", Sign.OK, "the log has no listener that could not be opened")

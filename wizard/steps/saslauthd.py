@@ -66,7 +66,7 @@ class SaslauthdInit(Step):
                 block = render("skip_redirect.sh.j2", variable=match.group())
                 new = init_script.skip_redirect(new, match.group(), block)
         except EditError as error:
-            remedy = "reinstall sasl2-bin: apt-get install --reinstall sasl2-bin"
+            remedy = "reinstall sasl2-bin: `apt-get install --reinstall sasl2-bin`"
             return Plan.blocked(self.id, f"{f.SASLAUTHD_INIT}: {error}", remedy)
         link = facts.files.get(f.DEFAULT_FOLDER)
         is_link = link is not None and link.kind == "symlink"

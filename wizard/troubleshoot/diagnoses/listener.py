@@ -51,7 +51,7 @@ def _taken(picture: Picture) -> Finding | None:
                 if unit
                 else f"`systemctl status {first.pid}` shows whose it is: stop and disable that service, or end the process"
             )
-            + ", then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
+            + ", then: `msa-wizard troubleshoot --fix sendmail-dead listener-missing`"
         ),
     )
 
@@ -83,7 +83,7 @@ def _one_off(picture: Picture) -> Mend:
             return Mend(SUBMISSION)  # the other one is sendmail's own
     return Mend(
         text="one of the two lines is in a file that sendmail.mc includes: switch it off there with dnl, then "
-        "sendmailconfig && systemctl restart sendmail"
+        "`sendmailconfig && systemctl restart sendmail`"
     )
 
 
@@ -110,7 +110,7 @@ def _foreign_address(picture: Picture) -> Finding | None:
         ),
         Mend(
             text=f"put one of this host's ({', '.join(here)}) after Addr= in {f.SENDMAIL_MC}, or take Addr= out, then: "
-            "sendmailconfig && systemctl restart sendmail"
+            "`sendmailconfig && systemctl restart sendmail`"
         ),
     )
 

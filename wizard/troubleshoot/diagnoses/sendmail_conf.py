@@ -62,7 +62,7 @@ def _another(picture: Picture, path: str, method: str | None) -> Finding:
     return Finding(
         f"logins come from sasldb on this host, which knows {count(len(picture.facts.sasldb or ()), 'user')}, but not this one",
         _asked(picture, path, method),
-        Mend(text="add the user, with a password of its own: saslpasswd2 -c -u REALM NAME"),
+        Mend(text="add the user, with a password of its own: `saslpasswd2 -c -u REALM NAME`"),
     )
 
 
