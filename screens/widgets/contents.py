@@ -4,6 +4,7 @@ fill screens; and signs, each with a word: colour only repeats what they say."""
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -149,7 +150,13 @@ def column(words: str, before: int, width: int) -> str:
     """Words that begin `before` cells from the left, in a place of `width` cells: their other lines begin there, too."""
     if width < 2 * before or len(words) + before <= width:
         return words
-    return f"\n{' ' * before}".join(fold(words, columns=width - before))
+    lines = fold(words, columns=width - before) if "`" in words else _wrapped(words, width - before)
+    return f"\n{' ' * before}".join(lines)
+
+
+def _wrapped(words: str, width: int) -> list[str]:
+    """A long word, such as a fingerprint, goes on in the next line."""
+    return textwrap.wrap(words, width, break_on_hyphens=False)
 
 
 def meter(done: int, of: int, width: int) -> Content:

@@ -93,7 +93,7 @@ def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: s
     checks = {check.id: check for check in summary(overview, session("install"), needing).missing}
     assert checks["certificate"].sign in (Sign.WARNING, Sign.FAILED)
     assert "subjectAltName" in checks["certificate"].says
-    assert checks["certificate"].remedy.endswith("msa-wizard certificate renew")
+    assert checks["certificate"].remedy.endswith("`msa-wizard certificate renew`")
     assert list(checks) == ["login", "certificate", "outside", "dns", "clients"]
     assert "msa-wizard test --from-outside" in summary_text(summary(overview, session(), needing))
 
