@@ -88,15 +88,22 @@ class Backend:
         settings = saved()
         return cls(answers=settings, saved=settings)
 
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        """While inside, no other msa-wizard changes this host. Raises WizardError."""
+        from wizard.engine import state_dir
+
+        return state_dir.alone(what)
+
     def choose(self, answers: Answers, facts: Facts | None = None) -> str:
-        """Use these from now on, and save them for every command; a sentence on that. Raises OutputError where they are
+        """Use these from now on, and save them for every command; a sentence on that. Raises WizardError where they are
         used, but not saved."""
         from wizard.render.files import as_toml
         from wizard.system.output_file import keep
 
         self.answers = answers
         stored = replace(answers, replace_mta=False, watch_restart=0)
-        words = keep(self.host.path(SAVED), as_toml(stored, facts))
+        with self.alone("save the settings"):
+            words = keep(self.host.path(SAVED), as_toml(stored, facts))
         self.saved = stored
         return words
 

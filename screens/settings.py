@@ -16,7 +16,7 @@ from textual.widgets import Checkbox, Input, Static
 from screens.base import FORM, Dialog, Field, Frame, headline, keys, sentence
 from wizard.client_settings import serves_implicit_tls
 from wizard.console import clean
-from wizard.errors import AnswersError
+from wizard.errors import AnswersError, WizardError
 from wizard.model.answers import (
     FIREWALL_CHOICES,
     MECHANISMS,
@@ -219,7 +219,7 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         try:
             saved = self.backend.choose(answers, self._facts)
             words = f"✓ {saved} Every command uses them now."
-        except AnswersError as problem:
+        except WizardError as problem:
             saved, words = "", f"They are used here until you quit, but are not saved. {sentence(problem)}"
         self._before = answers
         self._same(answers)

@@ -25,6 +25,7 @@ from wizard.engine.overview import plans, state
 from wizard.engine.state_dir import (
     LOCK,
     InterruptedRun,
+    alone,
     at_work,
     existing_store,
     killed_run,
@@ -78,7 +79,7 @@ def plan(arguments: argparse.Namespace) -> int:
             for name, plan in plans.items():
                 if plan.outcome is Outcome.BLOCKED:
                     error(f"`apply` stops at {name}: {clean(plan.reason)}")
-        _planned_endings(plans, engine.answers.accept)
+        _planned_endings(plans, engine.answers.accept, arguments.accept)
     outcomes = {plan.outcome for plan in plans.values()}
     if Outcome.BLOCKED in outcomes:
         return CANNOT
@@ -102,7 +103,7 @@ def apply(arguments: argparse.Namespace) -> int:
     if run.undecided:
         error(undecided_text(run, arguments.argv), whole=True)
     elif not run.stopped and not arguments.json:
-        _unused(run.plans, answers.accept)
+        _unused(run.plans, arguments.accept)
     return exit_code(run)
 
 
@@ -117,7 +118,7 @@ def applied(
     events: list[Event] = []
     with at_work() as (store, journal, interrupt):
         report = watched(collector(events) if arguments.json else show)
-        engine = Engine(host, answers, report, steps(), ask_apt=not arguments.yes)
+        engine = Engine(host, answers, report, steps())
         wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
         run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
         if run.failed == AuthTest.id:
@@ -145,17 +146,18 @@ def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
     ) + "\n".join(goes_on)
 
 
-def _planned_endings(plans: Mapping[str, Plan], accept: Sequence[str]) -> None:
-    """Where `apply` would stop, and what goes on."""
+def _planned_endings(plans: Mapping[str, Plan], accept: Sequence[str], typed: Sequence[str]) -> None:
+    """Where `apply` would stop, and what goes on; what of --accept is `typed` for nothing."""
     for name, plan in plans.items():
         waits = plan.waits_for(accept)
         if waits:
             names = " ".join(f"--accept {ending.id}" for ending in waits)
             out(f"\n`apply` stops before {name}: something that works would end. If that may: {names}")
-    _unused(plans, accept)
+    _unused(plans, typed)
 
 
 def _unused(plans: Mapping[str, Plan], accept: Sequence[str]) -> None:
+    """What was typed for nothing: in the settings a name may wait for its day."""
     endings = {ending.id for plan in plans.values() for ending in plan.ends}
     for name in accept:
         if name not in endings:
@@ -302,8 +304,8 @@ def answers(arguments: argparse.Namespace) -> int:
     if arguments.save:
         if arguments.output:
             raise UsageError("--save and --output are two places: give one of them")
-        must_be_root()
-        error(keep(Path(SAVED), as_toml(chosen, look(Host()))))
+        with alone("save the settings"):
+            error(keep(Path(SAVED), as_toml(chosen, look(Host()))))
         return 0
     facts = look(Host())
     here, test = as_here(facts), chosen.test

@@ -130,7 +130,7 @@ class CloneRun:
     def _applied(self, store: Store, journal: Journal, interrupt: Interrupt) -> Run:
         self.teller.tell("phase", phase="apply")
         began = time.monotonic()
-        engine = Engine(self.host, self.answers, self._report, ask_apt=False)
+        engine = Engine(self.host, self.answers, self._report)
         run = engine.apply(store, journal, self.request["steps"], lambda _step, _plan: True, interrupt)
         document = as_json.run(run, self.events)
         touched = {
