@@ -94,8 +94,7 @@ class History:
             )
         steps = sorted({one.step for one in commits if one.step and one.operation == "apply"})
         raise StoreError(
-            f"There is no commit or applied step {ref!r}. "
-            f"Applied steps: {', '.join(steps) or 'none'}. Newest commits: {_names(commits)}."
+            f"there is no commit or applied step {ref!r}. Applied steps: {', '.join(steps) or 'none'}."
         )
 
     def diff(self, ref: str | Commit, in_words: Callable[[bytes], bytes] = bytes) -> str:

@@ -99,7 +99,7 @@ def test_what_does_not_exist_is_said_before_how_to_agree(
 ) -> None:
     assert place.main("apply", "--yes") == 0
     assert place.main("rollback", "deadbeef") == 2
-    assert "There is no commit or applied step 'deadbeef'" in capsys.readouterr().err
+    assert "there is no commit or applied step 'deadbeef'" in capsys.readouterr().err
     assert place.main("rollback", "two") == 2
     assert "rollback needs --yes" in capsys.readouterr().err
     assert place.main("rollback", "two", "--all") == 2

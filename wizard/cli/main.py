@@ -57,11 +57,14 @@ def _run(arguments: list[str]) -> int:
     from importlib import import_module
 
     from wizard.cli.parser import parser
+    from wizard.errors import UsageError
 
     if arguments[:1] == ["help"] and not {"-h", "--help"} & set(arguments):
         arguments = [*arguments[1:], "--help"]
-    parsed = parser().parse_args(arguments or ["status"])
-    if not hasattr(parsed, "run"):  # options alone, such as `--`
+    parsed, unknown = parser().parse_known_args(arguments or ["status"])
+    if unknown not in ([], ["--"]):
+        raise UsageError(_unknown(unknown, getattr(parsed, "prog", "")))
+    if not hasattr(parsed, "run"):  # `--` alone
         parsed = parser().parse_args(["status"])
     parsed.argv = arguments
     console.set_quiet(parsed.quiet)
@@ -71,6 +74,16 @@ def _run(arguments: list[str]) -> int:
 
     with waiting(_WAITS.get(parsed.run, LOOKING), parsed.quiet):
         return int(getattr(import_module(f"wizard.cli.{module}"), name)(parsed))
+
+
+def _unknown(arguments: Sequence[str], command: str) -> str:
+    """What is wrong with arguments that nothing takes, and where the right ones are listed."""
+    words = " ".join(arguments)
+    if not command:
+        return (
+            f"{words}: an option follows its command, as in `msa-wizard status -q`. Run `msa-wizard --help`"
+        )
+    return f"{command} does not take {words}. Run `{command} --help`"
 
 
 _WAITS = {

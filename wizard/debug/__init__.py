@@ -18,7 +18,7 @@ from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
 from wizard.editors import EditError, shell_defaults
 from wizard.engine.temporary import ForAWhile
-from wizard.errors import HostError
+from wizard.errors import HostError, MissingError
 from wizard.maillog.correlate import WITHIN as FOLLOWED
 from wizard.maillog.correlate import ConversationLine, Delivery, Watch, word
 from wizard.model import facts as f
@@ -161,7 +161,7 @@ def plaintext_offer(facts: Facts, port: int, *, loopback: bool) -> PlaintextOffe
     """What to change; None where a login without TLS is already offered. Raises HostError."""
     entry = facts.files.get(f.SENDMAIL_CF)
     if entry is None or not entry.content:
-        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
+        raise MissingError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
     text = entry.content.decode("latin-1")
     listeners = [item for item in sendmail_cf.daemons(text) if item.port == port]
     if not listeners:
@@ -312,7 +312,7 @@ def debug(
 
 def _ready(facts: Facts) -> tuple[str, ...]:
     if not facts.services["saslauthd"].exists:
-        raise HostError("there is no saslauthd service on this host: `msa-wizard apply install` brings it")
+        raise MissingError("there is no saslauthd service on this host: `msa-wizard apply install` brings it")
     text = facts.text(f.SASLAUTHD_DEFAULT)
     if text is None:
         raise HostError(f"{f.SASLAUTHD_DEFAULT} is missing: `apt-get install --reinstall sasl2-bin`")

@@ -19,7 +19,7 @@ from wizard.certificates import certificates, fits, private_key, self_issued
 from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
 from wizard.console import count
-from wizard.errors import HostError, PemError
+from wizard.errors import HostError, MissingError, PemError
 from wizard.gather.certificates import CertificateReport, report
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -215,7 +215,7 @@ def shown(host: Host) -> CertificateReport:
     """The report on this host's certificates. Raises HostError."""
     cf = host.entry(f.SENDMAIL_CF)
     if cf is None:
-        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
+        raise MissingError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
     name, resolves = qualified_name(host)
     return report(host, cf.content.decode("latin-1"), name if resolves else "")
 
