@@ -89,7 +89,7 @@ class Backend:
         return cls(answers=settings, saved=settings)
 
     def alone(self, what: str) -> AbstractContextManager[None]:
-        """While inside, nobody else runs msa-wizard to change this host. Raises WizardError."""
+        """While inside, this host is ours alone to change. Raises WizardError."""
         from wizard.engine import state_dir
 
         return state_dir.alone(what)

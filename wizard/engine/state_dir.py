@@ -65,7 +65,7 @@ def at_work(
 
 @contextmanager
 def alone(what: str = "change this host") -> Iterator[None]:
-    """While inside, nobody else runs msa-wizard to change this host, or its settings. Raises CannotHere, NotRoot with `what` only
+    """While inside, this host and its settings are ours alone to change. Raises CannotHere, NotRoot with `what` only
     root can do, Locked."""
     must_be_root(what)
     who = os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or "root"
