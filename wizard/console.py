@@ -144,6 +144,8 @@ _LEAD = re.compile(r" *(?:\[[^]]{1,4}\] +|[-|<>#*] |-> |(?:[a-zA-Z-]{1,12}: ))?"
 
 def _below(line: str, columns: int) -> list[str]:
     """The line in parts: what follows is below the words, after a sign such as `[ok]` or `note:`."""
+    if line.lstrip().startswith("$ "):
+        return command(line, columns, then=" " * (len(line) - len(line.lstrip()) + 2))
     lead = match[0] if (match := _LEAD.match(line)) else ""
     indent = lead if lead.strip() == "|" else " " * min(len(lead), 12)
     return fold(line[len(lead) :], lead, indent, columns)

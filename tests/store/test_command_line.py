@@ -179,3 +179,16 @@ def test_the_diff_of_a_commit_is_whole_in_json(place: Place, capsys: pytest.Capt
         *lines,
         "y" * 10_000,
     ]
+
+
+def test_what_a_rollback_does_is_said_in_short_right_above_the_question(
+    place: Place, answer: Answer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.main("apply", "--yes")
+    capsys.readouterr()
+    asked = answer("n")
+    assert place.main("rollback", "--all") == 0
+    assert asked == ["roll this back? [y]es, [n]o (the default): "]
+    *_, short, nothing = capsys.readouterr().out.splitlines()
+    assert short == "In short: roll back everything: 3 paths removed."
+    assert nothing == "Nothing was changed."

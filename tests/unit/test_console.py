@@ -172,6 +172,13 @@ def test_a_command_in_a_sentence_stays_on_its_line_or_can_be_pasted(columns: int
     assert "journalctl -t sm-mta -n 30" in told
 
 
+def test_a_command_in_a_line_of_output_can_be_pasted(printed: Callable[[], list[str]]) -> None:
+    console.out(f"     $ {COMMAND}")
+    lines = printed()
+    assert max(map(len, lines)) <= 60
+    assert pasted("\n".join(lines).strip().removeprefix("$ ")) == shlex.split(COMMAND)
+
+
 def test_what_a_plan_runs_and_what_to_do_can_be_pasted(printed: Callable[[], list[str]]) -> None:
     change = CommandChange(tuple(shlex.split(COMMAND)), "send a message")
     console.out(text.changes_text([change]), whole=True)

@@ -82,7 +82,7 @@ def _command(commands: argparse._SubParsersAction[Parser], name: str, file: str,
     command.set_defaults(run=f"{file}:{name.replace('-', '_')}", prog=command.prog, json=False)
     if name != "answers":
         _flag(command, "--json", "JSON on standard output")
-    _flag(command, "--verbose", "show each command that is run, on standard error", "-v")
+    _flag(command, "--verbose", "show each command that is run, on standard error; long output in full", "-v")
     _flag(
         command,
         "--quiet",

@@ -17,7 +17,7 @@ from wizard.engine.temporary import OPERATION
 from wizard.errors import CONFLICT, DONE, FAILED, NothingToRollBack, UsageError
 from wizard.model.events import Event
 from wizard.render import as_json
-from wizard.render.text import check_text, collector, conflict_text, rollback_text, show
+from wizard.render.text import check_text, collector, conflict_text, rollback_summary, rollback_text, show
 from wizard.render.waiting import watched
 from wizard.rollback.apply import RollbackResult
 from wizard.rollback.plan import Rollback
@@ -67,6 +67,8 @@ def _rollback(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             _show(arguments, plan, None)
             return DONE
+        if not arguments.yes:
+            out(f"\n{rollback_summary(plan)}")
         if not agreed(arguments, "roll this back? [y]es, [n]o (the default): ", interrupt):
             out("Nothing was changed.")
             return DONE
@@ -82,7 +84,7 @@ def _decided(
     given = arguments.on_conflict
     plan = work.prepared(target, Choice(given) if given in ("keep", "restore") else None)
     if not arguments.json:
-        out(rollback_text(plan), whole=True)
+        out(_text(arguments, plan), whole=True)
     if not plan.reversal.conflicts:
         return plan
     choice = None
@@ -97,8 +99,14 @@ def _decided(
     if choice is None:
         return None
     plan = work.prepared(plan.target, choice)
-    out(rollback_text(plan), whole=True)
+    out(_text(arguments, plan), whole=True)
     return plan
+
+
+def _text(arguments: argparse.Namespace, plan: Rollback) -> str:
+    """All of it where nobody is asked afterwards; else what matters most is in the summary above the question."""
+    told = arguments.dry_run or arguments.yes
+    return rollback_text(plan, warn=told, whole=arguments.dry_run or arguments.verbose)
 
 
 def _choice(interrupt: Interrupt) -> Choice | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wizard import log
-from wizard.console import clean, clean_block, command, error, fold, out, terminal_columns, typed
+from wizard.console import clean, clean_block, command, count, error, fold, out, terminal_columns, typed
 from wizard.engine import in_force
 from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome, Plan, Sign, Step
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 DIFF_INDENT = "     "
 _DEEP = " " * 15
-_COUNTS = re.compile(r"\(Reading database \.\.\.(?: \d+%)?$")
-"""What dpkg repeats some twenty times."""
 _ENDLESS = 1 << 20
 SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
 SIDES = {"server": "<", "client": ">", "log": "|"}
@@ -90,9 +87,9 @@ def _wrap(text: str, indent: str = "   ") -> list[str]:
     return fold(text, indent, f"{indent}  ")
 
 
-def rollback_text(rollback: Rollback, *, warn: bool = True) -> str:
+def rollback_text(rollback: Rollback, *, warn: bool = True, whole: bool = True) -> str:
     """What a rollback would do: first what it lays open, unless that is shown elsewhere; what goes together, each change,
-    what follows, what stays."""
+    what follows, what stays. Many paths are only counted unless it is to be the `whole`."""
     target = rollback.target
     lines = _wrap(rollback.exposes, "!! ") if warn and rollback.exposes else []
     lines += [f"== roll back {target.words}"]
@@ -102,22 +99,49 @@ def rollback_text(rollback: Rollback, *, warn: bool = True) -> str:
     for change in rollback.changes:
         if not (rollback.packages and change.kind == "file"):
             lines += _change(change)
-    lines += _many_files(rollback) if rollback.packages else []
+    lines += _many_files(rollback, whole=whole) if rollback.packages else []
     notes = [f"note: {note}" for note in (*rollback.reversal.notes, *rollback.follows())]
     stays = [f"STAYS: {left}" for left in rollback.left]
     lines += [line for text in (*notes, *stays) for line in _wrap(text)]
     return "\n".join(clean(line) for line in lines)
 
 
-def _many_files(rollback: Rollback) -> list[str]:
-    """Only the paths where packages are removed: there are some hundred of them, and most go with the packages."""
+def rollback_summary(rollback: Rollback) -> str:
+    """The same in a few words, for the line above a question; and what it lays open."""
+    packages, (goes, comes, changes) = rollback.packages, _sides(rollback)
+    parts = [f"{count(len(packages.came), 'package')} purged"] if packages and packages.came else []
+    parts += [f"{count(len(packages.gone), 'package')} installed again"] if packages and packages.gone else []
+    for words, paths in (("removed", goes), ("brought back", comes), ("changed back", changes)):
+        parts += [f"{count(len(paths), 'path')} {words}"] if paths else []
+    lines = fold(f"In short: roll back {rollback.target.words}: {', '.join(parts) or 'no file changes'}.")
+    return "\n".join(
+        map(clean, [*lines, *(fold(rollback.exposes, "!! ", "   ") if rollback.exposes else ())])
+    )
+
+
+def _sides(rollback: Rollback) -> tuple[list[str], list[str], list[str]]:
+    """The paths that are removed, brought back, changed back."""
     sides = [(change.path, change.before, change.after) for change in rollback.files]
     goes = [path for path, _, after in sides if after is None]
     comes = [path for path, before, after in sides if before is None and after is not None]
-    changes = [path for path, before, after in sides if before is not None and after is not None]
-    titles = (("remove", goes), ("bring back", comes), ("roll back the changes in", changes))
-    texts = [f"* {words} {', '.join(sorted(paths))}" for words, paths in titles if paths]
-    return [line for text in texts for line in _wrap(text)]
+    return goes, comes, [path for path, before, after in sides if before is not None and after is not None]
+
+
+def _many_files(rollback: Rollback, *, whole: bool) -> list[str]:
+    """Only the paths where packages are removed: there are some hundred of them, and most go with the packages."""
+    lines = []
+    for words, paths in zip(
+        ("remove", "bring back", "roll back the changes in"), _sides(rollback), strict=True
+    ):
+        some = ", ".join(sorted(paths))
+        if len(paths) > _FEW and not whole:
+            some = f"{count(len(paths), 'path')} (`-v` or `--dry-run` lists them)"
+        lines += _wrap(f"* {words} {some}") if paths else []
+    return lines
+
+
+_FEW = 12
+"""Paths that are listed, and not counted, above a question."""
 
 
 def conflict_text(conflict: Conflict) -> str:
@@ -199,7 +223,7 @@ def event_text(event: Event) -> str:
             lead = "   the machine has changed since this was shown; now it is:\n" if again else ""
             return lead + plan_text(step, plan)
         case Output(_, line):
-            return f"   | {clean(line)}" if line.strip() and not _COUNTS.match(line) else ""
+            return f"   | {clean(line)}" if line.strip() else ""
         case Progress():
             return ""
         case Checked(_, check):
