@@ -113,7 +113,7 @@ FLAGS = (
     Field(
         "replace_mta",
         "Replace another MTA",
-        "Postfix or Exim may be removed for sendmail. Its mail service ends then. Kept until you quit.",
+        "Postfix or Exim may be removed for sendmail. Its mail service then stops. Kept until you quit.",
     ),
 )
 WATCHED = 60

@@ -35,6 +35,11 @@ SAID_OTHERWISE = {
     r"\bhost is whole\b": "the host is consistent",
     r"(?:^|\. )(?:Wrong|Empty): ": "if this is wrong; leave empty to ...",
     r"\bwho has logged in may\b": "users who have logged in",
+    r"\bcertificate\w* (?:\w+ )?ends?\b|\bends on (?:\d|\{)": "it expires",
+    r"\b(?:MTA|daemon|service|sendmail|saslauthd) (?:would )?ends?\b(?! (?:in|up|with 0)\b)": "it exits, fails or stops",
+    r"\bfor reading alone\b": "read-only",
+    r"\bno plain file\b": "is not a regular file",
+    r"\banew\b": "again",
     r"\bit can plan, and not apply\b": "you can plan but not apply",
 }
 """By a pattern: what is said in its place. Ids of steps (`mend-...`), names of modules and of JSON's keys keep theirs."""

@@ -340,7 +340,7 @@ DIAGNOSES = (
         "3.3",
         "sendmail.cf",
         _collide,
-        cause="two DAEMON_OPTIONS lines want the same port, and sendmail ends when it cannot open the second",
+        cause="two DAEMON_OPTIONS lines want the same port, and sendmail exits when it cannot open the second",
         fix="switch one of the two off, or rebuild sendmail.cf where only that has both (--fix: mend-listeners, submission-port, sendmailconfig, restart)",
     ),
     Diagnosis(
@@ -350,7 +350,7 @@ DIAGNOSES = (
         "3.3",
         "sendmail.cf against the addresses of this host",
         _foreign_address,
-        cause="a listener is on an address that the host does not have, so sendmail ends soon after each start",
+        cause="a listener is on an address that the host does not have, so sendmail exits soon after each start",
         fix="put one of the host's addresses after Addr= in sendmail.mc, or take Addr= out, then run sendmailconfig",
     ),
     Diagnosis(
