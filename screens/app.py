@@ -130,6 +130,10 @@ class WizardApp(App[int]):
     action_go = go
     """The keys' way to it."""
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No way to another screen while something is at work."""
+        return not self.desk.changing if action == "go" else True
+
     def get_key_display(self, binding: Binding) -> str:
         """The key as README and the screens' texts spell it."""
         return spelled(binding.key_display or binding.key)

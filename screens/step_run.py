@@ -107,7 +107,7 @@ class StepRun(Frame[None]):
                 self.say_of(self._current, f"{self._current} comes first. y applies it, s skips it.")
         elif desk.busy or not self.known:
             return
-        elif missing := self._missing(name):
+        elif missing := self.missing(name):
             needed = "is needed first, but was skipped" if missing in self.skipped else "is needed first"
             board.select(missing)
             self.say_of(missing, f"{missing} {needed}: {name} does not work without it. y applies {missing}.")
@@ -115,12 +115,12 @@ class StepRun(Frame[None]):
             self.skipped.discard(name)
             self._start(() if remaining[:1] in ([], [name]) else (name,), everything=False)
 
-    def _missing(self, name: str) -> str:
+    def missing(self, name: str) -> str:
         """The first step that `name` needs and that is not done."""
         board = self.board
         for need in board.steps[name].needs:
             if need in board.states and board.states[need] in (*REMAINING, "failed", "skipped"):
-                return self._missing(need) or need
+                return self.missing(need) or need
         return ""
 
     def action_apply_all(self) -> None:
@@ -179,7 +179,7 @@ class StepRun(Frame[None]):
             self.board.mark(self._current, "working")
         self._began, self._second, self._follow, self._progress = time.monotonic(), 0, True, ""
         self.refresh_bindings()
-        self.say(f"{self._current or 'The first step'} is at work.")
+        self.say(f"{self._current or self.board.chosen} is at work.")
 
     def _draw(self) -> None:
         """New output, and the seconds that pass."""
@@ -194,7 +194,7 @@ class StepRun(Frame[None]):
             self.panes.pane("output")
         if int(passed) > self._second:
             self._second = int(passed)
-            self.say(f"{self._current or 'The first step'} is at work, {self._second} s.{self._progress}")
+            self.say(f"{self._current or self.board.chosen} is at work, {self._second} s.{self._progress}")
 
     def _no_progress(self) -> None:
         self._progress = ""
@@ -306,7 +306,7 @@ class StepRun(Frame[None]):
                 return
             self.panes.pane("diff")
             if run.blocked:
-                self.say("Stopped: the problem is shown above. Fix it, then press y.")
+                self.say("Stopped: the problem is shown above. Fix it, then press F5.")
             else:
                 self.say(f"Stopped before {run.undecided}, which has changed nothing. s skips it.")
 

@@ -68,8 +68,9 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         self.look_at_steps()
 
     def on_screen_resume(self) -> None:
-        """A rollback or other settings may have changed everything."""
+        """A rollback or other settings may have changed everything: the output of before is not what counts now."""
         if self.known and not self.desk.busy:
+            self.panes.pane("diff")
             self.look_at_steps()
 
     def look_at_steps(self) -> None:
@@ -91,12 +92,14 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         board = self.board
         after, self.ended = self.ended, None
         first, self.known = not self.known, True
+        was_blocked = self._blocked
         states = overview.states | dict.fromkeys(self.skipped & set(overview.remaining), "skipped")
         if self.failure is not None and self.failure.step.id in overview.remaining:
             states[self.failure.step.id] = "failed"
         board.fill(overview.plans, states, overview.commits)
         remaining = board.remaining
-        if first or (after is not None and not after.stopped and remaining):
+        freed = was_blocked and not self._blocked
+        if first or freed or (after is not None and not after.stopped and remaining):
             blocked = [name for name in board.steps if states[name] == "blocked"] if first else []
             board.select(next(iter((*blocked, *remaining, *board.steps))))
         self.show_step()
@@ -114,9 +117,8 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
             self.say(self._offer())
 
     def _offer(self) -> str:
-        plans = list(self.board.plans.values())
-        if plans and plans[0].outcome is Outcome.BLOCKED:
-            return "No step can be applied yet: see preflight."
+        if self._blocked:
+            return "No step can be applied yet: fix what preflight shows, then press F5."
         left = len(self.board.remaining)
         skipped = [name for name, word in self.board.states.items() if word == "skipped"]
         if not left and skipped:
@@ -127,8 +129,15 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
             return self._finished()
         to_do = f"{count(left, 'step')} to do."
         if self.board.chosen not in self.board.remaining:
-            return f"{to_do} a applies all of them."
+            return f"{to_do} {'a applies all of them' if left > 1 else f'It is {self.board.remaining[0]}'}."
+        if missing := self.missing(self.board.chosen):
+            return f"{to_do} This one needs {missing} first. a applies all of them."
         return f"{to_do} y applies the step that is shown{', a all of them' if left > 1 else ''}."
+
+    @property
+    def _blocked(self) -> bool:
+        """Whether something on this host has to be fixed before any step can be applied."""
+        return any(plan.outcome is Outcome.BLOCKED for plan in [*self.board.plans.values()][:1])
 
     def _finished(self) -> str:
         states = self.board.states.values()
@@ -150,17 +159,21 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         self.show_step()
         if not self.desk.changing:
             self.panes.pane("diff")
-        if self.about and self.about != self.board.chosen and not self.desk.busy:
+        if self.known and self.about != self.board.chosen and not self.desk.busy:
             self.about = ""
             self.say(self._offer())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key is there where it does something now."""
+        if action == "test":
+            return not self.desk.changing
         if action not in ("apply", "apply_all", "skip", "roll_back"):
             return True
         if not self.known:
             return False
         desk, board = self.desk, self.board
+        if self._blocked and action != "roll_back":
+            return False
         word = board.states.get(board.chosen, "")
         if desk.changing or not word:
             return False

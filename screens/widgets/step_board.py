@@ -121,7 +121,7 @@ class StepPanes(Vertical):
     def progress(self, percent: float | None) -> None:
         """The progress that the command at work reports; None without any."""
         bar = self.query_one("#progress", ProgressBar)
-        bar.set_class(percent is None, "hidden")
+        bar.set_class(percent is None or percent < 1, "hidden")  # at 0 it would be drawn as if it were full
         if percent is not None and int(percent) != int(bar.progress):  # each step of it is bytes on the line
             bar.update(progress=int(percent))
 

@@ -145,3 +145,11 @@ def test_apply_ends_with_it_on_the_command_line(
 def test_what_to_do_about_the_login_is_what_has_to_come_first(plan: Plan, remedy: str) -> None:
     (login,) = (each for each in summary(seen(one=plan), session(), needing).missing if each.id == "login")
     assert login.remedy == remedy
+
+
+def test_a_rollback_whose_steps_were_applied_again_is_over() -> None:
+    told = session("install", "firewall")
+    told.took_back(["firewall"], "firewall")
+    told.heard(lambda _: None)(Recorded(STEP["firewall"], "abc", 1.0))
+    assert summary(seen(), told, needing).done == (("done", "install, firewall"),)
+    assert not told.nothing
