@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from snapshots.store import Commit
 
 PANES = ("diff", "why", "commands", "output", "checks")
-_STATES = {UNKNOWN: "Unknown", UNTESTED: "Not tested yet"}
+_STATES = {UNKNOWN: "Unknown", UNTESTED: "To test"}
 _WORDS = {
     Outcome.PENDING: "To do",
     Outcome.DONE: "Already done",

@@ -206,7 +206,7 @@ def test_no_step_claims_a_login_that_nobody_tried(bench: Bench, monkeypatch: pyt
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
         await pilot.press("end")
-        await until(pilot, lambda: shows(app, "Not tested yet: no login can be accepted"))
+        await until(pilot, lambda: shows(app, "To test: no login can be accepted"))
 
     use(monkeypatch, bench, *bench.steps, step("auth-test"))
     play(bench, story)

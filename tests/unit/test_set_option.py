@@ -46,7 +46,7 @@ def test_of_two_the_last_counts_and_nothing_is_the_default() -> None:
     [
         ("listen.ipv6", "it takes KEY=VALUE, such as listen.ipv6=true"),
         ("listen.ipv=true", "unknown key; did you mean listen.ipv6?"),
-        ("replace_mta=true", "unknown key"),
+        ("replace_mta=true", "replace_mta: unknown key. The keys: accept, listen.submission,"),
         ("listen.ipv6=yes", "must be true or false, not 'yes'"),
         ("listen.submission=mail", "'mail' is not an IP address"),
         ("auth.mechanisms=CRAM-MD5", "saslauthd cannot serve 'CRAM-MD5'"),

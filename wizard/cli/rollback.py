@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from snapshots.merge.three_way import Choice
 from wizard.cli.options import agreed, ask, asks, must_be_asked, say
 from wizard.cli.steps import exit_code, undecided_text
-from wizard.console import clean, clean_block, error, out
+from wizard.console import clean, clean_block, error, fold, out
 from wizard.engine.engine import Run
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
@@ -26,6 +26,9 @@ from wizard.rollback.rollback import EVERYTHING, RollbackRun, must_exist
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from snapshots.store import Commit
     from wizard.model import documents
     from wizard.system.signals import Interrupt
 
@@ -153,7 +156,13 @@ def recover(arguments: argparse.Namespace) -> int:
         if arguments.json:
             _show_recovery("shown", killed)
         else:
-            out(_killed_text(killed))
+            store = existing_store()
+            out(
+                _killed_text(
+                    killed,
+                    [commit for commit in store.history() if commit.run == killed.run] if store else [],
+                )
+            )
         return DONE
     events: list[Event] = []
     with at_work(recovering=True) as (store, journal, interrupt):
@@ -244,12 +253,15 @@ def _show_recovery(
     )
 
 
-def _killed_text(killed: Unfinished) -> str:
+def _killed_text(killed: Unfinished, commits: Sequence[Commit]) -> str:
     lines = [f"{killed.words()}.", f"Everything as it was before is commit {killed.head[:10]}."]
+    steps = [commit.step for commit in reversed(commits) if commit.step and commit.operation == "apply"]
+    if steps:
+        lines += fold(f"Applied before that: {', '.join(steps)}.")
     if killed.step:
         lines.append(f"In progress: {killed.step}, with these changes begun:")
         lines += [f"  {_change_text(change)}" for change in killed.changes] or ["  none yet"]
-    then = "undoes it; `recover --finish` finishes it"
+    then = f"undoes {'all of that' if steps else 'it'}; `recover --finish` finishes it"
     if killed.operation == OPERATION:
         then = "restores what was changed for a limited time"
     return "\n".join([*lines, f"`msa-wizard recover` {then}."])

@@ -33,7 +33,7 @@ class InterruptedRun(WizardError):
 
     def __init__(self, unfinished: Unfinished) -> None:
         super().__init__(
-            f"{unfinished.words()}; first run `msa-wizard recover` (undoes it), `recover --finish` (finishes it) or "
+            f"{unfinished.words()}; first run `msa-wizard recover` (undoes the whole run), `recover --finish` (finishes it) or "
             "`recover --show` (says what it had done)"
         )
 

@@ -25,7 +25,7 @@ _DEEP = " " * 15
 _ENDLESS = 1 << 20
 SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
 SIDES = {"server": "<", "client": ">", "log": "|"}
-_STATES = {UNKNOWN: "unknown:", UNTESTED: "not tested yet:"}
+_STATES = {UNKNOWN: "unknown:", UNTESTED: "to test:"}
 _WORDS = {
     Outcome.PENDING: "to do:",
     Outcome.DONE: "already done because",

@@ -60,7 +60,7 @@ class Restart(Step):
             reasons.append("sendmail is not enabled at boot")
         if not reasons and BEFORE & facts.unseen:
             return Plan.unseen(
-                self.id, "only root can see whether its configuration has to change; run this as root"
+                self.id, "only root can see whether sendmail's configuration has to change; run this as root"
             )
         if not reasons:
             why = "sendmail has run since its configuration was last changed, on every port of it"
@@ -177,7 +177,7 @@ def _log(host: Host, since: float, cf: str) -> Check:
         return Check("log", Sign.UNKNOWN, says, "watch it for a minute: `ss -ltn`")
     bad = [line.text for line in since_start(logged) if WEDGED in line.text]
     if not bad:
-        return Check("log", Sign.OK, "the log has no listener that could not be opened")
+        return Check("log", Sign.OK, "by the log every listener could be opened")
     if _opened_later(host, cf):
         says = f"a listener could be opened at a second try only, and is open now: {bad[0][:160]}"
         return Check("log", Sign.OK, says)
