@@ -1,6 +1,5 @@
 """Writes what is made from the program, `./tests/tool python -m docs.generate`: docs/reference.md from the parser of the
-command line, and the man page and the completion of bash in packaging; docs/diagnoses.md from the diagnoses,
-wizard/render/schema.json from wizard.model.documents."""
+command line, docs/diagnoses.md from the diagnoses, wizard/render/schema.json from wizard.model.documents."""
 
 from __future__ import annotations
 
@@ -10,11 +9,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs.completion import completion
-from docs.man_page import man_page
 from docs.schema import schema
 from wizard.cli.parser import parser
-from wizard.steps.order import STEPS
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 from wizard.troubleshoot.diagnosis import Diagnosis
 from wizard.troubleshoot.model import TITLES
@@ -23,8 +19,6 @@ from wizard.troubleshoot.report import by_layer
 REFERENCE = Path(__file__).with_name("reference.md")
 DIAGNOSES_PAGE = REFERENCE.with_name("diagnoses.md")
 SCHEMA = Path(__file__).parents[1] / "wizard/render/schema.json"
-MAN_PAGE = SCHEMA.parents[2] / "packaging/msa-wizard.8"
-COMPLETION = MAN_PAGE.with_name("msa-wizard.bash-completion")
 _HEAD = """# Reference
 
 Every command and option of msa-wizard, and [what `--accept` takes](#what---accept-takes). [diagnoses.md](diagnoses.md)
@@ -137,25 +131,7 @@ def schema_text() -> str:
     return f"{json.dumps(schema(), indent=1)}\n"
 
 
-def man_page_text() -> str:
-    """The whole man page."""
-    return man_page(parser(), commands())
-
-
-def completion_text() -> str:
-    """The whole file for bash."""
-    values = {
-        "STEP": [step.id for step in STEPS],
-        "COMMAND": [name for name in commands() if " " not in name],
-        "--accept": [*ENDINGS],
-        "--fix": ["all", *(diagnosis.id for diagnosis in DIAGNOSES)],
-    }
-    return completion(parser(), commands(), values)
-
-
 if __name__ == "__main__":
-    MAN_PAGE.write_text(man_page_text())
-    COMPLETION.write_text(completion_text())
     REFERENCE.write_text(reference())
     DIAGNOSES_PAGE.write_text(diagnoses())
     SCHEMA.write_text(schema_text())
