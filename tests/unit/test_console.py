@@ -191,3 +191,13 @@ def test_what_a_plan_runs_and_what_to_do_can_be_pasted(printed: Callable[[], lis
     assert (says, do) == ("   [FAIL] no", "            -> On another machine:")
     assert pasted("\n".join(lines)) == shlex.split(COMMAND)
     assert max(map(len, lines)) <= 60
+
+
+def test_no_line_ends_in_blanks(printed: Callable[[], list[str]]) -> None:
+    rows: list[documents.StatusRow] = [
+        {"step": "restart", "state": "pending", "outcome": "pending", "reason": ""},
+        {"step": "firewall", "state": "not-applicable", "outcome": "not-applicable", "reason": LONG},
+    ]
+    console.out(status_lines(rows))
+    console.out(line_text("client", "QUIT", ""))
+    assert [line for line in printed() if line != line.rstrip()] == []

@@ -609,6 +609,12 @@ def test_replace_mta_lets_it_go() -> None:
     assert "--no-remove" in plan("install", facts).changes[0].describe().commands[0]
 
 
+def test_who_wants_another_mta_replaced_is_told_how_on_the_screens_and_the_command_line() -> None:
+    made = plan("preflight", bare("12", packages={"postfix": "3.7"}))
+    told = "tick Replace another MTA in the Settings, or `msa-wizard apply --replace-mta`"
+    assert [line for line in made.remedy if line.endswith(told)]
+
+
 def test_465_is_looked_at_only_where_it_was_chosen() -> None:
     facts = bare("12", listeners=(Listener("0.0.0.0", 465, "stunnel4", 9),))
     assert plan("preflight", facts).outcome is Outcome.DONE
