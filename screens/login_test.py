@@ -190,7 +190,9 @@ Enter in any field begins the test.
         self.backend.changed()  # an accepted login is what the step auth-test waits for
         checks = [Check(finding.id, Sign(finding.state), finding.says) for finding in result.findings]
         cause = self._cause
-        self._lines += [Content(""), *map(check_content, [*checks, *([cause] if cause else [])])]
+        width = self.query_one("#talk").scrollable_content_region.width
+        found = [*checks, *([cause] if cause else [])]
+        self._lines += [Content(""), *(check_content(check, width) for check in found)]
         self._draw()
         good = result.ok and not any(check.sign is Sign.FAILED for check in checks)
         layer = f" [{result.layer}]" if result.layer else ""

@@ -173,6 +173,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         self.HEADING = heading  # type: ignore[misc]
         self._command, self._make = command, make
         self._run: Run | None = None
+        self._done: list[str] = []
+        """The steps that were applied."""
 
     def on_mount(self) -> None:
         """Begin; the plan comes as a message."""
@@ -181,7 +183,11 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         self.start(self._command, lambda job: apply(job, partial(self._decide, job), make=self._make))
 
     def _decide(self, job: Job, step: Step, plan: Plan) -> bool:
-        return job.ask(StepWaits(step, plan, self.backend.own_edits(plan))) is Reply.YES
+        from wizard.engine.engine import Enough
+
+        if job.ask(StepWaits(step, plan, self.backend.own_edits(plan))) is Reply.YES:
+            return True
+        raise Enough  # whoever cancels wants none of what follows either
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """y only answers a question; what is over cannot be cancelled."""
@@ -204,7 +210,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
             parts.append(Content.styled(f"You have changed {clean(edit.path)} since:", "bold"))
             parts += [Content(clean(line)) for line in edit.text.splitlines()]
         self.show(*parts)
-        self.say(f"y applies {message.step.id}. Enter and Esc cancel: nothing is changed.")
+        ends = f"end here: {', '.join(self._done)} applied" if self._done else "cancel: nothing is changed"
+        self.say(f"y applies {message.step.id}. Enter and Esc {ends}.")
         self.refresh_bindings()
 
     def on_endings_wait(self, message: EndingsWait) -> None:
@@ -219,6 +226,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         match message.event:
             case Planned(step, plan, _) if plan.outcome is not Outcome.PENDING:
                 self.show(plan_text(step, plan))
+            case Recorded(step):
+                self._done.append(step.id)
             case Failed(step, why, undone, not_undone, _):
                 self.show_failure(f"{step.id} failed: {why}", undone, not_undone)
 
@@ -241,9 +250,11 @@ done is a commit in the history and can be rolled back from there. If it fails, 
             self.say("Stopped: the problem is shown above. Esc goes back.")
         elif run.undecided:
             self.say(f"Stopped before {run.undecided}: something that works would end. Esc goes back.")
+        elif run.applied and run.enough:
+            self.say(f"Ended before {run.enough}: {', '.join(run.applied)} applied. Esc goes back.")
         elif run.applied:
             self.say("✓ Done. Esc goes back. It can be rolled back in the history (h).")
-        elif run.skipped:
+        elif run.skipped or run.enough:
             self.dismiss(run)
         else:
             self.say("There is nothing to do. Esc goes back.")

@@ -42,7 +42,7 @@ msa-wizard makes this host's Sendmail take mail from your users' mail programs: 
 and TLS. It does so in small steps. Each shows what it will change before it changes it, and each can be
 rolled back, today or next year.
 
-On the right is what was found on this host; Tab leads there and back. Nothing has been changed, and nothing will be until you press y
+On the right is what was found on this host; Tab leads there and back. Nothing is changed before you press y
 on a step whose diff you see.
 """
     BINDINGS: ClassVar[list[BindingType]] = [

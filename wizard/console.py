@@ -20,6 +20,7 @@ WIDTH = 80
 """Columns where there is no terminal."""
 _NARROWEST = 40
 _quiet = False
+_within: int | None = None
 _beside: AbstractContextManager[object] = nullcontext()
 
 
@@ -122,9 +123,15 @@ def terminal_columns(stream: TextIO) -> int | None:
         return None
 
 
+def set_width(columns: int | None) -> None:
+    """The columns into which words are folded from now on; None: those of the terminal."""
+    global _within
+    _within = columns and max(columns, _NARROWEST)
+
+
 def width() -> int:
-    """The columns of the terminal that standard output is, else WIDTH."""
-    return terminal_columns(sys.stdout) or WIDTH
+    """The columns into which words are folded: what was set, the terminal that standard output is, or else WIDTH."""
+    return _within or terminal_columns(sys.stdout) or WIDTH
 
 
 def _fitting(stream: TextIO, text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wizard.console import count
+from wizard.console import count, numbered
 from wizard.engine.asked_for import asked_for
 from wizard.engine.engine import Engine
 from wizard.engine.in_force import applied
@@ -125,7 +125,7 @@ def _packages(facts: Facts) -> Check:
 def _sendmail(facts: Facts) -> Check:
     ports = sorted({listener.port for listener in facts.listeners if listener.process == "sendmail-mta"})
     if ports:
-        return Check("sendmail", Sign.OK, f"sendmail listens on port {', '.join(map(str, ports))}")
+        return Check("sendmail", Sign.OK, f"sendmail listens on {numbered(ports, 'port')}")
     running = facts.process("sendmail-mta") is not None
     return Check("sendmail", Sign.UNKNOWN, "sendmail runs" if running else "sendmail is not running")
 

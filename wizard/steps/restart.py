@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Literal
 
 from wizard.changes.service import ServiceChange, WatchChange
+from wizard.console import numbered
 from wizard.editors.daemon_options import collisions
 from wizard.errors import HostError
 from wizard.maillog.read import LogLine, lines
@@ -106,7 +107,7 @@ def stale(facts: Facts) -> list[str]:
     held = {each.port for each in facts.listeners if each.pid is None or each.process == "sendmail-mta"}
     cf = facts.text(f.SENDMAIL_CF) or ""
     missing = sorted({daemon.port for daemon in sendmail_cf.daemons(cf)} - held)
-    return [f"it does not listen on port {', '.join(map(str, missing))}"] if missing else []
+    return [f"it does not listen on {numbered(missing, 'port')}"] if missing else []
 
 
 def _runs_old(facts: Facts) -> bool:

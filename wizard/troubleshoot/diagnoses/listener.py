@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 
+from wizard.console import numbered
 from wizard.editors import EditError, sendmail_mc
 from wizard.editors.daemon_options import collisions, is_loopback, plain_address
 from wizard.model import facts as f
@@ -242,7 +243,7 @@ def _listener_missing(picture: Picture) -> Finding | None:
             Mend(text="find what loads this host (`uptime`, `top`), or raise confREFUSE_LA in sendmail.mc"),
         )
     return Finding(
-        f"sendmail runs, but does not listen on port {', '.join(map(str, missing))}, which its sendmail.cf names",
+        f"sendmail runs, but does not listen on {numbered(missing, 'port')}, which its sendmail.cf names",
         (Evidence(f"no listener on {', '.join(map(str, missing))}", "/proc/net/tcp"), *logged),
         Mend(("restart",)),
     )
