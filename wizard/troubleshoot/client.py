@@ -259,7 +259,7 @@ def _dns_list(host: Host, address: str, zone: str, delayed: bool) -> Stage:
 def text(visit: Visit, width: int = WIDTH) -> str:
     """For people; `width` in columns."""
     who = visit.address + (f" ({visit.name})" if visit.name else "")
-    head = "is turned away by nothing on this host" if visit.ok else "is turned away, or cannot log in"
+    head = "is let in: nothing on this host turns it away" if visit.ok else "is turned away, or cannot log in"
     if visit.ok and any(stage.state is Sign.UNKNOWN for stage in visit.stages):
         head = "may be turned away: not everything could be looked at"
     lines = [*wrap(f"A mail client at {who} {head}.", "", "", width), ""]
