@@ -14,7 +14,9 @@ import pytest
 
 from tests.json_documents import document
 from tests.store.test_endings import Ends, Place
+from wizard.cli import remove
 from wizard.engine.recorder import Recorder
+from wizard.engine.removal import Removal
 
 NAMES = ("one", "two", "three")
 Answer = Callable[..., list[str]]
@@ -104,6 +106,20 @@ def test_what_does_not_exist_is_said_before_how_to_agree(
     assert "rollback needs --yes" in capsys.readouterr().err
     assert place.main("rollback", "two", "--all") == 2
     assert "--all rolls back everything, two included: name one of them alone" in capsys.readouterr().err
+
+
+def test_it_says_what_it_is_at_and_remove_what_could_come_first(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at, nothing = list[str](), Removal((), (), ())
+    monkeypatch.setattr("wizard.cli.rollback.waits_for", at.append)
+    monkeypatch.setattr("wizard.engine.state_dir.existing_store", lambda: place.store)
+    assert place.main("apply", "--yes") == 0
+    first = "For the host as it was found, run `msa-wizard rollback --all` first."
+    assert first in remove._shown(nothing, remove._in_force())
+    assert place.main("rollback", "--all", "--yes") == 0
+    assert at == ["rolling back"]
+    assert first not in remove._shown(nothing, remove._in_force())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may ask for it")

@@ -18,7 +18,7 @@ from wizard.errors import CONFLICT, DONE, FAILED, NothingToRollBack, UsageError
 from wizard.model.events import Event
 from wizard.render import as_json
 from wizard.render.text import check_text, collector, conflict_text, rollback_summary, rollback_text, show
-from wizard.render.waiting import watched
+from wizard.render.waiting import waits_for, watched
 from wizard.rollback.apply import RollbackResult
 from wizard.rollback.plan import Rollback
 from wizard.rollback.recovery import Recovery
@@ -75,6 +75,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
         if not agreed(arguments, "roll this back? [y]es, [n]o (the default): ", interrupt):
             out("Nothing was changed.")
             return DONE
+        waits_for("rolling back")
         result = work.do(plan, (lambda _line: None) if arguments.json else say, interrupt)
     _show(arguments, plan, result)
     return FAILED if result.failed or result.left or result.not_undone else DONE
@@ -181,6 +182,7 @@ def recover(arguments: argparse.Namespace) -> int:
             else:
                 out(f"Accepted as it is, recorded as {commit}.")
             return DONE
+        waits_for(f"{'finishing' if arguments.finish else 'undoing'} the interrupted run")
         result = recovery.finish() if arguments.finish else recovery.undo()
     if isinstance(result, Run):
         return _finished(arguments, killed, result, events)
