@@ -13,7 +13,7 @@ from typing import Any
 
 from wizard import log
 from wizard.cli.options import answers_of, steps_of
-from wizard.console import clean, count, data, error, out, page
+from wizard.console import clean, command, count, data, error, out, page
 from wizard.engine.state_dir import must_be_root
 from wizard.errors import Interrupted, UsageError
 from wizard.rehearse.clone import Clone, end_kept
@@ -122,7 +122,7 @@ def _keep(clone: Clone) -> None:
     """Leave it running: with a shell where there is a terminal, and with the command that ends it."""
     entering = " ".join([*clone.entering(), "bash -l"])
     out("\nThe clone keeps running, cut off from the network, as the rollback left it.")
-    out(f"   a shell in it:  {entering}")
+    out("\n".join(command(entering, first="   a shell in it:  ", then=" " * 6)), whole=True)
     out("   end it:         msa-wizard rehearse --end")
     clone.keep()
     if sys.stdin.isatty() and sys.stdout.isatty():
