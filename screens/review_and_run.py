@@ -98,8 +98,8 @@ class ReviewAndRun(Frame[Result]):
     def on_engine_said(self, message: EngineSaid) -> None:
         """An event of the run."""
         self.draw()
-        if line := event_line(message.event):
-            self.query_one("#output", Output).write([line])
+        if lines := event_line(message.event, self.columns):
+            self.query_one("#output", Output).write(lines.split("\n"))
 
     def on_job_ended(self, message: JobEnded) -> None:
         """The run is over."""
@@ -139,13 +139,13 @@ class ReviewAndRun(Frame[Result]):
         self.dismiss()
 
 
-def event_line(event: Event) -> str:
-    """What the output says of an event; empty where it says nothing."""
+def event_line(event: Event, columns: int = 0) -> str:
+    """What the output says of an event, in lines of `columns`; empty where it says nothing."""
     match event:
         case Planned(step, plan, again) if plan.outcome is Outcome.PENDING:
             return f"-- {step.id}" + (", planned again" if again else "")
         case Checked(_, check):
-            return check_content(check).plain
+            return check_content(check, columns).plain
         case Failed(step, why, _, _, _):
             return f"{step.id} failed: {clean(why)}"
         case Recorded() | Drifted():
@@ -205,7 +205,9 @@ done is a commit in the history and can be rolled back from there. If it fails, 
 
     def on_step_waits(self, message: StepWaits) -> None:
         """Show the plan, and ask."""
-        parts = [diff_content(plan_text(message.step, message.plan), indent=DIFF_INDENT)]
+        parts = [
+            diff_content(plan_text(message.step, message.plan), indent=DIFF_INDENT, columns=self.columns)
+        ]
         for edit in message.edits:
             parts.append(Content.styled(f"You have changed {clean(edit.path)} since:", "bold"))
             parts += [Content(clean(line)) for line in edit.text.splitlines()]

@@ -108,7 +108,10 @@ rollback is a commit too and can itself be rolled back.
             parts.insert(0, Content.styled("You and the step changed the same:\n", "bold ansi_red"))
         if rollback.exposes:
             parts.insert(0, Content.styled(f"! {rollback.exposes}.\n", "bold ansi_red"))
-        self.show(*parts, diff_content(rollback_text(rollback, warn=False), indent=DIFF_INDENT))
+        self.show(
+            *parts,
+            diff_content(rollback_text(rollback, warn=False), indent=DIFF_INDENT, columns=self.columns),
+        )
         self.add_to_title(f"  {rollback.target.words}")
         self.say(
             "k keeps yours there, r restores what was before, e edits; Esc cancels (the default)."
@@ -152,7 +155,7 @@ rollback is a commit too and can itself be rolled back.
         else:
             self.show(
                 Content.styled(f"✓ Rolled back, recorded as {result.commit}.", "bold ansi_green"),
-                *map(check_content, result.checks),
+                *(check_content(check, self.columns) for check in result.checks),
                 *(f"Left: {clean(line)}" for line in result.left),
             )
             self.say("Done. Esc goes back. In the history this rollback can itself be rolled back.")

@@ -484,7 +484,7 @@ the server's own addresses do not count. It succeeds when somebody has logged in
         if message.error is not None:
             self.say(f"✗ {sentence(message.error)}")
         elif isinstance(message.result, Check):
-            self.say(check_content(message.result))
+            self.say(check_content(message.result, self.columns))
 
     def _count(self) -> None:
         if self._end and not self._stop.is_set():

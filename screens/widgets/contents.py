@@ -27,11 +27,18 @@ TWO_COLUMNS = 150
 """From this width on, most lines of a sendmail.mc fit in half of it."""
 
 
-def diff_content(diff: str, width: int = 0, indent: str = "") -> Content:
+def diff_content(diff: str, width: int = 0, indent: str = "", columns: int = 0) -> Content:
     """The diff, cleaned; anything that is not a line of a diff stays plain. In a wide place (`width` cells) old and new are
-    side by side, and a line that does not fit continues below. `indent` precedes each line of the diff."""
+    side by side, and a line that does not fit continues below. `indent` precedes each line of the diff, and each command,
+    which is to fit into `columns`."""
     lines = diff.splitlines()
     shown = [clean(line) for line in lines[:LONGEST]]
+    if columns:
+        split = (
+            command(line, columns, then=f"{indent}  ") if line.startswith(f"{indent}$ ") else [line]
+            for line in shown
+        )
+        shown = [line for some in split for line in some]
     parts = list(_split(shown, width)) if width >= TWO_COLUMNS else [_styled(line, indent) for line in shown]
     if len(lines) > LONGEST:
         parts.append((f"... {count(len(lines) - LONGEST, 'line')} more: see `msa-wizard diff`\n", "bold"))
