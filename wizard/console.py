@@ -211,9 +211,10 @@ def command(words: str, columns: int | None = None, first: str = "", then: str =
 
 def typed(line: str, columns: int | None = None, indent: str = "") -> list[str]:
     """A command of a plan with the sign of a shell before it; what a dialogue would type there begins with a blank."""
-    return (
-        [f"{indent}{line}"] if line.startswith(" ") else command(line, columns, f"{indent}$ ", f"{indent}  ")
-    )
+    if not line.startswith(" "):
+        return command(line, columns, f"{indent}$ ", f"{indent}  ")
+    columns = columns or terminal_columns(sys.stdout)
+    return fold(line.strip(), f"{indent}  ", f"{indent}    ", columns) if columns else [f"{indent}{line}"]
 
 
 def count(number: int, noun: str, several: str = "") -> str:

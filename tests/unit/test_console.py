@@ -201,3 +201,11 @@ def test_no_line_ends_in_blanks(printed: Callable[[], list[str]]) -> None:
     console.out(status_lines(rows))
     console.out(line_text("client", "QUIT", ""))
     assert [line for line in printed() if line != line.rstrip()] == []
+
+
+def test_what_a_dialogue_types_is_folded() -> None:
+    line = "  Configure sendmail with the existing /etc/mail/sendmail.mc? -> Y  (N would write it again)"
+    assert console.typed(line, 60, "   ") == [
+        "     Configure sendmail with the existing",
+        "       /etc/mail/sendmail.mc? -> Y  (N would write it again)",
+    ]

@@ -89,7 +89,7 @@ def _unknown(arguments: Sequence[str], command: str) -> str:
 _WAITS = {
     "steps:apply": "looking at this host, and asking apt what comes with the packages",
     "steps:plan": "looking at this host, and asking apt what comes with the packages",
-    "logins:test": "logging in",
+    "logins:test": "testing a login",
     "logins:login": "talking to the server",
     "logins:saslauthd": "waiting for a login",
     "troubleshoot:troubleshoot": "looking at each layer from name to queue",
