@@ -278,9 +278,11 @@ class Backend:
         decide(Decision.CONFIRMED if yes else Decision.REVERTED)
 
     def certificates(self) -> CertificateReport:
-        """Sendmail's certificates. Raises HostError."""
+        """Sendmail's certificates. Raises HostError, NotRoot."""
+        from wizard.engine.state_dir import must_be_root
         from wizard.steps.certificate import shown
 
+        must_be_root("look at the server's certificate and key", reads=True)
         return shown(self.host)
 
     def certificate_renewal(self) -> Sequence[Step]:
@@ -296,10 +298,12 @@ class Backend:
         return [installation(self.host, cert, key, chain)]
 
     def troubleshoot(self, credentials: Credentials | None) -> Verdict:
-        """Which layer fails, and why; changes nothing. Raises HostError, CannotHere."""
+        """Which layer fails, and why; changes nothing. Raises HostError, CannotHere: others than root see faults that are none."""
+        from wizard.engine.state_dir import must_be_root
         from wizard.troubleshoot.collect import take
         from wizard.troubleshoot.verdict import judge
 
+        must_be_root("look at all of this host", reads=True)
         return judge(take(self.host, self.answers, credentials))
 
     def debug_saslauthd(
@@ -360,8 +364,10 @@ class Backend:
         self, seconds: float, told: Callable[[LogLine], None], over: Callable[[], bool]
     ) -> Check:
         """Wait for a login from another machine; the result. Raises CannotHere."""
+        from wizard.engine.state_dir import must_be_root
         from wizard.maillog.watched_login import verdict, wait_for_login
 
+        must_be_root("read the mail log", reads=True)
         return verdict(wait_for_login(self.host, seconds, told, over), seconds)
 
     def fixes(self, faults: Sequence[Fault]) -> Sequence[Step]:
