@@ -48,10 +48,10 @@ PAGES = (
 """The keys of a screen with something to scroll (`SCROLLED`)."""
 
 FORM = (
-    Binding("tab,down", "app.focus_next", "Next field"),
-    Binding("shift+tab,up", "app.focus_previous", "Previous field", show=False),
+    Binding("tab,down", "app.focus_next", "Next field", priority=True),
+    Binding("shift+tab,up", "app.focus_previous", "Previous field", show=False, priority=True),
 )
-"""The keys between the fields of a form."""
+"""The keys between the fields of a form; they come first, or a password typed right after one lands in the field before."""
 
 
 class Wizard(Protocol):
@@ -365,7 +365,7 @@ def scrolled(content: Content | str, name: str = "content") -> VerticalScroll:
 
 def headline(words: str, style: str = "bold ansi_yellow") -> Static:
     """The first line of a dialog."""
-    return Static(Content.styled(words, style), markup=False)
+    return Static(Content.styled(words, style), classes="headline", markup=False)
 
 
 def keys(*meanings: tuple[str, str]) -> Static:

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Label, Static
 
-from screens.base import PAGES, Dialog, Field, headline, keys, scrolled, shell, spelled
+from screens.base import FORM, PAGES, Dialog, Field, headline, keys, scrolled, shell, spelled
 from screens.jobs import CertificateWaits, Job, Reply
 from screens.widgets.contents import endings_content
 from wizard.console import clean, count
@@ -158,6 +158,7 @@ class AskCredentials(Dialog[Credentials | None]):
     SAYS = "#asked"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "Next", show=False, priority=True),
+        *FORM,
         Binding("escape", "dismiss(None)", "Close"),
     ]
 

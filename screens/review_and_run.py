@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -44,6 +45,10 @@ class ReviewAndRun(Frame[Result]):
     """Said to whoever wants to leave meanwhile."""
     running = False
     over = False
+    _began = 0.0
+    """When something began to be done, on the monotonic clock; 0 while nothing is."""
+    _second = 0
+    _doing = ""
 
     def body(self) -> ComposeResult:
         """Preview, output, news."""
@@ -73,14 +78,16 @@ class ReviewAndRun(Frame[Result]):
             self.go_on()
             self.answer(Reply.YES)
 
-    def go_on(self, words: str = "At work.") -> None:
+    def go_on(self, words: str = "At work") -> None:
         """Bring the output to the screen, for now something is done."""
         self.query_one("#output").remove_class("hidden")
-        self.say(words)
+        self._doing, self._began, self._second = words, time.monotonic(), 0
+        self.say(f"{words}.")
 
     def show(self, *parts: Content | str) -> None:
-        """Fill the preview, one part below the other."""
+        """Fill the preview, one part below the other, and begin at its top."""
         self.query_one("#comes-to", Static).update(Content("\n").join(parts))
+        self.query_one("#preview").scroll_home(animate=False)
 
     def show_failure(self, words: str, undone: Iterable[str], not_undone: Iterable[str]) -> None:
         """Show what failed, and what was undone of it."""
@@ -91,9 +98,14 @@ class ReviewAndRun(Frame[Result]):
         )
 
     def draw(self) -> None:
-        """Show the output that has come."""
+        """Show the output that has come, and the seconds that pass."""
         if self.running and (lines := self.desk.taken()):
             self.query_one("#output", Output).write(lines)
+        if self._began and self.running and self.desk.changing:
+            passed = int(time.monotonic() - self._began)
+            if passed > self._second:
+                self._second = passed
+                self.say(f"{self._doing} ({passed} s).")
 
     def on_engine_said(self, message: EngineSaid) -> None:
         """An event of the run."""
@@ -104,13 +116,15 @@ class ReviewAndRun(Frame[Result]):
     def on_job_ended(self, message: JobEnded) -> None:
         """The run is over."""
         self.draw()
-        self.running, self.over = False, True
+        self.running, self.over, self._began = False, True, 0.0
         if message.error is None:
             self.ended(message.result)
         elif isinstance(message.error, Stopped | Interrupted):
             self.interrupted()
         else:
             self.failed(sentence(message.error))
+        output = self.query_one("#output", Output)
+        output.set_class(not output.lines, "hidden")
         self.refresh_bindings()
 
     def ended(self, result: object) -> None:
@@ -132,6 +146,14 @@ class ReviewAndRun(Frame[Result]):
             self.say(self.AT_WORK)
         else:
             self.leave()
+
+    @property
+    def waits(self) -> bool:
+        """Whether a question of this screen waits, so that leaving it is a no."""
+        return self.running and self.desk.waiting
+
+    action_cancel = action_back
+    """Leave, with a no to the question that waits."""
 
     def leave(self) -> None:
         """Close the screen."""
@@ -194,14 +216,9 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         match action:
             case "go":
                 return self.desk.waiting
-            case "cancel":
-                return not self.over
-            case "back":
-                return self.over
+            case "cancel" | "back":
+                return self.waits is (action == "cancel")
         return True
-
-    action_cancel = ReviewAndRun.action_back
-    """Leave, with a no to the question that waits."""
 
     def on_step_waits(self, message: StepWaits) -> None:
         """Show the plan, and ask."""

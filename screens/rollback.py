@@ -66,7 +66,8 @@ rollback is a commit too and can itself be rolled back.
         Binding("r", "choose('restore')", "Restore"),
         Binding("e", "edit", "Edit"),
         *PAGES,
-        Binding("escape,enter", "back", "Cancel"),
+        Binding("escape,enter", "cancel", "Cancel"),
+        Binding("escape,enter", "back", "Back"),
     ]
 
     def __init__(self, ref: str, *, to: bool = False) -> None:
@@ -95,6 +96,8 @@ rollback is a commit too and can itself be rolled back.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only the keys that answer what is asked."""
         conflicts = self._rollback is not None and bool(self._rollback.reversal.conflicts)
+        if action in ("cancel", "back"):
+            return self.waits is (action == "cancel")
         if action == "go":
             return self._rollback is not None and not conflicts
         return conflicts if action in ("choose", "edit") else True

@@ -124,9 +124,12 @@ def test_back_to_a_row_rolls_back_all_that_came_after(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_history(pilot, app)
         await pilot.press("down", "down", "g")
-        await until(pilot, lambda: shows(app, "y rolls this back"))
+        await until(pilot, lambda: shows(app, "y rolls this back") and shows(app, "Esc Cancel"))
+        app.screen.query_one("#preview").scroll_end(animate=False)
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
+        await until(pilot, lambda: shows(app, "Esc Back") and not shows(app, "Esc Cancel"))
+        assert not shows(app, "No output yet"), "nothing was printed, nor will be"
 
     play(bench, story)
     assert (bench.text("/etc/a"), bench.text("/etc/b")) == ("old a\nnew a\n", "old b\n")

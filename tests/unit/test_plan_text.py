@@ -12,7 +12,7 @@ from wizard.steps.order import step
 @pytest.mark.parametrize(
     ("plan", "says"),
     [
-        (Plan.untested("restart", "no login was tested yet"), "   to test: no login was tested yet"),
+        (Plan.untested("restart", "no login was accepted yet"), "   to test: no login was accepted yet"),
         (Plan.unseen("restart", "only root can see it"), "   unknown: only root can see it"),
         (Plan.later("restart", "decided by apt"), "   decided later: decided by apt"),
     ],

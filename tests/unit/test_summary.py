@@ -99,9 +99,11 @@ def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: s
 
 
 def test_the_login_test_is_missing_until_a_login_was_accepted() -> None:
-    untested = Plan.untested("auth-test", "no login was tested yet; `msa-wizard test --user NAME` proves it")
+    untested = Plan.untested(
+        "auth-test", "no login was accepted yet; `msa-wizard test --user NAME` proves it"
+    )
     login = summary(seen(one=untested), session("install"), needing).missing[0]
-    assert (login.sign, login.says) == (Sign.WARNING, "login: no login was tested yet")
+    assert (login.sign, login.says) == (Sign.WARNING, "login: no login was accepted yet")
     assert summary(seen(), session("install"), needing).missing[0].sign is Sign.OK
 
 
@@ -138,7 +140,7 @@ def test_apply_ends_with_it_on_the_command_line(
 @pytest.mark.parametrize(
     ("plan", "remedy"),
     [
-        (Plan.untested("auth-test", "no login was tested yet"), "msa-wizard test --user NAME"),
+        (Plan.untested("auth-test", "no login was accepted yet"), "msa-wizard test --user NAME"),
         (Plan.untested("auth-test", "saslauthd does not answer", "msa-wizard apply x"), "msa-wizard apply x"),
     ],
 )

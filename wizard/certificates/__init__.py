@@ -175,7 +175,7 @@ def _of_key(seen: Certificate) -> Iterator[Property]:
 
 def _of_trust(seen: Certificate) -> Iterator[Property]:
     if seen.self_signed or seen.refusal == 18:
-        says = "is self-signed: each client asks about it once, unless it has been given it"
+        says = "is self-signed: each mail client asks once whether to trust it"
         yield Property("self-signed", Sign.WARNING, says)
     elif seen.refusal in _UNTRACED and seen.public and _UNTRACED[seen.refusal] == "chain":
         says = "comes without its intermediate certificates: clients cannot trace it to its authority, and refuse it"

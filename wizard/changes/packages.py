@@ -44,7 +44,7 @@ MOVED = dict.fromkeys(("/etc/aliases.db", "/etc/aliases.pag"), "sendmail-bin")
 /etc/mail): another MTA reads them, and does not make them again when it comes back."""
 
 DAEMONS = {
-    "postfix-mta-sts-resolver": "listens on 127.0.0.1:8461; not needed here",
+    "postfix-mta-sts-resolver": "listens on 127.0.0.1:8461; not needed here (the setting install.recommends brings it)",
     "sendmail-bin": "the mail server, on 127.0.0.1 until a step below opens it",
     "sasl2-bin": "saslauthd, without a port, once it is configured",
     "cron": "runs what is in the crontabs",

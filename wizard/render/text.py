@@ -92,7 +92,7 @@ def rollback_text(rollback: Rollback, *, warn: bool = True, whole: bool = True) 
     what follows, what stays. Many paths are only counted unless it is to be the `whole`."""
     target = rollback.target
     lines = _wrap(rollback.exposes, "!! ") if warn and rollback.exposes else []
-    lines += [f"== roll back {target.words}"]
+    lines += fold(f"== roll back {target.words}", "", "   ")
     lines += [f"   {commit.short}  {commit.subject}" for commit in target.commits]
     if target.dependents:
         lines += _wrap(f"rolled back too, because they need it: {', '.join(target.dependents)}")

@@ -216,7 +216,7 @@ class AuthTest(Step):
             why = "no login can be accepted: saslauthd does not answer"
             return Plan.untested(self.id, why, "msa-wizard apply saslauthd-start")
         if login is None:
-            return Plan.untested(self.id, f"no login was tested yet; {how}")
+            return Plan.untested(self.id, f"no login was accepted yet; {how}")
         when = f"{login.user} logged in on {time.strftime('%F %R', time.localtime(login.at))}"
         if login.outdated:
             return Plan.untested(self.id, f"the set-up has changed since {when}; {how}")

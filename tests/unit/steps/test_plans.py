@@ -545,7 +545,7 @@ def served(**overrides: object) -> Facts:
         (bare("12"), UNTESTED, "can be tested after install, restart"),
         (machine("12"), UNTESTED, "saslauthd does not answer"),
         (served(processes=()), UNTESTED, "sendmail does not run"),
-        (served(), UNTESTED, "no login was tested yet"),
+        (served(), UNTESTED, "no login was accepted yet"),
         (served(login=AcceptedLogin("alice", NOW, True)), UNTESTED, "has changed since alice logged in"),
         (served(login=AcceptedLogin("alice", NOW)), "", "a login was accepted: alice"),
         (served(euid=1000), UNKNOWN, "only root can see"),
