@@ -97,7 +97,7 @@ rollback is a commit too and can itself be rolled back.
         """Only the keys that answer what is asked."""
         conflicts = self._rollback is not None and bool(self._rollback.reversal.conflicts)
         if action in ("cancel", "back"):
-            return self.waits is (action == "cancel")
+            return (self._rollback is not None) is (action == "cancel")
         if action == "go":
             return self._rollback is not None and not conflicts
         return conflicts if action in ("choose", "edit") else True

@@ -150,7 +150,7 @@ class Unsaved(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         """The question and its three answers."""
         with Vertical(classes="dialog tall"):
-            yield headline("! You have changed settings but not saved them\n")
+            yield headline("! You have changed settings but not saved them")
             yield keys(("y", "save them"), ("d", "drop the changes"), ("Enter", "stay here (n and Esc too)"))
 
 
