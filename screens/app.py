@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from textual._compositor import CompositorUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Resize
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
@@ -20,8 +21,11 @@ from screens.base import Dialog, spelled
 from screens.jobs import Desk, Reply
 from screens.welcome import PLACES, TOOLS, Welcome
 from screens.widgets.terminal_output import ChangedCells
-from wizard.console import clean_block
+from wizard.console import clean_block, set_width
 from wizard.system.signals import SIGNALS
+
+_BESIDE_TEXT = 3
+"""Cells of a line that text cannot have: a blank at either side, and what scrolls."""
 
 
 class WizardApp(App[int]):
@@ -59,6 +63,7 @@ class WizardApp(App[int]):
 
     def on_mount(self) -> None:
         """Catch the signals, and show the first screen."""
+        set_width(self.size.width - _BESIDE_TEXT)
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             with contextlib.suppress(RuntimeError, ValueError):  # in tests we are not in the main thread
@@ -97,6 +102,7 @@ class WizardApp(App[int]):
 
     def on_unmount(self) -> None:
         """Whatever ends us: a job that waits for an answer must not wait for ever."""
+        set_width(None)
         self.desk.answer(Reply.STOP)
 
     def get_default_screen(self) -> Screen[None]:
@@ -130,6 +136,10 @@ class WizardApp(App[int]):
     action_go = go
     """The keys' way to it."""
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No way to another screen while something is at work."""
+        return not self.desk.changing if action == "go" else True
+
     def get_key_display(self, binding: Binding) -> str:
         """The key as README and the screens' texts spell it."""
         return spelled(binding.key_display or binding.key)
@@ -157,8 +167,9 @@ class WizardApp(App[int]):
             self.notify("Ending: the change in hand is finished or undone first.")
         self.exit(128 + number, return_code=128 + number)
 
-    def on_resize(self) -> None:
-        """Each terminal moves its content in its own way."""
+    def on_resize(self, event: Resize) -> None:
+        """Each terminal moves its content in its own way; words are folded into the new width."""
+        set_width(event.size.width - _BESIDE_TEXT)
         self._cells.forget()
 
     def action_redraw(self) -> None:

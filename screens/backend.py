@@ -88,15 +88,22 @@ class Backend:
         settings = saved()
         return cls(answers=settings, saved=settings)
 
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        """While inside, this host is ours alone to change. Raises WizardError."""
+        from wizard.engine import state_dir
+
+        return state_dir.alone(what)
+
     def choose(self, answers: Answers, facts: Facts | None = None) -> str:
-        """Use these from now on, and save them for every command; a sentence on that. Raises OutputError where they are
+        """Use these from now on, and save them for every command; a sentence on that. Raises WizardError where they are
         used, but not saved."""
         from wizard.render.files import as_toml
         from wizard.system.output_file import keep
 
         self.answers = answers
         stored = replace(answers, replace_mta=False, watch_restart=0)
-        words = keep(self.host.path(SAVED), as_toml(stored, facts))
+        with self.alone("save the settings"):
+            words = keep(self.host.path(SAVED), as_toml(stored, facts))
         self.saved = stored
         return words
 
@@ -271,9 +278,11 @@ class Backend:
         decide(Decision.CONFIRMED if yes else Decision.REVERTED)
 
     def certificates(self) -> CertificateReport:
-        """Sendmail's certificates. Raises HostError."""
+        """Sendmail's certificates. Raises HostError, NotRoot."""
+        from wizard.engine.state_dir import must_be_root
         from wizard.steps.certificate import shown
 
+        must_be_root("look at the server's certificate and key", reads=True)
         return shown(self.host)
 
     def certificate_renewal(self) -> Sequence[Step]:
@@ -289,10 +298,12 @@ class Backend:
         return [installation(self.host, cert, key, chain)]
 
     def troubleshoot(self, credentials: Credentials | None) -> Verdict:
-        """Which layer fails, and why; changes nothing. Raises HostError, CannotHere."""
+        """Which layer fails, and why; changes nothing. Raises HostError, CannotHere: others than root see faults that are none."""
+        from wizard.engine.state_dir import must_be_root
         from wizard.troubleshoot.collect import take
         from wizard.troubleshoot.verdict import judge
 
+        must_be_root("look at all of this host", reads=True)
         return judge(take(self.host, self.answers, credentials))
 
     def debug_saslauthd(
@@ -343,18 +354,20 @@ class Backend:
             with plaintext_offered(work, plaintext, request.port, request.seconds) as end:
                 return converse(plaintext.address, end)
 
-    def outside_commands(self) -> str:
+    def outside_commands(self, columns: int) -> str:
         """What to run on another machine to test this one."""
         from wizard.maillog.watched_login import commands
 
-        return commands(self.host)
+        return commands(self.host, columns)
 
     def from_outside(
         self, seconds: float, told: Callable[[LogLine], None], over: Callable[[], bool]
     ) -> Check:
         """Wait for a login from another machine; the result. Raises CannotHere."""
+        from wizard.engine.state_dir import must_be_root
         from wizard.maillog.watched_login import verdict, wait_for_login
 
+        must_be_root("read the mail log", reads=True)
         return verdict(wait_for_login(self.host, seconds, told, over), seconds)
 
     def fixes(self, faults: Sequence[Fault]) -> Sequence[Step]:
@@ -420,10 +433,9 @@ class Backend:
 
     def diff(self, commit: Commit) -> str:
         """What a commit changed, as text. Raises StoreError."""
-        from wizard.render.text import effect_lines
+        from wizard.render.text import commit_changes
 
         store = self.store()
         assert store is not None
-        record = store.record(commit)
-        effects = effect_lines(record) if record else []
-        return "\n".join([*effects, store.diff(commit).rstrip("\n")])
+        effects, diff = commit_changes(store, commit)
+        return "\n".join([*effects, diff])

@@ -29,7 +29,8 @@ from textual.widgets import Input, Label, Static
 
 from screens import SMALLEST
 from screens.widgets.keys import Keys
-from wizard.console import clean, clean_block
+from wizard.console import clean, clean_block, fold
+from wizard.console import command as command_lines
 from wizard.errors import Locked, WizardError
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ PAGES = (
 """The keys of a screen with something to scroll (`SCROLLED`)."""
 
 FORM = (
-    Binding("tab,down", "app.focus_next", "Next field"),
-    Binding("shift+tab,up", "app.focus_previous", "Previous field", show=False),
+    Binding("tab,down", "app.focus_next", "Next field", priority=True),
+    Binding("shift+tab,up", "app.focus_previous", "Previous field", show=False, priority=True),
 )
-"""The keys between the fields of a form."""
+"""The keys between the fields of a form; they come first, or a password typed right after one lands in the field before."""
 
 
 class Wizard(Protocol):
@@ -148,17 +149,26 @@ class WizardScreen(Screen[Result]):
         self.query_one(self.SCROLLED).focus()
 
     def stopped_reading(self) -> bool:
-        """Whether Escape led from the text back to the list (`AUTO_FOCUS`), so that the screen stays."""
-        text = self.query_one(self.SCROLLED)
-        if not text.has_focus or not isinstance(self.AUTO_FOCUS, str):
+        """Whether Escape led from the text, or whatever else had the keys, back to the list (`AUTO_FOCUS`), so that the
+        screen stays."""
+        listed = self.query_one(str(self.AUTO_FOCUS))
+        if self.focused in (None, listed):
             return False
-        listed = self.query_one(self.AUTO_FOCUS)
         listed.focus()
-        return listed is not text
+        return True
+
+    @property
+    def columns(self) -> int:
+        """Of a text that is as wide as the window, beside its padding and a scroll bar."""
+        return self.app.size.width - 4
 
     def say(self, words: str | Content) -> None:
-        """Show `words`, cleaned, in the line of news."""
-        self.query_one(self.SAYS, Static).update(words)
+        """Show `words`, cleaned, in the line of news; commands in them can be copied."""
+        news = self.query_one(self.SAYS, Static)
+        columns = news.content_size.width
+        if isinstance(words, str) and columns and "`" in words:
+            words = "\n".join(part for line in words.split("\n") for part in fold(line, columns=columns))
+        news.update(words)
 
     def entered(self, field: str) -> str:
         """What the field holds, without spaces around it."""
@@ -182,6 +192,8 @@ class Frame(WizardScreen[Result]):
 
     _named = ""
     """What the title says after the heading."""
+    _typed = ""
+    """What does the same on the command line."""
     _clock: Timer | None = None
     """Says how long the look at hand has taken."""
 
@@ -260,7 +272,16 @@ class Frame(WizardScreen[Result]):
 
     def same(self, command: str) -> None:
         """Show the command that does the same on the command line."""
-        self.query_one("#same", Static).update(f"$ {command}" if command else "")
+        self._typed = command
+        self._fit_command()
+
+    def on_resize(self) -> None:
+        """The command is broken elsewhere."""
+        self._fit_command()
+
+    def _fit_command(self) -> None:
+        lines = command_lines(self._typed, self.app.size.width - 2, "$ ") if self._typed else []
+        self.query_one("#same", Static).update("\n".join(lines))
 
     def add_to_title(self, words: str) -> None:
         """Show `words` after the heading."""
@@ -344,7 +365,7 @@ def scrolled(content: Content | str, name: str = "content") -> VerticalScroll:
 
 def headline(words: str, style: str = "bold ansi_yellow") -> Static:
     """The first line of a dialog."""
-    return Static(Content.styled(words, style), markup=False)
+    return Static(Content.styled(words, style), classes="headline", markup=False)
 
 
 def keys(*meanings: tuple[str, str]) -> Static:

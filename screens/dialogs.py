@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Label, Static
 
-from screens.base import PAGES, Dialog, Field, headline, keys, scrolled, shell, spelled
+from screens.base import FORM, PAGES, Dialog, Field, headline, keys, scrolled, shell, spelled
 from screens.jobs import CertificateWaits, Job, Reply
 from screens.widgets.contents import endings_content
 from wizard.console import clean, count
@@ -48,7 +48,7 @@ class ConfirmQuit(Dialog[bool]):
                 f"{self._job} is at work.\n\n"
                 "If you quit now, the command at work is finished first: a package manager is never stopped half-way, "
                 "and that may take a minute. If the step is complete then, it stays; if not, it is undone. Steps that "
-                "are done stay. The terminal then says which.\n",
+                "are done stay. The terminal then says which.",
                 markup=False,
             )
             yield keys(("y", "quit"), ("Enter", "stay here (n and Esc too)"))
@@ -143,7 +143,7 @@ server's admin has given you by other means. y sends the password, n or Enter do
     def compose(self) -> ComposeResult:
         """What is known of it, and the two keys."""
         with Vertical(classes="dialog tall"):
-            yield Static(f"{self._words}\n", markup=False)
+            yield Static(self._words, markup=False)
             yield keys(("y", "send the password to this server"), ("n", "do not (Enter, too)"))
 
     def action_decide(self, yes: bool) -> None:
@@ -158,6 +158,7 @@ class AskCredentials(Dialog[Credentials | None]):
     SAYS = "#asked"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "enter", "Next", show=False, priority=True),
+        *FORM,
         Binding("escape", "dismiss(None)", "Close"),
     ]
 
@@ -212,14 +213,15 @@ your file in your editor; then the step is planned again. Esc cancels: nothing i
         """The versions; the keys stay below them."""
         with Vertical(classes="dialog tall"):
             yield headline(f"! You changed what {self._step} had done")
-            yield scrolled(Content("\n").join([*self._versions(), Content("")]))
+            yield scrolled(Content("\n").join(list(self._versions())))
             yield keys(
                 ("k", "keep mine"), ("t", "take the step's"), ("e", "edit"), ("Enter", "cancel (the default)")
             )
 
     def _versions(self) -> Iterator[Content]:
         for edit in self._edits:
-            yield from (Content(""), Content.styled(clean(edit.path), "bold"))
+            yield from ([Content("")] if edit is not self._edits[0] else [])
+            yield Content.styled(clean(edit.path), "bold")
             for line in edit.text.splitlines():
                 yield Content.styled(clean(line), "" if line.startswith(" ") else "ansi_cyan")
 
@@ -257,7 +259,7 @@ class StepFailed(Dialog[str | None]):
             yield headline(f"✗ {self._step} failed", "bold ansi_red")
             yield Static(self._content(), markup=False)
             yield keys(("y", "try again"), ("e", "settings"), ("t", "troubleshoot"))
-            yield keys(("h", "history"), ("!", "a shell"), ("Enter", "look around"))
+            yield keys(("h", "history"), ("!", "a shell"), ("Enter", "look around")).add_class("more")
 
     def _content(self) -> Content:
         parts: list[str | tuple[str, str]] = [f"{clean(line)}\n" for line in self._why.splitlines()]
@@ -270,7 +272,7 @@ class StepFailed(Dialog[str | None]):
             parts += [("NOT undone: ", "bold ansi_red"), f"{clean(line)}\n"]
         if self._not_undone:
             parts += ["Fix that manually (! opens a shell), then run `msa-wizard recover`.\n"]
-        return Content.assemble(*parts)
+        return Content.assemble(*parts).rstrip()
 
     def action_shell(self) -> None:
         """A shell on this terminal; the screen comes back when it ends."""
@@ -311,7 +313,7 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
         """How long is left, what to do, and the two keys. Enter is none of them: it may be held down."""
         with Vertical(classes="dialog tall"):
             yield Static(_time_left(self._left), id="left", markup=False)
-            yield Static(HOW, markup=False)
+            yield Static(HOW.rstrip(), markup=False)
             yield keys(("y", "I can still log in, keep them"), ("n", "revert now"))
 
     def on_mount(self) -> None:

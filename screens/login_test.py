@@ -15,7 +15,7 @@ from screens.base import FORM, Field, Frame, sentence
 from screens.dialogs import AskCertificate, asking
 from screens.jobs import CertificateWaits, Job, JobEnded, Stopped
 from screens.widgets.contents import check_content, line_shown, with_meaning
-from wizard.console import clean
+from wizard.console import clean, clean_block
 from wizard.errors import Interrupted
 from wizard.model.plan import Check, Sign
 from wizard.model.set_option import as_words
@@ -190,18 +190,32 @@ Enter in any field begins the test.
         self.backend.changed()  # an accepted login is what the step auth-test waits for
         checks = [Check(finding.id, Sign(finding.state), finding.says) for finding in result.findings]
         cause = self._cause
-        self._lines += [Content(""), *map(check_content, [*checks, *([cause] if cause else [])])]
+        known = cause is not None and cause.sign is Sign.FAILED
+        shown = [*checks, *([cause] if cause is not None and not known else [])]
+        width = self.query_one("#talk").scrollable_content_region.width
+        self._lines += [Content(""), *(check_content(check, width) for check in shown)]
         self._draw()
         good = result.ok and not any(check.sign is Sign.FAILED for check in checks)
-        layer = f" [{result.layer}]" if result.layer else ""
         sign = ("✓ OK", "bold ansi_green") if good else ("✗ FAILED", "bold ansi_red")
-        says = clean(result.verdict)
-        if (
-            cause is not None and cause.sign is Sign.FAILED
-        ):  # what this host knows goes before what the answer may mean
-            code = f"{result.code}: " if result.code else ""
-            says = f"{code}{clean(cause.says)} F4 shows how to fix it."
-        self.say(Content.assemble(sign, f"{layer}: {says}"))
+        layer, says = f" [{result.layer}]" if result.layer else "", clean(result.verdict)
+        remedy = ""
+        if cause is not None and known:  # what this host knows goes before what the answer may mean
+            says = f"{f'{result.code}: ' if result.code else ''}{clean(cause.says)}"
+            remedy = cause.remedy if "--fix" not in cause.remedy else ""
+            says += "" if remedy else " F4 shows how to fix it."
+        self.say(
+            Content.assemble(
+                sign, f"{layer}: {says}", (f"\n{clean_block(remedy)}" if remedy else "", "ansi_cyan")
+            )
+        )
+        if not good:
+            self._type_again()
+
+    def _type_again(self) -> None:
+        """What is typed now replaces the password that was not accepted."""
+        password = self.query_one("#password", Input)
+        if password.value and self.focused is password:
+            password.select_all()
 
     def action_troubleshoot(self) -> None:
         """Which layer fails on this host, with the same login if one was typed."""

@@ -76,7 +76,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
             return
         self._rehearsal, self._phases, self._steps = None, [], {}
         self.query_one("#output", Output).clear()
-        self.go_on("At work, in the clone. x stops it at once.")
+        self.go_on("At work, in the clone. x stops it at once")
         self._show_progress()
         backend = self.backend
 

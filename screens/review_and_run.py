@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
@@ -44,6 +45,10 @@ class ReviewAndRun(Frame[Result]):
     """Said to whoever wants to leave meanwhile."""
     running = False
     over = False
+    _began = 0.0
+    """When something began to be done, on the monotonic clock; 0 while nothing is."""
+    _second = 0
+    _doing = ""
 
     def body(self) -> ComposeResult:
         """Preview, output, news."""
@@ -73,14 +78,16 @@ class ReviewAndRun(Frame[Result]):
             self.go_on()
             self.answer(Reply.YES)
 
-    def go_on(self, words: str = "At work.") -> None:
+    def go_on(self, words: str = "At work") -> None:
         """Bring the output to the screen, for now something is done."""
         self.query_one("#output").remove_class("hidden")
-        self.say(words)
+        self._doing, self._began, self._second = words, time.monotonic(), 0
+        self.say(f"{words}.")
 
     def show(self, *parts: Content | str) -> None:
-        """Fill the preview, one part below the other."""
+        """Fill the preview, one part below the other, and begin at its top."""
         self.query_one("#comes-to", Static).update(Content("\n").join(parts))
+        self.query_one("#preview").scroll_home(animate=False)
 
     def show_failure(self, words: str, undone: Iterable[str], not_undone: Iterable[str]) -> None:
         """Show what failed, and what was undone of it."""
@@ -91,26 +98,33 @@ class ReviewAndRun(Frame[Result]):
         )
 
     def draw(self) -> None:
-        """Show the output that has come."""
+        """Show the output that has come, and the seconds that pass."""
         if self.running and (lines := self.desk.taken()):
             self.query_one("#output", Output).write(lines)
+        if self._began and self.running and self.desk.changing:
+            passed = int(time.monotonic() - self._began)
+            if passed > self._second:
+                self._second = passed
+                self.say(f"{self._doing} ({passed} s).")
 
     def on_engine_said(self, message: EngineSaid) -> None:
         """An event of the run."""
         self.draw()
-        if line := event_line(message.event):
-            self.query_one("#output", Output).write([line])
+        if lines := event_line(message.event, self.columns):
+            self.query_one("#output", Output).write(lines.split("\n"))
 
     def on_job_ended(self, message: JobEnded) -> None:
         """The run is over."""
         self.draw()
-        self.running, self.over = False, True
+        self.running, self.over, self._began = False, True, 0.0
         if message.error is None:
             self.ended(message.result)
         elif isinstance(message.error, Stopped | Interrupted):
             self.interrupted()
         else:
             self.failed(sentence(message.error))
+        output = self.query_one("#output", Output)
+        output.set_class(not output.lines, "hidden")
         self.refresh_bindings()
 
     def ended(self, result: object) -> None:
@@ -133,19 +147,27 @@ class ReviewAndRun(Frame[Result]):
         else:
             self.leave()
 
+    @property
+    def waits(self) -> bool:
+        """Whether a question of this screen waits, so that leaving it is a no."""
+        return self.running and self.desk.waiting
+
+    action_cancel = action_back
+    """Leave, with a no to the question that waits."""
+
     def leave(self) -> None:
         """Close the screen."""
         self.desk.answer(Reply.NO)
         self.dismiss()
 
 
-def event_line(event: Event) -> str:
-    """What the output says of an event; empty where it says nothing."""
+def event_line(event: Event, columns: int = 0) -> str:
+    """What the output says of an event, in lines of `columns`; empty where it says nothing."""
     match event:
         case Planned(step, plan, again) if plan.outcome is Outcome.PENDING:
             return f"-- {step.id}" + (", planned again" if again else "")
         case Checked(_, check):
-            return check_content(check).plain
+            return check_content(check, columns).plain
         case Failed(step, why, _, _, _):
             return f"{step.id} failed: {clean(why)}"
         case Recorded() | Drifted():
@@ -173,6 +195,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         self.HEADING = heading  # type: ignore[misc]
         self._command, self._make = command, make
         self._run: Run | None = None
+        self._done: list[str] = []
+        """The steps that were applied."""
 
     def on_mount(self) -> None:
         """Begin; the plan comes as a message."""
@@ -181,30 +205,32 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         self.start(self._command, lambda job: apply(job, partial(self._decide, job), make=self._make))
 
     def _decide(self, job: Job, step: Step, plan: Plan) -> bool:
-        return job.ask(StepWaits(step, plan, self.backend.own_edits(plan))) is Reply.YES
+        from wizard.engine.engine import Enough
+
+        if job.ask(StepWaits(step, plan, self.backend.own_edits(plan))) is Reply.YES:
+            return True
+        raise Enough  # whoever cancels wants none of what follows either
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """y only answers a question; what is over cannot be cancelled."""
         match action:
             case "go":
                 return self.desk.waiting
-            case "cancel":
-                return not self.over
-            case "back":
-                return self.over
+            case "cancel" | "back":
+                return self.waits is (action == "cancel")
         return True
-
-    action_cancel = ReviewAndRun.action_back
-    """Leave, with a no to the question that waits."""
 
     def on_step_waits(self, message: StepWaits) -> None:
         """Show the plan, and ask."""
-        parts = [diff_content(plan_text(message.step, message.plan), indent=DIFF_INDENT)]
+        parts = [
+            diff_content(plan_text(message.step, message.plan), indent=DIFF_INDENT, columns=self.columns)
+        ]
         for edit in message.edits:
             parts.append(Content.styled(f"You have changed {clean(edit.path)} since:", "bold"))
             parts += [Content(clean(line)) for line in edit.text.splitlines()]
         self.show(*parts)
-        self.say(f"y applies {message.step.id}. Enter and Esc cancel: nothing is changed.")
+        ends = f"end here: {', '.join(self._done)} applied" if self._done else "cancel: nothing is changed"
+        self.say(f"y applies {message.step.id}. Enter and Esc {ends}.")
         self.refresh_bindings()
 
     def on_endings_wait(self, message: EndingsWait) -> None:
@@ -219,6 +245,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         match message.event:
             case Planned(step, plan, _) if plan.outcome is not Outcome.PENDING:
                 self.show(plan_text(step, plan))
+            case Recorded(step):
+                self._done.append(step.id)
             case Failed(step, why, undone, not_undone, _):
                 self.show_failure(f"{step.id} failed: {why}", undone, not_undone)
 
@@ -241,9 +269,11 @@ done is a commit in the history and can be rolled back from there. If it fails, 
             self.say("Stopped: the problem is shown above. Esc goes back.")
         elif run.undecided:
             self.say(f"Stopped before {run.undecided}: something that works would end. Esc goes back.")
+        elif run.applied and run.enough:
+            self.say(f"Ended before {run.enough}: {', '.join(run.applied)} applied. Esc goes back.")
         elif run.applied:
             self.say("✓ Done. Esc goes back. It can be rolled back in the history (h).")
-        elif run.skipped:
+        elif run.skipped or run.enough:
             self.dismiss(run)
         else:
             self.say("There is nothing to do. Esc goes back.")

@@ -24,7 +24,14 @@ from screens.widgets.rows import Rows, Table
 from wizard.console import clean
 from wizard.engine.engine import Run
 from wizard.engine.in_force import commits_in_force
-from wizard.render.text import DIFF_INDENT, conflict_text, rollback_text
+from wizard.render.text import (
+    DIFF_INDENT,
+    commit_text,
+    commit_time,
+    commit_words,
+    conflict_text,
+    rollback_text,
+)
 from wizard.rollback.apply import RollbackResult
 
 if TYPE_CHECKING:
@@ -59,7 +66,8 @@ rollback is a commit too and can itself be rolled back.
         Binding("r", "choose('restore')", "Restore"),
         Binding("e", "edit", "Edit"),
         *PAGES,
-        Binding("escape,enter", "back", "Cancel"),
+        Binding("escape,enter", "cancel", "Cancel"),
+        Binding("escape,enter", "back", "Back"),
     ]
 
     def __init__(self, ref: str, *, to: bool = False) -> None:
@@ -88,6 +96,8 @@ rollback is a commit too and can itself be rolled back.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only the keys that answer what is asked."""
         conflicts = self._rollback is not None and bool(self._rollback.reversal.conflicts)
+        if action in ("cancel", "back"):
+            return (self._rollback is not None) is (action == "cancel")
         if action == "go":
             return self._rollback is not None and not conflicts
         return conflicts if action in ("choose", "edit") else True
@@ -101,7 +111,10 @@ rollback is a commit too and can itself be rolled back.
             parts.insert(0, Content.styled("You and the step changed the same:\n", "bold ansi_red"))
         if rollback.exposes:
             parts.insert(0, Content.styled(f"! {rollback.exposes}.\n", "bold ansi_red"))
-        self.show(*parts, diff_content(rollback_text(rollback, warn=False), indent=DIFF_INDENT))
+        self.show(
+            *parts,
+            diff_content(rollback_text(rollback, warn=False), indent=DIFF_INDENT, columns=self.columns),
+        )
         self.add_to_title(f"  {rollback.target.words}")
         self.say(
             "k keeps yours there, r restores what was before, e edits; Esc cancels (the default)."
@@ -145,7 +158,7 @@ rollback is a commit too and can itself be rolled back.
         else:
             self.show(
                 Content.styled(f"✓ Rolled back, recorded as {result.commit}.", "bold ansi_green"),
-                *map(check_content, result.checks),
+                *(check_content(check, self.columns) for check in result.checks),
                 *(f"Left: {clean(line)}" for line in result.left),
             )
             self.say("Done. Esc goes back. In the history this rollback can itself be rolled back.")
@@ -337,14 +350,7 @@ def _begun(killed: Unfinished) -> list[str]:
     ]
 
 
-HEADINGS = ("When", "What", "Change", "By")
-OPERATIONS = {
-    "baseline": "as found",
-    "drift": "by others",
-    "apply": "applied",
-    "rollback": "rolled back",
-    "recover": "recovered",
-}
+HEADINGS = ("Commit", "When", "What", "Change", "By")
 
 
 class History(Frame[None]):
@@ -356,10 +362,12 @@ class History(Frame[None]):
     SAYS = "#changed"
     HELP_TEXT = """
 Each row is one commit of /etc in the snapshot store: what msa-wizard did and, recorded separately, what others
-changed in between. Below is what the chosen one changed.
+changed in between. Below is what the chosen one changed; of a rollback also the commits that it rolled back, by the
+names that their rows have.
 
 r rolls the chosen commit back, with the steps that need it, and first shows what that means. A row that says
-"rolled back" is a rollback: r on it undoes the rollback. g goes back to the chosen row: everything applied
+"rolled back" is a rollback: r on it undoes the rollback. "debugging" changed something only for a while, and "as
+found" is the host before the first step. g goes back to the chosen row: everything applied
 after it is rolled back. A row in parentheses is no longer in effect. f shows generated files (sendmail.cf, the
 maps) in full, or folds them again.
 """
@@ -389,13 +397,13 @@ maps) in full, or folds them again.
         self.look(self.backend.commits, self._show)
 
     def _show(self, commits: Sequence[Commit]) -> None:
-        in_force = {commit.id for commit in commits_in_force(commits)}
         rows, chosen = self._rows, self._chosen()
-        cells = [_row(commit, commit.id in in_force) for commit in commits]
+        words = commit_words(commits)
+        cells = [_row(commit, words[commit.id]) for commit in commits]
         rows.clear(columns=True)
         for label, column in zip(HEADINGS, zip(*cells, strict=True), strict=False):
             # Not left to the table: what it draws before it has measured stays.
-            rows.add_column(label, width=max(map(cell_len, (label, *column))) + 2)
+            rows.add_column(label, width=max(map(cell_len, (label, *column))) + 1)
         self._commits = tuple(commits)
         rows.add_rows(cells)
         if commits:
@@ -430,7 +438,8 @@ maps) in full, or folds them again.
 
         def take() -> Content:
             diff = self.backend.diff(commit)
-            return diff_content(diff if self._unfolded else folded(diff))
+            head = Content.styled(f"{commit_text(commit, self._commits)}\n\n", "bold")
+            return head + diff_content(diff if self._unfolded else folded(diff))
 
         def show(content: Content) -> None:
             if commit is self._chosen():
@@ -462,7 +471,5 @@ maps) in full, or folds them again.
             difference.scroll_home(animate=False)
 
 
-def _row(commit: Commit, in_force: bool) -> tuple[str, ...]:
-    when = commit.time.astimezone().strftime("%F %R")
-    word = OPERATIONS.get(commit.operation, commit.operation)
-    return when, word if in_force else f"({word})", clean(commit.subject), clean(commit.author.name)
+def _row(commit: Commit, word: str) -> tuple[str, ...]:
+    return commit.short, commit_time(commit), word, clean(commit.subject), clean(commit.author.name)

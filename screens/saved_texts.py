@@ -136,7 +136,7 @@ which anybody may read; a file that is there already is replaced only after a qu
         self.look(certificate_warning, show)
 
     def _show_checks(self, checks: list[Check]) -> None:
-        self.say(Content("\n").join(map(check_content, checks)))
+        self.say(Content("\n").join([check_content(check, self.columns) for check in checks]))
 
 
 class Report(Frame[None]):

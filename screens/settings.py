@@ -16,7 +16,7 @@ from textual.widgets import Checkbox, Input, Static
 from screens.base import FORM, Dialog, Field, Frame, headline, keys, sentence
 from wizard.client_settings import serves_implicit_tls
 from wizard.console import clean
-from wizard.errors import AnswersError
+from wizard.errors import AnswersError, WizardError
 from wizard.model.answers import (
     FIREWALL_CHOICES,
     MECHANISMS,
@@ -113,7 +113,7 @@ FLAGS = (
     Field(
         "replace_mta",
         "Replace another MTA",
-        "Postfix or Exim may be removed for sendmail. Its mail service ends then. Kept until you quit.",
+        "Postfix or Exim may be removed for sendmail. Its mail service then stops. Kept until you quit.",
     ),
 )
 WATCHED = 60
@@ -150,7 +150,7 @@ class Unsaved(Dialog[str | None]):
     def compose(self) -> ComposeResult:
         """The question and its three answers."""
         with Vertical(classes="dialog tall"):
-            yield headline("! You have changed settings but not saved them\n")
+            yield headline("! You have changed settings but not saved them")
             yield keys(("y", "save them"), ("d", "drop the changes"), ("Enter", "stay here (n and Esc too)"))
 
 
@@ -165,7 +165,7 @@ What you choose here goes into the plans of all steps. The howto's own set-up ne
 stay as it is. Tab, Enter and Down go to the next field, Up to the one before; Space ticks a box.
 
 F2 saves the settings in {SAVED}. From then on they are used here and by every command. The line above the keys
-says what does the same. To take them from another file: msa-wizard answers --answers FILE --save
+says what does the same. To take them from another file: `msa-wizard answers --answers FILE --save`
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f2", "save", "Save"),
@@ -219,7 +219,7 @@ says what does the same. To take them from another file: msa-wizard answers --an
         try:
             saved = self.backend.choose(answers, self._facts)
             words = f"✓ {saved} Every command uses them now."
-        except AnswersError as problem:
+        except WizardError as problem:
             saved, words = "", f"They are used here until you quit, but are not saved. {sentence(problem)}"
         self._before = answers
         self._same(answers)

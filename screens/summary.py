@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -11,11 +12,12 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from screens.base import PAGES, Frame
+from screens.welcome import PLACES, TOOLS
 from screens.widgets.contents import check_content, column
 from screens.widgets.fitted import Fitted
 from screens.widgets.rows import Rows
 from wizard.console import clean
-from wizard.model.plan import Sign
+from wizard.model.plan import Check, Sign
 
 if TYPE_CHECKING:
     from wizard.engine.summary import Summary as Ending
@@ -53,7 +55,6 @@ what real mail clients still need, with a way to each. These lines are printed o
 
     def on_mount(self) -> None:
         """Look at the host as it is now."""
-        self.same("msa-wizard status")
         self.look(self.backend.summary, self._show)
 
     def on_screen_resume(self) -> None:
@@ -75,6 +76,10 @@ what real mail clients still need, with a way to each. These lines are printed o
         offers.set_options(options)
         offers.highlighted = min(chosen, len(options) - 1)
         offers.focus()
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """The same on the command line."""
+        self.same((PLACES | TOOLS)[str(event.option_id)].command)
 
     def action_open(self) -> None:
         """Go where the highlighted offer leads."""
@@ -98,5 +103,10 @@ def _lines(ending: Ending, width: int) -> list[Content]:
         *rows,
         Content(""),
         Content.styled("What mail clients need", "bold"),
-        *(check_content(check, width) for check in ending.missing),
+        *(check_content(_offered(check), width) for check in ending.missing),
     ]
+
+
+def _offered(check: Check) -> Check:
+    """Without its command, where an offer below leads to the same."""
+    return replace(check, remedy="") if check.id in NEXT else check

@@ -306,7 +306,7 @@ LISTENING = 600
 """How long it runs at most."""
 _ABOUT = (
     "y stops saslauthd's service and runs it in the foreground, with this host's own options and -d. Logins are "
-    "answered by it meanwhile: try one with a mail program, or in another session: msa-wizard test --user NAME. "
+    "answered by it meanwhile: try one with a mail program, or in another session: `msa-wizard test --user NAME`. "
     f"e, Esc, {LISTENING} s or a lost connection end it; the service is restored whatever happens."
 )
 
@@ -454,12 +454,12 @@ the server's own addresses do not count. It succeeds when somebody has logged in
             return
         self._stop = stop = threading.Event()
         self._end = time.monotonic() + WAITING
-        backend, lines = self.backend, self.lines
+        backend, lines, columns = self.backend, self.lines, self.app.size.width - 2
         lines.clear("The commands to run on another machine come in a moment.")
         self._count()
 
         def work(job: Job) -> object:
-            job.show(lines.clear, backend.outside_commands())
+            job.show(lines.clear, backend.outside_commands(columns))
             return backend.from_outside(
                 WAITING, lambda line: job.show(self.add, line), lambda: stop.is_set() or job.stopped
             )
@@ -484,7 +484,7 @@ the server's own addresses do not count. It succeeds when somebody has logged in
         if message.error is not None:
             self.say(f"✗ {sentence(message.error)}")
         elif isinstance(message.result, Check):
-            self.say(check_content(message.result))
+            self.say(check_content(message.result, self.columns))
 
     def _count(self) -> None:
         if self._end and not self._stop.is_set():

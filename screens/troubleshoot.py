@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from screens.base import PAGES, Frame
 from screens.widgets.contents import CHECKS
+from screens.widgets.fitted import Fitted
 from screens.widgets.rows import Rows
-from wizard.console import clean
+from wizard.console import clean, fold
 from wizard.model.plan import Sign
 
 if TYPE_CHECKING:
@@ -65,8 +65,7 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
         """Summary, rows, the chosen row explained."""
         yield Static("Looking ...", id="says", markup=False)
         yield Rows(id="rows", markup=False)
-        with VerticalScroll(id="explained"):
-            yield Static("", id="explain", markup=False)
+        yield Fitted("explained")
 
     def on_mount(self) -> None:
         """Look."""
@@ -101,8 +100,9 @@ d runs saslauthd in debug mode, t makes a manual login, o waits for a login from
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Explain another row."""
         if self._verdict is not None:
-            self.query_one("#explain", Static).update(_explained(self._verdict, str(event.option_id)))
-            self.query_one("#explained").scroll_home(animate=False)
+            explained = self.query_one("#explained", Fitted)
+            explained.show(partial(_explained, self._verdict, str(event.option_id)))
+            explained.scroll_home(animate=False)
             self.refresh_bindings()
             fault = self._chosen()
             user = f" --user {self._credentials.user}" if self._credentials else ""
@@ -168,26 +168,27 @@ def _row(option: str, sign: Sign, name: str, layer: str = "") -> Option:
     return Option(Content.assemble((f"{mark} {word:<5}", style), (f"{name:<32}{layer}", "")), id=option)
 
 
-def _explained(verdict: Verdict, row: str) -> Content:
+def _explained(verdict: Verdict, row: str, width: int) -> Content:
     from wizard.troubleshoot.diagnoses.order import DIAGNOSES
 
     if row == "untested":
         return Content("\n".join(f"- {clean(line)}" for line in verdict.untested))
     if (fault := verdict.fault(row)) is not None:
-        return _fault(fault)
+        return _fault(fault, width)
     layer = row.removeprefix("layer:")
     probes = dict.fromkeys(diagnosis.probe for diagnosis in DIAGNOSES if diagnosis.layer == layer)
     return Content("\n".join(["Looked at:", *(f"- {clean(probe)}" for probe in probes)]))
 
 
-def _fault(fault: Fault) -> Content:
+def _fault(fault: Fault, width: int) -> Content:
     parts: list[str | tuple[str, str]] = [f"Users say: {clean(fault.diagnosis.symptom)}\n"]
     parts += [(f"{clean(fault.finding.cause)}\n", "bold")]
     mend = fault.finding.mend
     if mend.steps:
         parts += [("f fixes it", "bold"), f" by: {', '.join(mend.steps)}\n"]
     if mend.text:
-        parts += [("What to do: ", "bold"), f"{clean(mend.text)}\n"]
+        first, *others = fold(f"What to do: {clean(mend.text)}", columns=max(width, 1))
+        parts += [("What to do:", "bold"), "\n".join([first.removeprefix("What to do:"), *others, ""])]
     if fault.finding.evidence:
         parts += [("\nFound:\n", "bold")]
         for piece in fault.finding.evidence:

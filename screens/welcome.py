@@ -42,7 +42,7 @@ msa-wizard makes this host's Sendmail take mail from your users' mail programs: 
 and TLS. It does so in small steps. Each shows what it will change before it changes it, and each can be
 rolled back, today or next year.
 
-On the right is what was found on this host; Tab leads there and back. Nothing has been changed, and nothing will be until you press y
+On the right is what was found on this host; Tab leads there and back. Nothing is changed before you press y
 on a step whose diff you see.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -137,7 +137,7 @@ def _summary(overview: Overview) -> str:
         return f"{remaining} of {count(len(overview.plans), 'step')} {have} something to do."
     states = list(overview.states.values())
     if unknown := states.count(UNKNOWN):
-        return f"Only root can see {unknown} of {len(states)} steps: run this with sudo."
+        return f"Only root can see {unknown} of {count(len(states), 'step')}: run this with sudo."
     if UNTESTED in states:
         return "Every step is done. Now test a login."
     return "Every step is done: this host accepts submissions."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -93,17 +94,17 @@ class History:
             )
         steps = sorted({one.step for one in commits if one.step and one.operation == "apply"})
         raise StoreError(
-            f"There is no commit or applied step {ref!r}. "
-            f"Applied steps: {', '.join(steps) or 'none'}. Newest commits: {_names(commits)}."
+            f"there is no commit or applied step {ref!r}. Applied steps: {', '.join(steps) or 'none'}."
         )
 
-    def diff(self, ref: str | Commit) -> str:
+    def diff(self, ref: str | Commit, in_words: Callable[[bytes], bytes] = bytes) -> str:
         """What a commit changed, for people: metadata in words (`etc/x: mode 0640 -> 0600`), text files as a
         unified diff, binary and huge files by name; for the baseline a list of what it holds. Control
-        characters are shown as escapes; what `secret_text` hides is not shown."""
+        characters are shown as escapes; what `secret_text` hides is not shown. Where `in_words` says the content
+        of an encoded file otherwise, that is compared."""
         with ObjectReader(self._repository) as reader:
             compared = compare(reader, self._id(ref))
-            patches = self._patches(reader, compared)
+            patches = self._patches(reader, compared, in_words)
         lines: list[str] = []
         for one in compared.differences:
             name = visible(os.fsdecode(one.path))
@@ -111,7 +112,9 @@ class History:
             lines += map(visible_bytes, patches.get(one.path, ()))
         return "".join(line + "\n" for line in lines)
 
-    def _patches(self, reader: ObjectReader, compared: Comparison) -> dict[bytes, list[bytes]]:
+    def _patches(
+        self, reader: ObjectReader, compared: Comparison, in_words: Callable[[bytes], bytes]
+    ) -> dict[bytes, list[bytes]]:
         """Git's patch for each live path, by path, without what is secret."""
         if compared.before is None:
             return {}
@@ -133,10 +136,14 @@ class History:
                 patch = [line for _ in range(2 if one.type_changed else 1) for line in next(remaining)]
                 path = layout.from_tree(one.name)
                 name = os.fsdecode(path)
-                # Only where a line could be of a key the whole contents are looked at.
+                # Only where a line could be of a key, or of a certificate, the whole contents are looked at.
                 sides = [blob for blob in (one.before, one.after) if blob]
                 contents = reader.read(sides) if may_be_of_a_key(b"\n".join(patch)) else []
                 instead = hidden(name, *contents)
+                if contents and not one.type_changed:
+                    found = iter(contents)
+                    pair = tuple((next(found) or b"") if blob else b"" for blob in (one.before, one.after))
+                    patch = _said(patch, pair, in_words)
                 patches[path] = [instead.encode()] if instead else list(map(PasswordMask(name).line, patch))
         return patches
 
@@ -208,6 +215,17 @@ class History:
         if ref == "HEAD" and (head := self._repository.head()):
             return head
         return ref if _WHOLE_ID.match(ref) else self.find(ref).id
+
+
+def _said(patch: list[bytes], pair: tuple[bytes, ...], in_words: Callable[[bytes], bytes]) -> list[bytes]:
+    """The patch with its hunks made of the contents in words, where these are others and differ."""
+    before, after = map(in_words, pair)
+    if (before, after) == pair:
+        return patch
+    head = itertools.takewhile(lambda line: not line.startswith(b"@@"), patch)
+    made = difflib.diff_bytes(difflib.unified_diff, before.splitlines(), after.splitlines(), lineterm=b"")
+    hunks = list(made)[2:]
+    return [*head, *hunks] if hunks else patch
 
 
 def _keep(answers: dict[Key, Answer], key: Key, answer: Answer) -> Answer:

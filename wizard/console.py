@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TextIO
 
@@ -20,6 +20,7 @@ WIDTH = 80
 """Columns where there is no terminal."""
 _NARROWEST = 40
 _quiet = False
+_within: int | None = None
 _beside: AbstractContextManager[object] = nullcontext()
 
 
@@ -122,9 +123,15 @@ def terminal_columns(stream: TextIO) -> int | None:
         return None
 
 
+def set_width(columns: int | None) -> None:
+    """The columns into which words are folded from now on; None: those of the terminal."""
+    global _within
+    _within = columns and max(columns, _NARROWEST)
+
+
 def width() -> int:
-    """The columns of the terminal that standard output is, else WIDTH."""
-    return terminal_columns(sys.stdout) or WIDTH
+    """The columns into which words are folded: what was set, the terminal that standard output is, or else WIDTH."""
+    return _within or terminal_columns(sys.stdout) or WIDTH
 
 
 def _fitting(stream: TextIO, text: str) -> str:
@@ -144,6 +151,8 @@ _LEAD = re.compile(r" *(?:\[[^]]{1,4}\] +|[-|<>#*] |-> |(?:[a-zA-Z-]{1,12}: ))?"
 
 def _below(line: str, columns: int) -> list[str]:
     """The line in parts: what follows is below the words, after a sign such as `[ok]` or `note:`."""
+    if line.lstrip().startswith("$ "):
+        return command(line, columns, then=" " * (len(line) - len(line.lstrip()) + 2))
     lead = match[0] if (match := _LEAD.match(line)) else ""
     indent = lead if lead.strip() == "|" else " " * min(len(lead), 12)
     return fold(line[len(lead) :], lead, indent, columns)
@@ -151,23 +160,74 @@ def _below(line: str, columns: int) -> list[str]:
 
 def fold(words: str, first: str = "", then: str = "", columns: int | None = None) -> list[str]:
     """The one wrapping of all that is printed: the words in lines of `columns` (the terminal's), broken at blanks alone;
-    `first` before the first one, `then` before each other."""
+    `first` before the first one, `then` before each other. A command in backquotes stays on a line, to be copied."""
     import textwrap  # not for the commands that fold nothing
 
+    columns = columns or width()
     lines = textwrap.wrap(
-        words,
-        columns or width(),
+        _QUOTED.sub(lambda quoted: quoted[0].replace(" ", _BLANK), words),
+        columns,
         initial_indent=first,
         subsequent_indent=then,
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return lines or [first.rstrip()]
+    parts = (_shorter(line, then, columns) if _BLANK in line else [line] for line in lines)
+    return [part for some in parts for part in some] or [first.rstrip()]
+
+
+_QUOTED, _BLANK = re.compile("`(?:[^`'\n]|'[^`'\n]*')+`"), "\ue000"
+"""A command in a sentence (m4 quotes `otherwise'), and a blank of it that is no place to break the line."""
+
+
+def _shorter(line: str, then: str, columns: int) -> list[str]:
+    """A line of `fold`; where a command in it is too long for one, as `command` breaks it."""
+    whole = line.replace(_BLANK, " ")
+    if len(whole) <= columns:
+        return [whole]
+    lead = len(whole) - len(whole.lstrip())
+    return command(whole.strip(), columns, whole[:lead], f"{then}  ")
+
+
+_WORD = re.compile(r"""\s*(?:#.*|(?:[^\s'"\\]|\\.|'[^']*'|"(?:\\.|[^"\\])*")+|\S)""", re.DOTALL)
+"""A word of a shell, whatever quotes it has; the rest of the line where that is a comment."""
+
+
+def command(words: str, columns: int | None = None, first: str = "", then: str = "  ") -> list[str]:
+    """A command to copy, in lines of `columns` (the terminal's; whole where there is none): broken between its words, each line but the last with
+    the backslash by which a shell takes them as one. `first` is before the first line, `then` before each other."""
+    columns = columns or terminal_columns(sys.stdout)
+    if columns is None or len(first + words) <= columns:
+        return [first + words]
+    lines = [first]
+    for word in _WORD.findall(words):
+        if lines[-1].strip() and lines[-1] != first and len(lines[-1] + word) > columns - 2:
+            lines[-1] += " \\"
+            lines.append(then + word.lstrip())
+        else:
+            lines[-1] += word if lines[-1].strip() and lines[-1] != first else word.lstrip()
+    return lines
+
+
+def typed(line: str, columns: int | None = None, indent: str = "") -> list[str]:
+    """A command of a plan with the sign of a shell before it; what a dialogue would type there begins with a blank."""
+    if not line.startswith(" "):
+        return command(line, columns, f"{indent}$ ", f"{indent}  ")
+    columns = columns or terminal_columns(sys.stdout)
+    return fold(line.strip(), f"{indent}  ", f"{indent}    ", columns) if columns else [f"{indent}{line}"]
 
 
 def count(number: int, noun: str, several: str = "") -> str:
     """`1 package`, `2 packages`: the one place that says how many."""
     return f"{number} {noun if number == 1 else several or f'{noun}s'}"
+
+
+def numbered(numbers: Iterable[int], noun: str = "line") -> str:
+    """`line 3`, `lines 3 and 7`, `lines 3, 7 and 9`; empty for none."""
+    words = list(map(str, numbers))
+    if len(words) < 2:
+        return "".join(f"{noun} {word}" for word in words)
+    return f"{noun}s {', '.join(words[:-1])} and {words[-1]}"
 
 
 def clean_block(text: str) -> str:

@@ -11,7 +11,7 @@ EXIT_CODES = {
     DONE: "done, or nothing to do",
     FAILED: "failed and undone, or a test failed",
     USAGE: "bad usage or settings",
-    CANNOT: "this host cannot",
+    CANNOT: "not possible here: not root, not a supported release, or something is missing or prevents it",
     CONFLICT: "a decision is needed (a conflict, or something that works would end)",
     LOCKED: "another msa-wizard is running",
     INTERRUPTED: "an interrupted run waits for recover",
@@ -81,6 +81,12 @@ class Interrupted(WizardError):
 
 class HostError(WizardError):
     """The machine refused: a command that is missing, hung or failed, a file that cannot be read."""
+
+
+class MissingError(HostError):
+    """What the command is about is not on this host: what, and what brings it."""
+
+    exit_code = CANNOT
 
 
 class NotPutBackError(HostError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.cells import chop_cells, set_cell_size
 from textual.content import Content
 
-from wizard.console import clean
+from wizard.console import clean, command, count, fold
 from wizard.model.generated_files import derived
 from wizard.model.plan import Check, Sign
 
@@ -27,14 +27,21 @@ TWO_COLUMNS = 150
 """From this width on, most lines of a sendmail.mc fit in half of it."""
 
 
-def diff_content(diff: str, width: int = 0, indent: str = "") -> Content:
+def diff_content(diff: str, width: int = 0, indent: str = "", columns: int = 0) -> Content:
     """The diff, cleaned; anything that is not a line of a diff stays plain. In a wide place (`width` cells) old and new are
-    side by side, and a line that does not fit continues below. `indent` precedes each line of the diff."""
+    side by side, and a line that does not fit continues below. `indent` precedes each line of the diff, and each command,
+    which is to fit into `columns`."""
     lines = diff.splitlines()
     shown = [clean(line) for line in lines[:LONGEST]]
+    if columns:
+        split = (
+            command(line, columns, then=f"{indent}  ") if line.startswith(f"{indent}$ ") else [line]
+            for line in shown
+        )
+        shown = [line for some in split for line in some]
     parts = list(_split(shown, width)) if width >= TWO_COLUMNS else [_styled(line, indent) for line in shown]
     if len(lines) > LONGEST:
-        parts.append((f"... {len(lines) - LONGEST} lines more: see `msa-wizard diff`\n", "bold"))
+        parts.append((f"... {count(len(lines) - LONGEST, 'line')} more: see `msa-wizard diff`\n", "bold"))
     return Content.assemble(*parts)
 
 
@@ -84,8 +91,8 @@ def folded(diff: str, whole: str = "f shows all of it") -> str:
             removed += line.startswith("-") and not line.startswith("--- ")
             continue
         if generated:
-            count = f"{added} lines added, {removed} removed" if added or removed else "changed"
-            lines.append(f"{generated}: {count}; generated, {whole}")
+            changed = f"{count(added, 'line')} added, {removed} removed" if added or removed else "changed"
+            lines.append(f"{generated}: {changed}; generated, {whole}")
         begin = _BEGIN.match(line)
         generated, added, removed = (begin[1] if begin and derived(begin[1]) else ""), 0, 0
         if not generated:
@@ -134,10 +141,11 @@ def check_content(check: Check, width: int = 0) -> Content:
         (column(clean(check.says), len(_BEFORE), width), ""),
     ]
     if check.remedy and check.sign is not Sign.OK:
-        parts += [
-            (f"\n{_BEFORE}{column(clean(line), len(_BEFORE), width)}", "ansi_cyan")
-            for line in check.remedy.splitlines()
-        ]
+        for line in map(clean, check.remedy.splitlines()):
+            shown = column(line, len(_BEFORE), width)
+            if line[:1] == " " and width:
+                shown = f"\n{_BEFORE}".join(command(line.strip(), width - len(_BEFORE), "  ", "    "))
+            parts.append((f"\n{_BEFORE}{shown}", "ansi_cyan"))
     return Content.assemble(*parts)
 
 
@@ -149,7 +157,13 @@ def column(words: str, before: int, width: int) -> str:
     """Words that begin `before` cells from the left, in a place of `width` cells: their other lines begin there, too."""
     if width < 2 * before or len(words) + before <= width:
         return words
-    return f"\n{' ' * before}".join(textwrap.wrap(words, width - before, break_on_hyphens=False))
+    lines = fold(words, columns=width - before) if "`" in words else _wrapped(words, width - before)
+    return f"\n{' ' * before}".join(lines)
+
+
+def _wrapped(words: str, width: int) -> list[str]:
+    """A long word, such as a fingerprint, goes on in the next line."""
+    return textwrap.wrap(words, width, break_on_hyphens=False)
 
 
 def meter(done: int, of: int, width: int) -> Content:

@@ -12,6 +12,8 @@ from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from wizard.console import command
+
 MOST = 4000
 """Lines that are kept."""
 CONTINUES = "  "
@@ -22,6 +24,8 @@ def wrapped(line: str, width: int) -> list[str]:
     """`line` in rows of at most `width` cells, broken at spaces where there are some."""
     if cell_len(line) <= width:
         return [line]
+    if line.startswith("$ "):
+        return [piece for part in command(line, width, then=CONTINUES) for piece in chop_cells(part, width)]
     rows: list[str] = []
     row = ""
     for word in line.split(" "):

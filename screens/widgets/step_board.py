@@ -27,7 +27,7 @@ from screens.widgets.contents import (
 )
 from screens.widgets.output import MOST, Output
 from screens.widgets.rows import Rows
-from wizard.console import clean
+from wizard.console import clean, typed
 from wizard.engine.overview import REMAINING
 from wizard.model.plan import UNKNOWN, UNTESTED, Check, Outcome, Plan, Step
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from snapshots.store import Commit
 
 PANES = ("diff", "why", "commands", "output", "checks")
-_STATES = {UNKNOWN: "Unknown", UNTESTED: "Not tested yet"}
+_STATES = {UNKNOWN: "Unknown", UNTESTED: "To test"}
 _WORDS = {
     Outcome.PENDING: "To do",
     Outcome.DONE: "Already done",
@@ -98,19 +98,19 @@ class StepPanes(Vertical):
         self._fit()
         self.query_one("#diff-scroll").scroll_home(animate=False)
         self._set("why", _why(step, shown.plan))
-        commands = [_typed(line) for change in shown.plan.changes for line in change.describe().commands]
-        self._set("commands", Content("\n".join(commands) or "This step runs no command of its own."))
+        self.query_one("#commands-scroll").scroll_home(animate=False)
         self.query_one("#checks-scroll").scroll_home(animate=False)
         self.output.show(shown.output)
 
     def on_resize(self) -> None:
-        """The diff has one column or two, and checks are wrapped, depending on the width."""
+        """The diff has one column or two, and commands and checks are wrapped, depending on the width."""
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
         if self._shown is not None:
             width = self.front.scrollable_content_region.width
             self.query_one("#diff-text", Static).update(_actions(self._shown, width))
+            self.query_one("#commands-text", Static).update(_commands(self._shown.plan, width))
             self.query_one("#checks-text", Static).update(_checks(self._shown, width - 1))
 
     def add(self, shown: Shown) -> None:
@@ -121,7 +121,7 @@ class StepPanes(Vertical):
     def progress(self, percent: float | None) -> None:
         """The progress that the command at work reports; None without any."""
         bar = self.query_one("#progress", ProgressBar)
-        bar.set_class(percent is None, "hidden")
+        bar.set_class(percent is None or percent < 1, "hidden")  # at 0 it would be drawn as if it were full
         if percent is not None and int(percent) != int(bar.progress):  # each step of it is bytes on the line
             bar.update(progress=int(percent))
 
@@ -161,7 +161,7 @@ def _actions(shown: Shown, width: int) -> Content:
     for change in plan.changes:
         text = change.describe()
         parts.append(Content.styled(f"\n* {clean(text.title)}\n", "bold"))
-        parts += [Content(f"  {_typed(line)}\n") for line in text.commands]
+        parts += [Content(f"{line}\n") for each in text.commands for line in typed(clean(each), width, "  ")]
         parts += [Content(f"  {clean(line)}\n") for line in text.details]
         if text.diff:
             parts.append(diff_content(text.diff, width))
@@ -222,8 +222,11 @@ def _why(step: Step, plan: Plan) -> Content:
     return Content.assemble(*parts)
 
 
-def _typed(line: str) -> str:
-    return clean(line) if line.startswith(" ") else f"$ {clean(line)}"
+def _commands(plan: Plan, width: int) -> Content:
+    """What the step would run."""
+    commands = [clean(line) for change in plan.changes for line in change.describe().commands]
+    lines = [line for each in commands for line in typed(each, width)]
+    return Content("\n".join(lines) or "This step runs no command of its own.")
 
 
 class StepBoard(Horizontal):
@@ -274,6 +277,11 @@ class StepBoard(Horizontal):
     def fold(self) -> None:
         """Give the step the whole width, or the list its place back."""
         self.query_one("#all-steps").toggle_class("folded")
+
+    @property
+    def in_force(self) -> bool:
+        """Whether a commit in force says that the chosen step was applied."""
+        return self.chosen in self._commits
 
     @property
     def remaining(self) -> list[str]:

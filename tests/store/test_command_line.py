@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 from argparse import Namespace
+import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -13,8 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.store.machine import as_root
-from tests.store.test_endings import Ends, Place
 from wizard.cli import completion
+from tests.json_documents import document
+from tests.store.test_endings import Ends, Place
+from wizard.cli import remove
+from wizard.engine.recorder import Recorder
+from wizard.engine.removal import Removal
 
 NAMES = ("one", "two", "three")
 Answer = Callable[..., list[str]]
@@ -99,11 +104,25 @@ def test_what_does_not_exist_is_said_before_how_to_agree(
 ) -> None:
     assert place.main("apply", "--yes") == 0
     assert place.main("rollback", "deadbeef") == 2
-    assert "There is no commit or applied step 'deadbeef'" in capsys.readouterr().err
+    assert "there is no commit or applied step 'deadbeef'" in capsys.readouterr().err
     assert place.main("rollback", "two") == 2
     assert "rollback needs --yes" in capsys.readouterr().err
     assert place.main("rollback", "two", "--all") == 2
     assert "--all rolls back everything, two included: name one of them alone" in capsys.readouterr().err
+
+
+def test_it_says_what_it_is_at_and_remove_what_could_come_first(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at, nothing = list[str](), Removal((), (), ())
+    monkeypatch.setattr("wizard.cli.rollback.waits_for", at.append)
+    monkeypatch.setattr("wizard.engine.state_dir.existing_store", lambda: place.store)
+    assert place.main("apply", "--yes") == 0
+    first = "For the host as it was found, run `msa-wizard rollback --all` first."
+    assert first in remove._shown(nothing, remove._in_force())
+    assert place.main("rollback", "--all", "--yes") == 0
+    assert at == ["rolling back"]
+    assert first not in remove._shown(nothing, remove._in_force())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may ask for it")
@@ -125,3 +144,81 @@ def test_the_commits_of_the_history_are_completed(place: Place) -> None:
     assert offered[newest.short].endswith(f" apply {newest.subject}")
     assert len(offered) == 3 + 4
     assert list(completion._steps_in_history(Namespace())) == ["one", "two", "three"]
+
+
+def history_text(place: Place, capsys: pytest.CaptureFixture[str], *command: str) -> str:
+    capsys.readouterr()
+    assert place.main(*command) == 0
+    return capsys.readouterr().out
+
+
+def newest(place: Place) -> str:
+    return next(place.store.history()).short
+
+
+def test_the_history_has_the_words_of_the_screens_and_a_row_for_each_commit_that_is_named(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.main("apply", "--yes")
+    (place.host.root / "etc/mine").write_text("mine\n")
+    place.main("rollback", "two", "--yes")
+    first = newest(place)
+    place.main("rollback", first, "--yes")
+    second = newest(place)
+    place.main("rollback", second, "--yes")
+
+    rows = [re.split(" {2,}", line) for line in history_text(place, capsys, "history").splitlines()]
+    assert [row[2] for row in rows] == [
+        "rolled back",
+        "(rolled back)",
+        "rolled back",
+        "by others",
+        "applied",
+        "(applied)",
+        "applied",
+        "as found",
+    ]
+    subject = f"Rolled back: the rollback of the rollback of two ({second})"
+    assert rows[0][3] == subject, "what it names is the id of a row"
+    assert rows[1][:1] == [second]
+    said = history_text(place, capsys, "diff", newest(place))
+    assert "it rolled back:\n  " + second in said
+    assert f"rolled back by:\n  {newest(place)}" in history_text(place, capsys, "diff", second)
+
+
+def test_debugging_is_no_rollback(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.main("apply", "--yes")
+    recorder = Recorder(place.host, place.store, "run", lambda _: None)
+    noted = recorder.note("debug-plain-login: for 17 s, then undone", None)
+    assert f"{noted}  " in (said := history_text(place, capsys, "history", "-n", "1"))
+    assert "  debugging  debug-plain-login: for 17 s, then undone  " in said
+    assert place.main("rollback", noted, "--yes") == 0
+    assert f"Nothing to roll back: {noted} only tells of what was undone at once" in capsys.readouterr().out
+    assert newest(place) == noted
+
+
+def test_the_diff_of_a_commit_is_whole_in_json(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.main("apply", "--yes")
+    lines = [f"line {number} {'x' * 300}" for number in range(3000)]
+    (place.host.root / "etc/two").write_text("".join(f"{line}\n" for line in [*lines, "y" * 10_000]))
+    place.main("rollback", "two", "--yes", "--on-conflict", "restore")
+    drift = next(commit for commit in place.store.history() if commit.operation == "drift")
+    shown = document("diff", history_text(place, capsys, "diff", drift.short, "--json"))
+    assert shown["commit"]["commit"] == drift.id
+    assert [line[1:] for line in shown["diff"].splitlines() if line.startswith("+")][1:] == [
+        *lines,
+        "y" * 10_000,
+    ]
+
+
+def test_what_a_rollback_does_is_said_in_short_right_above_the_question(
+    place: Place, answer: Answer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.main("apply", "--yes")
+    capsys.readouterr()
+    asked = answer("n")
+    assert place.main("rollback", "--all") == 0
+    assert asked == ["roll this back? [y]es, [n]o (the default): "]
+    *_, short, nothing = capsys.readouterr().out.splitlines()
+    assert short == "In short: roll back everything: 3 paths removed."
+    assert nothing == "Nothing was changed."

@@ -263,6 +263,9 @@ def test_plan_and_status_name_them(place: Place, capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().out
     assert "stops before" not in said
     assert "other is accepted, but nothing of that name would end" in said
+    place.patch.setattr("wizard.cli.options.saved", lambda: Answers(accept=("other",)))
+    assert place.main("plan") == 0
+    assert "is accepted, but" not in capsys.readouterr().out, "in the settings it waits for its day"
     assert place.main("status") == 0
     assert "differs (WOULD END: local-mail)" in capsys.readouterr().out
 

@@ -67,6 +67,8 @@ def test_the_schema_is_one_and_names_every_command() -> None:
 def test_from_apply_to_the_rollback(run: Commands) -> None:
     applied = run("apply", "--yes")
     assert applied["outcome"] == "done"
+    done = [step for step in applied["steps"] if step["commit"]]
+    assert {step["state"] for step in done} == {"applied"}, "told from what is still to do"
     assert run("apply", "--yes")["outcome"] == "nothing"
     assert {row["state"] for row in run("status")["steps"]} >= {"applied"}
     commits = run("history")["commits"]

@@ -158,7 +158,7 @@ def test_users_other_than_root(machine: BootMachine) -> None:
     refused = bob("apply", "--yes")
     assert (
         refused.returncode,
-        "only root can change this host; nothing was changed. Run: sudo " in refused.stderr,
+        "only root can change this host; nothing was changed. Run: `sudo " in refused.stderr,
     ) == (3, True)
 
 

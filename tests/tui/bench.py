@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -112,6 +112,10 @@ class Bench(Backend):
             for line in store.healed:
                 self.tell(line)
             yield store, Journal(self.root / "state/journal"), interrupt
+
+    def alone(self, what: str) -> AbstractContextManager[None]:
+        """As state_dir.alone, below the root."""
+        return held(self.root / "state/lock", "tester")
 
     def lost(self) -> str:
         """Whether the history was wiped."""

@@ -12,9 +12,10 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from screens.app import WizardApp
-from screens.base import Dialog, WizardScreen
+from screens.base import Dialog, Frame, WizardScreen, sentence
 from screens.tools import ManualLogin, SaslauthdDebug
 from tests.tui.bench import Bench, play, shows, until
+from wizard.errors import NotRoot
 
 
 @pytest.fixture
@@ -96,3 +97,23 @@ def test_escape_twice_leaves_one_screen(bench: Bench, tool: type[WizardScreen[No
         assert app.screen is below
 
     play(bench, story)
+
+
+def test_who_is_not_root_is_told_once_that_nothing_was_changed() -> None:
+    said = sentence(NotRoot("change this host"))
+    assert said.startswith("Only root can change this host: run it with sudo.")
+    assert said.lower().count("nothing was changed") == 1
+    assert "changed" not in sentence(NotRoot("read the history", reads=True))
+
+
+def test_what_is_said_beside_a_heading_never_pushes_it_out(tmp_path: Path) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        assert isinstance(app.screen, Frame)
+        app.screen.aside(", ".join(["install"] * 30))
+        await until(
+            pilot, lambda: shows(app, "msa-wizard  Sendmail as a message submission agent  install, ")
+        )
+        assert shows(app, "…")
+
+    play(Bench(root=tmp_path), story)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import DataTable
 
 from screens.app import WizardApp
 from screens.rollback import History, RecoveryScreen, RollbackScreen, ways
@@ -92,9 +93,14 @@ def test_a_middle_step_goes_with_what_needs_it_and_comes_back(bench: Bench) -> N
         await until(pilot, lambda: isinstance(app.screen, History) and shows(app, "rolled back"))
         await pilot.press("home", "r")
         await until(pilot, lambda: shows(app, "y rolls this back"))
-        assert shows(app, "the rollback of one, two"), "named by what it did"
+        rolled_back = bench.commits()[0]
+        assert shows(app, f"the rollback of one, two ({rolled_back.short})"), "named by what it did"
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
+        await pilot.press("escape", "home")
+        await until(pilot, lambda: shows(app, "it rolled back:"))
+        row = app.screen.query_one("#commits", DataTable).get_row_at(1)
+        assert (row[0], row[2]) == (rolled_back.short, "(rolled back)"), "what is named is a row"
 
     play(bench, story)
     assert bench.text("/etc/a") == "old a\nnew a\n"
@@ -118,9 +124,12 @@ def test_back_to_a_row_rolls_back_all_that_came_after(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_history(pilot, app)
         await pilot.press("down", "down", "g")
-        await until(pilot, lambda: shows(app, "y rolls this back"))
+        await until(pilot, lambda: shows(app, "y rolls this back") and shows(app, "Esc Cancel"))
+        app.screen.query_one("#preview").scroll_end(animate=False)
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "Rolled back, recorded as"))
+        await until(pilot, lambda: shows(app, "Esc Back") and not shows(app, "Esc Cancel"))
+        assert not shows(app, "No output yet"), "nothing was printed, nor will be"
 
     play(bench, story)
     assert (bench.text("/etc/a"), bench.text("/etc/b")) == ("old a\nnew a\n", "old b\n")

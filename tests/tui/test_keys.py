@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from textual.widgets import Input, Static
 from textual.widgets._footer import FooterKey
 
 from screens.app import WizardApp
-from screens.base import edit, shell, spelled
+from screens.base import Frame, edit, shell, spelled
 from screens.dialogs import Help
 from screens.welcome import PLACES, TOOLS
+from tests.pasted import pasted
 from tests.tui.bench import Bench, Writes, at, notified, play, shows, text, until, use
 
 
@@ -166,3 +168,20 @@ def test_a_shell_that_is_not_there_gives_the_terminal_back(
 
     play(bench, story)
     assert lent == ["lent", "back"]
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_the_command_above_the_keys_can_be_pasted(bench: Bench, columns: int) -> None:
+    long = "msa-wizard apply --yes --answers '/root/my settings.toml' --set listen.implicit_tls=true --accept logins"
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        assert isinstance(app.screen, Frame)
+        app.screen.same(long)
+        await until(pilot, lambda: shows(app, "--accept logins"))
+        same = app.screen.query_one("#same", Static)
+        region = same.content_region
+        lines = [line[region.x : region.right].rstrip() for line in text(app)[region.y : region.bottom]]
+        assert pasted("\n".join(lines).removeprefix("$ ")) == shlex.split(long)
+
+    play(bench, story, size=(columns, 24))

@@ -129,7 +129,7 @@ class Recorded(Bench):
             ("done", "install, saslauthd-start, sendmail-auth, mc-includes, submission-port, sendmailconfig, restart"),
             ("skipped", "smtp-port: without it the login test fails"),
         )  # fmt: skip
-        says = "the certificate is self-signed: each client asks about it once, unless it has been given it"
+        says = "the certificate is self-signed: each mail client asks once whether to trust it"
         return Ending(
             done,
             (

@@ -9,7 +9,8 @@ from textual.pilot import Pilot
 
 from screens.app import WizardApp
 from screens.review_and_run import RunSteps
-from tests.tui.bench import Bench, Writes, play, shows, until, use
+from tests.tui.bench import Bench, Writes, play, shows, text, until, use
+from wizard.console import WIDTH, width
 from wizard.errors import HostError
 
 
@@ -40,6 +41,23 @@ def test_it_is_done_on_y_and_is_a_commit(bench: Bench) -> None:
     assert [item.step for item in bench.commits()] == ["other", None]
 
 
+def test_words_are_folded_into_the_place_that_they_have(bench: Bench) -> None:
+    """80 columns less a blank at either side and what scrolls: no line has a single word of the one above it."""
+
+    step = Writes("other", bench.host, "/etc/b", "new b\n")
+    step.why = "words of " * 40  # type: ignore[misc]
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        begin(app, step)
+        await until(pilot, lambda: shows(app, "why: words of") and shows(app, "y applies other"))
+        lines = [line.split() for line in text(app) if "words" in line or "of" in line.split()]
+        assert all(len(line) > 5 for line in lines[:-1]), lines
+        await pilot.press("escape")
+
+    play(bench, story)
+    assert width() == WIDTH, "afterwards it is the terminal's again"
+
+
 @pytest.mark.parametrize("key", ["enter", "escape"])
 def test_cancelling_is_the_default(bench: Bench, key: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
@@ -51,6 +69,28 @@ def test_cancelling_is_the_default(bench: Bench, key: str) -> None:
     play(bench, story)
     assert bench.text("/etc/b") == "old b\n"
     assert bench.operations() == ["baseline"]
+
+
+def test_cancelling_ends_what_follows_too(bench: Bench) -> None:
+    steps = [Writes(name, bench.host, f"/etc/{name}", "new\n") for name in ("b", "c")]
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        begin(app, *steps)
+        await until(pilot, lambda: shows(app, "y applies b. Enter and Esc cancel: nothing is changed."))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, RunSteps))
+        assert bench.operations() == ["baseline"]
+        begin(app, *steps)
+        await until(pilot, lambda: shows(app, "y applies b"))
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies c. Enter and Esc end here: b applied."))
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "Ended before c: b applied. Esc goes back."))
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, RunSteps))
+
+    play(bench, story)
+    assert [item.step for item in bench.commits()] == ["b", None]
 
 
 def test_a_failure_says_what_was_undone(bench: Bench) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,7 +182,7 @@ def test_news_of_a_step_goes_when_another_one_is_shown(bench: Bench) -> None:
         await pilot.press("down", "y")
         await until(pilot, lambda: shows(app, "one is needed first"))
         await pilot.press("down")
-        await until(pilot, lambda: shows(app, "3 steps to do. y applies") and not shows(app, "is needed"))
+        await until(pilot, lambda: shows(app, "3 steps to do. This one needs one first."))
 
     play(bench, story)
 
@@ -205,7 +206,7 @@ def test_no_step_claims_a_login_that_nobody_tried(bench: Bench, monkeypatch: pyt
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
         await pilot.press("end")
-        await until(pilot, lambda: shows(app, "Not tested yet: no login can be accepted"))
+        await until(pilot, lambda: shows(app, "To test: no login can be accepted"))
 
     use(monkeypatch, bench, *bench.steps, step("auth-test"))
     play(bench, story)
@@ -232,6 +233,32 @@ def test_apply_all_shows_each_and_asks_no_more(bench: Bench) -> None:
 
     play(bench, story)
     assert bench.text("/etc/c") == "new c\n"
+
+
+def test_an_applied_step_that_has_to_be_done_again_can_be_rolled_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where only something else was edited, and it is to do, not drifted."""
+
+    class Follows(Writes):
+        def plan(self, facts: Facts, answers: Answers) -> Plan:
+            return replace(super().plan(facts, answers), follows=True)
+
+    use(monkeypatch, bench, Follows("one", bench.host, "/etc/a", "new a\n"))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        assert not shows(app, "Roll back")
+        await pilot.press("y")
+        await until(pilot, lambda: bench.operations() == ["apply", "baseline"])
+        (bench.root / "etc/a").write_text("old a\n")
+        await until(pilot, lambda: not isinstance(app.screen, Steps))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, Steps))
+        await pilot.press("f5")
+        await until(pilot, lambda: shows(app, "to do") and shows(app, "Roll back"))
+
+    play(bench, story)
 
 
 def test_a_skipped_step_stays_undone_and_can_be_applied_later(bench: Bench) -> None:
@@ -535,3 +562,78 @@ def test_the_cursor_begins_on_what_is_in_the_way(bench: Bench, monkeypatch: pyte
 
     use(monkeypatch, bench, *bench.steps, InTheWay("blocked", bench.host, "/etc/blocked", ""))
     play(bench, story)
+
+
+def test_while_something_is_in_the_way_no_key_applies_and_f5_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free: list[bool] = []
+
+    class First(Writes):
+        def plan(self, facts: Facts, answers: Answers) -> Plan:
+            return Plan.done(self.id, "free") if free else Plan.blocked(self.id, "port 587 is held")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "something to do"))
+        await pilot.press("enter")
+        await until(pilot, lambda: shows(app, "fix what preflight shows, then press F5"))
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "+new a"))
+        assert not shows(app, "y Apply")
+        assert not shows(app, "a All")
+        await pilot.press("a", "y")
+        free.append(True)
+        await pilot.press("up", "f5")
+        await until(pilot, lambda: shows(app, "y applies the step that is shown") and shows(app, "a All"))
+        assert isinstance(app.screen, Steps)
+        assert app.screen.board.chosen == "one", "what was in the way is not"
+
+    use(monkeypatch, bench, First("preflight", bench.host, "/etc/first", ""), *bench.steps)
+    play(bench, story)
+    assert bench.operations() == []
+
+
+def test_the_news_says_of_the_step_that_is_shown_what_y_does(bench: Bench) -> None:
+    (bench.root / "etc/c").write_text("new c\n")
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "2 steps to do. This one needs one first. a applies all"))
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "2 steps to do. a applies all of them."))
+
+    play(bench, story)
+
+
+def test_at_work_the_step_is_named_and_no_key_leads_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(root=tmp_path)
+    enough = tmp_path / "enough"
+    waits = f"for i in $(seq 600); do test -e {enough} && break; sleep 0.1; done"
+    said: list[str] = []
+    say = Steps.say
+
+    def noted(steps: Steps, words: str) -> None:
+        said.append(str(words))
+        say(steps, words)
+
+    monkeypatch.setattr(Steps, "say", noted)
+    use(monkeypatch, bench, Writes("one", bench.host, "/etc/a", "new a\n", command=waits))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        assert shows(app, "e Settings")
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "one is at work, 1 s"))
+        assert not shows(app, "e Settings")
+        assert not shows(app, "t Test")
+        enough.touch()
+        await until(pilot, lambda: isinstance(app.screen, Summary))
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "e Settings") and shows(app, "t Test"))
+
+    play(bench, story)
+    assert "one is at work." in said
+    assert not any("first step is at work" in words for words in said)

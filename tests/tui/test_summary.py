@@ -33,7 +33,11 @@ def test_it_names_what_was_done_and_leads_to_what_is_missing(bench: Bench) -> No
         await pilot.press("escape")
         await at(pilot, app, "summary", "What mail clients need")
         assert shows(app, "Done         other")
-        assert shows(app, "test --from-outside")
+        await until(pilot, lambda: shows(app, "$ msa-wizard test --user NAME"))  # of the offer that is chosen
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "$ msa-wizard test --from-outside"))
+        assert not shows(app, "$ msa-wizard client-settings"), "said below, of the offer"
+        await pilot.press("up")
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, LoginTest))
         assert bench.held is not None

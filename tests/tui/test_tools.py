@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from textual.pilot import Pilot
@@ -22,8 +23,8 @@ from screens.review_and_run import RunSteps
 from screens.tools import ManualLogin, RemoteLogin, SaslauthdDebug
 from screens.troubleshoot import Troubleshoot
 from snapshots.live.entry import Entry, Kind
-from templates import render
 from tests.authority import Authority
+from tests.pasted import pasted
 from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.smtp.server import PASSWORD, USER, Script, print_of, serving
 from wizard.certificates import Certificate
@@ -32,7 +33,7 @@ from wizard.debug import ConversationResult, DebugResult, talk
 from wizard.errors import HostError
 from wizard.maillog.correlate import ConversationLine
 from wizard.maillog.read import LogLine
-from wizard.maillog.watched_login import OutsideLogin, verdict
+from wizard.maillog.watched_login import OutsideLogin, commands, verdict
 from wizard.model.plan import Change, Check, Sign, Step
 from wizard.smtp.connection import Move, Target
 from wizard.smtp.server_trust import Trust
@@ -104,11 +105,15 @@ class Tools(Bench):
         finally:
             self.ended.append("put back")
 
-    def outside_commands(self) -> str:
+    def outside_commands(self, columns: int) -> str:
         """As for a host with this name."""
-        return render(
-            "outside_test.txt.j2", host="mail.example.test", fingerprint=":".join(["AB"] * 31 + ["EF"])
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(
+                "wizard.maillog.watched_login.qualified_name", lambda _: ("mail.example.test", True)
+            )
+            trust = SimpleNamespace(pins={"AB" * 31 + "EF"})
+            patch.setattr("wizard.maillog.watched_login.trust_of", lambda _: trust)
+            return commands(self.host, columns)
 
     def from_outside(
         self, seconds: float, told: Callable[[LogLine], None], over: Callable[[], bool]
@@ -347,7 +352,7 @@ def test_waiting_is_said_before_there_is_anything_to_show(
 ) -> None:
     known = threading.Event()
 
-    def commands(_: Tools) -> str:
+    def commands(_: Tools, _columns: int) -> str:
         known.wait(20)
         return "swaks"
 
@@ -367,6 +372,11 @@ def test_all_commands_for_another_machine_can_be_read_while_nobody_comes(bench: 
         await at(pilot, app, "from-outside", "Waiting for a login from outside")
         for words in ("msa-wizard test --host", ":EF", "swaks --server", "openssl s_client"):
             await until(pilot, partial(shows, app, words))
+        lines = [line.rstrip() for line in text(app)]
+        first = next(number for number, line in enumerate(lines) if "swaks" in line)
+        last = next(number for number in range(first, len(lines)) if not lines[number].endswith("\\"))
+        swaks = "swaks --server mail.example.test --port 587 --tls --auth LOGIN --auth-user NAME --quit-after AUTH"
+        assert pasted("\n".join(lines[first : last + 1])) == swaks.split()
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, RemoteLogin))
 

@@ -44,6 +44,13 @@ def complaints(text: str, *, prose: bool) -> Iterator[str]:
             yield from _complaint(words, rest, exact=False)
 
 
+def unquoted(line: str) -> list[str]:
+    """The commands of msa-wizard that stand in a line of words without backquotes: where it is wrapped, they break."""
+    after = re.finditer(r"(?<=\S )(?:\./)?msa-wizard ([\w-]+)", _QUOTED.sub("``", line))
+    whole = line.startswith("msa-wizard ")
+    return [each[0] for each in after if each[1] in _COMMANDS.keys() | _GROUPS and not whole]
+
+
 def _words(text: str) -> list[str]:
     return text.replace(ANY, f" {ANY} ").split()
 

@@ -1,13 +1,16 @@
-"""Who is asked whether to install sees what apt would bring; apt is asked once."""
+"""What apt would bring is shown before it is installed, also where nobody is asked; apt is asked once."""
 
 from __future__ import annotations
 
+import argparse
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from snapshots.store import Store
 from tests.unit.steps.recorded import bare
+from wizard.cli import steps
 from wizard.engine.engine import Engine
 from wizard.engine.journal import Journal
 from wizard.model.answers import Answers
@@ -15,6 +18,7 @@ from wizard.model.facts import AptPlan, Facts
 from wizard.model.plan import Plan, Step
 from wizard.steps.order import step
 from wizard.system.host import Host
+from wizard.system.signals import Interrupt
 
 APT = AptPlan(("Inst sendmail (8 Debian:12 [all])",), {"sendmail": (1_000_000, 2_000_000)})
 
@@ -51,9 +55,16 @@ def test_the_packages_are_shown_before_the_question(
     assert asked == [known is None]
 
 
-def test_apt_is_not_asked_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nobody_is_asked_the_packages_are_shown_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`apply --yes`, with or without --json."""
     store, asked = machine(tmp_path, monkeypatch)
-    engine = Engine(Host(tmp_path), Answers(), lambda _: None, (step("install"),), ask_apt=False)
-    run = engine.apply(store, Journal(tmp_path / "state/journal"), (), lambda _s, _p: False, lambda: None)
-    assert asked == [False]
-    assert "msa-wizard plan install" in run.plans["install"].notes[0]
+    monkeypatch.setattr(
+        steps, "at_work", lambda: nullcontext((store, Journal(tmp_path / "journal"), Interrupt()))
+    )
+    arguments = argparse.Namespace(yes=True, json=True, quiet=False)
+    monkeypatch.setattr(steps, "decide", lambda *_: lambda _step, _plan: False)
+    run, _ = steps.applied(Host(tmp_path), arguments, lambda: (step("install"),), Answers())
+    assert run.plans["install"].changes[0].describe().details[0].startswith("1 package: 1.0 MB")
+    assert asked == [True]

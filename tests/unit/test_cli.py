@@ -18,6 +18,7 @@ from wizard import errors
 from wizard.cli import main as cli
 from wizard.delivery import version_line
 from wizard.engine.state_dir import InterruptedRun
+from wizard.system.host import Host
 
 COMMANDS = {name: each for name, each in commands().items() if each.get_default("run")}
 
@@ -79,29 +80,29 @@ def test_each_kind_of_error_has_a_code_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["history"], "only root can read the history. Run: sudo ./msa-wizard history"),
-        (["diff", "a b"], "only root can read the history. Run: sudo ./msa-wizard diff 'a b'"),
+        (["history"], "only root can read the history. Run: `sudo ./msa-wizard history`"),
+        (["diff", "a b"], "only root can read the history. Run: `sudo ./msa-wizard diff 'a b'`"),
         (
             ["recover", "--show"],
-            "only root can read what an interrupted run had done. Run: sudo ./msa-wizard recover --show",
+            "only root can read what an interrupted run had done. Run: `sudo ./msa-wizard recover --show`",
         ),
         (
             ["rollback", "x", "--dry-run"],
-            "only root can read the history. Run: sudo ./msa-wizard rollback x --dry-run",
+            "only root can read the history. Run: `sudo ./msa-wizard rollback x --dry-run`",
         ),
         (
             ["certificate", "show"],
-            "only root can look at the server's certificate and key. Run: sudo ./msa-wizard",
+            "only root can look at the server's certificate and key. Run: `sudo ./msa-wizard",
         ),
-        (["troubleshoot"], "only root can look at all of this host. Run: sudo ./msa-wizard troubleshoot"),
-        (["apply"], "only root can change this host; nothing was changed. Run: sudo ./msa-wizard apply"),
+        (["troubleshoot"], "only root can look at all of this host. Run: `sudo ./msa-wizard troubleshoot`"),
+        (["apply"], "only root can change this host; nothing was changed. Run: `sudo ./msa-wizard apply`"),
         (
             ["rollback", "x"],
-            "only root can change this host; nothing was changed. Run: sudo ./msa-wizard rollback x",
+            "only root can change this host; nothing was changed. Run: `sudo ./msa-wizard rollback x`",
         ),
         (
             ["rehearse"],
-            "only root can make a clone of this host; nothing was changed. Run: sudo ./msa-wizard rehearse",
+            "only root can make a clone of this host; nothing was changed. Run: `sudo ./msa-wizard rehearse`",
         ),
     ],
 )
@@ -149,7 +150,33 @@ def test_help_says_what_no_command_does(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_an_option_that_does_not_exist_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--nosuch"]) == 2
-    assert "unrecognized arguments: --nosuch" in capsys.readouterr().err
+    assert "--nosuch: an option follows its command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        ("rollback one two", "rollback does not take two. Run `msa-wizard rollback --help`"),
+        (
+            "certificate show -x",
+            "certificate show does not take -x. Run `msa-wizard certificate show --help`",
+        ),
+    ],
+)
+def test_what_a_command_does_not_take_is_said_with_its_own_help(
+    argv: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(argv.split()) == 2
+    assert f"msa-wizard: msa-wizard {says}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may look")
+def test_a_command_on_what_is_not_there_cannot_be_done_here(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Host, "entry", lambda *_: None)
+    assert cli.main(["certificate", "show"]) == 3
+    assert "there is no /etc/mail/sendmail.cf on this host" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=list(COMMANDS))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import select
+import shlex
 import struct
 import termios
 from collections.abc import Callable, Iterator
@@ -11,8 +14,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.pasted import pasted
 from wizard import console
+from wizard.changes.command import CommandChange
 from wizard.model import documents
 from wizard.model.plan import Check, Sign
 from wizard.render import text
@@ -26,16 +33,15 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]
     """Standard output as a terminal of 60 columns and 10 lines; calling it gives the lines printed by then."""
     master, slave = os.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 60, 0, 0))
-    os.set_blocking(master, False)
     with os.fdopen(slave, "w") as terminal:
         for module in (console, text):  # pytest has sys.stdout itself
             monkeypatch.setattr(module, "sys", SimpleNamespace(stdout=terminal, stdin=terminal))
 
         def lines() -> list[str]:
-            try:
-                return os.read(master, 1 << 16).decode().replace("\r", "").splitlines()
-            except BlockingIOError:
-                return []
+            said = b""
+            while select.select([master], [], [], 0.1)[0]:  # a terminal hands it over in pieces
+                said += os.read(master, 1 << 16)
+            return said.decode().replace("\r", "").splitlines()
 
         yield lines
     os.close(master)
@@ -118,3 +124,88 @@ def test_a_plural_of_its_own() -> None:
         "1 address",
         "2 addresses",
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [([], ""), ([3], "line 3"), ([3, 7], "lines 3 and 7"), ([1, 2, 3], "lines 1, 2 and 3")],
+)
+def test_numbered_lines_are_said_as_people_do(lines: list[int], words: str) -> None:
+    assert console.numbered(lines) == words
+
+
+COMMAND = "swaks --server mail.example.org --port 587 --tls --auth LOGIN --auth-user NAME --quit-after AUTH"
+QUOTED = """grep -E '^(X|O (Server|CACert|CipherList|InputMail))' "/etc/a b/sendmail.cf" \\'x\\ y\\'"""
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 200])
+@pytest.mark.parametrize("words", [COMMAND, QUOTED, "msa-wizard status", "a  b   c"])
+def test_a_command_can_be_pasted_however_narrow_the_terminal(words: str, columns: int) -> None:
+    lines = console.command(words, columns, "$ ", "  ")
+    assert pasted("\n".join(lines).removeprefix("$ ")) == shlex.split(words)
+    assert lines[0].startswith("$ ")
+    widest = max(map(len, shlex.split(words, posix=False)))
+    assert max(map(len, lines)) <= max(columns, widest + 4)
+    if len(f"$ {words}") <= columns:
+        assert lines == [f"$ {words}"], "it is only broken where it does not fit"
+
+
+@given(
+    st.lists(st.text(min_size=1, max_size=30).filter(lambda word: "\0" not in word), min_size=1),
+    st.integers(40, 90),
+)
+def test_any_words_come_back_from_a_command(words: list[str], columns: int) -> None:
+    lines = console.command(shlex.join(words), columns)
+    assert pasted("\n".join(lines)) == words
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_a_command_in_a_sentence_stays_on_its_line_or_can_be_pasted(columns: int) -> None:
+    said = f"Look in `journalctl -t sm-mta -n 30`; or from outside: `{COMMAND}`, and see DAEMON_OPTIONS(`Port=587, Name=x')."
+    told = "\n".join(console.fold(said, "   ", "     ", columns))
+    assert max(map(len, told.splitlines())) <= columns
+    commands = re.findall(r"`([^`']*)`", told)
+    assert [pasted(each) for each in commands] == [
+        ["journalctl", "-t", "sm-mta", "-n", "30"],
+        shlex.split(COMMAND),
+    ]
+    assert "journalctl -t sm-mta -n 30" in told
+
+
+def test_a_command_in_a_line_of_output_can_be_pasted(printed: Callable[[], list[str]]) -> None:
+    console.out(f"     $ {COMMAND}")
+    lines = printed()
+    assert max(map(len, lines)) <= 60
+    assert pasted("\n".join(lines).strip().removeprefix("$ ")) == shlex.split(COMMAND)
+
+
+def test_what_a_plan_runs_and_what_to_do_can_be_pasted(printed: Callable[[], list[str]]) -> None:
+    change = CommandChange(tuple(shlex.split(COMMAND)), "send a message")
+    console.out(text.changes_text([change]), whole=True)
+    title, *lines = printed()
+    assert title == "   * send a message"
+    assert pasted("\n".join(lines).strip().removeprefix("$ ")) == shlex.split(COMMAND)
+    assert max(map(len, lines)) <= 60
+    console.out(check_text(Check("x", Sign.FAILED, "no", f"On another machine:\n  {COMMAND}")))
+    says, do, *lines = printed()
+    assert (says, do) == ("   [FAIL] no", "            -> On another machine:")
+    assert pasted("\n".join(lines)) == shlex.split(COMMAND)
+    assert max(map(len, lines)) <= 60
+
+
+def test_no_line_ends_in_blanks(printed: Callable[[], list[str]]) -> None:
+    rows: list[documents.StatusRow] = [
+        {"step": "restart", "state": "pending", "outcome": "pending", "reason": ""},
+        {"step": "firewall", "state": "not-applicable", "outcome": "not-applicable", "reason": LONG},
+    ]
+    console.out(status_lines(rows))
+    console.out(line_text("client", "QUIT", ""))
+    assert [line for line in printed() if line != line.rstrip()] == []
+
+
+def test_what_a_dialogue_types_is_folded() -> None:
+    line = "  Configure sendmail with the existing /etc/mail/sendmail.mc? -> Y  (N would write it again)"
+    assert console.typed(line, 60, "   ") == [
+        "     Configure sendmail with the existing",
+        "       /etc/mail/sendmail.mc? -> Y  (N would write it again)",
+    ]

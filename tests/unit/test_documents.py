@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from docs import generate
-from tests.unit.named_commands import ANY, complaints, every_file, examples, misused, sentences
+from tests.unit.named_commands import ANY, complaints, every_file, examples, misused, sentences, unquoted
 from tests.unit.steps.recorded import file, machine
 from tests.unit.troubleshoot.pictures import CF, picture
 from wizard import errors
@@ -80,6 +80,13 @@ def test_commands_in_sentences_of_the_program_are_commands() -> None:
         for complaint in complaints(text, prose=True)
     ]
     assert wrong == []
+
+
+def test_a_command_in_a_sentence_stands_in_backquotes() -> None:
+    """By which it is not broken over two lines."""
+    texts = [text for path in every_file(TOP, PRODUCT) for text in sentences(path)]
+    assert [each for text in texts for line in text.splitlines() for each in unquoted(line)] == []
+    assert unquoted("now run msa-wizard status") == ["msa-wizard status"]
 
 
 @pytest.mark.parametrize(

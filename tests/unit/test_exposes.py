@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,7 +11,8 @@ import pytest
 
 from snapshots.live.entry import Entry
 from tests.unit.steps.recorded import file
-from wizard.render.text import rollback_text
+from wizard.changes.packages import PackagesReversal
+from wizard.render.text import rollback_summary, rollback_text
 from wizard.rollback.plan import Rollback
 
 OFFERS = "include(`/etc/mail/sasl/sasl.m4')dnl\n"
@@ -43,4 +45,32 @@ def test_passwords_in_clear_are_the_first_line() -> None:
     ("now", "then"), [(SAFE, None), (OFFERS, SAFE), (OFFERS, OFFERS), (SAFE, "dnl nothing\n")]
 )
 def test_nothing_is_said_where_nothing_is_laid_open(now: str, then: str | None) -> None:
-    assert rollback(file(now), file(then) if then is not None else None).exposes == ""
+    made = rollback(file(now), file(then) if then is not None else None)
+    assert made.exposes == ""
+    assert rollback_text(made).startswith("== roll back")
+
+
+def everything(files: int) -> Rollback:
+    """A rollback of packages, too."""
+    made = rollback(file(SAFE), file(OFFERS))
+    targets: dict[str, Any] = {f"etc/sendmail/{number}": (file("x"), None) for number in range(files)}
+    reversal = dataclasses.replace(cast(Any, made.reversal), targets={**made.reversal.targets, **targets})
+    packages = PackagesReversal(("sendmail", "sasl2-bin"))
+    return dataclasses.replace(made, reversal=reversal, packages=packages)
+
+
+def test_many_paths_are_counted_above_a_question_and_what_matters_is_the_last() -> None:
+    made = everything(90)
+    text = rollback_text(made, warn=False, whole=False)
+    assert "   * remove 90 paths (`-v` or `--dry-run` lists them)" in text.splitlines()
+    assert "etc/sendmail/42" not in text
+    assert "/etc/sendmail/42" in rollback_text(made), "listed where it was asked for"
+    short, *warning = rollback_summary(made).splitlines()
+    assert short.startswith("In short: roll back auth-options: 2 packages purged, 90 paths removed, 1 path")
+    assert "!! PASSWORDS IN CLEAR" in "\n".join(warning)
+
+
+def test_a_few_paths_are_listed() -> None:
+    assert "/etc/sendmail/3" in rollback_text(everything(5), whole=False)
+    short = rollback_summary(rollback(file(OFFERS), file(SAFE)))
+    assert short == "In short: roll back auth-options: 1 path changed back."

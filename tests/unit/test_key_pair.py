@@ -16,6 +16,7 @@ from wizard.changes.file import FileChange
 from wizard.engine.overview import found
 from wizard.errors import HostError, PemError
 from wizard.gather.certificates import judgement
+from wizard.gather.host import look
 from wizard.model.facts import SERVER_CERT
 from wizard.model.plan import Sign
 from wizard.system.host import Host
@@ -180,3 +181,15 @@ def test_the_first_look_judges_the_certificate_like_the_rest(authority: Authorit
         each for each in found(machine("12", files={SERVER_CERT: right})) if each.id == "certificate"
     )
     assert check.sign is Sign.OK
+
+
+def test_the_first_look_judges_an_own_certificate_where_sendmail_cf_names_it(
+    authority: Authority, tmp_path: Path
+) -> None:
+    for folder in ("etc/mail", "etc/own", "var"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc/mail/sendmail.cf").write_text("O ServerCertFile=/etc/own/mail.crt\n")
+    (tmp_path / "etc/own/mail.crt").write_text(authority.leaf(days=-1).certificate)
+    check = next(each for each in found(look(Host(tmp_path))) if each.id == "certificate")
+    assert check.sign is Sign.FAILED
+    assert "expired on" in check.says

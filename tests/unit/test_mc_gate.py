@@ -440,7 +440,7 @@ def test_a_map_in_a_folder_that_is_not_there_blocks_the_plan(host: Bench) -> Non
     text = debian(host).replace("MAILER_DEFINITIONS\n", maps + "MAILER_DEFINITIONS\n")
     plan = planned(host, facts_of(host, text))["mc-includes"]
     assert plan.outcome is Outcome.BLOCKED
-    assert plan.reason.endswith("mkdir -p /etc/mail/auth")
+    assert plan.reason.endswith("mkdir -p /etc/mail/auth`")
     assert without_start(host, facts_of(host, text).cf_from_mc or "") == plan.reason
     host.path("/etc/mail/auth").mkdir()
     assert planned(host, facts_of(host, text))["mc-includes"].outcome is Outcome.PENDING

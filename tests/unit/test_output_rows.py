@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
-from screens.widgets.contents import check_content, meter
+from screens.widgets.contents import check_content, diff_content, meter
 from screens.widgets.output import wrapped
+from tests.pasted import pasted
 from wizard.model.plan import Check, Sign
 
 
@@ -44,3 +45,15 @@ def test_a_long_check_stays_in_its_column() -> None:
 @pytest.mark.parametrize(("done", "bar"), [(0, "────"), (1, "─" * 4), (7, "━━──"), (14, "━━━━")])
 def test_the_bar_tells_how_far_one_is_without_colours(done: int, bar: str) -> None:
     assert meter(done, 14, 4).plain == bar
+
+
+SWAKS = "swaks --server mail.example.org --port 587 --tls --auth LOGIN --auth-user NAME --quit-after AUTH"
+
+
+def test_a_command_can_be_pasted_from_wherever_it_is_shown() -> None:
+    output = "\n".join(wrapped(f"$ {SWAKS}", 60))
+    preview = diff_content(f"   * try it\n     $ {SWAKS}\n", indent="     ", columns=60).plain
+    check = check_content(Check("outside", Sign.UNKNOWN, "unknown", f"elsewhere:\n  {SWAKS}"), 60).plain
+    for shown in (output, preview, check):
+        assert max(map(len, shown.splitlines())) <= 60
+        assert pasted(shown[shown.index("swaks") :]) == SWAKS.split()

@@ -16,7 +16,7 @@ from tests.survival.fake_packages import CATALOGUE, Package
 from tests.survival.machine import make_machine
 from wizard.changes.packages import PackagesBefore, PackagesChange, PackagesEffect, as_one
 from wizard.errors import ChangeError, HostError
-from wizard.packages.apt import progress_of
+from wizard.packages.apt import apt_get, progress_of
 from wizard.packages.apt_history import OWN_LOG, History
 from wizard.system.host import Completed, Host
 
@@ -79,6 +79,22 @@ def test_undo_never_removes_what_was_only_upgraded(tmp_path: Path) -> None:
     assert effect.record()["upgraded"] == ["libsasl2-2"]
     effect.undo(machine, lambda _: None)
     assert purged(machine) == ["sasl2-bin"]
+
+
+def test_how_many_files_dpkg_knows_is_no_news() -> None:
+    said: list[str] = []
+
+    class Talks(Host):
+        def run(self, argv, **options):  # type: ignore[no-untyped-def]
+            for line in (
+                "(Reading database ... 12229 files and directories currently installed.)",
+                "Removing m4 ...",
+            ):
+                options["say"](line)
+            return Completed(tuple(argv), 0, "", "", 0.1)
+
+    apt_get(Talks(), ["purge", "m4"], said.append)
+    assert said == ["Removing m4 ..."]
 
 
 @pytest.mark.parametrize("options", [{"code": 100}, {"hangs": True}])

@@ -35,6 +35,11 @@ SAID_OTHERWISE = {
     r"\bhost is whole\b": "the host is consistent",
     r"(?:^|\. )(?:Wrong|Empty): ": "if this is wrong; leave empty to ...",
     r"\bwho has logged in may\b": "users who have logged in",
+    r"\bcertificate\w* (?:\w+ )?ends?\b|\bends on (?:\d|\{)": "it expires",
+    r"\b(?:MTA|daemon|service|sendmail|saslauthd) (?:would )?ends?\b(?! (?:in|up|with 0)\b)": "it exits, fails or stops",
+    r"\bfor reading alone\b": "read-only",
+    r"\bno plain file\b": "is not a regular file",
+    r"\banew\b": "again",
     r"\bit can plan, and not apply\b": "you can plan but not apply",
 }
 """By a pattern: what is said in its place. Ids of steps (`mend-...`), names of modules and of JSON's keys keep theirs."""
@@ -92,3 +97,40 @@ def test_a_reason_goes_on_where_because_stands() -> None:
     assert (
         step("firewall").plan(machine("12"), Answers()).reason == "no firewall program was found on this host"
     )
+
+
+_COUNTED = re.compile(
+    r"(?:^|[ (:])\0(?: more| lines?| of)? (?:steps|files|lines|packages|commits|times|faults|warnings|connections|messages|days|"
+    r"users|bytes|addresses|paths|checks|logins|handshakes|clones|failures)\b"
+)
+
+
+def _formatted(path: Path) -> Iterator[tuple[int, str]]:
+    """The f-strings, with a NUL for each value that is no constant of the module and does not come from `count`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.JoinedStr):
+            parts = []
+            for part in node.values:
+                value = part.value if isinstance(part, ast.FormattedValue) else part
+                if isinstance(value, ast.Constant):
+                    parts.append(str(value.value))
+                else:
+                    name = ast.unparse(value)
+                    parts.append(
+                        "many" if name.startswith("count(") or name.split(".")[-1].isupper() else "\0"
+                    )
+            yield node.lineno, "".join(parts)
+
+
+def test_whatever_is_counted_is_one_thing_or_several() -> None:
+    """`1 step`, `2 steps`: console.count says it everywhere."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}: {words}"
+        for path in sorted((*ROOT.glob("wizard/**/*.py"), *ROOT.glob("screens/**/*.py")))
+        for line, words in _formatted(path)
+        if _COUNTED.search(words)
+    ]
+    assert not wrong
+    assert not [
+        page.name for page in ROOT.glob("templates/*.j2") if re.search(r"length *\}\} \w", page.read_text())
+    ]

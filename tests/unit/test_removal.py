@@ -56,6 +56,7 @@ def here(host: Host, program: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(command, "keepers", lambda: iter(()))
     monkeypatch.setattr(wizard, "__file__", str(program / "wizard/__init__.py"))
     monkeypatch.setattr(state_dir, "LOCK", host.path("/var/lib/msa-wizard/lock"))
+    monkeypatch.setattr("wizard.cli.remove._in_force", lambda: True)
     monkeypatch.setattr(state_dir, "JOURNAL", host.path("/var/lib/msa-wizard/journal"))
     return host
 

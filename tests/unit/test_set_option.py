@@ -11,10 +11,12 @@ import pytest
 from tests.unit.steps.recorded import machine
 from wizard.cli import options
 from wizard.cli.parser import parser
-from wizard.errors import AnswersError, UsageError
+from wizard.engine import state_dir
+from wizard.errors import AnswersError, Locked, UsageError
 from wizard.model.answers import Answers, Auth, Firewall, Install, Listen, Test, load, parse, saved
 from wizard.model.set_option import as_options, with_set
 from wizard.render.files import as_toml
+from wizard.system.lock import held
 
 OWN = Answers(
     Listen(("192.0.2.25", "2001:db8::25"), ("127.0.0.1", "192.0.2.25"), implicit_tls=True),
@@ -44,7 +46,7 @@ def test_of_two_the_last_counts_and_nothing_is_the_default() -> None:
     [
         ("listen.ipv6", "it takes KEY=VALUE, such as listen.ipv6=true"),
         ("listen.ipv=true", "unknown key; did you mean listen.ipv6?"),
-        ("replace_mta=true", "unknown key"),
+        ("replace_mta=true", "replace_mta: unknown key. The keys: accept, listen.submission,"),
         ("listen.ipv6=yes", "must be true or false, not 'yes'"),
         ("listen.submission=mail", "'mail' is not an IP address"),
         ("auth.mechanisms=CRAM-MD5", "saslauthd cannot serve 'CRAM-MD5'"),
@@ -108,7 +110,9 @@ def _answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *argv: str) -> int
     from wizard.cli import steps
 
     monkeypatch.setattr(steps, "look", lambda _: machine("13"))
-    monkeypatch.setattr(steps, "must_be_root", lambda *_, **__: None)
+    monkeypatch.setattr(state_dir, "must_be_root", lambda *_, **__: None)
+    monkeypatch.setattr(state_dir, "HOME", tmp_path / "state")
+    monkeypatch.setattr(state_dir, "LOCK", tmp_path / "state/lock")
     monkeypatch.setattr(steps, "SAVED", str(tmp_path / "etc/answers.toml"))
     return steps.answers(parser().parse_args(["answers", *argv]))
 
@@ -119,6 +123,18 @@ def test_the_settings_are_printed_with_what_the_host_has(
     assert _answers(monkeypatch, tmp_path, "--set", "listen.ipv6=true") == 0
     printed = parse(capsys.readouterr().out)
     assert (printed.listen.ipv6, printed.test.host) == (True, "mail.example.test")
+
+
+def test_they_are_not_saved_while_somebody_is_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "etc").mkdir()
+    with held(tmp_path / "state/lock", "bob"), pytest.raises(Locked, match="bob has been running msa-wizard"):
+        _answers(monkeypatch, tmp_path, "--set", "listen.ipv6=true", "--save")
+    assert not list((tmp_path / "etc").iterdir())
+    assert _answers(monkeypatch, tmp_path, "--set", "listen.ipv6=true", "--save") == 0
+    assert load(tmp_path / "etc/answers.toml").listen.ipv6
 
 
 def test_they_are_written_to_a_file_that_is_not_there_yet(

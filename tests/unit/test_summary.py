@@ -93,15 +93,17 @@ def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: s
     checks = {check.id: check for check in summary(overview, session("install"), needing).missing}
     assert checks["certificate"].sign in (Sign.WARNING, Sign.FAILED)
     assert "subjectAltName" in checks["certificate"].says
-    assert checks["certificate"].remedy.endswith("msa-wizard certificate renew")
+    assert checks["certificate"].remedy.endswith("`msa-wizard certificate renew`")
     assert list(checks) == ["login", "certificate", "outside", "dns", "clients"]
     assert "msa-wizard test --from-outside" in summary_text(summary(overview, session(), needing))
 
 
 def test_the_login_test_is_missing_until_a_login_was_accepted() -> None:
-    untested = Plan.untested("auth-test", "no login was tested yet; `msa-wizard test --user NAME` proves it")
+    untested = Plan.untested(
+        "auth-test", "no login was accepted yet; `msa-wizard test --user NAME` proves it"
+    )
     login = summary(seen(one=untested), session("install"), needing).missing[0]
-    assert (login.sign, login.says) == (Sign.WARNING, "login: no login was tested yet")
+    assert (login.sign, login.says) == (Sign.WARNING, "login: no login was accepted yet")
     assert summary(seen(), session("install"), needing).missing[0].sign is Sign.OK
 
 
@@ -133,3 +135,23 @@ def test_apply_ends_with_it_on_the_command_line(
     shown = capsys.readouterr().out
     assert "msa-wizard status" in shown
     assert "--from-outside" not in shown, "whether all the rest is done was not looked at"
+
+
+@pytest.mark.parametrize(
+    ("plan", "remedy"),
+    [
+        (Plan.untested("auth-test", "no login was accepted yet"), "msa-wizard test --user NAME"),
+        (Plan.untested("auth-test", "saslauthd does not answer", "msa-wizard apply x"), "msa-wizard apply x"),
+    ],
+)
+def test_what_to_do_about_the_login_is_what_has_to_come_first(plan: Plan, remedy: str) -> None:
+    (login,) = (each for each in summary(seen(one=plan), session(), needing).missing if each.id == "login")
+    assert login.remedy == remedy
+
+
+def test_a_rollback_whose_steps_were_applied_again_is_over() -> None:
+    told = session("install", "firewall")
+    told.took_back(["firewall"], "firewall")
+    told.heard(lambda _: None)(Recorded(STEP["firewall"], "abc", 1.0))
+    assert summary(seen(), told, needing).done == (("done", "install, firewall"),)
+    assert not told.nothing

@@ -18,6 +18,7 @@ from typing import Any
 
 from snapshots.visible import visible
 from templates import render
+from wizard.console import count
 from wizard.errors import HostError, PemError
 from wizard.model.plan import Sign, worst
 from wizard.system.host import Host
@@ -161,7 +162,9 @@ def _of_dates(seen: Certificate, now: datetime) -> Iterator[Property]:
     if seen.not_after <= now:
         yield Property("expired", Sign.FAILED, f"expired on {seen.not_after:%F}: mail clients refuse it")
     elif days < SOON:
-        yield Property("expires-soon", Sign.WARNING, f"expires in {days} days, on {seen.not_after:%F}")
+        yield Property(
+            "expires-soon", Sign.WARNING, f"expires in {count(days, 'day')}, on {seen.not_after:%F}"
+        )
 
 
 def _of_key(seen: Certificate) -> Iterator[Property]:
@@ -172,7 +175,7 @@ def _of_key(seen: Certificate) -> Iterator[Property]:
 
 def _of_trust(seen: Certificate) -> Iterator[Property]:
     if seen.self_signed or seen.refusal == 18:
-        says = "is self-signed: each client asks about it once, unless it has been given it"
+        says = "is self-signed: each mail client asks once whether to trust it"
         yield Property("self-signed", Sign.WARNING, says)
     elif seen.refusal in _UNTRACED and seen.public and _UNTRACED[seen.refusal] == "chain":
         says = "comes without its intermediate certificates: clients cannot trace it to its authority, and refuse it"

@@ -47,7 +47,7 @@ class Confirmation:
         end = time.monotonic() + (guard.time_left() or 0.0)  # making the rules live has taken some of it
         say(
             f"the new rules are active for {end - time.monotonic():.0f} s. Check that you can still log in, ideally from a "
-            "new SSH session, and confirm there with: msa-wizard confirm"
+            "new SSH session, and confirm there with `msa-wizard confirm`"
         )
         if self.typed:
             say("or type yes here and press Enter; no reverts them at once")

@@ -17,6 +17,7 @@ from snapshots.merge.accounts import database
 from snapshots.merge.path_merge import EntryMerge, merge_path
 from snapshots.merge.three_way import Choice
 from snapshots.visible import visible
+from wizard.console import count
 from wizard.errors import ChangeError, GateError, HostError, StaleError
 from wizard.model.claim import Claim
 from wizard.model.generated_files import derived, in_order, made_of
@@ -319,7 +320,7 @@ def file_diff(path: str, before: Entry | None, after: Entry | None) -> str:
     contents = [side.content for side in (before, after) if side]
     instead = hidden(path, *contents)
     if not instead and any(b"\0" in content for content in contents):
-        instead = f"(binary, {' -> '.join(f'{len(content)} bytes' for content in contents)})"
+        instead = f"(binary, {' -> '.join(count(len(content), 'byte') for content in contents)})"
     if before != after and instead:
         return f"{heading}\n{instead}"
     mask = PasswordMask(path)

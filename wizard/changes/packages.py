@@ -44,7 +44,7 @@ MOVED = dict.fromkeys(("/etc/aliases.db", "/etc/aliases.pag"), "sendmail-bin")
 /etc/mail): another MTA reads them, and does not make them again when it comes back."""
 
 DAEMONS = {
-    "postfix-mta-sts-resolver": "listens on 127.0.0.1:8461; not needed here",
+    "postfix-mta-sts-resolver": "listens on 127.0.0.1:8461; not needed here (the setting install.recommends brings it)",
     "sendmail-bin": "the mail server, on 127.0.0.1 until a step below opens it",
     "sasl2-bin": "saslauthd, without a port, once it is configured",
     "cron": "runs what is in the crontabs",
@@ -595,7 +595,7 @@ class PackagesChange:
         completed = apt_get(host, self._argv(), say, mark=self.transaction, progress=True)
         if completed.code == 0 or not wants_update(completed.stdout + completed.stderr):
             return completed
-        say("the package lists are missing or stale: apt-get update")
+        say("the package lists are missing or stale: `apt-get update`")
         if apt_get(host, ["update", "-q"], say).code != 0:
             return completed
         return apt_get(host, self._argv(), say, mark=self.transaction, progress=True)

@@ -74,7 +74,7 @@ def _apply(host: Host, arguments: argparse.Namespace, command: str, step: Callab
         as_json.show(**as_json.run(run, events))
     elif run.applied:
         out(f"\nDone. To roll it back:  msa-wizard rollback {next(iter(run.applied))}")
-    elif run.skipped:
+    elif run.skipped or run.enough:
         out("\nNothing was changed.")
     return exit_code(run)
 

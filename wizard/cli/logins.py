@@ -313,7 +313,7 @@ def test(arguments: argparse.Namespace) -> int:
     out(f"\n{'FAILED' if bad else 'OK'}: {clean(says)}")
     if cause is not None:
         out(check_text(cause))
-    if login and target.server_name and "-c" in saslauthd_options():
+    if login and result.ok and target.server_name and "-c" in saslauthd_options():
         out(
             "note: saslauthd caches logins (-c): a password that was changed, or an account that was locked, is still "
             "accepted for up to 8 hours, unless saslauthd is restarted."
@@ -335,7 +335,7 @@ def _from_outside(arguments: argparse.Namespace) -> int:
     limit = within(arguments, OUTSIDE_WITHIN)
     host = Host()
     if not arguments.json:
-        out(commands(host))
+        out(commands(host), whole=True)
         out(f"\nWaiting for it, {limit:.0f} s at most (Ctrl-C ends it) ...")
 
     def logged(line: LogLine) -> None:

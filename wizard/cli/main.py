@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = _failed(arguments, error.sentence, 128 + error.number)
     except NotRoot as error:
         changed = "; nothing was changed" if error.next else ""
-        code = _failed(arguments, f"{error.what}{changed}. Run: {_as_root(arguments)}", error.exit_code)
+        code = _failed(arguments, f"{error.what}{changed}. Run: `{_as_root(arguments)}`", error.exit_code)
     except WizardError as error:
         code = _failed(arguments, error.sentence, error.exit_code)
     except (StoreError, OSError) as error:
@@ -61,11 +61,14 @@ def _run(arguments: list[str]) -> int:
     from importlib import import_module
 
     from wizard.cli.parser import parser
+    from wizard.errors import UsageError
 
     if arguments[:1] == ["help"] and not {"-h", "--help"} & set(arguments):
         arguments = [*arguments[1:], "--help"]
-    parsed = parser().parse_args(arguments or ["status"])
-    if not hasattr(parsed, "run"):  # options alone, such as `--`
+    parsed, unknown = parser().parse_known_args(arguments or ["status"])
+    if unknown not in ([], ["--"]):
+        raise UsageError(_unknown(unknown, getattr(parsed, "prog", "")))
+    if not hasattr(parsed, "run"):  # `--` alone
         parsed = parser().parse_args(["status"])
     parsed.argv = arguments
     console.set_quiet(parsed.quiet)
@@ -77,10 +80,20 @@ def _run(arguments: list[str]) -> int:
         return int(getattr(import_module(f"wizard.cli.{module}"), name)(parsed))
 
 
+def _unknown(arguments: Sequence[str], command: str) -> str:
+    """What is wrong with arguments that nothing takes, and where the right ones are listed."""
+    words = " ".join(arguments)
+    if not command:
+        return (
+            f"{words}: an option follows its command, as in `msa-wizard status -q`. Run `msa-wizard --help`"
+        )
+    return f"{command} does not take {words}. Run `{command} --help`"
+
+
 _WAITS = {
     "steps:apply": "looking at this host, and asking apt what comes with the packages",
     "steps:plan": "looking at this host, and asking apt what comes with the packages",
-    "logins:test": "logging in",
+    "logins:test": "testing a login",
     "logins:login": "talking to the server",
     "logins:saslauthd": "waiting for a login",
     "troubleshoot:troubleshoot": "looking at each layer from name to queue",

@@ -16,10 +16,12 @@ Add = Callable[[str, str, str], "Parser"]
 SHELLS = ("bash", "zsh", "fish")
 """Those that complete our command line."""
 _CONFIRM = (
-    "revert a firewall change unless `confirm` is run within SECONDS (60 over SSH on a terminal; 0: never)"
+    "revert a firewall change unless `msa-wizard confirm` is run within SECONDS (default: 60 over SSH on a "
+    "terminal, else 0, which means never)"
 )
 _VERSION, _HELP = "print the version, how it was installed, and its commit", "show the options of a command"
 _REF = "a step's id, or the beginning of a commit's id (`history` has both)"
+_PORT = "the port (default 587); 465 uses TLS on connect"
 _ACCEPT = "accept the server's certificate by its SHA-256 fingerprint, whoever issued it"
 
 
@@ -81,11 +83,16 @@ def parser() -> Parser:
 def _command(commands: argparse._SubParsersAction[Parser], name: str, file: str, words: str) -> Parser:
     """A command with what all of them take. Its function in this `file` of our folder returns the exit code."""
     command = commands.add_parser(name, help=words, description=words)
-    command.set_defaults(run=f"{file}:{name.replace('-', '_')}", json=False)
+    command.set_defaults(run=f"{file}:{name.replace('-', '_')}", prog=command.prog, json=False)
     if name not in ("answers", "completion"):
         _flag(command, "--json", "JSON on standard output")
-    _flag(command, "--verbose", "show each command that is run, on standard error", "-v")
-    _flag(command, "--quiet", "show only errors, and data that was asked for", "-q")
+    _flag(command, "--verbose", "show each command that is run, on standard error; long output in full", "-v")
+    _flag(
+        command,
+        "--quiet",
+        "print only errors, and what is for a program or a file (JSON, TOML, client settings)",
+        "-q",
+    )
     return command
 
 
@@ -116,7 +123,7 @@ def _accept(command: Parser) -> None:
         action="append",
         default=[],
         metavar="ID",
-        help="this may end, though it works now (`plan` names what would end); may be repeated",
+        help="agree that what has this ID ends, though it works now (`plan` lists it); may be repeated",
     )
 
 
@@ -136,18 +143,20 @@ def _choice(command: Parser, option: str, words: str, *choices: str) -> None:
 
 def _set_up(add: Add) -> None:
     plan = add("plan", "steps", "show what would be done, as diffs and commands; changes nothing")
-    _flag(plan, "--exit-code", "exit with 10 when something is to do")
-    apply = add("apply", "steps", "do it, step by step, each step one commit")
+    _flag(plan, "--exit-code", "exit with 10 if something is to do")
+    apply = add("apply", "steps", "carry out the plan, step by step; each step is one commit")
     _yes(apply, "do not ask before each step")
     _seconds(apply, "--confirm-within", _CONFIRM)
     words = "watch sendmail's listeners for SECONDS after the restart; if one disappears, revert"
     _seconds(apply, "--watch-restart", words, 0)
-    add("confirm", "steps", "keep the new firewall rules (from any session)")
-    rehearse = add("rehearse", "rehearse", "do everything, for real, on a throwaway clone of this machine")
-    _choice(rehearse, "--format", "the report as text, Markdown or HTML", "text", "md", "html")
+    add("confirm", "steps", "keep the new firewall rules while `apply` waits for it, from any session")
+    rehearse = add(
+        "rehearse", "rehearse", "carry out the plan for real, on a throwaway clone of this machine"
+    )
+    _choice(rehearse, "--format", "the report as text, Markdown or HTML (default text)", "text", "md", "html")
     _output(rehearse, "write the report to FILE, readable only by you")
-    _flag(rehearse, "--keep", "keep the clone running, with a shell in it")
-    _flag(rehearse, "--end", "end clones that were kept")
+    _flag(rehearse, "--keep", "leave the clone running at the end, and open a shell in it")
+    _flag(rehearse, "--end", "end the clones that --keep left running")
     for command in (plan, apply, rehearse):
         words = "only these steps (see `status` for their names)"
         command.add_argument("steps", nargs="*", metavar="STEP", help=words)
@@ -157,7 +166,7 @@ def _set_up(add: Add) -> None:
 
 
 def _history(add: Add) -> None:
-    words = "each step: applied, to do, drifted, n/a, and why"
+    words = "the state of each step (applied, to do, drifted, n/a), and why"
     _answers(add("status", "steps", words))
     history = add("history", "steps", "what was done: the commits of the snapshot store, newest first")
     history.add_argument("ref", nargs="?", metavar="STEP", help="only the commits of this step")
@@ -171,7 +180,10 @@ def _history(add: Add) -> None:
     _flag(rollback, "--all", "leave the host as it was found")
     _yes(rollback)
     _flag(rollback, "--dry-run", "only show what would be done")
-    words = "where you and the step changed the same lines: keep yours, restore the earlier ones, or change nothing"
+    words = (
+        "where you and the step changed the same lines: ask (the default), keep yours, restore the earlier ones, or "
+        "abort, which changes nothing"
+    )
     _choice(rollback, "--on-conflict", words, "ask", "keep", "restore", "abort")
     recover = add(
         "recover", "rollback", "after a run was killed: undo it, finish it, or show what it had done"
@@ -179,24 +191,24 @@ def _history(add: Add) -> None:
     which = recover.add_mutually_exclusive_group()
     _flag(which, "--undo", "undo the interrupted run (the default)")
     _flag(which, "--finish", "finish the interrupted run")
-    _flag(which, "--accept", "leave the host as it is, and record that: for what cannot be undone")
+    _flag(which, "--accept", "keep the host as it is now, and close the run: for what cannot be undone")
     _flag(which, "--show", "only show what it had done")
 
 
 def _remove(add: Add) -> None:
     remove = add("remove", "remove", "remove msa-wizard from this host; the mail server stays as it is")
     _yes(remove)
-    _flag(remove, "--forget-history", "remove the history, too: nothing can be rolled back any more")
+    _flag(remove, "--forget-history", "remove the history, too: after that nothing can be rolled back")
 
 
 def _client_settings(add: Add) -> None:
-    clients = add("client-settings", "clients", "what a mail client needs, for people and as files")
-    words = "a table; a text for users; Thunderbird's autoconfig; Apple's profile; DNS SRV records"
+    clients = add("client-settings", "clients", "what to enter in a mail client, as text or as a file for it")
+    words = "a table (the default), a text for users, Thunderbird's autoconfig, Apple's profile, or DNS SRV records"
     _choice(clients, "--format", words, "table", "text", "autoconfig", "mobileconfig", "srv")
-    words = "where users read mail; the two files need it"
+    words = "the IMAP server, where users read mail; autoconfig and mobileconfig need it"
     clients.add_argument("--imap", default="", metavar="HOST", help=words)
     _output(clients, "write to FILE, readable for everybody")
-    _flag(clients, "--check-dns", "ask the DNS for the SRV records; 1 unless they are right")
+    _flag(clients, "--check-dns", "ask the DNS for the SRV records; exit with 1 if one is missing or wrong")
     _answers(clients)
 
 
@@ -213,12 +225,14 @@ def _output(command: Parser, words: str) -> None:
 
 
 def _certificate(add: Add) -> None:
-    words = "names, dates, key, chain, and what a mail client will think of it; 1 when one refuses it"
+    words = (
+        "show its names, dates, key and chain, and judge it as mail clients do; exit with 1 if they refuse it"
+    )
     add("show", "clients", words)
     words = "make a new self-signed certificate, with the subjectAltName that Debian's script leaves out"
     renew = add("renew", "clients", words)
     renew.add_argument("--days", type=int, default=825, help="validity in days (default 825)")
-    words = "a name that clients know this host by; may be repeated"
+    words = "a name that clients know this host by (default: its own name); may be repeated"
     renew.add_argument("--name", action="append", default=[], metavar="FQDN", help=words)
     _flag(renew, "--self-signed", "also replace a CA-issued certificate")
     words = "install a CA-issued certificate after checking it (with a renewal hook for certbot)"
@@ -226,24 +240,37 @@ def _certificate(add: Add) -> None:
     install.add_argument("cert", metavar="CERT", help="the certificate in PEM format, with its chain")
     install.add_argument("key", metavar="KEY", help="its private key in PEM format, not encrypted")
     install.add_argument("--chain", default="", metavar="FILE", help="the intermediate certificates")
-    install.add_argument("--name", default="", metavar="FQDN", help="the name that clients know this host by")
+    install.add_argument(
+        "--name",
+        default="",
+        metavar="FQDN",
+        help="the name that clients know this host by (default: its own name)",
+    )
     _yes(renew)
     _yes(install)
 
 
 def _troubleshoot(add: Add) -> None:
-    words = "which layer fails, why, and what fixes it; --fix fixes it"
+    words = "find out why users cannot send mail: which layer fails, why, and what fixes it"
     command = add("troubleshoot", "troubleshoot", words)
-    words = "fix these, as recorded steps; `all`: whatever fails; then look again"
+    words = (
+        "fix the faults with these ids, or `all` that fail, each fix a step with its commit; then look again"
+    )
     which = command.add_mutually_exclusive_group()
     which.add_argument("--fix", nargs="+", metavar="ID", help=words)
-    _flag(which, "--list", "only list all that it looks for: what users say, the cause, the fix")
+    _flag(
+        which,
+        "--list",
+        "list every fault that it can find (what users say, the cause, the fix), and do nothing else",
+    )
     _seconds(command, "--confirm-within", _CONFIRM)
     _yes(command, "do not ask before each step of a fix")
     _accept(command)
     _user(command, "log in as this user, to tell an account or password problem from the rest")
     _answers(command)
-    words = "tell what a mail client with this IPv4 or IPv6 address meets here; nothing is sent to it"
+    words = (
+        "say what a mail client with this IPv4 or IPv6 address would meet on this host; nothing is sent to it"
+    )
     which.add_argument("--from", dest="client", metavar="ADDRESS", help=words)
 
 
@@ -251,18 +278,18 @@ def _debug(add: Add) -> None:
     saslauthd = add(
         "saslauthd",
         "logins",
-        "saslauthd in the foreground, each line explained (howto 5.1); its service is restored whatever happens",
+        "run saslauthd in the foreground and explain each of its lines (howto 5.1); its service is restored afterwards",
     )
     _flag(saslauthd, "--restart-sendmail", "restart sendmail too, as the howto does")
-    _user(saslauthd, "log in as this user meanwhile, then end")
-    login = add("login", "logins", "AUTH LOGIN by hand, as with telnet: Enter sends each command (howto 5.2)")
+    _user(saslauthd, "log in as this user, and end after that")
+    login = add("login", "logins", "log in by hand, as with telnet: Enter sends each command (howto 5.2)")
     _user(login, "login name", required=True)
-    login.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")
+    login.add_argument("--port", type=int, default=587, help=_PORT)
     login.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
     login.add_argument("--accept-certificate", metavar="FINGERPRINT", help=_ACCEPT)
-    words = "without TLS: AuthOptions is commented out in sendmail.cf for a limited time, then restored"
+    words = "log in without TLS: for a limited time AuthOptions is commented out in sendmail.cf"
     _flag(login, "--plaintext", words)
-    _flag(login, "--loopback-only", "close the port to other machines during that time")
+    _flag(login, "--loopback-only", "with --plaintext: meanwhile the port answers this host alone")
     for command, seconds in ((saslauthd, 600), (login, 120)):
         _seconds(command, "--within", f"end after SECONDS (default {seconds})")
         _yes(command, "do not ask, and wait for no key")
@@ -271,17 +298,23 @@ def _debug(add: Add) -> None:
 def _test(add: Add) -> None:
     test = add("test", "logins", "log in as a mail client does, and show the whole conversation")
     _answers(test)
-    test.add_argument("--host", help="the mail server (this host)")
-    test.add_argument("--port", type=int, default=587, help="587; 465 uses TLS on connect")
+    test.add_argument("--host", help="the mail server (default: this host)")
+    test.add_argument("--port", type=int, default=587, help=_PORT)
     _user(test, "login name; without it the conversation ends before the login")
     _choice(test, "--mechanism", "how the login is sent (default LOGIN)", "LOGIN", "PLAIN")
     _choice(test, "--family", "connect over IPv4 or IPv6 alone (default any)", "any", "ipv4", "ipv6")
     test.add_argument("--send-to", metavar="ADDRESS", help="also submit a message to this address")
-    test.add_argument("--sender", metavar="ADDRESS", help="its sender (USER@HOST)")
-    _flag(test, "--verify", "fail on an untrusted certificate, also this host's own, and without a login")
+    test.add_argument("--sender", metavar="ADDRESS", help="the sender of that message (default USER@HOST)")
+    _flag(
+        test,
+        "--verify",
+        "exit with 1 if this system does not trust the certificate, also where it is this host's own, or nobody logs in",
+    )
     test.add_argument("--accept-certificate", metavar="FINGERPRINT", help=_ACCEPT)
     _flag(test, "--watch", "show the lines of the mail log beside the conversation")
-    words = "wait until a client on another machine has logged in: only that proves the firewall"
+    words = (
+        "wait until a client on another machine has logged in: only that proves that the firewall lets it in"
+    )
     _flag(test, "--from-outside", words)
-    words = "how long to follow a message (30), or to wait for a client from outside (300)"
+    words = "how long to follow a message (default 30), or to wait for a client from outside (default 300)"
     _seconds(test, "--within", words)

@@ -6,13 +6,14 @@ import argparse
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from wizard import log
 from wizard.cli.options import answers_of, steps_of
-from wizard.console import clean, count, data, error, out, page
+from wizard.console import clean, command, count, data, error, out, page
 from wizard.engine.state_dir import must_be_root
 from wizard.errors import Interrupted, UsageError
 from wizard.rehearse.clone import Clone, end_kept
@@ -45,10 +46,9 @@ def rehearse(arguments: argparse.Namespace) -> int:
     if arguments.output:
         check_output(Path(arguments.output), force=arguments.force)
     silent = arguments.json or (arguments.format != "text" and not arguments.output)
+    tell = _log if silent else Told(whole=arguments.verbose)
     with handled(_at_once):
-        rehearsal = rehearsed(
-            answers, steps, _log if silent else _tell, keep=_keep if arguments.keep else None
-        )
+        rehearsal = rehearsed(answers, steps, tell, keep=_keep if arguments.keep else None)
     log.note(f"rehearsal: {rehearsal.verdict}")
     if rehearsal.refused:
         raise UsageError(rehearsal.refused)
@@ -65,20 +65,48 @@ def rehearse(arguments: argparse.Namespace) -> int:
     return int(not rehearsal.ok)
 
 
-def _tell(message: dict[str, Any]) -> None:
-    _log(message)
-    match message["event"]:
-        case "phase":
-            out(f"\n#### {PHASES[message['phase']]}")
-        case "settled":
-            for note in message["notes"]:
-                out(f"   note: {clean(note)}")
-            if message["expected"]:
-                error(f"   `apply` would stop at preflight on this host: {clean(message['expected'])}")
-        case "text":
-            out(clean(message["line"]))
-        case "error":
-            error(clean(message["line"]))
+_OUTPUT = "   | "
+"""Before what a command prints."""
+_FEW = 8
+"""Lines of a command that are shown as they are."""
+
+
+@dataclass
+class Told:
+    """Shows what happens in the clone as it happens. Of what commands print it counts the lines, unless it is to show the
+    `whole`: what apt says of its packages, and sendmailconfig of its files, would hide the steps."""
+
+    whole: bool
+    _lines: list[str] = field(default_factory=list)
+
+    def __call__(self, message: dict[str, Any]) -> None:
+        """One message of the clone."""
+        _log(message)
+        line = str(message.get("line", ""))
+        if message["event"] == "text" and line.startswith(_OUTPUT) and not self.whole:
+            self._lines.append(line)
+            return
+        self._printed()
+        match message["event"]:
+            case "phase":
+                out(f"\n#### {PHASES[message['phase']]}")
+            case "settled":
+                for note in message["notes"]:
+                    out(f"   note: {clean(note)}")
+                if message["expected"]:
+                    error(f"   `apply` would stop at preflight on this host: {clean(message['expected'])}")
+            case "text":
+                out(clean(line))
+            case "error":
+                error(clean(line))
+
+    def _printed(self) -> None:
+        """What a command has printed, now that it is over."""
+        lines, self._lines = self._lines, []
+        if len(lines) > _FEW:
+            lines = [f"{_OUTPUT}... {count(len(lines), 'line')} of output: `-v` shows them"]
+        for line in lines:
+            out(clean(line))
 
 
 def _log(message: dict[str, Any]) -> None:
@@ -94,7 +122,7 @@ def _keep(clone: Clone) -> None:
     """Leave it running: with a shell where there is a terminal, and with the command that ends it."""
     entering = " ".join([*clone.entering(), "bash -l"])
     out("\nThe clone keeps running, cut off from the network, as the rollback left it.")
-    out(f"   a shell in it:  {entering}")
+    out("\n".join(command(entering, first="   a shell in it:  ", then=" " * 6)), whole=True)
     out("   end it:         msa-wizard rehearse --end")
     clone.keep()
     if sys.stdin.isatty() and sys.stdout.isatty():

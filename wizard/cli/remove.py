@@ -7,13 +7,15 @@ import os
 from pathlib import Path
 
 import wizard
+from snapshots.errors import StoreError
 from wizard import log
 from wizard.cli.options import ask, asks, must_be_asked
 from wizard.console import clean, error, out
 from wizard.delivery import delivery
 from wizard.engine import state_dir
+from wizard.engine.in_force import applied
 from wizard.engine.removal import Removal, in_use, take_away, what_is_there
-from wizard.errors import DONE, FAILED, CannotHere, Locked
+from wizard.errors import DONE, FAILED, CannotHere, Locked, WizardError
 from wizard.rehearse.clone import keepers
 from wizard.render import as_json
 from wizard.system.host import Host
@@ -44,7 +46,7 @@ def remove(arguments: argparse.Namespace) -> int:
     removal = what_is_there(host, program)
     must_be_asked(arguments, "remove", " (and --forget-history, if the history is to go, too)")
     if not arguments.json:
-        out(_shown(removal))
+        out(_shown(removal, _in_force()))
     if not arguments.yes and ask(_AGREE) not in ("y", "yes"):
         out("Nothing was removed.")
         return DONE
@@ -70,7 +72,17 @@ def _forgets(arguments: argparse.Namespace) -> bool:
     return ask(_FORGET) in ("y", "yes") and ask(_SURE) == "forget"
 
 
-def _shown(removal: Removal) -> str:
+def _in_force() -> bool:
+    """Whether something that was applied is in force; also where that cannot be read."""
+    try:
+        store = state_dir.existing_store()
+        return store is not None and bool(applied(store.history()))
+    except (WizardError, StoreError):
+        return True
+
+
+def _shown(removal: Removal, in_force: bool) -> str:
+    first = "For the host as it was found, run `msa-wizard rollback --all` first."
     return "\n".join(
         [
             "This removes:",
@@ -79,7 +91,7 @@ def _shown(removal: Removal) -> str:
             *(f"   {clean(str(path))}" for path in removal.history),
             "These stay:",
             *(f"   {clean(line)}" for line in removal.stays),
-            "For the host as it was found, run `msa-wizard rollback --all` first.",
+            *([first] if in_force else []),
         ]
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from snapshots.merge.three_way import Choice
 from wizard.cli.options import agreed, ask, asks, must_be_asked, say
 from wizard.cli.steps import exit_code, undecided_text
-from wizard.console import clean, clean_block, error, out
+from wizard.console import clean, clean_block, error, fold, out
 from wizard.engine.engine import Run
 from wizard.engine.in_force import Target
 from wizard.engine.journal import Unfinished
@@ -17,8 +17,8 @@ from wizard.engine.temporary import OPERATION
 from wizard.errors import CONFLICT, DONE, FAILED, NothingToRollBack, UsageError
 from wizard.model.events import Event
 from wizard.render import as_json
-from wizard.render.text import check_text, collector, conflict_text, rollback_text, show
-from wizard.render.waiting import watched
+from wizard.render.text import check_text, collector, conflict_text, rollback_summary, rollback_text, show
+from wizard.render.waiting import waits_for, watched
 from wizard.rollback.apply import RollbackResult
 from wizard.rollback.plan import Rollback
 from wizard.rollback.recovery import Recovery
@@ -26,6 +26,9 @@ from wizard.rollback.rollback import EVERYTHING, RollbackRun, must_exist
 from wizard.system.host import Host
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from snapshots.store import Commit
     from wizard.model import documents
     from wizard.system.signals import Interrupt
 
@@ -67,9 +70,12 @@ def _rollback(arguments: argparse.Namespace) -> int:
         if arguments.dry_run:
             _show(arguments, plan, None)
             return DONE
+        if not arguments.yes:
+            out(f"\n{rollback_summary(plan)}")
         if not agreed(arguments, "roll this back? [y]es, [n]o (the default): ", interrupt):
             out("Nothing was changed.")
             return DONE
+        waits_for("rolling back")
         result = work.do(plan, (lambda _line: None) if arguments.json else say, interrupt)
     _show(arguments, plan, result)
     return FAILED if result.failed or result.left or result.not_undone else DONE
@@ -82,7 +88,7 @@ def _decided(
     given = arguments.on_conflict
     plan = work.prepared(target, Choice(given) if given in ("keep", "restore") else None)
     if not arguments.json:
-        out(rollback_text(plan), whole=True)
+        out(_text(arguments, plan), whole=True)
     if not plan.reversal.conflicts:
         return plan
     choice = None
@@ -97,8 +103,14 @@ def _decided(
     if choice is None:
         return None
     plan = work.prepared(plan.target, choice)
-    out(rollback_text(plan), whole=True)
+    out(_text(arguments, plan), whole=True)
     return plan
+
+
+def _text(arguments: argparse.Namespace, plan: Rollback) -> str:
+    """All of it where nobody is asked afterwards; else what matters most is in the summary above the question."""
+    told = arguments.dry_run or arguments.yes
+    return rollback_text(plan, warn=told, whole=arguments.dry_run or arguments.verbose)
 
 
 def _choice(interrupt: Interrupt) -> Choice | None:
@@ -145,7 +157,13 @@ def recover(arguments: argparse.Namespace) -> int:
         if arguments.json:
             _show_recovery("shown", killed)
         else:
-            out(_killed_text(killed))
+            store = existing_store()
+            out(
+                _killed_text(
+                    killed,
+                    [commit for commit in store.history() if commit.run == killed.run] if store else [],
+                )
+            )
         return DONE
     events: list[Event] = []
     with at_work(recovering=True) as (store, journal, interrupt):
@@ -164,6 +182,7 @@ def recover(arguments: argparse.Namespace) -> int:
             else:
                 out(f"Accepted as it is, recorded as {commit}.")
             return DONE
+        waits_for(f"{'finishing' if arguments.finish else 'undoing'} the interrupted run")
         result = recovery.finish() if arguments.finish else recovery.undo()
     if isinstance(result, Run):
         return _finished(arguments, killed, result, events)
@@ -204,7 +223,7 @@ def _recovered(result: RollbackResult, word: str) -> None:
     if result.not_undone or result.failed:
         error(
             "next: fix that, then run `msa-wizard recover` again (or with --finish). To accept the host as it is "
-            "instead: msa-wizard recover --accept"
+            "instead: `msa-wizard recover --accept`"
         )
     elif not result.left:
         out(f"The interrupted run was {word}; the host is consistent again.")
@@ -236,12 +255,15 @@ def _show_recovery(
     )
 
 
-def _killed_text(killed: Unfinished) -> str:
+def _killed_text(killed: Unfinished, commits: Sequence[Commit]) -> str:
     lines = [f"{killed.words()}.", f"Everything as it was before is commit {killed.head[:10]}."]
+    steps = [commit.step for commit in reversed(commits) if commit.step and commit.operation == "apply"]
+    if steps:
+        lines += fold(f"Applied before that: {', '.join(steps)}.")
     if killed.step:
         lines.append(f"In progress: {killed.step}, with these changes begun:")
         lines += [f"  {_change_text(change)}" for change in killed.changes] or ["  none yet"]
-    then = "undoes it; `recover --finish` finishes it"
+    then = f"undoes {'all of that' if steps else 'it'}; `recover --finish` finishes it"
     if killed.operation == OPERATION:
         then = "restores what was changed for a limited time"
     return "\n".join([*lines, f"`msa-wizard recover` {then}."])

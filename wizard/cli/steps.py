@@ -18,12 +18,14 @@ from wizard.changes import confirm_or_revert
 from wizard.changes.confirm_or_revert import DEFAULT, SHORTEST
 from wizard.cli.options import answers_of, asks, between, consent, decide, known, must_be_asked, steps_of
 from wizard.console import clean, count, data, error, fold, out, page, terminal_columns
+from wizard.console import command as command_lines
 from wizard.engine import in_force
 from wizard.engine.engine import Engine, Run
 from wizard.engine.overview import plans, state
 from wizard.engine.state_dir import (
     LOCK,
     InterruptedRun,
+    alone,
     at_work,
     existing_store,
     killed_run,
@@ -39,9 +41,11 @@ from wizard.model.plan import UNTESTED, Outcome, Plan, Step
 from wizard.render import as_json
 from wizard.render.text import (
     collector,
-    effect_lines,
+    commit_changes,
+    commit_text,
     endings_text,
     event_text,
+    history_lines,
     reason_text,
     show,
     status_lines,
@@ -55,7 +59,7 @@ from wizard.system.host import Host
 from wizard.system.lock import free
 
 if TYPE_CHECKING:
-    from snapshots.store import Commit, Store
+    from snapshots.store import Store
     from wizard.model import documents
 
 
@@ -75,7 +79,7 @@ def plan(arguments: argparse.Namespace) -> int:
             for name, plan in plans.items():
                 if plan.outcome is Outcome.BLOCKED:
                     error(f"`apply` stops at {name}: {clean(plan.reason)}")
-        _planned_endings(plans, engine.answers.accept)
+        _planned_endings(plans, engine.answers.accept, arguments.accept)
     outcomes = {plan.outcome for plan in plans.values()}
     if Outcome.BLOCKED in outcomes:
         return CANNOT
@@ -99,7 +103,7 @@ def apply(arguments: argparse.Namespace) -> int:
     if run.undecided:
         error(undecided_text(run, arguments.argv), whole=True)
     elif not run.stopped and not arguments.json:
-        _unused(run.plans, answers.accept)
+        _unused(run.plans, arguments.accept)
     return exit_code(run)
 
 
@@ -114,7 +118,7 @@ def applied(
     events: list[Event] = []
     with at_work() as (store, journal, interrupt):
         report = watched(collector(events) if arguments.json else show)
-        engine = Engine(host, answers, report, steps(), ask_apt=not arguments.yes)
+        engine = Engine(host, answers, report, steps())
         wants, may_end = decide(arguments, store, interrupt), consent(arguments, interrupt)
         run = engine.apply(store, journal, wanted, wants, interrupt, consent=may_end)
         if run.failed == AuthTest.id:
@@ -133,26 +137,27 @@ def exit_code(run: Run) -> int:
 def undecided_text(run: Run, command: Sequence[str] = ("apply",)) -> str:
     """Why a run ended before a step: what would end with it, and the command that goes on."""
     names = [part for ending in run.ends for part in ("--accept", ending.id)]
+    goes_on = command_lines(clean(shlex.join(["msa-wizard", *command, *names])), first="If that may end:  ")
     after = "\n".join(fold(f"Nothing of {run.undecided} was changed. {_applied_text(run)}"))
     return (
         f"Stopped before {run.undecided}: something that works on this host would end with it.\n"
         f"{endings_text(run.ends)}\n"
         f"{after}\n"
-        f"If that may end:  {clean(shlex.join(['msa-wizard', *command, *names]))}"
-    )
+    ) + "\n".join(goes_on)
 
 
-def _planned_endings(plans: Mapping[str, Plan], accept: Sequence[str]) -> None:
-    """Where `apply` would stop, and what goes on."""
+def _planned_endings(plans: Mapping[str, Plan], accept: Sequence[str], typed: Sequence[str]) -> None:
+    """Where `apply` would stop, and what goes on; what of --accept is `typed` for nothing."""
     for name, plan in plans.items():
         waits = plan.waits_for(accept)
         if waits:
             names = " ".join(f"--accept {ending.id}" for ending in waits)
             out(f"\n`apply` stops before {name}: something that works would end. If that may: {names}")
-    _unused(plans, accept)
+    _unused(plans, typed)
 
 
 def _unused(plans: Mapping[str, Plan], accept: Sequence[str]) -> None:
+    """What was typed for nothing: in the settings a name may wait for its day."""
     endings = {ending.id for plan in plans.values() for ending in plan.ends}
     for name in accept:
         if name not in endings:
@@ -259,7 +264,7 @@ def history(arguments: argparse.Namespace) -> int:
     number, ref = arguments.number, arguments.ref
     if number is not None and number < 1:
         raise UsageError(f"-n {number}: it takes a number of commits, from 1 on")
-    commits = list(_existing_store().history())
+    commits = whole = list(_existing_store().history())
     if ref:
         steps = sorted({commit.step for commit in commits if commit.step})
         known("step in the history", [ref], steps, f"It has {', '.join(steps) or 'none'}")
@@ -268,13 +273,8 @@ def history(arguments: argparse.Namespace) -> int:
     if arguments.json:
         as_json.show(commits=[as_json.commit(commit) for commit in commits])
     else:
-        page("\n".join(map(_line, commits)))
+        page("\n".join(history_lines(commits, whole)))
     return 0
-
-
-def _line(commit: Commit) -> str:
-    when = commit.time.astimezone().strftime("%F %T")
-    return f"{commit.short}  {when}  {commit.operation:<8}  {clean(commit.subject)}  ({clean(commit.author.name)})"
 
 
 def diff(arguments: argparse.Namespace) -> int:
@@ -282,15 +282,14 @@ def diff(arguments: argparse.Namespace) -> int:
     store = _existing_store()
     try:
         commit = store.find(arguments.ref)
-        record = store.record(commit)
-        effects = effect_lines(record) if record else []
-        text = store.diff(commit).rstrip("\n")
+        effects, text = commit_changes(store, commit)
     except StoreError as problem:
         raise UsageError(str(problem)) from problem
     if arguments.json:
         as_json.show(commit=as_json.commit(commit), effects=effects, diff=text)
     else:
-        page("\n".join([f"{_line(commit)}\n", *effects, text]))
+        parts = [f"{commit_text(commit, list(store.history()))}\n", *effects, *([text] if text else [])]
+        page("\n".join(parts))
     return 0
 
 
@@ -305,8 +304,8 @@ def answers(arguments: argparse.Namespace) -> int:
     if arguments.save:
         if arguments.output:
             raise UsageError("--save and --output are two places: give one of them")
-        must_be_root()
-        error(keep(Path(SAVED), as_toml(chosen, look(Host()))))
+        with alone("save the settings"):
+            error(keep(Path(SAVED), as_toml(chosen, look(Host()))))
         return 0
     facts = look(Host())
     here, test = as_here(facts), chosen.test

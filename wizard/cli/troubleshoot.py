@@ -35,7 +35,7 @@ ALL = "all"
 
 
 def troubleshoot(arguments: argparse.Namespace) -> int:
-    """0 all is well, 1 something is wrong (after --fix: still), 2 bad usage, 3 not root, 4 a fix would end what works."""
+    """0 all is well, 1 something is wrong (after --fix: still, or what was named only a person can fix), 2 bad usage, 3 not root, 4 a fix would end what works."""
     if arguments.list:
         return _listed(arguments)
     if arguments.client is not None:
@@ -144,7 +144,9 @@ def _fixed(
     if run is not None and run.undecided:
         error(undecided_text(run, arguments.argv), whole=True)
         return exit_code(run)
-    return int(bool(run is not None and run.stopped) or after.blamed is not None)
+    # Whoever names a fault that only a person can fix is not told that it is done.
+    left = any(fault.id in wanted and not fault.finding.mend.steps for fault in faults)
+    return int(bool(run is not None and run.stopped) or after.blamed is not None or left)
 
 
 def _not_ours(faults: Sequence[Fault], before: Verdict, wanted: Sequence[str]) -> None:

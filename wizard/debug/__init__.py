@@ -18,7 +18,7 @@ from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
 from wizard.editors import EditError, shell_defaults
 from wizard.engine.temporary import ForAWhile
-from wizard.errors import HostError
+from wizard.errors import HostError, MissingError
 from wizard.maillog.correlate import WITHIN as FOLLOWED
 from wizard.maillog.correlate import ConversationLine, Delivery, Watch, word
 from wizard.model import facts as f
@@ -161,15 +161,15 @@ def plaintext_offer(facts: Facts, port: int, *, loopback: bool) -> PlaintextOffe
     """What to change; None where a login without TLS is already offered. Raises HostError."""
     entry = facts.files.get(f.SENDMAIL_CF)
     if entry is None or not entry.content:
-        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
+        raise MissingError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
     text = entry.content.decode("latin-1")
     listeners = [item for item in sendmail_cf.daemons(text) if item.port == port]
     if not listeners:
-        raise HostError(f"{f.SENDMAIL_CF} has no listener on port {port}: msa-wizard troubleshoot")
+        raise HostError(f"{f.SENDMAIL_CF} has no listener on port {port}: `msa-wizard troubleshoot` says why")
     if listeners[0].tls_on_connect:
         raise HostError(f"port {port} has TLS from the first byte: a login without it is impossible there")
     if facts.process("sendmail-mta") is None:
-        raise HostError("sendmail does not run: msa-wizard troubleshoot")
+        raise HostError("sendmail does not run: `msa-wizard troubleshoot` says why")
     flags = sendmail_cf.auth_flags(sendmail_cf.option(text, "AuthOptions") or "")
     if "p" not in flags:
         return None
@@ -312,10 +312,10 @@ def debug(
 
 def _ready(facts: Facts) -> tuple[str, ...]:
     if not facts.services["saslauthd"].exists:
-        raise HostError("there is no saslauthd service on this host: `msa-wizard apply install` brings it")
+        raise MissingError("there is no saslauthd service on this host: `msa-wizard apply install` brings it")
     text = facts.text(f.SASLAUTHD_DEFAULT)
     if text is None:
-        raise HostError(f"{f.SASLAUTHD_DEFAULT} is missing: apt-get install --reinstall sasl2-bin")
+        raise HostError(f"{f.SASLAUTHD_DEFAULT} is missing: `apt-get install --reinstall sasl2-bin`")
     try:
         return command(text)
     except (EditError, ValueError) as error:

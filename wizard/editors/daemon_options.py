@@ -191,8 +191,8 @@ def collisions(options: Sequence[DaemonOption]) -> tuple[str, ...]:
     Some 45 s after such a start the whole MTA ends: `server SMTP socket wedged: exiting`."""
     return tuple(
         f"lines {first.line} and {second.line} both listen on port {first.port_number} "
-        f"({_place(first)} and {_place(second)}): sendmail cannot open the second and would end, "
-        "with every port, 45 s after its start"
+        f"({_place(first)} and {_place(second)}): sendmail cannot open the second and would exit, "
+        "closing every port, 45 s after its start"
         for first, second in itertools.combinations(options, 2)
         if collide(first, second)
     )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from wizard.console import count
 from wizard.editors import EditError, EndlessError
 
 NOWHERE = -1
@@ -107,7 +108,7 @@ class Machine:
     def __init__(self, source: str) -> None:
         self.source = source
         if len(source) > _LARGEST:
-            why = f"the file has {len(source)} bytes, more than any sendmail.mc"
+            why = f"the file has {count(len(source), 'byte')}, more than any sendmail.mc"
             raise EditError(None, "", why, "look at the file")
         self.macros: dict[str, list[Macro]] = {}
         self.diversion = 0

@@ -113,7 +113,7 @@ class Document:
         elif call.name == "MAILER_DEFINITIONS":
             machine.diversion = cf_macros.MAILER_DEFINITIONS
         elif call.name in cf_macros.NEED_ARGUMENT and not call.arg(1).chars.strip(SPACE):
-            why = f"m4 takes the word {call.name} as a macro here, looks for a file without a name, and ends"
+            why = f"m4 takes the word {call.name} as a macro here, looks for a file without a name, and exits"
             raise self.fail(call, why, _NO_SPACE.format(call.name))
         elif call.name in cf_macros.EAT_LINE:
             machine.discard_line()

@@ -279,7 +279,7 @@ class Session:
         self.facts = self.engine.look()
         checks = self._verify(step)
         if bad := [check for check in checks if check.sign is Sign.FAILED]:
-            remedies = "; ".join(check.remedy for check in bad if check.remedy)
+            remedies = "; ".join(dict.fromkeys(check.remedy for check in bad if check.remedy))
             to_do = f". What to do: {remedies}" if remedies else ""
             raise ChangeError("; ".join(check.says for check in bad) + to_do)
         return checks
@@ -348,8 +348,6 @@ class Engine:
     """The history, where there is one that may be read."""
     apt_plan: AptPlan | None = None
     """What apt said when it was asked a moment ago, so that `apply` does not ask again."""
-    ask_apt: bool = True
-    """Whether `apply` asks apt what it would bring, which takes seconds: not where nobody waits for the answer."""
     skipped: frozenset[str] = frozenset()
     """The steps that `plan` does not take for done when it plans those after them."""
 
@@ -412,7 +410,7 @@ class Engine:
         recorder.baseline()
         engine = replace(self, store=store)
         chosen = [step for step in self.steps if not wanted or step.id in wanted]
-        installs = self.ask_apt and any(step.id == Install.id for step in chosen)
+        installs = any(step.id == Install.id for step in chosen)
         facts = engine.look(ask_apt=installs and self.apt_plan is None)
         if installs and self.apt_plan is not None:
             facts = replace(facts, apt_plan=self.apt_plan)
@@ -451,5 +449,5 @@ class Engine:
                 if other not in chosen and self.plan_step(other, facts).outcome not in in_place:
                     raise UsageError(
                         f"step {step.id} needs {need}, which is not done. "
-                        f"Name it too: msa-wizard apply {need} {step.id}; or apply all: msa-wizard apply"
+                        f"Name it too: `msa-wizard apply {need} {step.id}`; or apply all: `msa-wizard apply`"
                     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,11 +30,19 @@ class Target:
 
 
 def _named(commit: Commit) -> str:
-    """A commit that is no step's: the admin knows it by what it did, not by its id."""
+    """A commit that is no step's: what it did, and its id, which a row of the history has."""
     done, _, what = commit.subject.partition(": ")
-    if commit.operation == "rollback" and done == "Rolled back":
-        return f"the rollback of {what}"
+    if commit.operation == "rollback" and done in ("Rolled back", "Taken back"):
+        return f"the rollback of {_ID.sub('', what)} ({commit.short})"
     return f"{commit.short} ({commit.subject})"
+
+
+_ID = re.compile(r" \([0-9a-f]{10}\)$")
+
+
+def of_debugging(commit: Commit) -> bool:
+    """Whether it only tells of a change for a while (`temporary`): all other rollbacks name what they rolled back."""
+    return commit.operation == "rollback" and not commit.reverts and commit.step is None
 
 
 def commits_in_force(history: Iterable[Commit]) -> list[Commit]:

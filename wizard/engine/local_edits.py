@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from snapshots.format.secret_text import PasswordMask, hidden
 from snapshots.visible import visible_bytes
 from wizard.changes.file import FileChange
+from wizard.console import count
 from wizard.engine.in_force import applied
 from wizard.model.plan import Plan
 
@@ -58,7 +59,7 @@ def met(left: Entry | None, change: FileChange) -> str:
     for label, version in zip(LABELS, versions, strict=True) if any(versions) else ():
         shown = map(mask.line, version[:_SHOWN] or [b"(not there)"])
         lines += [f"{label}:", *(f"  {visible_bytes(line)}" for line in shown)]
-        lines += [f"  ... {len(version) - _SHOWN} lines more"] if len(version) > _SHOWN else []
+        lines += [f"  ... {count(len(version) - _SHOWN, 'line')} more"] if len(version) > _SHOWN else []
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from wizard.console import count
+from wizard.console import count, numbered
 from wizard.engine.asked_for import asked_for
 from wizard.engine.engine import Engine
 from wizard.engine.in_force import applied
@@ -55,7 +55,7 @@ def state(plan: Plan, in_force: bool) -> str:
     """A step's state in one word, given whether a commit in force says that it was applied."""
     if in_force and plan.outcome is Outcome.DONE:
         return "applied"
-    if in_force and plan.outcome is Outcome.PENDING and not plan.word:
+    if in_force and plan.outcome is Outcome.PENDING and not plan.word and not plan.follows:
         return "drifted"
     return plan.word or str(plan.outcome)
 
@@ -125,7 +125,7 @@ def _packages(facts: Facts) -> Check:
 def _sendmail(facts: Facts) -> Check:
     ports = sorted({listener.port for listener in facts.listeners if listener.process == "sendmail-mta"})
     if ports:
-        return Check("sendmail", Sign.OK, f"sendmail listens on port {', '.join(map(str, ports))}")
+        return Check("sendmail", Sign.OK, f"sendmail listens on {numbered(ports, 'port')}")
     running = facts.process("sendmail-mta") is not None
     return Check("sendmail", Sign.UNKNOWN, "sendmail runs" if running else "sendmail is not running")
 
@@ -158,9 +158,7 @@ def _judged(facts: Facts, path: str) -> Check:
     if not objections:
         return Check("certificate", Sign.OK, f"{path} is there")
     says = f"the certificate {'; it '.join(each.says for each in objections)}"
-    remedy = (
-        "msa-wizard certificate install CERT KEY   # one from an authority; or: msa-wizard certificate renew"
-    )
+    remedy = "`msa-wizard certificate install CERT KEY` installs one from an authority; or: `msa-wizard certificate renew`"
     return Check("certificate", worst(each.sign for each in objections), says, remedy)
 
 

@@ -33,7 +33,7 @@ class InterruptedRun(WizardError):
 
     def __init__(self, unfinished: Unfinished) -> None:
         super().__init__(
-            f"{unfinished.words()}; first run `msa-wizard recover` (undoes it), `recover --finish` (finishes it) or "
+            f"{unfinished.words()}; first run `msa-wizard recover` (undoes the whole run), `recover --finish` (finishes it) or "
             "`recover --show` (says what it had done)"
         )
 
@@ -49,20 +49,8 @@ def at_work(
     be: damaged and healed, or wiped.
 
     Raises CannotHere, Locked, and InterruptedRun unless we are `recovering`."""
-    must_be_root()
-    try:
-        make_private_folder(HOME)
-        check_private_folder(HOME)
-    except StoreError as problem:
-        raise CannotHere(str(problem)) from problem
     with ExitStack() as stack:
-        try:
-            who = os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or "root"
-            stack.enter_context(held(LOCK, who))
-        except OSError as problem:
-            raise CannotHere(
-                f"{LOCK} cannot be written: {problem.strerror}. Nothing was changed; fix that, then try again"
-            ) from problem
+        stack.enter_context(alone())
         interrupt = stack.enter_context(postponed() if told is None else nullcontext(told))
         interrupt.at_signal = give_up
         killed = killed_run()
@@ -73,6 +61,26 @@ def at_work(
         for line in store.healed:
             say(line) if say else error(f"msa-wizard: {clean_block(line)}")
         yield store, Journal(JOURNAL), interrupt
+
+
+@contextmanager
+def alone(what: str = "change this host") -> Iterator[None]:
+    """While inside, this host and its settings are ours alone to change. Raises CannotHere, NotRoot with `what` only
+    root can do, Locked."""
+    must_be_root(what)
+    who = os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or "root"
+    with ExitStack() as stack:
+        try:
+            make_private_folder(HOME)
+            check_private_folder(HOME)
+            stack.enter_context(held(LOCK, who))
+        except StoreError as problem:
+            raise CannotHere(str(problem)) from problem
+        except OSError as problem:
+            raise CannotHere(
+                f"{LOCK} cannot be written: {problem.strerror}. Nothing was changed; fix that, then try again"
+            ) from problem
+        yield
 
 
 @contextmanager

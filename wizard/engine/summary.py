@@ -98,5 +98,6 @@ def _login(overview: Overview) -> Check:
     plan = overview.plans.get(AuthTest.id)
     if plan is not None and plan.outcome is Outcome.DONE:
         return Check("login", Sign.OK, f"login: {plan.reason}")
-    says = plan.reason.split("; `")[0] if plan is not None else "no login was tested yet"
-    return Check("login", Sign.WARNING, f"login: {says}", "msa-wizard test --user NAME")
+    says = plan.reason.split("; `")[0] if plan is not None else "no login was accepted yet"
+    remedy = plan.remedy[0] if plan is not None and plan.remedy else "msa-wizard test --user NAME"
+    return Check("login", Sign.WARNING, f"login: {says}", remedy)

@@ -53,7 +53,7 @@ class Firewalld:
         if old is None:
             raise o.CannotOpenError(
                 f"zone {zone.name} has no file in {ZONES}: it was made at run time only",
-                "keep it: firewall-cmd --runtime-to-permanent",
+                "keep it: `firewall-cmd --runtime-to-permanent`",
             )
         ports = [port for port in wanted.ports if not _kept(old).opens(port)]
         if not ports:

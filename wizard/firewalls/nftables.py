@@ -42,7 +42,7 @@ class Nftables:
                 raise o.CannotOpenError(
                     f"the live chain {base.words} blocks port {blocked[0][0].port}, but {NFT_CONF} does not create "
                     "that chain: something else does",
-                    "find out what created it: nft list chain " + base.words,
+                    f"find out what created it: `nft list chain {base.words}`",
                     f"open the ports there by hand: {', '.join(map(str, wanted.ports))}",
                 )
             rules += [

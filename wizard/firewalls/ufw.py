@@ -67,8 +67,8 @@ def _missing(table: Table, packet: Packet, where: str) -> bool:
     if outcome.verdict is Verdict.DROP:
         raise o.CannotOpenError(
             f"a rule of yours in ufw ({where}) denies port {packet.port} to everybody",
-            "see it: ufw status numbered",
-            f"delete it, then run this again: ufw delete deny {packet.port}/tcp",
+            "see it: `ufw status numbered`",
+            f"delete it, then run this again: `ufw delete deny {packet.port}/tcp`",
         )
     return outcome.verdict is not Verdict.ACCEPT
 

@@ -20,7 +20,7 @@ from wizard.certificates import (
     private_key,
     read,
 )
-from wizard.console import clean
+from wizard.console import clean, count
 from wizard.errors import HostError, PemError
 from wizard.model import facts as f
 from wizard.model.plan import Check, Sign, worst
@@ -104,7 +104,7 @@ def judgement(seen: Certificate, name: str) -> list[Check]:
     """The one judgement (`judge`) as three checks: dates, names, trust."""
     days, checks = (seen.not_after - datetime.now(UTC)).days, []
     fine = {
-        "dates": f"it is valid for {days} more days, until {seen.not_after:%F}",
+        "dates": f"it is valid for {count(days, 'more day')}, until {seen.not_after:%F}",
         "names": f"it is for {', '.join(seen.names)}",
         "trust": "a client with this system's authorities trusts it",
     }
@@ -122,10 +122,10 @@ def judgement(seen: Certificate, name: str) -> list[Check]:
 
 
 CHAIN = (
-    "install it with the intermediate certificates: msa-wizard certificate install CERT KEY --chain FILE (for an "
+    "install it with the intermediate certificates: `msa-wizard certificate install CERT KEY --chain FILE` (for an "
     "authority of your own, with its root)"
 )
-_RENEW = "msa-wizard certificate renew, or a new one from its authority: msa-wizard certificate install"
+_RENEW = "`msa-wizard certificate renew`, or a new one from its authority: `msa-wizard certificate install CERT KEY`"
 _CHECKS = {
     "expired": "dates",
     "not-yet-valid": "dates",
@@ -135,7 +135,7 @@ _CHECKS = {
 }
 _REMEDIES = {
     "expired": _RENEW,
-    "not-yet-valid": "is the clock of this host right? timedatectl",
+    "not-yet-valid": "is the clock of this host right? `timedatectl`",
     "expires-soon": _RENEW,
     "name": "msa-wizard certificate renew --name NAME",
     "no-alternative-name": "msa-wizard certificate renew",
@@ -176,7 +176,7 @@ def _safe(host: Host, files: TlsFiles, path: str) -> Check:
     key = path == files.key
     if why := unsafe(host, path, files, key=key):
         mode = "0640" if key else "0644"
-        how = f"chown root:smmsp {path}; chmod {mode} {path}; then restart sendmail"
+        how = f"`chown root:smmsp {path}; chmod {mode} {path}`, then restart sendmail"
         return Check("safe", Sign.FAILED, f"sendmail refuses {path} as unsafe: {why}", how)
     return Check("safe", Sign.OK, f"owner and mode of {path} are as sendmail demands")
 
@@ -254,7 +254,7 @@ def details(named: Named) -> list[tuple[str, str]]:
             ("names", ", ".join(certificate.names) or "none (no subjectAltName)"),
             ("issued by", "itself (self-signed)" if certificate.self_signed else certificate.issuer),
             *(("chain", subject) for subject in certificate.chain[1:]),
-            ("valid", f"{dates}, {named.days_left} days left"),
+            ("valid", f"{dates}, {count(named.days_left or 0, 'day')} left"),
             ("public key", certificate.key),
             ("SHA-256", certificate.fingerprint_sha256),
         ]

@@ -188,7 +188,7 @@ def _nftables(evidence: Evidence) -> Firewall:
     if ours:
         says = f"chain {ours[0].words} of {n.NFT_CONF} is live, and nftables.service is {'' if enabled else 'NOT '}enabled"
         return Firewall(n.NFTABLES, True, says)
-    says = f"{n.NFT_CONF} is there, but no chain of it that sees what comes in is live"
+    says = f"{n.NFT_CONF} is there, but none of its chains for incoming packets is live"
     return Firewall(n.NFTABLES, False, says)
 
 

@@ -98,7 +98,12 @@ def look(
         asked_listeners = pool.submit(listeners, host)
         place, conf = conf_place(host)
         files, unreadable = read_entries(host, (*f.READ, *also, *([conf] if conf else [])))
-        tls = refused(host, TlsFiles.of(_text(files, f.SENDMAIL_CF) or "")) if os.geteuid() == 0 else ()
+        named = TlsFiles.of(_text(files, f.SENDMAIL_CF) or "")
+        own, hidden = read_entries(
+            host, {named.certificate} - files.keys() if named.certificate[:1] == "/" else ()
+        )
+        files, unreadable = files | own, unreadable | hidden
+        tls = refused(host, named) if os.geteuid() == 0 else ()
         wrong = {each.culprit for each in tls if each.mode is not None}
         files |= read_entries(host, wrong - files.keys())[0]
         search = ":".join(str(host.path(folder)) for folder in ("/usr/sbin", "/usr/bin", "/sbin", "/bin"))

@@ -11,7 +11,7 @@ from typing import Any
 
 from templates import render
 from wizard.certificates import Certificate
-from wizard.console import clean
+from wizard.console import clean, command
 from wizard.editors import EditError, shell_defaults
 from wizard.errors import CannotHere, HostError
 from wizard.gather.host import look
@@ -178,15 +178,20 @@ class OutsideLogin:
         return True
 
 
-def commands(host: Host) -> str:
-    """What to run on another machine."""
+def commands(host: Host, columns: int | None = None) -> str:
+    """What to run on another machine, in lines of `columns` (the terminal's)."""
     name, resolves = qualified_name(host)
     if not resolves:
         others = sorted(item for item in addresses(host) if not ipaddress.ip_address(item).is_loopback)
         name = others[0] if others else "MAIL.EXAMPLE.ORG"
     pins = sorted(trust_of(host).pins)
     fingerprint = with_colons(pins[0]) if pins else ""
-    return render("outside_test.txt.j2", host=name, fingerprint=fingerprint).rstrip("\n")
+    text = render("outside_test.txt.j2", host=name, fingerprint=fingerprint).rstrip("\n")
+    lines = (
+        [line] if line[0] != " " else command(line.strip(), columns, "  ", "    ")
+        for line in text.splitlines()
+    )
+    return "\n".join(line for some in lines for line in some)
 
 
 def wait_for_login(
@@ -225,9 +230,9 @@ def verdict(outside: OutsideLogin, within: float) -> Check:
     if outside.came:
         came = ", ".join(map(clean, sorted(outside.came)))
         says = f"{came} connected, so the firewall lets it through, but did not log in within {within:.0f} s."
-        return Check("from-outside", Sign.FAILED, says, "msa-wizard troubleshoot --user NAME says why")
+        return Check("from-outside", Sign.FAILED, says, "`msa-wizard troubleshoot --user NAME` says why")
     says = f"Nobody connected from outside within {within:.0f} s."
     if outside.loopback:
         says += " Tests on this host itself were seen, but prove nothing about its firewall."
-    remedy = "see that the firewall here, and the provider's, let port 587 through: msa-wizard troubleshoot"
+    remedy = "see that the firewall here, and the provider's, let port 587 through: `msa-wizard troubleshoot`"
     return Check("from-outside", Sign.FAILED, says, remedy)

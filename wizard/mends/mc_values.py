@@ -99,7 +99,7 @@ class MendChildren(_Value):
 
     id = "mend-daemon-children"
     title = "Allow more connections at once"
-    why = "At MaxDaemonChildren processes sendmail closes all its ports until one of them ends."
+    why = "At MaxDaemonChildren processes sendmail closes all its ports until one of them exits."
     name = "confMAX_DAEMON_CHILDREN"
     option = "MaxDaemonChildren"
 

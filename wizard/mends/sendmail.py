@@ -145,7 +145,7 @@ class MendListeners(McStep):
     howto = "3.3"
     needs = ("install",)
     title = "Switch off the second listener of a port"
-    why = "sendmail can open a port once. With two lines for it the whole MTA ends 45 s after its start."
+    why = "sendmail can open a port once. With two lines for it the whole MTA exits 45 s after its start."
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
         """dnl before the line."""

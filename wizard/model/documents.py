@@ -168,6 +168,7 @@ class Commit(TypedDict):
     run: str | None
     subject: str
     author: Author
+    reverts: list[str]
 
 
 class History(TypedDict):

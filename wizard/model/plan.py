@@ -142,6 +142,8 @@ class Plan:
     """What works now and would end with it; pending plans only."""
     word: str = ""
     """UNKNOWN, UNTESTED or ASKED_FOR: its state, where the outcome does not say it."""
+    follows: bool = False
+    """There is something to do only since what the step works from has changed, or will: it has not drifted itself."""
 
     @classmethod
     def pending(
@@ -151,9 +153,10 @@ class Plan:
         *changes: Change,
         notes: tuple[str, ...] = (),
         ends: tuple[Ending, ...] = (),
+        follows: bool = False,
     ) -> Plan:
         """There is something to do."""
-        return cls(step, Outcome.PENDING, reason, changes, notes, ends=ends)
+        return cls(step, Outcome.PENDING, reason, changes, notes, ends=ends, follows=follows)
 
     @classmethod
     def done(cls, step: str, reason: str, notes: tuple[str, ...] = ()) -> Plan:
@@ -176,9 +179,9 @@ class Plan:
         return cls(step, Outcome.LATER, reason, notes=notes, word=UNKNOWN)
 
     @classmethod
-    def untested(cls, step: str, reason: str) -> Plan:
-        """Nothing is to be changed, and whether it works nobody has tried yet."""
-        return cls(step, Outcome.LATER, reason, word=UNTESTED)
+    def untested(cls, step: str, reason: str, *remedy: str) -> Plan:
+        """Nothing is to be changed, and whether it works nobody has tried yet; `remedy` is what has to come first."""
+        return cls(step, Outcome.LATER, reason, remedy=remedy, word=UNTESTED)
 
     @classmethod
     def blocked(cls, step: str, reason: str, *remedy: str) -> Plan:

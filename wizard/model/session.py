@@ -17,15 +17,21 @@ class Session:
     """Step id to commit id."""
     skipped: set[str] = field(default_factory=set)
     failed: dict[str, Failed] = field(default_factory=dict)
-    rolled_back: list[str] = field(default_factory=list)
-    """In words."""
+    rollbacks: list[tuple[str, frozenset[str]]] = field(default_factory=list)
+    """Each in words, with its steps."""
     events: int = 0
     """How many things have happened: what was seen of the host before the last one is outdated."""
 
     @property
+    def rolled_back(self) -> list[str]:
+        """The rollbacks that still hold, in words: one whose steps were all applied again does not."""
+        hold = (words for words, steps in self.rollbacks if not steps or not steps <= self.applied.keys())
+        return list(dict.fromkeys(hold))
+
+    @property
     def nothing(self) -> bool:
         """Whether nothing was done, nor tried."""
-        return not (self.applied or self.failed or self.rolled_back)
+        return not (self.applied or self.failed or self.rollbacks)
 
     def heard(self, report: Report) -> Report:
         """`report`, with each event noted here first."""
@@ -47,6 +53,6 @@ class Session:
     def took_back(self, steps: Collection[str], words: str) -> None:
         """A rollback was done."""
         self.events += 1
-        self.rolled_back.append(words)
+        self.rollbacks.append((words, frozenset(steps)))
         for step in steps:
             self.applied.pop(step, None)

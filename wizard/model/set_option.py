@@ -42,8 +42,8 @@ def _split(option: str) -> tuple[str, str]:
         raise AnswersError(f"--set {visible(option, 80)}: it takes KEY=VALUE, such as listen.ipv6=true.")
     if key not in KEYS:
         near = difflib.get_close_matches(key, KEYS, n=1)
-        guess = f"did you mean {near[0]}? " if near else ""
-        raise AnswersError(f"--set {visible(key, 80)}: unknown key; {guess}Known: {', '.join(KEYS)}.")
+        guess = f"; did you mean {near[0]}?" if near else "."
+        raise AnswersError(f"--set {visible(key, 80)}: unknown key{guess} The keys: {', '.join(KEYS)}.")
     return key, value
 
 

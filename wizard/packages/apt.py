@@ -75,7 +75,7 @@ def apt_get(
         completed = host.run(
             watched(host, mark, argv, since) if mark else argv,
             timeout=DEADLINE,
-            say=say,
+            say=_without_counts(say),
             env=_ENV,
             # Not 1: apt closes it for dpkg, and a postinst without an output fails.
             told=(lambda number: ("-o", f"APT::Status-Fd={number}")) if progress else None,
@@ -85,6 +85,16 @@ def apt_get(
     except HostError as error:
         settle(host, say)
         raise ChangeError(f"{error}. `dpkg --configure -a` was run; see `apt-get check`") from error
+
+
+def _without_counts(say: Say) -> Say:
+    """dpkg says before each of its runs how many files it knows: nobody wants to read that."""
+
+    def told(line: str) -> None:
+        if not line.startswith("(Reading database "):
+            say(line)
+
+    return told
 
 
 def progress_of(line: str) -> tuple[float, str] | None:
@@ -101,7 +111,12 @@ def settle(host: Host, say: Say) -> None:
         if not completed.stdout.strip() and not _interrupted(host):
             return
         say("dpkg was left half-way: dpkg --configure -a")
-        host.run(["dpkg", "--force-confold", "--configure", "-a"], timeout=DEADLINE, say=say, env=_ENV)
+        host.run(
+            ["dpkg", "--force-confold", "--configure", "-a"],
+            timeout=DEADLINE,
+            say=_without_counts(say),
+            env=_ENV,
+        )
         half = {name: version for name, version, state in _known(host) if state == "half-installed"}
         if half:  # dpkg itself passes these by, and removes none that must be reinstalled
             say(f"left half-way: {', '.join(half)}: apt-get install --reinstall")

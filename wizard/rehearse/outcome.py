@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from templates import html_page, render
-from wizard.console import clean
+from wizard.console import clean, count
 from wizard.rehearse.written import PACKAGES, UNKNOWN, AttributedPath, PathChange
 from wizard.render.text import line_text
 from wizard.steps.order import STEPS
@@ -225,11 +225,12 @@ def shown(rehearsal: Rehearsal, form: str) -> str:
         limit=rehearsal.limit >> 20,
         seconds=f"{rehearsal.seconds:.1f}",
         apply_seconds=f"{rehearsal.apply_seconds:.1f}",
-        total=len(rehearsal.paths),
+        total=count(len(rehearsal.paths), "path"),
         groups=[
             {
                 "by": "files of the packages" if name == PACKAGES else name,
                 "paths": groups[name],
+                "size": count(len(groups[name]), "path"),
                 "listed": name in order and len(groups[name]) <= _LISTED,
             }
             for name in names
@@ -275,7 +276,7 @@ def _step(rehearsal: Rehearsal, step: dict[str, Any]) -> dict[str, Any]:
 
 def _diff(diff: str) -> str:
     lines = [clean(line) for line in diff.splitlines()]
-    more = [f"... {len(lines) - _LONGEST} lines more"] if len(lines) > _LONGEST else []
+    more = [f"... {count(len(lines) - _LONGEST, 'line')} more"] if len(lines) > _LONGEST else []
     return "\n".join([*lines[:_LONGEST], *more])
 
 

@@ -288,5 +288,5 @@ def rehearsed(
     except NoNetwork as problem:
         raise CannotHere(
             f"packages are missing, and cannot be fetched for the clone: {problem}. Fetch them where there is a network "
-            f"(apt-get install --download-only sendmail sasl2-bin libsasl2-modules), then try again. {INSTEAD}"
+            f"(`apt-get install --download-only sendmail sasl2-bin libsasl2-modules`), then try again. {INSTEAD}"
         ) from problem

@@ -130,7 +130,7 @@ class CloneRun:
     def _applied(self, store: Store, journal: Journal, interrupt: Interrupt) -> Run:
         self.teller.tell("phase", phase="apply")
         began = time.monotonic()
-        engine = Engine(self.host, self.answers, self._report, ask_apt=False)
+        engine = Engine(self.host, self.answers, self._report)
         run = engine.apply(store, journal, self.request["steps"], lambda _step, _plan: True, interrupt)
         document = as_json.run(run, self.events)
         touched = {
@@ -176,7 +176,7 @@ class CloneRun:
             self.teller.tell("rollback", nothing=True, took=time.monotonic() - began)
             return
         rollback = work.prepared(target)
-        print(rollback_text(rollback))
+        print(rollback_text(rollback, whole=False))
         result = work.do(rollback, lambda line: print(f"   | {clean(line)}"), interrupt)
         document, took = as_json.rollback(rollback, result), time.monotonic() - began
         self.teller.tell("rollback", nothing=False, took=took, **document)

@@ -65,7 +65,7 @@ def read(path: Path, *, digest: bool = True) -> Row | None:
             return GONE
         content = ""
         if stat.S_ISREG(kind) and not digest:
-            content = f"{status.st_size} bytes, {status.st_mtime_ns}"
+            content = f"size {status.st_size}, {status.st_mtime_ns}"
         elif stat.S_ISREG(kind):
             with path.open("rb") as file:
                 content = hashlib.file_digest(file, "sha256").hexdigest()

@@ -170,4 +170,5 @@ def commit(commit: Commit) -> documents.Commit:
         "run": commit.run,
         "subject": commit.subject,
         "author": {"name": commit.author.name, "email": commit.author.email},
+        "reverts": list(commit.reverts),
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from templates import html_page, render
 from wizard.changes.file import file_diff
+from wizard.console import count
 from wizard.engine.in_force import applied
 from wizard.engine.overview import Overview
 from wizard.model.answers import FIREWALL_CHOICES, MECHANISMS, Answers
@@ -67,5 +68,5 @@ def _diff(path: str, before: Entry | None, after: Entry | None) -> str:
     if any(entry and (entry.kind != "file" or not entry.mode & 0o004) for entry in (before, after)):
         return ""
     lines = file_diff(f"/{path}", before, after).splitlines()
-    more = [f"... {len(lines) - LONGEST} more lines"] if len(lines) > LONGEST else []
+    more = [f"... {count(len(lines) - LONGEST, 'more line')}"] if len(lines) > LONGEST else []
     return "\n".join([*lines[:LONGEST], *more])

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from wizard import log
-from wizard.console import clean, clean_block, error, fold, out, terminal_columns
+from wizard.console import clean, clean_block, command, count, error, fold, out, terminal_columns, typed
+from wizard.engine import in_force
 from wizard.model.events import Checked, Drifted, Event, Failed, Output, Planned, Progress, Recorded, Report
 from wizard.model.plan import UNKNOWN, UNTESTED, Change, Check, Ending, Outcome, Plan, Sign, Step
 
 if TYPE_CHECKING:
     from snapshots.merge.path_merge import Conflict
+    from snapshots.store import Commit, Store
     from wizard.engine.summary import Summary
     from wizard.model import documents
     from wizard.rollback.plan import Rollback
 
 DIFF_INDENT = "     "
-_COUNTS = re.compile(r"\(Reading database \.\.\.(?: \d+%)?$")
-"""What dpkg repeats some twenty times."""
+_DEEP = " " * 15
 _ENDLESS = 1 << 20
 SIGNS = {Sign.OK: "[ok]  ", Sign.WARNING: "[warn]", Sign.FAILED: "[FAIL]", Sign.UNKNOWN: "[?]   "}
 SIDES = {"server": "<", "client": ">", "log": "|"}
-_STATES = {UNKNOWN: "unknown:", UNTESTED: "not tested yet:"}
+_STATES = {UNKNOWN: "unknown:", UNTESTED: "to test:"}
 _WORDS = {
     Outcome.PENDING: "to do:",
     Outcome.DONE: "already done because",
@@ -74,8 +74,8 @@ def changes_text(changes: Iterable[Change]) -> str:
 
 def _change(change: Change) -> list[str]:
     shown = change.describe()
-    commands = (command if command.startswith(" ") else f"$ {command}" for command in shown.commands)
-    lines = [f"{DIFF_INDENT}{line}" for line in (*commands, *shown.diff.splitlines())]
+    lines = [line for each in shown.commands for line in typed(each, None, DIFF_INDENT)]
+    lines += [f"{DIFF_INDENT}{line}" for line in shown.diff.splitlines()]
     return [
         *_wrap(f"* {shown.title}"),
         *lines,
@@ -87,34 +87,61 @@ def _wrap(text: str, indent: str = "   ") -> list[str]:
     return fold(text, indent, f"{indent}  ")
 
 
-def rollback_text(rollback: Rollback, *, warn: bool = True) -> str:
+def rollback_text(rollback: Rollback, *, warn: bool = True, whole: bool = True) -> str:
     """What a rollback would do: first what it lays open, unless that is shown elsewhere; what goes together, each change,
-    what follows, what stays."""
+    what follows, what stays. Many paths are only counted unless it is to be the `whole`."""
     target = rollback.target
-    lines = _wrap(rollback.exposes, "!! ") if warn else []
-    lines += [f"== roll back {target.words}"]
+    lines = _wrap(rollback.exposes, "!! ") if warn and rollback.exposes else []
+    lines += fold(f"== roll back {target.words}", "", "   ")
     lines += [f"   {commit.short}  {commit.subject}" for commit in target.commits]
     if target.dependents:
         lines += _wrap(f"rolled back too, because they need it: {', '.join(target.dependents)}")
     for change in rollback.changes:
         if not (rollback.packages and change.kind == "file"):
             lines += _change(change)
-    lines += _many_files(rollback) if rollback.packages else []
+    lines += _many_files(rollback, whole=whole) if rollback.packages else []
     notes = [f"note: {note}" for note in (*rollback.reversal.notes, *rollback.follows())]
     stays = [f"STAYS: {left}" for left in rollback.left]
     lines += [line for text in (*notes, *stays) for line in _wrap(text)]
     return "\n".join(clean(line) for line in lines)
 
 
-def _many_files(rollback: Rollback) -> list[str]:
-    """Only the paths where packages are removed: there are some hundred of them, and most go with the packages."""
+def rollback_summary(rollback: Rollback) -> str:
+    """The same in a few words, for the line above a question; and what it lays open."""
+    packages, (goes, comes, changes) = rollback.packages, _sides(rollback)
+    parts = [f"{count(len(packages.came), 'package')} purged"] if packages and packages.came else []
+    parts += [f"{count(len(packages.gone), 'package')} installed again"] if packages and packages.gone else []
+    for words, paths in (("removed", goes), ("brought back", comes), ("changed back", changes)):
+        parts += [f"{count(len(paths), 'path')} {words}"] if paths else []
+    lines = fold(f"In short: roll back {rollback.target.words}: {', '.join(parts) or 'no file changes'}.")
+    return "\n".join(
+        map(clean, [*lines, *(fold(rollback.exposes, "!! ", "   ") if rollback.exposes else ())])
+    )
+
+
+def _sides(rollback: Rollback) -> tuple[list[str], list[str], list[str]]:
+    """The paths that are removed, brought back, changed back."""
     sides = [(change.path, change.before, change.after) for change in rollback.files]
     goes = [path for path, _, after in sides if after is None]
     comes = [path for path, before, after in sides if before is None and after is not None]
-    changes = [path for path, before, after in sides if before is not None and after is not None]
-    titles = (("remove", goes), ("bring back", comes), ("roll back the changes in", changes))
-    texts = [f"* {words} {', '.join(sorted(paths))}" for words, paths in titles if paths]
-    return [line for text in texts for line in _wrap(text)]
+    return goes, comes, [path for path, before, after in sides if before is not None and after is not None]
+
+
+def _many_files(rollback: Rollback, *, whole: bool) -> list[str]:
+    """Only the paths where packages are removed: there are some hundred of them, and most go with the packages."""
+    lines = []
+    for words, paths in zip(
+        ("remove", "bring back", "roll back the changes in"), _sides(rollback), strict=True
+    ):
+        some = ", ".join(sorted(paths))
+        if len(paths) > _FEW and not whole:
+            some = f"{count(len(paths), 'path')} (`-v` or `--dry-run` lists them)"
+        lines += _wrap(f"* {words} {some}") if paths else []
+    return lines
+
+
+_FEW = 12
+"""Paths that are listed, and not counted, above a question."""
 
 
 def conflict_text(conflict: Conflict) -> str:
@@ -125,10 +152,15 @@ def conflict_text(conflict: Conflict) -> str:
 
 def check_text(check: Check) -> str:
     """A check as a line with its sign; what to do is below it unless all is well."""
-    line = f"   {SIGNS[check.sign]} {clean(check.says)}"
+    lines = [f"   {SIGNS[check.sign]} {clean(check.says)}"]
     if check.remedy and check.sign is not Sign.OK:
-        line += "".join(f"\n            -> {clean(each)}" for each in check.remedy.splitlines())
-    return line
+        for each in map(clean, check.remedy.splitlines()):
+            lines += (
+                command(each.strip(), None, _DEEP, f"{_DEEP}  ")
+                if each[:1] == " "
+                else [f"            -> {each}"]
+            )
+    return "\n".join(lines)
 
 
 def summary_text(summary: Summary) -> str:
@@ -191,7 +223,7 @@ def event_text(event: Event) -> str:
             lead = "   the machine has changed since this was shown; now it is:\n" if again else ""
             return lead + plan_text(step, plan)
         case Output(_, line):
-            return f"   | {clean(line)}" if line.strip() and not _COUNTS.match(line) else ""
+            return f"   | {clean(line)}" if line.strip() else ""
         case Progress():
             return ""
         case Checked(_, check):
@@ -209,12 +241,12 @@ def event_text(event: Event) -> str:
             return f"step {step.id} failed: {clean_block(why)}\n{undoing}\n  next: {then}"
 
 
-_STATES = {"pending": "to do", "untested": "to test", "not-applicable": "n/a"}
+_STATE_WORDS = {"pending": "to do", "untested": "to test", "not-applicable": "n/a"}
 
 
 def state_word(state: str) -> str:
     """The state of a step as the screens say it; JSON keeps its own words."""
-    return _STATES.get(state, state)
+    return _STATE_WORDS.get(state, state)
 
 
 def status_lines(rows: Iterable[documents.StatusRow]) -> str:
@@ -229,11 +261,67 @@ def status_lines(rows: Iterable[documents.StatusRow]) -> str:
     )
 
 
+_DONE = {
+    "baseline": "as found",
+    "drift": "by others",
+    "apply": "applied",
+    "rollback": "rolled back",
+    "recover": "recovered",
+}
+
+
+def commit_words(history: Sequence[Commit]) -> dict[str, str]:
+    """By id: what a commit of the whole history is the record of, in parentheses where it is no longer in effect; JSON
+    keeps its own words."""
+    force = {commit.id for commit in in_force.commits_in_force(history)}
+    words = {}
+    for commit in history:
+        word = "debugging" if in_force.of_debugging(commit) else _DONE.get(commit.operation, commit.operation)
+        words[commit.id] = word if commit.id in force else f"({word})"
+    return words
+
+
+def commit_time(commit: Commit) -> str:
+    """When, in this host's time."""
+    return commit.time.astimezone().strftime("%F %R")
+
+
+def history_lines(commits: Sequence[Commit], history: Sequence[Commit]) -> list[str]:
+    """Some commits of the whole history, a line each."""
+    words = commit_words(history)
+    widest = max((len(words[commit.id]) for commit in commits), default=0)
+    return [
+        f"{commit.short}  {commit_time(commit)}  {words[commit.id]:<{widest}}  {clean(commit.subject)}  "
+        f"({clean(commit.author.name)})"
+        for commit in commits
+    ]
+
+
+def commit_text(commit: Commit, history: Sequence[Commit]) -> str:
+    """A commit as the history has it; what it rolled back, or what rolled it back."""
+    rolled_back = [each for each in history if each.id in commit.reverts]
+    by = [each for each in in_force.commits_in_force(history) if commit.id in each.reverts]
+    lines = history_lines([commit], history)
+    for words, commits in (("it rolled back:", rolled_back), ("rolled back by:", by)):
+        lines += [words, *(f"  {line}" for line in history_lines(commits, history))] if commits else []
+    return "\n".join(lines)
+
+
+def commit_changes(store: Store, commit: Commit) -> tuple[list[str], str]:
+    """What a commit changed: its effects that are no files, and the diff, certificates in words. Raises StoreError."""
+    from wizard.certificates import in_words
+
+    record = store.record(commit)
+    return effect_lines(record) if record else [], store.diff(commit, in_words).rstrip("\n")
+
+
 def effect_lines(record: bytes) -> list[str]:
     """What a commit's record says of effects that are not files: packages, services, commands."""
     lines = []
     for effect in json.loads(record)["effects"]:
         match effect["kind"]:
+            case "packages" if "before" in effect:
+                pass  # what a rollback may call its own; what went follows as an effect
             case "packages":
                 for word in ("installed", "removed"):
                     lines += [f"package {name} {version} {word}" for name, version in effect[word].items()]

@@ -93,7 +93,7 @@ class Rollback:
     def follows(self) -> tuple[str, ...]:
         """What is done afterwards, in sentences."""
         again = "sendmailconfig rebuilds sendmail.cf where it is not what sendmail.mc gives"
-        restarts = "sendmail and saslauthd are restarted if they have not read what is there then"
+        restarts = "sendmail and saslauthd are restarted where what they read at their start has changed"
         return (again, restarts) if self.regenerate else (restarts,)
 
     dates: Dates = field(default_factory=dict)

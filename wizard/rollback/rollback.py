@@ -153,6 +153,8 @@ def of_commit(history: Sequence[Commit], commit: Commit) -> Target:
         by = next((each for each in history if commit.id in each.reverts), None)
         by_which = f", by {by.short} ({by.subject})" if by else ""
         raise NothingToRollBack(f"{commit.short} was already rolled back{by_which}")
+    if commit.operation == "rollback" and not commit.reverts:
+        raise NothingToRollBack(f"{commit.short} only tells of what was undone at once: {commit.subject}")
     if commit.operation != "apply":
         return Target((commit,), ())
     return _with_dependents(applied(history), [commit])

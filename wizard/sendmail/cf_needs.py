@@ -294,7 +294,7 @@ def without_maps(owner: str, cf: str) -> str:
         return ""
     return (
         f"{MAIL_FOLDER} belongs to {owner}, and sendmail.mc makes {trusted or 'nobody'} the trusted user: makemap would not "
-        "write the maps there (Permission denied), and Debian's start of sendmail ends with that. "
+        "write the maps there (Permission denied), and Debian's start of sendmail fails with that. "
         f"Put define(`confTRUSTED_USER', `{owner}')dnl into sendmail.mc"
     )
 
@@ -313,8 +313,8 @@ def without_folders(host: Host, cf: str) -> str:
         return ""
     return (
         f"sendmail.mc has a map in {' and in '.join(missing)}, and there is no such folder: the Makefile that sendmailconfig "
-        "writes would make the map's source there, cannot, and Debian's start of sendmail ends with that. "
-        f"Make the folder: mkdir -p {' '.join(missing)}"
+        "writes would make the map's source there, cannot, and Debian's start of sendmail fails with that. "
+        f"Make the folder: `mkdir -p {' '.join(missing)}`"
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from snapshots.live.entry import Kind
+from wizard.console import count
 from wizard.editors.daemon_options import collisions
 from wizard.errors import GateError, HostError
 from wizard.model.facts import SENDMAIL_CF
@@ -130,7 +131,7 @@ class SubmitGate:
         """The submit.cf that `content` gives. Raises GateError; nothing outside a private folder is written."""
         expansion = _expanded(host, content)
         if len(expansion.text) < sendmail_cf.SMALLEST:
-            messages = expansion.messages.strip() or f"{len(expansion.text)} bytes came out"
+            messages = expansion.messages.strip() or f"{count(len(expansion.text), 'byte')} came out"
             raise GateError(f"m4 does not accept the new submit.mc: {messages}")
         to = destination(expansion.text)
         if to != LOOPBACK:
@@ -188,7 +189,7 @@ def _judged_m4(new: Expansion, old: Expansion | None) -> tuple[str, ...]:
     more = _more(_messages(new), _messages(old) if old else ())
     worse = new.code != 0 and (old is None or old.code == 0)
     if worse or len(new.text) < sendmail_cf.SMALLEST or any("ERROR" in line for line in more):
-        messages = "; ".join(more or _messages(new)) or f"only {len(new.text)} bytes came out"
+        messages = "; ".join(more or _messages(new)) or f"only {count(len(new.text), 'byte')} came out"
         raise GateError(
             f"m4 does not accept the new sendmail.mc: {messages[:600]}. With it, "
             "sendmailconfig would have replaced sendmail.cf with a broken one and stopped the running MTA"

@@ -241,8 +241,8 @@ class _Conversation:
         offered = [name for name in ("DIGEST-MD5", "CRAM-MD5") if name in session.wire.mechanisms()]
         if md5 := " ".join(name for name in offered if name not in self.target.served):
             says = (
-                f"Offered: {md5}, which saslauthd cannot serve. Where passwords come from it, clients that prefer it get "
-                "535 first: offer LOGIN and PLAIN only."
+                f"Offered: {md5}, which saslauthd cannot serve. Where saslauthd checks the passwords, a client that prefers "
+                "that gets 535: offer LOGIN and PLAIN only."
             )
             self._add(Finding("md5-mechanisms", "warning", says))
 

@@ -59,7 +59,7 @@ class Trust:
                 return ""
             return (
                 f"the server presents another certificate than {self.file}, which sendmail.cf names; where that file was "
-                "changed, sendmail has to be restarted: systemctl restart sendmail"
+                "changed, sendmail has to be restarted: `systemctl restart sendmail`"
             )
         hint = f" ({self.problem})" if refusal and self.problem and self.is_own(address) else ""
         return refusal + hint

@@ -18,7 +18,8 @@ from wizard import certificates as maker
 from wizard.certificates import certificates, fits, private_key, self_issued
 from wizard.changes.file import FileChange
 from wizard.changes.service import ServiceChange
-from wizard.errors import HostError, PemError
+from wizard.console import count
+from wizard.errors import HostError, MissingError, PemError
 from wizard.gather.certificates import CertificateReport, report
 from wizard.model import facts as f
 from wizard.model.answers import Answers
@@ -135,7 +136,7 @@ class CertificateStep(Step):
             return why, "msa-wizard apply mc-includes sendmailconfig restart"
         if self.files.certificate == self.files.key:
             why = f"sendmail.cf names one file for certificate and key, {self.files.key}"
-            remedy = "let confSERVER_CERT and confSERVER_KEY in sendmail.mc name two, then msa-wizard apply sendmailconfig"
+            remedy = "let confSERVER_CERT and confSERVER_KEY in sendmail.mc name two, then `msa-wizard apply sendmailconfig`"
             return why, remedy
         for path in self._targets():
             if obstacle := _not_ours(path, facts):
@@ -153,7 +154,7 @@ def _not_ours(path: str, facts: Facts) -> tuple[str, ...] | None:
         return f"sendmail.cf names {path}, which is not below /etc: it is in no snapshot", advice
     if path.startswith(f"{CERTBOT}/"):
         why = f"sendmail.cf names {path}, which certbot keeps: there is nothing to put there"
-        return why, "after each renewal: systemctl restart sendmail"
+        return why, "after each renewal: `systemctl restart sendmail`"
     before = facts.files.get(path)
     if path in facts.unreadable:
         return f"{path} can only be read by root", "run this as root"
@@ -182,7 +183,7 @@ class CertificateRenew(CertificateStep):
 
     def reason(self) -> str:
         """What it will be for."""
-        return f"a new certificate for {', '.join(self.names)}, for {self.days} days"
+        return f"a new certificate for {', '.join(self.names)}, for {count(self.days, 'day')}"
 
     def request(self) -> dict[str, object]:
         """The certificate itself, which is no secret; a new key is in memory only."""
@@ -214,7 +215,7 @@ def shown(host: Host) -> CertificateReport:
     """The report on this host's certificates. Raises HostError."""
     cf = host.entry(f.SENDMAIL_CF)
     if cf is None:
-        raise HostError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
+        raise MissingError(f"there is no {f.SENDMAIL_CF} on this host: `msa-wizard apply` sets up sendmail")
     name, resolves = qualified_name(host)
     return report(host, cf.content.decode("latin-1"), name if resolves else "")
 

@@ -109,7 +109,7 @@ def chosen(host: Host, source: Source) -> CertificateInstall:
     try:
         key = private_key(contents[source.key])
     except PemError as error:
-        raise _refused(f"{source.key} {error}", "give it the key without: openssl pkey -in KEY") from error
+        raise _refused(f"{source.key} {error}", "give it the key without: `openssl pkey -in KEY`") from error
     notes = [*_warnings(host, source, ders, key)]
     pair = Pair(as_pem(ders), key, as_pem(ders))
     digests = tuple(hashlib.sha256(content).hexdigest() for content in contents.values())
@@ -129,7 +129,7 @@ def _read(path: str, content: bytes) -> list[bytes]:
     try:
         return certificates(content)
     except PemError as error:
-        how = "another format? openssl x509 -inform der -in FILE -out FILE.pem"
+        how = "another format? `openssl x509 -inform der -in FILE -out FILE.pem`"
         raise _refused(f"{path} {error}", how) from error
 
 

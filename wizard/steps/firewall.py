@@ -109,7 +109,7 @@ def _live_checks(kind: FirewallKind, facts: Facts, answers: Answers) -> list[Che
 
 def _proof(facts: Facts, answers: Answers) -> Check:
     commands = render("outside_test.txt.j2", host=facts.fqdn or facts.hostname, fingerprint="").strip()
-    lines = f"{commands}\nhere, meanwhile: msa-wizard test --from-outside shows it arrive"
+    lines = f"{commands}\nHere, meanwhile, `msa-wizard test --from-outside` shows it arrive."
     says = f"this does not yet prove that clients get through: a test on this machine does not pass the firewall. {_provider(answers)}"
     return Check("outside", Sign.UNKNOWN, says, lines)
 

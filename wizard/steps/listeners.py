@@ -6,6 +6,7 @@ import ipaddress
 from typing import ClassVar
 
 from templates import render
+from wizard.console import numbered
 from wizard.editors import EditError, sendmail_mc
 from wizard.editors.sendmail_mc import Wanted
 from wizard.model import facts as f
@@ -70,10 +71,10 @@ class ListenerStep(McStep):
         addresses = self.addresses(answers)
         for address in addresses:
             if address not in facts.addresses and not ipaddress.ip_address(address).is_unspecified:
-                why = f"{address} is not an address of this host: sendmail would end within a minute of its restart"
+                why = f"{address} is not an address of this host: sendmail would exit within a minute of its restart"
                 return Plan.blocked(self.id, why, f"this host has {', '.join(facts.addresses)}")
         if (answers.listen.ipv6 or any(":" in address for address in addresses)) and not facts.ipv6:
-            why = "IPv6 was chosen, but this host has none (or net.ipv6.bindv6only is 1): sendmail would end"
+            why = "IPv6 was chosen, but this host has none (or net.ipv6.bindv6only is 1): sendmail would exit"
             return Plan.blocked(self.id, why, "set ipv6 = false in your settings, or enable IPv6")
         return None
 
@@ -87,9 +88,9 @@ class ListenerStep(McStep):
         return answers.listen.smtp if self.service == "smtp" else answers.listen.submission
 
     def places(self, mc: str) -> str:
-        """Where the lines are in sendmail.mc: `line 3, line 7`."""
+        """Where the lines are in sendmail.mc: `line 3`, or `lines 3 and 7`."""
         options = sendmail_mc.daemon_options(mc)
-        return ", ".join(f"line {option.line}" for option in options if option.service == self.service)
+        return numbered(option.line for option in options if option.service == self.service)
 
 
 class SubmissionPort(ListenerStep):

@@ -90,7 +90,7 @@ def _mta(facts: Facts, answers: Answers) -> Check:
         "mta",
         Sign.FAILED,
         says,
-        "if that is what you want: tick Replace another MTA in the Settings, or msa-wizard apply --replace-mta",
+        "if that is what you want: tick Replace another MTA in the Settings, or `msa-wizard apply --replace-mta`",
     )
 
 
@@ -156,10 +156,16 @@ def _not_held(port: int, facts: Facts, *, unseen: bool) -> Check:
 def free_port(facts: Facts, holder: Listener) -> tuple[str, ...]:
     """What stops the program that holds a port, for good."""
     if holder.pid is None:
-        return (f"see which program it is: ss -ltnp 'sport = :{holder.port}'",)
+        return (f"see which program it is: `ss -ltnp 'sport = :{holder.port}'`",)
     if facts.init == "sysv":
-        return (f"stop it: kill {holder.pid}", "and keep it from starting at boot: update-rc.d NAME disable")
-    return (f"see its service: systemctl status {holder.pid}", "and stop it: systemctl disable --now SERVICE")
+        return (
+            f"stop it: `kill {holder.pid}`",
+            "and keep it from starting at boot: `update-rc.d NAME disable`",
+        )
+    return (
+        f"see its service: `systemctl status {holder.pid}`",
+        "and stop it: `systemctl disable --now SERVICE`",
+    )
 
 
 def _masked(facts: Facts) -> list[Check]:
@@ -170,14 +176,14 @@ def _masked(facts: Facts) -> list[Check]:
         return []
     units = " and ".join(f"{name}.service" for name in names) + (" are" if len(names) > 1 else " is")
     says = f"{units} masked: systemd refuses every start, and somebody wanted it so"
-    return [Check("masked", Sign.FAILED, says, f"if it may run: systemctl unmask {' '.join(names)}")]
+    return [Check("masked", Sign.FAILED, says, f"if it may run: `systemctl unmask {' '.join(names)}`")]
 
 
 def _disk(facts: Facts) -> Check:
     free = facts.disk_free // (1024 * 1024)
     if "sendmail-bin" not in facts.packages and facts.disk_free < ROOM:
         says = f"only {free} MiB are free below /var; the packages take up to {ROOM >> 20} MiB"
-        return Check("disk", Sign.FAILED, says, "make room: apt-get clean; journalctl --vacuum-size=50M")
+        return Check("disk", Sign.FAILED, says, "make room: `apt-get clean; journalctl --vacuum-size=50M`")
     return Check("disk", Sign.OK, f"{free} MiB are free below /var")
 
 
@@ -193,5 +199,5 @@ def _usr(facts: Facts) -> list[Check]:
 def _clock() -> Check:
     if time.time() < BUILT:
         says = f"the clock says {time.strftime('%F %R')}: certificates would be wrong"
-        return Check("clock", Sign.FAILED, says, "set it: timedatectl set-ntp true")
+        return Check("clock", Sign.FAILED, says, "set it: `timedatectl set-ntp true`")
     return Check("clock", Sign.OK, f"the clock says {time.strftime('%F %R %Z')}")

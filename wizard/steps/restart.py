@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Literal
 
 from wizard.changes.service import ServiceChange, WatchChange
+from wizard.console import numbered
 from wizard.editors.daemon_options import collisions
 from wizard.errors import HostError
 from wizard.maillog.read import LogLine, lines
@@ -52,6 +53,7 @@ class Restart(Step):
         if taken := _taken(facts):
             return Plan.blocked(self.id, *taken)
         reasons = stale(facts)
+        follows = bool(BEFORE & facts.planned) or _runs_old(facts)
         if outside := stray_sentence(facts, "sendmail"):
             reasons.append(outside)
         enable = not service.enabled
@@ -59,7 +61,7 @@ class Restart(Step):
             reasons.append("sendmail is not enabled at boot")
         if not reasons and BEFORE & facts.unseen:
             return Plan.unseen(
-                self.id, "only root can see whether its configuration has to change; run this as root"
+                self.id, "only root can see whether sendmail's configuration has to change; run this as root"
             )
         if not reasons:
             why = "sendmail has run since its configuration was last changed, on every port of it"
@@ -68,7 +70,8 @@ class Restart(Step):
         verb: Literal["restart", ""] = "restart" if len(reasons) > enable else ""
         change = ServiceChange("sendmail", facts.init, enable=enable, was_running=running, verb=verb)
         watch = (WatchChange(answers.watch_restart),) if answers.watch_restart and verb else ()
-        return Plan.pending(self.id, "; ".join(reasons), change, *watch)
+        follows = follows and len(reasons) == 1
+        return Plan.pending(self.id, "; ".join(reasons), change, *watch, follows=follows)
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Every listener of sendmail.cf greets; the log has no word of a socket that could not be opened."""
@@ -96,15 +99,21 @@ def stale(facts: Facts) -> list[str]:
     """Why the daemon must be restarted; empty when it has read all that is there and listens everywhere."""
     process = facts.process("sendmail-mta")
     if BEFORE & facts.planned:
-        return ["its configuration will change"]
+        return ["sendmail's configuration will change"]
     if process is None:
         return [f"sendmail does not run (its status word is {facts.services['sendmail'].active})"]
-    if process.started < facts.cf_changed:
+    if _runs_old(facts):
         return ["it has not read what was changed since it started"]
     held = {each.port for each in facts.listeners if each.pid is None or each.process == "sendmail-mta"}
     cf = facts.text(f.SENDMAIL_CF) or ""
     missing = sorted({daemon.port for daemon in sendmail_cf.daemons(cf)} - held)
-    return [f"it does not listen on port {', '.join(map(str, missing))}"] if missing else []
+    return [f"it does not listen on {numbered(missing, 'port')}"] if missing else []
+
+
+def _runs_old(facts: Facts) -> bool:
+    """Whether the daemon was started before what it reads at its start was changed."""
+    process = facts.process("sendmail-mta")
+    return process is not None and process.started < facts.cf_changed
 
 
 def started_with(facts: Facts) -> bool:
@@ -119,7 +128,7 @@ def _old(facts: Facts) -> list[Check]:
     if process is None or process.started >= facts.cf_changed:
         return []
     says = f"the sendmail that runs (pid {process.pid}) has not read what was changed since it started: it was not restarted"
-    return [Check("daemon", Sign.FAILED, says, f"kill {process.pid}, then systemctl restart sendmail")]
+    return [Check("daemon", Sign.FAILED, says, f"`kill {process.pid}`, then `systemctl restart sendmail`")]
 
 
 def _greets(daemon: sendmail_cf.Daemon, end: float) -> Check:
@@ -128,9 +137,11 @@ def _greets(daemon: sendmail_cf.Daemon, end: float) -> Check:
     while True:
         reply = greeting(daemon.reachable_at, daemon.port, tls=daemon.tls_on_connect)
         if reply.startswith("220"):
-            return Check(check_id, Sign.OK, f"{where}: {reply[:100]}")
+            return Check(
+                check_id, Sign.OK, f"{where}: {reply.partition(';')[0]}"
+            )  # then date and the name of the client
         if time.monotonic() > end:
-            says = f"{where} does not greet: {reply[:200]}"
+            says = f"{where} does not greet: {reply.removeprefix(f'{where}: ')[:200]}"
             return Check(check_id, Sign.FAILED, says, "journalctl -t sm-mta -n 30")
         time.sleep(0.2)
 
@@ -164,15 +175,15 @@ def _log(host: Host, since: float, cf: str) -> Check:
         logged, why = None, f"the mail log cannot be read ({error})"
     if logged is None:
         says = f"{why}: whether a listener was refused is not known"
-        return Check("log", Sign.UNKNOWN, says, "watch it for a minute: ss -ltn")
+        return Check("log", Sign.UNKNOWN, says, "watch it for a minute: `ss -ltn`")
     bad = [line.text for line in since_start(logged) if WEDGED in line.text]
     if not bad:
-        return Check("log", Sign.OK, "the log has no listener that could not be opened")
+        return Check("log", Sign.OK, "by the log every listener could be opened")
     if _opened_later(host, cf):
         says = f"a listener could be opened at a second try only, and is open now: {bad[0][:160]}"
         return Check("log", Sign.OK, says)
     says = f"a listener could not be opened, and sendmail will end within a minute: {bad[0][:200]}"
-    remedy = "two DAEMON_OPTIONS lines want the same port, or another program holds it"
+    remedy = "another program holds the port, two DAEMON_OPTIONS lines want it, or one has an Addr that this host has not"
     return Check("log", Sign.FAILED, says, remedy)
 
 
@@ -195,13 +206,17 @@ class AuthTest(Step):
         if facts.euid != 0:
             return Plan.unseen(self.id, f"only root can see whether a login was accepted; {how}")
         if ahead := [need for need in _BEFORE_LOGIN if need in facts.planned]:
-            return Plan.untested(self.id, f"a login can be tested after {', '.join(ahead)}")
+            first = f"msa-wizard apply {' '.join(ahead)}"
+            return Plan.untested(self.id, f"a login can be tested after {', '.join(ahead)}", first)
         if facts.process("sendmail-mta") is None:
-            return Plan.untested(self.id, "no login can be accepted: sendmail does not run")
+            return Plan.untested(
+                self.id, "no login can be accepted: sendmail does not run", "msa-wizard apply restart"
+            )
         if wanted(facts, answers).saslauthd and facts.saslauthd_says is None:
-            return Plan.untested(self.id, "no login can be accepted: saslauthd does not answer")
+            why = "no login can be accepted: saslauthd does not answer"
+            return Plan.untested(self.id, why, "msa-wizard apply saslauthd-start")
         if login is None:
-            return Plan.untested(self.id, f"no login was tested yet; {how}")
+            return Plan.untested(self.id, f"no login was accepted yet; {how}")
         when = f"{login.user} logged in on {time.strftime('%F %R', time.localtime(login.at))}"
         if login.outdated:
             return Plan.untested(self.id, f"the set-up has changed since {when}; {how}")

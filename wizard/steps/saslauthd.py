@@ -66,7 +66,7 @@ class SaslauthdInit(Step):
                 block = render("skip_redirect.sh.j2", variable=match.group())
                 new = init_script.skip_redirect(new, match.group(), block)
         except EditError as error:
-            remedy = "reinstall sasl2-bin: apt-get install --reinstall sasl2-bin"
+            remedy = "reinstall sasl2-bin: `apt-get install --reinstall sasl2-bin`"
             return Plan.blocked(self.id, f"{f.SASLAUTHD_INIT}: {error}", remedy)
         link = facts.files.get(f.DEFAULT_FOLDER)
         is_link = link is not None and link.kind == "symlink"
@@ -154,15 +154,15 @@ class SaslauthdStart(Step):
             return Plan.unseen(self.id, "saslauthd can only be asked by root; run this as root")
         process = serving(facts.processes)
         runs = argument(process, "-a") if process is not None else source.asks
-        reasons = []
+        reasons, changes = [], bool({"saslauthd-config", "saslauthd-init"} & facts.planned)
         if facts.saslauthd_says is None:
             active = service.active.startswith("active")
             word = f", although its status word is {service.active}" if active else ""
             reasons.append(f"nothing answers on {f.MUX}{word}")
         elif runs != source.asks:
             reasons.append(f"it does not run with -a {source.asks}")
-        elif {"saslauthd-config", "saslauthd-init"} & facts.planned:
-            reasons.append("its configuration will change")
+        elif changes:
+            reasons.append("saslauthd's configuration will change")
         if outside := stray_sentence(facts, "saslauthd"):
             reasons.append(outside)
         enable = not service.enabled
@@ -172,7 +172,10 @@ class SaslauthdStart(Step):
             return Plan.done(self.id, f"saslauthd answers on {f.MUX} and is enabled at boot")
         running = facts.saslauthd_says is not None
         change = ServiceChange("saslauthd", facts.init, enable=enable, was_running=running)
-        return Plan.pending(self.id, "; ".join(reasons), change, ends=running_ends(facts, source))
+        follows = changes and running and len(reasons) == 1
+        return Plan.pending(
+            self.id, "; ".join(reasons), change, ends=running_ends(facts, source), follows=follows
+        )
 
     def verify(self, host: Host, facts: Facts, answers: Answers) -> list[Check]:
         """Its socket answers a request; its status word is not asked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wizard.changes.command import DialogueChange
+from wizard.console import count
 from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.facts import Facts
@@ -16,9 +17,8 @@ from wizard.steps.sendmail_auth import hands_off
 from wizard.system.host import Host
 
 ERRORS = "/etc/mail/sendmail.cf.errors"
-MC_STEPS = frozenset(
-    {"install", "sendmail-auth", "mc-includes", "submission-port", "auth-options", "smtp-port"}
-)
+_EDITS = frozenset({"mc-includes", "submission-port", "auth-options", "smtp-port"})
+MC_STEPS = _EDITS | {"install", "sendmail-auth"}
 
 
 class Sendmailconfig(Step):
@@ -37,7 +37,11 @@ class Sendmailconfig(Step):
         if facts.without_tls:
             return Plan.blocked(self.id, tls_sentence(facts.without_tls), REMEDY)
         if MC_STEPS & facts.planned:
-            return Plan.pending(self.id, "sendmail.mc will change", DialogueChange())
+            why = "sendmail.mc will change"
+            if not _EDITS & facts.planned:
+                by = "the packages" if "install" in facts.planned else "sendmail-auth"
+                why = f"{by} may change what sendmail.mc includes"
+            return Plan.pending(self.id, why, DialogueChange(), follows=True)
         if stopped := not_there_yet(facts, self.id, f.SENDMAIL_MC):
             return stopped
         if MC_STEPS & facts.unseen:
@@ -53,7 +57,9 @@ class Sendmailconfig(Step):
             return Plan.blocked(self.id, why, f"see where: m4 {f.SENDMAIL_MC} > /dev/null")
         if not sendmail_cf.same(facts.cf_from_mc, facts.text(f.SENDMAIL_CF) or ""):
             reason = "sendmail.cf is not what sendmail.mc gives"
-            return Plan.pending(self.id, reason, DialogueChange())
+            if not facts.cf_newest:
+                reason += ": sendmail.mc, or a file that it includes, was changed later"
+            return Plan.pending(self.id, reason, DialogueChange(), follows=not facts.cf_newest)
         daemons = sendmail_cf.daemons(facts.cf_from_mc)
         refused = refused_by(facts, destination(facts.text(f.SUBMIT_CF)), daemons)
         if refused is not None and not refused_by(facts, destination(facts.submit_from_mc), daemons):
@@ -78,7 +84,9 @@ class Sendmailconfig(Step):
             remedy = "run `sendmailconfig` by hand and read what it says"
             checks.append(Check("cf", Sign.FAILED, says, remedy))
         else:
-            checks.append(Check("cf", Sign.OK, f"sendmail.cf ({len(cf)} bytes) is what sendmail.mc gives"))
+            checks.append(
+                Check("cf", Sign.OK, f"sendmail.cf ({count(len(cf), 'byte')}) is what sendmail.mc gives")
+            )
         to = destination(facts.text(f.SUBMIT_CF))
         refused = refused_by(facts, to, sendmail_cf.daemons(cf))
         if refused is not None:

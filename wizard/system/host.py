@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from snapshots.live.entry import Entry, EntryError, read_entry, remove_entry, write_entry
 from snapshots.live.held import HeldFile, hold
 from wizard import log
+from wizard.console import count
 from wizard.errors import HostError
 from wizard.system.lock import taken
 from wizard.system.private_view import PrivateView
@@ -116,7 +117,7 @@ class Host:
             other = write_entry(self.path(path), entry, over.descriptor if over else None, dated)
         except EntryError as error:
             raise HostError(str(error).rstrip(".")) from error
-        log.note(f"wrote {path}: {entry.kind}, mode {entry.mode:04o}, {len(entry.content)} bytes")
+        log.note(f"wrote {path}: {entry.kind}, mode {entry.mode:04o}, {count(len(entry.content), 'byte')}")
         return other
 
     def remove(self, path: str) -> None:
@@ -284,7 +285,7 @@ class Host:
             except (OSError, subprocess.TimeoutExpired) as error:
                 raise HostError(f"{argv[0]} could not be run: {error}") from error
             stderr = result.stderr.decode("utf-8", "replace").strip()
-            ended(result.returncode, f"{len(result.stdout)} bytes\n{stderr}")
+            ended(result.returncode, f"{count(len(result.stdout), 'byte')}\n{stderr}")
         if result.returncode != 0:
             raise HostError(f"{shlex.join(argv)} failed: {stderr}")
         return result.stdout

@@ -10,6 +10,7 @@ import struct
 import time
 from dataclasses import dataclass, field, replace
 
+from wizard.console import count
 from wizard.errors import HostError
 from wizard.smtp.transcript import Credentials
 from wizard.system.host import Host
@@ -149,7 +150,7 @@ def barred(host: Host, pam: Pam, account: Account, now: float) -> str:
     failures = sum(count if old else count & 1 for count, when in records if old or when + within > last)
     if not 0 < deny <= failures or (wait and last + wait < now):
         return ""
-    return f"{account.user}: {failures} failures in {path}, and from {deny} on PAM refuses"
+    return f"{account.user}: {count(failures, 'failure')} in {path}, and from {deny} on PAM refuses"
 
 
 def _passwd(host: Host, user: str, seconds: float) -> list[str] | None:

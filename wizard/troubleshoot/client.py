@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from wizard.console import WIDTH
+from wizard.console import WIDTH, count
 from wizard.editors.daemon_options import is_loopback
 from wizard.errors import HostError
 from wizard.gather.firewall import live_rules
@@ -226,7 +226,7 @@ def judged(met: Admission, access: str) -> Iterator[Stage]:
     ):
         if limit:
             sign = Sign.WARNING if limit <= access_map.FEW else Sign.OK
-            says = f"at most {limit} connections {words} from its address, also where many users share it; then 421"
+            says = f"at most {count(limit, 'connection')} {words} from its address, also where many users share it; then 421"
             yield Stage("limit", sign, says, seen(tag))
     slow = met.pause >= rulesets.LONG_PAUSE
     says = f"sendmail waits {met.pause:g} s before it greets"
@@ -259,7 +259,7 @@ def _dns_list(host: Host, address: str, zone: str, delayed: bool) -> Stage:
 def text(visit: Visit, width: int = WIDTH) -> str:
     """For people; `width` in columns."""
     who = visit.address + (f" ({visit.name})" if visit.name else "")
-    head = "is turned away by nothing on this host" if visit.ok else "is turned away, or cannot log in"
+    head = "is let in: nothing on this host turns it away" if visit.ok else "is turned away, or cannot log in"
     if visit.ok and any(stage.state is Sign.UNKNOWN for stage in visit.stages):
         head = "may be turned away: not everything could be looked at"
     lines = [*wrap(f"A mail client at {who} {head}.", "", "", width), ""]

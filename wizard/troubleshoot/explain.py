@@ -9,9 +9,11 @@ import os
 
 from wizard.engine.engine import Engine, Run
 from wizard.errors import HostError
+from wizard.model import facts as f
 from wizard.model.answers import Answers
 from wizard.model.events import Checked
 from wizard.model.plan import Check, Sign
+from wizard.sendmail import cf as sendmail_cf
 from wizard.smtp.connection import Deadline, WireError, lookup
 from wizard.smtp.login_test import Result, Target
 from wizard.smtp.transcript import Credentials
@@ -25,6 +27,8 @@ from wizard.troubleshoot.model import Layer
 from wizard.troubleshoot.probe_smtp import Tried
 from wizard.troubleshoot.verdict import judge
 
+_OF_OTHERS = "mechanisms"
+"""The diagnosis of what clients meet that prefer what saslauthd cannot serve."""
 _NAME_WITHIN = 5.0
 """Seconds for the look-up of the name that was tested."""
 
@@ -60,13 +64,17 @@ def _seen(host: Host, answers: Answers, tried: Tried | None = None) -> Check | N
         picture = take(host, answers, tried.credentials if tried else None, tried)
     except HostError:
         return None
-    return cause(picture)
+    return cause(picture, tried)
 
 
-def cause(picture: Picture) -> Check:
+def cause(picture: Picture, tried: Tried | None = None) -> Check:
     """The fault that is to blame, as a check of its id; of `troubleshoot` where nothing fails here. It is unknown where
-    no cause is known."""
-    blamed = judge(picture).blamed
+    no cause is known. A login that was `tried` was none of a client that prefers another mechanism than LOGIN and PLAIN."""
+    verdict = judge(picture)
+    failed = [fault for fault in verdict.faults if fault.sign is Sign.FAILED]
+    if tried is not None and tried.refused:
+        failed = [fault for fault in failed if fault.id != _OF_OTHERS] or failed
+    blamed = next(iter(failed), None)
     if blamed is None:
         return Check("troubleshoot", Sign.UNKNOWN, "On this host nothing that troubleshoot looks at fails.")
     says = f"Cause: {blamed.finding.cause}."
@@ -94,7 +102,9 @@ def _own(host: Host, name: str) -> bool:
         named = [str(address[0]) for _, address in lookup(name, 0, 0, Deadline(_NAME_WITHIN))]
     except (OSError, UnicodeError, WireError):
         return False
-    ours = addresses(host)
+    listens = sendmail_cf.daemons(host.text(f.SENDMAIL_CF) if host.exists(f.SENDMAIL_CF) else "")
+    # What sendmail.cf names is meant to be here, also where the address is gone.
+    ours = {*addresses(host), *(daemon.reachable_at for daemon in listens)}
     return bool(named) and all(
         each.split("%")[0] in ours or ipaddress.ip_address(each).is_loopback for each in named
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from wizard.console import WIDTH, clean, fold
+from wizard.console import WIDTH, clean, command, fold
 from wizard.model.plan import Sign
 from wizard.render.text import SIGNS
 from wizard.troubleshoot.diagnosis import Diagnosis, Fault
@@ -51,8 +51,8 @@ def _fault(fault: Fault, width: int) -> Iterator[str]:
     if mend.text:
         yield from wrap(f"fix: {mend.text}", _DEEP, _DEEPER, width)
     if mend.steps:
-        command = f"msa-wizard troubleshoot --fix {fault.id}"
-        yield from wrap(f"fix: {command}   (steps: {', '.join(mend.steps)})", _DEEP, _DEEPER, width)
+        yield from command(f"msa-wizard troubleshoot --fix {fault.id}", width, f"{_DEEP}fix: ", _DEEPER)
+        yield from wrap(f"(steps: {', '.join(mend.steps)})", _DEEPER, _DEEPER, width)
 
 
 def catalogue_text(diagnoses: Sequence[Diagnosis], width: int = WIDTH) -> str:

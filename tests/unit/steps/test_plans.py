@@ -559,7 +559,7 @@ def served(**overrides: object) -> Facts:
         (bare("12"), UNTESTED, "can be tested after install, restart"),
         (machine("12"), UNTESTED, "saslauthd does not answer"),
         (served(processes=()), UNTESTED, "sendmail does not run"),
-        (served(), UNTESTED, "no login was tested yet"),
+        (served(), UNTESTED, "no login was accepted yet"),
         (served(login=AcceptedLogin("alice", NOW, True)), UNTESTED, "has changed since alice logged in"),
         (served(login=AcceptedLogin("alice", NOW)), "", "a login was accepted: alice"),
         (served(euid=1000), UNKNOWN, "only root can see"),
@@ -621,6 +621,12 @@ def test_replace_mta_lets_it_go() -> None:
     change = plan("install", facts, answers).changes[0]
     assert "--no-remove" not in change.describe().commands[0]
     assert "--no-remove" in plan("install", facts).changes[0].describe().commands[0]
+
+
+def test_who_wants_another_mta_replaced_is_told_how_on_the_screens_and_the_command_line() -> None:
+    made = plan("preflight", bare("12", packages={"postfix": "3.7"}))
+    told = "tick Replace another MTA in the Settings, or `msa-wizard apply --replace-mta`"
+    assert [line for line in made.remedy if line.endswith(told)]
 
 
 def test_465_is_looked_at_only_where_it_was_chosen() -> None:

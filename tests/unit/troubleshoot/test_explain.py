@@ -75,6 +75,32 @@ def test_machinery_that_is_sound_is_said_to_be() -> None:
     assert (sound.id, sound.sign) == ("troubleshoot", Sign.UNKNOWN)
 
 
+def test_what_only_other_mechanisms_meet_does_not_explain_a_login_with_login(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = judge(
+        picture(
+            account=dataclasses.replace(ALICE, right=False),
+            conversations=(conversation(25), REFUSED.onto(conversation(587))),
+        )
+    )
+    (wrong,) = (fault for fault in seen.faults if fault.id == "password-wrong")
+    other = dataclasses.replace(wrong, diagnosis=dataclasses.replace(wrong.diagnosis, id="mechanisms"))
+    monkeypatch.setattr(explain, "judge", lambda _: dataclasses.replace(seen, faults=(other, wrong)))
+    assert explain.cause(picture(), REFUSED).id == "password-wrong"
+    assert explain.cause(picture()).id == "mechanisms"
+    monkeypatch.setattr(explain, "judge", lambda _: dataclasses.replace(seen, faults=(other,)))
+    assert explain.cause(picture(), REFUSED).id == "mechanisms", "better than nothing"
+
+
+def test_an_address_of_sendmail_cf_is_this_host_also_where_it_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "etc/mail").mkdir(parents=True)
+    cf = tmp_path / "etc/mail/sendmail.cf"
+    cf.write_text("O DaemonPortOptions=Family=inet, Name=MSP-v4, Port=587, M=Ea, Addr=192.0.2.25\n")
+    assert explain._own(Host(tmp_path), "192.0.2.25")
+    assert not explain._own(Host(tmp_path), "192.0.2.26")
+
+
 def _result(**changes: Any) -> Result:
     said = "The login was refused: it got 535. Probable causes: many."
     return dataclasses.replace(

@@ -95,7 +95,7 @@ def test_wrong_passwords_are_counted_and_no_fault() -> None:
     assert verdict.faults[0].sign is Sign.OK
     assert verdict.summary.startswith("MSA OK - mail clients can submit |")
     cause = verdict.faults[0].finding.cause
-    assert cause == "3 logins from 2 addresses were refused in the last day (3: password or account)"
+    assert cause == "3 logins from 2 addresses refused in the last day (3: password or account)"
     assert verdict.faults[0].finding.evidence[0].says == "203.0.113.9: 2 refused"
     nobody = looked(refused("-13")).faults[0]
     assert nobody.finding.cause.endswith(", and not one was accepted")

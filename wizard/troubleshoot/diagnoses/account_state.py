@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wizard.console import count
 from wizard.model import facts as f
 from wizard.troubleshoot.account import SHADOW, Account, Shadow
 from wizard.troubleshoot.diagnoses import pam_stack
@@ -66,8 +67,8 @@ def _not_in_sasldb(picture: Picture) -> Finding | None:
     but = f", only {theirs[0]}" if theirs else ""
     return Finding(
         f"saslauthd asks sasldb2 for {name}@{realm}, and that is not in it{but}",
-        (Evidence(f"{len(users)} users, none of them {name}@{realm}{but}", "sasldblistusers2"),),
-        Mend(text=f"add the user, with a password of its own: saslpasswd2 -c -u {realm} {name}"),
+        (Evidence(f"{count(len(users), 'user')}, none of them {name}@{realm}{but}", "sasldblistusers2"),),
+        Mend(text=f"add the user, with a password of its own: `saslpasswd2 -c -u {realm} {name}`"),
     )
 
 
@@ -209,7 +210,7 @@ OF_SOURCES = (
         "sasldblistusers2, getent passwd",
         _only_in_sasldb,
         cause="the user is in sasldb2 alone, and saslauthd asks the users of this host",
-        fix="make the account (adduser NAME), or let sasldb2 be asked as well (pwcheck_method: saslauthd auxprop)",
+        fix="make the account (`adduser NAME`), or let sasldb2 be asked as well (pwcheck_method: saslauthd auxprop)",
     ),
     Diagnosis(
         "user-not-in-sasldb",
@@ -219,7 +220,7 @@ OF_SOURCES = (
         "sasldblistusers2",
         _not_in_sasldb,
         cause="saslauthd asks sasldb2, which does not know this user, or knows it with another realm",
-        fix="add the user: saslpasswd2 -c -u REALM NAME",
+        fix="add the user: `saslpasswd2 -c -u REALM NAME`",
     ),
     Diagnosis(
         "password-malformed",
@@ -229,7 +230,7 @@ OF_SOURCES = (
         SHADOW,
         _malformed,
         cause="what /etc/shadow has for the user is clear text, or something else that is no hash",
-        fix="set a new password: passwd NAME",
+        fix="set a new password: `passwd NAME`",
     ),
     Diagnosis(
         "account-barred",
@@ -239,7 +240,7 @@ OF_SOURCES = (
         "pam_faillock, pam_tally2",
         _barred,
         cause="pam_faillock or pam_tally2 locks the user out after too many wrong passwords",
-        fix="faillock --user NAME --reset, or pam_tally2 --user NAME --reset",
+        fix="`faillock --user NAME --reset`, or `pam_tally2 --user NAME --reset`",
     ),
 )
 """The user is not where passwords come from, or not as it can be used there."""

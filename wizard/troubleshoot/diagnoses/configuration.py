@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wizard.console import count
 from wizard.editors.daemon_options import collisions
 from wizard.model import facts as f
 from wizard.model.facts import McFault
@@ -61,7 +62,7 @@ def _mc_broken(picture: Picture) -> Finding | None:
         cause = f"{seen.sentence}, and m4 takes what follows for a part of it"
     else:
         cause = "m4 does not make a whole sendmail.cf out of sendmail.mc: most of it is missing"
-        lines.append(Evidence(f"{len(picture.mc)} bytes, about 4000 is normal", f.SENDMAIL_MC))
+        lines.append(Evidence(f"{count(len(picture.mc), 'byte')}, about 4000 is normal", f.SENDMAIL_MC))
     return Finding(
         cause,
         (*_line(seen), *lines),
@@ -107,7 +108,7 @@ def _cf_broken(picture: Picture) -> Finding | None:
     if not picture.cf:
         evidence.append(Evidence("no such file, or an empty one", f.SENDMAIL_CF))
     elif len(picture.cf) < sendmail_cf.SMALLEST:
-        evidence.append(Evidence(f"{len(picture.cf)} bytes, about 65000 is normal", f.SENDMAIL_CF))
+        evidence.append(Evidence(f"{count(len(picture.cf), 'byte')}, about 65000 is normal", f.SENDMAIL_CF))
     if picture.cf_refused:
         evidence += [Evidence(line, "sendmail -bC") for line in picture.cf_refused.splitlines()]
     if not evidence:

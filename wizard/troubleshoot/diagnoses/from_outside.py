@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from ipaddress import ip_address
 
+from wizard.console import count
 from wizard.model.plan import Sign
 from wizard.sendmail import access_map
 from wizard.sendmail.access_map import FEW, Line
@@ -176,7 +177,7 @@ def _kept_out(picture: Picture) -> Finding | None:
     if not refusing or delayed(picture.cf):
         return None
     return Finding(
-        f"the access map refuses {len(refusing)} addresses, nets or domains, also to users who would log in",
+        f"the access map refuses {count(len(refusing), 'address, net or domain', 'addresses, nets or domains')}, also to users who would log in",
         _shown(refusing[:4]),
         Mend(
             text=f"if users come from there: take the line out of {Text.ACCESS}, then `make -C /etc/mail access.db`"
@@ -194,18 +195,18 @@ def _turned_away(picture: Picture) -> Finding | None:
         return None
     peers = [ip_address(peer) for peer in logged_in(picture)]
     known = {access_map.written(peer, compressed=short) for peer in peers for short in (True, False)}
-    count = {
+    counts = {
         client: client.address in known or not client.why.startswith(_EVERYDAY)
         for client in picture.outside.turned_away
     }
-    seen = sorted(count, key=lambda client: not count[client])
+    seen = sorted(counts, key=lambda client: not counts[client])
     lines = _lines(picture)
     rules = []
     for client in seen[:4]:
         tag = next(tag for words, tag in _RULES if words in client.why)
         rules.append(access_map.deciding(lines, tag, client.address))
     return Finding(
-        f"{sum(client.times for client in seen)} connections of {len({client.address for client in seen})} clients were turned away in the last day, or since the access map was made",
+        f"{count(sum(client.times for client in seen), 'connection')} of {count(len({client.address for client in seen}), 'client')} turned away in the last day, or since the access map was made",
         (
             *(
                 Evidence(f"{client.address}: {client.why} ({client.times}x)", client.line.source)
@@ -216,7 +217,7 @@ def _turned_away(picture: Picture) -> Finding | None:
         Mend(
             text=f"if it is a user's: `msa-wizard troubleshoot --from {seen[0].address.removeprefix('IPv6:')}` names the rule"
         ),
-        Sign.WARNING if any(count.values()) else Sign.OK,
+        Sign.WARNING if any(counts.values()) else Sign.OK,
     )
 
 

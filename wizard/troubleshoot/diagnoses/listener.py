@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 
+from wizard.console import numbered
 from wizard.editors import EditError, sendmail_mc
 from wizard.editors.daemon_options import collisions, is_loopback, plain_address
 from wizard.model import facts as f
@@ -51,7 +52,7 @@ def _taken(picture: Picture) -> Finding | None:
                 if unit
                 else f"`systemctl status {first.pid}` shows whose it is: stop and disable that service, or end the process"
             )
-            + ", then: msa-wizard troubleshoot --fix sendmail-dead listener-missing"
+            + ", then: `msa-wizard troubleshoot --fix sendmail-dead listener-missing`"
         ),
     )
 
@@ -83,7 +84,7 @@ def _one_off(picture: Picture) -> Mend:
             return Mend(SUBMISSION)  # the other one is sendmail's own
     return Mend(
         text="one of the two lines is in a file that sendmail.mc includes: switch it off there with dnl, then "
-        "sendmailconfig && systemctl restart sendmail"
+        "`sendmailconfig && systemctl restart sendmail`"
     )
 
 
@@ -110,7 +111,7 @@ def _foreign_address(picture: Picture) -> Finding | None:
         ),
         Mend(
             text=f"put one of this host's ({', '.join(here)}) after Addr= in {f.SENDMAIL_MC}, or take Addr= out, then: "
-            "sendmailconfig && systemctl restart sendmail"
+            "`sendmailconfig && systemctl restart sendmail`"
         ),
     )
 
@@ -242,7 +243,7 @@ def _listener_missing(picture: Picture) -> Finding | None:
             Mend(text="find what loads this host (`uptime`, `top`), or raise confREFUSE_LA in sendmail.mc"),
         )
     return Finding(
-        f"sendmail runs, but does not listen on port {', '.join(map(str, missing))}, which its sendmail.cf names",
+        f"sendmail runs, but does not listen on {numbered(missing, 'port')}, which its sendmail.cf names",
         (Evidence(f"no listener on {', '.join(map(str, missing))}", "/proc/net/tcp"), *logged),
         Mend(("restart",)),
     )
@@ -340,7 +341,7 @@ DIAGNOSES = (
         "3.3",
         "sendmail.cf",
         _collide,
-        cause="two DAEMON_OPTIONS lines want the same port, and sendmail ends when it cannot open the second",
+        cause="two DAEMON_OPTIONS lines want the same port, and sendmail exits when it cannot open the second",
         fix="switch one of the two off, or rebuild sendmail.cf where only that has both (--fix: mend-listeners, submission-port, sendmailconfig, restart)",
     ),
     Diagnosis(
@@ -350,7 +351,7 @@ DIAGNOSES = (
         "3.3",
         "sendmail.cf against the addresses of this host",
         _foreign_address,
-        cause="a listener is on an address that the host does not have, so sendmail ends soon after each start",
+        cause="a listener is on an address that the host does not have, so sendmail exits soon after each start",
         fix="put one of the host's addresses after Addr= in sendmail.mc, or take Addr= out, then run sendmailconfig",
     ),
     Diagnosis(

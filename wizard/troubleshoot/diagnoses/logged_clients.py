@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import partial
 
+from wizard.console import count
 from wizard.maillog.read import LogLine
 from wizard.model.plan import Sign
 from wizard.troubleshoot.diagnosis import Diagnosis
@@ -118,9 +119,9 @@ def _tls(kind: _Kind, picture: Picture) -> Finding | None:
         return None
     most = sorted(clients.items(), key=lambda client: -len(client[1]))[:3]
     return Finding(
-        f"mail clients {kind.cause}: {sum(map(len, clients.values()))} TLS handshakes failed in the last day",
+        f"mail clients {kind.cause}: {count(sum(map(len, clients.values())), 'TLS handshake')} failed in the last day",
         tuple(
-            Evidence(f"{peer}, {len(lines)} times: {lines[-1].text}", lines[-1].source)
+            Evidence(f"{peer}, {count(len(lines), 'time')}: {lines[-1].text}", lines[-1].source)
             for peer, lines in most
         ),
         Mend(text=f"if these are clients of yours: {kind.advice}"),
@@ -155,13 +156,13 @@ def _logins(picture: Picture) -> Finding | None:
     entered = [line.time for line in picture.day if line.authid is not None]
     broken = [code for code in codes if code not in _GUESSED and last[code].time > max(entered, default=0.0)]
     nobody = not entered and picture.login is not True
-    reasons = "; ".join(f"{count}: {_CODES.get(code, code)}" for code, count in codes.most_common())
+    reasons = "; ".join(f"{times}: {_CODES.get(code, code)}" for code, times in codes.most_common())
     most = sorted(refused.items(), key=lambda client: -client[1].total())[:3]
     return Finding(
-        f"{codes.total()} logins from {len(refused)} address{'es' * (len(refused) > 1)} were refused in the last day "
+        f"{count(codes.total(), 'login')} from {count(len(refused), 'address', 'addresses')} refused in the last day "
         f"({reasons})" + (", and not one was accepted" if nobody else ""),
         (
-            *(Evidence(f"{peer}: {count.total()} refused", "journal, sm-mta") for peer, count in most),
+            *(Evidence(f"{peer}: {by_code.total()} refused", "journal, sm-mta") for peer, by_code in most),
             *(Evidence(last[code].text, last[code].source) for code in broken[:2] or list(last)[:1]),
         ),
         Mend(

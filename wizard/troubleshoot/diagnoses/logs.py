@@ -27,7 +27,7 @@ def _none(picture: Picture) -> Finding | None:
     return Finding(
         "this host keeps no mail log: neither a journal nor /var/log/mail.log was found",
         (Evidence("absent", "/run/systemd/journal, /var/log/mail.log"),),
-        Mend(text="to have one: apt-get install rsyslog"),
+        Mend(text="to have one: `apt-get install rsyslog`"),
         Sign.UNKNOWN,
     )
 

@@ -48,7 +48,7 @@ _HINTS = (
     ("tls failed", "look at ldap_tls_cacert_file and ldap_tls_check_peer in {conf}"),
     ("ldap_initialize", "correct ldap_servers in {conf}: ldap://NAME or ldaps://NAME"),
     ("search_st", "correct ldap_search_base and the rights of ldap_bind_dn ({conf})"),
-    ("Clock skew", "set this host's clock: timedatectl set-ntp true"),
+    ("Clock skew", "set this host's clock: `timedatectl set-ntp true`"),
     ("default realm", "set default_realm in /etc/krb5.conf"),
     ("verify_init", "create this host's key: host/NAME in /etc/krb5.keytab"),
 )
@@ -84,7 +84,7 @@ def _conf(picture: Picture) -> Finding | None:
             ),
         ),
         Mend(
-            text=f"write {asked.conf} (saslauthd(8); mode 0600, as it may hold a password), then: systemctl restart saslauthd"
+            text=f"write {asked.conf} (saslauthd(8); mode 0600, as it may hold a password), then: `systemctl restart saslauthd`"
         ),
         Sign.WARNING if picture.login else Sign.FAILED,
     )

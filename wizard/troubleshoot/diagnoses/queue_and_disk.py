@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from wizard.console import count
 from wizard.model import facts as f
 from wizard.model.plan import Sign
 from wizard.sendmail import cf as sendmail_cf
@@ -141,7 +142,9 @@ def _msp(picture: Picture) -> Finding | None:
     return Finding(
         "nothing runs the queue of local programs: what could not be handed to the daemon at once stays there",
         (
-            Evidence(f"{queue.count} messages, the oldest for {queue.oldest / 3600:.0f} h", CLIENT_QUEUE),
+            Evidence(
+                f"{count(queue.count, 'message')}, the oldest for {queue.oldest / 3600:.0f} h", CLIENT_QUEUE
+            ),
             Evidence(f"MSP_MODE={mode}, and no {Text.CRON_PID}", f.SENDMAIL_CONF),
         ),
         Mend(

@@ -100,7 +100,7 @@ def _getpwent(picture: Picture) -> Finding | None:
         (Evidence(f'MECHANISMS="{default(picture, "MECHANISMS")}"', f.SASLAUTHD_DEFAULT),),
         Mend(
             text='the same users by a mechanism that can read it: MECHANISMS="pam" (or "shadow") in /etc/default/saslauthd, '
-            "then: systemctl restart saslauthd"
+            "then: `systemctl restart saslauthd`"
         ),
         Sign.FAILED if owner is not None else Sign.WARNING,
     )
@@ -133,7 +133,7 @@ def _ends_at_once(picture: Picture) -> Finding | None:
                 if server.problem
             ),
         ),
-        Mend(text=f"{text}; then: systemctl restart saslauthd"),
+        Mend(text=f"{text}; then: `systemctl restart saslauthd`"),
     )
 
 

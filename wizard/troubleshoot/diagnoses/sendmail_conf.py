@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wizard.console import count
 from wizard.editors import EditError, sasl_conf
 from wizard.model import facts as f
 from wizard.troubleshoot.diagnosis import Diagnosis
@@ -45,7 +46,7 @@ def _conf(picture: Picture) -> Finding | None:
 
 def _nobody(picture: Picture, path: str, method: str | None) -> Finding:
     knows = (
-        f", which knows {len(picture.sasldb)} users, but not this one"
+        f", which knows {count(len(picture.sasldb), 'user')}, but not this one"
         if picture.sasldb
         else ", which knows nobody"
     )
@@ -59,16 +60,16 @@ def _nobody(picture: Picture, path: str, method: str | None) -> Finding:
 def _another(picture: Picture, path: str, method: str | None) -> Finding:
     """The host's logins come from sasldb, and this user is not in it."""
     return Finding(
-        f"logins come from sasldb on this host, which knows {len(picture.facts.sasldb or ())} users, but not this one",
+        f"logins come from sasldb on this host, which knows {count(len(picture.facts.sasldb or ()), 'user')}, but not this one",
         _asked(picture, path, method),
-        Mend(text="add the user, with a password of its own: saslpasswd2 -c -u REALM NAME"),
+        Mend(text="add the user, with a password of its own: `saslpasswd2 -c -u REALM NAME`"),
     )
 
 
 def _asked(picture: Picture, path: str, method: str | None) -> tuple[Evidence, ...]:
     return (
         Evidence(f"pwcheck_method: {method or '(nothing)'}", path),
-        Evidence(f"{len(picture.facts.sasldb or ())} users", "sasldblistusers2"),
+        Evidence(f"{count(len(picture.facts.sasldb or ()), 'user')}", "sasldblistusers2"),
         *picture.logged("user not found", since=picture.began),
     )
 

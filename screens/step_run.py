@@ -1,0 +1,330 @@
+"""A run of the engine over the board of steps: what begins it, the questions on its way, how it ends."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from screens.base import Frame, edit, sentence
+from screens.jobs import ApplyPolicy, EndingsWait, EngineSaid, JobEnded, Reply, StepWaits, Stopped
+from screens.review_and_run import event_line
+from screens.widgets.step_board import StepBoard, StepPanes
+from wizard.console import clean
+from wizard.engine.engine import Run
+from wizard.engine.overview import REMAINING, state
+from wizard.engine.state_dir import InterruptedRun
+from wizard.errors import Interrupted
+from wizard.model.events import Checked, Failed, Planned, Progress, Recorded
+from wizard.model.plan import Outcome
+
+DRAWN = 0.5
+"""Seconds between two looks at new output: each draws a pane that has scrolled, and a slow line must carry that."""
+SHOWN = 0.5
+"""Seconds that a step's diff stays in front before the output takes its place."""
+LAST = 12
+"""Lines of output that are kept for a failure."""
+
+
+class StepRun(Frame[None]):
+    """The base of the steps screen: one run at a time, over the steps that its board shows."""
+
+    known = False
+    """Whether the host has been looked at."""
+    about = ""
+    """The step that the line of news is about; empty where it is about none."""
+    ended: Run | None = None
+    """The run that has ended, until a look shows what came of it: whichever look that is."""
+    problem = ""
+    """Why a run could not begin, until it is said."""
+    failure: Failed | None = None
+    """How the newest run failed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.policy = ApplyPolicy()
+        self._current: str | None = None
+        """The step in front of the engine."""
+        self._last: list[str] = []
+        """The last lines of output."""
+        self._to_edit = ""
+        """The file that the admin wants to edit once the run has ended."""
+        self._began = 0.0
+        self._second = 0
+        self._progress = ""
+        """How far the command at work says that it is."""
+        self._follow = False
+        """Whether the output comes to the front by itself, once, if the step takes that long."""
+
+    @property
+    def skipped(self) -> set[str]:
+        """The steps that the admin leaves out."""
+        return self.backend.session.skipped
+
+    @property
+    def board(self) -> StepBoard:
+        """List and panes."""
+        return self.query_one(StepBoard)
+
+    @property
+    def panes(self) -> StepPanes:
+        """The right side."""
+        return self.board.panes
+
+    def on_mount(self) -> None:
+        """The timer draws output while something is at work."""
+        self._drawing = self.set_interval(DRAWN, self._draw, pause=True)
+
+    def look_at_steps(self) -> None:
+        """Look at the host, and show what came of a run that has ended."""
+        raise NotImplementedError
+
+    def show_step(self) -> None:
+        """Show what is known of the chosen step."""
+        raise NotImplementedError
+
+    def say_of(self, name: str, words: str) -> None:
+        """News of one step: it goes once another one is shown."""
+        self.about = name
+        self.say(words)
+
+    def sum_up(self) -> None:
+        """The end: what was done, what was left out, and what is still missing."""
+        if not self.desk.changing:
+            from screens.summary import Summary
+
+            self.app.push_screen(Summary())
+
+    def action_apply(self) -> None:
+        """Apply the step that is shown."""
+        desk, board = self.desk, self.board
+        name, remaining = board.chosen, board.remaining
+        if desk.waiting and self._current is not None:
+            if name == self._current:
+                self._work()
+                desk.answer(Reply.YES)
+            else:
+                board.select(self._current)
+                self.say_of(self._current, f"{self._current} comes first. y applies it, s skips it.")
+        elif desk.busy or not self.known:
+            return
+        elif missing := self.missing(name):
+            needed = "is needed first, but was skipped" if missing in self.skipped else "is needed first"
+            board.select(missing)
+            self.say_of(missing, f"{missing} {needed}: {name} does not work without it. y applies {missing}.")
+        else:
+            self.skipped.discard(name)
+            self._start(() if remaining[:1] in ([], [name]) else (name,), everything=False)
+
+    def missing(self, name: str) -> str:
+        """The first step that `name` needs and that is not done."""
+        board = self.board
+        for need in board.steps[name].needs:
+            if need in board.states and board.states[need] in (*REMAINING, "failed", "skipped"):
+                return self.missing(need) or need
+        return ""
+
+    def action_apply_all(self) -> None:
+        """Apply all that remain, each shown as it is done, once the admin has seen which."""
+        from screens.dialogs import ApplyAll
+
+        board = self.board
+        steps = [board.steps[name] for name in board.steps if name in {*board.remaining, self._current}]
+        plans = [board.plans[step.id] for step in steps]
+        self.app.push_screen(ApplyAll(steps, plans), lambda yes: self._apply_all() if yes else None)
+
+    def _apply_all(self) -> None:
+        desk = self.desk
+        self.same(f"msa-wizard apply --yes{self.backend.apply_options}")
+        if desk.waiting:
+            self.policy.everything = True
+            self._work()
+            desk.answer(Reply.YES)
+        elif not desk.busy and self.board.remaining:
+            self.board.select(self.board.remaining[0])
+            self._start((), everything=True)
+
+    def action_skip(self) -> None:
+        """Leave the step out, and say what follows from that."""
+        desk, board = self.desk, self.board
+        name = board.chosen
+        if desk.waiting and name == self._current:
+            self._skip(name)
+            desk.answer(Reply.NO)
+        elif not desk.busy and board.states.get(name) in (*REMAINING, "failed"):
+            self._skip(name)
+            if board.remaining:
+                board.select(board.remaining[0])
+            self.look_at_steps()  # what only the skipped step would have made necessary is not to do any more
+        else:
+            return
+        self.say_of(self.board.chosen, f"{name} is skipped; 2 on it shows what does not work without it.")
+
+    def _skip(self, name: str) -> None:
+        self.skipped.add(name)
+        self.board.mark(name, "skipped")
+
+    def _start(self, wanted: tuple[str, ...], *, everything: bool) -> None:
+        board, backend, name = self.board, self.backend, self.board.chosen
+        shown = (name, board.plans[name])
+        self.policy = policy = ApplyPolicy(set(self.skipped), everything, shown, backend.own_edits)
+        self.failure = None
+        self.desk.start(self, "apply", lambda job: backend.apply(job, partial(policy.decide, job), wanted))
+        self._drawing.resume()
+        board.mark(name, "working")
+        self._work()
+
+    def _work(self) -> None:
+        """A step begins to be applied."""
+        if self._current:
+            self.board.mark(self._current, "working")
+        self._began, self._second, self._follow, self._progress = time.monotonic(), 0, True, ""
+        self.refresh_bindings()
+        self.say(f"{self._current or self.board.chosen} is at work.")
+
+    def _draw(self) -> None:
+        """New output, and the seconds that pass."""
+        if lines := self.desk.taken():
+            self._last = [*self._last, *lines][-LAST:]
+            self.board.write(self._current or self.board.chosen, lines)
+        if not (self._began and self.desk.changing):
+            return
+        passed = time.monotonic() - self._began
+        if self._follow and passed > SHOWN:
+            self._follow = False
+            self.panes.pane("output")
+        if int(passed) > self._second:
+            self._second = int(passed)
+            self.say(f"{self._current or self.board.chosen} is at work, {self._second} s.{self._progress}")
+
+    def _no_progress(self) -> None:
+        self._progress = ""
+        self.panes.progress(None)
+
+    def on_engine_said(self, message: EngineSaid) -> None:
+        """An event of the run."""
+        self._draw()
+        event, board = message.event, self.board
+        match event:
+            case Planned(step, plan, _):
+                board.plans[step.id] = plan
+                if plan.outcome is Outcome.PENDING and step.id not in self.skipped:
+                    self._current = step.id
+                    board.begin(step.id)
+                    board.mark(step.id, "working")
+                    board.select(step.id)
+                    self.panes.pane("diff")
+                    self._work()
+                elif board.states.get(step.id) == "later":  # now it is decided
+                    board.mark(step.id, state(plan, in_force=False))
+            case Progress(_, percent, doing):
+                self._progress = f" {clean(doing)[:48]}"
+                self.panes.progress(percent)
+            case Checked(step, check):
+                self._no_progress()
+                board.check(step.id, check)
+                return
+            case Recorded(step, _, _):
+                board.mark(step.id, "applied")
+            case Failed() as failure:
+                self.failure = failure
+                board.mark(failure.step.id, "failed")
+                return
+        if line := event_line(event):
+            board.write(self._current or board.chosen, [line])
+
+    def on_step_waits(self, message: StepWaits) -> None:
+        """The engine asks whether it may apply the step."""
+        self._draw()
+        name, board = message.step.id, self.board
+        again = self._current == name and board.states.get(name) == "working" and self.policy.approved == name
+        self._current = name
+        board.plans[name] = message.plan
+        self._wait_at(name)
+        self.panes.pane("diff")
+        self.show_step()
+        changed = "The host has changed since this was shown; this is the new plan. " if again else ""
+        self.say_of(name, f"{changed}y applies {name}, s skips it, a applies all that remain.")
+        if message.edits:
+            from screens.dialogs import LocalEdits
+
+            self.app.push_screen(LocalEdits(name, message.edits), self._decide_edits)
+
+    def _decide_edits(self, choice: str | None) -> None:
+        match choice:
+            case "take":
+                self.action_apply()
+            case "keep":
+                self.action_skip()
+            case path:
+                self._to_edit = path or ""
+                self.desk.answer(Reply.STOP)
+
+    def on_endings_wait(self, message: EndingsWait) -> None:
+        """Something that works would end: a question of its own, whatever key was pressed before."""
+        from screens.dialogs import WhatWouldEnd
+
+        self._draw()
+        self._wait_at(message.step.id)
+
+        def decide(yes: bool | None) -> None:
+            if yes:
+                self._work()
+            self.desk.answer(Reply.YES if yes else Reply.NO)
+
+        self.app.push_screen(WhatWouldEnd(message.step.id, message.ends), decide)
+
+    def _wait_at(self, name: str) -> None:
+        self.board.mark(name, "waiting")
+        self.board.select(name)
+
+    def on_job_ended(self, message: JobEnded) -> None:
+        """The run is over: look at the host again, and say how it ended."""
+        if self.wizard.signal:
+            return  # we are leaving
+        self._draw()
+        self._drawing.pause()
+        self._no_progress()
+        self._current, self._began, self.about = None, 0.0, ""
+        if self._to_edit:
+            path, self._to_edit = self._to_edit, ""
+            edit(self.app, self.backend.host.path(path))
+        match message.error:
+            case InterruptedRun():
+                from screens.rollback import RecoveryScreen
+
+                self.app.push_screen(RecoveryScreen())
+            case None | Stopped() | Interrupted():
+                pass
+            case error:
+                self.problem = sentence(error)
+        self.ended = run = message.result if isinstance(message.result, Run) else None
+        self.look_at_steps()
+        if run is not None and run.stopped:
+            self.board.select(run.stopped)
+            if run.failed:
+                self._show_failure(run.failed)
+                return
+            self.panes.pane("diff")
+            if run.blocked:
+                self.say("Stopped: the problem is shown above. Fix it, then press F5.")
+            else:
+                self.say(f"Stopped before {run.undecided}, which has changed nothing. s skips it.")
+
+    def _show_failure(self, name: str) -> None:
+        from screens.dialogs import StepFailed
+
+        def go_on(next_move: str | None) -> None:
+            if next_move == "again":
+                self.action_apply()
+            elif next_move:
+                self.wizard.go(next_move)
+            elif self.policy.everything:
+                self.sum_up()
+
+        failure = self.failure
+        if failure is None or failure.step.id != name:
+            failed = [check.says for check in self.board.seen.checks.get(name, ()) if check.sign == "failed"]
+            screen = StepFailed(name, "; ".join(failed), self._last)
+        else:
+            screen = StepFailed(name, failure.why, self._last, failure.undone, failure.not_undone)
+        self.app.push_screen(screen, go_on)

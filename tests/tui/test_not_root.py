@@ -1,0 +1,41 @@
+"""What only root can see is refused on the screens as on the command line, not judged by what others see of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from screens.app import WizardApp
+from screens.backend import Backend
+from screens.troubleshoot import Troubleshoot
+from tests.tui.bench import Bench, play, shows, until
+from wizard.errors import NotRoot
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda backend: backend.troubleshoot(None),
+        lambda backend: backend.certificates(),
+        lambda backend: backend.from_outside(1, lambda _: None, lambda: True),
+    ],
+)
+def test_it_is_refused(ask: Callable[[Backend], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(NotRoot):
+        ask(Backend())
+
+
+def test_troubleshooting_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(root=tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        app.push_screen(Troubleshoot())
+        await until(pilot, lambda: shows(app, "Only root can look at all of this host"))
+
+    play(bench, story)

@@ -1,0 +1,24 @@
+"""What `recover --show` says of a killed run: all that `recover` would undo."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.unit.test_commits_in_force import commit
+from wizard.cli.rollback import _killed_text
+from wizard.engine.journal import Unfinished
+
+KILLED = Unfinished("apply", "run", "alice", 0.0, "0123456789abcdef", {}, step="restart")
+
+
+def test_the_steps_that_the_run_had_applied_are_named() -> None:
+    newest_first = [commit("drift"), commit("apply", "smtp-port"), commit("apply", "install")]
+    text = _killed_text(KILLED, newest_first)
+    assert "Applied before that: install, smtp-port." in text.splitlines()
+    assert "`msa-wizard recover` undoes all of that; `recover --finish` finishes it." in text
+
+
+def test_where_there_was_none_only_the_step_in_hand_is_named() -> None:
+    text = _killed_text(replace(KILLED, step="install"), [])
+    assert "Applied before" not in text
+    assert "`msa-wizard recover` undoes it;" in text
