@@ -69,8 +69,8 @@ class ReviewAndRun(Frame[Result]):
 
     def answer(self, reply: Reply) -> None:
         """Answer the question that waits."""
+        self.ask_nothing()
         self.desk.answer(reply)
-        self.refresh_bindings()
 
     def action_go(self) -> None:
         """Yes."""
@@ -117,6 +117,7 @@ class ReviewAndRun(Frame[Result]):
         """The run is over."""
         self.draw()
         self.running, self.over, self._began = False, True, 0.0
+        self.ask_when_quiet()
         if message.error is None:
             self.ended(message.result)
         elif isinstance(message.error, Stopped | Interrupted):

@@ -44,10 +44,11 @@ async def at_steps(pilot: Pilot[int], app: WizardApp) -> None:
     await at(pilot, app, "set-up", "y applies the step")
 
 
-def pressed(app: App[int], *keys: str) -> None:
-    """As the terminal hands them over: one behind the other, and nobody waits for them."""
+def pressed(app: App[int], *keys: str) -> bool:
+    """As the terminal hands them over: one behind the other, and nobody waits for them. Nothing has come of it yet."""
     for key in keys:
         app.post_message(Key(key, key if len(key) == 1 else None))
+    return False
 
 
 def listen(app: WizardApp) -> None:
@@ -62,9 +63,7 @@ def test_a_key_that_is_held_down_applies_one_step(bench: Bench, monkeypatch: pyt
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
-        while not app.desk.waiting:
-            pressed(app, "y")
-            await pilot.pause(0.02)
+        await until(pilot, lambda: app.desk.waiting or pressed(app, "y"), listens=False)
         for _ in range(20):
             pressed(app, "y")
             await pilot.pause(0.02)
@@ -91,9 +90,7 @@ def test_a_key_that_is_held_down_applies_one_fix(bench: Bench, monkeypatch: pyte
         listen(app)
         pressed(app, "y")
         await until(pilot, lambda: not app.desk.waiting, listens=False)
-        while not app.desk.waiting:
-            pressed(app, "y")
-            await pilot.pause(0.02)
+        await until(pilot, lambda: app.desk.waiting or pressed(app, "y"), listens=False)
         pressed(app, *"yyyy")
         await until(pilot, lambda: shows(app, "+new b"), listens=False)
         listen(app)
