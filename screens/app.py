@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
 from screens.backend import Backend
-from screens.base import Dialog, spelled
+from screens.base import Dialog, WizardScreen, spelled
 from screens.jobs import Desk, Reply
 from screens.welcome import PLACES, TOOLS, Welcome
 from screens.widgets.terminal_output import ChangedCells
@@ -112,8 +112,11 @@ class WizardApp(App[int]):
     def action_leave(self) -> None:
         """Quit; ask first while a step is at work."""
         if not self.desk.changing:
-            self.desk.answer(Reply.STOP)
-            self.exit(0, return_code=0)
+            leave: Callable[[], object] = self._leave
+            for screen in self.screen_stack:
+                if isinstance(screen, WizardScreen):
+                    leave = partial(screen.leave_for, leave)
+            leave()
             return
         from screens.dialogs import ConfirmQuit
 
@@ -121,6 +124,10 @@ class WizardApp(App[int]):
             self.push_screen(
                 ConfirmQuit(self.desk.job), lambda yes: self._signalled(signal.SIGINT) if yes else None
             )
+
+    def _leave(self) -> None:
+        self.desk.answer(Reply.STOP)
+        self.exit(0, return_code=0)
 
     def go(self, name: str) -> None:
         """To a screen of PLACES or TOOLS, unless something is at work or a dialog waits."""
@@ -130,8 +137,20 @@ class WizardApp(App[int]):
         if not any(type(each) is type(place) for each in self.screen_stack):
             self.push_screen(place)
             return
-        while type(self.screen) is not type(place):  # it is below: come back to it
-            self.pop_screen()
+        self._come_back(type(place))
+
+    def _come_back(self, place: type[Screen[Any]]) -> None:
+        """To a screen below: those above end, each in its own way."""
+        top = self.screen
+        if type(top) is place or not isinstance(top, WizardScreen):
+            return
+
+        def end() -> None:
+            self.desk.left(top)
+            top.dismiss()
+            self._come_back(place)
+
+        top.leave_for(end)
 
     action_go = go
     """The keys' way to it."""
@@ -158,6 +177,11 @@ class WizardApp(App[int]):
                 yield SystemCommand(place.title, f"$ {place.command}", partial(self.go, name))
         yield SystemCommand("Help", "What this screen is for, and its keys", self.action_explain)
         yield SystemCommand("Quit", "Leave msa-wizard", self.action_leave)
+
+    async def _check_bindings(self, key: str, priority: bool = False) -> bool:
+        """Textual's, once the screen is made that the key is for: the keys before it may just have opened that."""
+        await self.screen._mounted_event.wait()
+        return await super()._check_bindings(key, priority)
 
     def _signalled(self, number: int) -> None:
         """SIGHUP, SIGTERM, SIGINT: finish or undo the change in hand, then end, with the terminal as it was."""

@@ -143,6 +143,12 @@ class Backend:
 
         return state_dir.existing_store() if os.geteuid() == 0 else None
 
+    def history_mark(self) -> object:
+        """The same as long as nobody has added to the history."""
+        from wizard.engine import state_dir
+
+        return state_dir.history_mark()
+
     def killed(self) -> Unfinished | None:
         """A run that was killed, as far as we may know."""
         from wizard.engine import state_dir
@@ -160,11 +166,10 @@ class Backend:
     @property
     def held(self) -> Overview | None:
         """The host as it was seen last; None where the settings or the host may be others now."""
-        return self._seen[1] if self._seen is not None and self._seen[0] == self._moment else None
+        return self._seen[1] if self._seen is not None and self._seen[0] == self._moment() else None
 
-    @property
     def _moment(self) -> object:
-        return self._changes, self.session.events, self.answers, self._skipped
+        return self._changes, self.session.events, self.answers, self._skipped, self.history_mark()
 
     @property
     def _skipped(self) -> frozenset[str]:
@@ -177,7 +182,7 @@ class Backend:
     def seen(self, again: bool = False) -> Overview:
         """The host as it is held; looked at where it is not, or `again`. Two screens do not look twice."""
         with self._looking:
-            moment, held = self._moment, self.held
+            moment, held = self._moment(), self.held
             if held is None or again:
                 held = self.overview()
                 self._seen = moment, held
@@ -191,7 +196,7 @@ class Backend:
         held = self.seen()
         if not held.facts.asking_apt:
             return held
-        moment, apt = self._moment, self._apt_says()
+        moment, apt = self._moment(), self._apt_says()
         with self._looking:
             whole = overview.with_apt(held, apt, self.host, self._guarded(), self.store(), self._skipped)
             if self.held is held:

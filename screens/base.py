@@ -23,6 +23,9 @@ from textual.await_complete import AwaitComplete
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Key, Unmount
+from textual.message import Message
+from textual.messages import Prune
 from textual.screen import ModalScreen, Screen
 from textual.timer import Timer
 from textual.widgets import Input, Label, Static
@@ -52,6 +55,10 @@ FORM = (
     Binding("shift+tab,up", "app.focus_previous", "Previous field", show=False, priority=True),
 )
 """The keys between the fields of a form; they come first, or a password typed right after one lands in the field before."""
+
+
+QUIET = 0.4
+"""Seconds without a key after which a question that came by itself is listened to."""
 
 
 class Wizard(Protocol):
@@ -88,6 +95,13 @@ class WizardScreen(Screen[Result]):
     _result: tuple[Result | None] | None = None
     """The result it ends with, once there is one."""
     _gone = False
+    listens = True
+    """Whether its keys answer what it asks: where it asks by itself, once no key was pressed for a moment (`QUIET`)."""
+    _quiet: Timer | None = None
+    _how: Callable[[], object] = staticmethod(lambda: None)
+    """Says how to answer, once it listens."""
+    _listens_since = 0.0
+    """On the monotonic clock."""
 
     def on_mount(self) -> None:
         """A blinking cursor would send bytes for ever."""
@@ -100,6 +114,12 @@ class WizardScreen(Screen[Result]):
         active = super().active_bindings
         own = [key for key in self._bindings.key_to_bindings if key in active]
         return {key: active[key] for key in (*own, *active)}
+
+    async def _dispatch_message(self, message: Message) -> None:
+        """Textual's. A screen that goes, even before it is made, takes in nothing more: no key, timer or result of a worker,
+        since what it held may be gone."""
+        if not self._pruning or isinstance(message, Prune | Unmount):
+            await super()._dispatch_message(message)
 
     @property
     def ending(self) -> bool:
@@ -123,6 +143,40 @@ class WizardScreen(Screen[Result]):
             return AwaitComplete()
         self._gone = True
         return super().dismiss(self._result[0])
+
+    def leave_for(self, go_on: Callable[[], object]) -> None:
+        """Before `go_on` takes this screen away: ask where something would be lost."""
+        go_on()
+
+    def ask_when_quiet(self, say: Callable[[], object] = lambda: None) -> None:
+        """It asks something now, and nobody has called for that: listen after a moment without a key, and `say` then how to
+        answer. A key that is held down, or was meant for what was there before, is no answer."""
+        if self._quiet is not None:
+            self._quiet.stop()
+        self._quiet, self._how = self.set_timer(QUIET, self._listen), say
+        self.set_listens(False)
+
+    def ask_nothing(self) -> None:
+        """What was asked is answered; nothing listens before the next question."""
+        if self._quiet is not None:
+            self._quiet.stop()
+            self._quiet = None
+        self.set_listens(False)
+
+    def _listen(self) -> None:
+        self._listens_since = time.monotonic()
+        self.set_listens(True)
+        self._how()
+
+    def set_listens(self, listens: bool) -> None:
+        """Take keys for answers, or not."""
+        self.listens = listens
+        self.refresh_bindings()
+
+    def on_key(self, event: Key) -> None:
+        """The moment begins anew; also where a busy machine brings the key after the moment in which it was pressed."""
+        if self._quiet is not None and (event.time < self._listens_since or not self.listens):
+            self.ask_when_quiet(self._how)
 
     @property
     def wizard(self) -> Wizard:
@@ -196,6 +250,8 @@ class Frame(WizardScreen[Result]):
     """What does the same on the command line."""
     _clock: Timer | None = None
     """Says how long the look at hand has taken."""
+    _looks: tuple[str, float] | None = None
+    """What the look at hand does, and since when."""
 
     def compose(self) -> ComposeResult:
         """The frame around `body`."""
@@ -228,11 +284,13 @@ class Frame(WizardScreen[Result]):
         since = time.monotonic()
         if self._clock is not None:
             self._clock.stop()
+        self._looks = doing, since
         self._clock = clock = self.set_interval(1.0, lambda: self._say_title(doing, since))
 
         def deliver(draw: Callable[[], object]) -> None:
-            if self._clock is clock and self.is_attached and self.is_running and not self.app._exit:
+            if self._clock is clock and self.is_attached:
                 clock.stop()
+                self._looks = None
                 self._say_title()
                 draw()
 
@@ -246,6 +304,14 @@ class Frame(WizardScreen[Result]):
 
         # Not one of Textual's workers: who quits does not wait for a look.
         Thread(target=copy_context().run, args=(work,), daemon=True).start()
+
+    @property
+    def looking(self) -> str:
+        """What a look that has not ended does, and for how many seconds; empty without one."""
+        if self._looks is None:
+            return ""
+        doing, since = self._looks
+        return f"{doing}, {time.monotonic() - since:.0f} s"
 
     def _say_problem(self, error: Exception) -> None:
         self.say(sentence(error))
@@ -298,10 +364,6 @@ class Frame(WizardScreen[Result]):
         self.query_one("#aside", Static).update(clean(words))
 
 
-QUIET = 0.4
-"""Seconds without a key after which a dialog that came by itself listens."""
-
-
 class Dialog(ModalScreen[Result], WizardScreen[Result]):
     """A question, or something to read, on top of a screen.
 
@@ -309,24 +371,17 @@ class Dialog(ModalScreen[Result], WizardScreen[Result]):
     then: a key that is held down, or was meant for what was there before, is no answer to it."""
 
     COMES: ClassVar[bool] = False
-    listens = True
-    """Whether its keys do something yet."""
 
     def on_mount(self) -> None:
         """Wait for a moment without a key."""
         if self.COMES:
-            self._listen(False)
-            self._quiet = self.set_timer(QUIET, lambda: self._listen(True))
+            self.ask_when_quiet()
 
-    def _listen(self, listens: bool) -> None:
-        self.listens = listens
+    def set_listens(self, listens: bool) -> None:
+        """Its keys are shown while they do something."""
+        super().set_listens(listens)
         for line in self.query(".keys"):
             line.visible = listens
-
-    def on_key(self) -> None:
-        """The moment begins anew."""
-        if not self.listens:
-            self._quiet.reset()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing before it listens."""

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Input, Label, Static
 
-from screens.base import FORM, PAGES, Dialog, Field, headline, keys, scrolled, shell, spelled
+from screens.base import FORM, PAGES, Dialog, Field, headline, keys, scrolled, sentence, shell, spelled
 from screens.jobs import CertificateWaits, Job, Reply
 from screens.widgets.contents import endings_content
 from wizard.console import clean, count
@@ -54,8 +54,12 @@ class ConfirmQuit(Dialog[bool]):
             yield keys(("y", "quit"), ("Enter", "stay here (n and Esc too)"))
 
 
+Listed = tuple[Sequence["Step"], Sequence["Plan"]]
+
+
 class ApplyAll(Dialog[bool]):
-    """True: all these steps may be applied, one after the other."""
+    """True: all these steps may be applied, one after the other. It is asked once they are known, and the packages that
+    come with them."""
 
     HEADING = "Apply all"
     SCROLLED = "#content"
@@ -69,21 +73,49 @@ stops and asks where something that works would end, or where a step would undo 
         *PAGES,
     ]
 
-    def __init__(self, steps: Sequence[Step], plans: Sequence[Plan]) -> None:
+    def __init__(self, looking: Callable[[], str], listed: Callable[[], Listed]) -> None:
         super().__init__()
-        self._steps = steps
-        self._brings = [
-            line for plan in plans for change in plan.changes for line in change.describe().details
-        ]
+        self._looking, self._listed = looking, listed
+        """What is still looked for, empty once nothing is; then what is to be applied."""
+        self._waited = False
 
     def compose(self) -> ComposeResult:
         """A line a step; the keys stay below."""
         with Vertical(classes="dialog tall"):
-            yield headline(f"Apply {count(len(self._steps), 'step')}?", "bold")
-            lines = [f"{step.id:<17}{step.title}" for step in self._steps]
-            brings = ["", "Installed with it:", *map(clean, self._brings)] if self._brings else []
-            yield scrolled("\n".join([*lines, *brings]))
+            yield Static("", id="how-many", markup=False)
+            yield scrolled("")
             yield keys(("y", "apply all"), ("Enter", "cancel (n and Esc too)"))
+
+    def on_mount(self) -> None:
+        """Show them, as soon as they are known."""
+        self._watch = self.set_interval(0.5, self._show)
+        self._show()
+
+    def _show(self) -> None:
+        words, content = self.query_one("#how-many", Static), self.query_one("#content Static", Static)
+        if looking := self._looking():
+            self._waited = True
+            self.set_listens(False)
+            words.update(Content.styled("Apply all that remain?", "bold"))
+            content.update(f"First it is known what that is: {looking}. Esc cancels.")
+            return
+        self._watch.stop()
+        steps, plans = self._listed()
+        lines = [f"{step.id:<17}{step.title}" for step in steps]
+        brings = [line for plan in plans for change in plan.changes for line in change.describe().details]
+        lines += ["", "Installed with it:", *map(clean, brings)] if brings else []
+        words.update(Content.styled(f"Apply {count(len(steps), 'step')}?", "bold"))
+        content.update("\n".join(lines))
+        if self._waited:
+            self.ask_when_quiet()
+
+    def set_listens(self, listens: bool) -> None:
+        """What is not known yet cannot be agreed to."""
+        super().set_listens(listens and not self._looking())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """To cancel is always possible."""
+        return parameters == (False,) or super().check_action(action, parameters)
 
 
 class WhatWouldEnd(Dialog[bool]):
@@ -305,6 +337,9 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
         Binding("q,f10,ctrl+q,ctrl+c", "app.leave", "Quit", show=False),
     ]
 
+    _problem: tuple[Content, ...] = ()
+    """Why the answer could not be written down."""
+
     def __init__(self, left: float) -> None:
         super().__init__()
         self._left = left
@@ -329,12 +364,18 @@ it: y, or `msa-wizard confirm` in another session. Its files are written after t
         if left is None or self.over():
             self.dismiss()
         else:
-            self.say(_time_left(left))
+            self.say(Content("\n").join([_time_left(left), *self._problem]))
 
     def action_decide(self, yes: bool) -> None:
         """Whoever was first has decided; the result is on the screen below."""
-        self.backend.confirm(yes)
-        self.dismiss()
+        try:
+            self.backend.confirm(yes)
+        except OSError as problem:
+            words = f"{sentence(problem)} So nothing is decided yet: try again."
+            self._problem = (Content.styled(words, "bold ansi_red"),)
+            self._count()
+        else:
+            self.dismiss()
 
 
 def _time_left(left: float) -> Content:

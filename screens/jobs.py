@@ -124,7 +124,7 @@ class Job:
         """Whether it must restore something before anything else may be done, also while it waits."""
         self.ended = threading.Event()
         self._stop = False
-        self._listener = listener
+        self.listener = listener
         self._lines = lines
         self._replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
         """To the question that waits; each has its own, so that no late answer is taken for one to the next."""
@@ -159,9 +159,10 @@ class Job:
         replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
         self._replies = replies
         self.interrupt()  # after that: a signal is remembered before it is put into the queue
-        if self._stop:
-            raise Stopped("ended by the admin")
         self.waiting = True
+        if self._stop:  # looked at after that: whoever stops us sees that we wait, or we see it here
+            self.waiting = False
+            raise Stopped("ended by the admin")
         self.post(question)
         try:
             reply = replies.get(timeout=within)
@@ -185,11 +186,11 @@ class Job:
 
     def post(self, message: Message) -> None:
         """Hand a message to the screen that began the work."""
-        self._listener.post_message(message)
+        self.listener.post_message(message)
 
     def show(self, draw: Callable[..., object], *shown: object) -> None:
         """Let that screen draw something, after all that was handed to it before."""
-        self._listener.call_later(draw, *shown)
+        self.listener.call_later(draw, *shown)
 
     def run(self, work: Callable[[Job], object], previous: Job) -> None:
         """Do the work once `previous` has ended; JobEnded is the last message."""
@@ -268,6 +269,11 @@ class Desk:
     def answer(self, reply: Reply) -> None:
         """Answer the question that waits; without one nothing happens."""
         self._job.answer(reply)
+
+    def left(self, listener: MessagePump) -> None:
+        """This screen goes: nobody can answer what its job asks."""
+        if self._job.listener is listener:
+            self.answer(Reply.STOP)
 
     def tell(self, number: int) -> None:
         """A signal has come."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -67,7 +68,11 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Each key where it does something."""
-        allowed = {"go": not self.running, "stop": self.running, "save": self._rehearsal is not None}
+        allowed = {
+            "go": not self.running and self.listens,
+            "stop": self.running,
+            "save": self._rehearsal is not None,
+        }
         return allowed.get(action, True)
 
     def action_go(self) -> None:
@@ -117,7 +122,7 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
     def failed(self, why: str) -> None:
         """Show why there is no report."""
         self.show(why)
-        self.say("y starts again. Esc goes back.")
+        self.ask_when_quiet(partial(self.say, "y starts again. Esc goes back."))
 
     def interrupted(self) -> None:
         """It was stopped."""

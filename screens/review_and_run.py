@@ -69,8 +69,8 @@ class ReviewAndRun(Frame[Result]):
 
     def answer(self, reply: Reply) -> None:
         """Answer the question that waits."""
+        self.ask_nothing()
         self.desk.answer(reply)
-        self.refresh_bindings()
 
     def action_go(self) -> None:
         """Yes."""
@@ -117,6 +117,7 @@ class ReviewAndRun(Frame[Result]):
         """The run is over."""
         self.draw()
         self.running, self.over, self._began = False, True, 0.0
+        self.ask_when_quiet()
         if message.error is None:
             self.ended(message.result)
         elif isinstance(message.error, Stopped | Interrupted):
@@ -215,7 +216,7 @@ done is a commit in the history and can be rolled back from there. If it fails, 
         """y only answers a question; what is over cannot be cancelled."""
         match action:
             case "go":
-                return self.desk.waiting
+                return self.desk.waiting and self.listens
             case "cancel" | "back":
                 return self.waits is (action == "cancel")
         return True
@@ -230,8 +231,8 @@ done is a commit in the history and can be rolled back from there. If it fails, 
             parts += [Content(clean(line)) for line in edit.text.splitlines()]
         self.show(*parts)
         ends = f"end here: {', '.join(self._done)} applied" if self._done else "cancel: nothing is changed"
-        self.say(f"y applies {message.step.id}. Enter and Esc {ends}.")
-        self.refresh_bindings()
+        words = f"y applies {message.step.id}. Enter and Esc {ends}."
+        self.ask_when_quiet(partial(self.say, words))
 
     def on_endings_wait(self, message: EndingsWait) -> None:
         """Something that works would end: a question of its own."""

@@ -95,11 +95,12 @@ rollback is a commit too and can itself be rolled back.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only the keys that answer what is asked."""
-        conflicts = self._rollback is not None and bool(self._rollback.reversal.conflicts)
         if action in ("cancel", "back"):
             return (self._rollback is not None) is (action == "cancel")
+        asked = self._rollback if self.listens else None
+        conflicts = asked is not None and bool(asked.reversal.conflicts)
         if action == "go":
-            return self._rollback is not None and not conflicts
+            return asked is not None and not conflicts
         return conflicts if action in ("choose", "edit") else True
 
     def on_rollback_waits(self, message: RollbackWaits) -> None:
@@ -116,12 +117,10 @@ rollback is a commit too and can itself be rolled back.
             diff_content(rollback_text(rollback, warn=False), indent=DIFF_INDENT, columns=self.columns),
         )
         self.add_to_title(f"  {rollback.target.words}")
-        self.say(
-            "k keeps yours there, r restores what was before, e edits; Esc cancels (the default)."
-            if conflicts
-            else "y rolls this back. Enter and Esc cancel: nothing is changed."
-        )
-        self.refresh_bindings()
+        words = "y rolls this back. Enter and Esc cancel: nothing is changed."
+        if conflicts:
+            words = "k keeps yours there, r restores what was before, e edits; Esc cancels (the default)."
+        self.ask_when_quiet(partial(self.say, words))
 
     def answer(self, reply: Reply) -> None:
         """Answer; then nothing waits any more."""
@@ -247,7 +246,8 @@ recorded, and the run is closed.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A way can be taken while none is, and none has come to its end."""
         if action == "take":
-            return bool(self._ways) and not self.running and (self._problem or not self.over)
+            open_yet = self._problem or not self.over
+            return bool(self._ways) and not self.running and open_yet and self.listens
         return True
 
     def action_take(self) -> None:
@@ -267,6 +267,7 @@ recorded, and the run is closed.
         """Say why, and what can be tried."""
         self._problem = True
         self._offer()
+        self.ask_when_quiet()
         self.say(f"✗ {why.rstrip('.')}. Fix that and try again, or keep the host as it is now.")
 
     def ended(self, result: object) -> None:

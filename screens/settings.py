@@ -172,7 +172,6 @@ says what does the same. To take them from another file: `msa-wizard answers --a
         Binding("enter", "app.focus_next", "Next field", show=False, priority=True),
         *FORM,
         Binding("escape", "back", "Back"),
-        Binding("f10,q,ctrl+q,ctrl+c", "quit", "Quit", key_display="f10"),
     ]
 
     _facts: Facts | None = None
@@ -235,22 +234,20 @@ says what does the same. To take them from another file: `msa-wizard answers --a
 
     def action_back(self) -> None:
         """Leave; ask about what is not saved."""
-        self._leave(self.dismiss)
+        self.leave_for(self.dismiss)
 
-    def action_quit(self) -> None:
-        """End msa-wizard; ask about what is not saved."""
-        self._leave(lambda: self.call_later(self.app.run_action, "leave"))
+    def leave_for(self, go_on: Callable[[], object]) -> None:
+        """Ask about what is not saved."""
 
-    def _leave(self, leave: Callable[[], object]) -> None:
         def decided(answer: str | None) -> None:
             answers = self._check() if answer == "save" else None
             if answer == "drop" or (answers is not None and self._save(answers)):
-                leave()
+                go_on()
 
         if self._changed:
             self.app.push_screen(Unsaved(), decided)
         else:
-            leave()
+            go_on()
 
     @on(DescendantFocus)
     @on(Input.Changed)

@@ -125,12 +125,18 @@ class StepRun(Frame[None]):
 
     def action_apply_all(self) -> None:
         """Apply all that remain, each shown as it is done, once the admin has seen which."""
-        from screens.dialogs import ApplyAll
+        from screens.dialogs import ApplyAll, Listed
 
         board = self.board
-        steps = [board.steps[name] for name in board.steps if name in {*board.remaining, self._current}]
-        plans = [board.plans[step.id] for step in steps]
-        self.app.push_screen(ApplyAll(steps, plans), lambda yes: self._apply_all() if yes else None)
+        if not self.desk.busy and self.backend.held is None and not self.looking:
+            self.look_at_steps()  # another session has changed something meanwhile
+
+        def listed() -> Listed:
+            names = [name for name in board.steps if name in {*board.remaining, self._current}]
+            return [board.steps[name] for name in names], [board.plans[name] for name in names]
+
+        ask = ApplyAll(lambda: self.looking, listed)
+        self.app.push_screen(ask, lambda yes: self._apply_all() if yes else None)
 
     def _apply_all(self) -> None:
         desk = self.desk
@@ -212,6 +218,7 @@ class StepRun(Frame[None]):
                     board.begin(step.id)
                     board.mark(step.id, "working")
                     board.select(step.id)
+                    self.show_step()  # before its pane comes to the front: what that held goes over the line, too
                     self.panes.pane("diff")
                     self._work()
                 elif board.states.get(step.id) == "later":  # now it is decided
@@ -240,10 +247,11 @@ class StepRun(Frame[None]):
         self._current = name
         board.plans[name] = message.plan
         self._wait_at(name)
-        self.panes.pane("diff")
         self.show_step()
+        self.panes.pane("diff")
         changed = "The host has changed since this was shown; this is the new plan. " if again else ""
-        self.say_of(name, f"{changed}y applies {name}, s skips it, a applies all that remain.")
+        words = f"{changed}y applies {name}, s skips it, a applies all that remain."
+        self.ask_when_quiet(partial(self.say_of, name, words))
         if message.edits:
             from screens.dialogs import LocalEdits
 
@@ -284,6 +292,7 @@ class StepRun(Frame[None]):
         self._draw()
         self._drawing.pause()
         self._no_progress()
+        self.ask_when_quiet()
         self._current, self._began, self.about = None, 0.0, ""
         if self._to_edit:
             path, self._to_edit = self._to_edit, ""
@@ -305,10 +314,10 @@ class StepRun(Frame[None]):
                 self._show_failure(run.failed)
                 return
             self.panes.pane("diff")
+            words = f"Stopped before {run.undecided}, which has changed nothing. s skips it."
             if run.blocked:
-                self.say("Stopped: the problem is shown above. Fix it, then press F5.")
-            else:
-                self.say(f"Stopped before {run.undecided}, which has changed nothing. s skips it.")
+                words = "Stopped: the problem is shown above. Fix it, then press F5."
+            self.ask_when_quiet(partial(self.say, words))
 
     def _show_failure(self, name: str) -> None:
         from screens.dialogs import StepFailed

@@ -175,7 +175,7 @@ has changed since. later: decided once an earlier step is done. n/a: does not ap
         if self._blocked and action != "roll_back":
             return False
         word = board.states.get(board.chosen, "")
-        if desk.changing or not word:
+        if desk.changing or not word or not self.listens:
             return False
         match action:
             case "apply":

@@ -110,7 +110,7 @@ the connection is lost or msa-wizard is killed, everything is restored.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Enter and y do what is asked at the time; a form that is in use is not filled in."""
-        asked = self._asked and self.desk.waiting
+        asked = self._asked and self.desk.waiting and self.listens
         sending = self.desk.busy and not self._asked
         match action:
             case "agree" | "refuse":
@@ -224,8 +224,8 @@ the connection is lost or msa-wizard is killed, everything is restored.
             self.lines.add(line, MODES[self._mode][2], style)
         self.lines.draw()
         self.query_one("#said", OptionList).highlighted = 0
-        self.say("y changes this and begins. Enter and Esc leave everything as it is.")
-        self.refresh_bindings()
+        words = "y changes this and begins. Enter and Esc leave everything as it is."
+        self.ask_when_quiet(partial(self.say, words))
 
     def on_move_waits(self, message: MoveWaits) -> None:
         """The next command, and how long there is for it."""
@@ -343,7 +343,7 @@ or msa-wizard is killed.
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """One at a time."""
         if action == "begin":
-            return not self.desk.busy
+            return not self.desk.busy and self.listens
         return self.desk.changing if action == "end" else True
 
     def action_begin(self) -> None:
@@ -388,7 +388,7 @@ or msa-wizard is killed.
         """The service is restored, or why it is not."""
         self._end = 0.0
         self.lines.add_output(self.desk.taken())
-        self.refresh_bindings()
+        self.ask_when_quiet()
         if isinstance(message.error, Interrupted):
             self.say("✗ It was stopped.")
         elif message.error is not None:

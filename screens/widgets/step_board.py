@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -375,8 +374,8 @@ class StepBoard(Horizontal):
 
         def deliver() -> None:
             self._diffs[commit.id] = diff
-            if self.is_attached and self.chosen == name:
+            if self.chosen == name:
                 self.panes.add(self._shown(name))
 
-        with contextlib.suppress(RuntimeError, CancelledError):  # the app has ended
-            self.app.call_from_thread(deliver)
+        with contextlib.suppress(RuntimeError):  # the app has ended
+            self.call_later(deliver)  # with our own messages: none comes once what we hold is being removed

@@ -21,6 +21,8 @@ _Cell = tuple[str, str]
 """A character (empty: the right half of a wide one) and its rendition (SGR parameters)."""
 BRIDGE = 6
 """Up to this many cells that are already right are sent again rather than skipped."""
+BLANK = 10
+"""From this many empty cells on they are erased (ECH), not sent."""
 
 
 class ChangedCells:
@@ -44,7 +46,9 @@ class ChangedCells:
         rendition: str | None = None
         for x, y, strip in _pieces(update):
             at = -1  # where the terminal's cursor is on this line
-            for column, cell in enumerate(_cells(strip, system), x):
+            cells = list(_cells(strip, system))
+            for index, cell in enumerate(cells):
+                column = x + index
                 if self._known.get((y, column)) == cell or not cell[0]:
                     self._known[y, column] = cell
                     continue
@@ -59,12 +63,17 @@ class ChangedCells:
                     sent.append(f"\x1b[{y + 1};{column + 1}H")
                 if cell[1] != rendition:
                     rendition = cell[1]
-                    sent.append(f"\x1b[0;{rendition}m" if rendition else "\x1b[0m")
+                    sent.append(f"\x1b[0;{rendition}m" if rendition else "\x1b[m")
+                if (empty := _empty_from(cells, index)) >= BLANK:
+                    sent.append(f"\x1b[{empty}X")
+                    self._known.update({(y, column + number): cell for number in range(empty)})
+                    at = -1  # it stays where it was
+                    continue
                 sent.append(cell[0])
                 self._known[y, column] = cell
                 at = column + max(1, get_character_cell_size(cell[0][0]))
         if rendition:
-            sent.append("\x1b[0m")
+            sent.append("\x1b[m")
         return "".join(sent)
 
 
@@ -93,13 +102,30 @@ def _pieces(update: CompositorUpdate) -> Iterator[tuple[int, int, Strip]]:
                     yield x, y, piece if x2 > x >= x1 and end <= x2 else piece.crop(0, min(end, x2) - x)
 
 
+def _empty_from(cells: list[_Cell], index: int) -> int:
+    """How many cells from there on are empty, in the terminal's own colours."""
+    end = index
+    while end < len(cells) and cells[end] == (" ", ""):
+        end += 1
+    return end - index
+
+
+@cache
+def _shortest(sgr: str) -> str:
+    """These parameters, which follow a reset, without those that the reset has brought already."""
+    parameters = sgr.split(";")
+    if {"38", "48"} & {*parameters}:  # the numbers behind these are a colour
+        return sgr
+    return ";".join(each for each in parameters if each not in ("0", "39", "49"))
+
+
 def _cells(strip: Strip, system: ColorSystem) -> Iterator[_Cell]:
     held = rendition = ""
     width = 0
     for text, style, control in strip:
         if control:
             continue
-        sgr = Strip.render_ansi(style, system) if style else ""
+        sgr = _shortest(Strip.render_ansi(style, system)) if style else ""
         for character in text:
             cells = get_character_cell_size(character)
             if cells == 0 and held:

@@ -22,7 +22,7 @@ LOOK = 2.0
 BITS, LATENCY = 9600, 0.2
 KEY = 0.1
 """Seconds that a key may take while apt is at work."""
-MOST = 4000
+MOST = 3500
 """Bytes of a step change."""
 _BARE = """
 from textual.app import App

@@ -5,19 +5,18 @@ from __future__ import annotations
 
 import json
 import os
-from argparse import Namespace
 import re
+from argparse import Namespace
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from tests.store.machine import as_root
-from wizard.cli import completion
 from tests.json_documents import document
+from tests.store.machine import as_root
 from tests.store.test_endings import Ends, Place
-from wizard.cli import remove
+from wizard.cli import completion, remove
 from wizard.engine.recorder import Recorder
 from wizard.engine.removal import Removal
 

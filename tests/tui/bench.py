@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -21,6 +22,7 @@ from tests.unit.steps.recorded import machine
 from wizard.changes.command import CommandChange
 from wizard.changes.confirm_or_revert import give_up
 from wizard.changes.file import FileChange
+from wizard.engine import state_dir
 from wizard.engine.journal import Journal, Unfinished, unfinished
 from wizard.engine.state_dir import InterruptedRun
 from wizard.model.answers import Answers
@@ -125,6 +127,10 @@ class Bench(Backend):
         """The history."""
         return Store.open_existing(self.root / "state/etc.git", root=self.root)
 
+    def history_mark(self) -> object:
+        """Of the store below the root."""
+        return state_dir.history_mark(self.root / "state/etc.git")
+
     def killed(self) -> Unfinished | None:
         """The journal of a killed run."""
         return unfinished(self.root / "state/journal")
@@ -170,11 +176,15 @@ def play(bench: Backend, story: Story, size: tuple[int, int] = (80, 24), *, plai
     return app
 
 
-async def until(pilot: Pilot[int], condition: Callable[[], object], seconds: float = 15.0) -> None:
-    """Wait until the condition holds, and a dialog that came by itself listens; a failure shows the screen."""
-    for _ in range(int(seconds / 0.05)):
+async def until(
+    pilot: Pilot[int], condition: Callable[[], object], seconds: float = 90.0, *, listens: bool = True
+) -> None:
+    """Wait until the condition holds, and what asks listens; a failure shows the screen. It fails once nothing can come any
+    more, not where a busy machine is slow."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
         await pilot.pause(0.05)
-        if condition() and getattr(pilot.app.screen, "listens", True):
+        if condition() and (getattr(pilot.app.screen, "listens", True) or not listens):
             return
     raise AssertionError("it did not come about; the screen:\n" + "\n".join(text(pilot.app)))
 
@@ -213,3 +223,9 @@ def notified(app: WizardApp, words: str) -> bool:
 def shows(app: WizardApp, words: str) -> bool:
     """Whether the screen holds the words on one line."""
     return any(words in line for line in text(app))
+
+
+def counts(app: WizardApp, before: str, after: str = "") -> bool:
+    """Whether it shows seconds, not 0, between these words: a busy machine leaves some of them out."""
+    pattern = re.compile(f"{re.escape(before)}[1-9][0-9]* s{re.escape(after)}")
+    return any(pattern.search(line) for line in text(app))

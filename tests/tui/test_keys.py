@@ -55,7 +55,7 @@ def test_the_footer_fits_into_eighty_columns_in_one_spelling(bench: Bench, name:
         await until(pilot, lambda: shows(app, "Set up, step by step"))
         app.go(name)
         await until(pilot, lambda: any(words.startswith("F10 ") for words in footer(app)))
-        await until(pilot, lambda: all(f"{words} " in f"{text(app)[-1]} " for words in footer(app)), 5)
+        await until(pilot, lambda: all(f"{words} " in f"{text(app)[-1]} " for words in footer(app)))
         shown = footer(app)
         assert not any(words.startswith(("f", "^", "esc", "enter")) and words[1:2] != " " for words in shown)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from screens.steps import Steps
 from screens.summary import Summary
 from screens.widgets.contents import diff_content
 from screens.widgets.step_board import StepBoard
-from tests.tui.bench import Bench, Writes, play, press_apply, shows, until, use
+from tests.tui.bench import Bench, Writes, counts, play, press_apply, shows, until, use
 from wizard.changes.packages import PackagesChange
 from wizard.model.answers import Answers
 from wizard.model.facts import AptPlan, Facts
@@ -337,33 +336,31 @@ def test_a_failed_step_says_what_was_undone_and_can_be_tried_again(
 
 def test_keys_are_answered_while_a_command_floods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(root=tmp_path)
-    flood = "i=0; while [ $i -lt 40 ]; do seq 1 2000; sleep 0.05; i=$((i+1)); done"
+    enough = tmp_path / "enough"
     use(
         monkeypatch,
         bench,
-        Writes("one", bench.host, "/etc/a", "new a\n", command=flood),
+        Writes(
+            *("one", bench.host, "/etc/a", "new a\n"),
+            command=f"until test -e {enough}; do seq 1 2000; sleep 0.05; done",
+        ),
         Writes("two", bench.host, "/etc/b", "new b\n"),
     )
-    took: list[float] = []
 
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at_steps(pilot, app)
         await pilot.press("y")
-        await until(pilot, lambda: shows(app, "is at work, 1 s"))
-        for key in ("down", "up") * 5:
-            began = time.monotonic()
-            steps = app.screen
-            assert isinstance(steps, Steps)
-            before = steps.board.chosen
+        await until(pilot, lambda: counts(app, "one is at work, "))
+        steps = app.screen
+        assert isinstance(steps, Steps)
+        for key, name in (("down", "two"), ("up", "one")) * 5:
             app.simulate_key(key)
-            while steps.board.chosen == before and time.monotonic() - began < 5:
+            while steps.board.chosen != name:
                 await asyncio.sleep(0.005)
-            took.append(time.monotonic() - began)
-        await until(pilot, lambda: app.desk.waiting, 30)
+        enough.touch()
+        await until(pilot, lambda: app.desk.waiting)
 
     play(bench, story)
-    print("a key takes", [f"{each * 1000:.0f} ms" for each in took])
-    assert min(took) < 0.1, "with other tests on the same processors not each of them can be"
 
 
 def test_another_one_at_work_is_named(bench: Bench) -> None:

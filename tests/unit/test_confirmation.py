@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,6 +36,19 @@ def test_the_first_word_holds_for_all(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         said = set(pool.map(decide, words))
     assert said == {decision()}
+
+
+def test_a_word_that_cannot_be_written_decides_nothing(tmp_path: Path) -> None:
+    guard = armed(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            decide(Decision.CONFIRMED)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert time_left(), "it can still be decided"
+    assert guard.decide(Decision.CONFIRMED) is Decision.CONFIRMED
 
 
 def run(guard: Guard) -> None:

@@ -121,6 +121,17 @@ def existing_store() -> Store | None:
         return stores.open_existing(STORE)
 
 
+def history_mark(store: Path = STORE) -> tuple[int, int] | None:
+    """The same as long as nobody has added to the history; None where there is none, or it is not ours to read."""
+    from snapshots.git.repository import BRANCH
+
+    try:
+        seen = (store / BRANCH).stat()
+    except OSError:
+        return None
+    return seen.st_mtime_ns, seen.st_ino
+
+
 def lost_history() -> str:
     """A sentence where a history was wiped, and no new one was begun; else "". Raises CannotHere."""
     with _the_store() as stores:

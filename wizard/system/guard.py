@@ -167,10 +167,14 @@ def settle_guards(host: Host, kind: str) -> None:
 
 
 def new_file(path: Path, content: str | bytes) -> None:
-    """A new file that only root can read. Raises OSError."""
+    """A new file that only root can read. Raises OSError; then it is not there: an empty decision would be final, too."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def started(pid: int) -> str:
