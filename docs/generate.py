@@ -1,5 +1,6 @@
 """Writes what is made from the program, `./tests/tool python -m docs.generate`: docs/reference.md from the parser of the
-command line, docs/diagnoses.md from the diagnoses, wizard/render/schema.json from wizard.model.documents."""
+command line, docs/diagnoses.md from the diagnoses, docs/words.md from screens/words.py, wizard/render/schema.json from
+wizard.model.documents."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from docs.schema import schema
+from screens.words import WORDS
 from wizard.cli.parser import parser
 from wizard.model.plan import ENDINGS
 from wizard.troubleshoot.diagnoses.order import DIAGNOSES
@@ -19,6 +21,7 @@ from wizard.troubleshoot.report import by_layer
 
 REFERENCE = Path(__file__).with_name("reference.md")
 DIAGNOSES_PAGE = REFERENCE.with_name("diagnoses.md")
+WORDS_PAGE = REFERENCE.with_name("words.md")
 SCHEMA = Path(__file__).parents[1] / "wizard/render/schema.json"
 _HEAD = """# Reference
 
@@ -127,6 +130,15 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def words() -> str:
+    """The whole page."""
+    head = "# Words\n\nWhat the words on the screens mean; F1 there explains those that are on the screen. Made by docs/generate.py."
+    rows = [
+        f"| {word} | {meaning} |" for word, meaning in sorted(WORDS.items(), key=lambda row: row[0].lower())
+    ]
+    return "\n".join([head, "", "| word | means |", "|---|---|", *rows, ""])
+
+
 def schema_text() -> str:
     """The whole schema."""
     return f"{json.dumps(schema(), indent=1)}\n"
@@ -135,4 +147,5 @@ def schema_text() -> str:
 if __name__ == "__main__":
     REFERENCE.write_text(reference())
     DIAGNOSES_PAGE.write_text(diagnoses())
+    WORDS_PAGE.write_text(words())
     SCHEMA.write_text(schema_text())

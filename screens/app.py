@@ -37,11 +37,11 @@ class WizardApp(App[int]):
     VERTICAL_BREAKPOINTS = [(0, "-too-low"), (24, "-high-enough")]  # noqa: RUF012
     NOTIFICATION_TIMEOUT = 8
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f10,q,ctrl+q,ctrl+c", "leave", "Quit", key_display="f10"),
-        Binding("f1,question_mark", "explain", "Help", key_display="f1"),
-        Binding("ctrl+l", "redraw", "Redraw", show=False),
+        Binding("f10,q,ctrl+q,ctrl+c", "leave", "Quit", key_display="f10", tooltip="Quit msa-wizard"),
+        Binding("f1,question_mark", "explain", "Help", key_display="f1", tooltip="Help for this screen"),
+        Binding("ctrl+l", "redraw", "Redraw", show=False, tooltip="Draw the screen again"),
         Binding("ctrl+p", "command_palette", "Go to any screen", show=False, priority=True),
-        Binding("f3,h", "go('history')", "History", show=False),
+        Binding("f3,h", "go('history')", "History", show=False, tooltip="Go to the history"),
     ]
 
     def __init__(self, backend: Backend | None = None, *, plain: bool = False) -> None:

@@ -45,8 +45,8 @@ Result = TypeVar("Result")
 Taken = TypeVar("Taken")
 
 PAGES = (
-    Binding("space", "turn(1)", "Page", show=False),
-    Binding("b", "turn(-1)", "Page back", show=False),
+    Binding("space", "turn(1)", "Page", show=False, tooltip="Turn the page"),
+    Binding("b", "turn(-1)", "Page back", show=False, tooltip="Turn a page back"),
 )
 """The keys of a screen with something to scroll (`SCROLLED`)."""
 
@@ -113,6 +113,9 @@ class WizardScreen(Screen[Result]):
         """The keys that can be pressed now: first those of the screen, in the order in which it names them."""
         active = super().active_bindings
         own = [key for key in self._bindings.key_to_bindings if key in active]
+        own.sort(
+            key=lambda key: key.startswith(("ctrl+", "super+"))
+        )  # the footer shows the first key of several
         return {key: active[key] for key in (*own, *active)}
 
     async def _dispatch_message(self, message: Message) -> None:

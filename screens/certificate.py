@@ -37,9 +37,9 @@ With a CA-issued certificate (Let's Encrypt and others) no client warns: i insta
 steps that can be rolled back in the history.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "renew", "New"),
-        Binding("i", "install", "Install"),
-        Binding("f5", "look", "Again"),
+        Binding("n", "renew", "New", tooltip="Make a new self-signed certificate"),
+        Binding("i", "install", "Install", tooltip="Install a certificate from an authority"),
+        Binding("f5", "look", "Again", tooltip="Look again"),
         *PAGES,
         Binding("escape", "dismiss", "Back"),
     ]
@@ -113,7 +113,7 @@ before anything is; sendmail is restarted and asked for it, and if it presents a
 certbot made it, a hook installs each renewal. It can be rolled back in the history.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "enter", "Next", show=False, priority=True),
+        Binding("enter", "enter", "Next", show=False, priority=True, tooltip="Next field, then begin"),
         Binding("f5", "check", "Check and show"),
         *FORM,
         Binding("escape", "dismiss", "Back"),

@@ -16,6 +16,7 @@ from textual.widgets import Input, Label, Static
 from screens.base import FORM, PAGES, Dialog, Field, headline, keys, scrolled, sentence, shell, spelled
 from screens.jobs import CertificateWaits, Job, Reply
 from screens.widgets.contents import endings_content
+from screens.words import on
 from wizard.console import clean, count
 from wizard.smtp.transcript import Credentials
 
@@ -189,7 +190,7 @@ class AskCredentials(Dialog[Credentials | None]):
 
     SAYS = "#asked"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "enter", "Next", show=False, priority=True),
+        Binding("enter", "enter", "Next", show=False, priority=True, tooltip="Next field, then begin"),
         *FORM,
         Binding("escape", "dismiss(None)", "Close"),
     ]
@@ -426,17 +427,27 @@ class Help(Dialog[None]):
         parts += [("Keys\n", "bold")]
         for meaning, names in _meanings(about).items():
             parts += [(f"  {', '.join(names):<22}", "ansi_cyan"), (f"{meaning}\n", "")]
+        seen = "\n".join(strip.text for strip in about._compositor.render_strips(about.app.size))
+        if words := on(seen):
+            parts += [("\nWords on this screen\n", "bold")]
+        for word, meaning in words.items():
+            parts += [(f"  {word}", "ansi_cyan"), (f": {meaning}\n", "")]
         return Content.assemble(*parts)
 
 
 def _meanings(about: Screen[Any]) -> dict[str, list[str]]:
     """What a key of a screen or of the app does, and the keys that do it; then those that mean the same everywhere. What
-    a widget does with a key of its own is no news: it is left out."""
+    a widget does with a key of its own is no news: it is left out, and so is what a text field takes as text."""
     found: dict[str, list[str]] = {}
+    writes = isinstance(about.focused, Input)
     for node in (about, about.app):
         for key, binding in node._bindings:
             usual = key in ("ctrl+c", "ctrl+q", "super+c") or binding.action.startswith(("scroll_", "page_"))
-            if binding.description and not usual and about.app._check_action_state(binding.action, node):
-                found.setdefault(binding.description, []).append(spelled(key))
+            typed = writes and (len(spelled(key)) == 1 or key == "space")
+            if not binding.description or usual or typed:
+                continue
+            names = found.setdefault(binding.tooltip or binding.description, [])
+            if about.app._check_action_state(binding.action, node) and spelled(key) not in names:
+                names.append(spelled(key))
     found["Move in what has the focus"] = ["Arrows", "PgUp", "PgDn"]
-    return found
+    return {meaning: names for meaning, names in found.items() if names}

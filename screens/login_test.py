@@ -66,13 +66,13 @@ names, elsewhere one that this system trusts. For any other you are asked, with 
 Enter in any field begins the test.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "enter", "Next", show=False, priority=True),
-        Binding("f5", "begin", "Test"),
-        Binding("f4", "troubleshoot", "Troubleshoot"),
+        Binding("enter", "enter", "Next", show=False, priority=True, tooltip="Next field, then begin"),
+        Binding("f5", "begin", "Test", tooltip="Test the login"),
+        Binding("f4", "troubleshoot", "Troubleshoot", tooltip="Find out what fails"),
         *FORM,
         Binding("escape", "dismiss", "Back"),
-        Binding("pagedown", "turn(1)", "Page", show=False),
-        Binding("pageup", "turn(-1)", "Page back", show=False),
+        Binding("pagedown", "turn(1)", "Page", show=False, tooltip="Turn the page"),
+        Binding("pageup", "turn(-1)", "Page back", show=False, tooltip="Turn a page back"),
     ]
 
     def body(self) -> ComposeResult:

@@ -50,9 +50,9 @@ y begins; x stops it at once, and nothing is left of the clone. When it is over,
 """
     AT_WORK = "It is at work; x stops it at once and leaves nothing of the clone."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "go", "Rehearse"),
-        Binding("x", "stop", "Stop"),
-        Binding("f2", "save", "Save report"),
+        Binding("y", "go", "Rehearse", tooltip="Begin the rehearsal"),
+        Binding("x", "stop", "Stop", tooltip="Stop the rehearsal"),
+        Binding("f2", "save", "Save report", tooltip="Save the report"),
         *PAGES,
         Binding("escape", "back", "Back"),
     ]

@@ -185,7 +185,7 @@ First you see what will be done: each file with its diff, each command. Nothing 
 done is a commit in the history and can be rolled back from there. If it fails, it is undone at once.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "go", "Do it"),
+        Binding("y", "go", "Do it", tooltip="Do what is shown"),
         Binding("escape,enter", "cancel", "Cancel"),
         Binding("escape,enter", "back", "Back"),
         *PAGES,

@@ -61,10 +61,10 @@ before, e opens your file in your editor and then prepares the rollback again, E
 rollback is a commit too and can itself be rolled back.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "go", "Roll back"),
-        Binding("k", "choose('keep')", "Keep mine"),
-        Binding("r", "choose('restore')", "Restore"),
-        Binding("e", "edit", "Edit"),
+        Binding("y", "go", "Roll back", tooltip="Roll back as shown"),
+        Binding("k", "choose('keep')", "Keep mine", tooltip="Keep your version"),
+        Binding("r", "choose('restore')", "Restore", tooltip="Restore what was before"),
+        Binding("e", "edit", "Edit", tooltip="Edit the file, then look again"),
         *PAGES,
         Binding("escape,enter", "cancel", "Cancel"),
         Binding("escape,enter", "back", "Back"),
@@ -186,8 +186,8 @@ and started again. Where neither works, what is in the way is named, and you can
 recorded, and the run is closed.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "read", "Read"),
-        Binding("y", "take", "Take this way"),
+        Binding("enter", "read", "Read", tooltip="Go to the text below"),
+        Binding("y", "take", "Take this way", tooltip="Take the chosen way"),
         *PAGES,
         Binding("escape", "back", "Back"),
     ]
@@ -373,13 +373,13 @@ after it is rolled back. A row in parentheses is no longer in effect. f shows ge
 maps) in full, or folds them again.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "read", "Read"),
-        Binding("r", "roll_back(False)", "Roll back"),
-        Binding("g", "roll_back(True)", "Back to here"),
-        Binding("f", "unfold", "Full or folded"),
+        Binding("enter", "read", "Read", tooltip="Go to the text below"),
+        Binding("r", "roll_back(False)", "Roll back", tooltip="Roll the chosen row back"),
+        Binding("g", "roll_back(True)", "Back to here", tooltip="Go back to the chosen row"),
+        Binding("f", "unfold", "Full or folded", tooltip="Show generated files in full, or fold them"),
         *PAGES,
-        Binding("home", "edge(0)", "Newest", show=False, priority=True),
-        Binding("end", "edge(-1)", "Oldest", show=False, priority=True),
+        Binding("home", "edge(0)", "Newest", show=False, priority=True, tooltip="To the newest row"),
+        Binding("end", "edge(-1)", "Oldest", show=False, priority=True, tooltip="To the oldest row"),
         Binding("escape", "back", "Back"),
     ]
 

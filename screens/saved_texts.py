@@ -45,9 +45,9 @@ d queries the DNS for its records, c checks the certificate as a careful client 
 which anybody may read; a file that is there already is replaced only after a question.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "dns", "Ask DNS"),
-        Binding("c", "certificate", "Certificate"),
-        Binding("f2", "save", "Save"),
+        Binding("d", "dns", "Ask DNS", tooltip="Ask the DNS for these records"),
+        Binding("c", "certificate", "Certificate", tooltip="Check the certificate as a client does"),
+        Binding("f2", "save", "Save", tooltip="Save to the file below"),
         *FORM,
         Binding("escape", "dismiss", "Back"),
     ]
@@ -151,9 +151,9 @@ diff, and how to roll it back. Files that not everybody on the host may read are
 secret. The end of the file's name decides: .html is HTML, anything else Markdown.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f2", "save", "Save"),
-        Binding("pagedown", "turn(1)", "Page"),
-        Binding("pageup", "turn(-1)", "Page back", show=False),
+        Binding("f2", "save", "Save", tooltip="Save to the file below"),
+        Binding("pagedown", "turn(1)", "Page", tooltip="Turn the page"),
+        Binding("pageup", "turn(-1)", "Page back", show=False, tooltip="Turn a page back"),
         Binding("escape", "dismiss", "Back"),
     ]
 

@@ -130,7 +130,9 @@ class Flag(Checkbox, inherit_bindings=False):
     BUTTON_LEFT = "["
     BUTTON_RIGHT = "]"
     BUTTON_INNER = " "
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("space", "toggle_button", "Tick")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "toggle_button", "Tick", tooltip="Tick the box, or clear it")
+    ]
 
     def watch_value(self) -> None:
         """Another content."""
@@ -168,7 +170,7 @@ F2 saves the settings in {SAVED}. From then on they are used here and by every c
 says what does the same. To take them from another file: `msa-wizard answers --answers FILE --save`
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f2", "save", "Save"),
+        Binding("f2", "save", "Save", tooltip="Save the settings"),
         Binding("enter", "app.focus_next", "Next field", show=False, priority=True),
         *FORM,
         Binding("escape", "back", "Back"),

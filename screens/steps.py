@@ -38,24 +38,24 @@ to do: has something to change. applied: done by msa-wizard. done: was so alread
 has changed since. later: decided once an earlier step is done. n/a: does not apply to this host.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "apply", "Apply"),
-        Binding("a", "apply_all", "All"),
-        Binding("s", "skip", "Skip"),
-        Binding("r", "roll_back", "Roll back"),
-        Binding("enter", "read", "Read"),
-        Binding("e", "app.go('settings')", "Settings"),
-        Binding("t", "test", "Test"),
+        Binding("y", "apply", "Apply", tooltip="Apply the step that is shown"),
+        Binding("a", "apply_all", "All", tooltip="List all steps that remain, to apply them"),
+        Binding("s", "skip", "Skip", tooltip="Leave the step out"),
+        Binding("r", "roll_back", "Roll back", tooltip="Roll the step back"),
+        Binding("enter", "read", "Read", tooltip="Go to the text on the right"),
+        Binding("e", "app.go('settings')", "Settings", tooltip="Change the settings"),
+        Binding("t", "test", "Test", tooltip="Test a login"),
         Binding("escape", "back", "Back"),
         Binding("n", "go(1)", "Next step", show=False),
         Binding("p", "go(-1)", "Previous step", show=False),
-        Binding("f5", "look", "Look again", show=False),
+        Binding("f5", "look", "Look again", show=False, tooltip="Look at this host again"),
         *(
-            Binding(str(i + 1), f"pane('{name}')", name.capitalize(), show=False)
+            Binding(str(i + 1), f"pane('{name}')", name.capitalize(), show=False, tooltip=f"Show its {name}")
             for i, name in enumerate(PANES)
         ),
         *PAGES,
-        Binding("slash", "search", "Search the output", show=False),
-        Binding("z", "fold", "Wide", show=False),
+        Binding("slash", "search", "Search the output", show=False, tooltip="Search the output"),
+        Binding("z", "fold", "Wide", show=False, tooltip="Give the text the whole width"),
     ]
 
     def body(self) -> ComposeResult:

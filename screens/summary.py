@@ -43,7 +43,7 @@ Above is what was done since you started msa-wizard, what you have skipped and w
 what real mail clients still need, with a way to each. These lines are printed on the terminal when you quit.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open"),
+        Binding("enter", "open", "Open", tooltip="Open what is chosen"),
         *PAGES,
         Binding("escape", "dismiss", "Back"),
     ]

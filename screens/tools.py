@@ -86,12 +86,12 @@ sendmail.cf for a while. What would be changed is shown first, and only y change
 the connection is lost or msa-wizard is killed, everything is restored.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "agree", "Change it and begin"),
+        Binding("y", "agree", "Change it and begin", tooltip="Change it and begin"),
         Binding("enter,n", "refuse", "Cancel", priority=True),
-        Binding("enter", "send", "Send", priority=True),
-        Binding("enter", "enter", "Next", priority=True, show=False),
-        Binding("f5", "begin", "Begin"),
-        Binding("f6", "mode", "TLS or not"),
+        Binding("enter", "send", "Send", priority=True, tooltip="Send the next command"),
+        Binding("enter", "enter", "Next", priority=True, show=False, tooltip="Next field, then begin"),
+        Binding("f5", "begin", "Begin", tooltip="Begin the login"),
+        Binding("f6", "mode", "TLS or not", tooltip="Choose TLS, no TLS, or no TLS on loopback"),
         *FORM,
         Binding("escape", "back", "Back"),
     ]
@@ -325,8 +325,8 @@ Passwords are masked. The service is stopped meanwhile and restored at the end, 
 or msa-wizard is killed.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "begin", "Begin"),
-        Binding("e", "end", "End"),
+        Binding("y", "begin", "Begin", tooltip="Begin to listen to saslauthd"),
+        Binding("e", "end", "End", tooltip="End, and restore the service"),
         Binding("escape", "back", "Back"),
     ]
 

@@ -44,14 +44,14 @@ a password, to distinguish a locked account or a wrong password from broken mach
 d runs saslauthd in debug mode, t makes a manual login, o waits for a login from another machine: the howto's own tools.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "read", "Read"),
-        Binding("f", "fix", "Fix"),
-        Binding("a", "fix_all", "Fix all", show=False),
-        Binding("u", "log_in", "Login"),
-        Binding("d", "app.go('saslauthd')", "Debug"),
-        Binding("t", "app.go('by-hand')", "Manual"),
-        Binding("o", "app.go('from-outside')", "Outside"),
-        Binding("f5", "look", "Again", show=False),
+        Binding("enter", "read", "Read", tooltip="Go to the text below"),
+        Binding("f", "fix", "Fix", tooltip="Show what fixes the chosen fault"),
+        Binding("a", "fix_all", "Fix all", show=False, tooltip="Show what fixes everything that fails"),
+        Binding("u", "log_in", "Login", tooltip="Try a login as well"),
+        Binding("d", "app.go('saslauthd')", "Debug", tooltip="Run saslauthd in debug mode"),
+        Binding("t", "app.go('by-hand')", "Manual", tooltip="Log in manually, command by command"),
+        Binding("o", "app.go('from-outside')", "Outside", tooltip="Wait for a login from another machine"),
+        Binding("f5", "look", "Again", show=False, tooltip="Look again"),
         *PAGES,
         Binding("escape", "back", "Back"),
     ]

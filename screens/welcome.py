@@ -46,11 +46,18 @@ On the right is what was found on this host; Tab leads there and back. Nothing i
 on a step whose diff you see.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open"),
-        Binding("tab", "app.focus_next", "Facts", key_display="Tab", priority=True),
+        Binding("enter", "open", "Open", tooltip="Open what is chosen"),
+        Binding(
+            "tab",
+            "app.focus_next",
+            "Facts",
+            key_display="Tab",
+            priority=True,
+            tooltip="Go to the facts, or back",
+        ),
         *PAGES,
         Binding("f5", "look", "Look again"),
-        Binding("r", "app.go('rehearse')", "Rehearse"),
+        Binding("r", "app.go('rehearse')", "Rehearse", tooltip="Rehearse the set-up on a clone"),
     ]
 
     _overview: Overview | None = None

@@ -10,15 +10,14 @@ GAP = 2
 
 
 class Keys(Footer):
-    """Textual's footer; where its keys would not fit, they move together."""
+    """Textual's footer; where its keys would not fit, they move together, and where that is not enough, F10 goes: F1 lists it."""
 
-    _needs = 0
+    _keys: tuple[FooterKey, ...] = ()
 
     def compose(self) -> ComposeResult:
-        """The keys, and what they need."""
+        """The keys."""
         shown = list(super().compose())
-        keys = [each for each in shown if isinstance(each, FooterKey)]
-        self._needs = sum(len(key.key_display) + 1 + len(key.description) + GAP for key in keys) - GAP
+        self._keys = tuple(each for each in shown if isinstance(each, FooterKey))
         self._fit()
         yield from shown
 
@@ -27,4 +26,9 @@ class Keys(Footer):
         self._fit()
 
     def _fit(self) -> None:
-        self.set_class(self._needs > self.app.size.width, "-tight")
+        width = self.app.size.width
+        words = sum(len(key.key_display) + 1 + len(key.description) for key in self._keys)
+        gaps = len(self._keys) - 1
+        self.set_class(words + GAP * gaps > width, "-tight")
+        for key in self._keys:
+            key.display = not key.action.endswith("leave") or words + gaps <= width

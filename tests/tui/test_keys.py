@@ -76,6 +76,80 @@ def test_help_in_a_form_names_what_matters_and_no_key_of_a_text_field(bench: Ben
     play(bench, story)
 
 
+KNOWN = {"Back", "Cancel", "Again", "Close"}
+"""Meanings of a key that need no second word."""
+
+
+@pytest.mark.parametrize("name", sorted({*PLACES, *TOOLS} - {"continue"}))
+def test_help_says_in_words_what_each_key_does_and_names_none_twice(bench: Bench, name: str) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "Set up, step by step"))
+        app.go(name)
+        await until(pilot, lambda: any(words.startswith("F10 ") for words in footer(app)))
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        listed = str(app.screen.query_one("#content Static", Static).visual).rpartition("Keys\n")[2]
+        for line in listed.partition("\nWords on this screen")[0].splitlines():
+            keys, meaning = line[2:24].split(","), line[24:]
+            assert len({key.strip() for key in keys}) == len(keys), line
+            assert " " in meaning or meaning in KNOWN, line
+
+    play(bench, story)
+
+
+def test_help_explains_the_words_that_are_on_the_screen(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await until(pilot, lambda: shows(app, "saslauthd"))
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        listed = str(app.screen.query_one("#content Static", Static).visual)
+        assert "saslauthd: the service that checks" in listed
+        assert "MTA: mail transfer agent" in listed
+        assert "base64" not in listed, "it is not on the screen"
+
+    play(bench, story)
+
+
+def test_help_on_a_text_field_lists_no_key_that_the_field_takes_as_text(bench: Bench) -> None:
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "settings", "Where port 587 listens")
+        await until(pilot, lambda: "F1 Help" in footer(app))
+        shown = footer(app)
+        for _ in range(8):
+            await pilot.press("down")
+        await until(pilot, lambda: "Space Tick" in footer(app))
+        assert [words for words in footer(app) if words != "Space Tick"] == shown, (
+            "the keys keep their places"
+        )
+        await pilot.press("up", "f1")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        listed = str(app.screen.query_one("#content Static", Static).visual)
+        assert "F3 " in listed
+        assert "F3, h" not in listed
+        assert "F10, q" not in listed
+
+    play(bench, story)
+
+
+def test_the_footer_keeps_help_where_it_has_too_many_keys(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, bench, *(Writes(name, bench.host, f"/etc/{name}", "new\n") for name in ("one", "two")))
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at(pilot, app, "set-up", "y applies the step")
+        await pilot.press("y")
+        await until(pilot, lambda: shows(app, "y applies two"))
+        await pilot.press("escape")
+        await until(pilot, lambda: shows(app, "1 of 2 steps"))
+        (bench.root / "etc/one").write_text("")
+        await pilot.press("f5", "enter")
+        await until(pilot, lambda: "r Roll back" in text(app)[-1] and "y Apply" in text(app)[-1])
+        assert text(app)[-1].rstrip().endswith("F1 Help")
+
+    play(bench, story)
+
+
 @pytest.mark.parametrize("name", ["test", "by-hand", "install"])
 def test_arrows_and_tab_move_between_the_fields(bench: Bench, name: str) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:

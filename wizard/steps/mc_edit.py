@@ -141,7 +141,7 @@ class AuthOptions(McStep):
     id = "auth-options"
     howto = "3.4"
     title = "No password without TLS"
-    why = "LOGIN and PLAIN carry the password itself. With p they are refused until the connection is encrypted; y: no anonymous login."
+    why = "LOGIN and PLAIN carry the password itself. Option p refuses them until the connection is encrypted; option y refuses anonymous logins."
     needs = ("install", "sendmail-auth", "mc-includes")
 
     def edit(self, mc: str, facts: Facts, answers: Answers) -> str:
