@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from tests.system.images import Layer, layers
-from tests.system.machine import Machine
+from tests.system.machine import Init, Machine
 from tests.system.releases import RELEASES, Release
 from tests.system.room import why_no_machines
 
@@ -25,7 +25,7 @@ class BootMachine(Protocol):
         *,
         hostname: str = "mail",
         fqdn: str = "mail.example.test",
-        systemd: bool = True,
+        init: Init = "systemd",
         project: bool = True,
     ) -> Machine: ...
 
@@ -49,12 +49,10 @@ def machine(request: pytest.FixtureRequest, release: Release) -> Iterator[BootMa
             *,
             hostname: str = "mail",
             fqdn: str = "mail.example.test",
-            systemd: bool = True,
+            init: Init = "systemd",
             project: bool = True,
         ) -> Machine:
-            made = Machine(
-                layers(release, layer), hostname=hostname, fqdn=fqdn, systemd=systemd, project=project
-            )
+            made = Machine(layers(release, layer), hostname=hostname, fqdn=fqdn, init=init, project=project)
             request.node.stash.setdefault(_BOOTED, []).append(booted.enter_context(made))
             return made
 
@@ -81,7 +79,7 @@ def pytest_runtest_makereport(
         none: list[Machine] = []
         booted = item.stash.get(_BOOTED, none)
         for number, made in enumerate(booted, start=1):
-            if made.init_pid and made.systemd:
+            if made.init_pid and made.init == "systemd":
                 said = made.run(["journalctl", "--no-pager", "--lines=60"], check=False).stdout
                 report.sections.append((f"journal of machine {number}", said))
     return report

@@ -2,7 +2,7 @@
 
 `debian` is a bare Debian with systemd, without Python and git, with what tests install in apt's cache; `minimal` adds
 the wheels that pip finds there; `ready` adds the launcher's packages and its Python environment; `mail` adds Sendmail
-and SASL as apt leaves them; `msa` is what `apply` makes of that, with alice. A layer is built again when its recipe, or
+and SASL as apt leaves them; `sysvinit` is `ready` with the init of sysvinit-core; `msa` is what `apply` makes of that, with alice. A layer is built again when its recipe, or
 one below it, changes; `msa` with every change of the program.
 `python -m tests.system.images` builds all of them.
 """
@@ -29,13 +29,14 @@ from tests.system.machine import PROJECT, Machine
 from tests.system.msa import PASSWORD, add_alice, apply
 from tests.system.releases import PYTHON_OF, RELEASES, Release
 
-Layer = Literal["debian", "minimal", "ready", "mail", "msa"]
+Layer = Literal["debian", "minimal", "ready", "sysvinit", "mail", "msa"]
 
 _TOP = Path(__file__).resolve().parents[2]
 _BELOW: dict[Layer, Layer | None] = {
     "debian": None,
     "minimal": "debian",
     "ready": "minimal",
+    "sysvinit": "ready",
     "mail": "ready",
     "msa": "mail",
 }
@@ -53,13 +54,16 @@ fetch python3 python3-venv git
 fetch {_OF_THE_PACKAGE}
 fetch sendmail sasl2-bin libsasl2-modules
 for other in rsyslog etckeeper openssh-server tmux nftables ufw postfix exim4-daemon-light; do fetch $other; done
+apt-get install --yes --quiet=2 --download-only --allow-remove-essential sysvinit-core orphan-sysvinit-scripts systemd-sysv-
 for other in shorewall shorewall6 firewalld iptables-persistent fail2ban; do fetch $other; done
 rm /etc/apt/apt.conf.d/99mmdebstrap
 echo 'Acquire::Retries "0";' >/etc/apt/apt.conf.d/99no-network
 printf '[global]\\nno-index = true\\nfind-links = /opt/wheelhouse\\n' >/etc/pip.conf
 """
 _READY = "apt-get install --yes --quiet=2 --no-install-recommends python3 python3-venv git"
+_SYSVINIT = "apt-get install --yes --quiet=2 --no-install-recommends --allow-remove-essential sysvinit-core orphan-sysvinit-scripts systemd-sysv-"
 _MAIL = "apt-get install --yes --quiet=2 sendmail sasl2-bin libsasl2-modules"
+_COMMANDS: dict[Layer, str] = {"ready": _READY, "sysvinit": _SYSVINIT, "mail": _MAIL}
 _TEXTS = (".py", ".j2", ".json")
 _NONINTERACTIVE = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
 
@@ -104,8 +108,10 @@ def _recipe_hash(release: Release, layer: Layer) -> str:
     texts = [release, _INCLUDED, _FURNISH]
     if layer != "debian":
         texts += [(_TOP / "requirements.txt").read_text(), PYTHON_OF[release]]
-    if layer in ("ready", "mail", "msa"):
+    if layer not in ("debian", "minimal"):
         texts += [_READY, (_TOP / "msa-wizard").read_text()]
+    if layer == "sysvinit":
+        texts += [_SYSVINIT]
     if layer in ("mail", "msa"):
         texts += [_MAIL]
     if layer == "msa":
@@ -176,14 +182,14 @@ def _build_on(under: tuple[Path, ...], layer: Layer, target: Path) -> None:
             add_alice(machine)
             apply(machine)
         else:
-            machine.run(_READY if layer == "ready" else _MAIL, env=_NONINTERACTIVE, timeout=300)
+            machine.run(_COMMANDS[layer], env=_NONINTERACTIVE, timeout=300)
         if layer == "ready":
             # The launcher's environment depends on the lock alone, so a stand-in for the program will do.
             for name, mode in (("msa-wizard", 0o755), ("requirements.txt", 0o644)):
                 machine.put(f"{PROJECT}/{name}", (_TOP / name).read_bytes(), mode)
             machine.put(f"{PROJECT}/wizard/cli/main.py", "def main() -> int:\n    return 0\n")
             machine.run(["./msa-wizard"], cwd=PROJECT)
-        if layer != "mail":
+        if layer in ("ready", "msa"):
             machine.run(["rm", "-r", PROJECT])
         machine.stop()
         subprocess.run(["cp", "-a", f"{machine.upper}/.", str(target)], check=True)

@@ -19,7 +19,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Literal, Self
 
 from tests.system.client import Client
 from tests.system.command import ending_after, in_shell, run_elsewhere, text_of
@@ -36,6 +36,13 @@ _BOOT_SECONDS = 60.0
 _IDLE = "echo 0.00 0.00 0.00 1/100 1 >/run/idle && mount --bind /run/idle /proc/loadavg"
 _serial = itertools.count()
 
+Init = Literal["systemd", "sysvinit", "none"]
+_INIT: dict[Init, list[str]] = {
+    "systemd": ["--boot"],
+    "sysvinit": ["/sbin/init"],  # --boot would look for systemd first, which is still installed
+    "none": ["--as-pid2", "sh", "-c", "ip link set lo up; : >/run/up; exec sleep infinity"],
+}
+
 Mark = Mapping[str, tuple[int, ...]]
 """What was in the upper folder at one moment; see `Machine.mark`."""
 
@@ -47,8 +54,9 @@ class BootError(RuntimeError):
 class Machine:
     """One booted machine. Layers come topmost first; what it writes goes to a fresh `upper` in memory.
 
-    With `systemd=False` PID 1 is a bare init that only reaps, as in an application container. The project's
-    working tree lies in PROJECT unless `project=False`. Raises BootError, on entering, with the console.
+    Its PID 1 is systemd, the init of sysvinit-core (the layer must have it), or, with "none", a bare one that only
+    reaps, as in an application container. The project's working tree lies in PROJECT unless `project=False`. Raises
+    BootError, on entering, with the console.
     """
 
     def __init__(
@@ -57,13 +65,13 @@ class Machine:
         *,
         hostname: str = "mail",
         fqdn: str = "mail.example.test",
-        systemd: bool = True,
+        init: Init = "systemd",
         project: bool = True,
     ) -> None:
         self.layers = tuple(layers)
         self.hostname = hostname
         self.fqdn = fqdn
-        self.systemd = systemd
+        self.init = init
         self._with_project = project
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._console: IO[bytes] | None = None
@@ -125,10 +133,7 @@ class Machine:
         command = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network"]
         command += [f"--hostname={self.hostname}", f"--machine={name}", f"--directory={root}"]
         command += ["--resolv-conf=off", "--link-journal=no"]
-        if self.systemd:
-            command.append("--boot")
-        else:
-            command += ["--as-pid2", "sh", "-c", "ip link set lo up; : >/run/up; exec sleep infinity"]
+        command += _INIT[self.init]
         self._console = tempfile.TemporaryFile()  # noqa: SIM115  (lives as long as the machine)
         self._nspawn = subprocess.Popen(
             [*self._room.entering(), *command],
@@ -152,8 +157,10 @@ class Machine:
         """Shuts the machine down in order (60 s at most); its files stay for `upper` and for `boot`."""
         if self._nspawn is None:
             return
-        if self.systemd:
-            self.run(["systemctl", "poweroff", "--no-block"], cwd="/")
+        if self.init != "none":
+            self.run(
+                ["poweroff"] if self.init == "sysvinit" else ["systemctl", "poweroff", "--no-block"], cwd="/"
+            )
             try:
                 self._nspawn.wait(_BOOT_SECONDS)
             except subprocess.TimeoutExpired:
@@ -287,8 +294,13 @@ class Machine:
         self._init = _init_below(self._nspawn.pid)
         if not self._init:
             return False
-        if not self.systemd:
+        if self.init == "none":
             return Path(f"/proc/{self._init}/root/run/up").exists()
+        if self.init == "sysvinit":
+            done = subprocess.run(
+                self.argv(["runlevel"], cwd="/"), capture_output=True, text=True, check=False
+            )
+            return bool(re.search(r" [2-5]$", done.stdout.strip()))
         asked = ["timeout", "20", "systemctl", "is-system-running", "--wait"]
         done = subprocess.run(self.argv(asked, cwd="/"), capture_output=True, text=True, check=False)
         return done.stdout.strip() in {"running", "degraded"}

@@ -162,7 +162,7 @@ child.expect(pexpect.EOF)
 
 
 def test_a_machine_whose_pid_1_is_not_systemd(machine: BootMachine) -> None:
-    debian = machine("ready", systemd=False)
+    debian = machine("ready", init="none")
     add_alice(debian)
     apply(debian)
     assert {"0.0.0.0:25", "0.0.0.0:587"} <= listening(debian)

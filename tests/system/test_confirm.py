@@ -239,7 +239,7 @@ _NFT = """table inet filter {
 def test_without_systemd_a_detached_process_reverts_them() -> None:
     if why := why_no_machines():
         pytest.skip(why)
-    with Machine(layers("bookworm", "mail"), systemd=False) as debian:
+    with Machine(layers("bookworm", "mail"), init="none") as debian:
         debian.client()
         debian.run("apt-get install --yes --quiet=2 nftables", env=QUIET)
         debian.put("/etc/nftables.conf", _NFT)

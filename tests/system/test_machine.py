@@ -132,7 +132,7 @@ def test_client_outside_reaches_a_port(machine: BootMachine) -> None:
 
 
 def test_container_without_systemd(machine: BootMachine) -> None:
-    booted = machine("mail", systemd=False)
+    booted = machine("mail", init="none")
     assert booted.run("test -d /run/systemd/system", check=False).returncode != 0
     assert booted.run("hostname -f").stdout == "mail.example.test\n"
     booted.run("/etc/init.d/sendmail start")

@@ -223,7 +223,7 @@ def test_fix_all_takes_a_machine_that_nobody_set_up_to_a_login(machine: BootMach
 
 
 def test_without_systemd(machine: BootMachine) -> None:
-    debian = machine("mail", systemd=False)
+    debian = machine("mail", init="none")
     made = troubleshoot(debian, user="")
     assert made["exit"] == 1
     assert made["blamed"] == "sendmail-dead", short(made)

@@ -124,6 +124,7 @@ RECORDS = {
     "/etc/.updated": "systemd's stamp",
     "/var/.updated": "systemd's stamp",
     "/etc/ld.so.cache": "ldconfig's cache",
+    "/etc/init.d/.depend.": "insserv's lists",
 }
 """What changes whenever packages come or go, services run or somebody is added; it may differ after a rollback, too."""
 
