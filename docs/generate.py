@@ -130,7 +130,7 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def words() -> str:
+def glossary() -> str:
     """The whole page."""
     head = "# Words\n\nWhat the words on the screens mean; F1 there explains those that are on the screen. Made by docs/generate.py."
     rows = [
@@ -147,5 +147,5 @@ def schema_text() -> str:
 if __name__ == "__main__":
     REFERENCE.write_text(reference())
     DIAGNOSES_PAGE.write_text(diagnoses())
-    WORDS_PAGE.write_text(words())
+    WORDS_PAGE.write_text(glossary())
     SCHEMA.write_text(schema_text())

@@ -129,7 +129,7 @@ def test_the_reference_is_current() -> None:
     """Else: ./tests/tool python -m docs.generate"""
     assert generate.REFERENCE.read_text() == generate.reference()
     assert generate.SCHEMA.read_text() == generate.schema_text()
-    assert generate.WORDS_PAGE.read_text() == generate.words()
+    assert generate.WORDS_PAGE.read_text() == generate.glossary()
 
 
 def test_the_reference_lists_all_endings_that_the_program_has() -> None:
