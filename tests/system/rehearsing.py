@@ -44,7 +44,7 @@ def around(debian: Machine, *, files: bool = True) -> dict[str, Any]:
         "cgroups": debian.run("find /sys/fs/cgroup -name '*rehearsal*'").stdout,
         "links": debian.run(["cat", "/proc/net/dev"]).stdout.splitlines()[2][:6],
     }
-    if debian.systemd:
+    if debian.init == "systemd":
         found["units"] = debian.run(
             "systemctl list-units --all --no-legend --plain | cut -d' ' -f1 | sort"
         ).stdout

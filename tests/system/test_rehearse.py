@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.system.conftest import BootMachine
-from tests.system.machine import Machine
+from tests.system.images import Layer
+from tests.system.machine import Init, Machine
 from tests.system.msa import WIZARD, history, wizard
 from tests.system.rehearsing import around, processes, rehearsed, shortly, untouched
 from tests.system.test_screens import on
@@ -27,16 +28,16 @@ def compiled(debian: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "systemd"),
+    ("layer", "init"),
     [
-        pytest.param("ready", False, marks=pytest.mark.default_on("bookworm")),
-        pytest.param("ready", True, marks=pytest.mark.default_on("forky")),
-        pytest.param("mail", False, marks=pytest.mark.full),
-        pytest.param("minimal", True, marks=pytest.mark.full),
+        pytest.param("ready", "none", marks=pytest.mark.default_on("bookworm")),
+        pytest.param("ready", "systemd", marks=pytest.mark.default_on("forky")),
+        pytest.param("mail", "none", marks=pytest.mark.full),
+        pytest.param("minimal", "systemd", marks=pytest.mark.full),
     ],
 )
-def test_it_works_and_the_host_is_not_touched(machine: BootMachine, layer: str, systemd: bool) -> None:
-    debian = machine(layer, systemd=systemd)  # type: ignore[arg-type]
+def test_it_works_and_the_host_is_not_touched(machine: BootMachine, layer: Layer, init: Init) -> None:
+    debian = machine(layer, init=init)
     compiled(debian)
     before = around(debian)
     made = rehearsed(debian)
@@ -44,7 +45,7 @@ def test_it_works_and_the_host_is_not_touched(machine: BootMachine, layer: str, 
     assert made["schema"] == 1
     assert made["login"]["code"] == 235
     assert made["rollback"]["clean"]
-    assert made["clone"]["systemd"] == systemd
+    assert made["clone"]["systemd"] == (init == "systemd")
     assert 0 < made["clone"]["memory"] < made["clone"]["memory_limit"]
     written = {item["path"]: item["by"] for item in made["paths"]}
     assert written["/etc/mail/sendmail.cf"], "the overlay shows it"
