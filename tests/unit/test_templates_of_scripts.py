@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -26,3 +27,10 @@ def test_the_short_sleep_of_a_clone() -> None:
         ["shellcheck", "--severity=warning", "-"], input=script, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["guard.sh.j2", "certbot_hook.sh.j2"])
+def test_what_outlives_the_program_needs_nothing_of_it(name: str) -> None:
+    text = (Path(__file__).resolve().parents[2] / "templates" / name).read_text()
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    assert not [line for line in lines if "python" in line or "/var/lib/msa-wizard" in line or ".pyz" in line]
