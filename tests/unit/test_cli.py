@@ -121,7 +121,7 @@ def test_whoever_is_not_root_is_told_how_the_one_file_is_run(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(sys, "argv", ["msa-wizard.pyz"])
     assert cli.main(["apply"]) == 3
-    assert "Run: sudo python3 msa-wizard.pyz apply\n" in capsys.readouterr().err
+    assert "Run: `sudo python3 msa-wizard.pyz apply`\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["-V"], ["--version"]])
