@@ -77,7 +77,7 @@ def test_the_other_files(text: str) -> None:
     ids=["backquotes", "apostrophes", "parentheses", "words", "long line", "conditions", "growth", "listeners", "domains", "huge"],
 )  # fmt: skip
 def test_it_does_not_take_long(text: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with contextlib.suppress(EditError):
         sendmail_mc.check(text)
-    assert time.monotonic() - start < 10
+    assert time.process_time() - start < 10
