@@ -13,6 +13,7 @@ from tests.system.conftest import BootMachine
 from tests.system.machine import Machine
 from tests.system.msa import PASSWORD, STORE, add_alice
 from tests.system.package import COMMIT, OLDER, package
+from tests.system.terminal import Terminal
 from wizard import __version__
 
 _HOME = "/var/lib/msa-wizard"
@@ -96,6 +97,7 @@ def test_from_a_bare_debian_to_a_login_and_back(machine: BootMachine) -> None:
     assert set(names) <= {"etc.git", "etc.git-history", "apt-history.log"}
     assert "etc.git" in names
     debian.run(["rm", "-r", _HOME])
+    debian.run("test ! -e /run/msa-wizard")
     found = debian.run(
         "find / -xdev -name '*msa-wizard*' -not -path '/var/cache/apt/*' -not -path '/proc/*'"
     ).stdout
@@ -180,20 +182,20 @@ def test_it_starts_no_slower_than_a_checkout(machine: BootMachine) -> None:
 def test_while_it_is_open_it_is_neither_removed_nor_upgraded(machine: BootMachine) -> None:
     debian = machine("ready", project=False)
     install(debian, OLDER)
-    with subprocess.Popen(
-        debian.argv(["msa-wizard", "answers", "--answers", "/dev/stdin"]), stdin=subprocess.PIPE
-    ) as none:
-        none.communicate()
-    opened = ["python3", "-c", "import fcntl, time; f = open('/usr/lib/msa-wizard/wizard/BUILD'); "]
-    opened[-1] += "fcntl.flock(f, fcntl.LOCK_SH); print('open', flush=True); time.sleep(600)"
-    with subprocess.Popen(debian.argv(opened), stdout=subprocess.PIPE, text=True) as at_work:
-        assert at_work.stdout is not None
-        assert at_work.stdout.readline() == "open\n"
-        refused = debian.run(["apt-get", "remove", "--yes", "msa-wizard"], env=_APT, check=False)
-        assert refused.returncode != 0
-        assert "msa-wizard is open, perhaps its screens: end it first." in refused.stdout + refused.stderr
-        wizard(debian, "--version")
-        at_work.kill()
+    newer = package()
+    debian.put(f"/tmp/{newer.name}", newer.read_bytes())
+    with Terminal(debian.argv(["msa-wizard"], env={"TERM": "xterm-256color"})) as terminal:
+        terminal.until("steps have something to do", 120)
+        pid = debian.run(["pgrep", "-f", "/usr/bin/msa-wizard"]).stdout.split()[0]
+        for command in (["remove", "msa-wizard"], ["install", f"/tmp/{newer.name}"]):
+            refused = debian.run(["apt-get", "--yes", *command], env=_APT, check=False, timeout=300)
+            assert refused.returncode != 0
+            said = f"msa-wizard is open, perhaps its screens (process {pid}): end it first."
+            assert said in refused.stdout + refused.stderr
+        assert OLDER in wizard(debian, "--version").stdout
+        terminal.press("q")
+        assert terminal.ended() == 0
+    assert "Setting up msa-wizard" in install(debian)
     take_out(debian, "remove")
 
 
