@@ -24,7 +24,8 @@ def install(machine: Machine, version: str = __version__) -> str:
     """`apt-get install` the package; what it printed."""
     built = package(version)
     machine.put(f"/tmp/{built.name}", built.read_bytes())
-    said = machine.run(["apt-get", "install", "--yes", f"/tmp/{built.name}"], env=_APT, timeout=300)
+    command = ["apt-get", "install", "--yes", "--no-install-recommends", f"/tmp/{built.name}"]
+    said = machine.run(command, env=_APT, timeout=300)
     machine.run(["rm", f"/tmp/{built.name}"])
     return said.stdout + said.stderr
 
