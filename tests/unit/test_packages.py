@@ -14,7 +14,13 @@ from tests.survival.fake_files import put, text
 from tests.survival.fake_host import FakeHost
 from tests.survival.fake_packages import CATALOGUE, Package
 from tests.survival.machine import make_machine
-from wizard.changes.packages import PackagesBefore, PackagesChange, PackagesEffect, as_one
+from wizard.changes.packages import (
+    PackagesBefore,
+    PackagesChange,
+    PackagesEffect,
+    PackagesReversal,
+    as_one,
+)
 from wizard.errors import ChangeError, HostError
 from wizard.packages.apt import apt_get, progress_of
 from wizard.packages.apt_history import OWN_LOG, History
@@ -342,3 +348,10 @@ def test_our_own_history_is_read_too(machine: FakeHost) -> None:
         "Start-Date: x\nCommandline: apt-get -o MSA-Wizard::Transaction=abc\nInstall: a:amd64 (1)\n"
     )
     assert "a" in History.of(machine).ours(["abc"]).installed
+
+
+def test_nothing_but_what_is_named_comes_back() -> None:
+    """What is only recommended was perhaps never there; what apt brings besides has it refused."""
+    (command,) = PackagesReversal(("exim4",), (("sendmail", "8.18"),)).describe().commands
+    assert command.startswith("apt-get install --purge --no-install-recommends ")
+    assert command.endswith(" sendmail=8.18 exim4-")

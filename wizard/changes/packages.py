@@ -429,6 +429,7 @@ class PackagesReversal:
         return [
             "install",
             "--purge",
+            "--no-install-recommends",  # all that comes back is named
             "-y",
             "-q",
             *OPTIONS,

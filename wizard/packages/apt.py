@@ -186,7 +186,11 @@ def unneeded(host: Host, names: Sequence[str], back: Sequence[str]) -> frozenset
         for name, _, kind in (name.partition(":") for name in names)
     )
     states = "\n".join("\n".join(block) for block in blocks)
-    verb = ["install", "--purge", "--auto-remove", *back] if back else ["autoremove", "--purge"]
+    verb = (
+        ["install", "--purge", "--auto-remove", "--no-install-recommends", *back]
+        if back
+        else ["autoremove", "--purge"]
+    )
     with host.in_memory(states.encode()) as path:
         options = ["-o", f"Dir::State::extended_states={path}"]
         for kind in ("Recommends", "Suggests"):
