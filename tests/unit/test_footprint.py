@@ -282,3 +282,11 @@ def test_sysusers_and_conffiles_of_odd_lines() -> None:
     block = f"Package: a\nArchitecture: amd64\nConffiles:\n /etc/x {sums} obsolete\n /etc/y newconffile\n /etc/odd\nMulti-Arch: same\n"
     assert conffile_sums(block, ["a:amd64"]) == {"/etc/x": sums}
     assert conffile_sums(block, ["a:i386"]) == {}
+
+
+def test_a_path_behind_dpkgs_root_is_named() -> None:
+    """As libwrap0 of Debian 14 has it."""
+    script = (
+        'if [ ! -e "$DPKG_ROOT/etc/hosts.deny" ]; then\n    cat > "$DPKG_ROOT/etc/hosts.deny" <<EOF\nfi\n'
+    )
+    assert set(written_paths(expanded(script))) == {"/etc/hosts.deny"}

@@ -177,6 +177,9 @@ def expanded(script: str) -> str:
     for name, *forms in _ASSIGNED.findall(script):
         values.setdefault(name, set()).add("".join(forms))
     known = {name: next(iter(each)) for name, each in values.items() if len(each) == 1}
+    known["DPKG_ROOT"] = (
+        ""  # but where dpkg --root works on another system (dpkg(1)); scripts of Debian 14 name it
+    )
     for _ in range(_NESTED):
         script = _VARIABLE.sub(lambda variable: known.get(variable[1] or variable[2], variable[0]), script)
     return script
