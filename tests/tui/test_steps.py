@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from screens.app import WizardApp
-from screens.dialogs import StepFailed
+from screens.dialogs import ConfirmQuit, StepFailed
 from screens.steps import Steps
 from screens.summary import Summary
 from screens.widgets.contents import diff_content
@@ -648,3 +648,25 @@ def test_at_work_the_step_is_named_and_no_key_leads_away(
     play(bench, story)
     assert "one is at work." in said
     assert not any("first step is at work" in words for words in said)
+
+
+def test_who_quits_is_told_which_step_is_at_work(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    enough = tmp_path / "enough"
+    one = Writes(
+        "one", bench.host, "/etc/a", "new a\n", command=f"until test -e {enough}; do sleep 0.05; done"
+    )
+    use(monkeypatch, bench, one)
+
+    async def story(pilot: Pilot[int], app: WizardApp) -> None:
+        await at_steps(pilot, app)
+        await pilot.press("y")
+        await until(pilot, lambda: counts(app, "one is at work, "))
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmQuit) and shows(app, "one is at work."))
+        await pilot.press("escape")
+        enough.touch()
+        await until(pilot, lambda: not app.desk.busy)
+
+    play(bench, story)
