@@ -64,7 +64,7 @@ def test_the_footer_fits_into_eighty_columns_in_one_spelling(bench: Bench, name:
 
 def test_help_in_a_form_names_what_matters_and_no_key_of_a_text_field(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, Help))
         listed = str(app.screen.query_one("#content Static", Static).visual)

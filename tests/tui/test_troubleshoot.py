@@ -84,7 +84,7 @@ def test_a_login_is_asked_for_and_forgotten(bench: Broken) -> None:
 
 def test_what_was_typed_for_the_test_serves_to_find_out_why(bench: Broken) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "test", "A shell user of the server")
+        await at(pilot, app, "test", "A user of the server")
         await pilot.press(*"alice", "enter", *"s3cret", "f4")
         await until(pilot, lambda: isinstance(app.screen, Troubleshoot) and shows(app, "Cause: "))
 
