@@ -161,7 +161,9 @@ def test_quitting_with_settings_that_are_not_saved_asks_and_then_quits(bench: Be
 
 def test_the_settings_say_what_may_stay_what_an_address_is_and_what_is_not_saved(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
-        await at(pilot, app, "settings", "The IP addresses of this host at which mail programs reach port 587")
+        await at(
+            pilot, app, "settings", "The IP addresses of this host at which mail programs reach port 587"
+        )
         await until(pilot, lambda: shows(app, "every field may stay as it is"))
         for box in ("#watch_restart", "#replace_mta"):
             app.screen.query_one(box).focus()
@@ -240,7 +242,7 @@ def test_client_settings_as_files(bench: Bench) -> None:
     async def story(pilot: Pilot[int], app: WizardApp) -> None:
         await at(pilot, app, "clients", "STARTTLS")
         await pilot.press("down", "down")
-        await until(pilot, lambda: shows(app, "the IMAP server too below"))
+        await until(pilot, lambda: shows(app, "name the IMAP server below"))
         app.screen.query_one("#imap", Input).value = "imap.example.test"
         await until(pilot, lambda: shows(app, "<clientConfig"))
         await pilot.press("f2")
