@@ -120,7 +120,7 @@ rollback is a commit too and can itself be rolled back.
         words = "y rolls this back. Enter and Esc cancel: nothing is changed."
         if conflicts:
             words = "k keeps yours there, r restores what was before, e edits; Esc cancels (the default)."
-        self.ask_when_quiet(partial(self.say, words))
+        self.ask(words)
 
     def answer(self, reply: Reply) -> None:
         """Answer; then nothing waits any more."""
@@ -129,6 +129,7 @@ rollback is a commit too and can itself be rolled back.
 
     def action_choose(self, side: str) -> None:
         """Decide the conflicts; the preview comes again."""
+        self.count("Preparing")
         self.answer(Reply(side))
 
     def action_edit(self) -> None:
@@ -256,7 +257,8 @@ recorded, and the run is closed.
         if way is not None and not self.desk.busy:
             self._outcome = way.outcome
             self.go_on()
-            self.start(way.command.removeprefix("msa-wizard "), partial(self.backend.recover, act=way.act))
+            work = partial(self.backend.recover, act=way.act)
+            self.start(way.command.removeprefix("msa-wizard "), work, "At work")
 
     def action_back(self) -> None:
         """From the text to the ways; then away."""
