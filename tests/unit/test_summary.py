@@ -88,6 +88,13 @@ def test_what_was_rolled_back_is_not_done_any_more() -> None:
 
 
 def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: str) -> None:
+def test_a_step_whose_rollback_was_rolled_back_is_done() -> None:
+    told = session("install", "firewall")
+    told.took_back(["firewall"], "firewall")
+    told.took_back((), "the rollback of firewall (abc)", {"firewall": "def"})
+    assert summary(seen(), told, needing).done == (("done", "install, firewall"),)
+
+
     facts = machine("13", files={f.SERVER_CERT: file(self_signed)})
     overview = dataclasses.replace(seen(), facts=facts)
     checks = {check.id: check for check in summary(overview, session("install"), needing).missing}
