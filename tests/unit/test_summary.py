@@ -100,7 +100,9 @@ def test_a_step_whose_rollback_was_rolled_back_is_done() -> None:
     checks = {check.id: check for check in summary(overview, session("install"), needing).missing}
     assert checks["certificate"].sign in (Sign.WARNING, Sign.FAILED)
     assert "subjectAltName" in checks["certificate"].says
-    assert checks["certificate"].remedy.endswith("`msa-wizard certificate renew`")
+    install, renew = checks["certificate"].remedy.splitlines()
+    assert install.startswith("`msa-wizard certificate install CERT KEY`")
+    assert renew.startswith("`msa-wizard certificate renew`")
     assert list(checks) == ["login", "certificate", "outside", "dns", "clients"]
     assert "msa-wizard test --from-outside" in summary_text(summary(overview, session(), needing))
 
@@ -115,11 +117,24 @@ def test_the_login_test_is_missing_until_a_login_was_accepted() -> None:
 
 
 @pytest.fixture(scope="module")
+def test_a_self_signed_certificate_without_a_fault_is_not_to_be_renewed() -> None:
+    names = ("-addext", "subjectAltName=DNS:mail.example.test", "-days", "365")
+    facts = machine("13", files={f.SERVER_CERT: file(made_here(*names))})
+    overview = dataclasses.replace(seen(), facts=facts)
+    checks = {check.id: check for check in summary(overview, session("install"), needing).missing}
+    assert "certificate install CERT KEY" in checks["certificate"].remedy
+    assert "renew" not in checks["certificate"].remedy, "the new one would be self-signed, too"
+
+
 def self_signed() -> str:
     """As Debian's scripts make it: no subjectAltName."""
-    host = Host()
-    subject = ("-subj", "/CN=mail.example.test")
-    made = host.run(
+    return made_here()
+
+
+def made_here(*more: str) -> str:
+    """A self-signed certificate."""
+    subject = ("-subj", "/CN=mail.example.test", *more)
+    made = Host().run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null", *subject]
     )
     return made.stdout[made.stdout.index("-----BEGIN CERTIFICATE") :]

@@ -158,7 +158,10 @@ def _judged(facts: Facts, path: str) -> Check:
     if not objections:
         return Check("certificate", Sign.OK, f"{path} is there")
     says = f"the certificate {'; it '.join(each.says for each in objections)}"
-    remedy = "`msa-wizard certificate install CERT KEY` installs one from an authority; or: `msa-wizard certificate renew`"
+    ways = ["`msa-wizard certificate install CERT KEY` installs one from an authority"]
+    if seen is not None and seen.self_signed and len(objections) > 1:  # a new one remains self-signed
+        ways.append("`msa-wizard certificate renew` makes a new self-signed one, without that")
+    remedy = "\n".join(ways)
     return Check("certificate", worst(each.sign for each in objections), says, remedy)
 
 
