@@ -125,6 +125,7 @@ CHECKS: dict[Sign, tuple[str, str, str]] = {
     Sign.WARNING: ("!", "warn", "ansi_yellow"),
     Sign.FAILED: ("✗", "FAIL", "bold ansi_red"),
     Sign.UNKNOWN: ("-", "?", ""),
+    Sign.PENDING: ("○", "todo", "bold"),
 }
 """Sign, word and style of each outcome of a check."""
 

@@ -11,13 +11,14 @@ from tests.unit.steps.recorded import file, machine
 from wizard import log
 from wizard.cli import steps
 from wizard.engine.engine import Run
-from wizard.engine.overview import Overview
+from wizard.engine.overview import Overview, found
 from wizard.engine.summary import summary
 from wizard.model import facts as f
 from wizard.model.events import Failed, Recorded
-from wizard.model.plan import Plan, Sign
+from wizard.model.facts import Process
+from wizard.model.plan import Check, Plan, Sign
 from wizard.model.session import Session
-from wizard.render.text import summary_text
+from wizard.render.text import check_text, summary_text
 from wizard.steps.order import STEPS
 from wizard.system.host import Host
 
@@ -87,7 +88,6 @@ def test_what_was_rolled_back_is_not_done_any_more() -> None:
     assert summary(seen(), told, needing).done == (("done", "install"), ("rolled back", "firewall"))
 
 
-def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: str) -> None:
 def test_a_step_whose_rollback_was_rolled_back_is_done() -> None:
     told = session("install", "firewall")
     told.took_back(["firewall"], "firewall")
@@ -95,6 +95,7 @@ def test_a_step_whose_rollback_was_rolled_back_is_done() -> None:
     assert summary(seen(), told, needing).done == (("done", "install, firewall"),)
 
 
+def test_a_certificate_that_clients_refuse_is_told_with_the_offer(self_signed: str) -> None:
     facts = machine("13", files={f.SERVER_CERT: file(self_signed)})
     overview = dataclasses.replace(seen(), facts=facts)
     checks = {check.id: check for check in summary(overview, session("install"), needing).missing}
@@ -116,7 +117,6 @@ def test_the_login_test_is_missing_until_a_login_was_accepted() -> None:
     assert summary(seen(), session("install"), needing).missing[0].sign is Sign.OK
 
 
-@pytest.fixture(scope="module")
 def test_a_self_signed_certificate_without_a_fault_is_not_to_be_renewed() -> None:
     names = ("-addext", "subjectAltName=DNS:mail.example.test", "-days", "365")
     facts = machine("13", files={f.SERVER_CERT: file(made_here(*names))})
@@ -126,6 +126,7 @@ def test_a_self_signed_certificate_without_a_fault_is_not_to_be_renewed() -> Non
     assert "renew" not in checks["certificate"].remedy, "the new one would be self-signed, too"
 
 
+@pytest.fixture(scope="module")
 def self_signed() -> str:
     """As Debian's scripts make it: no subjectAltName."""
     return made_here()
@@ -177,3 +178,15 @@ def test_a_rollback_whose_steps_were_applied_again_is_over() -> None:
     told.heard(lambda _: None)(Recorded(STEP["firewall"], "abc", 1.0))
     assert summary(seen(), told, needing).done == (("done", "install, firewall"),)
     assert not told.nothing
+
+
+def test_what_is_known_not_to_be_there_yet_is_not_called_unknown() -> None:
+    nothing: dict[str, object] = {"packages": {}, "listeners": (), "processes": (), "saslauthd_says": None}
+    bare = machine("13", files={f.SERVER_CERT: None}, **nothing)
+    signs = {check.id: check.sign for check in found(bare)}
+    assert {signs[name] for name in ("packages", "sendmail", "saslauthd", "certificate")} == {Sign.PENDING}
+    mute = dataclasses.replace(bare, processes=(Process(2, "saslauthd", ("saslauthd", "-a", "pam"), 0.0),))
+    assert {check.id: check.sign for check in found(mute)}["saslauthd"] is Sign.UNKNOWN
+    checks = summary(dataclasses.replace(seen(), facts=bare), session("install"), needing).missing
+    assert {check.sign for check in checks if check.id in ("outside", "clients")} == {Sign.PENDING}
+    assert check_text(Check("x", Sign.PENDING, "words")).lstrip().startswith("[todo] words")
