@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from screens.app import WizardApp
 from screens.review_and_run import RunSteps
 from screens.troubleshoot import Troubleshoot
-from tests.tui.bench import Bench, Writes, at, play, shows, until, use
+from tests.tui.bench import Bench, Writes, at, play, shows, text, until, use
 from tests.unit.troubleshoot.pictures import ALICE, SENDMAIL, picture
 from wizard.model.plan import Step
 from wizard.smtp.transcript import Credentials
@@ -52,6 +53,9 @@ def test_the_first_layer_that_fails_is_explained_and_fixed(bench: Broken) -> Non
         await until(pilot, lambda: shows(app, "f fixes it"))
         await until(pilot, lambda: shows(app, "msa-wizard troubleshoot --fix "))
         assert shows(app, "o Outside")
+        assert isinstance(app.screen, Troubleshoot)
+        cause = str(app.screen.query_one(app.screen.SAYS, Static).visual).removeprefix("Cause: ")
+        assert "\n".join(text(app)).count(cause[:30]) == 1, "it is said once, in one sentence"
         assert bench.text("/etc/a") == "old a\n", "looking changes nothing"
         await pilot.press("f")
         await until(pilot, lambda: isinstance(app.screen, RunSteps) and shows(app, "+fixed"))
