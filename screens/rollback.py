@@ -107,7 +107,7 @@ rollback is a commit too and can itself be rolled back.
         """Show what it would do, and ask."""
         self._rollback = rollback = message.rollback
         conflicts = rollback.reversal.conflicts
-        parts = [diff_content(conflict_text(conflict)) for conflict in conflicts]
+        parts = [diff_content(conflict_text(conflict), columns=self.columns) for conflict in conflicts]
         if parts:
             parts.insert(0, Content.styled("You and the step changed the same:\n", "bold ansi_red"))
         if rollback.exposes:
@@ -442,7 +442,7 @@ maps) in full, or folds them again.
         def take() -> Content:
             diff = self.backend.diff(commit)
             head = Content.styled(f"{commit_text(commit, self._commits)}\n\n", "bold")
-            return head + diff_content(diff if self._unfolded else folded(diff))
+            return head + diff_content(diff if self._unfolded else folded(diff), columns=self.columns)
 
         def show(content: Content) -> None:
             if commit is self._chosen():

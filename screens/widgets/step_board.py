@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from screens.widgets.contents import (
     SETTLED,
     check_content,
+    column,
     diff_content,
     endings_content,
     folded,
@@ -164,7 +165,7 @@ def _actions(shown: Shown, width: int) -> Content:
         text = change.describe()
         parts.append(Content.styled(f"\n* {clean(text.title)}\n", "bold"))
         parts += [Content(f"{line}\n") for each in text.commands for line in typed(clean(each), width, "  ")]
-        parts += [Content(f"  {clean(line)}\n") for line in text.details]
+        parts += [Content(f"  {column(clean(line), 2, width)}\n") for line in text.details]
         if text.diff:
             parts.append(diff_content(text.diff, width))
     return Content.assemble(*parts, *_applied(shown, width))
